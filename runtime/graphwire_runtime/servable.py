@@ -56,7 +56,6 @@ class Servable(Protocol):
         interrupt_after: Literal["*"] | Sequence[str] | None = None,
         durability: Durability | None = None,
         subgraphs: bool = False,
-        version: Literal["v1", "v2"] = "v1",
     ) -> AsyncIterator[Any]:
         """Run the graph and yield what the modes ask for.
 

@@ -1,0 +1,94 @@
+"""What every frame has in common: frozen, forgiving to unknown fields, unset fields left out.
+
+A model's field is one of three things, and the difference is kept on the wire: required, optional
+(``Maybe[T]``: left out or a T, never ``null``) or a user's value (``Json``: anything, ``null`` included).
+"""
+
+import math
+from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+T = TypeVar("T")
+
+
+class _Optional:
+    """Makes ``T | None`` accept ``None`` from Python, where it means unset, and refuse JSON's ``null``."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        nullable = handler(source)
+        if nullable["type"] != "nullable":
+            raise TypeError(f"Maybe[...] marks an optional type, not {source!r}")
+        return core_schema.json_or_python_schema(json_schema=nullable["schema"], python_schema=nullable)
+
+
+class _Value:
+    """Marks a field as a user's value: an explicit ``None`` is sent as ``null``."""
+
+
+Maybe: TypeAlias = Annotated[T | None, _Optional()]
+"""An optional field. ``None`` in Python is the unset field; ``null`` in JSON is refused."""
+
+
+def _finite(value: Any) -> Any:
+    # JSON has no infinity, but a parser makes one of 1e999: such a number is refused, not rounded.
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, float):
+            if not math.isfinite(item):
+                raise PydanticCustomError("finite_number", "a number is too large for a float")
+        elif isinstance(item, dict):
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)
+    return value
+
+
+Json: TypeAlias = Annotated[Any, _Value()]
+"""A user's value as JSON, tags and all; see ``projection`` for what it stands for."""
+
+JsonObject: TypeAlias = dict[str, Any]
+"""A user's value that is an object."""
+
+Input: TypeAlias = Annotated[Any, AfterValidator(_finite), _Value()]
+"""A user's value on its way in: every number in it is one that the server can hold exactly."""
+
+InputObject: TypeAlias = Annotated[dict[str, Any], AfterValidator(_finite)]
+"""An ``Input`` that is an object."""
+
+
+class Wire(BaseModel):
+    """An object on the wire: a frame, or a part of one."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    _values: ClassVar[frozenset[str]] = frozenset()
+    _aliases: ClassVar[dict[str, str]] = {}
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        fields = cls.model_fields.items()
+        cls._values = frozenset(
+            name for name, field in fields if any(isinstance(mark, _Value) for mark in field.metadata)
+        )
+        cls._aliases = {name: field.alias for name, field in fields if field.alias}
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the JSON object: names as on the wire, unset optional fields left out."""
+        out: dict[str, Any] = {}
+        for name, value in self.__dict__.items():
+            if value is None and not (name in self._values and name in self.model_fields_set):
+                continue
+            out[self._aliases.get(name, name)] = value if name in self._values else _plain(value)
+        return out
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Wire):
+        return value.to_wire()
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,429 @@
+"""The client's side of a connection, without I/O: open requests, cursors, and what to say again.
+
+One session outlives its connections. ``connect`` opens the next one with everything in a single flight:
+``hello``, each subscription from its cursor, each request that has no answer yet (every request may be
+repeated: a run's id is chosen here). ``receive`` turns a message into happenings; what must be sent is
+taken with ``outgoing``.
+
+The rule of exactness lives here: an event at or below the cursor of its epoch is not shown again, a hole in
+``n`` makes the session subscribe anew from the cursor.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from graphwire_protocol.codec import Unknown, decode_frames, encode
+from graphwire_protocol.commands import (
+    Credit,
+    From,
+    Hello,
+    Position,
+    Product,
+    Request,
+    Run,
+    Spec,
+    Subscribe,
+    Unsubscribe,
+)
+from graphwire_protocol.credit import Window
+from graphwire_protocol.errors import Misuse, Refusal
+from graphwire_protocol.filters import Filter
+from graphwire_protocol.frames import Closed, Event, Gap, Mark, Snapshot, SubFrame, Synced
+from graphwire_protocol.replies import Error, Goaway, Notice, Pong, Reply, Subscribed, Welcome
+from graphwire_protocol.state import CONNECTION, REPLY, SUBSCRIPTION, ConnectionState, SubscriptionState
+
+DEFAULT_MAX_FRAME_BYTES = 1 << 20
+"""What a frame may measure until ``welcome`` says otherwise."""
+
+
+class OutOfStep(Exception):
+    """A frame that the protocol does not allow here: a fault of the server or of what lies between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A request has its answer: ``reply`` with the ``subscribed`` frames of a run, or an ``Error``."""
+
+    id: int
+    reply: Reply
+    subscribed: tuple[Subscribed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A frame of a subscription for the application: new, in order, once.
+
+    An ``Error`` says that the subscription could not be resumed and is over.
+    """
+
+    sub: int
+    frame: Event | Gap | Snapshot | Synced | Closed | Error
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """A frame for the whole connection."""
+
+    frame: Welcome | Notice | Goaway | Pong | Error | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """The server asks to send request ``id`` again after ``after_s`` seconds: then call ``resend``."""
+
+    id: int
+    after_s: float
+
+
+Happening: TypeAlias = Answered | Delivered | Announced | Deferred
+
+
+class Subscription:
+    """One cursor over a run's log, across connections.
+
+    ``epoch`` and ``seq`` are the cursor, ``None`` until the first attachment tells it.
+    """
+
+    def __init__(self, run: str, spec: Spec, window: Window | None) -> None:
+        self.run = run
+        self.sub = spec.sub
+        self.filter: Filter = spec.filter
+        self.state: SubscriptionState = "requested"
+        self.epoch: str | None = None
+        self.seq: int | None = None
+        self.window = window
+        self._start: From = spec.from_
+        self._values = spec.values
+        self._n = 0
+
+    @property
+    def position(self) -> From:
+        """Where the next attachment begins: the cursor, or the first wish while there is none."""
+        if self.epoch is None or self.seq is None:
+            return self._start
+        return Position(epoch=self.epoch, seq=self.seq)
+
+    def spec(self) -> dict[str, Any]:
+        """Return the fields of a spec for a new attachment from the cursor."""
+        self.state = "requested"
+        self._n = 0
+        return {
+            "sub": self.sub,
+            "filter": self.filter,
+            "from_": self.position,
+            "credit": None if self.window is None else self.window.opening(),
+            "values": self._values,
+        }
+
+    def subscribed(self, frame: Subscribed) -> None:
+        """Enter an attachment."""
+        self._step("subscribed live" if frame.recovery in (None, "live") else "subscribed")
+        if frame.epoch is not None and frame.epoch != self.epoch:
+            self.epoch, self.seq = frame.epoch, None
+        if frame.after is not None:
+            self.seq = frame.after
+
+    def receive(self, frame: SubFrame) -> bool:
+        """Take a frame in; tell whether the application should see it. Raises ``OutOfStep``."""
+        self._step(frame.type)
+        match frame:
+            case Event(seq=seq, n=n, mode=mode):
+                self._n += 1
+                if n != self._n:
+                    raise OutOfStep(f"event n={n} where n={self._n} was due")
+                if self.seq is not None and seq <= self.seq:
+                    return False
+                self.seq = seq
+                if self.window is not None:
+                    self.window.put(mode)
+                return True
+            case Gap(upto_seq=seq) | Snapshot(seq=seq):
+                self.seq = seq
+                return True
+            case Mark(seq=seq):
+                self.seq = max(seq, self.seq or 0)
+                return False
+        return True
+
+    def _step(self, happening: str) -> None:
+        state = SUBSCRIPTION.get((self.state, happening))
+        if state is None:
+            raise OutOfStep(f"{happening!r} while the subscription is {self.state}")
+        self.state = state
+
+
+@dataclass(slots=True)
+class _Open:
+    """A request without its whole answer."""
+
+    command: Request
+    size: int
+    resumes: int | None = None  # the subscription that the session itself attaches anew
+    reply: Reply | None = None
+    subscribed: list[Subscribed] = field(default_factory=list)
+
+    @property
+    def is_whole(self) -> bool:
+        specs = len(self.command.subscribe) if isinstance(self.command, Run) else 0
+        return self.reply is not None and len(self.subscribed) == specs
+
+
+class ClientSession:
+    """One client, from its first connection to its last."""
+
+    def __init__(self, client: Product | None = None, features: tuple[str, ...] = ()) -> None:
+        self.state: ConnectionState = "closed"
+        self.welcome: Welcome | None = None
+        self.subscriptions: dict[int, Subscription] = {}
+        self._client = client
+        self._features = features
+        self._open: dict[int, _Open] = {}
+        self._leaving: set[int] = set()
+        self._outgoing: list[bytes] = []
+        self._next_id = 1
+        self._next_sub = 1
+
+    # ── connections ──────────────────────────────────────────────────────────────────────────────
+
+    def connect(self, token: str | None = None) -> None:
+        """A connection is there: put the whole first flight into ``outgoing``."""
+        self.state = "opening"
+        waiting = [item for item in self._open.values() if item.resumes is None]
+        self._open.clear()
+        self._outgoing.clear()
+        hello = Hello(id=self._id(), token=token, client=self._client, features=self._features or None)
+        self._send(hello)
+        starting = {
+            spec.sub for item in waiting if isinstance(item.command, Run) for spec in item.command.subscribe
+        } | {item.command.sub for item in waiting if isinstance(item.command, Subscribe)}
+        for sub in [*self._leaving]:
+            self._forget(sub)
+        for sub, subscription in self.subscriptions.items():
+            if sub not in starting:
+                self._attach(subscription)
+        for item in waiting:
+            if not isinstance(item.command, Hello | Unsubscribe):
+                self._send(self._anew(item.command))
+
+    def disconnected(self, code: int | None = None) -> list[Answered]:
+        """The connection is gone; ``code`` is how it closed.
+
+        After 1009 the largest open request is answered with an error: it would break the next connection too.
+        An unsubscription needs no answer any more.
+        """
+        self.state = "closed"
+        self._outgoing.clear()
+        answered: list[Answered] = []
+        for id, item in list(self._open.items()):
+            if isinstance(item.command, Unsubscribe):
+                del self._open[id]
+        if code == 1009 and self._open:
+            id, item = max(self._open.items(), key=lambda entry: entry[1].size)
+            del self._open[id]
+            self._drop_subs(item.command)
+            message = f"the server refused this request: {item.size} bytes are more than it takes"
+            error = Error(id=id, code="limit_exceeded", message=message, retry="never")
+            answered.append(Answered(id, error))
+        return answered
+
+    def outgoing(self) -> list[bytes]:
+        """Take what is to be sent, one message each."""
+        out, self._outgoing = self._outgoing, []
+        return out
+
+    # ── requests ─────────────────────────────────────────────────────────────────────────────────
+
+    def request(self, make: Callable[[int], Request], window: int | None = None) -> int:
+        """Open the request that ``make(id)`` returns; return its id.
+
+        The subscriptions that it names get a queue of ``window`` events each, kept by credit. Raises
+        ``Refusal(limit_exceeded)`` for a frame that the server would not take.
+        """
+        command = make(self._id())
+        size = len(encode(command))
+        limit = self.max_frame_bytes
+        if size > limit:
+            raise Refusal(
+                "limit_exceeded",
+                f"the {command.type!r} frame has {size} bytes; this server takes {limit} (max_frame_bytes)",
+                id=command.id,
+            )
+        if isinstance(command, Run):
+            for spec in command.subscribe:
+                self._add(command.run or "", spec, window)
+        elif isinstance(command, Subscribe):
+            self._add(command.run, command, window)
+        elif isinstance(command, Unsubscribe):
+            self._leaving.add(command.sub)
+        self._send(self._anew(command))
+        return command.id
+
+    @property
+    def max_frame_bytes(self) -> int:
+        """What a frame of this client may measure."""
+        limit = self.welcome.limits.get("max_frame_bytes") if self.welcome else None
+        return DEFAULT_MAX_FRAME_BYTES if limit is None else int(limit)
+
+    def next_sub(self) -> int:
+        """Return a subscription's number that is not in use."""
+        self._next_sub += 1
+        return self._next_sub - 1
+
+    def forget(self, id: int) -> None:
+        """Nobody waits for the answer to request ``id`` any more."""
+        item = self._open.get(id)
+        if item is not None and self.state == "closed":
+            del self._open[id]
+            self._drop_subs(item.command)
+
+    def resend(self, id: int) -> None:
+        """Send the deferred request ``id`` again."""
+        item = self._open.pop(id, None)
+        if item is not None and self.state != "closed":
+            self._send(self._anew(item.command), resumes=item.resumes)
+
+    def consumed(self, sub: int, mode: str) -> None:
+        """The application took an event of ``sub``: credit goes back, half a window at once."""
+        subscription = self.subscriptions.get(sub)
+        if subscription is None or subscription.window is None:
+            return
+        events = subscription.window.take(mode)
+        if events and self.state != "closed" and subscription.state != "requested":
+            self._outgoing.append(encode(Credit(sub=sub, events=events)))
+
+    # ── what comes in ────────────────────────────────────────────────────────────────────────────
+
+    def receive(self, data: str | bytes) -> list[Happening]:
+        """Take one message in. Raises ``ValueError`` for what no version of the protocol allows."""
+        happenings: list[Happening] = []
+        for frame in decode_frames(data):
+            match frame:
+                case Event() | Gap() | Snapshot() | Synced() | Mark() | Closed():
+                    happenings.extend(self._sub_frame(frame))
+                case Notice() | Pong() | Unknown():
+                    happenings.append(Announced(frame))
+                case Goaway():
+                    self.state = CONNECTION.get((self.state, "goaway"), self.state)
+                    happenings.append(Announced(frame))
+                case _:
+                    happenings.extend(self._reply(frame))
+        return happenings
+
+    def _sub_frame(self, frame: SubFrame) -> Iterable[Happening]:
+        subscription = self.subscriptions.get(frame.sub)
+        if subscription is None or frame.sub in self._leaving:
+            return ()
+        if subscription.state == "requested":
+            return ()  # of the attachment before: it ends with the unsubscription that is on its way
+        try:
+            shown = subscription.receive(frame)
+        except OutOfStep:
+            self._resync(subscription)
+            return ()
+        if isinstance(frame, Closed):
+            del self.subscriptions[frame.sub]
+        return (Delivered(frame.sub, frame),) if shown and not isinstance(frame, Mark) else ()
+
+    def _resync(self, subscription: Subscription) -> None:
+        self._send(Unsubscribe(id=self._id(), sub=subscription.sub), resumes=subscription.sub)
+        self._attach(subscription)
+
+    def _reply(self, frame: Reply) -> Iterable[Happening]:
+        item = self._open.get(frame.id) if frame.id is not None else None
+        if item is None:
+            if isinstance(frame, Error):
+                return (Announced(frame),)
+            return ()
+        if isinstance(frame, Error):
+            return self._refused(item, frame)
+        if isinstance(frame, Subscribed):
+            subscription = self.subscriptions.get(frame.sub)
+            if subscription is not None:
+                subscription.subscribed(frame)
+            item.subscribed.append(frame)
+            if isinstance(item.command, Subscribe):
+                item.reply = frame
+                item.subscribed.clear()
+        elif frame.type != REPLY[item.command.type]:
+            raise ValueError(f"{frame.type!r} is no reply to {item.command.type!r}")
+        else:
+            item.reply = frame
+        if not item.is_whole:
+            return ()
+        return self._whole(item)
+
+    def _whole(self, item: _Open) -> Iterable[Happening]:
+        command, reply = item.command, item.reply
+        assert reply is not None
+        del self._open[command.id]
+        if isinstance(reply, Welcome):
+            self.welcome = reply
+            self.state = CONNECTION.get((self.state, "welcome"), self.state)
+            return (Announced(reply),)
+        if isinstance(command, Unsubscribe):
+            self._forget(command.sub)
+        if item.resumes is not None:
+            return ()
+        return (Answered(command.id, reply, tuple(item.subscribed)),)
+
+    def _refused(self, item: _Open, error: Error) -> Iterable[Happening]:
+        command = item.command
+        if item.resumes is not None and error.retry == "after" and error.code == "rate_limited":
+            return (Deferred(command.id, (error.after_ms or 1000) / 1000),)
+        del self._open[command.id]
+        if isinstance(command, Hello):
+            return (Announced(error),)
+        if isinstance(command, Unsubscribe):
+            # The subscription ended by itself meanwhile; it is gone, as was asked.
+            self._forget(command.sub)
+            return () if item.resumes is not None else (Answered(command.id, error),)
+        self._drop_subs(command)
+        if item.resumes is not None:
+            return (Delivered(item.resumes, error),)
+        return (Answered(command.id, error),)
+
+    # ── the rest ─────────────────────────────────────────────────────────────────────────────────
+
+    def _add(self, run: str, spec: Spec, window: int | None) -> None:
+        if spec.sub in self.subscriptions:
+            raise Misuse(f"subscription {spec.sub} is in use")
+        self.subscriptions[spec.sub] = Subscription(run, spec, None if window is None else Window(window))
+
+    def _attach(self, subscription: Subscription) -> None:
+        frame = Subscribe(id=self._id(), run=subscription.run, **subscription.spec())
+        self._send(frame, resumes=subscription.sub)
+
+    def _anew(self, command: Request) -> Request:
+        """Return ``command`` with its subscriptions at their cursors, as it is to be sent now."""
+        if isinstance(command, Run):
+            specs = [
+                Spec(**self.subscriptions[spec.sub].spec()) if spec.sub in self.subscriptions else spec
+                for spec in command.subscribe
+            ]
+            return command.model_copy(update={"subscribe": tuple(specs)})
+        if isinstance(command, Subscribe) and command.sub in self.subscriptions:
+            return Subscribe(id=command.id, run=command.run, **self.subscriptions[command.sub].spec())
+        return command
+
+    def _send(self, command: Request, resumes: int | None = None) -> None:
+        data = encode(command)
+        self._open[command.id] = _Open(command, len(data), resumes)
+        if self.state != "closed":
+            self._outgoing.append(data)
+
+    def _drop_subs(self, command: Request) -> None:
+        if isinstance(command, Run):
+            for spec in command.subscribe:
+                self.subscriptions.pop(spec.sub, None)
+        elif isinstance(command, Subscribe):
+            self.subscriptions.pop(command.sub, None)
+
+    def _forget(self, sub: int) -> None:
+        if sub in self._leaving:
+            self._leaving.discard(sub)
+            self.subscriptions.pop(sub, None)
+
+    def _id(self) -> int:
+        self._next_id += 1
+        return self._next_id - 1

@@ -1,0 +1,149 @@
+"""Bytes to frames and back.
+
+A frame is validated once, from its bytes. What cannot be read becomes a ``Refusal`` that names path and
+reason and never repeats a value. A client reads leniently: what it does not know, it reports as ``Unknown``.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails, from_json
+
+from graphwire_protocol.base import Wire
+from graphwire_protocol.commands import UNSERVED, Command
+from graphwire_protocol.errors import Refusal
+from graphwire_protocol.frames import ServerFrame
+from graphwire_protocol.types import MAX_INT
+
+_COMMAND: TypeAdapter[Any] = TypeAdapter(Command)
+_FRAME: TypeAdapter[Any] = TypeAdapter(ServerFrame)
+_BATCH: TypeAdapter[list[Any]] = TypeAdapter(list[ServerFrame])
+
+_ECHOED = 64  # characters of a peer's own words that a message repeats
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A frame of a type that this version does not know; a client tells its application and goes on."""
+
+    type: str
+    fields: dict[str, Any]
+
+
+def encode(frame: Wire) -> bytes:
+    """Return the frame as one JSON object."""
+    return orjson.dumps(frame.to_wire())
+
+
+def decode_command(data: str | bytes) -> Command:
+    """Read one frame of a client; raise ``Refusal`` with the request's ``id`` where one can be told."""
+    try:
+        command: Command = _COMMAND.validate_json(data, strict=True)
+    except ValidationError as error:
+        raise _refusal(data, error) from None
+    if ("NaN" if isinstance(data, str) else b"NaN") in data or (  # type: ignore[operator]
+        "Infinity" if isinstance(data, str) else b"Infinity"
+    ) in data:
+        _require_json(data)
+    return command
+
+
+def _require_json(data: str | bytes) -> None:
+    # The validating parser takes the literals NaN and Infinity, which are not JSON.
+    try:
+        from_json(data, allow_inf_nan=False)
+    except ValueError as error:
+        raise Refusal("bad_frame", _not_json(str(error))) from None
+
+
+def _not_json(reason: str) -> str:
+    return f"the message is not one JSON object: {reason}"
+
+
+def _refusal(data: str | bytes, error: ValidationError) -> Refusal:
+    faults = error.errors(include_url=False, include_input=False)
+    first = faults[0]
+    if first["type"] == "json_invalid":
+        reason = str(first.get("ctx", {}).get("error", "syntax error"))
+        if "number out of range" in reason:
+            return Refusal("invalid_argument", f"an integer has too many digits: {reason}")
+        return Refusal("bad_frame", _not_json(reason))
+    _require_json(data)
+    frame = from_json(data)
+    if not isinstance(frame, dict):
+        return Refusal("bad_frame", "a frame is a JSON object with a string 'type'")
+    id = frame.get("id")
+    if not isinstance(id, int) or isinstance(id, bool) or not 0 <= id <= MAX_INT:
+        id = None
+    kind = frame.get("type")
+    if not isinstance(kind, str):
+        return Refusal("bad_frame", "a frame is a JSON object with a string 'type'", id=id)
+    if kind in UNSERVED:
+        return Refusal("unsupported", f"{kind!r} frames are not served by this server", id=id)
+    if first["type"] == "union_tag_invalid" and first["loc"] == ():
+        return Refusal("unknown_type", f"no frame type {kind[:_ECHOED]!r}", id=id)
+    return _invalid(kind, faults, id)
+
+
+def _invalid(kind: str, faults: list[ErrorDetails], id: int | None) -> Refusal:
+    listed = [{"path": _path(fault["loc"][1:]), "reason": _reason(fault)} for fault in faults[:16]]
+    in_filter = [fault for fault in listed if _is_in_filter(fault["path"])]
+    listed = in_filter or listed
+    code = "invalid_filter" if in_filter else "invalid_argument"
+    first = listed[0]
+    where = f"{kind}.{first['path']}" if first["path"] else kind
+    return Refusal(code, f"{where}: {first['reason']}", id=id, details={"errors": listed})
+
+
+def _is_in_filter(path: str) -> bool:
+    parts = path.replace("[", ".").split(".")
+    return parts[0] == "filter" or (parts[0] == "subscribe" and "filter" in parts[2:3])
+
+
+def _path(loc: tuple[str | int, ...]) -> str:
+    out = ""
+    for part in loc:
+        if part == "Position" or (isinstance(part, str) and part.endswith("]")):
+            continue  # which member of a union was tried is the validator's business
+        if isinstance(part, int):
+            out += f"[{part}]"
+        else:
+            out += f".{part[:_ECHOED]}" if out else part[:_ECHOED]
+    return out
+
+
+def _reason(fault: ErrorDetails) -> str:
+    kind = fault["type"]
+    if kind == "union_tag_invalid":  # its message repeats the tag
+        return "not one of the expected types"
+    if kind == "extra_forbidden":
+        return "not a field that this server knows"
+    return str(fault["msg"])
+
+
+def decode_frames(data: str | bytes) -> list[Any]:
+    """Read one message of a server: its frames in order, each a ``ServerFrame`` or ``Unknown``.
+
+    Raises ``ValueError`` for what no version of the protocol allows.
+    """
+    batch = data[:1] in ("[", b"[")
+    try:
+        return _BATCH.validate_json(data) if batch else [_FRAME.validate_json(data)]
+    except ValidationError:
+        pass
+    raw = from_json(data)
+    return [_lenient(item) for item in (raw if batch else [raw])]
+
+
+def _lenient(raw: Any) -> Any:
+    if not isinstance(raw, dict) or not isinstance(raw.get("type"), str):
+        raise ValueError("a server's frame is a JSON object with a string 'type'")
+    try:
+        return _FRAME.validate_python(raw)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        if fault["type"] == "union_tag_invalid" and fault["loc"] == ():
+            return Unknown(raw["type"], raw)
+        raise ValueError(f"{raw['type']}.{_path(fault['loc'][1:])}: {_reason(fault)}") from None

@@ -1,0 +1,54 @@
+"""What can go wrong with the protocol itself.
+
+    ProtocolError
+    ├── Refusal            the peer asked for something that is answered with an ``error`` frame
+    └── Misuse             our own side asked the session for something illegal: a bug of the caller
+
+A failed graph is none of these: it is a ``lifecycle`` event of its run.
+"""
+
+from typing import Any
+
+from graphwire_protocol.codes import CODES
+
+
+class ProtocolError(Exception):
+    """The root of this package's errors."""
+
+
+class Refusal(ProtocolError):
+    """A request that cannot be granted, ready to become an ``error`` frame.
+
+    ``code`` is a name of ``codes.CODES``; ``message`` says what, where and what to do, and never repeats
+    the offending value; ``details`` is data for programs; ``id`` and ``sub`` name the request; ``close``
+    is the WebSocket close code where the connection ends with it.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        id: int | None = None,
+        sub: int | None = None,
+        details: dict[str, Any] | None = None,
+        after_ms: int | None = None,
+        close: int | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.id = id
+        self.sub = sub
+        self.details = details
+        self.after_ms = after_ms
+        self.close = close
+
+    @property
+    def retry(self) -> str:
+        """When the request may be sent again, one of ``types.Retry``."""
+        return CODES[self.code].retry
+
+
+class Misuse(ProtocolError):
+    """The session was asked for an illegal step by its own side, such as two replies to one request."""

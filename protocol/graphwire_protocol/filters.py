@@ -1,0 +1,346 @@
+"""The filter of a subscription: its model and its one meaning.
+
+Server, client and tests share this matching, so that what a subscription delivers equals this filter laid
+over the run's full log. A filter fails closed: what is not understood whole is refused with the path of the
+fault, never widened and never repaired.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Annotated, Any, Final, TypeAlias
+
+from pydantic import AfterValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from graphwire_protocol.base import Maybe, Wire
+from graphwire_protocol.errors import Refusal
+from graphwire_protocol.types import Mode, Namespace
+
+UNCONSTRAINED: Final = frozenset({"lifecycle", "interrupt"})
+"""The modes that reach every subscription, whatever its filter says."""
+
+BY_NODE: Final = frozenset({"messages", "updates", "tasks"})
+BY_TAG: Final = frozenset({"messages"})
+BY_KEY: Final = frozenset({"values", "updates"})
+
+_MANY: Final = "**"
+_ONE: Final = "*"
+
+
+class _Wild:
+    """A wildcard inside a compiled pattern."""
+
+    def __init__(self, many: bool) -> None:
+        self.many = many
+
+
+_ANY_RUN = _Wild(many=True)
+_ANY_ONE = _Wild(many=False)
+_Pattern: TypeAlias = tuple[str | _Wild, ...]
+
+
+def _glob(text: str) -> _Pattern:
+    """Read a glob: ``*`` any characters, ``?`` one, ``\\`` takes the next one literally."""
+    out: list[str | _Wild] = []
+    characters = iter(text)
+    for character in characters:
+        if character == "\\":
+            literal = next(characters, None)
+            if literal is None:
+                raise PydanticCustomError("pattern", "a pattern may not end in a lone backslash")
+            out.append(literal)
+        elif character == "*":
+            if not out or out[-1] is not _ANY_RUN:
+                out.append(_ANY_RUN)
+        else:
+            out.append(_ANY_ONE if character == "?" else character)
+    return tuple(out)
+
+
+def _segment(text: str) -> str | _Wild:
+    """Read one namespace segment: ``*``, ``**``, a node's name, or a task's ``name:id``."""
+    if text == _MANY:
+        return _ANY_RUN
+    if text == _ONE:
+        return _ANY_ONE
+    if not text:
+        raise PydanticCustomError("pattern", "a namespace segment may not be empty")
+    out: list[str] = []
+    characters = iter(text)
+    for character in characters:
+        if character == "*":
+            raise PydanticCustomError(
+                "pattern", "'*' and '**' stand for whole segments only; write a literal star as '\\*'"
+            )
+        if character == "\\":
+            character = next(characters, "")
+            if not character:
+                raise PydanticCustomError("pattern", "a pattern may not end in a lone backslash")
+        out.append(character)
+    return "".join(out)
+
+
+def _checked(read: Callable[[str], Any]) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        read(text)
+        return text
+
+    return check
+
+
+Glob: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_checked(_glob))]
+"""``*`` and ``?`` are wild, ``\\`` escapes; matches the whole name, case-sensitively."""
+
+Segment: TypeAlias = Annotated[str, AfterValidator(_checked(_segment))]
+"""``researcher`` any task of that node, ``researcher:6f…`` that one, ``*`` one segment, ``**`` any number."""
+
+NamespacePattern: TypeAlias = tuple[Segment, ...]
+
+
+class _Strict(Wire):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Exclude(_Strict):
+    """What a filter leaves out, whatever else it lets in."""
+
+    namespaces: Maybe[tuple[NamespacePattern, ...]] = None
+    nodes: Maybe[tuple[Glob, ...]] = None
+    tags: Maybe[tuple[Glob, ...]] = None
+
+
+class Filter(_Strict):
+    """Which events of a run a subscription gets.
+
+    Dimensions AND, the entries of a list OR, ``exclude`` wins. An absent list is no constraint, an empty one
+    matches nothing; ``namespaces`` absent means the root only.
+    """
+
+    modes: Annotated[tuple[Mode, ...], Field(min_length=1)]
+    namespaces: Maybe[tuple[NamespacePattern, ...]] = None
+    nodes: Maybe[tuple[Glob, ...]] = None
+    tags: Maybe[tuple[Glob, ...]] = None
+    keys: Maybe[tuple[str, ...]] = None
+    exclude: Maybe[Exclude] = None
+
+    def check_limits(self, max_entries: int, max_chars: int) -> None:
+        """Raise ``Refusal(limit_exceeded)`` for a list or a namespace longer than ``max_entries``, or an
+        entry longer than ``max_chars``; ``details.path`` names it within the filter.
+        """
+        for path, entries in self._lists():
+            if len(entries) > max_entries:
+                raise Refusal(
+                    "limit_exceeded",
+                    f"{path} has {len(entries)} entries; max_filter_entries is {max_entries}",
+                    details={"path": path, "limit": "max_filter_entries"},
+                )
+            for index, entry in enumerate(entries):
+                if isinstance(entry, str) and len(entry) > max_chars:
+                    raise Refusal(
+                        "limit_exceeded",
+                        f"{path}[{index}] has {len(entry)} characters; max_pattern_chars is {max_chars}",
+                        details={"path": f"{path}[{index}]", "limit": "max_pattern_chars"},
+                    )
+
+    def _lists(self) -> Iterable[tuple[str, Sequence[Any]]]:
+        yield "modes", self.modes
+        for prefix, part in (("", self), ("exclude.", self.exclude)):
+            if part is None:
+                continue
+            for name in ("namespaces", "nodes", "tags", "keys"):
+                entries = getattr(part, name, None)
+                if entries is not None:
+                    yield prefix + name, entries
+                    if name == "namespaces":
+                        for index, pattern in enumerate(entries):
+                            yield f"{prefix}{name}[{index}]", pattern
+
+    @property
+    def below_root(self) -> bool:
+        """Whether some event of a subgraph could pass, so that the graph must be asked for subgraphs."""
+        return any(self.namespaces or ())
+
+
+class Address:
+    """Where an event comes from: all that a filter asks but for its keys.
+
+    ``mode``, ``ns`` (``()`` for the root), ``node`` where LangGraph tells it, ``tags`` of the LLM call.
+    A run's log shares one object among all events of one place, so that a matcher decides once for each.
+    """
+
+    __slots__ = ("mode", "node", "ns", "tags")
+
+    def __init__(
+        self, mode: str, ns: Namespace = (), node: str | None = None, tags: tuple[str, ...] = ()
+    ) -> None:
+        self.mode = mode
+        self.ns = ns
+        self.node = node
+        self.tags = tags
+
+    def __repr__(self) -> str:
+        return f"Address(mode={self.mode!r}, ns={self.ns!r}, node={self.node!r}, tags={self.tags!r})"
+
+
+class Matcher:
+    """A filter made ready to decide.
+
+    ``admits(address)`` says whether events from there pass; ``project(mode, data)`` then cuts the data to
+    ``keys``.
+    """
+
+    _CACHED = 4096  # decisions kept; a run with more distinct places than this starts again
+
+    def __init__(self, filter: Filter) -> None:
+        self.filter = filter
+        self.keys = None if filter.keys is None else frozenset(filter.keys)
+        exclude = filter.exclude or Exclude()
+        self._modes = frozenset(filter.modes) | UNCONSTRAINED
+        self._namespaces = _namespaces(((),) if filter.namespaces is None else filter.namespaces)
+        self._nodes = _names(filter.nodes)
+        self._tags = _names(filter.tags)
+        self._not_namespaces = _namespaces(exclude.namespaces or ())
+        self._not_nodes = _names(exclude.nodes or ())
+        self._not_tags = _names(exclude.tags or ())
+        self._decided: dict[Address, bool] = {}
+
+    def admits(self, address: Address) -> bool:
+        """Tell whether an event from ``address`` passes, its keys aside."""
+        decided = self._decided.get(address)
+        if decided is None:
+            if len(self._decided) >= self._CACHED:
+                self._decided.clear()
+            decided = self._decided[address] = self._decide(address)
+        return decided
+
+    def _decide(self, address: Address) -> bool:
+        mode = address.mode
+        if mode in UNCONSTRAINED:
+            return True
+        if mode not in self._modes or not self._namespaces(address.ns) or self._not_namespaces(address.ns):
+            return False
+        if mode in BY_NODE:
+            nodes = () if address.node is None else (address.node,)
+            if not _passes(self._nodes, self._not_nodes, nodes):
+                return False
+        return mode not in BY_TAG or _passes(self._tags, self._not_tags, address.tags)
+
+    def project(self, mode: str, data: Any) -> Any:
+        """Cut the ``data`` of a ``values`` or ``updates`` event to ``keys``; ``NOTHING`` if none is left."""
+        if self.keys is None or mode not in BY_KEY:
+            return data
+        if mode == "values":
+            return self._cut(data)
+        if not isinstance(data, dict):
+            return NOTHING
+        nodes: dict[str, Any] = {}
+        for node, update in data.items():
+            # Several writes of one node come as a list of dicts.
+            left = self._cut_each(update) if isinstance(update, list) else self._cut(update)
+            if left is not NOTHING:
+                nodes[node] = left
+        return nodes or NOTHING
+
+    def _cut_each(self, updates: list[Any]) -> Any:
+        return [cut for cut in map(self._cut, updates) if cut is not NOTHING] or NOTHING
+
+    def _cut(self, state: Any) -> Any:
+        if self.keys is None or not isinstance(state, dict):
+            return NOTHING
+        return {key: value for key, value in state.items() if key in self.keys} or NOTHING
+
+
+class _Nothing:
+    def __repr__(self) -> str:
+        return "NOTHING"
+
+
+NOTHING: Final = _Nothing()
+"""What ``Matcher.project`` returns for an event that is not sent because none of its keys is wanted."""
+
+
+_Names: TypeAlias = Callable[[Iterable[str]], bool]
+
+
+def _names(globs: tuple[str, ...] | None) -> _Names | None:
+    if globs is None:
+        return None
+    patterns = [_glob(glob) for glob in globs]
+    return lambda names: any(_accepts(pattern, name) for name in names for pattern in patterns)
+
+
+def _passes(include: _Names | None, exclude: _Names | None, names: Sequence[str]) -> bool:
+    if exclude is not None and exclude(names):
+        return False
+    return include is None or include(names)
+
+
+def _namespaces(patterns: tuple[NamespacePattern, ...]) -> Callable[[Namespace], bool]:
+    compiled = [tuple(_segment(segment) for segment in pattern) for pattern in patterns]
+
+    def any_matches(ns: Namespace) -> bool:
+        return any(_accepts(pattern, ns, fits=_is_task, stays=_is_counter) for pattern in compiled)
+
+    return any_matches
+
+
+def _is_task(pattern: str, segment: str) -> bool:
+    return segment == pattern or (":" not in pattern and segment.partition(":")[0] == pattern)
+
+
+def _is_counter(segment: str) -> bool:
+    # LangGraph counts repeated calls of a subgraph in one task: ("node:6f…", "1"). The counter belongs to the
+    # segment before it, so a pattern that has matched the task may stay where it is.
+    return ":" not in segment
+
+
+def _equal(pattern: str, item: str) -> bool:
+    return pattern == item
+
+
+def _never(item: str) -> bool:
+    return False
+
+
+def _accepts(
+    pattern: _Pattern,
+    items: Iterable[str],
+    fits: Callable[[str, str], bool] = _equal,
+    stays: Callable[[str], bool] = _never,
+) -> bool:
+    """Match a whole sequence, every pattern position at once: time is linear in pattern times items,
+    whatever the pattern, so that none can be made to cost more.
+    """
+    end = len(pattern)
+
+    def reach(positions: Iterable[int]) -> set[int]:
+        out: set[int] = set()
+        for position in positions:
+            out.add(position)
+            while position < end and _is_run(pattern[position]):
+                position += 1
+                out.add(position)
+        return out
+
+    current = reach((0,))
+    for item in items:
+        following: list[int] = []
+        for position in current:
+            if position and stays(item):
+                following.append(position)
+            if position < end:
+                want = pattern[position]
+                if isinstance(want, _Wild):
+                    if want.many:
+                        following.append(position)
+                    elif not stays(item):
+                        following.append(position + 1)
+                elif fits(want, item):
+                    following.append(position + 1)
+        current = reach(following)
+        if not current:
+            return False
+    return end in current
+
+
+def _is_run(item: Hashable) -> bool:
+    return isinstance(item, _Wild) and item.many

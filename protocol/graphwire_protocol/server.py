@@ -1,0 +1,214 @@
+"""The server's side of a connection, without I/O: which frame is legal now, and which reply is owed.
+
+Time is an argument. ``receive`` turns a message into a command or raises ``Refusal``; ``reply`` and
+``refuse`` turn answers into bytes. What the commands mean is the gateway's business.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from graphwire_protocol import codes
+from graphwire_protocol.codec import decode_command, encode
+from graphwire_protocol.commands import Command, Credit, Hello, Ping, Run, Spec, Subscribe, Unsubscribe
+from graphwire_protocol.errors import Misuse, Refusal
+from graphwire_protocol.replies import Error, Goaway, Ok, Started, Subscribed, Welcome
+from graphwire_protocol.state import CONNECTION, ConnectionState
+from graphwire_protocol.types import Retry
+
+BAD_FRAMES_A_MINUTE = 10
+
+Answer: TypeAlias = Welcome | Started | Subscribed | Ok
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The announced limits that the session itself keeps, under their names in ``welcome.limits``."""
+
+    max_subscriptions: int = 1024
+    max_open_requests: int = 1024
+    requests_per_s: float = 200
+    request_burst: int = 1000
+    max_filter_entries: int = 64
+    max_pattern_chars: int = 128
+
+
+class ServerSession:
+    """One connection as its server sees it."""
+
+    def __init__(self, allowed: Allowed = Allowed()) -> None:
+        self.state: ConnectionState = "opening"
+        self._allowed = allowed
+        self._welcomed = False
+        self._owed: dict[int, int] = {}  # open request → replies that it still gets
+        self._subs: set[int] = set()
+        self._bad_frames: deque[float] = deque()
+        self._tokens = float(allowed.request_burst)
+        self._tokens_at: float | None = None
+
+    def receive(self, data: str | bytes, now: float) -> Command:
+        """Read one message that came at ``now`` (seconds of any steady clock).
+
+        Raises ``Refusal``; where it has a ``close``, the connection ends with that code after the error.
+        """
+        if isinstance(data, bytes):
+            raise Refusal("bad_frame", "frames are text messages, not binary ones", close=codes.MISUSE)
+        try:
+            command = decode_command(data)
+        except Refusal as refusal:
+            if not self._welcomed or (refusal.code == "bad_frame" and self._is_bad_too_often(now)):
+                refusal.close = codes.MISUSE
+            raise
+        if self.state == "closed":
+            raise Misuse("a closed session receives nothing")
+        if isinstance(command, Hello):
+            self._check_hello(command)
+        elif not self._welcomed:
+            raise Refusal(
+                "bad_frame",
+                f"the first frame is 'hello', not {command.type!r}",
+                id=getattr(command, "id", None),
+                close=codes.MISUSE,
+            )
+        if isinstance(command, Credit):
+            return command
+        self._check_rate(now, getattr(command, "id", None))
+        if isinstance(command, Ping):
+            return command
+        self._open(command)
+        return command
+
+    def _check_hello(self, hello: Hello) -> None:
+        if self._welcomed or hello.id in self._owed:
+            raise Refusal("invalid_argument", "this connection has said hello already", id=hello.id)
+
+    def _is_bad_too_often(self, now: float) -> bool:
+        times = self._bad_frames
+        times.append(now)
+        while now - times[0] > 60:
+            times.popleft()
+        return len(times) > BAD_FRAMES_A_MINUTE
+
+    def _check_rate(self, now: float, id: int | None) -> None:
+        allowed = self._allowed
+        since = 0.0 if self._tokens_at is None else now - self._tokens_at
+        self._tokens = min(allowed.request_burst, self._tokens + since * allowed.requests_per_s)
+        self._tokens_at = now
+        if self._tokens < 1:
+            raise Refusal(
+                "rate_limited",
+                f"more than {allowed.requests_per_s:g} requests a second (request_burst is "
+                f"{allowed.request_burst})",
+                id=id,
+                after_ms=max(1, round((1 - self._tokens) / allowed.requests_per_s * 1000)),
+            )
+        self._tokens -= 1
+
+    def _open(self, command: Command) -> None:
+        assert not isinstance(command, Credit | Ping)
+        if command.id in self._owed:
+            raise Refusal("conflict", "this request's id is in use by an open request", id=command.id)
+        if len(self._owed) >= self._allowed.max_open_requests:
+            raise Refusal(
+                "limit_exceeded", f"more than {self._allowed.max_open_requests} open requests", id=command.id
+            )
+        if isinstance(command, Run):
+            self._check_specs(command)
+            self._owed[command.id] = 1 + len(command.subscribe)
+            self._subs.update(spec.sub for spec in command.subscribe)
+        elif isinstance(command, Subscribe):
+            self._check_sub(command.sub, len(self._subs), command.id)
+            self._check_filter(command, "filter", command.id)
+            self._owed[command.id] = 1
+            self._subs.add(command.sub)
+        else:
+            if isinstance(command, Unsubscribe) and command.sub not in self._subs:
+                raise Refusal(
+                    "not_found",
+                    f"no subscription {command.sub} on this connection",
+                    id=command.id,
+                    sub=command.sub,
+                    details={"kind": "sub"},
+                )
+            self._owed[command.id] = 1
+
+    def _check_specs(self, run: Run) -> None:
+        seen: set[int] = set()
+        for index, spec in enumerate(run.subscribe):
+            if spec.sub in seen:
+                raise Refusal(
+                    "conflict", f"run.subscribe[{index}].sub stands there twice", id=run.id, sub=spec.sub
+                )
+            self._check_sub(spec.sub, len(self._subs) + len(seen), run.id)
+            seen.add(spec.sub)
+            self._check_filter(spec, f"subscribe[{index}].filter", run.id)
+
+    def _check_sub(self, sub: int, in_use: int, id: int) -> None:
+        if sub in self._subs:
+            raise Refusal("conflict", f"subscription {sub} is in use; unsubscribe it first", id=id, sub=sub)
+        if in_use >= self._allowed.max_subscriptions:
+            raise Refusal(
+                "limit_exceeded", f"max_subscriptions is {self._allowed.max_subscriptions}", id=id, sub=sub
+            )
+
+    def _check_filter(self, spec: Spec, path: str, id: int) -> None:
+        try:
+            spec.filter.check_limits(self._allowed.max_filter_entries, self._allowed.max_pattern_chars)
+        except Refusal as refusal:
+            refusal.id = id
+            details = refusal.details or {}
+            refusal.details = {**details, "path": f"{path}.{details['path']}"}
+            raise
+
+    def reply(self, frame: Answer) -> bytes:
+        """Return one of the replies that ``frame.id`` is owed, as bytes; raise ``Misuse`` if it is not."""
+        owed = self._owed.get(frame.id)
+        if owed is None:
+            raise Misuse(f"request {frame.id} is not open")
+        if owed == 1:
+            del self._owed[frame.id]
+        else:
+            self._owed[frame.id] = owed - 1
+        if isinstance(frame, Welcome):
+            self._welcomed = True
+            self.state = CONNECTION[self.state, "welcome"]
+        return encode(frame)
+
+    def refuse(self, refusal: Refusal, command: Command | None = None) -> bytes:
+        """Return the ``error`` frame for a refusal.
+
+        ``command`` is the request where it had been received as legal: its debt and its subscriptions are
+        given up with it.
+        """
+        if command is not None and not isinstance(command, Credit | Ping):
+            self._owed.pop(command.id, None)
+            refusal.id = command.id
+            if isinstance(command, Run):
+                self._subs.difference_update(spec.sub for spec in command.subscribe)
+            elif isinstance(command, Subscribe):
+                self._subs.discard(command.sub)
+        retry: Retry = codes.CODES[refusal.code].retry
+        return encode(
+            Error(
+                id=refusal.id,
+                sub=refusal.sub,
+                code=refusal.code,
+                message=refusal.message,
+                retry=retry,
+                after_ms=refusal.after_ms if retry == "after" else None,
+                details=refusal.details,
+            )
+        )
+
+    def release(self, sub: int) -> None:
+        """Free ``sub``: it was closed or unsubscribed."""
+        self._subs.discard(sub)
+
+    def goaway(self, frame: Goaway) -> bytes:
+        """Return the announcement that this connection will be closed."""
+        self.state = CONNECTION[self.state, "goaway"]
+        return encode(frame)
+
+    def close(self) -> None:
+        """The connection is gone."""
+        self.state = "closed"

@@ -1,1 +1,43 @@
-"""A small Pregel: build a graph of nodes over a state, run it and stream what happens."""
+"""A small Pregel: build a graph of nodes over a state, run it, and stream what happens in it.
+
+`StateGraph` is where to begin; `CompiledStateGraph` is what `compile` makes of it; `Servable` is what a server may
+ask of any graph, this package's or LangGraph's.
+"""
+
+from graphwire_runtime.compiled import CompiledStateGraph
+from graphwire_runtime.errors import (
+    EmptyInputError,
+    GraphRecursionError,
+    InvalidUpdateError,
+    NodeCancelledError,
+    NotSupportedError,
+    ParentCommand,
+)
+from graphwire_runtime.graph import StateGraph
+from graphwire_runtime.messages import MessagesState, add_messages
+from graphwire_runtime.runtime import Runtime, get_stream_writer
+from graphwire_runtime.servable import Servable
+from graphwire_runtime.types import END, START, Command, GraphOutput, Overwrite, Send, StreamWriter
+
+__all__ = [
+    "END",
+    "START",
+    "Command",
+    "CompiledStateGraph",
+    "EmptyInputError",
+    "GraphOutput",
+    "GraphRecursionError",
+    "InvalidUpdateError",
+    "MessagesState",
+    "NodeCancelledError",
+    "NotSupportedError",
+    "Overwrite",
+    "ParentCommand",
+    "Runtime",
+    "Send",
+    "Servable",
+    "StateGraph",
+    "StreamWriter",
+    "add_messages",
+    "get_stream_writer",
+]

@@ -1,0 +1,126 @@
+"""The channels of a state: one per key, each a rule for folding a superstep's writes into the value.
+
+A channel holds no value; the values of a run are a plain dict in `loop`. Which channels a graph has is read
+from its schemas in `schema`.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from graphwire_runtime.errors import InvalidUpdateError
+from graphwire_runtime.types import Overwrite
+
+__all__ = ["MISSING", "Channel", "LastValue", "Reduced", "checked_reducer"]
+
+MISSING: Any = object()
+"""Stands for the value of a key that was never written and has no default."""
+
+Reducer = Callable[[Any, Any], Any]
+
+_EMPTY_OF: dict[Any, Callable[[], Any]] = {
+    collections.abc.Sequence: list,
+    collections.abc.MutableSequence: list,
+    collections.abc.Set: set,
+    collections.abc.MutableSet: set,
+    collections.abc.Mapping: dict,
+    collections.abc.MutableMapping: dict,
+}
+
+
+class Channel(Protocol):
+    """The rule of one state key."""
+
+    def empty(self) -> Any:
+        """The value before anything is written, or MISSING."""
+
+    def fold(self, current: Any, writes: Sequence[Any]) -> Any:
+        """The value after a superstep that wrote `writes` (one or more, in order); `current` may be MISSING."""
+
+
+class LastValue:
+    """Holds what was written last; takes one write per superstep."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    def empty(self) -> Any:
+        return MISSING
+
+    def fold(self, current: Any, writes: Sequence[Any]) -> Any:
+        if len(writes) != 1:
+            raise InvalidUpdateError(
+                f"state key {self.key!r} takes one value per superstep, and {len(writes)} were written by tasks that "
+                "ran side by side; annotate the key with a reducer to combine them"
+            )
+        return writes[0]
+
+
+class Reduced:
+    """Folds every write into the value with the author's function of two arguments."""
+
+    __slots__ = ("_new", "_reduce", "key")
+
+    def __init__(self, key: str, annotation: Any, reduce: Reducer) -> None:
+        self.key = key
+        self._reduce = reduce
+        self._new = _maker_of_empty(annotation)
+
+    def empty(self) -> Any:
+        return MISSING if self._new is None else self._new()
+
+    def fold(self, current: Any, writes: Sequence[Any]) -> Any:
+        replaced = False
+        for value in writes:
+            overwrites, new = _unwrap(value)
+            if overwrites:
+                if replaced:
+                    raise InvalidUpdateError(
+                        f"state key {self.key!r} takes at most one Overwrite per superstep, and got a second one"
+                    )
+                current, replaced = new, True
+            elif replaced:
+                continue  # an Overwrite is the whole new value, wherever it stood among the writes
+            else:
+                current = value if current is MISSING else self._reduce(current, value)
+        return current
+
+
+def checked_reducer(key: str, reduce: Reducer) -> Reducer:
+    """The reducer itself, or ValueError where it cannot be called with two positional arguments."""
+    try:
+        parameters = inspect.signature(reduce).parameters.values()
+    except (TypeError, ValueError):
+        return reduce  # written in C without a signature: it can only be tried
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if len(positional) == 2 or any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return reduce
+    raise ValueError(
+        f"the reducer of state key {key!r} must take two positional arguments (the value so far, the update), "
+        f"but {reduce!r} has the signature {inspect.signature(reduce)}"
+    )
+
+
+def _maker_of_empty(annotation: Any) -> Callable[[], Any] | None:
+    kind = getattr(annotation, "__origin__", annotation)
+    kind = _EMPTY_OF.get(kind, kind)
+    if not isinstance(kind, type):
+        return None
+    try:
+        kind()
+    except Exception:
+        return None
+    return kind
+
+
+def _unwrap(value: Any) -> tuple[bool, Any]:
+    if type(value) is Overwrite:
+        return True, value.value
+    if type(value) is dict and len(value) == 1 and "__overwrite__" in value:
+        return True, value["__overwrite__"]  # the form that survives JSON
+    return False, value

@@ -1,0 +1,288 @@
+"""`CompiledStateGraph`: a graph that can be run, streamed and described. The public face of this package.
+
+It is a LangChain Runnable, so it pipes, batches and nests like one. The methods only turn a call into a
+`Request`; running is in `drive` and `loop`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from copy import copy
+from typing import Any, Literal
+
+import typing_extensions
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.graph import Graph
+
+from graphwire_runtime.config import merge
+from graphwire_runtime.drawing import Sketch
+from graphwire_runtime.drive import aiterate, iterate
+from graphwire_runtime.errors import NotSupportedError
+from graphwire_runtime.plan import NodePlan, Plan
+from graphwire_runtime.request import Request
+from graphwire_runtime.schema import json_schema_of
+from graphwire_runtime.servable import Durability, StreamMode
+from graphwire_runtime.types import START, GraphOutput
+
+__all__ = ["CompiledStateGraph"]
+
+Modes = StreamMode | Sequence[StreamMode]
+Keys = str | Sequence[str]
+Names = Literal["*"] | Sequence[str]
+Version = Literal["v1", "v2"]
+
+
+class CompiledStateGraph(Runnable[Any, Any]):
+    """A runnable graph; any number of runs may share it. Made by `StateGraph.compile`.
+
+    Streams yield, for one mode given as a string, the bare chunk; for a **list** of modes `(mode, chunk)`; with
+    `subgraphs=True` the namespace comes first: `(namespace, chunk)` or `(namespace, mode, chunk)`. With
+    `version="v2"` every item is a mapping of `type`, `ns` and `data` (and, in values mode, `interrupts`).
+
+    | mode | chunk |
+    |---|---|
+    | values | the state, after the input and after every superstep that wrote to it |
+    | updates | `{node: what it wrote}`, one per node that ended |
+    | custom | what nodes put into their stream writer |
+    | messages | `(message or chunk, metadata)` for every token, and for whole messages that nodes return |
+    | tasks | a task's start (`id name input triggers`) and its end (`id name error result interrupts`) |
+    | debug | the same, each with `step`, `timestamp` and `type` around it |
+
+    Errors of nodes leave as they are, after everything that was streamed before them.
+    """
+
+    name: str
+    checkpointer: None = None
+    stream_mode: StreamMode = "updates"
+
+    def __init__(self, plan: Plan, sketch: Sketch) -> None:
+        self.plan = plan
+        self.name = plan.name
+        self.config: RunnableConfig | None = None
+        self._sketch = sketch
+
+    @property
+    def nodes(self) -> Mapping[str, NodePlan]:
+        """The nodes by name, START's among them."""
+        return {START: self.plan.start, **self.plan.nodes}
+
+    @property
+    def output_channels(self) -> list[str]:
+        """The keys that `invoke` returns."""
+        return list(self.plan.output_keys)
+
+    @property
+    def stream_channels(self) -> list[str]:
+        """The keys that streams show: all of them."""
+        return list(self.plan.keys)
+
+    def stream(  # type: ignore[override]  # a Runnable allows no keyword-only parameters by name
+        self,
+        input: Any,
+        config: RunnableConfig | None = None,
+        *,
+        context: Any = None,
+        stream_mode: Modes | None = None,
+        output_keys: Keys | None = None,
+        interrupt_before: Names | None = None,
+        interrupt_after: Names | None = None,
+        durability: Durability | None = None,
+        subgraphs: bool = False,
+        version: Version = "v1",
+        **kwargs: Any,
+    ) -> Iterator[Any]:
+        """Run the graph in this thread and yield what the modes ask for; see the class for the items' shape.
+
+        Args:
+            input: a mapping of state keys, an instance of the input schema, or a Command.
+            config: LangChain's: `recursion_limit` (supersteps), `max_concurrency` (nodes at once), `tags`,
+                `metadata`, `callbacks`, `configurable`, …
+            context: for nodes that take a `runtime`; a mapping becomes an instance of the context schema.
+            stream_mode: one mode or a list; `updates` by default, `values` inside a node of another graph.
+            output_keys: the keys that values and updates show; a single name shows the bare value.
+            interrupt_before: only empty; this runtime saves no threads.
+            interrupt_after: only empty, likewise.
+            durability: without effect, likewise.
+            subgraphs: whether graphs that run inside nodes are shown, too.
+            version: "v2" for items that are mappings.
+
+        Raises EmptyInputError, InvalidUpdateError, GraphRecursionError, ValueError for a wrong argument, and
+        whatever a node raises.
+        """
+        _refuse(kwargs, interrupt_before, interrupt_after, durability)
+        return iterate(self._request(input, config, context, stream_mode, output_keys, subgraphs, version))
+
+    def astream(  # type: ignore[override]
+        self,
+        input: Any,
+        config: RunnableConfig | None = None,
+        *,
+        context: Any = None,
+        stream_mode: Modes | None = None,
+        output_keys: Keys | None = None,
+        interrupt_before: Names | None = None,
+        interrupt_after: Names | None = None,
+        durability: Durability | None = None,
+        subgraphs: bool = False,
+        version: Version = "v1",
+        **kwargs: Any,
+    ) -> AsyncIterator[Any]:
+        """Run the graph on the event loop and yield what the modes ask for; otherwise like `stream`.
+
+        Async nodes run as asyncio tasks, the others in the loop's default executor. `aclose()` on the iterator,
+        or cancelling its consumer, cancels the async nodes at work; what runs in a thread runs on unobserved.
+        """
+        _refuse(kwargs, interrupt_before, interrupt_after, durability)
+        return aiterate(self._request(input, config, context, stream_mode, output_keys, subgraphs, version))
+
+    def invoke(
+        self,
+        input: Any,
+        config: RunnableConfig | None = None,
+        *,
+        context: Any = None,
+        stream_mode: Modes = "values",
+        output_keys: Keys | None = None,
+        interrupt_before: Names | None = None,
+        interrupt_after: Names | None = None,
+        durability: Durability | None = None,
+        version: Version = "v1",
+        **kwargs: Any,
+    ) -> Any:
+        """Run the graph and return its output: the keys of the output schema, or None where none was written.
+
+        With another `stream_mode` it returns the list of that stream's chunks; with `version="v2"` a GraphOutput.
+        Raises like `stream`.
+        """
+        _refuse(kwargs, interrupt_before, interrupt_after, durability)
+        request = self._invocation(input, config, context, stream_mode, output_keys, version)
+        chunks = list(iterate(request))
+        return _returned(request, chunks, version)
+
+    async def ainvoke(
+        self,
+        input: Any,
+        config: RunnableConfig | None = None,
+        *,
+        context: Any = None,
+        stream_mode: Modes = "values",
+        output_keys: Keys | None = None,
+        interrupt_before: Names | None = None,
+        interrupt_after: Names | None = None,
+        durability: Durability | None = None,
+        version: Version = "v1",
+        **kwargs: Any,
+    ) -> Any:
+        """Run the graph on the event loop and return its output, like `invoke`."""
+        _refuse(kwargs, interrupt_before, interrupt_after, durability)
+        request = self._invocation(input, config, context, stream_mode, output_keys, version)
+        chunks = [chunk async for chunk in aiterate(request)]
+        return _returned(request, chunks, version)
+
+    def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> typing_extensions.Self:
+        """The same graph with a config of its own, which the config of a call is merged over."""
+        bound = copy(self)
+        bound.config = merge(merge(self.config or {}, config or {}), kwargs)  # type: ignore[assignment]
+        return bound
+
+    def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
+        """The graph's name, with a suffix if one is asked for."""
+        name = name or self.name
+        return (
+            f"{name}{suffix}"
+            if suffix and name[0].isupper()
+            else f"{name}_{suffix.lower()}"
+            if suffix
+            else name
+        )
+
+    def get_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
+        """The drawing of the graph; `xray` opens graphs inside it, an int as many levels deep."""
+        return self._sketch.graph(xray)
+
+    async def aget_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
+        """The same as `get_graph`."""
+        return self._sketch.graph(xray)
+
+    def get_input_jsonschema(self, config: RunnableConfig | None = None) -> dict[str, Any]:
+        """The JSON schema of the input."""
+        return json_schema_of(self.plan.input.cls)
+
+    def get_output_jsonschema(self, config: RunnableConfig | None = None) -> dict[str, Any]:
+        """The JSON schema of the output."""
+        return json_schema_of(self.plan.output.cls)
+
+    def get_context_jsonschema(self) -> dict[str, Any] | None:
+        """The JSON schema of `context`, or None where the graph declares none."""
+        return None if self.plan.context is None else json_schema_of(self.plan.context)
+
+    # ---- within
+
+    def _request(
+        self,
+        input: Any,
+        config: RunnableConfig | None,
+        context: Any,
+        modes: Modes | None,
+        output_keys: Keys | None,
+        subgraphs: bool,
+        version: Version,
+    ) -> Request:
+        return Request(
+            self.plan,
+            self.config,
+            input,
+            config,
+            context,
+            modes,
+            output_keys,
+            subgraphs,
+            parts=version == "v2",
+        )
+
+    def _invocation(
+        self,
+        input: Any,
+        config: RunnableConfig | None,
+        context: Any,
+        modes: Modes,
+        output_keys: Keys | None,
+        version: Version,
+    ) -> Request:
+        streamed = modes != "values"
+        if streamed and output_keys is None:
+            output_keys = self.plan.output_keys
+        parts = version == "v2" and streamed
+        return Request(
+            self.plan, self.config, input, config, context, modes, output_keys, parts=parts, streamed=streamed
+        )
+
+
+def _refuse(
+    kwargs: dict[str, Any], before: Names | None, after: Names | None, durability: Durability | None
+) -> None:
+    if kwargs:
+        raise TypeError(f"a graph's run takes no argument {', '.join(map(repr, kwargs))}")
+    if before or after:
+        raise NotSupportedError(
+            "interrupt_before and interrupt_after need a checkpointer, which this graph has not"
+        )
+    if durability is not None:
+        warnings.warn(
+            f"durability={durability!r} has no effect: the graph has no checkpointer",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _returned(request: Request, chunks: list[Any], version: Version) -> Any:
+    if request.streamed:
+        return chunks
+    run = request.run
+    value = None if run is None else request.result(run)
+    if version != "v2":
+        return value
+    if run is not None and isinstance(value, dict) and request.output_keys is None:
+        value = request.plan.output.instance(value)
+    return GraphOutput(value)

@@ -1,0 +1,238 @@
+"""Driving a run from its first superstep to its last, for a caller that blocks and for one that awaits.
+
+The two generators here own everything that has to be cleaned up: threads, asyncio tasks, bells. They yield the
+chunks of the run's own outlet as they come, and leave nothing running behind when they are closed, except a
+synchronous node in a thread, which cannot be stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from threading import Lock
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
+
+from graphwire_runtime.execute import execute, execute_async
+from graphwire_runtime.loop import Run
+from graphwire_runtime.request import Request
+from graphwire_runtime.stream import AsyncBell, ThreadBell
+from graphwire_runtime.task import Task
+from graphwire_runtime.trace import AsyncTrace, Trace, listeners
+
+__all__ = ["aiterate", "iterate"]
+
+MOST_THREADS = 64
+"""Threads a synchronous run uses for the nodes of one superstep where its config sets no max_concurrency."""
+
+
+def iterate(request: Request) -> Iterator[Any]:
+    """Run synchronously, yielding chunks.
+
+    A lone node runs in the caller's own thread, unless something may have to be yielded while it works. When a
+    node fails, those beside it are waited for. Closing waits for nodes at work.
+    """
+    bell = ThreadBell()
+    run, outlet = request.open(bell)
+    heard, run.taps = listeners(run.settings, outlet.tap if outlet is not None else None, CallbackManager)
+    if heard is not None:
+        run.trace = Trace(heard, request.name(run), run.settings, request.input)
+    items: deque[Any] = outlet.items if outlet is not None else deque()
+    inline = outlet is None or not run.live
+    pool: ThreadPoolExecutor | None = None
+    try:
+        run.begin(request.input)
+        tasks = run.tasks if run.plan.start.routers else []
+        while True:
+            while items:
+                yield items.popleft()
+            if len(tasks) == 1 and inline:
+                copy_context().run(execute, tasks[0])
+            elif tasks:
+                most = run.settings.max_concurrency or MOST_THREADS
+                if pool is None:
+                    pool = ThreadPoolExecutor(most)
+                crew = _Threads(tasks, most, pool, bell)
+                try:
+                    while True:
+                        while items:
+                            yield items.popleft()
+                        if not crew.left:
+                            break
+                        bell.sleep(lambda: bool(items) or not crew.left)  # noqa: B023
+                finally:
+                    crew.stop()
+                if crew.error is not None:
+                    raise crew.error
+            while items:
+                yield items.popleft()
+            run.settle()
+            while items:
+                yield items.popleft()
+            tasks = run.next_tasks()
+            if not tasks:
+                break
+        if run.trace is not None:
+            run.trace.end(request.result(run))
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        while items:
+            yield items.popleft()
+        if run.trace is not None:
+            run.trace.fail(error)
+        raise
+    finally:
+        if pool is not None:
+            pool.shutdown(wait=True)
+
+
+class _Threads:
+    """The tasks of one superstep, at work in threads."""
+
+    def __init__(self, tasks: list[Task], most: int, pool: ThreadPoolExecutor, bell: ThreadBell) -> None:
+        self.left = len(tasks)
+        self.error: BaseException | None = None
+        self._pool = pool
+        self._bell = bell
+        self._lock = Lock()
+        self._queued = deque(tasks)
+        for _ in tasks[:most]:
+            self._work()
+
+    def _work(self) -> None:
+        # the lock, since a task that ends takes the next one out of the queue while others are still put to work
+        with self._lock:
+            task = self._queued.popleft() if self._queued else None
+        if task is not None:
+            self._pool.submit(copy_context().run, self._member, task)
+
+    def _member(self, task: Task) -> None:
+        try:
+            execute(task)
+        except BaseException as error:
+            with self._lock:
+                self.error = self.error or error
+            self.stop()
+        with self._lock:
+            self.left -= 1
+        self._work()
+        self._bell.ring()
+
+    def stop(self) -> None:
+        """Begin nothing more; what is at work is waited for."""
+        with self._lock:
+            self.left -= len(self._queued)
+            self._queued.clear()
+
+
+async def aiterate(request: Request) -> AsyncIterator[Any]:
+    """Run on the event loop, yielding chunks.
+
+    When a node fails, those beside it are cancelled. So are all when the generator is closed or its consumer
+    cancelled.
+    """
+    loop = asyncio.get_running_loop()
+    bell = AsyncBell(loop)
+    run, outlet = request.open(bell)
+    heard, run.taps = listeners(run.settings, outlet.tap if outlet is not None else None, AsyncCallbackManager)
+    if heard is not None:
+        run.trace = await AsyncTrace.begin(heard, request.name(run), run.settings, request.input)
+    items: deque[Any] = outlet.items if outlet is not None else deque()
+    crew = _Coroutines(run, loop, bell)
+    try:
+        run.begin(request.input)
+        tasks = run.tasks if run.plan.start.routers else []
+        while True:
+            while items:
+                yield items.popleft()
+            if tasks:
+                crew.start(tasks)
+                while True:
+                    while items:
+                        yield items.popleft()
+                    if not crew.left:
+                        break
+                    await bell.sleep(lambda: bool(items) or not crew.left)
+                if crew.error is not None:
+                    raise crew.error
+            run.settle()
+            while items:
+                yield items.popleft()
+            tasks = run.next_tasks()
+            if not tasks:
+                break
+        if run.trace is not None:
+            await run.trace.end(request.result(run))
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        if not isinstance(error, asyncio.CancelledError):
+            while items:
+                yield items.popleft()
+        if run.trace is not None:
+            await run.trace.fail(error)
+        raise
+    finally:
+        await crew.stop()
+
+
+class _Coroutines:
+    """The tasks of one superstep, at work on the event loop."""
+
+    def __init__(self, run: Run, loop: asyncio.AbstractEventLoop, bell: AsyncBell) -> None:
+        self.left = 0
+        self.error: BaseException | None = None
+        self._run = run
+        self._loop = loop
+        self._bell = bell
+        self._working: set[asyncio.Task[None]] = set()
+        self._queued: deque[Task] = deque()
+
+    def start(self, tasks: list[Task]) -> None:
+        self.left = len(tasks)
+        most = self._run.settings.max_concurrency
+        if most is not None and len(tasks) > most:
+            self._queued.extend(tasks[most:])
+            tasks = tasks[:most]
+        for task in tasks:
+            self._work(task)
+
+    def _work(self, task: Task) -> None:
+        working = self._loop.create_task(self._member(task), name=task.name)
+        self._working.add(working)
+        working.add_done_callback(self._working.discard)
+
+    async def _member(self, task: Task) -> None:
+        try:
+            await execute_async(task)
+        except BaseException as error:
+            if self.error is None and not self._run.stopping:
+                self.error = error
+                self._stop_others()
+        self.left -= 1
+        if self._queued:
+            self._work(self._queued.popleft())
+        self._bell.ring()
+
+    def _stop_others(self) -> None:
+        self._run.stopping = True
+        self.left -= len(self._queued)
+        self._queued.clear()
+        current = asyncio.current_task()
+        for working in self._working:
+            if working is not current:
+                working.cancel()
+
+    async def stop(self) -> None:
+        """Cancel what is still at work, and wait for it to have heard of that."""
+        if self.left:
+            self._run.stopping = True
+            self._queued.clear()
+            for working in self._working:
+                working.cancel()
+            await asyncio.gather(*self._working, return_exceptions=True)

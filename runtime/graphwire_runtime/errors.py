@@ -1,0 +1,64 @@
+"""Every error this package raises by name.
+
+    Exception
+    ├── EmptyInputError          a run was given nothing to start from
+    ├── InvalidUpdateError       a node, an input or a step wrote what the state cannot take
+    ├── ParentCommand            a command on its way to the graph above; an error only at the top
+    ├── NodeCancelledError       a node cancelled itself, while nobody had cancelled the run
+    ├── RecursionError
+    │   └── GraphRecursionError  a run took more supersteps than its recursion_limit
+    └── NotImplementedError
+        └── NotSupportedError    asked for by name, and not built here
+
+Errors in how a graph is built are plain ValueError or TypeError; a node's own exceptions pass as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = [
+    "EmptyInputError",
+    "GraphRecursionError",
+    "InvalidUpdateError",
+    "NodeCancelledError",
+    "NotSupportedError",
+    "ParentCommand",
+]
+
+
+class EmptyInputError(Exception):
+    """The run was given no input, and there is no saved state to go on from."""
+
+
+class InvalidUpdateError(Exception):
+    """What was written does not fit the state: not a mapping, or too many values for one key."""
+
+
+class NodeCancelledError(Exception):
+    """A node ended in `asyncio.CancelledError` although nobody had cancelled the run."""
+
+
+class GraphRecursionError(RecursionError):
+    """The run reached its `recursion_limit` (in supersteps) without coming to an end."""
+
+
+class NotSupportedError(NotImplementedError):
+    """The call asks for something that this runtime does not do."""
+
+
+class ParentCommand(Exception):
+    """Carries a `Command(graph=Command.PARENT)` up to the graph that runs this one.
+
+    It reaches the caller only from a graph that has no parent.
+    """
+
+    def __init__(self, command: Any) -> None:
+        super().__init__(command)
+        self.command = command
+
+
+def note_task(error: BaseException, name: str, task_id: str) -> None:
+    """Say on the exception itself which task it ended (Python 3.11 and later keep such notes)."""
+    if hasattr(error, "add_note"):
+        error.add_note(f"During task with name '{name}' and id '{task_id}'")

@@ -1,0 +1,134 @@
+"""Calling a task's node and its routers, synchronously or on an event loop, each in a context of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import copy_context
+from typing import Any
+
+from langchain_core.runnables.config import var_child_runnable_config
+
+from graphwire_runtime.call import Call
+from graphwire_runtime.errors import NodeCancelledError, ParentCommand
+from graphwire_runtime.task import Task
+
+__all__ = ["execute", "execute_async"]
+
+
+def execute(task: Task) -> None:
+    """Run the task to its end, in the context of the caller, which must be the task's own."""
+    run = task.run
+    try:
+        var_child_runnable_config.set(task.config)
+        if run.trace is None:
+            _work(task)
+        elif task.node is run.plan.start:
+            _route(task)
+        else:
+            with run.trace.node(task):
+                _work(task)
+    except BaseException as error:
+        run.failed(task, error)
+        raise
+    else:
+        run.finished(task)
+    finally:
+        task.forget()
+
+
+def _work(task: Task) -> None:
+    node = task.node
+    if node is not task.run.plan.start:
+        sync = _sync(node.call)
+        try:
+            output = sync(task.input, task)
+        except ParentCommand as sent:
+            task.accept_from_below(sent.command)
+        else:
+            task.accept(output)
+    if node.routers:
+        _route(task)
+
+
+def _route(task: Task) -> None:
+    trace = task.run.trace
+    values = task.state_after()
+    for router in task.node.routers:
+        state = router.view(values)
+        if trace is None or task.callbacks is None:
+            task.route(router, _sync(router.call)(state, task))
+        else:
+            with trace.router(task, router.name, state) as answers:
+                answers.append(_sync(router.call)(state, task))
+            task.route(router, answers[0])
+
+
+def _sync(call: Call) -> Any:
+    if call.sync is None:
+        raise TypeError(
+            f"{call.name!r} is an async function and has no synchronous form; run the graph with astream or ainvoke"
+        )
+    return call.sync
+
+
+async def execute_async(task: Task) -> None:
+    """Run the task to its end, in the context of the current asyncio task, which must be its own.
+
+    What has only a synchronous form runs in the loop's default executor and is not stopped by cancellation.
+    """
+    run = task.run
+    try:
+        # set inside the asyncio task, hence inside its own copy of the context: so it holds on Python 3.10, too
+        var_child_runnable_config.set(task.config)
+        if run.trace is not None and task.node is not run.plan.start:
+            async with run.trace.node(task):
+                await _work_async(task)
+        elif task.node.threaded:
+            await _in_thread(_work, task)
+        else:
+            await _work_async(task)
+    except asyncio.CancelledError:
+        if run.stopping:
+            raise
+        error = NodeCancelledError(f"node {task.name!r} cancelled itself; nobody had cancelled the run")
+        run.failed(task, error)
+        raise error from None
+    except BaseException as error:
+        run.failed(task, error)
+        raise
+    else:
+        run.finished(task)
+    finally:
+        task.forget()
+
+
+async def _work_async(task: Task) -> None:
+    node = task.node
+    if node is not task.run.plan.start:
+        try:
+            output = await _call(node.call, task.input, task)
+        except ParentCommand as sent:
+            task.accept_from_below(sent.command)
+        else:
+            task.accept(output)
+    if node.routers:
+        trace = task.run.trace
+        values = task.state_after()
+        for router in node.routers:
+            state = router.view(values)
+            if trace is None or task.callbacks is None:
+                task.route(router, await _call(router.call, state, task))
+            else:
+                async with trace.router(task, router.name, state) as answers:
+                    answers.append(await _call(router.call, state, task))
+                task.route(router, answers[0])
+
+
+async def _call(call: Call, state: Any, task: Task) -> Any:
+    if call.coro is not None:
+        return await call.coro(state, task)
+    return await _in_thread(call.sync, state, task)
+
+
+async def _in_thread(function: Any, *args: Any) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(None, copy_context().run, function, *args)

@@ -1,0 +1,72 @@
+"""A graph as its runs read it: everything that can be known before a run, worked out once.
+
+Made by `graph` when a graph is compiled, and never changed afterwards, so that any number of runs share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphwire_runtime.call import Call
+from graphwire_runtime.channels import Channel
+from graphwire_runtime.schema import Schema
+
+__all__ = ["Join", "NodePlan", "Plan", "RouterPlan"]
+
+View = Callable[[Mapping[str, Any]], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """A list-edge: `target` runs once all of `sources` have run since it last did."""
+
+    trigger: str
+    sources: frozenset[str]
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouterPlan:
+    """A conditional edge: what is called with which view, and the node each answer stands for (None: itself)."""
+
+    name: str
+    call: Call
+    view: View
+    ends: Mapping[Any, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """One node: what is called with which view of the state, and what follows it."""
+
+    name: str
+    call: Call
+    view: View
+    trigger: str
+    path: tuple[str, ...]
+    edges: tuple[str, ...]
+    joins: tuple[Join, ...]
+    routers: tuple[RouterPlan, ...]
+    metadata: Mapping[str, Any] | None
+    defer: bool
+    threaded: bool
+    """Whether anything in it blocks: then it runs in a thread when the run is asynchronous."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One graph."""
+
+    name: str
+    nodes: Mapping[str, NodePlan]
+    start: NodePlan
+    channels: Mapping[str, Channel]
+    state: Schema
+    input: Schema
+    output: Schema
+    context: type[Any] | None
+    keys: tuple[str, ...]
+    """Every state key in schema order, private ones last."""
+    output_keys: tuple[str, ...]

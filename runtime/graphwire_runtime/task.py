@@ -1,0 +1,260 @@
+"""One node being run in one superstep: its input, and everything it wrote.
+
+A task takes the values that the node and its routers return apart into writes, jumps and sends. Who calls the
+node, and in which thread, is the business of `drive`; what becomes of the writes, of `loop`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, cast
+
+from langchain_core.callbacks import CallbackManager
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import var_child_runnable_config
+
+from graphwire_runtime.errors import InvalidUpdateError, ParentCommand
+from graphwire_runtime.plan import NodePlan, RouterPlan
+from graphwire_runtime.runtime import TASK, Runtime
+from graphwire_runtime.schema import Pairs, pairs_of, shown
+from graphwire_runtime.stream import Namespace
+from graphwire_runtime.types import END, Command, Send, StreamWriter
+
+if TYPE_CHECKING:
+    from graphwire_runtime.loop import Run
+
+__all__ = ["Task", "task_id"]
+
+
+class Task:
+    """A node at work. Also what its extra parameters (`config`, `writer`, `runtime`, …) are read from."""
+
+    __slots__ = (
+        "_config",
+        "callbacks",
+        "gotos",
+        "id",
+        "input",
+        "name",
+        "nested",
+        "node",
+        "output",
+        "pairs",
+        "path",
+        "place",
+        "run",
+        "sends",
+        "triggers",
+    )
+
+    store = None
+    previous = None
+
+    def __init__(
+        self, run: Run, node: NodePlan, input: Any, triggers: tuple[str, ...], path: tuple[Any, ...]
+    ) -> None:
+        self.run = run
+        self.node = node
+        self.name = node.name
+        self.input = input
+        self.triggers = triggers
+        self.path = path
+        self.id = task_id(run.seed, str(run.step), *map(str, path), *triggers)
+        place = f"{node.name}:{self.id}"
+        self.place = f"{run.place}|{place}" if run.place else place
+        self.output: Any = None
+        self.pairs: Pairs = []
+        self.gotos: list[str] = []
+        self.sends: list[Send] = []
+        self.nested = 0
+        self.callbacks: Any = None
+        self._config: RunnableConfig | None = None
+
+    @property
+    def config(self) -> RunnableConfig:
+        """The config that the node is given and that models called by it inherit."""
+        if self._config is None:
+            settings = self.run.settings
+            metadata = self.metadata()
+            config: dict[str, Any] = {
+                **settings.inherited,
+                "metadata": metadata,
+                "configurable": {
+                    **settings.configurable,
+                    TASK: self,
+                    "checkpoint_ns": self.place,
+                    "checkpoint_id": None,
+                },
+            }
+            if settings.tags:
+                config["tags"] = settings.tags
+            if self.callbacks is not None:
+                config["callbacks"] = self.callbacks
+            elif (taps := self.run.taps) is not None:
+                # a callbacks object and no list: a model called with metadata or tags of its own keeps these, too
+                config["callbacks"] = CallbackManager(
+                    taps,
+                    taps,
+                    tags=settings.tags,
+                    inheritable_tags=settings.tags,
+                    metadata=metadata,
+                    inheritable_metadata=metadata,
+                )
+            self._config = cast("RunnableConfig", config)
+        return self._config
+
+    @property
+    def writer(self) -> StreamWriter:
+        """Puts an object into the custom stream."""
+        return self.run.writer
+
+    @property
+    def runtime(self) -> Runtime[Any]:
+        """The run as the node may see it."""
+        return self.run.runtime
+
+    def metadata(self) -> dict[str, Any]:
+        """Where this task stands, beside what the caller and the node's author have to say."""
+        metadata = {
+            **self.run.settings.metadata,
+            "langgraph_step": self.run.step,
+            "langgraph_node": self.name,
+            "langgraph_triggers": self.triggers,
+            "langgraph_path": self.path,
+            "langgraph_checkpoint_ns": self.place,
+        }
+        if self.node.metadata:
+            metadata.update(self.node.metadata)
+        return metadata
+
+    def namespace_for_nested(self) -> Namespace:
+        """The namespace of the next graph started inside this task; a second one gets its number as an element."""
+        count, self.nested = self.nested, self.nested + 1
+        own = tuple(self.place.split("|"))
+        return (*own, str(count)) if count else own
+
+    def accept(self, output: Any) -> None:
+        """Take in what the node returned.
+
+        Raises InvalidUpdateError when that is neither an update nor a Command, ParentCommand when it is meant
+        for the graph above.
+        """
+        self.output = output
+        if output is None:
+            return
+        if type(output) is dict:  # by far the most common return
+            keys = self.run.plan.channels
+            self.pairs = [pair for pair in output.items() if pair[0] in keys]
+        elif isinstance(output, Command):
+            self._take(output)
+        elif isinstance(output, Send):
+            self._go(output)
+        elif isinstance(output, (list, tuple)) and any(isinstance(item, Command) for item in output):
+            for item in output:
+                if isinstance(item, Command):
+                    self._take(item)
+                else:
+                    self.pairs += self._update(item)
+        else:
+            self.pairs = self._update(output)
+
+    def accept_from_below(self, command: Command[Any]) -> None:
+        """Take in a Command that a graph inside this task sent up to its parent, in place of the node's return."""
+        self.output = command
+        self._obey(command)
+
+    def state_after(self) -> dict[str, Any]:
+        """The values of the run with this task's own writes applied: what its routers see."""
+        values = self.run.values
+        if not self.pairs:
+            return values
+        values = dict(values)
+        self.run.fold(values, self.pairs)
+        return values
+
+    def route(self, router: RouterPlan, answer: Any) -> None:
+        """Take in what a router returned.
+
+        Raises ValueError for None, KeyError for an answer that its path_map does not know, InvalidUpdateError
+        for a Send to END.
+        """
+        answers = answer if isinstance(answer, (list, tuple)) else (answer,)
+        targets: list[Any] = []
+        for item in answers:
+            if item is None:
+                raise ValueError(
+                    f"router {router.name!r} of node {self.name!r} returned {shown(answer)}; expected the name of a "
+                    "node, END, a Send, or a list of them"
+                )
+            if router.ends is None or isinstance(item, Send):
+                targets.append(item)
+            elif item in router.ends:
+                targets.append(router.ends[item])
+            else:
+                raise KeyError(
+                    f"router {router.name!r} of node {self.name!r} answered {item!r}; its path_map knows "
+                    f"{', '.join(map(repr, router.ends))}"
+                )
+        for target in targets:
+            self._go(target)
+
+    def hear(self, callbacks: Any) -> None:
+        """From here on, let what the task calls be heard by these callbacks."""
+        self.callbacks = callbacks
+        self._config = None
+        var_child_runnable_config.set(self.config)
+
+    def forget(self) -> None:
+        """Drop what only the running node needed; its config and this task refer to each other."""
+        self._config = None
+        self.callbacks = None
+
+    def _take(self, command: Command[Any]) -> None:
+        if command.graph == Command.PARENT:
+            raise ParentCommand(command)
+        self._obey(command)
+
+    def _obey(self, command: Command[Any]) -> None:
+        update = command.update
+        if isinstance(update, (list, tuple)) and all(_is_pair(item) for item in update):
+            keys = self.run.plan.channels
+            self.pairs += [(key, value) for key, value in update if key in keys]
+        elif update is not None:
+            self.pairs += pairs_of(update, self.run.plan.channels) or ()
+        goto: Iterable[Any] = (
+            command.goto
+            if isinstance(command.goto, Sequence) and not isinstance(command.goto, str)
+            else (command.goto,)
+        )
+        for target in goto:
+            self._go(target)
+
+    def _go(self, target: Any) -> None:
+        if isinstance(target, Send):
+            if target.node == END:
+                raise InvalidUpdateError(
+                    f"node {self.name!r} sends {shown(target.arg)} to END, which runs nothing"
+                )
+            self.sends.append(target)
+        elif target != END:
+            self.gotos.append(target)
+
+    def _update(self, value: Any) -> Pairs:
+        pairs = pairs_of(value, self.run.plan.channels)
+        if pairs is None:
+            raise InvalidUpdateError(
+                f"node {self.name!r} must return a mapping of state keys, an instance of a schema, a Command or None, "
+                f"and returned {shown(value)}"
+            )
+        return pairs
+
+
+def task_id(*parts: str) -> str:
+    """The id of a task, shaped like a UUID and the same for the same parts, in any process."""
+    digest = blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
+
+
+def _is_pair(item: Any) -> bool:
+    return isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)

@@ -1,0 +1,68 @@
+"""The words a graph's author writes: START, END, Send, Command, Overwrite, StreamWriter.
+
+Plain values without behaviour. What they do to a run is in `task` (a node's return) and `loop` (an input).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+__all__ = ["END", "START", "Command", "GraphOutput", "Overwrite", "Send", "StreamWriter"]
+
+START = "__start__"
+"""Where every run enters: edges from here name the first nodes."""
+
+END = "__end__"
+"""Where a path stops: edges to here lead nowhere."""
+
+StreamWriter = Callable[[Any], None]
+"""Takes one object of any kind and puts it into the `custom` stream, uncopied."""
+
+N = TypeVar("N")
+Output = TypeVar("Output")
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Run `node` in the next superstep with exactly `arg` as its input instead of the state.
+
+    Returned by routers, or within `Command.goto`. Several to one node run side by side.
+    """
+
+    node: str
+    arg: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command(Generic[N]):
+    """What a node may return instead of an update, and what may be given to a run as input.
+
+    `update` is written like a plain return value: a mapping, a list of `(key, value)` pairs, an instance of a
+    schema, or None. `goto` names a node, is a `Send`, or a sequence of both; it adds to the node's edges.
+    With `graph=Command.PARENT` both are meant for the graph that holds this one. `resume` answers an interrupt.
+    """
+
+    graph: str | None = None
+    update: Any | None = None
+    resume: Any | None = None
+    goto: Send | Sequence[Send | N] | N = ()
+
+    PARENT: ClassVar[Literal["__parent__"]] = "__parent__"
+
+
+@dataclass(frozen=True, slots=True)
+class Overwrite:
+    """Write `value` into a key as it is, past the key's reducer. At most one per key and superstep."""
+
+    value: Any
+    type: Literal["__overwrite__"] = "__overwrite__"
+
+
+@dataclass(frozen=True, slots=True)
+class GraphOutput(Generic[Output]):
+    """What `invoke(version="v2")` returns: the output, and the interrupts that stopped the run."""
+
+    value: Output
+    interrupts: tuple[Any, ...] = ()

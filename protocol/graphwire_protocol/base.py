@@ -31,14 +31,35 @@ Maybe: TypeAlias = Annotated[T | None, _Optional()]
 """An optional field. ``None`` in Python is the unset field; ``null`` in JSON is refused."""
 
 
-def _finite(value: Any) -> Any:
-    # JSON has no infinity, but a parser makes one of 1e999: such a number is refused, not rounded.
+class _UpToItsFirstFault:
+    """Makes a list stop at its first fault: a million of them cost the reader no more than one."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        if schema["type"] != "tuple":
+            raise TypeError(f"Many[...] marks a tuple type, not {source!r}")
+        schema["fail_fast"] = True
+        return schema
+
+
+Many: TypeAlias = Annotated[tuple[T, ...], _UpToItsFirstFault()]
+"""A list on the wire, read up to its first fault."""
+
+
+def _holdable(value: Any) -> Any:
+    # JSON has no infinity, but a parser makes one of 1e999: such a number is refused, not rounded. An integer
+    # beyond 64 bits could be read and never written again, to a store or back to a client.
     pending = [value]
     while pending:
         item = pending.pop()
         if isinstance(item, float):
             if not math.isfinite(item):
                 raise PydanticCustomError("finite_number", "a number is too large for a float")
+        elif isinstance(item, int):
+            if not -(2**63) <= item < 2**64:
+                raise PydanticCustomError(
+                    "integer_64", 'an integer beyond 64 bits is written as {"$int": "..."}'
+                )
         elif isinstance(item, dict):
             pending.extend(item.values())
         elif isinstance(item, list):
@@ -52,10 +73,10 @@ Json: TypeAlias = Annotated[Any, _Value()]
 JsonObject: TypeAlias = dict[str, Any]
 """A user's value that is an object."""
 
-Input: TypeAlias = Annotated[Any, AfterValidator(_finite), _Value()]
+Input: TypeAlias = Annotated[Any, AfterValidator(_holdable), _Value()]
 """A user's value on its way in: every number in it is one that the server can hold exactly."""
 
-InputObject: TypeAlias = Annotated[dict[str, Any], AfterValidator(_finite)]
+InputObject: TypeAlias = Annotated[dict[str, Any], AfterValidator(_holdable)]
 """An ``Input`` that is an object."""
 
 

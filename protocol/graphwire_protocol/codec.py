@@ -4,6 +4,7 @@ A frame is validated once, from its bytes. What cannot be read becomes a ``Refus
 reason and never repeats a value. A client reads leniently: what it does not know, it reports as ``Unknown``.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from pydantic_core import ErrorDetails, from_json
 
 from graphwire_protocol.base import Wire
 from graphwire_protocol.commands import UNSERVED, Command
-from graphwire_protocol.errors import Refusal
+from graphwire_protocol.errors import Refusal, path_text
 from graphwire_protocol.frames import ServerFrame
 from graphwire_protocol.types import MAX_INT
 
@@ -22,6 +23,7 @@ _FRAME: TypeAdapter[Any] = TypeAdapter(ServerFrame)
 _BATCH: TypeAdapter[list[Any]] = TypeAdapter(list[ServerFrame])
 
 _ECHOED = 64  # characters of a peer's own words that a message repeats
+_LISTED = 16  # faults that an error names
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ def encode(frame: Wire) -> bytes:
 def decode_command(data: str | bytes) -> Command:
     """Read one frame of a client; raise ``Refusal`` with the request's ``id`` where one can be told."""
     try:
-        command: Command = _COMMAND.validate_json(data, strict=True)
+        command: Command = _COMMAND.validate_json(data, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         raise _refusal(data, error) from None
     if ("NaN" if isinstance(data, str) else b"NaN") in data or (  # type: ignore[operator]
@@ -65,18 +67,18 @@ def _not_json(reason: str) -> str:
 def _refusal(data: str | bytes, error: ValidationError) -> Refusal:
     faults = error.errors(include_url=False, include_input=False)
     first = faults[0]
-    if first["type"] == "json_invalid":
+    if first["type"] in ("json_invalid", "string_unicode"):
         reason = str(first.get("ctx", {}).get("error", "syntax error"))
         if "number out of range" in reason:
-            return Refusal("invalid_argument", f"an integer has too many digits: {reason}")
+            return Refusal(
+                "invalid_argument", f"an integer has too many digits: {reason}", id=_id_despite(data)
+            )
         return Refusal("bad_frame", _not_json(reason))
     _require_json(data)
     frame = from_json(data)
     if not isinstance(frame, dict):
         return Refusal("bad_frame", "a frame is a JSON object with a string 'type'")
-    id = frame.get("id")
-    if not isinstance(id, int) or isinstance(id, bool) or not 0 <= id <= MAX_INT:
-        id = None
+    id = _id(frame)
     kind = frame.get("type")
     if not isinstance(kind, str):
         return Refusal("bad_frame", "a frame is a JSON object with a string 'type'", id=id)
@@ -87,10 +89,27 @@ def _refusal(data: str | bytes, error: ValidationError) -> Refusal:
     return _invalid(kind, faults, id)
 
 
+_ENDLESS = re.compile(r"[0-9]{1000,}")
+
+
+def _id_despite(data: str | bytes) -> int | None:
+    """Read the id of a frame that has an integer too long for the parser."""
+    text = data if isinstance(data, str) else data.decode("utf-8", "replace")
+    try:
+        return _id(from_json(_ENDLESS.sub("0", text)))
+    except ValueError:
+        return None
+
+
+def _id(frame: Any) -> int | None:
+    id = frame.get("id") if isinstance(frame, dict) else None
+    return id if type(id) is int and 0 <= id <= MAX_INT else None
+
+
 def _invalid(kind: str, faults: list[ErrorDetails], id: int | None) -> Refusal:
-    listed = [{"path": _path(fault["loc"][1:]), "reason": _reason(fault)} for fault in faults[:16]]
+    listed = [{"path": _path(fault), "reason": _reason(fault)} for fault in faults]
     in_filter = [fault for fault in listed if _is_in_filter(fault["path"])]
-    listed = in_filter or listed
+    listed = (in_filter or listed)[:_LISTED]
     code = "invalid_filter" if in_filter else "invalid_argument"
     first = listed[0]
     where = f"{kind}.{first['path']}" if first["path"] else kind
@@ -102,16 +121,16 @@ def _is_in_filter(path: str) -> bool:
     return parts[0] == "filter" or (parts[0] == "subscribe" and "filter" in parts[2:3])
 
 
-def _path(loc: tuple[str | int, ...]) -> str:
-    out = ""
-    for part in loc:
-        if part == "Position" or (isinstance(part, str) and part.endswith("]")):
-            continue  # which member of a union was tried is the validator's business
-        if isinstance(part, int):
-            out += f"[{part}]"
-        else:
-            out += f".{part[:_ECHOED]}" if out else part[:_ECHOED]
-    return out
+def _path(fault: ErrorDetails) -> str:
+    _, *parts = fault["loc"]  # the first one is the frame's type
+    # Which member of a union was tried is the validator's business; the last part of an unknown field is the
+    # peer's own word, whatever it looks like.
+    last = len(parts) - (fault["type"] == "extra_forbidden")
+    return path_text([part for part in parts[:last] if not _is_member(part)] + parts[last:])
+
+
+def _is_member(part: str | int) -> bool:
+    return isinstance(part, str) and (part in ("Position", "str") or part.endswith("]"))
 
 
 def _reason(fault: ErrorDetails) -> str:
@@ -134,7 +153,7 @@ def decode_frames(data: str | bytes) -> list[Any]:
     except ValidationError:
         pass
     raw = from_json(data)
-    return [_lenient(item) for item in (raw if batch else [raw])]
+    return [_lenient(item) for item in (raw if isinstance(raw, list) else [raw])]
 
 
 def _lenient(raw: Any) -> Any:
@@ -146,4 +165,4 @@ def _lenient(raw: Any) -> Any:
         fault = error.errors(include_url=False, include_input=False)[0]
         if fault["type"] == "union_tag_invalid" and fault["loc"] == ():
             return Unknown(raw["type"], raw)
-        raise ValueError(f"{raw['type']}.{_path(fault['loc'][1:])}: {_reason(fault)}") from None
+        raise ValueError(f"{raw['type'][:_ECHOED]}.{_path(fault)}: {_reason(fault)}") from None

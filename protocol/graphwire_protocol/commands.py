@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from graphwire_protocol.base import Input, InputObject, Maybe, Wire
+from graphwire_protocol.base import Input, InputObject, Many, Maybe, Wire
 from graphwire_protocol.filters import Filter
 from graphwire_protocol.types import Epoch, Mode, Name, RequestId, Seq, Status, SubId, Uint
 
@@ -36,7 +37,7 @@ class Hello(Wire):
     id: RequestId
     token: Maybe[Annotated[str, Field(max_length=65536)]] = None
     client: Maybe[Product] = None
-    features: Maybe[tuple[str, ...]] = None
+    features: Maybe[Many[str]] = None
 
 
 class Spec(Wire):
@@ -64,7 +65,7 @@ class GraphCommand(Wire):
 class RunConfig(Wire):
     """What of LangGraph's config a client may set."""
 
-    tags: Maybe[tuple[str, ...]] = None
+    tags: Maybe[Many[str]] = None
     metadata: Maybe[InputObject] = None
     configurable: Maybe[InputObject] = None
     recursion_limit: Maybe[Annotated[int, Field(ge=1, le=2**31)]] = None
@@ -75,16 +76,16 @@ class RunConfig(Wire):
 class RunOptions(Wire):
     """Options of the graph's ``astream``."""
 
-    interrupt_before: Maybe[tuple[str, ...] | Literal["*"]] = None
-    interrupt_after: Maybe[tuple[str, ...] | Literal["*"]] = None
-    output_keys: Maybe[tuple[str, ...] | str] = None
+    interrupt_before: Maybe[Many[str] | Literal["*"]] = None
+    interrupt_after: Maybe[Many[str] | Literal["*"]] = None
+    output_keys: Maybe[Many[str] | str] = None
     durability: Maybe[Literal["sync", "async", "exit"]] = None
 
 
 class Record(Wire):
     """What the log keeps beyond what the run's first subscriptions ask for."""
 
-    modes: Maybe[tuple[Mode, ...]] = None
+    modes: Maybe[Many[Mode]] = None
     subgraphs: Maybe[bool] = None
 
 
@@ -106,7 +107,15 @@ class Run(Wire):
     on_disconnect: Literal["continue", "cancel"] = "continue"
     metadata: Maybe[InputObject] = None
     record: Maybe[Record] = None
-    subscribe: tuple[Spec, ...] = ()
+    subscribe: Many[Spec] = ()
+
+    @model_validator(mode="after")
+    def _starts_with_one(self) -> "Run":
+        if self.input is not None and self.command is not None:
+            raise PydanticCustomError(
+                "input_and_command", "a run starts with an input or a command, not both"
+            )
+        return self
 
 
 class Subscribe(Spec):
@@ -158,7 +167,7 @@ class List(Wire):
     what: Literal["graphs", "runs", "threads"]
     graph: Maybe[str] = None
     thread: Maybe[Name] = None
-    status: Maybe[tuple[Status, ...]] = None
+    status: Maybe[Many[Status]] = None
     metadata: Maybe[InputObject] = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     cursor: Maybe[Annotated[str, Field(max_length=1024)]] = None

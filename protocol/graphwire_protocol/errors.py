@@ -7,9 +7,23 @@
 A failed graph is none of these: it is a ``lifecycle`` event of its run.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from graphwire_protocol.codes import CODES
+
+_ECHOED = 64  # characters of a peer's own words that a path repeats
+
+
+def path_text(parts: Iterable[str | int], prefix: str = "") -> str:
+    """Return where a fault is as text, such as ``subscribe[0].filter``."""
+    out = prefix
+    for part in parts:
+        if isinstance(part, int):
+            out += f"[{part}]"
+        else:
+            out += f".{part[:_ECHOED]}" if out else part[:_ECHOED]
+    return out
 
 
 class ProtocolError(Exception):

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, TypeAlias
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from graphwire_protocol.base import Maybe, Wire
+from graphwire_protocol.base import Many, Maybe, Wire
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.types import Mode, Namespace
 
@@ -93,7 +93,13 @@ Glob: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_checked(_g
 Segment: TypeAlias = Annotated[str, AfterValidator(_checked(_segment))]
 """``researcher`` any task of that node, ``researcher:6f…`` that one, ``*`` one segment, ``**`` any number."""
 
-NamespacePattern: TypeAlias = tuple[Segment, ...]
+NamespacePattern: TypeAlias = Many[Segment]
+
+
+def _not_empty(modes: tuple[Mode, ...]) -> tuple[Mode, ...]:
+    if not modes:
+        raise PydanticCustomError("too_short", "a filter names at least one mode")
+    return modes
 
 
 class _Strict(Wire):
@@ -103,9 +109,9 @@ class _Strict(Wire):
 class Exclude(_Strict):
     """What a filter leaves out, whatever else it lets in."""
 
-    namespaces: Maybe[tuple[NamespacePattern, ...]] = None
-    nodes: Maybe[tuple[Glob, ...]] = None
-    tags: Maybe[tuple[Glob, ...]] = None
+    namespaces: Maybe[Many[NamespacePattern]] = None
+    nodes: Maybe[Many[Glob]] = None
+    tags: Maybe[Many[Glob]] = None
 
 
 class Filter(_Strict):
@@ -115,11 +121,11 @@ class Filter(_Strict):
     matches nothing; ``namespaces`` absent means the root only.
     """
 
-    modes: Annotated[tuple[Mode, ...], Field(min_length=1)]
-    namespaces: Maybe[tuple[NamespacePattern, ...]] = None
-    nodes: Maybe[tuple[Glob, ...]] = None
-    tags: Maybe[tuple[Glob, ...]] = None
-    keys: Maybe[tuple[str, ...]] = None
+    modes: Annotated[Many[Mode], AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})]
+    namespaces: Maybe[Many[NamespacePattern]] = None
+    nodes: Maybe[Many[Glob]] = None
+    tags: Maybe[Many[Glob]] = None
+    keys: Maybe[Many[str]] = None
     exclude: Maybe[Exclude] = None
 
     def check_limits(self, max_entries: int, max_chars: int) -> None:
@@ -233,12 +239,12 @@ class Matcher:
         if not isinstance(data, dict):
             return NOTHING
         nodes: dict[str, Any] = {}
-        for node, update in data.items():
+        for node, update in _unwrapped(data).items():
             # Several writes of one node come as a list of dicts.
             left = self._cut_each(update) if isinstance(update, list) else self._cut(update)
             if left is not NOTHING:
                 nodes[node] = left
-        return nodes or NOTHING
+        return _wrapped_like(data, nodes) if nodes else NOTHING
 
     def _cut_each(self, updates: list[Any]) -> Any:
         return [cut for cut in map(self._cut, updates) if cut is not NOTHING] or NOTHING
@@ -246,7 +252,18 @@ class Matcher:
     def _cut(self, state: Any) -> Any:
         if self.keys is None or not isinstance(state, dict):
             return NOTHING
-        return {key: value for key, value in state.items() if key in self.keys} or NOTHING
+        left = {key: value for key, value in _unwrapped(state).items() if key in self.keys}
+        return _wrapped_like(state, left) if left else NOTHING
+
+
+def _unwrapped(data: dict[str, Any]) -> dict[str, Any]:
+    # A state that looks like a message, or has a key with a dollar, travels as {"$obj": state}.
+    inner = data.get("$obj")
+    return inner if len(data) == 1 and isinstance(inner, dict) else data
+
+
+def _wrapped_like(data: dict[str, Any], left: dict[str, Any]) -> dict[str, Any]:
+    return left if _unwrapped(data) is data else {"$obj": left}
 
 
 class _Nothing:
@@ -315,10 +332,11 @@ def _accepts(
     def reach(positions: Iterable[int]) -> set[int]:
         out: set[int] = set()
         for position in positions:
-            out.add(position)
-            while position < end and _is_run(pattern[position]):
-                position += 1
+            # A position that is there already has brought all behind it along.
+            while position not in out:
                 out.add(position)
+                if position < end and _is_run(pattern[position]):
+                    position += 1
         return out
 
     current = reach((0,))

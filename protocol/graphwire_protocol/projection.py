@@ -7,21 +7,25 @@ name alone: nothing here imports them.
 """
 
 import base64
+import contextlib
 import dataclasses
 import datetime
 import decimal
 import enum
+import functools
 import math
 import numbers
 import pathlib
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Set
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import orjson
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
+from pydantic.fields import FieldInfo
 
+from graphwire_protocol.errors import path_text
 from graphwire_protocol.types import MAX_INT
 
 MAX_DEPTH = 64
@@ -74,19 +78,16 @@ def looks_like_message(value: Mapping[str, Any]) -> bool:
     )
 
 
+_CLASSES = 1024  # classes whose shape is remembered; programs that make classes as they go have more
+
+
+@functools.lru_cache(maxsize=_CLASSES)
 def is_message_class(cls: type) -> bool:
     """Tell whether ``cls`` is a message: LangChain's, or marked as this client's own."""
-    known = _MESSAGE_CLASSES.get(cls)
-    if known is None:
-        known = hasattr(cls, "__graphwire_message__") or any(
-            base.__name__ == "BaseMessage" and base.__module__.startswith("langchain_core.")
-            for base in cls.__mro__
-        )
-        _MESSAGE_CLASSES[cls] = known
-    return known
-
-
-_MESSAGE_CLASSES: dict[type, bool] = {}
+    return hasattr(cls, "__graphwire_message__") or any(
+        base.__name__ == "BaseMessage" and base.__module__.startswith("langchain_core.")
+        for base in cls.__mro__
+    )
 
 
 def _no_error(error: BaseException) -> dict[str, str]:
@@ -112,11 +113,11 @@ class Projector:
         else:
             if _is_faithful(out):
                 return out
-        plain = self.project(value)
-        try:
-            return orjson.dumps(plain)
-        except TypeError:  # a lone surrogate, the one thing that a projected value may still hold
-            return orjson.dumps(_without_surrogates(plain))
+        return _dumps(self.project(value))
+
+    def dumps_fields(self, fields: Mapping[str, Any]) -> bytes:
+        """Return an object whose values are projected and whose own keys are the protocol's."""
+        return _dumps({name: self.project(value) for name, value in fields.items()})
 
     def project(self, value: Any) -> Any:
         """Return ``value`` as what JSON has: dicts with string keys, lists, strings, numbers, None."""
@@ -127,7 +128,7 @@ class Projector:
         if value is None or cls is str or cls is bool:
             return value
         if cls is int:
-            return value if -MAX_INT <= value <= MAX_INT else {"$int": str(value)}
+            return value if -MAX_INT <= value <= MAX_INT else _big(value)
         if cls is float:
             return value if math.isfinite(value) else {"$float": _float_name(value)}
         if isinstance(value, enum.Enum):
@@ -156,12 +157,15 @@ class Projector:
         if isinstance(value, Mapping):
             if not all(isinstance(key, str) for key in value):
                 return {"$map": [[each(key), each(item)] for key, item in value.items()]}
-            out = {str(key): each(item) for key, item in value.items()}
+            out = {str.__str__(key): each(item) for key, item in value.items()}
             return {"$obj": out} if _needs_wrapping(out) else out
         if isinstance(value, BaseException):
             return {"$error": self._describe_error(value)}
         if is_message_class(type(value)):
-            return {name: each(item) for name, item in message_fields(value).items()}
+            out = {name: each(item) for name, item in message_fields(value).items()}
+            return {"$obj": out} if any(name.startswith("$") for name in out) else out
+        if isinstance(value, RootModel):
+            return each(value.root)
         fields = _fields(value)
         if fields is not None:
             out = {name: each(item) for name, item in fields.items()}
@@ -169,7 +173,19 @@ class Projector:
         return {"$repr": _short_repr(value), "$type": type(value).__qualname__}
 
 
-_DIRECT = orjson.OPT_STRICT_INTEGER | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
+def _dumps(plain: Any) -> bytes:
+    try:
+        return orjson.dumps(plain)
+    except TypeError:  # a lone surrogate, the one thing that a projected value may still hold
+        return orjson.dumps(_without_surrogates(plain))
+
+
+_DIRECT = (
+    orjson.OPT_STRICT_INTEGER
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
 
 
 def _is_faithful(out: bytes) -> bool:
@@ -189,10 +205,12 @@ _NOT_SIMPLE = object()
 def _simple(value: Any) -> Any:
     """Project what has no parts, or return ``_NOT_SIMPLE``."""
     if isinstance(value, str):
-        return str(value)
+        return str.__str__(value)
     if isinstance(value, bytes | bytearray | memoryview):
-        return {"$bytes": base64.b64encode(value).decode("ascii")}
-    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+        return {"$bytes": base64.b64encode(bytes(value)).decode("ascii")}
+    if isinstance(value, datetime.datetime):
+        return _timestamp(value)
+    if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     if isinstance(value, datetime.timedelta):
         return value.total_seconds()
@@ -200,8 +218,8 @@ def _simple(value: Any) -> Any:
         return str(value)
     if isinstance(value, numbers.Integral):
         number = int(value)
-        return number if -MAX_INT <= number <= MAX_INT else {"$int": str(number)}
-    if isinstance(value, numbers.Real):
+        return number if -MAX_INT <= number <= MAX_INT else _big(number)
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Rational):
         real = float(value)
         return real if math.isfinite(real) else {"$float": _float_name(real)}
     if isinstance(value, Opaque):
@@ -212,6 +230,27 @@ def _simple(value: Any) -> Any:
         size = {} if value.bytes is None else {"bytes": value.bytes}
         return {"$cut": {"reason": value.reason, **size}}
     return _NOT_SIMPLE
+
+
+_MAX_DIGITS = 4300
+"""Digits of the longest integer that Python reads and writes, as its guard against slow conversions says."""
+
+_TOO_BIG = 10**_MAX_DIGITS
+
+
+def _big(number: int) -> dict[str, str]:
+    if -_TOO_BIG < number < _TOO_BIG:
+        return {"$int": str(number)}
+    return {"$repr": f"<an integer of {number.bit_length()} bits>", "$type": "int"}
+
+
+def _timestamp(value: datetime.datetime) -> str:
+    # RFC 3339 has whole minutes only for an offset; local mean times of before 1900 have seconds as well.
+    offset = value.utcoffset()
+    if offset is not None and offset % datetime.timedelta(minutes=1):
+        with contextlib.suppress(OverflowError):  # at the ends of time it keeps its odd offset
+            value = value.astimezone(datetime.timezone.utc)
+    return value.isoformat()
 
 
 def _float_name(value: float) -> str:
@@ -227,32 +266,78 @@ def _needs_wrapping(out: dict[str, Any]) -> bool:
 def message_fields(message: Any) -> dict[str, Any]:
     """Return a message's flat fields: ``type``, ``content``, ``id``, and what else is not empty.
 
-    Fields that LangChain derives from ``tool_call_chunks`` are left out beside them.
+    An empty field is kept where its absence would mean something else. Fields that LangChain derives from
+    ``tool_call_chunks`` are left out beside them.
     """
-    fields = dict(message.__dict__)
-    fields.update(getattr(message, "model_extra", None) or {})
+    fields = _model_fields(message) if isinstance(message, BaseModel) else dict(message.__dict__)
     out: dict[str, Any] = {"type": message.type, "content": message.content}
     if fields.get("id") is not None:
         out["id"] = fields["id"]
     chunks = fields.get("tool_call_chunks")
+    kept = _kept_when_empty(type(message))
     for name, value in fields.items():
-        if name in out or name == "id" or value is None or value is False:
+        if name in out or name == "id":
             continue
-        if isinstance(value, dict | list | str) and not value:
-            continue
-        if chunks and name in ("tool_calls", "invalid_tool_calls"):
-            continue
+        if name not in kept:
+            if value is None or value is False or (isinstance(value, dict | list | str) and not value):
+                continue
+            if chunks and name in ("tool_calls", "invalid_tool_calls"):
+                continue
         out[name] = value
     return out
 
 
+@functools.lru_cache(maxsize=_CLASSES)
+def _kept_when_empty(cls: type) -> frozenset[str]:
+    """Name the fields that a receiver would not fill in as empty by itself."""
+    return frozenset(name for name, field in _declared(cls).items() if not _is_empty_by_default(field))
+
+
+def _is_empty_by_default(field: FieldInfo) -> bool:
+    if field.default_factory is not None:
+        return field.default_factory in (dict, list, str)
+    return not field.is_required() and not field.default
+
+
 def _fields(value: Any) -> dict[str, Any] | None:
     if isinstance(value, BaseModel):
-        hidden = {name for name, field in type(value).model_fields.items() if field.exclude}
-        return {name: item for name, item in value if name not in hidden}
+        return _model_fields(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        hidden = _excluded(type(value))
+        names = [field.name for field in dataclasses.fields(value) if field.name not in hidden]
+        return {name: getattr(value, name) for name in names if hasattr(value, name)}
     return None
+
+
+def _model_fields(model: BaseModel) -> dict[str, Any]:
+    """Return the declared and the extra fields, not what else lives on the object, such as cached values."""
+    held = model.__dict__
+    cls = type(model)
+    hidden = _excluded(cls)
+    fields = {name: held[name] for name in _declared(cls) if name in held and name not in hidden}
+    for name, excludes in _excluded_by_value(cls).items():
+        if name in fields and excludes(fields[name]):
+            del fields[name]
+    fields.update(model.__pydantic_extra__ or {})
+    return fields
+
+
+@functools.lru_cache(maxsize=_CLASSES)
+def _declared(cls: type) -> dict[str, FieldInfo]:
+    """Return pydantic's account of a model's or a pydantic dataclass's fields; of others it has none."""
+    fields: dict[str, FieldInfo] = getattr(cls, "__pydantic_fields__", {})
+    return fields
+
+
+@functools.lru_cache(maxsize=_CLASSES)
+def _excluded(cls: type) -> frozenset[str]:
+    """Name the fields that their class says are never to be told."""
+    return frozenset(name for name, field in _declared(cls).items() if field.exclude)
+
+
+@functools.lru_cache(maxsize=_CLASSES)
+def _excluded_by_value(cls: type) -> dict[str, Callable[[Any], bool]]:
+    return {name: field.exclude_if for name, field in _declared(cls).items() if field.exclude_if}
 
 
 def _short_repr(value: Any) -> str:
@@ -277,6 +362,10 @@ def _as_dict(message: dict[str, Any]) -> Any:
     return message
 
 
+_Place: TypeAlias = tuple[Any, str | int] | None
+"""Where a value stands: the place that holds it, and its key or index there. Told only when it is asked."""
+
+
 def restore(
     value: Any,
     message: Callable[[dict[str, Any]], Any] = _as_dict,
@@ -288,76 +377,101 @@ def restore(
 
     ``inbound`` is for a server's inputs: there the tags that stand for something else are refused, as no
     graph could run on a stand-in. Raises ``TagError`` with the ``path`` of an unknown or malformed tag.
+
+    A set's entry or a map's key may come back as an object that cannot be one, such as the dict of a frozen
+    dataclass: such a set comes back as a list, such a map as a list of pairs, and inbound it is refused.
     """
-    if isinstance(value, list):
-        return [restore(item, message, inbound=inbound, path=f"{path}[{i}]") for i, item in enumerate(value)]
-    if not isinstance(value, dict):
-        return value
-    if any(key.startswith("$") for key in value):
-        return _untag(value, message, inbound, path)
-    out = _restore_fields(value, message, inbound, path)
-    if looks_like_message(out):
-        try:
-            return message(out)
-        except TagError:
-            raise
-        except ValueError:
-            raise TagError(path, "looks like a message and is not a valid one; wrap it in $obj") from None
-    return out
+    return _Restoring(message, inbound, path).value(value, None)
 
 
-def _restore_fields(
-    value: dict[str, Any], message: Callable[[dict[str, Any]], Any], inbound: bool, path: str
-) -> dict[str, Any]:
-    return {
-        key: restore(item, message, inbound=inbound, path=f"{path}.{key}" if path else key)
-        for key, item in value.items()
-    }
+class _Restoring:
+    def __init__(self, message: Callable[[dict[str, Any]], Any], inbound: bool, path: str) -> None:
+        self._message = message
+        self._inbound = inbound
+        self._path = path
 
-
-def _untag(value: dict[str, Any], message: Callable[[dict[str, Any]], Any], inbound: bool, path: str) -> Any:
-    def inner(item: Any) -> Any:
-        return restore(item, message, inbound=inbound, path=path)
-
-    match value:
-        case {"$obj": dict(fields), **rest} if not rest:
-            return _restore_fields(fields, message, inbound, path)
-        case {"$bytes": str(text), **rest} if not rest:
+    def value(self, value: Any, place: _Place) -> Any:
+        if isinstance(value, list):
+            return [self.value(item, (place, index)) for index, item in enumerate(value)]
+        if not isinstance(value, dict):
+            return value
+        if any(key.startswith("$") for key in value):
+            return self._untag(value, place)
+        out = self._fields(value, place)
+        if looks_like_message(out):
             try:
-                return base64.b64decode(text, validate=True)
+                return self._message(out)
+            except TagError:
+                raise
             except ValueError:
-                raise TagError(path, "$bytes is not base64") from None
-        case {"$int": str(text), **rest} if not rest:
-            digits = text.removeprefix("-")
-            if not (digits.isascii() and digits.isdigit() and len(digits) <= 4300):
-                raise TagError(path, "$int is not a decimal integer of at most 4300 digits")
-            return int(text)
-        case {"$float": "nan" | "inf" | "-inf" as text, **rest} if not rest:
-            return float(text)
-        case {"$set": list(items), **rest} if not rest:
-            return {_hashable(inner(item), path) for item in items}
-        case {"$map": list(pairs), **rest} if not rest:
-            if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
-                raise TagError(path, "$map is not a list of [key, value] pairs")
-            return {_hashable(inner(key), path): inner(item) for key, item in pairs}
-        case {"$repr": str(text), "$type": str(kind), **rest} if not rest and not inbound:
-            return Opaque(text, kind)
-        case {"$error": dict(fields), **rest} if not rest and not inbound:
-            return Failed(fields.get("error_id"), fields.get("type"), fields.get("message"))
-        case {"$cut": {"reason": "cycle" | "depth" as reason}, **rest} if not rest and not inbound:
-            return Cut(reason)
-        case {"$cut": {"reason": "size", "bytes": int(size)}, **rest} if not rest and not inbound:
-            return Cut("size", size)
-    raise TagError(path, "not a tag that is understood here; wrap an object with a '$' key in $obj")
+                raise self._fault(
+                    place, "looks like a message and is not a valid one; wrap it in $obj"
+                ) from None
+        return out
+
+    def _fields(self, value: dict[str, Any], place: _Place) -> dict[str, Any]:
+        return {key: self.value(item, (place, key)) for key, item in value.items()}
+
+    def _untag(self, value: dict[str, Any], place: _Place) -> Any:
+        match value:
+            case {"$obj": dict(fields), **rest} if not rest:
+                return self._fields(fields, place)
+            case {"$bytes": str(text), **rest} if not rest:
+                try:
+                    return base64.b64decode(text, validate=True)
+                except ValueError:
+                    raise self._fault(place, "$bytes is not base64") from None
+            case {"$int": str(text), **rest} if not rest:
+                digits = text.removeprefix("-")
+                if not (digits.isascii() and digits.isdigit() and len(digits) <= _MAX_DIGITS):
+                    raise self._fault(place, f"$int is not a decimal integer of at most {_MAX_DIGITS} digits")
+                return int(text)
+            case {"$float": "nan" | "inf" | "-inf" as text, **rest} if not rest:
+                return float(text)
+            case {"$set": list(items), **rest} if not rest:
+                return self._set(self.value(items, (place, "$set")), place)
+            case {"$map": list(pairs), **rest} if not rest:
+                if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+                    raise self._fault(place, "$map is not a list of [key, value] pairs")
+                return self._map(self.value(pairs, (place, "$map")), place)
+            case {"$repr": str(text), "$type": str(kind), **rest} if not rest and not self._inbound:
+                return Opaque(text, kind)
+            case {"$error": dict(fields), **rest} if not rest and not self._inbound:
+                return Failed(fields.get("error_id"), fields.get("type"), fields.get("message"))
+            case {"$cut": {"reason": "cycle" | "depth" as reason}, **rest} if not rest and not self._inbound:
+                return Cut(reason)
+            case {"$cut": {"reason": "size", "bytes": int(size)}, **rest} if not rest and not self._inbound:
+                return Cut("size", size)
+        raise self._fault(place, "not a tag that is understood here; wrap an object with a '$' key in $obj")
+
+    def _set(self, items: list[Any], place: _Place) -> Any:
+        try:
+            return {_hashable(item) for item in items}
+        except TypeError:
+            if self._inbound:
+                raise self._fault(place, "$set has an entry that cannot be one of a set") from None
+            return items
+
+    def _map(self, pairs: list[list[Any]], place: _Place) -> Any:
+        try:
+            return {_hashable(key): item for key, item in pairs}
+        except TypeError:
+            if self._inbound:
+                raise self._fault(place, "$map has a key that cannot be one") from None
+            return [(key, item) for key, item in pairs]
+
+    def _fault(self, place: _Place, reason: str) -> TagError:
+        parts: list[str | int] = []
+        while place is not None:
+            place, part = place
+            parts.append(part)
+        return TagError(path_text(reversed(parts), self._path), reason)
 
 
-def _hashable(value: Any, path: str) -> Any:
+def _hashable(value: Any) -> Any:
     if isinstance(value, list):
-        return tuple(_hashable(item, path) for item in value)
+        return tuple(_hashable(item) for item in value)
     if isinstance(value, set):
         return frozenset(value)
-    try:
-        hash(value)
-    except TypeError:
-        raise TagError(path, "a set's entry or a map's key is an object that cannot be one") from None
+    hash(value)
     return value

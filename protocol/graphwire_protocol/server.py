@@ -13,7 +13,7 @@ from graphwire_protocol.codec import decode_command, encode
 from graphwire_protocol.commands import Command, Credit, Hello, Ping, Run, Spec, Subscribe, Unsubscribe
 from graphwire_protocol.errors import Misuse, Refusal
 from graphwire_protocol.replies import Error, Goaway, Ok, Started, Subscribed, Welcome
-from graphwire_protocol.state import CONNECTION, ConnectionState
+from graphwire_protocol.state import CONNECTION, REPLY, ConnectionState
 from graphwire_protocol.types import Retry
 
 BAD_FRAMES_A_MINUTE = 10
@@ -39,8 +39,8 @@ class ServerSession:
     def __init__(self, allowed: Allowed = Allowed()) -> None:
         self.state: ConnectionState = "opening"
         self._allowed = allowed
-        self._welcomed = False
-        self._owed: dict[int, int] = {}  # open request → replies that it still gets
+        self._greeted = False
+        self._owed: dict[int, list[str]] = {}  # open request → what it still gets, the next one last
         self._subs: set[int] = set()
         self._bad_frames: deque[float] = deque()
         self._tokens = float(allowed.request_burst)
@@ -49,21 +49,22 @@ class ServerSession:
     def receive(self, data: str | bytes, now: float) -> Command:
         """Read one message that came at ``now`` (seconds of any steady clock).
 
-        Raises ``Refusal``; where it has a ``close``, the connection ends with that code after the error.
+        Frames may come behind a ``hello`` that is not answered yet; they are to be handled after it. Raises
+        ``Refusal``; where it has a ``close``, the connection ends with that code after the error.
         """
+        if self.state == "closed":
+            raise Misuse("a closed session receives nothing")
         if isinstance(data, bytes):
             raise Refusal("bad_frame", "frames are text messages, not binary ones", close=codes.MISUSE)
         try:
             command = decode_command(data)
         except Refusal as refusal:
-            if not self._welcomed or (refusal.code == "bad_frame" and self._is_bad_too_often(now)):
+            if not self._greeted or (refusal.code == "bad_frame" and self._is_bad_too_often(now)):
                 refusal.close = codes.MISUSE
+            elif refusal.code != "bad_frame":
+                self._check_rate(now, refusal.id)  # a flood of refused requests is a flood, too
             raise
-        if self.state == "closed":
-            raise Misuse("a closed session receives nothing")
-        if isinstance(command, Hello):
-            self._check_hello(command)
-        elif not self._welcomed:
+        if not self._greeted and not isinstance(command, Hello):
             raise Refusal(
                 "bad_frame",
                 f"the first frame is 'hello', not {command.type!r}",
@@ -75,12 +76,12 @@ class ServerSession:
         self._check_rate(now, getattr(command, "id", None))
         if isinstance(command, Ping):
             return command
+        if isinstance(command, Hello):
+            if self._greeted:
+                raise Refusal("invalid_argument", "this connection has said hello already", id=command.id)
+            self._greeted = True
         self._open(command)
         return command
-
-    def _check_hello(self, hello: Hello) -> None:
-        if self._welcomed or hello.id in self._owed:
-            raise Refusal("invalid_argument", "this connection has said hello already", id=hello.id)
 
     def _is_bad_too_often(self, now: float) -> bool:
         times = self._bad_frames
@@ -91,7 +92,7 @@ class ServerSession:
 
     def _check_rate(self, now: float, id: int | None) -> None:
         allowed = self._allowed
-        since = 0.0 if self._tokens_at is None else now - self._tokens_at
+        since = 0.0 if self._tokens_at is None else max(0.0, now - self._tokens_at)
         self._tokens = min(allowed.request_burst, self._tokens + since * allowed.requests_per_s)
         self._tokens_at = now
         if self._tokens < 1:
@@ -114,23 +115,21 @@ class ServerSession:
             )
         if isinstance(command, Run):
             self._check_specs(command)
-            self._owed[command.id] = 1 + len(command.subscribe)
             self._subs.update(spec.sub for spec in command.subscribe)
         elif isinstance(command, Subscribe):
             self._check_sub(command.sub, len(self._subs), command.id)
             self._check_filter(command, "filter", command.id)
-            self._owed[command.id] = 1
             self._subs.add(command.sub)
-        else:
-            if isinstance(command, Unsubscribe) and command.sub not in self._subs:
-                raise Refusal(
-                    "not_found",
-                    f"no subscription {command.sub} on this connection",
-                    id=command.id,
-                    sub=command.sub,
-                    details={"kind": "sub"},
-                )
-            self._owed[command.id] = 1
+        elif isinstance(command, Unsubscribe) and command.sub not in self._subs:
+            raise Refusal(
+                "not_found",
+                f"no subscription {command.sub} on this connection",
+                id=command.id,
+                sub=command.sub,
+                details={"kind": "sub"},
+            )
+        specs = len(command.subscribe) if isinstance(command, Run) else 0
+        self._owed[command.id] = ["subscribed"] * specs + [REPLY[command.type]]
 
     def _check_specs(self, run: Run) -> None:
         seen: set[int] = set()
@@ -165,23 +164,30 @@ class ServerSession:
         owed = self._owed.get(frame.id)
         if owed is None:
             raise Misuse(f"request {frame.id} is not open")
-        if owed == 1:
-            del self._owed[frame.id]
-        else:
-            self._owed[frame.id] = owed - 1
+        if frame.type != owed[-1]:
+            raise Misuse(f"request {frame.id} is owed {owed[-1]!r}, not {frame.type!r}")
         if isinstance(frame, Welcome):
-            self._welcomed = True
-            self.state = CONNECTION[self.state, "welcome"]
+            self._step("welcome")
+        owed.pop()
+        if not owed:
+            del self._owed[frame.id]
         return encode(frame)
+
+    def _step(self, happening: str) -> None:
+        state = CONNECTION.get((self.state, happening))
+        if state is None:
+            raise Misuse(f"{happening!r} while the connection is {self.state}")
+        self.state = state
 
     def refuse(self, refusal: Refusal, command: Command | None = None) -> bytes:
         """Return the ``error`` frame for a refusal.
 
         ``command`` is the request where it had been received as legal: its debt and its subscriptions are
-        given up with it.
+        given up with it. Raises ``Misuse`` if it has its answer already.
         """
         if command is not None and not isinstance(command, Credit | Ping):
-            self._owed.pop(command.id, None)
+            if self._owed.pop(command.id, None) is None:
+                raise Misuse(f"request {command.id} is not open")
             refusal.id = command.id
             if isinstance(command, Run):
                 self._subs.difference_update(spec.sub for spec in command.subscribe)
@@ -206,7 +212,7 @@ class ServerSession:
 
     def goaway(self, frame: Goaway) -> bytes:
         """Return the announcement that this connection will be closed."""
-        self.state = CONNECTION[self.state, "goaway"]
+        self._step("goaway")
         return encode(frame)
 
     def close(self) -> None:

@@ -38,8 +38,9 @@ class _UpToItsFirstFault:
         schema = handler(source)
         if schema["type"] != "tuple":
             raise TypeError(f"Many[...] marks a tuple type, not {source!r}")
-        schema["fail_fast"] = True
-        return schema
+        return core_schema.tuple_schema(
+            schema["items_schema"], variadic_item_index=schema["variadic_item_index"], fail_fast=True
+        )
 
 
 Many: TypeAlias = Annotated[tuple[T, ...], _UpToItsFirstFault()]

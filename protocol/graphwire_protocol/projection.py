@@ -161,7 +161,7 @@ class Projector:
             return {"$obj": out} if _needs_wrapping(out) else out
         if isinstance(value, BaseException):
             return {"$error": self._describe_error(value)}
-        if is_message_class(type(value)):
+        if is_message_class(value.__class__):
             out = {name: each(item) for name, item in message_fields(value).items()}
             return {"$obj": out} if any(name.startswith("$") for name in out) else out
         if isinstance(value, RootModel):
@@ -274,7 +274,7 @@ def message_fields(message: Any) -> dict[str, Any]:
     if fields.get("id") is not None:
         out["id"] = fields["id"]
     chunks = fields.get("tool_call_chunks")
-    kept = _kept_when_empty(type(message))
+    kept = _kept_when_empty(message.__class__)
     for name, value in fields.items():
         if name in out or name == "id":
             continue

@@ -100,16 +100,12 @@ class _Threads:
         self._pool = pool
         self._bell = bell
         self._lock = Lock()
-        self._queued = deque(tasks)
-        for _ in tasks[:most]:
-            self._work()
-
-    def _work(self) -> None:
-        # the lock, since a task that ends takes the next one out of the queue while others are still put to work
-        with self._lock:
-            task = self._queued.popleft() if self._queued else None
-        if task is not None:
-            self._pool.submit(copy_context().run, self._member, task)
+        # contexts are copied here, in the caller's thread, so that no task inherits from another
+        ready = deque((copy_context(), task) for task in tasks)
+        begun = [ready.popleft() for _ in tasks[:most]]
+        self._queued = ready
+        for context, task in begun:
+            pool.submit(context.run, self._member, task)
 
     def _member(self, task: Task) -> None:
         try:
@@ -120,7 +116,9 @@ class _Threads:
             self.stop()
         with self._lock:
             self.left -= 1
-        self._work()
+            if self._queued:
+                context, following = self._queued.popleft()
+                self._pool.submit(context.run, self._member, following)
         self._bell.ring()
 
     def stop(self) -> None:
@@ -191,38 +189,33 @@ class _Coroutines:
         self._loop = loop
         self._bell = bell
         self._working: set[asyncio.Task[None]] = set()
-        self._queued: deque[Task] = deque()
+        most = run.settings.max_concurrency
+        self._turns = asyncio.Semaphore(most) if most is not None else None
 
     def start(self, tasks: list[Task]) -> None:
+        """Put the tasks to work; each gets its copy of the context here, so none inherits from another."""
         self.left = len(tasks)
-        most = self._run.settings.max_concurrency
-        if most is not None and len(tasks) > most:
-            self._queued.extend(tasks[most:])
-            tasks = tasks[:most]
         for task in tasks:
-            self._work(task)
-
-    def _work(self, task: Task) -> None:
-        working = self._loop.create_task(self._member(task), name=task.name)
-        self._working.add(working)
-        working.add_done_callback(self._working.discard)
+            working = self._loop.create_task(self._member(task), name=task.name)
+            self._working.add(working)
+            working.add_done_callback(self._working.discard)
 
     async def _member(self, task: Task) -> None:
         try:
-            await execute_async(task)
+            if self._turns is None:
+                await execute_async(task)
+            else:
+                async with self._turns:
+                    await execute_async(task)
         except BaseException as error:
             if self.error is None and not self._run.stopping:
                 self.error = error
-                self._stop_others()
+                self._cancel()
         self.left -= 1
-        if self._queued:
-            self._work(self._queued.popleft())
         self._bell.ring()
 
-    def _stop_others(self) -> None:
+    def _cancel(self) -> None:
         self._run.stopping = True
-        self.left -= len(self._queued)
-        self._queued.clear()
         current = asyncio.current_task()
         for working in self._working:
             if working is not current:
@@ -231,8 +224,5 @@ class _Coroutines:
     async def stop(self) -> None:
         """Cancel what is still at work, and wait for it to have heard of that."""
         if self.left:
-            self._run.stopping = True
-            self._queued.clear()
-            for working in self._working:
-                working.cancel()
+            self._cancel()
             await asyncio.gather(*self._working, return_exceptions=True)

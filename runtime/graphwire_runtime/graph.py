@@ -127,7 +127,7 @@ class StateGraph:
         self._check_name(name)
         schema = self._schema(input_schema) if input_schema is not None else self._schema_of_first(action)
         if destinations is not None and not isinstance(destinations, Mapping):
-            destinations = {end: "" for end in destinations}
+            destinations = dict.fromkeys(destinations, "")
         self._nodes[name] = _Node(
             action,
             call_of(action, name),
@@ -397,5 +397,5 @@ def _literal_ends(path: Any) -> Ends | None:
 def _command_ends(action: Any) -> Mapping[str, str] | None:
     hint = returns(action)
     if get_origin(hint) is Command and (arguments := get_args(hint)) and get_origin(arguments[0]) is Literal:
-        return {end: "" for end in get_args(arguments[0])}
+        return dict.fromkeys(get_args(arguments[0]), "")
     return None

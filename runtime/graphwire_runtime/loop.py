@@ -8,7 +8,7 @@ tells it how each ended. Everything that a stream shows is pushed from here, exc
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from graphwire_runtime.channels import MISSING

@@ -274,37 +274,25 @@ def message_fields(message: Any) -> dict[str, Any]:
     if fields.get("id") is not None:
         out["id"] = fields["id"]
     chunks = fields.get("tool_call_chunks")
-    kept = _kept_when_empty(message.__class__)
+    kept = _shape(message.__class__).kept
     for name, value in fields.items():
         if name in out or name == "id":
             continue
-        if name not in kept:
-            if value is None or value is False or (isinstance(value, dict | list | str) and not value):
+        if value is None or value is False or (isinstance(value, dict | list | str) and not value):
+            if name not in kept:
                 continue
-            if chunks and name in ("tool_calls", "invalid_tool_calls"):
-                continue
+        elif chunks and name in ("tool_calls", "invalid_tool_calls"):
+            continue
         out[name] = value
     return out
-
-
-@functools.lru_cache(maxsize=_CLASSES)
-def _kept_when_empty(cls: type) -> frozenset[str]:
-    """Name the fields that a receiver would not fill in as empty by itself."""
-    return frozenset(name for name, field in _declared(cls).items() if not _is_empty_by_default(field))
-
-
-def _is_empty_by_default(field: FieldInfo) -> bool:
-    if field.default_factory is not None:
-        return field.default_factory in (dict, list, str)
-    return not field.is_required() and not field.default
 
 
 def _fields(value: Any) -> dict[str, Any] | None:
     if isinstance(value, BaseModel):
         return _model_fields(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        hidden = _excluded(type(value))
-        names = [field.name for field in dataclasses.fields(value) if field.name not in hidden]
+        excluded = _shape(value.__class__).excluded
+        names = [field.name for field in dataclasses.fields(value) if field.name not in excluded]
         return {name: getattr(value, name) for name in names if hasattr(value, name)}
     return None
 
@@ -312,32 +300,39 @@ def _fields(value: Any) -> dict[str, Any] | None:
 def _model_fields(model: BaseModel) -> dict[str, Any]:
     """Return the declared and the extra fields, not what else lives on the object, such as cached values."""
     held = model.__dict__
-    cls = type(model)
-    hidden = _excluded(cls)
-    fields = {name: held[name] for name in _declared(cls) if name in held and name not in hidden}
-    for name, excludes in _excluded_by_value(cls).items():
+    shape = _shape(model.__class__)
+    fields = {name: held[name] for name in shape.told if name in held}
+    for name, excludes in shape.told_unless:
         if name in fields and excludes(fields[name]):
             del fields[name]
-    fields.update(model.__pydantic_extra__ or {})
+    if model.__pydantic_extra__:
+        fields.update(model.__pydantic_extra__)
     return fields
 
 
-@functools.lru_cache(maxsize=_CLASSES)
-def _declared(cls: type) -> dict[str, FieldInfo]:
-    """Return pydantic's account of a model's or a pydantic dataclass's fields; of others it has none."""
-    fields: dict[str, FieldInfo] = getattr(cls, "__pydantic_fields__", {})
-    return fields
+class _Shape:
+    """What pydantic knows of a model's or a pydantic dataclass's fields; of other classes it knows none.
+
+    ``told`` and ``excluded`` as the class says, ``told_unless`` its conditions, ``kept`` the fields that a
+    receiver would not fill in as empty by itself.
+    """
+
+    def __init__(self, fields: dict[str, FieldInfo]) -> None:
+        self.excluded = frozenset(name for name, field in fields.items() if field.exclude)
+        self.told = tuple(name for name in fields if name not in self.excluded)
+        self.told_unless = [(name, field.exclude_if) for name, field in fields.items() if field.exclude_if]
+        self.kept = frozenset(name for name, field in fields.items() if not _is_empty_by_default(field))
 
 
 @functools.lru_cache(maxsize=_CLASSES)
-def _excluded(cls: type) -> frozenset[str]:
-    """Name the fields that their class says are never to be told."""
-    return frozenset(name for name, field in _declared(cls).items() if field.exclude)
+def _shape(cls: type) -> _Shape:
+    return _Shape(getattr(cls, "__pydantic_fields__", {}))
 
 
-@functools.lru_cache(maxsize=_CLASSES)
-def _excluded_by_value(cls: type) -> dict[str, Callable[[Any], bool]]:
-    return {name: field.exclude_if for name, field in _declared(cls).items() if field.exclude_if}
+def _is_empty_by_default(field: FieldInfo) -> bool:
+    if field.default_factory is not None:
+        return field.default_factory in (dict, list, str)
+    return not field.is_required() and not field.default
 
 
 def _short_repr(value: Any) -> str:

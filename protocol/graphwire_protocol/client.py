@@ -54,11 +54,13 @@ class Answered:
 class Delivered:
     """A frame of a subscription for the application: new, in order, once.
 
-    An ``Error`` says that the subscription could not be resumed and is over.
+    An ``Error`` says that the subscription could not be resumed and is over. ``epoch`` is the log's
+    incarnation that the frame speaks of.
     """
 
     sub: int
     frame: Event | Gap | Snapshot | Synced | Closed | Error
+    epoch: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +78,17 @@ class Deferred:
     after_s: float
 
 
+_PASSING = frozenset({"rate_limited", "draining", "unavailable"})
+"""Refusals of an attachment that pass by themselves."""
+
 Happening: TypeAlias = Answered | Delivered | Announced | Deferred
 
 
 class Subscription:
     """One cursor over a run's log, across connections.
 
-    ``epoch`` and ``seq`` are the cursor, ``None`` until the first attachment tells it.
+    ``epoch`` and ``seq`` are the cursor, ``None`` until the first attachment tells it. A gap moves it only
+    with the snapshot behind it: whoever is cut off between the two has to be told both again.
     """
 
     def __init__(self, run: str, spec: Spec, window: Window | None) -> None:
@@ -95,6 +101,7 @@ class Subscription:
         self.window = window
         self._start: From = spec.from_
         self._values = spec.values
+        self._attached: str | None = None  # the epoch that this attachment speaks of
         self._n = 0
 
     @property
@@ -119,10 +126,16 @@ class Subscription:
     def subscribed(self, frame: Subscribed) -> None:
         """Enter an attachment."""
         self._step("subscribed live" if frame.recovery in (None, "live") else "subscribed")
-        if frame.epoch is not None and frame.epoch != self.epoch:
-            self.epoch, self.seq = frame.epoch, None
-        if frame.after is not None:
-            self.seq = frame.after
+        self._attached = frame.epoch
+        # Without ``after`` a gap or a snapshot follows and says where delivery begins. Within an epoch the
+        # cursor never moves back by a reply: what it covers has been shown.
+        if frame.after is not None and (self.seq is None or frame.epoch != self.epoch):
+            self.epoch, self.seq = frame.epoch, frame.after
+
+    @property
+    def attached_epoch(self) -> str | None:
+        """The incarnation of the log that the present attachment speaks of."""
+        return self._attached
 
     def receive(self, frame: SubFrame) -> bool:
         """Take a frame in; tell whether the application should see it. Raises ``OutOfStep``."""
@@ -132,14 +145,14 @@ class Subscription:
                 self._n += 1
                 if n != self._n:
                     raise OutOfStep(f"event n={n} where n={self._n} was due")
-                if self.seq is not None and seq <= self.seq:
+                if self.seq is not None and self.epoch == self._attached and seq <= self.seq:
                     return False
-                self.seq = seq
+                self.epoch, self.seq = self._attached, seq
                 if self.window is not None:
                     self.window.put(mode)
                 return True
-            case Gap(upto_seq=seq) | Snapshot(seq=seq):
-                self.seq = seq
+            case Snapshot(seq=seq):
+                self.epoch, self.seq = self._attached, seq
                 return True
             case Mark(seq=seq):
                 self.seq = max(seq, self.seq or 0)
@@ -160,6 +173,7 @@ class _Open:
     command: Request
     size: int
     resumes: int | None = None  # the subscription that the session itself attaches anew
+    is_forgotten: bool = False  # nobody waits for the answer
     reply: Reply | None = None
     subscribed: list[Subscribed] = field(default_factory=list)
 
@@ -189,7 +203,7 @@ class ClientSession:
     def connect(self, token: str | None = None) -> None:
         """A connection is there: put the whole first flight into ``outgoing``."""
         self.state = "opening"
-        waiting = [item for item in self._open.values() if item.resumes is None]
+        waiting = [item for item in self._open.values() if item.resumes is None and not item.is_forgotten]
         self._open.clear()
         self._outgoing.clear()
         hello = Hello(id=self._id(), token=token, client=self._client, features=self._features or None)
@@ -218,8 +232,13 @@ class ClientSession:
         for id, item in list(self._open.items()):
             if isinstance(item.command, Unsubscribe):
                 del self._open[id]
-        if code == 1009 and self._open:
-            id, item = max(self._open.items(), key=lambda entry: entry[1].size)
+        asked = {
+            id: item
+            for id, item in self._open.items()
+            if item.resumes is None and not isinstance(item.command, Hello)
+        }
+        if code == 1009 and asked:
+            id, item = max(asked.items(), key=lambda entry: entry[1].size)
             del self._open[id]
             self._drop_subs(item.command)
             message = f"the server refused this request: {item.size} bytes are more than it takes"
@@ -271,11 +290,19 @@ class ClientSession:
         return self._next_sub - 1
 
     def forget(self, id: int) -> None:
-        """Nobody waits for the answer to request ``id`` any more."""
+        """Nobody waits for the answer to request ``id`` any more: it is not sent again, and the
+        subscriptions that it names are left.
+        """
         item = self._open.get(id)
-        if item is not None and self.state == "closed":
+        if item is None:
+            return
+        if self.state == "closed":
             del self._open[id]
             self._drop_subs(item.command)
+            return
+        item.is_forgotten = True
+        for sub in _subs(item.command):
+            self.request(lambda id, sub=sub: Unsubscribe(id=id, sub=sub))  # type: ignore[misc]
 
     def resend(self, id: int) -> None:
         """Send the deferred request ``id`` again."""
@@ -289,7 +316,8 @@ class ClientSession:
         if subscription is None or subscription.window is None:
             return
         events = subscription.window.take(mode)
-        if events and self.state != "closed" and subscription.state != "requested":
+        # While the subscription is being attached anew, this goes out behind its ``subscribe``.
+        if events and self.state != "closed":
             self._outgoing.append(encode(Credit(sub=sub, events=events)))
 
     # ── what comes in ────────────────────────────────────────────────────────────────────────────
@@ -321,9 +349,14 @@ class ClientSession:
         except OutOfStep:
             self._resync(subscription)
             return ()
+        if isinstance(frame, Event) and not shown and subscription.window is not None:
+            subscription.window.put(frame.mode)  # it has cost credit, and nobody will take it
+            self.consumed(frame.sub, frame.mode)
         if isinstance(frame, Closed):
             del self.subscriptions[frame.sub]
-        return (Delivered(frame.sub, frame),) if shown and not isinstance(frame, Mark) else ()
+        if not shown or isinstance(frame, Mark):
+            return ()
+        return (Delivered(frame.sub, frame, subscription.attached_epoch),)
 
     def _resync(self, subscription: Subscription) -> None:
         self._send(Unsubscribe(id=self._id(), sub=subscription.sub), resumes=subscription.sub)
@@ -369,7 +402,7 @@ class ClientSession:
 
     def _refused(self, item: _Open, error: Error) -> Iterable[Happening]:
         command = item.command
-        if item.resumes is not None and error.retry == "after" and error.code == "rate_limited":
+        if item.resumes is not None and error.retry == "after" and error.code in _PASSING:
             return (Deferred(command.id, (error.after_ms or 1000) / 1000),)
         del self._open[command.id]
         if isinstance(command, Hello):
@@ -413,11 +446,8 @@ class ClientSession:
             self._outgoing.append(data)
 
     def _drop_subs(self, command: Request) -> None:
-        if isinstance(command, Run):
-            for spec in command.subscribe:
-                self.subscriptions.pop(spec.sub, None)
-        elif isinstance(command, Subscribe):
-            self.subscriptions.pop(command.sub, None)
+        for sub in _subs(command):
+            self.subscriptions.pop(sub, None)
 
     def _forget(self, sub: int) -> None:
         if sub in self._leaving:
@@ -427,3 +457,10 @@ class ClientSession:
     def _id(self) -> int:
         self._next_id += 1
         return self._next_id - 1
+
+
+def _subs(command: Request) -> list[int]:
+    """Return the subscriptions that a request opens."""
+    if isinstance(command, Run):
+        return [spec.sub for spec in command.subscribe]
+    return [command.sub] if isinstance(command, Subscribe) else []

@@ -270,6 +270,8 @@ def message_fields(message: Any) -> dict[str, Any]:
     ``tool_call_chunks`` are left out beside them.
     """
     fields = _model_fields(message) if isinstance(message, BaseModel) else dict(message.__dict__)
+    # This client's own messages keep in ``extras`` what came flat and has no field of its own.
+    extras = fields.pop("extras", {}) if hasattr(message, "__graphwire_message__") else {}
     out: dict[str, Any] = {"type": message.type, "content": message.content}
     if fields.get("id") is not None:
         out["id"] = fields["id"]
@@ -284,7 +286,7 @@ def message_fields(message: Any) -> dict[str, Any]:
         elif chunks and name in ("tool_calls", "invalid_tool_calls"):
             continue
         out[name] = value
-    return out
+    return {**out, **extras} if extras else out
 
 
 def _fields(value: Any) -> dict[str, Any] | None:

@@ -1,0 +1,96 @@
+"""graphwire's client: many graph runs over one WebSocket, nothing lost, nothing repeated.
+
+    async with graphwire.connect("ws://127.0.0.1:8765/ws") as client:
+        run = await client.run("joke", {"topic": "cats"}, modes=["messages"])
+        async for event in run:
+            match event:
+                case graphwire.MessagesEvent(message=chunk):
+                    print(chunk.text, end="")
+
+Knows the wire only: neither a server nor a graph library needs to be installed.
+"""
+
+from graphwire_protocol.replies import GraphRow, RunRow
+
+from graphwire.backoff import Backoff
+from graphwire.client import DEFAULT_MODES, DEFAULT_URL, Client, connect
+from graphwire.errors import (
+    CannotConnect,
+    ConnectionClosed,
+    GraphwireError,
+    MissingExtra,
+    Refused,
+    RemoteError,
+    RunCancelled,
+    RunEnded,
+    RunFailed,
+    RunInterrupted,
+    StreamBroken,
+    Unauthenticated,
+)
+from graphwire.events import (
+    CheckpointsEvent,
+    CustomEvent,
+    DebugEvent,
+    Event,
+    Failure,
+    GapEvent,
+    Interrupt,
+    InterruptEvent,
+    LifecycleEvent,
+    MessagesEvent,
+    RunEvent,
+    SnapshotEvent,
+    SnapshotMessage,
+    TasksEvent,
+    UnknownEvent,
+    UpdatesEvent,
+    ValuesEvent,
+)
+from graphwire.graph import RemoteGraph
+from graphwire.messages import Message, MessageChunk
+from graphwire.run import Run, RunEvents
+
+__all__ = [
+    "DEFAULT_MODES",
+    "DEFAULT_URL",
+    "Backoff",
+    "CannotConnect",
+    "CheckpointsEvent",
+    "Client",
+    "ConnectionClosed",
+    "CustomEvent",
+    "DebugEvent",
+    "Event",
+    "Failure",
+    "GapEvent",
+    "GraphRow",
+    "GraphwireError",
+    "Interrupt",
+    "InterruptEvent",
+    "LifecycleEvent",
+    "Message",
+    "MessageChunk",
+    "MessagesEvent",
+    "MissingExtra",
+    "Refused",
+    "RemoteError",
+    "RemoteGraph",
+    "Run",
+    "RunCancelled",
+    "RunEnded",
+    "RunEvent",
+    "RunEvents",
+    "RunFailed",
+    "RunInterrupted",
+    "RunRow",
+    "SnapshotEvent",
+    "SnapshotMessage",
+    "StreamBroken",
+    "TasksEvent",
+    "Unauthenticated",
+    "UnknownEvent",
+    "UpdatesEvent",
+    "ValuesEvent",
+    "connect",
+]

@@ -1,0 +1,141 @@
+"""What can go wrong for a user of this client.
+
+    GraphwireError
+    ├── CannotConnect          the first connection could not be made
+    ├── ConnectionClosed       the connection is over for good; everything that waited for it gets this
+    │   └── Unauthenticated    the server refused the token, or it expired and no new one was to be had
+    ├── Refused                the server (or this client on its behalf) refused one request
+    ├── RunEnded               a run has no output to return
+    │   ├── RunFailed          its graph raised
+    │   ├── RunCancelled       somebody cancelled it
+    │   └── RunInterrupted     it waits for an answer
+    ├── RemoteError            what a graph's exception becomes in ``client.graph(...)``
+    ├── StreamBroken           a stand-in for a local graph cannot go on as one
+    └── MissingExtra           a part of this package needs something that is not installed
+
+A connection that is lost and comes back is no error: whoever waits goes on waiting.
+"""
+
+from typing import Any
+
+
+class GraphwireError(Exception):
+    """The root of this package's errors; ``str()`` is one sentence: what, where and what to do."""
+
+
+class CannotConnect(GraphwireError):
+    """No connection to ``url`` could be made; ``reason`` says why."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"cannot connect to {url}: {reason}")
+        self.url = url
+        self.reason = reason
+
+
+class ConnectionClosed(GraphwireError):
+    """The connection is closed and is not made again; ``code`` is the WebSocket close code."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class Unauthenticated(ConnectionClosed):
+    """The server does not accept the token."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(4401, reason)
+
+
+class Refused(GraphwireError):
+    """A request was refused and nothing of it happened.
+
+    ``code`` is one of ``graphwire_protocol.CODES``, ``retry`` one of ``never same after reauth resync``,
+    ``after_s`` the seconds to wait where ``retry`` is ``after`` and the server tells, ``details`` data for
+    programs.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        retry: str = "never",
+        after_s: float | None = None,
+        details: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(f"{message} ({code})")
+        self.code = code
+        self.message = message
+        self.retry = retry
+        self.after_s = after_s
+        self.details = details or {}
+
+
+class RunEnded(GraphwireError):
+    """The run has no output; ``run`` is its id."""
+
+    def __init__(self, run: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.run = run
+
+
+class RunFailed(RunEnded):
+    """The run's graph failed.
+
+    ``code`` is ``graph_error``, ``recursion_limit``, ``timeout``, ``limit_exceeded`` or ``lost``. ``type``
+    is the exception's class where the server exposes errors; ``error_id`` finds the rest in its log.
+    """
+
+    def __init__(
+        self, run: str, code: str, message: str, error_id: str | None = None, type: str | None = None
+    ) -> None:
+        found = f" (error_id {error_id} in the server's log)" if error_id else ""
+        kind = f"{type}: " if type else ""
+        super().__init__(run, f"run {run} failed with {code}: {kind}{message}{found}")
+        self.code = code
+        self.message = message
+        self.error_id = error_id
+        self.type = type
+
+
+class RunCancelled(RunEnded):
+    """The run was cancelled; ``reason`` where one was given."""
+
+    def __init__(self, run: str, reason: str | None = None) -> None:
+        super().__init__(run, f"run {run} was cancelled" + (f": {reason}" if reason else ""))
+        self.reason = reason
+
+
+class RunInterrupted(RunEnded):
+    """The run waits for an answer; ``interrupts`` are the open questions, none at a static breakpoint."""
+
+    def __init__(self, run: str, interrupts: tuple[Any, ...]) -> None:
+        super().__init__(run, f"run {run} is interrupted and waits for {len(interrupts)} answer(s)")
+        self.interrupts = interrupts
+
+
+class RemoteError(GraphwireError):
+    """A graph raised on the server.
+
+    ``type`` is the exception's class, or the failure's code where the server does not expose errors.
+    """
+
+    def __init__(self, type: str, message: str, error_id: str | None = None) -> None:
+        found = f" (error_id {error_id} in the server's log)" if error_id else ""
+        super().__init__(f"{type}: {message}{found}")
+        self.type = type
+        self.message = message
+        self.error_id = error_id
+
+
+class StreamBroken(GraphwireError):
+    """A remote graph's stream has a hole or a repetition, which no local graph's has."""
+
+
+class MissingExtra(GraphwireError, ImportError):
+    """``extra`` of this package is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what}: pip install 'graphwire[{extra}]'")
+        self.extra = extra

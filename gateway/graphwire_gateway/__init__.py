@@ -1,0 +1,11 @@
+"""graphwire's gateway: serves LangGraph-style graphs over WebSockets.
+
+async with Gateway({"joke": graph}).serve("127.0.0.1", 0) as server:
+    ...  # clients connect to server.url
+"""
+
+from graphwire_gateway.catalog import CannotServe, GraphSpec
+from graphwire_gateway.limits import Limits
+from graphwire_gateway.server import Gateway, Server
+
+__all__ = ["CannotServe", "Gateway", "GraphSpec", "Limits", "Server"]

@@ -18,7 +18,7 @@ import numbers
 import pathlib
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Collection, Mapping, Set
 from typing import Any, Literal, TypeAlias
 
 import orjson
@@ -269,19 +269,22 @@ def message_fields(message: Any) -> dict[str, Any]:
     An empty field is kept where its absence would mean something else. Fields that LangChain derives from
     ``tool_call_chunks`` are left out beside them.
     """
-    fields = _model_fields(message) if isinstance(message, BaseModel) else dict(message.__dict__)
+    left_out: Collection[str]
+    if isinstance(message, BaseModel):
+        fields, left_out = _model_fields(message), _shape(message.__class__).empty_by_default
+    else:
+        fields = left_out = dict(message.__dict__)
     # This client's own messages keep in ``extras`` what came flat and has no field of its own.
     extras = fields.pop("extras", {}) if hasattr(message, "__graphwire_message__") else {}
     out: dict[str, Any] = {"type": message.type, "content": message.content}
     if fields.get("id") is not None:
         out["id"] = fields["id"]
     chunks = fields.get("tool_call_chunks")
-    kept = _shape(message.__class__).kept
     for name, value in fields.items():
         if name in out or name == "id":
             continue
         if value is None or value is False or (isinstance(value, dict | list | str) and not value):
-            if name not in kept:
+            if name in left_out:
                 continue
         elif chunks and name in ("tool_calls", "invalid_tool_calls"):
             continue
@@ -315,15 +318,17 @@ def _model_fields(model: BaseModel) -> dict[str, Any]:
 class _Shape:
     """What pydantic knows of a model's or a pydantic dataclass's fields; of other classes it knows none.
 
-    ``told`` and ``excluded`` as the class says, ``told_unless`` its conditions, ``kept`` the fields that a
-    receiver would not fill in as empty by itself.
+    ``told`` and ``excluded`` as the class says, ``told_unless`` its conditions, ``empty_by_default`` the
+    fields that a receiver fills in as empty by itself.
     """
 
     def __init__(self, fields: dict[str, FieldInfo]) -> None:
         self.excluded = frozenset(name for name, field in fields.items() if field.exclude)
         self.told = tuple(name for name in fields if name not in self.excluded)
         self.told_unless = [(name, field.exclude_if) for name, field in fields.items() if field.exclude_if]
-        self.kept = frozenset(name for name, field in fields.items() if not _is_empty_by_default(field))
+        self.empty_by_default = frozenset(
+            name for name, field in fields.items() if _is_empty_by_default(field)
+        )
 
 
 @functools.lru_cache(maxsize=_CLASSES)
@@ -400,7 +405,7 @@ class _Restoring:
                 return self._message(out)
             except TagError:
                 raise
-            except ValueError:
+            except Exception:  # LangChain's own checks raise what they like, a KeyError among it
                 raise self._fault(
                     place, "looks like a message and is not a valid one; wrap it in $obj"
                 ) from None

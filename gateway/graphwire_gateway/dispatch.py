@@ -1,0 +1,210 @@
+"""What the commands of one connection mean: each becomes its effect and its reply."""
+
+from collections.abc import Callable
+
+import orjson
+from graphwire_protocol import commands
+from graphwire_protocol.codec import encode
+from graphwire_protocol.commands import Command, Product, Spec
+from graphwire_protocol.errors import Refusal
+from graphwire_protocol.replies import Ok, Pong, Started, Subscribed, Welcome
+from graphwire_protocol.server import ServerSession
+from graphwire_protocol.types import STREAM_MODES, Durability
+from graphwire_protocol.version import MINOR
+
+from graphwire_gateway.auth import Tokens
+from graphwire_gateway.catalog import Catalog
+from graphwire_gateway.delivery import Delivery
+from graphwire_gateway.failures import Failures
+from graphwire_gateway.limits import Limits
+from graphwire_gateway.run import Run
+from graphwire_gateway.runs import Runs
+
+
+class Presence:
+    """How many connections each principal has."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._counts: dict[str, int] = {}
+
+    def enter(self, principal: str) -> None:
+        """Count one more. Raises ``Refusal`` that closes the connection."""
+        count = self._counts.get(principal, 0)
+        if count >= self._limit:
+            raise Refusal(
+                "limit_exceeded",
+                f"{count} connections are open (max_connections)",
+                after_ms=1000,
+                close=4429,
+            )
+        self._counts[principal] = count + 1
+
+    def leave(self, principal: str) -> None:
+        """Count one less."""
+        self._counts[principal] -= 1
+        if not self._counts[principal]:
+            del self._counts[principal]
+
+
+class House:
+    """What all connections of a server share."""
+
+    def __init__(
+        self,
+        *,
+        server: Product,
+        limits: Limits,
+        durability: Durability,
+        tokens: Tokens,
+        catalog: Catalog,
+        runs: Runs,
+        failures: Failures,
+    ) -> None:
+        self.server = server
+        self.limits = limits
+        self.durability = durability
+        self.tokens = tokens
+        self.catalog = catalog
+        self.runs = runs
+        self.failures = failures
+        self.presence = Presence(limits.max_connections)
+
+
+class Dispatch:
+    """Carries out the commands of one connection, in order."""
+
+    def __init__(self, house: House, session: ServerSession, delivery: Delivery) -> None:
+        self._house = house
+        self._session = session
+        self._delivery = delivery
+        self._principal: str | None = None
+        self._started: dict[Run, None] = {}
+
+    async def handle(self, command: Command) -> None:
+        """Carry out one command and queue its reply. Raises ``Refusal`` only where the connection ends."""
+        try:
+            await self._do(command)
+        except Refusal as refusal:
+            self._delivery.reply(self._session.refuse(refusal, command))
+            if refusal.close is not None:
+                raise
+        except Exception as error:
+            error_id = self._house.failures.internal(error, command.type)
+            message = f"a fault of the server (error_id {error_id})"
+            fault = Refusal("internal", message, details={"error_id": error_id})
+            self._delivery.reply(self._session.refuse(fault, command))
+
+    async def _do(self, command: Command) -> None:
+        match command:
+            case commands.Credit():
+                self._delivery.grant(command.sub, command.events)
+            case commands.Ping():
+                self._delivery.reply(encode(Pong(t=command.t)))
+            case commands.Hello():
+                self._hello(command)
+            case commands.Run():
+                await self._run(command)
+            case commands.Subscribe():
+                await self._subscribe(command)
+            case commands.Unsubscribe():
+                self._delivery.detach(command.sub)
+                self._session.release(command.sub)
+                self._reply(Ok(id=command.id))
+            case commands.Cancel():
+                run = await self._find(command.run)
+                run.cancel(command.reason)
+                self._reply(Ok(id=command.id, status=run.status))
+            case commands.Result():
+                self._result(command.id, await self._find(command.run))
+            case commands.List():
+                await self._list(command)
+
+    def _reply(self, frame: Ok | Welcome | Started | Subscribed) -> None:
+        self._delivery.reply(self._session.reply(frame))
+
+    @property
+    def principal(self) -> str:
+        """Who the connection is; it has said hello."""
+        assert self._principal is not None
+        return self._principal
+
+    def _hello(self, command: commands.Hello) -> None:
+        house = self._house
+        principal = house.tokens.principal(command.token)
+        house.presence.enter(principal)
+        self._principal = principal
+        self._reply(
+            Welcome(
+                id=command.id,
+                server=house.server,
+                minor=MINOR,
+                features=(),
+                limits=house.limits.model_dump(),
+                principal=principal,
+                durability=house.durability,
+            )
+        )
+
+    async def _find(self, id: str) -> Run:
+        return await self._house.runs.find(self.principal, id)
+
+    # ── runs ─────────────────────────────────────────────────────────────────────────────────────
+
+    async def _run(self, command: commands.Run) -> None:
+        specs = command.subscribe
+
+        def check(run: Run) -> None:
+            for index, spec in enumerate(specs):
+                _check(spec, run, f"run.subscribe[{index}].filter.modes")
+
+        async def prepare(run: Run) -> list[tuple[Subscribed, Callable[[], None]]]:
+            return [await self._delivery.attach(command.id, run, spec) for spec in specs]
+
+        run, created, attached = await self._house.runs.start(command, self.principal, check, prepare)
+        if command.on_disconnect == "cancel":
+            run.adopt(self, self._house.limits.disconnect_grace_s)
+            self._started[run] = None
+        self._reply(Started(id=command.id, run=run.id, epoch=run.epoch, created=created, status=run.status))
+        for subscribed, begin in attached:
+            self._reply(subscribed)
+            begin()
+
+    async def _subscribe(self, command: commands.Subscribe) -> None:
+        run = await self._find(command.run)
+        _check(command, run, "subscribe.filter.modes")
+        subscribed, begin = await self._delivery.attach(command.id, run, command)
+        self._reply(subscribed)
+        begin()
+
+    def _result(self, id: int, run: Run) -> None:
+        if run.status == "completed" and run.output is not None:
+            self._reply(Ok(id=id, status=run.status, output=orjson.Fragment(run.output)))
+        else:
+            self._reply(Ok(id=id, status=run.status))
+
+    # ── lists ────────────────────────────────────────────────────────────────────────────────────
+
+    async def _list(self, command: commands.List) -> None:
+        if command.what == "threads":
+            raise Refusal("unsupported", "list.what: threads are not served by this server")
+        if command.what == "graphs":
+            rows = [row for row in await self._house.catalog.rows() if command.graph in (None, row.name)]
+            self._reply(Ok(id=command.id, graphs=tuple(rows)))
+            return
+        runs, cursor = self._house.runs.page(self.principal, command)
+        self._reply(Ok(id=command.id, runs=tuple(runs), cursor=cursor))
+
+    def close(self) -> None:
+        """The connection is gone."""
+        for run in self._started:
+            run.abandon(self)
+        if self._principal is not None:
+            self._house.presence.leave(self._principal)
+
+
+def _check(spec: Spec, run: Run, where: str) -> None:
+    if spec.values == "patch":
+        raise Refusal("unsupported", "values: 'patch' is not served by this server; use 'full'", sub=spec.sub)
+    modes = frozenset(mode for mode in spec.filter.modes if mode in STREAM_MODES)
+    run.check_records(modes, spec.filter.below_root, where)

@@ -1,0 +1,81 @@
+"""Exceptions of graphs become what a client may know: a code, a message, an id that finds the rest.
+
+What is told of an exception is decided here and nowhere else. The whole of it, traceback included, goes to
+the server's log under its ``error_id``.
+"""
+
+import asyncio
+import traceback
+import uuid
+from collections.abc import Callable
+
+import structlog
+from graphwire_protocol.payloads import Failure
+
+log = structlog.get_logger("graphwire.failures")
+
+
+class RunLimit(Exception):
+    """A run that went over ``max_run_events`` or ``max_run_s``."""
+
+
+class Failures:
+    """Describes exceptions; with ``expose`` their type and message are told, as one does on loopback."""
+
+    def __init__(self, expose: bool, new_id: Callable[[], str] = lambda: uuid.uuid4().hex[:12]) -> None:
+        self._expose = expose
+        self._new_id = new_id
+
+    def of_run(self, error: BaseException, graph: str, run: str) -> Failure:
+        """Describe why a run failed."""
+        if isinstance(error, RunLimit):
+            return Failure(code="limit_exceeded", message=str(error))
+        code = _code(error)
+        error_id = self._log("run failed", error, graph=graph, run=run)
+        if not self._expose:
+            generic = _GENERIC.get(code, _GENERIC["graph_error"])
+            return Failure(code=code, message=f"{generic} (error_id {error_id})", error_id=error_id)
+        return Failure(code=code, message=_text(error), error_id=error_id, type=type(error).__name__)
+
+    def in_data(self, error: BaseException) -> dict[str, str]:
+        """Describe an exception that stands in an event's data: the object behind ``$error``."""
+        error_id = self._log("exception in an event's data", error)
+        if not self._expose:
+            return {"error_id": error_id}
+        return {"error_id": error_id, "type": type(error).__name__, "message": _text(error)}
+
+    def internal(self, error: BaseException, doing: str) -> str:
+        """Log a fault of the server itself; return its ``error_id``."""
+        return self._log("internal fault", error, doing=doing)
+
+    def _log(self, what: str, error: BaseException, **where: str) -> str:
+        error_id = self._new_id()
+        log.error(
+            what,
+            **where,
+            error_id=error_id,
+            error=f"{type(error).__name__}: {_text(error)}",
+            traceback="".join(traceback.format_exception(error)),
+        )
+        return error_id
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error) or type(error).__name__
+    except Exception:  # an exception's own __str__ is code that we do not know
+        return type(error).__name__
+
+
+_GENERIC = {
+    "graph_error": "the graph raised an exception",
+    "recursion_limit": "the graph took more steps than its recursion_limit allows",
+    "timeout": "the graph took too long",
+}
+
+
+def _code(error: BaseException) -> str:
+    # By name: this error is LangGraph's or the runtime's, and neither is imported for it.
+    if any(cls.__name__ == "GraphRecursionError" for cls in type(error).__mro__):
+        return "recursion_limit"
+    return "timeout" if isinstance(error, TimeoutError | asyncio.TimeoutError) else "graph_error"

@@ -1,0 +1,267 @@
+"""One run as its server sees it: status, the way of its events into the log, its end.
+
+A run owns its drive (the execution, on a runner) and its feed (who reads the log in this process). It decides
+what the lifecycle says; the committer gives its events their place.
+"""
+
+import asyncio
+import datetime
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from graphwire_protocol.errors import Refusal
+from graphwire_protocol.payloads import Failure, Interrupts, Lifecycle
+from graphwire_protocol.replies import RunRow
+from graphwire_protocol.state import RUN
+from graphwire_protocol.types import TERMINAL, Mode, Seq, Status
+
+from graphwire_gateway.drive import Drive, Outcome
+from graphwire_gateway.encode import Encoder
+from graphwire_gateway.failures import Failures
+from graphwire_gateway.feed import Feed
+from graphwire_gateway.runner import Job, Runner
+from graphwire_gateway.store.base import Record
+
+if TYPE_CHECKING:
+    from graphwire_gateway.drive import Task
+
+_KNOWN_MESSAGES = 4096  # messages whose last seq is at hand; an older one's metadata is told once more
+
+
+class Run:
+    """A run, from its start to the end of its result's life.
+
+    ``commit(run)`` is called whenever ``pending`` has got records; ``on_end(run)`` when the terminal event is
+    in the log.
+    """
+
+    def __init__(
+        self,
+        *,
+        key: str,
+        id: str,
+        principal: str,
+        graph: str,
+        epoch: str,
+        task: "Task",
+        runner: Runner,
+        encoder: Encoder,
+        failures: Failures,
+        commit: Callable[["Run"], None],
+        on_end: Callable[["Run"], None],
+        cancel_grace_s: float,
+        max_run_s: float | None,
+        metadata: dict[str, Any],
+    ) -> None:
+        self.key = key
+        self.id = id
+        self.principal = principal
+        self.graph = graph
+        self.epoch = epoch
+        self.feed = Feed(key, epoch)
+        self.created: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when the store has the log."""
+        self.status: Status = "queued"
+        self.output: bytes | None = None
+        self.failure: Failure | None = None
+        self.modes: frozenset[Mode] = task.modes
+        self.subgraphs = task.subgraphs
+        self.pending: list[Record] = []
+        self.cancelled_by: str | None = None
+        self.is_sealed = False
+        """Whether the terminal event is in the log."""
+        self._task = task
+        self._runner = runner
+        self._encoder = encoder
+        self._failures = failures
+        self._commit = commit
+        self._on_end = on_end
+        self._grace = cancel_grace_s
+        self._max_s = max_run_s
+        self._metadata = metadata
+        self._starter: object | None = None
+        self._disconnect_grace = 0.0
+        self._seq: Seq = 0
+        self._last: dict[str, Seq] = {}  # message id → seq of its last delta
+        self._drive: Drive | None = None
+        self._job: Job | None = None
+        self._timers: list[asyncio.TimerHandle] = []
+        self._created_at = now()
+        self._started_at: str | None = None
+        self._ended_at: str | None = None
+        self._interrupts: tuple[str, ...] = ()
+        self._entered: Status | None = None
+
+    # ── what it is told to do ────────────────────────────────────────────────────────────────────
+
+    def queue(self) -> None:
+        """Wait for a free place."""
+        self._enter("queued")
+
+    def start(self) -> None:
+        """Begin to run the graph."""
+        self._started_at = now()
+        self._enter("running")
+        self._drive = Drive(self, self._task, self._runner, self._encoder)
+        self._job = self._runner.start(self._drive.work)
+        if self._max_s is not None:
+            self._after(self._max_s, self._time_out, self._max_s)
+
+    def cancel(self, reason: str | None = None) -> None:
+        """Stop the run; once more is harmless. Its terminal event comes within the grace."""
+        if self.status in TERMINAL or self.cancelled_by is not None:
+            return
+        self.cancelled_by = reason or "cancelled"
+        if self._job is None or self.status == "interrupted":
+            self._end("cancelled", self.cancelled_by)
+            return
+        self._job.cancel()
+        self._after(self._grace, self._end, "cancelled", self.cancelled_by)
+
+    def adopt(self, starter: object, grace_s: float) -> None:
+        """Cancel the run when ``starter`` has gone for ``grace_s`` seconds and nobody subscribes."""
+        self._starter = starter
+        self._disconnect_grace = grace_s
+
+    def abandon(self, starter: object) -> None:
+        """``starter`` has gone; if another has adopted the run since, that is no matter."""
+        if self._starter is starter:
+            self._starter = None
+            self.feed.on_empty = self._left_alone
+            self._left_alone()
+
+    def _left_alone(self) -> None:
+        if self.status not in TERMINAL:
+            self._after(self._disconnect_grace, self._cancel_if_alone)
+
+    def _cancel_if_alone(self) -> None:
+        if self._starter is None and not self.feed.readers:
+            self.cancel("disconnected")
+
+    def _time_out(self, seconds: float) -> None:
+        error = Failure(code="timeout", message=f"the run took longer than {seconds:g} s (max_run_s)")
+        if self._job is not None:
+            self._job.cancel()
+        self._end("failed", error=error)
+
+    def _after(self, seconds: float, function: Callable[..., None], *args: Any) -> None:
+        self._timers.append(asyncio.get_running_loop().call_later(seconds, function, *args))
+
+    # ── what comes from the runner ───────────────────────────────────────────────────────────────
+
+    def take(self, drive: Drive, item: Record | Outcome) -> bool:
+        """Take in what the drive handed home; False if it comes too late and is dropped."""
+        if drive is not self._drive or self.status in TERMINAL:
+            return False
+        if isinstance(item, Record):
+            self.pending.append(item)
+        else:
+            self._settle(item)
+        return True
+
+    def _settle(self, outcome: Outcome) -> None:
+        if self.cancelled_by is not None:
+            self._end("cancelled", self.cancelled_by)
+        elif outcome.error is not None:
+            self._end("failed", error=self._failures.of_run(outcome.error, self.graph, self.id))
+        elif outcome.kind == "completed":
+            self.output = outcome.output
+            self._end("completed")
+        else:
+            self.pending.append(self._encoder.own("interrupt", Interrupts(interrupts=outcome.interrupts)))
+            if self._task.graph.checkpointer:
+                self._interrupts = tuple(item.id for item in outcome.interrupts)
+                self._enter("interrupted")
+            else:
+                # Nothing keeps its state, so nobody can answer: this is its end.
+                self.output = outcome.output
+                self._end("completed", "interrupted")
+
+    def _end(self, status: Status, reason: str | None = None, error: Failure | None = None) -> None:
+        if self.status in TERMINAL:
+            return
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        self.failure = error
+        self._interrupts = ()
+        self._ended_at = now()
+        self._enter(status, reason, error)
+
+    def _enter(self, status: Status, reason: str | None = None, error: Failure | None = None) -> None:
+        assert (self._entered, status) in RUN, (self._entered, status)
+        self.status = self._entered = status
+        event = Lifecycle(status=status, attempt=1, at=now(), reason=reason, error=error)
+        self.pending.append(self._encoder.own("lifecycle", event))
+        self._commit(self)
+
+    # ── the way into the log ─────────────────────────────────────────────────────────────────────
+
+    def number(self) -> tuple[Seq, list[Record]]:
+        """Take what is pending; return the seq of the first and the records, linked message by message."""
+        records, self.pending = self.pending, []
+        first = seq = self._seq + 1
+        last = self._last
+        for record in records:
+            if record.message is not None:
+                record.previous = last.get(record.message, 0)
+                last[record.message] = seq
+            seq += 1
+        self._seq = seq - 1
+        while len(last) > _KNOWN_MESSAGES:
+            del last[next(iter(last))]
+        return first, records
+
+    def stored(self, records: list[Record]) -> None:
+        """The store holds these records."""
+        if self._drive is not None:
+            self._drive.taken(len(records), sum([record.size for record in records]))
+        if self.status in TERMINAL and not self.pending and not self.is_sealed:
+            self.is_sealed = True
+            self.feed.grown(self.feed.head)  # who has read the last event is told that it was
+            self._on_end(self)
+
+    def lost(self) -> None:
+        """The store does not take this run's records any more: another worker has it, or it was deleted."""
+        if self._job is not None:
+            self._job.cancel()
+        self.status = "failed"
+        for timer in self._timers:
+            timer.cancel()
+
+    # ── what is told of it ───────────────────────────────────────────────────────────────────────
+
+    def check_records(self, modes: frozenset[Mode], below_root: bool, where: str) -> None:
+        """Refuse a wish for what this run does not record."""
+        missing = sorted(modes - self.modes)
+        if not missing and (self.subgraphs or not below_root):
+            return
+        recorded = {"modes": sorted(self.modes), "subgraphs": self.subgraphs}
+        what = f"mode {missing[0]!r}" if missing else "subgraphs"
+        raise Refusal(
+            "unsupported",
+            f"{where}: this run does not record {what}; ask for it when the run starts (run.record)",
+            details={"recorded": recorded},
+        )
+
+    def row(self) -> RunRow:
+        """Return what a list tells of it."""
+        return RunRow(
+            run=self.id,
+            graph=self.graph,
+            metadata=self._metadata,
+            status=self.status,
+            attempt=1,
+            epoch=self.epoch,
+            head=self.feed.head,
+            created_at=self._created_at,
+            started_at=self._started_at,
+            ended_at=self._ended_at,
+            interrupts=self._interrupts or None,
+            modes=tuple(sorted(self.modes)),
+        )
+
+
+def now() -> str:
+    """Return the time as RFC 3339 in UTC, in milliseconds."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")[:-6] + "Z"

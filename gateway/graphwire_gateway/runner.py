@@ -1,0 +1,174 @@
+"""Where a graph's code runs: a loop that it is pinned to for life, and the way of its events out of there.
+
+A graph's import, checkpointer and clients belong to one event loop, and its code may block it.
+``ThreadRunner`` gives a graph a thread with a loop of its own; ``InlineRunner`` is the loop of the
+connections itself, for graphs in one's own process. What happens there reaches home in batches, one call a
+tick.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+T = TypeVar("T")
+
+log = structlog.get_logger("graphwire.runner")
+
+_SYNC_NODES = 128  # nodes without async code that one graph may run at once, over all its runs
+
+
+class Outlet(Protocol):
+    """Takes home what was put into a hand-over in one tick."""
+
+    def __call__(self, items: list[Any]) -> None:
+        """Runs on the home loop."""
+
+
+class Job:
+    """A coroutine on its way in a runner; ``cancel`` may be called from the home loop at any time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._task: asyncio.Task[None] | None = None
+        self._cancelled = False
+
+    def begin(self, work: Callable[[], Coroutine[Any, Any, None]], done: Callable[[], None]) -> None:
+        """Start the work; runs on the runner's loop."""
+        if self._cancelled:
+            done()
+            return
+        self._task = self._loop.create_task(work())
+        self._task.add_done_callback(lambda _: done())
+
+    def cancel(self) -> None:
+        """Ask the work to stop."""
+        self._loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        self._cancelled = True
+        if self._task is not None:
+            self._task.cancel()
+
+
+class Runner:
+    """A loop for graphs. ``put`` is for code on that loop, everything else for the home loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, outlet: Outlet) -> None:
+        self.loop = loop
+        self._home = asyncio.get_running_loop()
+        self._outlet = outlet
+        self._tick: list[Any] = []
+        self._jobs: set[Job] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Job:
+        """Start ``work()`` on the loop, in a fresh context; the runner owns it."""
+        job = Job(self.loop)
+        self._jobs.add(job)
+        self._idle.clear()
+
+        def done() -> None:
+            self._home.call_soon_threadsafe(self._ended, job)
+
+        self.loop.call_soon_threadsafe(job.begin, work, done, context=contextvars.Context())
+        return job
+
+    def _ended(self, job: Job) -> None:
+        self._jobs.discard(job)
+        if not self._jobs:
+            self._idle.set()
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """Run a plain function on the loop and return what it returns."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(function())
+            except BaseException as error:
+                future.set_exception(error)
+
+        self.loop.call_soon_threadsafe(run)
+        return await asyncio.wrap_future(future)
+
+    def put(self, item: Any) -> None:
+        """Hand an item home with the rest of this tick."""
+        if not self._tick:
+            self.loop.call_soon(self._flush)
+        self._tick.append(item)
+
+    def _flush(self) -> None:
+        items, self._tick = self._tick, []
+        self._deliver(items)
+
+    def _deliver(self, items: list[Any]) -> None:
+        self._outlet(items)
+
+    def later(self, function: Callable[[], None]) -> None:
+        """Call ``function`` on the loop soon."""
+        self.loop.call_soon_threadsafe(function)
+
+    async def close(self, timeout_s: float) -> None:
+        """Cancel what still runs and wait for it at most ``timeout_s`` seconds."""
+        for job in list(self._jobs):
+            job.cancel()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), timeout_s)
+
+
+class InlineRunner(Runner):
+    """Runs graphs on the loop of the connections."""
+
+    def __init__(self, outlet: Outlet) -> None:
+        super().__init__(asyncio.get_running_loop(), outlet)
+
+
+class ThreadRunner(Runner):
+    """Runs graphs in a thread with a loop of its own."""
+
+    def __init__(self, name: str, outlet: Outlet) -> None:
+        loop = new_loop()
+        super().__init__(loop, outlet)
+        self._closing = False
+        # A daemon: code that never ends may not keep the server from ending.
+        self._thread = threading.Thread(target=self._main, name=f"graphwire-{name}", daemon=True)
+        self._thread.start()
+
+    def _main(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.set_default_executor(
+            ThreadPoolExecutor(_SYNC_NODES, f"{threading.current_thread().name}-node")
+        )
+        while not self._closing:
+            try:
+                self.loop.run_forever()
+            except BaseException as error:  # a node that calls sys.exit() ends its run, not the graph's loop
+                log.error("graph code tried to end the process", error=repr(error))
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.close()
+
+    def _deliver(self, items: list[Any]) -> None:
+        self._home.call_soon_threadsafe(self._outlet, items)
+
+    async def close(self, timeout_s: float) -> None:
+        """Cancel what still runs, wait for it at most ``timeout_s`` seconds, end the thread."""
+        await super().close(timeout_s)
+        self._closing = True
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        await asyncio.to_thread(self._thread.join, timeout_s)
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """Return a new event loop: uvloop's where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

@@ -1,0 +1,318 @@
+"""All runs of this server: start one, find one, list them, let them go.
+
+Run ids belong to a principal; another's runs are indistinguishable from none.
+"""
+
+import asyncio
+import base64
+import contextlib
+import uuid
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import orjson
+from graphwire_protocol import commands
+from graphwire_protocol.errors import Refusal
+from graphwire_protocol.projection import Projector, TagError, restore
+from graphwire_protocol.replies import RunRow
+from graphwire_protocol.types import STREAM_MODES, Mode
+
+from graphwire_gateway.catalog import Catalog, Entry
+from graphwire_gateway.commit import Committer
+from graphwire_gateway.drive import Task
+from graphwire_gateway.encode import Encoder
+from graphwire_gateway.failures import Failures
+from graphwire_gateway.inputs import message_of
+from graphwire_gateway.limits import Limits
+from graphwire_gateway.run import Run
+
+if TYPE_CHECKING:
+    from graphwire_gateway.store.base import Store
+
+T = TypeVar("T")
+
+PRINCIPAL = "graphwire_principal"
+"""Where graph code finds in ``config["configurable"]`` who runs it."""
+
+
+class Runs:
+    """The registry of runs, by principal and id."""
+
+    def __init__(
+        self, catalog: Catalog, store: "Store", committer: Committer, failures: Failures, limits: Limits
+    ) -> None:
+        self._catalog = catalog
+        self._store = store
+        self._committer = committer
+        self._failures = failures
+        self._limits = limits
+        self._runs: dict[str, Run] = {}
+        self._active: Counter[str] = Counter()
+        self._running = 0
+        self._queue: deque[Run] = deque()
+        self._ended: dict[str, asyncio.TimerHandle] = {}  # oldest first
+        self._closing: set[asyncio.Task[None]] = set()
+        self._ends = asyncio.Event()
+        self.draining = False
+
+    # ── starting ─────────────────────────────────────────────────────────────────────────────────
+
+    async def start(
+        self,
+        command: commands.Run,
+        principal: str,
+        check: Callable[[Run], None],
+        prepare: Callable[[Run], Awaitable[T]],
+    ) -> tuple[Run, bool, T]:
+        """Start the run, or find it; return it, whether it was created, and what ``prepare`` made of it.
+
+        ``check(run)`` may refuse; ``prepare(run)`` is awaited before the run's first event exists. Raises
+        ``Refusal``; then nothing has happened.
+        """
+        id = command.run or uuid.uuid4().hex
+        known = self._runs.get(_key(principal, id))
+        if known is not None:
+            if known.graph != command.graph:
+                raise Refusal(
+                    "conflict", f"run {id!r} exists and runs graph {known.graph!r}", details={"run": id}
+                )
+            await known.created
+            check(known)
+            return known, False, await prepare(known)
+        run = self._new(command, id, principal)
+        check(run)
+        self._runs[run.key] = run
+        self._active[principal] += 1
+        await self._create(run)
+        prepared = await prepare(run)
+        if self._running >= self._limits.max_server_runs:
+            run.queue()
+            self._queue.append(run)
+        else:
+            self._launch(run)
+        return run, True, prepared
+
+    async def _create(self, run: Run) -> None:
+        try:
+            await self._store.create(run.key, run.epoch)
+        except Exception as error:
+            del self._runs[run.key]
+            self._active[run.principal] -= 1
+            refusal = Refusal("unavailable", "the store of this server is away", after_ms=1000)
+            run.created.set_exception(refusal)
+            run.created.exception()  # it is raised here; who else waits may look, or not
+            raise refusal from error
+        self._store.tail(run.key, run.feed.grown)
+        run.created.set_result(None)
+
+    def _launch(self, run: Run) -> None:
+        self._running += 1
+        run.start()
+
+    def _new(self, command: commands.Run, id: str, principal: str) -> Run:
+        if self.draining:
+            raise Refusal(
+                "draining", "this server is going away; connect again and start it there", after_ms=1000
+            )
+        entry = self._catalog.get(command.graph)
+        _refuse_unserved(command)
+        limits = self._limits
+        if self._active[principal] >= limits.max_active_runs:
+            raise Refusal(
+                "limit_exceeded", f"{limits.max_active_runs} runs are active (max_active_runs)", after_ms=1000
+            )
+        return Run(
+            key=_key(principal, id),
+            id=id,
+            principal=principal,
+            graph=command.graph,
+            epoch=uuid.uuid4().hex[:12],
+            task=self._task(command, id, principal, entry),
+            runner=entry.runner,
+            encoder=Encoder(Projector(self._failures.in_data), limits.max_event_bytes),
+            failures=self._failures,
+            commit=self._committer.add,
+            on_end=self._end,
+            cancel_grace_s=limits.cancel_grace_s,
+            max_run_s=limits.max_run_s,
+            metadata=command.metadata or {},
+        )
+
+    def _task(self, command: commands.Run, id: str, principal: str, entry: Entry) -> Task:
+        config = command.config or commands.RunConfig()
+        configurable = _restored(config.configurable or {}, "config.configurable")
+        for name in configurable:
+            if name == "thread_id" or name.startswith(("checkpoint_", "graphwire_", "__")):
+                raise Refusal(
+                    "invalid_argument",
+                    f"run.config.configurable.{name[:64]}: this key is set by the server",
+                    details={"errors": [{"path": f"config.configurable.{name[:64]}", "reason": "reserved"}]},
+                )
+        configurable[PRINCIPAL] = principal
+        graph = entry.graph
+        thread = f"graphwire:{_key(principal, id)}" if graph.checkpointer else None
+        if thread is not None:
+            configurable["thread_id"] = thread
+        merged: dict[str, Any] = {"configurable": configurable}
+        merged["metadata"] = _restored(config.metadata or {}, "config.metadata")
+        merged["tags"] = list(config.tags or ())
+        for name in ("recursion_limit", "max_concurrency", "run_name"):
+            if getattr(config, name) is not None:
+                merged[name] = getattr(config, name)
+        modes, subgraphs = _recorded(command, entry)
+        return Task(
+            graph=graph,
+            input=_restored(command.input, "input"),
+            config=merged,
+            context=_restored(command.context, "context"),
+            options=_options(command.options),
+            modes=modes,
+            subgraphs=subgraphs,
+            private_thread=thread,
+            max_events=self._limits.max_run_events,
+        )
+
+    # ── finding ──────────────────────────────────────────────────────────────────────────────────
+
+    async def find(self, principal: str, id: str) -> Run:
+        """Return the run. Raises ``Refusal(not_found)``."""
+        run = self._runs.get(_key(principal, id))
+        if run is None:
+            raise Refusal("not_found", f"no run {id!r}", details={"kind": "run"})
+        await run.created
+        return run
+
+    def page(self, principal: str, wish: commands.List) -> tuple[list[RunRow], str | None]:
+        """Return rows of this principal's runs, newest first, and the cursor of the next page."""
+        runs = [run for run in reversed(self._runs.values()) if run.principal == principal]
+        rows = [(run, row) for run in runs if _matches(row := run.row(), wish)]
+        skip = _skip(rows, wish.cursor)
+        page = rows[skip : skip + wish.limit]
+        more = len(rows) > skip + wish.limit
+        return [row for _, row in page], _cursor(page[-1][1]) if more else None
+
+    # ── letting go ───────────────────────────────────────────────────────────────────────────────
+
+    def _end(self, run: Run) -> None:
+        """The run's terminal event is in its log."""
+        self._active[run.principal] -= 1
+        if run in self._queue:
+            self._queue.remove(run)
+        else:
+            self._running -= 1
+        loop = asyncio.get_running_loop()
+        self._ended[run.key] = loop.call_later(self._limits.result_ttl_s, self._forget, run.key)
+        self._own(self._store.close(run.key, self._limits.log_ttl_s))
+        while self._queue and self._running < self._limits.max_server_runs:
+            self._launch(self._queue.popleft())
+        while self._ended and self._store.size > self._limits.store_bytes:
+            self._forget(next(iter(self._ended)))
+        self._ends.set()
+
+    def _forget(self, key: str) -> None:
+        timer = self._ended.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+        if self._runs.pop(key, None) is not None:
+            self._own(self._store.delete(key))
+
+    def _own(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Refuse new runs, give the others ``timeout_s`` seconds to end, then cancel them."""
+        self.draining = True
+        await self._wait_for_ends(timeout_s)
+        for run in self._unfinished():
+            run.cancel("shutdown")
+        await self._wait_for_ends(self._limits.cancel_grace_s + 5)
+        await self._committer.settle()
+        for timer in self._ended.values():
+            timer.cancel()
+
+    def _unfinished(self) -> Iterable[Run]:
+        return [run for run in self._runs.values() if run.key not in self._ended]
+
+    async def _wait_for_ends(self, timeout_s: float) -> None:
+        async def all_ended() -> None:
+            while self._unfinished():
+                self._ends.clear()
+                await self._ends.wait()
+
+        with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+            await asyncio.wait_for(all_ended(), timeout_s)
+
+
+def _key(principal: str, id: str) -> str:
+    return f"{principal}/{id}"  # an id has no slash
+
+
+def _refuse_unserved(command: commands.Run) -> None:
+    for name in ("thread", "checkpoint", "command"):
+        if getattr(command, name) is not None:
+            raise Refusal("unsupported", f"run.{name}: threads are not served by this server")
+    if command.if_busy != "reject":
+        raise Refusal("unsupported", "run.if_busy: threads are not served by this server")
+
+
+def _restored(value: Any, path: str) -> Any:
+    try:
+        return restore(value, message_of, inbound=True, path=path)
+    except TagError as error:
+        raise Refusal(
+            "invalid_argument",
+            f"run.{error.path}: {error.reason}",
+            details={"errors": [{"path": error.path, "reason": error.reason}]},
+        ) from None
+
+
+def _recorded(command: commands.Run, entry: Entry) -> tuple[frozenset[Mode], bool]:
+    """Return what the log keeps: what the first specs, ``record`` and the operator ask for."""
+    record = command.record or commands.Record()
+    modes: set[Mode] = set(record.modes or ()) | entry.record
+    subgraphs = bool(record.subgraphs) or entry.record_subgraphs
+    for spec in command.subscribe:
+        modes.update(spec.filter.modes)
+        subgraphs = subgraphs or spec.filter.below_root
+    return frozenset(modes.intersection(STREAM_MODES)), subgraphs
+
+
+def _options(options: commands.RunOptions | None) -> dict[str, Any]:
+    if options is None:
+        return {}
+    wire = options.to_wire()
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in wire.items()}
+
+
+def _matches(row: RunRow, wish: commands.List) -> bool:
+    return (
+        (wish.graph is None or row.graph == wish.graph)
+        and (wish.thread is None or row.thread == wish.thread)
+        and (wish.status is None or row.status in wish.status)
+        and all(
+            name in row.metadata and row.metadata[name] == value
+            for name, value in (wish.metadata or {}).items()
+        )
+    )
+
+
+def _cursor(row: RunRow) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([row.created_at, row.run])).decode("ascii")
+
+
+def _skip(rows: list[tuple[Run, RunRow]], cursor: str | None) -> int:
+    """Return how many rows a page begins behind; a row that is gone meanwhile is passed by its time."""
+    if cursor is None:
+        return 0
+    try:
+        created_at, id = orjson.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
+        position = (str(created_at), str(id))
+    except (ValueError, TypeError):
+        raise Refusal("invalid_argument", "list.cursor: not a cursor that this server gave") from None
+    for index, (_, row) in enumerate(rows):
+        if row.run == position[1]:
+            return index + 1
+    return sum(row.created_at >= position[0] for _, row in rows)

@@ -1,0 +1,215 @@
+"""The gateway: what it is made of, how it listens, how it goes away."""
+
+import asyncio
+import contextlib
+import socket as sockets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from importlib.metadata import version
+from typing import Any, Literal
+
+import structlog
+from graphwire_protocol.commands import Product
+from graphwire_protocol.version import SUBPROTOCOLS
+from websockets.asyncio.server import Server as Listener
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
+
+from graphwire_gateway.auth import Origins, Tokens, is_loopback
+from graphwire_gateway.catalog import CannotServe, Catalog, GraphSpec
+from graphwire_gateway.commit import Committer
+from graphwire_gateway.connection import Connection, Peer
+from graphwire_gateway.dispatch import House
+from graphwire_gateway.failures import Failures
+from graphwire_gateway.http import PATH, Handshake
+from graphwire_gateway.limits import Limits
+from graphwire_gateway.runs import Runs
+from graphwire_gateway.store.base import Store
+from graphwire_gateway.store.memory import MemoryStore
+
+log = structlog.get_logger("graphwire.server")
+
+_SOCKET_BYTES = 64 << 10  # of the kernel's buffer: a reply may not queue behind much more than this
+_RECONNECT_MS = 1000
+
+
+class Gateway:
+    """Serves graphs over WebSockets.
+
+    ``graphs`` maps names to compiled graphs, to targets (``"module:attr"``, ``"./file.py:attr"``) or to
+    ``GraphSpec``. ``store`` is a URL (``memory://``) or a ``Store``. ``tokens`` maps tokens to principals;
+    without any, only loopback addresses are served unless ``insecure``. ``expose_errors`` and the loopback
+    origins are on by default exactly where the server listens on loopback. ``runner`` says where graphs that
+    do not say it themselves run: ``inline`` on the caller's loop, ``thread`` each on its own.
+    """
+
+    def __init__(
+        self,
+        graphs: Mapping[str, Any],
+        *,
+        store: str | Store = "memory://",
+        limits: Limits | None = None,
+        tokens: Mapping[str, str] | None = None,
+        allowed_origins: Sequence[str] | None = None,
+        expose_errors: bool | None = None,
+        runner: Literal["inline", "thread"] = "inline",
+        insecure: bool = False,
+    ) -> None:
+        self._specs = {
+            name: graph if isinstance(graph, GraphSpec) else GraphSpec(graph, runner)
+            for name, graph in graphs.items()
+        }
+        self._limits = limits or Limits()
+        self._store = store
+        self._tokens = Tokens(tokens)
+        self._allowed_origins = allowed_origins
+        self._expose_errors = expose_errors
+        self._insecure = insecure
+
+    @contextlib.asynccontextmanager
+    async def serve(self, host: str = "127.0.0.1", port: int = 8765) -> AsyncIterator["Server"]:
+        """Listen on ``host`` and ``port`` (0: any free one) while the context lasts; then drain at once.
+
+        Raises ``CannotServe`` for a graph that does not import, and where the address may not or cannot be
+        listened on.
+        """
+        loopback = is_loopback(host)
+        if not loopback and not self._tokens and not self._insecure:
+            raise CannotServe(
+                f"{host} is not a loopback address and there is no authentication: anybody could run these "
+                "graphs. Give tokens ([auth] tokens), or say --insecure"
+            )
+        expose = loopback if self._expose_errors is None else self._expose_errors
+        server = Server(
+            store=_open_store(self._store, self._limits),
+            limits=self._limits,
+            tokens=self._tokens,
+            failures=Failures(expose),
+            catalog=Catalog(self._specs),
+            origins=Origins(self._allowed_origins, loopback=loopback),
+        )
+        try:
+            await server.open(host, port)
+            yield server
+        finally:
+            await server.close()
+
+
+def _open_store(store: str | Store, limits: Limits) -> Store:
+    if not isinstance(store, str):
+        return store
+    if store == "memory://":
+        return MemoryStore(limits.of_log())
+    scheme = store.partition(":")[0]
+    raise CannotServe(f"store {scheme!r} is not known; this version has memory://")
+
+
+class Server:
+    """A gateway that listens. Made by ``Gateway.serve``."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        limits: Limits,
+        tokens: Tokens,
+        failures: Failures,
+        catalog: Catalog,
+        origins: Origins,
+    ) -> None:
+        self.host = ""
+        self.port = 0
+        self._store = store
+        self._limits = limits
+        self._origins = origins
+        self._committer = Committer(store)
+        self._catalog = catalog
+        self._runs = Runs(catalog, store, self._committer, failures, limits)
+        self._house = House(
+            server=Product(name="graphwire", version=version("graphwire")),
+            limits=limits,
+            durability=store.durability,
+            tokens=tokens,
+            catalog=catalog,
+            runs=self._runs,
+            failures=failures,
+        )
+        self._connections: set[Connection] = set()
+        self._listener: Listener | None = None
+        self._committing: asyncio.Task[None] | None = None
+        self._is_drained = False
+
+    @property
+    def url(self) -> str:
+        """Where clients connect to."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"ws://{host}:{self.port}{PATH}"
+
+    async def open(self, host: str, port: int) -> None:
+        """Import the graphs and listen."""
+        await self._catalog.open(self._committer.take)
+        self._committing = asyncio.create_task(self._committer.main())
+        limits = self._limits
+        try:
+            self._listener = await serve(
+                self._serve,
+                host,
+                port,
+                subprotocols=[Subprotocol(token) for token in SUBPROTOCOLS],
+                process_request=Handshake(self._origins, lambda: not self._runs.draining),
+                create_connection=Peer,
+                compression=None,
+                max_size=limits.max_frame_bytes,
+                ping_interval=limits.heartbeat_s,
+                ping_timeout=limits.heartbeat_s,
+                open_timeout=limits.hello_timeout_s,
+                close_timeout=limits.send_timeout_s,
+                server_header=None,
+            )
+        except OSError as error:
+            raise CannotServe(
+                f"cannot listen on {host}:{port}: {error.strerror or error}; is another server running "
+                "there? Choose another port with --port"
+            ) from error
+        listening = next(iter(self._listener.sockets))
+        self.host, self.port = listening.getsockname()[:2]
+        log.info("listening", url=self.url)
+
+    async def _serve(self, socket: ServerConnection) -> None:
+        raw = socket.transport.get_extra_info("socket")
+        if raw is not None:
+            with contextlib.suppress(OSError):
+                raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, _SOCKET_BYTES)
+        connection = Connection(socket, self._house, self._store)
+        self._connections.add(connection)
+        try:
+            if self._runs.draining:
+                connection.goaway(self._limits.drain_s, _RECONNECT_MS)
+            await connection.main()
+        finally:
+            self._connections.discard(connection)
+
+    async def drain(self, timeout_s: float | None = None) -> None:
+        """Go away politely: announce it, refuse new runs, let the others end for ``timeout_s`` seconds
+        (``drain_s`` if None), cancel the rest, deliver every terminal event, close every connection.
+        """
+        if self._is_drained:
+            return
+        self._is_drained = True
+        seconds = self._limits.drain_s if timeout_s is None else timeout_s
+        for connection in self._connections:
+            connection.goaway(seconds, _RECONNECT_MS)
+        await self._runs.drain(seconds)
+        await asyncio.gather(*(connection.leave() for connection in list(self._connections)))
+
+    async def close(self) -> None:
+        """Drain without patience and release everything."""
+        await self.drain(0)
+        if self._listener is not None:
+            self._listener.close()
+            await self._listener.wait_closed()
+        await self._catalog.close(self._limits.cancel_grace_s + 1)
+        if self._committing is not None:
+            self._committing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._committing
+        await self._store.aclose()

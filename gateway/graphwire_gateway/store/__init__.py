@@ -1,0 +1,1 @@
+"""Where logs live: the store's Protocol and its implementations."""

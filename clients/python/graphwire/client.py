@@ -6,8 +6,9 @@ beside it is what is iterated over.
 
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import orjson
 from graphwire_protocol.base import Wire
@@ -34,11 +35,9 @@ from graphwire.backoff import Backoff
 from graphwire.connection import Connection, State, Token
 from graphwire.errors import Refused
 from graphwire.feed import Known
+from graphwire.graph import RemoteGraph
 from graphwire.run import Run, Start
 from graphwire.transport import Open, open_websocket
-
-if TYPE_CHECKING:
-    from graphwire.graph import RemoteGraph
 
 DEFAULT_URL = "ws://127.0.0.1:8765/ws"
 DEFAULT_MODES: tuple[Mode, ...] = ("updates", "messages", "custom")
@@ -308,16 +307,12 @@ class Client:
 
     # ── stand-ins ────────────────────────────────────────────────────────────────────────────────
 
-    def graph(self, name: str) -> "RemoteGraph":
+    def graph(self, name: str) -> RemoteGraph:
         """Return a stand-in for the graph ``name`` with LangGraph's ``astream`` and ``ainvoke``."""
-        from graphwire.graph import RemoteGraph
-
         return RemoteGraph(self, name)
 
 
 def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
     try:
         return version("graphwire")
     except PackageNotFoundError:  # run from a source tree that is not installed

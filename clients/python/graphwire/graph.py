@@ -73,8 +73,8 @@ class RemoteGraph:
         """
         if print_mode:
             raise ValueError("print_mode prints where a graph runs; a remote graph does not take it")
-        several = isinstance(stream_mode, list | tuple)
-        modes = list(stream_mode) if several else [stream_mode or "updates"]  # type: ignore[arg-type]
+        several = isinstance(stream_mode, list)
+        modes = list(stream_mode) if isinstance(stream_mode, list | tuple) else [stream_mode or "updates"]
         unknown = [mode for mode in modes if mode not in STREAM_MODES]
         if unknown:
             raise ValueError(f"stream_mode {unknown[0]!r} is none of {', '.join(STREAM_MODES)}")

@@ -1,0 +1,491 @@
+"""A model of a server, in memory: the protocol's rules with nothing of a real one's machinery.
+
+It answers in the same tick, keeps every run's whole history and pretends to evict. Tests cut its
+connections, drop its events, start new epochs, and look at what it was asked.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from graphwire.backoff import Backoff
+from graphwire.transport import Lost, NotOpened
+from graphwire_protocol import Refusal
+from graphwire_protocol.commands import (
+    Cancel,
+    Credit,
+    Hello,
+    List,
+    Ping,
+    Position,
+    Product,
+    Result,
+    Run,
+    Spec,
+    Subscribe,
+    Unsubscribe,
+)
+from graphwire_protocol.credit import Allowance
+from graphwire_protocol.deltas import add_delta
+from graphwire_protocol.filters import Address, Matcher
+from graphwire_protocol.replies import GraphRow, Ok, RunRow, Started, Subscribed, Welcome
+from graphwire_protocol.server import Allowed, ServerSession
+
+TERMINAL = ("completed", "failed", "cancelled")
+AT = "2026-03-01T12:00:00.000Z"
+
+
+@dataclass
+class Record:
+    seq: int
+    mode: str
+    data: Any
+    ns: tuple[str, ...] = ()
+    node: str | None = None
+    meta: dict[str, Any] | None = None
+    interrupts: list[dict[str, Any]] | None = None
+
+
+@dataclass
+class ModelRun:
+    server: "ModelServer"
+    id: str
+    graph: str
+    command: Run | None = None
+    epoch: str = "e1"
+    log: list[Record] = field(default_factory=list)
+    evicted: int = 0
+    output: Any = None
+    modes: tuple[str, ...] = ("values", "updates", "custom", "messages")
+
+    @property
+    def head(self) -> int:
+        return len(self.log)
+
+    def status(self, seq: int | None = None) -> str:
+        known = [r.data["status"] for r in self.log[:seq] if r.mode == "lifecycle"]
+        return known[-1] if known else "queued"
+
+    def emit(self, mode: str, data: Any, **place: Any) -> None:
+        """Write an event and let every connection send what it may."""
+        self.log.append(Record(self.head + 1, mode, data, **place))
+        self.server.pump()
+
+    def tokens(self, id: str, *texts: str, node: str = "write", tags: tuple[str, ...] = ()) -> None:
+        meta = {"langgraph_node": node, **({"tags": list(tags)} if tags else {})}
+        for text in texts:
+            delta = {"type": "AIMessageChunk", "content": text}
+            self.emit("messages", {"id": id, "delta": delta}, node=node, meta=meta)
+
+    def lifecycle(self, status: str, **more: Any) -> None:
+        self.emit("lifecycle", {"status": status, "attempt": 1, "at": AT, **more})
+
+    def complete(self, output: Any = None) -> None:
+        self.output = output
+        self.lifecycle("completed")
+
+    def interrupt(self, id: str, value: Any) -> None:
+        self.emit("interrupt", {"interrupts": [{"id": id, "value": value, "ns": []}]})
+        self.lifecycle("interrupted")
+
+    def evict(self, upto: int) -> None:
+        self.evicted = max(self.evicted, min(upto, self.head))
+        self.server.pump()
+
+    def restart_log(self) -> None:
+        """The store lost its tail: the same events under a new epoch."""
+        self.epoch += "x"
+        self.evicted = 0
+
+    def snapshot(self, sub: int, seq: int) -> dict[str, Any]:
+        values = [r.data for r in self.log[:seq] if r.mode == "values" and not r.ns]
+        messages: dict[str, dict[str, Any]] = {}
+        for record in self.log[:seq]:
+            if record.mode == "messages":
+                id = record.data["id"]
+                item = messages.setdefault(
+                    id, {"id": id, "ns": record.ns, "node": record.node, "message": {}, "meta": record.meta}
+                )
+                item["message"] = add_delta(item["message"], record.data["delta"])
+        pending = [r.data["interrupts"] for r in self.log[:seq] if r.mode == "interrupt"]
+        return {
+            "type": "snapshot",
+            "sub": sub,
+            "seq": seq,
+            "status": self.status(seq),
+            **({"values": values[-1]} if values else {}),
+            "messages": list(messages.values()),
+            "interrupts": pending[-1] if pending and self.status(seq) == "interrupted" else [],
+        }
+
+
+class Attachment:
+    """One subscription on one connection."""
+
+    def __init__(self, run: ModelRun, spec: Spec) -> None:
+        self.run = run
+        self.sub = spec.sub
+        self.matcher = Matcher(spec.filter)
+        self.allowance = Allowance(spec.credit)
+        self.epoch = run.epoch
+        self.n = self.skipped = 0
+        self.metas: set[str] = set()
+        self.first: list[dict[str, Any]] = []
+        self.after: int | None
+        self.sync_at: int | None
+        self.recovery, self.cursor = self._begin(spec.from_)
+        self.after = None if self.first else self.cursor
+        self.sync_at = run.head if self.recovery != "live" else None
+
+    def _begin(self, start: Any) -> tuple[Any, int]:
+        run = self.run
+        if start == "now":
+            return "live", run.head
+        if start == "snapshot":
+            self.first = [run.snapshot(self.sub, run.head)]
+            return "snapshot", run.head
+        if isinstance(start, Position):
+            reason = None
+            if start.epoch != run.epoch:
+                reason = "epoch_changed"
+            elif start.seq > run.head:
+                reason = "ahead"
+            elif start.seq < run.evicted:
+                reason = "evicted"
+            after = start.seq
+        else:
+            after, reason = 0, "evicted" if run.evicted else None
+        if reason is None:
+            return ("replayed" if after < run.head else "live"), after
+        self.first = self._gap(after, reason)
+        return "gap", run.evicted
+
+    def _gap(self, after: int, reason: str) -> list[dict[str, Any]]:
+        upto = self.run.evicted
+        gap = {"type": "gap", "sub": self.sub, "after_seq": after, "upto_seq": upto, "reason": reason}
+        lost = [m for m in ("updates", "custom") if m in self.matcher.filter.modes]
+        return [{**gap, "lost": lost}, self.run.snapshot(self.sub, upto)]
+
+    def frames(self) -> list[dict[str, Any]]:
+        """Return what may be sent now."""
+        out: list[dict[str, Any]] = []
+        run = self.run
+        skipped_before = self.skipped
+        while True:
+            if not self.first and self.cursor < run.evicted:
+                self.first = self._gap(self.cursor, "evicted")
+                self.cursor = run.evicted
+            if self.first:
+                if not self.allowance.covers("values"):
+                    return out
+                out += self.first
+                self.first = []
+            if self.sync_at is not None and self.cursor >= self.sync_at:
+                out.append({"type": "synced", "sub": self.sub, "seq": self.cursor})
+                self.sync_at = None
+            if self.cursor >= run.head:
+                break
+            record = run.log[self.cursor]
+            tags = tuple((record.meta or {}).get("tags", ()))
+            if not self.matcher.admits(Address(record.mode, record.ns, record.node, tags)):
+                self.skipped += 1
+                self.cursor += 1
+                continue
+            if not self.allowance.covers(record.mode):
+                return out
+            self.allowance.spend(record.mode)
+            self.cursor += 1
+            out.append(self._event(record))
+        if self.skipped > skipped_before:
+            out.append({"type": "mark", "sub": self.sub, "seq": self.cursor})
+        return out
+
+    def _event(self, record: Record) -> dict[str, Any]:
+        self.n += 1
+        frame: dict[str, Any] = {"type": "event", "sub": self.sub, "n": self.n, "seq": record.seq}
+        frame |= {"mode": record.mode, "data": record.data}
+        if record.ns:
+            frame["ns"] = list(record.ns)
+        if record.node:
+            frame["node"] = record.node
+        if record.interrupts is not None:
+            frame["interrupts"] = record.interrupts
+        if record.meta is not None and record.data["id"] not in self.metas:
+            self.metas.add(record.data["id"])
+            frame["meta"] = record.meta
+        return frame
+
+    @property
+    def is_through(self) -> bool:
+        return self.cursor == self.run.head and self.run.status() in TERMINAL and not self.first
+
+
+class ModelConnection:
+    """The server's side of one transport; it is the client's transport, too."""
+
+    def __init__(self, server: "ModelServer") -> None:
+        self.server = server
+        self.session = ServerSession(server.allowed)
+        self.attachments: dict[int, Attachment] = {}
+        self.inbox: list[bytes] = []
+        self.ended: Lost | None = None
+        self.events_to_drop = 0
+        self._waiter: asyncio.Future[None] | None = None
+
+    # ── the transport ────────────────────────────────────────────────────────────────────────────
+
+    async def send(self, message: bytes) -> None:
+        if self.ended is not None or self.server.sends_fail:
+            raise self.ended or Lost(1006)
+        self.server.receive(self, message)
+
+    async def recv(self) -> bytes:
+        while not self.inbox:
+            if self.ended is not None:
+                raise self.ended
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self.inbox.pop(0)
+
+    async def close(self) -> None:
+        self.end(1006)
+
+    def end(self, code: int, reason: str = "") -> None:
+        if self.ended is None:
+            self.ended = Lost(code, reason)
+            self.session.close()
+            self._wake()
+
+    def cut(self) -> None:
+        """Lose the connection, and what is on its way."""
+        self.inbox.clear()
+        self.end(1006)
+
+    def put(self, *frames: bytes) -> None:
+        if self.ended is not None or not frames:
+            return
+        if self.server.batches and len(frames) > 1:
+            self.inbox.append(b"[" + b",".join(frames) + b"]")
+        else:
+            self.inbox.extend(frames)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # ── deliveries ───────────────────────────────────────────────────────────────────────────────
+
+    def pump(self) -> None:
+        out: list[bytes] = []
+        for sub, attachment in list(self.attachments.items()):
+            for frame in attachment.frames():
+                if frame["type"] == "event" and self.events_to_drop:
+                    self.events_to_drop -= 1
+                    continue
+                out.append(orjson.dumps(frame))
+            if attachment.is_through:
+                closed = {"type": "closed", "sub": sub, "reason": "end", "seq": attachment.run.head}
+                closed |= {"status": attachment.run.status(), "skipped": attachment.skipped}
+                out.append(orjson.dumps({**closed, "delivered": attachment.n}))
+                del self.attachments[sub]
+                self.session.release(sub)
+        self.put(*out)
+
+
+class ModelServer:
+    """Answers clients; ``open`` is what they open their transports with."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, ModelRun] = {}
+        self.connections: list[ModelConnection] = []
+        self.received: list[Any] = []
+        self.allowed = Allowed()
+        self.tokens: set[str] | None = None
+        self.refusals: list[tuple[str, Refusal]] = []
+        self.limits: dict[str, Any] = {"max_frame_bytes": 1 << 20}
+        self.batches = True
+        self.sends_fail = False
+        self.unreachable: NotOpened | None = None
+        self.mute: set[str] = set()
+        self.on_run: Callable[[ModelRun], object] = lambda run: run.lifecycle("running")
+        self.page = 2
+
+    async def open(self, url: str, timeout_s: float) -> ModelConnection:
+        await asyncio.sleep(0)
+        if self.unreachable is not None:
+            raise self.unreachable
+        connection = ModelConnection(self)
+        self.connections.append(connection)
+        return connection
+
+    @property
+    def connection(self) -> ModelConnection:
+        return self.connections[-1]
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        """Return the commands of a kind that were received."""
+        return [command for command in self.received if isinstance(command, kind)]
+
+    def cut(self) -> None:
+        self.connection.cut()
+
+    def pump(self) -> None:
+        for connection in self.connections:
+            if connection.ended is None:
+                connection.pump()
+
+    def say(self, frame: dict[str, Any]) -> None:
+        self.connection.put(orjson.dumps(frame))
+
+    def run(self, id: str = "r1", graph: str = "joke") -> ModelRun:
+        """Return the run ``id``, made running if there is none."""
+        if id not in self.runs:
+            self.runs[id] = ModelRun(self, id, graph)
+            self.runs[id].lifecycle("running")
+        return self.runs[id]
+
+    # ── answers ──────────────────────────────────────────────────────────────────────────────────
+
+    def receive(self, connection: ModelConnection, message: bytes) -> None:
+        session = connection.session
+        command: Any = None
+        try:
+            command = session.receive(message.decode(), 0.0)
+            self.received.append(command)
+            if command.type in self.mute:
+                return
+            for index, (kind, refusal) in enumerate(self.refusals):
+                if kind == command.type:
+                    del self.refusals[index]
+                    raise refusal
+            self._handle(connection, command)
+        except Refusal as refusal:
+            connection.put(session.refuse(refusal, command))
+            if refusal.close is not None:
+                connection.end(refusal.close, refusal.message)
+        connection.pump()
+
+    def _handle(self, connection: ModelConnection, command: Any) -> None:
+        reply = connection.session.reply
+        match command:
+            case Hello(id=id, token=token):
+                if self.tokens is not None and token not in self.tokens:
+                    raise Refusal("unauthenticated", "this token is not known", close=4401)
+                product = Product(name="model", version="0")
+                welcome = Welcome(
+                    id=id,
+                    server=product,
+                    minor=0,
+                    features=(),
+                    limits=self.limits,
+                    principal="me",
+                    durability="none",
+                )
+                connection.put(reply(welcome))
+            case Run():
+                self._run(connection, command)
+            case Subscribe(id=id):
+                self._attach(connection, id, self._find(command.run), command)
+            case Unsubscribe(id=id, sub=sub):
+                del connection.attachments[sub]
+                connection.session.release(sub)
+                connection.put(reply(Ok(id=id)))
+            case Credit(sub=sub, events=events):
+                if sub in connection.attachments:
+                    connection.attachments[sub].allowance.add(events)
+            case Cancel(id=id):
+                run = self._find(command.run)
+                connection.put(reply(Ok(id=id, status=run.status())))
+                if run.status() not in TERMINAL:
+                    run.lifecycle("cancelled", **({"reason": command.reason} if command.reason else {}))
+            case Result(id=id):
+                run = self._find(command.run)
+                output = {"output": run.output} if run.status() == "completed" else {}
+                connection.put(reply(Ok(id=id, status=run.status(), **output)))
+            case List():
+                connection.put(reply(self._list(command)))
+            case Ping():
+                pass
+
+    def _run(self, connection: ModelConnection, command: Run) -> None:
+        assert command.run is not None
+        created = command.run not in self.runs
+        if created:
+            self.runs[command.run] = ModelRun(self, command.run, command.graph, command)
+        run = self.runs[command.run]
+        started = Started(
+            id=command.id,
+            run=run.id,
+            epoch=run.epoch,
+            created=created,
+            status=run.status(),
+            thread=command.thread,
+        )
+        connection.put(connection.session.reply(started))
+        for spec in command.subscribe:
+            self._attach(connection, command.id, run, spec)
+        if created:
+            self.on_run(run)
+
+    def _find(self, id: str) -> ModelRun:
+        if id not in self.runs:
+            raise Refusal("not_found", f"no run {id!r}", details={"kind": "run"})
+        return self.runs[id]
+
+    def _attach(self, connection: ModelConnection, id: int, run: ModelRun, spec: Spec) -> None:
+        missing = [m for m in spec.filter.modes if m not in (*run.modes, "lifecycle", "interrupt")]
+        if missing:
+            recorded = {"recorded": list(run.modes)}
+            raise Refusal("unsupported", f"mode {missing[0]!r} is not recorded", details=recorded)
+        attachment = connection.attachments[spec.sub] = Attachment(run, spec)
+        subscribed = Subscribed(
+            id=id,
+            sub=spec.sub,
+            run=run.id,
+            epoch=run.epoch,
+            head=run.head,
+            after=attachment.after,
+            recovery=attachment.recovery,
+            filter=spec.filter,
+            credit=spec.credit,
+        )
+        connection.put(connection.session.reply(subscribed))
+
+    def _list(self, command: List) -> Ok:
+        if command.what == "graphs":
+            row = GraphRow(
+                name="joke", description="Tells one", nodes=("write",), edges=(), modes=("values",)
+            )
+            return Ok(id=command.id, graphs=(row,))
+        rows = [
+            RunRow(
+                run=run.id,
+                graph=run.graph,
+                metadata={},
+                status=run.status(),
+                attempt=1,
+                epoch=run.epoch,
+                head=run.head,
+                created_at=AT,
+                modes=run.modes,
+            )
+            for run in reversed(self.runs.values())
+            if command.graph in (None, run.graph)
+        ]
+        begin = int(command.cursor or 0)
+        end = begin + min(self.page, command.limit)
+        return Ok(id=command.id, runs=tuple(rows[begin:end]), cursor=str(end) if end < len(rows) else None)
+
+
+async def settle() -> None:
+    """Let everything that can happen without anything new happen."""
+    for _ in range(30):
+        await asyncio.sleep(0)
+
+
+def impatient() -> Backoff:
+    """Return a backoff that waits a tick."""
+    return Backoff(sleep=lambda seconds: asyncio.sleep(0), random=lambda: 0.5)

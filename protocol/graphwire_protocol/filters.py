@@ -130,7 +130,7 @@ class Filter(_Strict):
 
     def check_limits(self, max_entries: int, max_chars: int) -> None:
         """Raise ``Refusal(limit_exceeded)`` for a list or a namespace longer than ``max_entries``, or an
-        entry longer than ``max_chars``; ``details.path`` names it within the filter.
+        entry but a mode longer than ``max_chars``; ``details.path`` names it within the filter.
         """
         for path, entries in self._lists():
             if len(entries) > max_entries:
@@ -140,7 +140,7 @@ class Filter(_Strict):
                     details={"path": path, "limit": "max_filter_entries"},
                 )
             for index, entry in enumerate(entries):
-                if isinstance(entry, str) and len(entry) > max_chars:
+                if path != "modes" and isinstance(entry, str) and len(entry) > max_chars:
                     raise Refusal(
                         "limit_exceeded",
                         f"{path}[{index}] has {len(entry)} characters; max_pattern_chars is {max_chars}",

@@ -4,6 +4,7 @@ Time is an argument. ``receive`` turns a message into a command or raises ``Refu
 ``refuse`` turn answers into bytes. What the commands mean is the gateway's business.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -17,6 +18,9 @@ from graphwire_protocol.state import CONNECTION, REPLY, ConnectionState
 from graphwire_protocol.types import Retry
 
 BAD_FRAMES_A_MINUTE = 10
+
+_ROUNDING = 1e-6
+"""A request's share that a clock of floats may owe: who comes after ``after_ms`` is let in."""
 
 Answer: TypeAlias = Welcome | Started | Subscribed | Ok
 
@@ -95,13 +99,14 @@ class ServerSession:
         since = 0.0 if self._tokens_at is None else max(0.0, now - self._tokens_at)
         self._tokens = min(allowed.request_burst, self._tokens + since * allowed.requests_per_s)
         self._tokens_at = now
-        if self._tokens < 1:
+        missing = 1 - self._tokens
+        if missing > _ROUNDING:
             raise Refusal(
                 "rate_limited",
                 f"more than {allowed.requests_per_s:g} requests a second (request_burst is "
                 f"{allowed.request_burst})",
                 id=id,
-                after_ms=max(1, round((1 - self._tokens) / allowed.requests_per_s * 1000)),
+                after_ms=math.ceil((missing - _ROUNDING) / allowed.requests_per_s * 1000),
             )
         self._tokens -= 1
 

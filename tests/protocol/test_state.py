@@ -1,0 +1,127 @@
+"""The tables of what may follow what, and the credit of both sides."""
+
+from typing import Any, get_args
+
+import pytest
+from graphwire_protocol.commands import Command
+from graphwire_protocol.credit import Allowance, Window
+from graphwire_protocol.frames import SubFrame
+from graphwire_protocol.replies import Reply
+from graphwire_protocol.state import (
+    CONNECTION,
+    REPLY,
+    RUN,
+    SUBSCRIPTION,
+    ConnectionState,
+    SubscriptionState,
+)
+from graphwire_protocol.types import TERMINAL, Status
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def reached(table: dict[tuple[Any, str], Any], start: Any) -> set[tuple[Any, str]]:
+    """Return every pair of the table that a walk from ``start`` can come to."""
+    states, pairs = {start}, set()
+    while True:
+        fresh = {pair for pair in table if pair[0] in states} - pairs
+        if not fresh:
+            return pairs
+        pairs |= fresh
+        states |= {table[pair] for pair in fresh}
+
+
+def test_every_pair_of_the_connection_can_be_reached_and_every_state_is_left_but_closed() -> None:
+    assert reached(CONNECTION, "opening") == set(CONNECTION)
+    assert {state for state, _ in CONNECTION} == set(get_args(ConnectionState)) - {"closed"}
+
+
+def test_every_pair_of_a_subscription_can_be_reached_and_every_state_is_left_but_ended() -> None:
+    assert reached(SUBSCRIPTION, "requested") == set(SUBSCRIPTION)
+    assert {state for state, _ in SUBSCRIPTION} == set(get_args(SubscriptionState)) - {"ended"}
+
+
+def test_every_frame_of_a_subscription_has_a_place_in_its_table() -> None:
+    frames = {model.model_fields["type"].default for model in get_args(SubFrame)}
+    assert {frame for _, frame in SUBSCRIPTION} == frames | {"subscribed", "subscribed live", "error"}
+
+
+def test_a_gap_is_always_followed_by_its_snapshot_or_the_end() -> None:
+    behind = {frame for state, frame in SUBSCRIPTION if state in ("gapped", "live_gapped")}
+    assert behind == {"snapshot", "closed"}
+
+
+def test_a_run_moves_as_the_protocol_says() -> None:
+    statuses = set(get_args(Status))
+    assert reached({pair: pair[1] for pair in RUN}, None) == set(RUN)
+    assert {before for before, _ in RUN} == statuses - TERMINAL | {None}
+    assert {after for _, after in RUN} == statuses
+    assert {after for before, after in RUN if before == "queued"} == {"running", "cancelled"}
+    assert {after for before, after in RUN if before == "interrupted"} == {"running", "cancelled"}
+
+
+def test_every_request_has_its_reply() -> None:
+    commands = {model.model_fields["type"].default for model in get_args(get_args(Command)[0])}
+    assert set(REPLY) == commands - {"credit", "ping"}
+    assert set(REPLY.values()) | {"error"} == {
+        model.model_fields["type"].default for model in get_args(Reply)
+    }
+
+
+# ── credit ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_credit_covers_so_many_events_and_lifecycle_and_interrupt_always() -> None:
+    allowance = Allowance(1)
+    assert allowance.covers("values")
+    allowance.spend("values")
+    assert not allowance.covers("values")
+    for mode in ("lifecycle", "interrupt"):
+        assert allowance.covers(mode)
+        allowance.spend(mode)
+    allowance.add(2)
+    assert allowance.left == 2
+
+
+def test_without_credit_everything_is_covered_and_adding_some_does_not_start_to_count() -> None:
+    allowance = Allowance(None)
+    allowance.spend("values")
+    allowance.add(1)
+    assert allowance.left is None
+    assert allowance.covers("values")
+
+
+def test_a_window_holds_at_least_one_event() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        Window(0)
+
+
+@given(st.integers(1, 20), st.lists(st.sampled_from(["put", "take", "attach", "lifecycle"]), max_size=80))
+def test_a_window_is_never_overrun_and_never_starves(size: int, steps: list[str]) -> None:
+    window = Window(size)
+    server = Allowance(window.opening())
+    for step in steps:
+        if step == "put" and server.covers("values"):
+            server.spend("values")
+            window.put("values")
+        elif step == "take" and window.held:
+            server.add(window.take("values"))
+        elif step == "attach":
+            server = Allowance(window.opening())
+        elif step == "lifecycle":
+            window.put("lifecycle")
+            assert window.take("lifecycle") == 0
+        assert server.left is not None
+        assert 0 <= window.held + server.left <= size
+        # Whoever has taken everything is owed less than it takes to send on.
+        assert window.held or server.left
+
+
+def test_credit_goes_back_in_few_frames() -> None:
+    window = Window(100)
+    grants = []
+    for _ in range(1000):
+        window.put("values")
+        grants.append(window.take("values"))
+    assert sum(grants) == 1000
+    assert sum(map(bool, grants)) == 20

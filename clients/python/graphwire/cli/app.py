@@ -1,0 +1,100 @@
+"""The commands put together: this client's own, and those that other packages add.
+
+An entry point of the group ``graphwire.commands`` is a plain function that typer can take. It is loaded only
+where it is wanted, and one that cannot be loaded is a command that says why.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import typer
+
+from graphwire.cli import graphs, runs, schema, version
+from graphwire.cli import run as run_command
+from graphwire.cli.outcome import EXIT_CODES, FAILED, TRACEBACK, USAGE, say
+
+GROUP = "graphwire.commands"
+
+_OWN: tuple[tuple[str, Callable[..., Any], str], ...] = (
+    ("run", run_command.run, run_command.HELP),
+    ("runs", runs.runs, runs.HELP),
+    ("graphs", graphs.graphs, graphs.HELP),
+    ("schema", schema.schema, schema.HELP),
+    ("version", version.show_version, version.HELP),
+)
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line and return its exit code; no traceback reaches a user."""
+    try:
+        out = build(arguments, entry_points(group=GROUP))(
+            arguments, prog_name="graphwire", standalone_mode=True
+        )
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else FAILED
+    except BrokenPipeError:
+        # Whoever read the output has enough; nothing more may be written, not even at the exit.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return FAILED
+    except Exception as fault:
+        if os.environ.get(TRACEBACK):
+            raise
+        say(
+            f"a fault of this program: {type(fault).__name__}: {fault}; "
+            f"{TRACEBACK}=1 in the environment shows where"
+        )
+        return FAILED
+    return out if isinstance(out, int) else 0
+
+
+def build(arguments: list[str], plugins: Iterable[EntryPoint]) -> typer.Typer:
+    """Return the application for these arguments."""
+    app = typer.Typer(
+        name="graphwire",
+        help="Stream graph runs over one WebSocket: nothing lost, nothing repeated.",
+        epilog=EXIT_CODES,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    own = {name for name, _, _ in _OWN}
+    for name, command, help in _OWN:
+        app.command(name, help=help)(command)
+    wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for plugin in plugins:
+        if plugin.name in own:
+            continue
+        # A server takes its time to import; ``graphwire runs`` need not wait for it.
+        if wanted not in own:
+            _add(app, plugin)
+    return app
+
+
+def _root() -> None:
+    """Take no options of its own."""
+
+
+def _add(app: typer.Typer, plugin: EntryPoint) -> None:
+    try:
+        command = plugin.load()
+        help = command.__doc__
+    except Exception as error:
+        reason = str(error)
+
+        def command() -> None:
+            say(
+                f"the command {plugin.name!r} cannot be loaded: {reason}; "
+                "if something is not installed: pip install 'graphwire[server]'"
+            )
+            raise typer.Exit(USAGE)
+
+        context = {"allow_extra_args": True, "ignore_unknown_options": True}
+        app.command(plugin.name, help="Not available here.", context_settings=context)(command)
+        return
+    app.command(plugin.name, help=help)(command)

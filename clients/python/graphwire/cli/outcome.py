@@ -1,0 +1,121 @@
+"""How a command ends: its exit codes, and errors as one sentence on stderr.
+
+``talk`` connects, lets a command work and translates what goes wrong; it is the command line's one border.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+from graphwire.client import Client, connect
+from graphwire.connection import State
+from graphwire.errors import (
+    CannotConnect,
+    ConnectionClosed,
+    GraphwireError,
+    Refused,
+    RunEnded,
+    Unauthenticated,
+)
+
+FINE = 0
+FAILED = 1
+USAGE = 2
+UNREACHABLE = 3
+REFUSED = 4
+INTERRUPTED = 130
+
+EXIT_CODES = (
+    "Exit codes: 0 fine; 1 the run failed or was cancelled; 2 wrong usage; 3 no connection to the server; "
+    "4 refused by the server; 130 stopped by Ctrl-C."
+)
+
+TRACEBACK = "GRAPHWIRE_TRACEBACK"
+
+
+def say(sentence: str) -> None:
+    """Tell the user something that is no output."""
+    print(f"graphwire: {sentence}", file=sys.stderr, flush=True)
+
+
+def talk(url: str, token: str | None, work: Callable[[Client], Awaitable[int]]) -> int:
+    """Connect, do ``work``, and return the exit code."""
+    try:
+        return asyncio.run(_connected(url, token, work))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+async def _connected(url: str, token: str | None, work: Callable[[Client], Awaitable[int]]) -> int:
+    with _cancelled_by_ctrl_c():
+        try:
+            async with connect(url, token=token, on_state=_Told()) as client:
+                return await work(client)
+        except asyncio.CancelledError:
+            return INTERRUPTED
+        except GraphwireError as error:
+            say(str(error))
+            return exit_code(error)
+        except (TypeError, ValueError) as error:
+            if os.environ.get(TRACEBACK):
+                raise
+            say(str(error))
+            return USAGE
+
+
+def exit_code(error: GraphwireError) -> int:
+    """Return the exit code that an error means."""
+    match error:
+        case Unauthenticated() | Refused():
+            return REFUSED
+        case CannotConnect() | ConnectionClosed():
+            return UNREACHABLE
+        case RunEnded():
+            return FAILED
+    return FAILED
+
+
+class _Told:
+    """Tells of a connection that was lost and came back."""
+
+    def __init__(self) -> None:
+        self._is_lost = False
+
+    def __call__(self, state: State) -> None:
+        if state == "waiting" and not self._is_lost:
+            self._is_lost = True
+            say("the connection is lost; trying to connect again (Ctrl-C to give up)")
+        elif state == "connected" and self._is_lost:
+            self._is_lost = False
+            say("connected again")
+
+
+@contextlib.contextmanager
+def _cancelled_by_ctrl_c() -> Iterator[None]:
+    """Cancel the current task at the first Ctrl-C, so that it can end in order; the second one kills."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+
+    def cancel() -> None:
+        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        task.cancel()
+
+    try:
+        loop.add_signal_handler(signal.SIGINT, cancel)
+    except (NotImplementedError, ValueError, RuntimeError):  # Windows, or not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+def words(error: Any) -> str:
+    """Return an operating system's error in a few words."""
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,194 @@
+"""``graphwire run``: start a run, or find it again by its id, and stream it to the terminal."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from graphwire_protocol.types import STREAM_MODES
+from rich.console import Console
+
+from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
+from graphwire.cli.outcome import EXIT_CODES, FAILED, FINE, INTERRUPTED, say, talk, words
+from graphwire.cli.show import Flow, JsonLines, print_json
+from graphwire.client import DEFAULT_MODES, Client
+from graphwire.run import Run
+
+_CANCEL_WITHIN_S = 5
+
+HELP = f"""Run a graph on the server and watch it.
+
+INPUT is the graph's input as JSON text, @file.json, or - for stdin; -f gives single fields instead.
+
+Tokens appear as flowing text behind the name of the node that writes them, everything else as one line.
+Ctrl-C cancels the run. A connection that is lost is made again, and nothing is shown twice.
+
+Example: [bold]graphwire run joke -f topic=cats -m messages -m updates[/bold]
+
+{EXIT_CODES}
+"""
+
+
+def run(
+    graph: Annotated[str, typer.Argument(metavar="GRAPH", help="The graph's name; see: graphwire graphs")],
+    input: Annotated[
+        str | None,
+        typer.Argument(metavar="INPUT", help="""JSON, @file.json or -, as in '{"topic": "cats"}'."""),
+    ] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--field", "-f", metavar="KEY=VALUE", help="A field of the input; JSON where it reads as such."
+        ),
+    ] = None,
+    mode: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--mode",
+            "-m",
+            metavar="MODE",
+            help=f"What to stream: {', '.join(STREAM_MODES)}. Default: {', '.join(DEFAULT_MODES)}.",
+        ),
+    ] = None,
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--namespace",
+            "-N",
+            metavar="PATH",
+            help='Which subgraphs: "**" everything, "." the root (default), "a" the subgraph at node a, '
+            '"a/b" the one at b in it, "*" for any one node.',
+        ),
+    ] = None,
+    node: Annotated[
+        list[str] | None,
+        typer.Option("--node", metavar="GLOB", help="Only what these nodes do, as in 'write*'."),
+    ] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="GLOB", help="Only tokens of model calls with this tag."),
+    ] = None,
+    key: Annotated[
+        list[str] | None, typer.Option("--key", metavar="KEY", help="Only these keys of the state.")
+    ] = None,
+    thread: Annotated[
+        str | None, typer.Option("--thread", metavar="ID", help="The conversation to go on with.")
+    ] = None,
+    run_id: Annotated[
+        str | None,
+        typer.Option(
+            "--run-id", metavar="ID", help="The run's id; if it exists, watch it instead of starting."
+        ),
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Start it, print its id, and do not wait for it.")
+    ] = False,
+    as_json: Json = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+) -> None:
+    """Run a graph and watch it; the help's text stands in ``HELP``."""
+    given = read_input(input, field or [], sys.stdin)
+    arguments: dict[str, Any] = {"run": run_id, "thread": thread, "nodes": node, "tags": tag, "keys": key}
+    arguments["modes"] = mode or DEFAULT_MODES
+    if namespace:
+        arguments["namespaces"] = [path_segments(path) for path in namespace]
+
+    async def work(client: Client) -> int:
+        started = await client.run(graph, given, **arguments)
+        if detach:
+            await started.detach()
+            _print_start(started, as_json)
+            return FINE
+        return await watch(started, as_json)
+
+    raise typer.Exit(talk(url, token, work))
+
+
+def _print_start(run: Run, as_json: bool) -> None:
+    if as_json:
+        print_json({"run": run.id, "status": run.status, "created": run.created, "epoch": run.epoch})
+    else:
+        print(run.id)
+
+
+async def watch(run: Run, as_json: bool) -> int:
+    """Show a run to its end; return the exit code."""
+    shown: JsonLines | Flow = JsonLines() if as_json else Flow(Console(highlight=False, soft_wrap=True))
+    try:
+        async for event in run:
+            shown.show(event)
+    except asyncio.CancelledError:
+        shown.end()
+        await _stop(run)
+        return INTERRUPTED
+    finally:
+        shown.end()
+    match run.status:
+        case "failed":
+            say(str(run.failure()))
+            return FAILED
+        case "cancelled":
+            return FAILED
+        case "interrupted":
+            say(f"run {run.id} waits for an answer")
+    return FINE
+
+
+async def _stop(run: Run) -> None:
+    if not run.created:
+        say(f"left run {run.id}, which was there before and goes on")
+        return
+    try:
+        await asyncio.wait_for(run.cancel("stopped at the terminal"), _CANCEL_WITHIN_S)
+    except asyncio.TimeoutError:
+        say(f"run {run.id} could not be cancelled: no answer from the server; it may go on")
+    else:
+        say(f"cancelled run {run.id}")
+
+
+def path_segments(path: str) -> list[str]:
+    """Return the segments of a namespace's path; ``"."`` is the root."""
+    return [] if path == "." else path.split("/")
+
+
+def read_input(text: str | None, fields: list[str], stdin: Any) -> Any:
+    """Return the graph's input. Raises ``typer.BadParameter``."""
+    value = None if text is None else _parse(*_source(text, stdin))
+    if not fields:
+        return value
+    if value is None:
+        value = {}
+    if not isinstance(value, dict):
+        raise typer.BadParameter("-f adds fields to an object, and INPUT is none")
+    for field in fields:
+        name, equals, text = field.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"-f takes KEY=VALUE, as in -f topic=cats, not {field!r}")
+        try:
+            value[name] = json.loads(text)
+        except ValueError:
+            value[name] = text
+    return value
+
+
+def _source(text: str, stdin: Any) -> tuple[str, str]:
+    if text == "-":
+        return stdin.read(), "stdin"
+    if text.startswith("@"):
+        try:
+            return Path(text[1:]).read_text(encoding="utf-8"), text[1:]
+        except (OSError, UnicodeDecodeError) as error:
+            raise typer.BadParameter(f"cannot read {text[1:]}: {words(error)}") from None
+    return text, "INPUT"
+
+
+def _parse(text: str, name: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"""{name} is not JSON ({error}); write '{{"topic": "cats"}}', or -f topic=cats"""
+        ) from None

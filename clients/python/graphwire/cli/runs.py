@@ -1,0 +1,65 @@
+"""``graphwire runs``: your runs, newest first."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
+from graphwire.cli.outcome import EXIT_CODES, FINE, talk
+from graphwire.cli.show import print_json
+from graphwire.client import Client
+
+HELP = f"""List your runs on the server, newest first.
+
+Example: [bold]graphwire runs --status running --graph joke[/bold]
+
+{EXIT_CODES}
+"""
+
+
+def runs(
+    graph: Annotated[
+        str | None, typer.Option("--graph", metavar="GRAPH", help="Only runs of this graph.")
+    ] = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--status",
+            metavar="STATUS",
+            help="Only these: queued, running, interrupted, completed, failed, cancelled.",
+        ),
+    ] = None,
+    thread: Annotated[
+        str | None, typer.Option("--thread", metavar="ID", help="Only runs of this conversation.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="At most so many.")] = 20,
+    as_json: Json = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+) -> None:
+    """List runs; the help's text stands in ``HELP``."""
+    wanted: Any = status or None
+
+    async def work(client: Client) -> int:
+        rows = [row async for row in client.runs(graph=graph, thread=thread, status=wanted, limit=limit)]
+        if as_json:
+            for row in rows:
+                print_json(row.to_wire())
+            return FINE
+        table = Table("run", "graph", "thread", "status", "events", "created", "ended", box=None)
+        for row in rows:
+            table.add_row(
+                row.run,
+                row.graph,
+                row.thread or "",
+                row.status,
+                str(row.head),
+                row.created_at,
+                row.ended_at or "",
+            )
+        Console(soft_wrap=True).print(table if rows else "no runs")
+        return FINE
+
+    raise typer.Exit(talk(url, token, work))

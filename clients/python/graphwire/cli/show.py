@@ -1,0 +1,152 @@
+"""A run's events on a terminal: tokens as flowing text, the rest one readable line each; or as JSON lines.
+
+What belongs to the stream goes to stdout; what is told about it to stderr.
+"""
+
+import dataclasses
+import sys
+from typing import Any
+
+from graphwire_protocol.projection import Projector
+from rich.console import Console
+from rich.text import Text
+
+from graphwire.cli.outcome import say
+from graphwire.events import (
+    CustomEvent,
+    Event,
+    GapEvent,
+    InterruptEvent,
+    LifecycleEvent,
+    MessagesEvent,
+    SnapshotEvent,
+    UpdatesEvent,
+    ValuesEvent,
+)
+from graphwire.messages import Message
+
+_LONGEST = 400  # characters of one value; --json shows all of it
+_PROJECTOR = Projector()
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document as a line."""
+    sys.stdout.buffer.write(_PROJECTOR.dumps(document) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+class JsonLines:
+    """Shows each event as one line of JSON."""
+
+    def show(self, event: Event) -> None:
+        """Print ``event``."""
+        out: dict[str, Any] = {}
+        for item in dataclasses.fields(event):
+            value = getattr(event, item.name)
+            is_said_twice = item.name == "data" and isinstance(
+                event, MessagesEvent | LifecycleEvent | InterruptEvent | GapEvent | SnapshotEvent
+            )
+            if not is_said_twice and value is not None:
+                out[item.name] = value
+        print_json(out)
+
+    def end(self) -> None:
+        """Nothing is left open."""
+
+
+class Flow:
+    """Shows events for a reader."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._writing: str | None = None  # the message whose line is open
+
+    def show(self, event: Event) -> None:
+        """Print ``event``."""
+        match event:
+            case MessagesEvent(message=message):
+                self._message(event, message)
+            case UpdatesEvent(interrupts=marks) if marks is not None:
+                return  # the interrupt event says it
+            case UpdatesEvent(data=dict(updates)):
+                for node, update in updates.items():
+                    self._line(event, node, update)
+            case ValuesEvent(data=data):
+                self._line(event, "values", data)
+            case CustomEvent(data=data):
+                self._line(event, event.node or "custom", data)
+            case InterruptEvent(interrupts=asks):
+                for ask in asks:
+                    self._line(event, f"asks ({ask.id})", ask.value)
+            case LifecycleEvent():
+                self._lifecycle(event)
+            case GapEvent():
+                self.end()
+                say(
+                    f"events {event.after_seq + 1} to {event.upto_seq} came too fast for this reader "
+                    f"({event.reason}); what follows stands for them"
+                )
+            case SnapshotEvent():
+                self._snapshot(event)
+            case _:
+                self._line(event, event.mode, event.data)
+
+    def end(self) -> None:
+        """End an open line."""
+        if self._writing is not None:
+            self._console.out()
+            self._writing = None
+
+    def _message(self, event: MessagesEvent, message: Message) -> None:
+        if self._writing != message.id:
+            self.end()
+            self._head(event, event.node or message.type)
+        self._writing = message.id
+        self._console.out(_visible(message.text), end="", highlight=False)
+        for call in message.tool_calls:
+            if call.get("name"):
+                self._console.out(f"\n  calls {call['name']}({_short(call.get('args'))})", highlight=False)
+
+    def _head(self, event: Event | None, name: str) -> None:
+        path = "/".join(segment.partition(":")[0] for segment in event.namespace) if event else ""
+        self._console.print(Text(f"{path}/{name}" if path else name, style="bold cyan"), end="  ")
+
+    def _line(self, event: Event, name: str, data: Any) -> None:
+        self.end()
+        self._head(event, name)
+        self._console.out(_short(data), style=None, highlight=False)
+
+    def _lifecycle(self, event: LifecycleEvent) -> None:
+        if event.discard:
+            self.end()
+            say("the run was taken over by another worker; its last step begins anew")
+        if event.status in ("queued", "interrupted", "cancelled"):
+            self.end()
+            say(f"the run is {event.status}" + (f": {event.reason}" if event.reason else ""))
+
+    def _snapshot(self, event: SnapshotEvent) -> None:
+        if event.values is not None:
+            self._line(event, "values", event.values)
+        for item in event.messages:
+            self.end()
+            self._head(None, item.node or item.message.type)
+            self._console.out(_visible(item.message.text), end="", highlight=False)
+            self._writing = item.message.id
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, dict) and not any(isinstance(item, dict | list) for item in value.values()):
+        text = "  ".join(f"{key}={_short(item)}" for key, item in value.items())
+    else:
+        text = _PROJECTOR.dumps(value).decode()
+    text = _visible(text)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _visible(text: str) -> str:
+    # What a model writes must not move the cursor or change the terminal's title.
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -99,7 +99,7 @@ class CompiledStateGraph(Runnable[Any, Any]):
             config: LangChain's: `recursion_limit` (supersteps), `max_concurrency` (nodes at once), `tags`,
                 `metadata`, `callbacks`, `configurable`, …
             context: for nodes that take a `runtime`; a mapping becomes an instance of the context schema.
-            stream_mode: one mode or a list; `updates` by default, `values` inside a node of another graph.
+            stream_mode: one mode or a list; `updates` by default.
             output_keys: the keys that values and updates show; a single name shows the bare value.
             interrupt_before: only empty; this runtime saves no threads.
             interrupt_after: only empty, likewise.

@@ -49,7 +49,7 @@ class Settings:
         return {
             key: value
             for key, value in self.metadata.items()
-            if not key.startswith("langgraph_") and key not in COPIED and key != "checkpoint_ns"
+            if not key.startswith("langgraph_") and key not in ("thread_id", "checkpoint_ns")
         }
 
 

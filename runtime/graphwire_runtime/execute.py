@@ -54,7 +54,7 @@ def _route(task: Task) -> None:
     trace = task.run.trace
     values = task.state_after()
     for router in task.node.routers:
-        state = router.view(values)
+        state = task.state_for(router, values)
         if trace is None or task.callbacks is None:
             task.route(router, _sync(router.call)(state, task))
         else:
@@ -115,7 +115,7 @@ async def _work_async(task: Task) -> None:
         trace = task.run.trace
         values = task.state_after()
         for router in node.routers:
-            state = router.view(values)
+            state = task.state_for(router, values)
             if trace is None or task.callbacks is None:
                 task.route(router, await _call(router.call, state, task))
             else:

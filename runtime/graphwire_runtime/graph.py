@@ -335,7 +335,7 @@ class StateGraph:
 
     def _start_plan(self) -> NodePlan:
         call = Call(START, lambda state, _: None, None)
-        return self._plan(START, call, self._schema(self.state_schema), None, False, (START,))
+        return self._plan(START, call, self._schema(self.state_schema), None, False, ("__pregel_pull", START))
 
     def _node_plan(self, name: str, node: _Node) -> NodePlan:
         return self._plan(name, node.call, node.schema, node.metadata, node.defer, ("__pregel_pull", name))
@@ -364,7 +364,9 @@ class StateGraph:
                 if name in sources
             ),
             routers=tuple(
-                RouterPlan(router.name, router.call, (router.schema or schema).view(), router.ends)
+                RouterPlan(
+                    router.name, router.call, (router.schema or schema).view(), router.schema is not None, router.ends
+                )
                 for router in exits.routers.values()
             ),
             metadata=metadata,

@@ -153,8 +153,15 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         """Part of being a streaming callback; chains are passed through unheard."""
         return output
 
+    @property
+    def far(self) -> bool:
+        """Whether it hears models in graphs below the consumer's own."""
+        return self._outlet.subgraphs
+
     def note_input(self, value: Any) -> None:
         """Take the messages a node is given for known, so that handing them on shows nothing new."""
+        if isinstance(value, (BaseMessage, list)):
+            return  # the payload of a Send: nobody has seen it before
         for message in _messages_in(value):
             if message.id is not None:
                 self._seen.add(message.id)
@@ -184,18 +191,13 @@ def _messages_in(value: Any) -> Iterable[BaseMessage]:
         return _messages_in(value.update)
     elif isinstance(value, BaseMessage):
         return (value,)
-    elif isinstance(value, (list, tuple)):
-        return [message for item in value for message in _messages_in(_second(item))]
+    elif isinstance(value, list):
+        return [message for item in value if not isinstance(item, tuple) for message in _messages_in(item)]
     elif hasattr(value, "__dict__"):
         fields = vars(value).values()
     else:
         return ()
     return [message for field in fields for message in _listed(field)]
-
-
-def _second(item: Any) -> Any:
-    """The value of a `(key, value)` pair as Command.update may hold it; anything else as it is."""
-    return {"": item[1]} if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str) else item
 
 
 def _listed(value: Any) -> Iterable[BaseMessage]:

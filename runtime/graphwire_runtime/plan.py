@@ -34,6 +34,8 @@ class RouterPlan:
     name: str
     call: Call
     view: View
+    strict: bool
+    """Whether it sees just what its own schema names, and not also whatever else its node wrote."""
     ends: Mapping[Any, str] | None
 
 

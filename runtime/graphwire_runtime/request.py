@@ -52,7 +52,7 @@ class Request:
                 context = parent.run.context
         outlet = None
         if self.streamed:
-            modes = self.modes if self.modes is not None else "updates" if parent is None else "values"
+            modes = "updates" if self.modes is None else self.modes
             outlet = Outlet(modes, subgraphs=self.subgraphs, parts=self.parts, namespace=namespace, bell=bell)
             if "messages" in outlet.modes:
                 outlet.tap = TokenTap(outlet)

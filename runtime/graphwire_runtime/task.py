@@ -173,6 +173,15 @@ class Task:
         self.run.fold(values, self.pairs)
         return values
 
+    def state_for(self, router: RouterPlan, values: dict[str, Any]) -> Any:
+        """A router's view of `state_after`."""
+        state = router.view(values)
+        if not router.strict and type(state) is dict:
+            for key, _ in self.pairs:
+                if key not in state:
+                    state[key] = values[key]
+        return state
+
     def route(self, router: RouterPlan, answer: Any) -> None:
         """Take in what a router returned.
 
@@ -197,6 +206,10 @@ class Task:
                     f"{', '.join(map(repr, router.ends))}"
                 )
         for target in targets:
+            if isinstance(target, Send) and target.node == END:
+                raise InvalidUpdateError(
+                    f"router {router.name!r} of node {self.name!r} sends {shown(target.arg)} to END, which runs nothing"
+                )
             self._go(target)
 
     def hear(self, callbacks: Any) -> None:
@@ -232,10 +245,6 @@ class Task:
 
     def _go(self, target: Any) -> None:
         if isinstance(target, Send):
-            if target.node == END:
-                raise InvalidUpdateError(
-                    f"node {self.name!r} sends {shown(target.arg)} to END, which runs nothing"
-                )
             self.sends.append(target)
         elif target != END:
             self.gotos.append(target)

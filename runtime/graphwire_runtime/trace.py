@@ -31,6 +31,10 @@ def listeners(
     )
     if tap is not None:
         found.add_handler(tap, inherit=True)
+    if settings.detached:
+        for callback in list(found.handlers):
+            if isinstance(callback, TokenTap) and callback is not tap and not callback.far:
+                found.remove_handler(callback)
     taps: list[Any] = [callback for callback in found.handlers if isinstance(callback, TokenTap)]
     if len(taps) == len(found.handlers):
         return None, taps or None

@@ -1,7 +1,8 @@
-"""How a node's or a router's callable is called: read once when the graph is built, so that a step asks nothing.
+"""How a node's or a router's callable is called: read once when the graph is built, so that a step asks
+nothing.
 
-A callable gets the state first and, by name, those of `config`, `writer`, `runtime`, `store` and `previous` that
-it declares. Functions, coroutine functions, generators and LangChain runnables all become one `Call`.
+A callable gets the state first and, by name, those of `config`, `writer`, `runtime`, `store` and `previous`
+that it declares. Functions, coroutine functions, generators and LangChain runnables all become one `Call`.
 """
 
 from __future__ import annotations
@@ -23,19 +24,24 @@ class Caller(Protocol):
     """The task on whose behalf a call is made, seen as the source of the extra parameters."""
 
     @property
-    def config(self) -> RunnableConfig: ...
+    def config(self) -> RunnableConfig:
+        """The config that models called on the way inherit."""
 
     @property
-    def writer(self) -> StreamWriter: ...
+    def writer(self) -> StreamWriter:
+        """Puts an object into the custom stream."""
 
     @property
-    def runtime(self) -> Runtime[Any]: ...
+    def runtime(self) -> Runtime[Any]:
+        """The run as its nodes may see it."""
 
     @property
-    def store(self) -> Any: ...
+    def store(self) -> Any:
+        """A long-term store, if there is one."""
 
     @property
-    def previous(self) -> Any: ...
+    def previous(self) -> Any:
+        """What the run before this one returned, if that is known."""
 
 
 SyncCall = Callable[[Any, Caller], Any]
@@ -62,7 +68,8 @@ def call_of(action: Any, name: str) -> Call:
         return _runnable(action, name)
     if not callable(action):
         raise TypeError(
-            f"{name!r} must be a function, a callable object or a Runnable, and a {type(action).__name__} came: {action!r}"
+            f"{name!r} must be a function, a callable object or a Runnable, "
+            f"and a {type(action).__name__} came: {action!r}"
         )
     extras = _extras(action)
     function = action if not extras else _with_extras(action, extras)
@@ -174,7 +181,7 @@ def _runnable(action: Runnable[Any, Any], name: str) -> Call:
 
 
 def _summed(function: Callable[..., Any], with_task: bool) -> SyncCall:
-    """A generator function's items added up, as LangChain does it; the last one where they cannot be added."""
+    """A generator function's items added up, as LangChain does it; the last one where they do not add."""
 
     def run(state: Any, task: Caller) -> Any:
         result = None

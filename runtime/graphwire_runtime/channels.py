@@ -38,7 +38,7 @@ class Channel(Protocol):
         """The value before anything is written, or MISSING."""
 
     def fold(self, current: Any, writes: Sequence[Any]) -> Any:
-        """The value after a superstep that wrote `writes` (one or more, in order); `current` may be MISSING."""
+        """The value after a superstep that made these `writes`, at least one; `current` may be MISSING."""
 
 
 class LastValue:
@@ -50,13 +50,15 @@ class LastValue:
         self.key = key
 
     def empty(self) -> Any:
+        """Nothing."""
         return MISSING
 
     def fold(self, current: Any, writes: Sequence[Any]) -> Any:
+        """The one write; InvalidUpdateError where there are more."""
         if len(writes) != 1:
             raise InvalidUpdateError(
-                f"state key {self.key!r} takes one value per superstep, and {len(writes)} were written by tasks that "
-                "ran side by side; annotate the key with a reducer to combine them"
+                f"state key {self.key!r} takes one value per superstep, and {len(writes)} were written by tasks "
+                "that ran side by side; annotate the key with a reducer to combine them"
             )
         return writes[0]
 
@@ -72,16 +74,18 @@ class Reduced:
         self._new = _maker_of_empty(annotation)
 
     def empty(self) -> Any:
+        """An empty value of the annotated type, where one can be made without arguments."""
         return MISSING if self._new is None else self._new()
 
     def fold(self, current: Any, writes: Sequence[Any]) -> Any:
+        """The value with the writes reduced into it, or what an Overwrite among them says."""
         replaced = False
         for value in writes:
             overwrites, new = _unwrap(value)
             if overwrites:
                 if replaced:
                     raise InvalidUpdateError(
-                        f"state key {self.key!r} takes at most one Overwrite per superstep, and got a second one"
+                        f"state key {self.key!r} takes one Overwrite per superstep, and got a second one"
                     )
                 current, replaced = new, True
             elif replaced:
@@ -101,8 +105,8 @@ def checked_reducer(key: str, reduce: Reducer) -> Reducer:
     if len(positional) == 2 or any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return reduce
     raise ValueError(
-        f"the reducer of state key {key!r} must take two positional arguments (the value so far, the update), "
-        f"but {reduce!r} has the signature {inspect.signature(reduce)}"
+        f"the reducer of state key {key!r} must take two positional arguments, the value so far and the "
+        f"update, but {reduce!r} has the signature {inspect.signature(reduce)}"
     )
 
 

@@ -36,8 +36,8 @@ Version = Literal["v1", "v2"]
 class CompiledStateGraph(Runnable[Any, Any]):
     """A runnable graph; any number of runs may share it. Made by `StateGraph.compile`.
 
-    Streams yield, for one mode given as a string, the bare chunk; for a **list** of modes `(mode, chunk)`; with
-    `subgraphs=True` the namespace comes first: `(namespace, chunk)` or `(namespace, mode, chunk)`. With
+    Streams yield, for one mode given as a string, the bare chunk; for a **list** of modes `(mode, chunk)`;
+    with `subgraphs=True` the namespace comes first: `(namespace, chunk)` or `(namespace, mode, chunk)`. With
     `version="v2"` every item is a mapping of `type`, `ns` and `data` (and, in values mode, `interrupts`).
 
     | mode | chunk |
@@ -130,8 +130,9 @@ class CompiledStateGraph(Runnable[Any, Any]):
     ) -> AsyncIterator[Any]:
         """Run the graph on the event loop and yield what the modes ask for; otherwise like `stream`.
 
-        Async nodes run as asyncio tasks, the others in the loop's default executor. `aclose()` on the iterator,
-        or cancelling its consumer, cancels the async nodes at work; what runs in a thread runs on unobserved.
+        Async nodes run as asyncio tasks, the others in the loop's default executor. `aclose()` on the
+        iterator, or cancelling its consumer, cancels the async nodes at work; what runs in a thread runs on
+        unobserved.
         """
         _refuse(kwargs, interrupt_before, interrupt_after, durability)
         return aiterate(self._request(input, config, context, stream_mode, output_keys, subgraphs, version))
@@ -152,7 +153,8 @@ class CompiledStateGraph(Runnable[Any, Any]):
     ) -> Any:
         """Run the graph and return its output: the keys of the output schema, or None where none was written.
 
-        With another `stream_mode` it returns the list of that stream's chunks; with `version="v2"` a GraphOutput.
+        With another `stream_mode` it returns the list of that stream's chunks; with `version="v2"` a
+        GraphOutput.
         Raises like `stream`.
         """
         _refuse(kwargs, interrupt_before, interrupt_after, durability)

@@ -1,7 +1,7 @@
 """What a run is told besides its input: LangChain configs, merged once and read many times.
 
-A config reaches a run from three sides: the node it is started in (through the context), `with_config`, and the
-call itself. `Settings` is the sum. Per-task configs are made from it in `task`.
+A config reaches a run from three sides: the node it is started in (through the context), `with_config`, and
+the call itself. `Settings` is the sum. Per-task configs are made from it in `task`.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ class Sketch:
     edges: Sequence[tuple[str, str, str | None, bool]]
 
     def graph(self, xray: int | bool = False) -> Graph:
-        """The drawable graph. With `xray` a graph that is a node is opened; an int says how many levels deep."""
+        """The drawable graph. `xray` opens graphs that are nodes; an int says how many levels deep."""
         drawn = Graph()
         drawn.add_node(RunnableLambda(_nothing, name=START), START)
         inner: dict[str, tuple[str, str]] = {}

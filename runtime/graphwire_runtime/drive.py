@@ -1,8 +1,8 @@
 """Driving a run from its first superstep to its last, for a caller that blocks and for one that awaits.
 
-The two generators here own everything that has to be cleaned up: threads, asyncio tasks, bells. They yield the
-chunks of the run's own outlet as they come, and leave nothing running behind when they are closed, except a
-synchronous node in a thread, which cannot be stopped.
+The two generators here own everything that has to be cleaned up: threads, asyncio tasks, bells. They yield
+the chunks of the run's own outlet as they come, and leave nothing running behind when they are closed,
+except a synchronous node in a thread, which cannot be stopped.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ MOST_THREADS = 64
 def iterate(request: Request) -> Iterator[Any]:
     """Run synchronously, yielding chunks.
 
-    A lone node runs in the caller's own thread, unless something may have to be yielded while it works. When a
-    node fails, those beside it are waited for. Closing waits for nodes at work.
+    A lone node runs in the caller's own thread, unless something may have to be yielded while it works. When
+    a node fails, those beside it are waited for. Closing waits for nodes at work.
     """
     bell = ThreadBell()
     run, outlet = request.open(bell)
-    heard, run.taps = listeners(run.settings, outlet.tap if outlet is not None else None, CallbackManager)
+    tap = outlet.tap if outlet is not None else None
+    heard, run.taps = listeners(run.settings, tap, CallbackManager)
     if heard is not None:
         run.trace = Trace(heard, request.name(run), run.settings, request.input)
     items: deque[Any] = outlet.items if outlet is not None else deque()
@@ -137,7 +138,8 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
     loop = asyncio.get_running_loop()
     bell = AsyncBell(loop)
     run, outlet = request.open(bell)
-    heard, run.taps = listeners(run.settings, outlet.tap if outlet is not None else None, AsyncCallbackManager)
+    tap = outlet.tap if outlet is not None else None
+    heard, run.taps = listeners(run.settings, tap, AsyncCallbackManager)
     if heard is not None:
         run.trace = await AsyncTrace.begin(heard, request.name(run), run.settings, request.input)
     items: deque[Any] = outlet.items if outlet is not None else deque()

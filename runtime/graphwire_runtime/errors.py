@@ -3,7 +3,8 @@
     Exception
     ├── EmptyInputError          a run was given nothing to start from
     ├── InvalidUpdateError       a node, an input or a step wrote what the state cannot take
-    ├── ParentCommand            a command on its way to the graph above; an error only at the top
+    ├── GraphBubbleUp            no failure: what a task hands up through the code that called it
+    │   └── ParentCommand        a command for the graph above; an error only where there is none
     ├── NodeCancelledError       a node cancelled itself, while nobody had cancelled the run
     ├── RecursionError
     │   └── GraphRecursionError  a run took more supersteps than its recursion_limit
@@ -19,6 +20,7 @@ from typing import Any
 
 __all__ = [
     "EmptyInputError",
+    "GraphBubbleUp",
     "GraphRecursionError",
     "InvalidUpdateError",
     "NodeCancelledError",
@@ -47,7 +49,11 @@ class NotSupportedError(NotImplementedError):
     """The call asks for something that this runtime does not do."""
 
 
-class ParentCommand(Exception):
+class GraphBubbleUp(Exception):
+    """Not a failure: it rises through a node's code to the runtime, and is not to be caught on the way."""
+
+
+class ParentCommand(GraphBubbleUp):
     """Carries a `Command(graph=Command.PARENT)` up to the graph that runs this one.
 
     It reaches the caller only from a graph that has no parent.

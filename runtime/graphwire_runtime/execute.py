@@ -66,7 +66,8 @@ def _route(task: Task) -> None:
 def _sync(call: Call) -> Any:
     if call.sync is None:
         raise TypeError(
-            f"{call.name!r} is an async function and has no synchronous form; run the graph with astream or ainvoke"
+            f"{call.name!r} is an async function and has no synchronous form; "
+            "run the graph with astream or ainvoke"
         )
     return call.sync
 
@@ -78,7 +79,8 @@ async def execute_async(task: Task) -> None:
     """
     run = task.run
     try:
-        # set inside the asyncio task, hence inside its own copy of the context: so it holds on Python 3.10, too
+        # set inside the asyncio task, hence inside its own copy of the context: so it holds on Python 3.10,
+        # too
         var_child_runnable_config.set(task.config)
         if run.trace is not None and task.node is not run.plan.start:
             async with run.trace.node(task):

@@ -1,7 +1,8 @@
 """`StateGraph`: the builder in which an author puts nodes and edges together, and which checks them.
 
-Everything wrong is refused where it is said: at `add_node`, `add_edge`, …, or, for what only the whole can show,
-at `compile`, which turns the builder into a `CompiledStateGraph`. A compiled graph keeps nothing of its builder.
+Everything wrong is refused where it is said: at `add_node`, `add_edge`, …, or, for what only the whole can
+show, at `compile`, which turns the builder into a `CompiledStateGraph`. A compiled graph keeps nothing of
+its builder.
 """
 
 from __future__ import annotations
@@ -61,8 +62,9 @@ class StateGraph:
     """A graph of nodes that read one state and write updates to it.
 
     Args:
-        state_schema: a TypedDict, dataclass or pydantic class. `Annotated[type, reducer]` gives a key a reducer,
-            a function of the value so far and the update; a key without one takes one write per superstep.
+        state_schema: a TypedDict, dataclass or pydantic class. `Annotated[type, reducer]` gives a key a
+            reducer, a function of the value so far and the update; a key without one takes one write per
+            superstep.
         context_schema: the class of the `context` that callers may pass.
         input_schema: which keys an input may write; the state schema where it is not given.
         output_schema: which keys `invoke` returns; the state schema where it is not given.
@@ -105,12 +107,13 @@ class StateGraph:
 
         Args:
             node: the name, or what to call.
-            action: what to call: a function, coroutine function, Runnable or compiled graph. It gets the state
-                and, if it declares them, `config`, `writer` and `runtime`.
+            action: what to call: a function, coroutine function, Runnable or compiled graph. It gets the
+                state and, if it declares them, `config`, `writer` and `runtime`.
             defer: run it only when nothing else is left to run.
             metadata: shown with its tasks and the tokens of its models.
-            input_schema: what the node gets to see; by default the annotation of its first parameter, if that is
-                a schema, or else the state. Keys that only it has are private to the nodes that name them.
+            input_schema: what the node gets to see; by default the annotation of its first parameter, if
+                that is a schema, or else the state. Keys that only it has are private to the nodes that name
+                them.
             destinations: where its `Command.goto` may lead, for drawings: names, or names with labels.
 
         Raises ValueError for a name that is taken or not allowed, TypeError for what cannot be called,
@@ -173,7 +176,7 @@ class StateGraph:
         path: Callable[..., Any] | Runnable[Any, Any],
         path_map: Mapping[Hashable, str] | Sequence[str] | None = None,
     ) -> typing_extensions.Self:
-        """After `source`, let a router decide: it sees the state with the node's update and names what runs next.
+        """After `source`, let a router decide what runs next; it sees the state with the node's update.
 
         It returns a node's name, END, a Send, or a list of those; with a `path_map` a key of it instead. A
         sequence of names as `path_map`, or a return type of `Literal[...]`, only says where it may lead.
@@ -279,7 +282,8 @@ class StateGraph:
         """
         if checkpointer not in (None, False):
             raise NotSupportedError(
-                f"compile() was given the checkpointer {checkpointer!r}; this runtime does not save threads, pass None"
+                f"compile() was given the checkpointer {checkpointer!r}; this runtime does not save threads, "
+                "pass None"
             )
         if interrupt_before or interrupt_after:
             raise NotSupportedError(
@@ -365,7 +369,11 @@ class StateGraph:
             ),
             routers=tuple(
                 RouterPlan(
-                    router.name, router.call, (router.schema or schema).view(), router.schema is not None, router.ends
+                    router.name,
+                    router.call,
+                    (router.schema or schema).view(),
+                    router.schema is not None,
+                    router.ends,
                 )
                 for router in exits.routers.values()
             ),

@@ -1,8 +1,8 @@
 """One execution of a graph as a state machine: supersteps, writes, triggers, and what each of them shows.
 
-It knows neither threads nor an event loop; `drive` asks it for the tasks of a superstep, has them executed, and
-tells it how each ended. Everything that a stream shows is pushed from here, except the tokens of models, which
-`messages` hears.
+It knows neither threads nor an event loop; `drive` asks it for the tasks of a superstep, has them executed,
+and tells it how each ended. Everything that a stream shows is pushed from here, except the tokens of models,
+which `messages` hears.
 """
 
 from __future__ import annotations
@@ -128,7 +128,8 @@ class Run:
     def begin(self, value: Any) -> Task:
         """The task of START, whose writes are the input; it waits to be settled, after its routers have run.
 
-        Raises EmptyInputError, InvalidUpdateError or pydantic.ValidationError where the input cannot start a run.
+        Raises EmptyInputError, InvalidUpdateError or pydantic.ValidationError where the input cannot start a
+        run.
         """
         start = self.plan.start
         task = Task(self, start, value, (start.name,), start.path)
@@ -137,8 +138,8 @@ class Run:
                 self._begin_with(value, task)
             elif value is None:
                 raise EmptyInputError(
-                    f"graph {self.plan.name!r} was given None as input, and there is no saved state to go on from; "
-                    "pass a mapping of state keys (it may be empty)"
+                    f"graph {self.plan.name!r} was given None as input, and there is no saved state to go on "
+                    "from; pass a mapping of state keys (it may be empty)"
                 )
             else:
                 task.pairs = input_pairs(value, self.plan.input, self.plan.input.channels)
@@ -168,8 +169,8 @@ class Run:
         """
         if self.step >= self.settings.recursion_limit:
             raise GraphRecursionError(
-                f"graph {self.plan.name!r} took {self.step} supersteps, as many as its recursion_limit allows, without "
-                "coming to an end; raise `recursion_limit` in the config if it needs more"
+                f"graph {self.plan.name!r} took {self.step} supersteps, as many as its recursion_limit allows, "
+                "without coming to an end; raise `recursion_limit` in the config if it needs more"
             )
         sends = [send for task in self.tasks for send in task.sends]
         if not self.triggered and self._waiting:
@@ -312,7 +313,7 @@ class Run:
 
     @property
     def live(self) -> bool:
-        """Whether chunks may come while a node is still at work, so that its reader must not be blocked by it."""
+        """Whether chunks may come while a node is still at work, so that it must not block their reader."""
         return any(
             outlet.subgraphs or "custom" in outlet.modes or "messages" in outlet.modes
             for outlet in self.outlets
@@ -381,10 +382,7 @@ class Run:
         return {"id": task.id, "name": task.name, "error": error, "result": writes, "interrupts": []}
 
     def _message_metadata(self, task: Task) -> dict[str, Any]:
-        metadata = {"ls_integration": "langgraph", **task.metadata()}
-        if self.settings.tags:
-            metadata["tags"] = self.settings.tags
-        return metadata
+        return {"ls_integration": "langgraph", **task.metadata()}
 
 
 def _writer(outlets: Iterable[Outlet], namespace: Namespace) -> StreamWriter:

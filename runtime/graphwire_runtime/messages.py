@@ -1,7 +1,7 @@
 """Chat messages: the state that holds them, and the ear that hears a model's tokens while it speaks.
 
-`add_messages` and `MessagesState` are for the author's state. `TokenTap` is a LangChain callback that turns model
-calls, and whole messages that nodes return, into chunks of the `messages` mode.
+`add_messages` and `MessagesState` are for the author's state. `TokenTap` is a LangChain callback that turns
+model calls, and whole messages that nodes return, into chunks of the `messages` mode.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def add_messages(left: Messages, right: Messages) -> list[BaseMessage]:
     """Merge two lists of messages by id: the reducer of `MessagesState`.
 
     A message of `right` whose id is already in the list takes that place, any other is appended, and a
-    `RemoveMessage` takes the message of its id away. Tuples, dicts and strings become messages; a single message
-    counts as a list of one; messages without an id get one.
+    `RemoveMessage` takes the message of its id away. Tuples, dicts and strings become messages; a single
+    message counts as a list of one; messages without an id get one.
 
     Raises ValueError for a RemoveMessage whose id is not in the list.
     """
@@ -57,7 +57,8 @@ def add_messages(left: Messages, right: Messages) -> list[BaseMessage]:
         if isinstance(message, RemoveMessage):
             if index is None:
                 raise ValueError(
-                    f"RemoveMessage names the id {message.id!r}, and no message of the {len(merged)} in the list has it"
+                    f"RemoveMessage names the id {message.id!r}, "
+                    f"and no message of the {len(merged)} in the list has it"
                 )
             removed.add(message.id)
         elif index is None:
@@ -90,8 +91,8 @@ class MessagesState(TypedDict):
 class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
     """Hears every model call below one consumer's graph and pushes its tokens into that consumer's outlet.
 
-    Being a streaming callback makes LangChain's models stream even when a node calls `invoke`. It runs inline:
-    a token costs one method call, no task and no thread.
+    Being a streaming callback makes LangChain's models stream even when a node calls `invoke`. It runs
+    inline: a token costs one method call, no task and no thread.
     """
 
     run_inline = True
@@ -113,6 +114,7 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         metadata: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
+        """Remember where the call stands, so that each of its tokens can say so."""
         if metadata is None or (tags and "nostream" in tags):
             return
         namespace = tuple(metadata.get("langgraph_checkpoint_ns", "").split("|")[:-1])
@@ -124,6 +126,7 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
     def on_llm_new_token(
         self, token: str | list[str | dict[str, Any]], *, chunk: Any = None, run_id: UUID, **kwargs: Any
     ) -> None:
+        """Push one token."""
         call = self._calls.get(run_id)
         if call is None or not isinstance(chunk, ChatGenerationChunk):
             return
@@ -134,15 +137,16 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         self._outlet.push("messages", call[0], (message, call[1]))
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
+        """Push the answer as a whole, if it did not come in tokens."""
         call = self._calls.pop(run_id, None)
         if call is None or not response.generations or not response.generations[0]:
             return
         generation = response.generations[0][0]
         if isinstance(generation, ChatGeneration):
-            # nothing was streamed: the whole answer is the only chunk
             self._whole(generation.message, call[0], call[1])
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Forget the call; its tokens so far stay in the stream."""
         self._calls.pop(run_id, None)
 
     def tap_output_iter(self, run_id: UUID, output: Any) -> Any:

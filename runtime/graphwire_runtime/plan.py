@@ -29,7 +29,10 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class RouterPlan:
-    """A conditional edge: what is called with which view, and the node each answer stands for (None: itself)."""
+    """A conditional edge: what is called with which view, and which node each answer stands for.
+
+    `ends` None: answers are nodes' names themselves.
+    """
 
     name: str
     call: Call

@@ -21,7 +21,7 @@ __all__ = ["Request"]
 
 @dataclass(slots=True)
 class Request:
-    """One call. `modes` None stands for the default of a stream, and `streamed` False for a call without one."""
+    """One call. `modes` None stands for a stream's default, `streamed` False for a call without a stream."""
 
     plan: Plan
     bound: RunnableConfig | None

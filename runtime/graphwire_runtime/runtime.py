@@ -1,4 +1,4 @@
-"""What a node can ask of the run around it: its `Runtime`, and the stream writer found through the context."""
+"""What a node can ask of the run around it: its `Runtime`, and the stream writer that the context holds."""
 
 from __future__ import annotations
 

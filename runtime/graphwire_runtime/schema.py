@@ -36,7 +36,8 @@ class Schema:
         hints = annotations_of(cls)
         if not hints and not is_typed_dict(cls) and not dataclasses.is_dataclass(cls) and not is_model(cls):
             raise TypeError(
-                f"a state schema is a TypedDict, a dataclass or a pydantic model; {cls!r} has no annotated fields"
+                f"a state schema is a TypedDict, a dataclass or a pydantic model; "
+                f"{cls!r} has no annotated fields"
             )
         self.channels: dict[str, Channel] = {key: _channel(key, hint) for key, hint in hints.items()}
         self.keys = tuple(hints)
@@ -44,7 +45,8 @@ class Schema:
     def view(self) -> View:
         """A function from the values of a run to what a node with this schema is given.
 
-        Only keys that have a value are passed on; a dataclass or model fills in, or complains about, the rest.
+        Only keys that have a value are passed on; a dataclass or model fills in, or complains about, the
+        rest.
         """
         keys = self.keys
         if is_typed_dict(self.cls) or not (dataclasses.is_dataclass(self.cls) or is_model(self.cls)):
@@ -69,14 +71,15 @@ class Schema:
             self.cls.model_validate(value)
 
     def instance(self, values: Mapping[str, Any]) -> Any:
-        """The values as an instance of a dataclass or model schema; other kinds leave the mapping as it is."""
+        """The values as an instance of a dataclass or model schema; for other kinds the mapping itself."""
         if is_model(self.cls) or dataclasses.is_dataclass(self.cls):
             return self.cls(**values)
         return values
 
 
 def pairs_of(value: Any, keys: Mapping[str, Any]) -> Pairs | None:
-    """The writes that one return value (or `Command.update`) makes to `keys`; keys not among them are dropped.
+    """The writes that one return value (or `Command.update`) makes to `keys`; keys not among them are
+    dropped.
 
     A mapping is taken as it is, an object whose class is annotated by its attributes. None stands for no
     writes; the result None for a value that is no update at all.
@@ -103,14 +106,15 @@ def pairs_of(value: Any, keys: Mapping[str, Any]) -> Pairs | None:
 def input_pairs(value: Any, schema: Schema, keys: Mapping[str, Any]) -> Pairs:
     """The writes that a run's input makes.
 
-    Raises InvalidUpdateError when it is no update at all, pydantic.ValidationError when the schema refuses it.
+    Raises InvalidUpdateError when it is no update at all, pydantic.ValidationError when the schema refuses
+    it.
     """
     schema.validate(value)
     pairs = pairs_of(value, keys)
     if pairs is None:
         raise InvalidUpdateError(
-            f"the input of a run must be a mapping or an instance of its input schema ({schema.cls.__name__}), "
-            f"and {shown(value)} came"
+            f"the input of a run must be a mapping or an instance of its input schema "
+            f"({schema.cls.__name__}), and {shown(value)} came"
         )
     return pairs
 
@@ -134,7 +138,7 @@ def json_schema_of(cls: type[Any]) -> dict[str, Any]:
 
 
 def annotations_of(cls: Any) -> dict[str, Any]:
-    """The annotated fields of a class with their metadata; empty where there are none or they do not resolve."""
+    """The annotated fields of a class with their metadata; empty where none are there or do not resolve."""
     if not isinstance(cls, type) or cls.__module__ == "builtins":
         return {}
     try:

@@ -1,9 +1,10 @@
-"""The way of a chunk from a running graph to whoever iterates: outlets, and the bells that wake their readers.
+"""The way of a chunk from a running graph to whoever iterates: outlets, and the bells that wake their
+readers.
 
-An `Outlet` is one consumer's stream: what it asked for, in which shape, and the chunks not yet taken. A run and
-the runs nested in it push; one driver (in `compiled`) takes. A `Bell` lets that driver sleep until something was
-pushed or a task ended, from whichever thread. Outlets have no bound: a node is never held up by its reader, which
-gets the floor back at the latest between two supersteps.
+An `Outlet` is one consumer's stream: what it asked for, in which shape, and the chunks not yet taken. A run
+and the runs nested in it push; one driver (in `compiled`) takes. A `Bell` lets that driver sleep until
+something was pushed or a task ended, from whichever thread. Outlets have no bound: a node is never held up
+by its reader, which gets the floor back at the latest between two supersteps.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncBell", "Bell", "Namespace", "Outlet", "ThreadBell"]
 
 Namespace = tuple[str, ...]
-"""Where in the tree of graphs a chunk comes from: `"node:task_id"` per level, `()` for the outermost graph."""
+"""Where in the tree of graphs a chunk comes from: `"node:task_id"` per level, `()` for the outermost."""
 
 Shape = Callable[[str, Namespace, Any], Any]
 
@@ -95,6 +96,7 @@ class ThreadBell:
         self._rings: SimpleQueue[None] = SimpleQueue()
 
     def ring(self) -> None:
+        """Wake the sleeper, from any thread."""
         if self._asleep:
             self._asleep = False
             self._rings.put(None)
@@ -119,6 +121,7 @@ class AsyncBell:
         self._future: asyncio.Future[None] | None = None
 
     def ring(self) -> None:
+        """Wake the sleeper, from any thread."""
         future = self._future
         if future is None:
             return

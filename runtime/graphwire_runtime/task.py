@@ -92,7 +92,8 @@ class Task:
             if self.callbacks is not None:
                 config["callbacks"] = self.callbacks
             elif (taps := self.run.taps) is not None:
-                # a callbacks object and no list: a model called with metadata or tags of its own keeps these, too
+                # a callbacks object and no list: a model called with metadata or tags of its own keeps
+                # these, too
                 config["callbacks"] = CallbackManager(
                     taps,
                     taps,
@@ -129,7 +130,7 @@ class Task:
         return metadata
 
     def namespace_for_nested(self) -> Namespace:
-        """The namespace of the next graph started inside this task; a second one gets its number as an element."""
+        """The namespace of the next graph started inside this task; from the second on with a number."""
         count, self.nested = self.nested, self.nested + 1
         own = tuple(self.place.split("|"))
         return (*own, str(count)) if count else own
@@ -160,7 +161,7 @@ class Task:
             self.pairs = self._update(output)
 
     def accept_from_below(self, command: Command[Any]) -> None:
-        """Take in a Command that a graph inside this task sent up to its parent, in place of the node's return."""
+        """Take in a Command that a graph inside this task sent up, in place of the node's return."""
         self.output = command
         self._obey(command)
 
@@ -193,8 +194,8 @@ class Task:
         for item in answers:
             if item is None:
                 raise ValueError(
-                    f"router {router.name!r} of node {self.name!r} returned {shown(answer)}; expected the name of a "
-                    "node, END, a Send, or a list of them"
+                    f"router {router.name!r} of node {self.name!r} returned {shown(answer)}; expected the name "
+                    "of a node, END, a Send, or a list of them"
                 )
             if router.ends is None or isinstance(item, Send):
                 targets.append(item)
@@ -208,7 +209,8 @@ class Task:
         for target in targets:
             if isinstance(target, Send) and target.node == END:
                 raise InvalidUpdateError(
-                    f"router {router.name!r} of node {self.name!r} sends {shown(target.arg)} to END, which runs nothing"
+                    f"router {router.name!r} of node {self.name!r} sends {shown(target.arg)} to END, "
+                    "which runs nothing"
                 )
             self._go(target)
 
@@ -253,8 +255,8 @@ class Task:
         pairs = pairs_of(value, self.run.plan.channels)
         if pairs is None:
             raise InvalidUpdateError(
-                f"node {self.name!r} must return a mapping of state keys, an instance of a schema, a Command or None, "
-                f"and returned {shown(value)}"
+                f"node {self.name!r} must return a mapping of state keys, an instance of a schema, a Command "
+                f"or None, and returned {shown(value)}"
             )
         return pairs
 

@@ -23,7 +23,7 @@ __all__ = ["AsyncTrace", "Trace", "listeners"]
 def listeners(
     settings: Settings, tap: TokenTap | None, kind: type[CallbackManager] | type[AsyncCallbackManager]
 ) -> tuple[Any, list[Any] | None]:
-    """Who hears a run: LangChain's callbacks object if anybody but token taps does, else None and the taps."""
+    """Who hears a run: LangChain's callbacks object, or None and the taps where nobody else listens."""
     found = kind.configure(
         inheritable_callbacks=settings.callbacks,
         inheritable_tags=settings.tags,

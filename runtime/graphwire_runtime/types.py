@@ -41,7 +41,8 @@ class Command(Generic[N]):
 
     `update` is written like a plain return value: a mapping, a list of `(key, value)` pairs, an instance of a
     schema, or None. `goto` names a node, is a `Send`, or a sequence of both; it adds to the node's edges.
-    With `graph=Command.PARENT` both are meant for the graph that holds this one. `resume` answers an interrupt.
+    With `graph=Command.PARENT` both are meant for the graph that holds this one. `resume` answers an
+    interrupt.
     """
 
     graph: str | None = None

@@ -1,0 +1,17 @@
+"""What all suites share: which store the gateways of the live tests run on."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parent / "live"))  # the kit of stores, graphs and clients
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--store",
+        choices=["memory", "delay"],
+        default="memory",
+        help="the store of tests/live: delay awaits 5 ms before each append, as one over a network does",
+    )

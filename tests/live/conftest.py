@@ -1,0 +1,94 @@
+"""Servers, clients and proxies for the live tests; nothing of a test may be left behind."""
+
+import asyncio
+import gc
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from graphwire_gateway import Gateway, Limits, Server
+from graphwire_gateway.store.memory import MemoryStore
+from kit.graphs import Library, library
+from kit.peer import Peer
+from kit.stores import DelayingStore
+from websockets.asyncio.client import connect as connect_websocket
+
+Serve = Callable[..., Awaitable[Server]]
+Connect = Callable[..., Awaitable[Peer]]
+
+
+@pytest.fixture(autouse=True)
+async def nothing_left() -> AsyncIterator[None]:
+    """A test that leaves a task or a graph's thread behind fails."""
+    yield
+    mine = asyncio.current_task()
+    for _ in range(200):
+        left = [task for task in asyncio.all_tasks() if task is not mine]
+        threads = [thread.name for thread in threading.enumerate() if thread.name.startswith("graphwire-")]
+        nodes = [name for name in threads if "-node" in name]  # an executor's threads end with their loop
+        if not left and len(threads) == len(nodes):
+            break
+        await asyncio.sleep(0.01)
+    assert not left, left
+    assert len(threads) == len(nodes), threads
+    gc.collect()
+
+
+@pytest.fixture
+async def serve(request: pytest.FixtureRequest) -> AsyncIterator[Serve]:
+    """``await serve(graphs, limits={..}, **gateway_args)`` starts a gateway for the time of the test."""
+    async with AsyncExitStack() as stack:
+
+        async def start(
+            graphs: Mapping[str, Any],
+            *,
+            limits: Mapping[str, Any] | None = None,
+            store: Any = None,
+            **args: Any,
+        ) -> Server:
+            known = Limits(**(limits or {}))
+            kinds = {"memory": MemoryStore, "delay": DelayingStore}
+            store = store or kinds[request.config.getoption("--store")](known.of_log())
+            gateway = Gateway(graphs, store=store, limits=known, **args)
+            return await stack.enter_async_context(gateway.serve("127.0.0.1", 0))
+
+        yield start
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """``await connect(server, token=None, hello=True, **websocket_args)`` returns a ``Peer``."""
+    peers: list[Peer] = []
+
+    async def start(
+        server: Server | str, *, token: str | None = None, hello: bool = True, **args: Any
+    ) -> Peer:
+        args = {
+            "subprotocols": ["graphwire.v1.json"],
+            "compression": None,
+            "max_size": None,
+            "ping_interval": None,
+            "close_timeout": 1,
+            "proxy": None,
+            **args,
+        }
+        peer = Peer(await connect_websocket(server if isinstance(server, str) else server.url, **args))
+        peers.append(peer)
+        if hello:
+            fields = {} if token is None else {"token": token}
+            welcome = await peer.ask(type="hello", **fields)
+            assert welcome["type"] == "welcome", welcome
+        return peer
+
+    yield start
+    for peer in peers:
+        peer.socket.transport.abort()
+        await peer.socket.wait_closed()
+
+
+@pytest.fixture(params=["graphwire_runtime", "langgraph"])
+def lib(request: pytest.FixtureRequest) -> Library:
+    """Each of the two graph libraries."""
+    return library(request.param)

@@ -1,0 +1,99 @@
+"""Stores as a network makes them: slow, or away for a while."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from graphwire_gateway.fold import Fold
+from graphwire_gateway.store.base import Batch, Fenced, Page, SeqGap
+from graphwire_gateway.store.memory import LogLimits, MemoryStore
+from graphwire_protocol.types import Durability, Seq
+
+
+class DelayingStore:
+    """A memory store behind a network: each append takes 5 ms, each read a little."""
+
+    def __init__(
+        self, limits: LogLimits = LogLimits(), append_s: float = 0.005, read_s: float = 0.0005
+    ) -> None:
+        self._store = MemoryStore(limits)
+        self._append_s = append_s
+        self._read_s = read_s
+
+    @property
+    def durability(self) -> Durability:
+        return self._store.durability
+
+    @property
+    def size(self) -> int:
+        return self._store.size
+
+    async def create(self, run: str, epoch: str) -> None:
+        await asyncio.sleep(self._append_s)
+        await self._store.create(run, epoch)
+
+    async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
+        await asyncio.sleep(self._append_s)
+        answers = await self._store.append(batches)
+        await asyncio.sleep(self._read_s)  # readers hear of the growth before the writer hears of it
+        return answers
+
+    async def read(self, run: str, after: Seq, limit: int) -> Page:
+        await asyncio.sleep(self._read_s)
+        page = await self._store.read(run, after, limit)
+        await asyncio.sleep(0)  # the log may grow while the answer is on its way
+        return page
+
+    async def base(self, run: str) -> Fold:
+        await asyncio.sleep(self._read_s)
+        base = await self._store.base(run)
+        await asyncio.sleep(0)
+        return base
+
+    def tail(self, run: str, wake: Callable[[Seq], None]) -> Callable[[], None]:
+        return self._store.tail(run, wake)
+
+    async def close(self, run: str, ttl_s: float) -> None:
+        await asyncio.sleep(self._append_s)
+        await self._store.close(run, ttl_s)
+
+    async def delete(self, run: str) -> None:
+        await asyncio.sleep(self._append_s)
+        await self._store.delete(run)
+
+    async def aclose(self) -> None:
+        await self._store.aclose()
+
+
+class FlakyStore(DelayingStore):
+    """A store that is away while ``is_away`` is set."""
+
+    def __init__(self, limits: LogLimits = LogLimits()) -> None:
+        super().__init__(limits, 0, 0)
+        self.is_away = False
+        self.refused = 0
+
+    def _check(self) -> None:
+        if self.is_away:
+            self.refused += 1
+            raise ConnectionError("the store is away")
+
+    async def create(self, run: str, epoch: str) -> None:
+        self._check()
+        await super().create(run, epoch)
+
+    async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
+        self._check()
+        return await super().append(batches)
+
+
+class GatedStore(DelayingStore):
+    """A store whose appends wait until ``gate`` is open."""
+
+    def __init__(self, limits: LogLimits = LogLimits()) -> None:
+        super().__init__(limits, 0, 0)
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
+        await self.gate.wait()
+        return await super().append(batches)

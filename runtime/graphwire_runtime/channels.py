@@ -57,8 +57,8 @@ class LastValue:
         """The one write; InvalidUpdateError where there are more."""
         if len(writes) != 1:
             raise InvalidUpdateError(
-                f"state key {self.key!r} takes one value per superstep, and {len(writes)} were written by tasks "
-                "that ran side by side; annotate the key with a reducer to combine them"
+                f"state key {self.key!r} takes one value per superstep, and tasks side by side wrote "
+                f"{len(writes)}; annotate the key with a reducer to combine them"
             )
         return writes[0]
 

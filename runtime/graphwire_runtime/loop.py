@@ -169,7 +169,7 @@ class Run:
         """
         if self.step >= self.settings.recursion_limit:
             raise GraphRecursionError(
-                f"graph {self.plan.name!r} took {self.step} supersteps, as many as its recursion_limit allows, "
+                f"graph {self.plan.name!r} took {self.step} supersteps, all that its recursion_limit allows, "
                 "without coming to an end; raise `recursion_limit` in the config if it needs more"
             )
         sends = [send for task in self.tasks for send in task.sends]

@@ -194,8 +194,8 @@ class Task:
         for item in answers:
             if item is None:
                 raise ValueError(
-                    f"router {router.name!r} of node {self.name!r} returned {shown(answer)}; expected the name "
-                    "of a node, END, a Send, or a list of them"
+                    f"router {router.name!r} of node {self.name!r} returned {shown(answer)}; expected the "
+                    "name of a node, END, a Send, or a list of them"
                 )
             if router.ends is None or isinstance(item, Send):
                 targets.append(item)

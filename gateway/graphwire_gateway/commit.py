@@ -6,12 +6,11 @@ One append is under way at a time, so a slow store gathers larger groups instead
 import asyncio
 from typing import Any
 
-import structlog
-
 from graphwire_gateway.run import Run
-from graphwire_gateway.store.base import Batch, Fenced, Record, SeqGap, Store
+from graphwire_gateway.store.base import Batch, Fenced, SeqGap, Store
+from graphwire_gateway.telemetry import logger
 
-log = structlog.get_logger("graphwire.commit")
+log = logger("commit")
 
 _RETRY_S = (0.05, 0.2, 1.0)  # waits between tries of an append while the store is away, the last one repeated
 
@@ -27,10 +26,10 @@ class Committer:
         self._idle.set()
 
     def take(self, items: list[Any]) -> None:
-        """Take one tick's ``(drive, record or outcome)`` from a runner."""
-        for drive, item in items:
+        """Take one tick's ``(drive, records and outcome)`` from a runner."""
+        for drive, made in items:
             run: Run = drive.owner
-            if run.take(drive, item):
+            if run.take(drive, made):
                 self._dirty[run] = None
         self._wake.set()
 
@@ -54,18 +53,13 @@ class Committer:
                 self._wake.clear()
                 await self._wake.wait()
             dirty, self._dirty = self._dirty, {}
-            groups: list[tuple[Run, list[Record]]] = []
-            batches: list[Batch] = []
-            for run in dirty:
-                first, records = run.number()
-                if records:
-                    groups.append((run, records))
-                    batches.append(Batch(run.key, run.epoch, first, records))
-            if batches:
+            group = [(run, batch) for run in dirty if (batch := run.batch()) is not None]
+            if group:
                 self._idle.clear()
-                await self._append(groups, batches)
+                await self._append(group)
 
-    async def _append(self, groups: list[tuple[Run, list[Record]]], batches: list[Batch]) -> None:
+    async def _append(self, group: list[tuple[Run, Batch]]) -> None:
+        batches = [batch for _, batch in group]
         tries = 0
         while True:
             try:
@@ -76,9 +70,9 @@ class Committer:
                 log.warning("the store does not take events; trying again", error=repr(error))
                 await asyncio.sleep(_RETRY_S[min(tries, len(_RETRY_S) - 1)])
                 tries += 1
-        for (run, records), answer in zip(groups, answers, strict=True):
+        for (run, batch), answer in zip(group, answers, strict=True):
             if isinstance(answer, Fenced | SeqGap):
                 log.error("a run lost its log", run=run.id, graph=run.graph, reason=repr(answer))
                 run.lost()
             else:
-                run.stored(records)
+                run.stored(batch)

@@ -5,7 +5,6 @@ import contextlib
 import time
 from typing import Any
 
-import structlog
 from graphwire_protocol import codes
 from graphwire_protocol.errors import Misuse, Refusal
 from graphwire_protocol.replies import Goaway
@@ -17,8 +16,9 @@ from websockets.frames import Frame, Opcode
 from graphwire_gateway.delivery import Delivery
 from graphwire_gateway.dispatch import Dispatch, House
 from graphwire_gateway.store.base import Store
+from graphwire_gateway.telemetry import logger
 
-log = structlog.get_logger("graphwire.connection")
+log = logger("connection")
 
 _CONTROL_BURST = 100  # WebSocket pings and pongs that may come at once
 _CONTROL_PER_S = 10.0  # and that may come for ever

@@ -305,6 +305,8 @@ def _place(subscription: Subscription, page: Page, wish: From) -> tuple[Recovery
 
 def batches(frames: list[bytes]) -> list[bytes]:
     """Join frames into messages: one frame as itself, more as an array of at most ``BATCH_BYTES``."""
+    if sum(map(len, frames)) + len(frames) < BATCH_BYTES:
+        return [_join(frames)] if frames else []
     out: list[bytes] = []
     group: list[bytes] = []
     size = 1

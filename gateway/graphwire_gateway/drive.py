@@ -3,6 +3,7 @@ takes it.
 """
 
 import asyncio
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
@@ -14,6 +15,7 @@ from graphwire_runtime.servable import Servable, StreamMode
 from graphwire_gateway.encode import Encoder
 from graphwire_gateway.failures import RunLimit
 from graphwire_gateway.runner import Runner
+from graphwire_gateway.store.base import Record
 
 HAND_OVER_EVENTS = 1024
 HAND_OVER_BYTES = 1 << 20
@@ -46,7 +48,7 @@ class Task:
 
 
 class Drive:
-    """Runs a task and puts ``(self, record)`` and at last ``(self, outcome)`` into the runner's hand-over."""
+    """Runs a task. What it makes goes home through the runner's hand-over: records, at last an outcome."""
 
     def __init__(self, owner: Any, task: Task, runner: Runner, encoder: Encoder) -> None:
         self.owner = owner
@@ -57,6 +59,8 @@ class Drive:
         self._has_values = False
         self._pending: dict[str, PendingInterrupt] = {}
         self._paused = False
+        self._made: list[Record | Outcome] = []  # in this tick
+        self._limit = math.inf if task.max_events is None else task.max_events
         # The hand-over's bound: written by the runner, ``taken_*`` by home.
         self._put_events = 0
         self._put_bytes = 0
@@ -81,7 +85,17 @@ class Drive:
             outcome = Outcome("cancelled", error=error)
         except BaseException as error:
             outcome = Outcome("failed", error=error)
-        self._runner.put((self, outcome))
+        self._put(outcome)
+
+    def _put(self, item: Record | Outcome) -> None:
+        if not self._made:
+            self._runner.put(self)
+        self._made.append(item)
+
+    def collect(self) -> tuple["Drive", list[Record | Outcome]]:
+        """Return what was made since the last tick; for the runner."""
+        made, self._made = self._made, []
+        return self, made
 
     async def _run(self) -> Outcome:
         task, recorded, encoder = self._task, self._task.modes, self._encoder
@@ -93,15 +107,24 @@ class Drive:
             **({} if task.context is None else {"context": task.context}),
             **task.options,
         )
+        ns: Namespace = ()
         try:
             async for item in stream:
-                ns, mode, chunk = item if task.subgraphs else ((), *item)
+                if task.subgraphs:
+                    ns, mode, chunk = item
+                else:
+                    mode, chunk = item
                 if mode in recorded:
-                    self._put(encoder.part(ns, mode, chunk))
+                    record = encoder.part(ns, mode, chunk)
+                    self._put(record)
+                    self._put_events += 1
+                    self._put_bytes += record.size
+                    if self._put_events > self._limit:
+                        raise RunLimit(f"the run has more than {self._limit} events (max_run_events)")
+                    if self._is_full():
+                        await self._wait_for_room()
                 if mode == "values" or mode == "updates":
                     self._follow(ns, mode, chunk)
-                if self._is_full():
-                    await self._wait_for_room()
         finally:
             close = getattr(stream, "aclose", None)
             if close is not None:
@@ -124,14 +147,6 @@ class Drive:
             if known is None or len(ns) > len(known.ns):
                 value = self._encoder.project(item.value)
                 self._pending[item.id] = PendingInterrupt(id=item.id, value=value, ns=ns)
-
-    def _put(self, record: Any) -> None:
-        self._put_events += 1
-        self._put_bytes += record.size
-        limit = self._task.max_events
-        if limit is not None and self._put_events > limit:
-            raise RunLimit(f"the run has more than {limit} events (max_run_events)")
-        self._runner.put((self, record))
 
     def _is_full(self) -> bool:
         return (

@@ -14,8 +14,41 @@ from graphwire_protocol.types import Namespace
 
 from graphwire_gateway.store.base import Record
 
-_KNOWN_METAS = 256  # messages whose encoded metadata is at hand; an older one is encoded again
-_MANY_PLACES = 4096  # addresses that are shared; a run with more of them starts to share anew
+_KNOWN_MESSAGES = 256  # messages whose encoded metadata is at hand; an older one's is encoded again
+_MANY_PLACES = 4096  # places that are remembered; beyond it they are made anew
+
+
+class _Place:
+    """Where events come from, and how the JSON of each of them begins."""
+
+    __slots__ = ("address", "prefix", "start")
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        head: dict[str, Any] = {"mode": address.mode}
+        if address.ns:
+            head["ns"] = address.ns
+        if address.node is not None:
+            head["node"] = address.node
+        self.prefix = orjson.dumps(head)[1:-1] + b',"data":'
+        self.start = len(self.prefix)
+
+
+class _Message:
+    """A message whose deltas are being streamed: what all of them have in common, encoded."""
+
+    __slots__ = ("id", "meta", "metadata", "place", "text")
+
+    def __init__(self, id: str, metadata: Any, meta: bytes, place: _Place) -> None:
+        self.id = orjson.dumps(id)
+        self.metadata = metadata
+        self.meta = meta
+        self.place = place
+        self.text = b'%s{"id":%s,"delta":{"type":"AIMessageChunk","content":' % (place.prefix, self.id)
+
+
+_ROOT_PLACES: dict[tuple[Any, ...], _Place] = {}
+"""Places of roots: a graph's runs share them, and with them what matchers have decided."""
 
 
 class Encoder:
@@ -27,30 +60,23 @@ class Encoder:
     def __init__(self, projector: Projector, max_event_bytes: int) -> None:
         self._projector = projector
         self._max = max_event_bytes
-        self._addresses: dict[tuple[Any, ...], Address] = {}
-        self._prefixes: dict[Address, bytes] = {}
-        self._metas: dict[str, tuple[Any, bytes, Address]] = {}  # message id → its metadata, encoded; place
+        self._places: dict[tuple[Any, ...], _Place] = {}
+        self._messages: dict[str | None, _Message] = {}
         self._unnamed = 0
 
     def part(self, ns: Namespace, mode: str, chunk: Any) -> Record:
         """Encode what the graph yielded for ``mode`` at ``ns`` (``()`` for the root)."""
-        match mode:
-            case "messages":
-                return self._message(ns, *chunk)
-            case "updates":
-                return self._update(ns, chunk)
-            case "values":
-                if isinstance(chunk, dict) and "__interrupt__" in chunk:
-                    state = {key: value for key, value in chunk.items() if key != "__interrupt__"}
-                    return self._record(ns, mode, None, state, chunk["__interrupt__"])
-                return self._record(ns, mode, None, chunk)
-            case "tasks":
-                return self._record(ns, mode, chunk.get("name"), chunk)
-        return self._record(ns, mode, None, chunk)
+        if mode == "messages":
+            return self._message(ns, chunk[0], chunk[1])
+        if mode == "updates":
+            return self._update(ns, chunk)
+        if mode == "values" and isinstance(chunk, dict) and "__interrupt__" in chunk:
+            return self._interrupted(ns, mode, chunk)
+        return self._record(ns, mode, chunk.get("name") if mode == "tasks" else None, chunk)
 
     def own(self, mode: str, data: Wire) -> Record:
         """Encode an event of the server's own: ``lifecycle`` or ``interrupt``."""
-        return self._splice(self._address((), mode, None, ()), orjson.dumps(data.to_wire()))
+        return _splice(self._place(((), mode, None, ())), orjson.dumps(data.to_wire()))
 
     def project(self, value: Any) -> Any:
         """Return a value as plain JSON."""
@@ -64,34 +90,46 @@ class Encoder:
         if not isinstance(chunk, dict):
             return self._record(ns, "updates", None, chunk)
         if "__interrupt__" in chunk:
-            rest = {key: value for key, value in chunk.items() if key != "__interrupt__"}
-            return self._record(ns, "updates", None, rest, chunk["__interrupt__"])
+            return self._interrupted(ns, "updates", chunk)
         node = next((key for key in chunk if key != "__metadata__"), None)
         return self._record(ns, "updates", node, chunk)
 
-    def _record(
-        self, ns: Namespace, mode: str, node: str | None, data: Any, interrupts: Any = None
-    ) -> Record:
-        extra = b""
-        if interrupts is not None:
-            marks = [{"id": item.id, "value": item.value} for item in interrupts]
-            extra = b',"interrupts":' + self._projector.dumps(marks)
-        return self._splice(
-            self._address(ns, mode, node, ()), self._bounded(self._projector.dumps(data)), extra
-        )
+    def _interrupted(self, ns: Namespace, mode: str, chunk: dict[str, Any]) -> Record:
+        marks = [{"id": item.id, "value": item.value} for item in chunk["__interrupt__"]]
+        rest = {key: value for key, value in chunk.items() if key != "__interrupt__"}
+        extra = b',"interrupts":' + self._projector.dumps(marks)
+        place = self._place((ns, mode, None, ()))
+        return _splice(place, self._bounded(self._projector.dumps(rest)), extra)
+
+    def _record(self, ns: Namespace, mode: str, node: str | None, data: Any) -> Record:
+        encoded = self._projector.dumps(data)
+        if len(encoded) > self._max:
+            encoded = self._bounded(encoded)
+        key = (ns, mode, node, ())
+        place = (self._places if ns else _ROOT_PLACES).get(key) or self._place(key)
+        body = place.prefix + encoded
+        return Record(place.address, body, place.start, len(body))
 
     def _message(self, ns: Namespace, message: Any, metadata: Any) -> Record:
         fields = message.__dict__
-        id = fields["id"] or self._id_for(metadata)
-        meta, place = self._metadata(ns, id, metadata)
+        id = fields["id"]
+        known = self._messages.get(id)
+        if known is None or known.metadata is not metadata or known.place.address.ns != ns:
+            if id is None:
+                id = self._id_for(metadata)
+            known = self._begin(id, ns, metadata)
+        text = _plain_text(message, fields)
+        if text is not None and len(text) + _ENVELOPE < self._max:
+            body = known.text + text + b"}}"
+            place = known.place
+            return Record(place.address, body, place.start, len(body), id, known.meta)
+        kind, data = b"message", b""
         if message.__class__.__name__.endswith("Chunk"):
-            delta = _plain_text(message, fields)
-            if delta is None:
-                delta = self._delta(message)
-            data = b'{"id":%s,"delta":%s}' % (orjson.dumps(id), delta)
+            kind, data = b"delta", self._delta(message)
         else:
-            data = b'{"id":%s,"message":%s}' % (orjson.dumps(id), self._projector.dumps(message))
-        return self._splice(place, self._bounded(data), message=id, meta=meta)
+            data = self._projector.dumps(message)
+        encoded = b'{"id":%s,"%s":%s}' % (known.id, kind, data)
+        return _splice(known.place, self._bounded(encoded), message=id, meta=known.meta)
 
     def _delta(self, chunk: Any) -> bytes:
         fields = message_fields(chunk)
@@ -100,54 +138,32 @@ class Encoder:
             del fields["content"]
         return self._projector.dumps_fields(fields)
 
-    def _metadata(self, ns: Namespace, id: str, metadata: Any) -> tuple[bytes, Address]:
-        known = self._metas.get(id)
-        if known is not None and known[0] is metadata and known[2].ns == ns:
-            return known[1], known[2]
-        if len(self._metas) >= _KNOWN_METAS:
-            del self._metas[next(iter(self._metas))]
-        place = self._address(
-            ns, "messages", metadata.get("langgraph_node"), tuple(metadata.get("tags") or ())
-        )
-        encoded = self._projector.dumps(metadata)
-        self._metas[id] = (metadata, encoded, place)
-        return encoded, place
+    def _begin(self, id: str, ns: Namespace, metadata: Any) -> _Message:
+        if len(self._messages) >= _KNOWN_MESSAGES:
+            del self._messages[next(iter(self._messages))]
+        tags = tuple(metadata.get("tags") or ())
+        place = self._place((ns, "messages", metadata.get("langgraph_node"), tags))
+        message = _Message(id, metadata, self._projector.dumps(metadata), place)
+        self._messages[id] = message
+        return message
 
     def _id_for(self, metadata: Any) -> str:
         # A message without an id is still one message: all its deltas share their metadata object.
-        for id, (known, _, _) in self._metas.items():
-            if known is metadata:
+        for id, known in self._messages.items():
+            if known.metadata is metadata and id is not None:
                 return id
         self._unnamed += 1
         return f"unnamed-{self._unnamed}"
 
-    def _address(self, ns: Namespace, mode: str, node: str | None, tags: tuple[str, ...]) -> Address:
-        key = (mode, ns, node, tags)
-        address = self._addresses.get(key)
-        if address is None:
-            if len(self._addresses) >= _MANY_PLACES:
-                self._addresses.clear()
-                self._prefixes.clear()
-            address = self._addresses[key] = Address(mode, ns, node, tags)
-            head: dict[str, Any] = {"mode": mode}
-            if ns:
-                head["ns"] = ns
-            if node is not None:
-                head["node"] = node
-            self._prefixes[address] = orjson.dumps(head)[1:-1] + b',"data":'
-        return address
-
-    def _splice(
-        self,
-        address: Address,
-        data: bytes,
-        extra: bytes = b"",
-        message: str | None = None,
-        meta: bytes | None = None,
-    ) -> Record:
-        prefix = self._prefixes[address]
-        start = len(prefix)
-        return Record(address, prefix + data + extra, start, start + len(data), message, meta)
+    def _place(self, key: tuple[Namespace, str, str | None, tuple[str, ...]]) -> _Place:
+        ns, mode, node, tags = key
+        places = self._places if ns else _ROOT_PLACES
+        place = places.get(key)
+        if place is None:
+            if len(places) >= _MANY_PLACES:
+                places.clear()
+            place = places[key] = _Place(Address(mode, ns, node, tags))
+        return place
 
     def _bounded(self, data: bytes) -> bytes:
         if len(data) <= self._max:
@@ -155,8 +171,22 @@ class Encoder:
         return b'{"$cut":{"reason":"size","bytes":%d}}' % len(data)
 
 
+_ENVELOPE = 512  # bytes that id and names take beside a token's text, at most
+
+
+def _splice(
+    place: _Place,
+    data: bytes,
+    extra: bytes = b"",
+    message: str | None = None,
+    meta: bytes | None = None,
+) -> Record:
+    start = place.start
+    return Record(place.address, place.prefix + data + extra, start, start + len(data), message, meta)
+
+
 def _plain_text(message: Any, fields: dict[str, Any]) -> bytes | None:
-    """Encode a delta that is nothing but text, which nearly all are; None if it is more than that."""
+    """Encode the content of a delta that is nothing but text, as nearly all are; None if it is more."""
     content = fields["content"]
     if content.__class__ is not str or not content or message.__pydantic_extra__:
         return None
@@ -174,7 +204,7 @@ def _plain_text(message: Any, fields: dict[str, Any]) -> bytes | None:
             or fields["chunk_position"]
         ):
             return None
-        return b'{"type":"AIMessageChunk","content":%s}' % orjson.dumps(content)
+        return orjson.dumps(content)
     except (KeyError, TypeError):  # another class's fields, or a lone surrogate
         return None
 

@@ -5,14 +5,14 @@ the server's log under its ``error_id``.
 """
 
 import asyncio
-import traceback
 import uuid
 from collections.abc import Callable
 
-import structlog
 from graphwire_protocol.payloads import Failure
 
-log = structlog.get_logger("graphwire.failures")
+from graphwire_gateway.telemetry import logger
+
+log = logger("failures")
 
 
 class RunLimit(Exception):
@@ -55,7 +55,7 @@ class Failures:
             **where,
             error_id=error_id,
             error=f"{type(error).__name__}: {_text(error)}",
-            traceback="".join(traceback.format_exception(error)),
+            exc_info=(type(error), error, error.__traceback__),
         )
         return error_id
 

@@ -7,7 +7,7 @@ what the lifecycle says; the committer gives its events their place.
 import asyncio
 import datetime
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.payloads import Failure, Interrupts, Lifecycle
@@ -20,7 +20,7 @@ from graphwire_gateway.encode import Encoder
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.feed import Feed
 from graphwire_gateway.runner import Job, Runner
-from graphwire_gateway.store.base import Record
+from graphwire_gateway.store.base import Batch, Record
 
 if TYPE_CHECKING:
     from graphwire_gateway.drive import Task
@@ -149,14 +149,14 @@ class Run:
 
     # ── what comes from the runner ───────────────────────────────────────────────────────────────
 
-    def take(self, drive: Drive, item: Record | Outcome) -> bool:
+    def take(self, drive: Drive, made: list[Record | Outcome]) -> bool:
         """Take in what the drive handed home; False if it comes too late and is dropped."""
         if drive is not self._drive or self.status in TERMINAL:
             return False
-        if isinstance(item, Record):
-            self.pending.append(item)
-        else:
-            self._settle(item)
+        outcome = made.pop() if isinstance(made[-1], Outcome) else None
+        self.pending.extend(cast("list[Record]", made))
+        if isinstance(outcome, Outcome):
+            self._settle(outcome)
         return True
 
     def _settle(self, outcome: Outcome) -> None:
@@ -197,9 +197,11 @@ class Run:
 
     # ── the way into the log ─────────────────────────────────────────────────────────────────────
 
-    def number(self) -> tuple[Seq, list[Record]]:
-        """Take what is pending; return the seq of the first and the records, linked message by message."""
+    def batch(self) -> Batch | None:
+        """Take what is pending, numbered and linked message by message; None if nothing is."""
         records, self.pending = self.pending, []
+        if not records:
+            return None
         first = seq = self._seq + 1
         last = self._last
         for record in records:
@@ -210,12 +212,12 @@ class Run:
         self._seq = seq - 1
         while len(last) > _KNOWN_MESSAGES:
             del last[next(iter(last))]
-        return first, records
+        return Batch(self.key, self.epoch, first, records, sum([record.size for record in records]))
 
-    def stored(self, records: list[Record]) -> None:
+    def stored(self, batch: Batch) -> None:
         """The store holds these records."""
         if self._drive is not None:
-            self._drive.taken(len(records), sum([record.size for record in records]))
+            self._drive.taken(len(batch.records), batch.size)
         if self.status in TERMINAL and not self.pending and not self.is_sealed:
             self.is_sealed = True
             self.feed.grown(self.feed.head)  # who has read the last event is told that it was

@@ -14,17 +14,24 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
-import structlog
+from graphwire_gateway.telemetry import logger
 
 T = TypeVar("T")
 
-log = structlog.get_logger("graphwire.runner")
+log = logger("runner")
 
 _SYNC_NODES = 128  # nodes without async code that one graph may run at once, over all its runs
 
 
+class Source(Protocol):
+    """Something on a runner's loop that makes things for home."""
+
+    def collect(self) -> Any:
+        """Give up what was made since the last time."""
+
+
 class Outlet(Protocol):
-    """Takes home what was put into a hand-over in one tick."""
+    """Takes home what the sources of one tick have collected."""
 
     def __call__(self, items: list[Any]) -> None:
         """Runs on the home loop."""
@@ -63,7 +70,7 @@ class Runner:
         self.loop = loop
         self._home = asyncio.get_running_loop()
         self._outlet = outlet
-        self._tick: list[Any] = []
+        self._tick: list[Source] = []
         self._jobs: set[Job] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -98,15 +105,15 @@ class Runner:
         self.loop.call_soon_threadsafe(run)
         return await asyncio.wrap_future(future)
 
-    def put(self, item: Any) -> None:
-        """Hand an item home with the rest of this tick."""
+    def put(self, source: Source) -> None:
+        """Hand home at the end of this tick what ``source`` has collected by then."""
         if not self._tick:
             self.loop.call_soon(self._flush)
-        self._tick.append(item)
+        self._tick.append(source)
 
     def _flush(self) -> None:
-        items, self._tick = self._tick, []
-        self._deliver(items)
+        sources, self._tick = self._tick, []
+        self._deliver([source.collect() for source in sources])
 
     def _deliver(self, items: list[Any]) -> None:
         self._outlet(items)

@@ -6,7 +6,7 @@ Run ids belong to a principal; another's runs are indistinguishable from none.
 import asyncio
 import base64
 import contextlib
-import uuid
+import os
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -70,7 +70,7 @@ class Runs:
         ``check(run)`` may refuse; ``prepare(run)`` is awaited before the run's first event exists. Raises
         ``Refusal``; then nothing has happened.
         """
-        id = command.run or uuid.uuid4().hex
+        id = command.run or os.urandom(16).hex()
         known = self._runs.get(_key(principal, id))
         if known is not None:
             if known.graph != command.graph:
@@ -127,7 +127,7 @@ class Runs:
             id=id,
             principal=principal,
             graph=command.graph,
-            epoch=uuid.uuid4().hex[:12],
+            epoch=os.urandom(6).hex(),
             task=self._task(command, id, principal, entry),
             runner=entry.runner,
             encoder=Encoder(Projector(self._failures.in_data), limits.max_event_bytes),

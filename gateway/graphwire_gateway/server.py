@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Literal
 
-import structlog
 from graphwire_protocol.commands import Product
 from graphwire_protocol.version import SUBPROTOCOLS
 from websockets.asyncio.server import Server as Listener
@@ -25,8 +24,9 @@ from graphwire_gateway.limits import Limits
 from graphwire_gateway.runs import Runs
 from graphwire_gateway.store.base import Store
 from graphwire_gateway.store.memory import MemoryStore
+from graphwire_gateway.telemetry import logger
 
-log = structlog.get_logger("graphwire.server")
+log = logger("server")
 
 _SOCKET_BYTES = 64 << 10  # of the kernel's buffer: a reply may not queue behind much more than this
 _RECONNECT_MS = 1000

@@ -101,10 +101,14 @@ class Wire(BaseModel):
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON object: names as on the wire, unset optional fields left out."""
         out: dict[str, Any] = {}
+        values, aliases = self._values, self._aliases
         for name, value in self.__dict__.items():
-            if value is None and not (name in self._values and name in self.model_fields_set):
+            if value is None and not (name in values and name in self.model_fields_set):
                 continue
-            out[self._aliases.get(name, name)] = value if name in self._values else _plain(value)
+            if aliases:
+                name = aliases.get(name, name)
+            atomic = value.__class__ is str or value.__class__ is int
+            out[name] = value if atomic or name in values else _plain(value)
         return out
 
 

@@ -195,7 +195,7 @@ def _is_faithful(out: bytes) -> bool:
         b"null" not in out
         and b'"$' not in out
         and b'"content":' not in out
-        and out.count(b"{") + out.count(b"[") <= MAX_DEPTH
+        and (len(out) <= 2 * MAX_DEPTH or out.count(b"{") + out.count(b"[") <= MAX_DEPTH)
     )
 
 

@@ -26,7 +26,7 @@ class Record:
     without a set whether an attachment has been told the metadata.
     """
 
-    __slots__ = ("address", "body", "message", "meta", "previous", "start", "stop")
+    __slots__ = ("address", "body", "message", "meta", "previous", "size", "start", "stop")
 
     def __init__(
         self,
@@ -44,16 +44,13 @@ class Record:
         self.message = message
         self.meta = meta
         self.previous: Seq = 0
+        self.size = len(body) + RECORD_OVERHEAD
+        """What the record counts in bytes."""
 
     @property
     def data(self) -> bytes:
         """The JSON of the event's ``data``."""
         return self.body[self.start : self.stop]
-
-    @property
-    def size(self) -> int:
-        """What the record counts in bytes."""
-        return len(self.body) + RECORD_OVERHEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +61,8 @@ class Batch:
     epoch: str
     first_seq: Seq
     records: Sequence[Record]
+    size: int
+    """What the records count together."""
 
 
 class Fenced(Exception):

@@ -70,9 +70,8 @@ class MemoryStore:
         if batch.first_seq != head + 1:
             return SeqGap(head)
         log.records.extend(batch.records)
-        size = sum([record.size for record in batch.records])
-        log.size += size
-        self.size += size
+        log.size += batch.size
+        self.size += batch.size
         head += len(batch.records)
         self._note_age(log, head)
         self._evict(log)

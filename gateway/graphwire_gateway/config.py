@@ -1,0 +1,129 @@
+"""The configuration of ``graphwire serve``: a file, the environment, and what the command line adds.
+
+``graphwire.toml`` has ``[graphs] [server] [auth] [limits]``; an environment variable names section and key,
+``GRAPHWIRE_LIMITS__DRAIN_S=5``. The command line wins over the environment, the environment over the file.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from graphwire_protocol.types import Mode
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from graphwire_gateway.catalog import CannotServe, GraphSpec
+from graphwire_gateway.limits import Limits
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILE = "graphwire.toml"
+"""What is read from the working directory when no file is named."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GraphSection(_Section):
+    """``[graphs.NAME]``: a graph with settings of its own."""
+
+    target: str
+    runner: Literal["thread", "inline"] = "thread"
+    record: tuple[Mode, ...] = ()
+    record_subgraphs: bool = False
+    description: str | None = None
+
+    def spec(self) -> GraphSpec:
+        """Return how the graph is served."""
+        return GraphSpec(self.target, self.runner, self.record, self.record_subgraphs, self.description)
+
+
+class ServerSection(_Section):
+    """``[server]``: where to listen, where logs live, who may connect from where."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8765
+    store: str = "memory://"
+    allowed_origins: tuple[str, ...] | None = None
+    expose_errors: bool | None = None
+    insecure: bool = False
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class AuthSection(_Section):
+    """``[auth]``: static tokens, each of one principal."""
+
+    tokens: dict[str, str] = Field(default_factory=dict)
+
+
+class Config(BaseSettings):
+    """The whole configuration."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GRAPHWIRE_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    graphs: dict[str, str | GraphSection] = Field(default_factory=dict)
+    server: ServerSection = ServerSection()
+    auth: AuthSection = AuthSection()
+    limits: Limits = Limits()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over what is passed in, which is the file."""
+        return env_settings, init_settings
+
+    def specs(self) -> dict[str, GraphSpec]:
+        """Return the graphs to serve, by name."""
+        return {
+            name: GraphSpec(graph) if isinstance(graph, str) else graph.spec()
+            for name, graph in self.graphs.items()
+        }
+
+
+def load(file: Path | None, overrides: dict[str, dict[str, Any]]) -> Config:
+    """Read the configuration; ``overrides`` holds the command line's settings by section.
+
+    ``file`` None means ``graphwire.toml`` in the working directory, if there is one. Raises ``CannotServe``
+    that names the setting and what is wrong with it.
+    """
+    data = _read(file)
+    try:
+        config = Config(**data)
+        for name, settings in overrides.items():
+            section = getattr(config, name)
+            if isinstance(section, dict):
+                config = config.model_copy(update={name: {**section, **settings}})
+            elif settings:
+                merged = type(section).model_validate({**section.model_dump(), **settings})
+                config = config.model_copy(update={name: merged})
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in fault["loc"])
+        raise CannotServe(f"the setting {place} is not right: {fault['msg']}") from None
+    return config
+
+
+def _read(file: Path | None) -> dict[str, Any]:
+    path = file or Path(FILE)
+    if file is None and not path.exists():
+        return {}
+    try:
+        data: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise CannotServe(f"cannot read {path}: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise CannotServe(f"{path} is not TOML: {error}") from None
+    return data

@@ -1,0 +1,1 @@
+"""Benchmarks: `make bench`. Each compares within one run; nothing here is a test."""

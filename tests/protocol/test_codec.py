@@ -60,6 +60,8 @@ def paths(refusal: Refusal) -> list[str]:
         f'{{"type":"ping","t":["{SECRET}",Infinity]}}',
         f'{{"type":"ping","t":["{SECRET}",-Infinity]}}',
         f'{{"type":"hello","id":NaN,"token":"{SECRET}"}}',
+        f'{{"type":"hello","id":1,"token":"{SECRET}","unknown":NaN}}',
+        f'{{"type":"hello","id":1,"token":"{SECRET}","unknown":-Infinity}}',
         f'{{"type":"ping","t":"{SECRET}\\ud800"}}',
         f'{{"type":"ping","t":"{SECRET}\ud800"}}',
         f'{{"type":"ping","t":"{SECRET}\n"}}',

@@ -296,6 +296,7 @@ def test_nesting_is_whole_up_to_the_limit_and_cut_behind_it(make: Any) -> None:
     levels = 2 if isinstance(make(0), AIMessage) else 1  # a message and its additional_kwargs
     cut = b'"$cut":{"reason":"depth"}'
     assert cut not in Projector().dumps(nested(make, MAX_DEPTH // levels))
+    assert cut in Projector().dumps(nested(make, MAX_DEPTH // levels + 1))
     deep = Projector().dumps(nested(make, MAX_DEPTH * 4))
     assert cut in deep
     assert b"core" not in deep

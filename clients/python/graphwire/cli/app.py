@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from graphwire.cli import graphs, runs, schema, version
+from graphwire.cli import demo, graphs, runs, schema, version
 from graphwire.cli import run as run_command
 from graphwire.cli.outcome import EXIT_CODES, FAILED, TRACEBACK, USAGE, say
 
@@ -22,6 +22,7 @@ _OWN: tuple[tuple[str, Callable[..., Any], str], ...] = (
     ("run", run_command.run, run_command.HELP),
     ("runs", runs.runs, runs.HELP),
     ("graphs", graphs.graphs, graphs.HELP),
+    ("demo", demo.demo, demo.HELP),
     ("schema", schema.schema, schema.HELP),
     ("version", version.show_version, version.HELP),
 )

@@ -1,0 +1,271 @@
+"""``graphwire demo``: a server with three graphs, and what a client sees of them, side by side.
+
+The server is a child process, ``graphwire serve``; everything shown comes over one connection to it.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from typing import IO, Annotated, Any
+
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from graphwire.cli.outcome import FAILED, FINE, INTERRUPTED, say
+from graphwire.client import Client, connect
+from graphwire.errors import CannotConnect, GraphwireError
+from graphwire.events import CustomEvent, LifecycleEvent, MessagesEvent, RunEvent, UpdatesEvent
+from graphwire.run import Run
+
+HELP = """Start a server with three graphs and watch them stream at once over one connection.
+
+Each panel is a subscription with a filter of its own. Afterwards the server stays up for you to try,
+until Ctrl-C. GRAPHWIRE_DEMO_MODEL=openai:gpt-4o-mini puts a real model in the place of the toy.
+
+Example: [bold]graphwire demo --topic penguins[/bold]
+"""
+
+_GRAPHS = ("joke_and_poem", "research", "longjob")
+_MODULE = "graphwire_gateway.demo.graphs"
+_START_WITHIN_S = 30
+_LOOK_AGAIN_S = 0.1
+_LINES = 9  # of text that a panel keeps in view
+
+
+class View:
+    """One panel: a subscription's filter as its title, its latest text, and how many events it got."""
+
+    def __init__(self, title: str, filter: str) -> None:
+        self.events = 0
+        self.status = "…"
+        self._title = title
+        self._filter = filter
+        self._text = Text()
+        self._writer: str | None = None
+        self._progress: tuple[int, int] | None = None
+
+    def show(self, event: RunEvent) -> None:
+        """Take in one event."""
+        self.events += 1
+        match event:
+            case MessagesEvent(message=message):
+                self._write(event.node or "model", message.text)
+            case UpdatesEvent():
+                self._note(f"✓ {event.node}", "green")
+            case CustomEvent(data={"done": done, "total": total, **rest}):
+                self._progress = (int(done), int(total))
+                self._note(str(rest.get("phase", "")), "dim")
+            case CustomEvent():
+                self._note(f"· {_short(event.data)}", "yellow")
+            case LifecycleEvent(status=status):
+                self.status = status
+
+    def _write(self, node: str, text: str) -> None:
+        if node != self._writer:
+            self._note(f"{node}:", "bold cyan")
+            self._writer = node
+        self._text.append(text)
+
+    def _note(self, text: str, style: str) -> None:
+        self._writer = None
+        if len(self._text) and not self._text.plain.endswith("\n"):
+            self._text.append("\n")
+        self._text.append(text + "\n", style)
+
+    def panel(self, width: int) -> RenderableType:
+        """Return the panel as it is now."""
+        inner = max(10, width - 4)
+        lines = self._text.wrap(Console(width=inner, file=_NOWHERE), inner)
+        rows: list[RenderableType] = list(lines[-_LINES:])
+        rows.extend(Text("") for _ in range(_LINES - len(rows)))
+        if self._progress is not None:
+            done, total = self._progress
+            rows[-1] = ProgressBar(total=total, completed=done, width=inner)
+        color = {"completed": "green", "failed": "red", "cancelled": "red"}.get(self.status, "blue")
+        return Panel(
+            Group(*rows),
+            title=f"[bold]{self._title}[/]",
+            subtitle=f"[dim]{self._filter}[/]  [{color}]{self.status}[/], {self.events} events",
+            border_style=color,
+        )
+
+
+_NOWHERE: IO[str] = open(os.devnull, "w")  # noqa: SIM115  (measures text, prints none)
+
+
+def demo(
+    topic: Annotated[str, typer.Option("--topic", help="What to write about.")] = "cats",
+    once: Annotated[bool, typer.Option("--once", help="End when the runs have ended.")] = False,
+    port: Annotated[int, typer.Option("--port", help="The server's port; if taken, another one.")] = 8765,
+) -> None:
+    """Show the demo; the help's text stands in ``HELP``."""
+    console = Console(highlight=False)
+    try:
+        raise typer.Exit(asyncio.run(_demo(console, topic, once, _free_port(port))))
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
+async def _demo(console: Console, topic: str, once: bool, port: int) -> int:
+    url = f"ws://127.0.0.1:{port}/ws"
+    with tempfile.TemporaryFile("w+") as log, _server(port, log) as server:
+        with console.status(f"starting: graphwire serve … --port {port}"):
+            client = await _connected(url, server)
+        if client is None:
+            log.seek(0)
+            say(f"the demo's server did not start:\n{log.read().strip()}")
+            return FAILED
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                stack.push_async_callback(client.close)
+                views = await _watch(console, client, topic)
+        except GraphwireError as error:
+            say(str(error))
+            return FAILED
+        _explain(console, url, topic)
+        if not once:
+            console.print("\nThe server is up. [bold]Ctrl-C[/] ends it.")
+            with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
+                await asyncio.to_thread(server.wait)
+        return FINE if all(view.status == "completed" for view in views) else FAILED
+
+
+# ── the server ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _free_port(wanted: int) -> int:
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    return wanted
+
+
+@contextlib.contextmanager
+def _server(port: int, log: IO[str]) -> Iterator["subprocess.Popen[str]"]:
+    targets = [f"{name}={_MODULE}:{name}" for name in _GRAPHS]
+    code = "from graphwire.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "serve", *targets, "--port", str(port)],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+async def _connected(url: str, server: "subprocess.Popen[str]") -> Client | None:
+    """Return a client as soon as the server listens; None if it ends instead."""
+    until = time.monotonic() + _START_WITHIN_S
+    while server.poll() is None and time.monotonic() < until:
+        client = connect(url)
+        try:
+            await client.open()
+        except CannotConnect:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        else:
+            return client
+    return None
+
+
+# ── the runs ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _watch(console: Console, client: Client, topic: str) -> list[View]:
+    everything = [["**"]]
+    both = await client.run(
+        "joke_and_poem", {"topic": topic}, modes=["messages"], tags=["joke"], record={"modes": ["updates"]}
+    )
+    poem = await client.attach(both.id, modes=["messages", "updates"], tags=["poem"])
+    research = await client.run(
+        "research", {"topic": topic}, modes=["messages", "updates", "custom"], namespaces=everything
+    )
+    job = await client.run("longjob", {"topic": topic}, modes=["custom"])
+    shown: list[tuple[Run, View]] = [
+        (both, View("a joke …", "messages, tag joke")),
+        (poem, View("… and a poem, from the same run", "messages and updates, tag poem")),
+        (research, View("research in subgraphs", "messages, updates and custom, every namespace")),
+        (job, View("a long job", "custom")),
+    ]
+    views = [view for _, view in shown]
+
+    def screen() -> RenderableType:
+        return _screen(console, client.url, views)
+
+    with Live(screen(), console=console, auto_refresh=False) as live:
+
+        async def follow(run: Run, view: View) -> None:
+            async for event in run:
+                view.show(event)
+
+        following = asyncio.gather(*(follow(run, view) for run, view in shown))
+        while not following.done():
+            await asyncio.wait({following}, timeout=0.08)
+            live.update(screen(), refresh=True)
+        await following
+    return views
+
+
+def _screen(console: Console, url: str, views: list[View]) -> RenderableType:
+    columns = 2 if console.width >= 80 else 1
+    width = console.width // columns
+    table = Table.grid(expand=True)
+    for _ in range(columns):
+        table.add_column(ratio=1)
+    for start in range(0, len(views), columns):
+        table.add_row(*(view.panel(width) for view in views[start : start + columns]))
+    total = sum(view.events for view in views)
+    return Group(Text(f"three runs, four filters, one WebSocket to {url}: {total} events", "bold"), table)
+
+
+def _short(value: Any) -> str:
+    text = " ".join(map(str, value.values())) if isinstance(value, dict) else str(value)
+    return text if len(text) < 60 else text[:59] + "…"
+
+
+def _explain(console: Console, url: str, topic: str) -> None:
+    console.print("\n[bold]Try it yourself[/], from a second terminal:")
+    console.print(f"  graphwire graphs --url {url}", soft_wrap=True)
+    console.print(
+        f"  graphwire run joke_and_poem -f topic={topic} -m messages --tag poem --url {url}", soft_wrap=True
+    )
+    console.print("\n[bold]or from Python[/]:")
+    console.print(
+        f"""  import asyncio, graphwire
+
+  async def main():
+      async with graphwire.connect("{url}") as client:
+          run = await client.run("joke_and_poem", {{"topic": "{topic}"}}, modes=["messages"], tags=["joke"])
+          async for event in run:
+              match event:
+                  case graphwire.MessagesEvent(message=chunk):
+                      print(chunk.text, end="", flush=True)
+          print(await run.result())
+
+  asyncio.run(main())""",
+        markup=False,
+        soft_wrap=True,
+    )

@@ -142,7 +142,6 @@ def annotations_of(cls: Any) -> dict[str, Any]:
     if not isinstance(cls, type) or cls.__module__ == "builtins":
         return {}
     try:
-        # typing_extensions strips Required and NotRequired on every Python
         hints = typing_extensions.get_type_hints(cls, include_extras=True)
     except Exception:
         return {}
@@ -178,6 +177,10 @@ def _channel(key: str, hint: Any) -> Channel:
     return LastValue(key)
 
 
+def _is_marked(hint: Any) -> bool:
+    return get_origin(hint) in (typing_extensions.Required, typing_extensions.NotRequired)
+
+
 def _is_class_variable(hint: Any) -> bool:
     return get_origin(hint) is ClassVar or hint is ClassVar
 
@@ -196,7 +199,8 @@ def _rebuilt(cls: Any) -> Any:
     """A `typing.TypedDict` as one of typing_extensions, the only kind pydantic reads before Python 3.12."""
     hints = typing_extensions.get_type_hints(cls, include_extras=True)
     fields = {
-        key: hint if key in cls.__required_keys__ else typing_extensions.NotRequired[hint]
+        # a Required within a string annotation is not yet among __required_keys__
+        key: hint if key in cls.__required_keys__ or _is_marked(hint) else typing_extensions.NotRequired[hint]
         for key, hint in hints.items()
     }
     rebuilt: Any = typing_extensions.TypedDict(cls.__name__, fields)  # type: ignore[misc]

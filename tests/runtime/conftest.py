@@ -1,0 +1,58 @@
+"""Shared by the runtime's tests: a model that speaks word by word, and one way to drain both kinds of stream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+
+Drain = Callable[..., Awaitable[list[Any]]]
+
+
+class Speaker(BaseChatModel):
+    """Says its words one chunk at a time; raises before word number `breaks_at`."""
+
+    words: str = "one two"
+    breaks_at: int | None = None
+
+    @property
+    def _llm_type(self) -> str:
+        return "speaker"
+
+    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kw: Any) -> ChatResult:
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(self.words))])
+
+    def _stream(
+        self, messages: Any, stop: Any = None, run_manager: Any = None, **kw: Any
+    ) -> Iterator[ChatGenerationChunk]:
+        for index, word in enumerate(self.words.split()):
+            if index == self.breaks_at:
+                raise ConnectionError("the line went dead")
+            yield ChatGenerationChunk(message=AIMessageChunk(content=word))
+
+    async def _astream(
+        self, messages: Any, stop: Any = None, run_manager: Any = None, **kw: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        for chunk in self._stream(messages):
+            yield chunk
+
+
+@pytest.fixture
+def speaker() -> type[Speaker]:
+    return Speaker
+
+
+@pytest.fixture(params=["stream", "astream"])
+def drain(request: pytest.FixtureRequest) -> Drain:
+    """`await drain(graph, input, **kwargs)`: the chunks of `stream` or of `astream`; every test runs with both."""
+
+    async def drained(graph: Any, value: Any, **kwargs: Any) -> list[Any]:
+        if request.param == "stream":
+            return list(graph.stream(value, **kwargs))
+        return [chunk async for chunk in graph.astream(value, **kwargs)]
+
+    return drained

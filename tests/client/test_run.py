@@ -210,9 +210,11 @@ async def test_a_hole_in_n_makes_the_session_attach_anew_from_the_cursor(client,
     run = await client.run("joke", modes=["custom"])
     model = server.runs[run.id]
     model.emit("custom", "a")
+    await settle()
     server.connection.events_to_drop = 1
-    model.emit("custom", "dropped")
-    model.emit("custom", "c")
+    with server.held_back():
+        model.emit("custom", "dropped")
+        model.emit("custom", "c")
     model.complete()
     assert texts([event async for event in run]) == ["a", "dropped", "c"]
     assert len(server.connections) == 1

@@ -311,9 +311,11 @@ class Connection:
         finally:
             self._transport = None
             writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
+            (fault_of_writer,) = await asyncio.gather(writer, return_exceptions=True)
             await transport.close()
             self._happened(self._session.disconnected(end.code))
+        if isinstance(fault_of_writer, Exception):
+            raise fault_of_writer
         return end
 
     async def _fresh_token(self) -> str | None:
@@ -334,6 +336,8 @@ class Connection:
                 for message in self._session.outgoing():
                     await transport.send(message)
         except Lost:
+            pass
+        finally:
             await transport.close()  # so that the reader learns of it
 
     async def _read(self, transport: Transport) -> None:

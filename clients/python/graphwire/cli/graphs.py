@@ -1,12 +1,11 @@
 """``graphwire graphs``: what the server can run."""
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
 from graphwire.cli.outcome import EXIT_CODES, FINE, talk
-from graphwire.cli.show import print_json
+from graphwire.cli.show import print_json, print_table
 from graphwire.client import Client
 
 HELP = f"""List the graphs that the server offers you.
@@ -30,7 +29,7 @@ def graphs(as_json: Json = False, url: Url = DEFAULT_URL, token: Token = None) -
         for row in rows:
             fields = ", ".join((row.input_schema or {}).get("properties", {}))
             table.add_row(row.name, row.description or "", ", ".join(row.nodes), fields)
-        Console(soft_wrap=True).print(table if rows else "no graphs")
+        print_table(table if rows else "no graphs")
         return FINE
 
     raise typer.Exit(talk(url, token, work))

@@ -1,14 +1,14 @@
 """``graphwire runs``: your runs, newest first."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
 from graphwire.cli.outcome import EXIT_CODES, FINE, talk
-from graphwire.cli.show import print_json
+from graphwire.cli.show import print_json, print_table
 from graphwire.client import Client
 
 HELP = f"""List your runs on the server, newest first.
@@ -48,18 +48,20 @@ def runs(
             for row in rows:
                 print_json(row.to_wire())
             return FINE
-        table = Table("run", "graph", "thread", "status", "events", "created", "ended", box=None)
+        table = Table("run", "graph", "thread", "status", "events", "created", "seconds", box=None)
         for row in rows:
-            table.add_row(
-                row.run,
-                row.graph,
-                row.thread or "",
-                row.status,
-                str(row.head),
-                row.created_at,
-                row.ended_at or "",
-            )
-        Console(soft_wrap=True).print(table if rows else "no runs")
+            seconds = _seconds(row.started_at, row.ended_at)
+            created = row.created_at[:19].replace("T", " ")
+            table.add_row(row.run, row.graph, row.thread or "", row.status, str(row.head), created, seconds)
+        print_table(table if rows else "no runs")
         return FINE
 
     raise typer.Exit(talk(url, token, work))
+
+
+def _seconds(begin: str | None, end: str | None) -> str:
+    if begin is None or end is None:
+        return ""
+    # Python 3.10 reads no Z.
+    first, last = (datetime.fromisoformat(text.replace("Z", "+00:00")) for text in (begin, end))
+    return f"{(last - first).total_seconds():.1f}"

@@ -9,6 +9,7 @@ from typing import Any
 
 from graphwire_protocol.projection import Projector
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from graphwire.cli.outcome import say
@@ -33,6 +34,17 @@ def print_json(document: Any) -> None:
     """Print one JSON document as a line."""
     sys.stdout.buffer.write(_PROJECTOR.dumps(document) + b"\n")
     sys.stdout.buffer.flush()
+
+
+def print_table(table: Table | str) -> None:
+    """Print a table with all its cells whole: an id that is cut short is of no use."""
+    console = Console(soft_wrap=isinstance(table, str))
+    if isinstance(table, Table):
+        for column in table.columns:
+            column.no_wrap = True
+        unbounded = console.options.update(width=10_000)
+        console.width = max(console.width, console.measure(table, options=unbounded).maximum)
+    console.print(table)
 
 
 class JsonLines:

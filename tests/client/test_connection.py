@@ -1,0 +1,270 @@
+"""The connection: opening, losing, coming back, and how it ends for good."""
+
+import asyncio
+from typing import Any
+
+import graphwire
+import pytest
+from graphwire.transport import NotOpened
+from graphwire_protocol import Refusal
+from graphwire_protocol.commands import Hello, Subscribe
+from graphwire_protocol.commands import Run as RunCommand
+from model_server import ModelServer, impatient, settle
+
+
+def connect(server: ModelServer, **more: Any) -> graphwire.Client:
+    more.setdefault("backoff", impatient())
+    return graphwire.connect("ws://model/ws", open=server.open, **more)
+
+
+async def test_a_first_connection_that_fails_says_where_and_why(server):
+    server.unreachable = NotOpened("connection refused; is the server running?")
+    with pytest.raises(graphwire.CannotConnect, match="ws://model/ws: connection refused"):
+        async with connect(server):
+            pass
+
+
+async def test_the_states_of_a_connection_are_told(server):
+    states: list[str] = []
+    async with connect(server, on_state=states.append) as client:
+        assert client.state == "connected"
+        server.cut()
+        await settle()
+        assert client.state == "connected"
+    assert states == ["connecting", "connected", "waiting", "connecting", "connected", "closed"]
+
+
+async def test_a_token_travels_in_the_first_frame(server):
+    server.tokens = {"secret"}
+    async with connect(server, token="secret") as client:
+        assert client.server is not None
+        assert client.server.principal == "me"
+    assert server.of(Hello)[0].token == "secret"
+
+
+async def test_a_wrong_token_is_unauthenticated_and_not_tried_again(server):
+    server.tokens = {"secret"}
+    with pytest.raises(graphwire.Unauthenticated, match="not known"):
+        async with connect(server, token="guess"):
+            pass
+    assert len(server.connections) == 1
+
+
+async def test_a_callable_is_asked_for_a_fresh_token_once_when_one_is_refused(server):
+    server.tokens = {"fresh"}
+    tokens = iter(["stale", "fresh"])
+
+    async def token() -> str:
+        return next(tokens)
+
+    async with connect(server, token=token) as client:
+        assert client.state == "connected"
+    assert [hello.token for hello in server.of(Hello)] == ["stale", "fresh"]
+
+
+async def test_two_refused_tokens_in_a_row_are_enough(server):
+    server.tokens = set()
+    with pytest.raises(graphwire.Unauthenticated):
+        async with connect(server, token=lambda: "stale"):
+            pass
+    assert len(server.connections) == 2
+
+
+async def test_an_expired_token_surfaces_at_every_loop_and_every_wait(server):
+    async with connect(server, token="old") as client:
+        run = await client.run("joke")
+        server.mute = {"list"}
+        asking = asyncio.ensure_future(client.graphs())
+        await settle()
+        server.connection.end(4401, "the token expired")
+        with pytest.raises(graphwire.Unauthenticated, match="expired"):
+            await asking
+        with pytest.raises(graphwire.Unauthenticated, match="expired"):
+            async for _ in run:
+                pass
+        with pytest.raises(graphwire.Unauthenticated):
+            await client.run("joke")
+        assert client.state == "closed"
+
+
+@pytest.mark.parametrize("code", [1000, 4400, 4403])
+async def test_some_closes_are_for_good(server, code):
+    async with connect(server) as client:
+        run = await client.run("joke")
+        server.connection.end(code, "enough")
+        with pytest.raises(graphwire.ConnectionClosed, match="enough") as raised:
+            async for _ in run:
+                pass
+        assert raised.value.code == code
+        assert len(server.connections) == 1
+
+
+@pytest.mark.parametrize("code", [1001, 1006, 1011, 1012, 1013, 4408, 4429])
+async def test_other_closes_are_followed_by_a_new_connection(server, code):
+    async with connect(server) as client:
+        server.connection.end(code)
+        assert await client.graphs()
+        assert len(server.connections) == 2
+
+
+async def test_attempts_go_on_until_the_server_is_back(server):
+    async with connect(server) as client:
+        server.unreachable = NotOpened("connection refused")
+        server.cut()
+        for _ in range(5):
+            await settle()
+        asking = asyncio.ensure_future(client.graphs())
+        await settle()
+        assert not asking.done()
+        server.unreachable = None
+        assert [row.name for row in await asking] == ["joke"]
+
+
+async def test_the_waits_grow_and_heed_goaway(server):
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            server.unreachable = None
+        await asyncio.sleep(0)
+
+    backoff = graphwire.Backoff(first_s=1, factor=2, longest_s=100, random=lambda: 0.5, sleep=sleep)
+    async with connect(server, backoff=backoff) as client:
+        server.say({"type": "goaway", "reason": "restart", "deadline_s": 1, "after_ms": 7000})
+        await settle()
+        server.unreachable = NotOpened("connection refused")
+        server.connection.end(1012)
+        await client.graphs()
+    assert waits == [7.5, 1.0, 2.0]
+
+
+def test_a_wait_never_exceeds_the_longest_however_many_attempts_fail():
+    backoff = graphwire.Backoff(random=lambda: 1.0)
+    assert backoff.delay(10_000) == backoff.longest_s
+    assert backoff.delay(0) == backoff.first_s
+
+
+async def test_everything_unanswered_goes_out_again_in_the_first_flight(server):
+    async with connect(server) as client:
+        run = await client.run("joke", modes=["custom"])
+        server.mute = {"run"}
+        starting = asyncio.ensure_future(client.run("poem", run="p1"))
+        await settle()
+        server.received.clear()
+        server.mute = set()
+        server.cut()
+        await starting
+        kinds = [command.type for command in server.received[:3]]
+        assert kinds[0] == "hello"
+        assert sorted(kinds[1:]) == ["run", "subscribe"]
+        assert server.of(Subscribe)[0].run == run.id
+
+
+async def test_a_failing_send_means_a_new_connection(server):
+    async with connect(server) as client:
+        server.sends_fail = True
+        asking = asyncio.ensure_future(client.graphs())
+        await settle()
+        assert not asking.done()
+        server.sends_fail = False
+        assert await asking
+
+
+async def test_a_frame_that_is_too_large_is_refused_before_it_is_sent(server):
+    server.limits = {"max_frame_bytes": 1000}
+    async with connect(server) as client:
+        with pytest.raises(graphwire.Refused, match="max_frame_bytes") as raised:
+            await client.run("joke", "x" * 2000)
+        assert raised.value.code == "limit_exceeded"
+        assert not server.of(RunCommand)
+
+
+async def test_after_1009_only_the_large_request_fails(server):
+    async with connect(server) as client:
+        run = await client.run("joke", modes=["custom"])
+        server.mute = {"run", "list"}
+        large = asyncio.ensure_future(client.run("joke", "x" * 2000))
+        small = asyncio.ensure_future(client.graphs())
+        await settle()
+        server.mute = set()
+        server.connection.end(1009)
+        with pytest.raises(graphwire.Refused, match="more than it takes"):
+            await large
+        assert await small
+        server.runs[run.id].complete()
+        assert [event.mode async for event in run] == ["lifecycle", "lifecycle"]
+
+
+async def test_a_refusal_carries_what_the_server_told(server):
+    server.refusals = [("run", Refusal("busy", "the thread has a run", after_ms=1500, details={"run": "r0"}))]
+    async with connect(server) as client:
+        with pytest.raises(graphwire.Refused) as raised:
+            await client.run("joke")
+    refused = raised.value
+    assert (refused.code, refused.retry, refused.after_s, refused.details) == (
+        "busy",
+        "after",
+        1.5,
+        {"run": "r0"},
+    )
+
+
+async def test_a_start_whose_waiting_is_cancelled_is_not_repeated(server):
+    async with connect(server) as client:
+        server.mute = {"run"}
+        starting = asyncio.ensure_future(client.run("joke"))
+        await settle()
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        server.mute = set()
+        server.cut()
+        await settle()
+        assert len(server.of(RunCommand)) == 1
+        assert not server.connection.attachments
+
+
+async def test_a_server_that_talks_nonsense_is_left(server):
+    async with connect(server) as client:
+        run = await client.run("joke")
+        server.connection.put(b'{"type": "event", "sub": "x"}')
+        with pytest.raises(graphwire.ConnectionClosed, match="does not allow"):
+            async for _ in run:
+                pass
+
+
+async def test_a_server_that_never_says_welcome_is_none(server):
+    server.mute = {"hello"}
+    with pytest.raises(graphwire.CannotConnect, match="no welcome"):
+        async with connect(server, open_timeout=0.01):
+            pass
+
+
+async def test_closing_ends_every_wait_and_every_task(server):
+    before = asyncio.all_tasks()
+    async with connect(server) as client:
+        server.mute = {"list"}
+        asking = asyncio.ensure_future(client.graphs())
+        run = await client.run("joke")
+        events = run.__aiter__()
+        await events.__anext__()
+        waiting = asyncio.ensure_future(events.__anext__())
+        await settle()
+    for task in (asking, waiting):
+        with pytest.raises(graphwire.ConnectionClosed, match="closed"):
+            await task
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_client_that_was_not_opened_says_so():
+    with pytest.raises(RuntimeError, match="async with"):
+        await graphwire.connect().graphs()
+
+
+async def test_a_token_callable_that_raises_is_named(server):
+    def token() -> str:
+        raise OSError("no key ring")
+
+    with pytest.raises(graphwire.CannotConnect, match="token callable raised OSError: no key ring"):
+        async with connect(server, token=token):
+            pass

@@ -45,7 +45,7 @@ $(VENV310)/stamp: pyproject.toml
 	@touch $@
 
 test310: $(VENV310)/stamp  ## The tests that tell Pythons apart, on Python 3.10
-	@$(VENV310)/bin/python -m pytest tests/protocol tests/runtime tests/client tests/examples $(ARGS)
+	@$(VENV310)/bin/python -m pytest tests/protocol tests/runtime tests/client tests/live/test_examples.py $(ARGS)
 
 check: $(VENV)/dev.stamp  ## Format, lint, types, import contracts, schema
 	$(BIN)/ruff format --check .

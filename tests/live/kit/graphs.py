@@ -22,6 +22,7 @@ class Library:
     START: str
     END: str
     get_stream_writer: Callable[[], Callable[[Any], None]]
+    StreamWriter: Any
 
 
 def library(name: str) -> Library:
@@ -29,9 +30,12 @@ def library(name: str) -> Library:
     if name == "langgraph":
         graph = pytest.importorskip("langgraph.graph")
         writer = importlib.import_module("langgraph.config").get_stream_writer
-        return Library(name, graph.StateGraph, graph.START, graph.END, writer)
+        types = importlib.import_module("langgraph.types")
+        return Library(name, graph.StateGraph, graph.START, graph.END, writer, types.StreamWriter)
     runtime = importlib.import_module("graphwire_runtime")
-    return Library(name, runtime.StateGraph, runtime.START, runtime.END, runtime.get_stream_writer)
+    return Library(
+        name, runtime.StateGraph, runtime.START, runtime.END, runtime.get_stream_writer, runtime.StreamWriter
+    )
 
 
 OURS = library("graphwire_runtime")

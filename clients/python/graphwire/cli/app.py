@@ -14,7 +14,7 @@ import typer
 
 from graphwire.cli import demo, graphs, runs, schema, version
 from graphwire.cli import run as run_command
-from graphwire.cli.outcome import EXIT_CODES, FAILED, TRACEBACK, USAGE, say
+from graphwire.cli.outcome import EXIT_CODES, FAILED, FINE, TRACEBACK, USAGE, say
 
 GROUP = "graphwire.commands"
 
@@ -31,14 +31,13 @@ _OWN: tuple[tuple[str, Callable[..., Any], str], ...] = (
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit code; no traceback reaches a user."""
     try:
-        out = build(arguments, entry_points(group=GROUP))(
-            arguments, prog_name="graphwire", standalone_mode=True
-        )
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else FAILED
+        code = _run(arguments)
+        sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read the output has enough; nothing more may be written, not even at the exit.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
         return FAILED
     except Exception as fault:
         if os.environ.get(TRACEBACK):
@@ -48,7 +47,15 @@ def run(arguments: list[str]) -> int:
             f"{TRACEBACK}=1 in the environment shows where"
         )
         return FAILED
-    return out if isinstance(out, int) else 0
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        build(arguments, entry_points(group=GROUP))(arguments, prog_name="graphwire")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else FAILED
+    return FINE
 
 
 def build(arguments: list[str], plugins: Iterable[EntryPoint]) -> typer.Typer:

@@ -1,0 +1,362 @@
+"""The command line: what it prints, what it asks for, and how it ends."""
+
+import asyncio
+import importlib
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import graphwire
+import graphwire.cli
+import pytest
+import typer
+from graphwire.cli import outcome
+from graphwire.cli.app import build, run
+from graphwire.cli.run import path_segments, read_input, watch
+from graphwire.transport import NotOpened
+from graphwire_protocol.commands import Run as RunCommand
+from graphwire_protocol.schema import schemas
+from model_server import ModelRun, ModelServer, impatient, settle
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> ModelServer:
+    server = ModelServer()
+
+    def connect(url: str, **more: Any) -> graphwire.Client:
+        return graphwire.connect(url, open=server.open, backoff=impatient(), **more)
+
+    monkeypatch.setattr(outcome, "connect", connect)
+    monkeypatch.setenv("COLUMNS", "100")
+    return server
+
+
+def tell(run: ModelRun) -> None:
+    run.lifecycle("running")
+    run.tokens("m1", "Why", " did", " it?")
+    run.emit("updates", {"write": {"joke": "Why did it?"}}, node="write")
+    run.emit("custom", {"progress": 1})
+    run.complete()
+
+
+# ── run ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_tokens_flow_behind_the_name_of_their_node(server, capsys):
+    server.on_run = tell
+    assert run(["run", "joke", "-f", "topic=cats"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "write  Why did it?\nwrite  joke=Why did it?\ncustom  progress=1\n"
+    assert err == ""
+
+
+def test_json_is_one_document_a_line_and_nothing_else(server, capfdbinary):
+    server.on_run = tell
+    assert run(["run", "joke", "--json"]) == 0
+    documents = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
+    assert [document["mode"] for document in documents] == [
+        "lifecycle",
+        *["messages"] * 3,
+        "updates",
+        "custom",
+        "lifecycle",
+    ]
+    assert documents[1]["message"]["content"] == "Why"
+    assert documents[4]["data"] == {"write": {"joke": "Why did it?"}}
+
+
+def test_the_options_become_the_filter(server):
+    server.on_run = tell
+    line = "run joke -m messages -m updates -N ** -N a/b -N . --node w* --tag x --key joke --run-id mine"
+    assert run(line.split()) == 0
+    (command,) = server.of(RunCommand)
+    assert command.run == "mine"
+    assert command.subscribe[0].filter.to_wire() == {
+        "modes": ["messages", "updates"],
+        "namespaces": [["**"], ["a", "b"], []],
+        "nodes": ["w*"],
+        "tags": ["x"],
+        "keys": ["joke"],
+    }
+
+
+def test_detaching_prints_the_id_and_leaves_the_run_alone(server, capsys):
+    assert run(["run", "joke", "--run-id", "mine", "--detach"]) == 0
+    assert capsys.readouterr().out == "mine\n"
+    assert server.runs["mine"].status() == "running"
+
+
+def test_a_failed_run_ends_with_1_and_one_sentence(server, capsys):
+    error = {"code": "graph_error", "message": "no cats", "error_id": "x1", "type": "ValueError"}
+    server.on_run = lambda run: run.lifecycle("failed", error=error)
+    assert run(["run", "joke"]) == 1
+    assert "failed with graph_error: ValueError: no cats (error_id x1" in capsys.readouterr().err
+
+
+def test_a_cancelled_run_ends_with_1(server, capsys):
+    server.on_run = lambda run: run.lifecycle("cancelled", reason="enough")
+    assert run(["run", "joke"]) == 1
+    assert capsys.readouterr().err == "graphwire: the run is cancelled: enough\n"
+
+
+def test_an_interrupted_run_shows_its_question(server, capsys):
+    server.on_run = lambda run: (run.lifecycle("running"), run.interrupt("i1", "sure?"))
+    assert run(["run", "joke", "--run-id", "mine"]) == 0
+    out, err = capsys.readouterr()
+    assert "sure?" in out
+    assert "run mine waits for an answer" in err
+
+
+async def test_ctrl_c_cancels_a_run_that_was_started_here(server, client, capsys):
+    started = await client.run("joke", run="mine")
+    watching = asyncio.ensure_future(watch(started, as_json=False))
+    await settle()
+    watching.cancel()
+    assert await watching == 130
+    assert server.runs["mine"].status() == "cancelled"
+    assert "cancelled run mine" in capsys.readouterr().err
+
+
+async def test_ctrl_c_only_leaves_a_run_that_was_there_before(server, client, capsys):
+    server.run("mine")
+    found = await client.run("joke", run="mine")
+    watching = asyncio.ensure_future(watch(found, as_json=False))
+    await settle()
+    watching.cancel()
+    assert await watching == 130
+    assert server.runs["mine"].status() == "running"
+    assert "goes on" in capsys.readouterr().err
+
+
+def test_what_a_model_writes_cannot_drive_the_terminal(server, capsys):
+    def told(run: ModelRun) -> None:
+        run.lifecycle("running")
+        run.tokens("m1", "a\x1b[2Jb")
+        run.complete()
+
+    server.on_run = told
+    assert run(["run", "joke"]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
+# ── input ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def read(text: str | None, *fields: str, stdin: str = "") -> Any:
+    return read_input(text, list(fields), io.StringIO(stdin))
+
+
+def test_input_is_json_a_file_stdin_or_fields(tmp_path):
+    file = tmp_path / "input.json"
+    file.write_text('{"a": 1}')
+    assert read('{"a": 1}') == {"a": 1}
+    assert read(f"@{file}") == {"a": 1}
+    assert read("-", stdin='{"a": 1}') == {"a": 1}
+    assert read(None) is None
+    assert read('{"a": 1}', "topic=cats", "n=2", "on=true", "eq=a=b") == {
+        "a": 1,
+        "topic": "cats",
+        "n": 2,
+        "on": True,
+        "eq": "a=b",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "fields", "named"),
+    [
+        ("cats", (), "INPUT is not JSON"),
+        ("@nowhere.json", (), "cannot read nowhere.json: No such file"),
+        ("[1]", ("a=1",), "INPUT is none"),
+        (None, ("cats",), "KEY=VALUE"),
+    ],
+)
+def test_input_that_cannot_be_read_is_named(text, fields, named):
+    with pytest.raises(typer.BadParameter, match=named):
+        read(text, *fields)
+
+
+def test_a_path_of_nodes_becomes_segments():
+    assert [path_segments(path) for path in ("**", "a/b", ".")] == [["**"], ["a", "b"], []]
+
+
+# ── the others ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_runs_are_a_table_with_whole_ids(server, capsys):
+    id = "run-" + "0123456789" * 9
+    server.run(id)
+    assert run(["runs"]) == 0
+    assert id in capsys.readouterr().out
+
+
+def test_lists_speak_json_too(server, capfdbinary):
+    server.run("r1")
+    assert run(["runs", "--json"]) == 0
+    assert json.loads(capfdbinary.readouterr().out)["run"] == "r1"
+    assert run(["graphs", "--json"]) == 0
+    assert json.loads(capfdbinary.readouterr().out)["name"] == "joke"
+
+
+def test_graphs_are_a_table(server, capsys):
+    assert run(["graphs"]) == 0
+    assert "Tells one" in capsys.readouterr().out
+
+
+def test_the_schema_that_was_written_is_the_one_that_is_checked(tmp_path, capsys):
+    assert run(["schema", "--write", str(tmp_path)]) == 0
+    assert run(["schema", "--check", str(tmp_path)]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert {file.name for file in tmp_path.iterdir()} == set(schemas())
+    assert all(file.read_text().endswith("}\n") for file in tmp_path.iterdir())
+
+
+def test_a_schema_that_differs_is_named_with_the_command_that_mends_it(tmp_path, capsys):
+    run(["schema", "--write", str(tmp_path)])
+    changed = tmp_path / "lifecycle.json"
+    changed.write_text(changed.read_text().replace("attempt", "attempts"))
+    assert run(["schema", "--check", str(tmp_path)]) == 1
+    err = capsys.readouterr().err
+    assert f"{changed} differs" in err
+    assert f"graphwire schema --write {tmp_path}" in err
+    assert err.count("\n") == 1
+
+
+def test_the_schema_is_printed_as_one_object(capsys):
+    assert run(["schema"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == set(schemas())
+
+
+def test_the_version_names_program_and_protocol(capfd):
+    assert run(["version"]) == 0
+    assert "graphwire.v1.json" in capfd.readouterr().out
+    assert run(["version", "--json"]) == 0
+    assert set(json.loads(capfd.readouterr().out)) == {"graphwire", "protocol", "python"}
+
+
+# ── how it ends ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_no_server_is_3(server, capsys):
+    server.unreachable = NotOpened("connection refused; is the server running?")
+    assert run(["graphs", "--url", "ws://there/ws"]) == 3
+    assert capsys.readouterr().err.startswith(
+        "graphwire: cannot connect to ws://there/ws: connection refused"
+    )
+
+
+def test_a_refusal_is_4(server, capsys):
+    server.tokens = {"secret"}
+    assert run(["graphs", "--token", "guess"]) == 4
+    assert "not known" in capsys.readouterr().err
+
+
+def test_url_and_token_come_from_the_environment(server, monkeypatch):
+    server.tokens = {"secret"}
+    monkeypatch.setenv("GRAPHWIRE_TOKEN", "secret")
+    assert run(["graphs"]) == 0
+
+
+@pytest.mark.parametrize(
+    "line", ["run", "nonsense", "runs --limit 0", "run joke -m dreams", "schema --write a --check b"]
+)
+def test_wrong_usage_is_2(server, capsys, line):
+    assert run(line.split()) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_every_command_explains_itself_with_an_example(capsys):
+    for command in ("run", "runs", "graphs", "schema", "version"):
+        assert run([command, "--help"]) == 0
+        assert f"Example: graphwire {command}" in capsys.readouterr().out
+    assert run(["--help"]) == 0
+    assert "130" in capsys.readouterr().out
+
+
+def test_a_fault_of_this_program_is_one_sentence(server, monkeypatch, capsys):
+    def broken(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr("graphwire.cli.app.build", broken)
+    assert run(["graphs"]) == 1
+    err = capsys.readouterr().err
+    assert "ZeroDivisionError: oh" in err
+    assert "Traceback" not in err
+
+
+def test_a_reader_that_has_enough_is_no_error(server):
+    code = (
+        "import sys; from graphwire.cli.app import run; sys.argv = ['graphwire']\n"
+        "code = run(['schema'])\nsys.exit(code)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.close()
+        assert b"Traceback" not in child.stderr.read()
+
+
+# ── commands of other packages ───────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], EntryPoint]]:
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def make(source: str) -> EntryPoint:
+        (tmp_path / "a_plugin.py").write_text(source)
+        importlib.invalidate_caches()
+        return EntryPoint("serve", "a_plugin:serve", "graphwire.commands")
+
+    yield make
+    sys.modules.pop("a_plugin", None)
+
+
+def test_a_plugin_is_a_command(plugin, capsys):
+    entry = plugin('def serve(port: int = 1) -> None:\n    """Serve."""\n    print("port", port)\n')
+    build(["serve"], [entry])(["serve", "--port", "7"], standalone_mode=False)
+    assert capsys.readouterr().out == "port 7\n"
+
+
+def test_a_broken_plugin_says_why_and_breaks_no_other(plugin, capsys):
+    entry = plugin("import nothing_of_the_kind\n")
+    with pytest.raises(SystemExit) as ended:
+        build(["serve"], [entry])(["serve", "a=b", "--port", "7"])
+    assert ended.value.code == 2
+    assert "nothing_of_the_kind" in capsys.readouterr().err
+    build(["version"], [entry])(["version"], standalone_mode=False)
+    with pytest.raises(SystemExit) as ended:
+        build(["--help"], [entry])(["--help"])
+    assert ended.value.code == 0
+
+
+def test_a_plugin_is_not_imported_for_another_command(plugin):
+    entry = plugin('raise SystemError("imported")\n')
+    build(["version"], [entry])
+    assert "a_plugin" not in sys.modules
+
+
+def test_without_its_extra_the_command_line_says_what_to_install():
+    code = "import sys; sys.modules['typer'] = None; import graphwire.cli; graphwire.cli.main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == ("graphwire: the command line is not installed: pip install 'graphwire[cli]'\n")
+
+
+def test_the_library_imports_neither_the_command_line_nor_langchain():
+    code = (
+        "import sys, graphwire; unwanted = {'typer', 'rich', 'langchain_core', 'graphwire_gateway'}; "
+        "print(sorted(unwanted & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ}
+    )
+    assert done.stdout == "[]\n"

@@ -1,0 +1,267 @@
+"""The stand-in for a local graph: LangGraph's shapes, LangChain's messages, and what it refuses."""
+
+import asyncio
+import sys
+import uuid
+from typing import Any
+
+import graphwire
+import pytest
+from graphwire_protocol.commands import Cancel
+from graphwire_protocol.commands import Run as RunCommand
+from langchain_core.messages import AIMessageChunk, HumanMessage
+from model_server import ModelRun, ModelServer, settle
+
+
+@pytest.fixture
+def server() -> ModelServer:
+    server = ModelServer()
+    server.on_run = play
+    return server
+
+
+def play(run: ModelRun) -> None:
+    """A run of two nodes, the second one in a subgraph."""
+    inner = ("sub:1",)
+    run.lifecycle("running")
+    run.emit("values", {"topic": "cats"})
+    run.emit("custom", "thinking")
+    meta = {"langgraph_node": "write", "langgraph_triggers": ["a"], "langgraph_path": ["b", "write"]}
+    delta = {"id": "m1", "delta": {"type": "AIMessageChunk", "content": "Why"}}
+    run.emit("messages", delta, node="write", meta=meta)
+    run.emit("updates", {"write": {"joke": "Why"}}, ns=inner, node="write")
+    run.emit("updates", {"sub": {"joke": "Why"}}, node="sub")
+    run.emit("values", {"topic": "cats", "joke": "Why"})
+    run.complete({"joke": "Why"})
+
+
+async def stream(client: graphwire.Client, **more: Any) -> list[Any]:
+    return [chunk async for chunk in client.graph("joke").astream({"topic": "cats"}, **more)]
+
+
+async def test_the_default_is_bare_updates(client):
+    assert await stream(client) == [{"sub": {"joke": "Why"}}]
+
+
+async def test_a_list_of_modes_yields_pairs_even_of_one_mode(client):
+    assert await stream(client, stream_mode=["custom"]) == [("custom", "thinking")]
+
+
+async def test_a_tuple_of_modes_yields_bare_chunks(client):
+    chunks = await stream(client, stream_mode=("custom", "updates"))
+    assert chunks == ["thinking", {"sub": {"joke": "Why"}}]
+
+
+async def test_subgraphs_put_the_namespace_first(client):
+    assert await stream(client, subgraphs=True) == [
+        (("sub:1",), {"write": {"joke": "Why"}}),
+        ((), {"sub": {"joke": "Why"}}),
+    ]
+    assert (await stream(client, subgraphs=True, stream_mode=["updates"]))[0] == (
+        ("sub:1",),
+        "updates",
+        {"write": {"joke": "Why"}},
+    )
+
+
+async def test_messages_are_langchain_s_with_metadata_as_langgraph_has_it(client):
+    ((message, metadata),) = await stream(client, stream_mode="messages")
+    assert isinstance(message, AIMessageChunk)
+    assert (message.content, message.id) == ("Why", "m1")
+    assert metadata["langgraph_path"] == ("b", "write")
+    assert metadata["langgraph_triggers"] == ("a",)
+
+
+async def test_messages_in_a_state_are_langchain_s_too(client, server):
+    def run(run: ModelRun) -> None:
+        run.lifecycle("running")
+        run.emit("values", {"messages": [{"type": "human", "content": "hi", "id": "h"}]})
+        run.complete()
+
+    server.on_run = run
+    assert await stream(client, stream_mode="values") == [{"messages": [HumanMessage("hi", id="h")]}]
+
+
+async def test_no_mode_at_all_runs_the_graph_and_yields_nothing(client, server):
+    assert await stream(client, stream_mode=[]) == []
+    assert next(iter(server.runs.values())).status() == "completed"
+
+
+async def test_an_interrupt_stands_where_langgraph_puts_it_and_ends_the_stream(client, server):
+    def run(run: ModelRun) -> None:
+        mark = [{"id": "i1", "value": "sure?"}]
+        run.lifecycle("running")
+        run.emit("updates", {}, interrupts=mark)
+        run.emit("values", {"n": 1}, interrupts=mark)
+        run.interrupt("i1", "sure?")
+
+    server.on_run = run
+    ask = (graphwire.Interrupt("i1", "sure?"),)
+    assert await stream(client, stream_mode=["updates", "values"]) == [
+        ("updates", {"__interrupt__": ask}),
+        ("values", {"n": 1, "__interrupt__": ask}),
+    ]
+    await settle()
+    assert not server.of(Cancel)
+
+
+async def test_a_static_breakpoint_is_an_empty_tuple(client, server):
+    def run(run: ModelRun) -> None:
+        run.lifecycle("running")
+        run.emit("updates", {}, interrupts=[])
+        run.lifecycle("interrupted")
+
+    server.on_run = run
+    assert await stream(client) == [{"__interrupt__": ()}]
+
+
+async def test_a_failed_run_raises_behind_what_it_had_said(client, server):
+    def run(run: ModelRun) -> None:
+        run.lifecycle("running")
+        run.emit("updates", {"a": 1})
+        error = {"code": "graph_error", "message": "no cats", "error_id": "x1", "type": "ValueError"}
+        run.lifecycle("failed", error=error)
+
+    server.on_run = run
+    chunks = client.graph("joke").astream({})
+    assert await chunks.__anext__() == {"a": 1}
+    with pytest.raises(graphwire.RemoteError, match="no cats") as raised:
+        await chunks.__anext__()
+    assert (raised.value.type, raised.value.error_id) == ("ValueError", "x1")
+    assert not server.of(Cancel)
+
+
+async def test_closing_the_iterator_cancels_the_run(client, server):
+    server.on_run = lambda run: (run.lifecycle("running"), run.emit("updates", {"a": 1}))
+    chunks = client.graph("joke").astream({})
+    assert await chunks.__anext__() == {"a": 1}
+    await chunks.aclose()
+    assert next(iter(server.runs.values())).status() == "cancelled"
+
+
+async def test_cancelling_the_consuming_task_cancels_the_run(client, server):
+    server.on_run = lambda run: run.lifecycle("running")
+    task = asyncio.ensure_future(stream(client))
+    await settle()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await settle()
+    assert next(iter(server.runs.values())).status() == "cancelled"
+
+
+async def test_a_gap_is_an_error_as_a_local_graph_has_none(client, server):
+    server.on_run = lambda run: run.lifecycle("running")
+    chunks = client.graph("joke").astream({}, stream_mode="values")
+    waiting = asyncio.ensure_future(chunks.__anext__())
+    await settle()
+    model = next(iter(server.runs.values()))
+    with server.held_back():
+        model.emit("values", {"n": 1})
+        model.evict(2)
+    with pytest.raises(graphwire.StreamBroken, match="events 2 to 2"):
+        await waiting
+
+
+async def test_a_repeated_step_is_an_error_too(client, server):
+    def run(run: ModelRun) -> None:
+        run.lifecycle("running")
+        run.emit("lifecycle", {"status": "running", "attempt": 2, "at": "", "discard": ["m1"]})
+
+    server.on_run = run
+    with pytest.raises(graphwire.StreamBroken, match="taken over"):
+        await stream(client)
+
+
+async def test_config_is_said_in_the_protocol_s_words(client, server):
+    id = uuid.uuid4()
+    config = {
+        "configurable": {"thread_id": "t1", "checkpoint_id": "c1", "checkpoint_ns": "", "user": "me"},
+        "tags": ["a"],
+        "run_id": id,
+        "recursion_limit": 7,
+        "callbacks": None,
+    }
+    await stream(client, config=config, interrupt_before=["write"], output_keys="joke", durability="sync")
+    (command,) = server.of(RunCommand)
+    assert (command.thread, command.checkpoint, command.run) == ("t1", "c1", str(id))
+    assert command.config.to_wire() == {"tags": ["a"], "recursion_limit": 7, "configurable": {"user": "me"}}
+    assert command.options.to_wire() == {
+        "interrupt_before": ["write"],
+        "output_keys": "joke",
+        "durability": "sync",
+    }
+    assert command.on_disconnect == "cancel"
+
+
+class Command:
+    """Looks like LangGraph's."""
+
+    def __init__(self, resume: Any = None, graph: Any = None) -> None:
+        self.resume, self.graph, self.update, self.goto = resume, graph, None, ()
+
+
+async def test_a_command_may_be_the_input(client, server):
+    async for _ in client.graph("joke").astream(Command(resume={"i1": "yes"})):
+        pass
+    (command,) = server.of(RunCommand)
+    assert command.input is None
+    assert command.command.to_wire() == {"resume": {"i1": "yes"}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"print_mode": "values"}, "print_mode"),
+        ({"config": {"callbacks": [print]}}, "callbacks"),
+        ({"config": {"colour": 1}}, "colour"),
+        ({"stream_mode": "dreams"}, "dreams"),
+    ],
+)
+async def test_what_only_a_local_graph_can_do_is_refused_by_name(client, server, arguments, named):
+    with pytest.raises(ValueError, match=named):
+        await stream(client, **arguments)
+    assert not server.of(RunCommand)
+
+
+async def test_without_langchain_messages_say_what_to_install(client, server, monkeypatch):
+    monkeypatch.setitem(sys.modules, "langchain_core.messages", None)
+    with pytest.raises(graphwire.MissingExtra, match=r"pip install 'graphwire\[langchain\]'"):
+        await stream(client, stream_mode="messages")
+    assert await stream(client) == [{"sub": {"joke": "Why"}}]
+
+
+# ── ainvoke ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_invoking_returns_the_output(client):
+    assert await client.graph("joke").ainvoke({"topic": "cats"}) == {"joke": "Why"}
+
+
+async def test_invoking_a_graph_that_fails_raises(client, server):
+    server.on_run = lambda run: run.lifecycle("failed", error={"code": "recursion_limit", "message": "deep"})
+    with pytest.raises(graphwire.RemoteError, match="deep") as raised:
+        await client.graph("joke").ainvoke({})
+    assert raised.value.type == "recursion_limit"
+
+
+async def test_invoking_a_graph_that_interrupts_returns_its_state_and_questions(client, server):
+    def run(run: ModelRun) -> None:
+        run.lifecycle("running")
+        run.emit("values", {"n": 1})
+        run.interrupt("i1", "sure?")
+
+    server.on_run = run
+    assert await client.graph("joke").ainvoke({}) == {
+        "n": 1,
+        "__interrupt__": [graphwire.Interrupt("i1", "sure?")],
+    }
+
+
+async def test_no_longer_waiting_for_an_invocation_cancels_it(client, server):
+    server.on_run = lambda run: run.lifecycle("running")
+    task = asyncio.ensure_future(client.graph("joke").ainvoke({}))
+    await settle()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await settle()
+    assert next(iter(server.runs.values())).status() == "cancelled"

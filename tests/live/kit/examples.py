@@ -8,7 +8,7 @@ import json
 import operator
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.language_models import BaseChatModel
@@ -234,8 +234,6 @@ class Example:
     ways: list[dict[str, Any]]
     unordered: bool = False
     """Whether parallel nodes may interleave as they like."""
-    langgraph_from: tuple[int, int] = field(default=(3, 10))
-    """The Python from which on LangGraph itself streams this."""
 
 
 _TOPIC = {"topic": "ice cream"}
@@ -270,14 +268,11 @@ EXAMPLES: dict[str, Example] = {
         any_llm,
         {"messages": [{"content": None, "role": "assistant", "tool_calls": [_CALL]}]},
         [{"stream_mode": "custom"}, {"stream_mode": ["custom", "updates"]}],
-        langgraph_from=(3, 11),
     ),
     "disable_streaming": Example(
         without_streaming, _TOPIC, [{"stream_mode": "messages"}, {"stream_mode": ["messages", "updates"]}]
     ),
     "async with explicit config": Example(async_with_config, _TOPIC, [{"stream_mode": "messages"}]),
-    "async with a writer": Example(
-        async_with_writer, _TOPIC, [{"stream_mode": "custom"}], langgraph_from=(3, 11)
-    ),
+    "async with a writer": Example(async_with_writer, _TOPIC, [{"stream_mode": "custom"}]),
 }
 """Every example of the pages, by what it shows."""

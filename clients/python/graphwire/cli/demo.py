@@ -5,7 +5,7 @@ The server is a child process, ``graphwire serve``; everything shown comes over 
 
 import asyncio
 import contextlib
-import os
+import io
 import socket
 import subprocess
 import sys
@@ -86,7 +86,7 @@ class View:
     def panel(self, width: int) -> RenderableType:
         """Return the panel as it is now."""
         inner = max(10, width - 4)
-        lines = self._text.wrap(Console(width=inner, file=_NOWHERE), inner)
+        lines = self._text.wrap(Console(width=inner, file=io.StringIO()), inner)
         rows: list[RenderableType] = list(lines[-_LINES:])
         rows.extend(Text("") for _ in range(_LINES - len(rows)))
         if self._progress is not None:
@@ -99,9 +99,6 @@ class View:
             subtitle=f"[dim]{self._filter}[/]  [{color}]{self.status}[/], {self.events} events",
             border_style=color,
         )
-
-
-_NOWHERE: IO[str] = open(os.devnull, "w")  # noqa: SIM115  (measures text, prints none)
 
 
 def demo(

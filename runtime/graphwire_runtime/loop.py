@@ -52,6 +52,7 @@ class Run:
 
     __slots__ = (
         "_debug",
+        "_fired",
         "_messages",
         "_runtime",
         "_show_all",
@@ -122,6 +123,7 @@ class Run:
         self.triggered: dict[str, set[str]] = {}
         self._waiting: dict[str, set[str]] = {}
         self.joined: dict[str, set[str]] = {}
+        self._fired: set[str] = set()
 
     # ---- the order of events: begin, then (settle, next_tasks) until there are none
 
@@ -219,13 +221,20 @@ class Run:
         Raises InvalidUpdateError, or what a reducer raises.
         """
         tasks = self.tasks
-        if len(tasks) > 1:  # sends stand first, but are applied last
-            tasks = sorted(tasks, key=lambda task: task.path[0] != "__pregel_pull")
+        if len(tasks) > 1:  # sends stand first, but what they write and send on counts last
+            tasks = self.tasks = sorted(tasks, key=lambda task: task.path[0] == "__pregel_push")
             pairs = [pair for task in tasks for pair in task.pairs]
         else:
             pairs = tasks[0].pairs
         if pairs:
             self.fold(self.values, pairs)
+        if self.joined:
+            # a join that has fired starts anew when its node has run, and before that step's arrivals count
+            for task in tasks:
+                for trigger in task.triggers:
+                    if trigger in self._fired:
+                        self._fired.discard(trigger)
+                        del self.joined[trigger]
         for task in tasks:
             node = task.node
             for name in node.edges:
@@ -236,7 +245,7 @@ class Run:
                 arrived = self.joined.setdefault(join.trigger, set())
                 arrived.add(node.name)
                 if arrived >= join.sources:
-                    del self.joined[join.trigger]
+                    self._fired.add(join.trigger)
                     self._trigger(join.target, join.trigger)
         if pairs and self._writes_shown(pairs):
             self.touched = True

@@ -1,4 +1,4 @@
-"""Shared by the runtime's tests: a model that speaks word by word, and one way to drain both kinds of stream."""
+"""Shared by the runtime's tests: a model that speaks word by word, and one way to drain either stream."""
 
 from __future__ import annotations
 
@@ -48,11 +48,19 @@ def speaker() -> type[Speaker]:
 
 @pytest.fixture(params=["stream", "astream"])
 def drain(request: pytest.FixtureRequest) -> Drain:
-    """`await drain(graph, input, **kwargs)`: the chunks of `stream` or of `astream`; every test runs with both."""
+    """`await drain(graph, input, **kwargs)`: the chunks of `stream` or of `astream`, each test with both.
 
-    async def drained(graph: Any, value: Any, **kwargs: Any) -> list[Any]:
+    `into` is a list to put the chunks into, for a run that will fail.
+    """
+
+    async def drained(graph: Any, value: Any, *, into: list[Any] | None = None, **kwargs: Any) -> list[Any]:
+        chunks = [] if into is None else into
         if request.param == "stream":
-            return list(graph.stream(value, **kwargs))
-        return [chunk async for chunk in graph.astream(value, **kwargs)]
+            for chunk in graph.stream(value, **kwargs):
+                chunks.append(chunk)
+        else:
+            async for chunk in graph.astream(value, **kwargs):
+                chunks.append(chunk)
+        return chunks
 
     return drained

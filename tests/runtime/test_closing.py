@@ -34,11 +34,10 @@ def test_a_sync_sibling_of_a_failure_is_waited_for_and_its_update_shown() -> Non
         assert failed.wait(5)
         return {"lines": ["slow"]}
 
-    chunks: list[Any] = []
+    stream = side_by_side(bad=bad, slow=slow).stream({}, stream_mode="updates")
+    assert next(stream) == {"slow": {"lines": ["slow"]}}
     with pytest.raises(ValueError, match="bad"):
-        for chunk in side_by_side(bad=bad, slow=slow).stream({}, stream_mode="updates"):
-            chunks.append(chunk)  # noqa: PERF402
-    assert chunks == [{"slow": {"lines": ["slow"]}}]
+        next(stream)
 
 
 async def test_an_async_sibling_of_a_failure_is_cancelled() -> None:

@@ -88,15 +88,14 @@ async def test_a_router_may_not_answer(
         await drain(graph, {})
 
 
-async def test_the_update_of_a_node_whose_router_fails_is_shown() -> None:
+async def test_the_update_of_a_node_whose_router_fails_is_shown(drain: Any) -> None:
     def route(state: Trip) -> Any:
         raise LookupError("no map")
 
     graph = trip(stop("first")).add_conditional_edges("first", route).compile()
     chunks: list[Any] = []
     with pytest.raises(LookupError, match="no map"):
-        for chunk in graph.stream({}, stream_mode=["updates", "tasks"]):
-            chunks.append(chunk)  # noqa: PERF402
+        await drain(graph, {}, stream_mode=["updates", "tasks"], into=chunks)
     assert chunks[1] == ("updates", {"first": {"stops": ["first"]}})
     result = chunks[2][1]
     assert (repr(result["error"]), result["result"]) == ("LookupError('no map')", {"stops": ["first"]})

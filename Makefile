@@ -1,7 +1,9 @@
 # Every command makes its own virtual environment first: Python 3.10+, git and make are all it needs.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.10 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1 && { echo $$p; break; }; done)
-PYTHON310 ?= $(shell python3.10 -c 'import sys; print(sys.executable)' 2>/dev/null)
+# A python3.10 on the path, or one that pyenv keeps.
+PYTHON310 ?= $(shell for p in python3.10 $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/python); do \
+	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 10))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 VENV := .venv
 VENV310 := .venv310
 BIN := $(VENV)/bin
@@ -38,6 +40,7 @@ test: $(VENV)/dev.stamp  ## The whole test-suite, on Python 3.10 too where it is
 	@$(if $(PYTHON310),$(MAKE) --no-print-directory test310,echo "no python3.10 here: its tests are left out")
 
 $(VENV310)/stamp: pyproject.toml
+	@test -n "$(PYTHON310)" || { echo "no python3.10 here; set PYTHON310=/path/to/it" >&2; exit 1; }
 	@echo "==> virtual environment $(VENV310), $$($(PYTHON310) --version)"
 	@test -x $(VENV310)/bin/python || $(PYTHON310) -m venv $(VENV310)
 	@$(VENV310)/bin/python $(PIP) install --quiet --upgrade 'pip>=25.1'

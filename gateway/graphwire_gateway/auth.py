@@ -43,13 +43,14 @@ class Origins:
         self._allowed = None if allowed is None else frozenset(origin.rstrip("/") for origin in allowed)
         self._loopback = loopback and allowed is None
 
-    def admits(self, origin: str | None) -> bool:
-        """Tell whether a handshake with this ``Origin`` header may go on; an absent one may."""
-        if origin is None:
-            return True
+    def admits(self, origin: str) -> bool:
+        """Tell whether a handshake with this ``Origin`` header may go on; without any, it may."""
         if self._allowed is not None:
             return "*" in self._allowed or origin.rstrip("/") in self._allowed
-        return self._loopback and is_loopback(urlsplit(origin).hostname)
+        try:
+            return self._loopback and is_loopback(urlsplit(origin).hostname)
+        except ValueError:  # no address at all
+            return False
 
 
 def is_loopback(host: str | None) -> bool:

@@ -20,6 +20,7 @@ from graphwire_gateway.telemetry import logger
 
 log = logger("connection")
 
+_LOOKS = 4  # at the socket's buffer within ``send_timeout_s``
 _CONTROL_BURST = 100  # WebSocket pings and pongs that may come at once
 _CONTROL_PER_S = 10.0  # and that may come for ever
 
@@ -29,9 +30,12 @@ class Peer(ServerConnection):
 
     _control = float(_CONTROL_BURST)
     _control_at = 0.0
+    _is_dropped = False
 
     def process_event(self, event: Any) -> None:
         """Look at each frame that comes in."""
+        if self._is_dropped:
+            return
         if isinstance(event, Frame) and event.opcode in (Opcode.PING, Opcode.PONG):
             now = time.monotonic()
             self._control = min(_CONTROL_BURST, self._control + (now - self._control_at) * _CONTROL_PER_S)
@@ -39,6 +43,7 @@ class Peer(ServerConnection):
             self._control -= 1
             if self._control < 0:
                 log.warning("dropped a connection that floods control frames", peer=self.remote_address)
+                self._is_dropped = True
                 self.transport.abort()
                 return
         super().process_event(event)
@@ -108,19 +113,22 @@ class Connection:
         except Exception as error:
             self._house.failures.internal(error, "delivery")
             await self._socket.close(1011, "a fault of the server")
+        finally:
+            self._delivery.close()  # the reader may wait for replies to leave
 
     async def _send(self, batch: bytes) -> None:
         """Write one message; abort the connection if it takes nothing for ``send_timeout_s``."""
-        seconds = self._limits.send_timeout_s
-        self._timer = self._loop.call_later(seconds, self._check_progress, seconds, None)
+        seconds = self._limits.send_timeout_s / _LOOKS
+        self._timer = self._loop.call_later(seconds, self._check_progress, seconds, None, 0)
         try:
             await self._socket.send(batch, text=True)
         finally:
             self._timer.cancel()
 
-    def _check_progress(self, seconds: float, left_before: int | None) -> None:
+    def _check_progress(self, seconds: float, left_before: int | None, stuck: int) -> None:
         left = self._socket.transport.get_write_buffer_size()
-        if left_before is not None and left >= left_before:
+        stuck = stuck + 1 if left_before is not None and left >= left_before else 0
+        if stuck == _LOOKS:
             log.info(
                 "aborted a connection that takes nothing",
                 peer=self._socket.remote_address,
@@ -128,7 +136,7 @@ class Connection:
             )
             self._socket.transport.abort()
             return
-        self._timer = self._loop.call_later(seconds, self._check_progress, seconds, left)
+        self._timer = self._loop.call_later(seconds, self._check_progress, seconds, left, stuck)
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from graphwire_protocol.commands import From, Position, Spec
+from graphwire_protocol.errors import Refusal
 from graphwire_protocol.filters import Filter, Matcher
 from graphwire_protocol.replies import Subscribed
 from graphwire_protocol.types import ClosedReason, Recovery, Seq
@@ -68,17 +69,20 @@ class Delivery:
         self._marks_due = False
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
+        self._idle.set()
         self._closing = False
 
     # ── what the connection's reader does ────────────────────────────────────────────────────────
 
     def reply(self, frame: bytes) -> None:
         """Send a frame before any event."""
+        if self._closing:
+            return
         self._control.append(frame)
         self._control_size += len(frame)
         if self._control_size > CONTROL_BYTES:
             self._control_room.clear()
-        self._wake.set()
+        self._has_work()
 
     async def room(self) -> None:
         """Wait until the replies that are queued are below their bound."""
@@ -87,7 +91,10 @@ class Delivery:
     async def attach(self, id: int, run: Run, spec: Spec) -> tuple[Subscribed, Callable[[], None]]:
         """Return the reply to a subscription, and what begins its delivery once that is queued."""
         subscription = Subscription(spec.sub, run, _matcher(spec.filter), spec.credit, self._enqueue)
-        page = await self._store.read(run.key, 0, 0)
+        try:
+            page = await self._store.read(run.key, 0, 0)
+        except NoLog:
+            raise Refusal("not_found", f"no run {run.id!r}", details={"kind": "run"}) from None
         recovery, after = _place(subscription, page, spec.from_)
         reply = Subscribed(
             id=id,
@@ -125,6 +132,10 @@ class Delivery:
 
     def _enqueue(self, subscription: Subscription) -> None:
         self._turns.append(subscription)
+        self._has_work()
+
+    def _has_work(self) -> None:
+        self._idle.clear()
         self._wake.set()
 
     def drop(self) -> None:
@@ -149,9 +160,8 @@ class Delivery:
         self._silent.pop(subscription, None)
 
     async def flushed(self) -> None:
-        """Wait until nothing more is ready to be sent."""
-        while (self._control or self._turns) and not self._closing:
-            self._idle.clear()
+        """Wait until nothing more is ready to be sent, and what was is with the socket."""
+        if not self._closing:
             await self._idle.wait()
 
     # ── the writer ───────────────────────────────────────────────────────────────────────────────
@@ -207,7 +217,7 @@ class Delivery:
             out.append(synced)
             size += len(synced)
         if subscription.place == "stalled":
-            self._note_silence(subscription)
+            pass
         elif subscription.cursor < run.feed.head:
             self._turns.append(subscription)
         elif subscription.is_at_end:
@@ -215,6 +225,7 @@ class Delivery:
         else:
             subscription.place = "waiting"
             run.feed.wait(subscription)
+        if subscription.cursor > subscription.told:
             self._note_silence(subscription)
         return size
 
@@ -258,8 +269,6 @@ class Delivery:
     # ── marks ────────────────────────────────────────────────────────────────────────────────────
 
     def _note_silence(self, subscription: Subscription) -> None:
-        if subscription.cursor <= subscription.told:
-            return
         self._silent[subscription] = None
         if self._mark_timer is None:
             self._mark_timer = asyncio.get_running_loop().call_later(MARK_S, self._due)
@@ -267,7 +276,7 @@ class Delivery:
     def _due(self) -> None:
         self._mark_timer = None
         self._marks_due = True
-        self._wake.set()
+        self._has_work()
 
     def _take_marks(self, out: list[bytes]) -> int:
         self._marks_due = False

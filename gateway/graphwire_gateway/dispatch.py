@@ -1,6 +1,7 @@
 """What the commands of one connection mean: each becomes its effect and its reply."""
 
 from collections.abc import Callable
+from weakref import WeakSet
 
 import orjson
 from graphwire_protocol import commands
@@ -79,7 +80,7 @@ class Dispatch:
         self._session = session
         self._delivery = delivery
         self._principal: str | None = None
-        self._started: dict[Run, None] = {}
+        self._started: WeakSet[Run] = WeakSet()
 
     async def handle(self, command: Command) -> None:
         """Carry out one command and queue its reply. Raises ``Refusal`` only where the connection ends."""
@@ -164,7 +165,7 @@ class Dispatch:
         run, created, attached = await self._house.runs.start(command, self.principal, check, prepare)
         if command.on_disconnect == "cancel":
             run.adopt(self, self._house.limits.disconnect_grace_s)
-            self._started[run] = None
+            self._started.add(run)
         self._reply(Started(id=command.id, run=run.id, epoch=run.epoch, created=created, status=run.status))
         for subscribed, begin in attached:
             self._reply(subscribed)
@@ -197,7 +198,7 @@ class Dispatch:
 
     def close(self) -> None:
         """The connection is gone."""
-        for run in self._started:
+        for run in list(self._started):
             run.abandon(self)
         if self._principal is not None:
             self._house.presence.leave(self._principal)

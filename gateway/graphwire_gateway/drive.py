@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
+import orjson
 from graphwire_protocol.payloads import PendingInterrupt
 from graphwire_protocol.types import Mode, Namespace
 from graphwire_runtime.servable import Servable, StreamMode
@@ -16,6 +17,9 @@ from graphwire_gateway.encode import Encoder
 from graphwire_gateway.failures import RunLimit
 from graphwire_gateway.runner import Runner
 from graphwire_gateway.store.base import Record
+from graphwire_gateway.telemetry import logger
+
+log = logger("drive")
 
 HAND_OVER_EVENTS = 1024
 HAND_OVER_BYTES = 1 << 20
@@ -68,6 +72,12 @@ class Drive:
         self.taken_bytes = 0
         self._room = asyncio.Event()
         self._waits = False
+        self._is_over = False
+
+    def stop(self) -> None:
+        """Nothing more is taken: pull the graph no further. Runs on the home loop."""
+        self._is_over = True
+        self._runner.later(self._room.set)
 
     def taken(self, events: int, size: int) -> None:
         """Home has stored that much of what was put; runs on the home loop."""
@@ -110,6 +120,8 @@ class Drive:
         ns: Namespace = ()
         try:
             async for item in stream:
+                if self._is_over:
+                    break  # its code went on after it was cancelled
                 if task.subgraphs:
                     ns, mode, chunk = item
                 else:
@@ -129,7 +141,8 @@ class Drive:
             close = getattr(stream, "aclose", None)
             if close is not None:
                 await close()
-            await self._forget_thread()
+            if not self._paused:
+                await self.forget()
         kind: Literal["interrupted", "completed"] = "interrupted" if self._paused else "completed"
         return Outcome(kind, self._output(), tuple(self._pending.values()))
 
@@ -145,7 +158,7 @@ class Drive:
         for item in chunk["__interrupt__"]:
             known = self._pending.get(item.id)
             if known is None or len(ns) > len(known.ns):
-                value = self._encoder.project(item.value)
+                value = orjson.loads(self._encoder.value(item.value))
                 self._pending[item.id] = PendingInterrupt(id=item.id, value=value, ns=ns)
 
     def _is_full(self) -> bool:
@@ -157,17 +170,23 @@ class Drive:
     async def _wait_for_room(self) -> None:
         self._room.clear()
         self._waits = True
-        if self._is_full():  # home may have taken some between the look and the flag
+        # Home may have taken some between the look and the flag.
+        if self._is_full() and not self._is_over:
             await self._room.wait()
         self._waits = False
 
     def _output(self) -> bytes:
         return self._encoder.value(output_of(self._task, self._values) if self._has_values else None)
 
-    async def _forget_thread(self) -> None:
+    async def forget(self) -> None:
+        """Delete the private thread: nobody can go on with it. Raises nothing."""
         thread, saver = self._task.private_thread, self._task.graph.checkpointer
-        if thread is not None and not self._paused and hasattr(saver, "adelete_thread"):
+        if thread is None or not hasattr(saver, "adelete_thread"):
+            return
+        try:
             await saver.adelete_thread(thread)
+        except Exception as error:  # some savers have the method and cannot delete
+            log.warning("a run's private thread was not deleted", thread=thread, error=repr(error))
 
 
 def _asked(task: Task) -> list[StreamMode]:

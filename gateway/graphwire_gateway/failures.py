@@ -60,11 +60,17 @@ class Failures:
         return error_id
 
 
+_TEXT_CHARS = 4096  # of an exception's text; some hold a whole document
+
+
 def _text(error: BaseException) -> str:
     try:
-        return str(error) or type(error).__name__
+        text = str(error) or type(error).__name__
     except Exception:  # an exception's own __str__ is code that we do not know
         return type(error).__name__
+    if len(text) > _TEXT_CHARS:
+        text = text[: _TEXT_CHARS - 1] + "…"
+    return text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate is no text
 
 
 _GENERIC = {

@@ -51,7 +51,7 @@ class _Message:
 class Fold:
     """What the first ``upto`` events of a log come to: status, root values, messages, open interrupts.
 
-    ``lost`` holds the addresses of events that no snapshot gives back.
+    ``lost`` tells of events that no snapshot gives back.
     """
 
     def __init__(self) -> None:
@@ -60,14 +60,17 @@ class Fold:
         self._values: bytes | None = None
         self._messages: dict[str, _Message] = {}
         self._interrupts: list[dict[str, Any]] = []
-        self._lost: set[Address] = set()
+        self._lost: dict[Address, Seq] = {}
+        self.size = 0
+        """Bytes held, as far as they grow with the log."""
 
     def copy(self) -> "Fold":
         """Return a fold that can go on independently."""
         other = Fold()
         other.upto, other.status, other._values = self.upto, self.status, self._values
         other._messages = {id: message.copy() for id, message in self._messages.items()}
-        other._interrupts, other._lost = list(self._interrupts), set(self._lost)
+        other._interrupts, other._lost = list(self._interrupts), dict(self._lost)
+        other.size = self.size
         return other
 
     def add(self, record: "Record") -> None:
@@ -87,24 +90,31 @@ class Fold:
             case "interrupt":
                 self._interrupts = orjson.loads(record.data)["interrupts"]
             case "values" if not address.ns:
+                self.size += len(record.data) - len(self._values or b"")
                 self._values = record.data
             case _:
-                self._lost.add(address)
+                self._lost[address] = self.upto
 
     def _add_message(self, record: "Record") -> None:
         data = orjson.loads(record.data)
         id = data.get("id")
         if id is None:  # it was cut for its size
-            self._lost.add(record.address)
+            self._lost[record.address] = self.upto
             return
         message = self._messages.get(id)
         if message is None:
             message = self._messages[id] = _Message(record.address, record.meta)
+            self.size += record.size + len(record.meta or b"")
+        else:
+            self.size += len(record.data)
         message.add(data)
 
-    def lost(self, matcher: Matcher) -> list[str]:
-        """Return the modes of a subscription whose events up to here a snapshot cannot give back."""
-        return sorted({place.mode for place in self._lost if matcher.admits(place)} - UNCONSTRAINED)
+    def lost(self, matcher: Matcher, after: Seq) -> list[str]:
+        """Return the modes of a subscription whose events behind ``after`` and up to here a snapshot cannot
+        give back.
+        """
+        modes = {place.mode for place, seq in self._lost.items() if seq > after and matcher.admits(place)}
+        return sorted(modes - UNCONSTRAINED)
 
     def snapshot(self, matcher: Matcher) -> dict[str, Any]:
         """Return the fields of a ``snapshot`` frame as the filter shows them, but for ``sub``."""

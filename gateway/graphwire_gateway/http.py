@@ -32,8 +32,7 @@ class Handshake:
             return connection.respond(
                 HTTPStatus.NOT_FOUND, f"nothing here: clients connect a WebSocket to {PATH}\n"
             )
-        origin = request.headers.get("Origin")
-        if not self._origins.admits(origin):
+        if not all(self._origins.admits(origin) for origin in request.headers.get_all("Origin")):
             return connection.respond(
                 HTTPStatus.FORBIDDEN,
                 "pages of this origin may not connect; the operator can allow them (allowed_origins)\n",

@@ -32,7 +32,7 @@ class Run:
     """A run, from its start to the end of its result's life.
 
     ``commit(run)`` is called whenever ``pending`` has got records; ``on_end(run)`` when the terminal event is
-    in the log.
+    in the log, or the log is lost.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Run:
         commit: Callable[["Run"], None],
         on_end: Callable[["Run"], None],
         cancel_grace_s: float,
+        interrupt_ttl_s: float,
         max_run_s: float | None,
         metadata: dict[str, Any],
     ) -> None:
@@ -77,10 +78,12 @@ class Run:
         self._commit = commit
         self._on_end = on_end
         self._grace = cancel_grace_s
+        self._interrupt_ttl = interrupt_ttl_s
         self._max_s = max_run_s
         self._metadata = metadata
-        self._starter: object | None = None
+        self._starters: set[object] = set()
         self._disconnect_grace = 0.0
+        self._alone: asyncio.TimerHandle | None = None
         self._seq: Seq = 0
         self._last: dict[str, Seq] = {}  # message id → seq of its last delta
         self._drive: Drive | None = None
@@ -107,6 +110,11 @@ class Run:
         if self._max_s is not None:
             self._after(self._max_s, self._time_out, self._max_s)
 
+    @property
+    def has_started(self) -> bool:
+        """Whether its graph has begun to run."""
+        return self._job is not None
+
     def cancel(self, reason: str | None = None) -> None:
         """Stop the run; once more is harmless. Its terminal event comes within the grace."""
         if self.status in TERMINAL or self.cancelled_by is not None:
@@ -120,22 +128,25 @@ class Run:
 
     def adopt(self, starter: object, grace_s: float) -> None:
         """Cancel the run when ``starter`` has gone for ``grace_s`` seconds and nobody subscribes."""
-        self._starter = starter
+        self._starters.add(starter)
         self._disconnect_grace = grace_s
 
     def abandon(self, starter: object) -> None:
-        """``starter`` has gone; if another has adopted the run since, that is no matter."""
-        if self._starter is starter:
-            self._starter = None
-            self.feed.on_empty = self._left_alone
-            self._left_alone()
+        """``starter`` has gone; while another who has adopted the run is there, that is no matter."""
+        self._starters.discard(starter)
+        self.feed.on_empty = self._left_alone
+        self._left_alone()
 
     def _left_alone(self) -> None:
-        if self.status not in TERMINAL:
-            self._after(self._disconnect_grace, self._cancel_if_alone)
+        if self._alone is not None:
+            self._alone.cancel()
+            self._alone = None
+        if self.status not in TERMINAL and not self._starters and not self.feed.readers:
+            loop = asyncio.get_running_loop()
+            self._alone = loop.call_later(self._disconnect_grace, self._cancel_if_alone)
 
     def _cancel_if_alone(self) -> None:
-        if self._starter is None and not self.feed.readers:
+        if not self._starters and not self.feed.readers:
             self.cancel("disconnected")
 
     def _time_out(self, seconds: float) -> None:
@@ -172,6 +183,7 @@ class Run:
             if self._task.graph.checkpointer:
                 self._interrupts = tuple(item.id for item in outcome.interrupts)
                 self._enter("interrupted")
+                self._after(self._interrupt_ttl, self.cancel, "expired")
             else:
                 # Nothing keeps its state, so nobody can answer: this is its end.
                 self.output = outcome.output
@@ -180,13 +192,23 @@ class Run:
     def _end(self, status: Status, reason: str | None = None, error: Failure | None = None) -> None:
         if self.status in TERMINAL:
             return
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
+        was_interrupted = self.status == "interrupted"
+        self._stop()
         self.failure = error
         self._interrupts = ()
         self._ended_at = now()
         self._enter(status, reason, error)
+        if was_interrupted and self._drive is not None:
+            self._runner.start(self._drive.forget)
+
+    def _stop(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        if self._alone is not None:
+            self._alone.cancel()
+        if self._drive is not None:
+            self._drive.stop()
 
     def _enter(self, status: Status, reason: str | None = None, error: Failure | None = None) -> None:
         assert (self._entered, status) in RUN, (self._entered, status)
@@ -228,8 +250,10 @@ class Run:
         if self._job is not None:
             self._job.cancel()
         self.status = "failed"
-        for timer in self._timers:
-            timer.cancel()
+        self._stop()
+        self.pending.clear()
+        self.feed.grown(self.feed.head)  # who waits there looks at the log, and finds out
+        self._on_end(self)
 
     # ── what is told of it ───────────────────────────────────────────────────────────────────────
 

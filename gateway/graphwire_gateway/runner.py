@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 log = logger("runner")
 
+_LEFT_S = 1.0  # for tasks that a graph has left behind, when its loop ends
 _SYNC_NODES = 128  # nodes without async code that one graph may run at once, over all its runs
 
 
@@ -60,7 +61,8 @@ class Job:
     def _cancel(self) -> None:
         self._cancelled = True
         if self._task is not None:
-            self._task.cancel()
+            # Not before its first step: a task that never began tells nobody of its end.
+            self._loop.call_soon(self._task.cancel)
 
 
 class Runner:
@@ -158,8 +160,18 @@ class ThreadRunner(Runner):
                 self.loop.run_forever()
             except BaseException as error:  # a node that calls sys.exit() ends its run, not the graph's loop
                 log.error("graph code tried to end the process", error=repr(error))
-        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        with contextlib.suppress(BaseException):
+            self._end_tasks()
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
+
+    def _end_tasks(self) -> None:
+        # Tasks that graph code has left on the loop.
+        left = asyncio.all_tasks(self.loop)
+        for task in left:
+            task.cancel()
+        if left:
+            self.loop.run_until_complete(asyncio.wait(left, timeout=_LEFT_S))
 
     def _deliver(self, items: list[Any]) -> None:
         self._home.call_soon_threadsafe(self._outlet, items)

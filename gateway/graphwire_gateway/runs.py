@@ -8,7 +8,7 @@ import base64
 import contextlib
 import os
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
@@ -16,7 +16,7 @@ from graphwire_protocol import commands
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.projection import Projector, TagError, restore
 from graphwire_protocol.replies import RunRow
-from graphwire_protocol.types import STREAM_MODES, Mode
+from graphwire_protocol.types import STREAM_MODES, TERMINAL, Mode
 
 from graphwire_gateway.catalog import Catalog, Entry
 from graphwire_gateway.commit import Committer
@@ -26,6 +26,7 @@ from graphwire_gateway.failures import Failures
 from graphwire_gateway.inputs import message_of
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.run import Run
+from graphwire_gateway.store.base import NoLog
 
 if TYPE_CHECKING:
     from graphwire_gateway.store.base import Store
@@ -70,6 +71,7 @@ class Runs:
         ``check(run)`` may refuse; ``prepare(run)`` is awaited before the run's first event exists. Raises
         ``Refusal``; then nothing has happened.
         """
+        _refuse_unserved(command)
         id = command.run or os.urandom(16).hex()
         known = self._runs.get(_key(principal, id))
         if known is not None:
@@ -85,8 +87,16 @@ class Runs:
         self._runs[run.key] = run
         self._active[principal] += 1
         await self._create(run)
-        prepared = await prepare(run)
-        if self._running >= self._limits.max_server_runs:
+        try:
+            prepared = await prepare(run)
+        except BaseException:
+            self._active[principal] -= 1
+            del self._runs[run.key]
+            self._own(self._store.delete(run.key))
+            raise
+        if run.status in TERMINAL:
+            pass  # somebody else has cancelled it already
+        elif self._running >= self._limits.max_server_runs:
             run.queue()
             self._queue.append(run)
         else:
@@ -116,7 +126,6 @@ class Runs:
                 "draining", "this server is going away; connect again and start it there", after_ms=1000
             )
         entry = self._catalog.get(command.graph)
-        _refuse_unserved(command)
         limits = self._limits
         if self._active[principal] >= limits.max_active_runs:
             raise Refusal(
@@ -135,6 +144,7 @@ class Runs:
             commit=self._committer.add,
             on_end=self._end,
             cancel_grace_s=limits.cancel_grace_s,
+            interrupt_ttl_s=limits.interrupt_ttl_s,
             max_run_s=limits.max_run_s,
             metadata=command.metadata or {},
         )
@@ -195,30 +205,42 @@ class Runs:
     # ── letting go ───────────────────────────────────────────────────────────────────────────────
 
     def _end(self, run: Run) -> None:
-        """The run's terminal event is in its log."""
+        """The run's terminal event is in its log, or the log is lost."""
+        if self._runs.get(run.key) is not run:
+            return
         self._active[run.principal] -= 1
-        if run in self._queue:
-            self._queue.remove(run)
-        else:
+        if run.has_started:
             self._running -= 1
         loop = asyncio.get_running_loop()
         self._ended[run.key] = loop.call_later(self._limits.result_ttl_s, self._forget, run.key)
-        self._own(self._store.close(run.key, self._limits.log_ttl_s))
+        self._own(self._close(run.key))
         while self._queue and self._running < self._limits.max_server_runs:
-            self._launch(self._queue.popleft())
-        while self._ended and self._store.size > self._limits.store_bytes:
-            self._forget(next(iter(self._ended)))
+            queued = self._queue.popleft()
+            if queued.status not in TERMINAL:
+                self._launch(queued)
         self._ends.set()
 
+    async def _close(self, key: str) -> None:
+        await self._store.close(key, self._limits.log_ttl_s)
+        while self._ended and self._store.size > self._limits.store_bytes:
+            await self._delete(next(iter(self._ended)))
+
     def _forget(self, key: str) -> None:
+        self._own(self._delete(key))
+
+    async def _delete(self, key: str) -> None:
         timer = self._ended.pop(key, None)
         if timer is not None:
             timer.cancel()
         if self._runs.pop(key, None) is not None:
-            self._own(self._store.delete(key))
+            await self._store.delete(key)
 
-    def _own(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        async def guarded() -> None:
+            with contextlib.suppress(NoLog):  # it is gone already
+                await work
+
+        task = asyncio.ensure_future(guarded())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -229,7 +251,10 @@ class Runs:
         for run in self._unfinished():
             run.cancel("shutdown")
         await self._wait_for_ends(self._limits.cancel_grace_s + 5)
-        await self._committer.settle()
+        with contextlib.suppress(TimeoutError, asyncio.TimeoutError):  # the store may be away for good
+            await asyncio.wait_for(self._committer.settle(), self._limits.cancel_grace_s + 5)
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=self._limits.cancel_grace_s + 5)
         for timer in self._ended.values():
             timer.cancel()
 

@@ -100,9 +100,6 @@ class Subscription:
                 seq += 1
                 self.skipped += 1
                 continue
-            if not covers and not self.allowance.covers(address.mode):
-                self.place = "stalled"
-                break
             body = record.body
             if has_keys and address.mode in BY_KEY:
                 cut = self._cut(record)
@@ -111,6 +108,9 @@ class Subscription:
                     self.skipped += 1
                     continue
                 body = cut
+            if not covers and not self.allowance.covers(address.mode):
+                self.place = "stalled"
+                break
             seq += 1
             self._n += 1
             if not covers:
@@ -136,12 +136,14 @@ class Subscription:
 
     def gap(self, base: Fold) -> bytes:
         """Return a ``gap`` up to the end of ``base``, whose snapshot must follow."""
+        # Of another epoch, or of what this one has not reached yet, the client has seen nothing.
+        seen = self.told if self.need_reason == "evicted" else 0
         gap = Gap(
             sub=self.sub,
             after_seq=self.told,
             upto_seq=base.upto,
             reason=self.need_reason,
-            lost=tuple(base.lost(self.matcher)),
+            lost=tuple(base.lost(self.matcher, seen)),
         )
         self.need_reason = "evicted"
         self._move(base.upto)

@@ -1,7 +1,6 @@
 """Servers, clients and proxies for the live tests; nothing of a test may be left behind."""
 
 import asyncio
-import gc
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -33,7 +32,6 @@ async def nothing_left() -> AsyncIterator[None]:
         await asyncio.sleep(0.01)
     assert not left, left
     assert len(threads) == len(nodes), threads
-    gc.collect()
 
 
 @pytest.fixture

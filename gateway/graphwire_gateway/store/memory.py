@@ -113,13 +113,14 @@ class MemoryStore:
         return ages[0][1] if now - ages[0][0] >= age else 0
 
     def _fold(self, log: _Log, count: int) -> None:
-        records = log.records
+        records, base = log.records, log.base
+        before = base.size
         for record in records[:count]:
-            log.base.add(record)
+            base.add(record)
         size = sum([record.size for record in records[:count]])
         del records[:count]
         log.size -= size
-        self.size -= size
+        self.size += base.size - before - size
 
     async def read(self, run: str, after: Seq, limit: int) -> Page:
         """Return at most ``limit`` records behind ``after``; see ``Store``."""
@@ -161,7 +162,7 @@ class MemoryStore:
             timer.cancel()
         log = self._logs.pop(run, None)
         if log is not None:
-            self.size -= log.size
+            self.size -= log.size + log.base.size
 
     async def aclose(self) -> None:
         """Forget everything."""

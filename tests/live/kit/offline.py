@@ -1,5 +1,6 @@
 """The filter laid over a finished log: what a subscription must have got, event for event."""
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -62,7 +63,7 @@ def check_exact(frames: list[Frame], log: Log, filter: dict[str, Any], after: in
     expected = log.through(filter, after)
     assert events == expected
     seqs = [event["seq"] for event in events]
-    assert all(left < right for left, right in zip(seqs, seqs[1:], strict=False))
+    assert all(left < right for left, right in itertools.pairwise(seqs))
     terminal = [event for event in events if is_terminal(event)]
     assert terminal == events[-1:]
     kinds = [frame["type"] for frame in frames]

@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed
 
 Frame = dict[str, Any]
 
-DEADLINE_S = 30.0
+DEADLINE_S = 10.0
 ALL_MODES = ["values", "updates", "custom", "messages", "tasks", "checkpoints", "debug"]
 EVERYTHING = {"modes": ALL_MODES, "namespaces": [["**"]]}
 
@@ -45,9 +45,13 @@ class Peer:
         self.frames.append(frame)
         return frame
 
-    async def until(self, wanted: Callable[[Frame], Any], deadline_s: float = DEADLINE_S) -> Frame:
-        """Return the first frame, of those read and those to come, that is ``wanted``."""
-        for frame in self.frames:
+    async def until(
+        self, wanted: Callable[[Frame], Any], deadline_s: float = DEADLINE_S, since: int = 0
+    ) -> Frame:
+        """Return the first frame, of those read (from number ``since`` on) and those to come, that is
+        ``wanted``.
+        """
+        for frame in self.frames[since:]:
             if wanted(frame):
                 return frame
         end = asyncio.get_running_loop().time() + deadline_s
@@ -64,8 +68,9 @@ class Peer:
         """Send a request and return its reply."""
         self._id += 1
         command.setdefault("id", self._id)
+        since = len(self.frames)
         await self.send(command)
-        return await self.answer(command["id"])
+        return await self.until(lambda frame: frame.get("id") == command["id"], since=since)
 
     async def run(self, graph: str, input: Any = None, *specs: Frame, **fields: Any) -> Frame:
         """Start a run with subscriptions and return ``started``."""

@@ -8,13 +8,13 @@ from graphwire_gateway.store.base import Batch, Fenced, Page, SeqGap
 from graphwire_gateway.store.memory import LogLimits, MemoryStore
 from graphwire_protocol.types import Durability, Seq
 
+_LIMITS = LogLimits()
+
 
 class DelayingStore:
     """A memory store behind a network: each append takes 5 ms, each read a little."""
 
-    def __init__(
-        self, limits: LogLimits = LogLimits(), append_s: float = 0.005, read_s: float = 0.0005
-    ) -> None:
+    def __init__(self, limits: LogLimits = _LIMITS, append_s: float = 0.005, read_s: float = 0.0005) -> None:
         self._store = MemoryStore(limits)
         self._append_s = append_s
         self._read_s = read_s
@@ -67,7 +67,7 @@ class DelayingStore:
 class FlakyStore(DelayingStore):
     """A store that is away while ``is_away`` is set."""
 
-    def __init__(self, limits: LogLimits = LogLimits()) -> None:
+    def __init__(self, limits: LogLimits = _LIMITS) -> None:
         super().__init__(limits, 0, 0)
         self.is_away = False
         self.refused = 0
@@ -89,7 +89,7 @@ class FlakyStore(DelayingStore):
 class GatedStore(DelayingStore):
     """A store whose appends wait until ``gate`` is open."""
 
-    def __init__(self, limits: LogLimits = LogLimits()) -> None:
+    def __init__(self, limits: LogLimits = _LIMITS) -> None:
         super().__init__(limits, 0, 0)
         self.gate = asyncio.Event()
         self.gate.set()

@@ -1,0 +1,1 @@
+"""What the demo runs: a toy chat model over text of its own, and three graphs that are worth watching."""

@@ -1,0 +1,199 @@
+"""The demo's graphs: two texts side by side, research in subgraphs, a long job that tells how far it is.
+
+They are written as any graph is, and run on LangGraph as they do here.
+"""
+
+import asyncio
+import inspect
+import operator
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from graphwire_runtime import END, START, Send, StateGraph, StreamWriter
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import RunnableConfig
+from typing_extensions import NotRequired, TypedDict
+
+from graphwire_gateway.demo.model import demo_model
+
+ModelFactory = Callable[[list[str]], BaseChatModel]
+"""Makes a model from its tags, by which the tokens of its calls can be told apart."""
+
+
+class Topic(TypedDict):
+    """What to write about."""
+
+    topic: str
+
+
+# ── two texts side by side ───────────────────────────────────────────────────────────────────────
+
+
+class Texts(Topic):
+    """A topic and what was written about it."""
+
+    joke: str
+    poem: str
+
+
+def build_joke_and_poem(model: ModelFactory = demo_model) -> Any:
+    """A joke and a poem about one topic, written at the same time by two models tagged joke and poem."""
+    joke_model, poem_model = model(["joke"]), model(["poem"])
+
+    async def write_joke(state: Texts, config: RunnableConfig) -> dict[str, str]:
+        reply = await joke_model.ainvoke(f"Write a joke about {state['topic']}", config)
+        return {"joke": reply.text}
+
+    async def write_poem(state: Texts, config: RunnableConfig) -> dict[str, str]:
+        reply = await poem_model.ainvoke(f"Write a short poem about {state['topic']}", config)
+        return {"poem": reply.text}
+
+    graph = StateGraph(Texts, input_schema=Topic)
+    graph.add_node("write_joke", write_joke)
+    graph.add_node("write_poem", write_poem)
+    graph.add_edge(START, "write_joke")
+    graph.add_edge(START, "write_poem")
+    graph.add_edge("write_joke", END)
+    graph.add_edge("write_poem", END)
+    return graph.compile()
+
+
+# ── research in subgraphs ────────────────────────────────────────────────────────────────────────
+
+
+class Findings(TypedDict):
+    """What the researchers bring back, in the order of their questions."""
+
+    findings: Annotated[list[str], operator.add]
+
+
+class Research(Topic, Findings):
+    """A topic, the questions that it is cut into, and the answer made of what was found."""
+
+    questions: list[str]
+    summary: str
+
+
+class Question(Topic, Findings):
+    """One question, as one researcher has it."""
+
+    question: str
+
+
+SOURCES = ("the harbour records", "the blue notebook", "forty letters", "a map with a hole in it")
+
+
+def build_research(model: ModelFactory = demo_model, reading_s: float = 0.4) -> Any:
+    """Three questions about a topic, each researched by a subgraph of its own, and one summary."""
+    planner, summarizer = model(["plan"]), model(["summary"])
+
+    async def plan(state: Research, config: RunnableConfig) -> dict[str, list[str]]:
+        reply = await planner.ainvoke(f"Write three questions, one a line, about {state['topic']}", config)
+        lines = [line.strip(" -*.0123456789") for line in reply.text.splitlines()]
+        return {"questions": [line for line in lines if line][:3]}
+
+    def one_researcher_each(state: Research) -> list[Send]:
+        return [
+            Send("researcher", {"topic": state["topic"], "question": question})
+            for question in state["questions"]
+        ]
+
+    async def summarize(state: Research, config: RunnableConfig) -> dict[str, str]:
+        notes = "\n\n".join(state["findings"])
+        reply = await summarizer.ainvoke(f"Write a summary about {state['topic']}\n\n{notes}", config)
+        return {"summary": reply.text}
+
+    graph = StateGraph(Research, input_schema=Topic)
+    graph.add_node("plan", plan)
+    graph.add_node("researcher", build_researcher(model, reading_s))
+    graph.add_node("summarize", summarize)
+    graph.add_edge(START, "plan")
+    graph.add_conditional_edges("plan", one_researcher_each, ["researcher"])
+    graph.add_edge("researcher", "summarize")
+    graph.add_edge("summarize", END)
+    return graph.compile()
+
+
+def build_researcher(model: ModelFactory = demo_model, reading_s: float = 0.4) -> Any:
+    """One question: go through the sources, note what turns up, and write an answer."""
+    writer_model = model(["notes"])
+
+    async def read(state: Question, writer: StreamWriter) -> None:
+        for source in SOURCES:
+            await asyncio.sleep(reading_s)
+            pages = len(state["question"]) % len(source) + 1
+            writer({"reading": source, "pages": pages})
+
+    async def answer(state: Question, config: RunnableConfig) -> dict[str, list[str]]:
+        prompt = f"Write a few notes about {state['topic']}\n\nThey answer: {state['question']}"
+        reply = await writer_model.ainvoke(prompt, config)
+        return {"findings": [f"{state['question']}\n{reply.text}"]}
+
+    graph = StateGraph(Question, output_schema=Findings)
+    graph.add_node("read", read)
+    graph.add_node("answer", answer)
+    graph.add_edge(START, "read")
+    graph.add_edge("read", "answer")
+    graph.add_edge("answer", END)
+    return graph.compile()
+
+
+# ── a long job ───────────────────────────────────────────────────────────────────────────────────
+
+
+class Order(Topic):
+    """What to make an index of, in how many steps and about how many seconds."""
+
+    steps: NotRequired[int]
+    seconds: NotRequired[float]
+
+
+class Job(Order):
+    """An order and, in the end, what came of it."""
+
+    report: str
+
+
+PHASES = ("collecting", "sorting", "binding")
+
+
+def build_longjob() -> Any:
+    """A long job without any model: custom data tells its phase, how much is done, and how long it takes."""
+
+    def phase_of(name: str) -> Callable[[Job, StreamWriter], Any]:
+        async def work(state: Job, writer: StreamWriter) -> None:
+            total, seconds = state.get("steps", 40), state.get("seconds", 9.0)
+            pause = seconds / total / len(PHASES)
+            to_come = len(PHASES) - 1 - PHASES.index(name)
+            for done in range(1, total + 1):
+                await asyncio.sleep(pause)
+                eta_s = round(pause * (total - done + total * to_come), 1)
+                writer({"phase": name, "done": done, "total": total, "eta_s": eta_s})
+
+        return work
+
+    async def report(state: Job) -> dict[str, str]:
+        return {"report": f"The index of {state['topic']} is bound and on its shelf."}
+
+    graph = StateGraph(Job, input_schema=Order)
+    graph.add_node("report", report)
+    before = START
+    for name in PHASES:
+        graph.add_node(name, phase_of(name))
+        graph.add_edge(before, name)
+        before = name
+    graph.add_edge(before, "report")
+    graph.add_edge("report", END)
+    return graph.compile()
+
+
+def _described(build: Callable[[], Any]) -> Any:
+    """Build a graph; its builder's docstring is the description that a list of graphs shows."""
+    graph = build()
+    graph.description = inspect.getdoc(build)
+    return graph
+
+
+joke_and_poem = _described(build_joke_and_poem)
+research = _described(build_research)
+longjob = _described(build_longjob)

@@ -1,0 +1,335 @@
+"""The demo's model and graphs, on this runtime and on LangGraph's."""
+
+import asyncio
+import functools
+import inspect
+import itertools
+import sys
+import time
+from collections import defaultdict
+from importlib import resources
+from typing import Any
+
+import pytest
+from graphwire_gateway.demo import graphs
+from graphwire_gateway.demo.model import GENRES, VARIABLE, NgramChatModel, demo_model
+from graphwire_gateway.demo.ngrams import TOPIC, about
+from langchain_core.language_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+
+unpaced = functools.partial(demo_model, tokens_per_second=0, seed=1)
+CORPUS = resources.files("graphwire_gateway.demo") / "corpus"
+
+
+def lines_of(corpus: str) -> list[str]:
+    return (CORPUS / f"{corpus}.txt").read_text("utf-8").splitlines()
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+
+
+# ── the text ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("corpus", "least"), [("jokes", 200), ("poems", 200), ("notes", 200), ("questions", 60)]
+)
+def test_the_text_is_made_of_short_lines_of_its_own(corpus: str, least: int) -> None:
+    lines = lines_of(corpus)
+    assert len(lines) >= least
+    assert len(set(lines)) == len(lines)
+    assert all(line == " ".join(line.split()) and len(line) < 125 for line in lines)
+    assert all(line.count("{") == line.count("}") == line.count(TOPIC) for line in lines)
+    assert sum(TOPIC in line for line in lines) > len(lines) / 3
+
+
+@pytest.mark.parametrize(
+    ("line", "topic", "said"),
+    [
+        ("{topic} was late", "tea", "Tea was late"),
+        ("{topic} was late", "cats", "Cats were late"),
+        ("{topic} was late", "chess", "Chess was late"),
+        ("the trouble with {topic} is soup", "cats", "The trouble with cats is soup"),
+        ("in theory {topic} follows the moon", "cats", "In theory cats follow the moon"),
+        ("How was {topic} found?", "cats", "How were cats found?"),
+        ("Does {topic} sleep?", "cats", "Do cats sleep?"),
+        ("Why did {topic} cross the road?", "cats", "Why did cats cross the road?"),
+        ("I saw {topic} as a boat", "cats", "I saw cats as a boat"),
+        ("the world is {topic}", "cats", "The world is cats"),
+        ("{topic}", "a \\1 {topic}", "A \\1 {topic}"),
+    ],
+)
+def test_a_line_is_about_its_topic_in_its_number(line: str, topic: str, said: str) -> None:
+    assert about(line, topic) == said
+
+
+# ── the model ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("prompt", "corpus", "lines"),
+    [
+        ("Write a joke about ice cream", "jokes", 3),
+        ("Write a short Poem about ice cream.", "poems", 9),
+        ("Write three questions about ice cream", "questions", 3),
+        ("Write research notes about ice cream", "notes", 1),
+        ("Write a summary about ice cream\n\nThis joke is a note.", "notes", 1),
+        ("Tell me what you know about ice cream!", "notes", 1),
+    ],
+)
+def test_the_model_writes_what_the_prompt_asks_for(prompt: str, corpus: str, lines: int) -> None:
+    told = unpaced().invoke(prompt).text
+    assert "ice cream" in told.lower()
+    assert TOPIC not in told
+    written = told.split("\n\n" if corpus == "jokes" else "\n")
+    assert len(written) == lines
+    known = {word.strip(".,?").lower() for line in lines_of(corpus) for word in line.split()} | {
+        "ice",
+        "cream",
+    }
+    assert {word.strip(".,?").lower() for word in told.split()} <= known
+
+
+@pytest.mark.parametrize("topic", ["jokes", "poems and questions"])
+def test_a_topic_that_sounds_like_another_request_is_only_a_topic(topic: str) -> None:
+    told = unpaced().invoke(f"Write notes about {topic}").text
+    assert topic in told.lower()
+    assert "\n" not in told
+
+
+def test_equal_prompts_get_equal_replies_under_a_seed_and_other_prompts_other_ones() -> None:
+    prompt = "Write a poem about cats"
+    assert unpaced().invoke(prompt).text == unpaced().invoke(prompt).text
+    replies = {unpaced(seed=seed).invoke(prompt).text for seed in range(5)}
+    assert len(replies) == 5
+    free = demo_model(tokens_per_second=0)
+    assert len({free.invoke(prompt).text for _ in range(5)}) > 1
+
+
+def test_most_lines_are_new_and_none_stands_twice_in_a_reply() -> None:
+    known = {about(line, "tea") for line in lines_of("poems")}
+    for seed in range(20):
+        lines = [line for line in unpaced(seed=seed).invoke("A poem about tea").text.split("\n") if line]
+        assert len(set(lines)) == len(lines) == 8
+        assert sum(line in known for line in lines) <= 2
+
+
+def test_the_prompt_is_the_last_message_and_may_be_anything() -> None:
+    model = unpaced()
+    messages = [SystemMessage("You write poems about dogs."), HumanMessage("A joke about tea")]
+    assert model.invoke(messages).text == model.invoke("A joke about tea").text
+    for odd in ("", "?!", "about", "\n\n", "a" * 10_000):
+        assert model.invoke(odd).text
+
+
+def test_a_reply_ends_before_a_stop_word() -> None:
+    told = unpaced().invoke("Write a joke about tea").text
+    assert unpaced().invoke("Write a joke about tea", stop=["\n\n"]).text == told.partition("\n\n")[0]
+
+
+async def test_the_tokens_of_every_way_to_ask_are_the_same_reply() -> None:
+    model, prompt = unpaced(), "Write a poem about the sea"
+    whole = model.invoke(prompt).text
+    assert "".join(chunk.text for chunk in model.stream(prompt)) == whole
+    tokens = [chunk.text async for chunk in model.astream(prompt)]
+    assert "".join(tokens) == whole
+    assert (await model.ainvoke(prompt)).text == whole
+    assert len(tokens) > 40
+
+
+async def test_tokens_come_at_their_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    async def asleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", asleep)
+    monkeypatch.setattr(time, "sleep", slept.append)
+    assert demo_model().tokens_per_second == 30  # type: ignore[attr-defined]
+    tokens = [
+        chunk.text for chunk in demo_model(tokens_per_second=20).stream("A joke about tea") if chunk.text
+    ]
+    assert slept == [1 / 20] * len(tokens)
+    slept.clear()
+    tokens = [chunk.text async for chunk in demo_model().astream("A joke about tea") if chunk.text]
+    assert slept == [1 / 30] * len(tokens)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        demo_model(["joke"], tokens_per_second=0),
+        NgramChatModel(tokens_per_second=0).with_config(tags=["joke"]),
+    ],
+)
+def test_tags_are_told_with_every_call_however_they_were_given(model: Any) -> None:
+    from langchain_core.callbacks import BaseCallbackHandler
+
+    told: list[list[str]] = []
+
+    class Ear(BaseCallbackHandler):
+        def on_chat_model_start(self, *args: Any, tags: list[str], **kwargs: Any) -> None:
+            told.append(tags)
+
+    model.invoke("A joke about tea", {"callbacks": [Ear()]})
+    assert told == [["joke"]]
+
+
+# ── a real model in its place ────────────────────────────────────────────────────────────────────
+
+
+def test_without_the_variable_the_model_is_the_toy() -> None:
+    assert isinstance(demo_model(["joke"]), NgramChatModel)
+    assert demo_model(["joke"]).tags == ["joke"]
+
+
+def test_the_variable_puts_a_real_model_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    import langchain.chat_models
+
+    asked: list[Any] = []
+    monkeypatch.setattr(
+        langchain.chat_models, "init_chat_model", lambda *args, **kw: asked.append((args, kw))
+    )
+    monkeypatch.setenv(VARIABLE, "openai:gpt-4o-mini")
+    demo_model(["joke"], tokens_per_second=5)
+    assert asked == [(("openai:gpt-4o-mini",), {"tags": ["joke"]})]
+
+
+def test_a_missing_langchain_is_said_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "langchain.chat_models", None)
+    monkeypatch.setenv(VARIABLE, "openai:gpt-4o-mini")
+    with pytest.raises(RuntimeError, match=r"openai:gpt-4o-mini needs .*pip install langchain"):
+        demo_model()
+
+
+def test_a_missing_provider_is_said_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("langchain.chat_models")
+    monkeypatch.setitem(sys.modules, "langchain_openai", None)
+    monkeypatch.setenv(VARIABLE, "openai:gpt-4o-mini")
+    with pytest.raises(RuntimeError, match=r"pip install .*langchain-openai"):
+        demo_model()
+
+
+def test_a_name_that_is_no_model_is_said_to_be_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("langchain.chat_models")
+    monkeypatch.setenv(VARIABLE, "nobody:nothing")
+    with pytest.raises(RuntimeError, match=r"GRAPHWIRE_DEMO_MODEL=nobody:nothing"):
+        demo_model()
+
+
+# ── the graphs, on both runtimes ─────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(params=["graphwire", "langgraph"])
+def runtime(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Build the graphs on this runtime, and once more, from the same builders, on LangGraph's."""
+    if request.param == "langgraph":
+        import langgraph.graph
+        import langgraph.types
+
+        monkeypatch.setattr(graphs, "StateGraph", langgraph.graph.StateGraph)
+        monkeypatch.setattr(graphs, "Send", langgraph.types.Send)
+    return str(request.param)
+
+
+def needs_writer(runtime: str) -> None:
+    if runtime == "langgraph" and sys.version_info < (3, 11):
+        pytest.skip("LangGraph gives an async node its writer from Python 3.11 on")
+
+
+async def streamed(graph: Any, input: Any, modes: list[str]) -> list[tuple[tuple[str, ...], str, Any]]:
+    return [item async for item in graph.astream(input, stream_mode=modes, subgraphs=True)]
+
+
+async def test_a_joke_and_a_poem_are_written_side_by_side_under_their_tags(runtime: str) -> None:
+    graph = graphs.build_joke_and_poem(unpaced)
+    parts = await streamed(graph, {"topic": "cats"}, ["messages", "updates", "values"])
+    texts: dict[str, str] = defaultdict(str)
+    order = []
+    for _, mode, data in parts:
+        if mode == "messages" and data[0].content:
+            message, meta = data
+            assert [meta["langgraph_node"]] == [f"write_{tag}" for tag in meta["tags"]]
+            texts[meta["tags"][0]] += message.content
+            order.append(meta["tags"][0])
+    final = [data for _, mode, data in parts if mode == "values"][-1]
+    assert final == {"topic": "cats", **texts}
+    assert "cats" in final["joke"].lower()
+    assert "cats" in final["poem"].lower()
+    turns = [tag for tag, _ in itertools.groupby(order)]
+    assert len(turns) > 10, "the two take turns"
+
+
+async def test_research_runs_each_question_in_a_namespace_of_its_own(runtime: str) -> None:
+    needs_writer(runtime)
+    graph = graphs.build_research(unpaced, reading_s=0)
+    parts = await streamed(graph, {"topic": "the sea"}, ["messages", "updates", "custom", "values"])
+    final = [data for ns, mode, data in parts if mode == "values" and ns == ()][-1]
+    assert len(final["questions"]) == 3
+    assert [finding.split("\n")[0] for finding in final["findings"]] == final["questions"]
+
+    by_namespace: dict[tuple[str, ...], list[Any]] = defaultdict(list)
+    for ns, mode, data in parts:
+        if mode == "custom":
+            by_namespace[ns].append(data)
+    assert len(by_namespace) == 3
+    assert all(len(ns) == 1 and ns[0].startswith("researcher:") for ns in by_namespace)
+    for notes in by_namespace.values():
+        assert [note["reading"] for note in notes] == list(graphs.SOURCES)
+        assert all(note["pages"] > 0 for note in notes)
+
+    spoken: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    for ns, mode, data in parts:
+        if mode == "messages" and data[0].content:
+            spoken[data[1]["tags"][0]].add(ns)
+    assert spoken["plan"] == spoken["summary"] == {()}
+    assert spoken["notes"] == set(by_namespace)
+    assert "the sea" in final["summary"].lower()
+
+
+async def test_a_plan_is_read_as_real_models_write_it(runtime: str) -> None:
+    needs_writer(runtime)
+    replies = {
+        "plan": "1. What is tea?\n\n- Why is it hot?\n * Who made it? \n4. One too many?",
+        "notes": "Nobody knows.",
+        "summary": "Tea.",
+    }
+
+    def scripted(tags: list[str]) -> Any:
+        messages = itertools.repeat(AIMessage(replies[tags[0]]))
+        return GenericFakeChatModel(messages=messages, tags=tags)
+
+    state = await graphs.build_research(scripted, reading_s=0).ainvoke({"topic": "tea"})
+    assert state["questions"] == ["What is tea?", "Why is it hot?", "Who made it?"]
+    assert state["findings"][0] == "What is tea?\nNobody knows."
+    assert state["summary"] == "Tea."
+
+
+async def test_the_long_job_tells_how_far_it_is(runtime: str) -> None:
+    needs_writer(runtime)
+    order = {"topic": "cats", "steps": 4, "seconds": 0.06}
+    parts = await streamed(graphs.build_longjob(), order, ["custom", "messages", "values"])
+    told = [data for _, mode, data in parts if mode == "custom"]
+    assert [(note["phase"], note["done"], note["total"]) for note in told] == [
+        (phase, done, 4) for phase in graphs.PHASES for done in (1, 2, 3, 4)
+    ]
+    etas = [note["eta_s"] for note in told]
+    assert etas == sorted(etas, reverse=True)
+    assert etas[-1] == 0
+    assert not [data for _, mode, data in parts if mode == "messages"]
+    assert "cats" in parts[-1][2]["report"]
+
+
+@pytest.mark.parametrize("name", ["joke_and_poem", "research", "longjob"])
+def test_the_served_graphs_say_what_they_are_and_what_they_take(name: str) -> None:
+    graph = getattr(graphs, name)
+    assert graph.description == inspect.getdoc(getattr(graphs, f"build_{name}"))
+    assert "\n" not in graph.description
+    schema = graph.get_input_jsonschema()
+    assert schema["required"] == ["topic"]
+
+
+def test_every_genre_has_its_text() -> None:
+    assert {genre.corpus for genre in GENRES} == {path.name[:-4] for path in CORPUS.iterdir()}

@@ -53,6 +53,7 @@ class View:
         self._filter = filter
         self._text = Text()
         self._writer: str | None = None
+        self._phase: str | None = None
         self._progress: tuple[int, int] | None = None
 
     def show(self, event: RunEvent) -> None:
@@ -63,9 +64,11 @@ class View:
                 self._write(event.node or "model", message.text)
             case UpdatesEvent():
                 self._note(f"✓ {event.node}", "green")
-            case CustomEvent(data={"done": done, "total": total, **rest}):
+            case CustomEvent(data={"phase": phase, "done": done, "total": total}):
+                if phase != self._phase:
+                    self._note(f"{phase} …", "cyan")
+                    self._phase = phase
                 self._progress = (int(done), int(total))
-                self._note(str(rest.get("phase", "")), "dim")
             case CustomEvent():
                 self._note(f"· {_short(event.data)}", "yellow")
             case LifecycleEvent(status=status):
@@ -91,12 +94,15 @@ class View:
         rows.extend(Text("") for _ in range(_LINES - len(rows)))
         if self._progress is not None:
             done, total = self._progress
-            rows[-1] = ProgressBar(total=total, completed=done, width=inner)
+            rows[-2:] = [
+                Text(f"{done} of {total}", "dim"),
+                ProgressBar(total=total, completed=done, width=inner),
+            ]
         color = {"completed": "green", "failed": "red", "cancelled": "red"}.get(self.status, "blue")
         return Panel(
             Group(*rows),
             title=f"[bold]{self._title}[/]",
-            subtitle=f"[dim]{self._filter}[/]  [{color}]{self.status}[/], {self.events} events",
+            subtitle=f"[dim]{self._filter}[/] [{color}]{self.events}[/]",
             border_style=color,
         )
 
@@ -203,8 +209,8 @@ async def _watch(console: Console, client: Client, topic: str) -> list[View]:
     job = await client.run("longjob", {"topic": topic}, modes=["custom"])
     shown: list[tuple[Run, View]] = [
         (both, View("a joke …", "messages, tag joke")),
-        (poem, View("… and a poem, from the same run", "messages and updates, tag poem")),
-        (research, View("research in subgraphs", "messages, updates and custom, every namespace")),
+        (poem, View("… and a poem, from the same run", "messages + updates, tag poem")),
+        (research, View("research in subgraphs", "all namespaces")),
         (job, View("a long job", "custom")),
     ]
     views = [view for _, view in shown]
@@ -235,7 +241,9 @@ def _screen(console: Console, url: str, views: list[View]) -> RenderableType:
     for start in range(0, len(views), columns):
         table.add_row(*(view.panel(width) for view in views[start : start + columns]))
     total = sum(view.events for view in views)
-    return Group(Text(f"three runs, four filters, one WebSocket to {url}: {total} events", "bold"), table)
+    head = Text(f"three runs, four filters, one WebSocket to {url}: {total} events", "bold")
+    foot = Text("below each panel: its filter, and how many events came through it", "dim")
+    return Group(head, table, foot)
 
 
 def _short(value: Any) -> str:

@@ -6,12 +6,16 @@ The server is a child process, ``graphwire serve``; everything shown comes over 
 import asyncio
 import contextlib
 import io
+import os
+import shlex
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, Annotated, Any
 
 import typer
@@ -23,7 +27,7 @@ from rich.table import Table
 from rich.text import Text
 
 from graphwire.cli.outcome import FAILED, FINE, INTERRUPTED, say
-from graphwire.client import Client, connect
+from graphwire.client import DEFAULT_URL, Client, connect
 from graphwire.errors import CannotConnect, GraphwireError
 from graphwire.events import CustomEvent, LifecycleEvent, MessagesEvent, RunEvent, UpdatesEvent
 from graphwire.run import Run
@@ -252,18 +256,21 @@ def _short(value: Any) -> str:
 
 
 def _explain(console: Console, url: str, topic: str) -> None:
+    program = _program()
+    where = "" if url == DEFAULT_URL else f" --url {url}"
     console.print("\n[bold]Try it yourself[/], from a second terminal:")
-    console.print(f"  graphwire graphs --url {url}", soft_wrap=True)
+    console.print(f"  {program} graphs{where}", soft_wrap=True)
     console.print(
-        f"  graphwire run joke_and_poem -f topic={topic} -m messages --tag poem --url {url}", soft_wrap=True
+        f"  {program} run joke_and_poem -f topic={shlex.quote(topic)} -m messages --tag poem{where}",
+        soft_wrap=True,
     )
-    console.print("\n[bold]or from Python[/]:")
+    console.print(f"\n[bold]or from Python[/] ({program.replace('graphwire', 'python')}):")
     console.print(
         f"""  import asyncio, graphwire
 
   async def main():
       async with graphwire.connect("{url}") as client:
-          run = await client.run("joke_and_poem", {{"topic": "{topic}"}}, modes=["messages"], tags=["joke"])
+          run = await client.run("joke_and_poem", {{"topic": {topic!r}}}, modes=["messages"], tags=["joke"])
           async for event in run:
               match event:
                   case graphwire.MessagesEvent(message=chunk):
@@ -274,3 +281,11 @@ def _explain(console: Console, url: str, topic: str) -> None:
         markup=False,
         soft_wrap=True,
     )
+
+
+def _program() -> str:
+    """Return how this program is called from here: by its name if that finds it, else by its path."""
+    path = Path(sys.argv[0])
+    if shutil.which("graphwire") == str(path.resolve()) or path.name != "graphwire":
+        return "graphwire"
+    return os.path.relpath(path)

@@ -95,6 +95,20 @@ async def test_metadata_of_config_model_and_call_come_together(drain: Any, speak
     }
 
 
+async def test_the_runs_metadata_reaches_models_deep_in_a_chain_that_brings_its_own(
+    drain: Any, speaker: Any
+) -> None:
+    chain = RunnableLambda(lambda state: "hi") | speaker()
+    graph = graph_of(
+        lambda state: {"said": chain.invoke("x", {"metadata": {"chain": 1}, "tags": ["c"]}).content}
+    )
+    ((_, metadata), *_) = await drain(
+        graph, {}, stream_mode="messages", config={"metadata": {"run": 3}, "tags": ["r"]}
+    )
+    assert (metadata["chain"], metadata["run"], metadata["langgraph_node"]) == (1, 3, "talk")
+    assert metadata["tags"] == ["r", "c"]
+
+
 async def test_a_model_told_not_to_stream_gives_one_whole_message(drain: Any, speaker: Any) -> None:
     graph = graph_of(lambda state: {"said": speaker(disable_streaming=True).invoke("hi").content})
     assert told(await drain(graph, {}, stream_mode="messages")) == [("AIMessage", "one two")]

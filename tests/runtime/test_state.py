@@ -156,6 +156,24 @@ async def test_overwrite_passes_the_reducer_and_shows_as_the_wrapper_in_updates(
     ]
 
 
+@pytest.mark.parametrize(
+    ("left", "right", "log"),
+    [([1], Overwrite([2]), [2]), (Overwrite([1]), [2], [1]), (Overwrite([1]), Overwrite([2]), None)],
+)
+async def test_an_overwrite_outdoes_what_is_written_beside_it(
+    left: Any, right: Any, log: Any, drain: Any
+) -> None:
+    graph = (
+        StateGraph(Shop).add_node("left", lambda s: {"log": left}).add_node("right", lambda s: {"log": right})
+    )
+    compiled = graph.add_edge(START, "left").add_edge(START, "right").compile()
+    if log is None:
+        with pytest.raises(InvalidUpdateError, match="one Overwrite per superstep"):
+            await drain(compiled, {"log": [0]})
+    else:
+        assert (await drain(compiled, {"log": [0]}, stream_mode="values"))[-1] == {"log": log}
+
+
 async def test_changing_the_state_in_place_is_not_an_update(drain: Any) -> None:
     def scribble(state: Shop) -> dict[str, Any]:
         state["item"] = "scribbled"
@@ -217,8 +235,10 @@ async def test_a_pydantic_state_validates_the_input_and_keeps_it_as_it_came(drai
     graph = chain(Parcel, read)
     assert (await drain(graph, {"weight": "12"}, stream_mode="values"))[0] == {"weight": "12"}
     assert seen[0] == Parcel(weight=12)
+    chunks: list[Any] = []
     with pytest.raises(ValidationError):
-        await drain(graph, {"weight": "heavy"}, stream_mode="values")
+        await drain(graph, {"weight": "heavy"}, stream_mode="values", into=chunks)
+    assert chunks == [], "the input is refused before anything is shown"
     parts = await drain(graph, {"weight": "12"}, stream_mode="values", version="v2")
     assert parts[-1]["data"] == Parcel(weight=12, label="read")
 

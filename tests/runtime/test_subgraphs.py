@@ -159,6 +159,6 @@ async def test_config_given_to_an_inner_graph_adds_to_the_nodes(drain: Any) -> N
         seen.append((config.get("tags"), config["metadata"].get("user"), config["metadata"].get("inner")))
 
     inner = one("look", look)
-    graph = one("outer", lambda state: inner.invoke(state, {"tags": ["b"], "metadata": {"inner": 2}}))
+    graph = one("outer", lambda state: inner.invoke(state, {"tags": ["a", "b"], "metadata": {"inner": 2}}))
     await drain(graph, {}, config={"tags": ["a"], "metadata": {"user": 1}})
     assert seen == [(["a", "b"], 1, 2)]

@@ -164,6 +164,23 @@ async def test_a_join_waits_anew_after_it_has_fired(drain: Any) -> None:
     assert chunks[-1] == {"lines": ["left", "right", "both"] * 2}
 
 
+async def test_arrivals_at_a_join_that_has_fired_count_only_after_its_node_has_run(drain: Any) -> None:
+    graph = StateGraph(Diary)
+    for name in ("left", "right", "again"):
+        graph.add_node(name, writes(name))
+    graph.add_node("both", writes("both"), defer=True)
+    graph.add_edge(START, "left").add_edge(START, "right").add_edge(["left", "right"], "both")
+    graph.add_conditional_edges("left", lambda state: "again" if state["lines"].count("left") < 2 else END)
+    graph.add_edge("again", "left").add_edge("both", END)
+    chunks = await drain(graph.compile(), {}, stream_mode="values")
+    assert chunks[-1] == {"lines": ["left", "right", "again", "left", "both"]}
+    graph.add_conditional_edges("both", lambda state: "right" if state["lines"].count("both") < 2 else END)
+    chunks = await drain(graph.compile(), {}, stream_mode="values")
+    assert chunks[-1] == {"lines": ["left", "right", "again", "left", "both", "right"]}, (
+        "left has not come again"
+    )
+
+
 def counter() -> Any:
     class Count(TypedDict):
         n: int

@@ -34,6 +34,8 @@ def add_delta(message: dict[str, Any], delta: dict[str, Any]) -> dict[str, Any]:
 
 
 def _add_content(left: Any, right: Any) -> Any:
+    if not isinstance(left, str | list) or not isinstance(right, str | list):
+        return right
     if isinstance(left, str):
         return left + right if isinstance(right, str) else [left, *right]
     if isinstance(right, list):

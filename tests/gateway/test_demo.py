@@ -186,12 +186,9 @@ def test_without_the_variable_the_model_is_the_toy() -> None:
 
 
 def test_the_variable_puts_a_real_model_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    import langchain.chat_models
-
+    chat_models = pytest.importorskip("langchain.chat_models")
     asked: list[Any] = []
-    monkeypatch.setattr(
-        langchain.chat_models, "init_chat_model", lambda *args, **kw: asked.append((args, kw))
-    )
+    monkeypatch.setattr(chat_models, "init_chat_model", lambda *args, **kw: asked.append((args, kw)))
     monkeypatch.setenv(VARIABLE, "openai:gpt-4o-mini")
     demo_model(["joke"], tokens_per_second=5)
     assert asked == [(("openai:gpt-4o-mini",), {"tags": ["joke"]})]

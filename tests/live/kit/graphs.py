@@ -69,6 +69,21 @@ class Speaker(BaseChatModel):
                 await asyncio.sleep(0)
 
 
+class Hesitant(Speaker):
+    """Streams ``words``, and waits at ``gate`` before number ``at``."""
+
+    gate: Any
+    at: int
+
+    async def _astream(
+        self, messages: list[BaseMessage], *args: Any, **kwargs: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        for number, word in enumerate(self.words):
+            if number == self.at:
+                await self.gate.wait()
+            yield ChatGenerationChunk(message=AIMessageChunk(word))
+
+
 class Counted(TypedDict, total=False):
     """A state with a sum, a list and a note."""
 
@@ -193,6 +208,33 @@ def gated(gate: Gate, before: int = 3, after: int = 3, lib: Library = OURS) -> A
 def node(function: Callable[..., Any], lib: Library = OURS, schema: Any = Counter) -> Any:
     """A graph of one node."""
     return lib.StateGraph(schema).add_node("node", function).add_edge(lib.START, "node").compile()
+
+
+def storyteller(gate: Gate, lib: Library = OURS) -> Any:
+    """A graph that says a word of each sort, and waits at the gate in the middle of its second message."""
+
+    async def begin(state: Counted) -> Counted:
+        writer = lib.get_stream_writer()
+        for number in range(20):
+            writer({"begun": number})
+        model = Speaker(words=[f"a{number} " for number in range(30)], tags=["first"])
+        answer = await model.ainvoke("begin")
+        return {"note": "begun", "joke": str(answer.content)}
+
+    async def tell(state: Counted) -> Counted:
+        model = Hesitant(words=[f"b{number} " for number in range(60)], tags=["second"], gate=gate, at=40)
+        answer = await model.ainvoke("tell")
+        return {"note": "told", "joke": str(answer.content)}
+
+    async def finish(state: Counted) -> Counted:
+        writer = lib.get_stream_writer()
+        for number in range(20):
+            writer({"finished": number})
+        return {"note": "finished", "steps": [9]}
+
+    graph = lib.StateGraph(Counted).add_node(begin).add_node(tell).add_node(finish)
+    graph.add_edge(lib.START, "begin").add_edge("begin", "tell").add_edge("tell", "finish")
+    return graph.compile()
 
 
 class Stream:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from graphwire_gateway.fold import Fold
 from graphwire_gateway.store.base import Batch, Fenced, Page, SeqGap
@@ -87,13 +88,38 @@ class FlakyStore(DelayingStore):
 
 
 class GatedStore(DelayingStore):
-    """A store whose appends wait until ``gate`` is open."""
+    """A store whose appends wait until ``gate`` is open, and whose reads until ``read_gate`` is."""
 
     def __init__(self, limits: LogLimits = _LIMITS) -> None:
         super().__init__(limits, 0, 0)
         self.gate = asyncio.Event()
         self.gate.set()
+        self.read_gate = asyncio.Event()
+        self.read_gate.set()
 
     async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
         await self.gate.wait()
         return await super().append(batches)
+
+    async def read(self, run: str, after: Seq, limit: int) -> Page:
+        await self.read_gate.wait()
+        return await super().read(run, after, limit)
+
+
+class CountingStore(DelayingStore):
+    """A store that counts its reads."""
+
+    def __init__(self, limits: LogLimits = _LIMITS) -> None:
+        super().__init__(limits, 0, 0)
+        self.reads = 0
+
+    async def read(self, run: str, after: Seq, limit: int) -> Page:
+        self.reads += 1
+        return await super().read(run, after, limit)
+
+
+def shrink(store: Any, run: str, keep: int) -> None:
+    """Evict all but the newest ``keep`` events of an anonymous user's run at once, whatever the limits."""
+    memory = getattr(store, "_store", store)
+    log = memory._logs[f"anonymous/{run}"]
+    memory._fold(log, len(log.records) - keep)

@@ -141,7 +141,9 @@ async def _demo(console: Console, topic: str, once: bool, port: int) -> int:
             say(str(error))
             return FAILED
         _explain(console, url, topic)
-        if not once:
+        if once:
+            console.print("\nThe demo's server has ended; without --once it stays up for you to try.")
+        else:
             console.print("\nThe server is up. [bold]Ctrl-C[/] ends it.")
             with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
                 await asyncio.to_thread(server.wait)

@@ -192,6 +192,8 @@ class Run:
     def _end(self, status: Status, reason: str | None = None, error: Failure | None = None) -> None:
         if self.status in TERMINAL:
             return
+        if self._entered is None:
+            self._enter("queued")  # it is ended before it could begin
         was_interrupted = self.status == "interrupted"
         self._stop()
         self.failure = error

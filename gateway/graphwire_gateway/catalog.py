@@ -13,6 +13,7 @@ from typing import Any, Literal
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.replies import Edge, GraphRow
 from graphwire_protocol.types import STREAM_MODES, Mode
+from graphwire_runtime.schema import json_schema_of
 from graphwire_runtime.servable import Servable
 
 from graphwire_gateway.runner import InlineRunner, Outlet, Runner, ThreadRunner
@@ -204,9 +205,9 @@ def _row(entry: Entry) -> GraphRow:
     return GraphRow(
         name=entry.name,
         description=entry.description or _description(graph),
-        input_schema=_schema(graph.get_input_jsonschema),
-        output_schema=_schema(graph.get_output_jsonschema),
-        context_schema=_schema(graph.get_context_jsonschema),
+        input_schema=_schema(graph, graph.get_input_jsonschema, "input_schema"),
+        output_schema=_schema(graph, graph.get_output_jsonschema, "output_schema"),
+        context_schema=_schema(graph, graph.get_context_jsonschema, "context_schema"),
         nodes=tuple(name for name in graph.nodes if not name.startswith("__")),
         edges=tuple(
             Edge(source=edge.source, target=edge.target, conditional=True if edge.conditional else None)
@@ -216,12 +217,19 @@ def _row(entry: Entry) -> GraphRow:
     )
 
 
-def _schema(describe: Any) -> dict[str, Any] | None:
-    # A state may hold types that have no JSON schema; the graph can be served all the same.
+def _schema(graph: Any, describe: Any, declared: str) -> dict[str, Any] | None:
+    # A state may hold types that have no JSON schema; the graph can be served all the same. LangGraph gives
+    # none for a typing.TypedDict before Python 3.12, so the class that was declared is asked itself.
     try:
         schema = describe()
     except Exception:
-        return None
+        cls = getattr(getattr(graph, "builder", None), declared, None)
+        if cls is None:
+            return None
+        try:
+            schema = json_schema_of(cls)
+        except Exception:
+            return None
     return schema if isinstance(schema, dict) else None
 
 

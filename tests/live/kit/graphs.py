@@ -5,12 +5,13 @@ import importlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from operator import add
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from typing_extensions import TypedDict
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Mapping, Set
 from typing import Any, Literal, TypeAlias
 
 import orjson
-from pydantic import BaseModel, RootModel
+from pydantic import BaseModel, PlainSerializer, RootModel, WrapSerializer
 from pydantic.fields import FieldInfo
 
 from graphwire_protocol.errors import path_text
@@ -164,6 +164,8 @@ class Projector:
         if is_message_class(value.__class__):
             out = {name: each(item) for name, item in message_fields(value).items()}
             return {"$obj": out} if any(name.startswith("$") for name in out) else out
+        if isinstance(value, BaseModel) and _serializes_itself(value.__class__):
+            return each(value.model_dump())
         if isinstance(value, RootModel):
             return each(value.root)
         fields = _fields(value)
@@ -334,6 +336,16 @@ class _Shape:
 @functools.lru_cache(maxsize=_CLASSES)
 def _shape(cls: type) -> _Shape:
     return _Shape(getattr(cls, "__pydantic_fields__", {}))
+
+
+@functools.lru_cache(maxsize=_CLASSES)
+def _serializes_itself(cls: type[BaseModel]) -> bool:
+    """Tell whether a model has serializers of its own: what they hide must stay hidden."""
+    own = cls.__pydantic_decorators__
+    if own.field_serializers or own.model_serializers:
+        return True
+    marks = (mark for field in cls.model_fields.values() for mark in field.metadata)
+    return any(isinstance(mark, PlainSerializer | WrapSerializer) for mark in marks)
 
 
 def _is_empty_by_default(field: FieldInfo) -> bool:

@@ -14,7 +14,7 @@ import weakref
 from collections import OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -47,7 +47,16 @@ from langchain_core.messages import (
     SystemMessage,
     ToolMessage,
 )
-from pydantic import BaseModel, ConfigDict, Field, RootModel, SecretStr
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    RootModel,
+    SecretStr,
+    field_serializer,
+    model_serializer,
+)
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 SECRET = "hunter2-xyzzy"
@@ -653,3 +662,25 @@ def test_a_mapping_may_be_any_mapping() -> None:
             return 1
 
     assert wire(Odd()) == {"a": 1}
+
+
+def test_what_a_models_own_serializers_hide_stays_hidden() -> None:
+    class Masked(BaseModel):
+        key: str
+        pin: Annotated[str, PlainSerializer(lambda pin: "*" * len(pin))] = "1234"
+
+        @field_serializer("key")
+        def _mask(self, key: str) -> str:
+            return key[:2] + "…"
+
+    class Whole(BaseModel):
+        secret: str = "s3cret"
+
+        @model_serializer
+        def _told(self) -> dict[str, str]:
+            return {"$safe": "yes"}
+
+    assert Projector().project([Masked(key="sk-123"), Whole()]) == [
+        {"key": "sk…", "pin": "****"},
+        {"$obj": {"$safe": "yes"}},
+    ]

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+PATIENCE_S = 5.0
+"""What a drain waits for a store that does not answer, beyond the grace."""
+
 PRINCIPAL = "graphwire_principal"
 """Where graph code finds in ``config["configurable"]`` who runs it."""
 
@@ -250,11 +253,11 @@ class Runs:
         await self._wait_for_ends(timeout_s)
         for run in self._unfinished():
             run.cancel("shutdown")
-        await self._wait_for_ends(self._limits.cancel_grace_s + 5)
+        await self._wait_for_ends(self._limits.cancel_grace_s + PATIENCE_S)
         with contextlib.suppress(TimeoutError, asyncio.TimeoutError):  # the store may be away for good
-            await asyncio.wait_for(self._committer.settle(), self._limits.cancel_grace_s + 5)
+            await asyncio.wait_for(self._committer.settle(), self._limits.cancel_grace_s + PATIENCE_S)
         if self._closing:
-            await asyncio.wait(self._closing, timeout=self._limits.cancel_grace_s + 5)
+            await asyncio.wait(self._closing, timeout=self._limits.cancel_grace_s + PATIENCE_S)
         for timer in self._ended.values():
             timer.cancel()
 

@@ -1,0 +1,208 @@
+"""What every store keeps to. A new store is tested by adding it to ``STORES``."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import orjson
+import pytest
+from graphwire_gateway.store.base import Batch, Fenced, NoLog, Record, SeqGap, Store
+from graphwire_gateway.store.memory import LogLimits, MemoryStore
+from graphwire_protocol.filters import Address, Filter, Matcher
+from kit.stores import DelayingStore
+
+STORES: dict[str, Callable[[LogLimits], Any]] = {"memory": MemoryStore, "delay": DelayingStore}
+LARGE = LogLimits(events=10_000, bytes=1 << 30, min_age_s=2)
+EVERYTHING = Matcher(Filter(modes=("custom", "values", "messages", "updates"), namespaces=(("**",),)))
+
+
+@pytest.fixture(params=STORES)
+async def make(request: pytest.FixtureRequest) -> AsyncIterator[Callable[..., Store]]:
+    """``make(limits)`` returns an empty store of each kind."""
+    stores: list[Store] = []
+
+    def new(limits: LogLimits = LARGE) -> Store:
+        stores.append(STORES[request.param](limits))
+        return stores[-1]
+
+    yield new
+    for store in stores:
+        await store.aclose()
+
+
+def record(number: int, mode: str = "custom", size: int = 0) -> Record:
+    data = orjson.dumps({"i": number, "text": "x" * size})
+    body = b'"mode":"%s","data":%s' % (mode.encode(), data)
+    return Record(Address(mode), body, len(body) - len(data), len(body))
+
+
+def batch(run: str, first: int, count: int = 1, epoch: str = "e", **fields: Any) -> Batch:
+    records = [record(number, **fields) for number in range(first, first + count)]
+    return Batch(run, epoch, first, records, sum(each.size for each in records))
+
+
+def numbers(page: Any) -> list[int]:
+    return [orjson.loads(each.data)["i"] for each in page.records]
+
+
+async def test_what_is_appended_is_read_in_order_from_anywhere(make) -> None:
+    store = make()
+    await store.create("r", "e")
+    assert await store.append([batch("r", 1, 3)]) == [3]
+    assert await store.append([batch("r", 4, 7)]) == [10]
+    for after in range(12):
+        for limit in (0, 1, 4, 100):
+            page = await store.read("r", after, limit)
+            assert (page.epoch, page.evicted, page.head) == ("e", 0, 10)
+            assert numbers(page) == list(range(after + 1, 11))[:limit]
+
+
+async def test_many_logs_are_appended_to_at_once_and_keep_apart(make) -> None:
+    store = make()
+    for run in "abc":
+        await store.create(run, run * 3)
+    batches = [batch(run, 1, count, epoch=run * 3) for run, count in zip("abc", (2, 5, 1), strict=True)]
+    assert await store.append(batches) == [2, 5, 1]
+    for run, count in zip("abc", (2, 5, 1), strict=True):
+        page = await store.read(run, 0, 10)
+        assert (page.epoch, numbers(page)) == (run * 3, list(range(1, count + 1)))
+
+
+async def test_a_writer_of_another_epoch_or_of_no_log_is_fenced_and_the_others_are_not(make) -> None:
+    store = make()
+    await store.create("r", "e")
+    await store.create("s", "e")
+    answers = await store.append([batch("r", 1, epoch="old"), batch("nobody", 1), batch("s", 1)])
+    assert isinstance(answers[0], Fenced)
+    assert isinstance(answers[1], Fenced)
+    assert answers[2] == 1
+    assert (await store.read("r", 0, 9)).head == 0
+
+
+async def test_a_seq_is_never_used_twice_and_none_is_left_out(make) -> None:
+    store = make()
+    await store.create("r", "e")
+    await store.append([batch("r", 1, 3)])
+    for first in (1, 3, 5):
+        (answer,) = await store.append([batch("r", first)])
+        assert isinstance(answer, SeqGap)
+        assert answer.head == 3
+    assert numbers(await store.read("r", 0, 9)) == [1, 2, 3]
+
+
+async def test_who_follows_is_woken_with_the_head_until_it_stops(make) -> None:
+    store = make()
+    await store.create("r", "e")
+    heads: list[int] = []
+    others: list[int] = []
+    stop = store.tail("r", heads.append)
+    store.tail("r", others.append)
+    await store.append([batch("r", 1, 2)])
+    stop()
+    stop()
+    await store.append([batch("r", 3)])
+    assert (heads, others) == ([2], [2, 3])
+
+
+async def test_a_log_is_readable_when_its_growth_is_told(make) -> None:
+    store = make()
+    await store.create("r", "e")
+    seen: list[asyncio.Task[Any]] = []
+    store.tail("r", lambda head: seen.append(asyncio.ensure_future(store.read("r", 0, head))))
+    await store.append([batch("r", 1, 3)])
+    assert numbers(await seen[0]) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("limits", [LogLimits(16, 1 << 30, 0), LogLimits(10_000, 16 * 170, 0)])
+async def test_what_goes_over_the_limits_is_folded_and_never_missing(make, limits: LogLimits) -> None:
+    store = make(limits)
+    await store.create("r", "e")
+    for first in range(1, 500, 5):
+        await store.append([batch("r", first, 5)])
+        page = await store.read("r", 0, 10_000)
+        evicted = page.evicted
+        assert page.head == first + 4
+        if evicted:
+            assert numbers(page) == []
+        kept = await store.read("r", evicted, 10_000)
+        assert numbers(kept) == list(range(evicted + 1, first + 5))
+        assert len(kept.records) <= 16 * 9 / 8 + 5
+        base = await store.base("r")
+        assert base.upto == evicted
+    assert evicted > 400
+    assert base.lost(EVERYTHING, 0) == ["custom"]
+    assert base.lost(EVERYTHING, evicted) == []
+    assert base.lost(EVERYTHING, evicted - 1) == ["custom"]
+
+
+async def test_a_burst_of_the_young_may_be_four_times_as_large(make) -> None:
+    store = make(LogLimits(16, 1 << 30, 3600))
+    await store.create("r", "e")
+    for first in range(1, 500):
+        await store.append([batch("r", first)])
+    page = await store.read("r", 499, 1)
+    assert 64 <= page.head - page.evicted <= 66
+
+
+async def test_the_newest_event_stays_however_large_it_is(make) -> None:
+    store = make(LogLimits(16, 1000, 0))
+    await store.create("r", "e")
+    for first in range(1, 5):
+        await store.append([batch("r", first, size=100_000)])
+        assert numbers(await store.read("r", first - 1, 9)) == [first]
+
+
+async def test_a_base_is_the_caller_s_own(make) -> None:
+    store = make(LogLimits(8, 1 << 30, 0))
+    await store.create("r", "e")
+    await store.append([batch("r", 1, 40)])
+    mine, again = await store.base("r"), await store.base("r")
+    mine.add(record(99, "updates"))
+    assert again.upto == mine.upto - 1
+    assert "updates" not in (await store.base("r")).lost(EVERYTHING, 0)
+
+
+async def test_a_closed_log_folds_but_for_its_last_event(make) -> None:
+    store = make()
+    await store.create("r", "e")
+    await store.append([batch("r", 1, 10)])
+    await store.close("r", 0)
+    end = asyncio.get_running_loop().time() + 5
+    while (page := await store.read("r", 0, 99)).evicted == 0:
+        assert asyncio.get_running_loop().time() < end
+        await asyncio.sleep(0)
+    assert (page.evicted, page.head) == (9, 10)
+    assert numbers(await store.read("r", 9, 99)) == [10]
+
+
+async def test_what_is_deleted_is_gone_and_may_begin_anew(make) -> None:
+    store = make()
+    await store.create("r", "e")
+    await store.append([batch("r", 1, 10, size=1000)])
+    assert store.size > 10_000
+    await store.delete("r")
+    await store.delete("r")
+    assert store.size == 0
+    for ask in (store.read("r", 0, 1), store.base("r")):
+        with pytest.raises(NoLog):
+            await ask
+    (answer,) = await store.append([batch("r", 11)])
+    assert isinstance(answer, Fenced)
+    await store.create("r", "e2")
+    assert await store.append([batch("r", 1, epoch="e2")]) == [1]
+
+
+async def test_the_size_counts_logs_and_what_they_were_folded_to(make) -> None:
+    store = make(LogLimits(16, 1 << 30, 0))
+    for run in "ab":
+        await store.create(run, "e")
+        await store.append([batch(run, 1, 200, size=1000)])
+    assert 2 * 16_000 < store.size < 2 * 30_000
+    values = batch("a", 201, 40, mode="values", size=50_000)
+    await store.append([values])
+    await store.append([batch("a", 241, 40)])
+    assert store.size > 50_000  # the last values live on in the base
+    await store.delete("a")
+    assert store.size < 30_000
+    await store.delete("b")
+    assert store.size == 0

@@ -410,7 +410,7 @@ class ModelServer:
             case Subscribe(id=id):
                 self._attach(connection, id, self._find(command.run), command)
             case Unsubscribe(id=id, sub=sub):
-                del connection.attachments[sub]
+                connection.attachments.pop(sub, None)
                 connection.session.release(sub)
                 connection.put(reply(Ok(id=id)))
             case Credit(sub=sub, events=events):

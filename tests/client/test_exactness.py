@@ -139,7 +139,7 @@ class Story:
 @given(actions=ACTIONS, window=st.integers(1, 5), batches=st.booleans())
 def test_a_viewer_ends_with_exactly_what_the_log_holds(actions, window, batches):
     story = Story(window, batches)
-    asyncio.run(asyncio.wait_for(story.play(actions), 0.5))
+    asyncio.run(asyncio.wait_for(story.play(actions), 20))
     assert story.viewer.state == list(range(story.count))
     for epoch in {epoch for epoch, _ in story.viewer.seen}:
         seqs = [seq for of, seq in story.viewer.seen if of == epoch]
@@ -153,6 +153,6 @@ def test_a_viewer_ends_with_exactly_what_the_log_holds(actions, window, batches)
 )
 def test_without_an_eviction_there_is_no_gap_however_often_one_is_cut_off(actions, window):
     story = Story(window, batches=True)
-    asyncio.run(asyncio.wait_for(story.play(actions), 0.5))
+    asyncio.run(asyncio.wait_for(story.play(actions), 20))
     assert story.viewer.gaps == 0
     assert len(story.viewer.seen) == story.count

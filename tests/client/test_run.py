@@ -6,10 +6,13 @@ from typing import Any
 
 import graphwire
 import pytest
+from graphwire.feed import Known
 from graphwire_protocol import Refusal
+from graphwire_protocol.client import Delivered
 from graphwire_protocol.commands import Credit, Subscribe, Unsubscribe
 from graphwire_protocol.commands import Run as RunCommand
-from model_server import settle
+from graphwire_protocol.frames import Event as EventFrame
+from model_server import Record, settle
 
 
 def texts(events: list[Any]) -> list[Any]:
@@ -400,6 +403,79 @@ async def test_an_interrupt_that_was_answered_long_ago_does_not_end_the_loop(cli
     model.complete()
     run = await client.attach("r1", modes=["custom"])
     assert [event.mode async for event in run] == ["lifecycle", "interrupt", *["lifecycle"] * 3]
+
+
+async def test_an_answered_interrupt_does_not_end_the_loop_even_if_the_rest_is_late(client, server):
+    server.batches = False
+    model = server.run("r1")
+    model.interrupt("i1", "sure?")
+    model.lifecycle("running")
+    model.complete()
+    late: list[bytes] = []
+    connection, put = server.connection, server.connection.put
+
+    def put_four(*frames: bytes) -> None:
+        room = max(0, 4 - len(passed))
+        passed.extend(frames[:room])
+        late.extend(frames[room:])
+        put(*frames[:room])
+
+    passed: list[bytes] = []
+    connection.put = put_four
+    run = await client.attach("r1", modes=["custom"])
+    events = aiter_(run)
+    assert [event.mode for event in await take_from(events, 3)] == ["lifecycle", "interrupt", "lifecycle"]
+    waiting = asyncio.ensure_future(events.__anext__())
+    await settle()
+    assert not waiting.done()
+    put(*late)
+    assert (await waiting).status == "running"
+    await events.aclose()
+
+
+def test_what_a_second_subscription_tells_of_the_past_is_no_news():
+    known = Known()
+    for seq, status in ((5, "completed"), (1, "running")):
+        data = {"status": status, "attempt": 1, "at": ""}
+        frame = EventFrame(sub=1, n=1, seq=seq, mode="lifecycle", data=data)
+        known.hear(Delivered(1, frame, "e1"))
+    assert (known.status, known.head) == ("completed", 5)
+
+
+async def test_a_cut_before_an_announced_gap_keeps_the_old_cursor(client, server):
+    run = await client.run("joke", modes=["values"], window=1)
+    model = server.runs[run.id]
+    for number in range(3):
+        model.emit("values", {"n": number})
+    await settle()
+    model.evict(4)
+    server.cut()
+    await settle()  # attached with a gap announced, and no credit to send it
+    server.cut()
+    await settle()
+    first, second = server.of(Subscribe)
+    assert first.from_ == second.from_
+    assert second.from_.seq == 2
+    model.complete()
+    assert [event.mode async for event in run] == ["lifecycle", "values", "gap", "snapshot", "lifecycle"]
+
+
+async def test_an_event_that_comes_twice_is_shown_once_and_costs_no_credit_for_good(client, server):
+    run = await client.run("joke", modes=["custom"], window=1)
+    model = server.runs[run.id]
+    events = aiter_(run)
+    await take_from(events, 1)
+    (attachment,) = server.connection.attachments.values()
+    attachment.cursor = 0
+    model.log[0] = Record(1, "custom", "again")
+    server.pump()
+    await settle()
+    assert server.of(Credit)[0].events == 1
+    server.cut()
+    await settle()
+    assert server.of(Subscribe)[0].credit == 1
+    model.complete()
+    assert [event.seq async for event in events] == [2]
 
 
 async def test_an_unknown_mode_is_shown_as_unknown(client, server):

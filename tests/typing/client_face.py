@@ -1,0 +1,55 @@
+"""What a type checker makes of the client: connecting, starting, attaching, listing, errors."""
+
+from typing import Any
+
+import graphwire
+from typing_extensions import assert_type
+
+
+async def fresh_token() -> str:
+    return "t"
+
+
+async def use() -> None:
+    states: list[str] = []
+    async with graphwire.connect(
+        "ws://127.0.0.1:8765/ws",
+        token=fresh_token,
+        window=16,
+        backoff=graphwire.Backoff(first_s=0.1),
+        on_state=states.append,
+    ) as client:
+        assert_type(client, graphwire.Client)
+        run = await client.run(
+            "joke",
+            {"topic": "cats"},
+            modes=["messages", "updates"],
+            namespaces=[["**"]],
+            tags=["joke"],
+            exclude={"nodes": ["draft*"]},
+            on_disconnect="cancel",
+        )
+        assert_type(run, graphwire.Run)
+        assert_type(run.id, str)
+        assert_type(run.position, int)
+        assert_type(run.epoch, str | None)
+        assert_type(run.interrupts, tuple[graphwire.Interrupt, ...])
+        again = await client.attach(run.id, modes=["values"], start=("e1", 7))
+        assert_type(again, graphwire.Run)
+        await client.attach(run.id, start="snapshot")
+        async for row in client.runs(status=["running"], limit=5):
+            assert_type(row, graphwire.RunRow)
+            assert_type(row.run, str)
+        assert_type(await client.graphs(), list[graphwire.GraphRow])
+        try:
+            assert_type(await run.result(), Any)
+        except graphwire.RunFailed as failed:
+            assert_type(failed.code, str)
+            assert_type(failed.error_id, str | None)
+        except graphwire.Refused as refused:
+            assert_type(refused.after_s, float | None)
+
+
+async def misuse(client: graphwire.Client) -> None:
+    await client.run("joke", modes=["dreams"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    await client.run("joke", on_disconnect="explode")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

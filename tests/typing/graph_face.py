@@ -1,0 +1,18 @@
+"""What a type checker makes of the stand-in for a local graph."""
+
+from typing import Any
+
+import graphwire
+from typing_extensions import assert_type
+
+
+async def use(client: graphwire.Client) -> None:
+    graph = client.graph("joke")
+    assert_type(graph, graphwire.RemoteGraph)
+    async for mode, chunk in graph.astream({"topic": "cats"}, stream_mode=["updates", "custom"]):
+        print(mode, chunk)
+    stream = graph.astream({}, {"configurable": {"thread_id": "t"}}, subgraphs=True, durability="exit")
+    assert_type(await stream.__anext__(), Any)
+    await stream.aclose()
+    assert_type(await graph.ainvoke({"topic": "cats"}), Any)
+    graph.astream({}, stream_mode="dreams")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

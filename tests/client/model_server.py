@@ -322,6 +322,7 @@ class ModelServer:
         self.unreachable: NotOpened | None = None
         self.mute: set[str] = set()
         self.on_run: Callable[[ModelRun], object] = lambda run: run.lifecycle("running")
+        self.records: tuple[str, ...] = ()
         self.page = 2
         self.is_held_back = False
 
@@ -434,7 +435,8 @@ class ModelServer:
         assert command.run is not None
         created = command.run not in self.runs
         if created:
-            self.runs[command.run] = ModelRun(self, command.run, command.graph, command)
+            run = self.runs[command.run] = ModelRun(self, command.run, command.graph, command)
+            run.modes = (*run.modes, *self.records)
         run = self.runs[command.run]
         started = Started(
             id=command.id,
@@ -458,7 +460,7 @@ class ModelServer:
     def _attach(self, connection: ModelConnection, id: int, run: ModelRun, spec: Spec) -> None:
         missing = [m for m in spec.filter.modes if m not in (*run.modes, "lifecycle", "interrupt")]
         if missing:
-            recorded = {"recorded": list(run.modes)}
+            recorded = {"recorded": {"modes": list(run.modes), "subgraphs": True}}
             raise Refusal("unsupported", f"mode {missing[0]!r} is not recorded", details=recorded)
         attachment = connection.attachments[spec.sub] = Attachment(run, spec)
         subscribed = Subscribed(

@@ -82,6 +82,22 @@ async def test_messages_in_a_state_are_langchain_s_too(client, server):
     assert await stream(client, stream_mode="values") == [{"messages": [HumanMessage("hi", id="h")]}]
 
 
+async def test_what_triggers_a_task_is_a_tuple_as_it_is_locally(client, server):
+    task = {"id": "t", "name": "a", "input": {}, "triggers": ["branch:to:a"]}
+
+    def run(run: ModelRun) -> None:
+        run.lifecycle("running")
+        run.emit("tasks", task)
+        run.emit("debug", {"step": 1, "type": "task", "payload": task})
+        run.complete()
+
+    server.on_run = run
+    server.records = ("tasks", "debug")
+    tasks, debug = await stream(client, stream_mode=["tasks", "debug"])
+    assert tasks[1]["triggers"] == ("branch:to:a",)
+    assert debug[1] == {"step": 1, "type": "task", "payload": {**task, "triggers": ("branch:to:a",)}}
+
+
 async def test_no_mode_at_all_runs_the_graph_and_yields_nothing(client, server):
     assert await stream(client, stream_mode=[]) == []
     assert next(iter(server.runs.values())).status() == "completed"

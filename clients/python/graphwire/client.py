@@ -254,9 +254,11 @@ class Client:
         try:
             return await subscribe(DEFAULT_MODES)
         except Refused as refused:
-            recorded = refused.details.get("recorded")
-            if refused.code != "unsupported" or not isinstance(recorded, Sequence):
-                raise
+            match refused:
+                case Refused(code="unsupported", details={"recorded": {"modes": list(recorded)}}):
+                    pass
+                case _:
+                    raise
         return await subscribe([mode for mode in DEFAULT_MODES if mode in recorded] or ["lifecycle"])
 
     # ── lists ────────────────────────────────────────────────────────────────────────────────────

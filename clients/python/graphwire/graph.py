@@ -12,12 +12,14 @@ from graphwire_protocol.types import STREAM_MODES
 
 from graphwire.errors import MissingExtra, RemoteError, RunCancelled, RunFailed, RunInterrupted, StreamBroken
 from graphwire.events import (
+    DebugEvent,
     Event,
     GapEvent,
     Interrupt,
     LifecycleEvent,
     MessagesEvent,
     SnapshotEvent,
+    TasksEvent,
     UnknownEvent,
     UpdatesEvent,
     ValuesEvent,
@@ -32,7 +34,7 @@ StreamMode: TypeAlias = Literal["values", "updates", "custom", "messages", "task
 
 _CONFIG = frozenset({"tags", "metadata", "configurable", "recursion_limit", "max_concurrency", "run_name"})
 _OPTIONS = ("output_keys", "interrupt_before", "interrupt_after", "durability")
-_TUPLES = ("langgraph_triggers", "langgraph_path")  # tuples in LangGraph's metadata, lists in JSON
+_TUPLES = ("triggers", "langgraph_triggers", "langgraph_path")  # tuples in LangGraph, lists in JSON
 
 
 class RemoteGraph:
@@ -189,6 +191,10 @@ def _chunks(event: Event) -> list[Any]:
             if isinstance(event, ValuesEvent) and not isinstance(chunk, dict):
                 return [chunk]
             return [{**chunk, "__interrupt__": marks}]
+        case TasksEvent(data=dict(task)):
+            return [_with_tuples(with_langchain(task))]
+        case DebugEvent(data={"payload": dict(payload), **wrapper}):
+            return [{**wrapper, "payload": _with_tuples(with_langchain(payload))}]
     if event.mode not in STREAM_MODES:
         return []
     return [with_langchain(event.data)]
@@ -241,8 +247,8 @@ def _remote(failed: RunFailed) -> RemoteError:
     return RemoteError(failed.type or failed.code, failed.message, failed.error_id)
 
 
-def _with_tuples(metadata: dict[str, Any]) -> dict[str, Any]:
-    out = dict(metadata)
+def _with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    out = dict(fields)
     for name in _TUPLES:
         if isinstance(out.get(name), list):
             out[name] = tuple(out[name])

@@ -17,7 +17,9 @@ class Product(Wire):
     """A program's name and version."""
 
     name: Annotated[str, Field(max_length=128)]
+    """The program's name."""
     version: Annotated[str, Field(max_length=128)]
+    """Its version, as its maker counts."""
 
 
 class Position(Wire):
@@ -31,83 +33,145 @@ From: TypeAlias = Literal["start", "now", "snapshot"] | Position
 
 
 class Hello(Wire):
-    """The first frame of a connection."""
+    """The first frame of a connection: who the client is and what it understands.
+
+    Client: sends it first, within ``hello_timeout_s``; further frames may follow in the same flight without
+    waiting.
+
+    Server: handles frames in order and answers ``welcome``. A refused token gets ``error unauthenticated``
+    and close 4401.
+
+    Misuse: another frame first closes with 4400, silence with 4408; a second ``hello`` is
+    ``invalid_argument``.
+    """
 
     type: Literal["hello"] = "hello"
     id: RequestId
     token: Maybe[Annotated[str, Field(max_length=65536)]] = None
+    """The credential, where the server asks for one. It never stands in a URL."""
     client: Maybe[Product] = None
+    """The client program; for logs."""
     features: Maybe[Many[str]] = None
+    """The optional parts that the client understands; see ``welcome.features``."""
 
 
 class Spec(Wire):
-    """How a run is subscribed to: under which ``sub``, through which ``filter``, ``from`` where on.
-
-    ``credit`` lets the server send that many events until ``credit`` frames add more; without it only the
-    socket paces.
-    """
+    """How a run is subscribed to: under which ``sub``, through which ``filter``, ``from`` where on."""
 
     sub: SubId
     filter: Filter
+    """Which events."""
     from_: Annotated[From, Field(alias="from")] = "start"
+    """Where delivery begins: the log's first event, only what is new, a snapshot of the head, or behind a
+    cursor.
+    """
     credit: Maybe[Uint] = None
+    """How many events the server may send until ``credit`` frames add more; 0 is legal. Left out, only the
+    socket paces.
+    """
     values: Literal["full", "patch"] = "full"
+    """``patch``: states of mode ``values`` as differences, where ``welcome.features`` has ``patch``."""
 
 
 class GraphCommand(Wire):
     """A command as the run's input, instead of an ``input``: LangGraph's ``Command``."""
 
     resume: Input = None
+    """The answer to what the graph waits for."""
     update: Input = None
+    """An update of the state."""
     goto: Input = None
+    """The node to go to."""
 
 
 class RunConfig(Wire):
     """What of LangGraph's config a client may set."""
 
     tags: Maybe[Many[str]] = None
+    """Tags of every call in the run."""
     metadata: Maybe[InputObject] = None
+    """Metadata for the graph's own tracing."""
     configurable: Maybe[InputObject] = None
+    """Settings that the graph's code reads. Keys that the server sets (``thread_id``, ``checkpoint_*`` and
+    more) are refused.
+    """
     recursion_limit: Maybe[Annotated[int, Field(ge=1, le=2**31)]] = None
+    """Supersteps that the run may take."""
     max_concurrency: Maybe[Annotated[int, Field(ge=1, le=2**31)]] = None
+    """Tasks at once."""
     run_name: Maybe[str] = None
+    """A name for tracing."""
 
 
 class RunOptions(Wire):
     """Options of the graph's ``astream``."""
 
     interrupt_before: Maybe[Many[str] | Literal["*"]] = None
+    """Nodes to pause before; ``*`` is all."""
     interrupt_after: Maybe[Many[str] | Literal["*"]] = None
+    """Nodes to pause after; ``*`` is all."""
     output_keys: Maybe[Many[str] | str] = None
+    """State keys of the output."""
     durability: Maybe[Literal["sync", "async", "exit"]] = None
+    """When checkpoints are written."""
 
 
 class Record(Wire):
     """What the log keeps beyond what the run's first subscriptions ask for."""
 
     modes: Maybe[Many[Mode]] = None
+    """Modes to keep."""
     subgraphs: Maybe[bool] = None
+    """Whether events of subgraphs are kept."""
 
 
 class Run(Wire):
-    """Start a run, or find it again by its id; attach every spec of ``subscribe`` before its first event."""
+    """Start a run, or find it again by its id; attach every spec of ``subscribe`` before its first event.
+
+    Client: chooses ``run`` itself where the frame may have to be sent again: the second one finds the
+    first. ``cancel`` may follow in the same flight.
+
+    Server: checks every spec and option first, and starts nothing if one is at fault; answers ``started``,
+    then one ``subscribed`` for each spec in their order, with the same ``id``. An id that exists is
+    ``started`` with ``created: false`` whatever the ``input``; the specs are attached.
+
+    Misuse: ``input`` and ``command`` together, or server's keys in ``configurable``, are
+    ``invalid_argument``; a known id with another ``graph`` or ``thread`` is ``conflict``; a thread that has
+    a run is ``busy``.
+    """
 
     type: Literal["run"] = "run"
     id: RequestId
     graph: Annotated[str, Field(min_length=1, max_length=256)]
+    """The graph's name, as ``list`` tells it."""
     input: Input = None
+    """The graph's input."""
     command: Maybe[GraphCommand] = None
+    """A command to start with instead of an input."""
     run: Maybe[Name] = None
+    """The run's id; left out, the server chooses one."""
     thread: Maybe[Name] = None
+    """The conversation that a checkpointer keeps across runs."""
     checkpoint: Maybe[Name] = None
+    """Where in the thread's history to start."""
     config: Maybe[RunConfig] = None
+    """What of LangGraph's config a client may set."""
     context: Input = None
+    """The graph's runtime context."""
     options: Maybe[RunOptions] = None
+    """Options of the graph's ``astream``."""
     if_busy: Literal["reject", "enqueue", "interrupt"] = "reject"
+    """What to do if the thread has a run: refuse, wait ``queued``, or cancel that run first."""
     on_disconnect: Literal["continue", "cancel"] = "continue"
+    """``cancel``: the run is cancelled when this connection has been gone for ``disconnect_grace_s`` and
+    nobody subscribes to the run.
+    """
     metadata: Maybe[InputObject] = None
+    """Kept with the run, for lists and watches to match."""
     record: Maybe[Record] = None
+    """What the log keeps beyond what ``subscribe`` asks for."""
     subscribe: Many[Spec] = ()
+    """Subscriptions that see the log from its beginning."""
 
     @model_validator(mode="after")
     def _starts_with_one(self) -> "Run":
@@ -119,15 +183,34 @@ class Run(Wire):
 
 
 class Subscribe(Spec):
-    """Attach to a run's log."""
+    """Attach to a run's log: replay from a cursor, then live.
+
+    Client: after a lost connection sends one for each subscription, from its cursor, in the flight of
+    ``hello``.
+
+    Server: answers ``subscribed`` before the subscription's first event, then delivers by the filter in
+    force.
+
+    Misuse: a ``sub`` in use is ``conflict``; an unknown run ``not_found``; a filter not understood whole
+    ``invalid_filter``; a mode that the run does not record ``unsupported``.
+    """
 
     type: Literal["subscribe"] = "subscribe"
     id: RequestId
     run: Name
+    """The run to follow."""
 
 
 class Unsubscribe(Wire):
-    """Detach: no frame of that ``sub`` follows the reply."""
+    """Detach: no frame of that ``sub`` follows the reply, and the number may be used anew.
+
+    Client: goes on reading; frames of that ``sub`` may arrive until the reply. A ``subscribe`` with the
+    same ``sub`` may be sent right behind it.
+
+    Server: answers ``ok``. The run goes on.
+
+    Misuse: a ``sub`` that is not open is ``not_found``; it may have closed by itself meanwhile.
+    """
 
     type: Literal["unsubscribe"] = "unsubscribe"
     id: RequestId
@@ -135,49 +218,96 @@ class Unsubscribe(Wire):
 
 
 class Credit(Wire):
-    """Let the server send ``events`` more events on ``sub``. Has no reply; an unknown ``sub`` is ignored."""
+    """Let the server send ``events`` more events on ``sub``.
+
+    Client: sends it as its application takes events, best in halves of its window and not one by one.
+
+    Server: adds it. There is no reply; an unknown ``sub`` is ignored, as it may just have closed.
+    """
 
     type: Literal["credit"] = "credit"
     sub: SubId
     events: Uint
+    """How many events more."""
 
 
 class Cancel(Wire):
-    """Stop a run. Idempotent; the terminal event arrives in the log."""
+    """Stop a run.
+
+    Client: may send it at any time, even right behind ``run``, and again; it waits for the terminal event,
+    not for the reply.
+
+    Server: answers ``ok`` with the status as it is now. The terminal event arrives in the log within
+    ``cancel_grace_s``, even where the graph's code is deaf; what that code still produces is dropped, and
+    its thread stays busy until it has stopped.
+
+    Misuse: an unknown run is ``not_found``; a run that has ended is no misuse.
+    """
 
     type: Literal["cancel"] = "cancel"
     id: RequestId
     run: Name
+    """The run to stop."""
     reason: Maybe[Annotated[str, Field(max_length=1024)]] = None
+    """Stands in the terminal event."""
 
 
 class Result(Wire):
-    """Ask for what ``invoke`` would return."""
+    """Ask for what ``invoke`` would return.
+
+    Client: asks when it has seen the run end; it may ask at any time.
+
+    Server: answers ``ok`` with ``status``, and with ``output`` once the run is ``completed``, until
+    ``result_ttl_s`` after its end.
+
+    Misuse: an unknown or forgotten run is ``not_found``.
+    """
 
     type: Literal["result"] = "result"
     id: RequestId
     run: Name
+    """The run."""
 
 
 class List(Wire):
-    """Ask for rows: graphs, or this principal's runs, newest first; a ``cursor`` asks for the next page."""
+    """Ask for rows: graphs, or this principal's runs, newest first.
+
+    Client: sends the ``cursor`` of the reply to get the next page; a reply without one was the last.
+
+    Server: answers ``ok`` with the rows under the name of ``what``.
+
+    Misuse: ``threads`` is ``unsupported`` in this version.
+    """
 
     type: Literal["list"] = "list"
     id: RequestId
     what: Literal["graphs", "runs", "threads"]
+    """The kind of rows."""
     graph: Maybe[str] = None
+    """Only of this graph."""
     thread: Maybe[Name] = None
+    """Only of this thread."""
     status: Maybe[Many[Status]] = None
+    """Only runs in one of these statuses."""
     metadata: Maybe[InputObject] = None
+    """Only runs whose metadata has all of these."""
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    """Rows in one page."""
     cursor: Maybe[Annotated[str, Field(max_length=1024)]] = None
+    """The ``cursor`` of the page before."""
 
 
 class Ping(Wire):
-    """A browser's ping, which cannot send a WebSocket's own. Has no id; its reply is ``pong``."""
+    """A ping for browsers, which cannot send a WebSocket's own.
+
+    Client: may send it at any time after ``hello``; it counts as a request.
+
+    Server: answers ``pong`` with the same ``t``. It sends WebSocket pings of its own every ``heartbeat_s``.
+    """
 
     type: Literal["ping"] = "ping"
     t: Input
+    """Any value; it comes back."""
 
 
 Command: TypeAlias = Annotated[

@@ -110,8 +110,11 @@ class Exclude(_Strict):
     """What a filter leaves out, whatever else it lets in."""
 
     namespaces: Maybe[Many[NamespacePattern]] = None
+    """Namespaces to leave out."""
     nodes: Maybe[Many[Glob]] = None
+    """Nodes to leave out."""
     tags: Maybe[Many[Glob]] = None
+    """Tags to leave out."""
 
 
 class Filter(_Strict):
@@ -122,11 +125,17 @@ class Filter(_Strict):
     """
 
     modes: Annotated[Many[Mode], AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})]
+    """The modes to deliver; at least one. ``lifecycle`` and ``interrupt`` come anyway."""
     namespaces: Maybe[Many[NamespacePattern]] = None
+    """Namespace patterns. Left out: the root only."""
     nodes: Maybe[Many[Glob]] = None
+    """Globs of node names."""
     tags: Maybe[Many[Glob]] = None
+    """Globs of the tags of model calls."""
     keys: Maybe[Many[str]] = None
+    """State keys to project ``values`` and ``updates`` to."""
     exclude: Maybe[Exclude] = None
+    """What to leave out, whatever else is let in."""
 
     def check_limits(self, max_entries: int, max_chars: int) -> None:
         """Raise ``Refusal(limit_exceeded)`` for a list or a namespace longer than ``max_entries``, or an

@@ -1,5 +1,6 @@
 """The graphs that are served, by name: how each is found, imported on its runner, and described."""
 
+import asyncio
 import importlib
 import importlib.util
 import sys
@@ -98,8 +99,7 @@ class Catalog:
 
     async def close(self, timeout_s: float) -> None:
         """End the runners; what still runs is cancelled and waited for at most ``timeout_s`` seconds."""
-        for runner in self._runners:
-            await runner.close(timeout_s)
+        await asyncio.gather(*(runner.close(timeout_s) for runner in self._runners))
 
 
 def _load(name: str, target: Any) -> Servable:

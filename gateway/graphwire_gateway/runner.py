@@ -178,6 +178,8 @@ class ThreadRunner(Runner):
 
     async def close(self, timeout_s: float) -> None:
         """Cancel what still runs, wait for it at most ``timeout_s`` seconds, end the thread."""
+        if self._closing:
+            return
         await super().close(timeout_s)
         self._closing = True
         self.loop.call_soon_threadsafe(self.loop.stop)

@@ -50,20 +50,20 @@ $(VENV310)/stamp: pyproject.toml
 test310: $(VENV310)/stamp  ## The tests that tell Pythons apart, on Python 3.10
 	@$(VENV310)/bin/python -m pytest tests/protocol tests/runtime tests/client tests/live/test_examples.py $(ARGS)
 
-check: $(VENV)/dev.stamp  ## Format, lint, types, import contracts, schema
+check: $(VENV)/dev.stamp  ## Format, lint, types, import contracts, schema, reference, no break of the last release
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/graphwire schema --check proto-docs/schema
+	$(BIN)/graphwire schema --check proto-docs
 
 format: $(VENV)/dev.stamp  ## Rewrite the source in the house's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-schema: $(VENV)/dev.stamp  ## Generate proto-docs/schema from the models
-	$(BIN)/graphwire schema --write proto-docs/schema
+schema: $(VENV)/dev.stamp  ## Generate proto-docs/schema and proto-docs/reference from the models
+	$(BIN)/graphwire schema --write proto-docs
 
 bench: $(VENV)/dev.stamp  ## Measure: ratios of medians within one run
 	@$(BIN)/python -m tests.benchmarks

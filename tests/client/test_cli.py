@@ -21,6 +21,7 @@ from graphwire.cli.app import build, run
 from graphwire.cli.run import path_segments, read_input, watch
 from graphwire.transport import NotOpened
 from graphwire_protocol.commands import Run as RunCommand
+from graphwire_protocol.reference import documents
 from graphwire_protocol.schema import schemas
 from model_server import ModelRun, ModelServer, impatient, settle
 
@@ -213,19 +214,32 @@ def test_the_schema_that_was_written_is_the_one_that_is_checked(tmp_path, capsys
     assert run(["schema", "--write", str(tmp_path)]) == 0
     assert run(["schema", "--check", str(tmp_path)]) == 0
     assert capsys.readouterr() == ("", "")
-    assert {file.name for file in tmp_path.iterdir()} == set(schemas())
-    assert all(file.read_text().endswith("}\n") for file in tmp_path.iterdir())
+    written = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*.*")}
+    assert written == set(documents())
 
 
 def test_a_schema_that_differs_is_named_with_the_command_that_mends_it(tmp_path, capsys):
     run(["schema", "--write", str(tmp_path)])
-    changed = tmp_path / "lifecycle.json"
+    changed = tmp_path / "schema" / "lifecycle.json"
     changed.write_text(changed.read_text().replace("attempt", "attempts"))
     assert run(["schema", "--check", str(tmp_path)]) == 1
     err = capsys.readouterr().err
     assert f"{changed} differs" in err
     assert f"graphwire schema --write {tmp_path}" in err
     assert err.count("\n") == 1
+
+
+def test_a_difference_that_breaks_clients_of_the_last_release_is_named(tmp_path, capsys):
+    run(["schema", "--write", str(tmp_path)])
+    run(["schema", "--release", str(tmp_path)])
+    assert run(["schema", "--check", str(tmp_path)]) == 0
+    tables = tmp_path / "baseline" / "tables.json"
+    tables.write_text(tables.read_text().replace('"busy"', '"engaged"'))
+    assert run(["schema", "--check", str(tmp_path)]) == 1
+    assert "breaks clients of the last release: error code engaged is gone" in capsys.readouterr().err
+    tables.write_text("{")
+    assert run(["schema", "--check", str(tmp_path)]) == 1
+    assert "cannot be read" in capsys.readouterr().err
 
 
 def test_the_schema_is_printed_as_one_object(capsys):

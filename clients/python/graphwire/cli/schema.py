@@ -1,52 +1,61 @@
-"""``graphwire schema``: the protocol's JSON Schema, printed, written or compared."""
+"""``graphwire schema``: the protocol's JSON Schema printed, its reference written, compared and released."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 import typer
-from graphwire_protocol.schema import schemas
+from graphwire_protocol.growth import breaks
+from graphwire_protocol.reference import documents, machine_readable
+from graphwire_protocol.schema import pretty, schemas
 
 from graphwire.cli.outcome import FAILED, FINE, say, words
 
-HELP = """Print the JSON Schema of the wire protocol, write it to files, or compare it with them.
+HELP = """Print the JSON Schema of the wire protocol, or write and check its reference.
 
-Printed is one JSON object, with each schema under its file's name. --check exits 1 where a file differs.
+Printed is one JSON object, with each schema under its file's name. --write makes DIR/schema and DIR/reference
+from the models. --check exits 1 where a file differs, and where a change would break a client of the last
+release, whose documents are in DIR/baseline.
 
-Example: [bold]graphwire schema --write proto-docs/schema[/bold]
+Example: [bold]graphwire schema --check proto-docs[/bold]
 """
+
+_BASELINE = "baseline"
 
 
 def schema(
     write: Annotated[
-        Path | None, typer.Option("--write", metavar="DIR", help="Write one file a schema into DIR.")
+        Path | None, typer.Option("--write", metavar="DIR", help="Write schema and reference into DIR.")
     ] = None,
     check: Annotated[
         Path | None,
-        typer.Option("--check", metavar="DIR", help="Compare the files in DIR; exit 1 if one differs."),
+        typer.Option("--check", metavar="DIR", help="Compare DIR; exit 1 if it differs or a client breaks."),
+    ] = None,
+    release: Annotated[
+        Path | None,
+        typer.Option("--release", metavar="DIR", help="Make today's protocol the baseline in DIR."),
     ] = None,
 ) -> None:
-    """Print, write or compare the schema; the help's text stands in ``HELP``."""
-    if write is not None and check is not None:
-        raise typer.BadParameter("--write and --check exclude each other")
+    """Print, write, compare or release; the help's text stands in ``HELP``."""
+    chosen = [folder for folder in (write, check, release) if folder is not None]
+    if len(chosen) > 1:
+        raise typer.BadParameter("--write, --check and --release exclude each other")
     if write is not None:
-        raise typer.Exit(_write(write))
+        raise typer.Exit(_write(write, documents()))
     if check is not None:
         raise typer.Exit(_check(check))
+    if release is not None:
+        files = {name: pretty(document) for name, document in machine_readable().items()}
+        raise typer.Exit(_write(release / _BASELINE, files))
     print(pretty(schemas()), end="")
 
 
-def pretty(document: Any) -> str:
-    """Return a document as it is committed: indented, sorted, with a final newline."""
-    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-    return orjson.dumps(document, option=options).decode()
-
-
-def _write(folder: Path) -> int:
+def _write(folder: Path, files: dict[str, str]) -> int:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, document in schemas().items():
-            (folder / name).write_text(pretty(document), encoding="utf-8")
+        for name, text in files.items():
+            file = folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
     except OSError as error:
         say(f"cannot write into {folder}: {words(error)}")
         return FAILED
@@ -55,14 +64,23 @@ def _write(folder: Path) -> int:
 
 def _check(folder: Path) -> int:
     code = FINE
-    for name, document in schemas().items():
+    for name, text in documents().items():
         file = folder / name
         try:
-            is_same = file.read_text(encoding="utf-8") == pretty(document)
+            is_same = file.read_text(encoding="utf-8") == text
         except (OSError, UnicodeDecodeError):
             is_same = False
         if not is_same:
             what = "differs from the models" if file.exists() else "is missing"
             say(f"{file} {what}; write it with: graphwire schema --write {folder}")
             code = FAILED
-    return code
+    try:
+        files = sorted((folder / _BASELINE).glob("*.json"))
+        baseline = {file.name: orjson.loads(file.read_bytes()) for file in files}
+        faults = breaks(baseline, machine_readable())
+    except (OSError, ValueError, KeyError) as error:
+        say(f"the baseline in {folder / _BASELINE} cannot be read: {words(error)}")
+        return FAILED
+    for fault in faults:
+        say(f"this breaks clients of the last release: {fault}")
+    return FAILED if faults else code

@@ -112,12 +112,11 @@ class _Comparison:
         yield from self._object(old, new, path)
         if isinstance(old.get("items"), dict) and isinstance(new.get("items"), dict):
             yield from self._compare(old["items"], new["items"], f"{path}[]")
-        for name, schema in ((k, v) for k, v in old.items() if k == "additionalProperties"):
-            other = new.get(name, True)
-            if isinstance(schema, dict) and isinstance(other, dict):
-                yield from self._compare(schema, other, f"{path}.*")
-            elif other is False and schema is not False:
-                yield f"{path}: unknown fields were taken and are refused"
+        was, now = old.get("additionalProperties", True), new.get("additionalProperties", True)
+        if isinstance(was, dict) and isinstance(now, dict):
+            yield from self._compare(was, now, f"{path}.*")
+        elif now is False and was is not False:
+            yield f"{path}: unknown fields were taken and are refused"
 
     def _union(self, olds: list[_Schema], news: list[_Schema], path: str) -> Iterator[str]:
         # A client's frame must be taken as before: each old branch fits in a new one. A server's must be
@@ -172,7 +171,7 @@ class _Comparison:
         needed, needs = set(old.get("required", ())), set(new.get("required", ()))
         news = new.get("properties", {})
         for name, schema in old.get("properties", {}).items():
-            where = f"{path}.{name}" if " frame " not in path or "." in path else f"{path}: {name}"
+            where = f"{path}.{name}" if ": " in path else f"{path}: {name}"
             if name not in news:
                 yield f"{where}: the field is gone"
                 continue

@@ -89,9 +89,9 @@ def pretty(document: Any) -> str:
 def _schema(title: str, model: Any) -> dict[str, Any]:
     schema = TypeAdapter(model).json_schema(by_alias=True, mode="validation", schema_generator=_Described)
     return {
+        **schema,
         "$schema": _DIALECT,
         "title": f"{SUBPROTOCOL} (version {MAJOR}.{MINOR}): {title}",
-        **schema,
     }
 
 

@@ -1,0 +1,123 @@
+"""The reference: its examples are legal frames, and nothing that is on the wire stands in it unexplained."""
+
+import json
+from typing import Any, get_args
+
+import pytest
+from graphwire_protocol import examples
+from graphwire_protocol.base import Wire
+from graphwire_protocol.codec import decode_command, decode_frames
+from graphwire_protocol.commands import Command
+from graphwire_protocol.frames import ServerFrame
+from graphwire_protocol.limits import LIMITS
+from graphwire_protocol.reference import documents
+from graphwire_protocol.schema import CLIENT, DATA, SERVER, field_docs, schemas, summary
+from graphwire_protocol.server import Allowed
+from graphwire_protocol.version import MAJOR, MINOR
+
+CLIENT_MODELS = get_args(get_args(Command)[0])
+SERVER_MODELS = get_args(get_args(ServerFrame)[0])
+FRAMES = {model.model_fields["type"].default: model for model in (*CLIENT_MODELS, *SERVER_MODELS)}
+
+
+def parts(model: Any) -> set[type[Wire]]:
+    """Return the objects that a frame is made of, itself among them."""
+    found: set[type[Wire]] = set()
+    pending = [model]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, type) and issubclass(item, Wire):
+            if item not in found:
+                found.add(item)
+                pending.extend(field.annotation for field in item.model_fields.values())
+        else:
+            pending.extend(get_args(item))
+    return found
+
+
+OBJECTS = sorted(set.union(*map(parts, [*FRAMES.values(), *DATA.values()])), key=lambda model: str(model))
+
+
+def holds(whole: Any, part: Any) -> bool:
+    """Tell whether everything in ``part`` is in ``whole``."""
+    if isinstance(part, dict):
+        return isinstance(whole, dict) and all(
+            value is None or (name in whole and holds(whole[name], value)) for name, value in part.items()
+        )
+    if isinstance(part, list):
+        return len(whole) == len(part) and all(map(holds, whole, part))
+    return bool(whole == part)
+
+
+def read(frame: dict[str, Any], by: str) -> Wire:
+    data = json.dumps(frame)
+    return decode_command(data) if by == "client" else decode_frames(data)[0]
+
+
+SHOWN = [("client", frame) for frame in examples.CLIENT] + [("server", frame) for frame in examples.SERVER]
+
+
+@pytest.mark.parametrize(("by", "frame"), SHOWN, ids=[f"{by}-{frame['type']}" for by, frame in SHOWN])
+def test_an_example_is_a_legal_frame_in_which_every_field_is_known(by: str, frame: dict[str, Any]) -> None:
+    assert holds(json.loads(json.dumps(read(frame, by).to_wire())), frame)
+
+
+@pytest.mark.parametrize("mode", DATA)
+def test_an_example_of_a_modes_data_is_legal(mode: str) -> None:
+    assert examples.DATA[mode]
+    for data in examples.DATA[mode]:
+        assert holds(DATA[mode].model_validate_json(json.dumps(data)).to_wire(), data)
+
+
+def test_every_frame_type_has_an_example() -> None:
+    assert {model.model_fields["type"].default for model in CLIENT_MODELS} == {
+        frame["type"] for frame in examples.CLIENT
+    }
+    assert {model.model_fields["type"].default for model in SERVER_MODELS} == {
+        frame["type"] for frame in examples.SERVER
+    }
+
+
+@pytest.mark.parametrize("model", OBJECTS, ids=lambda model: model.__name__)
+def test_every_field_says_what_it_means(model: type[Wire]) -> None:
+    assert set(model.model_fields) - set(field_docs(model)) - {"type"} == set()
+
+
+@pytest.mark.parametrize("type", FRAMES)
+def test_every_frame_says_what_each_side_owes(type: str) -> None:
+    paragraphs = summary(FRAMES[type]).split("\n\n")
+    owed = {paragraph.partition(": ")[0] for paragraph in paragraphs}
+    assert {"Client", "Server"} <= owed
+    assert paragraphs[0].endswith(".")
+
+
+def test_the_schemas_carry_the_meanings_and_ask_for_the_type() -> None:
+    for file in (CLIENT, SERVER):
+        for ref in schemas()[file]["discriminator"]["mapping"].values():
+            frame = schemas()[file]["$defs"][ref.rpartition("/")[2]]
+            assert "type" in frame["required"]
+            assert "default" not in frame["properties"]["type"]
+            assert all(
+                "description" in field for name, field in frame["properties"].items() if name != "type"
+            )
+
+
+def test_every_frame_and_every_field_stands_in_its_page() -> None:
+    pages = documents()
+    for page, models in (("client", CLIENT_MODELS), ("server", SERVER_MODELS)):
+        text = pages[f"reference/{page}-frames.md"]
+        sections = {part.partition("\n")[0]: part for part in text.split("\n## ")[1:]}
+        for model in models:
+            section = sections[model.model_fields["type"].default]
+            names = {field.alias or name for name, field in model.model_fields.items()}
+            assert {name for name in names if f"| `{name}` |" not in section} == set()
+
+
+def test_the_version_in_the_schemas_is_this_one() -> None:
+    assert f"version {MAJOR}.{MINOR}" in schemas()[CLIENT]["title"]
+
+
+def test_the_session_keeps_the_limits_that_the_table_tells() -> None:
+    kept = Allowed()
+    for name in Allowed.__dataclass_fields__:
+        assert getattr(kept, name) == LIMITS[name].default

@@ -9,15 +9,18 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from graphwire_protocol.commands import From, Position, Spec
+from graphwire_protocol.commands import Watch as WatchWish
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.filters import Filter, Matcher
 from graphwire_protocol.replies import Subscribed
 from graphwire_protocol.types import ClosedReason, Recovery, Seq
 
 from graphwire_gateway.fold import Fold
+from graphwire_gateway.patching import Patches
 from graphwire_gateway.run import Run
 from graphwire_gateway.store.base import NoLog, Page, Store
 from graphwire_gateway.subscription import Subscription
+from graphwire_gateway.watch import Watch
 
 BATCH_BYTES = 256 << 10
 """A batch is at most this long unless it holds one frame."""
@@ -30,6 +33,7 @@ MARK_S = 2.5
 
 _TURN_BYTES = 16 << 10
 _TURN_RECORDS = 256
+_PATCHED_RECORDS = 32  # a patch is made of two whole states
 _ROUND = 64  # turns between two looks at the rest of the process
 
 _matchers: dict[Filter, Matcher] = {}
@@ -62,8 +66,9 @@ class Delivery:
         self._control_size = 0
         self._control_room = asyncio.Event()
         self._control_room.set()
-        self._turns: deque[Subscription] = deque()
+        self._turns: deque[Subscription | Watch] = deque()
         self._subs: dict[int, Subscription] = {}
+        self._watches: dict[int, Watch] = {}
         self._silent: dict[Subscription, None] = {}
         self._mark_timer: asyncio.TimerHandle | None = None
         self._marks_due = False
@@ -90,7 +95,8 @@ class Delivery:
 
     async def attach(self, id: int, run: Run, spec: Spec) -> tuple[Subscribed, Callable[[], None]]:
         """Return the reply to a subscription, and what begins its delivery once that is queued."""
-        subscription = Subscription(spec.sub, run, _matcher(spec.filter), spec.credit, self._enqueue)
+        patches = Patches() if spec.values == "patch" else None
+        subscription = Subscription(spec.sub, run, _matcher(spec.filter), spec.credit, self._enqueue, patches)
         try:
             page = await self._store.read(run.key, 0, 0)
         except NoLog:
@@ -115,11 +121,19 @@ class Delivery:
 
         return reply, begin
 
+    def watch(self, wish: WatchWish, principal: str) -> Watch:
+        """Return a new watch, which takes its turns here."""
+        watch = self._watches[wish.sub] = Watch(wish, principal, self._enqueue)
+        return watch
+
     def detach(self, sub: int) -> None:
-        """End a subscription: no frame of it follows what is queued now."""
+        """End a subscription or a watch: no frame of it follows what is queued now."""
         subscription = self._subs.pop(sub, None)
         if subscription is not None:
             self._leave(subscription)
+        watch = self._watches.pop(sub, None)
+        if watch is not None:
+            watch.is_over = True
 
     def grant(self, sub: int, events: int) -> None:
         """Add credit; an unknown ``sub`` is ignored."""
@@ -130,8 +144,8 @@ class Delivery:
         if subscription.place == "stalled" and events:
             subscription.wake()
 
-    def _enqueue(self, subscription: Subscription) -> None:
-        self._turns.append(subscription)
+    def _enqueue(self, reader: Subscription | Watch) -> None:
+        self._turns.append(reader)
         self._has_work()
 
     def _has_work(self) -> None:
@@ -143,6 +157,9 @@ class Delivery:
         for subscription in list(self._subs.values()):
             self._leave(subscription)
         self._subs.clear()
+        for watch in self._watches.values():
+            watch.is_over = True
+        self._watches.clear()
         self._turns.clear()
 
     def close(self) -> None:
@@ -179,7 +196,11 @@ class Delivery:
                 size += self._take_marks(out)
             turns = 0
             while self._turns and size < BATCH_BYTES and turns < _ROUND and not self._control:
-                size += await self._turn(self._turns.popleft(), out, BATCH_BYTES - size)
+                reader, room = self._turns.popleft(), BATCH_BYTES - size
+                if isinstance(reader, Subscription):
+                    size += await self._turn(reader, out, room)
+                elif not reader.is_over:
+                    size += reader.take(out, min(room, _TURN_BYTES))
                 turns += 1
             for batch in batches(out):
                 await self._send(batch)
@@ -203,6 +224,12 @@ class Delivery:
             if subscription.need != "none":
                 return await self._recover(subscription, out)
             page = await self._store.read(run.key, subscription.cursor, _TURN_RECORDS)
+            records = page.records
+            if subscription.patches is not None:
+                records = records[:_PATCHED_RECORDS]
+                await subscription.patches.prepare(
+                    self._store, run.key, subscription.matcher, subscription.cursor, records
+                )
         except NoLog:
             return self._end(subscription, out, "deleted")
         if subscription.is_over:  # it was left while the store was reading
@@ -211,7 +238,9 @@ class Delivery:
             subscription.need = "gap"
             self._turns.append(subscription)
             return 0
-        size = subscription.take(page.records, out, min(room, _TURN_BYTES))
+        size = subscription.take(records, out, min(room, _TURN_BYTES))
+        if subscription.patches is not None:
+            subscription.patches.release()
         synced = subscription.synced()
         if synced is not None:
             out.append(synced)

@@ -20,6 +20,10 @@ from graphwire_gateway.failures import Failures
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.run import Run
 from graphwire_gateway.runs import Runs
+from graphwire_gateway.watch import Watch
+
+FEATURES = ("patch", "watch")
+"""The optional parts of the protocol that are served."""
 
 
 class Presence:
@@ -81,6 +85,7 @@ class Dispatch:
         self._delivery = delivery
         self._principal: str | None = None
         self._started: WeakSet[Run] = WeakSet()
+        self._watches: dict[int, Watch] = {}
 
     async def handle(self, command: Command) -> None:
         """Carry out one command and queue its reply. Raises ``Refusal`` only where the connection ends."""
@@ -108,7 +113,10 @@ class Dispatch:
                 await self._run(command)
             case commands.Subscribe():
                 await self._subscribe(command)
+            case commands.Watch():
+                self._watch(command)
             case commands.Unsubscribe():
+                self._house.runs.unwatch(self._watches.pop(command.sub, None))
                 self._delivery.detach(command.sub)
                 self._session.release(command.sub)
                 self._reply(Ok(id=command.id))
@@ -140,7 +148,7 @@ class Dispatch:
                 id=command.id,
                 server=house.server,
                 minor=MINOR,
-                features=(),
+                features=FEATURES,
                 limits=house.limits.model_dump(),
                 principal=principal,
                 durability=house.durability,
@@ -178,6 +186,12 @@ class Dispatch:
         self._reply(subscribed)
         begin()
 
+    def _watch(self, command: commands.Watch) -> None:
+        watch = self._delivery.watch(command, self.principal)
+        self._watches[command.sub] = watch
+        self._reply(Subscribed(id=command.id, sub=command.sub))
+        self._house.runs.watch(watch, command)
+
     def _result(self, id: int, run: Run) -> None:
         if run.status == "completed" and run.output is not None:
             self._reply(Ok(id=id, status=run.status, output=orjson.Fragment(run.output)))
@@ -205,7 +219,5 @@ class Dispatch:
 
 
 def _check(spec: Spec, run: Run, where: str) -> None:
-    if spec.values == "patch":
-        raise Refusal("unsupported", "values: 'patch' is not served by this server; use 'full'", sub=spec.sub)
     modes = frozenset(mode for mode in spec.filter.modes if mode in STREAM_MODES)
     run.check_records(modes, spec.filter.below_root, where)

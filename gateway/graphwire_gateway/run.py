@@ -28,11 +28,15 @@ if TYPE_CHECKING:
 _KNOWN_MESSAGES = 4096  # messages whose last seq is at hand; an older one's metadata is told once more
 
 
+def _nobody(row: RunRow) -> None:
+    """Nobody watches."""
+
+
 class Run:
     """A run, from its start to the end of its result's life.
 
-    ``commit(run)`` is called whenever ``pending`` has got records; ``on_end(run)`` when the terminal event is
-    in the log, or the log is lost.
+    ``commit(run)`` is called whenever ``pending`` has got records, ``on_change(row)`` when a new status is in
+    the log, ``on_end(run)`` when the terminal event is, or the log is lost.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Run:
         interrupt_ttl_s: float,
         max_run_s: float | None,
         metadata: dict[str, Any],
+        on_change: Callable[[RunRow], None] = _nobody,
     ) -> None:
         self.key = key
         self.id = id
@@ -77,6 +82,9 @@ class Run:
         self._failures = failures
         self._commit = commit
         self._on_end = on_end
+        self._on_change = on_change
+        self._news: list[Status] = []  # entered, and not in a batch yet
+        self._flying: list[Status] = []  # in the batch that is being stored
         self._grace = cancel_grace_s
         self._interrupt_ttl = interrupt_ttl_s
         self._max_s = max_run_s
@@ -217,6 +225,7 @@ class Run:
         self.status = self._entered = status
         event = Lifecycle(status=status, attempt=1, at=now(), reason=reason, error=error)
         self.pending.append(self._encoder.own("lifecycle", event))
+        self._news.append(status)
         self._commit(self)
 
     # ── the way into the log ─────────────────────────────────────────────────────────────────────
@@ -226,6 +235,7 @@ class Run:
         records, self.pending = self.pending, []
         if not records:
             return None
+        self._flying, self._news = self._news, []
         first = seq = self._seq + 1
         last = self._last
         for record in records:
@@ -242,6 +252,9 @@ class Run:
         """The store holds these records."""
         if self._drive is not None:
             self._drive.taken(len(batch.records), batch.size)
+        for status in self._flying:
+            self._on_change(self.row(status))
+        self._flying = []
         if self.status in TERMINAL and not self.pending and not self.is_sealed:
             self.is_sealed = True
             self.feed.grown(self.feed.head)  # who has read the last event is told that it was
@@ -272,13 +285,13 @@ class Run:
             details={"recorded": recorded},
         )
 
-    def row(self) -> RunRow:
-        """Return what a list tells of it."""
+    def row(self, status: Status | None = None) -> RunRow:
+        """Return what a list tells of it, now or as it was when it entered ``status``."""
         return RunRow(
             run=self.id,
             graph=self.graph,
             metadata=self._metadata,
-            status=self.status,
+            status=status or self.status,
             attempt=1,
             epoch=self.epoch,
             head=self.feed.head,

@@ -6,6 +6,7 @@ Run ids belong to a principal; another's runs are indistinguishable from none.
 import asyncio
 import base64
 import contextlib
+import itertools
 import os
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -27,6 +28,7 @@ from graphwire_gateway.inputs import message_of
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.run import Run
 from graphwire_gateway.store.base import NoLog
+from graphwire_gateway.watch import Watch, is_like
 
 if TYPE_CHECKING:
     from graphwire_gateway.store.base import Store
@@ -56,6 +58,7 @@ class Runs:
         self._running = 0
         self._queue: deque[Run] = deque()
         self._ended: dict[str, asyncio.TimerHandle] = {}  # oldest first
+        self._watches: dict[str, set[Watch]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._ends = asyncio.Event()
         self.draining = False
@@ -146,6 +149,7 @@ class Runs:
             failures=self._failures,
             commit=self._committer.add,
             on_end=self._end,
+            on_change=lambda row: self._changed(principal, row),
             cancel_grace_s=limits.cancel_grace_s,
             interrupt_ttl_s=limits.interrupt_ttl_s,
             max_run_s=limits.max_run_s,
@@ -198,12 +202,32 @@ class Runs:
 
     def page(self, principal: str, wish: commands.List) -> tuple[list[RunRow], str | None]:
         """Return rows of this principal's runs, newest first, and the cursor of the next page."""
+        graphs = None if wish.graph is None else (wish.graph,)
         runs = [run for run in reversed(self._runs.values()) if run.principal == principal]
-        rows = [(run, row) for run in runs if _matches(row := run.row(), wish)]
+        rows = [(run, row) for run in runs if is_like(row := run.row(), wish, graphs)]
         skip = _skip(rows, wish.cursor)
         page = rows[skip : skip + wish.limit]
         more = len(rows) > skip + wish.limit
         return [row for _, row in page], _cursor(page[-1][1]) if more else None
+
+    def watch(self, watch: Watch, wish: commands.Watch) -> None:
+        """Let a watch begin: with what matches now, newest first, then with every change."""
+        runs = (run for run in reversed(self._runs.values()) if run.principal == watch.principal)
+        rows = (row for run in runs if is_like(row := run.row(), wish, wish.graphs))
+        watch.begin(list(itertools.islice(rows, self._limits.max_watch_runs)))
+        self._watches.setdefault(watch.principal, set()).add(watch)
+
+    def unwatch(self, watch: Watch | None) -> None:
+        """A watch is over."""
+        if watch is not None:
+            watches = self._watches[watch.principal]
+            watches.discard(watch)
+            if not watches:
+                del self._watches[watch.principal]
+
+    def _changed(self, principal: str, row: RunRow) -> None:
+        for watch in self._watches.get(principal, ()):
+            watch.changed(row)
 
     # ── letting go ───────────────────────────────────────────────────────────────────────────────
 
@@ -235,7 +259,10 @@ class Runs:
         timer = self._ended.pop(key, None)
         if timer is not None:
             timer.cancel()
-        if self._runs.pop(key, None) is not None:
+        run = self._runs.pop(key, None)
+        if run is not None:
+            for watch in self._watches.get(run.principal, ()):
+                watch.forget(run.id)
             await self._store.delete(key)
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
@@ -313,18 +340,6 @@ def _options(options: commands.RunOptions | None) -> dict[str, Any]:
         return {}
     wire = options.to_wire()
     return {name: list(value) if isinstance(value, tuple) else value for name, value in wire.items()}
-
-
-def _matches(row: RunRow, wish: commands.List) -> bool:
-    return (
-        (wish.graph is None or row.graph == wish.graph)
-        and (wish.thread is None or row.thread == wish.thread)
-        and (wish.status is None or row.status in wish.status)
-        and all(
-            name in row.metadata and row.metadata[name] == value
-            for name, value in (wish.metadata or {}).items()
-        )
-    )
 
 
 def _cursor(row: RunRow) -> str:

@@ -15,6 +15,7 @@ from graphwire_protocol.frames import Closed, Gap, Mark, Synced
 from graphwire_protocol.types import TERMINAL, ClosedReason, Epoch, GapReason, Seq
 
 from graphwire_gateway.fold import Fold
+from graphwire_gateway.patching import Patches
 from graphwire_gateway.run import Run
 from graphwire_gateway.store.base import Record
 
@@ -39,6 +40,7 @@ class Subscription:
         "matcher",
         "need",
         "need_reason",
+        "patches",
         "place",
         "run",
         "skipped",
@@ -54,6 +56,7 @@ class Subscription:
         matcher: Matcher,
         credit: int | None,
         ready: "Callable[[Subscription], None]",
+        patches: Patches | None = None,
     ) -> None:
         self.sub = sub
         self.run = run
@@ -65,6 +68,7 @@ class Subscription:
         self.sync_at: Seq | None = None
         self.need: Need = "none"
         self.need_reason: GapReason = "evicted"
+        self.patches = patches
         self.skipped = 0
         self.is_over = False
         self.place: Literal["turns", "waiting", "stalled"] = "turns"
@@ -92,7 +96,7 @@ class Subscription:
         """
         size = 0
         admits, covers = self.matcher.admits, self.allowance.left is None
-        has_keys = self.matcher.keys is not None
+        has_keys, patches = self.matcher.keys is not None, self.patches
         seq = self.cursor
         for record in records:
             address = record.address
@@ -100,14 +104,15 @@ class Subscription:
                 seq += 1
                 self.skipped += 1
                 continue
-            body = record.body
-            if has_keys and address.mode in BY_KEY:
-                cut = self._cut(record)
-                if cut is None:
-                    seq += 1
-                    self.skipped += 1
-                    continue
-                body = cut
+            body: bytes | None = record.body
+            if patches is not None and address.mode == "values":
+                body = patches.body(seq + 1)
+            elif has_keys and address.mode in BY_KEY:
+                body = self._cut(record)
+            if body is None:
+                seq += 1
+                self.skipped += 1
+                continue
             if not covers and not self.allowance.covers(address.mode):
                 self.place = "stalled"
                 break
@@ -115,6 +120,8 @@ class Subscription:
             self._n += 1
             if not covers:
                 self.allowance.spend(address.mode)
+            if patches is not None and address.mode == "values":
+                patches.tell(seq, address.ns)
             if record.meta is not None and record.previous <= self._origin:
                 frame = b'%s%d,"seq":%d,%s,"meta":%s}' % (self._head, self._n, seq, body, record.meta)
             else:
@@ -156,6 +163,8 @@ class Subscription:
 
     def _move(self, seq: Seq) -> None:
         self.cursor = self.told = self._origin = seq
+        if self.patches is not None:
+            self.patches.reset()
 
     def synced(self) -> bytes | None:
         """Return ``synced`` if what lay before the attachment is through."""

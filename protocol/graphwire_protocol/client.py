@@ -25,13 +25,16 @@ from graphwire_protocol.commands import (
     Spec,
     Subscribe,
     Unsubscribe,
+    Watch,
 )
 from graphwire_protocol.credit import Window
 from graphwire_protocol.errors import Misuse, Refusal
 from graphwire_protocol.filters import Filter
-from graphwire_protocol.frames import Closed, Event, Gap, Mark, Snapshot, SubFrame, Synced
+from graphwire_protocol.frames import Closed, Event, Gap, Mark, RunInfo, Snapshot, SubFrame, Synced
+from graphwire_protocol.patches import PatchError, apply
 from graphwire_protocol.replies import Error, Goaway, Notice, Pong, Reply, Subscribed, Welcome
 from graphwire_protocol.state import CONNECTION, REPLY, SUBSCRIPTION, ConnectionState, SubscriptionState
+from graphwire_protocol.types import Namespace
 
 DEFAULT_MAX_FRAME_BYTES = 1 << 20
 """What a frame may measure until ``welcome`` says otherwise."""
@@ -59,7 +62,7 @@ class Delivered:
     """
 
     sub: int
-    frame: Event | Gap | Snapshot | Synced | Closed | Error
+    frame: Event | Gap | Snapshot | Synced | Closed | RunInfo | Error
     epoch: str | None = field(default=None, compare=False)
 
 
@@ -101,6 +104,7 @@ class Subscription:
         self.window = window
         self._start: From = spec.from_
         self._values = spec.values
+        self._states: dict[Namespace, tuple[int, Any]] = {}  # of patched values: the last seq and state
         self._attached: str | None = None  # the epoch that this attachment speaks of
         self._n = 0
 
@@ -115,6 +119,7 @@ class Subscription:
         """Return the fields of a spec for a new attachment from the cursor."""
         self.state = "requested"
         self._n = 0
+        self._states.clear()
         return {
             "sub": self.sub,
             "filter": self.filter,
@@ -137,27 +142,47 @@ class Subscription:
         """The incarnation of the log that the present attachment speaks of."""
         return self._attached
 
-    def receive(self, frame: SubFrame) -> bool:
-        """Take a frame in; tell whether the application should see it. Raises ``OutOfStep``."""
+    def receive(self, frame: SubFrame) -> SubFrame | None:
+        """Take a frame in; return what the application should see of it, values as whole states.
+
+        Raises ``OutOfStep``.
+        """
         self._step(frame.type)
         match frame:
             case Event(seq=seq, n=n, mode=mode):
                 self._n += 1
                 if n != self._n:
                     raise OutOfStep(f"event n={n} where n={self._n} was due")
+                if mode == "values" and self._values == "patch":
+                    frame = self._whole(frame)
                 if self.seq is not None and self.epoch == self._attached and seq <= self.seq:
-                    return False
+                    return None
                 self.epoch, self.seq = self._attached, seq
                 if self.window is not None:
                     self.window.put(mode)
-                return True
+            case Gap():
+                self._states.clear()
             case Snapshot(seq=seq):
+                self._states.clear()
                 self.epoch, self.seq = self._attached, seq
-                return True
             case Mark(seq=seq):
                 self.seq = max(seq, self.seq or 0)
-                return False
-        return True
+                return None
+        return frame
+
+    def _whole(self, event: Event) -> Event:
+        """Return a values event with its whole state, which the next patch of its namespace starts from."""
+        state = event.data
+        if event.base is not None:
+            base, old = self._states.get(event.ns, (None, None))
+            if base != event.base:
+                raise OutOfStep(f"a patch of seq {event.base}, where this attachment got {base} before")
+            try:
+                state = apply(old, event.data)
+            except PatchError as error:
+                raise OutOfStep(str(error)) from None
+        self._states[event.ns] = (event.seq, state)
+        return event if event.base is None else event.model_copy(update={"data": state, "base": None})
 
     def _step(self, happening: str) -> None:
         state = SUBSCRIPTION.get((self.state, happening))
@@ -192,6 +217,7 @@ class ClientSession:
         self.subscriptions: dict[int, Subscription] = {}
         self._client = client
         self._features = features
+        self._watches: dict[int, Watch] = {}
         self._open: dict[int, _Open] = {}
         self._leaving: set[int] = set()
         self._outgoing: list[bytes] = []
@@ -210,14 +236,18 @@ class ClientSession:
         self._send(hello)
         starting = {
             spec.sub for item in waiting if isinstance(item.command, Run) for spec in item.command.subscribe
-        } | {item.command.sub for item in waiting if isinstance(item.command, Subscribe)}
+        } | {item.command.sub for item in waiting if isinstance(item.command, Subscribe | Watch)}
         for sub in [*self._leaving]:
             self._forget(sub)
+            starting.discard(sub)
         for sub, subscription in self.subscriptions.items():
             if sub not in starting:
                 self._attach(subscription)
+        for watch in self._watches.values():
+            if watch.sub not in starting:
+                self._send(watch.model_copy(update={"id": self._id()}), resumes=watch.sub)
         for item in waiting:
-            if not isinstance(item.command, Hello | Unsubscribe):
+            if not isinstance(item.command, Hello | Unsubscribe) and not self._is_left(item.command):
                 self._send(self._anew(item.command))
 
     def disconnected(self, code: int | None = None) -> list[Answered]:
@@ -273,6 +303,8 @@ class ClientSession:
                 self._add(command.run or "", spec, window)
         elif isinstance(command, Subscribe):
             self._add(command.run, command, window)
+        elif isinstance(command, Watch):
+            self._watches[command.sub] = command
         elif isinstance(command, Unsubscribe):
             self._leaving.add(command.sub)
         self._send(self._anew(command))
@@ -283,6 +315,10 @@ class ClientSession:
         """What a frame of this client may measure."""
         limit = self.welcome.limits.get("max_frame_bytes") if self.welcome else None
         return DEFAULT_MAX_FRAME_BYTES if limit is None else int(limit)
+
+    def is_attached(self, sub: int) -> bool:
+        """Tell whether ``sub`` is a subscription or a watch that has not ended."""
+        return sub in self.subscriptions or sub in self._watches
 
     def next_sub(self) -> int:
         """Return a subscription's number that is not in use."""
@@ -327,8 +363,13 @@ class ClientSession:
         happenings: list[Happening] = []
         for frame in decode_frames(data):
             match frame:
+                case RunInfo() | Synced() if frame.sub in self._watches:
+                    if frame.sub not in self._leaving:
+                        happenings.append(Delivered(frame.sub, frame))
                 case Event() | Gap() | Snapshot() | Synced() | Mark() | Closed():
                     happenings.extend(self._sub_frame(frame))
+                case RunInfo():
+                    pass  # of a watch that was left
                 case Notice() | Pong() | Unknown():
                     happenings.append(Announced(frame))
                 case Goaway():
@@ -349,14 +390,14 @@ class ClientSession:
         except OutOfStep:
             self._resync(subscription)
             return ()
-        if isinstance(frame, Event) and not shown and subscription.window is not None:
+        if isinstance(frame, Event) and shown is None and subscription.window is not None:
             subscription.window.put(frame.mode)  # it has cost credit, and nobody will take it
             self.consumed(frame.sub, frame.mode)
         if isinstance(frame, Closed):
             del self.subscriptions[frame.sub]
-        if not shown or isinstance(frame, Mark):
+        if shown is None or isinstance(shown, Mark):
             return ()
-        return (Delivered(frame.sub, frame, subscription.attached_epoch),)
+        return (Delivered(frame.sub, shown, subscription.attached_epoch),)
 
     def _resync(self, subscription: Subscription) -> None:
         self._send(Unsubscribe(id=self._id(), sub=subscription.sub), resumes=subscription.sub)
@@ -375,7 +416,7 @@ class ClientSession:
             if subscription is not None:
                 subscription.subscribed(frame)
             item.subscribed.append(frame)
-            if isinstance(item.command, Subscribe):
+            if isinstance(item.command, Subscribe | Watch):
                 item.reply = frame
                 item.subscribed.clear()
         elif frame.type != REPLY[item.command.type]:
@@ -431,8 +472,9 @@ class ClientSession:
         """Return ``command`` with its subscriptions at their cursors, as it is to be sent now."""
         if isinstance(command, Run):
             specs = [
-                Spec(**self.subscriptions[spec.sub].spec()) if spec.sub in self.subscriptions else spec
+                Spec(**self.subscriptions[spec.sub].spec())
                 for spec in command.subscribe
+                if spec.sub in self.subscriptions  # else it has been left
             ]
             return command.model_copy(update={"subscribe": tuple(specs)})
         if isinstance(command, Subscribe) and command.sub in self.subscriptions:
@@ -448,11 +490,19 @@ class ClientSession:
     def _drop_subs(self, command: Request) -> None:
         for sub in _subs(command):
             self.subscriptions.pop(sub, None)
+            self._watches.pop(sub, None)
+
+    def _is_left(self, command: Request) -> bool:
+        """Tell whether nobody wants what ``command`` attaches any more."""
+        if isinstance(command, Subscribe):
+            return command.sub not in self.subscriptions
+        return isinstance(command, Watch) and command.sub not in self._watches
 
     def _forget(self, sub: int) -> None:
         if sub in self._leaving:
             self._leaving.discard(sub)
             self.subscriptions.pop(sub, None)
+            self._watches.pop(sub, None)
 
     def _id(self) -> int:
         self._next_id += 1
@@ -463,4 +513,4 @@ def _subs(command: Request) -> list[int]:
     """Return the subscriptions that a request opens."""
     if isinstance(command, Run):
         return [spec.sub for spec in command.subscribe]
-    return [command.sub] if isinstance(command, Subscribe) else []
+    return [command.sub] if isinstance(command, Subscribe | Watch) else []

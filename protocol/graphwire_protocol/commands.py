@@ -9,7 +9,7 @@ from graphwire_protocol.base import Input, InputObject, Many, Maybe, Wire
 from graphwire_protocol.filters import Filter
 from graphwire_protocol.types import Epoch, Mode, Name, RequestId, Seq, Status, SubId, Uint
 
-UNSERVED = frozenset({"auth", "watch", "respond", "state", "state_history", "state_update", "delete"})
+UNSERVED = frozenset({"auth", "respond", "state", "state_history", "state_update", "delete"})
 """Frame types that the protocol knows and this version does not serve: they are ``unsupported``."""
 
 
@@ -201,6 +201,31 @@ class Subscribe(Spec):
     """The run to follow."""
 
 
+class Watch(Wire):
+    """Follow the states of all runs that match: a feed of states, not of events, that keeps no run alive.
+
+    Client: watches anew after a lost connection; a ``run_info`` that it has seen before is harmless.
+
+    Server: answers ``subscribed``, then sends a ``run_info`` for each run that matches now, newest first
+    and at most ``max_watch_runs``, then ``synced``, then one for every change of status, also of the one by
+    which a run stops matching, and for every new run that matches.
+
+    Misuse: a ``sub`` in use is ``conflict``.
+    """
+
+    type: Literal["watch"] = "watch"
+    id: RequestId
+    sub: SubId
+    graphs: Maybe[Many[str]] = None
+    """Only runs of these graphs."""
+    thread: Maybe[Name] = None
+    """Only runs of this thread."""
+    status: Maybe[Many[Status]] = None
+    """Only runs in one of these statuses."""
+    metadata: Maybe[InputObject] = None
+    """Only runs whose metadata has all of these."""
+
+
 class Unsubscribe(Wire):
     """Detach: no frame of that ``sub`` follows the reply, and the number may be used anew.
 
@@ -311,10 +336,10 @@ class Ping(Wire):
 
 
 Command: TypeAlias = Annotated[
-    Hello | Run | Subscribe | Unsubscribe | Credit | Cancel | Result | List | Ping,
+    Hello | Run | Subscribe | Watch | Unsubscribe | Credit | Cancel | Result | List | Ping,
     Field(discriminator="type"),
 ]
 """Every frame that a client may send."""
 
-Request: TypeAlias = Hello | Run | Subscribe | Unsubscribe | Cancel | Result | List
+Request: TypeAlias = Hello | Run | Subscribe | Watch | Unsubscribe | Cancel | Result | List
 """The commands that carry an ``id`` and get exactly one reply."""

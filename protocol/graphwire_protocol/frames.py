@@ -7,7 +7,17 @@ from pydantic import Field
 from graphwire_protocol.base import Json, JsonObject, Maybe, Wire
 from graphwire_protocol.payloads import Mark as InterruptMark
 from graphwire_protocol.payloads import PendingInterrupt, SnapshotMessage
-from graphwire_protocol.replies import Error, Goaway, Notice, Ok, Pong, Started, Subscribed, Welcome
+from graphwire_protocol.replies import (
+    Error,
+    Goaway,
+    Notice,
+    Ok,
+    Pong,
+    RunRow,
+    Started,
+    Subscribed,
+    Welcome,
+)
 from graphwire_protocol.types import ClosedReason, GapReason, Namespace, Seq, Status, SubId, Uint
 
 
@@ -103,8 +113,22 @@ class Synced(Wire):
 
     type: Literal["synced"] = "synced"
     sub: SubId
-    seq: Seq
+    seq: Maybe[Seq] = None
     """The position that is reached."""
+
+
+class RunInfo(RunRow):
+    """The state of a run that a watch matches, or of one that stops matching by it.
+
+    Server: sends one for each matching run before ``synced``, then one for each change of status and each
+    new run.
+
+    Client: replaces what it holds of that ``run``. A changed ``status`` that its watch does not ask for
+    means that the run left it.
+    """
+
+    type: Literal["run_info"] = "run_info"
+    sub: SubId
 
 
 class Mark(Wire):
@@ -161,6 +185,7 @@ ServerFrame: TypeAlias = Annotated[
     | Snapshot
     | Synced
     | Mark
+    | RunInfo
     | Closed,
     Field(discriminator="type"),
 ]

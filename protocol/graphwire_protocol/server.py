@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from graphwire_protocol import codes
 from graphwire_protocol.codec import decode_command, encode
-from graphwire_protocol.commands import Command, Credit, Hello, Ping, Run, Spec, Subscribe, Unsubscribe
+from graphwire_protocol.commands import Command, Credit, Hello, Ping, Run, Spec, Subscribe, Unsubscribe, Watch
 from graphwire_protocol.errors import Misuse, Refusal
 from graphwire_protocol.replies import Error, Goaway, Ok, Started, Subscribed, Welcome
 from graphwire_protocol.state import CONNECTION, REPLY, ConnectionState
@@ -125,6 +125,9 @@ class ServerSession:
             self._check_sub(command.sub, len(self._subs), command.id)
             self._check_filter(command, "filter", command.id)
             self._subs.add(command.sub)
+        elif isinstance(command, Watch):
+            self._check_sub(command.sub, len(self._subs), command.id)
+            self._subs.add(command.sub)
         elif isinstance(command, Unsubscribe) and command.sub not in self._subs:
             raise Refusal(
                 "not_found",
@@ -196,7 +199,7 @@ class ServerSession:
             refusal.id = command.id
             if isinstance(command, Run):
                 self._subs.difference_update(spec.sub for spec in command.subscribe)
-            elif isinstance(command, Subscribe):
+            elif isinstance(command, Subscribe | Watch):
                 self._subs.discard(command.sub)
         retry: Retry = codes.CODES[refusal.code].retry
         return encode(

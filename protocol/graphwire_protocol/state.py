@@ -66,6 +66,7 @@ REPLY: Final[dict[str, str]] = {
     "hello": "welcome",
     "run": "started",
     "subscribe": "subscribed",
+    "watch": "subscribed",
     "unsubscribe": "ok",
     "cancel": "ok",
     "result": "ok",

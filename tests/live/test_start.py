@@ -64,7 +64,6 @@ UNSERVED: list[Frame] = [
     {"command": {"resume": 1}},
     {"if_busy": "enqueue"},
     {"if_busy": "interrupt"},
-    {"subscribe": [spec(5, "custom"), spec(6, "values", values="patch")]},
 ]
 
 
@@ -87,7 +86,6 @@ async def test_what_is_not_served_is_refused_whole(serve, connect, fields: Frame
 @pytest.mark.parametrize(
     "frame",
     [
-        {"type": "watch", "sub": 1},
         {"type": "respond", "run": "r", "responses": []},
         {"type": "state", "graph": "counter", "thread": "t"},
         {"type": "state_history", "graph": "counter", "thread": "t"},
@@ -101,7 +99,7 @@ async def test_frames_of_later_versions_are_unsupported(serve, connect, frame: F
     server = await serve({"counter": counter()})
     peer = await connect(server)
     assert (await peer.ask(**frame))["code"] == "unsupported"
-    assert peer.frames[0]["features"] == []
+    assert peer.frames[0]["features"] == ["patch", "watch"]
 
 
 async def test_who_asks_for_more_than_is_recorded_is_told_what_is(serve, connect) -> None:

@@ -260,6 +260,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "hello": {"type": "hello", "id": 1},
     "run": RUN,
     "subscribe": SUBSCRIBE,
+    "watch": {"type": "watch", "id": 1, "sub": 1},
     "unsubscribe": {"type": "unsubscribe", "id": 1, "sub": 1},
     "credit": {"type": "credit", "sub": 1, "events": 1},
     "cancel": {"type": "cancel", "id": 1, "run": "r"},

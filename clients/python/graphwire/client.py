@@ -23,6 +23,7 @@ from graphwire_protocol.commands import (
     RunOptions,
     Spec,
     Subscribe,
+    Watch,
 )
 from graphwire_protocol.commands import Run as RunCommand
 from graphwire_protocol.filters import Filter
@@ -36,7 +37,7 @@ from graphwire.connection import Connection, State, Token
 from graphwire.errors import Refused
 from graphwire.feed import Known
 from graphwire.graph import RemoteGraph
-from graphwire.run import Run, Start
+from graphwire.run import Run, Start, Values
 from graphwire.transport import Open, open_websocket
 
 DEFAULT_URL = "ws://127.0.0.1:8765/ws"
@@ -152,6 +153,7 @@ class Client:
         on_disconnect: Literal["continue", "cancel"] = "continue",
         start: Start = "start",
         window: int | None = None,
+        values: Values = "full",
     ) -> Run:
         """Start a run of ``graph`` and attach to its log before its first event.
 
@@ -166,7 +168,8 @@ class Client:
         ``durability``; ``command`` its ``resume``, ``update`` and ``goto``, instead of ``input``. ``record``
         keeps more than the filter asks for in the log, ``{"modes", "subgraphs"}``, for viewers that come
         later. ``metadata`` is found again in lists of runs. ``on_disconnect="cancel"`` stops the run when
-        this client has gone for good.
+        this client has gone for good. With ``values="patch"`` states travel as what changed in them; you see
+        whole ones all the same, and pay with a little time for the bytes.
 
         Input, context, config and command may hold what JSON has not: datetimes, sets, bytes, messages.
         Raises ``TypeError`` for what cannot travel, ``ValueError`` for a malformed filter or option.
@@ -200,7 +203,7 @@ class Client:
         _checked(RunCommand, {"id": 0, **fields}, "")
 
         def make(id: int, sub: int) -> RunCommand:
-            spec = Spec(sub=sub, filter=filter, from_=position, credit=window)
+            spec = Spec(sub=sub, filter=filter, from_=position, credit=window, values=values)
             return RunCommand(id=id, subscribe=(spec,), **fields)
 
         known = Known()
@@ -208,7 +211,7 @@ class Client:
         assert isinstance(reply, Started)
         if known.status is None:
             known.status = reply.status
-        out = Run(self._connection, id, graph, filter, position, window, known)
+        out = Run(self._connection, id, graph, filter, position, window, known, values)
         out.thread, out.created = reply.thread, reply.created
         out._feed = feed
         return out
@@ -225,6 +228,7 @@ class Client:
         exclude: Mapping[str, Any] | None = None,
         start: Start = "start",
         window: int | None = None,
+        values: Values = "full",
     ) -> Run:
         """Attach to a run that exists, with a filter as in ``run()``.
 
@@ -240,12 +244,20 @@ class Client:
             filter = _filter(modes, namespaces, nodes, tags, keys, exclude)
 
             def make(id: int, sub: int) -> Subscribe:
-                return Subscribe(id=id, sub=sub, run=run, filter=filter, from_=position, credit=window)
+                return Subscribe(
+                    id=id,
+                    sub=sub,
+                    run=run,
+                    filter=filter,
+                    from_=position,
+                    credit=window,
+                    values=values,
+                )
 
             _checked(Subscribe, {"id": 0, "sub": 0, "run": run, "filter": filter}, "")
             reply, feed = await self._connection.subscribe(make, window, known)
             assert isinstance(reply, Subscribed)
-            out = Run(self._connection, run, None, filter, position, window, known)
+            out = Run(self._connection, run, None, filter, position, window, known, values)
             out._feed = feed
             return out
 
@@ -292,6 +304,31 @@ class Client:
                 yield row
             if left == 0:
                 return
+
+    async def watch(
+        self,
+        *,
+        graphs: Sequence[str] | None = None,
+        status: Sequence[Status] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> AsyncIterator[RunRow]:
+        """Iterate for ever over the states of this user's runs that match: first those that are, newest
+        first, then every change, also the one by which a run stops matching.
+
+        Watching keeps no run alive. After a reconnect the present states come again.
+        """
+        fields: dict[str, Any] = {
+            "graphs": None if graphs is None else tuple(graphs),
+            "status": None if status is None else tuple(status),
+            "metadata": None if metadata is None else _projected(dict(metadata), "metadata"),
+        }
+        _checked(Watch, {"id": 0, "sub": 0, **fields}, "")
+        feed = await self._connection.watch(lambda id, sub: Watch(id=id, sub=sub, **fields))
+        try:
+            while True:
+                yield await feed.take()
+        finally:
+            self._connection.leave(feed)
 
     async def _pages(self, fields: dict[str, Any], limit: int | None = None) -> AsyncIterator[Ok]:
         size = _PAGE if limit is None else max(1, min(limit, _PAGE))

@@ -11,7 +11,7 @@ import inspect
 import logging
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from graphwire_protocol import Refusal, codes
 from graphwire_protocol.client import (
@@ -33,6 +33,7 @@ from graphwire.backoff import Backoff
 from graphwire.errors import CannotConnect, ConnectionClosed, GraphwireError, Refused, Unauthenticated
 from graphwire.feed import Feed, Known
 from graphwire.transport import Lost, NotOpened, Open, Transport
+from graphwire.watch import WatchFeed
 
 log = logging.getLogger("graphwire")
 
@@ -46,6 +47,9 @@ _CROWDED = frozenset({1013, codes.TOO_MANY})
 _CROWDED_WAIT_S = 1.0
 
 MakeRequest: TypeAlias = Callable[[int], Request]
+
+
+F = TypeVar("F", Feed, WatchFeed)
 
 
 class Connection:
@@ -70,7 +74,7 @@ class Connection:
         self._open = open
         self._session = ClientSession(product)
         self._waiting: dict[int, asyncio.Future[Answered]] = {}
-        self._feeds: dict[int, Feed] = {}
+        self._feeds: dict[int, Feed | WatchFeed] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._task: asyncio.Task[None] | None = None
         self._opened: asyncio.Future[None] | None = None
@@ -151,8 +155,17 @@ class Connection:
         self, make: Callable[[int, int], Request], window: int, known: Known
     ) -> tuple[Reply, Feed]:
         """Send a request that opens a subscription, ``make(id, sub)``; return its reply and its feed."""
+        return await self._open_feed(make, window, lambda sub: Feed(sub, known))
+
+    async def watch(self, make: Callable[[int, int], Request]) -> WatchFeed:
+        """Send a request that opens a watch, ``make(id, sub)``; return its feed."""
+        return (await self._open_feed(make, None, WatchFeed))[1]
+
+    async def _open_feed(
+        self, make: Callable[[int, int], Request], window: int | None, new: Callable[[int], F]
+    ) -> tuple[Reply, F]:
         sub = self._session.next_sub()
-        feed = self._feeds[sub] = Feed(sub, known)
+        feed = self._feeds[sub] = new(sub)
         try:
             answered = await self._ask(lambda id: make(id, sub), window)
         except BaseException:
@@ -201,7 +214,7 @@ class Connection:
             return None
         return subscription.epoch, subscription.seq
 
-    def leave(self, feed: Feed) -> None:
+    def leave(self, feed: Feed | WatchFeed) -> None:
         """Detach ``feed``: nothing of it is heard from here on.
 
         Needs no waiting and may be called by a destructor, in any thread, even after the loop's end.
@@ -212,7 +225,7 @@ class Connection:
             self._loop.call_soon_threadsafe(self.leave, feed)
             return
         del self._feeds[feed.sub]
-        if feed.sub in self._session.subscriptions:
+        if self._session.is_attached(feed.sub):
             with contextlib.suppress(Refusal, Misuse):
                 self._session.request(lambda id: Unsubscribe(id=id, sub=feed.sub))
             self._dirty.set()

@@ -6,7 +6,7 @@ goes on from there. Reconnecting is the connection's business and not visible he
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from graphwire_protocol.client import Delivered
 from graphwire_protocol.commands import Cancel, From, Position, Result, Subscribe
@@ -29,6 +29,10 @@ _AT_REST = frozenset({"failed", "cancelled", "interrupted"})
 _FEW = 16  # the window of a subscription that gets lifecycle events alone, which cost no credit
 
 
+Values: TypeAlias = Literal["full", "patch"]
+"""How states travel: whole, or as the difference from the one before. The application sees whole ones."""
+
+
 class Run:
     """A run on the server, made by ``client.run()`` or ``client.attach()``.
 
@@ -47,6 +51,7 @@ class Run:
         start: From,
         window: int,
         known: Known,
+        values: Values = "full",
     ) -> None:
         self.id = id
         self.graph = graph
@@ -58,6 +63,7 @@ class Run:
         self._filter = filter
         self._cursor: From = start
         self._window = window
+        self._values: Values = values
         self._known = known
         self._feed: Feed | None = None
         self._reader = EventReader(id)
@@ -134,7 +140,13 @@ class Run:
     async def _attach(self, loop: object) -> Feed:
         def make(id: int, sub: int) -> Subscribe:
             return Subscribe(
-                id=id, sub=sub, run=self.id, filter=self._filter, from_=self._cursor, credit=self._window
+                id=id,
+                sub=sub,
+                run=self.id,
+                filter=self._filter,
+                from_=self._cursor,
+                credit=self._window,
+                values=self._values,
             )
 
         _, feed = await self._connection.subscribe(make, self._window, self._known)

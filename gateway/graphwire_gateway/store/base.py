@@ -26,7 +26,7 @@ class Record:
     without a set whether an attachment has been told the metadata.
     """
 
-    __slots__ = ("address", "body", "message", "meta", "previous", "size", "start", "stop")
+    __slots__ = ("address", "body", "message", "meta", "patch", "previous", "size", "start", "stop")
 
     def __init__(
         self,
@@ -44,6 +44,8 @@ class Record:
         self.message = message
         self.meta = meta
         self.previous: Seq = 0
+        self.patch: tuple[Seq, bytes] | None = None
+        """Of a values event, once somebody asked: from which seq, and the operations from there."""
         self.size = len(body) + RECORD_OVERHEAD
         """What the record counts in bytes."""
 

@@ -17,6 +17,7 @@ from graphwire_protocol.errors import Refusal
 from graphwire_protocol.filters import Address
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.stores import GatedStore
 
 PLACES = {name: Address(name) for name in ("custom", "updates", "values", "lifecycle", "messages")}
 
@@ -24,7 +25,7 @@ PLACES = {name: Address(name) for name in ("custom", "updates", "values", "lifec
 class Wire:
     """A delivery on a socket that takes as much as ``room`` messages allow."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: Any) -> None:
         self.sent: list[bytes] = []
         self.released: list[int] = []
         self.room = asyncio.Semaphore(1 << 30)
@@ -67,7 +68,7 @@ class Wire:
 class Writer:
     """A run as far as delivery knows it, and its log."""
 
-    def __init__(self, store: MemoryStore, key: str) -> None:
+    def __init__(self, store: Any, key: str) -> None:
         self.store = store
         self.run: Any = SimpleNamespace(
             key=key, id=key, epoch="e", status="running", is_sealed=False, feed=Feed(key, "e")
@@ -236,6 +237,25 @@ async def test_no_frame_follows_a_detachment_even_in_the_middle_of_a_turn(wire) 
     at = next(number for number, frame in enumerate(frames) if frame["type"] == "ok")
     assert [frame["n"] for frame in frames[at + 1 :]] == [1, 2, 3]
     assert log.run.feed.readers == 1
+
+
+@pytest.mark.parametrize("how", ["from the log", "by snapshot"])
+async def test_no_frame_follows_a_detachment_while_the_store_is_reading(how: str) -> None:
+    store = GatedStore()
+    line = Wire(store)
+    log = await Writer(store, "r").create()
+    await log.customs(100)
+    _, begin = await line.delivery.attach(
+        1, log.run, wish(1, **({"from": "snapshot"} if how == "by snapshot" else {}))
+    )
+    store.read_gate.clear()
+    begin()
+    await asyncio.wait_for(store.reading.wait(), 5)  # its turn has begun
+    line.delivery.detach(1)
+    line.delivery.reply(b'{"type":"ok","id":9}')
+    store.read_gate.set()
+    assert await line.settled() == [{"type": "ok", "id": 9}]
+    await line.close()
 
 
 async def test_who_leaves_is_counted_out_once(wire) -> None:

@@ -96,12 +96,16 @@ class GatedStore(DelayingStore):
         self.gate.set()
         self.read_gate = asyncio.Event()
         self.read_gate.set()
+        self.reading = asyncio.Event()
+        """Whether somebody stands at the reads' gate."""
 
     async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
         await self.gate.wait()
         return await super().append(batches)
 
     async def read(self, run: str, after: Seq, limit: int) -> Page:
+        if not self.read_gate.is_set():
+            self.reading.set()
         await self.read_gate.wait()
         return await super().read(run, after, limit)
 

@@ -7,17 +7,20 @@ server may ask of any graph, this package's or LangGraph's.
 from graphwire_runtime.compiled import CompiledStateGraph
 from graphwire_runtime.errors import (
     EmptyInputError,
+    GraphInterrupt,
     GraphRecursionError,
     InvalidUpdateError,
     NodeCancelledError,
-    NotSupportedError,
     ParentCommand,
 )
 from graphwire_runtime.graph import StateGraph
+from graphwire_runtime.interrupt import interrupt
 from graphwire_runtime.messages import MessagesState, add_messages
 from graphwire_runtime.runtime import Runtime, get_stream_writer
 from graphwire_runtime.servable import Servable
-from graphwire_runtime.types import END, START, Command, GraphOutput, Overwrite, Send, StreamWriter
+from graphwire_runtime.snapshot import PregelTask, StateSnapshot
+from graphwire_runtime.state import StateUpdate
+from graphwire_runtime.types import END, START, Command, GraphOutput, Interrupt, Overwrite, Send, StreamWriter
 
 __all__ = [
     "END",
@@ -25,19 +28,24 @@ __all__ = [
     "Command",
     "CompiledStateGraph",
     "EmptyInputError",
+    "GraphInterrupt",
     "GraphOutput",
     "GraphRecursionError",
+    "Interrupt",
     "InvalidUpdateError",
     "MessagesState",
     "NodeCancelledError",
-    "NotSupportedError",
     "Overwrite",
     "ParentCommand",
+    "PregelTask",
     "Runtime",
     "Send",
     "Servable",
     "StateGraph",
+    "StateSnapshot",
+    "StateUpdate",
     "StreamWriter",
     "add_messages",
     "get_stream_writer",
+    "interrupt",
 ]

@@ -13,16 +13,28 @@ from typing import Any, Literal
 
 import typing_extensions
 from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.runnables.graph import Graph
 
 from graphwire_runtime.config import merge
 from graphwire_runtime.drawing import Sketch
 from graphwire_runtime.drive import aiterate, iterate
-from graphwire_runtime.errors import NotSupportedError
 from graphwire_runtime.plan import NodePlan, Plan
 from graphwire_runtime.request import Request
+from graphwire_runtime.runtime import TASK
 from graphwire_runtime.schema import json_schema_of
 from graphwire_runtime.servable import Durability, StreamMode
+from graphwire_runtime.snapshot import StateSnapshot
+from graphwire_runtime.state import (
+    Place,
+    StateUpdate,
+    ahistory,
+    aperform,
+    get_state,
+    history,
+    perform,
+    update_state,
+)
 from graphwire_runtime.types import START, GraphOutput
 
 __all__ = ["CompiledStateGraph"]
@@ -47,17 +59,32 @@ class CompiledStateGraph(Runnable[Any, Any]):
     | custom | what nodes put into their stream writer |
     | messages | `(message or chunk, metadata)` for every token, and for whole messages that nodes return |
     | tasks | a task's start (`id name input triggers`) and its end (`id name error result interrupts`) |
-    | debug | the same, each with `step`, `timestamp` and `type` around it |
+    | checkpoints | the thread's checkpoints as they are made, as `get_state` describes them |
+    | debug | tasks and checkpoints, each with `step`, `timestamp` and `type` around it |
 
     Errors of nodes leave as they are, after everything that was streamed before them.
     """
 
     name: str
-    checkpointer: None = None
+    checkpointer: Any
+    store: Any
     stream_mode: StreamMode = "updates"
 
-    def __init__(self, plan: Plan, sketch: Sketch) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        sketch: Sketch,
+        *,
+        checkpointer: Any = None,
+        store: Any = None,
+        interrupt_before: Names = (),
+        interrupt_after: Names = (),
+    ) -> None:
         self.plan = plan
+        self.checkpointer = checkpointer
+        self.store = store
+        self.interrupt_before = interrupt_before
+        self.interrupt_after = interrupt_after
         self.name = plan.name
         self.config: RunnableConfig | None = None
         self._sketch = sketch
@@ -95,23 +122,39 @@ class CompiledStateGraph(Runnable[Any, Any]):
         """Run the graph in this thread and yield what the modes ask for; see the class for the items' shape.
 
         Args:
-            input: a mapping of state keys, an instance of the input schema, or a Command.
+            input: a mapping of state keys, an instance of the input schema, or a Command. With a checkpointer
+                also None, to go on where the thread stopped.
             config: LangChain's: `recursion_limit` (supersteps), `max_concurrency` (nodes at once), `tags`,
                 `metadata`, `callbacks`, `configurable`, …
             context: for nodes that take a `runtime`; a mapping becomes an instance of the context schema.
             stream_mode: one mode or a list; `updates` by default.
             output_keys: the keys that values and updates show; a single name shows the bare value.
-            interrupt_before: only empty; this runtime saves no threads.
-            interrupt_after: only empty, likewise.
-            durability: without effect, likewise.
+            interrupt_before: the nodes to stop before, or "*"; None as input goes on. By default what
+                the graph was compiled with.
+            interrupt_after: the nodes to stop after, likewise.
+            durability: when the thread is written: "sync", before the next superstep begins; "async", beside
+                it (the default); "exit", once the run ends.
             subgraphs: whether graphs that run inside nodes are shown, too.
             version: "v2" for items that are mappings.
 
         Raises EmptyInputError, InvalidUpdateError, GraphRecursionError, ValueError for a wrong argument, and
         whatever a node raises.
         """
-        _refuse(kwargs, interrupt_before, interrupt_after, durability)
-        return iterate(self._request(input, config, context, stream_mode, output_keys, subgraphs, version))
+        self._check(kwargs, durability)
+        return iterate(
+            self._request(
+                input,
+                config,
+                context=context,
+                modes=stream_mode,
+                output_keys=output_keys,
+                subgraphs=subgraphs,
+                parts=version == "v2",
+                before=interrupt_before,
+                after=interrupt_after,
+                durability=durability,
+            )
+        )
 
     def astream(  # type: ignore[override]
         self,
@@ -134,8 +177,21 @@ class CompiledStateGraph(Runnable[Any, Any]):
         iterator, or cancelling its consumer, cancels the async nodes at work; what runs in a thread runs on
         unobserved.
         """
-        _refuse(kwargs, interrupt_before, interrupt_after, durability)
-        return aiterate(self._request(input, config, context, stream_mode, output_keys, subgraphs, version))
+        self._check(kwargs, durability)
+        return aiterate(
+            self._request(
+                input,
+                config,
+                context=context,
+                modes=stream_mode,
+                output_keys=output_keys,
+                subgraphs=subgraphs,
+                parts=version == "v2",
+                before=interrupt_before,
+                after=interrupt_after,
+                durability=durability,
+            )
+        )
 
     def invoke(
         self,
@@ -157,8 +213,21 @@ class CompiledStateGraph(Runnable[Any, Any]):
         GraphOutput.
         Raises like `stream`.
         """
-        _refuse(kwargs, interrupt_before, interrupt_after, durability)
-        request = self._invocation(input, config, context, stream_mode, output_keys, version)
+        self._check(kwargs, durability)
+        request = self._request(
+            input,
+            config,
+            context=context,
+            modes=stream_mode,
+            output_keys=self.plan.output_keys
+            if stream_mode != "values" and output_keys is None
+            else output_keys,
+            parts=version == "v2",
+            streamed=stream_mode != "values",
+            before=interrupt_before,
+            after=interrupt_after,
+            durability=durability,
+        )
         chunks = list(iterate(request))
         return _returned(request, chunks, version)
 
@@ -177,10 +246,118 @@ class CompiledStateGraph(Runnable[Any, Any]):
         **kwargs: Any,
     ) -> Any:
         """Run the graph on the event loop and return its output, like `invoke`."""
-        _refuse(kwargs, interrupt_before, interrupt_after, durability)
-        request = self._invocation(input, config, context, stream_mode, output_keys, version)
+        self._check(kwargs, durability)
+        request = self._request(
+            input,
+            config,
+            context=context,
+            modes=stream_mode,
+            output_keys=self.plan.output_keys
+            if stream_mode != "values" and output_keys is None
+            else output_keys,
+            parts=version == "v2",
+            streamed=stream_mode != "values",
+            before=interrupt_before,
+            after=interrupt_after,
+            durability=durability,
+        )
         chunks = [chunk async for chunk in aiterate(request)]
         return _returned(request, chunks, version)
+
+    # ---- threads
+
+    def get_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
+        """The thread at its latest checkpoint, or at the `checkpoint_id` that the config names.
+
+        At the latest it includes what the finished tasks of an interrupted superstep wrote. `subgraphs` puts
+        the snapshots of graphs inside it into its tasks. The config of such a snapshot looks at that graph.
+
+        Raises ValueError without a checkpointer or thread_id.
+        """
+        place = Place(self, config)
+        return perform(get_state(place, subgraphs=subgraphs), place.saver)
+
+    async def aget_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
+        """The same as `get_state`, on the event loop."""
+        place = Place(self, config)
+        return await aperform(get_state(place, subgraphs=subgraphs), place.saver)
+
+    def get_state_history(
+        self,
+        config: RunnableConfig,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> Iterator[StateSnapshot]:
+        """The thread's checkpoints, the latest first.
+
+        Args:
+            config: names the thread.
+            filter: metadata that the checkpoints must have.
+            before: the config of a checkpoint; only earlier ones are wanted.
+            limit: how many at most.
+        """
+        return history(Place(self, config), filter, before, limit)
+
+    def aget_state_history(
+        self,
+        config: RunnableConfig,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[StateSnapshot]:
+        """The same as `get_state_history`, on the event loop."""
+        return ahistory(Place(self, config), filter, before, limit)
+
+    def update_state(
+        self, config: RunnableConfig, values: Any, as_node: str | None = None, task_id: str | None = None
+    ) -> RunnableConfig:
+        """Edit the thread: make a checkpoint as if a node had returned `values`; return its config.
+
+        What follows that node runs next. `as_node` is by default the node that ran last; END takes everything
+        off that was to run next.
+
+        Raises InvalidUpdateError for an unknown node, values that are no update, or where several nodes ran
+        last.
+        """
+        return self.bulk_update_state(config, [[StateUpdate(values, as_node, task_id)]])
+
+    async def aupdate_state(
+        self, config: RunnableConfig, values: Any, as_node: str | None = None, task_id: str | None = None
+    ) -> RunnableConfig:
+        """The same as `update_state`, on the event loop."""
+        return await self.abulk_update_state(config, [[StateUpdate(values, as_node, task_id)]])
+
+    def bulk_update_state(
+        self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]
+    ) -> RunnableConfig:
+        """Edit the thread several times, each superstep of updates making one checkpoint."""
+        place = Place(self, config)
+        return perform(update_state(place, supersteps), place.saver)
+
+    async def abulk_update_state(
+        self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]
+    ) -> RunnableConfig:
+        """The same as `bulk_update_state`, on the event loop."""
+        place = Place(self, config)
+        return await aperform(update_state(place, supersteps), place.saver)
+
+    def get_subgraphs(
+        self, *, namespace: str | None = None, recurse: bool = False
+    ) -> Iterator[tuple[str, CompiledStateGraph]]:
+        """The graphs inside this one by their namespaces, without tasks' ids; `recurse` for all levels."""
+        for name, node in self.plan.nodes.items():
+            inner = node.subgraph
+            if inner is None:
+                continue
+            if namespace is None or namespace == name:
+                yield name, inner
+            if recurse or (namespace is not None and namespace.startswith(f"{name}|")):
+                rest = None if namespace is None else namespace.removeprefix(f"{name}|")
+                for below, graph in inner.get_subgraphs(namespace=rest, recurse=recurse):
+                    yield f"{name}|{below}", graph
 
     def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> typing_extensions.Self:
         """The same graph with a config of its own, which the config of a call is merged over."""
@@ -225,57 +402,34 @@ class CompiledStateGraph(Runnable[Any, Any]):
         self,
         input: Any,
         config: RunnableConfig | None,
-        context: Any,
-        modes: Modes | None,
-        output_keys: Keys | None,
-        subgraphs: bool,
-        version: Version,
+        *,
+        before: Names | None,
+        after: Names | None,
+        **asked: Any,
     ) -> Request:
         return Request(
             self.plan,
             self.config,
             input,
             config,
-            context,
-            modes,
-            output_keys,
-            subgraphs,
-            parts=version == "v2",
+            checkpointer=self.checkpointer,
+            store=self.store,
+            before=self.interrupt_before if before is None else before,
+            after=self.interrupt_after if after is None else after,
+            **asked,
         )
 
-    def _invocation(
-        self,
-        input: Any,
-        config: RunnableConfig | None,
-        context: Any,
-        modes: Modes,
-        output_keys: Keys | None,
-        version: Version,
-    ) -> Request:
-        streamed = modes != "values"
-        if streamed and output_keys is None:
-            output_keys = self.plan.output_keys
-        parts = version == "v2" and streamed
-        return Request(
-            self.plan, self.config, input, config, context, modes, output_keys, parts=parts, streamed=streamed
-        )
-
-
-def _refuse(
-    kwargs: dict[str, Any], before: Names | None, after: Names | None, durability: Durability | None
-) -> None:
-    if kwargs:
-        raise TypeError(f"a graph's run takes no argument {', '.join(map(repr, kwargs))}")
-    if before or after:
-        raise NotSupportedError(
-            "interrupt_before and interrupt_after need a checkpointer, which this graph has not"
-        )
-    if durability is not None:
-        warnings.warn(
-            f"durability={durability!r} has no effect: the graph has no checkpointer",
-            UserWarning,
-            stacklevel=3,
-        )
+    def _check(self, kwargs: dict[str, Any], durability: Durability | None) -> None:
+        if kwargs:
+            raise TypeError(f"a graph's run takes no argument {', '.join(map(repr, kwargs))}")
+        if durability is not None and self.checkpointer in (None, False):
+            around = var_child_runnable_config.get()
+            if around is None or TASK not in around.get("configurable", {}):
+                warnings.warn(
+                    f"durability={durability!r} has no effect: the graph has no checkpointer",
+                    UserWarning,
+                    stacklevel=3,
+                )
 
 
 def _returned(request: Request, chunks: list[Any], version: Version) -> Any:
@@ -287,4 +441,4 @@ def _returned(request: Request, chunks: list[Any], version: Version) -> Any:
         return value
     if run is not None and isinstance(value, dict) and request.output_keys is None:
         value = request.plan.output.instance(value)
-    return GraphOutput(value)
+    return GraphOutput(value, () if run is None else run.interrupts)

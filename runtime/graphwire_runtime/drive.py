@@ -17,9 +17,11 @@ from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
 
+from graphwire_runtime.errors import GraphInterrupt
 from graphwire_runtime.execute import execute, execute_async
 from graphwire_runtime.loop import Run
 from graphwire_runtime.request import Request
+from graphwire_runtime.saving import AsyncSaving, load, save
 from graphwire_runtime.stream import AsyncBell, ThreadBell
 from graphwire_runtime.task import Task
 from graphwire_runtime.trace import AsyncTrace, Trace, listeners
@@ -43,12 +45,16 @@ def iterate(request: Request) -> Iterator[Any]:
     if heard is not None:
         run.trace = Trace(heard, request.name(run), run.settings, request.input)
     items: deque[Any] = outlet.items if outlet is not None else deque()
-    inline = outlet is None or not run.live
+    inline = outlet is None or not run.display.live
+    thread = run.thread
     pool: ThreadPoolExecutor | None = None
     try:
-        run.begin(request.input)
-        tasks = run.tasks if run.plan.start.routers else []
-        while True:
+        if thread is not None:
+            load(thread)
+        tasks = run.begin(request.input)
+        if tasks is None:
+            tasks = run.next_tasks()
+        while tasks is not None:
             while items:
                 yield items.popleft()
             if len(tasks) == 1 and inline:
@@ -62,6 +68,8 @@ def iterate(request: Request) -> Iterator[Any]:
                     while True:
                         while items:
                             yield items.popleft()
+                        if thread is not None and thread.queue:
+                            save(thread)  # what has ended is kept while the others are still at work
                         if not crew.left:
                             break
                         bell.sleep(lambda: bool(items) or not crew.left)  # noqa: B023
@@ -72,11 +80,15 @@ def iterate(request: Request) -> Iterator[Any]:
             while items:
                 yield items.popleft()
             run.settle()
+            if thread is not None:
+                save(thread)
             while items:
                 yield items.popleft()
             tasks = run.next_tasks()
-            if not tasks:
-                break
+        while items:
+            yield items.popleft()
+        if run.stopped and run.nested:
+            raise GraphInterrupt(run.interrupts)
         if run.trace is not None:
             run.trace.end(request.result(run))
     except GeneratorExit:
@@ -90,6 +102,9 @@ def iterate(request: Request) -> Iterator[Any]:
     finally:
         if pool is not None:
             pool.shutdown(wait=True)
+        if thread is not None:
+            thread.close()
+            save(thread)
 
 
 class _Threads:
@@ -144,10 +159,14 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
         run.trace = await AsyncTrace.begin(heard, request.name(run), run.settings, request.input)
     items: deque[Any] = outlet.items if outlet is not None else deque()
     crew = _Coroutines(run, loop, bell)
+    saving = AsyncSaving(run.thread) if run.thread is not None else None
     try:
-        run.begin(request.input)
-        tasks = run.tasks if run.plan.start.routers else []
-        while True:
+        if saving is not None:
+            await saving.load()
+        tasks = run.begin(request.input)
+        if tasks is None:
+            tasks = run.next_tasks()
+        while tasks is not None:
             while items:
                 yield items.popleft()
             if tasks:
@@ -157,15 +176,21 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
                         yield items.popleft()
                     if not crew.left:
                         break
+                    if saving is not None:
+                        saving.begin()  # what has ended is kept while the others are still at work
                     await bell.sleep(lambda: bool(items) or not crew.left)
                 if crew.error is not None:
                     raise crew.error
             run.settle()
+            if saving is not None:
+                await saving.step()
             while items:
                 yield items.popleft()
             tasks = run.next_tasks()
-            if not tasks:
-                break
+        while items:
+            yield items.popleft()
+        if run.stopped and run.nested:
+            raise GraphInterrupt(run.interrupts)
         if run.trace is not None:
             await run.trace.end(request.result(run))
     except GeneratorExit:
@@ -179,6 +204,8 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
         raise
     finally:
         await crew.stop()
+        if saving is not None:
+            await saving.close()
 
 
 class _Coroutines:

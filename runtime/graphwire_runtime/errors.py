@@ -4,12 +4,11 @@
     ├── EmptyInputError          a run was given nothing to start from
     ├── InvalidUpdateError       a node, an input or a step wrote what the state cannot take
     ├── GraphBubbleUp            no failure: what a task hands up through the code that called it
+    │   ├── GraphInterrupt       a question that stops the graph, see `interrupt`
     │   └── ParentCommand        a command for the graph above; an error only where there is none
     ├── NodeCancelledError       a node cancelled itself, while nobody had cancelled the run
-    ├── RecursionError
-    │   └── GraphRecursionError  a run took more supersteps than its recursion_limit
-    └── NotImplementedError
-        └── NotSupportedError    asked for by name, and not built here
+    └── RecursionError
+        └── GraphRecursionError  a run took more supersteps than its recursion_limit
 
 Errors in how a graph is built are plain ValueError or TypeError; a node's own exceptions pass as they are.
 """
@@ -21,10 +20,10 @@ from typing import Any
 __all__ = [
     "EmptyInputError",
     "GraphBubbleUp",
+    "GraphInterrupt",
     "GraphRecursionError",
     "InvalidUpdateError",
     "NodeCancelledError",
-    "NotSupportedError",
     "ParentCommand",
 ]
 
@@ -45,12 +44,19 @@ class GraphRecursionError(RecursionError):
     """The run reached its `recursion_limit` (in supersteps) without coming to an end."""
 
 
-class NotSupportedError(NotImplementedError):
-    """The call asks for something that this runtime does not do."""
-
-
 class GraphBubbleUp(Exception):
     """Not a failure: it rises through a node's code to the runtime, and is not to be caught on the way."""
+
+
+class GraphInterrupt(GraphBubbleUp):
+    """Carries the `Interrupt`s of a task up to the graph that runs it; none for a static breakpoint.
+
+    It never reaches the caller of the outermost graph, whose stream ends normally.
+    """
+
+    def __init__(self, interrupts: tuple[Any, ...] = ()) -> None:
+        super().__init__(interrupts)
+        self.interrupts = interrupts
 
 
 class ParentCommand(GraphBubbleUp):

@@ -9,10 +9,32 @@ from typing import Any
 from langchain_core.runnables.config import var_child_runnable_config
 
 from graphwire_runtime.call import Call
-from graphwire_runtime.errors import NodeCancelledError, ParentCommand
+from graphwire_runtime.errors import GraphInterrupt, NodeCancelledError, ParentCommand
 from graphwire_runtime.task import Task
 
-__all__ = ["execute", "execute_async"]
+__all__ = ["execute", "execute_async", "route", "route_async"]
+
+
+def route(task: Task) -> None:
+    """Only ask the routers of a task that has its writes, in the context of the caller."""
+    var_child_runnable_config.set(task.config)
+    try:
+        _route(task)
+    finally:
+        task.forget()
+
+
+async def route_async(task: Task) -> None:
+    """Only ask the routers of a task that has its writes, in a context of their own."""
+    await asyncio.create_task(_routed(task))
+
+
+async def _routed(task: Task) -> None:
+    var_child_runnable_config.set(task.config)
+    try:
+        await _route_async(task)
+    finally:
+        task.forget()
 
 
 def execute(task: Task) -> None:
@@ -27,6 +49,8 @@ def execute(task: Task) -> None:
         else:
             with run.trace.node(task):
                 _work(task)
+    except GraphInterrupt as asked:
+        run.interrupted(task, asked.interrupts)
     except BaseException as error:
         run.failed(task, error)
         raise
@@ -95,6 +119,8 @@ async def execute_async(task: Task) -> None:
         error = NodeCancelledError(f"node {task.name!r} cancelled itself; nobody had cancelled the run")
         run.failed(task, error)
         raise error from None
+    except GraphInterrupt as asked:
+        run.interrupted(task, asked.interrupts)
     except BaseException as error:
         run.failed(task, error)
         raise
@@ -114,16 +140,21 @@ async def _work_async(task: Task) -> None:
         else:
             task.accept(output)
     if node.routers:
-        trace = task.run.trace
-        values = task.state_after()
-        for router in node.routers:
-            state = task.state_for(router, values)
-            if trace is None or task.callbacks is None:
-                task.route(router, await _call(router.call, state, task))
-            else:
-                async with trace.router(task, router.name, state) as answers:
-                    answers.append(await _call(router.call, state, task))
-                task.route(router, answers[0])
+        await _route_async(task)
+
+
+async def _route_async(task: Task) -> None:
+    node = task.node
+    trace = task.run.trace
+    values = task.state_after()
+    for router in node.routers:
+        state = task.state_for(router, values)
+        if trace is None or task.callbacks is None:
+            task.route(router, await _call(router.call, state, task))
+        else:
+            async with trace.router(task, router.name, state) as answers:
+                answers.append(await _call(router.call, state, task))
+            task.route(router, answers[0])
 
 
 async def _call(call: Call, state: Any, task: Task) -> Any:

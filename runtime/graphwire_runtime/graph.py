@@ -7,6 +7,7 @@ its builder.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_origin
@@ -18,9 +19,9 @@ from graphwire_runtime.call import Call, call_of, first_parameter, name_of, retu
 from graphwire_runtime.channels import Channel
 from graphwire_runtime.compiled import CompiledStateGraph
 from graphwire_runtime.drawing import Sketch
-from graphwire_runtime.errors import NotSupportedError
 from graphwire_runtime.plan import Join, NodePlan, Plan, RouterPlan
 from graphwire_runtime.schema import Schema, annotations_of, merged
+from graphwire_runtime.task import PULL
 from graphwire_runtime.types import END, START, Command
 
 __all__ = ["StateGraph"]
@@ -266,6 +267,7 @@ class StateGraph:
         self,
         checkpointer: Any = None,
         *,
+        store: Any = None,
         interrupt_before: Literal["*"] | Sequence[str] | None = None,
         interrupt_after: Literal["*"] | Sequence[str] | None = None,
         name: str | None = None,
@@ -273,23 +275,26 @@ class StateGraph:
         """Check the graph and make it runnable. The builder may be changed and compiled again afterwards.
 
         Args:
-            checkpointer: only None or False: this runtime does not save threads.
-            interrupt_before: only empty, likewise.
-            interrupt_after: only empty, likewise.
+            checkpointer: a saver of the langgraph-checkpoint family, which keeps threads. None: none, or in a
+                node of another graph that graph's. True: that graph's, and this one goes on where it stopped
+                whenever it is run again. False: none in any case.
+            store: a long-term store, for nodes that take a `store` or `runtime`.
+            interrupt_before: the nodes to stop before, or "*" for all.
+            interrupt_after: the nodes to stop after, or "*" for all.
             name: the graph's name for tracers and servers.
 
-        Raises ValueError (see `validate`), NotSupportedError for a checkpointer or an interrupt.
+        Raises ValueError (see `validate`; also for an interrupt at an unknown node), TypeError for a
+        checkpointer that is none.
         """
-        if checkpointer not in (None, False):
-            raise NotSupportedError(
-                f"compile() was given the checkpointer {checkpointer!r}; this runtime does not save threads, "
-                "pass None"
-            )
-        if interrupt_before or interrupt_after:
-            raise NotSupportedError(
-                "compile() was asked to interrupt at nodes; that needs threads to be saved"
-            )
+        if checkpointer is not None and not isinstance(checkpointer, bool):
+            _check_saver(checkpointer)
         self.validate()
+        for what, names in (("interrupt_before", interrupt_before), ("interrupt_after", interrupt_after)):
+            for node_name in () if names is None or names == "*" else names:
+                if node_name not in self._nodes:
+                    raise ValueError(
+                        f"{what} names {node_name!r}, which is no node; nodes are {sorted(self._nodes)}"
+                    )
         state = self._schema(self.state_schema)
         nodes = {name: self._node_plan(name, node) for name, node in self._nodes.items()}
         keys = (*state.keys, *(key for key in self._channels if key not in state.keys))
@@ -302,10 +307,18 @@ class StateGraph:
             input=self._schema(self.input_schema),
             output=self._schema(self.output_schema),
             context=self.context_schema,
+            joins={join.trigger: join for join in self._all_joins()},
             keys=keys,
             output_keys=self._schema(self.output_schema).keys,
         )
-        return CompiledStateGraph(plan, self._sketch())
+        return CompiledStateGraph(
+            plan,
+            self._sketch(),
+            checkpointer=checkpointer,
+            store=store,
+            interrupt_before=interrupt_before or (),
+            interrupt_after=interrupt_after or (),
+        )
 
     # ---- within
 
@@ -339,34 +352,43 @@ class StateGraph:
 
     def _start_plan(self) -> NodePlan:
         call = Call(START, lambda state, _: None, None)
-        return self._plan(START, call, self._schema(self.state_schema), None, False, ("__pregel_pull", START))
+        return self._plan(START, None, call, self._schema(self.state_schema), None, False)
 
     def _node_plan(self, name: str, node: _Node) -> NodePlan:
-        return self._plan(name, node.call, node.schema, node.metadata, node.defer, ("__pregel_pull", name))
+        return self._plan(name, node.action, node.call, node.schema, node.metadata, node.defer)
+
+    def _all_joins(self) -> list[Join]:
+        return [
+            Join(f"join:{'+'.join(sources)}:{target}", frozenset(sources), target)
+            for sources, target in self._joins
+        ]
 
     def _plan(
         self,
         name: str,
+        action: Any,
         call: Call,
         schema: Schema,
         metadata: Mapping[str, Any] | None,
         defer: bool,
-        path: tuple[str, ...],
     ) -> NodePlan:
         exits = self._exits[name]
+        trigger = f"branch:to:{name}"
         calls = [call, *(router.call for router in exits.routers.values())]
         return NodePlan(
             name=name,
             call=call,
             view=schema.view(),
-            trigger=f"branch:to:{name}",
-            path=path,
-            edges=tuple(end for end in exits.edges if end != END),
-            joins=tuple(
-                Join(f"join:{'+'.join(sources)}:{target}", frozenset(sources), target)
-                for sources, target in self._joins
-                if name in sources
+            trigger=trigger,
+            triggers=(START,)
+            if name == START
+            else tuple(
+                sorted([trigger, *(join.trigger for join in self._all_joins() if join.target == name)])
             ),
+            subgraph=_subgraph(action),
+            path=(PULL, name),
+            edges=tuple(end for end in exits.edges if end != END),
+            joins=tuple(join for join in self._all_joins() if name in join.sources),
             routers=tuple(
                 RouterPlan(
                     router.name,
@@ -397,6 +419,33 @@ class StateGraph:
         leaving = {edge[0] for edge in edges}
         edges += [(name, END, None, False) for name in self._nodes if name not in leaving]
         return Sketch({name: (node.action, node.metadata) for name, node in self._nodes.items()}, edges)
+
+
+def _check_saver(checkpointer: Any) -> None:
+    asked = ("get_tuple", "aget_tuple", "put", "aput", "put_writes", "aput_writes", "get_next_version")
+    missing = [name for name in asked if not callable(getattr(checkpointer, name, None))]
+    if missing:
+        raise TypeError(
+            f"a checkpointer is a saver of the langgraph-checkpoint family, True, False or None, and a "
+            f"{type(checkpointer).__name__} came, which has no {missing[0]}()"
+        )
+
+
+def _subgraph(action: Any) -> CompiledStateGraph | None:
+    """The graph that a node is, or that its function has hold of."""
+    if isinstance(action, CompiledStateGraph):
+        return action
+    function = getattr(action, "__func__", action)
+    if not inspect.isfunction(function):
+        return None
+    try:
+        seen = inspect.getclosurevars(function)
+    except (TypeError, ValueError):
+        return None
+    for value in (*seen.nonlocals.values(), *seen.globals.values()):
+        if isinstance(value, CompiledStateGraph):
+            return value
+    return None
 
 
 def _literal_ends(path: Any) -> Ends | None:

@@ -1,39 +1,42 @@
-"""One execution of a graph as a state machine: supersteps, writes, triggers, and what each of them shows.
+"""One execution of a graph as a state machine: supersteps, writes, triggers, interrupts.
 
 It knows neither threads nor an event loop; `drive` asks it for the tasks of a superstep, has them executed,
-and tells it how each ended. Everything that a stream shows is pushed from here, except the tokens of models,
-which `messages` hears.
+and tells it how each ended. What a stream shows of it is `display`'s; what is kept of it, `thread`'s.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from graphwire_runtime.channels import MISSING
-from graphwire_runtime.clock import timestamp
 from graphwire_runtime.config import Settings
+from graphwire_runtime.display import Display
 from graphwire_runtime.errors import (
     EmptyInputError,
     GraphRecursionError,
     InvalidUpdateError,
-    NotSupportedError,
     ParentCommand,
     note_task,
 )
+from graphwire_runtime.interrupt import Answers
 from graphwire_runtime.plan import Plan
-from graphwire_runtime.runtime import Runtime, ignore
+from graphwire_runtime.runtime import Runtime
 from graphwire_runtime.schema import Pairs, input_pairs
-from graphwire_runtime.stream import Namespace, Outlet
-from graphwire_runtime.task import Task
-from graphwire_runtime.types import Command, StreamWriter
+from graphwire_runtime.snapshot import checkpoint_payload, open_interrupts
+from graphwire_runtime.stream import Namespace
+from graphwire_runtime.task import PUSH, Task
+from graphwire_runtime.thread import Thread, Written, written
+from graphwire_runtime.types import Command, Interrupt, StreamWriter
 
-__all__ = ["Run"]
+__all__ = ["Breakpoints", "Run"]
 
 logger = logging.getLogger(__name__)
 
-Show = str | tuple[str, ...]
+Breakpoints = Literal["*"] | Sequence[str]
+
+NO_ANSWERS = Answers()
 
 
 class Run:
@@ -44,42 +47,53 @@ class Run:
         settings: the merged config.
         seed: what the ids of its tasks are made from; the same seed and path give the same ids.
         namespace: where the graph stands among the graphs that run it.
-        outlets: everybody who may want its chunks; which modes are produced at all follows from them.
-        own: that one of the outlets which streams this very graph, if any.
-        show: the keys (or the one key, unwrapped) that values and updates show.
+        display: where it shows what happens.
         context: the run's context.
+        thread: where it is kept, None for a run that leaves nothing behind.
+        before: the nodes to stop before.
+        after: the nodes to stop after.
     """
 
     __slots__ = (
-        "_debug",
-        "_fired",
-        "_messages",
+        "_after",
+        "_before",
+        "_limit",
+        "_passing",
+        "_prepared",
         "_runtime",
-        "_show_all",
-        "_tasks",
-        "_updates",
-        "_values",
-        "_waiting",
         "_writer",
+        "answers",
         "context",
-        "custom",
+        "display",
+        "ended",
+        "fired",
+        "interrupts",
         "joined",
         "namespace",
-        "outlets",
+        "nested",
         "place",
         "plan",
+        "resuming",
         "seed",
+        "sends",
         "settings",
-        "show",
         "step",
+        "stopped",
         "stopping",
+        "store",
         "taps",
         "tasks",
+        "thread",
         "touched",
         "trace",
         "triggered",
         "values",
+        "waiting",
+        "waiting_input",
+        "written",
     )
+    answers: Answers
+    step: int
 
     def __init__(
         self,
@@ -88,31 +102,39 @@ class Run:
         *,
         seed: str,
         namespace: Namespace,
-        outlets: Sequence[Outlet],
-        own: Outlet | None,
-        show: Show,
+        display: Display,
         context: Any,
+        thread: Thread | None = None,
+        before: Breakpoints = (),
+        after: Breakpoints = (),
+        store: Any = None,
     ) -> None:
         self.plan = plan
         self.settings = settings
         self.seed = seed
         self.namespace = namespace
         self.place = "|".join(namespace)
-        self.outlets = outlets
-        self.show = show
-        self._show_all = show == plan.keys
+        self.display = display
         self.context = context
+        self.thread = thread
+        self.store = store
         self.taps: list[Any] | None = None
         self.trace: Any = None
         self.stopping = False
-        self._values, self._updates, self._tasks, self._debug, self._messages, self.custom = (
-            tuple(outlet for outlet in outlets if mode in outlet.modes)
-            for mode in ("values", "updates", "tasks", "debug", "messages", "custom")
-        )
-        if own is not None and "custom" in own.modes:
-            self.custom = (own,)  # who streams a graph's custom data takes it from everybody further out
         self._writer: StreamWriter | None = None
         self._runtime: Runtime[Any] | None = None
+        self._before = before
+        self._after = after
+        self._passing = False
+        self._prepared = False
+        self._limit = settings.recursion_limit
+        parent = settings.parent
+        self.nested = parent is not None and not settings.detached
+        self.answers = parent.run.answers if parent is not None and self.nested else NO_ANSWERS
+        self.resuming = False
+        self.ended = False
+        self.stopped = False
+        self.interrupts: tuple[Interrupt, ...] = ()
         self.step = 0
         self.tasks: list[Task] = []
         self.values: dict[str, Any] = {}
@@ -120,24 +142,101 @@ class Run:
             if (value := channel.empty()) is not MISSING:
                 self.values[key] = value
         self.touched = False
-        self.triggered: dict[str, set[str]] = {}
-        self._waiting: dict[str, set[str]] = {}
+        self.triggered: set[str] = set()
+        self.waiting: set[str] = set()
         self.joined: dict[str, set[str]] = {}
-        self._fired: set[str] = set()
+        self.fired: set[str] = set()
+        self.sends: list[Any] = []
+        self.waiting_input: Any = None
+        self.written: dict[str, Written] = {}
 
-    # ---- the order of events: begin, then (settle, next_tasks) until there are none
+    # ---- the order of events: begin, then (settle, next_tasks) until it has ended
 
-    def begin(self, value: Any) -> Task:
-        """The task of START, whose writes are the input; it waits to be settled, after its routers have run.
+    def begin(self, value: Any) -> list[Task] | None:
+        """What has to be executed first: START's task if it has routers, or nothing; then comes `settle`.
+
+        None where the thread's checkpoint is gone on from: then `next_tasks` comes first.
 
         Raises EmptyInputError, InvalidUpdateError or pydantic.ValidationError where the input cannot start a
-        run.
+        run, RuntimeError for an answer that cannot be given.
         """
+        thread = self.thread
+        if thread is None:
+            self.step = 0
+        elif thread.saved is None:
+            self.step = -2
+        else:
+            thread.restore(self)
+            self._limit = self.step + 2 + self.settings.recursion_limit
+            parent = self.settings.parent
+            if self.nested and parent is not None:
+                self.resuming = parent.run.resuming
+            else:
+                self.resuming = value is None or isinstance(value, Command)
+        if isinstance(value, Command) and not self.nested:
+            self._answer(value)
+        if self.resuming:
+            self._go_on(value)
+            return None
+        return self._start(value)
+
+    def _answer(self, command: Command[Any]) -> None:
+        if command.graph is not None:
+            error = InvalidUpdateError(
+                f"a Command given as input is for the graph itself, and this one is for {command.graph!r}"
+            )
+            note_task(error, self.plan.start.name, self.seed)
+            raise error
+        if command.resume is None:
+            return
+        if self.thread is None:
+            raise RuntimeError(
+                f"graph {self.plan.name!r} was given Command(resume=...), and has no checkpointer that could "
+                "have kept what was interrupted; compile it with one"
+            )
+        answers = Answers(command.resume)
+        if answers.one_for_all and len(asked := open_interrupts(self.thread.pending)) > 1:
+            raise RuntimeError(
+                f"thread {self.thread.id!r} waits at {len(asked)} interrupts, and one answer came that names "
+                f"none of them; pass Command(resume={{id: answer}}) with ids of {', '.join(asked)}"
+            )
+        self.answers = answers
+
+    def _go_on(self, value: Any) -> None:
+        """Resume the thread where its checkpoint stands."""
+        thread = self.thread
+        assert thread is not None
+        if isinstance(value, Command) and not self.nested:
+            task = Task(self, self.plan.start, None, self.plan.start.path)
+            task.accept_from_below(value)
+            thread.write(self, task.pairs)
+            thread.go(self, task.gotos, task.sends)
+            thread.commanded(task.pairs, task.gotos, task.sends)
+        self._passing = True
+        self.touched = True
+        self.display.show_values(self.values)
+        if thread.asked is not None and value is None:
+            self.step += 1
+            thread.copy(self, "fork", self.step)
+        else:
+            self.written = written(thread.pending, self.plan.channels)
+        self._show_checkpoint()
+
+    def _start(self, value: Any) -> list[Task]:
+        thread = self.thread
         start = self.plan.start
-        task = Task(self, start, value, (start.name,), start.path)
+        if thread is not None and value is not None:
+            self.discard()
+            self.step += 1
+            self.waiting_input = {} if isinstance(value, Command) else value
+            thread.commit(self, "input", self.step, self.tasks)
+            self.tasks = []
+        task = Task(self, start, value, start.path)
         try:
             if isinstance(value, Command):
-                self._begin_with(value, task)
+                task.accept_from_below(value)
+                if not (task.pairs or task.gotos or task.sends or value.update is not None or value.resume):
+                    raise EmptyInputError(f"graph {self.plan.name!r} was given an empty Command as input")
             elif value is None:
                 raise EmptyInputError(
                     f"graph {self.plan.name!r} was given None as input, and there is no saved state to go on "
@@ -149,112 +248,248 @@ class Run:
             note_task(error, task.name, task.id)
             raise
         self.tasks = [task]
-        return task
+        if thread is not None:
+            self._show_checkpoint()
+        return self._begun(task)
 
-    def _begin_with(self, command: Command[Any], task: Task) -> None:
-        if command.graph is not None:
-            raise InvalidUpdateError(
-                f"a Command given as input is for the graph itself, and this one is for {command.graph!r}"
-            )
-        if command.resume is not None:
-            raise NotSupportedError(
-                "Command(resume=...) needs a checkpointer to have kept what was interrupted"
-            )
-        task.accept_from_below(command)
-        if not (task.pairs or task.gotos or task.sends or command.update is not None):
-            raise EmptyInputError(f"graph {self.plan.name!r} was given an empty Command as input")
+    def discard(self) -> None:
+        """Let new input take the place of whatever was to run next."""
+        self.prepare(with_inputs=False)
+        for task in self.tasks:
+            self._consume(task)
+        self._prepared = False
+        self.triggered, self.sends = set(), []
 
-    def next_tasks(self) -> list[Task]:
-        """The tasks of the next superstep, announced to whoever asked; none when the run is over.
+    def settle(self, source: str = "loop") -> None:
+        """Apply what the tasks of the superstep wrote, see which nodes that triggers, and show the values.
+
+        `source` is what the thread's metadata say of where the writes came from.
+
+        Raises InvalidUpdateError, or what a reducer raises.
+        """
+        tasks = self.tasks
+        if len(tasks) > 1:  # sends stand first, but what they write and send on counts last
+            tasks = self.tasks = sorted(tasks, key=lambda task: task.path[0] == PUSH)
+            pairs = [pair for task in tasks for pair in task.pairs]
+            stopped = any(task.stopped for task in tasks)
+        else:
+            pairs = tasks[0].pairs
+            stopped = tasks[0].stopped
+        if stopped:
+            self._halt(pairs)
+            return
+        if pairs:
+            self.fold(self.values, pairs)
+        if self.joined:
+            # a join that has fired starts anew when its node has run, and before that step's arrivals count
+            for task in tasks:
+                self._consume(task)
+        self.sends = [send for task in tasks for send in task.sends]
+        for task in tasks:
+            node = task.node
+            for name in node.edges:
+                self.trigger(name)
+            for name in task.gotos:
+                self.trigger(name)
+            for join in node.joins:
+                arrived = self.joined.setdefault(join.trigger, set())
+                arrived.add(node.name)
+                if arrived >= join.sources:
+                    self.fired.add(join.trigger)
+                    self.trigger(join.target)
+        if self.waiting and not self.triggered:
+            self.triggered, self.waiting = self.waiting, set()
+        if pairs and self.display.shows(pairs):
+            self.touched = True
+            if self.display.values:
+                self.display.show_values(self.values)
+        if self.thread is not None:
+            self.resuming = False
+            self.written = {}
+            if not self.nested:
+                self.answers.expire()
+            self.thread.commit(self, source, self.step, tasks)
+            self._show_checkpoint()
+        if self._after and self._stops(self._after, tasks):
+            self._break()
+
+    def next_tasks(self) -> list[Task] | None:
+        """The tasks of the next superstep that have to be executed, announced to whoever asked.
+
+        None when the run has ended. Tasks that the thread's store has the writes of are not among them.
 
         Raises GraphRecursionError, or what building a node's input raises.
         """
-        if self.step >= self.settings.recursion_limit:
+        if self.ended:
+            return None
+        if self.waiting_input is not None:
+            return self._start_again()
+        if self.step >= self._limit:
             raise GraphRecursionError(
-                f"graph {self.plan.name!r} took {self.step} supersteps, all that its recursion_limit allows, "
-                "without coming to an end; raise `recursion_limit` in the config if it needs more"
+                f"graph {self.plan.name!r} took {self.settings.recursion_limit} supersteps, all that its "
+                "recursion_limit allows, without coming to an end; raise `recursion_limit` in the config if "
+                "it needs more"
             )
-        sends = [send for task in self.tasks for send in task.sends]
-        if not self.triggered and self._waiting:
-            self.triggered, self._waiting = self._waiting, {}
-        self.tasks = []
-        if not sends and not self.triggered:
-            return self.tasks
+        if not self._prepared:
+            self.prepare()
+        self._prepared = False
+        tasks = self.tasks
+        if not tasks:
+            self.ended = True
+            return None
+        self.sends, self.triggered = [], set()
         self.step += 1
+        if self._before and not self._passing and self._stops(self._before, tasks):
+            self.step -= 1
+            self._break()
+            return None
+        self._passing = False
+        display = self.display
+        if display.messages:
+            for task in tasks:
+                for outlet in display.messages:
+                    if outlet.tap is not None:
+                        outlet.tap.note_input(task.input)
+        if display.tasks or display.debug:
+            for task in tasks:
+                display.show_start(self.step, task)
+        if self.written:
+            for task in tasks:
+                if task.cached:
+                    display.show_update(task)
+            return [task for task in tasks if not task.cached]
+        return tasks
+
+    def start_task(self) -> Task:
+        """The task of START, with the input that it waits to be run with."""
+        return Task(self, self.plan.start, self.waiting_input, self.plan.start.path)
+
+    def _start_again(self) -> list[Task]:
+        """Run START with the input that the thread has kept."""
+        task, value = self.start_task(), self.waiting_input
+        task.pairs = input_pairs(value, self.plan.input, self.plan.input.channels)
+        return self._begun(task)
+
+    def _begun(self, task: Task) -> list[Task]:
+        self.tasks = [task]
+        if self.thread is not None:
+            self.waiting_input = None
+            self.step += 1
+            if not task.node.routers:
+                self.thread.finished(task)
+        return self.tasks if task.node.routers else []
+
+    def prepare(self, *, with_inputs: bool = True) -> None:
+        """Make the tasks of the next superstep, without their inputs if they are only to be looked at."""
         nodes = self.plan.nodes
-        for index, send in enumerate(sends):
+        step, self.step = self.step, self.step + 1
+        self.tasks = []
+        for index, send in enumerate(self.sends):
             node = nodes.get(send.node)
             if node is None:
                 logger.warning(
                     "graph %r: a Send to %r, which is no node, was ignored", self.plan.name, send.node
                 )
                 continue
-            self.tasks.append(Task(self, node, send.arg, ("__pregel_push",), ("__pregel_push", index, False)))
-        triggered, self.triggered = self.triggered, {}
-        for name in sorted(triggered) if len(triggered) > 1 else triggered:
+            self.tasks.append(Task(self, node, send.arg, (PUSH, index, False)))
+        for name in sorted(self.triggered) if len(self.triggered) > 1 else self.triggered:
             node = nodes[name]
-            triggers = triggered[name]
-            self.tasks.append(
-                Task(
-                    self,
-                    node,
-                    node.view(self.values),
-                    (node.trigger,)
-                    if len(triggers) == 1 and node.trigger in triggers
-                    else tuple(sorted(triggers)),
-                    node.path,
-                )
-            )
-        if self._messages:
+            self.tasks.append(Task(self, node, node.view(self.values) if with_inputs else None, node.path))
+        self.step = step
+        self._prepared = True
+        if self.written:
             for task in self.tasks:
-                for outlet in self._messages:
-                    if outlet.tap is not None:
-                        outlet.tap.note_input(task.input)
-        if self._tasks or self._debug:
-            for task in self.tasks:
-                self._announce("task", self._task_payload(task))
-        return self.tasks
+                known = self.written.get(task.id)
+                if known is not None:
+                    # who goes back in time runs everything again
+                    task.recall(known, done=known.done and self.thread is not None and not self.thread.asked)
 
-    def settle(self) -> None:
-        """Apply what the tasks of the superstep wrote, see which nodes that triggers, and show the values.
+    # ---- stops
 
-        Raises InvalidUpdateError, or what a reducer raises.
-        """
-        tasks = self.tasks
-        if len(tasks) > 1:  # sends stand first, but what they write and send on counts last
-            tasks = self.tasks = sorted(tasks, key=lambda task: task.path[0] == "__pregel_push")
-            pairs = [pair for task in tasks for pair in task.pairs]
-        else:
-            pairs = tasks[0].pairs
+    def _stops(self, at: Breakpoints, tasks: Sequence[Task]) -> bool:
+        return any((at == "*" or task.name in at) and task.node is not self.plan.start for task in tasks)
+
+    def _break(self) -> None:
+        """Stop at a static breakpoint."""
+        self.ended = self.stopped = True
+        if not self.nested:
+            self.display.show_interrupts(())
+
+    def _halt(self, pairs: Pairs) -> None:
+        """Stop in the middle of a superstep, some of whose tasks ask for something."""
+        self.ended = self.stopped = True
+        self.interrupts = tuple(asked for task in self.tasks for asked in task.interrupts)
         if pairs:
+            # what the others wrote is shown and kept, but no checkpoint is made of it
             self.fold(self.values, pairs)
-        if self.joined:
-            # a join that has fired starts anew when its node has run, and before that step's arrivals count
-            for task in tasks:
-                for trigger in task.triggers:
-                    if trigger in self._fired:
-                        self._fired.discard(trigger)
-                        del self.joined[trigger]
-        for task in tasks:
-            node = task.node
-            for name in node.edges:
-                self._trigger(name)
-            for name in task.gotos:
-                self._trigger(name)
-            for join in node.joins:
-                arrived = self.joined.setdefault(join.trigger, set())
-                arrived.add(node.name)
-                if arrived >= join.sources:
-                    self._fired.add(join.trigger)
-                    self._trigger(join.target, join.trigger)
-        if pairs and self._writes_shown(pairs):
-            self.touched = True
-            if self._values:
-                for outlet in self._values:
-                    chunk = self.output(self.show)
-                    if outlet.parts and isinstance(chunk, dict):
-                        chunk = self.plan.state.instance(chunk)
-                    outlet.push("values", self.namespace, chunk)
+            if self.display.shows(pairs):
+                self.touched = True
+                self.display.show_values(self.values)
+
+    # ---- how a task ended
+
+    def finished(self, task: Task) -> None:
+        """Show the messages, the update and the result of a task that came to its end."""
+        if self.thread is not None:
+            self.thread.finished(task)
+        if task.node is self.plan.start:
+            return
+        display = self.display
+        if display.messages and task.output is not None:
+            for outlet in display.messages:
+                if outlet.tap is not None:
+                    outlet.tap.note_output(task.output, self.namespace, lambda: self._message_metadata(task))
+        if display.updates:
+            display.show_update(task)
+        if display.tasks or display.debug:
+            display.show_result(self.step, task)
+
+    def interrupted(self, task: Task, interrupts: tuple[Interrupt, ...]) -> None:
+        """Show what a task asks that was stopped by that."""
+        task.stopped, task.interrupts = True, interrupts
+        if not interrupts:  # a static breakpoint below: there is nothing to be answered
+            if not self.nested:
+                self.display.show_interrupts(())
+            return
+        pairs, task.pairs, task.gotos, task.sends = task.pairs, [], [], []
+        if self.thread is not None:
+            self.thread.interrupted(task)
+        display = self.display
+        display.show_interrupts(interrupts)
+        if display.values:
+            display.show_values(self.values, interrupts)
+        display.show_result(self.step, task)
+        task.pairs = pairs  # of a node whose router asks; they are shown in the end, and written again later
+
+    def failed(self, task: Task, error: BaseException) -> None:
+        """Show what a failed task had written, and its error."""
+        if isinstance(error, ParentCommand):
+            return  # no failure: the parent shows it as its own node's update
+        if task.node is self.plan.start:
+            note_task(error, task.name, task.id)
+            return
+        if self.thread is not None:
+            self.thread.failed(task, error)
+        if task.pairs:
+            self.display.show_update(task)
+        self.display.show_result(self.step, task, error)
+        note_task(error, task.name, task.id)
+
+    # ---- what tasks read
+
+    @property
+    def writer(self) -> StreamWriter:
+        """Puts an object into the custom stream of whoever asked for it."""
+        if self._writer is None:
+            self._writer = self.display.writer()
+        return self._writer
+
+    @property
+    def runtime(self) -> Runtime[Any]:
+        """The run as its nodes may see it."""
+        if self._runtime is None:
+            self._runtime = Runtime(context=self.context, store=self.store, stream_writer=self.writer)
+        return self._runtime
 
     def fold(self, values: dict[str, Any], pairs: Pairs) -> None:
         """Fold writes, several of one key together, into a mapping of values."""
@@ -269,145 +504,27 @@ class Run:
         for key, new in writes.items():
             values[key] = channels[key].fold(values.get(key, MISSING), new)
 
-    def output(self, show: Show) -> Any:
-        """The present values of the keys to be shown, in schema order; the bare value for a single name."""
-        values = self.values
-        if isinstance(show, str):
-            return values.get(show)
-        return {key: values[key] for key in show if key in values}
-
-    # ---- how a task ended
-
-    def finished(self, task: Task) -> None:
-        """Show the messages, the update and the result of a task that came to its end."""
-        if task.node is self.plan.start:
-            return
-        if self._messages and task.output is not None:
-            for outlet in self._messages:
-                if outlet.tap is not None:
-                    outlet.tap.note_output(task.output, self.namespace, lambda: self._message_metadata(task))
-        if self._updates:
-            self._show_update(task)
-        if self._tasks or self._debug:
-            self._announce("task_result", self._result_payload(task, None))
-
-    def failed(self, task: Task, error: BaseException) -> None:
-        """Show what a failed task had written, and its error."""
-        if isinstance(error, ParentCommand):
-            return  # no failure: the parent shows it as its own node's update
-        if task.node is self.plan.start:
-            note_task(error, task.name, task.id)
-            return
-        if self._updates and task.pairs:
-            self._show_update(task)
-        if self._tasks or self._debug:
-            self._announce("task_result", self._result_payload(task, error))
-        note_task(error, task.name, task.id)
-
-    # ---- what tasks read
-
-    @property
-    def writer(self) -> StreamWriter:
-        """Puts an object into the custom stream of whoever asked for it."""
-        if self._writer is None:
-            self._writer = _writer(self.custom, self.namespace)
-        return self._writer
-
-    @property
-    def runtime(self) -> Runtime[Any]:
-        """The run as its nodes may see it."""
-        if self._runtime is None:
-            self._runtime = Runtime(context=self.context, stream_writer=self.writer)
-        return self._runtime
-
-    @property
-    def live(self) -> bool:
-        """Whether chunks may come while a node is still at work, so that it must not block their reader."""
-        return any(
-            outlet.subgraphs or "custom" in outlet.modes or "messages" in outlet.modes
-            for outlet in self.outlets
-        )
-
-    # ---- within
-
-    def _trigger(self, name: str, trigger: str | None = None) -> None:
+    def trigger(self, name: str) -> None:
+        """Have a node run next, or last if it is deferred."""
         node = self.plan.nodes.get(name)
         if node is None:
             logger.warning("graph %r: a jump to %r, which is no node, was ignored", self.plan.name, name)
             return
-        (self._waiting if node.defer else self.triggered).setdefault(name, set()).add(trigger or node.trigger)
+        (self.waiting if node.defer else self.triggered).add(name)
 
-    def _writes_shown(self, pairs: Pairs) -> bool:
-        if self._show_all:
-            return True
-        show = (self.show,) if isinstance(self.show, str) else self.show
-        return any(key in show for key, _ in pairs)
+    # ---- within
 
-    def _show_update(self, task: Task) -> None:
-        update = {task.name: self._update(task.pairs)}
-        for outlet in self._updates:
-            outlet.push("updates", self.namespace, update)
+    def _consume(self, task: Task) -> None:
+        for trigger in task.node.triggers:
+            if trigger in self.fired:
+                self.fired.discard(trigger)
+                del self.joined[trigger]
 
-    def _update(self, pairs: Pairs) -> Any:
-        show = self.show
-        if isinstance(show, str):
-            values = [value for key, value in pairs if key == show]
-            return None if not values else values[0] if len(values) == 1 else values
-        if not self._show_all:
-            pairs = [pair for pair in pairs if pair[0] in show]
-        if not pairs:
-            return None
-        update = dict(pairs)
-        return update if len(update) == len(pairs) else [{key: value} for key, value in pairs]
-
-    def _announce(self, kind: str, payload: dict[str, Any]) -> None:
-        for outlet in self._tasks:
-            outlet.push("tasks", self.namespace, payload)
-        if self._debug:
-            event = {"step": self.step, "timestamp": timestamp(), "type": kind, "payload": payload}
-            for outlet in self._debug:
-                outlet.push("debug", self.namespace, event)
-
-    def _task_payload(self, task: Task) -> dict[str, Any]:
-        payload = {"id": task.id, "name": task.name, "input": task.input, "triggers": task.triggers}
-        metadata: dict[str, Any] = {**self.settings.user_metadata(), **(task.node.metadata or {})}
-        if self.settings.tags:
-            metadata["tags"] = self.settings.tags
-        if metadata:
-            payload["metadata"] = metadata
-        return payload
-
-    def _result_payload(self, task: Task, error: BaseException | None) -> dict[str, Any]:
-        writes: dict[str, Any] = {}
-        several: set[str] = set()
-        for key, value in task.pairs:
-            if key not in writes:
-                writes[key] = value
-            elif key in several:
-                writes[key]["$writes"].append(value)
-            else:
-                several.add(key)
-                writes[key] = {"$writes": [writes[key], value]}
-        return {"id": task.id, "name": task.name, "error": error, "result": writes, "interrupts": []}
+    def _show_checkpoint(self) -> None:
+        if self.thread is not None and (self.display.checkpoints or self.display.debug):
+            if self.waiting_input is None:
+                self.prepare()
+            self.display.show_checkpoint(self.step, checkpoint_payload(self))
 
     def _message_metadata(self, task: Task) -> dict[str, Any]:
         return {"ls_integration": "langgraph", **task.metadata()}
-
-
-def _writer(outlets: Iterable[Outlet], namespace: Namespace) -> StreamWriter:
-    pushes: list[Callable[[str, Namespace, Any], None]] = [outlet.push for outlet in outlets]
-    if not pushes:
-        return ignore
-    if len(pushes) == 1:
-        (push,) = pushes
-
-        def write(chunk: Any) -> None:
-            push("custom", namespace, chunk)
-
-        return write
-
-    def write_to_all(chunk: Any) -> None:
-        for push in pushes:
-            push("custom", namespace, chunk)
-
-    return write_to_all

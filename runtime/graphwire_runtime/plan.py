@@ -56,6 +56,10 @@ class NodePlan:
     routers: tuple[RouterPlan, ...]
     metadata: Mapping[str, Any] | None
     defer: bool
+    triggers: tuple[str, ...]
+    """Every channel that can make it run, in order."""
+    subgraph: Any
+    """The compiled graph that it runs, as far as that can be seen, or None."""
     threaded: bool
     """Whether anything in it blocks: then it runs in a thread when the run is asynchronous."""
 
@@ -72,6 +76,8 @@ class Plan:
     input: Schema
     output: Schema
     context: type[Any] | None
+    joins: Mapping[str, Join]
+    """Every list-edge by its trigger."""
     keys: tuple[str, ...]
     """Every state key in schema order, private ones last."""
     output_keys: tuple[str, ...]

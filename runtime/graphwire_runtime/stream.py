@@ -19,10 +19,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from graphwire_runtime.messages import TokenTap
 
-__all__ = ["AsyncBell", "Bell", "Namespace", "Outlet", "ThreadBell"]
+__all__ = ["INTERRUPT", "AsyncBell", "Bell", "Namespace", "Outlet", "ThreadBell"]
 
 Namespace = tuple[str, ...]
 """Where in the tree of graphs a chunk comes from: `"node:task_id"` per level, `()` for the outermost."""
+
+INTERRUPT = "__interrupt__"
+"""The key under which values and updates show the interrupts that stopped a graph."""
 
 Shape = Callable[[str, Namespace, Any], Any]
 
@@ -71,10 +74,20 @@ class Outlet:
         if self.bell is not None:
             self.bell.ring()
 
+    def push_values(self, namespace: Namespace, chunk: Any, interrupts: tuple[Any, ...] = ()) -> None:
+        """Add a chunk of the values mode; interrupts stand beside a part's data, and inside any other."""
+        if self.parts:
+            item: Any = {"type": "values", "ns": namespace, "data": chunk, "interrupts": interrupts}
+        else:
+            if interrupts:
+                chunk = {**(chunk if isinstance(chunk, dict) else {}), INTERRUPT: interrupts}
+            item = self.shape("values", namespace, chunk)
+        self.items.append(item)
+        if self.bell is not None:
+            self.bell.ring()
+
 
 def _part(mode: str, namespace: Namespace, chunk: Any) -> Any:
-    if mode == "values":
-        return {"type": mode, "ns": namespace, "data": chunk, "interrupts": ()}
     return {"type": mode, "ns": namespace, "data": chunk}
 
 

@@ -19,12 +19,19 @@ from graphwire_runtime.plan import NodePlan, RouterPlan
 from graphwire_runtime.runtime import TASK, Runtime
 from graphwire_runtime.schema import Pairs, pairs_of, shown
 from graphwire_runtime.stream import Namespace
-from graphwire_runtime.types import END, Command, Send, StreamWriter
+from graphwire_runtime.types import END, Command, Interrupt, Send, StreamWriter
 
 if TYPE_CHECKING:
     from graphwire_runtime.loop import Run
+    from graphwire_runtime.thread import Written
 
-__all__ = ["Task", "task_id"]
+__all__ = ["PULL", "PUSH", "Task", "task_id"]
+
+PULL = "__pregel_pull"
+"""What a task's path starts with that edges have triggered."""
+
+PUSH = "__pregel_push"
+"""The same for a task that a Send has made."""
 
 
 class Task:
@@ -32,10 +39,14 @@ class Task:
 
     __slots__ = (
         "_config",
+        "answers",
+        "asked",
+        "cached",
         "callbacks",
         "gotos",
         "id",
         "input",
+        "interrupts",
         "name",
         "nested",
         "node",
@@ -45,22 +56,20 @@ class Task:
         "place",
         "run",
         "sends",
+        "stopped",
         "triggers",
     )
 
-    store = None
     previous = None
 
-    def __init__(
-        self, run: Run, node: NodePlan, input: Any, triggers: tuple[str, ...], path: tuple[Any, ...]
-    ) -> None:
+    def __init__(self, run: Run, node: NodePlan, input: Any, path: tuple[Any, ...]) -> None:
         self.run = run
         self.node = node
         self.name = node.name
         self.input = input
-        self.triggers = triggers
+        self.triggers = node.triggers if path[0] == PULL else (PUSH,)
         self.path = path
-        self.id = task_id(run.seed, str(run.step), *map(str, path), *triggers)
+        self.id = task_id(run.seed, str(run.step), *map(str, path), *self.triggers)
         place = f"{node.name}:{self.id}"
         self.place = f"{run.place}|{place}" if run.place else place
         self.output: Any = None
@@ -68,6 +77,11 @@ class Task:
         self.gotos: list[str] = []
         self.sends: list[Send] = []
         self.nested = 0
+        self.asked = 0
+        self.answers: list[Any] = []
+        self.interrupts: tuple[Interrupt, ...] = ()
+        self.stopped = False
+        self.cached = False
         self.callbacks: Any = None
         self._config: RunnableConfig | None = None
 
@@ -111,6 +125,11 @@ class Task:
         return self.run.writer
 
     @property
+    def store(self) -> Any:
+        """The long-term store that the graph was compiled with."""
+        return self.run.store
+
+    @property
     def runtime(self) -> Runtime[Any]:
         """The run as the node may see it."""
         return self.run.runtime
@@ -134,6 +153,17 @@ class Task:
         count, self.nested = self.nested, self.nested + 1
         own = tuple(self.place.split("|"))
         return (*own, str(count)) if count else own
+
+    def interrupt_id(self, index: int) -> str:
+        """The id of the interrupt that this task raises as its `index`th; the same whenever it runs again."""
+        return blake2b(f"{self.place}\0{index}".encode(), digest_size=16).hexdigest()
+
+    def recall(self, known: Written, *, done: bool) -> None:
+        """Take over what this task did before its superstep was cut short; all of it, if it is `done`."""
+        self.answers = known.answers
+        if done:
+            self.cached = True
+            self.pairs, self.gotos, self.sends = known.pairs, known.gotos, known.sends
 
     def accept(self, output: Any) -> None:
         """Take in what the node returned.

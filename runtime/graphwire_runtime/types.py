@@ -1,4 +1,4 @@
-"""The words a graph's author writes: START, END, Send, Command, Overwrite, StreamWriter.
+"""The words a graph's author writes: START, END, Send, Command, Overwrite, Interrupt, StreamWriter.
 
 Plain values without behaviour. What they do to a run is in `task` (a node's return) and `loop` (an input).
 """
@@ -6,10 +6,10 @@ Plain values without behaviour. What they do to a run is in `task` (a node's ret
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-__all__ = ["END", "START", "Command", "GraphOutput", "Overwrite", "Send", "StreamWriter"]
+__all__ = ["END", "START", "Command", "GraphOutput", "Interrupt", "Overwrite", "Send", "StreamWriter"]
 
 START = "__start__"
 """Where every run enters: edges from here name the first nodes."""
@@ -41,8 +41,8 @@ class Command(Generic[N]):
 
     `update` is written like a plain return value: a mapping, a list of `(key, value)` pairs, an instance of a
     schema, or None. `goto` names a node, is a `Send`, or a sequence of both; it adds to the node's edges.
-    With `graph=Command.PARENT` both are meant for the graph that holds this one. `resume` answers an
-    interrupt.
+    With `graph=Command.PARENT` both are meant for the graph that holds this one. `resume`, in an input, is
+    the answer to the interrupt that the thread waits at, or a mapping of interrupts' ids to answers.
     """
 
     graph: str | None = None
@@ -59,6 +59,19 @@ class Overwrite:
 
     value: Any
     type: Literal["__overwrite__"] = "__overwrite__"
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """A question that stopped a run: `value` is what the node asked, `id` is what an answer may name it by.
+
+    The id stays the same for as long as the question is open. `response_schema` is what the node said about
+    the answer it expects; nothing here looks at it.
+    """
+
+    value: Any
+    id: str = ""
+    response_schema: Any = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

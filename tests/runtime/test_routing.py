@@ -13,7 +13,6 @@ from graphwire_runtime import (
     Command,
     EmptyInputError,
     InvalidUpdateError,
-    NotSupportedError,
     ParentCommand,
     Send,
     StateGraph,
@@ -181,7 +180,7 @@ async def test_a_command_as_input_runs_its_target_beside_the_entry(drain: Any) -
     ("command", "error"),
     [
         (Command(), EmptyInputError),
-        (Command(resume=1), NotSupportedError),
+        (Command(resume=1), RuntimeError),
         (Command(graph=Command.PARENT, update={"fuel": 1}), InvalidUpdateError),
     ],
 )

@@ -1,0 +1,211 @@
+// A whole client in one file of plain JavaScript: connects, runs a graph, shows what its filter lets through,
+// comes back from its cursor when the connection is lost, shows nothing twice and loses nothing.
+//
+// Written from proto-docs/ alone; the names in brackets are its pages. Needs a standard WebSocket: Node 22 on,
+// or Node 20 with --experimental-websocket. Nothing else is installed.
+//
+//   GRAPHWIRE_URL=ws://127.0.0.1:8765/ws \
+//   GRAPHWIRE_TASK='{"graph":"joke","input":{"topic":"cats"},"filter":{"modes":["messages","updates"]}}' \
+//   node minimal.mjs
+//
+// Prints one JSON object a line: {seq, mode, data} for each event, {gap} and {snapshot}, {end: status} at last.
+
+const url = process.env.GRAPHWIRE_URL ?? "ws://127.0.0.1:8765/ws";
+const task = JSON.parse(process.env.GRAPHWIRE_TASK ?? "null");
+const WINDOW = task?.credit ?? 64; // events on their way and not yet shown [flow.md]
+const SUB = 1;
+
+if (!task?.graph || !task.filter) fail("GRAPHWIRE_TASK is no JSON object with graph, input and filter");
+if (typeof WebSocket === "undefined") fail("this Node has no WebSocket: use Node 22, or --experimental-websocket");
+
+const run = task.run ?? `js-${crypto.randomUUID()}`; // chosen here, so that `run` may be sent again [runs.md]
+let cursor = null; // {epoch, seq}: what has been shown [position.md]
+let isStarted = false; // whether the server has ever answered `run`
+let maxFrameBytes = 1048576; // until `welcome` says otherwise
+let status = null; // the last status that a lifecycle event told
+let failures = 0;
+let token = process.env.GRAPHWIRE_TOKEN;
+
+connect();
+
+// ── one connection [overview.md] ────────────────────────────────────────────────────────────────
+
+function connect() {
+  const socket = new WebSocket(url, ["graphwire.v1.json"]);
+  const requests = new Map(); // id → {type, frame}, without their answers yet
+  let nextId = 1;
+  let attached = null; // {epoch, n, awaitsSnapshot}: this attachment of the subscription, none yet
+  let owed = 0; // events shown and not yet granted anew
+  let pause = 0; // ms, if the server asked for patience
+
+  function request(frame) {
+    const whole = { ...frame, id: nextId++ };
+    const text = JSON.stringify(whole);
+    if (new TextEncoder().encode(text).length > maxFrameBytes) fail("the request is larger than max_frame_bytes");
+    requests.set(whole.id, whole);
+    socket.send(text);
+  }
+
+  function spec() {
+    return {
+      sub: SUB,
+      filter: task.filter,
+      credit: WINDOW,
+      ...(cursor ? { from: cursor } : {}),
+    };
+  }
+
+  function subscribe() {
+    attached = null;
+    owed = 0;
+    request({ type: "subscribe", run, ...spec() });
+  }
+
+  function start() {
+    request({ type: "run", run, graph: task.graph, input: task.input ?? null, subscribe: [spec()] });
+  }
+
+  socket.onopen = () => {
+    // One flight: nothing waits for `welcome`.
+    request({ type: "hello", client: { name: "minimal.mjs", version: "1" }, ...(token ? { token } : {}) });
+    if (isStarted) subscribe();
+    else start();
+  };
+
+  socket.onmessage = (message) => {
+    const frames = JSON.parse(message.data);
+    for (const frame of Array.isArray(frames) ? frames : [frames]) receive(frame);
+  };
+
+  socket.onerror = () => {}; // `close` follows
+
+  socket.onclose = ({ code }) => {
+    if (status === "over") return;
+    if (code === 1000 || code === 4400 || code === 4401 || code === 4403) fail(`closed by the server: ${code}`);
+    if (code === 1009) fail("the request is larger than the server takes");
+    failures += 1;
+    const backoff = Math.min(50 * 2 ** failures, 10_000);
+    setTimeout(connect, pause + backoff * Math.random());
+  };
+
+  // ── replies ───────────────────────────────────────────────────────────────────────────────────
+
+  function receive(frame) {
+    if (status === "over") return;
+    switch (frame.type) {
+      case "welcome":
+        requests.delete(frame.id);
+        maxFrameBytes = frame.limits.max_frame_bytes ?? maxFrameBytes;
+        break;
+      case "started":
+        isStarted = true;
+        break; // its `subscribed` follows with the same id
+      case "subscribed":
+        // Of two flights on one connection only the last one's answer counts.
+        if ([...requests.keys()].some((id) => id > frame.id && isAttaching(requests.get(id)))) break;
+        requests.delete(frame.id);
+        attached = { epoch: frame.epoch, n: 0 };
+        if (frame.after !== undefined && cursor?.epoch !== frame.epoch) {
+          cursor = { epoch: frame.epoch, seq: frame.after };
+        }
+        break;
+      case "ok":
+        requests.delete(frame.id);
+        break;
+      case "error":
+        refused(frame);
+        break;
+      case "goaway":
+        pause = frame.after_ms;
+        break;
+      case "event":
+      case "gap":
+      case "snapshot":
+      case "mark":
+      case "closed":
+        // Frames of an attachment that was left may still arrive until the new `subscribed`.
+        if (frame.sub === SUB && attached) follow(frame);
+        break;
+      default: // `synced`, `pong`, `notice`, and what a later version brings
+    }
+  }
+
+  function isAttaching(frame) {
+    return frame.type === "subscribe" || frame.type === "run";
+  }
+
+  function refused(error) {
+    const frame = requests.get(error.id);
+    requests.delete(error.id);
+    if (frame?.type === "unsubscribe") return; // it had closed by itself
+    if (frame?.type === "hello" && error.retry === "after") {
+      pause = error.after_ms ?? 1000; // the close follows
+      return;
+    }
+    if (frame && (error.retry === "after" || error.retry === "same")) {
+      const again = { run: start, subscribe }[frame.type];
+      if (again) {
+        setTimeout(() => socket.readyState === WebSocket.OPEN && again(), error.after_ms ?? 1000);
+        return;
+      }
+    }
+    fail(`${error.code}: ${error.message}`);
+  }
+
+  // ── the subscription: the client's rule [position.md] ─────────────────────────────────────────
+
+  function follow(frame) {
+    switch (frame.type) {
+      case "event":
+        attached.n += 1;
+        if (frame.n !== attached.n) {
+          // A hole: something between lost a message.
+          request({ type: "unsubscribe", sub: SUB });
+          subscribe();
+          return;
+        }
+        failures = 0;
+        if (!(attached.epoch === cursor?.epoch && frame.seq <= cursor.seq)) {
+          show({ seq: frame.seq, mode: frame.mode, data: frame.data });
+          cursor = { epoch: attached.epoch, seq: frame.seq };
+          if (frame.mode === "lifecycle") status = frame.data.status;
+        }
+        if (frame.mode !== "lifecycle" && frame.mode !== "interrupt") giveBack();
+        break;
+      case "gap":
+        show({ gap: { after_seq: frame.after_seq, upto_seq: frame.upto_seq, reason: frame.reason, lost: frame.lost } });
+        break; // the cursor moves with the snapshot behind it
+      case "snapshot":
+        show({ snapshot: { seq: frame.seq, status: frame.status, values: frame.values, messages: frame.messages } });
+        cursor = { epoch: attached.epoch, seq: frame.seq };
+        status = frame.status;
+        break;
+      case "mark":
+        cursor = { epoch: attached.epoch, seq: Math.max(frame.seq, cursor?.seq ?? 0) };
+        break;
+      case "closed":
+        if (frame.reason !== "end") fail(`the subscription was closed: ${frame.reason}`);
+        show({ end: frame.status ?? status });
+        status = "over";
+        socket.close(1000);
+    }
+  }
+
+  function giveBack() {
+    owed += 1;
+    if (owed * 2 < WINDOW) return;
+    socket.send(JSON.stringify({ type: "credit", sub: SUB, events: owed }));
+    owed = 0;
+  }
+}
+
+// ── the application ─────────────────────────────────────────────────────────────────────────────
+
+function show(line) {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+function fail(reason) {
+  process.stderr.write(`minimal.mjs: ${reason}\n`);
+  process.exit(1);
+}

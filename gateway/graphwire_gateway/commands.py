@@ -54,6 +54,10 @@ def serve(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen beyond loopback without authentication.")
     ] = False,
+    conformance_graphs: Annotated[
+        bool,
+        typer.Option("--conformance-graphs", help="Serve the graphs of: graphwire conformance server, too."),
+    ] = False,
     log_format: Annotated[str | None, typer.Option(help="console or json. [default: console]")] = None,
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning or error. [default: info]")
@@ -77,7 +81,7 @@ def serve(
         loaded = load(
             config,
             {
-                "graphs": _targets(graphs or []),
+                "graphs": {**_kit(conformance_graphs), **_targets(graphs or [])},
                 "server": {name: value for name, value in settings.items() if value is not None},
             },
         )
@@ -92,6 +96,14 @@ def serve(
         Console(stderr=True, soft_wrap=True).print(f"graphwire serve: {error}", style="red", markup=False)
         raise typer.Exit(2) from None
     raise typer.Exit(code)
+
+
+def _kit(is_wanted: bool) -> dict[str, str]:
+    if not is_wanted:
+        return {}
+    from graphwire_gateway.demo.conformance import TARGETS
+
+    return TARGETS
 
 
 def _targets(graphs: list[str]) -> dict[str, str]:
@@ -134,8 +146,8 @@ async def _serve(config: Config) -> int:
         draining = asyncio.ensure_future(running.drain())
         again = asyncio.ensure_future(stop.asked_again.wait())
         await asyncio.wait({draining, again}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (draining, again):
-            task.cancel()
+        await running.drain(0)
+        again.cancel()
         await asyncio.gather(draining, again, return_exceptions=True)
     return 0
 

@@ -100,9 +100,11 @@ def load(file: Path | None, overrides: dict[str, dict[str, Any]]) -> Config:
     that names the setting and what is wrong with it.
     """
     data = _read(file)
+    within = ""
     try:
         config = Config(**data)
         for name, settings in overrides.items():
+            within = f"{name}."
             section = getattr(config, name)
             if isinstance(section, dict):
                 config = config.model_copy(update={name: {**section, **settings}})
@@ -111,7 +113,7 @@ def load(file: Path | None, overrides: dict[str, dict[str, Any]]) -> Config:
                 config = config.model_copy(update={name: merged})
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in fault["loc"])
+        place = within + ".".join(str(part) for part in fault["loc"])
         raise CannotServe(f"the setting {place} is not right: {fault['msg']}") from None
     return config
 

@@ -61,6 +61,7 @@ class Runs:
         self._watches: dict[str, set[Watch]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._ends = asyncio.Event()
+        self._hurried = asyncio.Event()
         self.draining = False
 
     # ── starting ─────────────────────────────────────────────────────────────────────────────────
@@ -277,7 +278,7 @@ class Runs:
     async def drain(self, timeout_s: float) -> None:
         """Refuse new runs, give the others ``timeout_s`` seconds to end, then cancel them."""
         self.draining = True
-        await self._wait_for_ends(timeout_s)
+        await self._wait_for_ends(timeout_s, self._hurried)
         for run in self._unfinished():
             run.cancel("shutdown")
         await self._wait_for_ends(self._limits.cancel_grace_s + PATIENCE_S)
@@ -288,12 +289,17 @@ class Runs:
         for timer in self._ended.values():
             timer.cancel()
 
+    def hurry(self) -> None:
+        """Let a drain that is under way wait for no run any longer."""
+        self._hurried.set()
+        self._ends.set()
+
     def _unfinished(self) -> Iterable[Run]:
         return [run for run in self._runs.values() if run.key not in self._ended]
 
-    async def _wait_for_ends(self, timeout_s: float) -> None:
+    async def _wait_for_ends(self, timeout_s: float, unless: asyncio.Event | None = None) -> None:
         async def all_ended() -> None:
-            while self._unfinished():
+            while self._unfinished() and not (unless is not None and unless.is_set()):
                 self._ends.clear()
                 await self._ends.wait()
 

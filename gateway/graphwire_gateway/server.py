@@ -136,7 +136,7 @@ class Server:
         self._connections: set[Connection] = set()
         self._listener: Listener | None = None
         self._committing: asyncio.Task[None] | None = None
-        self._is_drained = False
+        self._draining: asyncio.Future[None] | None = None
 
     @property
     def url(self) -> str:
@@ -191,14 +191,22 @@ class Server:
     async def drain(self, timeout_s: float | None = None) -> None:
         """Go away politely: announce it, refuse new runs, let the others end for ``timeout_s`` seconds
         (``drain_s`` if None), cancel the rest, deliver every terminal event, close every connection.
+
+        Asked once more with 0, one that is under way waits no longer.
         """
-        if self._is_drained:
-            return
-        self._is_drained = True
-        seconds = self._limits.drain_s if timeout_s is None else timeout_s
+        if self._draining is None:
+            seconds = self._limits.drain_s if timeout_s is None else timeout_s
+            self._draining = asyncio.ensure_future(self._drain(seconds))
+        elif timeout_s == 0:
+            self._runs.hurry()
+        await asyncio.shield(self._draining)
+
+    async def _drain(self, seconds: float) -> None:
         for connection in self._connections:
             connection.goaway(seconds, _RECONNECT_MS)
         await self._runs.drain(seconds)
+        if self._listener is not None:
+            self._listener.close(close_connections=False)  # who is sent away may not come back here
         await asyncio.gather(*(connection.leave() for connection in list(self._connections)))
 
     async def close(self) -> None:

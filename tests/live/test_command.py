@@ -1,0 +1,278 @@
+"""The commands as a person runs them: processes, their output, their errors, their exit codes."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import graphwire
+import pytest
+
+PROGRAM = [sys.executable, "-c", "from graphwire.cli import main; main()"]
+
+GRAPHS = """
+import asyncio
+from typing import TypedDict
+from graphwire_runtime import START, StateGraph, StreamWriter
+
+
+class State(TypedDict, total=False):
+    topic: str
+    joke: str
+
+
+async def tell(state: State, writer: StreamWriter) -> State:
+    writer({"about": state["topic"]})
+    return {"joke": f"On {state['topic']}."}
+
+
+async def wait(state: State) -> State:
+    await asyncio.Event().wait()
+    return {}
+
+
+async def fail(state: State) -> State:
+    raise ValueError("no joke today")
+
+
+def graph(node):
+    return StateGraph(State).add_node(node).add_edge(START, node.__name__).compile()
+
+
+joke, waits, fails = graph(tell), graph(wait), graph(fail)
+unfinished = StateGraph(State)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "graphs.py").write_text(GRAPHS)
+    (tmp_path / "broken.py").write_text("import graphwire_runtime\n\nimport a_package_that_is_not_there\n")
+    (tmp_path / "raising.py").write_text("x = 1\ny = x / 0\n")
+    return tmp_path
+
+
+class Program:
+    """A process of the command line."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.lines: list[str] = []
+
+    async def until(self, pattern: str) -> re.Match[str]:
+        """Return the first match on standard error."""
+        assert self.process.stderr is not None
+        while line := (await asyncio.wait_for(self.process.stderr.readline(), 30)).decode():
+            self.lines.append(line)
+            if found := re.search(pattern, line):
+                return found
+        raise AssertionError(f"no {pattern!r} in {self.lines}")
+
+    async def end(self) -> tuple[int, str, str]:
+        out, err = await asyncio.wait_for(self.process.communicate(), 30)
+        assert self.process.returncode is not None
+        return self.process.returncode, out.decode(), "".join(self.lines) + err.decode()
+
+
+@asynccontextmanager
+async def program(folder: Path, *arguments: str, **env: str) -> AsyncIterator[Program]:
+    process = await asyncio.create_subprocess_exec(
+        *PROGRAM,
+        *arguments,
+        cwd=folder,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", **env},
+    )
+    try:
+        yield Program(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def run(folder: Path, *arguments: str, **env: str) -> tuple[int, str, str]:
+    async with program(folder, *arguments, **env) as started:
+        return await started.end()
+
+
+Serving = Callable[..., object]
+
+
+@asynccontextmanager
+async def serving(folder: Path, *targets: str) -> AsyncIterator[tuple[Program, str]]:
+    async with program(folder, "serve", *targets, "--port", "0") as server:
+        url = (await server.until(r"at (ws://[\d.]+:\d+/ws)")).group(1)
+        yield server, url
+
+
+async def test_a_served_graph_is_listed_run_and_streamed_by_the_command_line(folder: Path) -> None:
+    async with serving(folder, "joke=./graphs.py:joke", "fails=graphs:fails") as (_, url):
+        code, out, _ = await run(folder, "graphs", GRAPHWIRE_URL=url)
+        assert (code, "joke" in out, "fails" in out) == (0, True, True)
+        code, out, err = await run(
+            folder, "run", "joke", "-f", "topic=cats", "-m", "updates", "-m", "custom", "--json", "--url", url
+        )
+        assert code == 0, err
+        lines = [json.loads(line) for line in out.splitlines()]
+        data = [line["data"] for line in lines if line["mode"] in ("custom", "updates")]
+        assert data == [{"about": "cats"}, {"tell": {"joke": "On cats."}}]
+        code, out, _ = await run(folder, "run", "joke", '{"topic": "dogs"}', "--url", url)
+        assert code == 0
+        assert "On dogs." in out
+        code, _, err = await run(folder, "run", "fails", "{}", "--url", url)
+        assert code == 1
+        assert "no joke today" in err
+        assert "Traceback" not in err
+        code, out, _ = await run(folder, "runs", "--json", "--url", url)
+        assert [json.loads(line)["status"] for line in out.splitlines()] == [
+            "failed",
+            "completed",
+            "completed",
+        ]
+        code, _, err = await run(folder, "run", "none", "--url", url)
+        assert code == 4
+        assert "this server has: fails, joke" in err
+
+
+async def test_a_failed_runs_traceback_is_shown_where_the_server_runs(folder: Path) -> None:
+    async with serving(folder, "fails=./graphs.py:fails") as (server, url):
+        await run(folder, "run", "fails", "{}", "--url", url)
+        await server.until(r"ValueError: no joke today")
+        server.process.send_signal(signal.SIGTERM)
+        code, _, err = await server.end()
+    assert code == 0
+    assert "graphs.py" in err
+
+
+async def _refusal(client: graphwire.Client) -> str:
+    """Start runs until the server takes no more."""
+    while True:
+        try:
+            await client.run("waits", {}, modes=["updates"])
+        except graphwire.Refused as refused:
+            return refused.message
+
+
+async def _all(waiting: graphwire.Run) -> list[graphwire.Event]:
+    return [event async for event in waiting]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_drains_and_a_second_one_stops_at_once(folder: Path, number: signal.Signals) -> None:
+    async with serving(folder, "waits=./graphs.py:waits") as (server, url):
+        async with graphwire.connect(url) as client:
+            waiting = await client.run("waits", {}, modes=["updates"])
+            server.process.send_signal(number)
+            assert "going away" in await asyncio.wait_for(_refusal(client), 30)
+            server.process.send_signal(number)
+            events = await asyncio.wait_for(_all(waiting), 30)
+            assert isinstance(events[-1], graphwire.LifecycleEvent)
+            assert (events[-1].status, events[-1].reason) == ("cancelled", "shutdown")
+        code, _, err = await server.end()
+    assert code == 0, err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["no graphs to serve", "graphwire serve joke=app.graphs:joke"]),
+        (["joke"], ["'joke'", "NAME=module:attribute"]),
+        (["j=./graphs.py:jok"], ["'j'", "no attribute 'jok'", "it has the graphs: joke"]),
+        (["j=./none.py:joke"], ["'j'", "there is no file", "none.py"]),
+        (["j=no.such.module:joke"], ["'j'", "no module 'no'"]),
+        (["j=./graphs.py:unfinished"], ["'j'", "under construction", ".compile()"]),
+        (["j=./graphs.py:State"], ["'j'", "not a compiled graph"]),
+        (["j=./broken.py:graph"], ["'j'", "a_package_that_is_not_there", "broken.py, line 3", "install"]),
+        (["j=./raising.py:graph"], ["'j'", "ZeroDivisionError", "raising.py, line 2"]),
+        (["j=./graphs.py:joke", "--config", "none.toml"], ["cannot read none.toml"]),
+        (["j=./graphs.py:joke", "--host", "0.0.0.0"], ["anybody could run", "--insecure"]),
+        (["j=./graphs.py:joke", "--store", "redis://x"], ["'redis'", "memory://"]),
+        (["j=./graphs.py:joke", "--port", "99999"], ["server.port", "65535"]),
+    ],
+)
+async def test_what_cannot_be_served_is_said_in_a_sentence(
+    folder: Path, arguments: list[str], words: list[str]
+) -> None:
+    code, out, err = await run(folder, "serve", *arguments)
+    assert (code, out) == (2, "")
+    assert [word for word in words if word not in err] == [], err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[graphs\n", ["graphwire.toml is not TOML"]),
+        ("[limits]\ndrain_s = 'long'\n", ["limits.drain_s"]),
+        ("[limits]\ndrain = 3\n", ["limits.drain"]),
+        ("[graphs.j]\nrunner = 'thread'\n", ["graphs.j"]),
+    ],
+)
+async def test_a_wrong_configuration_is_named_by_its_setting(
+    folder: Path, text: str, words: list[str]
+) -> None:
+    (folder / "graphwire.toml").write_text(text)
+    code, _, err = await run(folder, "serve", "j=./graphs.py:joke", "--port", "0")
+    assert code == 2
+    assert [word for word in words if word not in err] == [], err
+    assert "Traceback" not in err
+
+
+async def test_a_port_in_use_is_said_with_the_way_out(folder: Path) -> None:
+    async with serving(folder, "joke=./graphs.py:joke") as (_, url):
+        port = url.rsplit(":", 1)[1].partition("/")[0]
+        code, _, err = await run(folder, "serve", "joke=./graphs.py:joke", "--port", port)
+    assert code == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in err
+    assert "--port" in err
+    assert "Traceback" not in err
+
+
+async def test_the_file_configures_and_the_environment_and_the_command_line_win(folder: Path) -> None:
+    (folder / "graphwire.toml").write_text(
+        '[graphs]\njoke = "graphs:joke"\n'
+        "[server]\nport = 1\n"
+        '[auth]\ntokens = { secret = "alice" }\n'
+        "[limits]\nmax_active_runs = 7\ndrain_s = 1\n"
+    )
+    async with program(folder, "serve", "--port", "0", GRAPHWIRE_LIMITS__DRAIN_S="3") as server:
+        url = (await server.until(r"at (ws://[\d.]+:\d+/ws)")).group(1)
+        code, _, err = await run(folder, "graphs", "--url", url)
+        assert code == 4
+        assert "token" in err
+        async with graphwire.connect(url, token="secret") as client:
+            assert client.server is not None
+            assert client.server.principal == "alice"
+            limits = client.server.limits
+    assert (limits["max_active_runs"], limits["drain_s"]) == (7, 3)
+
+
+async def test_nobody_there_is_said_with_what_to_do(folder: Path) -> None:
+    code, _, err = await run(folder, "runs", "--url", "ws://127.0.0.1:9/ws")
+    assert code == 3
+    assert "127.0.0.1:9" in err
+    assert "Traceback" not in err
+
+
+async def test_the_demo_runs_three_graphs_over_one_connection_and_ends(folder: Path) -> None:
+    code, out, err = await run(folder, "demo", "--once", "--topic", "penguins", "--port", "0")
+    assert code == 0, err
+    assert "three runs, four filters, one WebSocket" in out
+    for word in (
+        "tag joke",
+        "tag poem",
+        "all namespaces",
+        "custom",
+        "penguins",
+        "async with graphwire.connect",
+    ):
+        assert word in out, word

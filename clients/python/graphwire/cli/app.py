@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from graphwire.cli import demo, graphs, runs, schema, version
+from graphwire.cli import conformance, demo, graphs, runs, schema, version
 from graphwire.cli import run as run_command
 from graphwire.cli.outcome import EXIT_CODES, FAILED, FINE, TRACEBACK, USAGE, say
 
@@ -25,6 +25,11 @@ _OWN: tuple[tuple[str, Callable[..., Any], str], ...] = (
     ("demo", demo.demo, demo.HELP),
     ("schema", schema.schema, schema.HELP),
     ("version", version.show_version, version.HELP),
+)
+
+_CONFORMANCE: tuple[tuple[str, Callable[..., Any], str], ...] = (
+    ("server", conformance.server, conformance.SERVER_HELP),
+    ("client", conformance.client, conformance.CLIENT_HELP),
 )
 
 
@@ -74,6 +79,11 @@ def build(arguments: list[str], plugins: Iterable[EntryPoint]) -> typer.Typer:
     own = {name for name, _, _ in _OWN}
     for name, command, help in _OWN:
         app.command(name, help=help)(command)
+    kit = typer.Typer(help=conformance.HELP, no_args_is_help=True, rich_markup_mode="rich")
+    for name, command, help in _CONFORMANCE:
+        kit.command(name, help=help)(command)
+    app.add_typer(kit, name="conformance")
+    own.add("conformance")
     wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
     for plugin in plugins:
         if plugin.name in own:

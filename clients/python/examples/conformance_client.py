@@ -1,0 +1,49 @@
+"""The client under test, as `graphwire conformance client` wants one, made of this package.
+
+Try it with: graphwire conformance client -- python clients/python/examples/conformance_client.py
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import graphwire
+from graphwire.backoff import Backoff
+
+
+async def follow(environment: Mapping[str, str], show: Callable[[dict[str, Any]], None]) -> None:
+    """Carry out the task that the environment names, and show every event."""
+    task = json.loads(environment["GRAPHWIRE_TASK"])
+    backoff = Backoff(first_s=0.02, longest_s=0.1)
+    try:
+        async with graphwire.connect(environment["GRAPHWIRE_URL"], backoff=backoff) as client:
+            run = await client.run(
+                task["graph"], task["input"], run=task["run"], window=task["window"], **task["filter"]
+            )
+            async for event in run:
+                show({"seq": event.seq, "mode": event.mode, "data": shown(event)})
+            show({"end": run.status})
+    except graphwire.GraphwireError as error:
+        show({"end": "error", "why": str(error)})
+
+
+def shown(event: graphwire.Event) -> Any:
+    """Return an event's data as the contract writes it."""
+    match event:
+        case graphwire.MessagesEvent(message=message, metadata=metadata):
+            return {"id": message.id, "content": message.content, "node": metadata.get("langgraph_node")}
+        case graphwire.LifecycleEvent(status=status):
+            return {"status": status}
+        case graphwire.GapEvent(after_seq=after, upto_seq=upto, reason=reason, lost=lost):
+            return {"after_seq": after, "upto_seq": upto, "reason": reason, "lost": list(lost)}
+        case graphwire.SnapshotEvent(status=status, values=values, messages=messages):
+            told = [{"id": item.message.id, "content": item.message.content} for item in messages]
+            kept = {} if values is None else {"values": values}
+            return {"status": status, "messages": told, **kept}
+    return event.data
+
+
+if __name__ == "__main__":
+    asyncio.run(follow(os.environ, lambda line: print(json.dumps(line), flush=True)))

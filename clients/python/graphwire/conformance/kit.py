@@ -1,0 +1,133 @@
+"""What the cases against a server share: connections, runs, names, and the list of cases itself."""
+
+import json
+import os
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from typing import Any, TypeAlias
+
+from graphwire.conformance.follow import Frame
+from graphwire.conformance.verdict import Fault, LeftOut
+from graphwire.conformance.wire import Wire, open_wire
+
+ALL_MODES = ["custom", "messages", "updates", "tasks", "values"]
+GRAPHS = ("counter", "values", "echo", "talk", "filters", "nested", "fails", "slow")
+
+
+def data(name: str) -> Any:
+    """Return one of the kit's data files."""
+    return json.loads((files("graphwire.conformance") / "data" / name).read_text("utf-8"))
+
+
+class Kit:
+    """One server under test."""
+
+    def __init__(self, url: str, token: str | None, drain: Callable[[], Awaitable[None]] | None) -> None:
+        self.url = url
+        self.token = token
+        self.drain = drain
+        self.limits: dict[str, Any] = {}
+        self.features: list[str] = []
+        self.lone = ""  # an ended run that many cases look at, and its epoch
+        self.epoch = ""
+        self._wires: list[Wire] = []
+        self._names = 0
+        self._prefix = f"kit-{os.urandom(4).hex()}"
+
+    def name(self) -> str:
+        """Return a run id that nobody has used."""
+        self._names += 1
+        return f"{self._prefix}-{self._names}"
+
+    def hello(self, **fields: Any) -> Frame:
+        """Return a ``hello``."""
+        token = {} if self.token is None else {"token": self.token}
+        return {"type": "hello", **token, **fields}
+
+    async def connect(self, *, greet: bool = True, **wire: Any) -> Wire:
+        """Return a connection."""
+        opened = await open_wire(self.url, **wire)
+        if isinstance(opened, int):
+            raise Fault("1: handshake", "the handshake goes through", f"HTTP {opened}")
+        self._wires.append(opened)
+        if greet:
+            opened.welcome = await opened.ask(self.hello())
+            if opened.welcome["type"] != "welcome":
+                raise Fault("1: hello", "welcome", opened.welcome)
+        return opened
+
+    async def clean(self) -> None:
+        """Leave nothing behind a case."""
+        wires, self._wires = self._wires, []
+        for wire in wires:
+            await wire.cut()
+
+    async def open(self) -> None:
+        """Look at the server, and make the run that many cases look at."""
+        wire = await self.connect()
+        self.limits = wire.welcome["limits"]
+        self.features = wire.welcome["features"]
+        listed = await wire.ask({"type": "list", "what": "graphs", "limit": 1000})
+        names = {row["name"] for row in listed.get("graphs", [])}
+        missing = [f"conformance.{name}" for name in GRAPHS if f"conformance.{name}" not in names]
+        if missing:
+            raise LeftOut(f"this server does not offer {', '.join(missing)}")
+        self.lone = self.name()
+        everything = spec(1, *ALL_MODES, namespaces=[["**"]])
+        started = await wire.ask(
+            run(
+                "filters",
+                {"topic": "t"},
+                everything,
+                run=self.lone,
+                metadata={"kit": "vectors"},
+                record={"modes": ALL_MODES, "subgraphs": True},
+            )
+        )
+        if started["type"] != "started":
+            raise Fault("2: run", "started", started)
+        self.epoch = started["epoch"]
+        await wire.closed(1)
+        await self.clean()
+
+
+Case: TypeAlias = Callable[[Kit], Awaitable[None]]
+
+CASES: list[tuple[str, str, Case]] = []
+"""The written cases: name, rule, and what to do."""
+
+
+def case(name: str, rule: str) -> Callable[[Case], Case]:
+    """Add a case to the list."""
+
+    def add(work: Case) -> Case:
+        CASES.append((name, rule, work))
+        return work
+
+    return add
+
+
+def spec(sub: int, *modes: str, **fields: Any) -> Frame:
+    """Return a spec: ``credit`` and ``from_`` beside the filter's fields."""
+    out: Frame = {"sub": sub}
+    if "credit" in fields:
+        out["credit"] = fields.pop("credit")
+    if "from_" in fields:
+        out["from"] = fields.pop("from_")
+    return {**out, "filter": {"modes": list(modes), **fields}}
+
+
+def run(graph: str, input: Any, *specs: Frame, **fields: Any) -> Frame:
+    """Return a ``run`` of one of the kit's graphs."""
+    return {
+        "type": "run",
+        "graph": f"conformance.{graph}",
+        "input": input,
+        "subscribe": list(specs),
+        **fields,
+    }
+
+
+def subscribe(run: str, spec: Frame) -> Frame:
+    """Return a ``subscribe``."""
+    return {"type": "subscribe", "run": run, **spec}

@@ -1,0 +1,77 @@
+"""Verdicts: what a case found, and how the whole comes out as a table or as JSON."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+Outcome = Literal["passed", "failed", "skipped"]
+
+
+class Fault(Exception):
+    """A rule is broken: which one, what it demands, what came instead."""
+
+    def __init__(self, rule: str, expected: str, came: Any) -> None:
+        super().__init__(rule, expected, came)
+        self.rule = rule
+        self.expected = expected
+        self.came = came if isinstance(came, str) else brief(came)
+
+
+class LeftOut(Exception):
+    """A case that cannot be tried here; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one case."""
+
+    case: str
+    outcome: Outcome
+    rule: str
+    seconds: float = 0.0
+    expected: str | None = None
+    came: str | None = None
+
+
+def brief(value: Any) -> str:
+    """Return a value in a few characters."""
+    text = repr(value)
+    return text if len(text) <= 300 else f"{text[:300]}… ({len(text)} characters)"
+
+
+def wanted(name: str, only: Sequence[str]) -> bool:
+    """Tell whether a case is asked for: by its name, by a glob, or by its group."""
+    return not only or any(fnmatchcase(name, glob) or name.startswith(f"{glob}/") for glob in only)
+
+
+def check(condition: object, rule: str, expected: str, came: Any) -> None:
+    """Raise ``Fault`` unless the condition holds."""
+    if not condition:
+        raise Fault(rule, expected, came)
+
+
+async def judged(name: str, rule: str, work: Callable[[], Awaitable[None]], clock: Any) -> Verdict:
+    """Try one case."""
+    began = clock()
+    try:
+        await work()
+    except Fault as fault:
+        return Verdict(name, "failed", fault.rule, clock() - began, fault.expected, fault.came)
+    except LeftOut as reason:
+        return Verdict(name, "skipped", rule, clock() - began, None, str(reason))
+    except Exception as error:
+        came = f"{type(error).__name__}: {error}"
+        return Verdict(name, "failed", rule, clock() - began, "the case comes to its end", came)
+    return Verdict(name, "passed", rule, clock() - began)
+
+
+def as_json(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Return the verdicts as one JSON document."""
+    counts = dict.fromkeys(("passed", "failed", "skipped"), 0)
+    for verdict in verdicts:
+        counts[verdict.outcome] += 1
+    cases = [
+        {name: value for name, value in asdict(verdict).items() if value is not None} for verdict in verdicts
+    ]
+    return {"conforms": not counts["failed"], **counts, "cases": cases}

@@ -18,7 +18,7 @@ _ROW: Final[dict[str, Any]] = {
     "head": 31,
     "created_at": _AT,
     "started_at": _AT,
-    "modes": ["interrupt", "lifecycle", "messages", "updates"],
+    "modes": ["messages", "updates"],
 }
 
 CLIENT: Final[tuple[dict[str, Any], ...]] = (
@@ -59,7 +59,7 @@ SERVER: Final[tuple[dict[str, Any], ...]] = (
         "id": 1,
         "server": {"name": "graphwire", "version": "0.1.0"},
         "minor": 0,
-        "features": ["watch", "patch"],
+        "features": ["patch", "watch"],
         "limits": {"max_frame_bytes": 1048576, "max_subscriptions": 1024, "max_run_s": None},
         "principal": "alice",
         "durability": "none",

@@ -1,0 +1,138 @@
+"""The walks of the reference, walked: a real server answers the frames of the page as the page says."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Connect, Serve
+from kit.graphs import OURS, Gate, Speaker
+from kit.peer import Frame, Peer
+from typing_extensions import TypedDict
+
+PAGE = Path(__file__).parents[2] / "proto-docs" / "walks.md"
+EXACT = ("id", "sub", "n", "mode", "code", "retry", "recovery", "reason", "created", "credit", "delivered")
+"""Fields whose value is the page's; of the others the page tells one that could be."""
+
+
+def walks(title: str) -> list[list[tuple[str, Frame]]]:
+    """Return the walks of a section: who sends what."""
+    section = PAGE.read_text("utf-8").partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    return [
+        [
+            ("client" if line.startswith("→") else "server", json.loads(line[2:]))
+            for line in block.partition("\n```")[0].splitlines()
+            if line[0] in "→←"
+        ]
+        for block in section.split("```wire\n")[1:]
+    ]
+
+
+class Story(TypedDict, total=False):
+    topic: str
+    joke: str
+
+
+def joker() -> Any:
+    async def write(state: Story) -> Story:
+        answer = await Speaker(words=["A cat ", "walks in."]).ainvoke("a joke")
+        return {"joke": str(answer.content)}
+
+    return OURS.StateGraph(Story).add_node(write).add_edge(OURS.START, "write").compile()
+
+
+def waiter(gate: Gate) -> Any:
+    async def wait(state: Story) -> Story:
+        OURS.get_stream_writer()({"reading": "a map"})
+        await gate.wait()
+        return {}
+
+    return OURS.StateGraph(Story).add_node(wait).add_edge(OURS.START, "wait").compile()
+
+
+async def walk(peer: Peer, steps: list[tuple[str, Frame]], **known: Any) -> None:
+    """Send what the page sends, and hold what comes to what the page shows, replies apart from events."""
+    since = len(peer.frames)
+    for by, frame in steps:
+        if by == "client":
+            cursor = frame.get("from")
+            if isinstance(cursor, dict) and known:
+                frame = {**frame, "from": {**cursor, **known}}
+            await peer.send(frame)
+        else:
+            last = await found(peer, frame, since)
+            place = next(index for index, frame in enumerate(peer.frames) if frame is last)
+            if "n" in frame:  # a reply may overtake; what is numbered stands in its order
+                since = place + 1
+
+
+async def found(peer: Peer, shown: Frame, since: int) -> Frame:
+    try:
+        return await peer.until(lambda frame: is_like(frame, shown), since=since)
+    except asyncio.TimeoutError:
+        came = "\n".join(map(json.dumps, peer.frames[since:]))
+        raise AssertionError(f"the page shows {json.dumps(shown)}\nand what came is\n{came}") from None
+
+
+def is_like(found: Frame, shown: Frame) -> bool:
+    """Tell whether a frame is of the type, the fields and the exact values that the page shows."""
+    if found["type"] != shown["type"] or set(found) != set(shown):
+        return False
+    if any(found[name] != shown[name] for name in EXACT if name in shown):
+        return False
+    if shown["type"] == "event" and isinstance(shown["data"], dict):
+        return set(found["data"]) == set(shown["data"])
+    return True
+
+
+async def test_start_and_stream(serve: Serve, connect: Connect) -> None:
+    server = await serve({"joke": joker()})
+    stream, anew, misuse = walks("Start and stream")
+    peer = await connect(server, hello=False)
+    await walk(peer, stream)
+    await walk(await connect(server, hello=False), anew)
+    await walk(peer, misuse)
+
+
+async def test_reconnect(serve: Serve, connect: Connect) -> None:
+    server = await serve({"joke": joker()})
+    first = await connect(server, hello=False)
+    await walk(first, walks("Start and stream")[0])
+    epoch = next(frame["epoch"] for frame in first.frames if frame["type"] == "started")
+    replay, ended, _ = walks("Reconnect")
+    await walk(await connect(server, hello=False), replay, epoch=epoch)
+    await walk(await connect(server), ended, epoch=epoch)
+
+
+async def test_another_epoch(serve: Serve, connect: Connect) -> None:
+    server = await serve({"joke": joker()})
+    peer = await connect(server)
+    await peer.run("joke", {}, {"sub": 5, "filter": {"modes": ["messages"]}}, run="r-5")
+    await peer.closed(5)
+    await walk(peer, walks("Gap")[1])
+
+
+async def test_the_misuses_of_a_filter(serve: Serve, connect: Connect) -> None:
+    gate = Gate()
+    server = await serve({"research": waiter(gate)})
+    start, typo, unrecorded = walks("Filter")
+    peer = await connect(server)
+    await walk(peer, start[:4])
+    for step in (typo, unrecorded):
+        await walk(peer, step)
+    gate.open()
+    await peer.closed(1)
+
+
+async def test_cancel(serve: Serve, connect: Connect) -> None:
+    server = await serve({"wait": waiter(Gate())})
+    peer = await connect(server)
+    await peer.run("wait", {}, {"sub": 1, "filter": {"modes": ["updates"]}}, run="r-5")
+    await peer.until(lambda frame: frame["type"] == "event")
+    await walk(peer, walks("Cancel")[0])
+
+
+@pytest.mark.parametrize("section", ["Start and stream", "Multiplex", "Filter", "Cancel", "Reconnect", "Gap"])
+def test_every_walk_has_its_frames(section: str) -> None:
+    assert all(walks(section))

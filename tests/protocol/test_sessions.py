@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from graphwire_protocol.client import Answered, ClientSession, Delivered, Happening, OutOfStep, Subscription
+from graphwire_protocol.client import Answered, ClientSession, Delivered, Happening
 from graphwire_protocol.codec import encode
 from graphwire_protocol.commands import (
     Cancel,
@@ -22,6 +22,7 @@ from graphwire_protocol.commands import (
     Unsubscribe,
 )
 from graphwire_protocol.credit import Allowance
+from graphwire_protocol.cursor import OutOfStep, Subscription
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.filters import Filter
 from graphwire_protocol.frames import Closed, Event, Gap, Mark, Snapshot, SubFrame, Synced

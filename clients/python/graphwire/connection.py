@@ -21,10 +21,10 @@ from graphwire_protocol.client import (
     Deferred,
     Delivered,
     Happening,
-    OutOfStep,
 )
 from graphwire_protocol.codec import Unknown
 from graphwire_protocol.commands import Product, Request, Unsubscribe
+from graphwire_protocol.cursor import OutOfStep
 from graphwire_protocol.errors import Misuse
 from graphwire_protocol.frames import Closed
 from graphwire_protocol.replies import Error, Goaway, Notice, Reply, Subscribed, Welcome

@@ -1,0 +1,124 @@
+"""One subscription as its client keeps it: a cursor over a run's log that outlives connections.
+
+The rule of exactness lives here: an event at or below the cursor of its epoch is not shown again, a hole in
+``n`` is a fault, and patches become whole states. What is sent and when is the session's business.
+"""
+
+from typing import Any
+
+from graphwire_protocol.commands import From, Position, Spec
+from graphwire_protocol.credit import Window
+from graphwire_protocol.filters import Filter
+from graphwire_protocol.frames import Event, Gap, Mark, Snapshot, SubFrame
+from graphwire_protocol.patches import PatchError, apply
+from graphwire_protocol.replies import Subscribed
+from graphwire_protocol.state import SUBSCRIPTION, SubscriptionState
+from graphwire_protocol.types import Namespace
+
+
+class OutOfStep(Exception):
+    """A frame that the protocol does not allow here: a fault of the server or of what lies between."""
+
+
+class Subscription:
+    """One cursor over a run's log, across connections.
+
+    ``epoch`` and ``seq`` are the cursor, ``None`` until the first attachment tells it. A gap moves it only
+    with the snapshot behind it: whoever is cut off between the two has to be told both again.
+    """
+
+    def __init__(self, run: str, spec: Spec, window: Window | None) -> None:
+        self.run = run
+        self.sub = spec.sub
+        self.filter: Filter = spec.filter
+        self.state: SubscriptionState = "requested"
+        self.epoch: str | None = None
+        self.seq: int | None = None
+        self.window = window
+        self._start: From = spec.from_
+        self._values = spec.values
+        self._states: dict[Namespace, tuple[int, Any]] = {}  # of patched values: the last seq and state
+        self._attached: str | None = None  # the epoch that this attachment speaks of
+        self._n = 0
+
+    @property
+    def position(self) -> From:
+        """Where the next attachment begins: the cursor, or the first wish while there is none."""
+        if self.epoch is None or self.seq is None:
+            return self._start
+        return Position(epoch=self.epoch, seq=self.seq)
+
+    def spec(self) -> dict[str, Any]:
+        """Return the fields of a spec for a new attachment from the cursor."""
+        self.state = "requested"
+        self._n = 0
+        self._states.clear()
+        return {
+            "sub": self.sub,
+            "filter": self.filter,
+            "from_": self.position,
+            "credit": None if self.window is None else self.window.opening(),
+            "values": self._values,
+        }
+
+    def subscribed(self, frame: Subscribed) -> None:
+        """Enter an attachment."""
+        self._step("subscribed live" if frame.recovery in (None, "live") else "subscribed")
+        self._attached = frame.epoch
+        # Without ``after`` a gap or a snapshot follows and says where delivery begins. Within an epoch the
+        # cursor never moves back by a reply: what it covers has been shown.
+        if frame.after is not None and (self.seq is None or frame.epoch != self.epoch):
+            self.epoch, self.seq = frame.epoch, frame.after
+
+    @property
+    def attached_epoch(self) -> str | None:
+        """The incarnation of the log that the present attachment speaks of."""
+        return self._attached
+
+    def receive(self, frame: SubFrame) -> SubFrame | None:
+        """Take a frame in; return what the application should see of it, values as whole states.
+
+        Raises ``OutOfStep``.
+        """
+        self._step(frame.type)
+        match frame:
+            case Event(seq=seq, n=n, mode=mode):
+                self._n += 1
+                if n != self._n:
+                    raise OutOfStep(f"event n={n} where n={self._n} was due")
+                if mode == "values" and self._values == "patch":
+                    frame = self._whole(frame)
+                if self.seq is not None and self.epoch == self._attached and seq <= self.seq:
+                    return None
+                self.epoch, self.seq = self._attached, seq
+                if self.window is not None:
+                    self.window.put(mode)
+            case Gap():
+                self._states.clear()
+            case Snapshot(seq=seq):
+                self._states.clear()
+                self.epoch, self.seq = self._attached, seq
+            case Mark(seq=seq):
+                self.seq = max(seq, self.seq or 0)
+                return None
+        return frame
+
+    def _whole(self, event: Event) -> Event:
+        """Return a values event with its whole state, which the next patch of its namespace starts from."""
+        state = event.data
+        if event.base is not None:
+            base, old = self._states.get(event.ns, (None, None))
+            if base != event.base:
+                raise OutOfStep(f"a patch of seq {event.base}, where this attachment got {base} before")
+            try:
+                state = apply(old, event.data)
+            except PatchError as error:
+                raise OutOfStep(str(error)) from None
+        self._states[event.ns] = (event.seq, state)
+        return event if event.base is None else event.model_copy(update={"data": state, "base": None})
+
+    def _step(self, happening: str) -> None:
+        state = SUBSCRIPTION.get((self.state, happening))
+        if state is None:
+            raise OutOfStep(f"{happening!r} while the subscription is {self.state}")
+        self.state = state

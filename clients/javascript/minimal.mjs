@@ -8,11 +8,13 @@
 //   GRAPHWIRE_TASK='{"graph":"joke","input":{"topic":"cats"},"filter":{"modes":["messages","updates"]}}' \
 //   node minimal.mjs
 //
-// Prints one JSON object a line: {seq, mode, data} for each event, {gap} and {snapshot}, {end: status} at last.
+// Prints one JSON object a line: {seq, mode, data} for each event and for each gap and snapshot, as an application
+// might show them, and {end: status} at last, {end: "error"} where it gives up. `graphwire conformance client`
+// judges it by these lines.
 
 const url = process.env.GRAPHWIRE_URL ?? "ws://127.0.0.1:8765/ws";
 const task = JSON.parse(process.env.GRAPHWIRE_TASK ?? "null");
-const WINDOW = task?.credit ?? 64; // events on their way and not yet shown [flow.md]
+const WINDOW = task?.window ?? 64; // events on their way and not yet shown [flow.md]
 const SUB = 1;
 
 if (!task?.graph || !task.filter) fail("GRAPHWIRE_TASK is no JSON object with graph, input and filter");
@@ -24,6 +26,7 @@ let isStarted = false; // whether the server has ever answered `run`
 let maxFrameBytes = 1048576; // until `welcome` says otherwise
 let status = null; // the last status that a lifecycle event told
 let failures = 0;
+const metadata = new Map(); // message id → the metadata that came with its first event [events.md]
 let token = process.env.GRAPHWIRE_TOKEN;
 
 connect();
@@ -37,6 +40,7 @@ function connect() {
   let attached = null; // {epoch, n, awaitsSnapshot}: this attachment of the subscription, none yet
   let owed = 0; // events shown and not yet granted anew
   let pause = 0; // ms, if the server asked for patience
+  let isLost = false;
 
   function request(frame) {
     const whole = { ...frame, id: nextId++ };
@@ -77,16 +81,18 @@ function connect() {
     for (const frame of Array.isArray(frames) ? frames : [frames]) receive(frame);
   };
 
-  socket.onerror = () => {}; // `close` follows
+  socket.onclose = ({ code }) => lost(code);
+  socket.onerror = () => lost(1006); // where a handshake fails, Node 20 tells no close
 
-  socket.onclose = ({ code }) => {
-    if (status === "over") return;
+  function lost(code) {
+    if (status === "over" || isLost) return;
+    isLost = true;
     if (code === 1000 || code === 4400 || code === 4401 || code === 4403) fail(`closed by the server: ${code}`);
     if (code === 1009) fail("the request is larger than the server takes");
     failures += 1;
     const backoff = Math.min(50 * 2 ** failures, 10_000);
     setTimeout(connect, pause + backoff * Math.random());
-  };
+  }
 
   // ── replies ───────────────────────────────────────────────────────────────────────────────────
 
@@ -136,13 +142,14 @@ function connect() {
 
   function refused(error) {
     const frame = requests.get(error.id);
+    if (!frame) return; // of no request of ours: for a log, not for a program
     requests.delete(error.id);
-    if (frame?.type === "unsubscribe") return; // it had closed by itself
-    if (frame?.type === "hello" && error.retry === "after") {
+    if (frame.type === "unsubscribe") return; // it had closed by itself
+    if (frame.type === "hello" && error.retry === "after") {
       pause = error.after_ms ?? 1000; // the close follows
       return;
     }
-    if (frame && (error.retry === "after" || error.retry === "same")) {
+    if (error.retry === "after" || error.retry === "same") {
       const again = { run: start, subscribe }[frame.type];
       if (again) {
         setTimeout(() => socket.readyState === WebSocket.OPEN && again(), error.after_ms ?? 1000);
@@ -166,17 +173,18 @@ function connect() {
         }
         failures = 0;
         if (!(attached.epoch === cursor?.epoch && frame.seq <= cursor.seq)) {
-          show({ seq: frame.seq, mode: frame.mode, data: frame.data });
+          show({ seq: frame.seq, mode: frame.mode, data: shown(frame) });
           cursor = { epoch: attached.epoch, seq: frame.seq };
           if (frame.mode === "lifecycle") status = frame.data.status;
         }
         if (frame.mode !== "lifecycle" && frame.mode !== "interrupt") giveBack();
         break;
       case "gap":
-        show({ gap: { after_seq: frame.after_seq, upto_seq: frame.upto_seq, reason: frame.reason, lost: frame.lost } });
+        show({ seq: frame.upto_seq, mode: "gap", data: pick(frame, "after_seq", "upto_seq", "reason", "lost") });
         break; // the cursor moves with the snapshot behind it
       case "snapshot":
-        show({ snapshot: { seq: frame.seq, status: frame.status, values: frame.values, messages: frame.messages } });
+        for (const { id, meta } of frame.messages) metadata.set(id, meta);
+        show({ seq: frame.seq, mode: "snapshot", data: whole(frame) });
         cursor = { epoch: attached.epoch, seq: frame.seq };
         status = frame.status;
         break;
@@ -201,11 +209,30 @@ function connect() {
 
 // ── the application ─────────────────────────────────────────────────────────────────────────────
 
+function shown({ mode, data, meta }) {
+  if (mode === "lifecycle") return pick(data, "status");
+  if (mode !== "messages" || data.$cut) return data;
+  if (meta) metadata.set(data.id, meta);
+  const { content = "" } = data.delta ?? data.message;
+  const node = metadata.get(data.id)?.langgraph_node;
+  return { id: data.id, content, ...(node === undefined ? {} : { node }) };
+}
+
+function whole(snapshot) {
+  const messages = snapshot.messages.map(({ id, message }) => ({ id, content: message.content }));
+  return { ...pick(snapshot, "status", "values"), messages };
+}
+
+function pick(object, ...names) {
+  return Object.fromEntries(names.filter((name) => name in object).map((name) => [name, object[name]]));
+}
+
 function show(line) {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
 function fail(reason) {
+  show({ end: "error" });
   process.stderr.write(`minimal.mjs: ${reason}\n`);
   process.exit(1);
 }

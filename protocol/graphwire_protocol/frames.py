@@ -165,7 +165,7 @@ class Closed(Wire):
     delivered: Uint
     """Events that this attachment was sent."""
     skipped: Uint
-    """Events that its filter held back."""
+    """Events that its filter held back, by ``keys`` too."""
 
 
 SubFrame: TypeAlias = Event | Gap | Snapshot | Synced | Mark | Closed

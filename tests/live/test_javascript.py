@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 import pytest
 from conftest import Connect, Serve
+from graphwire.conformance.client import by_command, judge_client
 from kit.graphs import counter
 from kit.peer import spec
 from kit.proxy import Cut, Proxy
@@ -84,7 +85,12 @@ async def logged(connect: Connect, server: Any, run: str, *modes: str) -> list[t
     peer = await connect(server)
     await peer.ask(type="subscribe", run=run, **spec(1, *modes))
     await peer.closed(1)
-    return [(event["seq"], event["mode"], event["data"]) for event in peer.events(1)]
+    return [(event["seq"], event["mode"], shown(event)) for event in peer.events(1)]
+
+
+def shown(event: dict[str, Any]) -> Any:
+    """Return what the program shows of an event's data."""
+    return {"status": event["data"]["status"]} if event["mode"] == "lifecycle" else event["data"]
 
 
 async def test_it_shows_what_its_filter_lets_through_and_how_the_run_ended(
@@ -102,7 +108,7 @@ async def test_it_shows_what_its_filter_lets_through_and_how_the_run_ended(
 async def test_it_gives_its_credit_back(serve: Serve, connect: Connect, node: Sequence[str]) -> None:
     server = await serve({"counter": counter()})
     task = {"run": "r", "graph": "counter", "input": {"count": 200}, "filter": {"modes": ["custom"]}}
-    told = await minimal(node, server.url, **task, credit=4)
+    told = await minimal(node, server.url, **task, window=4)
     assert told.code == 0, told.err
     assert told.events == await logged(connect, server, "r", "custom")
 
@@ -117,7 +123,7 @@ async def test_cut_at_any_byte_it_loses_nothing_and_shows_nothing_twice(
     cuts += [Cut("down", draw.randrange(800, 9000)) for _ in range(8)]
     async with Proxy(server.host, server.port, lambda: cuts.pop(0) if cuts else None) as proxy:
         task = {"run": "r", "graph": "counter", "input": {"count": 600}, "filter": {"modes": ["custom"]}}
-        told = await minimal(node, proxy.url, **task, credit=32)
+        told = await minimal(node, proxy.url, **task, window=32)
         assert told.code == 0, told.err
         assert proxy.connections > 5
     assert told.events == await logged(connect, server, "r", "custom")
@@ -136,12 +142,11 @@ async def test_it_tells_a_gap_and_shows_the_snapshot_and_the_rest(
     )
     assert told.code == 0, told.err
     gap, snapshot, *events, end = told.lines
-    assert gap["gap"]["reason"] == "evicted"
-    assert "custom" in gap["gap"]["lost"]
-    assert snapshot["snapshot"]["seq"] == gap["gap"]["upto_seq"]
-    assert [event["seq"] for event in events] == list(
-        range(gap["gap"]["upto_seq"] + 1, events[-1]["seq"] + 1)
-    )
+    assert (gap["mode"], gap["data"]["reason"]) == ("gap", "evicted")
+    assert "custom" in gap["data"]["lost"]
+    assert (snapshot["mode"], snapshot["seq"]) == ("snapshot", gap["data"]["upto_seq"])
+    assert snapshot["data"]["values"]
+    assert [event["seq"] for event in events] == list(range(snapshot["seq"] + 1, events[-1]["seq"] + 1))
     assert end == {"end": "completed"}
 
 
@@ -149,7 +154,7 @@ async def test_a_refused_filter_is_said_in_the_servers_words(serve: Serve, node:
     server = await serve({"counter": counter()})
     task = {"graph": "counter", "input": {"count": 1}, "filter": {"modes": ["custom"], "tag": ["x"]}}
     told = await minimal(node, server.url, **task)
-    assert (told.code, told.lines) == (1, [])
+    assert (told.code, told.lines) == (1, [{"end": "error"}])
     assert "invalid_filter" in told.err
     assert "filter.tag" in told.err
 
@@ -202,3 +207,14 @@ async def test_a_hole_in_n_makes_it_subscribe_anew_from_its_cursor(node: Sequenc
     assert [seq for seq, _, _ in told.events] == [1, 2, 6]
     assert [frame["type"] for frame in asked] == ["hello", "run", "unsubscribe", "subscribe"]
     assert asked[-1]["from"] == {"epoch": "e", "seq": 1}
+
+
+async def test_the_kit_that_judges_clients_finds_no_fault(
+    node: Sequence[str], request: pytest.FixtureRequest
+) -> None:
+    if request.config.getoption("--store") != "memory":
+        pytest.skip("the kit's server has no store")
+    command = [*node, str(CLIENT)]
+    verdicts = await judge_client(by_command(command), jobs=4)
+    assert len(verdicts) > 50
+    assert [verdict for verdict in verdicts if verdict.outcome == "failed"] == []

@@ -223,7 +223,9 @@ def test_every_setting_of_a_server_is_documented() -> None:
     untold = {
         name
         for name in settings(Config)
-        if not re.search(rf"(?<![a-z_]){name}\b", told) and name.replace("_", "-") not in told
+        if not re.search(
+            rf"`\[?{name}\b[^`]*`|^\[?{name}\]?( =|$|\.)|--{name.replace('_', '-')}\b", told, re.MULTILINE
+        )
     }
     assert untold == set(), "say in the README, or in the help of the option, what it does"
 

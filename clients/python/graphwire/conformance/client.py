@@ -35,6 +35,7 @@ from typing import Any, TypeAlias, get_args
 
 from graphwire_protocol.types import Mode
 
+from graphwire.conformance import losses  # noqa: F401 (it adds its scripts)
 from graphwire.conformance.follow import Frame
 from graphwire.conformance.scripts import SCRIPTS
 from graphwire.conformance.stage import Script, Stage

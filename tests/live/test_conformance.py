@@ -1,0 +1,609 @@
+"""The conformance kit: our server and our client pass it, and broken ones fail it by the case's name."""
+
+import asyncio
+import contextlib
+import importlib.util
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graphwire.conformance import client as client_kit
+from graphwire.conformance import server as server_kit
+from graphwire.conformance.kit import data
+from graphwire.conformance.match import difference, filled
+from graphwire.conformance.verdict import Verdict, as_json, wanted
+from graphwire_gateway import GraphSpec, Server
+from graphwire_gateway.demo import conformance
+from graphwire_protocol.client import ClientSession, OutOfStep, Subscription
+from graphwire_protocol.frames import Event
+from kit.peer import Frame
+from websockets.asyncio.client import connect as connect_websocket
+from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import serve as serve_websocket
+from websockets.exceptions import ConnectionClosed
+
+EXAMPLE = Path(__file__).parents[2] / "clients" / "python" / "examples" / "conformance_client.py"
+COMMAND = [sys.executable, "-c", "from graphwire.cli import main; main()"]
+# Small enough that a log is driven over its limits and a drain is short.
+LIMITS = {"log_events": 400, "log_min_age_s": 0.2, "disconnect_grace_s": 0.2, "drain_s": 0.3}
+
+
+def failed(verdicts: list[Verdict]) -> list[str]:
+    return [
+        f"{verdict.case}: {verdict.expected}; {verdict.came}" for verdict in verdicts if is_failed(verdict)
+    ]
+
+
+def is_failed(verdict: Verdict) -> bool:
+    return verdict.outcome == "failed"
+
+
+def graphs(runner: str) -> dict[str, Any]:
+    return {name: GraphSpec(target, runner) for name, target in conformance.TARGETS.items()}  # type: ignore[arg-type]
+
+
+# ── ours pass ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("runner", ["inline", "thread"])
+async def test_our_server_conforms(serve, runner: str) -> None:
+    server: Server = await serve(graphs(runner), limits=LIMITS, tokens={"secret": "somebody"})
+    verdicts = await server_kit.judge_server(server.url, token="secret", drain=server.drain)
+    assert failed(verdicts) == []
+    skipped = {verdict.case for verdict in verdicts if verdict.outcome == "skipped"}
+    assert all("where it is" in case for case in skipped), skipped
+    assert len(verdicts) > 500
+
+
+async def test_our_client_conforms() -> None:
+    verdicts = await client_kit.judge_client(in_process(), jobs=16)
+    assert failed(verdicts) == []
+    assert len(verdicts) > 50
+
+
+# ── the data ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_case_has_a_name_of_its_own_and_a_rule() -> None:
+    for names in (server_kit.names(), client_kit.names()):
+        assert len({name for name, _ in names}) == len(names)
+        assert [name for name, rule in names if not rule] == []
+    assert len(data("vectors.json")["vectors"]) >= 120
+
+
+def test_every_client_frame_has_vectors_that_it_passes_and_vectors_that_it_fails() -> None:
+    good, bad = set(), set()
+    for vector in data("vectors.json")["vectors"]:
+        sent = vector.get("send") or vector.get("frames", [{}])[0]
+        is_bad = any(frame["type"] == "error" for frame in vector.get("expect", []))
+        (bad if is_bad else good).add(sent.get("type"))
+    frames = {
+        "hello",
+        "run",
+        "subscribe",
+        "watch",
+        "unsubscribe",
+        "credit",
+        "cancel",
+        "result",
+        "list",
+        "ping",
+    }
+    assert frames <= good | {"unsubscribe"}
+    assert frames - {"watch"} <= bad
+
+
+def test_what_was_written_down_is_compared_by_what_it_lists() -> None:
+    expected: Frame = {"id": 7, "n": "<int>", "x": "<absent>", "rows": [{"a": "$A"}, "<more>"]}
+    came = {"id": 7, "n": 3, "rows": [{"a": 1, "b": 2}, 5], "more": None}
+    assert difference(expected, came, {}) is None
+    assert difference(expected, {**came, "x": None}, {}) == "x is there"
+    assert difference(expected, {**came, "n": True}, {}) == "n is True, not <int>"
+    assert difference(expected, came, {"$A": 2}) == "rows[0].a is 1, not 2"
+    assert difference(expected, {**came, "rows": []}, {}) == "rows has 0 entries, not 1"
+    assert filled({"run": "$RUN-2", "sub": "$SUB"}, {"$RUN": "r", "$SUB": 5}) == {"run": "r-2", "sub": 5}
+
+
+def test_cases_are_chosen_by_name_group_or_glob() -> None:
+    assert wanted("filter/one node", ())
+    assert wanted("filter/one node", ["filter"])
+    assert wanted("filter/one node", ["nothing", "filter/one*"])
+    assert not wanted("filter/one node", ["fil"])
+
+
+# ── a broken server fails ────────────────────────────────────────────────────────────────────────
+
+Tamper = Callable[[Frame], list[Frame]]
+
+
+class Spoiler:
+    """Stands between a client and our server, and spoils what passes."""
+
+    def __init__(self, spoil: Callable[[], Tamper], ask: Tamper = lambda frame: [frame]) -> None:
+        self._spoil = spoil
+        self._ask = ask
+
+    @contextlib.asynccontextmanager
+    async def before(self, server: Server) -> AsyncIterator[str]:
+        async def pass_on(socket: ServerConnection) -> None:
+            ours = await connect_websocket(
+                server.url, subprotocols=["graphwire.v1.json"], compression=None, max_size=None, proxy=None
+            )
+            spoil = self._spoil()
+
+            async def back() -> None:
+                async for message in ours:
+                    parsed = json.loads(message)
+                    for frame in parsed if isinstance(parsed, list) else [parsed]:
+                        for spoiled in spoil(frame):
+                            await socket.send(json.dumps(spoiled))
+                await socket.close(ours.close_code or 1011)
+
+            returning = asyncio.ensure_future(back())
+            try:
+                with contextlib.suppress(ConnectionClosed):
+                    async for message in socket:
+                        for frame in self._asked(message):
+                            await ours.send(frame)
+            finally:
+                ours.transport.abort()
+                await asyncio.gather(returning, return_exceptions=True)
+
+        async with serve_websocket(
+            pass_on, "127.0.0.1", 0, subprotocols=["graphwire.v1.json"], compression=None, max_size=None
+        ) as listener:
+            yield f"ws://127.0.0.1:{next(iter(listener.sockets)).getsockname()[1]}/ws"
+
+    def _asked(self, message: Any) -> list[Any]:
+        try:
+            frame = json.loads(message)
+        except ValueError:
+            return [message]
+        return [json.dumps(asked) for asked in self._ask(frame)] if isinstance(frame, dict) else [message]
+
+
+def renumbering(spoil: Callable[[Frame], list[Frame]]) -> Callable[[], Tamper]:
+    """Spoil events, and cover it up: ``n`` stays dense and ``delivered`` right."""
+
+    def new() -> Tamper:
+        counts: dict[int, int] = {}
+
+        def tamper(frame: Frame) -> list[Frame]:
+            sub = frame.get("sub", -1)
+            if frame["type"] == "subscribed":
+                counts[sub] = 0
+            elif frame["type"] == "closed":
+                return [{**frame, "delivered": counts[sub]}]
+            elif frame["type"] == "event":
+                out = []
+                for spoiled in spoil(frame):
+                    counts[sub] += 1
+                    out.append({**spoiled, "n": counts[sub]})
+                return out
+            return [frame]
+
+        return tamper
+
+    return new
+
+
+def is_number(frame: Frame, number: int) -> bool:
+    return frame["mode"] == "custom" and frame["data"] == {"i": number}
+
+
+def loses(frame: Frame) -> list[Frame]:
+    return [] if is_number(frame, 2) else [frame]
+
+
+def repeats(frame: Frame) -> list[Frame]:
+    return [frame, frame] if is_number(frame, 2) else [frame]
+
+
+def repeats_as_new(frame: Frame) -> list[Frame]:
+    return [{**frame, "data": {"i": 1}}] if is_number(frame, 2) else [frame]
+
+
+def swaps() -> Callable[[Frame], list[Frame]]:
+    held: list[Frame] = []
+
+    def swap(frame: Frame) -> list[Frame]:
+        if is_number(frame, 2):
+            held.append(frame)
+            return []
+        return [frame, held.pop()] if held and is_number(frame, 3) else [frame]
+
+    return swap
+
+
+def plainly(spoil: Tamper) -> Callable[[], Tamper]:
+    return lambda: spoil
+
+
+def breaks_n(frame: Frame) -> list[Frame]:
+    return [{**frame, "n": frame["n"] + (frame["n"] > 3)}] if frame["type"] == "event" else [frame]
+
+
+def forgets_meta(frame: Frame) -> list[Frame]:
+    return [{name: value for name, value in frame.items() if name != "meta"}]
+
+
+def tells_meta_always() -> Tamper:
+    metas: dict[str, Any] = {}
+
+    def tamper(frame: Frame) -> list[Frame]:
+        if frame.get("mode") != "messages":
+            return [frame]
+        meta = metas.setdefault(frame["data"]["id"], frame.get("meta"))
+        return [{**frame, "meta": meta}]
+
+    return tamper
+
+
+def is_end(frame: Frame) -> bool:
+    return frame["mode"] == "lifecycle" and frame["data"]["status"] in ("completed", "failed", "cancelled")
+
+
+def ends_twice(frame: Frame) -> list[Frame]:
+    return [frame, {**frame, "seq": frame["seq"] + 1}] if is_end(frame) else [frame]
+
+
+def never_ends(frame: Frame) -> list[Frame]:
+    return [] if is_end(frame) else [frame]
+
+
+def closes_twice(frame: Frame) -> list[Frame]:
+    return [frame, frame] if frame["type"] == "closed" else [frame]
+
+
+def closes_never(frame: Frame) -> list[Frame]:
+    return [{**frame, "type": "mark", "seq": frame["seq"]}] if frame["type"] == "closed" else [frame]
+
+
+def answers_twice(frame: Frame) -> list[Frame]:
+    return [frame, frame] if frame["type"] == "ok" else [frame]
+
+
+def made_everything(frame: Frame) -> list[Frame]:
+    return [{**frame, "created": True}] if frame["type"] == "started" else [frame]
+
+
+def snapshots_elsewhere(frame: Frame) -> list[Frame]:
+    return [{**frame, "seq": frame["seq"] + 1}] if frame["type"] == "snapshot" else [frame]
+
+
+def repeats_values_in_errors(frame: Frame) -> list[Frame]:
+    return [{**frame, "message": "what is hush-hush-4711?"}] if frame["type"] == "error" else [frame]
+
+
+def names_no_path(frame: Frame) -> list[Frame]:
+    return [{**frame, "details": {}}] if frame["type"] == "error" else [frame]
+
+
+def as_it_is(frame: Frame) -> list[Frame]:
+    return [frame]
+
+
+def respecced(change: Callable[[Frame], Frame]) -> Tamper:
+    """Change every spec on its way to the server."""
+
+    def ask(frame: Frame) -> list[Frame]:
+        if frame["type"] == "subscribe":
+            return [change(frame)]
+        if frame["type"] == "run" and isinstance(frame.get("subscribe"), list):
+            return [{**frame, "subscribe": [change(spec) for spec in frame["subscribe"]]}]
+        return [frame]
+
+    return ask
+
+
+def without(name: str) -> Callable[[Frame], Frame]:
+    def change(spec: Frame) -> Frame:
+        filter = spec.get("filter")
+        if not isinstance(filter, dict):
+            return spec
+        return {**spec, "filter": {key: value for key, value in filter.items() if key != name}}
+
+    return change
+
+
+def one_too_early(spec: Frame) -> Frame:
+    start = spec.get("from")
+    if not isinstance(start, dict) or not start.get("seq"):
+        return spec
+    return {**spec, "from": {**start, "seq": start["seq"] - 1}}
+
+
+def from_the_head(spec: Frame) -> Frame:
+    return {**spec, "from": "now"} if isinstance(spec.get("from"), dict) else spec
+
+
+def generous(spec: Frame) -> Frame:
+    return {**spec, "credit": spec["credit"] + 2} if isinstance(spec.get("credit"), int) else spec
+
+
+async def test_the_spoiler_itself_is_innocent(serve) -> None:
+    server = await serve(graphs("inline"), limits=LIMITS)
+    async with Spoiler(renumbering(as_it_is)).before(server) as url:
+        groups = ["filter", "log", "start", "end", "credit", "resume", "snapshot", "transcript", "cancel"]
+        verdicts = await server_kit.judge_server(url, only=groups)
+    assert failed(verdicts) == []
+
+
+@pytest.mark.parametrize(
+    ("spoiler", "case"),
+    [
+        pytest.param(Spoiler(renumbering(loses)), "log/whole and in order", id="loses an event"),
+        pytest.param(Spoiler(renumbering(loses)), "resume/cut after every event", id="loses when resuming"),
+        pytest.param(Spoiler(renumbering(repeats)), "log/whole and in order", id="repeats an event"),
+        pytest.param(Spoiler(renumbering(repeats_as_new)), "log/whole and in order", id="repeats data"),
+        pytest.param(Spoiler(renumbering(swaps())), "log/whole and in order", id="reorders two events"),
+        pytest.param(Spoiler(plainly(breaks_n)), "log/whole and in order", id="breaks n"),
+        pytest.param(Spoiler(plainly(forgets_meta)), "log/meta once", id="forgets meta"),
+        pytest.param(
+            Spoiler(plainly(forgets_meta)), "resume/cut within two messages", id="forgets meta later"
+        ),
+        pytest.param(Spoiler(tells_meta_always), "log/meta once", id="tells meta always"),
+        pytest.param(Spoiler(renumbering(ends_twice)), "end/completed", id="ends twice"),
+        pytest.param(Spoiler(renumbering(ends_twice)), "end/failed", id="fails twice"),
+        pytest.param(Spoiler(renumbering(never_ends)), "end/completed", id="never ends"),
+        pytest.param(Spoiler(renumbering(never_ends)), "cancel/storm", id="never ends when cancelled"),
+        pytest.param(Spoiler(plainly(closes_twice)), "end/completed", id="closes twice"),
+        pytest.param(Spoiler(plainly(answers_twice)), "cancel/storm", id="answers twice"),
+        pytest.param(Spoiler(plainly(made_everything)), "start/twice", id="says that it made the run twice"),
+        pytest.param(
+            Spoiler(plainly(made_everything)), "start/racing on two connections", id="two made one run"
+        ),
+        pytest.param(
+            Spoiler(plainly(snapshots_elsewhere)), "resume/another epoch", id="snapshots another place"
+        ),
+        pytest.param(
+            Spoiler(plainly(repeats_values_in_errors)),
+            "vector/filter/the value is not told",
+            id="repeats what was wrong",
+        ),
+        pytest.param(
+            Spoiler(plainly(names_no_path)), "vector/filter/mode unknown", id="names no path of the fault"
+        ),
+        pytest.param(
+            Spoiler(plainly(as_it_is), respecced(without("nodes"))), "filter/one node", id="widens nodes"
+        ),
+        pytest.param(
+            Spoiler(plainly(as_it_is), respecced(without("exclude"))),
+            "filter/exclude a tag",
+            id="widens exclude",
+        ),
+        pytest.param(
+            Spoiler(plainly(as_it_is), respecced(without("keys"))), "filter/keys of values", id="widens keys"
+        ),
+        pytest.param(
+            Spoiler(plainly(as_it_is), respecced(without("namespaces"))),
+            "filter/the subgraph alone",
+            id="forgets namespaces",
+        ),
+        pytest.param(
+            Spoiler(plainly(as_it_is), respecced(without("colour"))),
+            "vector/filter/unknown key",
+            id="takes what it does not understand",
+        ),
+        pytest.param(
+            Spoiler(plainly(as_it_is), respecced(one_too_early)),
+            "resume/cut after every event",
+            id="resumes one too early",
+        ),
+        pytest.param(
+            Spoiler(plainly(as_it_is), respecced(from_the_head)),
+            "resume/all cursors in one flight",
+            id="resumes at the head",
+        ),
+        pytest.param(
+            Spoiler(plainly(as_it_is), respecced(generous)),
+            "credit/exhausted and refilled",
+            id="overdraws credit",
+        ),
+    ],
+)
+async def test_a_broken_server_fails_by_name(serve, spoiler: Spoiler, case: str) -> None:
+    server = await serve(graphs("inline"), limits=LIMITS)
+    async with spoiler.before(server) as url:
+        verdicts = await server_kit.judge_server(url, only=[case])
+    assert [verdict.case for verdict in verdicts if is_failed(verdict)] == [case], verdicts
+    told = verdicts[-1]
+    assert told.rule
+    assert told.expected
+    assert told.came
+
+
+async def test_a_server_without_the_graphs_is_told_so(serve) -> None:
+    server = await serve({"conformance.counter": conformance.counter})
+    (verdict,) = await server_kit.judge_server(server.url)
+    assert is_failed(verdict)
+    assert "conformance.values" in (verdict.came or "")
+
+
+# ── a broken client fails ────────────────────────────────────────────────────────────────────────
+
+Launch = Callable[[dict[str, str]], Awaitable[list[str]]]
+
+
+def in_process(twist: Callable[[list[Frame]], list[Frame]] = lambda lines: lines) -> Launch:
+    """Run the example as the client under test, here; ``twist`` changes what it has shown."""
+    found = importlib.util.spec_from_file_location("conformance_client", EXAMPLE)
+    assert found is not None
+    assert found.loader is not None
+    example = importlib.util.module_from_spec(found)
+    found.loader.exec_module(example)
+
+    async def launch(variables: dict[str, str]) -> list[str]:
+        lines: list[Frame] = []
+        await example.follow(variables, lines.append)
+        return [json.dumps(line) for line in twist(lines)]
+
+    return launch
+
+
+@pytest.mark.parametrize(
+    ("twist", "case"),
+    [
+        pytest.param(lambda lines: [*lines[:2], *lines[1:]], "run/one frame a message", id="shows one twice"),
+        pytest.param(lambda lines: [*lines[:2], *lines[3:]], "run/one frame a message", id="loses one"),
+        pytest.param(
+            lambda lines: [lines[0], lines[2], lines[1], *lines[3:]], "run/batches of 7", id="reorders two"
+        ),
+        pytest.param(
+            lambda lines: [line for line in lines if line.get("mode") != "gap"],
+            "gap/evicted while away",
+            id="hides a gap",
+        ),
+        pytest.param(
+            lambda lines: [*lines[:-1], {"end": "completed"}], "end/failed", id="takes any end for a good one"
+        ),
+    ],
+)
+async def test_a_client_that_shows_the_wrong_thing_fails_by_name(
+    twist: Callable[[list[Frame]], list[Frame]], case: str
+) -> None:
+    verdicts = await client_kit.judge_client(in_process(twist), only=[case])
+    assert [verdict.case for verdict in verdicts if is_failed(verdict)] == [case], verdicts
+
+
+def shows_everything(patch: pytest.MonkeyPatch) -> None:
+    whole = Subscription.receive
+
+    def receive(self: Subscription, frame: Any) -> Any:
+        shown = whole(self, frame)
+        return frame if isinstance(frame, Event) else shown
+
+    patch.setattr(Subscription, "receive", receive)
+
+
+def begins_anew(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Subscription, "position", "start")
+
+
+def sees_no_holes(patch: pytest.MonkeyPatch) -> None:
+    whole = Subscription.receive
+
+    def receive(self: Subscription, frame: Any) -> Any:
+        try:
+            return whole(self, frame)
+        except OutOfStep:
+            self._n = frame.n - 1
+            return whole(self, frame)
+
+    patch.setattr(Subscription, "receive", receive)
+
+
+def gives_no_credit(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ClientSession, "consumed", lambda self, sub, mode: None)
+
+
+def is_in_a_hurry(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("graphwire.backoff.Backoff.delay", lambda self, attempt, at_least=0.0: 0.0)
+
+
+def never_gives_up(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("graphwire_protocol.codes.reconnects", lambda code: True)
+
+
+def forgets_meta_between(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("graphwire.events.EventReader._remember", lambda self, id, meta: meta or {})
+
+
+@pytest.mark.parametrize(
+    ("break_it", "case"),
+    [
+        pytest.param(shows_everything, "twice/events that were shown", id="shows again what was shown"),
+        pytest.param(begins_anew, "cut/after 3 events", id="has no cursor"),
+        pytest.param(sees_no_holes, "hole/in n", id="sees no holes"),
+        pytest.param(gives_no_credit, "credit/a window of 1", id="gives no credit back"),
+        pytest.param(is_in_a_hurry, "close/goaway and 1012", id="does not wait as it is told"),
+        pytest.param(never_gives_up, "close/4400 is final", id="comes back where it is not wanted"),
+        pytest.param(forgets_meta_between, "messages/two at once", id="forgets metadata"),
+    ],
+)
+async def test_a_client_that_works_wrongly_fails_by_name(
+    monkeypatch: pytest.MonkeyPatch, break_it: Callable[[pytest.MonkeyPatch], None], case: str
+) -> None:
+    break_it(monkeypatch)
+    monkeypatch.setattr("graphwire.conformance.stage.PATIENCE_S", 0.6)
+    monkeypatch.setattr("graphwire.conformance.client._WITHIN_S", 1.0)
+    verdicts = await client_kit.judge_client(in_process(), only=[case])
+    assert [verdict.case for verdict in verdicts if is_failed(verdict)] == [case], verdicts
+
+
+# ── as commands ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def run_command(*arguments: str) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, "conformance", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+    assert b"Traceback" not in err, err.decode()
+    return process.returncode or 0, out.decode()
+
+
+async def test_the_command_judges_a_served_server_and_drains_it() -> None:
+    environment = {**os.environ, "GRAPHWIRE_LIMITS__DRAIN_S": "0.3"}
+    serving = await asyncio.create_subprocess_exec(
+        *[*COMMAND, "serve", "--conformance-graphs", "--port", "0"],
+        env=environment,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert serving.stderr is not None
+    try:
+        told = b""
+        while b"ws://" not in told:
+            told = await asyncio.wait_for(serving.stderr.readline(), 30)
+        url = "ws://" + told.decode().partition("ws://")[2].split()[0].rstrip("'\"")
+        code, out = await run_command(
+            *["server", url, "--json", "--only", "transcript", "--only", "drain"],
+            *["--drain-command", f"kill -TERM {serving.pid}"],
+        )
+        document = json.loads(out)
+        assert code == 0, document
+        assert document["conforms"] is True
+        assert {case["outcome"] for case in document["cases"]} == {"passed"}
+        await asyncio.wait_for(serving.communicate(), 30)
+    finally:
+        if serving.returncode is None:
+            serving.send_signal(signal.SIGKILL)
+            await serving.communicate()
+
+
+async def test_the_command_judges_a_client_that_is_a_command() -> None:
+    code, out = await run_command(
+        *["client", "--only", "cut/after 3 events", "--only", "gap/while attached", "--"],
+        *[sys.executable, str(EXAMPLE)],
+    )
+    assert code == 0, out
+    assert "FAILED" not in out
+
+
+async def test_a_command_that_is_no_client_is_told_what_was_expected() -> None:
+    silent = [sys.executable, "-c", "print('{}')"]
+    code, out = await run_command("client", "--only", "run/one frame a message", "--", *silent)
+    assert code == 1
+    assert "run/one frame a message" in out
+    assert "expected" in out
+
+
+async def test_the_cases_are_listed() -> None:
+    (code, servers), (_, clients) = await asyncio.gather(
+        run_command("server", "--list"), run_command("client", "--list")
+    )
+    assert code == 0
+    assert "filter/everything\t4.2" in servers
+    assert "hole/in n\t3" in clients
+
+
+def test_the_document_counts() -> None:
+    verdicts = [Verdict("a/b", "passed", "1"), Verdict("a/c", "failed", "2", 0.1, "x", "y")]
+    document = as_json(verdicts)
+    assert (document["conforms"], document["passed"], document["failed"]) == (False, 1, 1)
+    assert document["cases"][0] == {"case": "a/b", "outcome": "passed", "rule": "1", "seconds": 0.0}

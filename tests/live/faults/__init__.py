@@ -1,0 +1,1 @@
+"""The fault suite: a network that does its worst, and an oracle that knows each run's log beforehand."""

@@ -1,0 +1,43 @@
+"""A thousand faults of network, readers and runs; an outside oracle sees nothing lost or repeated."""
+
+from typing import Any
+
+import pytest
+from faults.report import Report
+from faults.storm import Plan, storm
+from graphwire_gateway.store.memory import MemoryStore
+from kit.stores import DelayingStore
+
+STORES: dict[str, Any] = {"memory": MemoryStore, "delay": DelayingStore}
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest) -> Any:
+    return STORES[request.config.getoption("--store")]
+
+
+async def test_a_thousand_faults_and_200_000_events_without_a_broken_promise(store: Any) -> None:
+    whole = Report()
+    seed = 0
+    while not whole.violations and (whole.faults.total() < 1_000 or whole.events < 200_000):
+        seed += 1
+        # Of three storms one has logs so short that readers fall behind them.
+        log_events = 200 if seed % 3 == 0 else 100_000
+        whole.add(await storm(Plan(seed, log_events=log_events), store))
+    print(whole)
+    assert not whole.violations, str(whole)
+    assert whole.faults.total() >= 1_000
+    assert whole.events >= 200_000
+    # It was bad weather of every sort.
+    kinds = {"cut in handshake", "cut in frame", "cut in replay", "stall of down", "stall of up", "throttle"}
+    kinds |= {"restart", "flood", "subscription replaced", "run cancelled", "loop left and entered again"}
+    assert {kind for kind in kinds if whole.faults[kind] < 3} == set()
+    assert whole.figures["gaps"] >= 100
+    assert whole.figures["snapshots"] >= 100
+
+
+async def test_while_logs_are_long_enough_nobody_meets_a_gap(store: Any) -> None:
+    report = await storm(Plan(101, faults=60), store)
+    assert not report.violations, str(report)
+    # But who asks for another log's cursor is told that it is not this one.
+    assert report.figures["gaps"] <= report.faults["cursor of another epoch"]

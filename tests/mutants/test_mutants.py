@@ -1,0 +1,313 @@
+"""The fault suite can fail: each bug that is planted here is caught; without one nothing is.
+
+A mutant is a patch of a named seam, for the time of one storm; none of it is in the packages.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from faults.storm import Plan, storm
+from graphwire_gateway import delivery as deliveries
+from graphwire_gateway.delivery import Delivery
+from graphwire_gateway.fold import Fold
+from graphwire_gateway.run import Run
+from graphwire_gateway.store.memory import MemoryStore
+from graphwire_gateway.subscription import Subscription
+from graphwire_protocol.client import Subscription as ClientSubscription
+from graphwire_protocol.commands import Position
+from graphwire_protocol.credit import Allowance, Window
+from graphwire_protocol.filters import Address, Matcher
+from graphwire_protocol.frames import Event, Mark
+from graphwire_protocol.types import TERMINAL
+
+Patch = pytest.MonkeyPatch
+Plant = Callable[[Patch], None]
+
+SHORT = {"runs": 6, "readers": 5, "faults": 120, "events": 250, "reach": 12_000, "patience_s": 2.0}
+TIGHT = {**SHORT, "log_events": 40}
+"""Logs so short that readers live on gaps and snapshots."""
+
+SLOW = {**SHORT, "pauses_ms": (40,), "faults": 40}
+"""Runs that pause, so that marks come."""
+
+WORDY = {**SHORT, "words": (40,), "reach": 6_000}
+"""Messages so long that connections are cut inside of them."""
+
+SEEDS = (1, 2, 3, 4)
+"""One after the other, until one catches the mutant; without a mutant all of them are tried."""
+
+MUTANTS: list[Any] = []
+
+
+def mutant(*kinds: str, plan: dict[str, Any] = SHORT) -> Callable[[Plant], Plant]:
+    """Enlist a mutant: ``kinds`` are the words of the violations that it may be caught by."""
+
+    def enlist(plant: Plant) -> Plant:
+        MUTANTS.append(pytest.param(plant, kinds, plan, id=plant.__name__.replace("_", " ")))
+        return plant
+
+    return enlist
+
+
+@mutant("lost")
+def an_event_is_dropped_when_a_subscription_is_replaced(patch: Patch) -> None:
+    left: set[tuple[int, str]] = set()
+    detach, begin = Delivery.detach, Subscription.begin
+
+    def detached(self: Delivery, sub: int) -> None:
+        if sub in self._subs:
+            left.add((sub, self._subs[sub].run.id))
+        detach(self, sub)
+
+    def begun(self: Subscription, after: int) -> None:
+        begin(self, after)
+        if (self.sub, self.run.id) in left and after < self.run.feed.head - 1:
+            self.cursor += 1
+
+    patch.setattr(Delivery, "detach", detached)
+    patch.setattr(Subscription, "begin", begun)
+
+
+@mutant("lost")
+def a_client_s_cursor_is_one_too_far(patch: Patch) -> None:
+    right: Any = ClientSubscription.position
+
+    def position(self: ClientSubscription) -> Any:
+        there = right.fget(self)
+        return there.model_copy(update={"seq": there.seq + 1}) if isinstance(there, Position) else there
+
+    patch.setattr(ClientSubscription, "position", property(position))
+
+
+@mutant("cursor", "repeated", "n")
+def a_server_s_cursor_is_one_too_short(patch: Patch) -> None:
+    begin = Subscription.begin
+    patch.setattr(Subscription, "begin", lambda self, after: begin(self, max(0, after - 1)))
+
+
+@mutant("repeated")
+def events_are_repeated_after_a_reconnect(patch: Patch) -> None:
+    right: Any = ClientSubscription.position
+
+    def position(self: ClientSubscription) -> Any:
+        there = right.fget(self)
+        return there.model_copy(update={"seq": there.seq // 2}) if isinstance(there, Position) else there
+
+    def receive(self: ClientSubscription, frame: Any) -> bool:
+        self._step(frame.type)
+        if isinstance(frame, Event):
+            self.epoch, self.seq = self._attached, frame.seq
+            if self.window is not None:
+                self.window.put(frame.mode)
+        elif frame.type == "snapshot":
+            self.epoch, self.seq = self._attached, frame.seq
+        return not isinstance(frame, Mark)
+
+    patch.setattr(ClientSubscription, "position", property(position))
+    patch.setattr(ClientSubscription, "receive", receive)
+
+
+@mutant("reordered")
+def two_events_change_places_inside_a_batch(patch: Patch) -> None:
+    right = deliveries.batches
+
+    def batches(frames: list[bytes]) -> list[bytes]:
+        frames = list(frames)
+        for at in range(len(frames) - 1):
+            if frames[at].startswith(b'{"type":"event"') and frames[at + 1].startswith(b'{"type":"event"'):
+                frames[at], frames[at + 1] = frames[at + 1], frames[at]
+                break
+        return right(frames)
+
+    patch.setattr(deliveries, "batches", batches)
+
+
+@mutant("wrong", "lost", "widened", "snapshot")
+def the_log_itself_is_out_of_order(patch: Patch) -> None:
+    right = Run.batch
+
+    def batch(self: Run) -> Any:
+        if len(self.pending) > 3:
+            self.pending[1], self.pending[2] = self.pending[2], self.pending[1]
+        return right(self)
+
+    patch.setattr(Run, "batch", batch)
+
+
+@mutant("terminal", "synced")
+def the_terminal_event_is_lost(patch: Patch) -> None:
+    right = Subscription.take
+
+    def take(self: Subscription, records: Any, out: list[bytes], room: int) -> int:
+        if records and records[-1].address.mode == "lifecycle" and self.run.status in TERMINAL:
+            size = right(self, records[:-1], out, room)
+            if self.cursor == self.run.feed.head - 1:
+                self.cursor += 1
+            return size
+        return right(self, records, out, room)
+
+    patch.setattr(Subscription, "take", take)
+
+
+@mutant("terminal")
+def a_run_ends_twice(patch: Patch) -> None:
+    right = Run._enter
+
+    def enter(self: Run, status: Any, reason: Any = None, error: Any = None) -> None:
+        right(self, status, reason, error)
+        if status in TERMINAL:
+            self.pending.append(self.pending[-1])
+
+    patch.setattr(Run, "_enter", enter)
+
+
+@mutant("epoch")
+def a_log_is_replayed_to_a_cursor_of_another_epoch(patch: Patch) -> None:
+    right = deliveries._place
+
+    def place(subscription: Any, page: Any, wish: Any) -> Any:
+        if isinstance(wish, Position):
+            wish = wish.model_copy(update={"epoch": page.epoch})
+        return right(subscription, page, wish)
+
+    patch.setattr(deliveries, "_place", place)
+
+
+@mutant("mark", "repeated", plan=SLOW)
+def a_mark_overtakes_an_event(patch: Patch) -> None:
+    right = Subscription.mark
+
+    def mark(self: Subscription) -> bytes | None:
+        frame = right(self)
+        if frame is None:
+            return None
+        return frame.replace(b'"seq":%d' % self.told, b'"seq":%d' % (self.told + 3))
+
+    patch.setattr(Subscription, "mark", mark)
+
+
+@mutant("credit")
+def credit_leaks_to_the_server(patch: Patch) -> None:
+    right = Allowance.spend
+    spent: dict[int, int] = {}
+
+    def spend(self: Allowance, mode: str) -> None:
+        spent[id(self)] = spent.get(id(self), 0) + 1
+        if spent[id(self)] % 20:
+            right(self, mode)
+
+    patch.setattr(Allowance, "spend", spend)
+
+
+@mutant("stuck")
+def credit_leaks_away_from_the_client(patch: Patch) -> None:
+    right = Window.take
+    patch.setattr(Window, "take", lambda self, mode: right(self, mode) // 2)
+
+
+@mutant("widened", "snapshot")
+def a_filter_widens_to_every_tag(patch: Patch) -> None:
+    right: Any = Matcher.admits
+
+    def admits(self: Any, address: Any) -> bool:
+        tags = ("soft",) if address.tags else ()
+        return right(self, Address(address.mode, address.ns, address.node, tags))
+
+    patch.setattr(Matcher, "admits", admits)
+
+
+@mutant("widened", "snapshot")
+def a_filter_widens_to_subgraphs(patch: Patch) -> None:
+    right: Any = Matcher.admits
+
+    def admits(self: Any, address: Any) -> bool:
+        at_root = Address(address.mode, (), address.node, address.tags)
+        return right(self, address) or right(self, at_root)
+
+    patch.setattr(Matcher, "admits", admits)
+
+
+@mutant("snapshot", "gap", plan=TIGHT)
+def a_snapshot_is_ahead_of_its_seq(patch: Patch) -> None:
+    right = MemoryStore.base
+
+    async def base(self: MemoryStore, run: str) -> Any:
+        fold = await right(self, run)
+        upto = fold.upto
+        for record in self._log(run).records[:20]:
+            if record.address.mode != "lifecycle":
+                fold.add(record)
+        fold.upto = upto
+        return fold
+
+    patch.setattr(MemoryStore, "base", base)
+
+
+@mutant("snapshot", "lost", "gap", plan=TIGHT)
+def a_snapshot_stands_one_event_too_far(patch: Patch) -> None:
+    right = MemoryStore.base
+
+    async def base(self: MemoryStore, run: str) -> Any:
+        fold = await right(self, run)
+        if fold.upto:
+            fold.upto += 1
+        return fold
+
+    patch.setattr(MemoryStore, "base", base)
+
+
+@mutant("meta", plan=WORDY)
+def metadata_is_missing_after_a_reattachment(patch: Patch) -> None:
+    begin = Subscription.begin
+
+    def begun(self: Subscription, after: int) -> None:
+        begin(self, after)
+        self._origin = 0
+
+    patch.setattr(Subscription, "begin", begun)
+
+
+@mutant("lost")
+def a_hole_in_n_is_not_noticed(patch: Patch) -> None:
+    take, receive = Subscription.take, ClientSubscription.receive
+
+    def taken(self: Subscription, records: Any, out: list[bytes], room: int) -> int:
+        before = len(out)
+        size = take(self, records, out, room)
+        if len(out) - before > 4 and self.sub % 2:
+            del out[before + 2]
+        return size
+
+    def received(self: ClientSubscription, frame: Any) -> bool:
+        if isinstance(frame, Event):
+            frame = frame.model_copy(update={"n": self._n + 1})
+        return receive(self, frame)
+
+    patch.setattr(Subscription, "take", taken)
+    patch.setattr(ClientSubscription, "receive", received)
+
+
+@mutant("gap", plan=TIGHT)
+def a_gap_hides_what_was_lost(patch: Patch) -> None:
+    patch.setattr(Fold, "lost", lambda self, matcher, after: [])
+
+
+@pytest.mark.parametrize(("plant", "kinds", "plan"), MUTANTS)
+async def test_the_fault_suite_catches(
+    monkeypatch: Patch, plant: Plant, kinds: tuple[str, ...], plan: dict[str, Any]
+) -> None:
+    plant(monkeypatch)
+    told: list[str] = []
+    for seed in SEEDS:
+        report = await storm(Plan(seed, **plan))
+        told += report.words
+        if set(report.violations) & set(kinds):
+            return
+    raise AssertionError(told or "nothing was noticed")
+
+
+@pytest.mark.parametrize("plan", [SHORT, TIGHT])
+async def test_without_a_mutant_there_is_nothing_to_catch(plan: dict[str, Any]) -> None:
+    reports = [await storm(Plan(seed, **plan)) for seed in SEEDS]
+    assert [word for report in reports for word in report.words] == []

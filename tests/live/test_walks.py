@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+from operator import add
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from conftest import Connect, Serve
@@ -11,14 +12,15 @@ from kit.graphs import OURS, Gate, Speaker
 from kit.peer import Frame, Peer
 from typing_extensions import TypedDict
 
-PAGE = Path(__file__).parents[2] / "proto-docs" / "walks.md"
+PAGES = Path(__file__).parents[2] / "proto-docs"
 EXACT = ("id", "sub", "n", "mode", "code", "retry", "recovery", "reason", "created", "credit", "delivered")
 """Fields whose value is the page's; of the others the page tells one that could be."""
 
 
-def walks(title: str) -> list[list[tuple[str, Frame]]]:
-    """Return the walks of a section: who sends what."""
-    section = PAGE.read_text("utf-8").partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+def walks(title: str, page: str = "walks") -> list[list[tuple[str, Frame]]]:
+    """Return the walks of a section, or of a whole page: who sends what."""
+    text = (PAGES / f"{page}.md").read_text("utf-8")
+    section = text.partition(f"# {title}\n")[2].partition("\n## ")[0]
     return [
         [
             ("client" if line.startswith("→") else "server", json.loads(line[2:]))
@@ -34,9 +36,15 @@ class Story(TypedDict, total=False):
     joke: str
 
 
-def joker() -> Any:
+class Notes(TypedDict, total=False):
+    topic: str
+    notes: Annotated[list[str], add]
+    poem: str
+
+
+def joker(words: int = 1) -> Any:
     async def write(state: Story) -> Story:
-        answer = await Speaker(words=["A cat ", "walks in."]).ainvoke("a joke")
+        answer = await Speaker(words=["A cat "] * words + ["walks in."]).ainvoke("a joke")
         return {"joke": str(answer.content)}
 
     return OURS.StateGraph(Story).add_node(write).add_edge(OURS.START, "write").compile()
@@ -81,9 +89,11 @@ def is_like(found: Frame, shown: Frame) -> bool:
         return False
     if any(found[name] != shown[name] for name in EXACT if name in shown):
         return False
-    if shown["type"] == "event" and isinstance(shown["data"], dict):
-        return set(found["data"]) == set(shown["data"])
-    return True
+    if shown["type"] != "event":
+        return True
+    if isinstance(shown["data"], list):  # a patch
+        return bool(found["data"] == shown["data"])
+    return set(found["data"]) == set(shown["data"])
 
 
 async def test_start_and_stream(serve: Serve, connect: Connect) -> None:
@@ -131,6 +141,51 @@ async def test_cancel(serve: Serve, connect: Connect) -> None:
     await peer.run("wait", {}, {"sub": 1, "filter": {"modes": ["updates"]}}, run="r-5")
     await peer.until(lambda frame: frame["type"] == "event")
     await walk(peer, walks("Cancel")[0])
+
+
+async def test_slow_reader(serve: Serve, connect: Connect) -> None:
+    server = await serve({"joke": joker(words=20)})
+    peer = await connect(server)
+    await peer.run("joke", {}, {"sub": 5, "filter": {"modes": ["messages"]}}, run="r-1")
+    await peer.closed(5)
+    await walk(peer, walks("Slow reader")[0])
+    await peer.settled()
+    assert len(peer.events(1)) == 4
+
+
+async def test_patches(serve: Serve, connect: Connect) -> None:
+    gate = Gate()
+
+    def write(state: Notes) -> Notes:
+        return {"notes": ["quick"], "poem": "Soft and quick"}
+
+    async def wait(state: Notes) -> Notes:
+        await gate.wait()
+        return {}
+
+    graph = OURS.StateGraph(Notes).add_node(write).add_node(wait)
+    graph.add_edge(OURS.START, "write").add_edge("write", "wait")
+    server = await serve({"notes": graph.compile()})
+    peer = await connect(server)
+    patched = walks("Patches", "events")[0]
+    whole = next(frame["data"] for _, frame in patched if frame.get("mode") == "values")
+    await peer.run("notes", whole, {"sub": 5, "filter": {"modes": ["values"]}}, run="r-7c1e")
+    await peer.until(lambda frame: frame.get("sub") == 5 and frame.get("n") == 3)
+    await walk(peer, patched)
+    gate.open()
+    await peer.closed(1)
+
+
+async def test_watching(serve: Serve, connect: Connect) -> None:
+    gate = Gate()
+    server = await serve({"joke": waiter(gate)})
+    peer = await connect(server)
+    await peer.run("joke", {}, {"sub": 5, "filter": {"modes": ["messages"]}}, run="r-7c1e")
+    await peer.until(lambda frame: frame["type"] == "event")
+    *before, after = walks("Watching", "watching")[0]
+    await walk(peer, before)
+    gate.open()
+    await walk(peer, [after])
 
 
 @pytest.mark.parametrize("section", ["Start and stream", "Multiplex", "Filter", "Cancel", "Reconnect", "Gap"])

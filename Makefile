@@ -9,7 +9,7 @@ VENV310 := .venv310
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: help demo test test310 check format schema bench clean
+.PHONY: help demo test test310 soak check format schema bench clean
 
 help:  ## Show what there is
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1	/' | expand -t 16
@@ -49,6 +49,9 @@ $(VENV310)/stamp: pyproject.toml
 
 test310: $(VENV310)/stamp  ## The tests that tell Pythons apart, on Python 3.10
 	@$(VENV310)/bin/python -m pytest tests/protocol tests/runtime tests/client tests/live/test_examples.py $(ARGS)
+
+soak: $(VENV)/dev.stamp  ## 20,000 faults and 10 million events, or SOAK_MINUTES of them
+	@PYTHONPATH=tests/live $(BIN)/python -m faults
 
 check: $(VENV)/dev.stamp  ## Format, lint, types, import contracts, schema, reference, no break of the last release
 	$(BIN)/ruff format --check .

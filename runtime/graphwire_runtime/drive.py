@@ -217,7 +217,7 @@ class _Coroutines:
         self._run = run
         self._loop = loop
         self._bell = bell
-        self._working: set[asyncio.Task[None]] = set()
+        self._working: dict[asyncio.Task[None], Task] = {}
         most = run.settings.max_concurrency
         self._turns = asyncio.Semaphore(most) if most is not None else None
 
@@ -226,8 +226,8 @@ class _Coroutines:
         self.left = len(tasks)
         for task in tasks:
             working = self._loop.create_task(self._member(task), name=task.name)
-            self._working.add(working)
-            working.add_done_callback(self._working.discard)
+            self._working[working] = task
+            working.add_done_callback(self._ended)
 
     async def _member(self, task: Task) -> None:
         try:
@@ -240,6 +240,14 @@ class _Coroutines:
             if self.error is None and not self._run.stopping:
                 self.error = error
                 self._cancel()
+            elif isinstance(error, asyncio.CancelledError):
+                raise
+
+    def _ended(self, working: asyncio.Task[None]) -> None:
+        # counted here, since a task that is cancelled before its first step never comes into `_member`
+        task = self._working.pop(working)
+        if working.cancelled() and self._run.thread is not None:
+            self._run.thread.failed(task, asyncio.CancelledError())
         self.left -= 1
         self._bell.ring()
 

@@ -91,6 +91,7 @@ def snapshot_of(run: Run, *, applied: bool) -> StateSnapshot:
     values = run.values
     if done and any(task.name != START for task in done):
         values = dict(values)
+        done.sort(key=lambda task: (task.path[0] == PUSH, task.path[1]))  # as `settle` would apply them
         run.fold(values, [pair for task in done for pair in known[task.id].pairs])
     return StateSnapshot(
         run.display.output(values, run.plan.keys),
@@ -121,7 +122,7 @@ def checkpoint_payload(run: Run) -> dict[str, Any]:
 
 def _task_payload(run: Run, task: Task, known: Written | None) -> dict[str, Any]:
     payload: dict[str, Any] = {"id": task.id, "name": task.name}
-    if known is not None and known.error is not None and not known.done:
+    if known is not None and known.error is not None:
         payload["error"] = known.error
     else:
         if known is not None and known.done:

@@ -168,3 +168,16 @@ async def test_a_failure_with_max_concurrency_begins_nothing_more() -> None:
     with pytest.raises(ValueError, match="a"):
         await graph.ainvoke({}, {"max_concurrency": 1})
     assert begun == ["a", "a"]
+
+
+async def test_a_node_that_fails_at_once_ends_the_run_before_those_beside_it_have_begun() -> None:
+    async def fail(state: Log) -> None:
+        raise ValueError("at once")
+
+    async def wait(state: Log) -> None:
+        await asyncio.Event().wait()
+
+    graph = StateGraph(Log).add_node("fail", fail).add_node("wait", wait)
+    graph.add_edge(START, "fail").add_edge(START, "wait")
+    with pytest.raises(ValueError, match="at once"):
+        await asyncio.wait_for(graph.compile().ainvoke({}), 5)

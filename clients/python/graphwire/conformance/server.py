@@ -3,7 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from graphwire.conformance import faults, flows, resumption  # noqa: F401 (they add their cases)
+from graphwire.conformance import faults, flows, optional, resumption  # noqa: F401 (they add their cases)
 from graphwire.conformance.kit import CASES, Case, Kit
 from graphwire.conformance.vectors import Vectors, data_cases
 from graphwire.conformance.verdict import Verdict, judged, wanted

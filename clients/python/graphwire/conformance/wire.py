@@ -70,7 +70,9 @@ class Wire:
         specs = frame.get("subscribe", []) if kind == "run" else [frame] if kind == "subscribe" else []
         for spec in specs:
             self._credits[spec["sub"]] = spec.get("credit")
-        first = {"hello": "welcome", "run": "started", "subscribe": "subscribed"}.get(kind, "ok")
+        first = {"hello": "welcome", "run": "started", "subscribe": "subscribed", "watch": "subscribed"}.get(
+            kind, "ok"
+        )
         more = ["subscribed"] * len(specs) if kind == "run" else []
         leaves = [f"leaves {frame['sub']}"] if kind == "unsubscribe" else []
         self._owed[frame["id"]] = [first, *more, *leaves]

@@ -121,17 +121,20 @@ class _Comparison:
     def _union(self, olds: list[_Schema], news: list[_Schema], path: str) -> Iterator[str]:
         # A client's frame must be taken as before: each old branch fits in a new one. A server's must be
         # readable as before: each new branch fits in an old one.
-        if self._sent == "client":
-            for branch in olds:
-                if not any(self._fits(branch, other, path) for other in news):
-                    yield f"{path}: {_kind(branch)} was taken and is not any more"
-        else:
-            for branch in news:
-                if not any(self._fits(other, branch, path) for other in olds):
-                    yield f"{path}: {_kind(branch)} was never sent there and now is"
-            for branch in olds:
-                if not any(self._fits(branch, other, path) for other in news):
-                    yield f"{path}: {_kind(branch)} was sent there and is not any more"
+        for branch in olds:
+            if not any(self._fits(branch, other, path) for other in news):
+                told = "taken" if self._sent == "client" else "sent there"
+                yield from self._named(branch, news, path) or (
+                    f"{path}: {_kind(branch)} was {told} and is not any more",
+                )
+        for branch in news if self._sent == "server" else ():
+            if not any(self._fits(other, branch, path) for other in olds):
+                yield f"{path}: {_kind(branch)} was never sent there and now is"
+
+    def _named(self, branch: _Schema, news: list[_Schema], path: str) -> list[str]:
+        """Return what is wrong with an object of a union that is still there, by its name."""
+        same = [other for other in news if "$ref" in branch and other.get("$ref") == branch["$ref"]]
+        return list(self._compare(branch, same[0], path)) if same else []
 
     def _fits(self, old: _Schema, new: _Schema, path: str) -> bool:
         return not list(self._compare(old, new, path))

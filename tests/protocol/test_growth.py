@@ -259,3 +259,23 @@ def test_an_addition_passes(name: str) -> None:
 def test_nothing_breaks_where_nothing_differs() -> None:
     assert breaks(TODAY, copy.deepcopy(TODAY)) == []
     assert breaks({}, TODAY) == []
+
+
+def test_no_field_of_any_object_can_go_without_a_word() -> None:
+    for file, document in TODAY.items():
+        for name, owner in {**document.get("$defs", {}), "": document}.items():
+            for gone in owner.get("properties", {}):
+                changed = copy.deepcopy(TODAY)
+                (changed[file]["$defs"][name] if name else changed[file])["properties"].pop(gone)
+                assert any(
+                    "the field is gone" in fault and gone in fault for fault in breaks(TODAY, changed)
+                ), f"{file}: {name}.{gone}"
+
+
+def test_no_value_of_a_clients_field_can_go_without_a_word() -> None:
+    for name, owner in TODAY[CLIENT]["$defs"].items():
+        for property, described in owner.get("properties", {}).items():
+            for value in described.get("enum", ()):
+                changed = copy.deepcopy(TODAY)
+                model(changed, CLIENT, name)["properties"][property]["enum"].remove(value)
+                assert any(repr(value) in fault for fault in breaks(TODAY, changed)), f"{name}.{property}"

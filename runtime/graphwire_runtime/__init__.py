@@ -11,11 +11,13 @@ from graphwire_runtime.errors import (
     GraphRecursionError,
     InvalidUpdateError,
     NodeCancelledError,
+    NodeTimeoutError,
     ParentCommand,
 )
 from graphwire_runtime.graph import StateGraph
 from graphwire_runtime.interrupt import interrupt
 from graphwire_runtime.messages import MessagesState, add_messages
+from graphwire_runtime.policies import RetryPolicy
 from graphwire_runtime.runtime import Runtime, get_stream_writer
 from graphwire_runtime.servable import Servable
 from graphwire_runtime.snapshot import PregelTask, StateSnapshot
@@ -35,9 +37,11 @@ __all__ = [
     "InvalidUpdateError",
     "MessagesState",
     "NodeCancelledError",
+    "NodeTimeoutError",
     "Overwrite",
     "ParentCommand",
     "PregelTask",
+    "RetryPolicy",
     "Runtime",
     "Send",
     "Servable",

@@ -1,21 +1,38 @@
-"""The one seam to the world outside a run: the time of day and fresh ids.
+"""The one seam to the world outside a run: the time of day, fresh ids, waiting and chance.
 
 Everything else in this package is a function of its inputs; tests that need fixed times or ids patch here.
 """
 
 from __future__ import annotations
 
+import asyncio
+import random
 from datetime import datetime, timezone
 from threading import Lock
-from time import time_ns
+from time import sleep, time_ns
 from uuid import UUID, uuid4
 
-__all__ = ["checkpoint_id", "fresh_id", "timestamp"]
+__all__ = ["apause", "chance", "checkpoint_id", "fresh_id", "pause", "timestamp"]
 
 
 def timestamp() -> str:
     """The present moment in UTC, ISO 8601 with microseconds."""
     return datetime.now(timezone.utc).isoformat()
+
+
+def chance() -> float:
+    """A number from 0 to 1."""
+    return random.random()
+
+
+def pause(seconds: float) -> None:
+    """Block the thread for a while."""
+    sleep(seconds)
+
+
+async def apause(seconds: float) -> None:
+    """Wait for a while."""
+    await asyncio.sleep(seconds)
 
 
 def fresh_id() -> str:

@@ -6,6 +6,7 @@
     ├── GraphBubbleUp            no failure: what a task hands up through the code that called it
     │   ├── GraphInterrupt       a question that stops the graph, see `interrupt`
     │   └── ParentCommand        a command for the graph above; an error only where there is none
+    ├── NodeTimeoutError         a node took longer than it may
     ├── NodeCancelledError       a node cancelled itself, while nobody had cancelled the run
     └── RecursionError
         └── GraphRecursionError  a run took more supersteps than its recursion_limit
@@ -24,6 +25,7 @@ __all__ = [
     "GraphRecursionError",
     "InvalidUpdateError",
     "NodeCancelledError",
+    "NodeTimeoutError",
     "ParentCommand",
 ]
 
@@ -38,6 +40,10 @@ class InvalidUpdateError(Exception):
 
 class NodeCancelledError(Exception):
     """A node ended in `asyncio.CancelledError` although nobody had cancelled the run."""
+
+
+class NodeTimeoutError(Exception):
+    """A node did not come to its end within the `timeout` it was added with."""
 
 
 class GraphRecursionError(RecursionError):

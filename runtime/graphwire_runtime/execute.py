@@ -9,7 +9,14 @@ from typing import Any
 from langchain_core.runnables.config import var_child_runnable_config
 
 from graphwire_runtime.call import Call
-from graphwire_runtime.errors import GraphInterrupt, NodeCancelledError, ParentCommand
+from graphwire_runtime.clock import apause, pause
+from graphwire_runtime.errors import (
+    GraphBubbleUp,
+    GraphInterrupt,
+    NodeCancelledError,
+    NodeTimeoutError,
+    ParentCommand,
+)
 from graphwire_runtime.task import Task
 
 __all__ = ["execute", "execute_async", "route", "route_async"]
@@ -42,7 +49,9 @@ def execute(task: Task) -> None:
     run = task.run
     try:
         var_child_runnable_config.set(task.config)
-        if run.trace is None:
+        if task.node.retries:
+            _persist(task)
+        elif run.trace is None:
             _work(task)
         elif task.node is run.plan.start:
             _route(task)
@@ -58,6 +67,71 @@ def execute(task: Task) -> None:
         run.finished(task)
     finally:
         task.forget()
+
+
+def _persist(task: Task) -> None:
+    """Run the task as often as its policies say."""
+    attempts = 0
+    while True:
+        try:
+            if task.run.trace is None:
+                _work(task)
+            else:
+                with task.run.trace.node(task):
+                    _work(task)
+            return
+        except GraphBubbleUp:
+            raise
+        except Exception as error:
+            attempts += 1
+            pause(_wait(task, error, attempts))
+            task.again()
+
+
+def _wait(task: Task, error: Exception, attempts: int) -> float:
+    """Seconds to wait before the next attempt; raises the error where there is none."""
+    policy = next((policy for policy in task.node.retries if policy.covers(error)), None)
+    if policy is None or attempts >= policy.max_attempts:
+        raise error
+    return policy.wait(attempts)
+
+
+async def _persist_async(task: Task) -> None:
+    attempts = 0
+    while True:
+        try:
+            await _timed(task)
+            return
+        except GraphBubbleUp:
+            raise
+        except Exception as error:
+            attempts += 1
+            await apause(_wait(task, error, attempts))
+            task.again()
+
+
+async def _timed(task: Task) -> None:
+    """Run the task once, for no longer than it may take."""
+    limit = task.node.timeout
+    if limit is None:
+        await _traced(task)
+        return
+    try:
+        await asyncio.wait_for(_traced(task), limit)
+    except asyncio.TimeoutError as error:
+        raise NodeTimeoutError(
+            f"node {task.name!r} may take {limit} seconds, and had not come to its end by then"
+        ) from error
+
+
+async def _traced(task: Task) -> None:
+    if task.run.trace is not None:
+        async with task.run.trace.node(task):
+            await _work_async(task)
+    elif task.node.threaded:
+        await _in_thread(_work, task)
+    else:
+        await _work_async(task)
 
 
 def _work(task: Task) -> None:
@@ -106,7 +180,9 @@ async def execute_async(task: Task) -> None:
         # set inside the asyncio task, hence inside its own copy of the context: so it holds on Python 3.10,
         # too
         var_child_runnable_config.set(task.config)
-        if run.trace is not None and task.node is not run.plan.start:
+        if task.node.retries or task.node.timeout is not None:
+            await _persist_async(task)
+        elif run.trace is not None and task.node is not run.plan.start:
             async with run.trace.node(task):
                 await _work_async(task)
         elif task.node.threaded:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal, get_args, get_origin
 
 import typing_extensions
@@ -20,6 +21,7 @@ from graphwire_runtime.channels import Channel
 from graphwire_runtime.compiled import CompiledStateGraph
 from graphwire_runtime.drawing import Sketch
 from graphwire_runtime.plan import Join, NodePlan, Plan, RouterPlan
+from graphwire_runtime.policies import RetryPolicy
 from graphwire_runtime.schema import Schema, annotations_of, merged
 from graphwire_runtime.task import PULL
 from graphwire_runtime.types import END, START, Command
@@ -41,6 +43,8 @@ class _Node:
     metadata: Mapping[str, Any] | None
     defer: bool
     destinations: Mapping[str, str] | None
+    retries: tuple[RetryPolicy, ...] = ()
+    timeout: float | None = None
 
 
 @dataclass(slots=True)
@@ -102,6 +106,8 @@ class StateGraph:
         defer: bool = False,
         metadata: Mapping[str, Any] | None = None,
         input_schema: type[Any] | None = None,
+        retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None,
+        timeout: float | timedelta | None = None,
         destinations: Mapping[str, str] | Sequence[str] | None = None,
     ) -> typing_extensions.Self:
         """Add a node: `add_node(function)`, named after it, or `add_node(name, function)`.
@@ -115,6 +121,8 @@ class StateGraph:
             input_schema: what the node gets to see; by default the annotation of its first parameter, if
                 that is a schema, or else the state. Keys that only it has are private to the nodes that name
                 them.
+            retry_policy: when it is run again after a failure; of several the first that covers the error.
+            timeout: seconds after which one run of it fails with NodeTimeoutError; for async nodes only.
             destinations: where its `Command.goto` may lead, for drawings: names, or names with labels.
 
         Raises ValueError for a name that is taken or not allowed, TypeError for what cannot be called,
@@ -139,7 +147,14 @@ class StateGraph:
             metadata,
             defer,
             destinations or _command_ends(action),
+            (retry_policy,) if isinstance(retry_policy, RetryPolicy) else tuple(retry_policy or ()),
+            timeout.total_seconds() if isinstance(timeout, timedelta) else timeout,
         )
+        if timeout is not None and self._nodes[name].call.coro is None:
+            del self._nodes[name]
+            raise ValueError(
+                f"node {name!r} was given a timeout and is not async; a thread cannot be stopped from outside"
+            )
         self._exits[name] = _Exits()
         return self
 
@@ -355,7 +370,7 @@ class StateGraph:
         return self._plan(START, None, call, self._schema(self.state_schema), None, False)
 
     def _node_plan(self, name: str, node: _Node) -> NodePlan:
-        return self._plan(name, node.action, node.call, node.schema, node.metadata, node.defer)
+        return self._plan(name, node, node.call, node.schema, node.metadata, node.defer)
 
     def _all_joins(self) -> list[Join]:
         return [
@@ -366,7 +381,7 @@ class StateGraph:
     def _plan(
         self,
         name: str,
-        action: Any,
+        node: _Node | None,
         call: Call,
         schema: Schema,
         metadata: Mapping[str, Any] | None,
@@ -385,7 +400,7 @@ class StateGraph:
             else tuple(
                 sorted([trigger, *(join.trigger for join in self._all_joins() if join.target == name)])
             ),
-            subgraph=_subgraph(action),
+            subgraph=_subgraph(node.action) if node is not None else None,
             path=(PULL, name),
             edges=tuple(end for end in exits.edges if end != END),
             joins=tuple(join for join in self._all_joins() if name in join.sources),
@@ -401,6 +416,8 @@ class StateGraph:
             ),
             metadata=metadata,
             defer=defer,
+            retries=node.retries if node is not None else (),
+            timeout=node.timeout if node is not None else None,
             threaded=all(each.coro is None for each in calls),
         )
 

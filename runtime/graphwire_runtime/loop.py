@@ -170,7 +170,7 @@ class Run:
             self._limit = self.step + 2 + self.settings.recursion_limit
             parent = self.settings.parent
             if self.nested and parent is not None:
-                self.resuming = parent.run.resuming
+                self.resuming = parent.run.resuming or parent.retried
             else:
                 self.resuming = value is None or isinstance(value, Command)
         if isinstance(value, Command) and not self.nested:

@@ -11,6 +11,7 @@ from typing import Any
 
 from graphwire_runtime.call import Call
 from graphwire_runtime.channels import Channel
+from graphwire_runtime.policies import RetryPolicy
 from graphwire_runtime.schema import Schema
 
 __all__ = ["Join", "NodePlan", "Plan", "RouterPlan"]
@@ -60,6 +61,9 @@ class NodePlan:
     """Every channel that can make it run, in order."""
     subgraph: Any
     """The compiled graph that it runs, as far as that can be seen, or None."""
+    retries: tuple[RetryPolicy, ...]
+    timeout: float | None
+    """Seconds that one run of it may take."""
     threaded: bool
     """Whether anything in it blocks: then it runs in a thread when the run is asynchronous."""
 

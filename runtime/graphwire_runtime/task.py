@@ -54,6 +54,7 @@ class Task:
         "pairs",
         "path",
         "place",
+        "retried",
         "run",
         "sends",
         "stopped",
@@ -81,6 +82,7 @@ class Task:
         self.answers: list[Any] = []
         self.interrupts: tuple[Interrupt, ...] = ()
         self.stopped = False
+        self.retried = False
         self.cached = False
         self.callbacks: Any = None
         self._config: RunnableConfig | None = None
@@ -164,6 +166,12 @@ class Task:
         if done:
             self.cached = True
             self.pairs, self.gotos, self.sends = known.pairs, known.gotos, known.sends
+
+    def again(self) -> None:
+        """Forget what the attempt that failed has done, but for the graphs in it, which go on."""
+        self.output, self.pairs, self.gotos, self.sends = None, [], [], []
+        self.nested = self.asked = 0
+        self.retried = True
 
     def accept(self, output: Any) -> None:
         """Take in what the node returned.

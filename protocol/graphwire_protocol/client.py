@@ -108,6 +108,7 @@ class ClientSession:
         self._watches: dict[int, Watch] = {}
         self._open: dict[int, _Open] = {}
         self._leaving: set[int] = set()
+        self._late: list[Happening] = []  # answers that no frame brings
         self._outgoing: list[bytes] = []
         self._next_id = 1
         self._next_sub = 1
@@ -135,7 +136,11 @@ class ClientSession:
             if watch.sub not in starting:
                 self._send(watch.model_copy(update={"id": self._id()}), resumes=watch.sub)
         for item in waiting:
-            if not isinstance(item.command, Hello | Unsubscribe) and not self._is_left(item.command):
+            if self._is_left(item.command):
+                message = "the subscription was left before it began"
+                error = Error(id=item.command.id, code="not_found", message=message, retry="never")
+                self._late.append(Answered(item.command.id, error))
+            elif not isinstance(item.command, Hello | Unsubscribe):
                 self._send(self._anew(item.command))
 
     def disconnected(self, code: int | None = None) -> list[Answered]:
@@ -248,7 +253,7 @@ class ClientSession:
 
     def receive(self, data: str | bytes) -> list[Happening]:
         """Take one message in. Raises ``ValueError`` for what no version of the protocol allows."""
-        happenings: list[Happening] = []
+        happenings, self._late = self._late, []
         for frame in decode_frames(data):
             match frame:
                 case RunInfo() | Synced() if frame.sub in self._watches:

@@ -56,8 +56,16 @@ async def test_our_server_conforms(serve, runner: str) -> None:
     verdicts = await server_kit.judge_server(server.url, token="secret", drain=server.drain)
     assert failed(verdicts) == []
     skipped = {verdict.case for verdict in verdicts if verdict.outcome == "skipped"}
-    assert all("where it is" in case for case in skipped), skipped
+    assert all("where it is" in case or case.startswith("slow/") for case in skipped), skipped
     assert len(verdicts) > 500
+
+
+async def test_our_server_conforms_where_it_takes_seconds(serve, request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("--store") != "memory":
+        pytest.skip("waiting is the same on every store")
+    server: Server = await serve(graphs("inline"), limits={"hello_timeout_s": 0.3, "send_timeout_s": 0.6})
+    verdicts = await server_kit.judge_server(server.url, only=["slow"], slow=True)
+    assert [verdict.outcome for verdict in verdicts] == ["passed"] * 4, failed(verdicts)
 
 
 async def test_our_client_conforms() -> None:
@@ -284,6 +292,39 @@ def names_no_path(frame: Frame) -> list[Frame]:
     return [{**frame, "details": {}}] if frame["type"] == "error" else [frame]
 
 
+def answers_late() -> Tamper:
+    """Hold back every pong until the flood is through."""
+    is_open: set[int] = set()
+    held: list[Frame] = []
+    flows = False
+
+    def tamper(frame: Frame) -> list[Frame]:
+        nonlocal flows
+        flows = flows or frame.get("mode") == "custom"
+        if frame["type"] == "subscribed":
+            is_open.add(frame["sub"])
+        elif frame["type"] == "closed":
+            is_open.discard(frame["sub"])
+            if not is_open:
+                late = held.copy()
+                held.clear()
+                return [frame, *late]
+        elif frame["type"] == "pong" and is_open and flows:
+            held.append(frame)
+            return []
+        return [frame]
+
+    return tamper
+
+
+def loses_synced(frame: Frame) -> list[Frame]:
+    return [] if frame["type"] == "synced" else [frame]
+
+
+def loses_snapshots(frame: Frame) -> list[Frame]:
+    return [] if frame["type"] == "snapshot" else [frame]
+
+
 def as_it_is(frame: Frame) -> list[Frame]:
     return [frame]
 
@@ -361,6 +402,12 @@ async def test_the_spoiler_itself_is_innocent(serve) -> None:
         pytest.param(
             Spoiler(plainly(snapshots_elsewhere)), "resume/another epoch", id="snapshots another place"
         ),
+        pytest.param(Spoiler(answers_late), "reader/replies overtake a flood", id="answers behind the flood"),
+        pytest.param(Spoiler(plainly(loses_synced)), "resume/another epoch", id="forgets synced"),
+        pytest.param(
+            Spoiler(plainly(loses_snapshots)), "snapshot/the whole state", id="forgets the snapshot"
+        ),
+        pytest.param(Spoiler(plainly(loses_snapshots)), "resume/ahead of the head", id="a gap alone"),
         pytest.param(
             Spoiler(plainly(repeats_values_in_errors)),
             "vector/filter/the value is not told",

@@ -58,6 +58,7 @@ def server(
     as_json: AsJson = False,
     only: Only = None,
     listing: Listing = False,
+    slow: Annotated[bool, typer.Option("--slow", help="Try what takes seconds, too.")] = False,
     drain_command: Annotated[
         str | None,
         typer.Option(
@@ -85,7 +86,9 @@ def server(
     shown = _Shown(as_json)
     wanted = drain if drain_command else None
     try:
-        verdicts = asyncio.run(judge_server(url, token=token, only=only or (), drain=wanted, told=shown.tell))
+        verdicts = asyncio.run(
+            judge_server(url, token=token, only=only or (), drain=wanted, slow=slow, told=shown.tell)
+        )
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     raise typer.Exit(shown.end(verdicts))

@@ -23,10 +23,17 @@ def data(name: str) -> Any:
 class Kit:
     """One server under test."""
 
-    def __init__(self, url: str, token: str | None, drain: Callable[[], Awaitable[None]] | None) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        drain: Callable[[], Awaitable[None]] | None = None,
+        is_patient: bool = False,
+    ) -> None:
         self.url = url
         self.token = token
         self.drain = drain
+        self.is_patient = is_patient
         self.limits: dict[str, Any] = {}
         self.features: list[str] = []
         self.lone = ""  # an ended run that many cases look at, and its epoch

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from graphwire.conformance import faults, flows, optional, resumption  # noqa: F401 (they add their cases)
+from graphwire.conformance import faults, flows, optional, patience, resumption  # noqa: F401 (they add theirs)
 from graphwire.conformance.kit import CASES, Case, Kit
 from graphwire.conformance.vectors import Vectors, data_cases
 from graphwire.conformance.verdict import Verdict, judged, wanted
@@ -19,7 +19,7 @@ def _all(vectors: Vectors) -> list[tuple[str, str, Case]]:
 
 def names() -> list[tuple[str, str]]:
     """Return every case's name and rule."""
-    return [(name, rule) for name, rule, _ in _all(Vectors(Kit("", None, None)))]
+    return [(name, rule) for name, rule, _ in _all(Vectors(Kit("")))]
 
 
 async def judge_server(
@@ -28,14 +28,15 @@ async def judge_server(
     token: str | None = None,
     only: Sequence[str] = (),
     drain: Callable[[], Awaitable[None]] | None = None,
+    slow: bool = False,
     told: Told = lambda verdict: None,
 ) -> list[Verdict]:
     """Try the cases that are wanted against the server at ``url``.
 
-    ``drain`` makes that server drain; without it the cases that need it are left out. ``told`` hears each
-    verdict as it falls.
+    ``drain`` makes that server drain; without it the cases that need it are left out, and without ``slow``
+    those that take seconds. ``told`` hears each verdict as it falls.
     """
-    kit = Kit(url, token, drain)
+    kit = Kit(url, token, drain, slow)
     vectors = Vectors(kit)
     verdicts: list[Verdict] = []
 

@@ -139,6 +139,8 @@ steps = st.lists(
         st.just("ask"),
         st.just("leave"),
         st.just("consume"),
+        st.tuples(small, st.integers(0, 9)),
+        st.tuples(small, st.integers(0, 9)),
         server_frames(),
         st.lists(server_frames(), min_size=1, max_size=4),
     ),
@@ -153,6 +155,7 @@ def test_a_client_session_shows_each_place_once_and_in_order_whatever_it_is_told
     session.connect()
     shown: dict[int, tuple[str | None, int]] = {}
     over: set[int] = set()
+    numbers: dict[int, int] = {}  # of the events on each attachment
     window = 4
 
     def take(data: bytes) -> bool:
@@ -181,6 +184,7 @@ def test_a_client_session_shows_each_place_once_and_in_order_whatever_it_is_told
                 for message in session.outgoing():
                     command = decode_command(message)  # whatever happens, it says what a server can read
                     if isinstance(command, Subscribe):
+                        numbers[command.sub] = 0
                         reply = {"type": "subscribed", "id": command.id, "sub": command.sub, "epoch": "e1"}
                         take(
                             orjson.dumps(
@@ -207,6 +211,14 @@ def test_a_client_session_shows_each_place_once_and_in_order_whatever_it_is_told
                 for sub, subscription in session.subscriptions.items():
                     if subscription.window is not None and subscription.window.held:
                         session.consumed(sub, "custom")
+            case tuple():
+                place, seq = step
+                if place >= len(numbers):
+                    continue
+                sub = sorted(numbers)[place]
+                numbers[sub] += 1
+                event = {"type": "event", "sub": sub, "n": numbers[sub], "seq": seq, "mode": "custom"}
+                assert take(orjson.dumps({**event, "data": None}))
             case dict() | list():
                 data = orjson.dumps(step)
                 assert len(decode_frames(data)) == (len(step) if isinstance(step, list) else 1)

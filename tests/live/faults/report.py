@@ -49,10 +49,10 @@ class Report:
         rest = {kind: count for kind, count in self.violations.items() if kind not in kinds}
         seeds = f"{min(self.seeds)} to {max(self.seeds)}" if self.seeds else "none"
         lines = [
-            f"faults      {self.faults.total():>12,}",
-            *(f"  {kind:<18}{count:>4,}" for kind, count in sorted(self.faults.items())),
-            *(f"{name:<12}{count:>12,}" for name, count in sorted(self.figures.items())),
-            *(f"{kind:<12}{self.violations[kind]:>12,}" for kind in kinds),
+            f"faults                        {self.faults.total():>9,}",
+            *(f"  {kind:<28}{count:>9,}" for kind, count in sorted(self.faults.items())),
+            *(f"{name:<30}{count:>9,}" for name, count in sorted(self.figures.items())),
+            *(f"{kind:<30}{self.violations[kind]:>9,}" for kind in kinds),
             f"other broken promises {rest or 'none'}",
             f"seeds       {seeds}",
             *self.words[:3],

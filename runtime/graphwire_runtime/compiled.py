@@ -111,6 +111,7 @@ class CompiledStateGraph(Runnable[Any, Any]):
         *,
         context: Any = None,
         stream_mode: Modes | None = None,
+        print_mode: Modes = (),
         output_keys: Keys | None = None,
         interrupt_before: Names | None = None,
         interrupt_after: Names | None = None,
@@ -128,6 +129,7 @@ class CompiledStateGraph(Runnable[Any, Any]):
                 `metadata`, `callbacks`, `configurable`, …
             context: for nodes that take a `runtime`; a mapping becomes an instance of the context schema.
             stream_mode: one mode or a list; `updates` by default.
+            print_mode: modes whose chunks are printed as well, whatever the stream yields; not tokens.
             output_keys: the keys that values and updates show; a single name shows the bare value.
             interrupt_before: the nodes to stop before, or "*"; None as input goes on. By default what
                 the graph was compiled with.
@@ -147,6 +149,7 @@ class CompiledStateGraph(Runnable[Any, Any]):
                 config,
                 context=context,
                 modes=stream_mode,
+                printed=print_mode,
                 output_keys=output_keys,
                 subgraphs=subgraphs,
                 parts=version == "v2",
@@ -163,6 +166,7 @@ class CompiledStateGraph(Runnable[Any, Any]):
         *,
         context: Any = None,
         stream_mode: Modes | None = None,
+        print_mode: Modes = (),
         output_keys: Keys | None = None,
         interrupt_before: Names | None = None,
         interrupt_after: Names | None = None,
@@ -184,6 +188,7 @@ class CompiledStateGraph(Runnable[Any, Any]):
                 config,
                 context=context,
                 modes=stream_mode,
+                printed=print_mode,
                 output_keys=output_keys,
                 subgraphs=subgraphs,
                 parts=version == "v2",
@@ -200,6 +205,7 @@ class CompiledStateGraph(Runnable[Any, Any]):
         *,
         context: Any = None,
         stream_mode: Modes = "values",
+        print_mode: Modes = (),
         output_keys: Keys | None = None,
         interrupt_before: Names | None = None,
         interrupt_after: Names | None = None,
@@ -219,6 +225,7 @@ class CompiledStateGraph(Runnable[Any, Any]):
             config,
             context=context,
             modes=stream_mode,
+            printed=print_mode,
             output_keys=self.plan.output_keys
             if stream_mode != "values" and output_keys is None
             else output_keys,
@@ -238,6 +245,7 @@ class CompiledStateGraph(Runnable[Any, Any]):
         *,
         context: Any = None,
         stream_mode: Modes = "values",
+        print_mode: Modes = (),
         output_keys: Keys | None = None,
         interrupt_before: Names | None = None,
         interrupt_after: Names | None = None,
@@ -252,6 +260,7 @@ class CompiledStateGraph(Runnable[Any, Any]):
             config,
             context=context,
             modes=stream_mode,
+            printed=print_mode,
             output_keys=self.plan.output_keys
             if stream_mode != "values" and output_keys is None
             else output_keys,

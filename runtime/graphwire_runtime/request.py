@@ -15,7 +15,7 @@ from graphwire_runtime.loop import Breakpoints, Run
 from graphwire_runtime.messages import TokenTap
 from graphwire_runtime.plan import Plan
 from graphwire_runtime.schema import coerce_context
-from graphwire_runtime.stream import INTERRUPT, Bell, Namespace, Outlet
+from graphwire_runtime.stream import INTERRUPT, Bell, Namespace, Outlet, Printer
 from graphwire_runtime.thread import Thread
 
 __all__ = ["Request", "thread_of"]
@@ -40,6 +40,7 @@ class Request:
     before: Breakpoints = ()
     after: Breakpoints = ()
     durability: str | None = None
+    printed: str | Sequence[str] = ()
     run: Run | None = None
 
     def open(self, bell: Bell) -> tuple[Run, Outlet | None]:
@@ -67,6 +68,11 @@ class Request:
             if "messages" in outlet.modes:
                 outlet.tap = TokenTap(outlet)
             outlets.append(outlet)
+        if self.printed:
+            printer = Printer(
+                self.printed, subgraphs=self.subgraphs, parts=False, namespace=namespace, bell=None
+            )
+            outlets.append(printer)
         store = self.store
         if store is None and parent is not None:
             store = parent.run.store
@@ -136,12 +142,17 @@ def thread_of(checkpointer: Any, settings: Settings, namespace: str, durability:
             f"...}}}}; configurable has {', '.join(map(repr, configurable)) or 'nothing'}"
         )
     nested = parent is not None and not settings.detached
+    if nested or configurable.get("checkpoint_ns"):
+        # the config of a graph inside: what counts for this one is where it stood at that time
+        asked = (configurable.get("checkpoint_map") or {}).get(namespace)
+    else:
+        asked = configurable.get("checkpoint_id")
     return Thread(
         saver,
         durability or (outer.durability if outer is not None else "async"),
         settings,
-        namespace if nested else configurable.get("checkpoint_ns") or "",
-        None if nested else configurable.get("checkpoint_id"),
+        namespace,
+        asked,
         {**outer.parents, outer.namespace: outer.checkpoint["id"]} if outer is not None and nested else {},
     )
 

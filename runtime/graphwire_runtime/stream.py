@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from graphwire_runtime.messages import TokenTap
 
-__all__ = ["INTERRUPT", "AsyncBell", "Bell", "Namespace", "Outlet", "ThreadBell"]
+__all__ = ["INTERRUPT", "AsyncBell", "Bell", "Namespace", "Outlet", "Printer", "ThreadBell"]
 
 Namespace = tuple[str, ...]
 """Where in the tree of graphs a chunk comes from: `"node:task_id"` per level, `()` for the outermost."""
@@ -85,6 +85,22 @@ class Outlet:
         self.items.append(item)
         if self.bell is not None:
             self.bell.ring()
+
+
+class Printer(Outlet):
+    """Puts its chunks on the terminal instead of keeping them for a reader."""
+
+    __slots__ = ()
+
+    def push(self, mode: str, namespace: Namespace, chunk: Any) -> None:
+        """Print a chunk."""
+        print(f"\x1b[1m[{mode}]\x1b[0m {chunk}")
+
+    def push_values(self, namespace: Namespace, chunk: Any, interrupts: tuple[Any, ...] = ()) -> None:
+        """Print a state."""
+        if interrupts:
+            chunk = {**(chunk if isinstance(chunk, dict) else {}), INTERRUPT: interrupts}
+        self.push("values", namespace, chunk)
 
 
 def _part(mode: str, namespace: Namespace, chunk: Any) -> Any:

@@ -185,3 +185,12 @@ async def test_the_context_reaches_nodes_through_the_runtime(drain: Any) -> None
     assert await drain(graph, {}) == [{"work": {"done": -1}}]
     outer = StateGraph(Job).add_node("inner", graph).add_edge(START, "inner").compile()
     assert await drain(outer, {}, context=Who("Ada", 5)) == [{"inner": {"done": 5}}]
+
+
+async def test_modes_can_be_printed_beside_the_stream(drain: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    graph = StateGraph(Job).add_node("node", lambda state: {"done": 1}).add_edge(START, "node").compile()
+    assert await drain(graph, {}, print_mode=["values", "updates"]) == [{"node": {"done": 1}}]
+    assert capsys.readouterr().out.splitlines() == [
+        "\x1b[1m[updates]\x1b[0m {'node': {'done': 1}}",
+        "\x1b[1m[values]\x1b[0m {'done': 1}",
+    ]

@@ -238,8 +238,8 @@ def test_a_snapshot_of_a_graph_inside_leads_into_it(saver: Any) -> None:
     assert outer.get_state(task.state.config).values == {"to": "sea", "log": ["pre"]}
     below = outer.get_state(THREAD).tasks[0].state
     assert next(outer.get_state_history(below)).next == ("ask",)
-    outer.update_state(task.state.config, {"log": ["edited"]}, as_node="pre")
-    assert outer.invoke(Command(resume=3), THREAD)["log"] == ["pre", "edited", "paid 3"]
+    edited = outer.update_state(task.state.config, {"log": ["edited"]}, as_node="pre")
+    assert outer.invoke(Command(resume=3), edited)["log"] == ["pre", "edited", "paid 3"]
     assert [name for name, _ in outer.get_subgraphs()] == ["inner"]
 
 

@@ -9,7 +9,19 @@ from typing import Any
 
 import orjson
 import pytest
-from kit.graphs import OURS, Counter, Gate, Library, Speaker, Stream, counter, gated, library, node
+from kit.graphs import (
+    OURS,
+    Counter,
+    Gate,
+    Library,
+    Speaker,
+    Stream,
+    counter,
+    gated,
+    library,
+    needs_context,
+    node,
+)
 from kit.offline import Log
 from kit.peer import Frame, Peer, everything, spec
 from kit.proxy import Proxy
@@ -462,8 +474,9 @@ KINDS = [
 
 
 def failing(lib: Library, kind: str, events: int) -> Any:
-    async def fail(state: Counter) -> Counter:
-        writer = lib.get_stream_writer()
+    needs_context(lib)
+
+    async def fail(state: Counter, writer) -> Counter:
         for number in range(events):
             writer({"i": number})
         if events:

@@ -5,7 +5,19 @@ from typing import Any, TypedDict
 
 import pytest
 from graphwire_gateway import GraphSpec
-from kit.graphs import LIBRARIES, OURS, Counter, Gate, Library, counter, gated, library, node, talker
+from kit.graphs import (
+    LIBRARIES,
+    OURS,
+    Counter,
+    Gate,
+    Library,
+    counter,
+    gated,
+    library,
+    needs_context,
+    node,
+    talker,
+)
 from kit.offline import Log, check_exact, is_terminal
 from kit.peer import Frame, Peer, everything, spec
 from langchain_core.runnables import RunnableConfig
@@ -344,6 +356,7 @@ async def test_graphs_are_described(serve, connect, lib: Library) -> None:
 def _asking(saver: Any) -> Any:
     types = pytest.importorskip("langgraph.types")
     lib = library("langgraph")
+    needs_context(lib)
 
     async def first(state: Counter) -> Counter:
         return {"done": 1}

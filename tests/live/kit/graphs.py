@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from operator import add
@@ -11,6 +12,7 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import RunnableConfig
 from typing_extensions import TypedDict
 
 
@@ -37,6 +39,12 @@ def library(name: str) -> Library:
     return Library(
         name, runtime.StateGraph, runtime.START, runtime.END, runtime.get_stream_writer, runtime.StreamWriter
     )
+
+
+def needs_context(lib: Library) -> None:
+    """Skip where LangGraph's coroutines cannot write: before Python 3.11 tasks take no context."""
+    if lib.name == "langgraph" and sys.version_info < (3, 11):
+        pytest.skip("LangGraph's coroutines write and interrupt from Python 3.11 on")
 
 
 OURS = library("graphwire_runtime")
@@ -99,29 +107,28 @@ def talker(lib: Library, words: int = 40) -> Any:
 
     One run yields about ``2 * words + 60`` events to a subscription to everything.
     """
+    needs_context(lib)
 
-    async def plan(state: Counted) -> Counted:
-        writer = lib.get_stream_writer()
+    async def plan(state: Counted, writer) -> Counted:
         for number in range(10):
             writer({"planned": number})
         return {"note": "planned", "steps": [1]}
 
-    async def joke(state: Counted) -> Counted:
+    async def joke(state: Counted, config: RunnableConfig) -> Counted:
         model = Speaker(words=[f"j{number} " for number in range(words)], tags=["joke", "funny"])
-        answer = await model.ainvoke("tell a joke")
+        answer = await model.ainvoke("tell a joke", config)
         return {"joke": str(answer.content), "steps": [2]}
 
-    async def poem(state: Counted) -> Counted:
+    async def poem(state: Counted, config: RunnableConfig) -> Counted:
         model = Speaker(words=[f"p{number} " for number in range(words)], tags=["poem"])
-        await model.ainvoke("tell a poem")
+        await model.ainvoke("tell a poem", config)
         return {"steps": [3]}
 
-    async def search(state: Counted) -> Counted:
-        writer = lib.get_stream_writer()
+    async def search(state: Counted, config: RunnableConfig, writer) -> Counted:
         for number in range(10):
             writer({"found": number})
         model = Speaker(words=[f"s{number} " for number in range(8)], tags=["search"])
-        await model.ainvoke("search")
+        await model.ainvoke("search", config)
         return {"note": "searched"}
 
     def rate(state: Counted) -> Counted:
@@ -145,9 +152,9 @@ class Counter(TypedDict, total=False):
 
 def counter(lib: Library = OURS, burst: int = 20) -> Any:
     """A graph that writes ``{"i": 0}`` up to ``count``, ``burst`` of them a turn of the loop."""
+    needs_context(lib)
 
-    async def count(state: Counter) -> Counter:
-        writer = lib.get_stream_writer()
+    async def count(state: Counter, writer) -> Counter:
         for number in range(state.get("count", 100)):
             writer({"i": number})
             if number % burst == burst - 1:
@@ -184,9 +191,9 @@ class Gate:
 
 def gated(gate: Gate, before: int = 3, after: int = 3, lib: Library = OURS) -> Any:
     """A graph that writes ``before`` events, waits at the gate, and writes ``after`` more."""
+    needs_context(lib)
 
-    async def first(state: Counter) -> Counter:
-        writer = lib.get_stream_writer()
+    async def first(state: Counter, writer) -> Counter:
         for number in range(before):
             writer({"i": number})
         return {"done": before}
@@ -195,8 +202,7 @@ def gated(gate: Gate, before: int = 3, after: int = 3, lib: Library = OURS) -> A
         await gate.wait()
         return {}
 
-    async def second(state: Counter) -> Counter:
-        writer = lib.get_stream_writer()
+    async def second(state: Counter, writer) -> Counter:
         for number in range(before, before + after):
             writer({"i": number})
         return {"done": before + after}
@@ -213,22 +219,21 @@ def node(function: Callable[..., Any], lib: Library = OURS, schema: Any = Counte
 
 def storyteller(gate: Gate, lib: Library = OURS) -> Any:
     """A graph that says a word of each sort, and waits at the gate in the middle of its second message."""
+    needs_context(lib)
 
-    async def begin(state: Counted) -> Counted:
-        writer = lib.get_stream_writer()
+    async def begin(state: Counted, config: RunnableConfig, writer) -> Counted:
         for number in range(20):
             writer({"begun": number})
         model = Speaker(words=[f"a{number} " for number in range(30)], tags=["first"])
-        answer = await model.ainvoke("begin")
+        answer = await model.ainvoke("begin", config)
         return {"note": "begun", "joke": str(answer.content)}
 
-    async def tell(state: Counted) -> Counted:
+    async def tell(state: Counted, config: RunnableConfig) -> Counted:
         model = Hesitant(words=[f"b{number} " for number in range(60)], tags=["second"], gate=gate, at=40)
-        answer = await model.ainvoke("tell")
+        answer = await model.ainvoke("tell", config)
         return {"note": "told", "joke": str(answer.content)}
 
-    async def finish(state: Counted) -> Counted:
-        writer = lib.get_stream_writer()
+    async def finish(state: Counted, writer) -> Counted:
         for number in range(20):
             writer({"finished": number})
         return {"note": "finished", "steps": [9]}

@@ -16,7 +16,7 @@ from graphwire.conformance import client as client_kit
 from graphwire.conformance import server as server_kit
 from graphwire.conformance.kit import data
 from graphwire.conformance.match import difference, filled
-from graphwire.conformance.verdict import Verdict, as_json, wanted
+from graphwire.conformance.verdict import SECTIONS, Verdict, as_json, section, wanted
 from graphwire_gateway import GraphSpec, Server
 from graphwire_gateway.demo import conformance
 from graphwire_protocol.client import ClientSession, OutOfStep, Subscription
@@ -653,4 +653,15 @@ def test_the_document_counts() -> None:
     verdicts = [Verdict("a/b", "passed", "1"), Verdict("a/c", "failed", "2", 0.1, "x", "y")]
     document = as_json(verdicts)
     assert (document["conforms"], document["passed"], document["failed"]) == (False, 1, 1)
-    assert document["cases"][0] == {"case": "a/b", "outcome": "passed", "rule": "1", "seconds": 0.0}
+    assert document["cases"][0] == {
+        "case": "a/b",
+        "outcome": "passed",
+        "rule": "1",
+        "seconds": 0.0,
+        "section": "connection",
+    }
+
+
+def test_every_rule_stands_in_a_section() -> None:
+    rules = {rule for _, rule in [*server_kit.names(), *client_kit.names()]}
+    assert {rule for rule in rules if section(rule) not in SECTIONS.values()} == set()

@@ -17,7 +17,7 @@ from rich.text import Text
 from graphwire.cli.options import Token
 from graphwire.cli.outcome import FAILED, FINE, INTERRUPTED, USAGE, say
 from graphwire.cli.show import print_json
-from graphwire.conformance.verdict import Verdict, as_json
+from graphwire.conformance.verdict import Verdict, as_json, section
 
 HELP = """Judge a server or a client by the protocol, from outside.
 
@@ -141,7 +141,7 @@ class _Shown:
             return
         self._print(f"FAILED    {verdict.case}", "bold red")
         for name, text in (
-            ("rule", f"PROTOCOL section {verdict.rule}"),
+            ("rule", f"{verdict.rule} ({section(verdict.rule)})"),
             ("expected", verdict.expected),
             ("came", verdict.came),
         ):

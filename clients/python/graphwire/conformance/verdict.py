@@ -7,6 +7,21 @@ from typing import Any, Literal
 
 Outcome = Literal["passed", "failed", "skipped"]
 
+SECTIONS = {
+    "1": "connection",
+    "2": "requests and replies",
+    "3": "events",
+    "4": "filters",
+    "5": "position, resume, gaps",
+    "6": "flow control",
+    "7": "watching",
+    "8": "order",
+    "9": "errors and close codes",
+    "10": "limits",
+    "11": "growth",
+}
+"""The sections of the protocol by the numbers that rules begin with."""
+
 
 class Fault(Exception):
     """A rule is broken: which one, what it demands, what came instead."""
@@ -38,6 +53,12 @@ def brief(value: Any) -> str:
     """Return a value in a few characters."""
     text = repr(value)
     return text if len(text) <= 300 else f"{text[:300]}… ({len(text)} characters)"
+
+
+def section(rule: str) -> str:
+    """Return the protocol's section that a rule stands in."""
+    number = rule.partition(":")[0].partition(",")[0].partition(".")[0]
+    return SECTIONS.get(number, "the kit's contract")
 
 
 def wanted(name: str, only: Sequence[str]) -> bool:
@@ -72,6 +93,10 @@ def as_json(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     for verdict in verdicts:
         counts[verdict.outcome] += 1
     cases = [
-        {name: value for name, value in asdict(verdict).items() if value is not None} for verdict in verdicts
+        {
+            **{name: value for name, value in asdict(verdict).items() if value is not None},
+            "section": section(verdict.rule),
+        }
+        for verdict in verdicts
     ]
     return {"conforms": not counts["failed"], **counts, "cases": cases}

@@ -178,7 +178,7 @@ def test_a_client_session_shows_each_place_once_and_in_order_whatever_it_is_told
                 over.add(sub)
         return True
 
-    for step in course:
+    for step in ["ask", "ask", "ask", "answer", *course]:
         match step:
             case "answer":
                 for message in session.outgoing():

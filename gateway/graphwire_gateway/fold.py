@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from graphwire_gateway.store.base import Record
 
 _ROOT = Address("values")
+_PLACES = 4096  # of lost events that are told apart; beyond them their mode alone is remembered
 
 
 class _Message:
@@ -61,6 +62,7 @@ class Fold:
         self._messages: dict[str, _Message] = {}
         self._interrupts: list[dict[str, Any]] = []
         self._lost: dict[Address, Seq] = {}
+        self._lost_anywhere: dict[str, Seq] = {}
         self.size = 0
         """Bytes held, as far as they grow with the log."""
 
@@ -70,6 +72,7 @@ class Fold:
         other.upto, other.status, other._values = self.upto, self.status, self._values
         other._messages = {id: message.copy() for id, message in self._messages.items()}
         other._interrupts, other._lost = list(self._interrupts), dict(self._lost)
+        other._lost_anywhere = dict(self._lost_anywhere)
         other.size = self.size
         return other
 
@@ -93,13 +96,13 @@ class Fold:
                 self.size += len(record.data) - len(self._values or b"")
                 self._values = record.data
             case _:
-                self._lost[address] = self.upto
+                self._lose(address)
 
     def _add_message(self, record: "Record") -> None:
         data = orjson.loads(record.data)
         id = data.get("id")
         if id is None:  # it was cut for its size
-            self._lost[record.address] = self.upto
+            self._lose(record.address)
             return
         message = self._messages.get(id)
         if message is None:
@@ -109,12 +112,19 @@ class Fold:
             self.size += len(record.data)
         message.add(data)
 
+    def _lose(self, address: Address) -> None:
+        if len(self._lost) >= _PLACES and address not in self._lost:
+            self._lost_anywhere[address.mode] = self.upto
+            return
+        self._lost[address] = self.upto
+
     def lost(self, matcher: Matcher, after: Seq) -> list[str]:
         """Return the modes of a subscription whose events behind ``after`` and up to here a snapshot cannot
         give back.
         """
         modes = {place.mode for place, seq in self._lost.items() if seq > after and matcher.admits(place)}
-        return sorted(modes - UNCONSTRAINED)
+        anywhere = {mode for mode, seq in self._lost_anywhere.items() if seq > after}
+        return sorted((modes | anywhere.intersection(matcher.filter.modes)) - UNCONSTRAINED)
 
     def snapshot(self, matcher: Matcher) -> dict[str, Any]:
         """Return the fields of a ``snapshot`` frame as the filter shows them, but for ``sub``."""

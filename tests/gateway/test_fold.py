@@ -3,6 +3,7 @@
 from typing import Any
 
 import orjson
+import pytest
 from graphwire_gateway.encode import Encoder
 from graphwire_gateway.fold import Fold
 from graphwire_protocol.deltas import add_delta
@@ -251,3 +252,18 @@ def test_discarded_messages_are_not_in_the_fold() -> None:
     for record in encoded(log):
         fold.add(record)
     assert [row["id"] for row in told(fold)["messages"]] == ["m2"]
+
+
+def test_a_run_of_very_many_places_keeps_only_the_modes_of_what_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("graphwire_gateway.fold._PLACES", 3)
+    fold = Fold()
+    encoder = Encoder(Projector(), 1 << 20)
+    for number in range(10):
+        fold.add(encoder.part((f"n:{number}",), "custom", number))
+    deep = Matcher(Filter(modes=("custom",), namespaces=(("n:9",),)))
+    assert fold.lost(deep, 0) == ["custom"], "it may have been among them"
+    assert fold.lost(deep, 10) == []
+    assert fold.lost(Matcher(Filter(modes=("updates",), namespaces=(("**",),))), 0) == []
+    assert len(fold.copy()._lost) == 3

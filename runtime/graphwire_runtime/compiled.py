@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from copy import copy
-from typing import Any, Literal
+from typing import Any, Generic, Literal
 
 import typing_extensions
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -35,7 +35,7 @@ from graphwire_runtime.state import (
     perform,
     update_state,
 )
-from graphwire_runtime.types import START, GraphOutput
+from graphwire_runtime.types import START, Command, Context, GraphOutput, Input, Result, State
 
 __all__ = ["CompiledStateGraph"]
 
@@ -45,7 +45,7 @@ Names = Literal["*"] | Sequence[str]
 Version = Literal["v1", "v2"]
 
 
-class CompiledStateGraph(Runnable[Any, Any]):
+class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Result]):
     """A runnable graph; any number of runs may share it. Made by `StateGraph.compile`.
 
     Streams yield, for one mode given as a string, the bare chunk; for a **list** of modes `(mode, chunk)`;
@@ -106,10 +106,10 @@ class CompiledStateGraph(Runnable[Any, Any]):
 
     def stream(  # type: ignore[override]  # a Runnable allows no keyword-only parameters by name
         self,
-        input: Any,
+        input: Input | Command[Any] | None,
         config: RunnableConfig | None = None,
         *,
-        context: Any = None,
+        context: Context | Mapping[str, Any] | None = None,
         stream_mode: Modes | None = None,
         print_mode: Modes = (),
         output_keys: Keys | None = None,
@@ -161,10 +161,10 @@ class CompiledStateGraph(Runnable[Any, Any]):
 
     def astream(  # type: ignore[override]
         self,
-        input: Any,
+        input: Input | Command[Any] | None,
         config: RunnableConfig | None = None,
         *,
-        context: Any = None,
+        context: Context | Mapping[str, Any] | None = None,
         stream_mode: Modes | None = None,
         print_mode: Modes = (),
         output_keys: Keys | None = None,
@@ -200,10 +200,10 @@ class CompiledStateGraph(Runnable[Any, Any]):
 
     def invoke(
         self,
-        input: Any,
+        input: Input | Command[Any] | None,
         config: RunnableConfig | None = None,
         *,
-        context: Any = None,
+        context: Context | Mapping[str, Any] | None = None,
         stream_mode: Modes = "values",
         print_mode: Modes = (),
         output_keys: Keys | None = None,
@@ -240,10 +240,10 @@ class CompiledStateGraph(Runnable[Any, Any]):
 
     async def ainvoke(
         self,
-        input: Any,
+        input: Input | Command[Any] | None,
         config: RunnableConfig | None = None,
         *,
-        context: Any = None,
+        context: Context | Mapping[str, Any] | None = None,
         stream_mode: Modes = "values",
         print_mode: Modes = (),
         output_keys: Keys | None = None,

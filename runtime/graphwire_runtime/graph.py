@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Generic, Literal, get_args, get_origin
 
 import typing_extensions
 from langchain_core.runnables import Runnable
@@ -24,7 +24,7 @@ from graphwire_runtime.plan import Join, NodePlan, Plan, RouterPlan
 from graphwire_runtime.policies import RetryPolicy
 from graphwire_runtime.schema import Schema, annotations_of, merged
 from graphwire_runtime.task import PULL
-from graphwire_runtime.types import END, START, Command
+from graphwire_runtime.types import END, START, Command, Context, Input, Result, State
 
 __all__ = ["StateGraph"]
 
@@ -63,7 +63,7 @@ class _Exits:
     routers: dict[str, _Router] = field(default_factory=dict)
 
 
-class StateGraph:
+class StateGraph(Generic[State, Context, Input, Result]):
     """A graph of nodes that read one state and write updates to it.
 
     Args:
@@ -80,16 +80,16 @@ class StateGraph:
 
     def __init__(
         self,
-        state_schema: type[Any],
-        context_schema: type[Any] | None = None,
+        state_schema: type[State],
+        context_schema: type[Context] | None = None,
         *,
-        input_schema: type[Any] | None = None,
-        output_schema: type[Any] | None = None,
+        input_schema: type[Input] | None = None,
+        output_schema: type[Result] | None = None,
     ) -> None:
         self.state_schema = state_schema
         self.context_schema = context_schema
-        self.input_schema = input_schema or state_schema
-        self.output_schema = output_schema or state_schema
+        self.input_schema: type[Any] = input_schema or state_schema
+        self.output_schema: type[Any] = output_schema or state_schema
         self._schemas: dict[type[Any], Schema] = {}
         self._channels: dict[str, Channel] = {}
         for cls in (self.state_schema, self.input_schema, self.output_schema):
@@ -286,7 +286,7 @@ class StateGraph:
         interrupt_before: Literal["*"] | Sequence[str] | None = None,
         interrupt_after: Literal["*"] | Sequence[str] | None = None,
         name: str | None = None,
-    ) -> CompiledStateGraph:
+    ) -> CompiledStateGraph[State, Context, Input, Result]:
         """Check the graph and make it runnable. The builder may be changed and compiled again afterwards.
 
         Args:

@@ -25,8 +25,8 @@ def ignore(_: Any) -> None:
 class Runtime(Generic[Context]):
     """Given to a node that declares a parameter `runtime`.
 
-    `context` is what the caller passed as `context=`, an instance of the graph's context schema. `store` and
-    `previous` are None: this runtime keeps neither.
+    `context` is what the caller passed as `context=`, an instance of the graph's context schema. `store` is
+    the long-term store that the graph was compiled with. `previous` is always None: nothing keeps it.
     """
 
     context: Context = None  # type: ignore[assignment]

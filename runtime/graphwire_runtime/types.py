@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
+import typing_extensions
+
 __all__ = ["END", "START", "Command", "GraphOutput", "Interrupt", "Overwrite", "Send", "StreamWriter"]
 
 START = "__start__"
@@ -19,6 +21,11 @@ END = "__end__"
 
 StreamWriter = Callable[[Any], None]
 """Takes one object of any kind and puts it into the `custom` stream, uncopied."""
+
+State = typing_extensions.TypeVar("State", default=Any)
+Context = typing_extensions.TypeVar("Context", default=Any)
+Input = typing_extensions.TypeVar("Input", default=State)
+Result = typing_extensions.TypeVar("Result", default=State)
 
 N = TypeVar("N")
 Output = TypeVar("Output")

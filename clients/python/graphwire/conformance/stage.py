@@ -24,6 +24,9 @@ from graphwire.conformance.verdict import Fault, check
 PATIENCE_S = 8.0
 """What a script waits for its client."""
 
+START_S = 30.0
+"""What it waits for the first connection: a command may take its time to begin."""
+
 LIMITS = {
     "max_frame_bytes": 1 << 20,
     "max_event_bytes": 4 << 20,
@@ -288,6 +291,7 @@ class Stage:
         self.refuse: list[Callable[[ServerConnection], Response | None]] = []
         self.links: list[Link] = []
         self._came: asyncio.Queue[Link] = asyncio.Queue()
+        self._was_met = False
         self.url = ""
 
     def expected(self) -> list[Frame]:
@@ -300,8 +304,10 @@ class Stage:
 
     async def meet(self, greet: bool = True) -> Link:
         """Return the client's next connection."""
+        patience_s = PATIENCE_S if self._was_met else START_S
+        self._was_met = True
         try:
-            link = await asyncio.wait_for(self._came.get(), PATIENCE_S)
+            link = await asyncio.wait_for(self._came.get(), patience_s)
         except (TimeoutError, asyncio.TimeoutError):
             raise Fault("5: a client that was cut off comes back", "a connection", "none") from None
         if greet:

@@ -31,7 +31,8 @@ class Tokens:
             if hmac.compare_digest(known, given):
                 found = principal
         if found is None:
-            reason = "this server needs a token in 'hello'" if token is None else "the token is not known"
+            missing = "this server needs a token: --token, GRAPHWIRE_TOKEN or connect(token=...)"
+            reason = missing if token is None else "the token is not known"
             raise Refusal("unauthenticated", reason, close=codes.UNAUTHENTICATED)
         return found
 

@@ -128,7 +128,11 @@ def _import(name: str, target: str) -> Any:
     value: Any = module
     for part in attribute.split("."):
         if not hasattr(value, part):
-            graphs = [key for key, item in vars(module).items() if hasattr(item, "astream")]
+            graphs = [
+                key
+                for key, item in vars(module).items()
+                if hasattr(item, "astream") and not isinstance(item, type)
+            ]
             hint = f"; it has the graphs: {', '.join(graphs)}" if graphs else ""
             raise CannotServe(f"graph {name!r}: {place!r} has no attribute {attribute!r}{hint}")
         value = getattr(value, part)

@@ -1,9 +1,10 @@
 """``graphwire serve``: the command that the gateway adds to the command line."""
 
 import asyncio
+import shlex
 import signal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -26,19 +27,21 @@ def serve(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option("--config", "-c", help="A configuration file. [default: ./graphwire.toml, if there]"),
+        typer.Option("--config", "-c", help="A configuration file. (default: ./graphwire.toml, if there)"),
     ] = None,
     host: Annotated[
         str | None,
-        typer.Option(envvar="GRAPHWIRE_HOST", help="Address to listen on. [default: 127.0.0.1]"),
+        typer.Option(envvar="GRAPHWIRE_HOST", help="Address to listen on. (default: 127.0.0.1)"),
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(envvar="GRAPHWIRE_PORT", help="Port; 0 takes any free one. [default: 8765]"),
+        typer.Option(envvar="GRAPHWIRE_PORT", help="Port; 0 takes any free one. (default: 8765)"),
     ] = None,
     store: Annotated[
         str | None,
-        typer.Option(envvar="GRAPHWIRE_STORE", help="Where logs live. [default: memory://]"),
+        typer.Option(
+            envvar="GRAPHWIRE_STORE", help="Where logs live. (default, and the only one yet: memory://)"
+        ),
     ] = None,
     allow_origin: Annotated[
         list[str] | None,
@@ -48,7 +51,7 @@ def serve(
         bool | None,
         typer.Option(
             "--expose-errors/--hide-errors",
-            help="Tell clients type and message of graphs' errors. [default: on loopback only]",
+            help="Tell clients type and message of graphs' errors. (default: on loopback only)",
         ),
     ] = None,
     insecure: Annotated[
@@ -58,9 +61,9 @@ def serve(
         bool,
         typer.Option("--conformance-graphs", help="Serve the graphs of: graphwire conformance server, too."),
     ] = False,
-    log_format: Annotated[str | None, typer.Option(help="console or json. [default: console]")] = None,
+    log_format: Annotated[str | None, typer.Option(help="console or json. (default: console)")] = None,
     log_level: Annotated[
-        str | None, typer.Option(help="debug, info, warning or error. [default: info]")
+        str | None, typer.Option(help="debug, info, warning or error. (default: info)")
     ] = None,
 ) -> None:
     """Serve graphs over one WebSocket endpoint until Ctrl-C or SIGTERM, then drain.
@@ -111,7 +114,9 @@ def _targets(graphs: list[str]) -> dict[str, str]:
     for text in graphs:
         name, equals, target = text.partition("=")
         if not equals or not name or not target:
-            raise CannotServe(f"{text!r} is not of the form NAME=module:attribute")
+            raise CannotServe(
+                f"{text!r} is not of the form NAME=module:attribute or NAME=./file.py:attribute"
+            )
         out[name] = target
     return out
 
@@ -143,6 +148,9 @@ async def _serve(config: Config) -> int:
         tune()
         _greet(config, running)
         await stop.asked.wait()
+        Console(stderr=True, highlight=False).print(
+            f"draining: runs get {config.limits.drain_s:g} s to end; Ctrl-C again stops at once"
+        )
         draining = asyncio.ensure_future(running.drain())
         again = asyncio.ensure_future(stop.asked_again.wait())
         await asyncio.wait({draining, again}, return_when=asyncio.FIRST_COMPLETED)
@@ -168,9 +176,12 @@ class _Stop:
 
 def _greet(config: Config, running: Server) -> None:
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    console.print(f"[bold]graphwire[/] serves [cyan]{', '.join(config.graphs)}[/] at [bold]{running.url}[/]")
-    first: Any = next(iter(config.graphs))
-    url = "" if running.url == "ws://127.0.0.1:8765/ws" else f" --url {running.url}"
-    console.print(f"  graphwire graphs{url}")
-    console.print(f"  graphwire run {first} '{{…}}'{url}")
+    everywhere = running.host in ("0.0.0.0", "::")
+    address = running.url.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
+    told = f"{address} and every other address of this machine" if everywhere else address
+    console.print(f"[bold]graphwire[/] serves [cyan]{', '.join(config.graphs)}[/] at [bold]{told}[/]")
+    url = "" if address == "ws://127.0.0.1:8765/ws" else f" --url {address}"
+    token = " --token …" if config.auth.tokens else ""
+    console.print(f"  graphwire graphs{url}{token}")
+    console.print(f"  graphwire run {shlex.quote(next(iter(config.graphs)))} -f KEY=VALUE{url}{token}")
     console.print("Ctrl-C drains and stops; once more stops at once.")

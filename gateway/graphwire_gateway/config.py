@@ -112,10 +112,24 @@ def load(file: Path | None, overrides: dict[str, dict[str, Any]]) -> Config:
                 merged = type(section).model_validate({**section.model_dump(), **settings})
                 config = config.model_copy(update={name: merged})
     except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False)[0]
-        place = within + ".".join(str(part) for part in fault["loc"])
-        raise CannotServe(f"the setting {place} is not right: {fault['msg']}") from None
+        # Of a union's members the one that came furthest is the one that was meant.
+        faults = error.errors(include_url=False, include_input=False)
+        fault = max(faults, key=lambda fault: len(fault["loc"]))
+        parts = [str(part) for part in fault["loc"] if part not in ("str", "GraphSection")]
+        reason = (
+            f"there is no such setting; {_known(parts)}"
+            if fault["type"] == "extra_forbidden"
+            else fault["msg"]
+        )
+        raise CannotServe(f"the setting {within}{'.'.join(parts)} is not right: {reason}") from None
     return config
+
+
+def _known(parts: list[str]) -> str:
+    section = Config.model_fields.get(parts[0]) if len(parts) > 1 else None
+    model = GraphSection if parts[0] == "graphs" else section.annotation if section else Config
+    fields = getattr(model, "model_fields", {})
+    return f"known here are: {', '.join(fields)}"
 
 
 def _read(file: Path | None) -> dict[str, Any]:

@@ -54,6 +54,8 @@ class Gateway:
         runner: Literal["inline", "thread"] = "inline",
         insecure: bool = False,
     ) -> None:
+        if not isinstance(graphs, Mapping):
+            raise TypeError(f"graphs maps names to graphs, {{'joke': graph}}, not a {type(graphs).__name__}")
         self._specs = {
             name: graph if isinstance(graph, GraphSpec) else GraphSpec(graph, runner)
             for name, graph in graphs.items()
@@ -76,7 +78,7 @@ class Gateway:
         if not loopback and not self._tokens and not self._insecure:
             raise CannotServe(
                 f"{host} is not a loopback address and there is no authentication: anybody could run these "
-                "graphs. Give tokens ([auth] tokens), or say --insecure"
+                "graphs. Give tokens ([auth] tokens, Gateway(tokens=...)), or say --insecure (insecure=True)"
             )
         expose = loopback if self._expose_errors is None else self._expose_errors
         server = Server(

@@ -15,8 +15,6 @@ _SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 
-logging.getLogger("graphwire").addHandler(logging.NullHandler())
-
 
 def logger(name: str) -> Any:
     """Return the logger ``graphwire.<name>``; its methods take an event and fields."""
@@ -37,7 +35,12 @@ def write_log(form: Literal["console", "json"], level: str) -> None:
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=32)
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            pad_event_to=32,
+            # A drawn traceback with its locals takes half a second of everyone's time, and tells inputs.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     )
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     exceptions = [structlog.processors.format_exc_info] if form == "json" else []

@@ -19,11 +19,15 @@ import typer
 from graphwire.cli import outcome
 from graphwire.cli.app import build, run
 from graphwire.cli.run import path_segments, read_input, watch
+from graphwire.cli.show import Flow
+from graphwire.events import MessagesEvent
+from graphwire.messages import MessageChunk
 from graphwire.transport import NotOpened
 from graphwire_protocol.commands import Run as RunCommand
 from graphwire_protocol.reference import documents
 from graphwire_protocol.schema import schemas
 from model_server import ModelRun, ModelServer, impatient, settle
+from rich.console import Console
 
 
 @pytest.fixture
@@ -374,3 +378,25 @@ def test_the_library_imports_neither_the_command_line_nor_langchain():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ}
     )
     assert done.stdout == "[]\n"
+
+
+def test_parallel_messages_are_shown_one_after_the_other(capsys: pytest.CaptureFixture[str]) -> None:
+    flow = Flow(Console(highlight=False, soft_wrap=True))
+
+    def token(id: str, node: str, text: str, **extras: Any) -> MessagesEvent:
+        chunk = MessageChunk(type="AIMessageChunk", content=text, id=id, extras=extras)
+        return MessagesEvent(
+            run="r", seq=1, namespace=(), node=node, mode="messages", data={}, message=chunk, metadata={}
+        )
+
+    for event in (
+        token("a", "joke", "one "),
+        token("b", "poem", "red "),
+        token("a", "joke", "two"),
+        token("b", "poem", "rose "),
+        token("a", "joke", "", chunk_position="last"),
+        token("b", "poem", "red"),
+    ):
+        flow.show(event)
+    flow.end()
+    assert capsys.readouterr().out == "joke  one two\npoem  red rose red\n"

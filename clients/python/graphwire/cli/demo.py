@@ -140,13 +140,13 @@ async def _demo(console: Console, topic: str, once: bool, port: int) -> int:
         except GraphwireError as error:
             say(str(error))
             return FAILED
-        _explain(console, url, topic)
         if once:
-            console.print("\nThe demo's server has ended; without --once it stays up for you to try.")
-        else:
-            console.print("\nThe server is up. [bold]Ctrl-C[/] ends it.")
-            with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
-                await asyncio.to_thread(server.wait)
+            console.print("\nThat was it. [bold]make demo[/] keeps the server up, for you to try.")
+            return FINE if all(view.status == "completed" for view in views) else FAILED
+        _explain(console, url, topic)
+        console.print("\nThe server is up. [bold]Ctrl-C[/] ends it.")
+        with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
+            await asyncio.to_thread(server.wait)
         return FINE if all(view.status == "completed" for view in views) else FAILED
 
 

@@ -73,9 +73,6 @@ def run(
     key: Annotated[
         list[str] | None, typer.Option("--key", metavar="KEY", help="Only these keys of the state.")
     ] = None,
-    thread: Annotated[
-        str | None, typer.Option("--thread", metavar="ID", help="The conversation to go on with.")
-    ] = None,
     run_id: Annotated[
         str | None,
         typer.Option(
@@ -91,7 +88,7 @@ def run(
 ) -> None:
     """Run a graph and watch it; the help's text stands in ``HELP``."""
     given = read_input(input, field or [], sys.stdin)
-    arguments: dict[str, Any] = {"run": run_id, "thread": thread, "nodes": node, "tags": tag, "keys": key}
+    arguments: dict[str, Any] = {"run": run_id, "nodes": node, "tags": tag, "keys": key}
     arguments["modes"] = mode or DEFAULT_MODES
     if namespace:
         arguments["namespaces"] = [path_segments(path) for path in namespace]

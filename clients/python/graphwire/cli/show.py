@@ -24,7 +24,7 @@ from graphwire.events import (
     UpdatesEvent,
     ValuesEvent,
 )
-from graphwire.messages import Message
+from graphwire.messages import Message, MessageChunk
 
 _LONGEST = 400  # characters of one value; --json shows all of it
 _PROJECTOR = Projector()
@@ -72,6 +72,7 @@ class Flow:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._writing: str | None = None  # the message whose line is open
+        self._held: dict[str, list[MessagesEvent]] = {}  # of messages that wait for that one's end
 
     def show(self, event: Event) -> None:
         """Print ``event``."""
@@ -104,27 +105,49 @@ class Flow:
                 self._line(event, event.mode, event.data)
 
     def end(self) -> None:
-        """End an open line."""
+        """Show what waits, and end an open line."""
+        self._close()
+        while self._held:
+            self._show_next()
+            self._close()
+
+    def _close(self) -> None:
         if self._writing is not None:
             self._console.out()
             self._writing = None
 
+    def _show_next(self) -> None:
+        """Write the message that has waited longest as far as it came."""
+        for event in self._held.pop(next(iter(self._held))):
+            self._write(event, event.message)
+
     def _message(self, event: MessagesEvent, message: Message) -> None:
+        # Parallel nodes take turns by the message, or nobody could read either.
+        if self._writing is not None and self._writing != message.id:
+            self._held.setdefault(message.id or "", []).append(event)
+            return
+        self._write(event, message)
+        while self._writing is None and self._held:
+            self._show_next()
+
+    def _write(self, event: MessagesEvent, message: Message) -> None:
         if self._writing != message.id:
-            self.end()
+            self._close()
             self._head(event, event.node or message.type)
         self._writing = message.id
         self._console.out(_visible(message.text), end="", highlight=False)
         for call in message.tool_calls:
             if call.get("name"):
                 self._console.out(f"\n  calls {call['name']}({_short(call.get('args'))})", highlight=False)
+        if not isinstance(message, MessageChunk) or message.extras.get("chunk_position") == "last":
+            self._close()
 
     def _head(self, event: Event | None, name: str) -> None:
         path = "/".join(segment.partition(":")[0] for segment in event.namespace) if event else ""
         self._console.print(Text(f"{path}/{name}" if path else name, style="bold cyan"), end="  ")
 
     def _line(self, event: Event, name: str, data: Any) -> None:
-        self.end()
+        self._close()
         self._head(event, name)
         self._console.out(_short(data), style=None, highlight=False)
 

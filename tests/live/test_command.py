@@ -273,6 +273,7 @@ async def test_the_demo_runs_three_graphs_over_one_connection_and_ends(folder: P
         "all namespaces",
         "custom",
         "penguins",
+        "make demo",
         "async with graphwire.connect",
     ):
         assert word in out, word

@@ -141,9 +141,9 @@ async def _demo(console: Console, topic: str, once: bool, port: int) -> int:
             say(str(error))
             return FAILED
         if once:
-            console.print("\nThat was it. [bold]make demo[/] keeps the server up, for you to try.")
+            _explain(console, "With the server up ([bold]make demo[/] keeps it)", DEFAULT_URL, topic)
             return FINE if all(view.status == "completed" for view in views) else FAILED
-        _explain(console, url, topic)
+        _explain(console, "Try it yourself", url, topic)
         console.print("\nThe server is up. [bold]Ctrl-C[/] ends it.")
         with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
             await asyncio.to_thread(server.wait)
@@ -257,10 +257,10 @@ def _short(value: Any) -> str:
     return text if len(text) < 60 else text[:59] + "…"
 
 
-def _explain(console: Console, url: str, topic: str) -> None:
+def _explain(console: Console, head: str, url: str, topic: str) -> None:
     program = _program()
     where = "" if url == DEFAULT_URL else f" --url {url}"
-    console.print("\n[bold]Try it yourself[/], from a second terminal:")
+    console.print(f"\n{head}, from a second terminal:")
     console.print(f"  {program} graphs{where}", soft_wrap=True)
     console.print(
         f"  {program} run joke_and_poem -f topic={shlex.quote(topic)} -m messages --tag poem{where}",

@@ -23,11 +23,9 @@ class Feed:
     ``readers`` counts the subscriptions of all connections; ``on_empty`` is called when the last one leaves.
     """
 
-    __slots__ = ("_waiting", "epoch", "head", "key", "on_empty", "readers")
+    __slots__ = ("_waiting", "head", "on_empty", "readers")
 
-    def __init__(self, key: str, epoch: str) -> None:
-        self.key = key
-        self.epoch = epoch
+    def __init__(self) -> None:
         self.head: Seq = 0
         self.readers = 0
         self.on_empty: Callable[[], None] | None = None

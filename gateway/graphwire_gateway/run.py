@@ -64,7 +64,7 @@ class Run:
         self.principal = principal
         self.graph = graph
         self.epoch = epoch
-        self.feed = Feed(key, epoch)
+        self.feed = Feed()
         self.created: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when the store has the log."""
         self.status: Status = "queued"

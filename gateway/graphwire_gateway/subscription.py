@@ -12,7 +12,7 @@ from graphwire_protocol.codec import encode
 from graphwire_protocol.credit import Allowance
 from graphwire_protocol.filters import BY_KEY, NOTHING, Matcher
 from graphwire_protocol.frames import Closed, Gap, Mark, Synced
-from graphwire_protocol.types import TERMINAL, ClosedReason, Epoch, GapReason, Seq
+from graphwire_protocol.types import TERMINAL, ClosedReason, GapReason, Seq
 
 from graphwire_gateway.fold import Fold
 from graphwire_gateway.patching import Patches
@@ -35,7 +35,6 @@ class Subscription:
         "_ready",
         "allowance",
         "cursor",
-        "epoch",
         "is_over",
         "matcher",
         "need",
@@ -60,7 +59,6 @@ class Subscription:
     ) -> None:
         self.sub = sub
         self.run = run
-        self.epoch: Epoch = run.epoch
         self.matcher = matcher
         self.allowance = Allowance(credit)
         self.cursor: Seq = 0

@@ -71,7 +71,7 @@ class Writer:
     def __init__(self, store: Any, key: str) -> None:
         self.store = store
         self.run: Any = SimpleNamespace(
-            key=key, id=key, epoch="e", status="running", is_sealed=False, feed=Feed(key, "e")
+            key=key, id=key, epoch="e", status="running", is_sealed=False, feed=Feed()
         )
 
     async def create(self) -> "Writer":

@@ -34,11 +34,6 @@ class Known:
         self._epoch: str | None = None
         self._seq = 0
 
-    @property
-    def has_ended(self) -> bool:
-        """Whether the run's last event is known."""
-        return self.status in TERMINAL
-
     def hear(self, delivered: Delivered) -> None:
         """Learn from a frame as it arrives."""
         frame = delivered.frame

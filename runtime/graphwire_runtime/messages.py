@@ -35,6 +35,9 @@ REMOVE_ALL_MESSAGES = "__remove_all__"
 
 Messages = list[MessageLikeRepresentation] | MessageLikeRepresentation
 
+_Call = tuple[Namespace, dict[str, Any]]
+"""Where a model is being called, and what its tokens say of that."""
+
 
 def add_messages(left: Messages, right: Messages) -> list[BaseMessage]:
     """Merge two lists of messages by id: the reducer of `MessagesState`.
@@ -97,11 +100,14 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
 
     run_inline = True
     ignore_agent = ignore_chain = ignore_custom_event = ignore_retriever = ignore_retry = True
+    ignore_llm = ignore_chat_model = False
 
     def __init__(self, outlet: Outlet) -> None:
         self._outlet = outlet
+        self._push = outlet.push
         self._seen: set[str] = set()
-        self._calls: dict[UUID, tuple[Namespace, dict[str, Any]]] = {}
+        self._calls: dict[UUID, _Call] = {}
+        self._latest: tuple[UUID | None, _Call | None] = (None, None)
 
     def on_chat_model_start(
         self,
@@ -124,17 +130,29 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         self._calls[run_id] = (namespace, {**metadata, "tags": shown} if shown else metadata)
 
     def on_llm_new_token(
-        self, token: str | list[str | dict[str, Any]], *, chunk: Any = None, run_id: UUID, **kwargs: Any
+        self,
+        token: str | list[str | dict[str, Any]],
+        *,
+        chunk: Any = None,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        **kwargs: Any,
     ) -> None:
         """Push one token."""
-        call = self._calls.get(run_id)
+        # the id of a call is one object, and comparing its identity is far cheaper than hashing a UUID
+        latest, call = self._latest
+        if latest is not run_id:
+            call = self._calls.get(run_id)
+            self._latest = (run_id, call)
         if call is None or not isinstance(chunk, ChatGenerationChunk):
             return
         message = chunk.message
-        if message.id is None:
-            message.id = f"lc_run--{run_id}"
-        self._seen.add(message.id)
-        self._outlet.push("messages", call[0], (message, call[1]))
+        name = message.id
+        if name is None:
+            name = message.id = f"lc_run--{run_id}"
+        self._seen.add(name)
+        self._push("messages", call[0], (message, call[1]))
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """Push the answer as a whole, if it did not come in tokens."""

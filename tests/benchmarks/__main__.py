@@ -1,5 +1,7 @@
 """`make bench`: what a served event costs the server's CPU, next to a server written by hand.
 
+What the runtime costs beside LangGraph is measured by `runtime`, and printed after it.
+
 Every figure is the median of rounds that are interleaved within this one run, so that a noisy machine is
 noisy to all alike; compare the ratios, not the microseconds. "Tuned" processes pace the interpreter and the
 collector as `graphwire serve` does, and so can any server; the table shows what that is worth to either.
@@ -17,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from websockets.asyncio.client import connect
 
+from tests.benchmarks import runtime
 from tests.benchmarks.servers import TUNED
 
 RUNS = 100
@@ -140,6 +143,7 @@ def main() -> None:
     console = Console()
     for mode, event in (("messages", "token"), ("custom", "custom event")):
         asyncio.run(_served(mode, event, console))
+    runtime.show(console)
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ class Encoder:
     def _delta(self, chunk: Any) -> bytes:
         fields = message_fields(chunk)
         fields.pop("id", None)
-        if not fields["content"]:
+        if fields["content"] == "":  # an empty list stays: blocks add up to it as they do not to a text
             del fields["content"]
         return self._projector.dumps_fields(fields)
 

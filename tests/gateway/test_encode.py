@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
+from graphwire.messages import message_from_json
 from graphwire_gateway import encode
 from graphwire_gateway.encode import Encoder
 from graphwire_gateway.store.base import Record
@@ -70,7 +71,7 @@ def test_the_quick_way_of_a_token_equals_the_general_one(values: dict[str, Any])
     assert data.id == (values.get("id") or "unnamed-1")
     expected = message_fields(chunk)
     expected.pop("id", None)
-    if not expected["content"]:
+    if expected["content"] == "":
         del expected["content"]
     assert data.delta == orjson.loads(Projector().dumps_fields(expected))
     assert frame.node == "talk"
@@ -92,6 +93,17 @@ def test_other_messages_keep_their_type_and_their_form(message: Any) -> None:
     assert data[kind]["type"] == message.type
     assert data[kind]["content"] == "hi"
     assert ("id" in data[kind]) == (kind == "message")
+
+
+def test_blocks_behind_an_empty_list_of_them_add_up_to_what_they_do_locally() -> None:
+    mine = encoder()
+    block = {"type": "text", "text": "hi", "index": 0}
+    chunks = [AIMessageChunk(content=content, id="m") for content in ([], [block], [])]
+    deltas = [event(mine.part((), "messages", (chunk, META))).data["delta"] for chunk in chunks]
+    local, remote = chunks[0] + chunks[1] + chunks[2], message_from_json(deltas[0])
+    for delta in deltas[1:]:
+        remote += message_from_json(delta)
+    assert remote.content == local.content == [block]
 
 
 def test_a_chunk_that_is_changed_afterwards_is_sent_as_it_was() -> None:

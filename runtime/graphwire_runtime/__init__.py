@@ -17,7 +17,7 @@ from graphwire_runtime.errors import (
 from graphwire_runtime.graph import StateGraph
 from graphwire_runtime.interrupt import interrupt
 from graphwire_runtime.messages import MessagesState, add_messages
-from graphwire_runtime.policies import RetryPolicy
+from graphwire_runtime.policies import CachePolicy, RetryPolicy
 from graphwire_runtime.runtime import Runtime, get_stream_writer
 from graphwire_runtime.servable import Servable
 from graphwire_runtime.snapshot import PregelTask, StateSnapshot
@@ -27,6 +27,7 @@ from graphwire_runtime.types import END, START, Command, GraphOutput, Interrupt,
 __all__ = [
     "END",
     "START",
+    "CachePolicy",
     "Command",
     "CompiledStateGraph",
     "EmptyInputError",

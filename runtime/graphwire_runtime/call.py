@@ -17,7 +17,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from graphwire_runtime.runtime import Runtime
 from graphwire_runtime.types import StreamWriter
 
-__all__ = ["Call", "Caller", "call_of", "first_parameter", "name_of", "returns"]
+__all__ = ["Call", "Caller", "call_of", "first_parameter", "full_name_of", "name_of", "returns"]
 
 
 class Caller(Protocol):
@@ -90,6 +90,14 @@ def name_of(action: Any) -> str:
     if name is None and isinstance(action, functools.partial):
         return name_of(action.func)
     return str(name) if name is not None else type(action).__name__
+
+
+def full_name_of(action: Any) -> str:
+    """What a callable is called in its module; of an object its class."""
+    while isinstance(action, functools.partial):
+        action = action.func
+    named = action if hasattr(action, "__qualname__") else type(action)
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def first_parameter(action: Any) -> Any:

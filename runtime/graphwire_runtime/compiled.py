@@ -67,6 +67,7 @@ class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Resu
 
     name: str
     checkpointer: Any
+    cache: Any
     store: Any
     stream_mode: StreamMode = "updates"
 
@@ -76,12 +77,14 @@ class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Resu
         sketch: Sketch,
         *,
         checkpointer: Any = None,
+        cache: Any = None,
         store: Any = None,
         interrupt_before: Names = (),
         interrupt_after: Names = (),
     ) -> None:
         self.plan = plan
         self.checkpointer = checkpointer
+        self.cache = cache
         self.store = store
         self.interrupt_before = interrupt_before
         self.interrupt_after = interrupt_after
@@ -353,6 +356,19 @@ class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Resu
         place = Place(self, config)
         return await aperform(update_state(place, supersteps), place.saver)
 
+    def clear_cache(self, nodes: Sequence[str] | None = None) -> None:
+        """Forget the results of these nodes in the graph's cache; by default of all its nodes.
+
+        Raises ValueError without a cache or for an unknown node.
+        """
+        namespaces = self._cached(nodes)
+        self.cache.clear(namespaces)
+
+    async def aclear_cache(self, nodes: Sequence[str] | None = None) -> None:
+        """The same as `clear_cache`, on the event loop."""
+        namespaces = self._cached(nodes)
+        await self.cache.aclear(namespaces)
+
     def get_subgraphs(
         self, *, namespace: str | None = None, recurse: bool = False
     ) -> Iterator[tuple[str, CompiledStateGraph]]:
@@ -407,6 +423,18 @@ class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Resu
 
     # ---- within
 
+    def _cached(self, nodes: Sequence[str] | None) -> list[tuple[str, ...]]:
+        if self.cache is None:
+            raise ValueError(f"graph {self.name!r} has no cache to clear; compile it with cache=…")
+        for name in nodes or ():
+            if name not in self.plan.nodes:
+                raise ValueError(
+                    f"{name!r} is no node of graph {self.name!r}; nodes are {list(self.plan.nodes)}"
+                )
+        return [
+            self.plan.nodes[name].cache_namespace for name in (self.plan.nodes if nodes is None else nodes)
+        ]
+
     def _request(
         self,
         input: Any,
@@ -422,6 +450,7 @@ class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Resu
             input,
             config,
             checkpointer=self.checkpointer,
+            cache=self.cache,
             store=self.store,
             before=self.interrupt_before if before is None else before,
             after=self.interrupt_after if after is None else after,

@@ -17,6 +17,7 @@ from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
 
+from graphwire_runtime.cache import Results
 from graphwire_runtime.errors import GraphInterrupt
 from graphwire_runtime.execute import execute, execute_async
 from graphwire_runtime.loop import Run
@@ -47,6 +48,7 @@ def iterate(request: Request) -> Iterator[Any]:
     items: deque[Any] = outlet.items if outlet is not None else deque()
     inline = outlet is None or not run.display.live
     thread = run.thread
+    results = Results(request.cache, run) if request.cache is not None else None
     pool: ThreadPoolExecutor | None = None
     try:
         if thread is not None:
@@ -55,6 +57,8 @@ def iterate(request: Request) -> Iterator[Any]:
         if tasks is None:
             tasks = run.next_tasks()
         while tasks is not None:
+            if results is not None:
+                tasks = results.recall(tasks)
             while items:
                 yield items.popleft()
             if len(tasks) == 1 and inline:
@@ -79,6 +83,8 @@ def iterate(request: Request) -> Iterator[Any]:
                     raise crew.error
             while items:
                 yield items.popleft()
+            if results is not None:
+                results.keep()
             run.settle()
             if thread is not None:
                 save(thread)
@@ -102,6 +108,8 @@ def iterate(request: Request) -> Iterator[Any]:
     finally:
         if pool is not None:
             pool.shutdown(wait=True)
+        if results is not None:
+            results.keep()
         if thread is not None:
             thread.close()
             save(thread)
@@ -160,6 +168,7 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
     items: deque[Any] = outlet.items if outlet is not None else deque()
     crew = _Coroutines(run, loop, bell)
     saving = AsyncSaving(run.thread) if run.thread is not None else None
+    results = Results(request.cache, run) if request.cache is not None else None
     try:
         if saving is not None:
             await saving.load()
@@ -167,6 +176,8 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
         if tasks is None:
             tasks = run.next_tasks()
         while tasks is not None:
+            if results is not None:
+                tasks = await results.arecall(tasks)
             while items:
                 yield items.popleft()
             if tasks:
@@ -181,6 +192,8 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
                     await bell.sleep(lambda: bool(items) or not crew.left)
                 if crew.error is not None:
                     raise crew.error
+            if results is not None:
+                await results.akeep()
             run.settle()
             if saving is not None:
                 await saving.step()
@@ -204,6 +217,8 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
         raise
     finally:
         await crew.stop()
+        if results is not None:
+            await results.akeep()
         if saving is not None:
             await saving.close()
 

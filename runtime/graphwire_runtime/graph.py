@@ -16,12 +16,13 @@ from typing import Any, Generic, Literal, get_args, get_origin
 import typing_extensions
 from langchain_core.runnables import Runnable
 
-from graphwire_runtime.call import Call, call_of, first_parameter, name_of, returns
+from graphwire_runtime.cache import check_cache
+from graphwire_runtime.call import Call, call_of, first_parameter, full_name_of, name_of, returns
 from graphwire_runtime.channels import Channel
 from graphwire_runtime.compiled import CompiledStateGraph
 from graphwire_runtime.drawing import Sketch
 from graphwire_runtime.plan import Join, NodePlan, Plan, RouterPlan
-from graphwire_runtime.policies import RetryPolicy
+from graphwire_runtime.policies import CachePolicy, RetryPolicy
 from graphwire_runtime.schema import Schema, annotations_of, merged
 from graphwire_runtime.task import PULL
 from graphwire_runtime.types import END, START, Command, Context, Input, Result, State
@@ -45,6 +46,7 @@ class _Node:
     destinations: Mapping[str, str] | None
     retries: tuple[RetryPolicy, ...] = ()
     timeout: float | None = None
+    cache: CachePolicy | None = None
 
 
 @dataclass(slots=True)
@@ -107,6 +109,7 @@ class StateGraph(Generic[State, Context, Input, Result]):
         metadata: Mapping[str, Any] | None = None,
         input_schema: type[Any] | None = None,
         retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None,
+        cache_policy: CachePolicy | None = None,
         timeout: float | timedelta | None = None,
         destinations: Mapping[str, str] | Sequence[str] | None = None,
     ) -> typing_extensions.Self:
@@ -122,6 +125,7 @@ class StateGraph(Generic[State, Context, Input, Result]):
                 that is a schema, or else the state. Keys that only it has are private to the nodes that name
                 them.
             retry_policy: when it is run again after a failure; of several the first that covers the error.
+            cache_policy: that the same input need not be worked on again, in a graph with a cache.
             timeout: seconds after which one run of it fails with NodeTimeoutError; for async nodes only.
             destinations: where its `Command.goto` may lead, for drawings: names, or names with labels.
 
@@ -137,6 +141,10 @@ class StateGraph(Generic[State, Context, Input, Result]):
                 raise TypeError(f"add_node takes a name before the action, and {node!r} came")
             name, action = name_of(node), node
         self._check_name(name)
+        if cache_policy is not None and not isinstance(cache_policy, CachePolicy):
+            raise TypeError(
+                f"the cache_policy of node {name!r} must be a CachePolicy, and {cache_policy!r} came"
+            )
         schema = self._schema(input_schema) if input_schema is not None else self._schema_of_first(action)
         if destinations is not None and not isinstance(destinations, Mapping):
             destinations = dict.fromkeys(destinations, "")
@@ -149,6 +157,7 @@ class StateGraph(Generic[State, Context, Input, Result]):
             destinations or _command_ends(action),
             (retry_policy,) if isinstance(retry_policy, RetryPolicy) else tuple(retry_policy or ()),
             timeout.total_seconds() if isinstance(timeout, timedelta) else timeout,
+            cache_policy,
         )
         if timeout is not None and self._nodes[name].call.coro is None:
             del self._nodes[name]
@@ -282,6 +291,7 @@ class StateGraph(Generic[State, Context, Input, Result]):
         self,
         checkpointer: Any = None,
         *,
+        cache: Any = None,
         store: Any = None,
         interrupt_before: Literal["*"] | Sequence[str] | None = None,
         interrupt_after: Literal["*"] | Sequence[str] | None = None,
@@ -293,14 +303,17 @@ class StateGraph(Generic[State, Context, Input, Result]):
             checkpointer: a saver of the langgraph-checkpoint family, which keeps threads. None: none, or in a
                 node of another graph that graph's. True: that graph's, and this one goes on where it stopped
                 whenever it is run again. False: none in any case.
+            cache: one of langgraph-checkpoint's caches, for the results of nodes with a `cache_policy`.
             store: a long-term store, for nodes that take a `store` or `runtime`.
             interrupt_before: the nodes to stop before, or "*" for all.
             interrupt_after: the nodes to stop after, or "*" for all.
             name: the graph's name for tracers and servers.
 
         Raises ValueError (see `validate`; also for an interrupt at an unknown node), TypeError for a
-        checkpointer that is none.
+        checkpointer or a cache that is none.
         """
+        if cache is not None:
+            check_cache(cache)
         if checkpointer is not None and not isinstance(checkpointer, bool):
             _check_saver(checkpointer)
         self.validate()
@@ -330,6 +343,7 @@ class StateGraph(Generic[State, Context, Input, Result]):
             plan,
             self._sketch(),
             checkpointer=checkpointer,
+            cache=cache,
             store=store,
             interrupt_before=interrupt_before or (),
             interrupt_after=interrupt_after or (),
@@ -418,6 +432,12 @@ class StateGraph(Generic[State, Context, Input, Result]):
             defer=defer,
             retries=node.retries if node is not None else (),
             timeout=node.timeout if node is not None else None,
+            cache=node.cache if node is not None else None,
+            cache_namespace=(
+                "graphwire_results",
+                full_name_of(node.action) if node is not None else "",
+                name,
+            ),
             threaded=all(each.coro is None for each in calls),
         )
 

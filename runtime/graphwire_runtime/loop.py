@@ -63,6 +63,7 @@ class Run:
         "_runtime",
         "_writer",
         "answers",
+        "caching",
         "context",
         "display",
         "ended",
@@ -90,6 +91,7 @@ class Run:
         "values",
         "waiting",
         "waiting_input",
+        "worked_out",
         "written",
     )
     answers: Answers
@@ -149,6 +151,8 @@ class Run:
         self.sends: list[Any] = []
         self.waiting_input: Any = None
         self.written: dict[str, Written] = {}
+        self.caching = False
+        self.worked_out: list[Task] = []
 
     # ---- the order of events: begin, then (settle, next_tasks) until it has ended
 
@@ -344,6 +348,10 @@ class Run:
             self._break()
             return None
         self._passing = False
+        if self.caching:
+            for task in tasks:
+                if task.node.cache is not None and not task.cached:
+                    task.key = task.node.cache.key(task.name, task.input)
         display = self.display
         if display.messages:
             for task in tasks:
@@ -434,6 +442,8 @@ class Run:
             self.thread.finished(task)
         if task.node is self.plan.start:
             return
+        if task.key is not None:
+            self.worked_out.append(task)
         display = self.display
         if display.messages and task.output is not None:
             for outlet in display.messages:
@@ -443,6 +453,12 @@ class Run:
             display.show_update(task)
         if display.tasks or display.debug:
             display.show_result(self.step, task)
+
+    def recalled(self, task: Task) -> None:
+        """Show the update of a task whose result was known."""
+        if self.thread is not None:
+            self.thread.finished(task)
+        self.display.show_update(task)
 
     def interrupted(self, task: Task, interrupts: tuple[Interrupt, ...]) -> None:
         """Show what a task asks that was stopped by that."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from graphwire_runtime.call import Call
 from graphwire_runtime.channels import Channel
-from graphwire_runtime.policies import RetryPolicy
+from graphwire_runtime.policies import CachePolicy, RetryPolicy
 from graphwire_runtime.schema import Schema
 
 __all__ = ["Join", "NodePlan", "Plan", "RouterPlan"]
@@ -64,6 +64,9 @@ class NodePlan:
     retries: tuple[RetryPolicy, ...]
     timeout: float | None
     """Seconds that one run of it may take."""
+    cache: CachePolicy | None
+    cache_namespace: tuple[str, ...]
+    """Where its results are in a cache: under what it calls and its own name."""
     threaded: bool
     """Whether anything in it blocks: then it runs in a thread when the run is asynchronous."""
 

@@ -1,13 +1,21 @@
-"""What is to happen when a node fails or takes too long: said by the author, carried out by `execute`."""
+"""What an author says about how a node is run: again after which failures, and whether at all.
+
+Failures are `execute`'s to act on, known results `cache`'s.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, NamedTuple
 
 from graphwire_runtime.clock import chance
+from graphwire_runtime.schema import shown
 
-__all__ = ["RetryPolicy", "is_passing"]
+__all__ = ["CachePolicy", "RetryPolicy", "input_key", "is_passing"]
 
 _LASTING = (
     ArithmeticError,
@@ -64,3 +72,55 @@ class RetryPolicy(NamedTuple):
         """Seconds to wait after this many attempts."""
         seconds = min(self.max_interval, self.initial_interval * self.backoff_factor ** (attempts - 1))
         return seconds + chance() if self.jitter else seconds
+
+
+def input_key(value: Any) -> bytes:
+    """The pickled input of a node; mappings and sets that are equal give the same."""
+    return pickle.dumps(_sorted(value), protocol=5)
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return [(key, _sorted(value[key])) for key in sorted(value, key=repr)]
+    if isinstance(value, AbstractSet):
+        return sorted(map(_sorted, value), key=repr)
+    if isinstance(value, (list, tuple)):
+        return [type(value).__name__, *map(_sorted, value)]
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachePolicy:
+    """That a node given the same input again need not run, if its graph was compiled with a `cache`.
+
+    What is known of a node by then is its update and where it went on to; what it put into its stream writer,
+    and the tokens of its models, are not shown again.
+    """
+
+    key_func: Callable[[Any], str | bytes] = input_key
+    """What tells two inputs apart; by default the input itself, which must then be picklable."""
+    ttl: int | None = None
+    """Seconds for which a result counts; None for ever."""
+
+    def key(self, name: str, value: Any) -> str:
+        """What stands for the input of a node in the cache.
+
+        Raises TypeError where `key_func` made no key of it, and what `key_func` raises.
+        """
+        try:
+            made = self.key_func(value)
+        except Exception as error:
+            if hasattr(error, "add_note"):
+                error.add_note(
+                    f"While the input of node {name!r} was made a key for the cache; its cache_policy may "
+                    "name another key_func"
+                )
+            raise
+        if isinstance(made, str):
+            made = made.encode()
+        if not isinstance(made, bytes):
+            raise TypeError(
+                f"the key_func in the cache_policy of node {name!r} must return a string or bytes, and "
+                f"returned {shown(made)}"
+            )
+        return blake2b(made, digest_size=16).hexdigest()

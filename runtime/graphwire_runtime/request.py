@@ -36,6 +36,7 @@ class Request:
     parts: bool = False
     streamed: bool = True
     checkpointer: Any = None
+    cache: Any = None
     store: Any = None
     before: Breakpoints = ()
     after: Breakpoints = ()

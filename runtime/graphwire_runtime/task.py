@@ -47,6 +47,7 @@ class Task:
         "id",
         "input",
         "interrupts",
+        "key",
         "name",
         "nested",
         "node",
@@ -84,6 +85,7 @@ class Task:
         self.stopped = False
         self.retried = False
         self.cached = False
+        self.key: str | None = None
         self.callbacks: Any = None
         self._config: RunnableConfig | None = None
 

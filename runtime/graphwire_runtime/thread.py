@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from graphwire_runtime.loop import Run
     from graphwire_runtime.task import Task
 
-__all__ = ["Thread", "Written", "written"]
+__all__ = ["Thread", "Written", "writes_of", "written"]
 
 SENDS = "__pregel_tasks"
 RESUME = "__resume__"
@@ -258,11 +258,7 @@ class Thread:
 
     def finished(self, task: Task) -> None:
         """Keep what a task wrote, so that it need not run again if its superstep does not come to an end."""
-        writes = [(key, _packed(value)) for key, value in task.pairs]
-        writes += [(f"{BRANCH}{name}", None) for name in (*task.node.edges, *task.gotos)]
-        writes += [(join.trigger, task.name) for join in task.node.joins]
-        writes += [(SENDS, [send.node, send.arg]) for send in task.sends]
-        self._note(task.id, writes or [(NOTHING, None)], _path(task))
+        self._note(task.id, writes_of(task), _path(task))
 
     def interrupted(self, task: Task) -> None:
         """Keep what a task asks."""
@@ -337,6 +333,20 @@ class Thread:
     def _is_new(self, trigger: str, name: str) -> bool:
         version, seen = self._versions.get(trigger), self._seen.get(name, {}).get(trigger)
         return version is not None and (seen is None or bool(version > seen))
+
+
+def writes_of(task: Task, *, with_edges: bool = True) -> list[tuple[str, Any]]:
+    """What a task wrote and where it goes on to, as channels' writes; `written` reads them.
+
+    Without its edges for whoever knows them, and may know better by the time of reading.
+    """
+    writes = [(key, _packed(value)) for key, value in task.pairs]
+    writes += [
+        (f"{BRANCH}{name}", None) for name in ((*task.node.edges,) if with_edges else ()) + (*task.gotos,)
+    ]
+    writes += [(join.trigger, task.name) for join in task.node.joins if with_edges]
+    writes += [(SENDS, [send.node, send.arg]) for send in task.sends]
+    return writes or [(NOTHING, None)]
 
 
 class Written:

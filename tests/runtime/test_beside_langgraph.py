@@ -8,87 +8,19 @@ from __future__ import annotations
 
 import operator
 import random
-import re
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, is_dataclass
-from types import SimpleNamespace
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-import graphwire_runtime
 import pytest
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from comparison import HOWS, OURS, THEIRS, recorded
+from langchain_core.messages import AIMessage, HumanMessage
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
-pytest.importorskip("langgraph.graph")
-
-from langgraph.config import get_stream_writer
-from langgraph.graph import MessagesState, StateGraph, add_messages
-from langgraph.types import Command, Overwrite, Send
-
 pytestmark = pytest.mark.filterwarnings("default")
 
-OURS: Any = graphwire_runtime
-THEIRS: Any = SimpleNamespace(
-    START="__start__",
-    END="__end__",
-    **{
-        thing.__name__: thing
-        for thing in (StateGraph, MessagesState, add_messages, Command, Send, Overwrite, get_stream_writer)
-    },
-)
-
-HOWS = [
-    "stream",
-    pytest.param(
-        "astream",
-        marks=pytest.mark.skipif(
-            sys.version_info < (3, 11), reason="LangGraph's nodes lose their context there; ours keep it"
-        ),
-    ),
-]
 MODES = ["values", "updates", "custom", "messages", "tasks", "debug"]
-UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-class View:
-    """Chunks as plain data: ids numbered, times and versions left out, errors by type."""
-
-    def __init__(self) -> None:
-        self._ids: dict[str, str] = {}
-
-    def __call__(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return UUID.sub(lambda found: self._ids.setdefault(found[0], f"id{len(self._ids)}"), value)
-        if isinstance(value, BaseMessage):
-            return (type(value).__name__, value.content, self(value.id))
-        if isinstance(value, BaseException):
-            return type(value).__name__
-        if isinstance(value, dict):
-            hidden = ("timestamp", "lc_versions", "langgraph_version")
-            return {key: self(item) for key, item in value.items() if key not in hidden}
-        if isinstance(value, (list, tuple)):
-            return type(value)(self(item) for item in value)
-        if isinstance(value, BaseModel):
-            return (type(value).__name__, self(dict(value)))
-        if is_dataclass(value) and not isinstance(value, type):
-            return (type(value).__name__, {f.name: self(getattr(value, f.name)) for f in fields(value)})
-        return value
-
-
-async def recorded(graph: Any, value: Any, how: str, **kwargs: Any) -> tuple[list[Any], str | None]:
-    view, chunks = View(), []
-    try:
-        if how == "stream":
-            for chunk in graph.stream(value, **kwargs):
-                chunks.append(view(chunk))  # noqa: PERF401
-        else:
-            async for chunk in graph.astream(value, **kwargs):
-                chunks.append(view(chunk))  # noqa: PERF401
-    except Exception as error:
-        return chunks, type(error).__name__
-    return chunks, None
 
 
 class Pad(TypedDict, total=False):

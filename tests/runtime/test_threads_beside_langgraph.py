@@ -9,77 +9,20 @@ from __future__ import annotations
 
 import operator
 import random
-import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, is_dataclass
-from types import SimpleNamespace
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-import graphwire_runtime
 import pytest
-from langchain_core.messages import BaseMessage
+from comparison import HOWS, OURS, THEIRS, View
 from langchain_core.tools import tool
-from typing_extensions import TypedDict
-
-pytest.importorskip("langgraph.graph")
-
 from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.config import get_stream_writer
-from langgraph.graph import StateGraph
-from langgraph.types import Command, Overwrite, Send, interrupt
+from typing_extensions import TypedDict
 
 pytestmark = pytest.mark.filterwarnings("default")
 
-OURS: Any = graphwire_runtime
-THEIRS: Any = SimpleNamespace(
-    START="__start__",
-    END="__end__",
-    **{
-        thing.__name__: thing
-        for thing in (StateGraph, Command, Send, Overwrite, interrupt, get_stream_writer)
-    },
-)
-HOWS = [
-    "stream",
-    pytest.param(
-        "astream",
-        marks=pytest.mark.skipif(
-            sys.version_info < (3, 11), reason="LangGraph's nodes lose their context there; ours keep it"
-        ),
-    ),
-]
 MODES = ["values", "updates", "custom", "tasks", "checkpoints", "debug"]
-ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{32}\b")
-
-
-class View:
-    """Chunks and snapshots as plain data: ids numbered (or all alike), times left out, errors by type."""
-
-    def __init__(self, alike: bool) -> None:
-        self._ids: dict[str, str] = {}
-        self._alike = alike
-
-    def _name(self, found: re.Match[str]) -> str:
-        return "id" if self._alike else self._ids.setdefault(found[0], f"id{len(self._ids)}")
-
-    def __call__(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return ID.sub(self._name, value)
-        if isinstance(value, BaseMessage):
-            return (type(value).__name__, value.content, self(value.id))
-        if isinstance(value, BaseException):
-            return type(value).__name__
-        if isinstance(value, dict):
-            keys = sorted(value, key=str) if self._alike else value  # so that chunks can be sorted as text
-            return {self(key): self(value[key]) for key in keys if key != "timestamp"}
-        if hasattr(value, "_asdict"):
-            return (type(value).__name__, self({**value._asdict(), "created_at": None}))
-        if isinstance(value, (list, tuple)):
-            return type(value)(self(item) for item in value)
-        if is_dataclass(value) and not isinstance(value, type):
-            return (type(value).__name__, {f.name: self(getattr(value, f.name)) for f in fields(value)})
-        return value
 
 
 class Note(TypedDict, total=False):

@@ -1,0 +1,95 @@
+"""Both frameworks side by side: the names of each, and what they stream made comparable.
+
+Whoever imports this is skipped where LangGraph is not installed. Ids are numbered as they appear, errors
+compared by type; versions and times are left out.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import fields, is_dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import graphwire_runtime
+import pytest
+from langchain_core.messages import BaseMessage
+from pydantic import BaseModel
+
+pytest.importorskip("langgraph.graph")
+
+import langgraph.errors
+import langgraph.graph
+import langgraph.runtime
+import langgraph.types
+from langgraph.config import get_stream_writer
+
+OURS: Any = graphwire_runtime
+THEIRS: Any = SimpleNamespace(
+    **{
+        **vars(langgraph.runtime),
+        **vars(langgraph.errors),
+        **vars(langgraph.types),
+        **vars(langgraph.graph),
+        "get_stream_writer": get_stream_writer,
+    }
+)
+
+HOWS = [
+    "stream",
+    pytest.param(
+        "astream",
+        marks=pytest.mark.skipif(
+            sys.version_info < (3, 11), reason="LangGraph's nodes lose their context there; ours keep it"
+        ),
+    ),
+]
+ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{32}\b")
+HIDDEN = ("timestamp", "lc_versions", "langgraph_version")
+
+
+class View:
+    """Chunks and snapshots as plain data: ids numbered (or all alike), times left out, errors by type."""
+
+    def __init__(self, alike: bool = False) -> None:
+        self._ids: dict[str, str] = {}
+        self._alike = alike
+
+    def _name(self, found: re.Match[str]) -> str:
+        return "id" if self._alike else self._ids.setdefault(found[0], f"id{len(self._ids)}")
+
+    def __call__(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return ID.sub(self._name, value)
+        if isinstance(value, BaseMessage):
+            return (type(value).__name__, value.content, self(value.id))
+        if isinstance(value, BaseException):
+            return type(value).__name__
+        if isinstance(value, dict):
+            keys = sorted(value, key=str) if self._alike else value  # so that chunks can be sorted as text
+            return {self(key): self(value[key]) for key in keys if key not in HIDDEN}
+        if hasattr(value, "_asdict"):
+            return (type(value).__name__, self({**value._asdict(), "created_at": None}))
+        if isinstance(value, (list, tuple)):
+            return type(value)(self(item) for item in value)
+        if isinstance(value, BaseModel):
+            return (type(value).__name__, self(dict(value)))
+        if is_dataclass(value) and not isinstance(value, type):
+            return (type(value).__name__, {f.name: self(getattr(value, f.name)) for f in fields(value)})
+        return value
+
+
+async def recorded(graph: Any, value: Any, how: str, **kwargs: Any) -> tuple[list[Any], str | None]:
+    """The chunks of a run, and the type of the error that it ended in."""
+    view, chunks = View(), []
+    try:
+        if how == "stream":
+            for chunk in graph.stream(value, **kwargs):
+                chunks.append(view(chunk))  # noqa: PERF401
+        else:
+            async for chunk in graph.astream(value, **kwargs):
+                chunks.append(view(chunk))  # noqa: PERF401
+    except Exception as error:
+        return chunks, type(error).__name__
+    return chunks, None

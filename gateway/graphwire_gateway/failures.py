@@ -35,7 +35,7 @@ class Failures:
         if not self._expose:
             generic = _GENERIC.get(code, _GENERIC["graph_error"])
             return Failure(code=code, message=f"{generic} (error_id {error_id})", error_id=error_id)
-        return Failure(code=code, message=_text(error), error_id=error_id, type=type(error).__name__)
+        return Failure(code=code, message=_with_cause(error), error_id=error_id, type=type(error).__name__)
 
     def in_data(self, error: BaseException) -> dict[str, str]:
         """Describe an exception that stands in an event's data: the object behind ``$error``."""
@@ -71,6 +71,21 @@ def _text(error: BaseException) -> str:
     if len(text) > _TEXT_CHARS:
         text = text[: _TEXT_CHARS - 1] + "…"
     return text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate is no text
+
+
+_MANY_CAUSES = 16  # a chain may be a ring
+
+
+def _with_cause(error: BaseException) -> str:
+    """Return the text and the first cause behind it, without which many a wrapped error tells nothing."""
+    first, steps = error, 0
+    while first.__cause__ is not None and steps < _MANY_CAUSES:
+        first, steps = first.__cause__, steps + 1
+    text, cause = _text(error), _text(first)
+    if first is error or cause in text:
+        return text
+    name = type(first).__name__
+    return f"{text} (caused by {name if cause == name else f'{name}: {cause}'})"
 
 
 _GENERIC = {

@@ -3,31 +3,13 @@
 On Python 3.10 these are the documented rules for async code without context in tasks.
 """
 
-import json
-import re
 from typing import Any
 
 import graphwire
 import pytest
-from graphwire_protocol.projection import Projector
+from kit.alike import comparable, unordered
 from kit.examples import CONTEXT_IN_TASKS, EXAMPLES, Example
 from kit.graphs import Library
-
-_IDS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_TIMES = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+(\+00:00|Z)")
-
-
-def comparable(chunks: list[Any]) -> list[str]:
-    """Chunks as JSON, ids renumbered by their first appearance, times masked."""
-    seen: dict[str, str] = {}
-
-    def renumbered(found: re.Match[str]) -> str:
-        return seen.setdefault(found.group(), f"<id {len(seen) + 1}>")
-
-    return [
-        _IDS.sub(renumbered, _TIMES.sub("<time>", json.dumps(json.loads(Projector().dumps(chunk)))))
-        for chunk in chunks
-    ]
 
 
 def cases() -> list[Any]:
@@ -55,12 +37,8 @@ async def test_a_served_graph_streams_what_the_local_one_does(
         remote = comparable([chunk async for chunk in client.graph("g").astream(example.input, **way)])
     assert local, "the example streams something"
     if example.unordered:
-        local, remote = _alike(local), _alike(remote)
+        local, remote = unordered(local), unordered(remote)
     assert remote == local
-
-
-def _alike(chunks: list[str]) -> list[str]:
-    return sorted(re.sub(r"<id \d+>", "<id>", chunk) for chunk in chunks)
 
 
 def _told(chunk: Any) -> Any:
@@ -83,7 +61,7 @@ async def test_our_runtime_streams_what_langgraph_does(example: Example, way: di
     for lib in (theirs, library("graphwire_runtime")):
         graph = example.build(lib)
         chunks = comparable([_told(chunk) async for chunk in graph.astream(example.input, **way)])
-        streams.append(_alike(chunks) if example.unordered else chunks)
+        streams.append(unordered(chunks) if example.unordered else chunks)
     assert streams[1] == streams[0]
 
 

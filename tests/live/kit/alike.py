@@ -1,0 +1,28 @@
+"""Streams made comparable: as JSON, with what is random in each run renamed or masked."""
+
+import json
+import re
+from typing import Any
+
+from graphwire_protocol.projection import Projector
+
+_IDS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_TIMES = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+(\+00:00|Z)")
+
+
+def comparable(chunks: list[Any]) -> list[str]:
+    """Chunks as JSON, ids renumbered by their first appearance, times masked."""
+    seen: dict[str, str] = {}
+
+    def renumbered(found: re.Match[str]) -> str:
+        return seen.setdefault(found.group(), f"<id {len(seen) + 1}>")
+
+    return [
+        _IDS.sub(renumbered, _TIMES.sub("<time>", json.dumps(json.loads(Projector().dumps(chunk)))))
+        for chunk in chunks
+    ]
+
+
+def unordered(chunks: list[str]) -> list[str]:
+    """Comparable chunks of parallel nodes, which may interleave as they like."""
+    return sorted(re.sub(r"<id \d+>", "<id>", chunk) for chunk in chunks)

@@ -12,10 +12,13 @@ from graphwire_gateway.store.memory import MemoryStore
 from kit.graphs import Library, library
 from kit.peer import Peer
 from kit.stores import DelayingStore
+from providers.script import Say
+from providers.server import Provider
 from websockets.asyncio.client import connect as connect_websocket
 
 Serve = Callable[..., Awaitable[Server]]
 Connect = Callable[..., Awaitable[Peer]]
+Provide = Callable[..., Awaitable[Provider]]
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +87,21 @@ async def connect() -> AsyncIterator[Connect]:
     for peer in peers:
         peer.socket.transport.abort()
         await peer.socket.wait_closed()
+
+
+@pytest.fixture
+async def provide(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Provide]:
+    """``await provide(script)`` starts a fake provider of models for the time of the test."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):  # the way there is short
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv("LANGSMITH_TRACING", "false")
+    async with AsyncExitStack() as stack:
+
+        async def start(script: Mapping[str, Say], **args: Any) -> Provider:
+            return await stack.enter_async_context(Provider(script, **args))
+
+        yield start
 
 
 @pytest.fixture(params=["graphwire_runtime", "langgraph"])

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import graphwire
@@ -27,19 +26,9 @@ from providers.script import Say
 from providers.server import Provider
 
 
-@pytest.fixture(autouse=True)
-def direct(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the way to the local server free of proxies, and the runs out of anybody's tracing."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-    monkeypatch.setenv("LANGSMITH_TRACING", "false")
-
-
 @pytest.fixture
-async def provider() -> AsyncIterator[Provider]:
-    async with Provider(SCRIPT) as provider:
-        yield provider
+async def provider(provide) -> Provider:
+    return await provide(SCRIPT)
 
 
 def cases() -> list[Any]:
@@ -179,9 +168,8 @@ BROKEN = {
 
 
 @pytest.fixture
-async def broken() -> AsyncIterator[Provider]:
-    async with Provider(BROKEN) as provider:
-        yield provider
+async def broken(provide) -> Provider:
+    return await provide(BROKEN)
 
 
 def asks(make: Any, url: str, lib: Library = OURS) -> Any:
@@ -371,12 +359,12 @@ async def test_a_cancel_that_is_lost_where_a_token_comes_in_the_same_moment_is_m
     ],
 )
 async def test_graphs_that_are_served_together_may_share_a_provider_s_connections(
-    make: Any, runner: str, serve
+    make: Any, runner: str, serve, provide
 ) -> None:
-    async with Provider(SCRIPT, keeps_alive=True) as provider:
-        graphs = {name: asks(make, provider.url) for name in ("one", "other")}
-        server = await serve(graphs, runner=runner)
-        async with graphwire.connect(server.url) as client:
-            for name in ("one", "other", "one", "other"):
-                assert (await client.graph(name).ainvoke({"topic": "joke"}))["joke"] == "".join(JOKE)
-        assert provider.connections < 4
+    provider = await provide(SCRIPT, keeps_alive=True)
+    graphs = {name: asks(make, provider.url) for name in ("one", "other")}
+    server = await serve(graphs, runner=runner)
+    async with graphwire.connect(server.url) as client:
+        for name in ("one", "other", "one", "other"):
+            assert (await client.graph(name).ainvoke({"topic": "joke"}))["joke"] == "".join(JOKE)
+    assert provider.connections < 4

@@ -1,0 +1,54 @@
+"""What lives on a runner's loop as long as the server: opened and closed there, by one and the same task."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from contextlib import AsyncExitStack
+from typing import Any, TypeVar
+
+from graphwire_gateway.runner import Job, Runner
+from graphwire_gateway.telemetry import logger
+
+T = TypeVar("T")
+
+log = logger("lifespan")
+
+
+class Lifespan:
+    """Holds what was opened on a runner's loop. ``open`` and ``close`` are for the home loop."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._ends = asyncio.Event()
+        self._job: Job | None = None
+        self._over: Future[None] = Future()
+
+    async def open(self, enter: Callable[[AsyncExitStack], Awaitable[T]]) -> T:
+        """Return what ``enter`` opens into the stack that it is given. Raises what it raises."""
+        opened: Future[Any] = Future()
+
+        async def work() -> None:
+            try:
+                async with AsyncExitStack() as stack:
+                    opened.set_result(await enter(stack))
+                    await self._ends.wait()
+            except BaseException as error:  # an exit of the process, too, is no more than a failure here
+                if opened.done():
+                    log.error("closing failed", error=repr(error), exc_info=error)
+                else:
+                    opened.set_exception(error)
+            finally:
+                self._over.set_result(None)
+
+        self._job = self._runner.start(work)
+        value: T = await asyncio.wrap_future(opened)
+        return value
+
+    async def close(self, timeout_s: float) -> None:
+        """Close what is open; what takes longer than ``timeout_s`` seconds is cancelled."""
+        if self._job is None:
+            return
+        self._runner.later(self._ends.set)
+        _, late = await asyncio.wait({asyncio.wrap_future(self._over)}, timeout=timeout_s)
+        if late:
+            self._job.cancel()

@@ -11,14 +11,15 @@ from graphwire_runtime.errors import (
     GraphRecursionError,
     InvalidUpdateError,
     NodeCancelledError,
+    NodeError,
     NodeTimeoutError,
     ParentCommand,
 )
 from graphwire_runtime.graph import StateGraph
 from graphwire_runtime.interrupt import interrupt
 from graphwire_runtime.messages import MessagesState, add_messages
-from graphwire_runtime.policies import CachePolicy, RetryPolicy
-from graphwire_runtime.runtime import Runtime, get_stream_writer
+from graphwire_runtime.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
+from graphwire_runtime.runtime import Runtime, get_config, get_runtime, get_store, get_stream_writer
 from graphwire_runtime.servable import Servable
 from graphwire_runtime.snapshot import PregelTask, StateSnapshot
 from graphwire_runtime.state import StateUpdate
@@ -38,6 +39,7 @@ __all__ = [
     "InvalidUpdateError",
     "MessagesState",
     "NodeCancelledError",
+    "NodeError",
     "NodeTimeoutError",
     "Overwrite",
     "ParentCommand",
@@ -50,7 +52,12 @@ __all__ = [
     "StateSnapshot",
     "StateUpdate",
     "StreamWriter",
+    "TimeoutPolicy",
+    "TracePolicy",
     "add_messages",
+    "get_config",
+    "get_runtime",
+    "get_store",
     "get_stream_writer",
     "interrupt",
 ]

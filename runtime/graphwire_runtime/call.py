@@ -40,6 +40,10 @@ class Caller(Protocol):
         """A long-term store, if there is one."""
 
     @property
+    def error(self) -> Any:
+        """What the node in whose place this one runs failed with, if it is an error handler."""
+
+    @property
     def previous(self) -> Any:
         """What the run before this one returned, if that is known."""
 
@@ -59,8 +63,8 @@ class Call:
         self.coro = coro
 
 
-def call_of(action: Any, name: str) -> Call:
-    """The `Call` for a function, a callable object or a Runnable.
+def call_of(action: Any, name: str, *, handles: bool = False) -> Call:
+    """The `Call` for a function, a callable object or a Runnable; `handles` for one that takes an `error`.
 
     Raises TypeError for anything else.
     """
@@ -71,7 +75,7 @@ def call_of(action: Any, name: str) -> Call:
             f"{name!r} must be a function, a callable object or a Runnable, "
             f"and a {type(action).__name__} came: {action!r}"
         )
-    extras = _extras(action)
+    extras = _extras(action, handles)
     function = action if not extras else _with_extras(action, extras)
     if _is(inspect.isasyncgenfunction, action):
         return Call(name, None, _summed_async(function, bool(extras)))
@@ -130,15 +134,20 @@ _ANNOTATIONS: dict[str, tuple[Any, ...]] = {
     "runtime": ("Runtime",),
     "store": (),
     "previous": (),
+    "error": (),
 }
 
 
-def _extras(action: Any) -> tuple[str, ...]:
+def _extras(action: Any, handles: bool) -> tuple[str, ...]:
     try:
         parameters = list(inspect.signature(action).parameters.values())
     except (TypeError, ValueError):
         return ()
-    return tuple(p.name for p in parameters[1:] if p.name in _ANNOTATIONS and _is_meant(p))
+    return tuple(
+        p.name
+        for p in parameters[1:]
+        if (handles or p.name != "error") and p.name in _ANNOTATIONS and _is_meant(p)
+    )
 
 
 def _is_meant(parameter: inspect.Parameter) -> bool:
@@ -151,14 +160,15 @@ def _is_meant(parameter: inspect.Parameter) -> bool:
     if isinstance(annotation, str):
         text = annotation.replace(" | None", "").rpartition(".")[2].partition("[")[0]
         return (
-            text in ("RunnableConfig", "StreamWriter", "Runtime", "BaseStore")
+            text in ("RunnableConfig", "StreamWriter", "Runtime", "BaseStore", "NodeError")
             or "RunnableConfig" in annotation
         )
     if annotation in _ANNOTATIONS[parameter.name]:
         return True
     kinds = (annotation, get_origin(annotation), *get_args(annotation))
     return any(
-        getattr(kind, "__name__", "") in ("RunnableConfig", "Runtime", "BaseStore") or kind == StreamWriter
+        getattr(kind, "__name__", "") in ("RunnableConfig", "Runtime", "BaseStore", "NodeError")
+        or kind == StreamWriter
         for kind in kinds
     )
 

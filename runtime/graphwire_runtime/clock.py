@@ -9,15 +9,20 @@ import asyncio
 import random
 from datetime import datetime, timezone
 from threading import Lock
-from time import sleep, time_ns
+from time import monotonic, sleep, time, time_ns
 from uuid import UUID, uuid4
 
-__all__ = ["apause", "chance", "checkpoint_id", "fresh_id", "pause", "timestamp"]
+__all__ = ["apause", "chance", "checkpoint_id", "fresh_id", "pause", "seconds", "time", "timestamp"]
 
 
 def timestamp() -> str:
     """The present moment in UTC, ISO 8601 with microseconds."""
     return datetime.now(timezone.utc).isoformat()
+
+
+def seconds() -> float:
+    """Seconds since some moment, to measure by."""
+    return monotonic()
 
 
 def chance() -> float:

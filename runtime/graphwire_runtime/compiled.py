@@ -70,6 +70,8 @@ class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Resu
     cache: Any
     store: Any
     stream_mode: StreamMode = "updates"
+    step_timeout: float | None = None
+    """Seconds that the nodes of one superstep may take together; TimeoutError is raised then."""
 
     def __init__(
         self,
@@ -81,6 +83,7 @@ class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Resu
         store: Any = None,
         interrupt_before: Names = (),
         interrupt_after: Names = (),
+        debug: bool = False,
     ) -> None:
         self.plan = plan
         self.checkpointer = checkpointer
@@ -88,6 +91,7 @@ class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Resu
         self.store = store
         self.interrupt_before = interrupt_before
         self.interrupt_after = interrupt_after
+        self.debug = debug
         self.name = plan.name
         self.config: RunnableConfig | None = None
         self._sketch = sketch
@@ -120,6 +124,7 @@ class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Resu
         interrupt_after: Names | None = None,
         durability: Durability | None = None,
         subgraphs: bool = False,
+        debug: bool | None = None,
         version: Version = "v1",
         **kwargs: Any,
     ) -> Iterator[Any]:
@@ -140,6 +145,7 @@ class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Resu
             durability: when the thread is written: "sync", before the next superstep begins; "async", beside
                 it (the default); "exit", once the run ends.
             subgraphs: whether graphs that run inside nodes are shown, too.
+            debug: print updates and values, whatever the graph was compiled with.
             version: "v2" for items that are mappings.
 
         Raises EmptyInputError, InvalidUpdateError, GraphRecursionError, ValueError for a wrong argument, and
@@ -155,6 +161,7 @@ class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Resu
                 printed=print_mode,
                 output_keys=output_keys,
                 subgraphs=subgraphs,
+                debug=debug,
                 parts=version == "v2",
                 before=interrupt_before,
                 after=interrupt_after,
@@ -175,6 +182,7 @@ class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Resu
         interrupt_after: Names | None = None,
         durability: Durability | None = None,
         subgraphs: bool = False,
+        debug: bool | None = None,
         version: Version = "v1",
         **kwargs: Any,
     ) -> AsyncIterator[Any]:
@@ -194,6 +202,7 @@ class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Resu
                 printed=print_mode,
                 output_keys=output_keys,
                 subgraphs=subgraphs,
+                debug=debug,
                 parts=version == "v2",
                 before=interrupt_before,
                 after=interrupt_after,
@@ -384,6 +393,13 @@ class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Resu
                 for below, graph in inner.get_subgraphs(namespace=rest, recurse=recurse):
                     yield f"{name}|{below}", graph
 
+    async def aget_subgraphs(
+        self, *, namespace: str | None = None, recurse: bool = False
+    ) -> AsyncIterator[tuple[str, CompiledStateGraph]]:
+        """The same as `get_subgraphs`."""
+        for item in self.get_subgraphs(namespace=namespace, recurse=recurse):
+            yield item
+
     def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> typing_extensions.Self:
         """The same graph with a config of its own, which the config of a call is merged over."""
         bound = copy(self)
@@ -442,8 +458,12 @@ class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Resu
         *,
         before: Names | None,
         after: Names | None,
+        printed: Modes,
+        debug: bool | None = None,
         **asked: Any,
     ) -> Request:
+        if debug or self.debug:
+            printed = ["updates", "values"]
         return Request(
             self.plan,
             self.config,
@@ -451,7 +471,9 @@ class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Resu
             config,
             checkpointer=self.checkpointer,
             cache=self.cache,
+            step_timeout=self.step_timeout,
             store=self.store,
+            printed=printed,
             before=self.interrupt_before if before is None else before,
             after=self.interrupt_after if after is None else after,
             **asked,

@@ -18,6 +18,7 @@ from typing import Any
 from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
 
 from graphwire_runtime.cache import Results
+from graphwire_runtime.clock import seconds
 from graphwire_runtime.errors import GraphInterrupt
 from graphwire_runtime.execute import execute, execute_async
 from graphwire_runtime.loop import Run
@@ -48,6 +49,7 @@ def iterate(request: Request) -> Iterator[Any]:
     items: deque[Any] = outlet.items if outlet is not None else deque()
     inline = outlet is None or not run.display.live
     thread = run.thread
+    limit = request.step_timeout
     results = Results(request.cache, run) if request.cache is not None else None
     pool: ThreadPoolExecutor | None = None
     try:
@@ -61,13 +63,14 @@ def iterate(request: Request) -> Iterator[Any]:
                 tasks = results.recall(tasks)
             while items:
                 yield items.popleft()
-            if len(tasks) == 1 and inline:
+            if len(tasks) == 1 and inline and limit is None:
                 copy_context().run(execute, tasks[0])
             elif tasks:
                 most = run.settings.max_concurrency or MOST_THREADS
                 if pool is None:
                     pool = ThreadPoolExecutor(most)
                 crew = _Threads(tasks, most, pool, bell)
+                ends = None if limit is None else seconds() + limit
                 try:
                     while True:
                         while items:
@@ -76,7 +79,10 @@ def iterate(request: Request) -> Iterator[Any]:
                             save(thread)  # what has ended is kept while the others are still at work
                         if not crew.left:
                             break
-                        bell.sleep(lambda: bool(items) or not crew.left)  # noqa: B023
+                        left = None if ends is None else ends - seconds()
+                        if left is not None and left <= 0:
+                            raise _too_long(run, request.step_timeout)
+                        bell.sleep(lambda: bool(items) or not crew.left, left)  # noqa: B023
                 finally:
                     crew.stop()
                 if crew.error is not None:
@@ -152,6 +158,13 @@ class _Threads:
             self._queued.clear()
 
 
+def _too_long(run: Run, limit: float | None) -> TimeoutError:
+    return TimeoutError(
+        f"superstep {run.step} of graph {run.plan.name!r} may take {limit} seconds, its step_timeout, and "
+        "had not come to its end by then"
+    )
+
+
 async def aiterate(request: Request) -> AsyncIterator[Any]:
     """Run on the event loop, yielding chunks.
 
@@ -181,7 +194,7 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
             while items:
                 yield items.popleft()
             if tasks:
-                crew.start(tasks)
+                crew.start(tasks, request.step_timeout)
                 while True:
                     while items:
                         yield items.popleft()
@@ -234,11 +247,14 @@ class _Coroutines:
         self._bell = bell
         self._working: dict[asyncio.Task[None], Task] = {}
         most = run.settings.max_concurrency
+        self._timer: asyncio.TimerHandle | None = None
         self._turns = asyncio.Semaphore(most) if most is not None else None
 
-    def start(self, tasks: list[Task]) -> None:
+    def start(self, tasks: list[Task], limit: float | None) -> None:
         """Put the tasks to work; each gets its copy of the context here, so none inherits from another."""
         self.left = len(tasks)
+        if limit is not None:
+            self._timer = self._loop.call_later(limit, self._expire, limit)
         for task in tasks:
             working = self._loop.create_task(self._member(task), name=task.name)
             self._working[working] = task
@@ -264,11 +280,18 @@ class _Coroutines:
         if working.cancelled() and self._run.thread is not None:
             self._run.thread.failed(task, asyncio.CancelledError())
         self.left -= 1
+        if not self.left and self._timer is not None:
+            self._timer.cancel()
         self._bell.ring()
+
+    def _expire(self, limit: float) -> None:
+        if self.error is None:
+            self.error = _too_long(self._run, limit)
+            self._cancel()
 
     def _cancel(self) -> None:
         self._run.stopping = True
-        current = asyncio.current_task()
+        current = asyncio.current_task(self._loop)
         for working in self._working:
             if working is not current:
                 working.cancel()

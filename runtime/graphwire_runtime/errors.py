@@ -16,7 +16,8 @@ Errors in how a graph is built are plain ValueError or TypeError; a node's own e
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 __all__ = [
     "EmptyInputError",
@@ -25,6 +26,7 @@ __all__ = [
     "GraphRecursionError",
     "InvalidUpdateError",
     "NodeCancelledError",
+    "NodeError",
     "NodeTimeoutError",
     "ParentCommand",
 ]
@@ -43,7 +45,41 @@ class NodeCancelledError(Exception):
 
 
 class NodeTimeoutError(Exception):
-    """A node did not come to its end within the `timeout` it was added with."""
+    """A node met a limit of the `timeout` that it was added with.
+
+    `kind` says which limit, `timeout` how long it is, `elapsed` for how long the node has been at work
+    ("run") or without progress ("idle"); all in seconds.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        elapsed: float,
+        *,
+        kind: Literal["idle", "run"],
+        idle_timeout: float | None = None,
+        run_timeout: float | None = None,
+    ) -> None:
+        self.node = node
+        self.elapsed = elapsed
+        self.kind = kind
+        self.idle_timeout = idle_timeout
+        self.run_timeout = run_timeout
+        self.timeout = run_timeout if kind == "run" else idle_timeout
+        limit, found = (
+            ("take", "had not come to its end after")
+            if kind == "run"
+            else ("be idle for", "made no progress for")
+        )
+        super().__init__(f"node {node!r} may {limit} {self.timeout} seconds, and {found} {elapsed:.3f}")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeError:
+    """What an `error_handler` is told: which node failed, and how."""
+
+    node: str
+    error: BaseException
 
 
 class GraphRecursionError(RecursionError):

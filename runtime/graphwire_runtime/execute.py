@@ -14,10 +14,10 @@ from graphwire_runtime.errors import (
     GraphBubbleUp,
     GraphInterrupt,
     NodeCancelledError,
-    NodeTimeoutError,
     ParentCommand,
 )
 from graphwire_runtime.task import Task
+from graphwire_runtime.watch import Watch
 
 __all__ = ["execute", "execute_async", "route", "route_async"]
 
@@ -47,6 +47,7 @@ async def _routed(task: Task) -> None:
 def execute(task: Task) -> None:
     """Run the task to its end, in the context of the caller, which must be the task's own."""
     run = task.run
+    substitute: Task | None = None
     try:
         var_child_runnable_config.set(task.config)
         if task.node.retries:
@@ -62,11 +63,15 @@ def execute(task: Task) -> None:
         run.interrupted(task, asked.interrupts)
     except BaseException as error:
         run.failed(task, error)
-        raise
+        substitute = run.substitute(task, error)
+        if substitute is None:
+            raise
     else:
         run.finished(task)
     finally:
         task.forget()
+    if substitute is not None:
+        execute(substitute)
 
 
 def _persist(task: Task) -> None:
@@ -112,16 +117,13 @@ async def _persist_async(task: Task) -> None:
 
 async def _timed(task: Task) -> None:
     """Run the task once, for no longer than it may take."""
-    limit = task.node.timeout
-    if limit is None:
+    policy = task.node.timeout
+    if policy is None:
         await _traced(task)
         return
-    try:
-        await asyncio.wait_for(_traced(task), limit)
-    except asyncio.TimeoutError as error:
-        raise NodeTimeoutError(
-            f"node {task.name!r} may take {limit} seconds, and had not come to its end by then"
-        ) from error
+    task.watch = Watch(task.name, policy)
+    task.renew()
+    await task.watch.keep(_traced(task))
 
 
 async def _traced(task: Task) -> None:
@@ -176,6 +178,7 @@ async def execute_async(task: Task) -> None:
     What has only a synchronous form runs in the loop's default executor and is not stopped by cancellation.
     """
     run = task.run
+    substitute: Task | None = None
     try:
         # set inside the asyncio task, hence inside its own copy of the context: so it holds on Python 3.10,
         # too
@@ -194,16 +197,22 @@ async def execute_async(task: Task) -> None:
             raise
         error = NodeCancelledError(f"node {task.name!r} cancelled itself; nobody had cancelled the run")
         run.failed(task, error)
-        raise error from None
+        substitute = run.substitute(task, error)
+        if substitute is None:
+            raise error from None
     except GraphInterrupt as asked:
         run.interrupted(task, asked.interrupts)
     except BaseException as error:
         run.failed(task, error)
-        raise
+        substitute = run.substitute(task, error)
+        if substitute is None:
+            raise
     else:
         run.finished(task)
     finally:
         task.forget()
+    if substitute is not None:
+        await execute_async(substitute)
 
 
 async def _work_async(task: Task) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Generic, Literal, get_args, get_origin
 
@@ -22,9 +22,9 @@ from graphwire_runtime.channels import Channel
 from graphwire_runtime.compiled import CompiledStateGraph
 from graphwire_runtime.drawing import Sketch
 from graphwire_runtime.plan import Join, NodePlan, Plan, RouterPlan
-from graphwire_runtime.policies import CachePolicy, RetryPolicy
+from graphwire_runtime.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
 from graphwire_runtime.schema import Schema, annotations_of, merged
-from graphwire_runtime.task import PULL
+from graphwire_runtime.task import PULL, PUSH
 from graphwire_runtime.types import END, START, Command, Context, Input, Result, State
 
 __all__ = ["StateGraph"]
@@ -36,6 +36,15 @@ RESERVED = frozenset(
 Ends = Mapping[Any, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Policies:
+    """How nodes are run; None where that is not said."""
+
+    retries: tuple[RetryPolicy, ...] | None = None
+    cache: CachePolicy | None = None
+    timeout: TimeoutPolicy | None = None
+
+
 @dataclass(slots=True)
 class _Node:
     action: Any
@@ -44,9 +53,9 @@ class _Node:
     metadata: Mapping[str, Any] | None
     defer: bool
     destinations: Mapping[str, str] | None
-    retries: tuple[RetryPolicy, ...] = ()
-    timeout: float | None = None
-    cache: CachePolicy | None = None
+    policies: _Policies
+    handler: Any = None
+    tracing: TracePolicy | None = None
 
 
 @dataclass(slots=True)
@@ -99,6 +108,25 @@ class StateGraph(Generic[State, Context, Input, Result]):
         self._nodes: dict[str, _Node] = {}
         self._exits: dict[str, _Exits] = {START: _Exits()}
         self._joins: list[tuple[tuple[str, ...], str]] = []
+        self._default = _Policies()
+        self._default_handler: Any = None
+
+    def set_node_defaults(
+        self,
+        *,
+        retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None,
+        cache_policy: CachePolicy | None = None,
+        error_handler: Callable[..., Any] | Runnable[Any, Any] | None = None,
+        timeout: float | timedelta | TimeoutPolicy | None = None,
+    ) -> typing_extensions.Self:
+        """Say what holds for every node that says nothing else; see `add_node`. Graphs inside have their own.
+
+        Retries and timeout hold for error handlers, too; a handler is never handled, and its result never
+        kept.
+        """
+        self._default = _policies("every node", retry_policy, cache_policy, timeout)
+        self._default_handler = error_handler
+        return self
 
     def add_node(
         self,
@@ -110,7 +138,9 @@ class StateGraph(Generic[State, Context, Input, Result]):
         input_schema: type[Any] | None = None,
         retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None,
         cache_policy: CachePolicy | None = None,
-        timeout: float | timedelta | None = None,
+        error_handler: Callable[..., Any] | Runnable[Any, Any] | None = None,
+        timeout: float | timedelta | TimeoutPolicy | None = None,
+        trace_policy: TracePolicy | None = None,
         destinations: Mapping[str, str] | Sequence[str] | None = None,
     ) -> typing_extensions.Self:
         """Add a node: `add_node(function)`, named after it, or `add_node(name, function)`.
@@ -126,7 +156,12 @@ class StateGraph(Generic[State, Context, Input, Result]):
                 them.
             retry_policy: when it is run again after a failure; of several the first that covers the error.
             cache_policy: that the same input need not be worked on again, in a graph with a cache.
-            timeout: seconds after which one run of it fails with NodeTimeoutError; for async nodes only.
+            error_handler: what is run when it has failed for good, in the same superstep and with the same
+                input; of a parameter `error` it gets a NodeError. What it returns counts in place of what the
+                node would have; nothing follows the node's edges then, so a Command says where to go on.
+            timeout: seconds after which one run of it fails with NodeTimeoutError, or a TimeoutPolicy; for
+                async nodes only.
+            trace_policy: what tracers are told of its input and output.
             destinations: where its `Command.goto` may lead, for drawings: names, or names with labels.
 
         Raises ValueError for a name that is taken or not allowed, TypeError for what cannot be called,
@@ -141,10 +176,7 @@ class StateGraph(Generic[State, Context, Input, Result]):
                 raise TypeError(f"add_node takes a name before the action, and {node!r} came")
             name, action = name_of(node), node
         self._check_name(name)
-        if cache_policy is not None and not isinstance(cache_policy, CachePolicy):
-            raise TypeError(
-                f"the cache_policy of node {name!r} must be a CachePolicy, and {cache_policy!r} came"
-            )
+        policies = _policies(f"node {name!r}", retry_policy, cache_policy, timeout)
         schema = self._schema(input_schema) if input_schema is not None else self._schema_of_first(action)
         if destinations is not None and not isinstance(destinations, Mapping):
             destinations = dict.fromkeys(destinations, "")
@@ -155,15 +187,13 @@ class StateGraph(Generic[State, Context, Input, Result]):
             metadata,
             defer,
             destinations or _command_ends(action),
-            (retry_policy,) if isinstance(retry_policy, RetryPolicy) else tuple(retry_policy or ()),
-            timeout.total_seconds() if isinstance(timeout, timedelta) else timeout,
-            cache_policy,
+            policies,
+            error_handler,
+            trace_policy,
         )
-        if timeout is not None and self._nodes[name].call.coro is None:
+        if policies.timeout is not None and self._nodes[name].call.coro is None:
             del self._nodes[name]
-            raise ValueError(
-                f"node {name!r} was given a timeout and is not async; a thread cannot be stopped from outside"
-            )
+            raise _not_async(name)
         self._exits[name] = _Exits()
         return self
 
@@ -295,6 +325,7 @@ class StateGraph(Generic[State, Context, Input, Result]):
         store: Any = None,
         interrupt_before: Literal["*"] | Sequence[str] | None = None,
         interrupt_after: Literal["*"] | Sequence[str] | None = None,
+        debug: bool = False,
         name: str | None = None,
     ) -> CompiledStateGraph[State, Context, Input, Result]:
         """Check the graph and make it runnable. The builder may be changed and compiled again afterwards.
@@ -307,6 +338,7 @@ class StateGraph(Generic[State, Context, Input, Result]):
             store: a long-term store, for nodes that take a `store` or `runtime`.
             interrupt_before: the nodes to stop before, or "*" for all.
             interrupt_after: the nodes to stop after, or "*" for all.
+            debug: print updates and values of every run.
             name: the graph's name for tracers and servers.
 
         Raises ValueError (see `validate`; also for an interrupt at an unknown node), TypeError for a
@@ -347,6 +379,7 @@ class StateGraph(Generic[State, Context, Input, Result]):
             store=store,
             interrupt_before=interrupt_before or (),
             interrupt_after=interrupt_after or (),
+            debug=debug,
         )
 
     # ---- within
@@ -381,10 +414,30 @@ class StateGraph(Generic[State, Context, Input, Result]):
 
     def _start_plan(self) -> NodePlan:
         call = Call(START, lambda state, _: None, None)
-        return self._plan(START, None, call, self._schema(self.state_schema), None, False)
+        node = _Node(None, call, self._schema(self.state_schema), None, False, None, _Policies())
+        return self._plan(START, node)
 
     def _node_plan(self, name: str, node: _Node) -> NodePlan:
-        return self._plan(name, node, node.call, node.schema, node.metadata, node.defer)
+        own, default = node.policies, self._default
+        policies = _Policies(
+            default.retries if own.retries is None else own.retries,
+            default.cache if own.cache is None else own.cache,
+            default.timeout if own.timeout is None else own.timeout,
+        )
+        if policies.timeout is not None and node.call.coro is None:
+            raise _not_async(name)
+        handler: NodePlan | None = None
+        if node.handler is not None:
+            handler = self._substitute_plan(f"__error_handler__{name}", node.handler, node.schema)
+        elif self._default_handler is not None:
+            handler = self._substitute_plan("__default_error_handler__", self._default_handler, node.schema)
+        return self._plan(name, replace(node, policies=policies), handler)
+
+    def _substitute_plan(self, name: str, action: Any, schema: Schema) -> NodePlan:
+        call = call_of(action, name, handles=True)
+        policies = _Policies(self._default.retries, None, self._default.timeout if call.coro else None)
+        node = _Node(action, call, schema, None, False, None, policies)
+        return replace(self._plan(name, node), triggers=(PUSH,))
 
     def _all_joins(self) -> list[Join]:
         return [
@@ -392,16 +445,9 @@ class StateGraph(Generic[State, Context, Input, Result]):
             for sources, target in self._joins
         ]
 
-    def _plan(
-        self,
-        name: str,
-        node: _Node | None,
-        call: Call,
-        schema: Schema,
-        metadata: Mapping[str, Any] | None,
-        defer: bool,
-    ) -> NodePlan:
-        exits = self._exits[name]
+    def _plan(self, name: str, node: _Node, handler: NodePlan | None = None) -> NodePlan:
+        call, schema, policies = node.call, node.schema, node.policies
+        exits = self._exits.get(name) or _Exits()
         trigger = f"branch:to:{name}"
         calls = [call, *(router.call for router in exits.routers.values())]
         return NodePlan(
@@ -414,7 +460,7 @@ class StateGraph(Generic[State, Context, Input, Result]):
             else tuple(
                 sorted([trigger, *(join.trigger for join in self._all_joins() if join.target == name)])
             ),
-            subgraph=_subgraph(node.action) if node is not None else None,
+            subgraph=_subgraph(node.action),
             path=(PULL, name),
             edges=tuple(end for end in exits.edges if end != END),
             joins=tuple(join for join in self._all_joins() if name in join.sources),
@@ -428,16 +474,14 @@ class StateGraph(Generic[State, Context, Input, Result]):
                 )
                 for router in exits.routers.values()
             ),
-            metadata=metadata,
-            defer=defer,
-            retries=node.retries if node is not None else (),
-            timeout=node.timeout if node is not None else None,
-            cache=node.cache if node is not None else None,
-            cache_namespace=(
-                "graphwire_results",
-                full_name_of(node.action) if node is not None else "",
-                name,
-            ),
+            metadata=node.metadata,
+            defer=node.defer,
+            retries=policies.retries or (),
+            timeout=policies.timeout,
+            cache=policies.cache,
+            cache_namespace=("graphwire_results", full_name_of(node.action), name),
+            handler=handler,
+            tracing=node.tracing,
             threaded=all(each.coro is None for each in calls),
         )
 
@@ -456,6 +500,26 @@ class StateGraph(Generic[State, Context, Input, Result]):
         leaving = {edge[0] for edge in edges}
         edges += [(name, END, None, False) for name in self._nodes if name not in leaving]
         return Sketch({name: (node.action, node.metadata) for name, node in self._nodes.items()}, edges)
+
+
+def _policies(
+    what: str,
+    retry_policy: RetryPolicy | Sequence[RetryPolicy] | None,
+    cache_policy: CachePolicy | None,
+    timeout: float | timedelta | TimeoutPolicy | None,
+) -> _Policies:
+    if cache_policy is not None and not isinstance(cache_policy, CachePolicy):
+        raise TypeError(f"the cache_policy of {what} must be a CachePolicy, and {cache_policy!r} came")
+    retries: tuple[RetryPolicy, ...] | None = None
+    if retry_policy is not None:
+        retries = (retry_policy,) if isinstance(retry_policy, RetryPolicy) else tuple(retry_policy)
+    return _Policies(retries, cache_policy, TimeoutPolicy.of(timeout))
+
+
+def _not_async(name: str) -> ValueError:
+    return ValueError(
+        f"node {name!r} was given a timeout and is not async; a thread cannot be stopped from outside"
+    )
 
 
 def _check_saver(checkpointer: Any) -> None:

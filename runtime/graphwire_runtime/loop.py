@@ -15,18 +15,19 @@ from graphwire_runtime.config import Settings
 from graphwire_runtime.display import Display
 from graphwire_runtime.errors import (
     EmptyInputError,
+    GraphBubbleUp,
     GraphRecursionError,
     InvalidUpdateError,
+    NodeError,
     ParentCommand,
     note_task,
 )
 from graphwire_runtime.interrupt import Answers
 from graphwire_runtime.plan import Plan
-from graphwire_runtime.runtime import Runtime
 from graphwire_runtime.schema import Pairs, input_pairs
 from graphwire_runtime.snapshot import checkpoint_payload, open_interrupts
 from graphwire_runtime.stream import Namespace
-from graphwire_runtime.task import PUSH, Task
+from graphwire_runtime.task import PULL, PUSH, Task
 from graphwire_runtime.thread import Thread, Written, written
 from graphwire_runtime.types import Command, Interrupt, StreamWriter
 
@@ -60,7 +61,7 @@ class Run:
         "_limit",
         "_passing",
         "_prepared",
-        "_runtime",
+        "_substituted",
         "_writer",
         "answers",
         "caching",
@@ -124,7 +125,6 @@ class Run:
         self.trace: Any = None
         self.stopping = False
         self._writer: StreamWriter | None = None
-        self._runtime: Runtime[Any] | None = None
         self._before = before
         self._after = after
         self._passing = False
@@ -151,6 +151,7 @@ class Run:
         self.sends: list[Any] = []
         self.waiting_input: Any = None
         self.written: dict[str, Written] = {}
+        self._substituted = False
         self.caching = False
         self.worked_out: list[Task] = []
 
@@ -271,9 +272,12 @@ class Run:
 
         Raises InvalidUpdateError, or what a reducer raises.
         """
+        if self._substituted:
+            self._substituted = False
+            self.tasks = [each for task in self.tasks for each in (task, task.substitute) if each is not None]
         tasks = self.tasks
         if len(tasks) > 1:  # sends stand first, but what they write and send on counts last
-            tasks = self.tasks = sorted(tasks, key=lambda task: task.path[0] == PUSH)
+            tasks = self.tasks = sorted(tasks, key=lambda task: PUSH in task.path)
             pairs = [pair for task in tasks for pair in task.pairs]
             stopped = any(task.stopped for task in tasks)
         else:
@@ -290,6 +294,8 @@ class Run:
                 self._consume(task)
         self.sends = [send for task in tasks for send in task.sends]
         for task in tasks:
+            if task.substitute is not None:
+                continue
             node = task.node
             for name in node.edges:
                 self.trigger(name)
@@ -491,6 +497,20 @@ class Run:
         self.display.show_result(self.step, task, error)
         note_task(error, task.name, task.id)
 
+    def substitute(self, task: Task, error: BaseException) -> Task | None:
+        """The task of the handler of a node that has failed, None where the failure is the run's."""
+        handler = task.node.handler
+        if handler is None or not isinstance(error, Exception) or isinstance(error, GraphBubbleUp):
+            return None
+        substitute = Task(self, handler, task.input, (PULL, handler.name, *task.path))
+        substitute.error = NodeError(task.name, error)
+        if (known := self.written.get(substitute.id)) is not None:
+            substitute.recall(known, done=False)
+        task.substitute = substitute
+        task.gotos, task.sends = [], []
+        self._substituted = True
+        return substitute
+
     # ---- what tasks read
 
     @property
@@ -499,13 +519,6 @@ class Run:
         if self._writer is None:
             self._writer = self.display.writer()
         return self._writer
-
-    @property
-    def runtime(self) -> Runtime[Any]:
-        """The run as its nodes may see it."""
-        if self._runtime is None:
-            self._runtime = Runtime(context=self.context, store=self.store, stream_writer=self.writer)
-        return self._runtime
 
     def fold(self, values: dict[str, Any], pairs: Pairs) -> None:
         """Fold writes, several of one key together, into a mapping of values."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from graphwire_runtime.call import Call
 from graphwire_runtime.channels import Channel
-from graphwire_runtime.policies import CachePolicy, RetryPolicy
+from graphwire_runtime.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
 from graphwire_runtime.schema import Schema
 
 __all__ = ["Join", "NodePlan", "Plan", "RouterPlan"]
@@ -62,8 +62,11 @@ class NodePlan:
     subgraph: Any
     """The compiled graph that it runs, as far as that can be seen, or None."""
     retries: tuple[RetryPolicy, ...]
-    timeout: float | None
-    """Seconds that one run of it may take."""
+    timeout: TimeoutPolicy | None
+    """How long one run of it may take; its limits are in seconds."""
+    handler: NodePlan | None
+    """What runs in its place once it has failed."""
+    tracing: TracePolicy | None
     cache: CachePolicy | None
     cache_namespace: tuple[str, ...]
     """Where its results are in a cache: under what it calls and its own name."""

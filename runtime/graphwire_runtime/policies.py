@@ -1,6 +1,6 @@
-"""What an author says about how a node is run: again after which failures, and whether at all.
+"""What an author says about how a node is run: how long, again after which failures, and whether at all.
 
-Failures are `execute`'s to act on, known results `cache`'s.
+Failures are `execute`'s to act on, time is `watch`'s, known results are `cache`'s.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ import pickle
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from graphwire_runtime.clock import chance
 from graphwire_runtime.schema import shown
 
-__all__ = ["CachePolicy", "RetryPolicy", "input_key", "is_passing"]
+__all__ = ["CachePolicy", "RetryPolicy", "TimeoutPolicy", "TracePolicy", "input_key", "is_passing"]
 
 _LASTING = (
     ArithmeticError,
@@ -72,6 +73,53 @@ class RetryPolicy(NamedTuple):
         """Seconds to wait after this many attempts."""
         seconds = min(self.max_interval, self.initial_interval * self.backoff_factor ** (attempts - 1))
         return seconds + chance() if self.jitter else seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeoutPolicy:
+    """How long one attempt to run an async node may take, before it is cancelled with NodeTimeoutError."""
+
+    run_timeout: float | timedelta | None = None
+    """From its beginning to its end, in seconds."""
+    idle_timeout: float | timedelta | None = None
+    """Without any progress, in seconds."""
+    refresh_on: Literal["auto", "heartbeat"] = "auto"
+    """What progress is: with "heartbeat" only calls of `runtime.heartbeat()`; with "auto" also custom data,
+    and whatever LangChain's callbacks hear of models, tools and graphs that the node calls."""
+
+    @classmethod
+    def of(cls, value: float | timedelta | TimeoutPolicy | None) -> TimeoutPolicy | None:
+        """The policy that an author means, with its limits in seconds; None where it limits nothing.
+
+        Raises ValueError for limits that are not positive, TypeError for what is no limit.
+        """
+        policy = value if isinstance(value, TimeoutPolicy) else cls(run_timeout=value)
+        if policy.refresh_on not in ("auto", "heartbeat"):
+            raise ValueError(f'refresh_on must be "auto" or "heartbeat", and {policy.refresh_on!r} came')
+        run, idle = _seconds("run_timeout", policy.run_timeout), _seconds("idle_timeout", policy.idle_timeout)
+        if run is None and idle is None:
+            return None
+        return cls(run_timeout=run, idle_timeout=idle, refresh_on=policy.refresh_on)
+
+
+def _seconds(what: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{what} must be a number of seconds or a timedelta, and {shown(value)} came")
+    if value <= 0:
+        raise ValueError(f"{what} must be more than 0 seconds, and {value} came")
+    return float(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracePolicy:
+    """What tracers are told in place of a node's input and output; the node itself gets them whole."""
+
+    process_inputs: Callable[[Any], Any] | None = None
+    process_outputs: Callable[[Any], Any] | None = None
 
 
 def input_key(value: Any) -> bytes:

@@ -37,6 +37,7 @@ class Request:
     streamed: bool = True
     checkpointer: Any = None
     cache: Any = None
+    step_timeout: float | None = None
     store: Any = None
     before: Breakpoints = ()
     after: Breakpoints = ()

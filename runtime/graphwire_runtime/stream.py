@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -130,13 +131,14 @@ class ThreadBell:
             self._asleep = False
             self._rings.put(None)
 
-    def sleep(self, unless: Callable[[], bool]) -> None:
+    def sleep(self, unless: Callable[[], bool], timeout: float | None = None) -> None:
         """Block until the bell rings; not at all if `unless()` holds once ringing would be heard."""
         self._asleep = True
         if unless():
             self._asleep = False  # a ring that came in between only makes a later sleep shorter
             return
-        self._rings.get()
+        with suppress(Empty):
+            self._rings.get(timeout=timeout)
 
 
 class AsyncBell:

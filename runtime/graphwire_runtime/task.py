@@ -14,9 +14,10 @@ from langchain_core.callbacks import CallbackManager
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 
-from graphwire_runtime.errors import InvalidUpdateError, ParentCommand
+from graphwire_runtime.clock import time
+from graphwire_runtime.errors import InvalidUpdateError, NodeError, ParentCommand
 from graphwire_runtime.plan import NodePlan, RouterPlan
-from graphwire_runtime.runtime import TASK, Runtime
+from graphwire_runtime.runtime import TASK, ExecutionInfo, Runtime, unheard
 from graphwire_runtime.schema import Pairs, pairs_of, shown
 from graphwire_runtime.stream import Namespace
 from graphwire_runtime.types import END, Command, Interrupt, Send, StreamWriter
@@ -24,6 +25,7 @@ from graphwire_runtime.types import END, Command, Interrupt, Send, StreamWriter
 if TYPE_CHECKING:
     from graphwire_runtime.loop import Run
     from graphwire_runtime.thread import Written
+    from graphwire_runtime.watch import Watch
 
 __all__ = ["PULL", "PUSH", "Task", "task_id"]
 
@@ -39,10 +41,14 @@ class Task:
 
     __slots__ = (
         "_config",
+        "_runtime",
         "answers",
         "asked",
+        "attempt",
+        "began",
         "cached",
         "callbacks",
+        "error",
         "gotos",
         "id",
         "input",
@@ -59,7 +65,9 @@ class Task:
         "run",
         "sends",
         "stopped",
+        "substitute",
         "triggers",
+        "watch",
     )
 
     previous = None
@@ -87,7 +95,13 @@ class Task:
         self.cached = False
         self.key: str | None = None
         self.callbacks: Any = None
+        self.attempt = 1
+        self.began: float | None = None
+        self.watch: Watch | None = None
+        self.error: NodeError | None = None
+        self.substitute: Task | None = None
         self._config: RunnableConfig | None = None
+        self._runtime: Runtime[Any] | None = None
 
     @property
     def config(self) -> RunnableConfig:
@@ -120,13 +134,28 @@ class Task:
                     metadata=metadata,
                     inheritable_metadata=metadata,
                 )
+            if self.watch is not None and self.watch.pulse is not None:
+                config["callbacks"] = _also_heard(config.get("callbacks"), self.watch.pulse)
             self._config = cast("RunnableConfig", config)
         return self._config
 
     @property
     def writer(self) -> StreamWriter:
         """Puts an object into the custom stream."""
-        return self.run.writer
+        write, beats, task = self.run.writer, [], cast("Task | None", self)
+        while task is not None:  # progress of a graph inside is progress of the node that runs it
+            if task.watch is not None and task.watch.pulse is not None:
+                beats.append(task.watch.beat)
+            task = task.run.settings.parent
+        if not beats:
+            return write
+
+        def write_and_beat(chunk: Any) -> None:
+            for beat in beats:
+                beat()
+            write(chunk)
+
+        return write_and_beat
 
     @property
     def store(self) -> Any:
@@ -136,7 +165,26 @@ class Task:
     @property
     def runtime(self) -> Runtime[Any]:
         """The run as the node may see it."""
-        return self.run.runtime
+        if self._runtime is None:
+            run = self.run
+            if self.began is None:
+                self.began = time()
+            self._runtime = Runtime(
+                context=run.context,
+                store=run.store,
+                stream_writer=self.writer,
+                heartbeat=unheard if self.watch is None else self.watch.beat,
+                execution_info=ExecutionInfo(
+                    "" if run.thread is None else run.thread.checkpoint["id"],
+                    self.place,
+                    self.id,
+                    None if run.thread is None else run.thread.id,
+                    None if run.settings.run_id is None else str(run.settings.run_id),
+                    self.attempt,
+                    self.began,
+                ),
+            )
+        return self._runtime
 
     def metadata(self) -> dict[str, Any]:
         """Where this task stands, beside what the caller and the node's author have to say."""
@@ -174,6 +222,8 @@ class Task:
         self.output, self.pairs, self.gotos, self.sends = None, [], [], []
         self.nested = self.asked = 0
         self.retried = True
+        self.attempt += 1
+        self._runtime = None
 
     def accept(self, output: Any) -> None:
         """Take in what the node returned.
@@ -257,13 +307,17 @@ class Task:
     def hear(self, callbacks: Any) -> None:
         """From here on, let what the task calls be heard by these callbacks."""
         self.callbacks = callbacks
-        self._config = None
+        self.renew()
+
+    def renew(self) -> None:
+        """Make anew what the node is given, since what it is made of has changed."""
+        self._config = self._runtime = None
         var_child_runnable_config.set(self.config)
 
     def forget(self) -> None:
         """Drop what only the running node needed; its config and this task refer to each other."""
-        self._config = None
-        self.callbacks = None
+        self._config = self._runtime = None
+        self.callbacks = self.watch = None
 
     def _take(self, command: Command[Any]) -> None:
         if command.graph == Command.PARENT:
@@ -299,6 +353,14 @@ class Task:
                 f"or None, and returned {shown(value)}"
             )
         return pairs
+
+
+def _also_heard(callbacks: Any, pulse: Any) -> Any:
+    if callbacks is None:
+        return [pulse]
+    callbacks = callbacks.copy()
+    callbacks.add_handler(pulse, inherit=True)
+    return callbacks
 
 
 def task_id(*parts: str) -> str:

@@ -179,11 +179,12 @@ class Thread:
         touched = {
             f"{BRANCH}{name}"
             for task in tasks
+            if task.substitute is None
             for name in (*task.node.edges, *task.gotos)
             if name in plan.nodes
         }
         schedule = self._scheduled(run, touched)
-        touched.update(join.trigger for task in tasks for join in task.node.joins)
+        touched.update(join.trigger for task in tasks for join in task.node.joins if task.substitute is None)
         if run.sends:
             touched.add(SENDS)
         self._commit(run, source, step, tasks, schedule, touched)

@@ -63,14 +63,14 @@ class Trace:
         """Tell of a node and its routers while they run; what they call inherits the listeners."""
         children = self._run.get_child(f"graph:step:{task.run.step}")
         children.add_metadata(task.metadata())
-        run = children.on_chain_start({}, task.input, name=task.name)
+        run = children.on_chain_start({}, _told(task, task.input), name=task.name)
         task.hear(run.get_child())
         try:
             yield
         except BaseException as error:
             run.on_chain_error(error)
             raise
-        run.on_chain_end(task.output)
+        run.on_chain_end(_told(task, task.output, ended=True))
 
     @contextmanager
     def router(self, task: Task, name: str, state: Any) -> Iterator[list[Any]]:
@@ -115,14 +115,14 @@ class AsyncTrace:
         """Tell of a node and its routers while they run; what they call inherits the listeners."""
         children = self._run.get_child(f"graph:step:{task.run.step}")
         children.add_metadata(task.metadata())
-        run = await children.on_chain_start({}, task.input, name=task.name)
+        run = await children.on_chain_start({}, _told(task, task.input), name=task.name)
         task.hear(run.get_child())
         try:
             yield
         except BaseException as error:
             await run.on_chain_error(error)
             raise
-        await run.on_chain_end(task.output)
+        await run.on_chain_end(_told(task, task.output, ended=True))
 
     @asynccontextmanager
     async def router(self, task: Task, name: str, state: Any) -> AsyncIterator[list[Any]]:
@@ -139,3 +139,10 @@ class AsyncTrace:
         finally:
             task.hear(outer)
         await run.on_chain_end(answers[0])
+
+
+def _told(task: Task, value: Any, *, ended: bool = False) -> Any:
+    """What listeners are told of a node's input or output."""
+    policy = task.node.tracing
+    process = None if policy is None else policy.process_outputs if ended else policy.process_inputs
+    return value if process is None else process(value)

@@ -78,14 +78,25 @@ _MANY_CAUSES = 16  # a chain may be a ring
 
 def _with_cause(error: BaseException) -> str:
     """Return the text and the first cause behind it, without which many a wrapped error tells nothing."""
-    first, steps = error, 0
-    while first.__cause__ is not None and steps < _MANY_CAUSES:
-        first, steps = first.__cause__, steps + 1
+    first = error
+    for _ in range(_MANY_CAUSES):
+        behind = first.__cause__ or _first_of_group(first)
+        if behind is None:
+            break
+        first = behind
     text, cause = _text(error), _text(first)
     if first is error or cause in text:
         return text
     name = type(first).__name__
     return f"{text} (caused by {name if cause == name else f'{name}: {cause}'})"
+
+
+def _first_of_group(error: BaseException) -> BaseException | None:
+    # By name: before Python 3.11 groups are another package's.
+    if any(cls.__name__ == "BaseExceptionGroup" for cls in type(error).__mro__):
+        first: BaseException = error.exceptions[0]  # type: ignore[attr-defined]
+        return first
+    return None
 
 
 _GENERIC = {

@@ -1,0 +1,104 @@
+"""An agent's tools over MCP: their progress reaches whoever watches the run."""
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import graphwire
+import pytest
+import uvicorn
+from kit.alike import comparable
+from langchain.agents import create_agent
+from langchain_mcp_adapters.callbacks import CallbackContext, Callbacks
+from langchain_mcp_adapters.client import MultiServerMCPClient
+from langgraph.config import get_stream_writer
+from providers import mcp_tools
+from providers.graphs import gpt
+from providers.script import Call, Say
+from providers.server import Provider
+
+SCRIPT = {
+    "a hole": Say(("I ", "dig. "), (Call("dig", {"place": "the garden"}),)),
+    "A hole in the garden": Say(("There ", "it is.")),
+}
+PROGRESS = [
+    {"tool": "dig", "of": "digging", "done": done, "total": 3, "message": f"{done} m deep in the garden"}
+    for done in (1, 2, 3)
+]
+ASKED = {"messages": [{"role": "user", "content": "I need a hole"}]}
+
+
+@contextlib.asynccontextmanager
+async def over_http() -> AsyncIterator[dict[str, Any]]:
+    """Serve the tools on a free port, from a loop of their own, which they leave tasks on."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        config = uvicorn.Config(mcp_tools.tools().streamable_http_app(), log_level="error", ws="none")
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(asyncio.to_thread(server.run, [listening]))
+        try:
+            yield {
+                "transport": "streamable_http",
+                "url": f"http://127.0.0.1:{listening.getsockname()[1]}/mcp",
+            }
+        finally:
+            server.should_exit = True
+            await serving
+
+
+@contextlib.asynccontextmanager
+async def over_a_pipe() -> AsyncIterator[dict[str, Any]]:
+    """Tell how to start the tools as a program."""
+    yield {"transport": "stdio", "command": sys.executable, "args": [mcp_tools.__file__]}
+
+
+async def tell(done: float, total: float | None, message: str | None, context: CallbackContext) -> None:
+    """Hand a tool's progress to whoever watches the run."""
+    progress = {"done": done, "total": total, "message": message}
+    get_stream_writer()({"tool": context.tool_name, "of": context.server_name, **progress})
+
+
+async def digger(provider: Provider, connection: Any) -> Any:
+    """An agent with the tools of the server at ``connection``."""
+    client = MultiServerMCPClient({"digging": connection}, callbacks=Callbacks(on_progress=tell))
+    return create_agent(gpt(provider.url), await client.get_tools())
+
+
+@pytest.fixture
+async def provider(provide) -> Provider:
+    return await provide(SCRIPT)
+
+
+@pytest.mark.parametrize(
+    ("transport", "runner"), [(over_http, "inline"), (over_http, "thread"), (over_a_pipe, "thread")]
+)
+async def test_the_progress_of_a_tool_over_mcp_arrives_between_its_agent_s_tokens(
+    transport: Any, runner: str, provider: Provider, serve
+) -> None:
+    async with transport() as connection:
+        server = await serve({"g": await digger(provider, connection)}, runner=runner)
+        async with graphwire.connect(server.url) as client:
+            run = await client.run("g", ASKED, modes=["messages", "custom"])
+            told: list[Any] = []
+            async for event in run:
+                match event:
+                    case graphwire.MessagesEvent(message=message) if message.text:
+                        told.append(message.text)
+                    case graphwire.CustomEvent(data=data):
+                        told.append(data)
+            await run.result()
+    assert told == ["I ", "dig. ", *PROGRESS, "A hole in the garden", "There ", "it is."]
+
+
+async def test_an_agent_with_tools_over_mcp_streams_as_it_does_locally(provider: Provider, serve) -> None:
+    way = {"stream_mode": ["values", "updates", "messages", "custom"]}
+    async with over_http() as connection:
+        graph = await digger(provider, connection)
+        local = comparable([chunk async for chunk in graph.astream(ASKED, **way)])
+        server = await serve({"g": graph})
+        async with graphwire.connect(server.url) as client:
+            remote = comparable([chunk async for chunk in client.graph("g").astream(ASKED, **way)])
+    assert len(local) > 10
+    assert remote == local

@@ -5,12 +5,13 @@ import contextlib
 import socket
 import sys
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, TypedDict
 
 import graphwire
 import pytest
 import uvicorn
 from kit.alike import comparable
+from kit.graphs import Library
 from langchain.agents import create_agent
 from langchain_mcp_adapters.callbacks import CallbackContext, Callbacks
 from langchain_mcp_adapters.client import MultiServerMCPClient
@@ -90,6 +91,63 @@ async def test_the_progress_of_a_tool_over_mcp_arrives_between_its_agent_s_token
                         told.append(data)
             await run.result()
     assert told == ["I ", "dig. ", *PROGRESS, "A hole in the garden", "There ", "it is."]
+
+
+async def test_a_node_that_calls_a_tool_over_mcp_tells_its_progress(
+    lib: Library, provider: Provider, serve
+) -> None:
+    async def report(done: float, total: float | None, message: str | None, context: CallbackContext) -> None:
+        lib.get_stream_writer()({"tool": context.tool_name, "message": message})
+
+    class Hole(TypedDict, total=False):
+        place: str
+        hole: str
+
+    async with over_http() as connection:
+        callbacks = Callbacks(on_progress=report)
+        (tool,) = await MultiServerMCPClient({"digging": connection}, callbacks=callbacks).get_tools()
+
+        async def dig(state: Hole) -> Hole:
+            (answer,) = await tool.ainvoke({"place": state["place"]})
+            return {"hole": answer["text"]}
+
+        graph = lib.StateGraph(Hole).add_node(dig).add_edge(lib.START, "dig").compile()
+        server = await serve({"g": graph})
+        async with graphwire.connect(server.url) as client:
+            run = await client.run("g", {"place": "a bog"}, modes=["custom"])
+            told = [event.data async for event in run if isinstance(event, graphwire.CustomEvent)]
+            assert told == [{"tool": "dig", "message": f"{depth} m deep in a bog"} for depth in (1, 2, 3)]
+            assert (await run.result())["hole"] == "A hole in a bog"
+
+
+async def test_a_tool_over_mcp_that_fails_is_an_answer_to_its_agent(provide, serve) -> None:
+    provider = await provide(
+        {
+            "a hole": Say((), (Call("dig", {"place": "the rock"}),)),
+            "too hard": Say(("The rock ", "is too hard.")),
+        }
+    )
+    async with over_http() as connection:
+        server = await serve({"g": await digger(provider, connection)})
+        async with graphwire.connect(server.url) as client:
+            run = await client.run("g", ASKED, modes=["messages"])
+            messages = [event.message async for event in run if isinstance(event, graphwire.MessagesEvent)]
+    (answer,) = (message for message in messages if message.type == "tool")
+    assert answer.extras["status"] == "error"
+    assert answer.text == "Error executing tool dig: the rock is too hard"
+    assert "".join(message.text for message in messages if message.type != "tool") == "The rock is too hard."
+
+
+async def test_a_server_of_tools_that_has_gone_fails_the_run_and_says_so(provider: Provider, serve) -> None:
+    async with over_http() as connection:
+        graph = await digger(provider, connection)
+    server = await serve({"g": graph})
+    async with graphwire.connect(server.url) as client:
+        run = await client.run("g", ASKED, modes=["messages"])
+        with pytest.raises(
+            graphwire.RunFailed, match="caused by ConnectError: All connection attempts failed"
+        ):
+            await run.result()
 
 
 async def test_an_agent_with_tools_over_mcp_streams_as_it_does_locally(provider: Provider, serve) -> None:

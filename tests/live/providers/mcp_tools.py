@@ -10,6 +10,8 @@ def tools() -> FastMCP:
     @server.tool()
     async def dig(place: str, context: Context) -> str:
         """Dig a hole."""
+        if place == "the rock":
+            raise ValueError(f"{place} is too hard")
         for depth in (1, 2, 3):
             await context.report_progress(depth, 3, f"{depth} m deep in {place}")
         return f"A hole in {place}"

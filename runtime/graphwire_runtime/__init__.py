@@ -17,6 +17,7 @@ from graphwire_runtime.errors import (
 )
 from graphwire_runtime.graph import StateGraph
 from graphwire_runtime.interrupt import interrupt
+from graphwire_runtime.managed import IsLastStep, RemainingSteps
 from graphwire_runtime.messages import MessagesState, add_messages
 from graphwire_runtime.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
 from graphwire_runtime.runtime import Runtime, get_config, get_runtime, get_store, get_stream_writer
@@ -37,6 +38,7 @@ __all__ = [
     "GraphRecursionError",
     "Interrupt",
     "InvalidUpdateError",
+    "IsLastStep",
     "MessagesState",
     "NodeCancelledError",
     "NodeError",
@@ -44,6 +46,7 @@ __all__ = [
     "Overwrite",
     "ParentCommand",
     "PregelTask",
+    "RemainingSteps",
     "RetryPolicy",
     "Runtime",
     "Send",

@@ -370,6 +370,7 @@ class StateGraph(Generic[State, Context, Input, Result]):
             joins={join.trigger: join for join in self._all_joins()},
             keys=keys,
             output_keys=self._schema(self.output_schema).keys,
+            managed={key: each for schema in self._schemas.values() for key, each in schema.managed.items()},
         )
         return CompiledStateGraph(
             plan,

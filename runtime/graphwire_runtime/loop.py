@@ -408,7 +408,9 @@ class Run:
             self.tasks.append(Task(self, node, send.arg, (PUSH, index, False)))
         for name in sorted(self.triggered) if len(self.triggered) > 1 else self.triggered:
             node = nodes[name]
-            self.tasks.append(Task(self, node, node.view(self.values) if with_inputs else None, node.path))
+            self.tasks.append(
+                Task(self, node, node.view(self.readable(self.values)) if with_inputs else None, node.path)
+            )
         self.step = step
         self._prepared = True
         if self.written:
@@ -532,6 +534,13 @@ class Run:
             writes.setdefault(key, []).append(value)
         for key, new in writes.items():
             values[key] = channels[key].fold(values.get(key, MISSING), new)
+
+    def readable(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Values with the managed keys, as nodes and routers read them."""
+        managed = self.plan.managed
+        if not managed:
+            return values
+        return {**values, **{key: each.value(self.step, self._limit) for key, each in managed.items()}}
 
     def trigger(self, name: str) -> None:
         """Have a node run next, or last if it is deferred."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from graphwire_runtime.call import Call
 from graphwire_runtime.channels import Channel
+from graphwire_runtime.managed import Managed
 from graphwire_runtime.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
 from graphwire_runtime.schema import Schema
 
@@ -91,3 +92,5 @@ class Plan:
     keys: tuple[str, ...]
     """Every state key in schema order, private ones last."""
     output_keys: tuple[str, ...]
+    managed: Mapping[str, Managed]
+    """The keys that are worked out when a node starts."""

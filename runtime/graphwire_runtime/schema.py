@@ -16,6 +16,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from graphwire_runtime.channels import Channel, LastValue, Reduced, checked_reducer
 from graphwire_runtime.errors import InvalidUpdateError
+from graphwire_runtime.managed import Managed
 
 __all__ = ["Pairs", "Schema", "coerce_context", "json_schema_of", "pairs_of"]
 
@@ -39,8 +40,11 @@ class Schema:
                 f"a state schema is a TypedDict, a dataclass or a pydantic model; "
                 f"{cls!r} has no annotated fields"
             )
-        self.channels: dict[str, Channel] = {key: _channel(key, hint) for key, hint in hints.items()}
-        self.keys = tuple(hints)
+        self.managed = {key: found for key, hint in hints.items() if (found := _managed(hint)) is not None}
+        self.channels: dict[str, Channel] = {
+            key: _channel(key, hint) for key, hint in hints.items() if key not in self.managed
+        }
+        self.keys = tuple(self.channels)
 
     def view(self) -> View:
         """A function from the values of a run to what a node with this schema is given.
@@ -48,7 +52,7 @@ class Schema:
         Only keys that have a value are passed on; a dataclass or model fills in, or complains about, the
         rest.
         """
-        keys = self.keys
+        keys = (*self.keys, *self.managed)
         if is_typed_dict(self.cls) or not (dataclasses.is_dataclass(self.cls) or is_model(self.cls)):
 
             def as_dict(values: Mapping[str, Any]) -> Any:
@@ -175,6 +179,12 @@ def _channel(key: str, hint: Any) -> Channel:
         if callable(last) and not isinstance(last, type):
             return Reduced(key, annotation, checked_reducer(key, last))
     return LastValue(key)
+
+
+def _managed(hint: Any) -> Managed | None:
+    hint = _bare(hint)
+    metadata = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return next((each for each in metadata if isinstance(each, Managed)), None)
 
 
 def _is_marked(hint: Any) -> bool:

@@ -266,7 +266,7 @@ class Task:
 
     def state_for(self, router: RouterPlan, values: dict[str, Any]) -> Any:
         """A router's view of `state_after`."""
-        state = router.view(values)
+        state = router.view(self.run.readable(values))
         if not router.strict and type(state) is dict:
             for key, _ in self.pairs:
                 if key not in state:

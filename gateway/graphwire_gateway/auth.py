@@ -2,11 +2,14 @@
 
 import hmac
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from graphwire_protocol import codes
 from graphwire_protocol.errors import Refusal
+
+from graphwire_gateway.load import CannotServe
 
 ANONYMOUS = "anonymous"
 """Everyone's principal on a server without authentication."""
@@ -21,7 +24,7 @@ class Tokens:
     def __bool__(self) -> bool:
         return bool(self._principals)
 
-    def principal(self, token: str | None) -> str:
+    async def principal(self, token: str | None) -> str:
         """Return who ``token`` stands for. Raises ``Refusal(unauthenticated)``."""
         if not self._principals:
             return ANONYMOUS
@@ -38,16 +41,28 @@ class Tokens:
 
 
 class Origins:
-    """The pages whose scripts may connect: those in ``allowed``, ``"*"`` for all; else loopback's."""
+    """The pages whose scripts may connect: those in ``allowed``, ``"*"`` for all, and those that ``pattern``
+    matches whole; where neither is given, loopback's.
+    """
 
-    def __init__(self, allowed: Sequence[str] | None, *, loopback: bool) -> None:
+    def __init__(self, allowed: Sequence[str] | None, *, loopback: bool, pattern: str | None = None) -> None:
+        self._loopback = loopback and allowed is None and pattern is None
+        if allowed is None and pattern is not None:
+            allowed = ()
         self._allowed = None if allowed is None else frozenset(origin.rstrip("/") for origin in allowed)
-        self._loopback = loopback and allowed is None
+        try:
+            self._pattern = None if pattern is None else re.compile(pattern)
+        except re.error as error:
+            raise CannotServe(f"allowed_origin_regex {pattern!r} is no regular expression: {error}") from None
 
     def admits(self, origin: str) -> bool:
         """Tell whether a handshake with this ``Origin`` header may go on; without any, it may."""
         if self._allowed is not None:
-            return "*" in self._allowed or origin.rstrip("/") in self._allowed
+            return (
+                "*" in self._allowed
+                or origin.rstrip("/") in self._allowed
+                or (self._pattern is not None and self._pattern.fullmatch(origin) is not None)
+            )
         try:
             return self._loopback and is_loopback(urlsplit(origin).hostname)
         except ValueError:  # no address at all

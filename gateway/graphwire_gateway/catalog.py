@@ -1,14 +1,11 @@
-"""The graphs that are served, by name: how each is found, imported on its runner, and described."""
+"""The graphs that are served, by name: how each comes to live on its runner, and how it is described."""
 
 import asyncio
-import importlib
-import importlib.util
-import sys
-import traceback
-from collections.abc import Mapping
+import contextlib
+import copy
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal
 
 from graphwire_protocol.errors import Refusal
@@ -16,20 +13,24 @@ from graphwire_protocol.replies import Edge, GraphRow
 from graphwire_protocol.types import STREAM_MODES, Mode
 from graphwire_runtime.schema import json_schema_of
 from graphwire_runtime.servable import Servable
+from langchain_core.runnables import RunnableConfig
 
+from graphwire_gateway.factory import AccessContext, Factory, FactoryRuntime, User, factory_of
+from graphwire_gateway.keeping import Keeping
+from graphwire_gateway.lifespan import Lifespan
+from graphwire_gateway.load import CannotServe as CannotServe
+from graphwire_gateway.load import found_at, told
 from graphwire_gateway.runner import InlineRunner, Outlet, Runner, ThreadRunner
-
-
-class CannotServe(Exception):
-    """A graph that cannot be served; the message says which, where, why and what to do."""
+from graphwire_gateway.scope import PRINCIPAL
 
 
 @dataclass(frozen=True, slots=True)
 class GraphSpec:
     """How a graph is served.
 
-    ``target`` is ``module:attribute``, ``path/to/file.py:attribute`` or the graph itself. ``record`` names
-    modes that are recorded whatever a run's first subscriptions ask for.
+    ``target`` is ``module:attribute``, ``path/to/file.py:attribute`` or what these name: the graph itself, or
+    a function or context manager that makes it. ``record`` names modes that are recorded whatever a run's
+    first subscriptions ask for.
     """
 
     target: Any
@@ -45,38 +46,107 @@ class Entry:
 
     name: str
     graph: Servable
+    """The graph; of one that is made for each use, the one that was made to be described."""
     runner: Runner
     record: frozenset[Mode] = frozenset()
     record_subgraphs: bool = False
     description: str | None = None
+    saver: Any = None
+    """What keeps threads where the graph has no checkpointer of its own."""
+    graph_store: Any = None
+    """The store of a graph that has none of its own."""
+    source: str = ""
+    """Where the graph comes from, as people read it."""
+    factory: Factory[Servable] | None = None
+    """What makes the graph for each use."""
     row: GraphRow | None = field(default=None, repr=False)
+    _ready: dict[bool, Servable] = field(default_factory=dict, repr=False)
+
+    @property
+    def keeps_threads(self) -> bool:
+        """Whether the graph has a checkpointer of its own."""
+        return _keeps_threads(self.graph)
+
+    @property
+    def takes_threads(self) -> bool:
+        """Whether the graph can have threads: its own checkpointer's, or the server's."""
+        return self.keeps_threads or (self.graph.checkpointer is not False and self.saver is not None)
+
+    @contextlib.asynccontextmanager
+    async def open(
+        self,
+        config: RunnableConfig,
+        *,
+        with_threads: bool,
+        access_context: AccessContext = "threads.create_run",
+        context: Any = None,
+    ) -> AsyncIterator[Servable]:
+        """Yield the graph to run with ``config``, on the runner's loop; ``with_threads`` gives it a saver."""
+        if self.factory is None:
+            if with_threads not in self._ready:
+                self._ready[with_threads] = self._equipped(self.graph, with_threads)
+            yield self._ready[with_threads]
+            return
+        principal = config.get("configurable", {}).get(PRINCIPAL)
+        user = None if principal is None else User(principal)
+        runtime = FactoryRuntime(access_context, self.graph_store, user, context)
+        async with self.factory.open(config, runtime) as made:
+            yield self._equipped(_compiled(self.factory.what, self.source, made), with_threads)
+
+    def _equipped(self, graph: Servable, with_threads: bool) -> Servable:
+        """Return the graph with the server's saver and store in the place of those that it has not."""
+        saver = graph.checkpointer
+        if saver is None or saver is True:  # True, the parent's saver, is for subgraphs
+            saver = self.saver if with_threads else None
+        store = getattr(graph, "store", None) or self.graph_store
+        if saver is graph.checkpointer and store is getattr(graph, "store", None):
+            return graph
+        clone = copy.copy(graph)
+        clone.checkpointer = saver  # type: ignore[misc]
+        clone.store = store  # type: ignore[attr-defined]
+        return clone
+
+
+def _keeps_threads(graph: Servable) -> bool:
+    return not isinstance(graph.checkpointer, bool | None)
 
 
 class Catalog:
-    """The graphs by name. ``open`` imports them, ``close`` ends their runners."""
+    """The graphs by name. ``open`` brings them to life, ``close`` ends their runners."""
 
-    def __init__(self, specs: Mapping[str, GraphSpec]) -> None:
+    def __init__(self, specs: Mapping[str, GraphSpec], keeping: Keeping | None = None) -> None:
         self._specs = specs
+        self.keeping = keeping or Keeping()
         self._entries: dict[str, Entry] = {}
         self._runners: list[Runner] = []
+        self._lifespans: list[Lifespan] = []
 
     async def open(self, outlet: Outlet) -> None:
-        """Import every graph on its runner. Raises ``CannotServe`` for the first that does not."""
-        inline: Runner | None = None
+        """Bring every graph to life on its runner. Raises ``CannotServe`` for the first that fails."""
+        inline: dict[str, GraphSpec] = {}
+        found: dict[str, Entry] = {}
         for name, spec in self._specs.items():
-            runner: Runner
-            if spec.runner == "thread":
-                runner = ThreadRunner(name, outlet)
-                self._runners.append(runner)
+            if spec.runner == "inline":
+                inline[name] = spec
             else:
-                if inline is None:
-                    inline = InlineRunner(outlet)
-                    self._runners.append(inline)
-                runner = inline
-            graph = await runner.call(lambda name=name, spec=spec: _load(name, spec.target))  # type: ignore[misc]
-            self._entries[name] = Entry(
-                name, graph, runner, frozenset(spec.record), spec.record_subgraphs, spec.description
-            )
+                found.update(await self._settle(ThreadRunner(name, outlet), {name: spec}))
+        if inline:
+            found.update(await self._settle(InlineRunner(outlet), inline))
+        self._entries = {name: found[name] for name in self._specs}
+
+    async def _settle(self, runner: Runner, specs: Mapping[str, GraphSpec]) -> dict[str, Entry]:
+        self._runners.append(runner)
+        lifespan = Lifespan(runner)
+        self._lifespans.append(lifespan)
+
+        async def enter(stack: AsyncExitStack) -> dict[str, Entry]:
+            saver = await self.keeping.saver(stack)
+            store = await self.keeping.graph_store(stack)
+            return {
+                name: await _entry(stack, name, spec, runner, saver, store) for name, spec in specs.items()
+            }
+
+        return await lifespan.open(enter)
 
     def get(self, name: str) -> Entry:
         """Return the graph of that name. Raises ``Refusal(not_found)``."""
@@ -90,6 +160,10 @@ class Catalog:
             )
         return entry
 
+    def all(self) -> list[Entry]:
+        """Return every graph, in the order in which they were named."""
+        return list(self._entries.values())
+
     async def rows(self) -> list[GraphRow]:
         """Describe every graph."""
         for entry in self._entries.values():
@@ -98,108 +172,70 @@ class Catalog:
         return [entry.row for entry in self._entries.values() if entry.row is not None]
 
     async def close(self, timeout_s: float) -> None:
-        """End the runners; what still runs is cancelled and waited for at most ``timeout_s`` seconds."""
+        """Close what lives with the graphs and end the runners; each is waited for at most ``timeout_s``
+        seconds, then cancelled.
+        """
+        await asyncio.gather(*(lifespan.close(timeout_s) for lifespan in self._lifespans))
         await asyncio.gather(*(runner.close(timeout_s) for runner in self._runners))
 
 
-def _load(name: str, target: Any) -> Servable:
-    graph = _import(name, target) if isinstance(target, str) else target
-    if not hasattr(graph, "astream") and hasattr(graph, "compile"):
-        raise CannotServe(f"graph {name!r}: {_where(target)} is a graph under construction; add .compile()")
-    if not isinstance(graph, Servable):
-        raise CannotServe(
-            f"graph {name!r}: {_where(target)} is a {type(graph).__name__}, not a compiled graph "
-            "(what StateGraph(...).compile() returns)"
-        )
-    return graph
+async def _entry(
+    stack: AsyncExitStack, name: str, spec: GraphSpec, runner: Runner, saver: Any, store: Any
+) -> Entry:
+    what = f"graph {name!r}"
+    found, source = found_at(what, spec.target)
+    factory = None if _is_graph(found) else factory_of(what, source, found, _is_graph)
+    if factory is not None:
+        found = await _made(stack, factory, store)
+    return Entry(
+        name=name,
+        graph=_compiled(what, source if factory is None else f"what {source} makes", found),
+        runner=runner,
+        record=frozenset(spec.record),
+        record_subgraphs=spec.record_subgraphs,
+        description=spec.description,
+        saver=saver,
+        graph_store=store,
+        source=source,
+        factory=factory if factory is not None and factory.is_per_use else None,
+    )
 
 
-def _where(target: Any) -> str:
-    return repr(target) if isinstance(target, str) else "the object given"
-
-
-def _import(name: str, target: str) -> Any:
-    place, colon, attribute = target.rpartition(":")
-    if not colon or not place or not attribute:
-        raise CannotServe(
-            f"graph {name!r}: {target!r} is not of the form 'module:attribute' or './file.py:attribute'"
-        )
-    module = _module(name, place)
-    value: Any = module
-    for part in attribute.split("."):
-        if not hasattr(value, part):
-            graphs = [
-                key
-                for key, item in vars(module).items()
-                if hasattr(item, "astream") and not isinstance(item, type)
-            ]
-            hint = f"; it has the graphs: {', '.join(graphs)}" if graphs else ""
-            raise CannotServe(f"graph {name!r}: {place!r} has no attribute {attribute!r}{hint}")
-        value = getattr(value, part)
-    return value
-
-
-def _module(name: str, place: str) -> ModuleType:
+async def _made(stack: AsyncExitStack, factory: Factory[Servable], store: Any) -> Any:
     try:
-        if place.endswith(".py"):
-            return _file(name, Path(place))
-        if "" not in sys.path and str(Path.cwd()) not in sys.path:
-            sys.path.insert(0, str(Path.cwd()))
-        return importlib.import_module(place)
+        if not factory.is_per_use:
+            return await stack.enter_async_context(factory.open())
+        async with factory.open({"configurable": {}}, FactoryRuntime("assistants.read", store)) as made:
+            return made
     except CannotServe:
         raise
-    except ModuleNotFoundError as error:
-        if error.name is not None and (place == error.name or place.startswith(error.name + ".")):
-            raise CannotServe(
-                f"graph {name!r}: no module {error.name!r} is importable from {Path.cwd()}; "
-                "check the name, or give the path of the file: './file.py:attribute'"
-            ) from error
-        raise CannotServe(
-            f"graph {name!r}: {place!r} imports {error.name!r}, which is not installed ({_line(error)}); "
-            "install it into the environment that runs graphwire"
-        ) from error
-    except BaseException as error:
-        raise CannotServe(
-            f"graph {name!r}: importing {place!r} raised {type(error).__name__}: {error} ({_line(error)})"
-        ) from error
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        raise factory.failed(error) from error
 
 
-def _file(name: str, path: Path) -> ModuleType:
-    path = path.resolve()
-    if not path.is_file():
-        raise CannotServe(f"graph {name!r}: there is no file {path}")
-    # The file's folder is importable from it, as when Python runs the file.
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
-    known = sys.modules.get(path.stem)
-    if known is not None and getattr(known, "__file__", None) == str(path):
-        return known
-    unique = path.stem if known is None else f"graphwire_graph_{len(sys.modules)}_{path.stem}"
-    spec = importlib.util.spec_from_file_location(unique, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[unique] = module
+def _is_graph(value: Any) -> bool:
+    return not isinstance(value, type) and (isinstance(value, Servable) or _is_uncompiled(value))
+
+
+def _is_uncompiled(value: Any) -> bool:
+    return not hasattr(value, "astream") and hasattr(value, "compile") and hasattr(value, "add_node")
+
+
+def _compiled(what: str, source: str, found: Any) -> Servable:
+    if isinstance(found, type) or not _is_graph(found):
+        kind = f"the class {found.__name__}" if isinstance(found, type) else f"of type {type(found).__name__}"
+        raise CannotServe(
+            f"{what}: {source} is {kind}, not a graph (what StateGraph(...).compile() returns) "
+            "and no function that makes one"
+        )
+    if not _is_uncompiled(found):
+        graph: Servable = found
+        return graph
     try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[unique]
-        raise
-    return module
-
-
-def _line(error: BaseException) -> str:
-    """Name the file and line of the user's code in which the import failed."""
-    if isinstance(error, SyntaxError):
-        return f"{error.filename}, line {error.lineno}"
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<")
-        and frame.filename != __file__
-        and "importlib" not in frame.filename
-    ]
-    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else "no line known"
+        compiled: Servable = found.compile()
+    except Exception as error:
+        raise CannotServe(f"{what}: {source} does not compile: {told(error)}") from error
+    return compiled
 
 
 def _row(entry: Entry) -> GraphRow:

@@ -1,28 +1,39 @@
 """``graphwire serve``: the command that the gateway adds to the command line."""
 
 import asyncio
+import multiprocessing
+import os
 import shlex
 import signal
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from graphwire_gateway.catalog import CannotServe
+from graphwire_gateway import environment, langgraph_json
 from graphwire_gateway.config import Config, load
+from graphwire_gateway.langgraph_json import Project
+from graphwire_gateway.load import CannotServe, importable_from
 from graphwire_gateway.process import tune
+from graphwire_gateway.reload import Reloader
 from graphwire_gateway.runner import new_loop
 from graphwire_gateway.server import Gateway, Server
-from graphwire_gateway.telemetry import write_log
+from graphwire_gateway.telemetry import logger, write_log
+
+log = logger("serve")
 
 
 def serve(
     graphs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="NAME=TARGET...",
-            help="Graphs to serve: NAME=module:attribute or NAME=./file.py:attribute.",
+            metavar="TARGET",
+            help="langgraph.json, or a folder that holds one. Or graphs, or functions that make them: "
+            "./file.py:attribute, module:attribute, NAME=module:attribute.",
         ),
     ] = None,
     config: Annotated[
@@ -36,6 +47,17 @@ def serve(
     port: Annotated[
         int | None,
         typer.Option(envvar="GRAPHWIRE_PORT", help="Port; 0 takes any free one. (default: 8765)"),
+    ] = None,
+    reload: Annotated[
+        bool,
+        typer.Option("--reload", help="Start anew when .py, .json, .toml or .env files change."),
+    ] = False,
+    checkpointer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TARGET",
+            help="What keeps the threads of graphs compiled without a checkpointer. (default: memory)",
+        ),
     ] = None,
     store: Annotated[
         str | None,
@@ -68,37 +90,107 @@ def serve(
 ) -> None:
     """Serve graphs over one WebSocket endpoint until Ctrl-C or SIGTERM, then drain.
 
-    Example: graphwire serve joke=app.graphs:joke research=./agent.py:graph
+    Examples: graphwire serve langgraph.json, or: graphwire serve joke=app.graphs:joke ./agent.py:graph
     """
-    settings = {
-        "host": host,
-        "port": port,
-        "store": store,
-        "allowed_origins": allow_origin,
-        "expose_errors": expose_errors,
-        "insecure": insecure or None,
-        "log_format": log_format,
-        "log_level": log_level,
-    }
-    try:
-        loaded = load(
-            config,
-            {
-                "graphs": {**_kit(conformance_graphs), **_targets(graphs or [])},
-                "server": {name: value for name, value in settings.items() if value is not None},
-            },
-        )
-        if not loaded.graphs:
+    asked = Asked(
+        tuple(graphs or ()),
+        config,
+        {
+            "host": host,
+            "port": port,
+            "store": store,
+            "checkpointer": checkpointer,
+            "allowed_origins": allow_origin,
+            "expose_errors": expose_errors,
+            "insecure": insecure or None,
+            "log_format": log_format,
+            "log_level": log_level,
+        },
+        conformance_graphs,
+    )
+    raise typer.Exit(_reloading(asked) if reload else run(asked))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asks for."""
+
+    graphs: tuple[str, ...]
+    config: Path | None
+    settings: Mapping[str, Any]
+    """Of ``[server]``; None where the command line does not say."""
+    conformance_graphs: bool
+
+    @property
+    def project(self) -> Path | None:
+        """The ``langgraph.json`` to serve. Raises ``CannotServe`` for several."""
+        named = [Path(text) for text in self.graphs if _is_project(text)]
+        if self.config is not None and self.config.suffix == ".json":
+            named.append(self.config)
+        if len(named) > 1:
             raise CannotServe(
-                "no graphs to serve; name one, as in: graphwire serve joke=app.graphs:joke "
-                "(or list them under [graphs] in graphwire.toml)"
+                f"{' and '.join(map(str, named))} are two projects; serve each by a command of its own"
             )
+        if named:
+            return named[0]
+        # Whoever names no graph means the project that lies here.
+        here = Path(langgraph_json.FILE)
+        return here if not self.graphs and not self.conformance_graphs and here.is_file() else None
+
+    @property
+    def toml(self) -> Path | None:
+        """The configuration file that was named."""
+        return None if self.config is None or self.config.suffix == ".json" else self.config
+
+
+def run(asked: Asked) -> int:
+    """Serve until asked to stop; return the exit code."""
+    try:
+        loaded, told = _loaded(asked)
         write_log(loaded.server.log_format, loaded.server.log_level)
-        code = _run(loaded)
+        for level, line in told:
+            getattr(log, level)(line)
+        return _run(loaded)
     except CannotServe as error:
         Console(stderr=True, soft_wrap=True).print(f"graphwire serve: {error}", style="red", markup=False)
-        raise typer.Exit(2) from None
-    raise typer.Exit(code)
+        return 2
+
+
+def _loaded(asked: Asked) -> tuple[Config, list[tuple[str, str]]]:
+    """Return the configuration, and what the log is to tell of where it comes from."""
+    told: list[tuple[str, str]] = []
+    place = asked.project
+    project: Project | None = None
+    if place is not None:
+        project = langgraph_json.read(place)
+        environment.provide(project.env)
+        importable_from(project.folders)
+        told += [("info", note) for note in project.notes]
+        told += [("warning", warning) for warning in project.warnings]
+    dotenv = Path(environment.FILE)
+    if dotenv.is_file():
+        values = environment.values_of(dotenv)
+        count = environment.provide(values)
+        told.append(("info", f"read {dotenv}: {count} of its {len(values)} variables were not set yet"))
+    settings = {name: value for name, value in asked.settings.items() if value is not None}
+    for name in ("host", "port", "store"):  # what .env says of them came too late for the command line
+        if name not in settings and (value := os.environ.get(f"GRAPHWIRE_{name.upper()}")):
+            settings[name] = value
+    loaded = load(
+        asked.toml,
+        {"graphs": {**_kit(asked.conformance_graphs), **_targets(asked.graphs)}, "server": settings},
+        None if project is None else project.settings,
+    )
+    if not loaded.graphs:
+        raise CannotServe(
+            "no graphs to serve; name one, as in: graphwire serve joke=app.graphs:joke "
+            "(or a langgraph.json, or list them under [graphs] in graphwire.toml)"
+        )
+    return loaded, told
+
+
+def _is_project(text: str) -> bool:
+    return "=" not in text and ":" not in text and (text.endswith(".json") or Path(text).is_dir())
 
 
 def _kit(is_wanted: bool) -> dict[str, str]:
@@ -109,16 +201,72 @@ def _kit(is_wanted: bool) -> dict[str, str]:
     return TARGETS
 
 
-def _targets(graphs: list[str]) -> dict[str, str]:
+def _targets(graphs: tuple[str, ...]) -> dict[str, str]:
     out: dict[str, str] = {}
     for text in graphs:
+        if _is_project(text):
+            continue
         name, equals, target = text.partition("=")
-        if not equals or not name or not target:
+        if not equals:
+            name, target = _name_of(text), text
+        if not name or not target:
             raise CannotServe(
-                f"{text!r} is not of the form NAME=module:attribute or NAME=./file.py:attribute"
+                f"{text!r} is not of the form NAME=module:attribute or NAME=./file.py:attribute, "
+                "and no langgraph.json or folder that holds one"
+            )
+        if name in out:
+            raise CannotServe(
+                f"{out[name]!r} and {target!r} are both called {name!r}; give them names: NAME={target}"
             )
         out[name] = target
     return out
+
+
+def _name_of(target: str) -> str:
+    """Return the attribute's name, or the module's where the attribute's says nothing."""
+    place, _, attribute = target.rpartition(":")
+    last = attribute.rpartition(".")[2]
+    if last != "graph":
+        return last if place else ""
+    path = Path(place.removesuffix(".py"))
+    name = path.parent.resolve().name if path.name == "__init__" else path.name
+    return name if place.endswith(".py") else place.rpartition(".")[2]
+
+
+# ── starting anew ────────────────────────────────────────────────────────────────────────────────
+
+
+def _reloading(asked: Asked) -> int:
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    if asked.settings["port"] == 0:  # each server takes the same one
+        asked = replace(asked, settings={**asked.settings, "port": _free_port(asked.settings["host"])})
+    roots = _roots(asked)
+    console.print(f"watching {', '.join(map(str, roots))} for changes", markup=False)
+    return Reloader(run, (asked,), roots, lambda line: console.print(line, markup=False)).main()
+
+
+def _free_port(host: str | None) -> int:
+    with socket.socket() as probe:
+        probe.bind((host or "127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _roots(asked: Asked) -> list[Path]:
+    """Return the folders whose files make the server."""
+    roots = [Path()]
+    try:
+        if asked.project is not None:
+            roots += langgraph_json.read(asked.project).folders
+    except CannotServe:
+        pass  # the server will say so, and a change may mend it
+    for target in asked.graphs:
+        place = target.partition("=")[2] or target
+        roots.append(Path(place.rpartition(":")[0]).parent)
+    return list(dict.fromkeys(root for root in roots if root.is_dir()))
+
+
+# ── serving ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def _run(config: Config) -> int:
@@ -139,7 +287,12 @@ async def _serve(config: Config) -> int:
         store=server.store,
         limits=config.limits,
         tokens=config.auth.tokens,
+        auth=config.auth.path,
+        ignore_authorization=config.auth.ignore_authorization,
         allowed_origins=server.allowed_origins,
+        allowed_origin_regex=server.allowed_origin_regex,
+        checkpointer=server.checkpointer,
+        graph_store=server.graph_store,
         expose_errors=server.expose_errors,
         insecure=server.insecure,
     )
@@ -167,11 +320,20 @@ class _Stop:
         self.asked = asyncio.Event()
         self.asked_again = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._ask)
+        reloader = multiprocessing.parent_process()
+        if reloader is None:
+            loop.add_signal_handler(signal.SIGINT, self._ask)
+        else:  # which tells it of Ctrl-C, and without which nobody would
+            loop.add_reader(reloader.sentinel, self._orphaned, loop, reloader.sentinel)
+        loop.add_signal_handler(signal.SIGTERM, self._ask)
 
     def _ask(self) -> None:
         (self.asked_again if self.asked.is_set() else self.asked).set()
+
+    def _orphaned(self, loop: asyncio.AbstractEventLoop, sentinel: int) -> None:
+        loop.remove_reader(sentinel)
+        self.asked.set()
+        self.asked_again.set()
 
 
 def _greet(config: Config, running: Server) -> None:
@@ -179,9 +341,21 @@ def _greet(config: Config, running: Server) -> None:
     everywhere = running.host in ("0.0.0.0", "::")
     address = running.url.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
     told = f"{address} and every other address of this machine" if everywhere else address
+    entries = running.catalog.all()
     console.print(f"[bold]graphwire[/] serves [cyan]{', '.join(config.graphs)}[/] at [bold]{told}[/]")
+    width = max(len(entry.name) for entry in entries)
+    for entry in entries:
+        made = ", made for each run" if entry.factory is not None else ""
+        keeps = (
+            ""
+            if not entry.keeps_threads
+            else f", threads in its own {type(entry.graph.checkpointer).__name__}"
+        )
+        console.print(f"  {entry.name:<{width}}  {entry.source}{made}{keeps}", style="dim", markup=False)
+    if any(not entry.keeps_threads for entry in entries):
+        console.print(f"threads are kept in {running.catalog.keeping.told}", markup=False)
     url = "" if address == "ws://127.0.0.1:8765/ws" else f" --url {address}"
-    token = " --token …" if config.auth.tokens else ""
+    token = " --token …" if config.auth.tokens or config.auth.path else ""
     console.print(f"  graphwire graphs{url}{token}")
     console.print(f"  graphwire run {shlex.quote(next(iter(config.graphs)))} -f KEY=VALUE{url}{token}")
     console.print("Ctrl-C drains and stops; once more stops at once.")

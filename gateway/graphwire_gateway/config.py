@@ -5,6 +5,7 @@
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,8 +13,9 @@ from graphwire_protocol.types import Mode
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from graphwire_gateway.catalog import CannotServe, GraphSpec
+from graphwire_gateway.catalog import GraphSpec
 from graphwire_gateway.limits import Limits
+from graphwire_gateway.load import CannotServe
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -43,12 +45,19 @@ class GraphSection(_Section):
 
 
 class ServerSection(_Section):
-    """``[server]``: where to listen, where logs live, who may connect from where."""
+    """``[server]``: where to listen, where logs live, who may connect from where, what keeps threads.
+
+    ``store`` is where logs live; ``checkpointer`` and ``graph_store`` are targets of LangGraph's savers and
+    stores, for graphs that were compiled without.
+    """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8765
     store: str = "memory://"
     allowed_origins: tuple[str, ...] | None = None
+    allowed_origin_regex: str | None = None
+    checkpointer: str | None = None
+    graph_store: str | None = None
     expose_errors: bool | None = None
     insecure: bool = False
     log_format: Literal["console", "json"] = "console"
@@ -56,9 +65,11 @@ class ServerSection(_Section):
 
 
 class AuthSection(_Section):
-    """``[auth]``: static tokens, each of one principal."""
+    """``[auth]``: static tokens, each of one principal; or the target of a ``langgraph_sdk.Auth``."""
 
     tokens: dict[str, str] = Field(default_factory=dict)
+    path: str | None = None
+    ignore_authorization: bool = False
 
 
 class Config(BaseSettings):
@@ -93,13 +104,22 @@ class Config(BaseSettings):
         }
 
 
-def load(file: Path | None, overrides: dict[str, dict[str, Any]]) -> Config:
-    """Read the configuration; ``overrides`` holds the command line's settings by section.
+def load(
+    file: Path | None,
+    overrides: Mapping[str, Mapping[str, Any]],
+    project: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Config:
+    """Read the configuration; ``overrides`` holds the command line's settings by section, ``project`` those
+    of a ``langgraph.json``, over which everything else wins.
 
     ``file`` None means ``graphwire.toml`` in the working directory, if there is one. Raises ``CannotServe``
     that names the setting and what is wrong with it.
     """
     data = _read(file)
+    for name, settings in (project or {}).items():
+        own = data.setdefault(name, {})
+        if isinstance(own, dict):  # else it is refused below
+            data[name] = {**settings, **own}
     within = ""
     try:
         config = Config(**data)

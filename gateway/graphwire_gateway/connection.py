@@ -75,7 +75,7 @@ class Connection:
                 await self._writer
             self._session.close()
             self._delivery.close()
-            self._dispatch.close()
+            await self._dispatch.close()
 
     async def _read(self) -> None:
         try:

@@ -1,6 +1,9 @@
 """What the commands of one connection mean: each becomes its effect and its reply."""
 
-from collections.abc import Callable
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias, TypeVar
 from weakref import WeakSet
 
 import orjson
@@ -20,9 +23,15 @@ from graphwire_gateway.failures import Failures
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.run import Run
 from graphwire_gateway.runs import Runs
+from graphwire_gateway.states import States
 from graphwire_gateway.watch import Watch
 
-FEATURES = ("patch", "watch")
+C = TypeVar("C", bound=Command)
+
+Asked: TypeAlias = commands.State | commands.StateHistory | commands.StateUpdate | commands.Delete
+"""The commands that ask a graph's saver."""
+
+FEATURES = ("patch", "state", "watch")
 """The optional parts of the protocol that are served."""
 
 
@@ -64,6 +73,7 @@ class House:
         tokens: Tokens,
         catalog: Catalog,
         runs: Runs,
+        states: States,
         failures: Failures,
     ) -> None:
         self.server = server
@@ -72,6 +82,7 @@ class House:
         self.tokens = tokens
         self.catalog = catalog
         self.runs = runs
+        self.states = states
         self.failures = failures
         self.presence = Presence(limits.max_connections)
 
@@ -86,11 +97,51 @@ class Dispatch:
         self._principal: str | None = None
         self._started: WeakSet[Run] = WeakSet()
         self._watches: dict[int, Watch] = {}
+        self._asked: dict[str, deque[Asked]] = {}  # by graph, in order
+        self._tasks: set[asyncio.Future[None]] = set()
 
     async def handle(self, command: Command) -> None:
-        """Carry out one command and queue its reply. Raises ``Refusal`` only where the connection ends."""
+        """Carry out one command and queue its reply. Raises ``Refusal`` only where the connection ends.
+
+        What asks a graph's saver is carried out beside the connection, one request of a graph after another:
+        a saver that hangs holds up nothing else.
+        """
+        if isinstance(command, commands.ThreadRequest | commands.Delete):
+            self._later(command)
+        else:
+            await self._try(command, self._do)
+
+    def _later(self, command: "Asked") -> None:
+        graph = command.graph or ""
+        queue = self._asked.setdefault(graph, deque())
+        queue.append(command)
+        if len(queue) == 1:
+            task = asyncio.ensure_future(self._ask_all(graph, queue))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _ask_all(self, graph: str, queue: "deque[Asked]") -> None:
+        while queue:
+            await self._delivery.room()
+            await self._try(queue[0], self._ask)
+            queue.popleft()
+        del self._asked[graph]
+
+    async def _ask(self, command: "Asked") -> None:
+        states = self._house.states
+        match command:
+            case commands.State():
+                self._reply(await states.get(command, self.principal))
+            case commands.StateHistory():
+                self._reply(await states.history(command, self.principal))
+            case commands.StateUpdate():
+                self._reply(await states.update(command, self.principal))
+            case commands.Delete():
+                self._reply(await states.delete(command, self.principal))
+
+    async def _try(self, command: C, work: Callable[[C], Awaitable[None]]) -> None:
         try:
-            await self._do(command)
+            await work(command)
         except Refusal as refusal:
             self._delivery.reply(self._session.refuse(refusal, command))
             if refusal.close is not None:
@@ -108,7 +159,7 @@ class Dispatch:
             case commands.Ping():
                 self._delivery.reply(encode(Pong(t=command.t)))
             case commands.Hello():
-                self._hello(command)
+                await self._hello(command)
             case commands.Run():
                 await self._run(command)
             case commands.Subscribe():
@@ -124,6 +175,10 @@ class Dispatch:
                 run = await self._find(command.run)
                 run.cancel(command.reason)
                 self._reply(Ok(id=command.id, status=run.status))
+            case commands.Respond():
+                run = await self._find(command.run)
+                self._house.runs.respond(run, command)
+                self._reply(Ok(id=command.id, status=run.status))
             case commands.Result():
                 self._result(command.id, await self._find(command.run))
             case commands.List():
@@ -138,9 +193,9 @@ class Dispatch:
         assert self._principal is not None
         return self._principal
 
-    def _hello(self, command: commands.Hello) -> None:
+    async def _hello(self, command: commands.Hello) -> None:
         house = self._house
-        principal = house.tokens.principal(command.token)
+        principal = await house.tokens.principal(command.token)
         house.presence.enter(principal)
         self._principal = principal
         self._reply(
@@ -174,7 +229,16 @@ class Dispatch:
         if command.on_disconnect == "cancel":
             run.adopt(self, self._house.limits.disconnect_grace_s)
             self._started.add(run)
-        self._reply(Started(id=command.id, run=run.id, epoch=run.epoch, created=created, status=run.status))
+        self._reply(
+            Started(
+                id=command.id,
+                run=run.id,
+                thread=run.thread,
+                epoch=run.epoch,
+                created=created,
+                status=run.status,
+            )
+        )
         for subscribed, begin in attached:
             self._reply(subscribed)
             begin()
@@ -202,7 +266,9 @@ class Dispatch:
 
     async def _list(self, command: commands.List) -> None:
         if command.what == "threads":
-            raise Refusal("unsupported", "list.what: threads are not served by this server")
+            threads, cursor = self._house.runs.threads(self.principal, command)
+            self._reply(Ok(id=command.id, threads=tuple(threads), cursor=cursor))
+            return
         if command.what == "graphs":
             rows = [row for row in await self._house.catalog.rows() if command.graph in (None, row.name)]
             self._reply(Ok(id=command.id, graphs=tuple(rows)))
@@ -210,8 +276,11 @@ class Dispatch:
         runs, cursor = self._house.runs.page(self.principal, command)
         self._reply(Ok(id=command.id, runs=tuple(runs), cursor=cursor))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """The connection is gone."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for run in list(self._started):
             run.abandon(self)
         if self._principal is not None:

@@ -4,8 +4,7 @@ takes it.
 
 import asyncio
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import orjson
@@ -17,6 +16,7 @@ from graphwire_gateway.encode import Encoder
 from graphwire_gateway.failures import RunLimit
 from graphwire_gateway.runner import Runner
 from graphwire_gateway.store.base import Record
+from graphwire_gateway.task import Task
 from graphwire_gateway.telemetry import logger
 
 log = logger("drive")
@@ -33,28 +33,18 @@ class Outcome:
     kind: Literal["completed", "interrupted", "failed", "cancelled"]
     output: bytes | None = None
     interrupts: tuple[PendingInterrupt, ...] = ()
+    events: int = 0
+    """How many events were made, of an interrupted one."""
     error: BaseException | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What a graph is asked for: arguments of its ``astream``, and which modes are recorded."""
-
-    graph: Servable
-    input: Any
-    config: Mapping[str, Any]
-    context: Any = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    modes: frozenset[Mode] = frozenset()
-    subgraphs: bool = False
-    private_thread: str | None = None
-    max_events: int | None = None
-
-
 class Drive:
-    """Runs a task. What it makes goes home through the runner's hand-over: records, at last an outcome."""
+    """Runs a task. What it makes goes home through the runner's hand-over: records, at last an outcome.
 
-    def __init__(self, owner: Any, task: Task, runner: Runner, encoder: Encoder) -> None:
+    ``before`` counts the events that the run made until it was interrupted.
+    """
+
+    def __init__(self, owner: Any, task: Task, runner: Runner, encoder: Encoder, before: int = 0) -> None:
         self.owner = owner
         self._task = task
         self._runner = runner
@@ -64,7 +54,7 @@ class Drive:
         self._pending: dict[str, PendingInterrupt] = {}
         self._paused = False
         self._made: list[Record | Outcome] = []  # in this tick
-        self._limit = math.inf if task.max_events is None else task.max_events
+        self._limit = math.inf if task.max_events is None else task.max_events - before
         # The hand-over's bound: written by the runner, ``taken_*`` by home.
         self._put_events = 0
         self._put_bytes = 0
@@ -108,11 +98,16 @@ class Drive:
         return self, made
 
     async def _run(self) -> Outcome:
+        task = self._task
+        async with task.entry.open(task.config, with_threads=task.scope is not None) as graph:
+            return await self._stream(graph)
+
+    async def _stream(self, graph: Servable) -> Outcome:
         task, recorded, encoder = self._task, self._task.modes, self._encoder
-        stream = task.graph.astream(
-            task.input,
-            dict(task.config),  # type: ignore[arg-type]
-            stream_mode=_asked(task),
+        stream = graph.astream(
+            task.given_to(graph),
+            task.config.copy(),
+            stream_mode=_asked(task, graph),
             subgraphs=task.subgraphs,
             **({} if task.context is None else {"context": task.context}),
             **task.options,
@@ -132,7 +127,9 @@ class Drive:
                     self._put_events += 1
                     self._put_bytes += record.size
                     if self._put_events > self._limit:
-                        raise RunLimit(f"the run has more than {self._limit} events (max_run_events)")
+                        raise RunLimit(
+                            f"the run has more than {self._task.max_events} events (max_run_events)"
+                        )
                     if self._is_full():
                         await self._wait_for_room()
                 if mode == "values" or mode == "updates":
@@ -142,9 +139,9 @@ class Drive:
             if close is not None:
                 await close()
             if not self._paused:
-                await self.forget()
+                await _forget(task, graph)
         kind: Literal["interrupted", "completed"] = "interrupted" if self._paused else "completed"
-        return Outcome(kind, self._output(), tuple(self._pending.values()))
+        return Outcome(kind, self._output(graph), tuple(self._pending.values()), self._put_events)
 
     def _follow(self, ns: Namespace, mode: str, chunk: Any) -> None:
         """Keep the root's values for the result, and the interrupts that wait."""
@@ -175,37 +172,47 @@ class Drive:
             await self._room.wait()
         self._waits = False
 
-    def _output(self) -> bytes:
-        return self._encoder.value(output_of(self._task, self._values) if self._has_values else None)
+    def _output(self, graph: Servable) -> bytes:
+        return self._encoder.value(_output_of(self._task, graph, self._values) if self._has_values else None)
 
     async def forget(self) -> None:
         """Delete the private thread: nobody can go on with it. Raises nothing."""
-        thread, saver = self._task.private_thread, self._task.graph.checkpointer
-        if thread is None or not hasattr(saver, "adelete_thread"):
-            return
         try:
-            await saver.adelete_thread(thread)
-        except Exception as error:  # some savers have the method and cannot delete
-            log.warning("a run's private thread was not deleted", thread=thread, error=repr(error))
+            async with self._task.entry.open(self._task.config, with_threads=True) as graph:
+                await _forget(self._task, graph)
+        except Exception as error:
+            log.warning("a run's private thread was not deleted", error=repr(error))
 
 
-def _asked(task: Task) -> list[StreamMode]:
+async def _forget(task: Task, graph: Servable) -> None:
+    scope, saver = task.scope, graph.checkpointer
+    if scope is None or not scope.is_private or not hasattr(saver, "adelete_thread"):
+        return
+    try:
+        await saver.adelete_thread(scope.saved)
+    except Exception as error:  # some savers have the method and cannot delete
+        log.warning("a run's private thread was not deleted", thread=scope.saved, error=repr(error))
+
+
+def _asked(task: Task, graph: Servable) -> list[StreamMode]:
     """Return the modes to ask the graph for: the recorded ones, and those that the server follows itself.
 
-    A static breakpoint shows in ``updates`` alone.
+    A static breakpoint shows in ``updates`` alone, and so does an interrupt where states are bare values.
     """
     breaks = any(task.options.get(name) for name in ("interrupt_before", "interrupt_after")) or any(
-        getattr(task.graph, name, None) for name in ("interrupt_before_nodes", "interrupt_after_nodes")
+        getattr(graph, name, None) for name in ("interrupt_before_nodes", "interrupt_after_nodes")
     )
-    own: set[Mode] = {"values", "updates"} if breaks else {"values"}
+    keys = task.options.get("output_keys")
+    bare = isinstance(graph.output_channels if keys is None else keys, str)
+    own: set[Mode] = {"values", "updates"} if breaks or bare else {"values"}
     return sorted(cast("set[StreamMode]", task.modes | own))
 
 
-def output_of(task: Task, values: Any) -> Any:
+def _output_of(task: Task, graph: Servable, values: Any) -> Any:
     """Return what ``invoke`` would return: the last values, cut to the output schema."""
     if task.options.get("output_keys") is not None or not isinstance(values, dict):
         return values
-    keys = task.graph.output_channels
+    keys = graph.output_channels
     if isinstance(keys, str):
         return values.get(keys)
     return {key: values[key] for key in keys if key in values} or None

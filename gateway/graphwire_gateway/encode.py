@@ -12,6 +12,7 @@ from graphwire_protocol.filters import Address
 from graphwire_protocol.projection import Projector, message_fields
 from graphwire_protocol.types import Namespace
 
+from graphwire_gateway.scope import Scope, public_checkpoint, without_own
 from graphwire_gateway.store.base import Record
 
 _KNOWN_MESSAGES = 256  # messages whose encoded metadata is at hand; an older one's is encoded again
@@ -54,11 +55,13 @@ _ROOT_PLACES: dict[tuple[Any, ...], _Place] = {}
 class Encoder:
     """Turns parts into records.
 
-    ``max_event_bytes`` bounds the ``data`` of one event; what is larger is sent as ``$cut``.
+    ``max_event_bytes`` bounds the ``data`` of one event; what is larger is sent as ``$cut``. ``scope`` is
+    the run's thread, whose id in the checkpointer is shown nowhere.
     """
 
-    def __init__(self, projector: Projector, max_event_bytes: int) -> None:
+    def __init__(self, projector: Projector, max_event_bytes: int, scope: Scope | None = None) -> None:
         self._projector = projector
+        self._scope = scope
         self._max = max_event_bytes
         self._places: dict[tuple[Any, ...], _Place] = {}
         self._messages: dict[str | None, _Message] = {}
@@ -72,6 +75,10 @@ class Encoder:
             return self._update(ns, chunk)
         if mode == "values" and isinstance(chunk, dict) and "__interrupt__" in chunk:
             return self._interrupted(ns, mode, chunk)
+        if mode == "checkpoints":
+            chunk = public_checkpoint(chunk)
+        elif mode == "debug" and isinstance(chunk, dict) and chunk.get("type") == "checkpoint":
+            chunk = {**chunk, "payload": public_checkpoint(chunk.get("payload"))}
         return self._record(ns, mode, chunk.get("name") if mode == "tasks" else None, chunk)
 
     def own(self, mode: str, data: Wire) -> Record:
@@ -84,7 +91,11 @@ class Encoder:
 
     def value(self, value: Any) -> bytes:
         """Encode a bare value, such as a run's output."""
-        return self._bounded(self._projector.dumps(value))
+        return self._bounded(self._dumps(value))
+
+    def _dumps(self, value: Any) -> bytes:
+        encoded = self._projector.dumps(value)
+        return encoded if self._scope is None else self._scope.clear(encoded)
 
     def _update(self, ns: Namespace, chunk: Any) -> Record:
         if not isinstance(chunk, dict):
@@ -97,12 +108,12 @@ class Encoder:
     def _interrupted(self, ns: Namespace, mode: str, chunk: dict[str, Any]) -> Record:
         marks = [{"id": item.id, "value": item.value} for item in chunk["__interrupt__"]]
         rest = {key: value for key, value in chunk.items() if key != "__interrupt__"}
-        extra = b',"interrupts":' + self._projector.dumps(marks)
+        extra = b',"interrupts":' + self._dumps(marks)
         place = self._place((ns, mode, None, ()))
-        return _splice(place, self._bounded(self._projector.dumps(rest)), extra)
+        return _splice(place, self._bounded(self._dumps(rest)), extra)
 
     def _record(self, ns: Namespace, mode: str, node: str | None, data: Any) -> Record:
-        encoded = self._projector.dumps(data)
+        encoded = self._dumps(data)
         if len(encoded) > self._max:
             encoded = self._bounded(encoded)
         key = (ns, mode, node, ())
@@ -127,7 +138,7 @@ class Encoder:
         if message.__class__.__name__.endswith("Chunk"):
             kind, data = b"delta", self._delta(message)
         else:
-            data = self._projector.dumps(message)
+            data = self._dumps(message)
         encoded = b'{"id":%s,"%s":%s}' % (known.id, kind, data)
         return _splice(known.place, self._bounded(encoded), message=id, meta=known.meta)
 
@@ -136,14 +147,15 @@ class Encoder:
         fields.pop("id", None)
         if fields["content"] == "":  # an empty list stays: blocks add up to it as they do not to a text
             del fields["content"]
-        return self._projector.dumps_fields(fields)
+        encoded = self._projector.dumps_fields(fields)
+        return encoded if self._scope is None else self._scope.clear(encoded)
 
     def _begin(self, id: str, ns: Namespace, metadata: Any) -> _Message:
         if len(self._messages) >= _KNOWN_MESSAGES:
             del self._messages[next(iter(self._messages))]
         tags = tuple(metadata.get("tags") or ())
         place = self._place((ns, "messages", metadata.get("langgraph_node"), tags))
-        message = _Message(id, metadata, self._projector.dumps(metadata), place)
+        message = _Message(id, metadata, self._dumps(without_own(metadata)), place)
         self._messages[id] = message
         return message
 

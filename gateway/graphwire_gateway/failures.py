@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from graphwire_protocol.payloads import Failure
 
+from graphwire_gateway.scope import Scope
 from graphwire_gateway.telemetry import logger
 
 log = logger("failures")
@@ -26,8 +27,8 @@ class Failures:
         self._expose = expose
         self._new_id = new_id
 
-    def of_run(self, error: BaseException, graph: str, run: str) -> Failure:
-        """Describe why a run failed."""
+    def of_run(self, error: BaseException, graph: str, run: str, scope: Scope | None = None) -> Failure:
+        """Describe why a run failed; ``scope`` is its thread, which is told by the caller's name."""
         if isinstance(error, RunLimit):
             return Failure(code="limit_exceeded", message=str(error))
         code = _code(error)
@@ -35,7 +36,17 @@ class Failures:
         if not self._expose:
             generic = _GENERIC.get(code, _GENERIC["graph_error"])
             return Failure(code=code, message=f"{generic} (error_id {error_id})", error_id=error_id)
-        return Failure(code=code, message=_with_cause(error), error_id=error_id, type=type(error).__name__)
+        message = _with_cause(error)
+        if scope is not None:
+            message = scope.clear_text(message)
+        return Failure(code=code, message=message, error_id=error_id, type=type(error).__name__)
+
+    def of_state(self, error: BaseException, graph: str, scope: Scope) -> str:
+        """Say why a graph turned down a request for its state."""
+        error_id = self._log("state request failed", error, graph=graph)
+        if not self._expose:
+            return f"the graph turned it down (error_id {error_id})"
+        return scope.clear_text(_with_cause(error))
 
     def in_data(self, error: BaseException) -> dict[str, str]:
         """Describe an exception that stands in an event's data: the object behind ``$error``."""

@@ -8,6 +8,7 @@ import difflib
 import importlib
 import importlib.metadata
 import importlib.util
+import os
 import re
 import sys
 import sysconfig
@@ -92,13 +93,10 @@ def found_at(what: str, target: Any) -> tuple[Any, str]:
 
 def shown(place: str) -> str:
     """Return a path as a person in the working directory would write it, anything else as it is."""
-    path, colon, attribute = place.partition(".py")
-    if not colon or not Path(path).is_absolute():
+    if not Path(place.partition(":")[0]).is_absolute():
         return place
-    try:
-        return f"./{Path(path).relative_to(Path.cwd())}{colon}{attribute}"
-    except ValueError:
-        return place
+    near = os.path.relpath(place)
+    return min(near if near.startswith("..") else f"./{near}", place, key=len)
 
 
 def line_of(error: BaseException) -> str:

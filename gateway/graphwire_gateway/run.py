@@ -6,8 +6,8 @@ what the lifecycle says; the committer gives its events their place.
 
 import asyncio
 import datetime
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.payloads import Failure, Interrupts, Lifecycle
@@ -21,9 +21,7 @@ from graphwire_gateway.failures import Failures
 from graphwire_gateway.feed import Feed
 from graphwire_gateway.runner import Job, Runner
 from graphwire_gateway.store.base import Batch, Record
-
-if TYPE_CHECKING:
-    from graphwire_gateway.drive import Task
+from graphwire_gateway.task import Task
 
 _KNOWN_MESSAGES = 4096  # messages whose last seq is at hand; an older one's metadata is told once more
 
@@ -36,7 +34,8 @@ class Run:
     """A run, from its start to the end of its result's life.
 
     ``commit(run)`` is called whenever ``pending`` has got records, ``on_change(row)`` when a new status is in
-    the log, ``on_end(run)`` when the terminal event is, or the log is lost.
+    the log, ``on_end(run)`` when the terminal event is, or the log is lost. ``on_pause(run)`` is called when
+    it asks, ``on_leave(run)`` when it is over and its code has stopped: its thread is free.
     """
 
     def __init__(
@@ -47,7 +46,7 @@ class Run:
         principal: str,
         graph: str,
         epoch: str,
-        task: "Task",
+        task: Task,
         runner: Runner,
         encoder: Encoder,
         failures: Failures,
@@ -57,6 +56,8 @@ class Run:
         interrupt_ttl_s: float,
         max_run_s: float | None,
         metadata: dict[str, Any],
+        on_pause: Callable[["Run"], None],
+        on_leave: Callable[["Run"], None],
         on_change: Callable[[RunRow], None] = _nobody,
     ) -> None:
         self.key = key
@@ -72,6 +73,7 @@ class Run:
         self.failure: Failure | None = None
         self.modes: frozenset[Mode] = task.modes
         self.subgraphs = task.subgraphs
+        self.scope = task.scope
         self.pending: list[Record] = []
         self.cancelled_by: str | None = None
         self.is_sealed = False
@@ -82,6 +84,8 @@ class Run:
         self._failures = failures
         self._commit = commit
         self._on_end = on_end
+        self._on_pause = on_pause
+        self._on_leave = on_leave
         self._on_change = on_change
         self._news: list[Status] = []  # entered, and not in a batch yet
         self._flying: list[Status] = []  # in the batch that is being stored
@@ -95,12 +99,15 @@ class Run:
         self._seq: Seq = 0
         self._last: dict[str, Seq] = {}  # message id → seq of its last delta
         self._drive: Drive | None = None
+        self._outcome: Outcome | None = None  # until its code has stopped
         self._job: Job | None = None
         self._timers: list[asyncio.TimerHandle] = []
-        self._created_at = now()
+        self._created_at = self._changed_at = now()
         self._started_at: str | None = None
         self._ended_at: str | None = None
+        self._events = 0  # made until the last interrupt
         self._interrupts: tuple[str, ...] = ()
+        self._answers: dict[str, Any] = {}
         self._entered: Status | None = None
 
     # ── what it is told to do ────────────────────────────────────────────────────────────────────
@@ -112,16 +119,60 @@ class Run:
     def start(self) -> None:
         """Begin to run the graph."""
         self._started_at = now()
+        self._go(self._task)
+
+    def _go(self, task: Task) -> None:
         self._enter("running")
-        self._drive = Drive(self, self._task, self._runner, self._encoder)
-        self._job = self._runner.start(self._drive.work)
+        self._drive = Drive(self, task, self._runner, self._encoder, self._events)
+        self._job = self._runner.start(self._drive.work, self._stopped)
         if self._max_s is not None:
             self._after(self._max_s, self._time_out, self._max_s)
 
+    def _stopped(self, job: Job) -> None:
+        if job is self._job:
+            self._settle()
+            if self.status in TERMINAL:
+                self._on_leave(self)
+
     @property
-    def has_started(self) -> bool:
-        """Whether its graph has begun to run."""
-        return self._job is not None
+    def is_queued(self) -> bool:
+        """Whether it waits, and its log says so."""
+        return self._entered == "queued"
+
+    @property
+    def changed_at(self) -> str:
+        """When its status began."""
+        return self._changed_at
+
+    @property
+    def thread(self) -> str | None:
+        """The caller's thread; a private one is in no list."""
+        return None if self.scope is None or self.scope.is_private else self.scope.thread
+
+    def answer(self, answers: Mapping[str, Any], *, is_partial: bool) -> bool:
+        """Keep answers by interrupt; return whether the run has all that it needs and may ``resume``.
+
+        Raises ``Refusal``; then nothing is kept.
+        """
+        if self.status != "interrupted":
+            raise Refusal("conflict", f"run {self.id!r} is {self.status}, not interrupted")
+        for id in answers:
+            if id in self._answers:
+                raise Refusal("conflict", f"interrupt {id!r} has its answer", details={"interrupt": id})
+            if id not in self._interrupts:
+                raise Refusal(
+                    "not_found", f"run {self.id!r} does not wait for {id!r}", details={"kind": "interrupt"}
+                )
+        self._answers.update(answers)
+        left = len(self._interrupts) - len(self._answers)
+        return not left or (is_partial and bool(self._answers))
+
+    def resume(self) -> None:
+        """Go on with the answers that were kept, in the same log."""
+        answers, self._answers = self._answers, {}
+        self._interrupts = ()
+        self._clear_timers()
+        self._go(self._task.going_on(answers))
 
     def cancel(self, reason: str | None = None) -> None:
         """Stop the run; once more is harmless. Its terminal event comes within the grace."""
@@ -130,6 +181,7 @@ class Run:
         self.cancelled_by = reason or "cancelled"
         if self._job is None or self.status == "interrupted":
             self._end("cancelled", self.cancelled_by)
+            self._on_leave(self)
             return
         self._job.cancel()
         self._after(self._grace, self._end, "cancelled", self.cancelled_by)
@@ -174,24 +226,37 @@ class Run:
             return False
         outcome = made.pop() if isinstance(made[-1], Outcome) else None
         self.pending.extend(cast("list[Record]", made))
-        if isinstance(outcome, Outcome):
-            self._settle(outcome)
+        if outcome is not None:
+            self._outcome = outcome
+            if self._job is None or self._job.is_over or outcome.kind == "interrupted":
+                self._settle()
+            else:
+                # Its end is told when its thread is free: who starts the next one behind it finds it so.
+                self._after(self._grace, self._settle)
         return True
 
-    def _settle(self, outcome: Outcome) -> None:
+    def _settle(self) -> None:
+        outcome, self._outcome = self._outcome, None
+        if outcome is None or self.status in TERMINAL:
+            return
         if self.cancelled_by is not None:
             self._end("cancelled", self.cancelled_by)
+            if outcome.kind == "interrupted" and self._drive is not None:
+                self._runner.start(self._drive.forget)
         elif outcome.error is not None:
-            self._end("failed", error=self._failures.of_run(outcome.error, self.graph, self.id))
+            self._end("failed", error=self._failures.of_run(outcome.error, self.graph, self.id, self.scope))
         elif outcome.kind == "completed":
             self.output = outcome.output
             self._end("completed")
         else:
             self.pending.append(self._encoder.own("interrupt", Interrupts(interrupts=outcome.interrupts)))
-            if self._task.graph.checkpointer:
+            if self.scope is not None:
+                self._clear_timers()
+                self._events += outcome.events
                 self._interrupts = tuple(item.id for item in outcome.interrupts)
                 self._enter("interrupted")
                 self._after(self._interrupt_ttl, self.cancel, "expired")
+                self._on_pause(self)
             else:
                 # Nothing keeps its state, so nobody can answer: this is its end.
                 self.output = outcome.output
@@ -211,10 +276,13 @@ class Run:
         if was_interrupted and self._drive is not None:
             self._runner.start(self._drive.forget)
 
-    def _stop(self) -> None:
+    def _clear_timers(self) -> None:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
+
+    def _stop(self) -> None:
+        self._clear_timers()
         if self._alone is not None:
             self._alone.cancel()
         if self._drive is not None:
@@ -223,7 +291,8 @@ class Run:
     def _enter(self, status: Status, reason: str | None = None, error: Failure | None = None) -> None:
         assert (self._entered, status) in RUN, (self._entered, status)
         self.status = self._entered = status
-        event = Lifecycle(status=status, attempt=1, at=now(), reason=reason, error=error)
+        self._changed_at = now()
+        event = Lifecycle(status=status, attempt=1, at=self._changed_at, reason=reason, error=error)
         self.pending.append(self._encoder.own("lifecycle", event))
         self._news.append(status)
         self._commit(self)
@@ -269,6 +338,8 @@ class Run:
         self.pending.clear()
         self.feed.grown(self.feed.head)  # who waits there looks at the log, and finds out
         self._on_end(self)
+        if self._job is None or self._job.is_over:
+            self._on_leave(self)
 
     # ── what is told of it ───────────────────────────────────────────────────────────────────────
 
@@ -290,6 +361,7 @@ class Run:
         return RunRow(
             run=self.id,
             graph=self.graph,
+            thread=self.thread,
             metadata=self._metadata,
             status=status or self.status,
             attempt=1,
@@ -298,7 +370,7 @@ class Run:
             created_at=self._created_at,
             started_at=self._started_at,
             ended_at=self._ended_at,
-            interrupts=self._interrupts or None,
+            interrupts=(self._interrupts or None) if (status or self.status) == "interrupted" else None,
             modes=tuple(sorted(self.modes)),
         )
 

@@ -38,21 +38,45 @@ class Outlet(Protocol):
         """Runs on the home loop."""
 
 
+def _nothing() -> None:
+    """Nobody is told."""
+
+
 class Job:
-    """A coroutine on its way in a runner; ``cancel`` may be called from the home loop at any time."""
+    """A coroutine on its way in a runner; ``cancel`` may be called from the home loop at any time.
+
+    It is over when the coroutine has ended and so have the nodes without async code that it has put into the
+    loop's threads, which nothing can stop.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.is_over = False
+        """For the home loop."""
         self._loop = loop
         self._task: asyncio.Task[None] | None = None
         self._cancelled = False
+        self._going_on = 1
+        self._done: Callable[[], None] = _nothing
 
     def begin(self, work: Callable[[], Coroutine[Any, Any, None]], done: Callable[[], None]) -> None:
-        """Start the work; runs on the runner's loop."""
+        """Start the work; runs on the runner's loop, in a context of its own."""
+        self._done = done
         if self._cancelled:
             done()
             return
+        _JOB.set(self)
         self._task = self._loop.create_task(work())
-        self._task.add_done_callback(lambda _: done())
+        self._task.add_done_callback(lambda _: self.ended())
+
+    def begun(self) -> None:
+        """A call in a thread belongs to the job; runs on its loop."""
+        self._going_on += 1
+
+    def ended(self) -> None:
+        """The coroutine, or a call in a thread, has ended; runs on its loop."""
+        self._going_on -= 1
+        if not self._going_on:
+            self._done()
 
     def cancel(self) -> None:
         """Ask the work to stop."""
@@ -63,6 +87,37 @@ class Job:
         if self._task is not None:
             # Not before its first step: a task that never began tells nobody of its end.
             self._loop.call_soon(self._task.cancel)
+
+
+_JOB: contextvars.ContextVar[Job] = contextvars.ContextVar("graphwire_job")
+
+
+class _NodeThreads(ThreadPoolExecutor):
+    """Where a loop runs nodes without async code; each call is its job's until it has really ended."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, name: str) -> None:
+        super().__init__(_SYNC_NODES, name)
+        self._loop = loop
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        future = super().submit(fn, *args, **kwargs)
+        job = _JOB.get(None)
+        # Only from its loop: a node that uses the loop's threads by itself counts anyway.
+        if job is not None and _running_loop() is self._loop:
+            job.begun()
+            future.add_done_callback(lambda _: self._ended(job))
+        return future
+
+    def _ended(self, job: Job) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody asks any more
+            self._loop.call_soon_threadsafe(job.ended)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 class Runner:
@@ -77,22 +132,50 @@ class Runner:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Job:
-        """Start ``work()`` on the loop, in a fresh context; the runner owns it."""
+    def start(
+        self, work: Callable[[], Coroutine[Any, Any, None]], over: Callable[[Job], None] | None = None
+    ) -> Job:
+        """Start ``work()`` on the loop, in a fresh context; the runner owns it. ``over(job)`` is called at
+        home when all of its code has stopped.
+        """
         job = Job(self.loop)
         self._jobs.add(job)
         self._idle.clear()
 
         def done() -> None:
-            self._home.call_soon_threadsafe(self._ended, job)
+            self._home.call_soon_threadsafe(self._ended, job, over)
 
         self.loop.call_soon_threadsafe(job.begin, work, done, context=contextvars.Context())
         return job
 
-    def _ended(self, job: Job) -> None:
+    def _ended(self, job: Job, over: Callable[[Job], None] | None) -> None:
+        job.is_over = True
         self._jobs.discard(job)
         if not self._jobs:
             self._idle.set()
+        if over is not None:
+            over(job)
+
+    async def ask(
+        self, work: Callable[[], Coroutine[Any, Any, T]], over: Callable[[Job], None] | None = None
+    ) -> T:
+        """Run ``work()`` on the loop, in a fresh context, and return what it returns. ``over`` as of
+        ``start``: it is called even where nobody waits any more.
+        """
+        future: Future[T] = Future()
+
+        async def answer() -> None:
+            try:
+                future.set_result(await work())
+            except BaseException as error:
+                future.set_exception(error)
+
+        job = self.start(answer, over)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            job.cancel()
+            raise
 
     async def call(self, function: Callable[[], T]) -> T:
         """Run a plain function on the loop and return what it returns."""
@@ -152,9 +235,7 @@ class ThreadRunner(Runner):
 
     def _main(self) -> None:
         asyncio.set_event_loop(self.loop)
-        self.loop.set_default_executor(
-            ThreadPoolExecutor(_SYNC_NODES, f"{threading.current_thread().name}-node")
-        )
+        self.loop.set_default_executor(_NodeThreads(self.loop, f"{threading.current_thread().name}-node"))
         while not self._closing:
             try:
                 self.loop.run_forever()

@@ -4,7 +4,6 @@ Run ids belong to a principal; another's runs are indistinguishable from none.
 """
 
 import asyncio
-import base64
 import contextlib
 import itertools
 import os
@@ -12,22 +11,23 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import orjson
 from graphwire_protocol import commands
 from graphwire_protocol.errors import Refusal
-from graphwire_protocol.projection import Projector, TagError, restore
-from graphwire_protocol.replies import RunRow
-from graphwire_protocol.types import STREAM_MODES, TERMINAL, Mode
+from graphwire_protocol.projection import Projector
+from graphwire_protocol.replies import RunRow, ThreadRow
+from graphwire_protocol.types import TERMINAL
 
 from graphwire_gateway.catalog import Catalog, Entry
 from graphwire_gateway.commit import Committer
-from graphwire_gateway.drive import Task
 from graphwire_gateway.encode import Encoder
 from graphwire_gateway.failures import Failures
-from graphwire_gateway.inputs import message_of
 from graphwire_gateway.limits import Limits
+from graphwire_gateway.paging import page
 from graphwire_gateway.run import Run
+from graphwire_gateway.scope import Scope, private_scope, thread_scope
 from graphwire_gateway.store.base import NoLog
+from graphwire_gateway.task import invalid, restored, task_of
+from graphwire_gateway.threads import Thread, Threads, busy
 from graphwire_gateway.watch import Watch, is_like
 
 if TYPE_CHECKING:
@@ -36,17 +36,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PATIENCE_S = 5.0
-"""What a drain waits for a store that does not answer, beyond the grace."""
-
-PRINCIPAL = "graphwire_principal"
-"""Where graph code finds in ``config["configurable"]`` who runs it."""
+"""What is waited for a store, beyond the grace of a drain, or for a graph's loop that does not answer."""
 
 
 class Runs:
     """The registry of runs, by principal and id."""
 
     def __init__(
-        self, catalog: Catalog, store: "Store", committer: Committer, failures: Failures, limits: Limits
+        self,
+        catalog: Catalog,
+        store: "Store",
+        committer: Committer,
+        failures: Failures,
+        limits: Limits,
+        shared_threads: bool = False,
     ) -> None:
         self._catalog = catalog
         self._store = store
@@ -55,8 +58,10 @@ class Runs:
         self._limits = limits
         self._runs: dict[str, Run] = {}
         self._active: Counter[str] = Counter()
-        self._running = 0
-        self._queue: deque[Run] = deque()
+        self._threads = Threads()
+        self._shares_threads = shared_threads
+        self._running: set[Run] = set()
+        self._queue: deque[Run] = deque()  # those that only wait for a place
         self._ended: dict[str, asyncio.TimerHandle] = {}  # oldest first
         self._watches: dict[str, set[Watch]] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -78,54 +83,67 @@ class Runs:
         ``check(run)`` may refuse; ``prepare(run)`` is awaited before the run's first event exists. Raises
         ``Refusal``; then nothing has happened.
         """
-        _refuse_unserved(command)
         id = command.run or os.urandom(16).hex()
-        known = self._runs.get(_key(principal, id))
+        key = _key(principal, id)
+        if command.checkpoint is not None and key not in self._runs:
+            await self._check_checkpoint(command, principal)
+        known = self._runs.get(key)
         if known is not None:
-            if known.graph != command.graph:
-                raise Refusal(
-                    "conflict", f"run {id!r} exists and runs graph {known.graph!r}", details={"run": id}
-                )
+            _check_same(known, command)
             await known.created
             check(known)
             return known, False, await prepare(known)
         run = self._new(command, id, principal)
         check(run)
+        thread = self._thread(run)
+        if thread is not None:
+            thread.enter(run, command.if_busy)
         self._runs[run.key] = run
         self._active[principal] += 1
-        await self._create(run)
         try:
+            await self._create(run)
             prepared = await prepare(run)
         except BaseException:
             self._active[principal] -= 1
             del self._runs[run.key]
-            self._own(self._store.delete(run.key))
+            self._leave(run)
+            if run.created.done() and run.created.exception() is None:
+                self._own(self._store.delete(run.key))
             raise
-        if run.status in TERMINAL:
-            pass  # somebody else has cancelled it already
-        elif self._running >= self._limits.max_server_runs:
-            run.queue()
-            self._queue.append(run)
-        else:
-            self._launch(run)
+        if run.status not in TERMINAL:  # somebody else may have cancelled it already
+            self._begin(run)
         return run, True, prepared
+
+    def _begin(self, run: Run) -> None:
+        thread = self._thread(run)
+        superseded = [] if thread is None else thread.claim(run)
+        if thread is None or thread.holder is run:
+            self._admit(run)
+        else:
+            run.queue()
+        for other in superseded:
+            other.cancel("superseded")
+
+    def _admit(self, run: Run) -> None:
+        """Start the run if there is a place, else queue it."""
+        if len(self._running) < self._limits.max_server_runs:
+            self._running.add(run)
+            run.start()
+            return
+        if not run.is_queued:
+            run.queue()
+        self._queue.append(run)
 
     async def _create(self, run: Run) -> None:
         try:
             await self._store.create(run.key, run.epoch)
         except Exception as error:
-            del self._runs[run.key]
-            self._active[run.principal] -= 1
             refusal = Refusal("unavailable", "the store of this server is away", after_ms=1000)
             run.created.set_exception(refusal)
             run.created.exception()  # it is raised here; who else waits may look, or not
             raise refusal from error
         self._store.tail(run.key, run.feed.grown)
         run.created.set_result(None)
-
-    def _launch(self, run: Run) -> None:
-        self._running += 1
-        run.start()
 
     def _new(self, command: commands.Run, id: str, principal: str) -> Run:
         if self.draining:
@@ -138,18 +156,21 @@ class Runs:
             raise Refusal(
                 "limit_exceeded", f"{limits.max_active_runs} runs are active (max_active_runs)", after_ms=1000
             )
+        scope = self._scope(command, entry, id, principal)
         return Run(
             key=_key(principal, id),
             id=id,
             principal=principal,
             graph=command.graph,
             epoch=os.urandom(6).hex(),
-            task=self._task(command, id, principal, entry),
+            task=task_of(command, entry, principal, scope, limits.max_run_events),
             runner=entry.runner,
-            encoder=Encoder(Projector(self._failures.in_data), limits.max_event_bytes),
+            encoder=Encoder(Projector(self._failures.in_data), limits.max_event_bytes, scope),
             failures=self._failures,
             commit=self._committer.add,
             on_end=self._end,
+            on_pause=self._pause,
+            on_leave=self._leave,
             on_change=lambda row: self._changed(principal, row),
             cancel_grace_s=limits.cancel_grace_s,
             interrupt_ttl_s=limits.interrupt_ttl_s,
@@ -157,39 +178,91 @@ class Runs:
             metadata=command.metadata or {},
         )
 
-    def _task(self, command: commands.Run, id: str, principal: str, entry: Entry) -> Task:
-        config = command.config or commands.RunConfig()
-        configurable = _restored(config.configurable or {}, "config.configurable")
-        for name in configurable:
-            if name == "thread_id" or name.startswith(("checkpoint_", "graphwire_", "__")):
-                raise Refusal(
-                    "invalid_argument",
-                    f"run.config.configurable.{name[:64]}: this key is set by the server",
-                    details={"errors": [{"path": f"config.configurable.{name[:64]}", "reason": "reserved"}]},
-                )
-        configurable[PRINCIPAL] = principal
-        graph = entry.graph
-        thread = f"graphwire:{_key(principal, id)}" if graph.checkpointer else None
+    def _scope(self, command: commands.Run, entry: Entry, id: str, principal: str) -> Scope | None:
+        if command.thread is not None:
+            return self.scope(entry, command.thread, principal, "run")
+        return private_scope(principal, id) if entry.keeps_threads else None
+
+    def scope(self, entry: Entry, thread: str, principal: str, frame: str) -> Scope:
+        """Return what a caller's thread is to the checkpointer. Raises ``Refusal(invalid_argument)``."""
+        if not entry.takes_threads:
+            reason = f"graph {entry.name!r} can have no checkpointer, so it has no threads"
+            raise invalid("thread", f"{frame}.thread: {reason}", reason)
+        return thread_scope(principal, entry.name, thread, is_shared=self._shares_threads)
+
+    async def _check_checkpoint(self, command: commands.Run, principal: str) -> None:
+        assert command.thread is not None
+        entry = self._catalog.get(command.graph)
+        scope = self.scope(entry, command.thread, principal, "run")
+        configurable = {
+            "thread_id": scope.saved,
+            "checkpoint_ns": "",
+            "checkpoint_id": command.checkpoint,
+        }
+
+        async def find() -> bool:
+            config: Any = {"configurable": configurable}
+            async with entry.open(config, with_threads=True) as graph:
+                return await graph.checkpointer.aget_tuple(config) is not None
+
+        try:
+            found = await asyncio.wait_for(entry.runner.ask(find), PATIENCE_S)
+        except (TimeoutError, asyncio.TimeoutError):
+            message = f"run.checkpoint: graph {entry.name!r} does not answer; its loop or its saver is busy"
+            raise Refusal("unavailable", message, after_ms=1000) from None
+        if not found:
+            raise Refusal(
+                "not_found",
+                f"run.checkpoint: thread {command.thread!r} has no such checkpoint",
+                details={"kind": "checkpoint"},
+            )
+
+    # ── threads ──────────────────────────────────────────────────────────────────────────────────
+
+    def _thread(self, run: Run) -> Thread | None:
+        return None if run.scope is None else self._threads.get(run.scope.saved)
+
+    def _pause(self, run: Run) -> None:
+        """The run asks: its place and its thread are free."""
+        thread = self._thread(run)
+        assert thread is not None
+        thread.pause(run)
+        self._vacate(run)
+        self._ends.set()
+
+    def respond(self, run: Run, command: commands.Respond) -> None:
+        """Answer what the run asks; it goes on if it has all that it needs. Raises ``Refusal``."""
+        answers = {
+            response.interrupt: restored(response.value, "respond", f"responses[{index}].value")
+            for index, response in enumerate(command.responses)
+        }
+        thread = self._thread(run) if run.status == "interrupted" else None
         if thread is not None:
-            configurable["thread_id"] = thread
-        merged: dict[str, Any] = {"configurable": configurable}
-        merged["metadata"] = _restored(config.metadata or {}, "config.metadata")
-        merged["tags"] = list(config.tags or ())
-        for name in ("recursion_limit", "max_concurrency", "run_name"):
-            if getattr(config, name) is not None:
-                merged[name] = getattr(config, name)
-        modes, subgraphs = _recorded(command, entry)
-        return Task(
-            graph=graph,
-            input=_restored(command.input, "input"),
-            config=merged,
-            context=_restored(command.context, "context"),
-            options=_options(command.options),
-            modes=modes,
-            subgraphs=subgraphs,
-            private_thread=thread,
-            max_events=self._limits.max_run_events,
-        )
+            thread.check_free(run)
+        if run.answer(answers, is_partial=command.partial) and thread is not None:
+            thread.go_on(run)
+            self._running.add(run)  # even if there is no place: it has been let in once
+            run.resume()
+
+    def _leave(self, run: Run) -> None:
+        """The run is over and its code has stopped: the next one on its thread may begin."""
+        thread = self._thread(run)
+        if thread is not None and run.scope is not None:
+            self._follow(thread.leave(run), run.scope)
+
+    def _follow(self, following: Run | None, scope: Scope) -> None:
+        if following is None:
+            self._threads.tidy(scope.saved)
+        elif following.is_queued:  # else it is still being created, and begins by itself
+            self._admit(following)
+
+    def hold(self, scope: Scope) -> Callable[[], None]:
+        """Keep the thread to a request; return what gives it free. Raises ``Refusal(busy)``."""
+        thread = self._threads.get(scope.saved)
+        if thread.is_busy:
+            raise busy()
+        name = thread.holder = os.urandom(8).hex()
+        return lambda: self._follow(thread.leave(name), scope)
 
     # ── finding ──────────────────────────────────────────────────────────────────────────────────
 
@@ -205,11 +278,27 @@ class Runs:
         """Return rows of this principal's runs, newest first, and the cursor of the next page."""
         graphs = None if wish.graph is None else (wish.graph,)
         runs = [run for run in reversed(self._runs.values()) if run.principal == principal]
-        rows = [(run, row) for run in runs if is_like(row := run.row(), wish, graphs)]
-        skip = _skip(rows, wish.cursor)
-        page = rows[skip : skip + wish.limit]
-        more = len(rows) > skip + wish.limit
-        return [row for _, row in page], _cursor(page[-1][1]) if more else None
+        rows = [row for run in runs if is_like(row := run.row(), wish, graphs)]
+        return page(rows, lambda row: (row.created_at, row.run), wish.limit, wish.cursor)
+
+    def threads(self, principal: str, wish: commands.List) -> tuple[list[ThreadRow], str | None]:
+        """Return rows of the threads that this principal's runs have, the last one to change first, and the
+        cursor of the next page.
+        """
+        rows: dict[tuple[str, str], ThreadRow] = {}
+        for run in self._runs.values():
+            if run.principal == principal and run.thread is not None:
+                rows[run.graph, run.thread] = ThreadRow(
+                    graph=run.graph, thread=run.thread, status=run.status, updated_at=run.changed_at
+                )
+        matching = [
+            row
+            for row in sorted(rows.values(), key=lambda row: row.updated_at, reverse=True)
+            if wish.graph in (None, row.graph)
+            and wish.thread in (None, row.thread)
+            and (wish.status is None or row.status in wish.status)
+        ]
+        return page(matching, lambda row: (row.updated_at, row.graph, row.thread), wish.limit, wish.cursor)
 
     def watch(self, watch: Watch, wish: commands.Watch) -> None:
         """Let a watch begin: with what matches now, newest first, then with every change."""
@@ -237,16 +326,20 @@ class Runs:
         if self._runs.get(run.key) is not run:
             return
         self._active[run.principal] -= 1
-        if run.has_started:
-            self._running -= 1
         loop = asyncio.get_running_loop()
         self._ended[run.key] = loop.call_later(self._limits.result_ttl_s, self._forget, run.key)
         self._own(self._close(run.key))
-        while self._queue and self._running < self._limits.max_server_runs:
+        self._vacate(run)
+        self._ends.set()
+
+    def _vacate(self, run: Run) -> None:
+        """The run needs no place any more; let the next one have it."""
+        self._running.discard(run)
+        while self._queue and len(self._running) < self._limits.max_server_runs:
             queued = self._queue.popleft()
             if queued.status not in TERMINAL:
-                self._launch(queued)
-        self._ends.set()
+                self._running.add(queued)
+                queued.start()
 
     async def _close(self, key: str) -> None:
         await self._store.close(key, self._limits.log_ttl_s)
@@ -265,6 +358,21 @@ class Runs:
             for watch in self._watches.get(run.principal, ()):
                 watch.forget(run.id)
             await self._store.delete(key)
+            run.feed.grown(run.feed.head)  # who waits at its end is told that the log is gone
+
+    def of_thread(self, scope: Scope) -> list[Run]:
+        """Return the runs of a thread that are known, whoever's they are."""
+        return [run for run in self._runs.values() if run.scope == scope]
+
+    async def remove(self, run: Run) -> None:
+        """Forget a run that has ended, or is interrupted and then cancelled first. Raises ``Refusal``."""
+        if run.status not in TERMINAL and run.status != "interrupted":
+            raise Refusal("conflict", f"run {run.id!r} is {run.status}; cancel it first")
+        run.cancel("deleted")
+        while self._runs.get(run.key) is run and run.key not in self._ended:
+            self._ends.clear()
+            await self._ends.wait()
+        await self._delete(run.key)
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
         async def guarded() -> None:
@@ -299,7 +407,10 @@ class Runs:
 
     async def _wait_for_ends(self, timeout_s: float, unless: asyncio.Event | None = None) -> None:
         async def all_ended() -> None:
-            while self._unfinished() and not (unless is not None and unless.is_set()):
+            # Who asks has nothing to do until it is answered.
+            while any(run.status != "interrupted" for run in self._unfinished()) and not (
+                unless is not None and unless.is_set()
+            ):
                 self._ends.clear()
                 await self._ends.wait()
 
@@ -311,57 +422,11 @@ def _key(principal: str, id: str) -> str:
     return f"{principal}/{id}"  # an id has no slash
 
 
-def _refuse_unserved(command: commands.Run) -> None:
-    for name in ("thread", "checkpoint", "command"):
-        if getattr(command, name) is not None:
-            raise Refusal("unsupported", f"run.{name}: threads are not served by this server")
-    if command.if_busy != "reject":
-        raise Refusal("unsupported", "run.if_busy: threads are not served by this server")
-
-
-def _restored(value: Any, path: str) -> Any:
-    try:
-        return restore(value, message_of, inbound=True, path=path)
-    except TagError as error:
-        raise Refusal(
-            "invalid_argument",
-            f"run.{error.path}: {error.reason}",
-            details={"errors": [{"path": error.path, "reason": error.reason}]},
-        ) from None
-
-
-def _recorded(command: commands.Run, entry: Entry) -> tuple[frozenset[Mode], bool]:
-    """Return what the log keeps: what the first specs, ``record`` and the operator ask for."""
-    record = command.record or commands.Record()
-    modes: set[Mode] = set(record.modes or ()) | entry.record
-    subgraphs = bool(record.subgraphs) or entry.record_subgraphs
-    for spec in command.subscribe:
-        modes.update(spec.filter.modes)
-        subgraphs = subgraphs or spec.filter.below_root
-    return frozenset(modes.intersection(STREAM_MODES)), subgraphs
-
-
-def _options(options: commands.RunOptions | None) -> dict[str, Any]:
-    if options is None:
-        return {}
-    wire = options.to_wire()
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in wire.items()}
-
-
-def _cursor(row: RunRow) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps([row.created_at, row.run])).decode("ascii")
-
-
-def _skip(rows: list[tuple[Run, RunRow]], cursor: str | None) -> int:
-    """Return how many rows a page begins behind; a row that is gone meanwhile is passed by its time."""
-    if cursor is None:
-        return 0
-    try:
-        created_at, id = orjson.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
-        position = (str(created_at), str(id))
-    except (ValueError, TypeError):
-        raise Refusal("invalid_argument", "list.cursor: not a cursor that this server gave") from None
-    for index, (_, row) in enumerate(rows):
-        if row.run == position[1]:
-            return index + 1
-    return sum(row.created_at >= position[0] for _, row in rows)
+def _check_same(run: Run, command: commands.Run) -> None:
+    if run.graph != command.graph:
+        reason = f"runs graph {run.graph!r}"
+    elif command.thread is not None and run.thread != command.thread:
+        reason = "has another thread" if run.thread else "has no thread"
+    else:
+        return
+    raise Refusal("conflict", f"run {run.id!r} exists and {reason}", details={"run": run.id})

@@ -20,8 +20,12 @@ from graphwire_gateway.connection import Connection, Peer
 from graphwire_gateway.dispatch import House
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.http import PATH, Handshake
+from graphwire_gateway.keeping import Keeping
+from graphwire_gateway.langgraph_auth import Authenticated
 from graphwire_gateway.limits import Limits
+from graphwire_gateway.load import found_at
 from graphwire_gateway.runs import Runs
+from graphwire_gateway.states import States
 from graphwire_gateway.store.base import Store
 from graphwire_gateway.store.memory import MemoryStore
 from graphwire_gateway.telemetry import logger
@@ -39,7 +43,8 @@ class Gateway:
     ``GraphSpec``. ``store`` is a URL (``memory://``) or a ``Store``. ``tokens`` maps tokens to principals;
     without any, only loopback addresses are served unless ``insecure``. ``expose_errors`` and the loopback
     origins are on by default exactly where the server listens on loopback. ``runner`` says where graphs that
-    do not say it themselves run: ``inline`` on the caller's loop, ``thread`` each on its own.
+    do not say it themselves run: ``inline`` on the caller's loop, ``thread`` each on its own. With
+    ``shared_threads`` a thread of a graph is the same for every principal; else each has its own.
     """
 
     def __init__(
@@ -49,10 +54,16 @@ class Gateway:
         store: str | Store = "memory://",
         limits: Limits | None = None,
         tokens: Mapping[str, str] | None = None,
+        auth: Any = None,
+        ignore_authorization: bool = False,
         allowed_origins: Sequence[str] | None = None,
+        allowed_origin_regex: str | None = None,
+        checkpointer: Any = None,
+        graph_store: Any = None,
         expose_errors: bool | None = None,
         runner: Literal["inline", "thread"] = "inline",
         insecure: bool = False,
+        shared_threads: bool = False,
     ) -> None:
         if not isinstance(graphs, Mapping):
             raise TypeError(f"graphs maps names to graphs, {{'joke': graph}}, not a {type(graphs).__name__}")
@@ -62,10 +73,14 @@ class Gateway:
         }
         self._limits = limits or Limits()
         self._store = store
-        self._tokens = Tokens(tokens)
+        self._tokens = _tokens(tokens, auth, ignore_authorization)
         self._allowed_origins = allowed_origins
+        self._allowed_origin_regex = allowed_origin_regex
+        self._checkpointer = checkpointer
+        self._graph_store = graph_store
         self._expose_errors = expose_errors
         self._insecure = insecure
+        self._shared_threads = shared_threads
 
     @contextlib.asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 8765) -> AsyncIterator["Server"]:
@@ -86,14 +101,24 @@ class Gateway:
             limits=self._limits,
             tokens=self._tokens,
             failures=Failures(expose),
-            catalog=Catalog(self._specs),
-            origins=Origins(self._allowed_origins, loopback=loopback),
+            catalog=Catalog(self._specs, Keeping(self._checkpointer, self._graph_store)),
+            origins=Origins(self._allowed_origins, loopback=loopback, pattern=self._allowed_origin_regex),
+            shared_threads=self._shared_threads,
         )
         try:
             await server.open(host, port)
             yield server
         finally:
             await server.close()
+
+
+def _tokens(tokens: Mapping[str, str] | None, auth: Any, ignore_authorization: bool) -> Tokens:
+    if auth is None:
+        return Tokens(tokens)
+    if tokens:
+        raise CannotServe("there are tokens and an auth object; only one of them can say who connects")
+    found, source = found_at("auth", auth)
+    return Authenticated(found, source, ignore_authorization=ignore_authorization)
 
 
 def _open_store(store: str | Store, limits: Limits) -> Store:
@@ -117,6 +142,7 @@ class Server:
         failures: Failures,
         catalog: Catalog,
         origins: Origins,
+        shared_threads: bool = False,
     ) -> None:
         self.host = ""
         self.port = 0
@@ -124,8 +150,8 @@ class Server:
         self._limits = limits
         self._origins = origins
         self._committer = Committer(store)
-        self._catalog = catalog
-        self._runs = Runs(catalog, store, self._committer, failures, limits)
+        self.catalog = catalog
+        self._runs = Runs(catalog, store, self._committer, failures, limits, shared_threads)
         self._house = House(
             server=Product(name="graphwire", version=version("graphwire")),
             limits=limits,
@@ -133,6 +159,7 @@ class Server:
             tokens=tokens,
             catalog=catalog,
             runs=self._runs,
+            states=States(catalog, self._runs, failures, limits.max_event_bytes),
             failures=failures,
         )
         self._connections: set[Connection] = set()
@@ -148,7 +175,7 @@ class Server:
 
     async def open(self, host: str, port: int) -> None:
         """Import the graphs and listen."""
-        await self._catalog.open(self._committer.take)
+        await self.catalog.open(self._committer.take)
         self._committing = asyncio.create_task(self._committer.main())
         limits = self._limits
         try:
@@ -217,7 +244,7 @@ class Server:
         if self._listener is not None:
             self._listener.close()
             await self._listener.wait_closed()
-        await self._catalog.close(self._limits.cancel_grace_s + 1)
+        await self.catalog.close(self._limits.cancel_grace_s + 1)
         if self._committing is not None:
             self._committing.cancel()
             with contextlib.suppress(asyncio.CancelledError):

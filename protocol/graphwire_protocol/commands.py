@@ -9,7 +9,7 @@ from graphwire_protocol.base import Input, InputObject, Many, Maybe, Wire
 from graphwire_protocol.filters import Filter
 from graphwire_protocol.types import Epoch, Mode, Name, RequestId, Seq, Status, SubId, Uint
 
-UNSERVED = frozenset({"auth", "respond", "state", "state_history", "state_update", "delete"})
+UNSERVED = frozenset({"auth"})
 """Frame types that the protocol knows and this version does not serve: they are ``unsupported``."""
 
 
@@ -81,7 +81,7 @@ class GraphCommand(Wire):
     update: Input = None
     """An update of the state."""
     goto: Input = None
-    """The node to go to."""
+    """Where to go: a node's name, ``{"node", "arg"}`` for LangGraph's ``Send``, or a list of both."""
 
 
 class RunConfig(Wire):
@@ -135,9 +135,10 @@ class Run(Wire):
     then one ``subscribed`` for each spec in their order, with the same ``id``. An id that exists is
     ``started`` with ``created: false`` whatever the ``input``; the specs are attached.
 
-    Misuse: ``input`` and ``command`` together, or server's keys in ``configurable``, are
-    ``invalid_argument``; a known id with another ``graph`` or ``thread`` is ``conflict``; a thread that has
-    a run is ``busy``.
+    Misuse: ``input`` and ``command`` together, ``checkpoint`` without ``thread``, a ``thread`` for a graph
+    that can have no checkpointer, or server's keys in ``configurable``, are ``invalid_argument``; a known id
+    with another ``graph`` or ``thread`` is ``conflict``; a thread that has a run is ``busy``; a
+    ``checkpoint`` that the thread has not is ``not_found``.
     """
 
     type: Literal["run"] = "run"
@@ -179,6 +180,8 @@ class Run(Wire):
             raise PydanticCustomError(
                 "input_and_command", "a run starts with an input or a command, not both"
             )
+        if self.checkpoint is not None and self.thread is None:
+            raise PydanticCustomError("checkpoint_alone", "a checkpoint is one of a thread; name it, too")
         return self
 
 
@@ -277,6 +280,46 @@ class Cancel(Wire):
     """Stands in the terminal event."""
 
 
+class Response(Wire):
+    """The answer to one of the questions that a run waits for."""
+
+    interrupt: Annotated[str, Field(min_length=1, max_length=128)]
+    """The interrupt's id."""
+    value: Input
+    """What ``interrupt()`` returns in the graph; it may be ``null``."""
+
+
+class Respond(Wire):
+    """Answer what an interrupted run asks; it goes on in the same log.
+
+    Client: names each interrupt by its id. At a static breakpoint, where nothing is asked, ``responses`` is
+    empty.
+
+    Server: keeps answers until every pending interrupt has one, then goes on; with ``partial`` it goes on at
+    once, and the graph asks again what is left. Answers ``ok`` with the status: ``running`` if it goes on,
+    ``interrupted`` if it waits for more. With interrupts pending, empty ``responses`` change nothing.
+
+    Misuse: a run that is not interrupted, or an interrupt that has its answer, is ``conflict``, so that of
+    two racing answers one wins; an interrupt that the run does not wait for is ``not_found``; one that is
+    named twice is ``invalid_argument``. Each refuses the whole frame.
+    """
+
+    type: Literal["respond"] = "respond"
+    id: RequestId
+    run: Name
+    """The run that asks."""
+    responses: Many[Response]
+    """The answers."""
+    partial: bool = False
+    """Whether to go on although interrupts are left without an answer."""
+
+    @model_validator(mode="after")
+    def _answers_once(self) -> "Respond":
+        if len({response.interrupt for response in self.responses}) < len(self.responses):
+            raise PydanticCustomError("answered_twice", "each interrupt has one answer")
+        return self
+
+
 class Result(Wire):
     """Ask for what ``invoke`` would return.
 
@@ -294,14 +337,115 @@ class Result(Wire):
     """The run."""
 
 
+class ThreadRequest(Wire):
+    """What the requests for a thread's state have in common."""
+
+    id: RequestId
+    graph: Annotated[str, Field(min_length=1, max_length=256)]
+    """The graph whose thread it is."""
+    thread: Name
+    """The thread."""
+    checkpoint: Maybe[Name] = None
+    """A checkpoint of its history; left out, the latest."""
+    ns: Maybe[Many[str]] = None
+    """The path of a subgraph, as events have it; left out, the root."""
+
+
+class State(ThreadRequest):
+    """Ask for a thread's state: LangGraph's ``get_state``.
+
+    Client: may ask while a run writes the thread; it gets the last checkpoint.
+
+    Server: answers ``ok`` with ``values``, ``next``, ``tasks``, ``interrupts``, ``config`` and, where there
+    is a checkpoint, ``metadata``, ``created_at`` and ``parent_config``. A thread that nobody has written has
+    no values and nothing ``next``.
+
+    Misuse: an unknown graph or checkpoint is ``not_found``; a graph that can have no checkpointer is
+    ``invalid_argument``.
+    """
+
+    type: Literal["state"] = "state"
+    keys: Maybe[Many[str]] = None
+    """Only these keys of ``values``."""
+    subgraphs: bool = False
+    """Whether ``tasks`` hold the states of subgraphs that wait."""
+
+
+class StateHistory(ThreadRequest):
+    """Ask for a thread's states, the newest first: LangGraph's ``get_state_history``.
+
+    Client: gets the next page with ``before``, the checkpoint of the last state that it got.
+
+    Server: answers ``ok`` with ``states``.
+
+    Misuse: as of ``state``.
+    """
+
+    type: Literal["state_history"] = "state_history"
+    keys: Maybe[Many[str]] = None
+    """Only these keys of ``values``."""
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    """States in one page."""
+    before: Maybe[Name] = None
+    """Only states before this checkpoint."""
+    metadata: Maybe[InputObject] = None
+    """Only checkpoints whose metadata has all of these."""
+
+
+class StateUpdate(ThreadRequest):
+    """Write into a thread's state as a node would: LangGraph's ``update_state``.
+
+    Client: branches from an earlier ``checkpoint`` by naming it, and starts a run from the one in ``config``.
+
+    Server: writes a new checkpoint and answers ``ok`` with its ``config``.
+
+    Misuse: as of ``state``; while a run writes the thread it is ``busy``; what the graph refuses, such as an
+    ambiguous ``as_node``, is ``invalid_argument``.
+    """
+
+    type: Literal["state_update"] = "state_update"
+    values: Input
+    """The update, as a node returns it; ``null`` writes nothing."""
+    as_node: Maybe[Annotated[str, Field(min_length=1, max_length=256)]] = None
+    """The node that it counts as written by; left out, the last one if that is clear."""
+    task: Maybe[Name] = None
+    """The task that it counts as written by, where a node has several."""
+
+
+class Delete(Wire):
+    """Delete a run, or a thread with its runs and checkpoints.
+
+    Client: names ``run``, or ``graph`` and ``thread``.
+
+    Server: answers ``ok`` when logs, results and checkpoints are gone; viewers get ``closed`` with reason
+    ``deleted``. An interrupted run is cancelled first.
+
+    Misuse: an unknown run or thread is ``not_found``; while a run goes on or is queued it is ``conflict``.
+    """
+
+    type: Literal["delete"] = "delete"
+    id: RequestId
+    run: Maybe[Name] = None
+    """The run to delete; its thread stays."""
+    graph: Maybe[Annotated[str, Field(min_length=1, max_length=256)]] = None
+    """The graph of the thread to delete."""
+    thread: Maybe[Name] = None
+    """The thread to delete."""
+
+    @model_validator(mode="after")
+    def _deletes_one(self) -> "Delete":
+        whole = (self.run is not None, self.graph is not None, self.thread is not None)
+        if whole not in ((True, False, False), (False, True, True)):
+            raise PydanticCustomError("run_or_thread", "name a run, or a graph and a thread")
+        return self
+
+
 class List(Wire):
-    """Ask for rows: graphs, or this principal's runs, newest first.
+    """Ask for rows: graphs, this principal's runs, or its threads, newest first.
 
     Client: sends the ``cursor`` of the reply to get the next page; a reply without one was the last.
 
     Server: answers ``ok`` with the rows under the name of ``what``.
-
-    Misuse: ``threads`` is ``unsupported`` in this version.
     """
 
     type: Literal["list"] = "list"
@@ -315,7 +459,7 @@ class List(Wire):
     status: Maybe[Many[Status]] = None
     """Only runs in one of these statuses."""
     metadata: Maybe[InputObject] = None
-    """Only runs whose metadata has all of these."""
+    """Only runs whose metadata has all of these; threads have none."""
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     """Rows in one page."""
     cursor: Maybe[Annotated[str, Field(max_length=1024)]] = None
@@ -336,10 +480,38 @@ class Ping(Wire):
 
 
 Command: TypeAlias = Annotated[
-    Hello | Run | Subscribe | Watch | Unsubscribe | Credit | Cancel | Result | List | Ping,
+    Hello
+    | Run
+    | Subscribe
+    | Watch
+    | Unsubscribe
+    | Credit
+    | Cancel
+    | Respond
+    | Result
+    | List
+    | State
+    | StateHistory
+    | StateUpdate
+    | Delete
+    | Ping,
     Field(discriminator="type"),
 ]
 """Every frame that a client may send."""
 
-Request: TypeAlias = Hello | Run | Subscribe | Watch | Unsubscribe | Cancel | Result | List
+Request: TypeAlias = (
+    Hello
+    | Run
+    | Subscribe
+    | Watch
+    | Unsubscribe
+    | Cancel
+    | Respond
+    | Result
+    | List
+    | State
+    | StateHistory
+    | StateUpdate
+    | Delete
+)
 """The commands that carry an ``id`` and get exactly one reply."""

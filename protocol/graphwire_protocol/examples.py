@@ -49,6 +49,19 @@ CLIENT: Final[tuple[dict[str, Any], ...]] = (
     {"type": "cancel", "id": 6, "run": _RUN, "reason": "the user left"},
     {"type": "result", "id": 7, "run": _RUN},
     {"type": "list", "id": 8, "what": "runs", "status": ["running"], "limit": 20},
+    {"type": "respond", "id": 9, "run": _RUN, "responses": [{"interrupt": "i1", "value": True}]},
+    {"type": "state", "id": 10, "graph": "joke", "thread": "t-1", "keys": ["joke"]},
+    {"type": "state_history", "id": 11, "graph": "joke", "thread": "t-1", "limit": 10},
+    {
+        "type": "state_update",
+        "id": 12,
+        "graph": "joke",
+        "thread": "t-1",
+        "checkpoint": "1f0e-01",
+        "values": {"topic": "dogs"},
+        "as_node": "refine",
+    },
+    {"type": "delete", "id": 13, "graph": "joke", "thread": "t-1"},
     {"type": "ping", "t": 1772366400000},
 )
 """Frames of clients."""
@@ -59,7 +72,7 @@ SERVER: Final[tuple[dict[str, Any], ...]] = (
         "id": 1,
         "server": {"name": "graphwire", "version": "0.1.0"},
         "minor": 0,
-        "features": ["patch", "watch"],
+        "features": ["patch", "state", "watch"],
         "limits": {"max_frame_bytes": 1048576, "max_subscriptions": 1024, "max_run_s": None},
         "principal": "alice",
         "durability": "none",

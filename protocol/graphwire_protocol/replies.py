@@ -7,6 +7,7 @@ from pydantic import Field
 from graphwire_protocol.base import Json, JsonObject, Maybe, Wire
 from graphwire_protocol.commands import Product
 from graphwire_protocol.filters import Filter
+from graphwire_protocol.payloads import Mark
 from graphwire_protocol.types import (
     Durability,
     Epoch,
@@ -136,6 +137,61 @@ class RunRow(Wire):
     """The modes that its log records."""
 
 
+class ThreadRow(Wire):
+    """What a list tells of a thread."""
+
+    graph: str
+    """The graph's name."""
+    thread: Name
+    """The thread."""
+    status: Status
+    """The status of its latest run; of a thread that only its checkpoints tell of, ``interrupted`` if
+    something is left to do there, else ``completed``.
+    """
+    updated_at: Timestamp
+    """When that status began."""
+
+
+class StateTask(Wire):
+    """A task of a checkpoint: LangGraph's ``PregelTask``."""
+
+    id: str
+    """The task's id."""
+    name: str
+    """The node."""
+    path: Json = None
+    """Where it stands in its step, as LangGraph tells it."""
+    error: Json = None
+    """The exception that it ended with."""
+    interrupts: tuple[Mark, ...] = ()
+    """What it asks."""
+    state: Json = None
+    """Of a subgraph: its ``config``, or its state where that was asked for."""
+    result: Json = None
+    """What it has written."""
+
+
+class ThreadState(Wire):
+    """A thread at one checkpoint: LangGraph's ``StateSnapshot``."""
+
+    values: Json
+    """The state."""
+    next: tuple[str, ...]
+    """The nodes that come next."""
+    tasks: tuple[StateTask, ...]
+    """Their tasks."""
+    interrupts: tuple[Mark, ...]
+    """What they ask."""
+    metadata: Json = None
+    """The checkpoint's metadata; ``null`` where there is no checkpoint."""
+    config: JsonObject
+    """``{"configurable": {"thread_id", "checkpoint_ns", "checkpoint_id"}}``; the last names the checkpoint."""
+    parent_config: Maybe[JsonObject] = None
+    """The ``config`` of the checkpoint before it."""
+    created_at: Maybe[Timestamp] = None
+    """When the checkpoint was written."""
+
+
 class Edge(Wire):
     """An edge of a graph; ``conditional`` where a router decides."""
 
@@ -180,15 +236,35 @@ class Ok(Wire):
     type: Literal["ok"] = "ok"
     id: RequestId
     status: Maybe[Status] = None
-    """To ``cancel`` and ``result``: the run's status now."""
+    """To ``cancel``, ``respond`` and ``result``: the run's status now."""
     output: Json = None
     """To ``result``: the output, once ``completed``; it may be ``null``."""
     graphs: Maybe[tuple[GraphRow, ...]] = None
     """To ``list`` of graphs."""
     runs: Maybe[tuple[RunRow, ...]] = None
     """To ``list`` of runs."""
+    threads: Maybe[tuple[ThreadRow, ...]] = None
+    """To ``list`` of threads."""
     cursor: Maybe[str] = None
     """To ``list``: where the next page begins; left out on the last."""
+    values: Json = None
+    """To ``state``: the state. This and what follows are ``ThreadState``'s."""
+    next: Maybe[tuple[str, ...]] = None
+    """To ``state``: the nodes that come next."""
+    tasks: Maybe[tuple[StateTask, ...]] = None
+    """To ``state``: their tasks."""
+    interrupts: Maybe[tuple[Mark, ...]] = None
+    """To ``state``: what they ask."""
+    metadata: Json = None
+    """To ``state``: the checkpoint's metadata."""
+    config: Maybe[JsonObject] = None
+    """To ``state`` and ``state_update``: names the checkpoint."""
+    parent_config: Maybe[JsonObject] = None
+    """To ``state``: names the checkpoint before it."""
+    created_at: Maybe[Timestamp] = None
+    """To ``state``: when the checkpoint was written."""
+    states: Maybe[tuple[ThreadState, ...]] = None
+    """To ``state_history``: the states, the newest first."""
 
 
 class Error(Wire):

@@ -69,7 +69,12 @@ REPLY: Final[dict[str, str]] = {
     "watch": "subscribed",
     "unsubscribe": "ok",
     "cancel": "ok",
+    "respond": "ok",
     "result": "ok",
     "list": "ok",
+    "state": "ok",
+    "state_history": "ok",
+    "state_update": "ok",
+    "delete": "ok",
 }
 """The frame by which each request succeeds; ``run`` gets one ``subscribed`` for each spec behind it."""

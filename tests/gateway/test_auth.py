@@ -1,31 +1,36 @@
 """Who is let in, and from where."""
 
+import asyncio
 import hmac
+from typing import Any
 
 import pytest
+from graphwire_gateway import CannotServe, Gateway, langgraph_auth
 from graphwire_gateway.auth import ANONYMOUS, Origins, Tokens, is_loopback
+from graphwire_gateway.langgraph_auth import Authenticated
 from graphwire_protocol.errors import Refusal
+from langgraph_sdk import Auth
 
 
-def test_without_tokens_everybody_is_anonymous_whatever_they_bring() -> None:
+async def test_without_tokens_everybody_is_anonymous_whatever_they_bring() -> None:
     tokens = Tokens()
     assert not tokens
-    assert tokens.principal(None) == tokens.principal("x") == ANONYMOUS
+    assert await tokens.principal(None) == await tokens.principal("x") == ANONYMOUS
 
 
-def test_a_token_stands_for_its_principal_and_nothing_near_it_does() -> None:
+async def test_a_token_stands_for_its_principal_and_nothing_near_it_does() -> None:
     tokens = Tokens({"s3cret": "ann", "ünïcode": "bob"})
     assert tokens
-    assert tokens.principal("s3cret") == "ann"
-    assert tokens.principal("ünïcode") == "bob"
+    assert await tokens.principal("s3cret") == "ann"
+    assert await tokens.principal("ünïcode") == "bob"
     for wrong in (None, "", "s3cre", "s3cret ", "S3CRET", "ann", "s3cretünïcode"):
         with pytest.raises(Refusal) as caught:
-            tokens.principal(wrong)
+            await tokens.principal(wrong)
         assert (caught.value.code, caught.value.close) == ("unauthenticated", 4401)
         assert not wrong or wrong not in caught.value.message
 
 
-def test_every_token_is_compared_so_that_time_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_token_is_compared_so_that_time_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[bytes] = []
 
     def compare(left: bytes, right: bytes) -> bool:
@@ -34,7 +39,7 @@ def test_every_token_is_compared_so_that_time_tells_nothing(monkeypatch: pytest.
 
     monkeypatch.setattr(hmac, "compare_digest", compare)
     tokens = Tokens({"a": "ann", "b": "bob", "c": "cid"})
-    assert tokens.principal("a") == "ann"
+    assert await tokens.principal("a") == "ann"
     assert compared == [b"a", b"b", b"c"]
 
 
@@ -67,3 +72,151 @@ def test_a_server_on_the_open_net_allows_no_origin_that_it_was_not_told() -> Non
     assert told.admits("https://app.example")
     assert not told.admits("http://app.example")
     assert not told.admits("https://app.example:8443")
+
+
+def test_a_pattern_admits_the_origins_that_it_matches_whole() -> None:
+    told = Origins(["https://other.example"], loopback=True, pattern=r"https://.*\.app\.example")
+    assert told.admits("https://other.example")
+    assert told.admits("https://a.app.example")
+    assert not told.admits("https://a.app.example.evil.org")
+    alone = Origins(None, loopback=True, pattern="https://a")
+    assert alone.admits("https://a")
+    assert not alone.admits("http://localhost"), "what is told replaces the default"
+    with pytest.raises(CannotServe, match=r"allowed_origin_regex '\(' is no regular expression"):
+        Origins(None, loopback=True, pattern="(")
+
+
+# ── LangGraph's custom authentication ────────────────────────────────────────────────────────────
+
+
+def asking(function: Any, **options: Any) -> Authenticated:
+    auth = Auth()
+    auth.authenticate(function)
+    return Authenticated(auth, "auth.py:auth", **options)
+
+
+async def test_the_function_is_given_what_it_asks_for_by_name() -> None:
+    seen: dict[str, Any] = {}
+
+    async def everything(
+        authorization: str | None,
+        headers: dict[bytes, bytes],
+        method: str,
+        path: str,
+        path_params: dict[str, str],
+        query_params: dict[str, str],
+        other: int = 3,
+    ) -> str:
+        seen.update(authorization=authorization, headers=headers, method=method, path=path)
+        return "ann"
+
+    tokens = asking(everything)
+    assert tokens
+    assert await tokens.principal("s3cret") == "ann"
+    assert seen == {
+        "authorization": "Bearer s3cret",
+        "headers": {b"authorization": b"Bearer s3cret"},
+        "method": "GET",
+        "path": "/ws",
+    }
+    await tokens.principal(None)
+    assert (seen["authorization"], seen["headers"]) == (None, {})
+
+
+class Person:
+    identity = "cid"
+
+
+@pytest.mark.parametrize(
+    ("answer", "principal"),
+    [("ann", "ann"), ({"identity": "bob", "permissions": []}, "bob"), (Person(), "cid")],
+)
+@pytest.mark.parametrize("kind", ["async", "plain"])
+async def test_a_user_may_be_a_text_a_mapping_or_an_object(answer: Any, principal: str, kind: str) -> None:
+    async def later(authorization: str) -> Any:
+        return answer
+
+    def plain(authorization: str) -> Any:
+        return answer
+
+    assert await asking(later if kind == "async" else plain).principal("t") == principal
+
+
+def _raises(error: BaseException) -> Any:
+    async def authenticate(authorization: str) -> str:
+        raise error
+
+    return authenticate
+
+
+def _answers(answer: Any) -> Any:
+    async def authenticate(authorization: str) -> Any:
+        return answer
+
+    return authenticate
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        _raises(Auth.exceptions.HTTPException(status_code=401, detail="hush hush")),
+        _raises(Auth.exceptions.HTTPException(status_code=500, detail="hush hush")),
+        _raises(ConnectionError("hush hush: the database is away")),
+        _answers(None),
+        _answers(""),
+        _answers({}),
+        _answers({"identity": 7}),
+        _answers({"identity": "ann", "is_authenticated": False}),
+        _answers(object()),
+    ],
+)
+async def test_whoever_is_not_told_apart_is_refused_and_learns_nothing(function: Any) -> None:
+    with pytest.raises(Refusal) as caught:
+        await asking(function).principal("t0ken")
+    assert (caught.value.code, caught.value.close) == ("unauthenticated", 4401)
+    assert caught.value.message == "the token is not accepted"
+
+
+async def test_a_function_that_never_answers_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def authenticate() -> str:
+        await asyncio.Event().wait()
+        return "ann"
+
+    monkeypatch.setattr(langgraph_auth, "ANSWER_S", 0.01)
+    with pytest.raises(Refusal, match="this server needs a token"):
+        await asyncio.wait_for(asking(authenticate).principal(None), 10)
+
+
+def test_what_cannot_say_who_it_is_is_refused_at_the_start() -> None:
+    with pytest.raises(CannotServe, match=r"auth: here has no @auth\.authenticate function"):
+        Authenticated(Auth(), "here")
+    with pytest.raises(CannotServe, match=r"auth: here is no langgraph_sdk\.Auth"):
+        Authenticated({}, "here")
+
+    async def wants(request: Any) -> str:
+        return "ann"
+
+    with pytest.raises(CannotServe, match=r"takes 'request', which a WebSocket's hello does not have"):
+        asking(wants)
+    with pytest.raises(CannotServe, match="only one of them"):
+        Gateway({}, tokens={"a": "b"}, auth=Auth())
+
+
+async def test_authorization_that_is_not_honoured_is_not_passed_over_in_silence() -> None:
+    auth = Auth()
+    auth.authenticate(_answers("ann"))
+
+    @auth.on.threads.create
+    async def mine(ctx: Any, value: Any) -> bool:
+        return False
+
+    with pytest.raises(CannotServe, match=r"@auth\.on: threads\.create\).*ignore_authorization = true"):
+        Authenticated(auth, "here")
+
+    @auth.on
+    async def nobody(ctx: Any, value: Any) -> bool:
+        return False
+
+    with pytest.raises(CannotServe, match=r"@auth\.on: everything, threads\.create\)"):
+        Authenticated(auth, "here")
+    assert await Authenticated(auth, "here", ignore_authorization=True).principal("t") == "ann"

@@ -23,6 +23,19 @@ FILES = {
         class inside:
             graph = graph
         number = 7
+        loose = OURS.StateGraph(Counter).add_edge(OURS.START, "nowhere")
+        def returns():
+            return 7
+        def fails():
+            raise ValueError("no key;\\nset it")
+        async def imports():
+            import nobody_has_this
+        def needs(config, database):
+            return graph
+        def picky(config):
+            return config["configurable"]["model"]
+        def exits():
+            raise SystemExit(3)
     """,
     "fine_helper.py": "NUMBER = 7",
     "raising.py": """
@@ -33,12 +46,20 @@ FILES = {
     "missing.py": "import a_package_of_nobody.sub",
     "broken.py": "x = 1\ndef (:\n",
     "deep.py": "import raising",
+    "named.py": "import sklearn",
+    "saver.py": "import langgraph.checkpoint.postgres.aio",
+    "gone.py": "import orjson.nothing",
+    "apart.py": "import elsewhere",
+    "relative.py": "from .fine import graph",
+    "below.py": "import json\njson.loads('{')",
+    "src/elsewhere.py": "graph = None",
 }
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(textwrap.dedent(text))
     known, path = set(sys.modules), list(sys.path)
     monkeypatch.chdir(tmp_path)
@@ -74,18 +95,34 @@ SENTENCES = [
     ("./nobody.py:graph", "there is no file .*nobody.py"),
     ("fine:nothing", "'fine' has no attribute 'nothing'; it has the graphs: graph"),
     ("fine:inside.nothing", "'fine' has no attribute 'inside.nothing'"),
-    ("fine:builder", "'fine:builder' is a graph under construction; add .compile()"),
-    ("fine:number", "'fine:number' is a int, not a compiled graph"),
+    ("fine:grahp", "'fine' has no attribute 'grahp'; did you mean 'graph'\\? It has the graphs: graph$"),
+    ("raising:graph.x", "importing 'raising' raised ValueError"),
+    ("fine:number", "fine:number is of type int, not a graph .* and no function that makes one"),
+    ("fine:Counter", "fine:Counter is the class Counter, not a graph"),
+    ("fine:loose", "fine:loose does not compile: ValueError"),
     ("raising:graph", r"importing 'raising' raised ValueError: no good \(.*raising.py, line 3\)"),
     ("./raising.py:graph", r"raised ValueError: no good \(.*raising.py, line 3\)"),
     ("deep:graph", r"importing 'deep' raised ValueError: no good \(.*raising.py, line 3\)"),
     ("exiting:graph", r"importing 'exiting' raised SystemExit: 3 \(.*exiting.py, line 2\)"),
-    ("broken:graph", r"raised SyntaxError: .*\(.*broken.py, line 2\)"),
+    ("broken:graph", r"'broken' cannot be read as Python: .*\(./broken.py, line 2\): def \(:$"),
+    ("missing:graph", r"'missing' imports 'a_package_of_nobody.* \(./missing.py, line 1\); .* not installed"),
+    ("./missing.py:graph", "'./missing.py' imports .*: run 'pip install a-package-of-nobody' in the environ"),
+    ("named:graph", "run 'pip install scikit-learn' in"),
+    ("saver:graph", "'langgraph.checkpoint.postgres'.* run 'pip install langgraph-checkpoint-postgres' in"),
+    ("gone:graph", r"orjson [\d.]+ does not have it: check the name, or install the version that has it"),
+    ("apart:graph", "'elsewhere' lies in ./src: put that on PYTHONPATH"),
+    ("elsewhere:graph", "no module 'elsewhere' is importable from .*; 'elsewhere' lies in ./src"),
+    ("./relative.py:graph", "attempted relative import .*; put an __init__.py beside the file"),
+    ("below:graph", r"raised JSONDecodeError: .* \(./below.py, line 2\)"),
+    ("./fine.py:returns", "what ./fine.py:returns makes is of type int, not a graph"),
+    ("fine:fails", r"fine:fails raised ValueError: no key; set it \(./fine.py, line \d+\)$"),
     (
-        "missing:graph",
-        r"'missing' imports 'a_package_of_nobody', which is not installed \(.*missing.py, line 1\)",
+        "fine:imports",
+        "fine:imports raised ModuleNotFoundError: .*; it is not installed: run 'pip install nob",
     ),
-    ("./missing.py:graph", r"imports 'a_package_of_nobody', which is not installed"),
+    ("fine:needs", "fine:needs takes 'database', which cannot be given; a factory takes nothing, config:"),
+    ("fine:picky", "fine:picky raised KeyError: 'model' .*; it is called once at the start, with an empty"),
+    ("fine:exits", "fine:exits raised SystemExit: 3"),
 ]
 
 
@@ -99,7 +136,7 @@ async def test_what_cannot_be_served_is_said_in_a_sentence(target: str, sentence
 
 
 async def test_an_object_that_is_no_graph_is_said_to_be_none() -> None:
-    with pytest.raises(CannotServe, match="the object given is a dict, not a compiled graph"):
+    with pytest.raises(CannotServe, match="the object given is of type dict, not a graph"):
         await _open({"a": 1})
 
 

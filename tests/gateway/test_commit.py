@@ -7,13 +7,15 @@ from typing import Any
 import orjson
 import pytest
 from graphwire_gateway import commit
+from graphwire_gateway.catalog import Entry
 from graphwire_gateway.commit import Committer
-from graphwire_gateway.drive import Drive, Outcome, Task
+from graphwire_gateway.drive import Drive, Outcome
 from graphwire_gateway.encode import Encoder
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.run import Run
 from graphwire_gateway.store.base import Batch, Fenced, SeqGap
 from graphwire_gateway.store.memory import MemoryStore
+from graphwire_gateway.task import Task
 from graphwire_protocol.projection import Projector
 from graphwire_protocol.types import TERMINAL
 from kit.graphs import Gate, gated
@@ -38,8 +40,10 @@ class Recorder:
 class _Runner:
     """Starts nothing; what a drive would make comes from the test."""
 
-    def start(self, work: Any) -> Any:
+    def start(self, work: Any, over: Any = None) -> Any:
         class Job:
+            is_over = True
+
             def cancel(self) -> None:
                 pass
 
@@ -58,7 +62,8 @@ class House:
         self.encoder = Encoder(Projector(), 1 << 20)
 
     async def run(self, key: str) -> Run:
-        task = Task(graph=gated(Gate()), input={}, config={}, modes=frozenset({"custom"}))
+        entry = Entry("g", gated(Gate()), _Runner())  # type: ignore[arg-type]
+        task = Task(entry=entry, input={}, config={}, modes=frozenset({"custom"}))
         run = Run(
             key=key,
             id=key,
@@ -71,6 +76,8 @@ class House:
             failures=Failures(expose=True),
             commit=self.committer.add,
             on_end=lambda run: self.ended.append(run.id),
+            on_pause=lambda run: None,
+            on_leave=lambda run: None,
             cancel_grace_s=60,
             interrupt_ttl_s=60,
             max_run_s=None,

@@ -70,48 +70,11 @@ async def test_without_an_id_the_server_gives_one(serve, connect) -> None:
     assert set(await _runs(peer)) == ids
 
 
-UNSERVED: list[Frame] = [
-    {"thread": "t"},
-    {"checkpoint": "c"},
-    {"command": {"resume": 1}},
-    {"if_busy": "enqueue"},
-    {"if_busy": "interrupt"},
-]
-
-
-@pytest.mark.parametrize("fields", UNSERVED)
-@pytest.mark.parametrize("known", [False, True])
-async def test_what_is_not_served_is_refused_whole(serve, connect, fields: Frame, known: bool) -> None:
+async def test_a_frame_of_a_later_version_is_unsupported(serve, connect) -> None:
     server = await serve({"counter": counter()})
     peer = await connect(server)
-    if known:
-        await peer.run("counter", {"count": 1}, spec(1, "custom", "values"), run="r")
-        await peer.closed(1)
-    error = await peer.ask(type="run", graph="counter", run="r", **fields)
-    assert (error["code"], error["retry"]) == ("unsupported", "never")
-    assert await _runs(peer) == (["r"] if known else [])
-    for sub in (5, 6):  # free still
-        await peer.run("counter", {"count": 1}, spec(sub, "custom"), run=f"r{sub}")
-        await peer.closed(sub)
-
-
-@pytest.mark.parametrize(
-    "frame",
-    [
-        {"type": "respond", "run": "r", "responses": []},
-        {"type": "state", "graph": "counter", "thread": "t"},
-        {"type": "state_history", "graph": "counter", "thread": "t"},
-        {"type": "state_update", "graph": "counter", "thread": "t", "values": {}},
-        {"type": "delete", "run": "r"},
-        {"type": "auth", "token": "t"},
-        {"type": "list", "what": "threads"},
-    ],
-)
-async def test_frames_of_later_versions_are_unsupported(serve, connect, frame: Frame) -> None:
-    server = await serve({"counter": counter()})
-    peer = await connect(server)
-    assert (await peer.ask(**frame))["code"] == "unsupported"
-    assert peer.frames[0]["features"] == ["patch", "watch"]
+    assert (await peer.ask(type="auth", token="t"))["code"] == "unsupported"
+    assert peer.frames[0]["features"] == ["patch", "state", "watch"]
 
 
 async def test_who_asks_for_more_than_is_recorded_is_told_what_is(serve, connect) -> None:

@@ -171,6 +171,16 @@ RUN = {"type": "run", "id": 1, "graph": "g"}
         ({**RUN, "subscribe": SECRET}, "subscribe"),
         ({**RUN, "subscribe": [SECRET]}, "subscribe[0]"),
         ({**RUN, "input": {SECRET: 1}, "command": {"resume": SECRET}}, ""),
+        ({**RUN, "checkpoint": "c"}, ""),
+        ({"type": "respond", "id": 1, "run": "r"}, "responses"),
+        ({"type": "respond", "id": 1, "run": "r", "responses": [{"interrupt": "i"}]}, "responses[0].value"),
+        ({"type": "respond", "id": 1, "run": "r", "responses": [{"interrupt": "i", "value": 1}] * 2}, ""),
+        ({"type": "state", "id": 1, "graph": "g"}, "thread"),
+        ({"type": "state_history", "id": 1, "graph": "g", "thread": "t", "limit": 0}, "limit"),
+        ({"type": "state_update", "id": 1, "graph": "g", "thread": "t"}, "values"),
+        ({"type": "delete", "id": 1}, ""),
+        ({"type": "delete", "id": 1, "thread": "t"}, ""),
+        ({"type": "delete", "id": 1, "run": "r", "graph": "g", "thread": "t"}, ""),
         ({"type": "cancel", "id": 1, "run": "r", "reason": "x" * 1025}, "reason"),
         ({"type": "credit", "sub": 1, "events": SECRET}, "events"),
         ({"type": "list", "id": 1, "what": SECRET}, "what"),
@@ -265,6 +275,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "credit": {"type": "credit", "sub": 1, "events": 1},
     "cancel": {"type": "cancel", "id": 1, "run": "r"},
     "result": {"type": "result", "id": 1, "run": "r"},
+    "respond": {"type": "respond", "id": 1, "run": "r", "responses": [{"interrupt": "i", "value": None}]},
+    "state": {"type": "state", "id": 1, "graph": "g", "thread": "t"},
+    "state_history": {"type": "state_history", "id": 1, "graph": "g", "thread": "t"},
+    "state_update": {"type": "state_update", "id": 1, "graph": "g", "thread": "t", "values": None},
+    "delete": {"type": "delete", "id": 1, "run": "r"},
     "list": {"type": "list", "id": 1, "what": "runs"},
     "ping": {"type": "ping", "t": 1},
 }
@@ -461,7 +476,15 @@ def of_model(model: type[Wire]) -> st.SearchStrategy[Wire]:
     required = {name: drawn[name] for name, field in model.model_fields.items() if field.is_required()}
     optional = {name: value for name, value in drawn.items() if name not in required}
     if model is commands.Run:
-        del optional["command"]  # it goes without an input; that is a test of its own
+        del optional["command"], optional["checkpoint"]  # not every one goes; that is a test of its own
+    if model is commands.Respond:
+        required["responses"] = st.lists(
+            of_model(commands.Response), max_size=2, unique_by=lambda response: response.interrupt
+        ).map(tuple)
+    if model is commands.Delete:
+        thread = {"graph": st.text(min_size=1, max_size=8), "thread": name_values}
+        whole = st.fixed_dictionaries({"run": name_values}) | st.fixed_dictionaries(thread)
+        return st.builds(lambda id, fields: model(id=id, **fields), required["id"], whole)
     return st.fixed_dictionaries(required, optional=optional).map(lambda fields: model(**fields))
 
 

@@ -253,12 +253,17 @@ class Stream:
     def __init__(self, items: Callable[[Any], AsyncIterator[tuple[str, Any]]]) -> None:
         self._items = items
         self.nodes: dict[str, Any] = {"node": None}
-        self.pulled = 0
+        self._pulls: list[Any] = []  # shared by copies, as a server makes one to give the graph its saver
+
+    @property
+    def pulled(self) -> int:
+        """How many parts were pulled."""
+        return len(self._pulls)
 
     async def astream(self, input: Any, config: Any = None, **kwargs: Any) -> AsyncIterator[Any]:
         modes = kwargs["stream_mode"]
         async for mode, data in self._items(input):
-            self.pulled += 1
+            self._pulls.append(mode)
             if mode in modes:
                 yield ((), mode, data) if kwargs.get("subgraphs") else (mode, data)
 

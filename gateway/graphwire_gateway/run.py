@@ -224,7 +224,10 @@ class Run:
         """Take in what the drive handed home; False if it comes too late and is dropped."""
         if drive is not self._drive or self.status in TERMINAL:
             return False
-        outcome = made.pop() if isinstance(made[-1], Outcome) else None
+        last = made[-1]
+        outcome = last if isinstance(last, Outcome) else None
+        if outcome is not None:
+            made.pop()
         self.pending.extend(cast("list[Record]", made))
         if outcome is not None:
             self._outcome = outcome

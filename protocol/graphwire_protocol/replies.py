@@ -185,7 +185,7 @@ class ThreadState(Wire):
     metadata: Json = None
     """The checkpoint's metadata; ``null`` where there is no checkpoint."""
     config: JsonObject
-    """``{"configurable": {"thread_id", "checkpoint_ns", "checkpoint_id"}}``; the last names the checkpoint."""
+    """Names the checkpoint: ``{"configurable": {"thread_id", "checkpoint_ns", "checkpoint_id"}}``."""
     parent_config: Maybe[JsonObject] = None
     """The ``config`` of the checkpoint before it."""
     created_at: Maybe[Timestamp] = None

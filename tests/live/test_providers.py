@@ -265,7 +265,7 @@ async def test_to_cancel_a_run_whose_provider_hangs_closes_the_connection_to_the
         if stop == "cancel":
             run = await client.run("g", {"topic": "hang"}, modes=["messages"])
             assert await said_so_far(run) == SAID
-            await broken.hanging.wait()
+            await asyncio.wait_for(broken.hanging.wait(), 10)
             assert not broken.left.is_set()
             await run.cancel("enough")
             assert await tokens(run) == []
@@ -278,7 +278,7 @@ async def test_to_cancel_a_run_whose_provider_hangs_closes_the_connection_to_the
                     break
             assert not broken.left.is_set()
             await stream.aclose()
-        await broken.left.wait()
+        await asyncio.wait_for(broken.left.wait(), 10)
 
 
 async def said_so_far(run: graphwire.Run) -> tuple[str, ...]:
@@ -301,7 +301,7 @@ async def test_a_provider_that_hangs_longer_than_a_run_may_last_is_left(broken: 
             await run.result()
     assert raised.value.code == "timeout"
     assert raised.value.message == "the run took longer than 1 s (max_run_s)"
-    await broken.left.wait()
+    await asyncio.wait_for(broken.left.wait(), 10)
 
 
 async def test_plain_code_that_waits_for_its_provider_is_left_behind_and_its_run_ends_in_time(

@@ -186,11 +186,19 @@ async def test_a_signal_drains_and_a_second_one_stops_at_once(folder: Path, numb
     [
         ([], ["no graphs to serve", "graphwire serve joke=app.graphs:joke"]),
         (["joke"], ["'joke'", "NAME=module:attribute"]),
-        (["j=./graphs.py:jok"], ["'j'", "no attribute 'jok'", "it has the graphs: joke"]),
+        (
+            ["./graphs.py:jok"],
+            ["'jok'", "no attribute 'jok'", "did you mean 'joke'?", "has the graphs: joke"],
+        ),
+        (["graphs:joke", "./graphs.py:joke"], ["are both called 'joke'", "NAME=./graphs.py:joke"]),
+        (["."], ["there is no file langgraph.json"]),
+        (["none.json"], ["there is no file none.json"]),
+        (["a.json", "b.json"], ["a.json and b.json are two projects"]),
+        (["graphs:joke", "--checkpointer", "graphs:joke"], ["the checkpointer: graphs:joke is of type"]),
         (["j=./none.py:joke"], ["'j'", "there is no file", "none.py"]),
         (["j=no.such.module:joke"], ["'j'", "no module 'no'"]),
-        (["j=./graphs.py:unfinished"], ["'j'", "under construction", ".compile()"]),
-        (["j=./graphs.py:State"], ["'j'", "not a compiled graph"]),
+        (["j=./graphs.py:unfinished"], ["'j'", "does not compile", "no entry"]),
+        (["j=./graphs.py:State"], ["'j'", "is the class State, not a graph"]),
         (["j=./broken.py:graph"], ["'j'", "a_package_that_is_not_there", "broken.py, line 3", "install"]),
         (["j=./raising.py:graph"], ["'j'", "ZeroDivisionError", "raising.py, line 2"]),
         (["j=./graphs.py:joke", "--config", "none.toml"], ["cannot read none.toml"]),
@@ -254,6 +262,95 @@ async def test_the_file_configures_and_the_environment_and_the_command_line_win(
             assert client.server.principal == "alice"
             limits = client.server.limits
     assert (limits["max_active_runs"], limits["drain_s"]) == (7, 3)
+
+
+async def test_a_graph_without_a_name_is_called_by_its_attribute_or_its_module(folder: Path) -> None:
+    (folder / "agent.py").write_text("from graphs import joke as graph\n")
+    targets = ["./graphs.py:joke", "agent:graph", "x=graphs:graph_of_config", "graphs:Makers.kept"]
+    (folder / "graphs.py").write_text(
+        GRAPHS
+        + "\n\ndef graph_of_config(config):\n    return joke\n"
+        + "class Makers:\n    kept = graph(tell)\n"
+        + "from langgraph.checkpoint.memory import InMemorySaver\n"
+        + "Makers.kept.checkpointer = InMemorySaver()\n"
+    )
+    async with program(folder, "serve", *targets, "--port", "0") as server:
+        assert await server.until("serves joke, agent, x, kept at ws://")
+        assert await server.until(r"  joke   ./graphs.py:joke$")
+        assert await server.until(r"  agent  agent:graph$")
+        assert await server.until(r"  x      graphs:graph_of_config, made for each run$")
+        assert await server.until(r"  kept   graphs:Makers.kept, threads in its own InMemorySaver$")
+        assert await server.until(r"^threads are kept in memory, until this server ends$")
+
+
+PROJECT = {
+    "$schema": "https://langgra.ph/schema.json",
+    "dependencies": ["."],
+    "graphs": {"joke": {"path": "./graphs.py:joke", "description": "Tells one."}},
+    "env": {"TOPIC": "of the project", "GRAPHWIRE_LIMITS__DRAIN_S": "2"},
+    "ui": {"x": "./x.tsx"},
+}
+
+
+async def test_a_project_of_langgraph_is_served_as_it_is_from_its_folder_or_beside_it(folder: Path) -> None:
+    (folder / "langgraph.json").write_text(json.dumps(PROJECT))
+    text = GRAPHS.replace("On {", "{os.environ['TOPIC']}: {").replace(
+        "import asyncio", "import asyncio, os", 1
+    )
+    (folder / "graphs.py").write_text(text)
+    (folder / ".env").write_text("TOPIC=of the file\nGRAPHWIRE_PORT=0\n")
+    async with program(folder, "serve", TOPIC="of the process") as server:
+        assert await server.until("graphwire does not honour ui$")
+        assert await server.until("read .env: 1 of its 2 variables")
+        url = (await server.until(r"serves joke at (ws://[\d.]+:\d+/ws)")).group(1)
+        assert not url.endswith(":8765/ws"), "the port is what .env says"
+        _, out, err = await run(folder, "run", "joke", "-f", "topic=cats", "--json", "--url", url)
+        assert "of the process: cats" in out, err
+        async with graphwire.connect(url) as client:
+            assert client.server is not None
+            assert client.server.limits["drain_s"] == 2
+            (row,) = await client.graphs()
+            assert row.description == "Tells one."
+    (folder / "beside").mkdir()
+    for place in ("..", "../langgraph.json", "--config=../langgraph.json"):
+        async with program(folder / "beside", "serve", place, "--port", "0") as server:
+            assert await server.until("serves joke at ws://")
+            assert await server.until(r"  joke  .*/graphs.py:joke$")
+
+
+async def test_the_server_starts_anew_when_its_code_changes(folder: Path) -> None:
+    file = folder / "graphs.py"
+    async with program(folder, "serve", "joke=./graphs.py:joke", "--reload", "--port", "0") as server:
+        assert await server.until(r"^watching \. for changes$")
+        url = (await server.until(r"at (ws://[\d.]+:\d+/ws)")).group(1)
+        await server.until("Ctrl-C drains")
+        file.write_text(GRAPHS.replace("On {", "About {"))
+        assert await server.until(r"^graphs.py changed: starting anew$")
+        assert (await server.until(r"at (ws://[\d.]+:\d+/ws)")).group(1) == url
+        code, out, err = await run(folder, "run", "joke", '{"topic": "dogs"}', "--url", url)
+        assert "About dogs." in out, err
+        (folder / "notes.txt").write_text("what is no code changes nothing")
+        file.write_text(GRAPHS + "\nimport nobody_has_this\n")
+        assert await server.until(r"imports 'nobody_has_this' \(./graphs.py, line \d+\)")
+        assert await server.until(r"exit code 2\); waiting for a change")
+        file.write_text(GRAPHS)
+        assert await server.until(r"^graphs.py changed: starting anew$")
+        assert (await server.until(r"at (ws://[\d.]+:\d+/ws)")).group(1) == url
+        await server.until("Ctrl-C drains")
+        server.process.send_signal(signal.SIGTERM)
+        code, _, err = await server.end()
+    assert code == 0, err
+    assert "Traceback" not in "".join(server.lines) + err
+    assert not [line for line in server.lines if "notes.txt" in line]
+
+
+async def test_a_server_that_reloads_ends_with_whoever_watches(folder: Path) -> None:
+    async with program(folder, "serve", "joke=./graphs.py:joke", "--reload", "--port", "0") as server:
+        await server.until("Ctrl-C drains")
+        server.process.kill()
+        await server.process.wait()
+        assert await server.until("draining"), "and its standard error comes to an end"
+        await server.end()
 
 
 async def test_nobody_there_is_said_with_what_to_do(folder: Path) -> None:

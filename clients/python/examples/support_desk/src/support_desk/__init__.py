@@ -1,0 +1,1 @@
+"""A support desk: a chat, a refund that a person approves, a small research."""

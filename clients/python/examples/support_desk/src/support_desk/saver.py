@@ -1,0 +1,14 @@
+"""Where threads are kept: one SQLite file, open as long as the server runs."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+
+@asynccontextmanager
+async def make_saver() -> AsyncIterator[AsyncSqliteSaver]:
+    """Open the file that ``DESK_DB`` names."""
+    async with AsyncSqliteSaver.from_conn_string(os.environ.get("DESK_DB", "support_desk.db")) as saver:
+        yield saver

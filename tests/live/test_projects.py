@@ -1,0 +1,130 @@
+"""A project of LangGraph is served by one command, and its threads outlive the server that is killed."""
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import graphwire
+import pytest
+
+DESK = Path(__file__).parents[2] / "clients" / "python" / "examples" / "support_desk"
+PROGRAM = [sys.executable, "-c", "from graphwire.cli import main; main()"]
+
+pytest.importorskip("langgraph.graph")
+pytestmark = pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="LangGraph's coroutines interrupt from Python 3.11 on"
+)
+
+
+@asynccontextmanager
+async def desk(folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """Serve the project by the command of its README; yield the process and the server's address."""
+    process = await asyncio.create_subprocess_exec(
+        *PROGRAM,
+        "serve",
+        str(DESK),
+        "--port",
+        "0",
+        cwd=folder,
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "NO_COLOR": "1", "DESK_DB": str(folder / "desk.db")},
+    )
+    assert process.stderr is not None
+    lines: list[str] = []
+    try:
+        while line := (await asyncio.wait_for(process.stderr.readline(), 30)).decode():
+            lines.append(line)
+            if found := re.search(r"serves chat, refund, research at (ws://\S+)", line):
+                break
+        else:
+            raise AssertionError("".join(lines))
+        while "threads are kept in" not in line:
+            line = (await asyncio.wait_for(process.stderr.readline(), 30)).decode()
+        assert "AsyncSqliteSaver" in line
+        yield process, found.group(1)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+def says(text: str) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": text}]}
+
+
+async def answer(client: graphwire.Client, text: str, **options: Any) -> tuple[str, int]:
+    """Say something in the chat; return the answer as it was streamed, and in how many tokens."""
+    run = await client.run("chat", says(text), modes=["messages"], **options)
+    tokens = [event.message.text async for event in run if isinstance(event, graphwire.MessagesEvent)]
+    return "".join(tokens), len(tokens)
+
+
+async def waits_for(run: graphwire.Run) -> list[dict[str, Any]]:
+    """Return what a run asks."""
+    with pytest.raises(graphwire.RunInterrupted) as caught:
+        await asyncio.wait_for(run.result(), 30)
+    return [interrupt.value for interrupt in caught.value.interrupts]
+
+
+async def test_what_was_said_and_what_was_asked_outlives_a_server_that_is_killed(tmp_path: Path) -> None:
+    question = [{"question": "Refund order A7?", "order": "A7"}]
+    async with desk(tmp_path) as (process, url):
+        async with graphwire.connect(url) as client:
+            text, tokens = await answer(client, "my parcel is late", thread="ann")
+            assert text == "You wrote: my parcel is late. How can we help?"
+            assert tokens >= 10, "a word each"
+            refund = await client.run("refund", says("refund order A7"), thread="ann")
+            assert await waits_for(refund) == question
+        process.kill()
+        await process.wait()
+    async with desk(tmp_path) as (_, url), graphwire.connect(url) as client:
+        text, _ = await answer(client, "and wet", thread="ann")
+        assert "Before that you wrote: my parcel is late." in text
+        text, _ = await answer(client, "hello", thread="bob")
+        assert "Before" not in text, "a thread knows of no other"
+        state = await client.state("refund", "ann")
+        assert [interrupt.value for interrupt in state.interrupts] == question
+        resumed = await client.run("refund", command={"resume": "yes"}, thread="ann")
+        result = await asyncio.wait_for(resumed.result(), 30)
+        assert result["messages"][-1].text == "Done: order A7 is refunded"
+        assert (await client.state("refund", "ann")).next == ()
+
+
+async def test_a_factory_makes_the_graph_that_the_config_asks_for_and_a_subgraph_is_seen_at_work(
+    tmp_path: Path,
+) -> None:
+    async with desk(tmp_path) as (_, url), graphwire.connect(url) as client:
+        described = {row.name: row for row in await client.graphs()}
+        assert set(described["research"].nodes) == {"reader", "write"}
+        assert described["refund"].description == "Refunds an order, once a person has agreed."
+        for sources, config in ((2, {}), (3, {"configurable": {"sources": 3}})):
+            run = await client.run(
+                "research", {"topic": "ice"}, modes=["custom"], namespaces=[["reader"]], config=config
+            )
+            seen = [event.data async for event in run if isinstance(event, graphwire.CustomEvent)]
+            assert seen == [{"reading": number, "of": sources} for number in range(1, sources + 1)]
+            result = await run.result()
+            assert result["report"].count("source") == sources
+
+
+async def test_the_ten_lines_of_the_client_talk_to_it(tmp_path: Path) -> None:
+    source = (DESK / "client.py").read_text("utf-8")
+    docstrings = re.sub(r'""".*?"""', "", source, flags=re.DOTALL)
+    assert len([line for line in docstrings.splitlines() if line.strip()]) == 10
+    async with desk(tmp_path) as (_, url):
+        for text, words in (("hello", "You wrote: hello."), ("again", "Before that you wrote: hello.")):
+            client = await asyncio.create_subprocess_exec(
+                sys.executable,
+                str(DESK / "client.py"),
+                text,
+                url,
+                stdout=asyncio.subprocess.PIPE,
+            )
+            out, _ = await asyncio.wait_for(client.communicate(), 30)
+            assert words in out.decode()

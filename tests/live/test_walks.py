@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import pytest
 from conftest import Connect, Serve
+from graphwire_runtime import interrupt
 from kit.graphs import OURS, Gate, Speaker
 from kit.peer import Frame, Peer
 from typing_extensions import TypedDict
@@ -113,6 +114,33 @@ async def test_reconnect(serve: Serve, connect: Connect) -> None:
     replay, ended, _ = walks("Reconnect")
     await walk(await connect(server, hello=False), replay, epoch=epoch)
     await walk(await connect(server), ended, epoch=epoch)
+
+
+class Mail(TypedDict, total=False):
+    to: str
+    sent: bool
+
+
+def mailer() -> Any:
+    def send(state: Mail) -> Mail:
+        return {"sent": interrupt("Send it?")}
+
+    return OURS.StateGraph(Mail).add_node(send).add_edge(OURS.START, "send").compile()
+
+
+async def test_interrupt_and_branch(serve: Serve, connect: Connect) -> None:
+    server = await serve({"mail": mailer()})
+    peer = await connect(server)
+    answered, late = walks("Interrupt")
+    asks = next(index for index, (_, frame) in enumerate(answered) if frame["type"] == "respond")
+    await walk(peer, answered[:asks])
+    (ask,) = next(frame for frame in peer.frames if frame.get("mode") == "interrupt")["data"]["interrupts"]
+    for steps in (answered[asks:], late):
+        frame = steps[0][1]
+        response = {**frame["responses"][0], "interrupt": ask["id"]}
+        await walk(peer, [("client", {**frame, "responses": [response]}), *steps[1:]])
+    (branch,) = walks("Branch")
+    await walk(peer, branch)
 
 
 async def test_another_epoch(serve: Serve, connect: Connect) -> None:

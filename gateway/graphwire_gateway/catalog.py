@@ -164,6 +164,10 @@ class Catalog:
         """Return every graph, in the order in which they were named."""
         return list(self._entries.values())
 
+    def entries(self) -> list[Entry]:
+        """Return every graph."""
+        return list(self._entries.values())
+
     async def rows(self) -> list[GraphRow]:
         """Describe every graph."""
         for entry in self._entries.values():
@@ -241,7 +245,7 @@ def _compiled(what: str, source: str, found: Any) -> Servable:
 def _row(entry: Entry) -> GraphRow:
     graph = entry.graph
     drawing = graph.get_graph()
-    modes = [mode for mode in STREAM_MODES if mode != "checkpoints" or graph.checkpointer]
+    modes = [mode for mode in STREAM_MODES if mode != "checkpoints" or entry.takes_threads]
     return GraphRow(
         name=entry.name,
         description=entry.description or _description(graph),

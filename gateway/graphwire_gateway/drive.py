@@ -99,7 +99,8 @@ class Drive:
 
     async def _run(self) -> Outcome:
         task = self._task
-        async with task.entry.open(task.config, with_threads=task.scope is not None) as graph:
+        keeps = task.scope is not None
+        async with task.entry.open(task.config, with_threads=keeps, context=task.context) as graph:
             return await self._stream(graph)
 
     async def _stream(self, graph: Servable) -> Outcome:
@@ -178,7 +179,9 @@ class Drive:
     async def forget(self) -> None:
         """Delete the private thread: nobody can go on with it. Raises nothing."""
         try:
-            async with self._task.entry.open(self._task.config, with_threads=True) as graph:
+            async with self._task.entry.open(
+                self._task.config, with_threads=True, access_context="threads.read"
+            ) as graph:
                 await _forget(self._task, graph)
         except Exception as error:
             log.warning("a run's private thread was not deleted", error=repr(error))

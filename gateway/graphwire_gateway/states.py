@@ -11,6 +11,7 @@ from graphwire_protocol.projection import Projector
 from graphwire_protocol.replies import Ok, StateTask, ThreadState
 
 from graphwire_gateway.catalog import Catalog, Entry
+from graphwire_gateway.factory import AccessContext
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.runs import Runs
 from graphwire_gateway.scope import PRINCIPAL, Scope, public_config, without_own
@@ -129,8 +130,10 @@ class States:
         work: Callable[[Any], Awaitable[T]],
         over: Callable[[Any], None] | None = None,
     ) -> T:
+        purpose: AccessContext = "threads.update" if command.type == "state_update" else "threads.read"
+
         async def ask() -> T:
-            async with place.entry.open(place.config(), with_threads=True) as graph:
+            async with place.entry.open(place.config(), with_threads=True, access_context=purpose) as graph:
                 return await work(graph)
 
         try:

@@ -11,6 +11,12 @@ from typing import Any
 
 import graphwire
 import pytest
+from conftest import Connect, Serve
+from kit.graphs import OURS, Counter, counter
+from langchain_core.runnables import RunnableConfig
+from langgraph_sdk import Auth
+from langgraph_sdk.runtime import ServerRuntime
+from websockets.exceptions import InvalidStatus
 
 DESK = Path(__file__).parents[2] / "clients" / "python" / "examples" / "support_desk"
 PROGRAM = [sys.executable, "-c", "from graphwire.cli import main; main()"]
@@ -128,3 +134,86 @@ async def test_the_ten_lines_of_the_client_talk_to_it(tmp_path: Path) -> None:
             )
             out, _ = await asyncio.wait_for(client.communicate(), 30)
             assert words in out.decode()
+
+
+async def test_a_factory_learns_what_each_of_its_graphs_is_for(serve: Serve) -> None:
+    seen: list[tuple[str, str | None, Any]] = []
+
+    async def make(config: RunnableConfig, runtime: ServerRuntime) -> Any:  # type: ignore[type-arg]
+        running = runtime.execution_runtime
+        user = None if runtime.user is None else runtime.user.identity
+        seen.append((runtime.access_context, user, None if running is None else running.context))
+        return counter()
+
+    server = await serve({"g": make}, tokens={"s3cret": "ann"})
+    async with graphwire.connect(server.url, token="s3cret") as client:
+        run = await client.run("g", {"count": 1}, thread="t", context={"depth": 3})
+        await run.result()
+        await client.state("g", "t")
+        await client.update_state("g", "t", {"done": 9})
+        assert (await client.state("g", "t")).values["done"] == 9
+    assert seen == [
+        ("assistants.read", None, None),
+        ("threads.create_run", "ann", {"depth": 3}),
+        ("threads.read", "ann", None),
+        ("threads.update", "ann", None),
+        ("threads.read", "ann", None),
+    ]
+
+
+async def test_what_a_run_opened_is_closed_when_it_fails_or_is_cancelled(serve: Serve) -> None:
+    seen: list[str] = []
+
+    async def work(state: Counter) -> Counter:
+        if not state["count"]:
+            raise ValueError("no")
+        await asyncio.Event().wait()
+        return {}
+
+    @asynccontextmanager
+    async def make(config: RunnableConfig) -> AsyncIterator[Any]:
+        seen.append("open")
+        try:
+            yield OURS.StateGraph(Counter).add_node(work).add_edge(OURS.START, "work")
+        finally:
+            seen.append("close")
+
+    server = await serve({"g": make}, runner="thread")
+    async with graphwire.connect(server.url) as client:
+        failed = await client.run("g", {"count": 0})
+        with pytest.raises(graphwire.RunFailed, match="no"):
+            await failed.result()
+        assert seen == ["open", "close"] * 2
+        waits = await client.run("g", {"count": 1}, modes=["tasks"])
+        async for event in waits:
+            if isinstance(event, graphwire.TasksEvent):
+                break
+        await waits.cancel()
+        with pytest.raises(graphwire.RunCancelled):
+            await waits.result()
+        assert seen == ["open", "close"] * 3
+
+
+async def test_an_auth_of_langgraph_says_who_connects(serve: Serve, connect: Connect) -> None:
+    auth = Auth()
+
+    @auth.authenticate
+    async def who(authorization: str | None) -> dict[str, str]:
+        if authorization != "Bearer s3cret":
+            raise Auth.exceptions.HTTPException(status_code=401, detail="hush hush")
+        return {"identity": "ann"}
+
+    server = await serve({"g": counter()}, auth=auth, allowed_origin_regex=r"https://.*\.app\.example")
+    async with graphwire.connect(server.url, token="s3cret") as client:
+        assert client.server is not None
+        assert client.server.principal == "ann"
+    for token in ("wrong", None):
+        peer = await connect(server, hello=False)
+        refused = await peer.ask(type="hello", **({} if token is None else {"token": token}))
+        assert (refused["type"], refused["code"]) == ("error", "unauthenticated")
+        assert "hush" not in str(refused)
+        await peer.socket.wait_closed()
+        assert peer.socket.close_code == 4401
+    await connect(server, token="s3cret", origin="https://a.app.example")
+    with pytest.raises(InvalidStatus, match="403"):
+        await connect(server, origin="https://app.example.evil.org")

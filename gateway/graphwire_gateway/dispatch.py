@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 from weakref import WeakSet
 
 import orjson
@@ -21,6 +21,7 @@ from graphwire_gateway.catalog import Catalog
 from graphwire_gateway.delivery import Delivery
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.limits import Limits
+from graphwire_gateway.listing import Listing
 from graphwire_gateway.run import Run
 from graphwire_gateway.runs import Runs
 from graphwire_gateway.states import States
@@ -28,7 +29,9 @@ from graphwire_gateway.watch import Watch
 
 C = TypeVar("C", bound=Command)
 
-Asked: TypeAlias = commands.State | commands.StateHistory | commands.StateUpdate | commands.Delete
+Asked: TypeAlias = (
+    commands.State | commands.StateHistory | commands.StateUpdate | commands.Delete | commands.List
+)
 """The commands that ask a graph's saver."""
 
 FEATURES = ("patch", "state", "watch")
@@ -74,6 +77,7 @@ class House:
         catalog: Catalog,
         runs: Runs,
         states: States,
+        listing: Listing,
         failures: Failures,
     ) -> None:
         self.server = server
@@ -83,6 +87,7 @@ class House:
         self.catalog = catalog
         self.runs = runs
         self.states = states
+        self.listing = listing
         self.failures = failures
         self.presence = Presence(limits.max_connections)
 
@@ -106,8 +111,9 @@ class Dispatch:
         What asks a graph's saver is carried out beside the connection, one request of a graph after another:
         a saver that hangs holds up nothing else.
         """
-        if isinstance(command, commands.ThreadRequest | commands.Delete):
-            self._later(command)
+        lists_threads = isinstance(command, commands.List) and command.what == "threads"
+        if lists_threads or isinstance(command, commands.ThreadRequest | commands.Delete):
+            self._later(cast("Asked", command))
         else:
             await self._try(command, self._do)
 
@@ -138,6 +144,8 @@ class Dispatch:
                 self._reply(await states.update(command, self.principal))
             case commands.Delete():
                 self._reply(await states.delete(command, self.principal))
+            case commands.List():
+                self._reply(await self._house.listing.threads(command, self.principal))
 
     async def _try(self, command: C, work: Callable[[C], Awaitable[None]]) -> None:
         try:
@@ -265,10 +273,6 @@ class Dispatch:
     # ── lists ────────────────────────────────────────────────────────────────────────────────────
 
     async def _list(self, command: commands.List) -> None:
-        if command.what == "threads":
-            threads, cursor = self._house.runs.threads(self.principal, command)
-            self._reply(Ok(id=command.id, threads=tuple(threads), cursor=cursor))
-            return
         if command.what == "graphs":
             rows = [row for row in await self._house.catalog.rows() if command.graph in (None, row.name)]
             self._reply(Ok(id=command.id, graphs=tuple(rows)))

@@ -281,24 +281,15 @@ class Runs:
         rows = [row for run in runs if is_like(row := run.row(), wish, graphs)]
         return page(rows, lambda row: (row.created_at, row.run), wish.limit, wish.cursor)
 
-    def threads(self, principal: str, wish: commands.List) -> tuple[list[ThreadRow], str | None]:
-        """Return rows of the threads that this principal's runs have, the last one to change first, and the
-        cursor of the next page.
-        """
+    def threads(self, principal: str) -> list[ThreadRow]:
+        """Return rows of the threads that this principal's runs have, each with its latest run's status."""
         rows: dict[tuple[str, str], ThreadRow] = {}
         for run in self._runs.values():
             if run.principal == principal and run.thread is not None:
                 rows[run.graph, run.thread] = ThreadRow(
                     graph=run.graph, thread=run.thread, status=run.status, updated_at=run.changed_at
                 )
-        matching = [
-            row
-            for row in sorted(rows.values(), key=lambda row: row.updated_at, reverse=True)
-            if wish.graph in (None, row.graph)
-            and wish.thread in (None, row.thread)
-            and (wish.status is None or row.status in wish.status)
-        ]
-        return page(matching, lambda row: (row.updated_at, row.graph, row.thread), wish.limit, wish.cursor)
+        return list(rows.values())
 
     def watch(self, watch: Watch, wish: commands.Watch) -> None:
         """Let a watch begin: with what matches now, newest first, then with every change."""

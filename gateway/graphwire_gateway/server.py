@@ -23,6 +23,7 @@ from graphwire_gateway.http import PATH, Handshake
 from graphwire_gateway.keeping import Keeping
 from graphwire_gateway.langgraph_auth import Authenticated
 from graphwire_gateway.limits import Limits
+from graphwire_gateway.listing import Listing
 from graphwire_gateway.load import found_at
 from graphwire_gateway.runs import Runs
 from graphwire_gateway.states import States
@@ -160,6 +161,7 @@ class Server:
             catalog=catalog,
             runs=self._runs,
             states=States(catalog, self._runs, failures, limits.max_event_bytes),
+            listing=Listing(catalog, self._runs, shared_threads),
             failures=failures,
         )
         self._connections: set[Connection] = set()

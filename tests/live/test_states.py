@@ -4,9 +4,11 @@ import asyncio
 import threading
 from typing import Any
 
+import pytest
 from kit.asking import Asked, asker, held, several, stepper
 from kit.graphs import LIBRARIES, Gate, Library, library
 from kit.peer import Frame, Peer, everything, spec
+from langgraph.checkpoint.memory import InMemorySaver
 
 OURS = library(LIBRARIES[0])
 
@@ -271,3 +273,36 @@ async def test_a_saver_that_hangs_holds_up_no_other_request(serve, connect, lib:
     assert (await peer.answer(1))["type"] == "ok"
     assert (await peer.answer(2))["code"] == "not_found"
     await peer.closed(1)
+
+
+@pytest.mark.parametrize("keeper", ["own", "server"])
+async def test_threads_outlive_the_server_where_their_saver_does(
+    serve, connect, lib: Library, keeper: str
+) -> None:
+    saver = InMemorySaver()
+    own, servers = (saver, {}) if keeper == "own" else (None, {"checkpointer": saver})
+    tokens = {"a-token": "ann", "b-token": "bob"}
+    for life in range(2):
+        graphs = {"stepper": stepper(lib, own), "asker": asker(lib, own)}
+        server = await serve(graphs, tokens=tokens, **servers)
+        peer = await connect(server, token="a-token")
+        if not life:
+            await peer.run("stepper", {"topic": "x"}, everything(1), run="r", thread="a")
+            await peer.closed(1)
+            await peer.run("asker", {"topic": "x"}, everything(2), run="s", thread="b")
+            await paused(peer, 2)
+            before = (await peer.ask(type="list", what="threads"))["threads"]
+            await server.drain(0)
+    rows = (await peer.ask(type="list", what="threads"))["threads"]
+    assert [(row["graph"], row["thread"], row["status"]) for row in rows] == [
+        ("asker", "b", "interrupted"),
+        ("stepper", "a", "completed"),
+    ]
+    assert all(row["updated_at"] <= known["updated_at"] for row, known in zip(rows, before, strict=True))
+    waiting = await peer.ask(type="list", what="threads", status=["interrupted"])
+    assert [row["thread"] for row in waiting["threads"]] == ["b"]
+    bob = await connect(server, token="b-token")
+    assert (await bob.ask(type="list", what="threads"))["threads"] == []
+    await peer.run("asker", None, everything(3), run="t", thread="b", command={"resume": "yes"})
+    await peer.closed(3)
+    assert (await peer.ask(type="result", run="t"))["output"]["said"] == ["plan x", "yes", "done"]

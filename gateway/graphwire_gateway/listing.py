@@ -1,0 +1,113 @@
+"""The threads of a principal: those that runs known here have, and those that only checkpoints tell of."""
+
+import asyncio
+import datetime
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from graphwire_protocol import commands
+from graphwire_protocol.errors import Refusal
+from graphwire_protocol.replies import Ok, ThreadRow
+
+from graphwire_gateway.catalog import Catalog, Entry
+from graphwire_gateway.paging import page
+from graphwire_gateway.runs import PATIENCE_S, Runs
+from graphwire_gateway.scope import PRINCIPAL, thread_scope
+
+T = TypeVar("T")
+
+SCANNED = 10_000
+"""How many checkpoints of a graph's saver are looked at, the newest first where it keeps that order."""
+
+_AT_ONCE = 16  # checkpoints between two turns of what else the graph's loop has to do
+
+
+class Listing:
+    """Carries out ``list`` of threads."""
+
+    def __init__(self, catalog: Catalog, runs: Runs, shares_threads: bool) -> None:
+        self._catalog = catalog
+        self._runs = runs
+        self._shares_threads = shares_threads
+
+    async def threads(self, command: commands.List, principal: str) -> Ok:
+        """Return a page of rows, the last one to change first. Raises ``Refusal``."""
+        known = {(row.graph, row.thread): row for row in self._runs.threads(principal)}
+        rows = dict(known)
+        for entry in self._catalog.entries():
+            if command.graph in (None, entry.name) and entry.takes_threads:
+                for thread, updated_at in (await self._saved(entry, principal)).items():
+                    row = ThreadRow(
+                        graph=entry.name, thread=thread, status="completed", updated_at=updated_at
+                    )
+                    rows.setdefault((entry.name, thread), row)
+        ordered = sorted(rows.values(), key=lambda row: row.updated_at, reverse=True)
+        wanted = [
+            row
+            for row in ordered
+            if command.graph in (None, row.graph) and command.thread in (None, row.thread)
+        ]
+        if command.status is not None:
+            # Whether something is left to do in a thread takes a look at its state.
+            wanted = [await self._told(row, known, principal) for row in wanted]
+            wanted = [row for row in wanted if row.status in command.status]
+        found, cursor = page(
+            wanted, lambda row: (row.updated_at, row.graph, row.thread), command.limit, command.cursor
+        )
+        told = [await self._told(row, known, principal) for row in found]
+        return Ok(id=command.id, threads=tuple(told), cursor=cursor)
+
+    async def _saved(self, entry: Entry, principal: str) -> dict[str, str]:
+        """Return the threads that the graph's saver has for ``principal``, and when each was last written."""
+        config: Any = {"configurable": {PRINCIPAL: principal}}
+        prefix = thread_scope(principal, entry.name, "", is_shared=self._shares_threads).saved
+
+        async def scan() -> dict[str, str]:
+            found: dict[str, str] = {}
+            async with entry.open(config, with_threads=True) as graph:
+                number = 0
+                async for saved in graph.checkpointer.alist(None, limit=SCANNED):
+                    number += 1
+                    if not number % _AT_ONCE:
+                        await asyncio.sleep(0)
+                    id = str(saved.config["configurable"]["thread_id"])
+                    thread = id.removeprefix(prefix)
+                    if (
+                        thread != id
+                        and "/" not in thread
+                        and not saved.config["configurable"]["checkpoint_ns"]
+                    ):
+                        found[thread] = max(found.get(thread, ""), _in_utc(saved.checkpoint["ts"]))
+            return found
+
+        return await self._within(entry, scan)
+
+    async def _told(
+        self, row: ThreadRow, known: dict[tuple[str, str], ThreadRow], principal: str
+    ) -> ThreadRow:
+        if (row.graph, row.thread) in known:
+            return row
+        entry = self._catalog.get(row.graph)
+        scope = thread_scope(principal, entry.name, row.thread, is_shared=self._shares_threads)
+        config: Any = {"configurable": {"thread_id": scope.saved, PRINCIPAL: principal}}
+
+        async def look() -> bool:
+            async with entry.open(config, with_threads=True) as graph:
+                keeper: Any = graph  # a graph that has threads has states
+                return bool((await keeper.aget_state(config)).next)
+
+        status = "interrupted" if await self._within(entry, look) else "completed"
+        return row.model_copy(update={"status": status})
+
+    async def _within(self, entry: Entry, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        try:
+            return await asyncio.wait_for(entry.runner.ask(work), PATIENCE_S)
+        except (TimeoutError, asyncio.TimeoutError):
+            message = f"list.threads: graph {entry.name!r} does not answer; its loop or its saver is busy"
+            raise Refusal("unavailable", message, after_ms=1000) from None
+
+
+def _in_utc(timestamp: str) -> str:
+    """Return a checkpoint's time as the server writes its own."""
+    at = datetime.datetime.fromisoformat(timestamp.replace("Z", "+00:00"))
+    return at.astimezone(datetime.timezone.utc).isoformat(timespec="milliseconds")[:-6] + "Z"

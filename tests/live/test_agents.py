@@ -54,39 +54,46 @@ async def test_agents_in_subgraphs_of_subgraphs_stream_as_they_do_locally(
     assert remote == local
 
 
-@pytest.mark.parametrize(
-    ("filter", "said"),
-    [
-        ({}, PLAN + GO_ON + TALE),
-        ({"namespaces": [["**"]]}, PLAN + LOOK + DIGEST + FIND + GO_ON + TALE),
-        ({"namespaces": [["researcher"]]}, LOOK + FIND),
-        ({"namespaces": [["researcher", "**"]]}, LOOK + DIGEST + FIND),
-        ({"namespaces": [["researcher", "tools"]]}, DIGEST),
-        ({"namespaces": [["*"]]}, LOOK + FIND),
-        ({"namespaces": [[], ["researcher", "tools"]]}, PLAN + DIGEST + GO_ON + TALE),
-        ({"namespaces": [["writer"]]}, ()),
-        (
-            {"namespaces": [["**"]], "exclude": {"namespaces": [["**", "tools"]]}},
-            PLAN + LOOK + FIND + GO_ON + TALE,
-        ),
-        ({"nodes": ["writer"]}, TALE),
-        ({"nodes": ["think"]}, ()),
-        ({"namespaces": [["**"]], "nodes": ["think", "look_*"]}, LOOK + DIGEST + FIND),
-        ({"namespaces": [["**"]], "exclude": {"nodes": ["supervisor", "think"]}}, DIGEST + TALE),
-        ({"namespaces": [["**"]], "tags": ["d*"]}, DIGEST + TALE),
-        ({"namespaces": [["researcher", "**"]], "tags": ["research", "plan"]}, LOOK + FIND),
-        ({"namespaces": [["**"]], "exclude": {"tags": ["plan", "research"]}}, DIGEST + TALE),
-    ],
-)
-async def test_of_all_agents_tokens_exactly_those_arrive_that_the_filter_lets_in(
-    lib: Library, filter: dict[str, Any], said: tuple[str, ...], provider: Provider, serve
+FILTERS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
+    ({}, PLAN + GO_ON + TALE),
+    ({"namespaces": [["**"]]}, PLAN + LOOK + DIGEST + FIND + GO_ON + TALE),
+    ({"namespaces": [["researcher"]]}, LOOK + FIND),
+    ({"namespaces": [["researcher", "**"]]}, LOOK + DIGEST + FIND),
+    ({"namespaces": [["researcher", "tools"]]}, DIGEST),
+    ({"namespaces": [["*"]]}, LOOK + FIND),
+    ({"namespaces": [[], ["researcher", "tools"]]}, PLAN + DIGEST + GO_ON + TALE),
+    ({"namespaces": [["writer"]]}, ()),
+    (
+        {"namespaces": [["**"]], "exclude": {"namespaces": [["**", "tools"]]}},
+        PLAN + LOOK + FIND + GO_ON + TALE,
+    ),
+    ({"nodes": ["writer"]}, TALE),
+    ({"nodes": ["think"]}, ()),
+    ({"namespaces": [["**"]], "nodes": ["think", "look_*"]}, LOOK + DIGEST + FIND),
+    ({"namespaces": [["**"]], "exclude": {"nodes": ["supervisor", "think"]}}, DIGEST + TALE),
+    ({"namespaces": [["**"]], "tags": ["d*"]}, DIGEST + TALE),
+    ({"namespaces": [["researcher", "**"]], "tags": ["research", "plan"]}, LOOK + FIND),
+    ({"namespaces": [["**"]], "exclude": {"tags": ["plan", "research"]}}, DIGEST + TALE),
+]
+
+
+async def test_of_all_agents_tokens_each_view_of_a_run_gets_exactly_those_that_its_filter_lets_in(
+    lib: Library, provider: Provider, serve
 ) -> None:
     server = await serve({"g": newsroom(lib, provider.url)})
     async with graphwire.connect(server.url) as client:
-        run = await client.run("g", {"topic": "rain"}, modes=["messages"], **filter)
-        events = [event async for event in run if isinstance(event, graphwire.MessagesEvent)]
-        assert tuple(event.message.text for event in events if event.message.text) == said
+        record = {"modes": ["messages"], "subgraphs": True}
+        run = await client.run("g", {"topic": "rain"}, modes=["lifecycle"], record=record)
+        views = [await client.attach(run.id, modes=["messages"], **filter) for filter, _ in FILTERS]
+        heard = [await said_in(view) for view in views]
         assert (await run.result())["text"] == "".join(TALE)
+    assert heard == [said for _, said in FILTERS]
+
+
+async def said_in(view: graphwire.Run) -> tuple[str, ...]:
+    """Return the texts of the messages that a view gets, but for empty ones."""
+    events = [event async for event in view if isinstance(event, graphwire.MessagesEvent)]
+    return tuple(event.message.text for event in events if event.message.text)
 
 
 async def text_of(view: graphwire.Run) -> str:

@@ -295,6 +295,7 @@ async def _serve(config: Config) -> int:
         graph_store=server.graph_store,
         expose_errors=server.expose_errors,
         insecure=server.insecure,
+        shared_threads=server.shared_threads,
     )
     stop = _Stop()
     async with gateway.serve(server.host, server.port) as running:

@@ -48,7 +48,8 @@ class ServerSection(_Section):
     """``[server]``: where to listen, where logs live, who may connect from where, what keeps threads.
 
     ``store`` is where logs live; ``checkpointer`` and ``graph_store`` are targets of LangGraph's savers and
-    stores, for graphs that were compiled without.
+    stores, for graphs that were compiled without. With ``shared_threads`` a thread of a graph is the same for
+    every principal.
     """
 
     host: str = "127.0.0.1"
@@ -58,6 +59,7 @@ class ServerSection(_Section):
     allowed_origin_regex: str | None = None
     checkpointer: str | None = None
     graph_store: str | None = None
+    shared_threads: bool = False
     expose_errors: bool | None = None
     insecure: bool = False
     log_format: Literal["console", "json"] = "console"

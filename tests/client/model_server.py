@@ -18,21 +18,35 @@ from graphwire_protocol import Refusal
 from graphwire_protocol.commands import (
     Cancel,
     Credit,
+    Delete,
     Hello,
     List,
     Ping,
     Position,
     Product,
+    Respond,
     Result,
     Run,
     Spec,
+    State,
+    StateHistory,
+    StateUpdate,
     Subscribe,
     Unsubscribe,
 )
 from graphwire_protocol.credit import Allowance
 from graphwire_protocol.deltas import add_delta
 from graphwire_protocol.filters import UNCONSTRAINED, Address, Matcher
-from graphwire_protocol.replies import GraphRow, Ok, RunRow, Started, Subscribed, Welcome
+from graphwire_protocol.replies import (
+    GraphRow,
+    Ok,
+    RunRow,
+    Started,
+    Subscribed,
+    ThreadRow,
+    ThreadState,
+    Welcome,
+)
 from graphwire_protocol.server import Allowed, ServerSession
 
 TERMINAL = ("completed", "failed", "cancelled")
@@ -61,6 +75,8 @@ class ModelRun:
     evicted: int = 0
     output: Any = None
     modes: tuple[str, ...] = ("values", "updates", "custom", "messages")
+    answers: dict[str, Any] = field(default_factory=dict)
+    on_answers: Callable[["ModelRun"], object] = lambda run: run.complete(run.answers)
 
     @property
     def head(self) -> int:
@@ -88,9 +104,30 @@ class ModelRun:
         self.output = output
         self.lifecycle("completed")
 
-    def interrupt(self, id: str, value: Any) -> None:
-        self.emit("interrupt", {"interrupts": [{"id": id, "value": value, "ns": []}]})
+    def interrupt(self, *asks: Any) -> None:
+        """Ask: an id and a value, one after the other; nothing at a static breakpoint."""
+        pending = [{"id": id, "value": asks[at + 1], "ns": []} for at, id in enumerate(asks) if at % 2 == 0]
+        self.answers = {}
+        self.emit("interrupt", {"interrupts": pending})
         self.lifecycle("interrupted")
+
+    @property
+    def asked(self) -> list[str]:
+        """The interrupts that have no answer yet."""
+        asks = [r.data["interrupts"] for r in self.log if r.mode == "interrupt"]
+        return [item["id"] for item in asks[-1] if item["id"] not in self.answers]
+
+    def respond(self, command: Respond) -> str:
+        given = {item.interrupt: item.value for item in command.responses}
+        if self.status() != "interrupted" or given.keys() & self.answers.keys():
+            raise Refusal("conflict", f"run {self.id} does not wait for that")
+        if given.keys() - set(self.asked):
+            raise Refusal("not_found", "no such interrupt", details={"kind": "interrupt"})
+        is_break = not self.asked
+        self.answers |= given
+        if (self.asked and not (command.partial and given)) or not (given or is_break):
+            return "interrupted"
+        return "running"
 
     def evict(self, upto: int) -> None:
         self.evicted = max(self.evicted, min(upto, self.head))
@@ -281,6 +318,8 @@ class ModelConnection:
     # ── deliveries ───────────────────────────────────────────────────────────────────────────────
 
     def pump(self) -> None:
+        if self.server.is_held_back:
+            return
         out: list[bytes] = []
         for sub, attachment in list(self.attachments.items()):
             frames = attachment.frames()
@@ -324,6 +363,10 @@ class ModelServer:
         self.on_run: Callable[[ModelRun], object] = lambda run: run.lifecycle("running")
         self.records: tuple[str, ...] = ()
         self.page = 2
+        self.replies_late = False
+        self.states: list[ThreadState] = []
+        self.threads: list[ThreadRow] = []
+        self.output_schema: dict[str, Any] | None = None
         self.is_held_back = False
 
     async def open(self, url: str, timeout_s: float) -> ModelConnection:
@@ -355,7 +398,7 @@ class ModelServer:
 
     def pump(self) -> None:
         for connection in self.connections:
-            if connection.ended is None and not self.is_held_back:
+            if connection.ended is None:
                 connection.pump()
 
     def say(self, frame: dict[str, Any]) -> None:
@@ -426,10 +469,46 @@ class ModelServer:
                 run = self._find(command.run)
                 output = {"output": run.output} if run.status() == "completed" else {}
                 connection.put(reply(Ok(id=id, status=run.status(), **output)))
+            case Respond(id=id):
+                run = self._find(command.run)
+                status = run.respond(command)
+                if not self.replies_late:
+                    connection.put(reply(Ok(id=id, status=status)))
+                if status == "running":
+                    run.lifecycle("running")
+                    run.on_answers(run)
+                if self.replies_late:
+                    connection.put(reply(Ok(id=id, status=status)))
+            case Delete(id=id):
+                if command.run is not None:
+                    run = self._find(command.run)
+                    if run.status() in ("running", "queued"):
+                        raise Refusal("conflict", f"run {run.id} goes on")
+                    self._close(run, "deleted")
+                    del self.runs[run.id]
+                connection.put(reply(Ok(id=id)))
+            case State(id=id):
+                connection.put(reply(Ok(id=id, **dict(self.states[0]))))
+            case StateHistory(id=id):
+                known = [state.config["configurable"]["checkpoint_id"] for state in self.states]
+                begin = 0 if command.before is None else known.index(command.before) + 1
+                page = self.states[begin : begin + command.limit]
+                connection.put(reply(Ok(id=id, states=tuple(page))))
+            case StateUpdate(id=id):
+                connection.put(reply(Ok(id=id, config={"configurable": {"checkpoint_id": "new"}})))
             case List():
                 connection.put(reply(self._list(command)))
             case Ping():
                 pass
+
+    def _close(self, run: ModelRun, reason: str) -> None:
+        for connection in self.connections:
+            for sub, attachment in list(connection.attachments.items()):
+                if attachment.run is run:
+                    closed = {"type": "closed", "sub": sub, "reason": reason, "delivered": 0, "skipped": 0}
+                    connection.put(orjson.dumps(closed))
+                    del connection.attachments[sub]
+                    connection.session.release(sub)
 
     def _run(self, connection: ModelConnection, command: Run) -> None:
         assert command.run is not None
@@ -479,9 +558,19 @@ class ModelServer:
     def _list(self, command: List) -> Ok:
         if command.what == "graphs":
             row = GraphRow(
-                name="joke", description="Tells one", nodes=("write",), edges=(), modes=("values",)
+                name="joke",
+                description="Tells one",
+                output_schema=self.output_schema,
+                nodes=("write",),
+                edges=(),
+                modes=("values",),
             )
             return Ok(id=command.id, graphs=(row,))
+        begin = int(command.cursor or 0)
+        end = begin + min(self.page, command.limit)
+        if command.what == "threads":
+            more = {"cursor": str(end)} if end < len(self.threads) else {}
+            return Ok(id=command.id, threads=tuple(self.threads[begin:end]), **more)
         rows = [
             RunRow(
                 run=run.id,
@@ -497,8 +586,6 @@ class ModelServer:
             for run in reversed(self.runs.values())
             if command.graph in (None, run.graph)
         ]
-        begin = int(command.cursor or 0)
-        end = begin + min(self.page, command.limit)
         return Ok(id=command.id, runs=tuple(rows[begin:end]), cursor=str(end) if end < len(rows) else None)
 
 

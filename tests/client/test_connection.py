@@ -27,10 +27,10 @@ async def test_a_first_connection_that_fails_says_where_and_why(server):
 async def test_the_states_of_a_connection_are_told(server):
     states: list[str] = []
     async with connect(server, on_state=states.append) as client:
-        assert client.state == "connected"
+        assert client.connection_state == "connected"
         server.cut()
         await settle()
-        assert client.state == "connected"
+        assert client.connection_state == "connected"
     assert states == ["connecting", "connected", "waiting", "connecting", "connected", "closed"]
 
 
@@ -58,7 +58,7 @@ async def test_a_callable_is_asked_for_a_fresh_token_once_when_one_is_refused(se
         return next(tokens)
 
     async with connect(server, token=token) as client:
-        assert client.state == "connected"
+        assert client.connection_state == "connected"
     assert [hello.token for hello in server.of(Hello)] == ["stale", "fresh"]
 
 
@@ -84,7 +84,7 @@ async def test_an_expired_token_surfaces_at_every_loop_and_every_wait(server):
                 pass
         with pytest.raises(graphwire.Unauthenticated):
             await client.run("joke")
-        assert client.state == "closed"
+        assert client.connection_state == "closed"
 
 
 @pytest.mark.parametrize("code", [1000, 4400, 4403])

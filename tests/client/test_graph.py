@@ -7,10 +7,13 @@ from typing import Any
 
 import graphwire
 import pytest
-from graphwire_protocol.commands import Cancel
+from graphwire import shapes
+from graphwire_protocol.commands import Cancel, StateHistory, StateUpdate
 from graphwire_protocol.commands import Run as RunCommand
+from graphwire_protocol.commands import State as StateCommand
+from graphwire_protocol.replies import StateTask, ThreadState
 from langchain_core.messages import AIMessageChunk, HumanMessage
-from model_server import ModelRun, ModelServer, settle
+from model_server import AT, ModelRun, ModelServer, settle
 
 
 @pytest.fixture
@@ -112,7 +115,7 @@ async def test_an_interrupt_stands_where_langgraph_puts_it_and_ends_the_stream(c
         run.interrupt("i1", "sure?")
 
     server.on_run = run
-    ask = (graphwire.Interrupt("i1", "sure?"),)
+    ask = shapes.interrupts_of([graphwire.Interrupt("i1", "sure?")])
     assert await stream(client, stream_mode=["updates", "values"]) == [
         ("updates", {"__interrupt__": ask}),
         ("values", {"n": 1, "__interrupt__": ask}),
@@ -212,22 +215,82 @@ async def test_config_is_said_in_the_protocol_s_words(client, server):
 class Command:
     """Looks like LangGraph's."""
 
-    def __init__(self, resume: Any = None, graph: Any = None) -> None:
-        self.resume, self.graph, self.update, self.goto = resume, graph, None, ()
+    def __init__(self, resume: Any = None, update: Any = None, goto: Any = (), graph: Any = None) -> None:
+        self.resume, self.update, self.goto, self.graph = resume, update, goto, graph
 
 
-async def test_a_command_may_be_the_input(client, server):
-    async for _ in client.graph("joke").astream(Command(resume={"i1": "yes"})):
+class Send:
+    """Looks like LangGraph's."""
+
+    def __init__(self, node: str, arg: Any, timeout: Any = None) -> None:
+        self.node, self.arg, self.timeout = node, arg, timeout
+
+
+@pytest.mark.parametrize(
+    ("command", "wire"),
+    [
+        (Command(resume={"i1": "yes"}), {"resume": {"i1": "yes"}}),
+        (Command(resume=False), {"resume": False}),
+        (Command(update={"n": 1}, goto="a"), {"update": {"n": 1}, "goto": "a"}),
+        (Command(update=[("n", 1), ("m", 2)]), {"update": {"n": 1, "m": 2}}),
+        (Command(goto=Send("a", {"n": 1})), {"goto": {"node": "a", "arg": {"n": 1}}}),
+        (Command(goto=["b", Send("a", {1})]), {"goto": ["b", {"node": "a", "arg": {"$set": [1]}}]}),
+        (Command(), {}),
+    ],
+)
+async def test_a_command_may_be_the_input(client, server, command, wire):
+    async for _ in client.graph("joke").astream(command):
         pass
-    (command,) = server.of(RunCommand)
-    assert command.input is None
-    assert command.command.to_wire() == {"resume": {"i1": "yes"}}
+    (sent,) = server.of(RunCommand)
+    assert sent.input is None
+    assert sent.command.to_wire() == wire
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        (Command(resume=1, graph="__parent__"), "graph"),
+        (Command(goto=Send("a", 1, timeout=3)), "timeout"),
+        (Command(update=[("n", 1), ("n", 2)]), "twice"),
+    ],
+)
+async def test_a_command_that_cannot_travel_is_refused_by_name(client, server, command, named):
+    with pytest.raises(ValueError, match=named):
+        await client.graph("joke").ainvoke(command)
+    assert not server.of(RunCommand)
+
+
+async def test_version_2_wraps_every_item(client, server):
+    def run(run: ModelRun) -> None:
+        mark = [{"id": "i1", "value": "sure?"}]
+        run.lifecycle("running")
+        run.emit("custom", "thinking", ns=("sub:1",))
+        run.emit("values", {"n": 1})
+        run.emit("updates", {}, interrupts=mark)
+        run.emit("values", {"n": 1}, interrupts=mark)
+        run.interrupt("i1", "sure?")
+
+    server.on_run = run
+    ask = shapes.interrupts_of([graphwire.Interrupt("i1", "sure?")])
+    modes = ["updates", "values", "custom"]
+    assert await stream(client, stream_mode=modes, subgraphs=True, version="v2") == [
+        {"type": "custom", "ns": ("sub:1",), "data": "thinking"},
+        {"type": "values", "ns": (), "data": {"n": 1}, "interrupts": ()},
+        {"type": "updates", "ns": (), "data": {"__interrupt__": ask}},
+        {"type": "values", "ns": (), "data": {"n": 1}, "interrupts": ask},
+    ]
 
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
         ({"print_mode": "values"}, "print_mode"),
+        ({"debug": True}, "debug"),
+        ({"control": object()}, "control"),
+        ({"stream_mode": "tools"}, "tools"),
+        ({"config": {"configurable": {"checkpoint_map": {}}}}, "checkpoint_map"),
+        ({"config": {"configurable": {"thread_id": "t", "checkpoint_ns": "a:1"}}}, "checkpoint_ns"),
+        ({"config": {"configurable": {"__pregel_resuming": True}}}, "__pregel_resuming"),
         ({"config": {"callbacks": [print]}}, "callbacks"),
         ({"config": {"colour": 1}}, "colour"),
         ({"stream_mode": "dreams"}, "dreams"),
@@ -237,6 +300,11 @@ async def test_what_only_a_local_graph_can_do_is_refused_by_name(client, server,
     with pytest.raises(ValueError, match=named):
         await stream(client, **arguments)
     assert not server.of(RunCommand)
+
+
+async def test_an_argument_that_no_graph_takes_is_a_type_error(client):
+    with pytest.raises(TypeError, match="colour"):
+        await stream(client, colour=1)
 
 
 async def test_without_langchain_messages_say_what_to_install(client, server, monkeypatch):
@@ -269,7 +337,7 @@ async def test_invoking_a_graph_that_interrupts_returns_its_state_and_questions(
     server.on_run = run
     assert await client.graph("joke").ainvoke({}) == {
         "n": 1,
-        "__interrupt__": [graphwire.Interrupt("i1", "sure?")],
+        "__interrupt__": list(shapes.interrupts_of([graphwire.Interrupt("i1", "sure?")])),
     }
 
 
@@ -281,3 +349,115 @@ async def test_no_longer_waiting_for_an_invocation_cancels_it(client, server):
     await asyncio.gather(task, return_exceptions=True)
     await settle()
     assert next(iter(server.runs.values())).status() == "cancelled"
+
+
+async def test_an_interrupted_invocation_returns_no_more_of_the_state_than_the_output(client, server):
+    def run(run: ModelRun) -> None:
+        run.lifecycle("running")
+        run.emit("values", {"joke": "Why", "secret": 1})
+        run.interrupt()
+
+    server.on_run = run
+    server.output_schema = {"properties": {"joke": {}}}
+    assert await client.graph("joke").ainvoke({}) == {"joke": "Why"}
+    output = await client.graph("joke").ainvoke({}, output_keys=["joke", "secret"])
+    assert output == {"joke": "Why", "secret": 1}
+
+
+async def test_invoking_without_a_checkpointer_tells_the_question_that_nobody_can_answer(client, server):
+    def run(run: ModelRun) -> None:
+        run.lifecycle("running")
+        run.emit("interrupt", {"interrupts": [{"id": "i1", "value": "sure?", "ns": []}]})
+        run.output = {"n": 1}
+        run.lifecycle("completed", reason="interrupted")
+
+    server.on_run = run
+    ask = shapes.interrupts_of([graphwire.Interrupt("i1", "sure?")])
+    assert await client.graph("joke").ainvoke({}) == {"n": 1, "__interrupt__": list(ask)}
+    output = await client.graph("joke").ainvoke({}, version="v2")
+    assert (output.value, output.interrupts) == ({"n": 1}, ask)
+
+
+async def test_invoking_with_another_mode_returns_the_list_of_its_chunks(client, server):
+    server.output_schema = {"properties": {"joke": {}}}
+    chunks = await client.graph("joke").ainvoke({}, stream_mode=["custom", "updates"])
+    assert chunks == [("custom", "thinking"), ("updates", {"sub": {"joke": "Why"}})]
+    assert server.of(RunCommand)[0].options.output_keys == ("joke",)
+
+
+# ── threads ──────────────────────────────────────────────────────────────────────────────────────
+
+CONFIG = {"configurable": {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": "c1"}}
+
+
+@pytest.fixture
+def one_state(server: ModelServer) -> ThreadState:
+    task = StateTask(
+        id="t1", name="ask", path=["__pregel_pull", "ask"], interrupts=({"id": "i1", "value": "sure?"},)
+    )
+    state = ThreadState(
+        values={"messages": [{"type": "human", "content": "hi", "id": "h"}]},
+        next=("ask",),
+        tasks=(task,),
+        interrupts=task.interrupts,
+        metadata={"step": 1},
+        config=CONFIG,
+        created_at=AT,
+    )
+    server.states = [state]
+    return state
+
+
+@pytest.mark.parametrize("is_installed", [True, False])
+async def test_a_state_is_langgraph_s_where_that_is_installed(client, one_state, monkeypatch, is_installed):
+    types: Any = graphwire
+    if is_installed:
+        types = pytest.importorskip("langgraph.types")
+    else:
+        monkeypatch.setitem(sys.modules, "langgraph.types", None)
+    shapes._langgraph.cache_clear()
+    try:
+        state = await client.graph("joke").aget_state(CONFIG)
+    finally:
+        shapes._langgraph.cache_clear()
+    assert isinstance(state, types.StateSnapshot)
+    assert isinstance(state.interrupts[0], types.Interrupt)
+    assert isinstance(state.tasks[0], types.PregelTask if is_installed else graphwire.StateTask)
+    assert state.values == {"messages": [HumanMessage("hi", id="h")]}
+    assert (state.next, state.config, state.created_at, state.metadata) == (("ask",), CONFIG, AT, {"step": 1})
+    assert (state.interrupts[0].id, state.interrupts[0].value) == ("i1", "sure?")
+    assert state.tasks[0].path == ("__pregel_pull", "ask")
+
+
+async def test_a_subgraph_s_state_is_asked_for_by_its_namespace(client, server, one_state):
+    inner = {"configurable": {"thread_id": 7, "checkpoint_ns": "sub:1|x:2"}}
+    await client.graph("joke").aget_state(inner, subgraphs=True)
+    (command,) = server.of(StateCommand)
+    assert (command.thread, command.ns, command.checkpoint) == ("7", ("sub:1", "x:2"), None)
+    assert command.subgraphs
+
+
+async def test_a_history_takes_langgraph_s_arguments(client, server, one_state):
+    graph = client.graph("joke")
+    older = {"configurable": {"thread_id": "t"}}
+    states = [state async for state in graph.aget_state_history(older, filter={"step": 1}, limit=5)]
+    assert [state.config for state in states] == [CONFIG]
+    assert [state async for state in graph.aget_state_history(older, before=CONFIG)] == []
+    first, second = server.of(StateHistory)
+    assert (first.metadata, first.limit, first.before) == ({"step": 1}, 5, None)
+    assert second.before == "c1"
+
+
+async def test_an_update_takes_langgraph_s_arguments(client, server):
+    config = await client.graph("joke").aupdate_state(CONFIG, {"n": 1}, "ask", task_id="t1")
+    assert config == {"configurable": {"checkpoint_id": "new"}}
+    (command,) = server.of(StateUpdate)
+    assert (command.thread, command.checkpoint, command.ns) == ("t", "c1", None)
+    assert (command.values, command.as_node, command.task) == ({"n": 1}, "ask", "t1")
+
+
+@pytest.mark.parametrize("config", [{}, {"configurable": {}}, {"configurable": {"checkpoint_id": "c"}}])
+async def test_a_state_of_no_thread_is_refused(client, server, config):
+    with pytest.raises(ValueError, match="thread_id"):
+        await client.graph("joke").aget_state(config)
+    assert not server.of(StateCommand)

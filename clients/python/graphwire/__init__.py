@@ -10,7 +10,7 @@
 Knows the wire only: neither a server nor a graph library needs to be installed.
 """
 
-from graphwire_protocol.replies import GraphRow, RunRow
+from graphwire_protocol.replies import GraphRow, RunRow, ThreadRow
 
 from graphwire.backoff import Backoff
 from graphwire.client import DEFAULT_MODES, DEFAULT_URL, Client, connect
@@ -50,6 +50,7 @@ from graphwire.events import (
 from graphwire.graph import RemoteGraph
 from graphwire.messages import Message, MessageChunk
 from graphwire.run import Run, RunEvents
+from graphwire.state import StateSnapshot, StateTask
 
 __all__ = [
     "DEFAULT_MODES",
@@ -86,8 +87,11 @@ __all__ = [
     "RunRow",
     "SnapshotEvent",
     "SnapshotMessage",
+    "StateSnapshot",
+    "StateTask",
     "StreamBroken",
     "TasksEvent",
+    "ThreadRow",
     "Unauthenticated",
     "UnknownEvent",
     "UpdatesEvent",

@@ -4,40 +4,44 @@ It checks and projects arguments and makes runs of the answers. The connection b
 beside it is what is iterated over.
 """
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-import orjson
-from graphwire_protocol.base import Wire
 from graphwire_protocol.commands import (
-    From,
+    Delete,
     GraphCommand,
     List,
-    Position,
     Product,
     Record,
+    Request,
     RunConfig,
     RunOptions,
     Spec,
+    State,
+    StateHistory,
+    StateUpdate,
     Subscribe,
     Watch,
 )
 from graphwire_protocol.commands import Run as RunCommand
-from graphwire_protocol.filters import Filter
-from graphwire_protocol.projection import Projector, TagError, restore
-from graphwire_protocol.replies import GraphRow, Ok, RunRow, Started, Subscribed, Welcome
+from graphwire_protocol.replies import GraphRow, Ok, RunRow, Started, Subscribed, ThreadRow, Welcome
 from graphwire_protocol.types import Mode, Status
-from pydantic import ValidationError
 
+from graphwire.arguments import Start, checked, filter_of, position_of, projected
 from graphwire.backoff import Backoff
-from graphwire.connection import Connection, State, Token
+from graphwire.blocking import LoopThread, require_elsewhere, wait
+from graphwire.connection import Connection, Token
+from graphwire.connection import State as ConnectionState
 from graphwire.errors import Refused
+from graphwire.events import restored
 from graphwire.feed import Known
 from graphwire.graph import RemoteGraph
-from graphwire.run import Run, Start, Values
+from graphwire.run import Run, Values
+from graphwire.state import StateSnapshot, snapshot_of
 from graphwire.transport import Open, open_websocket
 
 DEFAULT_URL = "ws://127.0.0.1:8765/ws"
@@ -45,8 +49,6 @@ DEFAULT_MODES: tuple[Mode, ...] = ("updates", "messages", "custom")
 """What a viewer most often wants: each step's update, tokens, and what the graph's writers say."""
 
 _PAGE = 100
-_PROJECTOR = Projector()
-W = TypeVar("W", bound=Wire)
 
 
 def connect(
@@ -56,15 +58,19 @@ def connect(
     window: int = 256,
     backoff: Backoff | None = None,
     open_timeout: float = 10.0,
-    on_state: Callable[[State], object] | None = None,
+    on_state: Callable[[ConnectionState], object] | None = None,
     open: Open = open_websocket,
 ) -> "Client":
     """Return a client for the server at ``url``; ``async with`` connects it.
 
+    Code without an event loop enters it by ``with``, for the blocking methods of ``client.graph(name)``: the
+    client then has a loop of its own, in a thread that ends with the block.
+
     ``token`` identifies the user: a string, or a callable (plain or async) that returns a fresh one, asked
     before each connection. ``window`` is how many events of one run may wait for their reader; then the
     server holds back. ``open_timeout`` bounds, in seconds, the way from the first byte to the server's
-    welcome. ``on_state`` is called with each new ``state``. ``open`` opens a transport, for tests.
+    welcome. ``on_state`` is called with each new
+    ``connection_state``. ``open`` opens a transport, for tests.
     """
     return Client(url, token, window, backoff or Backoff(), open_timeout, on_state, open)
 
@@ -83,7 +89,7 @@ class Client:
         window: int,
         backoff: Backoff,
         open_timeout: float,
-        on_state: Callable[[State], object] | None,
+        on_state: Callable[[ConnectionState], object] | None,
         open: Open,
     ) -> None:
         if window < 1:
@@ -91,6 +97,7 @@ class Client:
         product = Product(name="graphwire-python", version=_version())
         self._connection = Connection(url, token, product, backoff, open_timeout, on_state, open)
         self._window = window
+        self._thread: LoopThread | None = None
 
     @property
     def url(self) -> str:
@@ -98,7 +105,7 @@ class Client:
         return self._connection.url
 
     @property
-    def state(self) -> State:
+    def connection_state(self) -> ConnectionState:
         """``connecting``, ``connected``, ``waiting`` (for the next attempt) or ``closed``."""
         return self._connection.state
 
@@ -126,6 +133,34 @@ class Client:
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
+
+    def __enter__(self) -> "Client":
+        self._thread = LoopThread()
+        loop = self._thread.start()
+        try:
+            wait(loop, self.open())
+        except BaseException:
+            self._thread.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._thread is not None
+        try:
+            wait(self._connection.loop, self.close())
+        finally:
+            self._thread.stop()
+
+    def _loop_for_waiting(self) -> asyncio.AbstractEventLoop:
+        """Return the loop that this client lives on, for code that may wait for it."""
+        loop = self._connection.loop
+        require_elsewhere(loop)
+        return loop
 
     # ── runs ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -175,8 +210,8 @@ class Client:
         Raises ``TypeError`` for what cannot travel, ``ValueError`` for a malformed filter or option.
         """
         id = run or f"run-{uuid.uuid4().hex}"
-        filter = _filter(modes, namespaces, nodes, tags, keys, exclude)
-        position = _position(start)
+        filter = filter_of(modes, namespaces, nodes, tags, keys, exclude)
+        position = position_of(start)
         window = window or self._window
         fields: dict[str, Any] = {
             "graph": graph,
@@ -187,20 +222,20 @@ class Client:
             "on_disconnect": on_disconnect,
         }
         if input is not None:
-            fields["input"] = _projected(input, "input")
+            fields["input"] = projected(input, "input")
         if context is not None:
-            fields["context"] = _projected(context, "context")
+            fields["context"] = projected(context, "context")
         if metadata is not None:
-            fields["metadata"] = _projected(dict(metadata), "metadata")
+            fields["metadata"] = projected(dict(metadata), "metadata")
         if command is not None:
-            fields["command"] = _checked(GraphCommand, _projected(dict(command), "command"), "command")
+            fields["command"] = checked(GraphCommand, projected(dict(command), "command"), "command")
         if config is not None:
-            fields["config"] = _checked(RunConfig, _projected(dict(config), "config"), "config")
+            fields["config"] = checked(RunConfig, projected(dict(config), "config"), "config")
         if options is not None:
-            fields["options"] = _checked(RunOptions, dict(options), "options")
+            fields["options"] = checked(RunOptions, dict(options), "options")
         if record is not None:
-            fields["record"] = _checked(Record, dict(record), "record")
-        _checked(RunCommand, {"id": 0, **fields}, "")
+            fields["record"] = checked(Record, dict(record), "record")
+        checked(RunCommand, {"id": 0, **fields})
 
         def make(id: int, sub: int) -> RunCommand:
             spec = Spec(sub=sub, filter=filter, from_=position, credit=window, values=values)
@@ -236,12 +271,12 @@ class Client:
         ``"now"`` for what follows only, or the ``(epoch, position)`` of a run that was viewed before. Without
         ``modes``, those of ``run()`` that the run records.
         """
-        position = _position(start)
+        position = position_of(start)
         window = window or self._window
         known = Known()
 
         async def subscribe(modes: Sequence[Mode]) -> Run:
-            filter = _filter(modes, namespaces, nodes, tags, keys, exclude)
+            filter = filter_of(modes, namespaces, nodes, tags, keys, exclude)
 
             def make(id: int, sub: int) -> Subscribe:
                 return Subscribe(
@@ -254,7 +289,7 @@ class Client:
                     values=values,
                 )
 
-            _checked(Subscribe, {"id": 0, "sub": 0, "run": run, "filter": filter}, "")
+            checked(Subscribe, {"id": 0, "sub": 0, "run": run, "filter": filter})
             reply, feed = await self._connection.subscribe(make, window, known)
             assert isinstance(reply, Subscribed)
             out = Run(self._connection, run, None, filter, position, window, known, values)
@@ -272,6 +307,129 @@ class Client:
                 case _:
                     raise
         return await subscribe([mode for mode in DEFAULT_MODES if mode in recorded] or ["lifecycle"])
+
+    # ── threads ──────────────────────────────────────────────────────────────────────────────────
+
+    async def state(
+        self,
+        graph: str,
+        thread: str,
+        *,
+        checkpoint: str | None = None,
+        ns: Sequence[str] | None = None,
+        keys: Sequence[str] | None = None,
+        subgraphs: bool = False,
+    ) -> StateSnapshot:
+        """Return a thread's state at its latest checkpoint, or at ``checkpoint``.
+
+        ``ns`` is the path of a subgraph, as events have it, ``keys`` picks from the values, and with
+        ``subgraphs`` tasks hold the states of the subgraphs that wait. A thread that nobody has written has
+        no values and nothing ``next``.
+
+        Raises ``Refused``: ``not_found`` for an unknown graph or checkpoint, ``invalid_argument`` for a
+        graph that keeps no threads.
+        """
+        fields = _thread_fields(graph, thread, checkpoint, ns)
+        fields |= {"keys": None if keys is None else tuple(keys), "subgraphs": subgraphs}
+        checked(State, {"id": 0, **fields})
+        return snapshot_of(await self._ok(lambda id: State(id=id, **fields)))
+
+    async def state_history(
+        self,
+        graph: str,
+        thread: str,
+        *,
+        checkpoint: str | None = None,
+        ns: Sequence[str] | None = None,
+        keys: Sequence[str] | None = None,
+        before: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[StateSnapshot]:
+        """Iterate over a thread's states, newest first, at most ``limit``; pages are asked for as needed.
+
+        ``before`` is a checkpoint, for states before it only; ``metadata`` what their metadata must have.
+        Raises like ``state()``.
+        """
+        fields = _thread_fields(graph, thread, checkpoint, ns)
+        fields["keys"] = None if keys is None else tuple(keys)
+        fields["metadata"] = None if metadata is None else projected(dict(metadata), "metadata")
+        left = limit
+        while left is None or left > 0:
+            fields["limit"] = size = _PAGE if left is None else min(left, _PAGE)
+            fields["before"] = before
+            page = checked(StateHistory, {"id": 0, **fields})
+            states = (await self._ok(lambda id, page=page: page.model_copy(update={"id": id}))).states or ()  # type: ignore[misc]
+            for state in states:
+                snapshot = snapshot_of(state)
+                before = snapshot.checkpoint
+                yield snapshot
+            if len(states) < size or before is None:
+                return
+            left = None if left is None else left - size
+
+    async def update_state(
+        self,
+        graph: str,
+        thread: str,
+        values: Any,
+        *,
+        as_node: str | None = None,
+        task: str | None = None,
+        checkpoint: str | None = None,
+        ns: Sequence[str] | None = None,
+    ) -> dict[str, Any]:
+        """Write into a thread's state as a node would; return the ``config`` of the new checkpoint.
+
+        It counts as written by ``as_node``, by default the node that wrote last. With ``checkpoint`` the
+        history branches there; a run with that new checkpoint goes on from the branch.
+
+        Raises ``Refused``: ``busy`` while a run writes the thread, ``invalid_argument`` for an update that
+        the graph does not take, and like ``state()``. An update whose answer is lost with the connection is
+        sent again, and may then be written twice.
+        """
+        fields = _thread_fields(graph, thread, checkpoint, ns)
+        fields |= {"values": projected(values, "values"), "as_node": as_node, "task": task}
+        checked(StateUpdate, {"id": 0, **fields})
+        reply = await self._ok(lambda id: StateUpdate(id=id, **fields))
+        config: dict[str, Any] = restored(reply.config or {})
+        return config
+
+    async def threads(
+        self,
+        *,
+        graph: str | None = None,
+        thread: str | None = None,
+        status: Sequence[Status] | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[ThreadRow]:
+        """Iterate over this user's threads, newest first, at most ``limit``."""
+        fields: dict[str, Any] = {"what": "threads", "graph": graph, "thread": thread}
+        fields["status"] = None if status is None else tuple(status)
+        left = limit
+        async for page in self._pages(fields, limit):
+            for row in (page.threads or ())[:left]:
+                yield row
+            left = None if left is None else left - len(page.threads or ())
+            if left is not None and left <= 0:
+                return
+
+    async def delete(
+        self, *, run: str | None = None, graph: str | None = None, thread: str | None = None
+    ) -> None:
+        """Delete a run, or the ``thread`` of a ``graph`` with all its runs and checkpoints, for good.
+
+        Raises ``Refused``: ``conflict`` while a run goes on or is queued, ``not_found`` for what is not
+        there.
+        """
+        fields: dict[str, Any] = {"run": run, "graph": graph, "thread": thread}
+        checked(Delete, {"id": 0, **fields})
+        await self._ok(lambda id: Delete(id=id, **fields))
+
+    async def _ok(self, make: Callable[[int], Request]) -> Ok:
+        reply = await self._connection.ask(make)
+        assert isinstance(reply, Ok)
+        return reply
 
     # ── lists ────────────────────────────────────────────────────────────────────────────────────
 
@@ -294,21 +452,20 @@ class Client:
         """Iterate over this user's runs, newest first, at most ``limit``; pages are asked for as needed."""
         fields: dict[str, Any] = {"what": "runs", "graph": graph, "thread": thread}
         fields["status"] = None if status is None else tuple(status)
-        fields["metadata"] = None if metadata is None else _projected(dict(metadata), "metadata")
+        fields["metadata"] = None if metadata is None else projected(dict(metadata), "metadata")
         left = limit
         async for page in self._pages(fields, limit):
-            for row in page.runs or ():
-                if left == 0:
-                    return
-                left = None if left is None else left - 1
+            for row in (page.runs or ())[:left]:
                 yield row
-            if left == 0:
+            left = None if left is None else left - len(page.runs or ())
+            if left is not None and left <= 0:
                 return
 
     async def watch(
         self,
         *,
         graphs: Sequence[str] | None = None,
+        thread: str | None = None,
         status: Sequence[Status] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[RunRow]:
@@ -319,10 +476,11 @@ class Client:
         """
         fields: dict[str, Any] = {
             "graphs": None if graphs is None else tuple(graphs),
+            "thread": thread,
             "status": None if status is None else tuple(status),
-            "metadata": None if metadata is None else _projected(dict(metadata), "metadata"),
+            "metadata": None if metadata is None else projected(dict(metadata), "metadata"),
         }
-        _checked(Watch, {"id": 0, "sub": 0, **fields}, "")
+        checked(Watch, {"id": 0, "sub": 0, **fields})
         feed = await self._connection.watch(lambda id, sub: Watch(id=id, sub=sub, **fields))
         try:
             while True:
@@ -333,12 +491,11 @@ class Client:
     async def _pages(self, fields: dict[str, Any], limit: int | None = None) -> AsyncIterator[Ok]:
         size = _PAGE if limit is None else max(1, min(limit, _PAGE))
         fields = {**fields, "limit": size}
-        _checked(List, {"id": 0, **fields}, "")
+        checked(List, {"id": 0, **fields})
         cursor: str | None = None
         while True:
             asked = {**fields, "cursor": cursor}
-            reply = await self._connection.ask(lambda id, asked=asked: List(id=id, **asked))  # type: ignore[misc]
-            assert isinstance(reply, Ok)
+            reply = await self._ok(lambda id, asked=asked: List(id=id, **asked))  # type: ignore[misc]
             yield reply
             cursor = reply.cursor
             if cursor is None:
@@ -347,8 +504,17 @@ class Client:
     # ── stand-ins ────────────────────────────────────────────────────────────────────────────────
 
     def graph(self, name: str) -> RemoteGraph:
-        """Return a stand-in for the graph ``name`` with LangGraph's ``astream`` and ``ainvoke``."""
+        """Return a stand-in for the graph ``name``, with LangGraph's methods."""
         return RemoteGraph(self, name)
+
+
+def _thread_fields(
+    graph: str, thread: str, checkpoint: str | None, ns: Sequence[str] | None
+) -> dict[str, Any]:
+    if isinstance(ns, str):
+        raise ValueError(f"ns is a list of segments, such as [{ns!r}], not a string")
+    path = None if ns is None else tuple(ns)
+    return {"graph": graph, "thread": thread, "checkpoint": checkpoint, "ns": path}
 
 
 def _version() -> str:
@@ -356,59 +522,3 @@ def _version() -> str:
         return version("graphwire")
     except PackageNotFoundError:  # run from a source tree that is not installed
         return "0"
-
-
-def _projected(value: Any, name: str) -> Any:
-    """Return ``value`` as the wire's JSON. Raises ``TypeError`` for what a graph could not be given."""
-    plain = orjson.loads(_PROJECTOR.dumps(value))
-    try:
-        restore(plain, inbound=True, path=name)
-    except TagError as error:
-        raise TypeError(
-            f"{error.path or name} cannot be sent to a server: it holds an object that JSON has no form for, "
-            "a cycle, or too deep a nesting"
-        ) from None
-    return plain
-
-
-def _checked(model: type[W], fields: dict[str, Any], name: str) -> W:
-    try:
-        return model(**fields)
-    except ValidationError as error:
-        raise ValueError(_sentence(error, name)) from None
-
-
-def _sentence(error: ValidationError, name: str) -> str:
-    fault = error.errors(include_url=False, include_input=False)[0]
-    parts = [str(part) for part in fault["loc"]]
-    return f"{'.'.join([name, *parts]) if name else '.'.join(parts)}: {fault['msg']}"
-
-
-def _filter(
-    modes: Sequence[Mode],
-    namespaces: Sequence[Sequence[str]] | None,
-    nodes: Sequence[str] | None,
-    tags: Sequence[str] | None,
-    keys: Sequence[str] | None,
-    exclude: Mapping[str, Any] | None,
-) -> Filter:
-    given = {"modes": modes, "nodes": nodes, "tags": tags, "keys": keys, "namespaces": namespaces}
-    for name, value in given.items():
-        if isinstance(value, str):
-            raise ValueError(f"{name} is a list, such as {name}=[{value!r}], not a string")
-    for pattern in namespaces or ():
-        if isinstance(pattern, str):
-            raise ValueError(f"each of namespaces is a list of segments, such as [{pattern!r}], not a string")
-    fields = {name: value for name, value in given.items() if value is not None}
-    if exclude is not None:
-        fields["exclude"] = dict(exclude)  # type: ignore[assignment]
-    return _checked(Filter, fields, "filter")
-
-
-def _position(start: Start) -> From:
-    if isinstance(start, str):
-        if start not in ("start", "now", "snapshot"):
-            raise ValueError(f'start is "start", "now", "snapshot" or (epoch, seq), not {start!r}')
-        return start  # type: ignore[return-value]
-    epoch, seq = start
-    return _checked(Position, {"epoch": epoch, "seq": seq}, "start")

@@ -86,6 +86,13 @@ class Connection:
         self._refusal: Error | None = None
 
     @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that this connection lives on. Raises ``RuntimeError`` before it is opened."""
+        if self._task is None:
+            raise RuntimeError("not connected: use `async with graphwire.connect(...) as client`")
+        return self._loop
+
+    @property
     def welcome(self) -> Welcome | None:
         """What the server said when it was last met."""
         return self._session.welcome
@@ -197,8 +204,11 @@ class Connection:
     def _require_open(self) -> None:
         if self._fault is not None:
             raise self._fault()
-        if self._task is None:
-            raise RuntimeError("not connected: use `async with graphwire.connect(...) as client`")
+        if asyncio.get_running_loop() is not self.loop:
+            raise RuntimeError(
+                "this client lives on another event loop; one that was entered by `with` has its own, and is "
+                "for the blocking methods of client.graph(name)"
+            )
 
     # ── feeds ────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,40 +1,44 @@
-"""A stand-in for a local graph: LangGraph's ``astream`` and ``ainvoke``, run on a server.
+"""A stand-in for a local graph: LangGraph's methods, run on a server.
 
-It yields the shapes that a compiled graph yields, with LangChain's message classes. What cannot be as it is
-locally is refused or raised, never glossed over. Streaming, resuming and cancelling are the run's.
+It yields and returns the shapes that a compiled graph does, with LangChain's message classes and LangGraph's
+of states. What cannot be as it is locally is refused or raised, never glossed over. What an argument means
+stands in ``call``, what comes back in ``shapes``; streaming, resuming and cancelling are the run's.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
-from uuid import UUID
 
-from graphwire_protocol.types import STREAM_MODES
-
-from graphwire.errors import MissingExtra, RemoteError, RunCancelled, RunFailed, RunInterrupted, StreamBroken
-from graphwire.events import (
-    DebugEvent,
-    Event,
-    GapEvent,
-    Interrupt,
-    LifecycleEvent,
-    MessagesEvent,
-    SnapshotEvent,
-    TasksEvent,
-    UnknownEvent,
-    UpdatesEvent,
-    ValuesEvent,
+from graphwire.blocking import iterate, wait
+from graphwire.call import (
+    checkpoint_of,
+    modes_of,
+    refuse_local,
+    run_arguments,
+    thread_arguments,
 )
-from graphwire.messages import Message, MessageChunk
+from graphwire.errors import ConnectionClosed, RemoteError, RunCancelled, RunFailed, StreamBroken
+from graphwire.events import InterruptEvent, LifecycleEvent, SnapshotEvent
 from graphwire.run import Run
+from graphwire.shapes import (
+    chunks_of,
+    interrupts_of,
+    langchain,
+    output_of,
+    part_of,
+    snapshot_of,
+    with_langchain,
+)
 
 if TYPE_CHECKING:
     from graphwire.client import Client
 
 StreamMode: TypeAlias = Literal["values", "updates", "custom", "messages", "tasks", "checkpoints", "debug"]
-
-_CONFIG = frozenset({"tags", "metadata", "configurable", "recursion_limit", "max_concurrency", "run_name"})
-_OPTIONS = ("output_keys", "interrupt_before", "interrupt_after", "durability")
-_TUPLES = ("triggers", "langgraph_triggers", "langgraph_path")  # tuples in LangGraph, lists in JSON
+Modes: TypeAlias = StreamMode | Sequence[StreamMode]
+Names: TypeAlias = Literal["*"] | Sequence[str]
+Durability: TypeAlias = Literal["sync", "async", "exit"]
+Version: TypeAlias = Literal["v1", "v2"]
+Config: TypeAlias = Mapping[str, Any]
 
 
 class RemoteGraph:
@@ -42,7 +46,11 @@ class RemoteGraph:
 
     ``config`` takes LangGraph's ``tags``, ``metadata``, ``configurable`` (its ``thread_id`` names the thread,
     ``checkpoint_id`` the checkpoint), ``recursion_limit``, ``max_concurrency``, ``run_name`` and ``run_id``.
-    A ``Command`` may be the input. A graph that raises becomes ``RemoteError``.
+    A ``Command`` may be the input. A graph that raises becomes ``RemoteError``. Without a ``thread_id`` a
+    graph with a checkpointer does not raise, as it would locally: it runs on a private thread.
+
+    The methods with an ``a`` are for the event loop that the client lives on. The others block their thread,
+    and are for code without that loop: behind ``with graphwire.connect(...)``, or in another thread.
     """
 
     def __init__(self, client: "Client", name: str) -> None:
@@ -52,254 +60,302 @@ class RemoteGraph:
     def __repr__(self) -> str:
         return f"<RemoteGraph {self.name} at {self._client.url}>"
 
+    # ── streams ──────────────────────────────────────────────────────────────────────────────────
+
     async def astream(
         self,
         input: Any,
-        config: Mapping[str, Any] | None = None,
+        config: Config | None = None,
         *,
         context: Any = None,
-        stream_mode: StreamMode | Sequence[StreamMode] | None = None,
+        stream_mode: Modes | None = None,
         subgraphs: bool = False,
         output_keys: str | Sequence[str] | None = None,
-        interrupt_before: Literal["*"] | Sequence[str] | None = None,
-        interrupt_after: Literal["*"] | Sequence[str] | None = None,
-        durability: Literal["sync", "async", "exit"] | None = None,
-        print_mode: object = (),
+        interrupt_before: Names | None = None,
+        interrupt_after: Names | None = None,
+        durability: Durability | None = None,
+        version: Version = "v1",
+        **local: Any,
     ) -> AsyncGenerator[Any, None]:
         """Stream a run: bare chunks for one mode, ``(mode, chunk)`` for a list of modes; with ``subgraphs``
-        ``(namespace, chunk)`` and ``(namespace, mode, chunk)``. The default mode is ``updates``.
+        ``(namespace, chunk)`` and ``(namespace, mode, chunk)``. The default mode is ``updates``. With
+        ``version="v2"`` each item is a dict of ``type``, ``ns``, ``data``, and of values ``interrupts``.
 
         ``messages`` chunks are ``(message, metadata)`` with LangChain's classes. ``__interrupt__`` stands in
-        ``updates`` and ``values`` as a tuple of ``Interrupt``. Closing the iterator cancels the run. Raises
-        ``RemoteError`` when the graph fails, ``StreamBroken`` when events are lost or repeated.
+        ``updates`` and ``values`` as a tuple of ``Interrupt``; the stream ends behind it, and a ``Command``
+        with ``resume`` on the same thread goes on. Closing the iterator cancels the run.
+
+        Raises ``RemoteError`` when the graph fails, ``StreamBroken`` when events are lost or repeated,
+        ``Refused`` for what the server does not take, and ``ValueError`` for what works locally only
+        (``print_mode``, ``debug``, ``control``, callbacks).
         """
-        if print_mode:
-            raise ValueError("print_mode prints where a graph runs; a remote graph does not take it")
+        refuse_local(local)
         several = isinstance(stream_mode, list)
-        modes = list(stream_mode) if isinstance(stream_mode, list | tuple) else [stream_mode or "updates"]
-        unknown = [mode for mode in modes if mode not in STREAM_MODES]
-        if unknown:
-            raise ValueError(f"stream_mode {unknown[0]!r} is none of {', '.join(STREAM_MODES)}")
+        modes = modes_of(stream_mode)
         if "messages" in modes:
-            _langchain()
+            langchain()
         options = (output_keys, interrupt_before, interrupt_after, durability)
         run = await self._client.run(
             self.name,
             modes=modes or ["lifecycle"],  # type: ignore[arg-type]
             namespaces=[["**"]] if subgraphs else None,
             on_disconnect="cancel",
-            **_arguments(input, config, context, options),
+            **run_arguments(input, config, context, options),
         )
-        is_over = False
-        try:
+        async with _cancelled_unless_over(run, "the stream was closed"):
             async for event in run:
                 if isinstance(event, LifecycleEvent):
-                    self._check(run, event)
+                    _check(run, event)
                     continue
-                for chunk in _chunks(event):
-                    mode = event.mode
-                    if subgraphs:
+                mode = event.mode
+                for chunk in chunks_of(event):
+                    if version == "v2":
+                        yield part_of(event, chunk)
+                    elif subgraphs:
                         yield (event.namespace, mode, chunk) if several else (event.namespace, chunk)
                     else:
                         yield (mode, chunk) if several else chunk
-            is_over = True
-        except (RemoteError, RunCancelled):
-            is_over = True
-            raise
-        finally:
-            if not is_over:
-                await run.cancel("the stream was closed")
+
+    def stream(
+        self,
+        input: Any,
+        config: Config | None = None,
+        *,
+        context: Any = None,
+        stream_mode: Modes | None = None,
+        subgraphs: bool = False,
+        output_keys: str | Sequence[str] | None = None,
+        interrupt_before: Names | None = None,
+        interrupt_after: Names | None = None,
+        durability: Durability | None = None,
+        version: Version = "v1",
+        **local: Any,
+    ) -> Iterator[Any]:
+        """Do as ``astream()``, in this thread. Nothing is fetched that is not asked for but the client's
+        ``window``, and leaving the iterator cancels the run.
+
+        Raises ``RuntimeError`` on the event loop that the client lives on.
+        """
+        loop = self._client._loop_for_waiting()
+        chunks = self.astream(
+            input,
+            config,
+            context=context,
+            stream_mode=stream_mode,
+            subgraphs=subgraphs,
+            output_keys=output_keys,
+            interrupt_before=interrupt_before,
+            interrupt_after=interrupt_after,
+            durability=durability,
+            version=version,
+            **local,
+        )
+        return iterate(loop, chunks)
+
+    # ── one result ───────────────────────────────────────────────────────────────────────────────
 
     async def ainvoke(
         self,
         input: Any,
-        config: Mapping[str, Any] | None = None,
+        config: Config | None = None,
         *,
         context: Any = None,
+        stream_mode: Modes = "values",
         output_keys: str | Sequence[str] | None = None,
-        interrupt_before: Literal["*"] | Sequence[str] | None = None,
-        interrupt_after: Literal["*"] | Sequence[str] | None = None,
-        durability: Literal["sync", "async", "exit"] | None = None,
+        interrupt_before: Names | None = None,
+        interrupt_after: Names | None = None,
+        durability: Durability | None = None,
+        version: Version = "v1",
+        **local: Any,
     ) -> Any:
         """Run the graph and return its output; of an interrupted run its state, with ``__interrupt__`` as a
-        list. Raises ``RemoteError`` when the graph fails. Cancelling this wait cancels the run.
+        list. With ``version="v2"`` a ``GraphOutput``; with another ``stream_mode`` the list of its chunks.
+
+        Raises like ``astream()``. Cancelling this wait cancels the run.
         """
+        refuse_local(local)
+        if stream_mode != "values":
+            keys = output_keys if output_keys is not None else await self._output_keys()
+            chunks = self.astream(
+                input,
+                config,
+                context=context,
+                stream_mode=stream_mode,
+                output_keys=keys,
+                interrupt_before=interrupt_before,
+                interrupt_after=interrupt_after,
+                durability=durability,
+                version=version,
+            )
+            return [chunk async for chunk in chunks]
         options = (output_keys, interrupt_before, interrupt_after, durability)
         run = await self._client.run(
             self.name,
             modes=["lifecycle"],
             record={"modes": ["values"]},
             on_disconnect="cancel",
-            **_arguments(input, config, context, options),
+            **run_arguments(input, config, context, options),
         )
-        is_over = False
-        try:
-            output = with_langchain(await run.result())
-            is_over = True
-        except RunFailed as failed:
-            is_over = True
-            raise _remote(failed) from None
-        except RunInterrupted as interrupted:
-            is_over = True
-            values = await self._values(run)
-            pending = list(interrupted.interrupts)
-            return {**values, "__interrupt__": pending} if isinstance(values, dict) else pending
-        except RunCancelled:
-            is_over = True
-            raise
-        finally:
-            if not is_over:
-                await run.cancel("nobody waits for the result")
-        return output
+        asked: tuple[Any, ...] = ()
+        async with _cancelled_unless_over(run, "nobody waits for the result"):
+            async for event in run:
+                if isinstance(event, InterruptEvent | SnapshotEvent):
+                    asked = interrupts_of(event.interrupts)
+                elif isinstance(event, LifecycleEvent) and event.status in ("failed", "cancelled"):
+                    _check(run, event)
+            if run.status == "interrupted":
+                keys = None if output_keys is not None else await self._output_keys()
+                values = await self._values(run, keys)
+            else:
+                values = with_langchain(await run.result())
+        if version == "v2":
+            return output_of(values, asked)
+        if not asked:
+            return values
+        return {**(values if isinstance(values, dict) else {}), "__interrupt__": list(asked)}
 
-    async def _values(self, run: Run) -> Any:
+    def invoke(
+        self,
+        input: Any,
+        config: Config | None = None,
+        *,
+        context: Any = None,
+        stream_mode: Modes = "values",
+        output_keys: str | Sequence[str] | None = None,
+        interrupt_before: Names | None = None,
+        interrupt_after: Names | None = None,
+        durability: Durability | None = None,
+        version: Version = "v1",
+        **local: Any,
+    ) -> Any:
+        """Do as ``ainvoke()``, in this thread. Raises ``RuntimeError`` on the client's event loop."""
+        loop = self._client._loop_for_waiting()
+        work = self.ainvoke(
+            input,
+            config,
+            context=context,
+            stream_mode=stream_mode,
+            output_keys=output_keys,
+            interrupt_before=interrupt_before,
+            interrupt_after=interrupt_after,
+            durability=durability,
+            version=version,
+            **local,
+        )
+        return wait(loop, work)
+
+    async def _values(self, run: Run, keys: Sequence[str] | None) -> Any:
+        """Return the state of an interrupted run, as far as it is the graph's output."""
         view = await self._client.attach(run.id, modes=["values"], start="snapshot")
         async for event in view:
             if isinstance(event, SnapshotEvent):
-                return with_langchain(event.values)
+                values = with_langchain(event.values)
+                if keys is not None and isinstance(values, dict):
+                    return {key: values[key] for key in keys if key in values}
+                return values
         return None
 
-    def _check(self, run: Run, event: LifecycleEvent) -> None:
-        if event.status == "failed":
-            raise _remote(run.failure())
-        if event.status == "cancelled":
-            raise RunCancelled(run.id, event.reason)
-        if event.discard:
-            raise StreamBroken(
-                f"run {run.id} was taken over and repeats a step, which a local graph never does; "
-                "use client.run(), whose events tell what to discard"
-            )
+    async def _output_keys(self) -> list[str] | None:
+        """Return the keys of the graph's output schema, None where it has none."""
+        for row in await self._client.graphs():
+            if row.name == self.name:
+                return list((row.output_schema or {}).get("properties", ())) or None
+        return None
+
+    # ── threads ──────────────────────────────────────────────────────────────────────────────────
+
+    async def aget_state(self, config: Config, *, subgraphs: bool = False) -> Any:
+        """Return the thread's ``StateSnapshot``, at its latest checkpoint or the one that ``config`` names.
+
+        Raises ``ValueError`` for a config without a thread, ``Refused`` like ``client.state()``.
+        """
+        return snapshot_of(
+            await self._client.state(self.name, **thread_arguments(config), subgraphs=subgraphs)
+        )
+
+    def get_state(self, config: Config, *, subgraphs: bool = False) -> Any:
+        """Do as ``aget_state()``, in this thread."""
+        return wait(self._client._loop_for_waiting(), self.aget_state(config, subgraphs=subgraphs))
+
+    async def aget_state_history(
+        self,
+        config: Config,
+        *,
+        filter: Mapping[str, Any] | None = None,
+        before: Config | None = None,
+        limit: int | None = None,
+    ) -> AsyncGenerator[Any, None]:
+        """Iterate over the thread's ``StateSnapshot``s, newest first.
+
+        ``filter`` is what their metadata must have, ``before`` the config of a checkpoint, for earlier ones
+        only. Raises like ``aget_state()``.
+        """
+        states = self._client.state_history(
+            self.name,
+            **thread_arguments(config),
+            metadata=filter,
+            before=checkpoint_of(before),
+            limit=limit,
+        )
+        async for state in states:
+            yield snapshot_of(state)
+
+    def get_state_history(
+        self,
+        config: Config,
+        *,
+        filter: Mapping[str, Any] | None = None,
+        before: Config | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Any]:
+        """Do as ``aget_state_history()``, in this thread."""
+        loop = self._client._loop_for_waiting()
+        return iterate(loop, self.aget_state_history(config, filter=filter, before=before, limit=limit))
+
+    async def aupdate_state(
+        self, config: Config, values: Any, as_node: str | None = None, task_id: str | None = None
+    ) -> dict[str, Any]:
+        """Write into the thread as if ``as_node`` had returned ``values``; return the config of the new
+        checkpoint.
+
+        Raises ``ValueError`` for a config without a thread, ``Refused`` like ``client.update_state()``.
+        """
+        place = thread_arguments(config)
+        return await self._client.update_state(
+            self.name, values=values, as_node=as_node, task=task_id, **place
+        )
+
+    def update_state(
+        self, config: Config, values: Any, as_node: str | None = None, task_id: str | None = None
+    ) -> dict[str, Any]:
+        """Do as ``aupdate_state()``, in this thread."""
+        return wait(self._client._loop_for_waiting(), self.aupdate_state(config, values, as_node, task_id))
 
 
-def _chunks(event: Event) -> list[Any]:
-    """Return what LangGraph yields for ``event``: one chunk, or none."""
-    match event:
-        case GapEvent():
-            raise StreamBroken(
-                f"events {event.after_seq + 1} to {event.upto_seq} of run {event.run} are lost "
-                f"({event.reason}), and a local graph loses none; use client.run(), which shows gaps and "
-                "snapshots, or read faster"
-            )
-        case SnapshotEvent() | UnknownEvent():
-            return []
-        case MessagesEvent(message=message, metadata=metadata):
-            return [(langchain_message(message), _with_tuples(metadata))]
-        case ValuesEvent(data=data, interrupts=marks) | UpdatesEvent(data=data, interrupts=marks):
-            chunk = with_langchain(data)
-            if marks is None:
-                return [chunk]
-            if isinstance(event, ValuesEvent) and not isinstance(chunk, dict):
-                return [chunk]
-            return [{**chunk, "__interrupt__": marks}]
-        case TasksEvent(data=dict(task)):
-            return [_with_tuples(with_langchain(task))]
-        case DebugEvent(data={"payload": dict(payload), **wrapper}):
-            return [{**wrapper, "payload": _with_tuples(with_langchain(payload))}]
-    if event.mode not in STREAM_MODES:
-        return []
-    return [with_langchain(event.data)]
+@contextlib.asynccontextmanager
+async def _cancelled_unless_over(run: Run, reason: str) -> AsyncIterator[None]:
+    """Cancel the run if its loop is left before it has come to an end, or to a question."""
+    try:
+        yield
+    except (RemoteError, RunCancelled):
+        raise
+    except BaseException:
+        with contextlib.suppress(ConnectionClosed):  # the server then cancels it by itself
+            await run.cancel(reason)
+        raise
 
 
-def _arguments(
-    input: Any, config: Mapping[str, Any] | None, context: Any, options: tuple[Any, ...]
-) -> dict[str, Any]:
-    """Return LangGraph's arguments as those of ``client.run()``."""
-    out: dict[str, Any] = {"context": context}
-    if _is_command(input):
-        if input.graph is not None:
-            raise ValueError("Command(graph=...) means something inside a graph only")
-        parts = {name: getattr(input, name) for name in ("resume", "update", "goto")}
-        out["command"] = {name: value for name, value in parts.items() if value not in (None, ())}
-    else:
-        out["input"] = input
-    given = {name: value for name, value in zip(_OPTIONS, options, strict=True) if value is not None}
-    if given:
-        out["options"] = given
-    rest = dict(config or {})
-    if rest.pop("callbacks", None):
-        raise ValueError("config['callbacks'] run where the graph runs; a remote graph does not take them")
-    run_id = rest.pop("run_id", None)
-    if run_id is not None:
-        out["run"] = str(run_id) if isinstance(run_id, UUID) else run_id
-    configurable = dict(rest.pop("configurable", None) or {})
-    out["thread"] = configurable.pop("thread_id", None)
-    out["checkpoint"] = configurable.pop("checkpoint_id", None)
-    if configurable.get("checkpoint_ns") == "":
-        del configurable["checkpoint_ns"]
-    if configurable:
-        rest["configurable"] = configurable
-    unknown = sorted(set(rest) - _CONFIG)
-    if unknown:
-        raise ValueError(f"config[{unknown[0]!r}] cannot be sent; a remote graph takes {sorted(_CONFIG)}")
-    if rest:
-        out["config"] = rest
-    return out
-
-
-def _is_command(value: Any) -> bool:
-    # LangGraph's Command or this project's own, neither of which is imported here.
-    return type(value).__name__ == "Command" and all(
-        hasattr(value, name) for name in ("resume", "update", "goto", "graph")
-    )
+def _check(run: Run, event: LifecycleEvent) -> None:
+    if event.status == "failed":
+        raise _remote(run.failure())
+    if event.status == "cancelled":
+        raise RunCancelled(run.id, event.reason)
+    if event.discard:
+        raise StreamBroken(
+            f"run {run.id} was taken over and repeats a step, which a local graph never does; "
+            "use client.run(), whose events tell what to discard"
+        )
 
 
 def _remote(failed: RunFailed) -> RemoteError:
     return RemoteError(failed.type or failed.code, failed.message, failed.error_id)
-
-
-def _with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
-    out = dict(fields)
-    for name in _TUPLES:
-        if isinstance(out.get(name), list):
-            out[name] = tuple(out[name])
-    return out
-
-
-# ── LangChain's messages ─────────────────────────────────────────────────────────────────────────
-
-
-def _langchain() -> Any:
-    try:
-        import langchain_core.messages
-    except ImportError:
-        raise MissingExtra(
-            "messages of a remote graph are LangChain's, which is missing", "langchain"
-        ) from None
-    return langchain_core.messages
-
-
-def with_langchain(value: Any) -> Any:
-    """Return ``value`` with LangChain's messages in place of this client's. Raises ``MissingExtra``."""
-    if isinstance(value, Message):
-        return langchain_message(value)
-    if isinstance(value, Interrupt):
-        return value
-    if isinstance(value, dict):
-        return {key: with_langchain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [with_langchain(item) for item in value]
-    return value
-
-
-_CLASSES = {
-    "human": "HumanMessage",
-    "ai": "AIMessage",
-    "system": "SystemMessage",
-    "tool": "ToolMessage",
-    "function": "FunctionMessage",
-    "chat": "ChatMessage",
-    "remove": "RemoveMessage",
-}
-
-
-def langchain_message(message: Message) -> Any:
-    """Return the message as LangChain's class of its type. Raises ``MissingExtra``."""
-    module = _langchain()
-    fields = message.to_json()
-    kind = fields.pop("type")
-    cls = getattr(module, _CLASSES.get(kind, kind), None)
-    if cls is None:
-        cls = module.AIMessageChunk if isinstance(message, MessageChunk) else module.AIMessage
-    if kind == "remove":
-        fields.pop("content", None)
-    return cls(**fields)

@@ -5,27 +5,34 @@ goes on from there. Reconnecting is the connection's business and not visible he
 """
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 from graphwire_protocol.client import Delivered
-from graphwire_protocol.commands import Cancel, From, Position, Result, Subscribe
+from graphwire_protocol.commands import (
+    Cancel,
+    Delete,
+    From,
+    Position,
+    Respond,
+    Response,
+    Result,
+    Subscribe,
+)
 from graphwire_protocol.filters import Filter
 from graphwire_protocol.frames import Closed, Gap, Snapshot
 from graphwire_protocol.frames import Event as EventFrame
 from graphwire_protocol.replies import Ok
 from graphwire_protocol.types import Status
 
+from graphwire.arguments import projected
 from graphwire.connection import Connection
 from graphwire.errors import GraphwireError, Refused, RunCancelled, RunFailed, RunInterrupted
 from graphwire.events import Event, EventReader, Interrupt, LifecycleEvent, SnapshotEvent, restored
 from graphwire.feed import Feed, Known
 
-Start: TypeAlias = str | tuple[str, int]
-"""Where to begin: ``"start"``, ``"now"``, ``"snapshot"``, or behind ``(epoch, seq)``."""
-
 _LIFECYCLE = Filter(modes=("lifecycle",), namespaces=())
-_AT_REST = frozenset({"failed", "cancelled", "interrupted"})
+_ENDED = frozenset({"failed", "cancelled"})
 _FEW = 16  # the window of a subscription that gets lifecycle events alone, which cost no credit
 
 
@@ -37,9 +44,10 @@ class Run:
     """A run on the server, made by ``client.run()`` or ``client.attach()``.
 
     ``async for event in run`` yields its events in order, each once, until the run has ended or is
-    interrupted with nothing behind it. Iterating again goes on behind the last event that was taken. One
-    loop at a time: a second one takes over from the first. A viewer that is too slow for the log's limits
-    gets a ``GapEvent`` and a ``SnapshotEvent``, never silence.
+    interrupted with nothing behind it and no answer given: ``respond()`` within the loop lets it go on, and
+    iterating again goes on behind the last event that was taken. One loop at a time: a second one takes over
+    from the first. A viewer that is too slow for the log's limits gets a ``GapEvent`` and a
+    ``SnapshotEvent``, never silence.
     """
 
     def __init__(
@@ -115,7 +123,8 @@ class Run:
         """Return the next event; None at the end of the loop."""
         while self._loop is loop.name and not self._is_exhausted:
             feed = self._feed
-            if loop.has_paused and (feed is None or not len(feed)):
+            is_answered = loop.pause is None or loop.pause <= self._known.answered
+            if not is_answered and (feed is None or not len(feed)):
                 return None
             if feed is None:
                 feed = await self._attach(loop.name)
@@ -126,7 +135,7 @@ class Run:
                 raise
             event = None if delivered is None else self._taken(feed, delivered)
             if event is not None:
-                loop.has_paused = self._pauses_at(feed, event)
+                loop.pause = event.seq if self._pauses_at(feed, event) else None
                 return event
         if self._loop is not None and self._loop is not loop.name:
             raise RuntimeError("another loop over this run has taken over; attach again for a second reader")
@@ -224,6 +233,46 @@ class Run:
             with contextlib.suppress(RuntimeError):  # the loop may close in this moment
                 self._connection.leave(feed)
 
+    # ── answers ──────────────────────────────────────────────────────────────────────────────────
+
+    async def respond(
+        self, responses: Mapping[str, Any] | None = None, *, partial: bool = False
+    ) -> Status | None:
+        """Answer what the run waits for: ``{interrupt's id: value}``; return its status as it is now.
+
+        It goes on in the same log (``running``) once every pending interrupt has its answer, and stays
+        ``interrupted`` till then. ``partial`` lets it go on at once; the graph asks the rest again. A static
+        breakpoint, where nothing is asked, takes no ``responses``.
+
+        Raises ``Refused``: ``not_found`` for an interrupt that it does not wait for, ``conflict`` where
+        somebody else was faster or the run is not interrupted. An answer whose reply is lost with the
+        connection is sent again; ``conflict`` may then mean that it had arrived.
+        """
+        answers = tuple(
+            Response(interrupt=id, value=projected(value, f"responses[{id!r}]"))
+            for id, value in (responses or {}).items()
+        )
+        known = self._known
+        pause, resumed = known.pause if known.status == "interrupted" else None, known.resumed
+        reply = await self._connection.ask(
+            lambda id: Respond(id=id, run=self.id, responses=answers, partial=partial)
+        )
+        assert isinstance(reply, Ok)
+        if reply.status != "interrupted":
+            known.answer([answer.interrupt for answer in answers], pause, resumed)
+        return reply.status
+
+    async def answer(self, value: Any) -> Status | None:
+        """Answer the one question that the run asks, as ``respond()`` does.
+
+        Raises ``ValueError`` unless exactly one is heard of; see ``interrupts``.
+        """
+        asked = [item.id for item in self.interrupts]
+        if len(asked) != 1:
+            which = f"{len(asked)} things ({', '.join(asked)})" if asked else "nothing, as far as was heard"
+            raise ValueError(f"run {self.id} asks {which}; respond({{id: value}}) names what it answers")
+        return await self.respond({asked[0]: value})
+
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
 
     async def cancel(self, reason: str | None = None) -> Status | None:
@@ -235,11 +284,18 @@ class Run:
         assert isinstance(reply, Ok)
         return reply.status
 
+    async def delete(self) -> None:
+        """Delete the run, its log and its result; its thread stays. Viewers of it get ``Refused``.
+
+        Raises ``Refused``: ``conflict`` while it runs or is queued, ``not_found`` if it is gone.
+        """
+        await self._connection.ask(lambda id: Delete(id=id, run=self.id))
+
     async def result(self) -> Any:
         """Wait for the run's end and return what ``invoke`` would.
 
-        Raises ``RunFailed``, ``RunCancelled`` or ``RunInterrupted``. Needs no loop over the events; takes
-        none away from one.
+        Raises ``RunFailed``, ``RunCancelled`` or ``RunInterrupted``; behind ``respond()`` it waits again.
+        Needs no loop over the events; takes none away from one.
         """
         while True:
             reply = await self._connection.ask(lambda id: Result(id=id, run=self.id))
@@ -247,9 +303,9 @@ class Run:
             status = reply.status
             if status == "completed":
                 return restored(reply.output)
-            if self._known.status != status or status not in _AT_REST:
+            if self._known.status != status or status not in _ENDED:
                 await self._follow()
-            if status in _AT_REST:
+            if status in _ENDED or (status == "interrupted" and self._known.status == status):
                 raise self._why(status)
 
     def _why(self, status: Status | None) -> GraphwireError:
@@ -283,7 +339,7 @@ class RunEvents(AsyncIterator[Event]):
 
     def __init__(self, run: Run) -> None:
         self.name = object()
-        self.has_paused = False
+        self.pause: int | None = None  # the place of the pause that the log ends with
         self._run = run
         run._begin(self.name)
 

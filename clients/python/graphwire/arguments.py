@@ -1,0 +1,82 @@
+"""What a user gives becomes what the wire takes: values as JSON, filters and positions as models.
+
+A fault is told here, before anything is sent, by the path of what is wrong.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+import orjson
+from graphwire_protocol.base import Wire
+from graphwire_protocol.commands import From, Position
+from graphwire_protocol.filters import Filter
+from graphwire_protocol.projection import Projector, TagError, restore
+from graphwire_protocol.types import Mode
+from pydantic import ValidationError
+
+Start: TypeAlias = str | tuple[str, int]
+"""Where to begin: ``"start"``, ``"now"``, ``"snapshot"``, or behind ``(epoch, seq)``."""
+
+W = TypeVar("W", bound=Wire)
+
+_PROJECTOR = Projector()
+
+
+def projected(value: Any, name: str) -> Any:
+    """Return ``value`` as the wire's JSON. Raises ``TypeError`` for what a graph could not be given."""
+    plain = orjson.loads(_PROJECTOR.dumps(value))
+    try:
+        restore(plain, inbound=True, path=name)
+    except TagError as error:
+        raise TypeError(
+            f"{error.path or name} cannot be sent to a server: it holds an object that JSON has no form for, "
+            "a cycle, or too deep a nesting"
+        ) from None
+    return plain
+
+
+def checked(model: type[W], fields: Mapping[str, Any], name: str = "") -> W:
+    """Return the model of ``fields``. Raises ``ValueError`` with the fault's path, ``name`` before it."""
+    try:
+        return model(**fields)
+    except ValidationError as error:
+        raise ValueError(_sentence(error, name)) from None
+
+
+def _sentence(error: ValidationError, name: str) -> str:
+    fault = error.errors(include_url=False, include_input=False)[0]
+    parts = [str(part) for part in fault["loc"]]
+    path = ".".join([name, *parts] if name else parts)
+    return f"{path}: {fault['msg']}" if path else fault["msg"]
+
+
+def filter_of(
+    modes: Sequence[Mode],
+    namespaces: Sequence[Sequence[str]] | None,
+    nodes: Sequence[str] | None,
+    tags: Sequence[str] | None,
+    keys: Sequence[str] | None,
+    exclude: Mapping[str, Any] | None,
+) -> Filter:
+    """Return the filter. Raises ``ValueError``."""
+    given = {"modes": modes, "nodes": nodes, "tags": tags, "keys": keys, "namespaces": namespaces}
+    for name, value in given.items():
+        if isinstance(value, str):
+            raise ValueError(f"{name} is a list, such as {name}=[{value!r}], not a string")
+    for pattern in namespaces or ():
+        if isinstance(pattern, str):
+            raise ValueError(f"each of namespaces is a list of segments, such as [{pattern!r}], not a string")
+    fields = {name: value for name, value in given.items() if value is not None}
+    if exclude is not None:
+        fields["exclude"] = dict(exclude)  # type: ignore[assignment]
+    return checked(Filter, fields, "filter")
+
+
+def position_of(start: Start) -> From:
+    """Return the position. Raises ``ValueError``."""
+    if isinstance(start, str):
+        if start not in ("start", "now", "snapshot"):
+            raise ValueError(f'start is "start", "now", "snapshot" or (epoch, seq), not {start!r}')
+        return start  # type: ignore[return-value]
+    epoch, seq = start
+    return checked(Position, {"epoch": epoch, "seq": seq}, "start")

@@ -1,0 +1,145 @@
+"""LangGraph's arguments said in the protocol's words: configs, commands, and what names a thread.
+
+What means something only where a graph runs is refused by its name, rather than left out.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from graphwire_protocol.types import STREAM_MODES
+
+_CONFIG = frozenset({"tags", "metadata", "configurable", "recursion_limit", "max_concurrency", "run_name"})
+_OPTIONS = ("output_keys", "interrupt_before", "interrupt_after", "durability")
+_LOCAL = {
+    "print_mode": "prints where a graph runs",
+    "debug": "prints where a graph runs",
+    "control": "stops a graph in its own process",
+    "checkpoint_during": "is the old name of durability",
+}
+_NS_SEPARATOR = "|"  # between the segments of a namespace, as LangGraph writes it into configs
+
+
+def refuse_local(options: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` for an option of local graphs alone, ``TypeError`` for an unknown one."""
+    for name, value in options.items():
+        if name not in _LOCAL:
+            raise TypeError(f"a graph's streams take no argument {name!r}")
+        if value:
+            raise ValueError(f"{name} {_LOCAL[name]}; a remote graph does not take it")
+
+
+def modes_of(stream_mode: str | Sequence[str] | None) -> list[str]:
+    """Return the modes. Raises ``ValueError`` for one that cannot be asked for."""
+    modes = [stream_mode or "updates"] if stream_mode is None or isinstance(stream_mode, str) else stream_mode
+    for mode in modes:
+        if mode not in STREAM_MODES:
+            raise ValueError(f"stream_mode {mode!r} is none of {', '.join(STREAM_MODES)}")
+    return list(dict.fromkeys(modes))
+
+
+def run_arguments(
+    input: Any, config: Mapping[str, Any] | None, context: Any, options: tuple[Any, ...]
+) -> dict[str, Any]:
+    """Return the arguments of ``client.run()``; ``options`` are those of ``_OPTIONS`` in their order."""
+    out: dict[str, Any] = {"context": context}
+    if _is_command(input):
+        out["command"] = _command(input)
+    else:
+        out["input"] = input
+    given = {name: value for name, value in zip(_OPTIONS, options, strict=True) if value is not None}
+    if given:
+        out["options"] = given
+    rest = dict(config or {})
+    if rest.pop("callbacks", None):
+        raise ValueError("config['callbacks'] run where the graph runs; a remote graph does not take them")
+    run_id = rest.pop("run_id", None)
+    if run_id is not None:
+        out["run"] = str(run_id) if isinstance(run_id, UUID) else run_id
+    place, configurable = _place(rest.pop("configurable", None))
+    if place.pop("ns") is not None:
+        raise ValueError(
+            "config['configurable']['checkpoint_ns'] names a subgraph, and a run begins at the root; "
+            "use the config of the root's state"
+        )
+    out |= place
+    if configurable:
+        rest["configurable"] = configurable
+    unknown = sorted(set(rest) - _CONFIG)
+    if unknown:
+        raise ValueError(f"config[{unknown[0]!r}] cannot be sent; a remote graph takes {sorted(_CONFIG)}")
+    if rest:
+        out["config"] = rest
+    return out
+
+
+def thread_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``thread``, ``checkpoint`` and ``ns`` for ``client.state()``. Raises ``ValueError``."""
+    place, _ = _place(config.get("configurable"))
+    if place["thread"] is None:
+        raise ValueError("config['configurable']['thread_id'] is missing; it names the thread")
+    return place
+
+
+def checkpoint_of(config: Mapping[str, Any] | None) -> str | None:
+    """Return the checkpoint that ``config`` names."""
+    return None if config is None else _place(config.get("configurable"))[0]["checkpoint"]
+
+
+def _place(given: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what ``configurable`` says of thread, checkpoint and namespace, and what it says else."""
+    configurable = dict(given or {})
+    thread = configurable.pop("thread_id", None)
+    ns = configurable.pop("checkpoint_ns", None)
+    place = {
+        "thread": None if thread is None else str(thread),
+        "checkpoint": configurable.pop("checkpoint_id", None),
+        "ns": ns.split(_NS_SEPARATOR) if ns else None,
+    }
+    for name in configurable:
+        if name.startswith(("checkpoint_", "__")):
+            raise ValueError(f"config['configurable'][{name!r}] is set where a graph runs; leave it out")
+    return place, configurable
+
+
+def _is_command(value: Any) -> bool:
+    # LangGraph's Command or this project's own, neither of which is imported here.
+    return type(value).__name__ == "Command" and all(
+        hasattr(value, name) for name in ("resume", "update", "goto", "graph")
+    )
+
+
+def _command(command: Any) -> dict[str, Any]:
+    if command.graph is not None:
+        raise ValueError("Command(graph=...) means something inside a graph only")
+    out: dict[str, Any] = {}
+    if command.resume is not None:
+        out["resume"] = command.resume
+    if command.update is not None:
+        out["update"] = _update(command.update)
+    goto = _goto(command.goto)
+    if goto != []:
+        out["goto"] = goto
+    return out
+
+
+def _update(update: Any) -> Any:
+    """Return pairs of key and value as an object: in JSON a pair would be a list like any other."""
+    is_pairs = isinstance(update, list | tuple) and all(
+        isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) for pair in update
+    )
+    if not is_pairs or not update:
+        return update
+    if len({name for name, _ in update}) < len(update):
+        raise ValueError("Command(update=[...]) writes a key twice; a remote graph takes each key once")
+    return dict(update)
+
+
+def _goto(goto: Any) -> Any:
+    if isinstance(goto, list | tuple):
+        return [_goto(place) for place in goto]
+    if not (hasattr(goto, "node") and hasattr(goto, "arg")):
+        return goto
+    if getattr(goto, "timeout", None) is not None:
+        raise ValueError("Send(timeout=...) cannot be sent; set the timeout on the node")
+    return {"node": goto.node, "arg": goto.arg}

@@ -1,0 +1,185 @@
+"""What a local graph yields and returns, made of what a remote one tells: LangGraph's shapes and classes.
+
+Messages are LangChain's, which has to be installed. Interrupts and states are LangGraph's where it is
+installed, so that ``isinstance`` holds, else this client's, which have the same fields.
+"""
+
+import functools
+import importlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from graphwire_protocol.types import STREAM_MODES
+
+from graphwire.errors import MissingExtra, StreamBroken
+from graphwire.events import (
+    DebugEvent,
+    Event,
+    GapEvent,
+    Interrupt,
+    MessagesEvent,
+    SnapshotEvent,
+    TasksEvent,
+    UnknownEvent,
+    UpdatesEvent,
+    ValuesEvent,
+)
+from graphwire.messages import Message, MessageChunk
+from graphwire.state import StateSnapshot
+
+_TUPLES = ("triggers", "langgraph_triggers", "langgraph_path")  # tuples in LangGraph, lists in JSON
+
+
+def chunks_of(event: Event) -> list[Any]:
+    """Return what LangGraph yields for ``event``: one chunk, or none.
+
+    Raises ``StreamBroken`` for a gap, which no local stream has.
+    """
+    match event:
+        case GapEvent():
+            raise StreamBroken(
+                f"events {event.after_seq + 1} to {event.upto_seq} of run {event.run} are lost "
+                f"({event.reason}), and a local graph loses none; use client.run(), which shows gaps and "
+                "snapshots, or read faster"
+            )
+        case SnapshotEvent() | UnknownEvent():
+            return []
+        case MessagesEvent(message=message, metadata=metadata):
+            return [(langchain_message(message), _with_tuples(metadata))]
+        case ValuesEvent(data=data, interrupts=marks) | UpdatesEvent(data=data, interrupts=marks):
+            chunk = with_langchain(data)
+            if marks is None or not isinstance(chunk, dict):
+                return [chunk]
+            return [{**chunk, "__interrupt__": interrupts_of(marks)}]
+        case TasksEvent(data=dict(task)):
+            return [_with_tuples(with_langchain(task))]
+        case DebugEvent(data={"payload": dict(payload), **wrapper}):
+            return [{**wrapper, "payload": _with_tuples(with_langchain(payload))}]
+    if event.mode not in STREAM_MODES:
+        return []
+    return [with_langchain(event.data)]
+
+
+def part_of(event: Event, chunk: Any) -> dict[str, Any]:
+    """Return a chunk as the item that ``version="v2"`` yields."""
+    part = {"type": event.mode, "ns": event.namespace, "data": chunk}
+    if isinstance(event, ValuesEvent):
+        marks = chunk.pop("__interrupt__", ()) if isinstance(chunk, dict) else ()
+        part["interrupts"] = marks
+    return part
+
+
+def _with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    out = dict(fields)
+    for name in _TUPLES:
+        if isinstance(out.get(name), list):
+            out[name] = tuple(out[name])
+    return out
+
+
+# ── LangGraph's classes ──────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class GraphOutput:
+    """Stands for LangGraph's where that is not installed: the output, and what was asked."""
+
+    value: Any
+    interrupts: tuple[Any, ...] = ()
+
+
+@functools.cache
+def _langgraph() -> Any:
+    """Return the module with LangGraph's types, None where it is not installed."""
+    try:
+        return importlib.import_module("langgraph.types")
+    except ImportError:
+        return None
+
+
+def output_of(value: Any, interrupts: tuple[Any, ...]) -> Any:
+    """Return a ``GraphOutput``."""
+    types = _langgraph()
+    return (GraphOutput if types is None else types.GraphOutput)(value=value, interrupts=interrupts)
+
+
+def interrupts_of(asked: Iterable[Interrupt]) -> tuple[Any, ...]:
+    """Return the questions as ``Interrupt``s."""
+    types = _langgraph()
+    made = []
+    for one in asked:
+        value = with_langchain(one.value)
+        if types is None:
+            made.append(Interrupt(one.id, value, one.namespace))
+        else:
+            made.append(types.Interrupt(value=value, id=one.id))
+    return tuple(made)
+
+
+def snapshot_of(state: StateSnapshot) -> Any:
+    """Return the state as a ``StateSnapshot``."""
+    types = _langgraph()
+    tasks = []
+    for task in state.tasks:
+        inner = snapshot_of(task.state) if isinstance(task.state, StateSnapshot) else task.state
+        task = task._replace(
+            interrupts=interrupts_of(task.interrupts), state=inner, result=with_langchain(task.result)
+        )
+        tasks.append(task if types is None else types.PregelTask(*task))
+    state = state._replace(
+        values=with_langchain(state.values),
+        metadata=with_langchain(state.metadata),
+        tasks=tuple(tasks),
+        interrupts=interrupts_of(state.interrupts),
+    )
+    return state if types is None else types.StateSnapshot(*state)
+
+
+# ── LangChain's messages ─────────────────────────────────────────────────────────────────────────
+
+
+def langchain() -> Any:
+    """Return the module with LangChain's messages. Raises ``MissingExtra``."""
+    try:
+        import langchain_core.messages
+    except ImportError:
+        raise MissingExtra(
+            "messages of a remote graph are LangChain's, which is missing", "langchain"
+        ) from None
+    return langchain_core.messages
+
+
+def with_langchain(value: Any) -> Any:
+    """Return ``value`` with LangChain's messages in place of this client's. Raises ``MissingExtra``."""
+    if isinstance(value, Message):
+        return langchain_message(value)
+    if isinstance(value, dict):
+        return {key: with_langchain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_langchain(item) for item in value]
+    return value
+
+
+_CLASSES = {
+    "human": "HumanMessage",
+    "ai": "AIMessage",
+    "system": "SystemMessage",
+    "tool": "ToolMessage",
+    "function": "FunctionMessage",
+    "chat": "ChatMessage",
+    "remove": "RemoveMessage",
+}
+
+
+def langchain_message(message: Message) -> Any:
+    """Return the message as LangChain's class of its type. Raises ``MissingExtra``."""
+    module = langchain()
+    fields = message.to_json()
+    kind = fields.pop("type")
+    cls = getattr(module, _CLASSES.get(kind, kind), None)
+    if cls is None:
+        cls = module.AIMessageChunk if isinstance(message, MessageChunk) else module.AIMessage
+    if kind == "remove":
+        fields.pop("content", None)
+    return cls(**fields)

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
-from graphwire_gateway.runner import Job, Runner
+from graphwire_gateway.runner import Runner
 from graphwire_gateway.telemetry import logger
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ class Lifespan:
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self._ends = asyncio.Event()
-        self._job: Job | None = None
+        self._has_begun = False
         self._over: Future[None] = Future()
 
     async def open(self, enter: Callable[[AsyncExitStack], Awaitable[T]]) -> T:
@@ -34,21 +34,19 @@ class Lifespan:
                     await self._ends.wait()
             except BaseException as error:  # an exit of the process, too, is no more than a failure here
                 if opened.done():
-                    log.error("closing failed", error=repr(error), exc_info=error)
+                    log.error("closing failed, or took too long", error=repr(error), exc_info=error)
                 else:
                     opened.set_exception(error)
             finally:
                 self._over.set_result(None)
 
-        self._job = self._runner.start(work)
+        self._has_begun = True
+        self._runner.start(work)
         value: T = await asyncio.wrap_future(opened)
         return value
 
     async def close(self, timeout_s: float) -> None:
-        """Close what is open; what takes longer than ``timeout_s`` seconds is cancelled."""
-        if self._job is None:
-            return
-        self._runner.later(self._ends.set)
-        _, late = await asyncio.wait({asyncio.wrap_future(self._over)}, timeout=timeout_s)
-        if late:
-            self._job.cancel()
+        """Close what is open; what takes longer than ``timeout_s`` seconds is left to the runner's end."""
+        if self._has_begun:
+            self._runner.later(self._ends.set)
+            await asyncio.wait({asyncio.wrap_future(self._over)}, timeout=timeout_s)

@@ -132,10 +132,12 @@ def _near(part: str, value: Any, module: ModuleType) -> str:
 def _module(what: str, place: str) -> ModuleType:
     named = shown(place)
     try:
-        if place.endswith(".py"):
-            return _file(what, Path(place))
+        is_file = place.endswith(".py")
         if "" not in sys.path and str(Path.cwd()) not in sys.path:
-            sys.path.insert(0, str(Path.cwd()))
+            # A file's own folder comes first.
+            sys.path.insert(len(sys.path) if is_file else 0, str(Path.cwd()))
+        if is_file:
+            return _file(what, Path(place))
         return importlib.import_module(place)
     except CannotServe:
         raise
@@ -204,8 +206,8 @@ def _version(package: str) -> str | None:
 def _lies(name: str) -> str:
     """Say where in the project a module lies that is not importable."""
     top = name.partition(".")[0]
-    for folder in (Path(), *sorted(path for path in Path().iterdir() if path.is_dir())):
-        if folder.name.startswith(".") and folder != Path():
+    for folder in sorted(path for path in Path().iterdir() if path.is_dir()):
+        if folder.name.startswith("."):
             continue
         if (folder / f"{top}.py").is_file() or (folder / top / "__init__.py").is_file():
             return (

@@ -155,6 +155,28 @@ async def test_two_files_of_one_name_are_two_modules(folder: Path) -> None:
     assert await _open("./fine.py:graph") is first
 
 
+async def test_a_packages_file_is_imported_as_a_part_of_it_and_once(folder: Path) -> None:
+    (folder / "lib" / "pack" / "inner").mkdir(parents=True)
+    for place in ("pack", "pack/inner"):
+        (folder / "lib" / place / "__init__.py").touch()
+    (folder / "lib" / "pack" / "state.py").write_text("from fine import graph\nimport sys\n")
+    (folder / "lib" / "pack" / "inner" / "agent.py").write_text(
+        "from ..state import graph\nname = __name__\n"
+    )
+    graph = await _open("./lib/pack/inner/agent.py:graph")
+    assert "count" in graph.nodes
+    assert sys.modules["pack.inner.agent"].name == "pack.inner.agent"
+    assert await _open("pack.inner.agent:graph") is graph
+
+
+async def test_a_package_whose_name_is_taken_does_not_hide_the_file(folder: Path) -> None:
+    (folder / "lib" / "json").mkdir(parents=True)
+    (folder / "lib" / "json" / "__init__.py").touch()
+    (folder / "lib" / "json" / "agent.py").write_text("from fine import graph\nname = __name__\n")
+    assert "count" in (await _open("./lib/json/agent.py:graph")).nodes
+    assert sys.modules["agent"].name == "agent"
+
+
 async def test_an_unknown_name_is_told_which_there_are() -> None:
     catalog = Catalog({name: GraphSpec(counter(), "inline") for name in ("b", "a")})
     await catalog.open(lambda items: None)

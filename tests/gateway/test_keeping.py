@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -217,17 +219,23 @@ async def test_graphs_share_one_store_and_keep_their_own(lib: Library) -> None:
         assert graph.store is given  # type: ignore[attr-defined]
 
 
-async def test_the_shared_store_bears_writers_on_several_threads() -> None:
-    store = SharedMemory()
+async def test_the_shared_store_bears_readers_and_writers_on_several_threads() -> None:
+    store, often, written = SharedMemory(), sys.getswitchinterval(), threading.Event()
 
     def write(name: str) -> None:
-        for number in range(300):
+        for number in range(2000):
             store.put((name, str(number)), "key", {"n": number})
 
-    async def read() -> None:
-        for _ in range(60):
-            await store.asearch(())
-            await asyncio.sleep(0)
+    def read() -> None:
+        while not written.is_set():
+            store.search((), limit=10_000)
 
-    await asyncio.gather(*(asyncio.to_thread(write, name) for name in ("a", "b")), read())
-    assert len(await store.asearch((), limit=1000)) == 600
+    sys.setswitchinterval(1e-6)
+    try:
+        reading = asyncio.ensure_future(asyncio.to_thread(read))
+        await asyncio.gather(*(asyncio.to_thread(write, name) for name in "ab"))
+        written.set()
+        await reading
+    finally:
+        sys.setswitchinterval(often)
+    assert len(await store.asearch((), limit=10_000)) == 4000

@@ -6,6 +6,7 @@ import graphwire
 import pytest
 from kit.alike import comparable, unordered
 from kit.graphs import Library
+from langgraph.types import Command
 from providers.agents import (
     DIGEST,
     FIND,
@@ -201,3 +202,42 @@ async def test_a_tool_that_asks_for_approval_stops_its_agent_before_it_acts(
         with pytest.raises(graphwire.RunCancelled):
             await run.result()
     assert wiped == []
+
+
+@pytest.mark.parametrize(
+    ("word", "heard", "done"),
+    [("yes", "sda is wiped" + "It is done.", ["sda"]), ("no", "The human declined." + "Then not.", [])],
+)
+async def test_a_human_s_word_lets_the_agent_go_on(
+    word: str, heard: str, done: list[str], provider: Provider, serve
+) -> None:
+    wiped: list[str] = []
+    server = await serve({"g": careful_agent(provider.url, wiped)})
+    async with graphwire.connect(server.url) as client:
+        run = await client.run("g", question("Wipe the disk!"), modes=["messages"])
+        assert await text_of(run) == "As you wish. "
+        (asked,) = run.interrupts
+        await run.respond({asked.id: word})
+        assert await text_of(run) == heard
+        output = await run.result()
+    assert [message.type for message in output["messages"]] == ["human", "ai", "tool", "ai"]
+    assert wiped == done
+
+
+async def test_an_agent_that_was_given_the_word_streams_as_it_does_locally(provider: Provider, serve) -> None:
+    way = {"stream_mode": ["values", "updates", "messages"]}
+    config = {"configurable": {"thread_id": "t"}}
+    inputs = [question("Wipe the disk!"), Command(resume="yes")]
+
+    async def stream(graph: Any) -> list[str]:
+        chunks: list[Any] = []
+        for input in inputs:
+            chunks += [chunk async for chunk in graph.astream(input, config, **way)]
+        return comparable(chunks)
+
+    local = await stream(careful_agent(provider.url, []))
+    server = await serve({"g": careful_agent(provider.url, [])})
+    async with graphwire.connect(server.url) as client:
+        remote = await stream(client.graph("g"))
+    assert len(local) > 10
+    assert remote == local

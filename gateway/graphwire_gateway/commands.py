@@ -6,10 +6,11 @@ import os
 import shlex
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -25,6 +26,8 @@ from graphwire_gateway.server import Gateway, Server
 from graphwire_gateway.telemetry import logger, write_log
 
 log = logger("serve")
+
+T = TypeVar("T")
 
 
 def serve(
@@ -298,7 +301,10 @@ async def _serve(config: Config) -> int:
         shared_threads=server.shared_threads,
     )
     stop = _Stop()
-    async with gateway.serve(server.host, server.port) as running:
+    async with AsyncExitStack() as stack:
+        running = await stop.unless_asked(stack.enter_async_context(gateway.serve(server.host, server.port)))
+        if running is None:
+            return 0
         tune()
         _greet(config, running)
         await stop.asked.wait()
@@ -327,6 +333,18 @@ class _Stop:
         else:  # which tells it of Ctrl-C, and without which nobody would
             loop.add_reader(reloader.sentinel, self._orphaned, loop, reloader.sentinel)
         loop.add_signal_handler(signal.SIGTERM, self._ask)
+
+    async def unless_asked(self, opening: Coroutine[Any, Any, T]) -> T | None:
+        """Return what ``opening`` returns; None, and it is cancelled, where the wish comes first."""
+        task = asyncio.ensure_future(opening)
+        asked = asyncio.ensure_future(self.asked.wait())
+        await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            asked.cancel()
+            return task.result()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return None
 
     def _ask(self) -> None:
         (self.asked_again if self.asked.is_set() else self.asked).set()

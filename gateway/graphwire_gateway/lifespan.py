@@ -33,7 +33,9 @@ class Lifespan:
                     opened.set_result(await enter(stack))
                     await self._ends.wait()
             except BaseException as error:  # an exit of the process, too, is no more than a failure here
-                if opened.done():
+                if opened.cancelled():
+                    pass  # nobody waits for it any more
+                elif opened.done():
                     log.error("closing failed, or took too long", error=repr(error), exc_info=error)
                 else:
                     opened.set_exception(error)
@@ -41,8 +43,12 @@ class Lifespan:
                 self._over.set_result(None)
 
         self._has_begun = True
-        self._runner.start(work)
-        value: T = await asyncio.wrap_future(opened)
+        job = self._runner.start(work)
+        try:
+            value: T = await asyncio.wrap_future(opened)
+        except asyncio.CancelledError:
+            job.cancel()
+            raise
         return value
 
     async def close(self, timeout_s: float) -> None:

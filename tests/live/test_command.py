@@ -181,6 +181,21 @@ async def test_a_signal_drains_and_a_second_one_stops_at_once(folder: Path, numb
     assert "Traceback" not in err
 
 
+async def test_a_server_that_does_not_come_up_can_be_stopped(folder: Path) -> None:
+    (folder / "slow.py").write_text(
+        "import asyncio, sys\n"
+        "async def make():\n"
+        "    print('connecting', file=sys.stderr, flush=True)\n"
+        "    await asyncio.Event().wait()\n"
+    )
+    async with program(folder, "serve", "slow:make", "--port", "0") as server:
+        await server.until("^connecting$")
+        server.process.send_signal(signal.SIGINT)
+        code, _, err = await server.end()
+    assert code == 0, err
+    assert "Traceback" not in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -80,9 +80,11 @@ class View:
         return value
 
 
-async def recorded(graph: Any, value: Any, how: str, **kwargs: Any) -> tuple[list[Any], str | None]:
-    """The chunks of a run, and the type of the error that it ended in."""
-    view, chunks = View(), []
+async def recorded(
+    graph: Any, value: Any, how: str, *, alike: bool = False, **kwargs: Any
+) -> tuple[list[Any], str | None]:
+    """The chunks of a run, and the type of the error that it ended in; see View for `alike`."""
+    view, chunks = View(alike), []
     try:
         if how == "stream":
             for chunk in graph.stream(value, **kwargs):
@@ -93,3 +95,8 @@ async def recorded(graph: Any, value: Any, how: str, **kwargs: Any) -> tuple[lis
     except Exception as error:
         return chunks, type(error).__name__
     return chunks, None
+
+
+def in_any_order(chunks: list[Any]) -> list[str]:
+    """What nodes side by side streamed, which may end in any order; recorded with ids that are all alike."""
+    return sorted(map(repr, chunks))

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import operator
-import subprocess
-import sys
-import textwrap
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +12,7 @@ from typing import Annotated, Any
 import pytest
 from graphwire_runtime import START, Command, Interrupt, StateGraph, StateUpdate, interrupt
 from langgraph.checkpoint.memory import InMemorySaver
+from programs import run_program
 from typing_extensions import TypedDict
 
 
@@ -249,42 +247,6 @@ def test_several_edits_make_as_many_checkpoints(saver: Any) -> None:
         THREAD, [[StateUpdate({"to": "sea"}, START)], [StateUpdate({"log": ["went"]}, "go")]]
     )
     assert [snapshot.next for snapshot in road.get_state_history(THREAD)] == [("toll",), ("go",)]
-
-
-PROGRAM = """
-    import asyncio, operator, sys
-    from importlib.abc import MetaPathFinder
-    from typing import Annotated, TypedDict
-
-    class Absent(MetaPathFinder):
-        def find_spec(self, name, path=None, target=None):
-            if name in ("langgraph.graph", "langgraph.pregel", "langgraph.types", "langgraph.constants"):
-                raise ModuleNotFoundError(name)
-
-    sys.meta_path.insert(0, Absent())
-    from graphwire_runtime import START, Command, Send, StateGraph, interrupt
-
-    class Trip(TypedDict, total=False):
-        log: Annotated[list, operator.add]
-
-    def pay(item):
-        return {"log": [f"{item}: {interrupt(item)}"]}
-
-    graph = StateGraph(Trip).add_node("pay", pay).add_node("end", lambda s: {"log": ["end"]})
-    graph.add_conditional_edges(START, lambda s: [Send("pay", "toll")], ["pay"])
-    graph.add_edge("pay", "end")
-    config = {"configurable": {"thread_id": "t"}}
-"""
-
-
-def run_program(text: str, *args: str) -> str:
-    program = textwrap.dedent(PROGRAM) + textwrap.dedent(text)
-    done = subprocess.run(
-        [sys.executable, "-c", program, *args], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return done.stdout.strip()
 
 
 def test_threads_are_kept_without_langgraph() -> None:

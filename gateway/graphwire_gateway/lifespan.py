@@ -28,19 +28,22 @@ class Lifespan:
         opened: Future[Any] = Future()
 
         async def work() -> None:
+            failed: BaseException | None = None
             try:
                 async with AsyncExitStack() as stack:
-                    opened.set_result(await enter(stack))
-                    await self._ends.wait()
+                    try:
+                        opened.set_result(await enter(stack))
+                        await self._ends.wait()
+                    except Exception as error:  # what is open already is closed as at any other end
+                        failed = error
             except BaseException as error:  # an exit of the process, too, is no more than a failure here
-                if opened.cancelled():
-                    pass  # nobody waits for it any more
-                elif opened.done():
-                    log.error("closing failed, or took too long", error=repr(error), exc_info=error)
+                failed = failed or error
+            if failed is not None and not opened.cancelled():  # else nobody waits for it any more
+                if opened.done():
+                    log.error("closing failed, or took too long", error=repr(failed), exc_info=failed)
                 else:
-                    opened.set_exception(error)
-            finally:
-                self._over.set_result(None)
+                    opened.set_exception(failed)
+            self._over.set_result(None)
 
         self._has_begun = True
         job = self._runner.start(work)

@@ -126,7 +126,7 @@ async def test_a_saver_is_made_for_each_loop_opened_and_closed_there(tmp_path: P
             seen.append(("close", asyncio.get_running_loop()))
 
     graphs = {"a": tallies(lib), "b": tallies(lib)}
-    async with served(graphs, "thread", checkpointer=make) as entries:
+    async with served(graphs, "own", checkpointer=make) as entries:
         assert entries["a"].saver is not entries["b"].saver
         loops = {entry.runner.loop for entry in entries.values()}
         assert [await counted(entries["a"], "x") for _ in range(2)] == [1, 2]
@@ -187,7 +187,7 @@ async def test_a_saver_of_another_loop_is_refused_and_one_context_manager_serves
                 pass
     ready = AsyncSqliteSaver.from_conn_string(str(tmp_path / "y.db"))
     with pytest.raises(CannotServe, match="a context manager that can be entered once"):
-        async with served({"a": counter(), "b": counter()}, "thread", checkpointer=ready):
+        async with served({"a": counter(), "b": counter()}, "own", checkpointer=ready):
             pass
     async with served(
         {"a": counter(), "b": counter()},
@@ -199,7 +199,7 @@ async def test_a_saver_of_another_loop_is_refused_and_one_context_manager_serves
 async def test_graphs_share_one_store_and_keep_their_own(lib: Library) -> None:
     own = InMemoryStore()
     graphs = {"a": tallies(lib), "b": tallies(lib), "own": tallies(lib, store=own)}
-    async with served(graphs, "thread") as entries:
+    async with served(graphs, "own") as entries:
         stores = {}
         for name, entry in entries.items():
 

@@ -308,9 +308,12 @@ async def test_graphs_are_described(serve, connect, lib: Library) -> None:
     assert set(rows["talker"]["nodes"]) == {"plan", "joke", "poem", "researcher"}
     assert {"source": "plan", "target": "joke"} in rows["talker"]["edges"]
     assert "topic" in rows["talker"]["input_schema"]["properties"]
-    assert "checkpoints" not in rows["talker"]["modes"]
+    assert "checkpoints" in rows["talker"]["modes"], "of its threads, which the server keeps"
     one = await peer.ask(type="list", what="graphs", graph="counter")
     assert [row["name"] for row in one["graphs"]] == ["counter"]
+    forgetful = await connect(await serve({"talker": talker(lib)}, checkpointer=False))
+    (row,) = (await forgetful.ask(type="list", what="graphs"))["graphs"]
+    assert "checkpoints" not in row["modes"]
 
 
 # ── graphs that pause ────────────────────────────────────────────────────────────────────────────

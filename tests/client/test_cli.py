@@ -112,10 +112,10 @@ def test_a_cancelled_run_ends_with_1(server, capsys):
 
 def test_an_interrupted_run_shows_its_question(server, capsys):
     server.on_run = lambda run: (run.lifecycle("running"), run.interrupt("i1", "sure?"))
-    assert run(["run", "joke", "--run-id", "mine"]) == 0
+    assert run(["run", "joke", "--run-id", "mine"]) == 5
     out, err = capsys.readouterr()
     assert "sure?" in out
-    assert "run mine waits for an answer" in err
+    assert "run mine waits for an answer: graphwire respond mine i1=ANSWER\n" in err
 
 
 async def test_ctrl_c_cancels_a_run_that_was_started_here(server, client, capsys):
@@ -290,7 +290,7 @@ def test_wrong_usage_is_2(server, capsys, line):
 
 
 def test_every_command_explains_itself_with_an_example(capsys):
-    for command in ("run", "runs", "graphs", "schema", "version"):
+    for command in ("run", "respond", "runs", "threads", "state", "delete", "graphs", "schema", "version"):
         assert run([command, "--help"]) == 0
         assert f"Example: graphwire {command}" in capsys.readouterr().out
     assert run(["--help"]) == 0

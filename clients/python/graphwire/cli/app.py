@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from graphwire.cli import conformance, demo, graphs, runs, schema, version
+from graphwire.cli import conformance, delete, demo, graphs, respond, runs, schema, state, threads, version
 from graphwire.cli import run as run_command
 from graphwire.cli.outcome import EXIT_CODES, FAILED, FINE, TRACEBACK, USAGE, say
 
@@ -20,7 +20,11 @@ GROUP = "graphwire.commands"
 
 _OWN: tuple[tuple[str, Callable[..., Any], str], ...] = (
     ("run", run_command.run, run_command.HELP),
+    ("respond", respond.respond, respond.HELP),
     ("runs", runs.runs, runs.HELP),
+    ("threads", threads.threads, threads.HELP),
+    ("state", state.state, state.HELP),
+    ("delete", delete.delete, delete.HELP),
     ("graphs", graphs.graphs, graphs.HELP),
     ("demo", demo.demo, demo.HELP),
     ("schema", schema.schema, schema.HELP),

@@ -27,11 +27,12 @@ FAILED = 1
 USAGE = 2
 UNREACHABLE = 3
 REFUSED = 4
+WAITING = 5
 INTERRUPTED = 130
 
 EXIT_CODES = (
     "Exit codes: 0 fine; 1 the run failed or was cancelled; 2 wrong usage; 3 no connection to the server; "
-    "4 refused by the server; 130 stopped by Ctrl-C."
+    "4 refused by the server; 5 the run waits for an answer; 130 stopped by Ctrl-C."
 )
 
 TRACEBACK = "GRAPHWIRE_TRACEBACK"

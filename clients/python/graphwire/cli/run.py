@@ -10,8 +10,9 @@ import typer
 from graphwire_protocol.types import STREAM_MODES
 from rich.console import Console
 
+from graphwire.cli.answers import ask, how_to_answer, is_someone_there, value_of
 from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
-from graphwire.cli.outcome import EXIT_CODES, FAILED, FINE, INTERRUPTED, say, talk, words
+from graphwire.cli.outcome import EXIT_CODES, FAILED, FINE, INTERRUPTED, WAITING, say, talk, words
 from graphwire.cli.show import Flow, JsonLines, print_json
 from graphwire.client import DEFAULT_MODES, Client
 from graphwire.run import Run
@@ -25,7 +26,11 @@ INPUT is the graph's input as JSON text, @file.json, or - for stdin; -f gives si
 Tokens appear as flowing text behind the name of the node that writes them, everything else as one line.
 Ctrl-C cancels the run. A connection that is lost is made again, and nothing is shown twice.
 
+At a terminal you answer what the graph asks; elsewhere the command ends with 5 and says how to answer.
+
 Example: [bold]graphwire run joke -f topic=cats -m messages -m updates[/bold]
+
+A conversation: [bold]graphwire run chat -f message=hi --thread mine[/bold], and again with the same thread.
 
 {EXIT_CODES}
 """
@@ -79,6 +84,32 @@ def run(
             "--run-id", metavar="ID", help="The run's id; if it exists, watch it instead of starting."
         ),
     ] = None,
+    thread: Annotated[
+        str | None,
+        typer.Option("--thread", metavar="ID", help="The conversation to go on with, or to begin."),
+    ] = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            "--checkpoint", metavar="ID", help="Where in the thread to begin; see: graphwire state --history"
+        ),
+    ] = None,
+    if_busy: Annotated[
+        str,
+        typer.Option(
+            "--if-busy",
+            metavar="WHAT",
+            help="If the thread has a run: reject this one, enqueue it, or interrupt that one.",
+        ),
+    ] = "reject",
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume",
+            metavar="JSON",
+            help="The answer to what the thread waits for, instead of INPUT.",
+        ),
+    ] = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="Start it, print its id, and do not wait for it.")
     ] = False,
@@ -88,7 +119,14 @@ def run(
 ) -> None:
     """Run a graph and watch it; the help's text stands in ``HELP``."""
     given = read_input(input, field or [], sys.stdin)
+    if resume is not None and given is not None:
+        raise typer.BadParameter("--resume goes on with what the thread has; it takes no INPUT and no -f")
+    if checkpoint is not None and thread is None:
+        raise typer.BadParameter("--checkpoint is one of a thread; name it with --thread")
     arguments: dict[str, Any] = {"run": run_id, "nodes": node, "tags": tag, "keys": key}
+    arguments |= {"thread": thread, "checkpoint": checkpoint, "if_busy": if_busy}
+    if resume is not None:
+        arguments["command"] = {"resume": value_of(resume)}
     arguments["modes"] = mode or DEFAULT_MODES
     if namespace:
         arguments["namespaces"] = [path_segments(path) for path in namespace]
@@ -99,7 +137,7 @@ def run(
             await started.detach()
             _print_start(started, as_json)
             return FINE
-        return await watch(started, as_json)
+        return await watch(started, as_json, url)
 
     raise typer.Exit(talk(url, token, work))
 
@@ -111,12 +149,20 @@ def _print_start(run: Run, as_json: bool) -> None:
         print(run.id)
 
 
-async def watch(run: Run, as_json: bool) -> int:
-    """Show a run to its end; return the exit code."""
+async def watch(run: Run, as_json: bool, url: str = DEFAULT_URL) -> int:
+    """Show a run to its end, and ask who sits there what it asks; return the exit code."""
     shown: JsonLines | Flow = JsonLines() if as_json else Flow(Console(highlight=False, soft_wrap=True))
     try:
-        async for event in run:
-            shown.show(event)
+        while True:
+            async for event in run:
+                shown.show(event)
+            if run.status != "interrupted" or as_json or not is_someone_there():
+                break
+            shown.end()
+            answers = await ask(run.interrupts)
+            if answers is None:
+                break
+            await run.respond(answers)
     except asyncio.CancelledError:
         shown.end()
         await _stop(run)
@@ -130,7 +176,8 @@ async def watch(run: Run, as_json: bool) -> int:
         case "cancelled":
             return FAILED
         case "interrupted":
-            say(f"run {run.id} waits for an answer")
+            say(how_to_answer(run.id, run.interrupts, url))
+            return WAITING
     return FINE
 
 
@@ -164,10 +211,7 @@ def read_input(text: str | None, fields: list[str], stdin: Any) -> Any:
         name, equals, text = field.partition("=")
         if not equals or not name:
             raise typer.BadParameter(f"-f takes KEY=VALUE, as in -f topic=cats, not {field!r}")
-        try:
-            value[name] = json.loads(text)
-        except ValueError:
-            value[name] = text
+        value[name] = value_of(text)
     return value
 
 

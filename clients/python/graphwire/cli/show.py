@@ -88,9 +88,8 @@ class Flow:
                 self._line(event, "values", data)
             case CustomEvent(data=data):
                 self._line(event, event.node or "custom", data)
-            case InterruptEvent(interrupts=asks):
-                for ask in asks:
-                    self._line(event, f"asks ({ask.id})", ask.value)
+            case InterruptEvent():
+                self._questions(event)
             case LifecycleEvent():
                 self._lifecycle(event)
             case GapEvent():
@@ -138,7 +137,7 @@ class Flow:
         self._console.out(_visible(message.text), end="", highlight=False)
         for call in message.tool_calls:
             if call.get("name"):
-                self._console.out(f"\n  calls {call['name']}({_short(call.get('args'))})", highlight=False)
+                self._console.out(f"\n  calls {call['name']}({short(call.get('args'))})", highlight=False)
         if not isinstance(message, MessageChunk) or message.extras.get("chunk_position") == "last":
             self._close()
 
@@ -149,7 +148,7 @@ class Flow:
     def _line(self, event: Event, name: str, data: Any) -> None:
         self._close()
         self._head(event, name)
-        self._console.out(_short(data), style=None, highlight=False)
+        self._console.out(short(data), style=None, highlight=False)
 
     def _lifecycle(self, event: LifecycleEvent) -> None:
         if event.discard:
@@ -159,6 +158,10 @@ class Flow:
             self.end()
             say(f"the run is {event.status}" + (f": {event.reason}" if event.reason else ""))
 
+    def _questions(self, event: InterruptEvent | SnapshotEvent) -> None:
+        for ask in event.interrupts:
+            self._line(event, f"asks ({ask.id})", ask.value)
+
     def _snapshot(self, event: SnapshotEvent) -> None:
         if event.values is not None:
             self._line(event, "values", event.values)
@@ -167,13 +170,17 @@ class Flow:
             self._head(None, item.node or item.message.type)
             self._console.out(_visible(item.message.text), end="", highlight=False)
             self._writing = item.message.id
+        if event.interrupts:
+            self.end()
+            self._questions(event)
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """Return a value as one line that fits."""
     if isinstance(value, str):
         text = value
     elif isinstance(value, dict) and not any(isinstance(item, dict | list) for item in value.values()):
-        text = "  ".join(f"{key}={_short(item)}" for key, item in value.items())
+        text = "  ".join(f"{key}={short(item)}" for key, item in value.items())
     else:
         text = _PROJECTOR.dumps(value).decode()
     text = _visible(text)

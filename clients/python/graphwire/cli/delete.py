@@ -1,0 +1,44 @@
+"""``graphwire delete``: delete a run, or a thread with all that belongs to it."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from graphwire.cli.options import DEFAULT_URL, Token, Url
+from graphwire.cli.outcome import EXIT_CODES, FINE, say, talk
+from graphwire.client import Client
+
+HELP = f"""Delete a run, or a thread with its runs and checkpoints. Neither comes back.
+
+Example: [bold]graphwire delete --run run-7f3a[/bold], or [bold]graphwire delete chat mine[/bold]
+
+{EXIT_CODES}
+"""
+
+
+def delete(
+    graph: Annotated[str | None, typer.Argument(metavar="GRAPH", help="The graph of the thread.")] = None,
+    thread: Annotated[
+        str | None, typer.Argument(metavar="THREAD", help="The thread; see: graphwire threads")
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="A run, whose thread stays.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before a thread is deleted.")] = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+) -> None:
+    """Delete something; the help's text stands in ``HELP``."""
+    if (run is not None) == (graph is not None) or (graph is None) != (thread is None):
+        raise typer.BadParameter("name --run RUN, or a GRAPH and its THREAD")
+    what = f"run {run}" if run is not None else f"thread {thread} of {graph}"
+    if run is None and not yes and sys.stdin.isatty():
+        typer.confirm(f"delete {what}, its runs and its checkpoints?", abort=True, err=True)
+
+    async def work(client: Client) -> int:
+        await client.delete(run=run, graph=graph, thread=thread)
+        say(f"deleted {what}")
+        return FINE
+
+    raise typer.Exit(talk(url, token, work))

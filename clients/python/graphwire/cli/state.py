@@ -1,0 +1,91 @@
+"""``graphwire state``: what a thread holds, now or at each of its checkpoints."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
+from graphwire.cli.outcome import EXIT_CODES, FINE, talk
+from graphwire.cli.show import print_json, print_table, short
+from graphwire.client import Client
+from graphwire.state import StateSnapshot
+
+HELP = f"""Show a thread's state, or all its states.
+
+Example: [bold]graphwire state chat mine --history[/bold]
+
+It names the checkpoints that [bold]graphwire run --thread --checkpoint[/bold] begins at.
+
+{EXIT_CODES}
+"""
+
+
+def state(
+    graph: Annotated[str, typer.Argument(metavar="GRAPH", help="The graph's name.")],
+    thread: Annotated[str, typer.Argument(metavar="THREAD", help="The thread; see: graphwire threads")],
+    history: Annotated[bool, typer.Option("--history", help="All states, newest first.")] = False,
+    checkpoint: Annotated[
+        str | None, typer.Option("--checkpoint", metavar="ID", help="The state at this checkpoint.")
+    ] = None,
+    key: Annotated[
+        list[str] | None, typer.Option("--key", metavar="KEY", help="Only these keys of the state.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="At most so many states.")] = 20,
+    as_json: Json = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+) -> None:
+    """Show a thread; the help's text stands in ``HELP``."""
+    if history and checkpoint is not None:
+        raise typer.BadParameter("--history shows every checkpoint; leave out --checkpoint")
+
+    async def work(client: Client) -> int:
+        if history:
+            found = client.state_history(graph, thread, keys=key, limit=limit)
+            states = [snapshot async for snapshot in found]
+        else:
+            states = [await client.state(graph, thread, checkpoint=checkpoint, keys=key)]
+        if as_json:
+            for snapshot in states:
+                print_json(_document(snapshot))
+        elif history:
+            print_table(_history(states) if states else "no states")
+        else:
+            print_table(_state(states[0]) if states[0].created_at else "nothing was written there yet")
+        return FINE
+
+    raise typer.Exit(talk(url, token, work))
+
+
+def _document(state: StateSnapshot) -> dict[str, Any]:
+    tasks: list[dict[str, Any]] = []
+    for task in state.tasks:
+        inner = _document(task.state) if isinstance(task.state, StateSnapshot) else task.state
+        tasks.append({**task._asdict(), "state": inner})
+    return {**state._asdict(), "tasks": tasks}
+
+
+def _state(state: StateSnapshot) -> Table:
+    table = Table(box=None, show_header=False)
+    values = state.values if isinstance(state.values, dict) else {"state": state.values}
+    for name, value in values.items():
+        table.add_row(name, short(value))
+    for one in state.interrupts:
+        table.add_row(f"asks ({one.id})", short(one.value))
+    table.add_row("next", ", ".join(state.next) or "nothing")
+    table.add_row("checkpoint", f"{state.checkpoint}  {_time(state)}")
+    return table
+
+
+def _history(states: list[StateSnapshot]) -> Table:
+    table = Table("checkpoint", "created", "by", "next", "values", box=None)
+    for state in states:
+        metadata = state.metadata or {}
+        by = f"{metadata.get('source', '')} {metadata.get('step', '')}".strip()
+        table.add_row(state.checkpoint or "", _time(state), by, ", ".join(state.next), short(state.values))
+    return table
+
+
+def _time(state: StateSnapshot) -> str:
+    return (state.created_at or "")[:19].replace("T", " ")

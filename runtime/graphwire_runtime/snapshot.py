@@ -125,7 +125,7 @@ def _task_payload(run: Run, task: Task, known: Written | None) -> dict[str, Any]
     if known is not None and known.error is not None:
         payload["error"] = known.error
     else:
-        if known is not None and known.done:
+        if known is not None and known.done and known.pairs:
             payload["result"] = results(known.pairs)
         asked = () if known is None else known.interrupts
         payload["interrupts"] = tuple(interrupt_data(each) for each in asked)

@@ -6,7 +6,7 @@ import copy
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.replies import Edge, GraphRow
@@ -23,6 +23,8 @@ from graphwire_gateway.load import found_at, told
 from graphwire_gateway.runner import InlineRunner, Outlet, Runner, ThreadRunner
 from graphwire_gateway.scope import PRINCIPAL
 
+RunsOn: TypeAlias = Literal["thread", "own", "inline"]
+
 
 @dataclass(frozen=True, slots=True)
 class GraphSpec:
@@ -31,10 +33,15 @@ class GraphSpec:
     ``target`` is ``module:attribute``, ``path/to/file.py:attribute`` or what these name: the graph itself, or
     a function or context manager that makes it. ``record`` names modes that are recorded whatever a run's
     first subscriptions ask for.
+
+    ``runner`` is the loop that it lives on: ``thread`` one that it shares with other graphs, apart from the
+    connections'; ``own`` one in a thread of its own, for code that blocks its loop; ``inline`` the
+    connections'. Models' clients are often shared by a whole process and bound to the loop that was first, so
+    graphs that share a client share a loop.
     """
 
     target: Any
-    runner: Literal["thread", "inline"] = "thread"
+    runner: RunsOn = "thread"
     record: tuple[Mode, ...] = ()
     record_subgraphs: bool = False
     description: str | None = None
@@ -123,15 +130,15 @@ class Catalog:
 
     async def open(self, outlet: Outlet) -> None:
         """Bring every graph to life on its runner. Raises ``CannotServe`` for the first that fails."""
-        inline: dict[str, GraphSpec] = {}
         found: dict[str, Entry] = {}
+        for place in ("thread", "inline"):
+            together = {name: spec for name, spec in self._specs.items() if spec.runner == place}
+            if together:
+                runner = InlineRunner(outlet) if place == "inline" else ThreadRunner("graphs", outlet)
+                found.update(await self._settle(runner, together))
         for name, spec in self._specs.items():
-            if spec.runner == "inline":
-                inline[name] = spec
-            else:
+            if spec.runner == "own":
                 found.update(await self._settle(ThreadRunner(name, outlet), {name: spec}))
-        if inline:
-            found.update(await self._settle(InlineRunner(outlet), inline))
         self._entries = {name: found[name] for name in self._specs}
 
     async def _settle(self, runner: Runner, specs: Mapping[str, GraphSpec]) -> dict[str, Entry]:
@@ -162,10 +169,6 @@ class Catalog:
 
     def all(self) -> list[Entry]:
         """Return every graph, in the order in which they were named."""
-        return list(self._entries.values())
-
-    def entries(self) -> list[Entry]:
-        """Return every graph."""
         return list(self._entries.values())
 
     async def rows(self) -> list[GraphRow]:

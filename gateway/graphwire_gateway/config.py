@@ -13,7 +13,7 @@ from graphwire_protocol.types import Mode
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from graphwire_gateway.catalog import GraphSpec
+from graphwire_gateway.catalog import GraphSpec, RunsOn
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.load import CannotServe
 
@@ -34,7 +34,7 @@ class GraphSection(_Section):
     """``[graphs.NAME]``: a graph with settings of its own."""
 
     target: str
-    runner: Literal["thread", "inline"] = "thread"
+    runner: RunsOn = "thread"
     record: tuple[Mode, ...] = ()
     record_subgraphs: bool = False
     description: str | None = None

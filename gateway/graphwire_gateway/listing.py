@@ -34,7 +34,7 @@ class Listing:
         """Return a page of rows, the last one to change first. Raises ``Refusal``."""
         known = {(row.graph, row.thread): row for row in self._runs.threads(principal)}
         rows = dict(known)
-        for entry in self._catalog.entries():
+        for entry in self._catalog.all():
             if command.graph in (None, entry.name) and entry.takes_threads:
                 for thread, updated_at in (await self._saved(entry, principal)).items():
                     row = ThreadRow(

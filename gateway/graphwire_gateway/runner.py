@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 log = logger("runner")
 
+_LEAST_AGAIN_S = 0.1
 _LEFT_S = 1.0  # for tasks that a graph has left behind, when its loop ends
 _SYNC_NODES = 128  # nodes without async code that one graph may run at once, over all its runs
 
@@ -78,15 +79,19 @@ class Job:
         if not self._going_on:
             self._done()
 
-    def cancel(self) -> None:
-        """Ask the work to stop."""
-        self._loop.call_soon_threadsafe(self._cancel)
+    def cancel(self, again_s: float | None = None) -> None:
+        """Ask the work to stop, and again every ``again_s`` seconds while it goes on."""
+        self._loop.call_soon_threadsafe(self._cancel, again_s)
 
-    def _cancel(self) -> None:
+    def _cancel(self, again_s: float | None) -> None:
         self._cancelled = True
-        if self._task is not None:
-            # Not before its first step: a task that never began tells nobody of its end.
-            self._loop.call_soon(self._task.cancel)
+        if self._task is None or self._task.done():
+            return
+        # Not before its first step: a task that never began tells nobody of its end.
+        self._loop.call_soon(self._task.cancel)
+        # Code may lose a cancel, as asyncio.wait_for does before Python 3.12.
+        if again_s is not None:
+            self._loop.call_later(max(again_s, _LEAST_AGAIN_S), self._cancel, again_s)
 
 
 _JOB: contextvars.ContextVar[Job] = contextvars.ContextVar("graphwire_job")
@@ -160,9 +165,10 @@ class Runner:
         self, work: Callable[[], Coroutine[Any, Any, T]], over: Callable[[Job], None] | None = None
     ) -> T:
         """Run ``work()`` on the loop, in a fresh context, and return what it returns. ``over`` as of
-        ``start``: it is called even where nobody waits any more.
+        ``start``: it is called before this returns, and even where nobody waits any more.
         """
         future: Future[T] = Future()
+        stopped = asyncio.Event()
 
         async def answer() -> None:
             try:
@@ -170,10 +176,20 @@ class Runner:
             except BaseException as error:
                 future.set_exception(error)
 
-        job = self.start(answer, over)
+        def ended(job: Job) -> None:
+            if over is not None:
+                over(job)
+            stopped.set()
+
+        job = self.start(answer, ended)
+        answered = asyncio.wrap_future(future)
         try:
-            return await asyncio.wrap_future(future)
+            await asyncio.wait([answered])
+            if over is not None:
+                await stopped.wait()
+            return answered.result()
         except asyncio.CancelledError:
+            answered.cancel()
             job.cancel()
             raise
 
@@ -244,7 +260,8 @@ class ThreadRunner(Runner):
         with contextlib.suppress(BaseException):
             self._end_tasks()
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
-        self.loop.close()
+        with contextlib.suppress(OSError):  # connections that a library keeps open in this loop
+            self.loop.close()
 
     def _end_tasks(self) -> None:
         # Tasks that graph code has left on the loop.

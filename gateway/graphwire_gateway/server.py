@@ -5,7 +5,7 @@ import contextlib
 import socket as sockets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any
 
 from graphwire_protocol.commands import Product
 from graphwire_protocol.version import SUBPROTOCOLS
@@ -14,7 +14,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from graphwire_gateway.auth import Origins, Tokens, is_loopback
-from graphwire_gateway.catalog import CannotServe, Catalog, GraphSpec
+from graphwire_gateway.catalog import CannotServe, Catalog, GraphSpec, RunsOn
 from graphwire_gateway.commit import Committer
 from graphwire_gateway.connection import Connection, Peer
 from graphwire_gateway.dispatch import House
@@ -40,11 +40,12 @@ _RECONNECT_MS = 1000
 class Gateway:
     """Serves graphs over WebSockets.
 
-    ``graphs`` maps names to compiled graphs, to targets (``"module:attr"``, ``"./file.py:attr"``) or to
-    ``GraphSpec``. ``store`` is a URL (``memory://``) or a ``Store``. ``tokens`` maps tokens to principals;
-    without any, only loopback addresses are served unless ``insecure``. ``expose_errors`` and the loopback
-    origins are on by default exactly where the server listens on loopback. ``runner`` says where graphs that
-    do not say it themselves run: ``inline`` on the caller's loop, ``thread`` each on its own. With
+    ``graphs`` maps names to graphs, to what makes them, to targets of either (``"module:attr"``,
+    ``"./file.py:attr"``) or to ``GraphSpec``. ``store`` is a URL (``memory://``) or a ``Store``. ``tokens``
+    maps tokens to principals; without any, only loopback addresses are served unless ``insecure``.
+    ``expose_errors`` and the loopback origins are on by default exactly where the server listens on loopback.
+    ``runner`` says where graphs that do not say it themselves run: ``inline`` on the caller's loop,
+    ``thread`` together on another one, ``own`` each on its own. With
     ``shared_threads`` a thread of a graph is the same for every principal; else each has its own.
     """
 
@@ -62,7 +63,7 @@ class Gateway:
         checkpointer: Any = None,
         graph_store: Any = None,
         expose_errors: bool | None = None,
-        runner: Literal["inline", "thread"] = "inline",
+        runner: RunsOn = "inline",
         insecure: bool = False,
         shared_threads: bool = False,
     ) -> None:

@@ -21,6 +21,7 @@ from graphwire_protocol.commands import (
     Request,
     Run,
     Spec,
+    StateUpdate,
     Subscribe,
     Unsubscribe,
     Watch,
@@ -147,7 +148,8 @@ class ClientSession:
         """The connection is gone; ``code`` is how it closed.
 
         After 1009 the largest open request is answered with an error: it would break the next connection too.
-        An unsubscription needs no answer any more.
+        So is a state's update, which may have been written: sent again it might be written twice. An
+        unsubscription needs no answer any more.
         """
         self.state = "closed"
         self._outgoing.clear()
@@ -155,6 +157,11 @@ class ClientSession:
         for id, item in list(self._open.items()):
             if isinstance(item.command, Unsubscribe):
                 del self._open[id]
+            elif isinstance(item.command, StateUpdate):
+                del self._open[id]
+                message = "the connection was lost before the answer: look whether the state has the update"
+                error = Error(id=id, code="unavailable", message=message, retry="never")
+                answered.append(Answered(id, error))
         asked = {
             id: item
             for id, item in self._open.items()

@@ -44,7 +44,7 @@ class _Runner:
         class Job:
             is_over = True
 
-            def cancel(self) -> None:
+            def cancel(self, again_s: float | None = None) -> None:
                 pass
 
         return Job()

@@ -126,7 +126,7 @@ async def test_a_deaf_graph_ends_within_the_grace_and_what_it_still_says_is_drop
     deaf = Deaf()
     server = await serve(
         {"deaf": node(getattr(deaf, how)), "counter": counter()},
-        runner="thread",
+        runner="own",
         limits={"cancel_grace_s": 0.1},
     )
     peer = await connect(server)
@@ -185,7 +185,7 @@ async def test_a_graph_that_goes_on_after_its_run_s_end_is_pulled_no_further(
 async def test_a_run_out_of_time_fails_and_says_so(serve, connect) -> None:
     deaf = Deaf()
     server = await serve(
-        {"deaf": node(deaf.blocks), "gated": gated(Gate())}, runner="thread", limits={"max_run_s": 0.1}
+        {"deaf": node(deaf.blocks), "gated": gated(Gate())}, runner="own", limits={"max_run_s": 0.1}
     )
     peer = await connect(server)
     try:

@@ -29,7 +29,7 @@ def _comparable(log: Log) -> list[Frame]:
 
 
 async def test_thread_and_inline_give_equal_streams(serve, connect, lib: Library) -> None:
-    graphs = {name: GraphSpec(talker(lib), name) for name in ("inline", "thread")}
+    graphs = {name: GraphSpec(talker(lib), name) for name in ("inline", "thread", "own")}
     server = await serve(graphs)
     peer = await connect(server)
     logs = {}
@@ -58,7 +58,7 @@ async def test_a_graph_that_blocks_its_thread_delays_no_other(serve, connect) ->
         release.wait(20)
         return {"done": 1}
 
-    server = await serve({"blocks": node(block), "counter": counter()}, runner="thread")
+    server = await serve({"blocks": node(block), "counter": counter()}, runner="own")
     peer = await connect(server)
     try:
         await peer.run("blocks", {"count": 1}, everything(1), run="b")

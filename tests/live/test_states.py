@@ -258,7 +258,7 @@ async def test_a_saver_that_hangs_holds_up_no_other_request(serve, connect, lib:
         return block(state)
 
     graph = lib.StateGraph(Asked).add_node(blocks).add_edge(lib.START, "blocks").compile()
-    server = await serve({"blocks": graph, "stepper": stepper(lib)}, runner="thread")
+    server = await serve({"blocks": graph, "stepper": stepper(lib)}, runner="own")
     peer = await connect(server)
     try:
         await peer.run("blocks", {"topic": "x"}, everything(1), run="r", thread="t")

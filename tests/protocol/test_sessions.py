@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from graphwire_protocol.client import Answered, ClientSession, Delivered, Happening
-from graphwire_protocol.codec import encode
+from graphwire_protocol.codec import decode_command, encode
 from graphwire_protocol.commands import (
     Cancel,
     Command,
@@ -18,6 +18,8 @@ from graphwire_protocol.commands import (
     Result,
     Run,
     Spec,
+    State,
+    StateUpdate,
     Subscribe,
     Unsubscribe,
 )
@@ -456,3 +458,19 @@ def test_a_subscription_takes_every_legal_path_and_no_other(path: list[str]) -> 
 
 def test_every_frame_of_a_subscription_was_tried() -> None:
     assert {model.model_fields["type"].default for model in get_args(SubFrame)} == {*FRAMES, "event"}
+
+
+def test_an_update_of_a_state_is_not_sent_twice_and_everything_else_is() -> None:
+    client = ClientSession()
+    client.connect()
+    update = client.request(lambda id: StateUpdate(id=id, graph="g", thread="t", values={}))
+    read = client.request(lambda id: State(id=id, graph="g", thread="t"))
+    assert len(client.outgoing()) == 3
+    (lost,) = client.disconnected(1006)
+    assert isinstance(lost.reply, Error)
+    assert (lost.id, lost.reply.code, lost.reply.retry) == (update, "unavailable", "never")
+    late = client.request(lambda id: StateUpdate(id=id, graph="g", thread="t", values={}))
+    client.connect()
+    sent = [decode_command(frame) for frame in client.outgoing()]
+    assert [frame.type for frame in sent] == ["hello", "state", "state_update"]
+    assert read != late

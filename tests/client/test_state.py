@@ -103,6 +103,19 @@ async def test_an_update_returns_the_config_of_its_checkpoint(client, server):
     assert (command.as_node, command.task, command.checkpoint) == ("ask", "t1", "c1")
 
 
+async def test_an_update_whose_answer_is_lost_is_not_written_twice(client, server):
+    server.mute = {"state_update"}
+    writing = asyncio.ensure_future(client.update_state("joke", "t", {"n": 1}))
+    await settle()
+    server.mute = set()
+    server.cut()
+    with pytest.raises(graphwire.Refused, match="look whether the state has the update") as refused:
+        await writing
+    assert refused.value.code == "unavailable"
+    await settle()
+    assert len(server.of(StateUpdate)) == 1
+
+
 @pytest.mark.parametrize(("limit", "count"), [(None, 5), (3, 3), (0, 0)])
 async def test_threads_are_listed_page_by_page(client, server, limit, count):
     server.threads = [

@@ -41,6 +41,19 @@ async def use() -> None:
             assert_type(row, graphwire.RunRow)
             assert_type(row.run, str)
         assert_type(await client.graphs(), list[graphwire.GraphRow])
+        async for thread in client.threads(graph="joke", status=["interrupted"]):
+            assert_type(thread, graphwire.ThreadRow)
+        state = await client.state("joke", "t", keys=["joke"])
+        assert_type(state, graphwire.StateSnapshot)
+        assert_type(state.tasks, tuple[graphwire.StateTask, ...])
+        assert_type(state.checkpoint, str | None)
+        async for past in client.state_history("joke", "t", before=state.checkpoint):
+            assert_type(past.interrupts, tuple[graphwire.Interrupt, ...])
+        assert_type(await client.update_state("joke", "t", {"joke": ""}, as_node="write"), dict[str, Any])
+        await run.respond({"i1": True}, partial=True)
+        await run.answer("yes")
+        await run.delete()
+        await client.delete(graph="joke", thread="t")
         try:
             assert_type(await run.result(), Any)
         except graphwire.RunFailed as failed:

@@ -385,8 +385,8 @@ class Client:
         history branches there; a run with that new checkpoint goes on from the branch.
 
         Raises ``Refused``: ``busy`` while a run writes the thread, ``invalid_argument`` for an update that
-        the graph does not take, and like ``state()``. An update whose answer is lost with the connection is
-        sent again, and may then be written twice.
+        the graph does not take, ``unavailable`` where the connection was lost before the answer (then the
+        update may have been written; it is not sent again), and like ``state()``.
         """
         fields = _thread_fields(graph, thread, checkpoint, ns)
         fields |= {"values": projected(values, "values"), "as_node": as_node, "task": task}

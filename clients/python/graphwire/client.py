@@ -12,23 +12,17 @@ from types import TracebackType
 from typing import Any, Literal
 
 from graphwire_protocol.commands import (
-    Delete,
     GraphCommand,
-    List,
     Product,
     Record,
-    Request,
     RunConfig,
     RunOptions,
     Spec,
-    State,
-    StateHistory,
-    StateUpdate,
     Subscribe,
     Watch,
 )
 from graphwire_protocol.commands import Run as RunCommand
-from graphwire_protocol.replies import GraphRow, Ok, RunRow, Started, Subscribed, ThreadRow, Welcome
+from graphwire_protocol.replies import RunRow, Started, Subscribed, Welcome
 from graphwire_protocol.types import Mode, Status
 
 from graphwire.arguments import Start, checked, filter_of, position_of, projected
@@ -37,18 +31,15 @@ from graphwire.blocking import LoopThread, require_elsewhere, wait
 from graphwire.connection import Connection, Token
 from graphwire.connection import State as ConnectionState
 from graphwire.errors import Refused
-from graphwire.events import restored
 from graphwire.feed import Known
 from graphwire.graph import RemoteGraph
+from graphwire.requests import Requests
 from graphwire.run import Run, Values
-from graphwire.state import StateSnapshot, snapshot_of
 from graphwire.transport import Open, open_websocket
 
 DEFAULT_URL = "ws://127.0.0.1:8765/ws"
 DEFAULT_MODES: tuple[Mode, ...] = ("updates", "messages", "custom")
 """What a viewer most often wants: each step's update, tokens, and what the graph's writers say."""
-
-_PAGE = 100
 
 
 def connect(
@@ -69,13 +60,12 @@ def connect(
     ``token`` identifies the user: a string, or a callable (plain or async) that returns a fresh one, asked
     before each connection. ``window`` is how many events of one run may wait for their reader; then the
     server holds back. ``open_timeout`` bounds, in seconds, the way from the first byte to the server's
-    welcome. ``on_state`` is called with each new
-    ``connection_state``. ``open`` opens a transport, for tests.
+    welcome. ``on_state`` is called with each new ``connection_state``. ``open`` opens a transport, for tests.
     """
     return Client(url, token, window, backoff or Backoff(), open_timeout, on_state, open)
 
 
-class Client:
+class Client(Requests):
     """One connection to a server, shared by any number of runs; made by ``connect()``.
 
     A connection that is lost is made again, and every run goes on where it was. All methods raise ``Refused``
@@ -308,159 +298,6 @@ class Client:
                     raise
         return await subscribe([mode for mode in DEFAULT_MODES if mode in recorded] or ["lifecycle"])
 
-    # ── threads ──────────────────────────────────────────────────────────────────────────────────
-
-    async def state(
-        self,
-        graph: str,
-        thread: str,
-        *,
-        checkpoint: str | None = None,
-        ns: Sequence[str] | None = None,
-        keys: Sequence[str] | None = None,
-        subgraphs: bool = False,
-    ) -> StateSnapshot:
-        """Return a thread's state at its latest checkpoint, or at ``checkpoint``.
-
-        ``ns`` is the path of a subgraph, as events have it, ``keys`` picks from the values, and with
-        ``subgraphs`` tasks hold the states of the subgraphs that wait. A thread that nobody has written has
-        no values and nothing ``next``.
-
-        Raises ``Refused``: ``not_found`` for an unknown graph or checkpoint, ``invalid_argument`` for a
-        graph that keeps no threads.
-        """
-        fields = _thread_fields(graph, thread, checkpoint, ns)
-        fields |= {"keys": None if keys is None else tuple(keys), "subgraphs": subgraphs}
-        checked(State, {"id": 0, **fields})
-        return snapshot_of(await self._ok(lambda id: State(id=id, **fields)))
-
-    async def state_history(
-        self,
-        graph: str,
-        thread: str,
-        *,
-        checkpoint: str | None = None,
-        ns: Sequence[str] | None = None,
-        keys: Sequence[str] | None = None,
-        before: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        limit: int | None = None,
-    ) -> AsyncIterator[StateSnapshot]:
-        """Iterate over a thread's states, newest first, at most ``limit``; pages are asked for as needed.
-
-        ``before`` is a checkpoint, for states before it only; ``metadata`` what their metadata must have.
-        Raises like ``state()``.
-        """
-        fields = _thread_fields(graph, thread, checkpoint, ns)
-        fields["keys"] = None if keys is None else tuple(keys)
-        fields["metadata"] = None if metadata is None else projected(dict(metadata), "metadata")
-        left = limit
-        while left is None or left > 0:
-            fields["limit"] = size = _PAGE if left is None else min(left, _PAGE)
-            fields["before"] = before
-            page = checked(StateHistory, {"id": 0, **fields})
-            states = (await self._ok(lambda id, page=page: page.model_copy(update={"id": id}))).states or ()  # type: ignore[misc]
-            for state in states:
-                snapshot = snapshot_of(state)
-                before = snapshot.checkpoint
-                yield snapshot
-            if len(states) < size or before is None:
-                return
-            left = None if left is None else left - size
-
-    async def update_state(
-        self,
-        graph: str,
-        thread: str,
-        values: Any,
-        *,
-        as_node: str | None = None,
-        task: str | None = None,
-        checkpoint: str | None = None,
-        ns: Sequence[str] | None = None,
-    ) -> dict[str, Any]:
-        """Write into a thread's state as a node would; return the ``config`` of the new checkpoint.
-
-        It counts as written by ``as_node``, by default the node that wrote last. With ``checkpoint`` the
-        history branches there; a run with that new checkpoint goes on from the branch.
-
-        Raises ``Refused``: ``busy`` while a run writes the thread, ``invalid_argument`` for an update that
-        the graph does not take, ``unavailable`` where the connection was lost before the answer (then the
-        update may have been written; it is not sent again), and like ``state()``.
-        """
-        fields = _thread_fields(graph, thread, checkpoint, ns)
-        fields |= {"values": projected(values, "values"), "as_node": as_node, "task": task}
-        checked(StateUpdate, {"id": 0, **fields})
-        reply = await self._ok(lambda id: StateUpdate(id=id, **fields))
-        config: dict[str, Any] = restored(reply.config or {})
-        return config
-
-    async def threads(
-        self,
-        *,
-        graph: str | None = None,
-        thread: str | None = None,
-        status: Sequence[Status] | None = None,
-        limit: int | None = None,
-    ) -> AsyncIterator[ThreadRow]:
-        """Iterate over this user's threads, newest first, at most ``limit``."""
-        fields: dict[str, Any] = {"what": "threads", "graph": graph, "thread": thread}
-        fields["status"] = None if status is None else tuple(status)
-        left = limit
-        async for page in self._pages(fields, limit):
-            for row in (page.threads or ())[:left]:
-                yield row
-            left = None if left is None else left - len(page.threads or ())
-            if left is not None and left <= 0:
-                return
-
-    async def delete(
-        self, *, run: str | None = None, graph: str | None = None, thread: str | None = None
-    ) -> None:
-        """Delete a run, or the ``thread`` of a ``graph`` with all its runs and checkpoints, for good.
-
-        Raises ``Refused``: ``conflict`` while a run goes on or is queued, ``not_found`` for what is not
-        there.
-        """
-        fields: dict[str, Any] = {"run": run, "graph": graph, "thread": thread}
-        checked(Delete, {"id": 0, **fields})
-        await self._ok(lambda id: Delete(id=id, **fields))
-
-    async def _ok(self, make: Callable[[int], Request]) -> Ok:
-        reply = await self._connection.ask(make)
-        assert isinstance(reply, Ok)
-        return reply
-
-    # ── lists ────────────────────────────────────────────────────────────────────────────────────
-
-    async def graphs(self) -> list[GraphRow]:
-        """Return the graphs that the server offers to this user."""
-        rows: list[GraphRow] = []
-        async for page in self._pages({"what": "graphs"}):
-            rows.extend(page.graphs or ())
-        return rows
-
-    async def runs(
-        self,
-        *,
-        graph: str | None = None,
-        thread: str | None = None,
-        status: Sequence[Status] | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        limit: int | None = None,
-    ) -> AsyncIterator[RunRow]:
-        """Iterate over this user's runs, newest first, at most ``limit``; pages are asked for as needed."""
-        fields: dict[str, Any] = {"what": "runs", "graph": graph, "thread": thread}
-        fields["status"] = None if status is None else tuple(status)
-        fields["metadata"] = None if metadata is None else projected(dict(metadata), "metadata")
-        left = limit
-        async for page in self._pages(fields, limit):
-            for row in (page.runs or ())[:left]:
-                yield row
-            left = None if left is None else left - len(page.runs or ())
-            if left is not None and left <= 0:
-                return
-
     async def watch(
         self,
         *,
@@ -488,33 +325,11 @@ class Client:
         finally:
             self._connection.leave(feed)
 
-    async def _pages(self, fields: dict[str, Any], limit: int | None = None) -> AsyncIterator[Ok]:
-        size = _PAGE if limit is None else max(1, min(limit, _PAGE))
-        fields = {**fields, "limit": size}
-        checked(List, {"id": 0, **fields})
-        cursor: str | None = None
-        while True:
-            asked = {**fields, "cursor": cursor}
-            reply = await self._ok(lambda id, asked=asked: List(id=id, **asked))  # type: ignore[misc]
-            yield reply
-            cursor = reply.cursor
-            if cursor is None:
-                return
-
     # ── stand-ins ────────────────────────────────────────────────────────────────────────────────
 
     def graph(self, name: str) -> RemoteGraph:
         """Return a stand-in for the graph ``name``, with LangGraph's methods."""
         return RemoteGraph(self, name)
-
-
-def _thread_fields(
-    graph: str, thread: str, checkpoint: str | None, ns: Sequence[str] | None
-) -> dict[str, Any]:
-    if isinstance(ns, str):
-        raise ValueError(f"ns is a list of segments, such as [{ns!r}], not a string")
-    path = None if ns is None else tuple(ns)
-    return {"graph": graph, "thread": thread, "checkpoint": checkpoint, "ns": path}
 
 
 def _version() -> str:

@@ -1,0 +1,198 @@
+"""What a client asks and is answered once: lists, threads and their states, deletions."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+from graphwire_protocol.commands import Delete, List, Request, State, StateHistory, StateUpdate
+from graphwire_protocol.replies import GraphRow, Ok, RunRow, ThreadRow
+from graphwire_protocol.types import Status
+
+from graphwire.arguments import checked, projected
+from graphwire.connection import Connection
+from graphwire.events import restored
+from graphwire.state import StateSnapshot, snapshot_of
+
+_PAGE = 100
+
+
+class Requests:
+    """The part of a client that asks; ``Client`` has the connection and the runs."""
+
+    _connection: Connection
+
+    # ── lists ────────────────────────────────────────────────────────────────────────────────────
+
+    async def graphs(self) -> list[GraphRow]:
+        """Return the graphs that the server offers to this user."""
+        rows: list[GraphRow] = []
+        async for page in self._pages({"what": "graphs"}):
+            rows.extend(page.graphs or ())
+        return rows
+
+    async def runs(
+        self,
+        *,
+        graph: str | None = None,
+        thread: str | None = None,
+        status: Sequence[Status] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[RunRow]:
+        """Iterate over this user's runs, newest first, at most ``limit``; pages are asked for as needed."""
+        fields: dict[str, Any] = {"what": "runs", "graph": graph, "thread": thread}
+        fields["status"] = None if status is None else tuple(status)
+        fields["metadata"] = None if metadata is None else projected(dict(metadata), "metadata")
+        left = limit
+        async for page in self._pages(fields, limit):
+            for row in (page.runs or ())[:left]:
+                yield row
+            left = None if left is None else left - len(page.runs or ())
+            if left is not None and left <= 0:
+                return
+
+    # ── threads ──────────────────────────────────────────────────────────────────────────────────
+
+    async def state(
+        self,
+        graph: str,
+        thread: str,
+        *,
+        checkpoint: str | None = None,
+        ns: Sequence[str] | None = None,
+        keys: Sequence[str] | None = None,
+        subgraphs: bool = False,
+    ) -> StateSnapshot:
+        """Return a thread's state at its latest checkpoint, or at ``checkpoint``.
+
+        ``ns`` is the path of a subgraph, as events have it, ``keys`` picks from the values, and with
+        ``subgraphs`` tasks hold the states of the subgraphs that wait. A thread that nobody has written has
+        no values and nothing ``next``.
+
+        Raises ``Refused``: ``not_found`` for an unknown graph or checkpoint, ``invalid_argument`` for a
+        graph that keeps no threads.
+        """
+        fields = _thread_fields(graph, thread, checkpoint, ns)
+        fields |= {"keys": None if keys is None else tuple(keys), "subgraphs": subgraphs}
+        checked(State, {"id": 0, **fields})
+        return snapshot_of(await self._ok(lambda id: State(id=id, **fields)))
+
+    async def state_history(
+        self,
+        graph: str,
+        thread: str,
+        *,
+        checkpoint: str | None = None,
+        ns: Sequence[str] | None = None,
+        keys: Sequence[str] | None = None,
+        before: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[StateSnapshot]:
+        """Iterate over a thread's states, newest first, at most ``limit``; pages are asked for as needed.
+
+        ``before`` is a checkpoint, for states before it only; ``metadata`` what their metadata must have.
+        Raises like ``state()``.
+        """
+        fields = _thread_fields(graph, thread, checkpoint, ns)
+        fields["keys"] = None if keys is None else tuple(keys)
+        fields["metadata"] = None if metadata is None else projected(dict(metadata), "metadata")
+        left = limit
+        while left is None or left > 0:
+            fields["limit"] = size = _PAGE if left is None else min(left, _PAGE)
+            fields["before"] = before
+            page = checked(StateHistory, {"id": 0, **fields})
+            states = (await self._ok(lambda id, page=page: page.model_copy(update={"id": id}))).states or ()  # type: ignore[misc]
+            for state in states:
+                snapshot = snapshot_of(state)
+                before = snapshot.checkpoint
+                yield snapshot
+            if len(states) < size or before is None:
+                return
+            left = None if left is None else left - size
+
+    async def update_state(
+        self,
+        graph: str,
+        thread: str,
+        values: Any,
+        *,
+        as_node: str | None = None,
+        task: str | None = None,
+        checkpoint: str | None = None,
+        ns: Sequence[str] | None = None,
+    ) -> dict[str, Any]:
+        """Write into a thread's state as a node would; return the ``config`` of the new checkpoint.
+
+        It counts as written by ``as_node``, by default the node that wrote last. With ``checkpoint`` the
+        history branches there; a run with that new checkpoint goes on from the branch.
+
+        Raises ``Refused``: ``busy`` while a run writes the thread, ``invalid_argument`` for an update that
+        the graph does not take, ``unavailable`` where the connection was lost before the answer (then the
+        update may have been written; it is not sent again), and like ``state()``.
+        """
+        fields = _thread_fields(graph, thread, checkpoint, ns)
+        fields |= {"values": projected(values, "values"), "as_node": as_node, "task": task}
+        checked(StateUpdate, {"id": 0, **fields})
+        reply = await self._ok(lambda id: StateUpdate(id=id, **fields))
+        config: dict[str, Any] = restored(reply.config or {})
+        return config
+
+    async def threads(
+        self,
+        *,
+        graph: str | None = None,
+        thread: str | None = None,
+        status: Sequence[Status] | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[ThreadRow]:
+        """Iterate over this user's threads, newest first, at most ``limit``."""
+        fields: dict[str, Any] = {"what": "threads", "graph": graph, "thread": thread}
+        fields["status"] = None if status is None else tuple(status)
+        left = limit
+        async for page in self._pages(fields, limit):
+            for row in (page.threads or ())[:left]:
+                yield row
+            left = None if left is None else left - len(page.threads or ())
+            if left is not None and left <= 0:
+                return
+
+    async def delete(
+        self, *, run: str | None = None, graph: str | None = None, thread: str | None = None
+    ) -> None:
+        """Delete a run, or the ``thread`` of a ``graph`` with all its runs and checkpoints, for good.
+
+        Raises ``Refused``: ``conflict`` while a run goes on or is queued, ``not_found`` for what is not
+        there.
+        """
+        fields: dict[str, Any] = {"run": run, "graph": graph, "thread": thread}
+        checked(Delete, {"id": 0, **fields})
+        await self._ok(lambda id: Delete(id=id, **fields))
+
+    # ── asking ───────────────────────────────────────────────────────────────────────────────────
+
+    async def _ok(self, make: Callable[[int], Request]) -> Ok:
+        reply = await self._connection.ask(make)
+        assert isinstance(reply, Ok)
+        return reply
+
+    async def _pages(self, fields: dict[str, Any], limit: int | None = None) -> AsyncIterator[Ok]:
+        size = _PAGE if limit is None else max(1, min(limit, _PAGE))
+        fields = {**fields, "limit": size}
+        checked(List, {"id": 0, **fields})
+        cursor: str | None = None
+        while True:
+            asked = {**fields, "cursor": cursor}
+            reply = await self._ok(lambda id, asked=asked: List(id=id, **asked))  # type: ignore[misc]
+            yield reply
+            cursor = reply.cursor
+            if cursor is None:
+                return
+
+
+def _thread_fields(
+    graph: str, thread: str, checkpoint: str | None, ns: Sequence[str] | None
+) -> dict[str, Any]:
+    if isinstance(ns, str):
+        raise ValueError(f"ns is a list of segments, such as [{ns!r}], not a string")
+    path = None if ns is None else tuple(ns)
+    return {"graph": graph, "thread": thread, "checkpoint": checkpoint, "ns": path}

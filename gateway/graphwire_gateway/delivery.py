@@ -99,6 +99,7 @@ class Delivery:
         subscription = Subscription(spec.sub, run, _matcher(spec.filter), spec.credit, self._enqueue, patches)
         try:
             page = await self._store.read(run.key, 0, 0)
+            _check_there(run)
         except NoLog:
             raise Refusal("not_found", f"no run {run.id!r}", details={"kind": "run"}) from None
         recovery, after = _place(subscription, page, spec.from_)
@@ -116,7 +117,7 @@ class Delivery:
 
         def begin() -> None:
             self._subs[spec.sub] = subscription
-            run.feed.join()
+            run.feed.join(subscription)
             subscription.wake()
 
         return reply, begin
@@ -230,6 +231,7 @@ class Delivery:
                 await subscription.patches.prepare(
                     self._store, run.key, subscription.matcher, subscription.cursor, records
                 )
+            _check_there(run)
         except NoLog:
             return self._end(subscription, out, "deleted")
         if subscription.is_over:  # it was left while the store was reading
@@ -269,6 +271,7 @@ class Delivery:
             fold = await self._fold_to(subscription.run.feed.head, key, fold)
         if subscription.is_over:
             return 0
+        _check_there(subscription.run)
         frames = [subscription.gap(fold)] if subscription.need == "gap" else []
         frames.append(subscription.snapshot(fold))
         subscription.need = "none"
@@ -313,6 +316,12 @@ class Delivery:
         frames = [frame for subscription in silent if (frame := subscription.mark()) is not None]
         out.extend(frames)
         return sum(map(len, frames))
+
+
+def _check_there(run: Run) -> None:
+    """Check that what was just read is of this run. Raises ``NoLog``."""
+    if run.feed.is_deleted:
+        raise NoLog(run.key)
 
 
 def _place(subscription: Subscription, page: Page, wish: From) -> tuple[Recovery, Seq | None]:

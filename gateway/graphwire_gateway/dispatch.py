@@ -114,6 +114,7 @@ class Dispatch:
         lists_threads = isinstance(command, commands.List) and command.what == "threads"
         if lists_threads or isinstance(command, commands.ThreadRequest | commands.Delete):
             self._later(cast("Asked", command))
+            await asyncio.sleep(0)  # it takes its thread or its run before the next frame is looked at
         else:
             await self._try(command, self._do)
 

@@ -63,6 +63,8 @@ class Drive:
         self._room = asyncio.Event()
         self._waits = False
         self._is_over = False
+        self.has_forgotten = False
+        """Whether the private thread, if there is one, was deleted, and nothing can have written it since."""
 
     def stop(self) -> None:
         """Nothing more is taken: pull the graph no further. Runs on the home loop."""
@@ -137,10 +139,13 @@ class Drive:
                     self._follow(ns, mode, chunk)
         finally:
             close = getattr(stream, "aclose", None)
-            if close is not None:
-                await close()
-            if not self._paused:
-                await _forget(task, graph)
+            try:
+                if close is not None:
+                    await close()
+            finally:
+                if not self._paused:
+                    await _forget(task, graph)
+        self.has_forgotten = not self._paused
         kind: Literal["interrupted", "completed"] = "interrupted" if self._paused else "completed"
         return Outcome(kind, self._output(graph), tuple(self._pending.values()), self._put_events)
 

@@ -20,16 +20,23 @@ class Reader(Protocol):
 class Feed:
     """The head of one log, and who waits for it to move.
 
-    ``readers`` counts the subscriptions of all connections; ``on_empty`` is called when the last one leaves.
+    ``on_empty`` is called when the last reader leaves.
     """
 
-    __slots__ = ("_waiting", "head", "on_empty", "readers")
+    __slots__ = ("_readers", "_waiting", "head", "is_deleted", "on_empty")
 
     def __init__(self) -> None:
         self.head: Seq = 0
-        self.readers = 0
+        self.is_deleted = False
+        """Whether the log is gone; the store may have another one of that run's id by now."""
         self.on_empty: Callable[[], None] | None = None
+        self._readers: set[Reader] = set()
         self._waiting: dict[Reader, None] = {}
+
+    @property
+    def readers(self) -> int:
+        """How many subscriptions there are, of all connections."""
+        return len(self._readers)
 
     def grown(self, head: Seq) -> None:
         """The store's log ends at ``head`` now."""
@@ -39,9 +46,16 @@ class Feed:
             for reader in waiting:
                 reader.wake()
 
-    def join(self) -> None:
+    def deleted(self) -> None:
+        """The log is gone: everybody is told, also who lacks the credit for more."""
+        self.is_deleted = True
+        self._waiting.clear()
+        for reader in self._readers:
+            reader.wake()
+
+    def join(self, reader: Reader) -> None:
         """Somebody subscribes."""
-        self.readers += 1
+        self._readers.add(reader)
 
     def wait(self, reader: Reader) -> None:
         """Wake ``reader`` once when the log grows."""
@@ -50,6 +64,6 @@ class Feed:
     def leave(self, reader: Reader) -> None:
         """Somebody's subscription is over."""
         self._waiting.pop(reader, None)
-        self.readers -= 1
-        if not self.readers and self.on_empty is not None:
+        self._readers.discard(reader)
+        if not self._readers and self.on_empty is not None:
             self.on_empty()

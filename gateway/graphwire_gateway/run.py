@@ -132,7 +132,14 @@ class Run:
         if job is self._job:
             self._settle()
             if self.status in TERMINAL:
-                self._on_leave(self)
+                self._leave()
+
+    def _leave(self) -> None:
+        """It is over and its code has stopped."""
+        drive = self._drive
+        if self.scope is not None and self.scope.is_private and drive and not drive.has_forgotten:
+            self._runner.start(drive.forget)
+        self._on_leave(self)
 
     @property
     def is_queued(self) -> bool:
@@ -178,13 +185,20 @@ class Run:
         """Stop the run; once more is harmless. Its terminal event comes within the grace."""
         if self.status in TERMINAL or self.cancelled_by is not None:
             return
+        if not self.created.done():  # there is no log yet that its end could stand in
+            self.created.add_done_callback(lambda created: self._cancel_created(created, reason))
+            return
         self.cancelled_by = reason or "cancelled"
         if self._job is None or self.status == "interrupted":
             self._end("cancelled", self.cancelled_by)
-            self._on_leave(self)
+            self._leave()
             return
-        self._job.cancel()
+        self._job.cancel(self._grace)
         self._after(self._grace, self._end, "cancelled", self.cancelled_by)
+
+    def _cancel_created(self, created: "asyncio.Future[None]", reason: str | None) -> None:
+        if created.exception() is None:
+            self.cancel(reason)
 
     def adopt(self, starter: object, grace_s: float) -> None:
         """Cancel the run when ``starter`` has gone for ``grace_s`` seconds and nobody subscribes."""
@@ -212,7 +226,7 @@ class Run:
     def _time_out(self, seconds: float) -> None:
         error = Failure(code="timeout", message=f"the run took longer than {seconds:g} s (max_run_s)")
         if self._job is not None:
-            self._job.cancel()
+            self._job.cancel(self._grace)
         self._end("failed", error=error)
 
     def _after(self, seconds: float, function: Callable[..., None], *args: Any) -> None:
@@ -244,8 +258,6 @@ class Run:
             return
         if self.cancelled_by is not None:
             self._end("cancelled", self.cancelled_by)
-            if outcome.kind == "interrupted" and self._drive is not None:
-                self._runner.start(self._drive.forget)
         elif outcome.error is not None:
             self._end("failed", error=self._failures.of_run(outcome.error, self.graph, self.id, self.scope))
         elif outcome.kind == "completed":
@@ -270,14 +282,11 @@ class Run:
             return
         if self._entered is None:
             self._enter("queued")  # it is ended before it could begin
-        was_interrupted = self.status == "interrupted"
         self._stop()
         self.failure = error
         self._interrupts = ()
         self._ended_at = now()
         self._enter(status, reason, error)
-        if was_interrupted and self._drive is not None:
-            self._runner.start(self._drive.forget)
 
     def _clear_timers(self) -> None:
         for timer in self._timers:
@@ -335,14 +344,14 @@ class Run:
     def lost(self) -> None:
         """The store does not take this run's records any more: another worker has it, or it was deleted."""
         if self._job is not None:
-            self._job.cancel()
+            self._job.cancel(self._grace)
         self.status = "failed"
         self._stop()
         self.pending.clear()
         self.feed.grown(self.feed.head)  # who waits there looks at the log, and finds out
         self._on_end(self)
         if self._job is None or self._job.is_over:
-            self._on_leave(self)
+            self._leave()
 
     # ── what is told of it ───────────────────────────────────────────────────────────────────────
 

@@ -65,6 +65,7 @@ class Runs:
         self._ended: dict[str, asyncio.TimerHandle] = {}  # oldest first
         self._watches: dict[str, set[Watch]] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._letting_go: dict[str, asyncio.Task[None]] = {}  # by log: the last work on it
         self._ends = asyncio.Event()
         self._hurried = asyncio.Event()
         self.draining = False
@@ -90,7 +91,7 @@ class Runs:
         known = self._runs.get(key)
         if known is not None:
             _check_same(known, command)
-            await known.created
+            await asyncio.shield(known.created)
             check(known)
             return known, False, await prepare(known)
         run = self._new(command, id, principal)
@@ -104,11 +105,17 @@ class Runs:
             await self._create(run)
             prepared = await prepare(run)
         except BaseException:
-            self._active[principal] -= 1
-            del self._runs[run.key]
+            if self._runs.get(run.key) is run:  # else somebody else has cancelled and deleted it already
+                del self._runs[run.key]
+                ended = self._ended.pop(run.key, None)
+                if ended is None:
+                    self._active[principal] -= 1
+                else:
+                    ended.cancel()
             self._leave(run)
             if run.created.done() and run.created.exception() is None:
-                self._own(self._store.delete(run.key))
+                run.feed.deleted()
+                self._let_go(run.key, self._store.delete(run.key))
             raise
         if run.status not in TERMINAL:  # somebody else may have cancelled it already
             self._begin(run)
@@ -119,7 +126,7 @@ class Runs:
         superseded = [] if thread is None else thread.claim(run)
         if thread is None or thread.holder is run:
             self._admit(run)
-        else:
+        elif not run.is_queued:
             run.queue()
         for other in superseded:
             other.cancel("superseded")
@@ -136,6 +143,9 @@ class Runs:
 
     async def _create(self, run: Run) -> None:
         try:
+            before = self._letting_go.get(run.key)
+            if before is not None:  # a log of this id is being deleted
+                await asyncio.wait([before])
             await self._store.create(run.key, run.epoch)
         except Exception as error:
             refusal = Refusal("unavailable", "the store of this server is away", after_ms=1000)
@@ -226,8 +236,10 @@ class Runs:
         """The run asks: its place and its thread are free."""
         thread = self._thread(run)
         assert thread is not None
-        thread.pause(run)
+        following = thread.pause(run)
         self._vacate(run)
+        if run.scope is not None:
+            self._follow(following, run.scope)
         self._ends.set()
 
     def respond(self, run: Run, command: commands.Respond) -> None:
@@ -254,7 +266,7 @@ class Runs:
         if following is None:
             self._threads.tidy(scope.saved)
         elif following.is_queued:  # else it is still being created, and begins by itself
-            self._admit(following)
+            self._begin(following)
 
     def hold(self, scope: Scope) -> Callable[[], None]:
         """Keep the thread to a request; return what gives it free. Raises ``Refusal(busy)``."""
@@ -271,7 +283,7 @@ class Runs:
         run = self._runs.get(_key(principal, id))
         if run is None:
             raise Refusal("not_found", f"no run {id!r}", details={"kind": "run"})
-        await run.created
+        await asyncio.shield(run.created)  # who waits may be gone before
         return run
 
     def page(self, principal: str, wish: commands.List) -> tuple[list[RunRow], str | None]:
@@ -318,8 +330,8 @@ class Runs:
             return
         self._active[run.principal] -= 1
         loop = asyncio.get_running_loop()
-        self._ended[run.key] = loop.call_later(self._limits.result_ttl_s, self._forget, run.key)
-        self._own(self._close(run.key))
+        self._ended[run.key] = loop.call_later(self._limits.result_ttl_s, self._forget, run)
+        self._own(self._close(run))
         self._vacate(run)
         self._ends.set()
 
@@ -332,24 +344,27 @@ class Runs:
                 self._running.add(queued)
                 queued.start()
 
-    async def _close(self, key: str) -> None:
-        await self._store.close(key, self._limits.log_ttl_s)
+    async def _close(self, run: Run) -> None:
+        await asyncio.wait([self._let_go(run.key, self._store.close(run.key, self._limits.log_ttl_s))])
         while self._ended and self._store.size > self._limits.store_bytes:
-            await self._delete(next(iter(self._ended)))
+            await self._delete(self._runs[next(iter(self._ended))])
 
-    def _forget(self, key: str) -> None:
-        self._own(self._delete(key))
+    def _forget(self, run: Run) -> None:
+        self._own(self._delete(run))
 
-    async def _delete(self, key: str) -> None:
-        timer = self._ended.pop(key, None)
-        if timer is not None:
-            timer.cancel()
-        run = self._runs.pop(key, None)
-        if run is not None:
+    async def _delete(self, run: Run) -> None:
+        if self._runs.get(run.key) is run:
+            del self._runs[run.key]
+            timer = self._ended.pop(run.key, None)
+            if timer is not None:
+                timer.cancel()
             for watch in self._watches.get(run.principal, ()):
                 watch.forget(run.id)
-            await self._store.delete(key)
-            run.feed.grown(run.feed.head)  # who waits at its end is told that the log is gone
+            run.feed.deleted()
+            self._let_go(run.key, self._store.delete(run.key))
+        deleting = self._letting_go.get(run.key)
+        if deleting is not None:
+            await asyncio.wait([deleting])
 
     def of_thread(self, scope: Scope) -> list[Run]:
         """Return the runs of a thread that are known, whoever's they are."""
@@ -363,9 +378,25 @@ class Runs:
         while self._runs.get(run.key) is run and run.key not in self._ended:
             self._ends.clear()
             await self._ends.wait()
-        await self._delete(run.key)
+        await self._delete(run)
 
-    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+    def _let_go(self, key: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do something with a log that is not written any more, behind what is being done with it."""
+        before = self._letting_go.get(key)
+
+        async def behind() -> None:
+            if before is not None:
+                await asyncio.wait([before])
+            try:
+                await work
+            finally:
+                if self._letting_go.get(key) is task:
+                    del self._letting_go[key]
+
+        task = self._letting_go[key] = self._own(behind())
+        return task
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         async def guarded() -> None:
             with contextlib.suppress(NoLog):  # it is gone already
                 await work
@@ -373,6 +404,7 @@ class Runs:
         task = asyncio.ensure_future(guarded())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+        return task
 
     async def drain(self, timeout_s: float) -> None:
         """Refuse new runs, give the others ``timeout_s`` seconds to end, then cancel them."""

@@ -29,6 +29,7 @@ class Thread:
         self.waiting: deque[Run] = deque()
         self.asking: Run | None = None
         self._hasty: set[Run] = set()  # those that wait by ``interrupt``
+        self._bold: set[Run] = set()  # those that wait, and supersede who asks
 
     @property
     def is_idle(self) -> bool:
@@ -55,8 +56,10 @@ class Thread:
         elif if_busy == "interrupt" and self.has_run and self.holder is not None:
             self.waiting.appendleft(run)
             self._hasty.add(run)
+            self._bold.add(run)
         elif isinstance(self.holder, str) and not self.waiting:
             self.waiting.append(run)  # no run: it is over soon
+            self._bold.add(run)
         elif if_busy == "reject" and self.is_busy:
             raise busy()
         else:
@@ -69,13 +72,15 @@ class Thread:
         if run not in self._hasty:
             return []
         running = [] if self.holder is None or isinstance(self.holder, str) else [self.holder]
-        return running + [other for other in self.waiting if other in self._hasty and other is not run]
+        older = list(self.waiting)[self.waiting.index(run) + 1 :]
+        return running + [other for other in older if other in self._hasty]
 
-    def pause(self, run: "Run") -> None:
-        """``run`` asks, and writes no more until it is answered."""
+    def pause(self, run: "Run") -> "Run | None":
+        """``run`` asks, and writes no more until it is answered; return as ``leave`` does."""
         if self.holder is run:
             self.holder = None
         self.asking = run
+        return self._next()
 
     def check_free(self, run: "Run") -> None:
         """Check that ``run``, which asks, may go on. Raises ``Refusal``."""
@@ -99,10 +104,17 @@ class Thread:
             self.waiting.remove(who)
         if not isinstance(who, str):
             self._hasty.discard(who)
-        if self.holder is not None or self.asking is not None or not self.waiting:
+            self._bold.discard(who)
+        return self._next()
+
+    def _next(self) -> "Run | None":
+        if self.holder is not None or not self.waiting:
+            return None
+        if self.asking is not None and self.waiting[0] not in self._bold:
             return None
         following = self.holder = self.waiting.popleft()
         self._hasty.discard(following)
+        self._bold.discard(following)
         return following
 
 

@@ -85,6 +85,7 @@ class House:
         )
         await self.store.create(key, "e")
         self.store.tail(key, run.feed.grown)
+        run.created.set_result(None)
         run.start()
         return run
 

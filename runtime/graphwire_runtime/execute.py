@@ -62,8 +62,7 @@ def execute(task: Task) -> None:
     except GraphInterrupt as asked:
         run.interrupted(task, asked.interrupts)
     except BaseException as error:
-        run.failed(task, error)
-        substitute = run.substitute(task, error)
+        substitute = run.failed(task, error)
         if substitute is None:
             raise
     else:
@@ -196,15 +195,13 @@ async def execute_async(task: Task) -> None:
         if run.stopping:
             raise
         error = NodeCancelledError(f"node {task.name!r} cancelled itself; nobody had cancelled the run")
-        run.failed(task, error)
-        substitute = run.substitute(task, error)
+        substitute = run.failed(task, error)
         if substitute is None:
             raise error from None
     except GraphInterrupt as asked:
         run.interrupted(task, asked.interrupts)
     except BaseException as error:
-        run.failed(task, error)
-        substitute = run.substitute(task, error)
+        substitute = run.failed(task, error)
         if substitute is None:
             raise
     else:

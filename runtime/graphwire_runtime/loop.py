@@ -23,7 +23,7 @@ from graphwire_runtime.errors import (
     note_task,
 )
 from graphwire_runtime.interrupt import Answers
-from graphwire_runtime.plan import Plan
+from graphwire_runtime.plan import NodePlan, Plan
 from graphwire_runtime.schema import Pairs, input_pairs
 from graphwire_runtime.snapshot import checkpoint_payload, open_interrupts
 from graphwire_runtime.stream import Namespace
@@ -364,14 +364,17 @@ class Run:
                 for outlet in display.messages:
                     if outlet.tap is not None:
                         outlet.tap.note_input(task.input)
+        substitutes = (
+            [made for task in tasks if (made := self._substitute_again(task))] if self.written else ()
+        )
         if display.tasks or display.debug:
-            for task in tasks:
+            for task in (*tasks, *substitutes):
                 display.show_start(self.step, task)
         if self.written:
             for task in tasks:
                 if task.cached:
                     display.show_update(task)
-            return [task for task in tasks if not task.cached]
+            return [*(task for task in tasks if not task.cached and task.substitute is None), *substitutes]
         return tasks
 
     def start_task(self) -> Task:
@@ -417,8 +420,7 @@ class Run:
             for task in self.tasks:
                 known = self.written.get(task.id)
                 if known is not None:
-                    # who goes back in time runs everything again
-                    task.recall(known, done=known.done and self.thread is not None and not self.thread.asked)
+                    task.recall(known, done=known.done and self._goes_on)
 
     # ---- stops
 
@@ -435,8 +437,8 @@ class Run:
         """Stop in the middle of a superstep, some of whose tasks ask for something."""
         self.ended = self.stopped = True
         self.interrupts = tuple(asked for task in self.tasks for asked in task.interrupts)
-        if pairs:
-            # what the others wrote is shown and kept, but no checkpoint is made of it
+        if pairs and not self.nested:
+            # what the others wrote is shown and is the output, but no checkpoint is made of it
             self.fold(self.values, pairs)
             if self.display.shows(pairs):
                 self.touched = True
@@ -485,25 +487,36 @@ class Run:
         display.show_result(self.step, task)
         task.pairs = pairs  # of a node whose router asks; they are shown in the end, and written again later
 
-    def failed(self, task: Task, error: BaseException) -> None:
-        """Show what a failed task had written, and its error."""
+    def failed(self, task: Task, error: BaseException) -> Task | None:
+        """Show what a failed task had written, and its error.
+
+        Returns the task of its node's handler, None where the failure is the run's.
+        """
         if isinstance(error, ParentCommand):
-            return  # no failure: the parent shows it as its own node's update
+            return None  # no failure: the parent shows it as its own node's update
         if task.node is self.plan.start:
             note_task(error, task.name, task.id)
-            return
+            return None
+        handler = task.node.handler
+        handled = (
+            handler is not None and isinstance(error, Exception) and not isinstance(error, GraphBubbleUp)
+        )
         if self.thread is not None:
-            self.thread.failed(task, error)
+            self.thread.failed(task, error, handled=handled)
         if task.pairs:
             self.display.show_update(task)
         self.display.show_result(self.step, task, error)
         note_task(error, task.name, task.id)
+        return None if handler is None else self._substitute(task, handler, error)
 
-    def substitute(self, task: Task, error: BaseException) -> Task | None:
-        """The task of the handler of a node that has failed, None where the failure is the run's."""
-        handler = task.node.handler
-        if handler is None or not isinstance(error, Exception) or isinstance(error, GraphBubbleUp):
+    def _substitute_again(self, task: Task) -> Task | None:
+        """The task of the handler of a node that had failed when the thread was left, None where none had."""
+        known, handler = self.written.get(task.id), task.node.handler
+        if known is None or not known.handled or handler is None or not self._goes_on:
             return None
+        return self._substitute(task, handler, RuntimeError(known.error))
+
+    def _substitute(self, task: Task, handler: NodePlan, error: BaseException) -> Task:
         substitute = Task(self, handler, task.input, (PULL, handler.name, *task.path))
         substitute.error = NodeError(task.name, error)
         if (known := self.written.get(substitute.id)) is not None:
@@ -551,6 +564,11 @@ class Run:
         (self.waiting if node.defer else self.triggered).add(name)
 
     # ---- within
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether what had been done counts: who goes back in time runs everything again."""
+        return self.thread is not None and not self.thread.asked
 
     def _consume(self, task: Task) -> None:
         for trigger in task.node.triggers:

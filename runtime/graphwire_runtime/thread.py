@@ -27,6 +27,7 @@ __all__ = ["Thread", "Written", "writes_of", "written"]
 SENDS = "__pregel_tasks"
 RESUME = "__resume__"
 ERROR = "__error__"
+HANDLED = "__error_source_node__"
 NOTHING = "__no_writes__"
 BRANCH = "branch:to:"
 NOBODY = "00000000-0000-0000-0000-"
@@ -269,9 +270,10 @@ class Thread:
         """Keep the answers that a task has had, for when it runs again."""
         self._note(task.id, [(RESUME, task.answers)], _path(task))
 
-    def failed(self, task: Task, error: BaseException) -> None:
-        """Keep how a task failed."""
-        self._note(task.id, [(ERROR, repr(error))], _path(task))
+    def failed(self, task: Task, error: BaseException, *, handled: bool = False) -> None:
+        """Keep how a task failed, and whether another one is run in its place."""
+        writes = [(ERROR, repr(error)), *([(HANDLED, task.name)] if handled else ())]
+        self._note(task.id, writes, _path(task))
 
     def commanded(self, pairs: Pairs, gotos: Sequence[str], sends: Sequence[Send]) -> None:
         """Keep what a Command that resumes the thread writes at this checkpoint."""
@@ -353,7 +355,7 @@ def writes_of(task: Task, *, with_edges: bool = True) -> list[tuple[str, Any]]:
 class Written:
     """What is known of a task that ran at this checkpoint before."""
 
-    __slots__ = ("answers", "done", "error", "gotos", "interrupts", "pairs", "sends")
+    __slots__ = ("answers", "done", "error", "gotos", "handled", "interrupts", "pairs", "sends")
 
     def __init__(self) -> None:
         self.pairs: Pairs = []
@@ -361,6 +363,7 @@ class Written:
         self.sends: list[Send] = []
         self.done = False
         self.error: str | None = None
+        self.handled = False
         self.interrupts: tuple[Interrupt, ...] = ()
         self.answers: list[Any] = []
 
@@ -378,6 +381,8 @@ def written(pending: Iterable[tuple[str, str, Any]], keys: Mapping[str, Any]) ->
             task.answers = list(value) if isinstance(value, (list, tuple)) else [value]
         elif channel == ERROR:
             task.error = value if isinstance(value, str) else repr(value)
+        elif channel == HANDLED:
+            task.handled = True
         else:
             task.done = True
             if channel in keys:

@@ -72,12 +72,22 @@ class View:
         if hasattr(value, "_asdict"):
             return (type(value).__name__, self({**value._asdict(), "created_at": None}))
         if isinstance(value, (list, tuple)):
-            return type(value)(self(item) for item in value)
+            items = [self(item) for item in value]
+            if self._alike and all(_asks(item) for item in items):
+                items.sort(key=repr)  # those of tasks side by side stand as these came to them
+            return type(value)(items)
         if isinstance(value, BaseModel):
             return (type(value).__name__, self(dict(value)))
         if is_dataclass(value) and not isinstance(value, type):
             return (type(value).__name__, {f.name: self(getattr(value, f.name)) for f in fields(value)})
         return value
+
+
+def _asks(item: Any) -> bool:
+    """Whether this is an interrupt that was made comparable, as an object or as plain data."""
+    return (isinstance(item, tuple) and item[:1] == ("Interrupt",)) or (
+        isinstance(item, dict) and item.keys() == {"id", "value", "response_schema"}
+    )
 
 
 async def recorded(

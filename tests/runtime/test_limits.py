@@ -177,6 +177,67 @@ def test_what_a_handler_writes_counts_where_its_node_stands(names: tuple[str, ..
     assert values[0] == values[1]
 
 
+def asking(lg: Any) -> Any:
+    return lambda state: {"log": [lg.interrupt("?")]}
+
+
+LEFT: dict[str, Callable[[Any], Any]] = {
+    "beside a question": lambda lg: fan(
+        lg, ("bad", fails, {"error_handler": reports(lg)}), ("asks", asking(lg), {})
+    ).add_node("next", says("next")),
+    "for a question of its handler": lambda lg: fan(lg, ("bad", fails, {"error_handler": asks(lg)})),
+    "by a failure of its handler": lambda lg: fan(
+        lg, ("bad", fails, {"error_handler": once()}), ("good", says("good"), {})
+    ),
+    "with a graph inside": lambda lg: fan(
+        lg,
+        ("outer", fan(lg, ("inner", fails, {})).compile(), {"error_handler": says("caught")}),
+        ("asks", asking(lg), {}),
+    ),
+    "after it was sent": lambda lg: (
+        lg.StateGraph(Log)
+        .add_node("bad", fails, error_handler=says("caught"))
+        .add_node("asks", asking(lg))
+        .add_conditional_edges(lg.START, lambda state: [lg.Send("bad", {"number": 2}), "asks"])
+    ),
+}
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("case", LEFT.values(), ids=LEFT)
+async def test_a_node_that_failed_before_its_thread_was_left_is_not_run_again(case: Any, how: str) -> None:
+    seen: list[Any] = []
+    for lg in (OURS, THEIRS):
+        graph = case(lg).compile(checkpointer=InMemorySaver())
+        config: Any = {"configurable": {"thread_id": "t"}}
+        story: list[Any] = []
+        for value in ({"number": 1}, lg.Command(resume="yes")):
+            chunks, error = await recorded(
+                graph, value, how, alike=True, stream_mode=MODES, subgraphs=True, config=config
+            )
+            # what is still shown of others when a node fails depends on who was first
+            story.append((in_any_order(chunks) if error is None else None, error))
+            story.append(View(alike=True)(graph.get_state(config)) if error is None else None)
+        seen.append(story)
+    assert seen[0] == seen[1]
+    assert seen[0][-1][1]["next"] == ()
+
+
+def test_the_handler_of_a_node_that_failed_before_its_thread_was_left_is_told_how() -> None:
+    told: list[NodeError] = []
+
+    def handler(state: Log, error: NodeError) -> Log:
+        told.append(error)
+        return {"log": [error.node]}
+
+    built = fan(OURS, ("bad", fails, {"error_handler": handler}), ("asks", asking(OURS), {}))
+    graph, config = built.compile(checkpointer=InMemorySaver()), {"configurable": {"thread_id": "t"}}
+    graph.invoke({}, config)
+    assert graph.invoke(OURS.Command(resume="yes"), config)["log"] == ["yes", "bad"]
+    assert [type(each.error) for each in told] == [ValueError, RuntimeError]
+    assert str(told[1].error) == repr(told[0].error)
+
+
 def test_an_error_is_given_to_a_parameter_of_its_type_and_to_no_other_nodes() -> None:
     def handler(state: Log, error: NodeError) -> Log:
         return {"log": [error.node, type(error.error).__name__]}

@@ -269,6 +269,16 @@ STORIES: dict[str, Story] = {
         [GO, Turn(by_id("x")), Turn(resume("y"))],
         True,
     ),
+    "a question beside a success, in a graph inside": Story(
+        lambda lg, s: line(
+            lg,
+            ("inner", fan(lg, ("a", say("a")), ("ask", asks(lg, "q")))),
+            ("end", say("end")),
+            checkpointer=s,
+        ),
+        [GO, Turn(resume("1"))],
+        parallel=True,
+    ),
     "a failure beside a success": Story(
         lambda lg, s: fan(lg, ("a", say("a")), ("bad", failing(1)), then=("end", say("end")), checkpointer=s),
         [GO, ON],

@@ -1,7 +1,7 @@
 """Results of nodes that need not be worked out again: looked up before a superstep runs, stored after it.
 
 The cache is anything with the interface of langgraph-checkpoint's `BaseCache`. What is stored of a task is
-what it wrote and where it went on to, in the layout that `thread` keeps writes in.
+what it wrote and where it went on to, in the layout of `writes`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from graphwire_runtime.loop import Run
 from graphwire_runtime.task import Task
-from graphwire_runtime.thread import writes_of, written
+from graphwire_runtime.writes import writes_of, written
 
 __all__ = ["Results", "check_cache"]
 

@@ -28,8 +28,9 @@ from graphwire_runtime.schema import Pairs, input_pairs
 from graphwire_runtime.snapshot import checkpoint_payload, open_interrupts
 from graphwire_runtime.stream import Namespace
 from graphwire_runtime.task import PULL, PUSH, Task
-from graphwire_runtime.thread import Thread, Written, written
+from graphwire_runtime.thread import Thread
 from graphwire_runtime.types import Command, Interrupt, StreamWriter
+from graphwire_runtime.writes import Written, written
 
 __all__ = ["Breakpoints", "Run"]
 

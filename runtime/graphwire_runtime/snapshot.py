@@ -12,8 +12,8 @@ from langchain_core.runnables import RunnableConfig
 
 from graphwire_runtime.display import interrupt_data, results
 from graphwire_runtime.task import PUSH
-from graphwire_runtime.thread import Written, written
 from graphwire_runtime.types import START, Interrupt
+from graphwire_runtime.writes import Written, written
 
 if TYPE_CHECKING:
     from graphwire_runtime.loop import Run

@@ -20,8 +20,9 @@ from graphwire_runtime.loop import Run
 from graphwire_runtime.schema import input_pairs
 from graphwire_runtime.snapshot import StateSnapshot, snapshot_of
 from graphwire_runtime.task import Task
-from graphwire_runtime.thread import Thread, written
+from graphwire_runtime.thread import Thread
 from graphwire_runtime.types import END, START
+from graphwire_runtime.writes import written
 
 if TYPE_CHECKING:
     from graphwire_runtime.compiled import CompiledStateGraph

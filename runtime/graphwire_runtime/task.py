@@ -24,8 +24,8 @@ from graphwire_runtime.types import END, Command, Interrupt, Send, StreamWriter
 
 if TYPE_CHECKING:
     from graphwire_runtime.loop import Run
-    from graphwire_runtime.thread import Written
     from graphwire_runtime.watch import Watch
+    from graphwire_runtime.writes import Written
 
 __all__ = ["PULL", "PUSH", "Task", "task_id"]
 

@@ -1,9 +1,9 @@
-"""The saved side of a run: the checkpoints of its thread, and what a superstep had written when it stopped.
+"""The saved side of a run: `Thread` turns it into checkpoints, and back.
 
 A checkpoint is the values of the state and of the channels that schedule nodes, each with a version, and
 which versions each node has seen: the layout of the langgraph-checkpoint package, so that its savers keep it
-unchanged. `Thread` turns a run into checkpoints and back. It only queues what is to be saved; reading and
-writing is `saving`'s.
+unchanged. What tasks of an unfinished superstep have written stands beside it, as `writes` puts it. A thread
+only queues what is to be saved; reading and writing is `saving`'s.
 """
 
 from __future__ import annotations
@@ -15,23 +15,27 @@ from graphwire_runtime.clock import checkpoint_id, timestamp
 from graphwire_runtime.display import interrupt_data
 from graphwire_runtime.schema import Pairs
 from graphwire_runtime.stream import INTERRUPT
-from graphwire_runtime.types import START, Interrupt, Overwrite, Send
+from graphwire_runtime.types import START, Send
+from graphwire_runtime.writes import (
+    BRANCH,
+    ERROR,
+    HANDLED,
+    NOBODY,
+    RESUME,
+    SENDS,
+    packed,
+    path_of,
+    sent,
+    unpacked,
+    writes_of,
+)
 
 if TYPE_CHECKING:
     from graphwire_runtime.config import Settings
     from graphwire_runtime.loop import Run
     from graphwire_runtime.task import Task
 
-__all__ = ["Thread", "Written", "writes_of", "written"]
-
-SENDS = "__pregel_tasks"
-RESUME = "__resume__"
-ERROR = "__error__"
-HANDLED = "__error_source_node__"
-NOTHING = "__no_writes__"
-BRANCH = "branch:to:"
-NOBODY = "00000000-0000-0000-0000-"
-"""How ids begin under which writes of no task stand: those of a Command that resumed the thread."""
+__all__ = ["Thread"]
 
 FORMAT = 4
 
@@ -136,7 +140,7 @@ class Thread:
                     run.fired.add(trigger)
                 if self._is_new(trigger, node.name):
                     (run.triggered if finished else run.waiting).add(node.name)
-        run.sends = [_send(send) for send in values.get(SENDS) or ()]
+        run.sends = [sent(send) for send in values.get(SENDS) or ()]
         if START in values and self._is_new(START, START):
             run.waiting_input = values[START]
         run.step = self.step
@@ -145,11 +149,11 @@ class Thread:
             if not task_id.startswith(NOBODY):
                 continue
             if channel in plan.channels:
-                self.write(run, [(channel, _unpacked(value))])
+                self.write(run, [(channel, unpacked(value))])
             elif jumps and channel.startswith(BRANCH):
                 self.go(run, [channel.removeprefix(BRANCH)], ())
             elif jumps and channel == SENDS:
-                self.go(run, (), [_send(value)])
+                self.go(run, (), [sent(value)])
 
     def write(self, run: Run, pairs: Pairs) -> None:
         """Write to the state between two supersteps; the next checkpoint will hold it."""
@@ -260,25 +264,27 @@ class Thread:
 
     def finished(self, task: Task) -> None:
         """Keep what a task wrote, so that it need not run again if its superstep does not come to an end."""
-        self._note(task.id, writes_of(task), _path(task))
+        self._note(task.id, writes_of(task), path_of(task))
 
     def interrupted(self, task: Task) -> None:
         """Keep what a task asks."""
-        self._note(task.id, [(INTERRUPT, [interrupt_data(asked) for asked in task.interrupts])], _path(task))
+        self._note(
+            task.id, [(INTERRUPT, [interrupt_data(asked) for asked in task.interrupts])], path_of(task)
+        )
 
     def answered(self, task: Task) -> None:
         """Keep the answers that a task has had, for when it runs again."""
-        self._note(task.id, [(RESUME, task.answers)], _path(task))
+        self._note(task.id, [(RESUME, task.answers)], path_of(task))
 
     def failed(self, task: Task, error: BaseException, *, handled: bool = False) -> None:
         """Keep how a task failed, and whether another one is run in its place."""
         writes = [(ERROR, repr(error)), *([(HANDLED, task.name)] if handled else ())]
-        self._note(task.id, writes, _path(task))
+        self._note(task.id, writes, path_of(task))
 
     def commanded(self, pairs: Pairs, gotos: Sequence[str], sends: Sequence[Send]) -> None:
         """Keep what a Command that resumes the thread writes at this checkpoint."""
         writes = [
-            *((key, _packed(value)) for key, value in pairs),
+            *((key, packed(value)) for key, value in pairs),
             *((f"{BRANCH}{name}", None) for name in gotos),
             *((SENDS, [send.node, send.arg]) for send in sends),
         ]
@@ -336,89 +342,3 @@ class Thread:
     def _is_new(self, trigger: str, name: str) -> bool:
         version, seen = self._versions.get(trigger), self._seen.get(name, {}).get(trigger)
         return version is not None and (seen is None or bool(version > seen))
-
-
-def writes_of(task: Task, *, with_edges: bool = True) -> list[tuple[str, Any]]:
-    """What a task wrote and where it goes on to, as channels' writes; `written` reads them.
-
-    Without its edges for whoever knows them, and may know better by the time of reading.
-    """
-    writes = [(key, _packed(value)) for key, value in task.pairs]
-    writes += [
-        (f"{BRANCH}{name}", None) for name in ((*task.node.edges,) if with_edges else ()) + (*task.gotos,)
-    ]
-    writes += [(join.trigger, task.name) for join in task.node.joins if with_edges]
-    writes += [(SENDS, [send.node, send.arg]) for send in task.sends]
-    return writes or [(NOTHING, None)]
-
-
-class Written:
-    """What is known of a task that ran at this checkpoint before."""
-
-    __slots__ = ("answers", "done", "error", "gotos", "handled", "interrupts", "pairs", "sends")
-
-    def __init__(self) -> None:
-        self.pairs: Pairs = []
-        self.gotos: list[str] = []
-        self.sends: list[Send] = []
-        self.done = False
-        self.error: str | None = None
-        self.handled = False
-        self.interrupts: tuple[Interrupt, ...] = ()
-        self.answers: list[Any] = []
-
-
-def written(pending: Iterable[tuple[str, str, Any]], keys: Mapping[str, Any]) -> dict[str, Written]:
-    """Sort pending writes by the tasks that made them."""
-    found: dict[str, Written] = {}
-    for task_id, channel, value in pending:
-        if task_id.startswith(NOBODY):
-            continue
-        task = found.setdefault(task_id, Written())
-        if channel == INTERRUPT:
-            task.interrupts = tuple(_interrupt(asked) for asked in value)
-        elif channel == RESUME:
-            task.answers = list(value) if isinstance(value, (list, tuple)) else [value]
-        elif channel == ERROR:
-            task.error = value if isinstance(value, str) else repr(value)
-        elif channel == HANDLED:
-            task.handled = True
-        else:
-            task.done = True
-            if channel in keys:
-                task.pairs.append((channel, _unpacked(value)))
-            elif channel == SENDS:
-                task.sends.append(_send(value))
-            elif channel.startswith(BRANCH):
-                task.gotos.append(channel.removeprefix(BRANCH))
-    return found
-
-
-# Plain data for what the graph's own words are, so that a saver can read it back without being told of this
-# package's classes; and the classes of whoever else wrote the checkpoint are understood by their fields.
-
-
-def _send(value: Any) -> Send:
-    return Send(value[0], value[1]) if isinstance(value, (list, tuple)) else Send(value.node, value.arg)
-
-
-def _interrupt(value: Any) -> Interrupt:
-    if isinstance(value, Mapping):
-        return Interrupt(value["value"], value["id"], response_schema=value.get("response_schema"))
-    return Interrupt(value.value, value.id, response_schema=getattr(value, "response_schema", None))
-
-
-def _packed(value: Any) -> Any:
-    return {"__overwrite__": value.value} if type(value) is Overwrite else value
-
-
-def _unpacked(value: Any) -> Any:
-    if type(value) is dict and len(value) == 1 and "__overwrite__" in value:
-        return Overwrite(value["__overwrite__"])
-    return value
-
-
-def _path(task: Task) -> str:
-    """A task's place in its superstep; sorts as the tasks do."""
-    kind, where, *_ = task.path
-    return f"~{kind}, {where:010}" if isinstance(where, int) else f"~{kind}, {where}"

@@ -1,6 +1,7 @@
 """The graphs that the conformance kit runs, and their contract: another server must offer the same.
 
-Each graph has no checkpointer, keeps its state by overwriting, and does exactly this:
+Each graph has no checkpointer of its own, so that a server that serves threads keeps theirs; it keeps its
+state by overwriting, and does exactly this:
 
 ``conformance.counter``
     Input ``{"count": N, "burst"?: B, "pause_s"?: P}``. One node, ``count``: writes the custom data
@@ -32,13 +33,23 @@ Each graph has no checkpointer, keeps its state by overwriting, and does exactly
     Input ``{"after": N}``. Node ``fail`` writes ``{"i": 0}`` to ``{"i": N-1}`` and raises.
 ``conformance.slow``
     Input any object. Node ``wait`` writes ``{"waiting": true}`` and waits until it is cancelled.
+
+Where ``welcome.features`` has ``state``, these, too:
+
+``conformance.ask``
+    Input ``{"topic": T}``. Node ``plan`` returns ``{"plan": T}``; node ``ask`` interrupts with the value
+    ``{"about": T}`` and returns ``{"answer": A}``, ``A`` being what it is answered; node ``done`` returns
+    ``{"done": true}``.
+``conformance.asks``
+    Input any object. Nodes ``left`` and ``right`` run in one step; each interrupts, with the value
+    ``"left?"`` or ``"right?"``, and returns its answer under its own name.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from graphwire_runtime import END, START, StateGraph, StreamWriter
+from graphwire_runtime import END, START, StateGraph, StreamWriter, interrupt
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
@@ -255,6 +266,54 @@ def build_slow() -> Any:
     return StateGraph(Place).add_node("wait", wait).add_edge(START, "wait").add_edge("wait", END).compile()
 
 
+class Question(TypedDict, total=False):
+    """What is asked about, and what was answered."""
+
+    topic: str
+    plan: str
+    answer: Any
+    done: bool
+
+
+def build_ask() -> Any:
+    """One question between two steps."""
+
+    def plan(state: Question) -> Question:
+        return {"plan": state["topic"]}
+
+    def ask(state: Question) -> Question:
+        return {"answer": interrupt({"about": state["topic"]})}
+
+    def done(state: Question) -> Question:
+        return {"done": True}
+
+    graph = StateGraph(Question).add_node("plan", plan).add_node("ask", ask).add_node("done", done)
+    graph.add_edge(START, "plan").add_edge("plan", "ask").add_edge("ask", "done")
+    return graph.add_edge("done", END).compile()
+
+
+class Answers(TypedDict, total=False):
+    """What both were answered."""
+
+    topic: str
+    left: Any
+    right: Any
+
+
+def build_asks() -> Any:
+    """Two questions at once."""
+
+    def left(state: Answers) -> Answers:
+        return {"left": interrupt("left?")}
+
+    def right(state: Answers) -> Answers:
+        return {"right": interrupt("right?")}
+
+    graph = StateGraph(Answers).add_node("left", left).add_node("right", right)
+    graph.add_edge(START, "left").add_edge(START, "right")
+    return graph.add_edge("left", END).add_edge("right", END).compile()
+
+
 counter = build_counter()
 values = build_values()
 echo = build_echo()
@@ -263,9 +322,11 @@ filters = build_filters()
 nested = build_nested()
 fails = build_fails()
 slow = build_slow()
+ask = build_ask()
+asks = build_asks()
 
 TARGETS = {
     f"conformance.{name}": f"{__name__}:{name}"
-    for name in ("counter", "values", "echo", "talk", "filters", "nested", "fails", "slow")
+    for name in ("counter", "values", "echo", "talk", "filters", "nested", "fails", "slow", "ask", "asks")
 }
 """What ``graphwire serve --conformance-graphs`` offers, by the names that the kit asks for."""

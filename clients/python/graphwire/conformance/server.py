@@ -3,7 +3,14 @@
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from graphwire.conformance import faults, flows, optional, patience, resumption  # noqa: F401 (they add theirs)
+from graphwire.conformance import (  # noqa: F401 (they add theirs)
+    asking,
+    faults,
+    flows,
+    optional,
+    patience,
+    resumption,
+)
 from graphwire.conformance.kit import CASES, Case, Kit
 from graphwire.conformance.vectors import Vectors, data_cases
 from graphwire.conformance.verdict import Verdict, judged, wanted

@@ -1,0 +1,240 @@
+"""Threads, answers and deletions that work wrongly: the conformance kit tells each bug planted here by name.
+
+A mutant is a patch of a named seam, for the time of one case; none of it is in the packages.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from graphwire.conformance.server import judge_server
+from graphwire_gateway import Gateway, GraphSpec, runs
+from graphwire_gateway.demo.conformance import TARGETS
+from graphwire_gateway.drive import Drive
+from graphwire_gateway.feed import Feed
+from graphwire_gateway.fold import Fold
+from graphwire_gateway.run import Run
+from graphwire_gateway.runs import Runs
+from graphwire_gateway.scope import Scope
+from graphwire_gateway.task import Task
+from graphwire_gateway.threads import Thread
+from langgraph.checkpoint.memory import InMemorySaver
+
+Patch = pytest.MonkeyPatch
+Plant = Callable[[Patch], None]
+
+MUTANTS: list[Any] = []
+
+
+def mutant(case: str) -> Callable[[Plant], Plant]:
+    """Enlist a mutant with the case that catches it."""
+
+    def enlist(plant: Plant) -> Plant:
+        MUTANTS.append(pytest.param(plant, case, id=plant.__name__.replace("_", " ")))
+        return plant
+
+    return enlist
+
+
+@mutant("ask/kept until all are answered")
+def an_answer_may_be_given_twice(patch: Patch) -> None:
+    right = Run.answer
+
+    def answer(self: Run, answers: Any, *, is_partial: bool) -> bool:
+        for id in answers:
+            self._answers.pop(id, None)
+        return right(self, answers, is_partial=is_partial)
+
+    patch.setattr(Run, "answer", answer)
+
+
+@mutant("ask/kept until all are answered")
+def answers_are_not_kept(patch: Patch) -> None:
+    right = Run.resume
+
+    def resume(self: Run) -> None:
+        self._answers = dict(list(self._answers.items())[-1:])
+        right(self)
+
+    patch.setattr(Run, "resume", resume)
+
+
+@mutant("ask/kept until all are answered")
+def the_first_answer_is_enough(patch: Patch) -> None:
+    right = Run.answer
+    patch.setattr(Run, "answer", lambda self, answers, is_partial: right(self, answers, is_partial=True))
+
+
+@mutant("ask/partial")
+def partial_is_not_heard(patch: Patch) -> None:
+    right = Run.answer
+    patch.setattr(Run, "answer", lambda self, answers, is_partial: right(self, answers, is_partial=False))
+
+
+@mutant("ask/one bad id")
+def what_stands_before_a_bad_id_is_kept(patch: Patch) -> None:
+    right = Run.answer
+
+    def answer(self: Run, answers: Any, *, is_partial: bool) -> bool:
+        if any(id not in self._interrupts for id in answers):
+            self._answers |= {id: value for id, value in answers.items() if id in self._interrupts}
+        return right(self, answers, is_partial=is_partial)
+
+    patch.setattr(Run, "answer", answer)
+
+
+@mutant("ask/answered by id")
+def the_graph_begins_anew_instead_of_going_on(patch: Patch) -> None:
+    right = Task.going_on
+
+    def going_on(self: Task, answers: Any) -> Task:
+        task = right(self, answers)
+        object.__setattr__(task, "command", {**(task.command or {}), "goto": "plan"})
+        return task
+
+    patch.setattr(Task, "going_on", going_on)
+
+
+@mutant("ask/answered by id")
+def seq_begins_anew_behind_the_pause(patch: Patch) -> None:
+    right = Run.resume
+
+    def resume(self: Run) -> None:
+        self._seq += 1
+        self.pending.extend(self.pending[:1])
+        right(self)
+        self.pending.append(self.pending[-1])
+
+    patch.setattr(Run, "resume", resume)
+
+
+@mutant("ask/answered by id")
+def an_answer_counts_as_an_attempt(patch: Patch) -> None:
+    right = Run._enter
+
+    def enter(self: Run, status: Any, reason: Any = None, error: Any = None) -> None:
+        is_again = self.status == "interrupted" and status == "running"
+        right(self, status, reason, error)
+        if is_again:
+            record = self.pending[-1]
+            record.body = record.body.replace(b'"attempt":1', b'"attempt":2')
+
+    patch.setattr(Run, "_enter", enter)
+
+
+@mutant("ask/replay and snapshot")
+def a_snapshot_forgets_what_is_asked(patch: Patch) -> None:
+    right = Fold.snapshot
+    patch.setattr(Fold, "snapshot", lambda self, matcher: {**right(self, matcher), "interrupts": []})
+
+
+@mutant("ask/static breakpoint")
+def a_breakpoint_that_asks_nothing_is_passed_by(patch: Patch) -> None:
+    right = Drive._follow
+
+    def follow(self: Drive, ns: Any, mode: str, chunk: Any) -> None:
+        right(self, ns, mode, chunk)
+        self._paused = self._paused and bool(self._pending)
+
+    patch.setattr(Drive, "_follow", follow)
+
+
+@mutant("thread/superseded")
+def a_superseded_run_is_not_told(patch: Patch) -> None:
+    right = Thread.claim
+    patch.setattr(
+        Thread, "claim", lambda self, run: [other for other in right(self, run) if other is not self.asking]
+    )
+
+
+@mutant("thread/superseded")
+def a_queued_run_supersedes(patch: Patch) -> None:
+    right = Thread.enter
+
+    def enter(self: Thread, run: Run, if_busy: Any) -> None:
+        right(self, run, "reject" if if_busy == "enqueue" and not self.is_busy else if_busy)
+
+    patch.setattr(Thread, "enter", enter)
+
+
+@mutant("thread/enqueue")
+def the_order_of_the_queue_is_lost(patch: Patch) -> None:
+    right = Thread.leave
+
+    def leave(self: Thread, who: Any) -> Any:
+        self.waiting.reverse()
+        return right(self, who)
+
+    patch.setattr(Thread, "leave", leave)
+
+
+@mutant("thread/busy")
+def two_runs_write_one_thread(patch: Patch) -> None:
+    patch.setattr(Thread, "is_busy", property(lambda self: False))
+
+
+@mutant("thread/interrupt")
+def a_run_that_interrupts_does_not_wait(patch: Patch) -> None:
+    right = Runs._begin
+
+    def begin(self: Runs, run: Run) -> None:
+        thread = self._thread(run)
+        if thread is not None and run in thread.waiting:
+            self._admit(run)
+            thread.waiting.remove(run)
+            thread.holder, before = run, thread.holder
+            if isinstance(before, Run):
+                before.cancel("superseded")
+            return
+        right(self, run)
+
+    patch.setattr(Runs, "_begin", begin)
+
+
+@mutant("state/of a run that asks")
+def the_checkpointers_id_leaks(patch: Patch) -> None:
+    patch.setattr(Scope, "clear", lambda self, data: data)
+
+
+@mutant("state/busy")
+def a_state_is_written_beside_a_run(patch: Patch) -> None:
+    patch.setattr(Runs, "hold", lambda self, scope: lambda: None)
+
+
+@mutant("state/updated")
+def a_checkpoint_is_not_heard(patch: Patch) -> None:
+    whole = runs.task_of
+
+    def task_of(command: Any, *rest: Any) -> Task:
+        return whole(command.model_copy(update={"input": {"text": "anew"}, "checkpoint": None}), *rest)
+
+    patch.setattr(runs, "task_of", task_of)
+
+
+@mutant("thread/listed and deleted")
+def viewers_are_not_told_of_a_deletion(patch: Patch) -> None:
+    patch.setattr(Feed, "deleted", lambda self: None)
+
+
+@mutant("thread/listed and deleted")
+def a_deletion_leaves_the_checkpoints(patch: Patch) -> None:
+    async def adelete_thread(self: Any, thread_id: str) -> None:
+        pass
+
+    patch.setattr(InMemorySaver, "adelete_thread", adelete_thread)
+
+
+async def judged(case: str) -> list[tuple[str, str]]:
+    gateway = Gateway({name: GraphSpec(target) for name, target in TARGETS.items()})
+    async with gateway.serve("127.0.0.1", 0) as server:
+        verdicts = await judge_server(server.url, only=[case])
+    return [(verdict.case, verdict.outcome) for verdict in verdicts if verdict.case != "open"]
+
+
+@pytest.mark.parametrize(("plant", "case"), MUTANTS)
+async def test_the_kit_catches(monkeypatch: Patch, plant: Plant, case: str) -> None:
+    assert await judged(case) == [(case, "passed")]
+    monkeypatch.setattr("graphwire.conformance.wire.PATIENCE_S", 0.5)
+    monkeypatch.setattr("graphwire.conformance.wire.Wire.next.__defaults__", (0.5,))
+    plant(monkeypatch)
+    assert await judged(case) == [(case, "failed")]

@@ -1,0 +1,284 @@
+"""What an author has said of a graph: its nodes, what leaves them, how they are run; and what comes of it.
+
+`graph` fills a `GraphSpec` and has checked what stands in it by the time it asks for the plan that runs read,
+and for the sketch that drawings are made from.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, Literal, get_args, get_origin
+
+from langchain_core.runnables import Runnable
+
+from graphwire_runtime.call import Call, call_of, first_parameter, full_name_of, returns
+from graphwire_runtime.channels import Channel
+from graphwire_runtime.compiled import CompiledStateGraph
+from graphwire_runtime.drawing import Sketch
+from graphwire_runtime.plan import Join, NodePlan, Plan, RouterPlan
+from graphwire_runtime.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
+from graphwire_runtime.schema import Schema, annotations_of, merged
+from graphwire_runtime.task import PULL, PUSH
+from graphwire_runtime.types import END, START, Command
+
+__all__ = [
+    "BranchSpec",
+    "Exits",
+    "GraphSpec",
+    "NodeSpec",
+    "Policies",
+    "command_ends",
+    "literal_ends",
+    "not_async",
+    "policies_of",
+]
+
+Ends = Mapping[Any, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """How nodes are run; None where that is not said."""
+
+    retries: tuple[RetryPolicy, ...] | None = None
+    cache: CachePolicy | None = None
+    timeout: TimeoutPolicy | None = None
+
+
+@dataclass(slots=True)
+class NodeSpec:
+    """One node."""
+
+    action: Any
+    call: Call
+    schema: Schema
+    metadata: Mapping[str, Any] | None
+    defer: bool
+    destinations: Mapping[str, str] | None
+    policies: Policies
+    handler: Any = None
+    tracing: TracePolicy | None = None
+
+
+@dataclass(slots=True)
+class BranchSpec:
+    """One conditional edge."""
+
+    name: str
+    call: Call
+    schema: Schema | None
+    ends: Ends | None
+
+
+@dataclass(slots=True)
+class Exits:
+    """What leaves one node (or START)."""
+
+    edges: list[str] = field(default_factory=list)
+    routers: dict[str, BranchSpec] = field(default_factory=dict)
+
+
+class GraphSpec:
+    """One graph; see `StateGraph` for the arguments."""
+
+    def __init__(
+        self, state: type[Any], context: type[Any] | None, input: type[Any], output: type[Any]
+    ) -> None:
+        self.state = state
+        self.context = context
+        self.input = input
+        self.output = output
+        self.schemas: dict[type[Any], Schema] = {}
+        self.channels: dict[str, Channel] = {}
+        for cls in (state, input, output):
+            self.schema(cls)
+        self.nodes: dict[str, NodeSpec] = {}
+        self.exits: dict[str, Exits] = {START: Exits()}
+        self.joins: list[tuple[tuple[str, ...], str]] = []
+        self.policies = Policies()
+        """What holds for nodes that say nothing else."""
+        self.handler: Any = None
+        """The same of error handlers."""
+
+    def schema(self, cls: type[Any]) -> Schema:
+        """The schema of a class, whose keys become keys of the state."""
+        if cls not in self.schemas:
+            schema = self.schemas[cls] = Schema(cls)
+            merged(self.channels, schema.channels.items())
+        return self.schemas[cls]
+
+    def schema_of_first(self, action: Any) -> Schema | None:
+        """The schema that a callable's first parameter names, if it does."""
+        hint = None if isinstance(action, Runnable) else first_parameter(action)
+        return self.schema(hint) if hint is not None and annotations_of(hint) else None
+
+    def plan(self, name: str) -> Plan:
+        """The graph as its runs read it."""
+        state = self.schema(self.state)
+        nodes = {name: self._node_plan(name, node) for name, node in self.nodes.items()}
+        keys = (*state.keys, *(key for key in self.channels if key not in state.keys))
+        return Plan(
+            name=name,
+            nodes=nodes,
+            start=self._start_plan(),
+            channels={key: self.channels[key] for key in keys},
+            state=state,
+            input=self.schema(self.input),
+            output=self.schema(self.output),
+            context=self.context,
+            joins={join.trigger: join for join in self._all_joins()},
+            keys=keys,
+            output_keys=self.schema(self.output).keys,
+            managed={key: each for schema in self.schemas.values() for key, each in schema.managed.items()},
+        )
+
+    def sketch(self) -> Sketch:
+        """What the drawing of the graph is made from."""
+        edges: list[tuple[str, str, str | None, bool]] = []
+        for source, exits in self.exits.items():
+            edges += [(source, end, None, False) for end in exits.edges]
+            for router in exits.routers.values():
+                ends = router.ends if router.ends is not None else {end: end for end in (*self.nodes, END)}
+                edges += [
+                    (source, end, None if label == end else str(label), True) for label, end in ends.items()
+                ]
+        for name, node in self.nodes.items():
+            edges += [(name, end, label or None, True) for end, label in (node.destinations or {}).items()]
+        edges += [(source, target, None, False) for sources, target in self.joins for source in sources]
+        leaving = {edge[0] for edge in edges}
+        edges += [(name, END, None, False) for name in self.nodes if name not in leaving]
+        return Sketch({name: (node.action, node.metadata) for name, node in self.nodes.items()}, edges)
+
+    # ---- within
+
+    def _start_plan(self) -> NodePlan:
+        call = Call(START, lambda state, _: None, None)
+        node = NodeSpec(None, call, self.schema(self.state), None, False, None, Policies())
+        return self._plan(START, node)
+
+    def _node_plan(self, name: str, node: NodeSpec) -> NodePlan:
+        own, default = node.policies, self.policies
+        policies = Policies(
+            default.retries if own.retries is None else own.retries,
+            default.cache if own.cache is None else own.cache,
+            default.timeout if own.timeout is None else own.timeout,
+        )
+        if policies.timeout is not None and node.call.coro is None:
+            raise not_async(name)
+        handler: NodePlan | None = None
+        if node.handler is not None:
+            handler = self._substitute_plan(f"__error_handler__{name}", node.handler, node.schema)
+        elif self.handler is not None:
+            handler = self._substitute_plan("__default_error_handler__", self.handler, node.schema)
+        return self._plan(name, replace(node, policies=policies), handler)
+
+    def _substitute_plan(self, name: str, action: Any, schema: Schema) -> NodePlan:
+        call = call_of(action, name, handles=True)
+        policies = Policies(self.policies.retries, None, self.policies.timeout if call.coro else None)
+        node = NodeSpec(action, call, schema, None, False, None, policies)
+        return replace(self._plan(name, node), triggers=(PUSH,))
+
+    def _all_joins(self) -> list[Join]:
+        return [
+            Join(f"join:{'+'.join(sources)}:{target}", frozenset(sources), target)
+            for sources, target in self.joins
+        ]
+
+    def _plan(self, name: str, node: NodeSpec, handler: NodePlan | None = None) -> NodePlan:
+        call, schema, policies = node.call, node.schema, node.policies
+        exits = self.exits.get(name) or Exits()
+        trigger = f"branch:to:{name}"
+        calls = [call, *(router.call for router in exits.routers.values())]
+        return NodePlan(
+            name=name,
+            call=call,
+            view=schema.view(),
+            trigger=trigger,
+            triggers=(START,)
+            if name == START
+            else tuple(
+                sorted([trigger, *(join.trigger for join in self._all_joins() if join.target == name)])
+            ),
+            subgraph=_subgraph(node.action),
+            path=(PULL, name),
+            edges=tuple(end for end in exits.edges if end != END),
+            joins=tuple(join for join in self._all_joins() if name in join.sources),
+            routers=tuple(
+                RouterPlan(
+                    router.name,
+                    router.call,
+                    (router.schema or schema).view(),
+                    router.schema is not None,
+                    router.ends,
+                )
+                for router in exits.routers.values()
+            ),
+            metadata=node.metadata,
+            defer=node.defer,
+            retries=policies.retries or (),
+            timeout=policies.timeout,
+            cache=policies.cache,
+            cache_namespace=("graphwire_results", full_name_of(node.action), name),
+            handler=handler,
+            tracing=node.tracing,
+            threaded=all(each.coro is None for each in calls),
+        )
+
+
+def policies_of(
+    what: str,
+    retry_policy: RetryPolicy | Sequence[RetryPolicy] | None,
+    cache_policy: CachePolicy | None,
+    timeout: float | timedelta | TimeoutPolicy | None,
+) -> Policies:
+    """How nodes are run, of what was said at `what`.
+
+    Raises TypeError for a cache policy that is none, ValueError or TypeError for a wrong timeout.
+    """
+    if cache_policy is not None and not isinstance(cache_policy, CachePolicy):
+        raise TypeError(f"the cache_policy of {what} must be a CachePolicy, and {cache_policy!r} came")
+    retries: tuple[RetryPolicy, ...] | None = None
+    if retry_policy is not None:
+        retries = (retry_policy,) if isinstance(retry_policy, RetryPolicy) else tuple(retry_policy)
+    return Policies(retries, cache_policy, TimeoutPolicy.of(timeout))
+
+
+def not_async(name: str) -> ValueError:
+    """What is raised for a timeout of a node that blocks."""
+    return ValueError(
+        f"node {name!r} was given a timeout and is not async; a thread cannot be stopped from outside"
+    )
+
+
+def literal_ends(path: Any) -> Ends | None:
+    """Where a router leads by what it says that it returns, None where it does not say."""
+    hint = returns(path)
+    return {end: end for end in get_args(hint)} if get_origin(hint) is Literal else None
+
+
+def command_ends(action: Any) -> Mapping[str, str] | None:
+    """The same for a node that returns a Command; the labels are empty."""
+    hint = returns(action)
+    if get_origin(hint) is Command and (arguments := get_args(hint)) and get_origin(arguments[0]) is Literal:
+        return dict.fromkeys(get_args(arguments[0]), "")
+    return None
+
+
+def _subgraph(action: Any) -> CompiledStateGraph | None:
+    """The graph that a node is, or that its function has hold of."""
+    if isinstance(action, CompiledStateGraph):
+        return action
+    function = getattr(action, "__func__", action)
+    if not inspect.isfunction(function):
+        return None
+    try:
+        seen = inspect.getclosurevars(function)
+    except (TypeError, ValueError):
+        return None
+    for value in (*seen.nonlocals.values(), *seen.globals.values()):
+        if isinstance(value, CompiledStateGraph):
+            return value
+    return None

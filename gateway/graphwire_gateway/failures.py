@@ -7,6 +7,7 @@ the server's log under its ``error_id``.
 import asyncio
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 from graphwire_protocol.payloads import Failure
 
@@ -47,6 +48,14 @@ class Failures:
         if not self._expose:
             return f"the graph turned it down (error_id {error_id})"
         return scope.clear_text(_with_cause(error))
+
+    def kept(self, text: str, scope: Scope) -> Any:
+        """Describe an exception of which a checkpointer has kept the text alone, as JSON."""
+        if self._expose:
+            return scope.clear_text(text)
+        error_id = self._new_id()
+        log.error("exception in a thread's state", error_id=error_id, error=text)
+        return {"$error": {"error_id": error_id}}
 
     def in_data(self, error: BaseException) -> dict[str, str]:
         """Describe an exception that stands in an event's data: the object behind ``$error``."""

@@ -57,10 +57,13 @@ def without_own(fields: Any) -> Any:
 
 
 def public_config(config: Any) -> Any:
-    """Return a config as the caller may see it."""
+    """Return a config as the caller may see it: without the server's keys and the library's objects."""
     if not isinstance(config, Mapping) or "configurable" not in config:
         return config
-    return {**config, "configurable": without_own(config["configurable"])}
+    configurable = without_own(config["configurable"])
+    if isinstance(configurable, Mapping):
+        configurable = {key: value for key, value in configurable.items() if not str(key).startswith("__")}
+    return {**config, "configurable": configurable}
 
 
 def public_checkpoint(payload: Any) -> Any:

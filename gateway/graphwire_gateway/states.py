@@ -169,10 +169,10 @@ class States:
 
     def _task(self, task: Any, scope: Scope) -> StateTask:
         error, state = task.error, task.state
-        if error is not None:
-            # A saver may have kept no more than the exception's text, which is told as sparingly.
-            told = error if isinstance(error, BaseException) else RuntimeError(str(error))
-            error = self._plain(told, scope)
+        if isinstance(error, BaseException):
+            error = self._plain(error, scope)
+        elif error is not None:
+            error = self._failures.kept(str(error), scope)
         if state is not None:
             is_config = isinstance(state, dict)
             state = (

@@ -77,6 +77,12 @@ async def test_what_is_asked_stands_in_the_state(serve, connect, lib: Library) -
     }
     inner = next(task for task in told["tasks"] if task["name"] == "inner")
     assert inner["state"]["next"] == ["deep"]
+    assert set(inner["state"]["config"]["configurable"]) <= {
+        "thread_id",
+        "checkpoint_ns",
+        "checkpoint_id",
+        "checkpoint_map",
+    }
     assert inner["state"]["config"]["configurable"]["thread_id"] == "t"
     ns = next(ask["ns"] for ask in asks if ask["value"] == "deep?")
     below = await peer.ask(type="state", graph="several", thread="t", ns=ns[:1])
@@ -136,6 +142,26 @@ async def test_an_update_that_the_graph_turns_down_says_why(serve, connect, lib:
     assert (await peer.ask(type="state", graph="nobody", thread="t"))["details"] == {"kind": "graph"}
     tag = await peer.ask(**{**update, "values": {"$odd": 1}})
     assert tag["details"]["errors"][0]["path"] == "values"
+
+
+@pytest.mark.parametrize("expose", [True, False])
+async def test_a_failed_task_tells_its_error_as_far_as_errors_are_told(
+    serve, connect, lib: Library, expose: bool
+) -> None:
+    def boil(state: Asked) -> Asked:
+        raise ValueError("the kettle exploded")
+
+    graph = lib.StateGraph(Asked).add_node(boil).add_edge(lib.START, "boil").compile()
+    server = await serve({"stepper": graph}, expose_errors=expose)
+    peer = await connect(server)
+    await peer.run("stepper", {"topic": "x"}, everything(1), run="r", thread="t")
+    await peer.closed(1)
+    (task,) = (await state(peer))["tasks"]
+    if expose:
+        assert task["error"] == "ValueError('the kettle exploded')"
+    else:
+        assert set(task["error"]["$error"]) == {"error_id"}
+        assert b"kettle" not in b"".join(peer.messages)
 
 
 async def test_a_hidden_error_stays_hidden(serve, connect, lib: Library) -> None:

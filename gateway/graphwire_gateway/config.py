@@ -112,7 +112,8 @@ def load(
     project: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Config:
     """Read the configuration; ``overrides`` holds the command line's settings by section, ``project`` those
-    of a ``langgraph.json``, over which everything else wins.
+    of a ``langgraph.json``, over which everything else wins. A ``[graphs.NAME]`` without a target means the
+    project's graph of that name.
 
     ``file`` None means ``graphwire.toml`` in the working directory, if there is one. Raises ``CannotServe``
     that names the setting and what is wrong with it.
@@ -121,7 +122,7 @@ def load(
     for name, settings in (project or {}).items():
         own = data.setdefault(name, {})
         if isinstance(own, dict):  # else it is refused below
-            data[name] = {**settings, **own}
+            data[name] = {**settings, **own, **(_of_project(settings, own) if name == "graphs" else {})}
     within = ""
     try:
         config = Config(**data)
@@ -141,10 +142,28 @@ def load(
         reason = (
             f"there is no such setting; {_known(parts)}"
             if fault["type"] == "extra_forbidden"
+            else _targetless(project)
+            if fault["type"] == "missing" and parts[0] == "graphs" and parts[-1] == "target"
             else fault["msg"]
         )
         raise CannotServe(f"the setting {within}{'.'.join(parts)} is not right: {reason}") from None
     return config
+
+
+def _of_project(graphs: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what says more of the project's graphs, with what the project says of them."""
+    return {
+        name: {**graphs[name], **more}
+        for name, more in own.items()
+        if name in graphs and isinstance(more, dict) and "target" not in more
+    }
+
+
+def _targetless(project: Mapping[str, Mapping[str, Any]] | None) -> str:
+    wanted = 'it is missing, as in: target = "./file.py:attribute"'
+    if project is None:
+        return wanted
+    return f"{wanted}; and langgraph.json has no graph of that name, it has: {', '.join(project['graphs'])}"
 
 
 def _known(parts: list[str]) -> str:

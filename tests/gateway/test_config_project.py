@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from graphwire_gateway import CannotServe, environment
+from graphwire_gateway import CannotServe, GraphSpec, environment
 from graphwire_gateway.config import load
 from graphwire_gateway.langgraph_json import Project, read
 from graphwire_gateway.load import importable_from
@@ -178,3 +178,26 @@ def test_the_toml_wins_over_the_project_the_environment_over_it_and_the_command_
     Path("graphwire.toml").write_text("graphs = 3\n")
     with pytest.raises(CannotServe, match="the setting graphs is not right"):
         load(None, {}, got.settings)
+
+
+def test_the_toml_says_more_of_a_graph_of_the_project_by_its_name_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graphs = {name: {"path": f"pkg:{name}", "description": "Told."} for name in ("agent", "chat", "other")}
+    got = project(folder, graphs=graphs)
+    toml = Path("graphwire.toml")
+    toml.write_text(
+        '[graphs.agent]\nrunner = "own"\nrecord = ["custom"]\n'
+        '[graphs.chat]\ndescription = "Chats."\n[graphs.other]\ntarget = "mine:other"\n'
+    )
+    monkeypatch.setenv("GRAPHWIRE_GRAPHS__CHAT__RUNNER", "inline")
+    assert load(None, {}, got.settings).specs() == {
+        "agent": GraphSpec("pkg:agent", "own", ("custom",), description="Told."),
+        "chat": GraphSpec("pkg:chat", "inline", description="Chats."),
+        "other": GraphSpec("mine:other"),
+    }
+    toml.write_text('[graphs.agnet]\nrunner = "own"\n')
+    with pytest.raises(CannotServe, match=r"graphs.agnet.target .* no graph of that name, it has: agent, ch"):
+        load(None, {}, got.settings)
+    with pytest.raises(CannotServe, match=r'graphs.agnet.target is not right: it is missing, as in: [^;]*"$'):
+        load(None, {})

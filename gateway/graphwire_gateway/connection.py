@@ -15,6 +15,7 @@ from websockets.frames import Frame, Opcode
 
 from graphwire_gateway.delivery import Delivery
 from graphwire_gateway.dispatch import Dispatch, House
+from graphwire_gateway.http import OTHER_METHODS, not_allowed
 from graphwire_gateway.store.base import Store
 from graphwire_gateway.telemetry import logger
 
@@ -26,11 +27,22 @@ _CONTROL_PER_S = 10.0  # and that may come for ever
 
 
 class Peer(ServerConnection):
-    """A WebSocket that drops a peer who floods control frames."""
+    """A WebSocket that drops a peer who floods control frames, and answers who asks for no WebSocket."""
 
+    _has_begun = False
     _control = float(_CONTROL_BURST)
     _control_at = 0.0
     _is_dropped = False
+
+    def data_received(self, data: bytes) -> None:
+        """Look at the request's method, which websockets does not let through."""
+        if not self._has_begun:
+            self._has_begun = True
+            if data.startswith(OTHER_METHODS):
+                self.protocol.send_response(not_allowed(self.protocol))
+                self.send_data()
+                return  # what still comes of the body is discarded, until the peer has the answer and closes
+        super().data_received(data)
 
     def process_event(self, event: Any) -> None:
         """Look at each frame that comes in."""

@@ -6,10 +6,14 @@ from http import HTTPStatus
 from graphwire_protocol.version import SUBPROTOCOLS
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
 
 from graphwire_gateway.auth import Origins
 
 PATH = "/ws"
+
+OTHER_METHODS = (b"DELETE ", b"OPTIONS ", b"PATCH ", b"POST ", b"PUT ")
+"""How a request begins that websockets closes without an answer."""
 
 
 class Handshake:
@@ -48,3 +52,14 @@ class Handshake:
                 f"offer a subprotocol that this server speaks: {', '.join(SUBPROTOCOLS)}\n",
             )
         return None
+
+
+def not_allowed(protocol: ServerProtocol) -> Response:
+    """Return the response to ``OTHER_METHODS``, which clients of LangGraph's HTTP API use."""
+    response = protocol.reject(
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        f"graphwire speaks WebSocket at {PATH}, not LangGraph's HTTP API; "
+        "connect by graphwire.connect(...) or another of its clients\n",
+    )
+    response.headers["Allow"] = "GET"
+    return response

@@ -12,19 +12,25 @@ from kit.stores import FlakyStore
 
 
 async def _get(server: Any, path: str, **headers: str) -> tuple[int, str]:
+    head, body = await _ask(server, "GET", path, **headers)
+    return int(head.split()[1]), body
+
+
+async def _ask(server: Any, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[str, str]:
     reader, writer = await asyncio.open_connection(server.host, server.port)
     lines = [
-        f"GET {path} HTTP/1.1",
+        f"{method} {path} HTTP/1.1",
         "Host: x",
         *(f"{name}: {value}" for name, value in headers.items()),
         "",
         "",
     ]
-    writer.write("\r\n".join(lines).encode())
-    head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
+    writer.write("\r\n".join(lines).encode() + body)
+    await writer.drain()
+    head, _, answer = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
     writer.close()
     await writer.wait_closed()
-    return int(head.split()[1]), body.decode()
+    return head.decode(), answer.decode()
 
 
 async def test_health_and_readiness_are_told_over_http_and_the_rest_is_not_found(serve) -> None:
@@ -35,6 +41,19 @@ async def test_health_and_readiness_are_told_over_http_and_the_rest_is_not_found
     assert status == 404
     assert "/ws" in body
     assert (await _get(server, "/ws"))[0] == 426
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+async def test_who_takes_it_for_an_http_api_is_told_what_it_is(serve, caplog, method: str) -> None:
+    server = await serve({"counter": counter()})
+    body = b"x" * 1_000_000 if method != "DELETE" else b""
+    head, text = await _ask(server, method, "/threads", body, **{"Content-Length": str(len(body))})
+    assert head.startswith("HTTP/1.1 405 ")
+    assert "\r\nAllow: GET" in head
+    assert "WebSocket at /ws, not LangGraph's HTTP API" in text
+    assert "graphwire.connect(...)" in text
+    await server.close()
+    assert [record for record in caplog.records if record.levelname not in ("DEBUG", "INFO")] == []
 
 
 async def test_a_peer_that_answers_no_ping_is_dropped_and_one_that_does_is_not(serve, connect) -> None:

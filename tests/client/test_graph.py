@@ -235,7 +235,6 @@ class Send:
         (Command(update=[("n", 1), ("m", 2)]), {"update": {"n": 1, "m": 2}}),
         (Command(goto=Send("a", {"n": 1})), {"goto": {"node": "a", "arg": {"n": 1}}}),
         (Command(goto=["b", Send("a", {1})]), {"goto": ["b", {"node": "a", "arg": {"$set": [1]}}]}),
-        (Command(), {}),
     ],
 )
 async def test_a_command_may_be_the_input(client, server, command, wire):
@@ -252,6 +251,7 @@ async def test_a_command_may_be_the_input(client, server, command, wire):
         (Command(resume=1, graph="__parent__"), "graph"),
         (Command(goto=Send("a", 1, timeout=3)), "timeout"),
         (Command(update=[("n", 1), ("n", 2)]), "twice"),
+        (Command(), "empty"),
     ],
 )
 async def test_a_command_that_cannot_travel_is_refused_by_name(client, server, command, named):

@@ -53,6 +53,39 @@ async def test_the_start_carries_the_filter_the_input_and_an_id(client, server):
     assert spec.credit == 256
 
 
+@pytest.mark.parametrize("library", ["langgraph.types", "graphwire_runtime"])
+async def test_a_command_is_the_input_or_the_command(client, server, library):
+    words = pytest.importorskip(library)
+    await client.run("joke", words.Command(resume="a"), thread="t")
+    await client.run("joke", command=words.Command(update={"n": 1}, goto=words.Send("a", 2)), thread="t")
+    await client.run("joke", command={"resume": None, "goto": ["b", words.Send("a", 2)]}, thread="t")
+    send = {"node": "a", "arg": 2}
+    assert [(command.input, command.command.to_wire()) for command in server.of(RunCommand)] == [
+        (None, {"resume": "a"}),
+        (None, {"update": {"n": 1}, "goto": send}),
+        (None, {"resume": None, "goto": ["b", send]}),
+    ]
+    with pytest.raises(ValueError, match="one of them"):
+        await client.run("joke", words.Command(resume="a"), command={"resume": "a"})
+
+
+@pytest.mark.parametrize(
+    ("command", "error", "named"),
+    [
+        ({"resum": 1}, ValueError, "no field 'resum'; it takes resume, update, goto"),
+        ({}, ValueError, "empty"),
+        ({"goto": ()}, ValueError, "empty"),
+        ("yes", TypeError, "a dict of its fields, not str"),
+    ],
+)
+async def test_a_command_that_says_nothing_or_something_unknown_is_refused(
+    client, server, command, error, named
+):
+    with pytest.raises(error, match=named):
+        await client.run("joke", command=command)
+    assert not server.of(RunCommand)
+
+
 async def test_a_start_that_lost_its_answer_is_repeated_with_the_same_id(client, server):
     server.mute = {"run"}
     starting = asyncio.ensure_future(client.run("joke", run="mine"))

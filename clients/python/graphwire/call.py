@@ -17,6 +17,7 @@ _LOCAL = {
     "control": "stops a graph in its own process",
     "checkpoint_during": "is the old name of durability",
 }
+_COMMAND = ("resume", "update", "goto")
 _NS_SEPARATOR = "|"  # between the segments of a namespace, as LangGraph writes it into configs
 
 
@@ -42,11 +43,7 @@ def run_arguments(
     input: Any, config: Mapping[str, Any] | None, context: Any, options: tuple[Any, ...]
 ) -> dict[str, Any]:
     """Return the arguments of ``client.run()``; ``options`` are those of ``_OPTIONS`` in their order."""
-    out: dict[str, Any] = {"context": context}
-    if _is_command(input):
-        out["command"] = _command(input)
-    else:
-        out["input"] = input
+    out: dict[str, Any] = {"input": input, "context": context}
     given = {name: value for name, value in zip(_OPTIONS, options, strict=True) if value is not None}
     if given:
         out["options"] = given
@@ -102,25 +99,39 @@ def _place(given: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, A
     return place, configurable
 
 
-def _is_command(value: Any) -> bool:
-    # LangGraph's Command or this project's own, neither of which is imported here.
-    return type(value).__name__ == "Command" and all(
-        hasattr(value, name) for name in ("resume", "update", "goto", "graph")
+def is_command(value: Any) -> bool:
+    """Tell whether ``value`` is LangGraph's ``Command`` or this project's own; neither is imported."""
+    return any(cls.__name__ == "Command" for cls in type(value).__mro__) and all(
+        hasattr(value, name) for name in (*_COMMAND, "graph")
     )
 
 
-def _command(command: Any) -> dict[str, Any]:
-    if command.graph is not None:
-        raise ValueError("Command(graph=...) means something inside a graph only")
-    out: dict[str, Any] = {}
-    if command.resume is not None:
-        out["resume"] = command.resume
-    if command.update is not None:
-        out["update"] = _update(command.update)
-    goto = _goto(command.goto)
-    if goto != []:
-        out["goto"] = goto
-    return out
+def command_of(command: Any) -> dict[str, Any]:
+    """Return a ``Command``, or a dict of its fields, as the wire has it.
+
+    Raises ``TypeError`` for anything else, ``ValueError`` for one that is empty or cannot travel.
+    """
+    if is_command(command):
+        if command.graph is not None:
+            raise ValueError("Command(graph=...) means something inside a graph only")
+        given = {name: getattr(command, name) for name in _COMMAND}
+        given = {name: value for name, value in given.items() if value is not None}
+    elif isinstance(command, Mapping):
+        given = dict(command)
+    else:
+        raise TypeError(f"command is a Command or a dict of its fields, not {type(command).__name__}")
+    unknown = sorted(str(name) for name in given if name not in _COMMAND)
+    if unknown:
+        raise ValueError(f"command has no field {unknown[0]!r}; it takes {', '.join(_COMMAND)}")
+    if "update" in given:
+        given["update"] = _update(given["update"])
+    if "goto" in given:
+        given["goto"] = _goto(given["goto"])
+        if given["goto"] == []:
+            del given["goto"]
+    if not given:
+        raise ValueError(f"the command is empty; give it one of {', '.join(_COMMAND)}")
+    return given
 
 
 def _update(update: Any) -> Any:

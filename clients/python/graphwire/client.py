@@ -28,6 +28,7 @@ from graphwire_protocol.types import Mode, Status
 from graphwire.arguments import Start, checked, filter_of, position_of, projected
 from graphwire.backoff import Backoff
 from graphwire.blocking import LoopThread, require_elsewhere, wait
+from graphwire.call import command_of, is_command
 from graphwire.connection import Connection, Token
 from graphwire.connection import State as ConnectionState
 from graphwire.errors import Refused
@@ -168,7 +169,7 @@ class Client(Requests):
         run: str | None = None,
         thread: str | None = None,
         checkpoint: str | None = None,
-        command: Mapping[str, Any] | None = None,
+        command: Any = None,
         config: Mapping[str, Any] | None = None,
         context: Any = None,
         options: Mapping[str, Any] | None = None,
@@ -190,11 +191,12 @@ class Client(Requests):
         run, so that a start may be repeated. ``thread`` is the conversation to go on with. ``config`` takes
         LangGraph's ``tags``, ``metadata``, ``configurable``, ``recursion_limit``, ``max_concurrency`` and
         ``run_name``; ``options`` its ``interrupt_before``, ``interrupt_after``, ``output_keys`` and
-        ``durability``; ``command`` its ``resume``, ``update`` and ``goto``, instead of ``input``. ``record``
-        keeps more than the filter asks for in the log, ``{"modes", "subgraphs"}``, for viewers that come
-        later. ``metadata`` is found again in lists of runs. ``on_disconnect="cancel"`` stops the run when
-        this client has gone for good. With ``values="patch"`` states travel as what changed in them; you see
-        whole ones all the same, and pay with a little time for the bytes.
+        ``durability``. A ``Command`` may be the ``input``, or the ``command``, which may also be a dict of
+        its ``resume``, ``update`` and ``goto``. ``record`` keeps more than the filter asks for in the log,
+        ``{"modes", "subgraphs"}``, for viewers that come later. ``metadata`` is found again in lists of runs.
+        ``on_disconnect="cancel"`` stops the run when this client has gone for good. With ``values="patch"``
+        states travel as what changed in them; you see whole ones all the same, and pay with a little time
+        for the bytes.
 
         Input, context, config and command may hold what JSON has not: datetimes, sets, bytes, messages.
         Raises ``TypeError`` for what cannot travel, ``ValueError`` for a malformed filter or option.
@@ -211,6 +213,10 @@ class Client(Requests):
             "if_busy": if_busy,
             "on_disconnect": on_disconnect,
         }
+        if is_command(input):
+            if command is not None:
+                raise ValueError("the input is a Command, and command= is given too; give one of them")
+            input, command = None, input
         if input is not None:
             fields["input"] = projected(input, "input")
         if context is not None:
@@ -218,7 +224,7 @@ class Client(Requests):
         if metadata is not None:
             fields["metadata"] = projected(dict(metadata), "metadata")
         if command is not None:
-            fields["command"] = checked(GraphCommand, projected(dict(command), "command"), "command")
+            fields["command"] = checked(GraphCommand, projected(command_of(command), "command"), "command")
         if config is not None:
             fields["config"] = checked(RunConfig, projected(dict(config), "config"), "config")
         if options is not None:

@@ -1,28 +1,28 @@
 """`CompiledStateGraph`: a graph that can be run, streamed and described. The public face of this package.
 
 It is a LangChain Runnable, so it pipes, batches and nests like one. The methods only turn a call into a
-`Request`; running is in `drive` and `loop`.
+`Request`; running is in `drive` and `loop`, looking at threads in `state`, and at the graph in `describing`.
 """
 
 from __future__ import annotations
 
+import inspect
 import warnings
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from copy import copy
-from typing import Any, Generic, Literal
+from typing import Any, Generic, Literal, ParamSpec, TypeVar
 
 import typing_extensions
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
-from langchain_core.runnables.graph import Graph
 
 from graphwire_runtime.config import merge
+from graphwire_runtime.describing import DescribedGraph
 from graphwire_runtime.drawing import Sketch
 from graphwire_runtime.drive import aiterate, iterate
-from graphwire_runtime.plan import NodePlan, Plan
+from graphwire_runtime.plan import Plan
 from graphwire_runtime.request import Request
 from graphwire_runtime.runtime import TASK
-from graphwire_runtime.schema import json_schema_of
 from graphwire_runtime.servable import Durability, StreamMode
 from graphwire_runtime.snapshot import StateSnapshot
 from graphwire_runtime.state import (
@@ -35,9 +35,12 @@ from graphwire_runtime.state import (
     perform,
     update_state,
 )
-from graphwire_runtime.types import START, Command, Context, GraphOutput, Input, Result, State
+from graphwire_runtime.types import Command, Context, GraphOutput, Input, Result, State
 
 __all__ = ["CompiledStateGraph"]
+
+Asked = ParamSpec("Asked")
+Gives = TypeVar("Gives")
 
 Modes = StreamMode | Sequence[StreamMode]
 Keys = str | Sequence[str]
@@ -45,7 +48,19 @@ Names = Literal["*"] | Sequence[str]
 Version = Literal["v1", "v2"]
 
 
-class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Result]):
+def _like(first: Callable[Asked, Any]) -> Callable[[Callable[..., Gives]], Callable[Asked, Gives]]:
+    """Let a method take what another one takes, for type checkers and editors, `help` and `inspect`."""
+
+    def decorate(method: Callable[..., Gives]) -> Callable[Asked, Gives]:
+        own = inspect.signature(method)
+        taken = inspect.signature(first).replace(return_annotation=own.return_annotation)
+        method.__signature__ = taken  # type: ignore[attr-defined]
+        return method
+
+    return decorate
+
+
+class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result]):
     """A runnable graph; any number of runs may share it. Made by `StateGraph.compile`.
 
     Streams yield, for one mode given as a string, the bare chunk; for a **list** of modes `(mode, chunk)`;
@@ -65,7 +80,6 @@ class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Resu
     Errors of nodes leave as they are, after everything that was streamed before them.
     """
 
-    name: str
     checkpointer: Any
     cache: Any
     store: Any
@@ -85,31 +99,14 @@ class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Resu
         interrupt_after: Names = (),
         debug: bool = False,
     ) -> None:
-        self.plan = plan
+        super().__init__(plan, sketch)
         self.checkpointer = checkpointer
         self.cache = cache
         self.store = store
         self.interrupt_before = interrupt_before
         self.interrupt_after = interrupt_after
         self.debug = debug
-        self.name = plan.name
         self.config: RunnableConfig | None = None
-        self._sketch = sketch
-
-    @property
-    def nodes(self) -> Mapping[str, NodePlan]:
-        """The nodes by name, START's among them."""
-        return {START: self.plan.start, **self.plan.nodes}
-
-    @property
-    def output_channels(self) -> list[str]:
-        """The keys that `invoke` returns."""
-        return list(self.plan.output_keys)
-
-    @property
-    def stream_channels(self) -> list[str]:
-        """The keys that streams show: all of them."""
-        return list(self.plan.keys)
 
     def stream(  # type: ignore[override]  # a Runnable allows no keyword-only parameters by name
         self,
@@ -151,64 +148,33 @@ class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Resu
         Raises EmptyInputError, InvalidUpdateError, GraphRecursionError, ValueError for a wrong argument, and
         whatever a node raises.
         """
-        self._check(kwargs, durability)
         return iterate(
             self._request(
                 input,
                 config,
                 context=context,
-                modes=stream_mode,
-                printed=print_mode,
+                stream_mode=stream_mode,
+                print_mode=print_mode,
                 output_keys=output_keys,
+                interrupt_before=interrupt_before,
+                interrupt_after=interrupt_after,
+                durability=durability,
                 subgraphs=subgraphs,
                 debug=debug,
-                parts=version == "v2",
-                before=interrupt_before,
-                after=interrupt_after,
-                durability=durability,
+                version=version,
+                **kwargs,
             )
         )
 
-    def astream(  # type: ignore[override]
-        self,
-        input: Input | Command[Any] | None,
-        config: RunnableConfig | None = None,
-        *,
-        context: Context | Mapping[str, Any] | None = None,
-        stream_mode: Modes | None = None,
-        print_mode: Modes = (),
-        output_keys: Keys | None = None,
-        interrupt_before: Names | None = None,
-        interrupt_after: Names | None = None,
-        durability: Durability | None = None,
-        subgraphs: bool = False,
-        debug: bool | None = None,
-        version: Version = "v1",
-        **kwargs: Any,
-    ) -> AsyncIterator[Any]:
+    @_like(stream)
+    def astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:  # type: ignore[override]
         """Run the graph on the event loop and yield what the modes ask for; otherwise like `stream`.
 
         Async nodes run as asyncio tasks, the others in the loop's default executor. `aclose()` on the
         iterator, or cancelling its consumer, cancels the async nodes at work; what runs in a thread runs on
         unobserved.
         """
-        self._check(kwargs, durability)
-        return aiterate(
-            self._request(
-                input,
-                config,
-                context=context,
-                modes=stream_mode,
-                printed=print_mode,
-                output_keys=output_keys,
-                subgraphs=subgraphs,
-                debug=debug,
-                parts=version == "v2",
-                before=interrupt_before,
-                after=interrupt_after,
-                durability=durability,
-            )
-        )
+        return aiterate(self._request(*args, **kwargs))
 
     def invoke(
         self,
@@ -231,59 +197,27 @@ class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Resu
         GraphOutput.
         Raises like `stream`.
         """
-        self._check(kwargs, durability)
         request = self._request(
             input,
             config,
+            returned=True,
             context=context,
-            modes=stream_mode,
-            printed=print_mode,
-            output_keys=self.plan.output_keys
-            if stream_mode != "values" and output_keys is None
-            else output_keys,
-            parts=version == "v2",
-            streamed=stream_mode != "values",
-            before=interrupt_before,
-            after=interrupt_after,
+            stream_mode=stream_mode,
+            print_mode=print_mode,
+            output_keys=output_keys,
+            interrupt_before=interrupt_before,
+            interrupt_after=interrupt_after,
             durability=durability,
+            version=version,
+            **kwargs,
         )
-        chunks = list(iterate(request))
-        return _returned(request, chunks, version)
+        return _returned(request, list(iterate(request)))
 
-    async def ainvoke(
-        self,
-        input: Input | Command[Any] | None,
-        config: RunnableConfig | None = None,
-        *,
-        context: Context | Mapping[str, Any] | None = None,
-        stream_mode: Modes = "values",
-        print_mode: Modes = (),
-        output_keys: Keys | None = None,
-        interrupt_before: Names | None = None,
-        interrupt_after: Names | None = None,
-        durability: Durability | None = None,
-        version: Version = "v1",
-        **kwargs: Any,
-    ) -> Any:
+    @_like(invoke)
+    async def ainvoke(self, *args: Any, **kwargs: Any) -> Any:
         """Run the graph on the event loop and return its output, like `invoke`."""
-        self._check(kwargs, durability)
-        request = self._request(
-            input,
-            config,
-            context=context,
-            modes=stream_mode,
-            printed=print_mode,
-            output_keys=self.plan.output_keys
-            if stream_mode != "values" and output_keys is None
-            else output_keys,
-            parts=version == "v2",
-            streamed=stream_mode != "values",
-            before=interrupt_before,
-            after=interrupt_after,
-            durability=durability,
-        )
-        chunks = [chunk async for chunk in aiterate(request)]
-        return _returned(request, chunks, version)
+        request = self._request(*args, returned=True, **{"stream_mode": "values", **kwargs})
+        return _returned(request, [chunk async for chunk in aiterate(request)])
 
     # ---- threads
 
@@ -378,64 +312,11 @@ class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Resu
         namespaces = self._cached(nodes)
         await self.cache.aclear(namespaces)
 
-    def get_subgraphs(
-        self, *, namespace: str | None = None, recurse: bool = False
-    ) -> Iterator[tuple[str, CompiledStateGraph]]:
-        """The graphs inside this one by their namespaces, without tasks' ids; `recurse` for all levels."""
-        for name, node in self.plan.nodes.items():
-            inner = node.subgraph
-            if inner is None:
-                continue
-            if namespace is None or namespace == name:
-                yield name, inner
-            if recurse or (namespace is not None and namespace.startswith(f"{name}|")):
-                rest = None if namespace is None else namespace.removeprefix(f"{name}|")
-                for below, graph in inner.get_subgraphs(namespace=rest, recurse=recurse):
-                    yield f"{name}|{below}", graph
-
-    async def aget_subgraphs(
-        self, *, namespace: str | None = None, recurse: bool = False
-    ) -> AsyncIterator[tuple[str, CompiledStateGraph]]:
-        """The same as `get_subgraphs`."""
-        for item in self.get_subgraphs(namespace=namespace, recurse=recurse):
-            yield item
-
     def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> typing_extensions.Self:
         """The same graph with a config of its own, which the config of a call is merged over."""
         bound = copy(self)
         bound.config = merge(merge(self.config or {}, config or {}), kwargs)  # type: ignore[assignment]
         return bound
-
-    def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
-        """The graph's name, with a suffix if one is asked for."""
-        name = name or self.name
-        return (
-            f"{name}{suffix}"
-            if suffix and name[0].isupper()
-            else f"{name}_{suffix.lower()}"
-            if suffix
-            else name
-        )
-
-    def get_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
-        """The drawing of the graph; `xray` opens graphs inside it, an int as many levels deep."""
-        return self._sketch.graph(xray)
-
-    async def aget_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
-        """The same as `get_graph`."""
-        return self._sketch.graph(xray)
-
-    def get_input_jsonschema(self, config: RunnableConfig | None = None) -> dict[str, Any]:
-        """The JSON schema of the input."""
-        return json_schema_of(self.plan.input.cls)
-
-    def get_output_jsonschema(self, config: RunnableConfig | None = None) -> dict[str, Any]:
-        """The JSON schema of the output."""
-        return json_schema_of(self.plan.output.cls)
-
-    def get_context_jsonschema(self) -> dict[str, Any] | None:
-        """The JSON schema of `context`, or None where the graph declares none."""
-        return None if self.plan.context is None else json_schema_of(self.plan.context)
 
     # ---- within
 
@@ -454,50 +335,64 @@ class CompiledStateGraph(Runnable[Any, Any], Generic[State, Context, Input, Resu
     def _request(
         self,
         input: Any,
-        config: RunnableConfig | None,
+        config: RunnableConfig | None = None,
         *,
-        before: Names | None,
-        after: Names | None,
-        printed: Modes,
+        returned: bool = False,
+        stream_mode: Modes | None = None,
+        print_mode: Modes = (),
+        output_keys: Keys | None = None,
+        interrupt_before: Names | None = None,
+        interrupt_after: Names | None = None,
+        durability: Durability | None = None,
         debug: bool | None = None,
+        version: Version = "v1",
         **asked: Any,
     ) -> Request:
-        if debug or self.debug:
-            printed = ["updates", "values"]
+        if unknown := asked.keys() - {"context", "subgraphs"}:
+            raise TypeError(f"a graph's run takes no argument {', '.join(map(repr, sorted(unknown)))}")
+        if durability is not None:
+            self._check_durability(durability)
+        streamed = not returned or stream_mode != "values"
+        if returned and streamed and output_keys is None:
+            output_keys = self.plan.output_keys
         return Request(
             self.plan,
             self.config,
             input,
             config,
+            modes=stream_mode,
+            output_keys=output_keys,
+            parts=version == "v2",
+            streamed=streamed,
             checkpointer=self.checkpointer,
             cache=self.cache,
             step_timeout=self.step_timeout,
             store=self.store,
-            printed=printed,
-            before=self.interrupt_before if before is None else before,
-            after=self.interrupt_after if after is None else after,
+            before=self.interrupt_before if interrupt_before is None else interrupt_before,
+            after=self.interrupt_after if interrupt_after is None else interrupt_after,
+            durability=durability,
+            printed=["updates", "values"] if debug or self.debug else print_mode,
             **asked,
         )
 
-    def _check(self, kwargs: dict[str, Any], durability: Durability | None) -> None:
-        if kwargs:
-            raise TypeError(f"a graph's run takes no argument {', '.join(map(repr, kwargs))}")
-        if durability is not None and self.checkpointer in (None, False):
-            around = var_child_runnable_config.get()
-            if around is None or TASK not in around.get("configurable", {}):
-                warnings.warn(
-                    f"durability={durability!r} has no effect: the graph has no checkpointer",
-                    UserWarning,
-                    stacklevel=3,
-                )
+    def _check_durability(self, durability: Durability) -> None:
+        if self.checkpointer not in (None, False):
+            return
+        around = var_child_runnable_config.get()
+        if around is None or TASK not in around.get("configurable", {}):
+            warnings.warn(
+                f"durability={durability!r} has no effect: the graph has no checkpointer",
+                UserWarning,
+                stacklevel=4,
+            )
 
 
-def _returned(request: Request, chunks: list[Any], version: Version) -> Any:
+def _returned(request: Request, chunks: list[Any]) -> Any:
     if request.streamed:
         return chunks
     run = request.run
     value = None if run is None else request.result(run)
-    if version != "v2":
+    if not request.parts:
         return value
     if run is not None and isinstance(value, dict) and request.output_keys is None:
         value = request.plan.output.instance(value)

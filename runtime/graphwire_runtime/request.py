@@ -29,9 +29,9 @@ class Request:
     bound: RunnableConfig | None
     input: Any
     config: RunnableConfig | None
-    context: Any
     modes: str | Sequence[str] | None
     output_keys: str | Sequence[str] | None
+    context: Any = None
     subgraphs: bool = False
     parts: bool = False
     streamed: bool = True

@@ -1,8 +1,9 @@
 """Any small graph, made up by chance in both frameworks, and all that it streams and leaves behind compared.
 
 It has branches, joins, sends, jumps, graphs inside, reducers, failures, handlers and questions. Nodes side by
-side may end in any order, so what comes between two states is compared sorted; where one of them fails, what
-the others still come to depends on that order, and of the last superstep only how it ends is compared.
+side may end in any order, so what comes between two states is compared sorted; where they fail, which of them
+is the first and what the others still come to depends on that order, and of that superstep no more is compared
+than that it fails.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ async def told(lg: Any, design: Design, how: str, turns: int) -> list[Any]:
             graph, value, how, alike=True, stream_mode=MODES, subgraphs=True, config=config
         )
         if error is not None:
-            story.append((supersteps(chunks)[:-1], error))
+            story.append((supersteps(chunks)[:-1], "failed"))
             break
         snapshot = graph.get_state(config)
         story.append((supersteps(chunks), View(alike=True)(snapshot)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Annotated, Any, TypedDict
 
@@ -129,3 +130,18 @@ def test_a_call_that_asks_for_nonsense_is_refused() -> None:
         graph.stream({}, nonsense=1)
     with pytest.warns(UserWarning, match="durability='sync' has no effect"):
         graph.invoke({}, durability="sync")
+    with pytest.warns(UserWarning, match="has no effect") as warned:
+        graph.stream({}, durability="sync")
+    assert [warning.filename for warning in warned] == [__file__], "the warning is about its caller"
+
+
+@pytest.mark.parametrize(("method", "twin"), [("stream", "astream"), ("invoke", "ainvoke")])
+async def test_a_call_on_the_event_loop_takes_what_the_blocking_one_takes(method: str, twin: str) -> None:
+    graph: Any = fresh().add_edge(START, "one").compile()
+    blocking, awaited = (inspect.signature(getattr(graph, name)) for name in (method, twin))
+    assert blocking.parameters == awaited.parameters
+    assert "stream_mode" in awaited.parameters
+    with pytest.raises(TypeError, match="'nonsense'"):
+        await graph.ainvoke({}, nonsense=1)
+    assert await graph.ainvoke(input={}, config={"tags": ["a"]}, context=None) == {"a": "x"}
+    assert await graph.ainvoke({}, stream_mode="updates") == graph.invoke({}, stream_mode="updates")

@@ -1,0 +1,98 @@
+"""What a compiled graph says of itself: its nodes, its keys, its schemas, its drawing, the graphs in it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.graph import Graph
+
+from graphwire_runtime.drawing import Sketch
+from graphwire_runtime.plan import NodePlan, Plan
+from graphwire_runtime.schema import json_schema_of
+from graphwire_runtime.types import START
+
+if TYPE_CHECKING:
+    from graphwire_runtime.compiled import CompiledStateGraph
+
+__all__ = ["DescribedGraph"]
+
+
+class DescribedGraph(Runnable[Any, Any]):
+    """A graph as somebody may look at it who does not run it."""
+
+    name: str
+
+    def __init__(self, plan: Plan, sketch: Sketch) -> None:
+        self.plan = plan
+        self.name = plan.name
+        self._sketch = sketch
+
+    @property
+    def nodes(self) -> Mapping[str, NodePlan]:
+        """The nodes by name, START's among them."""
+        return {START: self.plan.start, **self.plan.nodes}
+
+    @property
+    def output_channels(self) -> list[str]:
+        """The keys that `invoke` returns."""
+        return list(self.plan.output_keys)
+
+    @property
+    def stream_channels(self) -> list[str]:
+        """The keys that streams show: all of them."""
+        return list(self.plan.keys)
+
+    def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
+        """The graph's name, with a suffix if one is asked for."""
+        name = name or self.name
+        return (
+            f"{name}{suffix}"
+            if suffix and name[0].isupper()
+            else f"{name}_{suffix.lower()}"
+            if suffix
+            else name
+        )
+
+    def get_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
+        """The drawing of the graph; `xray` opens graphs inside it, an int as many levels deep."""
+        return self._sketch.graph(xray)
+
+    async def aget_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
+        """The same as `get_graph`."""
+        return self._sketch.graph(xray)
+
+    def get_input_jsonschema(self, config: RunnableConfig | None = None) -> dict[str, Any]:
+        """The JSON schema of the input."""
+        return json_schema_of(self.plan.input.cls)
+
+    def get_output_jsonschema(self, config: RunnableConfig | None = None) -> dict[str, Any]:
+        """The JSON schema of the output."""
+        return json_schema_of(self.plan.output.cls)
+
+    def get_context_jsonschema(self) -> dict[str, Any] | None:
+        """The JSON schema of `context`, or None where the graph declares none."""
+        return None if self.plan.context is None else json_schema_of(self.plan.context)
+
+    def get_subgraphs(
+        self, *, namespace: str | None = None, recurse: bool = False
+    ) -> Iterator[tuple[str, CompiledStateGraph]]:
+        """The graphs inside this one by their namespaces, without tasks' ids; `recurse` for all levels."""
+        for name, node in self.plan.nodes.items():
+            inner = node.subgraph
+            if inner is None:
+                continue
+            if namespace is None or namespace == name:
+                yield name, inner
+            if recurse or (namespace is not None and namespace.startswith(f"{name}|")):
+                rest = None if namespace is None else namespace.removeprefix(f"{name}|")
+                for below, graph in inner.get_subgraphs(namespace=rest, recurse=recurse):
+                    yield f"{name}|{below}", graph
+
+    async def aget_subgraphs(
+        self, *, namespace: str | None = None, recurse: bool = False
+    ) -> AsyncIterator[tuple[str, CompiledStateGraph]]:
+        """The same as `get_subgraphs`."""
+        for item in self.get_subgraphs(namespace=namespace, recurse=recurse):
+            yield item

@@ -22,6 +22,7 @@ from graphwire_gateway.load import CannotServe as CannotServe
 from graphwire_gateway.load import found_at, told
 from graphwire_gateway.runner import InlineRunner, Outlet, Runner, ThreadRunner
 from graphwire_gateway.scope import PRINCIPAL
+from graphwire_gateway.watchdog import Watchdog
 
 RunsOn: TypeAlias = Literal["thread", "own", "inline"]
 
@@ -126,6 +127,7 @@ class Catalog:
         self.keeping = keeping or Keeping()
         self._entries: dict[str, Entry] = {}
         self._runners: list[Runner] = []
+        self._watchdog = Watchdog()
         self._lifespans: list[Lifespan] = []
 
     async def open(self, outlet: Outlet) -> None:
@@ -153,7 +155,10 @@ class Catalog:
                 name: await _entry(stack, name, spec, runner, saver, store) for name, spec in specs.items()
             }
 
-        return await lifespan.open(enter)
+        entries = await lifespan.open(enter)
+        if isinstance(runner, ThreadRunner):  # from here on: imports may take their time
+            self._watchdog.watch(runner.loop, runner.thread)
+        return entries
 
     def get(self, name: str) -> Entry:
         """Return the graph of that name. Raises ``Refusal(not_found)``."""
@@ -183,6 +188,7 @@ class Catalog:
         seconds, then cancelled.
         """
         await asyncio.gather(*(lifespan.close(timeout_s) for lifespan in self._lifespans))
+        self._watchdog.close()
         await asyncio.gather(*(runner.close(timeout_s) for runner in self._runners))
 
 

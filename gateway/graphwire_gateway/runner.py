@@ -249,6 +249,12 @@ class ThreadRunner(Runner):
         self._thread = threading.Thread(target=self._main, name=f"graphwire-{name}", daemon=True)
         self._thread.start()
 
+    @property
+    def thread(self) -> int:
+        """The ``ident`` of its thread."""
+        assert self._thread.ident is not None
+        return self._thread.ident
+
     def _main(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.set_default_executor(_NodeThreads(self.loop, f"{threading.current_thread().name}-node"))

@@ -91,6 +91,14 @@ def test_wrong_usage_is_2(server, line):
     assert not server.of(RunCommand)
 
 
+def test_without_a_terminal_a_thread_is_not_deleted_but_by_y(server, capsys):
+    assert run(["delete", "joke", "t"]) == 2
+    assert "-y" in capsys.readouterr().err
+    assert not server.of(Delete)
+    assert run(["delete", "joke", "t", "-y"]) == 0
+    assert server.of(Delete)
+
+
 def test_a_person_at_the_terminal_answers_and_the_run_goes_on(server, capsys, person):
     person[:] = ["yes\n"]
     assert run(["run", "joke"]) == 0
@@ -277,7 +285,7 @@ def test_a_thread_that_nobody_has_written_says_so(server, capsys):
 def test_a_run_and_a_thread_are_deleted(server, capsys):
     server.run("mine").complete()
     assert run(["delete", "--run", "mine"]) == 0
-    assert run(["delete", "joke", "t"]) == 0
+    assert run(["delete", "joke", "t", "-y"]) == 0
     assert [command.to_wire().keys() - {"type", "id"} for command in server.of(Delete)] == [
         {"run"},
         {"graph", "thread"},

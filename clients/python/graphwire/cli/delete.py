@@ -11,7 +11,9 @@ from graphwire.client import Client
 
 HELP = f"""Delete a run, or a thread with its runs and checkpoints. Neither comes back.
 
-Example: [bold]graphwire delete --run run-7f3a[/bold], or [bold]graphwire delete chat mine[/bold]
+A terminal asks before a thread is deleted; elsewhere it takes -y.
+
+Example: [bold]graphwire delete --run run-7f3a[/bold], or [bold]graphwire delete chat mine -y[/bold]
 
 {EXIT_CODES}
 """
@@ -33,7 +35,9 @@ def delete(
     if (run is not None) == (graph is not None) or (graph is None) != (thread is None):
         raise typer.BadParameter("name --run RUN, or a GRAPH and its THREAD")
     what = f"run {run}" if run is not None else f"thread {thread} of {graph}"
-    if run is None and not yes and sys.stdin.isatty():
+    if run is None and not yes:
+        if not sys.stdin.isatty():
+            raise typer.BadParameter(f"deleting {what} needs -y where there is no terminal to ask at")
         typer.confirm(f"delete {what}, its runs and its checkpoints?", abort=True, err=True)
 
     async def work(client: Client) -> int:

@@ -116,6 +116,24 @@ def test_several_questions_are_asked_one_after_the_other(server, capsys, person)
     assert "answer 2 of 2 (b): " in capsys.readouterr().err
 
 
+def test_enter_is_no_answer_and_the_keys_are_told_once(server, capsys, person):
+    person[:] = ["\n", "  \n", '""\n', "b\n"]
+
+    def again(run: ModelRun) -> None:
+        run.on_answers = ModelRun.complete
+        run.interrupt("i2", "really?")
+
+    def begin(run: ModelRun) -> None:
+        run.on_answers = again
+        ask(run)
+
+    server.on_run = begin
+    assert run(["run", "joke", "--run-id", "mine"]) == 0
+    assert [item.value for command in server.of(Respond) for item in command.responses] == ["", "b"]
+    keys = "Ctrl-D leaves the question open, for graphwire respond mine later; Ctrl-C cancels the run"
+    assert capsys.readouterr().err.count(keys) == 1
+
+
 def test_enter_passes_a_breakpoint(server, person):
     person[:] = ["\n", "\n"]
 
@@ -207,7 +225,9 @@ def test_without_answers_a_person_is_asked_what_stands_there(server, capsys, per
     person[:] = ["yes\n"]
     waiting(server)
     assert run(["respond", "mine"]) == 0
-    assert "sure?" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "sure?" in out
+    assert "Ctrl-C leaves the run as it is" in err
     assert server.of(Respond)[0].responses[0].value == "yes"
 
 

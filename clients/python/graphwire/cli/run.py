@@ -10,7 +10,7 @@ import typer
 from graphwire_protocol.types import STREAM_MODES
 from rich.console import Console
 
-from graphwire.cli.answers import ask, how_to_answer, is_someone_there, value_of
+from graphwire.cli.answers import ask, how_to_answer, how_to_leave, is_someone_there, value_of
 from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
 from graphwire.cli.outcome import EXIT_CODES, FAILED, FINE, INTERRUPTED, WAITING, say, talk, words
 from graphwire.cli.show import Flow, JsonLines, print_json
@@ -152,6 +152,7 @@ def _print_start(run: Run, as_json: bool) -> None:
 async def watch(run: Run, as_json: bool, url: str = DEFAULT_URL) -> int:
     """Show a run to its end, and ask who sits there what it asks; return the exit code."""
     shown: JsonLines | Flow = JsonLines() if as_json else Flow(Console(highlight=False, soft_wrap=True))
+    is_told = False
     try:
         while True:
             async for event in run:
@@ -159,6 +160,9 @@ async def watch(run: Run, as_json: bool, url: str = DEFAULT_URL) -> int:
             if run.status != "interrupted" or as_json or not is_someone_there():
                 break
             shown.end()
+            if not is_told:
+                is_told = True
+                say(how_to_leave(run.id, run.interrupts, url, run.created))
             answers = await ask(run.interrupts)
             if answers is None:
                 break

@@ -265,3 +265,26 @@ def test_the_model_asks_what_it_is_told() -> None:
     run = ModelRun(ModelServer(), "r", "joke")
     run.interrupt("a", 1, "b", 2)
     assert run.asked == ["a", "b"]
+
+
+@pytest.mark.parametrize("given", ["yes", ["yes"], 1])
+async def test_what_is_no_dict_of_answers_says_what_is(client, server, given):
+    run = await client.run("joke")
+    with pytest.raises(TypeError, match=r"takes a dict, \{interrupt's id: answer\}.* answer\(value\)"):
+        await run.respond(given)
+    assert not server.of(Respond)
+
+
+async def test_the_error_of_an_interrupted_run_tells_what_it_asks_and_how_to_answer(client, server):
+    run = await client.run("joke")
+    with pytest.raises(graphwire.RunInterrupted) as raised:
+        await run.result()
+    assert str(raised.value) == (
+        f"run {run.id} is interrupted and asks 'sure?' (i1); answer with run.respond({{'i1': ...}}), "
+        'or command={"resume": ...} of a run on its thread'
+    )
+    many = tuple(graphwire.Interrupt(f"i{number}", "x" * 1000) for number in range(5))
+    sentence = str(graphwire.RunInterrupted("r", many))
+    assert len(sentence) < 500
+    assert "x... (i2) and 2 more" in sentence
+    assert "respond()" in str(graphwire.RunInterrupted("r", ()))

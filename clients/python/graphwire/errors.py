@@ -18,6 +18,9 @@ A connection that is lost and comes back is no error: whoever waits goes on wait
 
 from typing import Any
 
+_SHOWN = 3  # questions of a run that a sentence tells
+_LONGEST = 80  # characters of each
+
 
 class GraphwireError(Exception):
     """The root of this package's errors; ``str()`` is one sentence: what, where and what to do."""
@@ -111,8 +114,24 @@ class RunInterrupted(RunEnded):
     """The run waits for an answer; ``interrupts`` are the open questions, none at a static breakpoint."""
 
     def __init__(self, run: str, interrupts: tuple[Any, ...]) -> None:
-        super().__init__(run, f"run {run} is interrupted and waits for {len(interrupts)} answer(s)")
+        super().__init__(run, f"run {run} {_waits(interrupts)}")
         self.interrupts = interrupts
+
+
+def _waits(interrupts: tuple[Any, ...]) -> str:
+    if not interrupts:
+        return "is interrupted at a breakpoint; run.respond(), or a run without input on its thread, goes on"
+    asked = ", ".join(f"{_shortened(one.value)} ({one.id})" for one in interrupts[:_SHOWN])
+    more = f" and {len(interrupts) - _SHOWN} more" if len(interrupts) > _SHOWN else ""
+    return (
+        f"is interrupted and asks {asked}{more}; answer with run.respond({{{interrupts[0].id!r}: ...}}), "
+        'or command={"resume": ...} of a run on its thread'
+    )
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 class RemoteError(GraphwireError):

@@ -248,6 +248,11 @@ class Run:
         somebody else was faster or the run is not interrupted. An answer whose reply is lost with the
         connection is sent again; ``conflict`` may then mean that it had arrived.
         """
+        if not isinstance(responses, Mapping | None):
+            raise TypeError(
+                f"respond() takes a dict, {{interrupt's id: answer}}, not {type(responses).__name__}; "
+                "where the run asks one thing, answer(value) needs no id"
+            )
         answers = tuple(
             Response(interrupt=id, value=projected(value, f"responses[{id!r}]"))
             for id, value in (responses or {}).items()

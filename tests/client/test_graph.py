@@ -8,6 +8,7 @@ from typing import Any
 import graphwire
 import pytest
 from graphwire import shapes
+from graphwire_protocol import Refusal
 from graphwire_protocol.commands import Cancel, StateHistory, StateUpdate
 from graphwire_protocol.commands import Run as RunCommand
 from graphwire_protocol.commands import State as StateCommand
@@ -300,6 +301,29 @@ async def test_what_only_a_local_graph_can_do_is_refused_by_name(client, server,
     with pytest.raises(ValueError, match=named):
         await stream(client, **arguments)
     assert not server.of(RunCommand)
+
+
+BUSY = "this thread has a run; wait for its end, or say if_busy: enqueue or interrupt"
+
+
+async def test_a_busy_thread_names_the_stand_in_s_own_remedy(client, server):
+    server.refusals = [("run", Refusal("busy", BUSY, after_ms=500)) for _ in range(2)]
+    server.refusals.append(("state_update", Refusal("busy", BUSY)))
+    graph = client.graph("joke")
+    for refused in (graph.ainvoke({}), anext(graph.astream({}))):
+        with pytest.raises(graphwire.Refused, match=r'client.graph\(.joke., if_busy="enqueue"\)') as raised:
+            await refused
+        assert (raised.value.code, raised.value.after_s) == ("busy", 0.5)
+    with pytest.raises(graphwire.Refused, match="an update does not queue"):
+        await graph.aupdate_state(CONFIG, {})
+
+
+@pytest.mark.parametrize("if_busy", ["reject", "enqueue", "interrupt"])
+async def test_what_a_busy_thread_means_is_a_setting_of_the_stand_in(client, server, if_busy):
+    assert await client.graph("joke", if_busy=if_busy).ainvoke({}) == {"joke": "Why"}
+    assert server.of(RunCommand)[0].if_busy == if_busy
+    with pytest.raises(ValueError, match="reject, enqueue, interrupt"):
+        client.graph("joke", if_busy="wait")
 
 
 async def test_an_argument_that_no_graph_takes_is_a_type_error(client):

@@ -33,7 +33,7 @@ from graphwire.connection import Connection, Token
 from graphwire.connection import State as ConnectionState
 from graphwire.errors import Refused
 from graphwire.feed import Known
-from graphwire.graph import RemoteGraph
+from graphwire.graph import IfBusy, RemoteGraph
 from graphwire.requests import Requests
 from graphwire.run import Run, Values
 from graphwire.transport import Open, open_websocket
@@ -175,7 +175,7 @@ class Client(Requests):
         options: Mapping[str, Any] | None = None,
         record: Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
-        if_busy: Literal["reject", "enqueue", "interrupt"] = "reject",
+        if_busy: IfBusy = "reject",
         on_disconnect: Literal["continue", "cancel"] = "continue",
         start: Start = "start",
         window: int | None = None,
@@ -333,9 +333,13 @@ class Client(Requests):
 
     # ── stand-ins ────────────────────────────────────────────────────────────────────────────────
 
-    def graph(self, name: str) -> RemoteGraph:
-        """Return a stand-in for the graph ``name``, with LangGraph's methods."""
-        return RemoteGraph(self, name)
+    def graph(self, name: str, *, if_busy: IfBusy = "reject") -> RemoteGraph:
+        """Return a stand-in for the graph ``name``, with LangGraph's methods.
+
+        ``if_busy`` is what its runs do on a thread that has one: ``reject`` raises ``Refused`` with code
+        ``busy``, ``enqueue`` waits for its end, ``interrupt`` takes over. Raises ``ValueError`` for another.
+        """
+        return RemoteGraph(self, name, if_busy)
 
 
 def _version() -> str:

@@ -7,7 +7,7 @@ stands in ``call``, what comes back in ``shapes``; streaming, resuming and cance
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from graphwire.blocking import iterate, wait
 from graphwire.call import (
@@ -17,7 +17,7 @@ from graphwire.call import (
     run_arguments,
     thread_arguments,
 )
-from graphwire.errors import ConnectionClosed, RemoteError, RunCancelled, RunFailed, StreamBroken
+from graphwire.errors import ConnectionClosed, Refused, RemoteError, RunCancelled, RunFailed, StreamBroken
 from graphwire.events import InterruptEvent, LifecycleEvent, SnapshotEvent
 from graphwire.run import Run
 from graphwire.shapes import (
@@ -38,6 +38,7 @@ Modes: TypeAlias = StreamMode | Sequence[StreamMode]
 Names: TypeAlias = Literal["*"] | Sequence[str]
 Durability: TypeAlias = Literal["sync", "async", "exit"]
 Version: TypeAlias = Literal["v1", "v2"]
+IfBusy: TypeAlias = Literal["reject", "enqueue", "interrupt"]
 Config: TypeAlias = Mapping[str, Any]
 
 
@@ -53,9 +54,12 @@ class RemoteGraph:
     and are for code without that loop: behind ``with graphwire.connect(...)``, or in another thread.
     """
 
-    def __init__(self, client: "Client", name: str) -> None:
+    def __init__(self, client: "Client", name: str, if_busy: IfBusy = "reject") -> None:
+        if if_busy not in get_args(IfBusy):
+            raise ValueError(f"if_busy is one of {', '.join(get_args(IfBusy))}, not {if_busy!r}")
         self.name = name
         self._client = client
+        self._if_busy = if_busy
 
     def __repr__(self) -> str:
         return f"<RemoteGraph {self.name} at {self._client.url}>"
@@ -95,12 +99,10 @@ class RemoteGraph:
         if "messages" in modes:
             langchain()
         options = (output_keys, interrupt_before, interrupt_after, durability)
-        run = await self._client.run(
-            self.name,
-            modes=modes or ["lifecycle"],  # type: ignore[arg-type]
+        run = await self._start(
+            run_arguments(input, config, context, options),
+            modes=modes or ["lifecycle"],
             namespaces=[["**"]] if subgraphs else None,
-            on_disconnect="cancel",
-            **run_arguments(input, config, context, options),
         )
         async with _cancelled_unless_over(run, "the stream was closed"):
             async for event in run:
@@ -189,12 +191,10 @@ class RemoteGraph:
             )
             return [chunk async for chunk in chunks]
         options = (output_keys, interrupt_before, interrupt_after, durability)
-        run = await self._client.run(
-            self.name,
+        run = await self._start(
+            run_arguments(input, config, context, options),
             modes=["lifecycle"],
             record={"modes": ["values"]},
-            on_disconnect="cancel",
-            **run_arguments(input, config, context, options),
         )
         asked: tuple[Any, ...] = ()
         async with _cancelled_unless_over(run, "nobody waits for the result"):
@@ -243,6 +243,18 @@ class RemoteGraph:
             **local,
         )
         return wait(loop, work)
+
+    async def _start(self, arguments: dict[str, Any], **view: Any) -> Run:
+        try:
+            return await self._client.run(
+                self.name, if_busy=self._if_busy, on_disconnect="cancel", **view, **arguments
+            )
+        except Refused as refused:
+            raise _of_busy(
+                refused,
+                f'client.graph({self.name!r}, if_busy="enqueue") queues behind it, '
+                'and if_busy="interrupt" takes over',
+            ) from None
 
     async def _values(self, run: Run, keys: Sequence[str] | None) -> Any:
         """Return the state of an interrupted run, as far as it is the graph's output."""
@@ -321,15 +333,26 @@ class RemoteGraph:
         Raises ``ValueError`` for a config without a thread, ``Refused`` like ``client.update_state()``.
         """
         place = thread_arguments(config)
-        return await self._client.update_state(
-            self.name, values=values, as_node=as_node, task=task_id, **place
-        )
+        try:
+            return await self._client.update_state(
+                self.name, values=values, as_node=as_node, task=task_id, **place
+            )
+        except Refused as refused:
+            raise _of_busy(refused, "an update does not queue behind it") from None
 
     def update_state(
         self, config: Config, values: Any, as_node: str | None = None, task_id: str | None = None
     ) -> dict[str, Any]:
         """Do as ``aupdate_state()``, in this thread."""
         return wait(self._client._loop_for_waiting(), self.aupdate_state(config, values, as_node, task_id))
+
+
+def _of_busy(refused: Refused, remedy: str) -> Refused:
+    """Return a refusal in the stand-in's words: the server's name an argument of runs."""
+    if refused.code != "busy":
+        return refused
+    message = f"this thread has a run; wait for its end: {remedy}"
+    return Refused(refused.code, message, refused.retry, refused.after_s, refused.details)
 
 
 @contextlib.asynccontextmanager

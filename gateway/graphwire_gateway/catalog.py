@@ -19,7 +19,7 @@ from graphwire_gateway.factory import AccessContext, Factory, FactoryRuntime, Us
 from graphwire_gateway.keeping import Keeping
 from graphwire_gateway.lifespan import Lifespan
 from graphwire_gateway.load import CannotServe as CannotServe
-from graphwire_gateway.load import found_at, told
+from graphwire_gateway.load import found_at, is_graph, is_uncompiled, told
 from graphwire_gateway.runner import InlineRunner, Outlet, Runner, ThreadRunner
 from graphwire_gateway.scope import PRINCIPAL
 from graphwire_gateway.watchdog import Watchdog
@@ -197,7 +197,7 @@ async def _entry(
 ) -> Entry:
     what = f"graph {name!r}"
     found, source = found_at(what, spec.target)
-    factory = None if _is_graph(found) else factory_of(what, source, found, _is_graph)
+    factory = None if is_graph(found) else factory_of(what, source, found, is_graph)
     if factory is not None:
         found = await _made(stack, factory, store)
     return Entry(
@@ -226,22 +226,14 @@ async def _made(stack: AsyncExitStack, factory: Factory[Servable], store: Any) -
         raise factory.failed(error) from error
 
 
-def _is_graph(value: Any) -> bool:
-    return not isinstance(value, type) and (isinstance(value, Servable) or _is_uncompiled(value))
-
-
-def _is_uncompiled(value: Any) -> bool:
-    return not hasattr(value, "astream") and hasattr(value, "compile") and hasattr(value, "add_node")
-
-
 def _compiled(what: str, source: str, found: Any) -> Servable:
-    if isinstance(found, type) or not _is_graph(found):
+    if isinstance(found, type) or not is_graph(found):
         kind = f"the class {found.__name__}" if isinstance(found, type) else f"of type {type(found).__name__}"
         raise CannotServe(
             f"{what}: {source} is {kind}, not a graph (what StateGraph(...).compile() returns) "
             "and no function that makes one"
         )
-    if not _is_uncompiled(found):
+    if not is_uncompiled(found):
         graph: Servable = found
         return graph
     try:

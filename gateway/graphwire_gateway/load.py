@@ -1,13 +1,14 @@
 """Finds what a target names, ``module:attribute`` or ``path/to/file.py:attribute``, by importing it.
 
 Whatever stands in the way is told in one sentence: what was wanted, which file and line is at fault, what to
-do. What the attribute is, a graph or something that makes one, is ``factory``'s to tell.
+do. How what is found makes a graph is ``factory``'s.
 """
 
 import difflib
 import importlib
 import importlib.metadata
 import importlib.util
+import inspect
 import os
 import re
 import sys
@@ -17,6 +18,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from graphwire_runtime.servable import Servable
 
 
 class CannotServe(Exception):
@@ -120,13 +123,34 @@ def _near(part: str, value: Any, module: ModuleType) -> str:
     near = difflib.get_close_matches(part, names, cutoff=0.6)
     meant = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
     graphs = [
-        key
-        for key, item in vars(module).items()
-        if hasattr(item, "astream") and hasattr(item, "get_graph") and not isinstance(item, type)
+        name for name, item in vars(module).items() if is_graph(item) or _makes_a_graph(name, item, module)
     ]
     if value is not module or not graphs:
         return meant
     return f"{f'{meant} It' if meant else '; it'} has the graphs: {', '.join(graphs)}"
+
+
+def is_graph(value: Any) -> bool:
+    """Tell whether this is a graph, compiled or not."""
+    return not isinstance(value, type) and (isinstance(value, Servable) or is_uncompiled(value))
+
+
+def is_uncompiled(value: Any) -> bool:
+    """Tell whether this is a graph that is still to be compiled."""
+    return not hasattr(value, "astream") and hasattr(value, "compile") and hasattr(value, "add_node")
+
+
+def _makes_a_graph(name: str, value: Any, module: ModuleType) -> bool:
+    """Guess whether a function of the module makes a graph, by what it is called, takes and returns."""
+    if name.startswith("_") or not inspect.isfunction(value) or value.__module__ != module.__name__:
+        return False
+    signature = inspect.signature(value)
+    returned = signature.return_annotation
+    said = name if returned is signature.empty else f"{name} {getattr(returned, '__name__', returned)}"
+    return re.search("graph|agent|pregel", said, re.IGNORECASE) is not None and all(
+        parameter.name in ("config", "runtime") or parameter.default is not parameter.empty
+        for parameter in signature.parameters.values()
+    )
 
 
 def _module(what: str, place: str) -> ModuleType:

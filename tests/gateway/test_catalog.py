@@ -37,6 +37,23 @@ FILES = {
         def exits():
             raise SystemExit(3)
     """,
+    "chat.py": """
+        from contextlib import asynccontextmanager
+        from langchain_core.language_models.fake_chat_models import FakeListChatModel
+        from graphwire_runtime.compiled import CompiledStateGraph
+        model = FakeListChatModel(responses=["Hello."])
+        chain = model | str
+        def make_agent(config):
+            return graph
+        @asynccontextmanager
+        async def opened(size=3) -> CompiledStateGraph:
+            yield graph
+        def agent_node(state):
+            return {}
+        def now():
+            return 7
+        from fine import graph, returns
+    """,
     "fine_helper.py": "NUMBER = 7",
     "raising.py": """
         x = 1
@@ -93,9 +110,13 @@ SENTENCES = [
     ("nobody:graph", "no module 'nobody' is importable from .*; check the name"),
     ("nobody.inner:graph", "no module 'nobody' is importable"),
     ("./nobody.py:graph", "there is no file .*nobody.py"),
-    ("fine:nothing", "'fine' has no attribute 'nothing'; it has the graphs: graph"),
+    ("fine:nothing", "'fine' has no attribute 'nothing'; it has the graphs: builder, graph, loose$"),
     ("fine:inside.nothing", "'fine' has no attribute 'inside.nothing'"),
-    ("fine:grahp", "'fine' has no attribute 'grahp'; did you mean 'graph'\\? It has the graphs: graph$"),
+    (
+        "fine:grahp",
+        "'fine' has no attribute 'grahp'; did you mean 'graph'\\? It has the graphs: builder, graph, loose$",
+    ),
+    ("chat:grpah", "did you mean 'graph'\\? It has the graphs: make_agent, opened, graph$"),
     ("raising:graph.x", "importing 'raising' raised ValueError"),
     ("fine:number", "fine:number is of type int, not a graph .* and no function that makes one"),
     ("fine:Counter", "fine:Counter is the class Counter, not a graph"),

@@ -18,7 +18,7 @@ from rich.console import Console
 from graphwire_gateway import environment, langgraph_json
 from graphwire_gateway.config import Config, load
 from graphwire_gateway.langgraph_json import Project
-from graphwire_gateway.load import CannotServe, importable_from
+from graphwire_gateway.load import CannotServe, importable_from, shown
 from graphwire_gateway.process import tune
 from graphwire_gateway.reload import Reloader
 from graphwire_gateway.runner import new_loop
@@ -166,15 +166,17 @@ def _loaded(asked: Asked) -> tuple[Config, list[tuple[str, str]]]:
     project: Project | None = None
     if place is not None:
         project = langgraph_json.read(place)
-        environment.provide(project.env)
+        had = environment.provide(project.env)
+        if project.env_file is not None:
+            told.append(("info", _read(project.env_file, project.env, had)))
         importable_from(project.folders)
         told += [("info", note) for note in project.notes]
         told += [("warning", warning) for warning in project.warnings]
     dotenv = Path(environment.FILE)
-    if dotenv.is_file():
+    read = None if project is None else project.env_file
+    if dotenv.is_file() and (read is None or not dotenv.samefile(read)):
         values = environment.values_of(dotenv)
-        count = environment.provide(values)
-        told.append(("info", f"read {dotenv}: {count} of its {len(values)} variables were not set yet"))
+        told.append(("info", _read(dotenv, values, environment.provide(values))))
     settings = {name: value for name, value in asked.settings.items() if value is not None}
     for name in ("host", "port", "store"):  # what .env says of them came too late for the command line
         if name not in settings and (value := os.environ.get(f"GRAPHWIRE_{name.upper()}")):
@@ -190,6 +192,11 @@ def _loaded(asked: Asked) -> tuple[Config, list[tuple[str, str]]]:
             "(or a langgraph.json, or list them under [graphs] in graphwire.toml)"
         )
     return loaded, told
+
+
+def _read(file: Path, values: Mapping[str, str], had: list[str]) -> str:
+    kept = f"; set already, and left as they were: {', '.join(had)}" if had else ""
+    return f"read {shown(str(file.absolute()))}: {len(values)} variable{'s'[: len(values) != 1]}{kept}"
 
 
 def _is_project(text: str) -> bool:

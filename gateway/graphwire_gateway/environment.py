@@ -21,8 +21,8 @@ def values_of(path: Path) -> dict[str, str]:
     return {name: value for name, value in read.items() if value is not None}
 
 
-def provide(values: Mapping[str, str]) -> int:
-    """Set the variables that the process has not; return how many."""
-    new = {name: value for name, value in values.items() if name not in os.environ}
-    os.environ.update(new)
-    return len(new)
+def provide(values: Mapping[str, str]) -> list[str]:
+    """Set the variables that the process has not; return those that it has."""
+    had = [name for name in values if name in os.environ]
+    os.environ.update({name: value for name, value in values.items() if name not in had})
+    return had

@@ -4,6 +4,7 @@ What of it a graphwire server can honour becomes settings of ``config``, an envi
 rest is named, in one line.
 """
 
+import difflib
 import importlib.metadata
 import json
 import re
@@ -35,6 +36,9 @@ _OF_THE_BUILD = frozenset(
     )
 )
 """What says how an image is built; who serves from an environment has built it already."""
+
+_OF_ITS_SERVER = frozenset(("encryption", "ui", "ui_config", "webhooks"))
+"""What LangGraph's server reads, and graphwire does not."""
 
 _OF_HTTP = frozenset(
     f"http.cors.{name}"
@@ -83,6 +87,8 @@ class Project:
     settings: dict[str, dict[str, Any]]
     """As ``graphwire.toml`` would say it, with absolute paths."""
     env: dict[str, str] = field(default_factory=dict)
+    env_file: Path | None = None
+    """Where ``env`` was read from, if from a file."""
     folders: tuple[Path, ...] = ()
     """From where its modules are importable."""
     warnings: tuple[str, ...] = ()
@@ -102,13 +108,24 @@ def read(place: Path) -> Project:
     path = find(place)
     file = _parsed(path)
     home = path.resolve().parent
+    extra = {name: near for name, near in _extra(file) if name not in _OF_HTTP}
+    unknown = [_meant(name, near) for name, near in sorted(extra.items()) if near or _is_unknown(name)]
     if not file.graphs:
-        raise CannotServe(f'{path} names no graphs; it wants: "graphs": {{"agent": "./agent.py:graph"}}')
+        raise CannotServe(
+            f'{path} names no graphs; it wants: "graphs": {{"agent": "./agent.py:graph"}}'
+            + (f"; unknown: {', '.join(unknown)}" if unknown else "")
+        )
     missing: list[str] = []
-    env = _env(file, home, missing)
+    env_file = home / file.env if isinstance(file.env, str) else None
+    env = _env(file, env_file, missing)
     absent = [name for name in map(_package, file.dependencies) if name and not _is_installed(name, home)]
-    extra = sorted(set(_extra(file)) - _OF_HTTP)
-    unhonoured = [name for name in extra if name not in _OF_THE_BUILD]
+    if unknown:
+        missing.insert(0, f"{path}: unknown: {', '.join(unknown)}")
+    unhonoured = [
+        name
+        for name, near in sorted(extra.items())
+        if not near and not _is_unknown(name) and name not in _OF_THE_BUILD
+    ]
     if unhonoured:
         missing.insert(0, f"{path}: graphwire does not honour {', '.join(unhonoured)}")
     if absent:
@@ -116,11 +133,12 @@ def read(place: Path) -> Project:
             f"{path}: dependencies that are not installed: {', '.join(absent)}; "
             f"run: pip install {' '.join(absent)}"
         )
-    build = [name for name in extra if name in _OF_THE_BUILD and name != "$schema"]
+    build = [name for name in sorted(extra) if name in _OF_THE_BUILD and name != "$schema"]
     return Project(
         path=path,
         settings=_settings(file, path, home),
         env=env,
+        env_file=env_file if env_file is not None and env_file.is_file() else None,
         folders=tuple(_folders(file, home)),
         warnings=tuple(missing),
         notes=(f"{path}: ignored, of the build: {', '.join(build)}",) if build else (),
@@ -144,11 +162,14 @@ def _parsed(path: Path) -> _File:
         raise CannotServe(f"{path}: {'.'.join(parts) or 'the file'} is not right: {fault['msg']}") from None
 
 
-def _extra(part: BaseModel, above: str = "") -> Iterator[str]:
-    """Name what the file has and no model knows."""
+def _extra(part: BaseModel, above: str = "") -> Iterator[tuple[str, str]]:
+    """Name what the file has and no model knows, each with the name that is known and near."""
+    model = type(part)
+    known = [*model.model_fields, *(_OF_THE_BUILD | _OF_ITS_SERVER if isinstance(part, _File) else ())]
     for name in part.model_extra or ():
-        yield above + name
-    for name in part.model_fields_set - set(part.model_extra or ()):
+        near = [] if name in known else difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+        yield above + name, above + near[0] if near else ""
+    for name in part.model_fields_set & set(model.model_fields):
         value = getattr(part, name)
         parts = value if isinstance(value, dict) else {}
         if isinstance(value, BaseModel):
@@ -156,6 +177,15 @@ def _extra(part: BaseModel, above: str = "") -> Iterator[str]:
         for key, item in parts.items():
             if isinstance(item, BaseModel):
                 yield from _extra(item, f"{above}{name}.{key}.")
+
+
+def _is_unknown(name: str) -> bool:
+    # Of parts, LangGraph may know more than is known here.
+    return "." not in name and name not in _OF_THE_BUILD | _OF_ITS_SERVER
+
+
+def _meant(name: str, near: str) -> str:
+    return f"{name!r} (did you mean {near!r}?)" if near else repr(name)
 
 
 def _settings(file: _File, path: Path, home: Path) -> dict[str, dict[str, Any]]:
@@ -189,14 +219,13 @@ def _target(target: str, home: Path, what: str) -> str:
     return target
 
 
-def _env(file: _File, home: Path, missing: list[str]) -> dict[str, str]:
+def _env(file: _File, path: Path | None, missing: list[str]) -> dict[str, str]:
     if isinstance(file.env, dict):
         return {
             name: str(value).lower() if isinstance(value, bool) else str(value)
             for name, value in file.env.items()
         }
-    path = home / file.env
-    if not path.is_file():
+    if path is None or not path.is_file():
         missing.append(f"env names {path}, which is not there")
         return {}
     return values_of(path)

@@ -91,6 +91,28 @@ def test_everything_that_is_not_honoured_is_named_in_one_line(folder: Path) -> N
     assert got.notes == (f"{folder}/langgraph.json: ignored, of the build: dockerfile_lines, python_version",)
 
 
+def test_what_nobody_knows_is_told_apart_with_what_was_meant(folder: Path) -> None:
+    got = project(
+        folder,
+        grpahs={},
+        colour="red",
+        webhooks={},
+        checkpointer={"ttl": {}},
+        auth={"pathh": "./auth.py:auth"},
+        http={"cors": {"allow_origin": []}},
+    )
+    assert got.warnings == (
+        f"{folder}/langgraph.json: graphwire does not honour checkpointer.ttl, webhooks",
+        f"{folder}/langgraph.json: unknown: 'auth.pathh' (did you mean 'auth.path'?), 'colour', "
+        "'grpahs' (did you mean 'graphs'?), "
+        "'http.cors.allow_origin' (did you mean 'http.cors.allow_origins'?)",
+    )
+    with pytest.raises(
+        CannotServe, match=r"names no graphs; .*; unknown: 'grpahs' \(did you mean 'graphs'\?"
+    ):
+        project(folder, graphs={}, grpahs={"agent": "./agent.py:graph"})
+
+
 def test_dependencies_are_import_paths_or_packages_that_should_be_there(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,9 +141,11 @@ def test_env_is_a_file_or_an_object_and_never_overrides(
     monkeypatch.delenv("OTHER_KEY", raising=False)
     got = project(folder, env="./keys")
     assert got.env == {"A_KEY": "file", "OTHER_KEY": "of the file"}
-    assert environment.provide(got.env) == 1
+    assert got.env_file == folder / "keys"
+    assert environment.provide(got.env) == ["A_KEY"]
     assert (os.environ["A_KEY"], os.environ["OTHER_KEY"]) == ("process", "of the file")
     monkeypatch.delenv("OTHER_KEY")
+    assert project(folder, env={}).env_file is None
     assert project(folder, env={"A": "b", "N": 3, "T": True}).env == {"A": "b", "N": "3", "T": "true"}
     assert "which is not there" in project(folder, env=".env").warnings[0]
 

@@ -316,7 +316,7 @@ async def test_a_project_of_langgraph_is_served_as_it_is_from_its_folder_or_besi
     (folder / ".env").write_text("TOPIC=of the file\nGRAPHWIRE_PORT=0\n")
     async with program(folder, "serve", TOPIC="of the process") as server:
         assert await server.until("graphwire does not honour ui$")
-        assert await server.until("read .env: 1 of its 2 variables")
+        assert await server.until(r"read \./\.env: 2 variables; set already, and left as they were: TOPIC$")
         url = (await server.until(r"serves joke at (ws://[\d.]+:\d+/ws)")).group(1)
         assert not url.endswith(":8765/ws"), "the port is what .env says"
         _, out, err = await run(folder, "run", "joke", "-f", "topic=cats", "--json", "--url", url)
@@ -331,6 +331,16 @@ async def test_a_project_of_langgraph_is_served_as_it_is_from_its_folder_or_besi
         async with program(folder / "beside", "serve", place, "--port", "0") as server:
             assert await server.until("serves joke at ws://")
             assert await server.until(r"  joke  .*/graphs.py:joke$")
+
+
+async def test_the_environment_of_a_project_is_read_and_told_once(folder: Path) -> None:
+    (folder / "langgraph.json").write_text(json.dumps({**PROJECT, "env": ".env"}))
+    (folder / ".env").write_text("ONLY_HERE=1\n")
+    async with program(folder, "serve", "--port", "0") as server:
+        assert await server.until("serves joke at ws://")
+    assert [line.partition("read ")[2] for line in server.lines if "read " in line] == [
+        "./.env: 1 variable\n"
+    ]
 
 
 async def test_the_server_starts_anew_when_its_code_changes(folder: Path) -> None:

@@ -326,6 +326,25 @@ async def test_what_a_busy_thread_means_is_a_setting_of_the_stand_in(client, ser
         client.graph("joke", if_busy="wait")
 
 
+@pytest.mark.parametrize(
+    ("thread", "wrong"),
+    [
+        ("ann@example com", r"'ann@example com' holds '@' ' '; .* A-Z .* as in 'ann:40example:20com'"),
+        ("", "has 0 characters; an id takes 1 to 128"),
+        ("x" * 129, "has 129 characters"),
+    ],
+)
+async def test_a_thread_s_id_that_cannot_travel_is_named_where_it_was_written(client, server, thread, wrong):
+    config = {"configurable": {"thread_id": thread}}
+    for work in (client.graph("joke").ainvoke({}, config), client.graph("joke").aget_state(config)):
+        with pytest.raises(ValueError, match=r"^config\['configurable'\]\['thread_id'\] " + wrong):
+            await work
+    for work in (client.run("joke", thread=thread), client.state("joke", thread)):
+        with pytest.raises(ValueError, match="^thread " + wrong):
+            await work
+    assert not server.received[1:]
+
+
 async def test_an_argument_that_no_graph_takes_is_a_type_error(client):
     with pytest.raises(TypeError, match="colour"):
         await stream(client, colour=1)

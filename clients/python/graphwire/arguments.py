@@ -3,6 +3,7 @@
 A fault is told here, before anything is sent, by the path of what is wrong.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
@@ -16,6 +17,10 @@ from pydantic import ValidationError
 
 Start: TypeAlias = str | tuple[str, int]
 """Where to begin: ``"start"``, ``"now"``, ``"snapshot"``, or behind ``(epoch, seq)``."""
+
+_ID = "A-Z a-z 0-9 . _ : -"
+_NOT_OF_IDS = re.compile(r"[^A-Za-z0-9._:\-]")
+_LONGEST_ID = 128
 
 W = TypeVar("W", bound=Wire)
 
@@ -44,10 +49,33 @@ def checked(model: type[W], fields: Mapping[str, Any], name: str = "") -> W:
 
 
 def _sentence(error: ValidationError, name: str) -> str:
-    fault = error.errors(include_url=False, include_input=False)[0]
+    fault = error.errors(include_url=False)[0]
     parts = [str(part) for part in fault["loc"]]
     path = ".".join([name, *parts] if name else parts)
+    if fault["type"] == "string_pattern_mismatch" and (wrong := _fault_of_id(fault["input"])):
+        return f"{path} {wrong}"
     return f"{path}: {fault['msg']}" if path else fault["msg"]
+
+
+def require_id(value: str, path: str) -> None:
+    """Raise ``ValueError`` for what cannot be an id on the wire; ``path`` is where its user wrote it."""
+    wrong = _fault_of_id(value)
+    if wrong is not None:
+        raise ValueError(f"{path} {wrong}")
+
+
+def _fault_of_id(value: str) -> str | None:
+    bad = dict.fromkeys(_NOT_OF_IDS.findall(value))
+    if bad:
+        quoted = _NOT_OF_IDS.sub(lambda found: f":{ord(found[0]):x}", value)
+        characters = " ".join(map(repr, bad))
+        return (
+            f"{value!r} holds {characters}; an id takes {_ID} only: replace or quote the others, "
+            f"as in {quoted!r}"
+        )
+    if not 1 <= len(value) <= _LONGEST_ID:
+        return f"has {len(value)} characters; an id takes 1 to {_LONGEST_ID}, of {_ID}"
+    return None
 
 
 def filter_of(

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from graphwire_protocol.types import STREAM_MODES
 
+from graphwire.arguments import require_id
+
 _CONFIG = frozenset({"tags", "metadata", "configurable", "recursion_limit", "max_concurrency", "run_name"})
 _OPTIONS = ("output_keys", "interrupt_before", "interrupt_after", "durability")
 _LOCAL = {
@@ -88,8 +90,11 @@ def _place(given: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, A
     configurable = dict(given or {})
     thread = configurable.pop("thread_id", None)
     ns = configurable.pop("checkpoint_ns", None)
+    if thread is not None:
+        thread = str(thread)
+        require_id(thread, "config['configurable']['thread_id']")
     place = {
-        "thread": None if thread is None else str(thread),
+        "thread": thread,
         "checkpoint": configurable.pop("checkpoint_id", None),
         "ns": ns.split(_NS_SEPARATOR) if ns else None,
     }

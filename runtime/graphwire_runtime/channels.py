@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import collections.abc
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from graphwire_runtime.errors import InvalidUpdateError
 from graphwire_runtime.types import Overwrite
 
-__all__ = ["MISSING", "Channel", "LastValue", "Reduced", "checked_reducer"]
+__all__ = ["MISSING", "Channel", "LastValue", "Reduced", "checked_reducer", "fold"]
 
 MISSING: Any = object()
 """Stands for the value of a key that was never written and has no default."""
@@ -93,6 +93,19 @@ class Reduced:
             else:
                 current = value if current is MISSING else self._reduce(current, value)
         return current
+
+
+def fold(channels: Mapping[str, Channel], values: dict[str, Any], pairs: Sequence[tuple[str, Any]]) -> None:
+    """Fold writes, several of one key together, into a mapping of values."""
+    if len(pairs) == 1:
+        ((key, value),) = pairs
+        values[key] = channels[key].fold(values.get(key, MISSING), (value,))
+        return
+    writes: dict[str, list[Any]] = {}
+    for key, value in pairs:
+        writes.setdefault(key, []).append(value)
+    for key, new in writes.items():
+        values[key] = channels[key].fold(values.get(key, MISSING), new)
 
 
 def checked_reducer(key: str, reduce: Reducer) -> Reducer:

@@ -24,6 +24,7 @@ from graphwire_runtime.execute import execute, execute_async
 from graphwire_runtime.loop import Run
 from graphwire_runtime.request import Request
 from graphwire_runtime.saving import AsyncSaving, load, save
+from graphwire_runtime.start import begin
 from graphwire_runtime.stream import AsyncBell, ThreadBell
 from graphwire_runtime.task import Task
 from graphwire_runtime.trace import AsyncTrace, Trace, listeners
@@ -55,7 +56,7 @@ def iterate(request: Request) -> Iterator[Any]:
     try:
         if thread is not None:
             load(thread)
-        tasks = run.begin(request.input)
+        tasks = begin(run, request.input)
         if tasks is None:
             tasks = run.next_tasks()
         while tasks is not None:
@@ -185,7 +186,7 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
     try:
         if saving is not None:
             await saving.load()
-        tasks = run.begin(request.input)
+        tasks = begin(run, request.input)
         if tasks is None:
             tasks = run.next_tasks()
         while tasks is not None:

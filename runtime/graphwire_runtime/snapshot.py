@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.runnables import RunnableConfig
 
+from graphwire_runtime.channels import fold
 from graphwire_runtime.display import interrupt_data, results
 from graphwire_runtime.task import PUSH
 from graphwire_runtime.types import START, Interrupt
@@ -92,7 +93,7 @@ def snapshot_of(run: Run, *, applied: bool) -> StateSnapshot:
     if done and any(task.name != START for task in done):
         values = dict(values)
         done.sort(key=lambda task: (task.path[0] == PUSH, task.path[1]))  # as `settle` would apply them
-        run.fold(values, [pair for task in done for pair in known[task.id].pairs])
+        fold(run.plan.channels, values, [pair for task in done for pair in known[task.id].pairs])
     return StateSnapshot(
         run.display.output(values, run.plan.keys),
         tuple(task.name for task in tasks if task not in done),

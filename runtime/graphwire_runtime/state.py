@@ -210,12 +210,13 @@ def _edit(place: Place, run: Run, saved: Any, updates: Sequence[StateUpdate]) ->
     if sources == [END]:
         if place.asked is None and saved is not None and run.waiting_input is None:
             _apply_finished(run)
-        run.triggered, run.waiting, run.sends, run.waiting_input = set(), set(), [], None
+        run.schedule.clear()
+        run.waiting_input = None
         thread.commit(run, "update", step, ())
         return
     run.prepare(with_inputs=False)
-    standing, run.triggered, run.sends, run.waiting_input = run.tasks, set(), [], None
-    run.step = step
+    run.schedule.begun()
+    standing, run.step, run.waiting_input = run.tasks, step, None
     tasks = []
     for source, update in zip(sources, updates, strict=False):
         node = run.plan.start if source == START else run.plan.nodes.get(source)

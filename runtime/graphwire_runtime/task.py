@@ -14,6 +14,7 @@ from langchain_core.callbacks import CallbackManager
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 
+from graphwire_runtime.channels import fold
 from graphwire_runtime.clock import time
 from graphwire_runtime.errors import InvalidUpdateError, NodeError, ParentCommand
 from graphwire_runtime.plan import NodePlan, RouterPlan
@@ -200,6 +201,10 @@ class Task:
             metadata.update(self.node.metadata)
         return metadata
 
+    def message_metadata(self) -> dict[str, Any]:
+        """The same, as it is shown with messages that the node has returned."""
+        return {"ls_integration": "langgraph", **self.metadata()}
+
     def namespace_for_nested(self) -> Namespace:
         """The namespace of the next graph started inside this task; from the second on with a number."""
         count, self.nested = self.nested, self.nested + 1
@@ -216,6 +221,13 @@ class Task:
         if done:
             self.cached = True
             self.pairs, self.gotos, self.sends = known.pairs, known.gotos, known.sends
+
+    def replaced(self, handler: NodePlan, error: BaseException) -> Task:
+        """The task that is run in the place of this one, which has failed."""
+        self.substitute = Task(self.run, handler, self.input, (PULL, handler.name, *self.path))
+        self.substitute.error = NodeError(self.name, error)
+        self.gotos, self.sends = [], []
+        return self.substitute
 
     def again(self) -> None:
         """Forget what the attempt that failed has done, but for the graphs in it, which go on."""
@@ -261,7 +273,7 @@ class Task:
         if not self.pairs:
             return values
         values = dict(values)
-        self.run.fold(values, self.pairs)
+        fold(self.run.plan.channels, values, self.pairs)
         return values
 
     def state_for(self, router: RouterPlan, values: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from graphwire_runtime.channels import fold
 from graphwire_runtime.clock import checkpoint_id, timestamp
 from graphwire_runtime.display import interrupt_data
 from graphwire_runtime.schema import Pairs
@@ -134,13 +135,13 @@ class Thread:
                 if trigger in plan.joins:
                     arrived = set(value or ())
                     if arrived:
-                        run.joined[trigger] = arrived
+                        run.schedule.joined[trigger] = arrived
                     if not arrived >= plan.joins[trigger].sources:
                         continue
-                    run.fired.add(trigger)
+                    run.schedule.fired.add(trigger)
                 if self._is_new(trigger, node.name):
-                    (run.triggered if finished else run.waiting).add(node.name)
-        run.sends = [sent(send) for send in values.get(SENDS) or ()]
+                    (run.schedule.triggered if finished else run.schedule.waiting).add(node.name)
+        run.schedule.sends = [sent(send) for send in values.get(SENDS) or ()]
         if START in values and self._is_new(START, START):
             run.waiting_input = values[START]
         run.step = self.step
@@ -157,15 +158,15 @@ class Thread:
 
     def write(self, run: Run, pairs: Pairs) -> None:
         """Write to the state between two supersteps; the next checkpoint will hold it."""
-        run.fold(run.values, pairs)
+        fold(run.plan.channels, run.values, pairs)
         self._dirty.update(key for key, _ in pairs)
 
     def go(self, run: Run, gotos: Iterable[str], sends: Iterable[Send]) -> None:
         """Schedule nodes between two supersteps."""
         for name in gotos:
-            run.trigger(name)
+            run.schedule.trigger(name)
             self._schedule[f"{BRANCH}{name}"] = None
-        run.sends += sends
+        run.schedule.sends += sends
 
     # ---- to the saver
 
@@ -190,7 +191,7 @@ class Thread:
         }
         schedule = self._scheduled(run, touched)
         touched.update(join.trigger for task in tasks for join in task.node.joins if task.substitute is None)
-        if run.sends:
+        if run.schedule.sends:
             touched.add(SENDS)
         self._commit(run, source, step, tasks, schedule, touched)
 
@@ -246,18 +247,18 @@ class Thread:
     def _scheduled(self, run: Run, touched: set[str]) -> dict[str, Any]:
         plan = run.plan
         schedule: dict[str, Any] = {}
-        for name in (*run.triggered, *run.waiting):
+        for name in (*run.schedule.triggered, *run.schedule.waiting):
             trigger = f"{BRANCH}{name}"
             deferred = plan.nodes[name].defer
             if trigger in touched or (deferred and trigger in self._schedule):
-                schedule[trigger] = [None, name in run.triggered] if deferred else None
+                schedule[trigger] = [None, name in run.schedule.triggered] if deferred else None
         for trigger in plan.joins:
-            if trigger in run.joined or trigger in self._schedule:
-                arrived, target = set(run.joined.get(trigger, ())), plan.joins[trigger].target
+            if trigger in run.schedule.joined or trigger in self._schedule:
+                arrived, target = set(run.schedule.joined.get(trigger, ())), plan.joins[trigger].target
                 deferred = plan.nodes[target].defer
-                schedule[trigger] = [arrived, target in run.triggered] if deferred else arrived
-        if run.sends or SENDS in self._schedule:
-            schedule[SENDS] = [[send.node, send.arg] for send in run.sends]
+                schedule[trigger] = [arrived, target in run.schedule.triggered] if deferred else arrived
+        if run.schedule.sends or SENDS in self._schedule:
+            schedule[SENDS] = [[send.node, send.arg] for send in run.schedule.sends]
         if run.waiting_input is not None:
             schedule[START] = run.waiting_input
         return schedule

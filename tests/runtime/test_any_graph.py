@@ -1,9 +1,9 @@
 """Any small graph, made up by chance in both frameworks, and all that it streams and leaves behind compared.
 
 It has branches, joins, sends, jumps, graphs inside, reducers, failures, handlers and questions. Nodes side by
-side may end in any order, so what comes between two states is compared sorted; where they fail, which of them
-is the first and what the others still come to depends on that order, and of that superstep no more is compared
-than that it fails.
+side may end in any order, so what comes between two states is compared sorted. Where they fail, it depends on
+that order which is the first and what the others still come to: of that superstep no more is compared than
+that it fails.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from graphwire_runtime import (
     TimeoutPolicy,
     TracePolicy,
 )
+from graphwire_runtime.errors import GraphBubbleUp
 from langchain_core.callbacks import BaseCallbackHandler
 from langgraph.checkpoint.memory import InMemorySaver
 from typing_extensions import TypedDict
@@ -236,6 +237,16 @@ def test_the_handler_of_a_node_that_failed_before_its_thread_was_left_is_told_ho
     assert graph.invoke(OURS.Command(resume="yes"), config)["log"] == ["yes", "bad"]
     assert [type(each.error) for each in told] == [ValueError, RuntimeError]
     assert str(told[1].error) == repr(told[0].error)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, GraphBubbleUp])
+def test_what_is_no_failure_of_a_node_is_not_handled(error: type[BaseException]) -> None:
+    def leaves(state: Log) -> Log:
+        raise error
+
+    graph = fan(OURS, ("bad", leaves, {"error_handler": says("caught")})).compile()
+    with pytest.raises(error):
+        graph.invoke({})
 
 
 def test_an_error_is_given_to_a_parameter_of_its_type_and_to_no_other_nodes() -> None:

@@ -125,7 +125,7 @@ def test_an_iterator_that_outlives_its_client_ends_without_a_word(server):
     with pytest.raises((RuntimeError, graphwire.ConnectionClosed)):
         next(chunks)
     chunks.close()
-    with pytest.raises(RuntimeError, match="does not run any more"):
+    with pytest.raises(RuntimeError, match="client is closed"):
         client.graph("joke").invoke({})
 
 
@@ -191,6 +191,27 @@ async def test_a_client_with_a_loop_of_its_own_is_not_awaited_on_another(server)
         with pytest.raises(RuntimeError, match="lives on another event loop"):
             await client.graphs()
         assert client.graph("joke").invoke({}) == {"joke": "Why"}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("run", ("joke",)),
+        ("attach", ("r1",)),
+        ("watch", ()),
+        ("graphs", ()),
+        ("runs", ()),
+        ("threads", ()),
+        ("state", ("joke", "t")),
+        ("state_history", ("joke", "t")),
+        ("update_state", ("joke", "t", {})),
+        ("delete", ()),
+    ],
+)
+def test_what_nobody_could_await_is_an_error_at_the_call(blocking, server, name, arguments):
+    with pytest.raises(RuntimeError, match=rf"client.{name}\(\) needs an event loop.* client.graph\(name\)"):
+        getattr(blocking, name)(*arguments)
+    assert blocking.graph("joke").invoke({}) == {"joke": "Why"}
 
 
 def test_a_client_that_is_not_connected_says_how(server):

@@ -8,13 +8,15 @@ there it is an error, and from other threads it works.
 import asyncio
 import concurrent.futures
 import contextlib
+import functools
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any, TypeVar, cast
 
 from graphwire.errors import ConnectionClosed
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Callable[..., Any])
 
 _CANCEL_WITHIN_S = 5
 _END: Any = object()
@@ -59,7 +61,10 @@ def require_elsewhere(loop: asyncio.AbstractEventLoop) -> None:
             "ainvoke(), or connect with `with graphwire.connect(...)`, which needs no event loop"
         )
     if not loop.is_running():
-        raise RuntimeError("the event loop that this client lives on does not run any more")
+        raise RuntimeError(
+            "this client is closed: the event loop that it lives on does not run any more; use it, and what "
+            "it has made, within the `with` block"
+        )
 
 
 def is_here(loop: asyncio.AbstractEventLoop) -> bool:
@@ -87,6 +92,32 @@ def iterate(loop: asyncio.AbstractEventLoop, items: AsyncGenerator[T, None]) -> 
 
 async def _next(items: AsyncIterator[T]) -> T:
     return await anext(items, _END)
+
+
+def awaited(method: M) -> M:
+    """Make a client's async method raise ``RuntimeError`` where nothing could await it.
+
+    In a ``with`` block, without a loop, its coroutine would be dropped and nothing done.
+    """
+
+    @functools.wraps(method)
+    def call(client: Any, *args: Any, **kwargs: Any) -> Any:
+        if client._thread is not None and not _has_loop():
+            raise RuntimeError(
+                f"client.{method.__name__}() needs an event loop, and this client was entered by `with`: use "
+                "`async with graphwire.connect(...)`, or the blocking methods of client.graph(name)"
+            )
+        return method(client, *args, **kwargs)
+
+    return cast(M, call)
+
+
+def _has_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class LoopThread:

@@ -27,7 +27,7 @@ from graphwire_protocol.types import Mode, Status
 
 from graphwire.arguments import Start, checked, filter_of, position_of, projected
 from graphwire.backoff import Backoff
-from graphwire.blocking import LoopThread, require_elsewhere, wait
+from graphwire.blocking import LoopThread, awaited, require_elsewhere, wait
 from graphwire.call import command_of, is_command
 from graphwire.connection import Connection, Token
 from graphwire.connection import State as ConnectionState
@@ -155,6 +155,7 @@ class Client(Requests):
 
     # ── runs ─────────────────────────────────────────────────────────────────────────────────────
 
+    @awaited
     async def run(
         self,
         graph: str,
@@ -247,6 +248,7 @@ class Client(Requests):
         out._feed = feed
         return out
 
+    @awaited
     async def attach(
         self,
         run: str,
@@ -304,6 +306,7 @@ class Client(Requests):
                     raise
         return await subscribe([mode for mode in DEFAULT_MODES if mode in recorded] or ["lifecycle"])
 
+    @awaited
     async def watch(
         self,
         *,

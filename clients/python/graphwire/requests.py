@@ -8,6 +8,7 @@ from graphwire_protocol.replies import GraphRow, Ok, RunRow, ThreadRow
 from graphwire_protocol.types import Status
 
 from graphwire.arguments import checked, projected
+from graphwire.blocking import LoopThread, awaited
 from graphwire.connection import Connection
 from graphwire.events import restored
 from graphwire.state import StateSnapshot, snapshot_of
@@ -19,9 +20,11 @@ class Requests:
     """The part of a client that asks; ``Client`` has the connection and the runs."""
 
     _connection: Connection
+    _thread: LoopThread | None
 
     # ── lists ────────────────────────────────────────────────────────────────────────────────────
 
+    @awaited
     async def graphs(self) -> list[GraphRow]:
         """Return the graphs that the server offers to this user."""
         rows: list[GraphRow] = []
@@ -29,6 +32,7 @@ class Requests:
             rows.extend(page.graphs or ())
         return rows
 
+    @awaited
     async def runs(
         self,
         *,
@@ -52,6 +56,7 @@ class Requests:
 
     # ── threads ──────────────────────────────────────────────────────────────────────────────────
 
+    @awaited
     async def state(
         self,
         graph: str,
@@ -76,6 +81,7 @@ class Requests:
         checked(State, {"id": 0, **fields})
         return snapshot_of(await self._ok(lambda id: State(id=id, **fields)))
 
+    @awaited
     async def state_history(
         self,
         graph: str,
@@ -110,6 +116,7 @@ class Requests:
                 return
             left = None if left is None else left - size
 
+    @awaited
     async def update_state(
         self,
         graph: str,
@@ -137,6 +144,7 @@ class Requests:
         config: dict[str, Any] = restored(reply.config or {})
         return config
 
+    @awaited
     async def threads(
         self,
         *,
@@ -156,6 +164,7 @@ class Requests:
             if left is not None and left <= 0:
                 return
 
+    @awaited
     async def delete(
         self, *, run: str | None = None, graph: str | None = None, thread: str | None = None
     ) -> None:

@@ -1,6 +1,7 @@
 """``graphwire serve``: the command that the gateway adds to the command line."""
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import shlex
@@ -16,11 +17,11 @@ import typer
 from rich.console import Console
 
 from graphwire_gateway import environment, langgraph_json
-from graphwire_gateway.config import Config, load
+from graphwire_gateway.config import FILE, Config, load
 from graphwire_gateway.langgraph_json import Project
 from graphwire_gateway.load import CannotServe, importable_from, shown
 from graphwire_gateway.process import tune
-from graphwire_gateway.reload import Reloader
+from graphwire_gateway.reload import Reloader, replaced
 from graphwire_gateway.runner import new_loop
 from graphwire_gateway.server import Gateway, Server
 from graphwire_gateway.telemetry import logger, write_log
@@ -53,7 +54,7 @@ def serve(
     ] = None,
     reload: Annotated[
         bool,
-        typer.Option("--reload", help="Start anew when .py, .json, .toml or .env files change."),
+        typer.Option("--reload", help="Start anew when the configuration or an imported .py file changes."),
     ] = False,
     checkpointer: Annotated[
         str | None,
@@ -123,6 +124,8 @@ class Asked:
     settings: Mapping[str, Any]
     """Of ``[server]``; None where the command line does not say."""
     conformance_graphs: bool
+    is_told: bool = False
+    """Whether a server like it has told before what it serves."""
 
     @property
     def project(self) -> Path | None:
@@ -151,9 +154,9 @@ def run(asked: Asked) -> int:
     try:
         loaded, told = _loaded(asked)
         write_log(loaded.server.log_format, loaded.server.log_level)
-        for level, line in told:
+        for level, line in () if asked.is_told else told:
             getattr(log, level)(line)
-        return _run(loaded)
+        return _run(loaded, asked.is_told)
     except CannotServe as error:
         Console(stderr=True, soft_wrap=True).print(f"graphwire serve: {error}", style="red", markup=False)
         return 2
@@ -252,7 +255,14 @@ def _reloading(asked: Asked) -> int:
         asked = replace(asked, settings={**asked.settings, "port": _free_port(asked.settings["host"])})
     roots = _roots(asked)
     console.print(f"watching {', '.join(map(str, roots))} for changes", markup=False)
-    return Reloader(run, (asked,), roots, lambda line: console.print(line, markup=False)).main()
+    return Reloader(
+        run,
+        (asked,),
+        (replace(asked, is_told=True),),
+        roots,
+        lambda: _configuration(asked),
+        lambda line: console.print(line, markup=False),
+    ).main()
 
 
 def _free_port(host: str | None) -> int:
@@ -276,21 +286,32 @@ def _roots(asked: Asked) -> list[Path]:
     return list(dict.fromkeys(root for root in roots if root.is_dir()))
 
 
+def _configuration(asked: Asked) -> set[Path]:
+    """Return the files that say what is served."""
+    files = [asked.toml or Path(FILE), Path(environment.FILE)]
+    with contextlib.suppress(CannotServe):
+        if asked.project is not None:
+            files.append(langgraph_json.find(asked.project))
+            read = langgraph_json.read(asked.project).env_file
+            files += [] if read is None else [read]
+    return {file.resolve() for file in files}
+
+
 # ── serving ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _run(config: Config) -> int:
+def _run(config: Config, is_told: bool) -> int:
     loop = new_loop()
     asyncio.set_event_loop(loop)
     try:
-        return loop.run_until_complete(_serve(config))
+        return loop.run_until_complete(_serve(config, is_told))
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         asyncio.set_event_loop(None)
         loop.close()
 
 
-async def _serve(config: Config) -> int:
+async def _serve(config: Config, is_told: bool) -> int:
     server = config.server
     gateway = Gateway(
         config.specs(),
@@ -313,11 +334,12 @@ async def _serve(config: Config) -> int:
         if running is None:
             return 0
         tune()
-        _greet(config, running)
+        _greet(config, running, is_told)
         await stop.asked.wait()
-        Console(stderr=True, highlight=False).print(
-            f"draining: runs get {config.limits.drain_s:g} s to end; Ctrl-C again stops at once"
-        )
+        if not replaced.is_set():
+            Console(stderr=True, highlight=False).print(
+                f"draining: runs get {config.limits.drain_s:g} s to end; Ctrl-C again stops at once"
+            )
         draining = asyncio.ensure_future(running.drain())
         again = asyncio.ensure_future(stop.asked_again.wait())
         await asyncio.wait({draining, again}, return_when=asyncio.FIRST_COMPLETED)
@@ -362,13 +384,16 @@ class _Stop:
         self.asked_again.set()
 
 
-def _greet(config: Config, running: Server) -> None:
+def _greet(config: Config, running: Server, is_told: bool) -> None:
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     everywhere = running.host in ("0.0.0.0", "::")
     address = running.url.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
     told = f"{address} and every other address of this machine" if everywhere else address
     entries = running.catalog.all()
-    console.print(f"[bold]graphwire[/] serves [cyan]{', '.join(config.graphs)}[/] at [bold]{told}[/]")
+    again = " again" if is_told else ""
+    console.print(f"[bold]graphwire[/] serves [cyan]{', '.join(config.graphs)}[/]{again} at [bold]{told}[/]")
+    if is_told:
+        return
     width = max(len(entry.name) for entry in entries)
     for entry in entries:
         made = ", made for each run" if entry.factory is not None else ""

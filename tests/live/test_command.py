@@ -351,10 +351,11 @@ async def test_the_server_starts_anew_when_its_code_changes(folder: Path) -> Non
         await server.until("Ctrl-C drains")
         file.write_text(GRAPHS.replace("On {", "About {"))
         assert await server.until(r"^graphs.py changed: starting anew$")
-        assert (await server.until(r"at (ws://[\d.]+:\d+/ws)")).group(1) == url
+        assert (await server.until(r"^graphwire serves joke again at (ws://[\d.]+:\d+/ws)$")).group(1) == url
         code, out, err = await run(folder, "run", "joke", '{"topic": "dogs"}', "--url", url)
         assert "About dogs." in out, err
-        (folder / "notes.txt").write_text("what is no code changes nothing")
+        for name in ("notes.txt", "script.py", "pyproject.toml", "data.json"):
+            (folder / name).write_text("what the server is not made of changes nothing")
         file.write_text(GRAPHS + "\nimport nobody_has_this\n")
         assert await server.until(r"imports 'nobody_has_this' \(./graphs.py, line \d+\)")
         assert await server.until(r"exit code 2\); waiting for a change")
@@ -362,11 +363,17 @@ async def test_the_server_starts_anew_when_its_code_changes(folder: Path) -> Non
         assert await server.until(r"^graphs.py changed: starting anew$")
         assert (await server.until(r"at (ws://[\d.]+:\d+/ws)")).group(1) == url
         await server.until("Ctrl-C drains")
+        (folder / "graphwire.toml").write_text("[limits]\ndrain_s = 1\n")
+        assert await server.until(r"^graphwire.toml changed: starting anew$")
+        await server.until("Ctrl-C drains")
+        assert "draining" not in "".join(server.lines)
         server.process.send_signal(signal.SIGTERM)
         code, _, err = await server.end()
     assert code == 0, err
     assert "Traceback" not in "".join(server.lines) + err
-    assert not [line for line in server.lines if "notes.txt" in line]
+    assert "draining: runs get 1 s" in err
+    told = [line for line in server.lines if "changed" in line]
+    assert told == [f"{name} changed: starting anew\n" for name in ("graphs.py",) * 3 + ("graphwire.toml",)]
 
 
 async def test_a_server_that_reloads_ends_with_whoever_watches(folder: Path) -> None:

@@ -357,6 +357,24 @@ async def test_without_langchain_messages_say_what_to_install(client, server, mo
     assert await stream(client) == [{"sub": {"joke": "Why"}}]
 
 
+@pytest.mark.parametrize("thread", ["t", None])
+@pytest.mark.parametrize("way", ["ainvoke", "astream"])
+async def test_a_server_that_forgot_the_run_says_what_is_kept_and_how_to_go_on(client, server, way, thread):
+    server.on_run = lambda run: run.lifecycle("running")
+    graph = client.graph("joke")
+    config = {"configurable": {"thread_id": thread}} if thread else None
+    work = graph.ainvoke({}, config) if way == "ainvoke" else anext(graph.astream({}, config))
+    waiting = asyncio.ensure_future(work)
+    await settle()
+    server.runs.clear()
+    server.cut()
+    with pytest.raises(graphwire.Refused, match=r"no longer knows run .* restarted") as raised:
+        await waiting
+    assert raised.value.code == "not_found"
+    assert ("Thread t is as" in str(raised.value)) == (thread is not None)
+    assert ("ainvoke(None, config)" in str(raised.value)) == (thread is not None)
+
+
 # ── ainvoke ──────────────────────────────────────────────────────────────────────────────────────
 
 

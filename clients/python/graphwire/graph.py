@@ -362,10 +362,30 @@ async def _cancelled_unless_over(run: Run, reason: str) -> AsyncIterator[None]:
         yield
     except (RemoteError, RunCancelled):
         raise
-    except BaseException:
-        with contextlib.suppress(ConnectionClosed):  # the server then cancels it by itself
-            await run.cancel(reason)
+    except Refused as refused:
+        if refused.code == "not_found" and refused.details.get("kind") == "run":
+            raise _lost(run, refused) from None
+        await _cancel(run, reason)
         raise
+    except BaseException:
+        await _cancel(run, reason)
+        raise
+
+
+async def _cancel(run: Run, reason: str) -> None:
+    # A server that is gone cancels it by itself, and one that does not know it has nothing to cancel.
+    with contextlib.suppress(ConnectionClosed, Refused):
+        await run.cancel(reason)
+
+
+def _lost(run: Run, refused: Refused) -> Refused:
+    message = f"the server no longer knows run {run.id}: it was restarted, or the run deleted"
+    if run.thread is not None:
+        message += (
+            f". Thread {run.thread} is as its checkpointer has kept it: "
+            "ainvoke(None, config) goes on from its last checkpoint"
+        )
+    return Refused(refused.code, message, refused.retry, refused.after_s, refused.details)
 
 
 def _check(run: Run, event: LifecycleEvent) -> None:

@@ -26,6 +26,8 @@ let isStarted = false; // whether the server has ever answered `run`
 let maxFrameBytes = 1048576; // until `welcome` says otherwise
 let status = null; // the last status that a lifecycle event told
 let failures = 0;
+let asked = []; // the ids of what the run waits for [runs.md]
+let isAnswering = false; // whether an answer has no reply yet: it is sent again with the next connection
 const metadata = new Map(); // message id → the metadata that came with its first event [events.md]
 let token = process.env.GRAPHWIRE_TOKEN;
 
@@ -37,7 +39,7 @@ function connect() {
   const socket = new WebSocket(url, ["graphwire.v1.json"]);
   const requests = new Map(); // id → {type, frame}, without their answers yet
   let nextId = 1;
-  let attached = null; // {epoch, n, awaitsSnapshot}: this attachment of the subscription, none yet
+  let attached = null; // {epoch, n, head}: this attachment of the subscription, none yet
   let owed = 0; // events shown and not yet granted anew
   let pause = 0; // ms, if the server asked for patience
   let isLost = false;
@@ -69,11 +71,17 @@ function connect() {
     request({ type: "run", run, graph: task.graph, input: task.input ?? null, subscribe: [spec()] });
   }
 
+  function respond() {
+    isAnswering = true;
+    request({ type: "respond", run, responses: asked.map((interrupt) => ({ interrupt, value: task.answer })) });
+  }
+
   socket.onopen = () => {
     // One flight: nothing waits for `welcome`.
     request({ type: "hello", client: { name: "minimal.mjs", version: "1" }, ...(token ? { token } : {}) });
     if (isStarted) subscribe();
     else start();
+    if (isAnswering) respond();
   };
 
   socket.onmessage = (message) => {
@@ -110,12 +118,13 @@ function connect() {
         // Of two flights on one connection only the last one's answer counts.
         if ([...requests.keys()].some((id) => id > frame.id && isAttaching(requests.get(id)))) break;
         requests.delete(frame.id);
-        attached = { epoch: frame.epoch, n: 0 };
+        attached = { epoch: frame.epoch, n: 0, head: frame.head };
         if (frame.after !== undefined && cursor?.epoch !== frame.epoch) {
           cursor = { epoch: frame.epoch, seq: frame.after };
         }
         break;
       case "ok":
+        if (requests.get(frame.id)?.type === "respond") isAnswering = false;
         requests.delete(frame.id);
         break;
       case "error":
@@ -145,12 +154,16 @@ function connect() {
     if (!frame) return; // of no request of ours: for a log, not for a program
     requests.delete(error.id);
     if (frame.type === "unsubscribe") return; // it had closed by itself
+    if (frame.type === "respond" && error.code === "conflict") {
+      isAnswering = false; // somebody was faster, or it had arrived: the run goes on
+      return;
+    }
     if (frame.type === "hello" && error.retry === "after") {
       pause = error.after_ms ?? 1000; // the close follows
       return;
     }
     if (error.retry === "after" || error.retry === "same") {
-      const again = { run: start, subscribe }[frame.type];
+      const again = { run: start, subscribe, respond }[frame.type];
       if (again) {
         setTimeout(() => socket.readyState === WebSocket.OPEN && again(), error.after_ms ?? 1000);
         return;
@@ -175,7 +188,8 @@ function connect() {
         if (!(attached.epoch === cursor?.epoch && frame.seq <= cursor.seq)) {
           show({ seq: frame.seq, mode: frame.mode, data: shown(frame) });
           cursor = { epoch: attached.epoch, seq: frame.seq };
-          if (frame.mode === "lifecycle") status = frame.data.status;
+          if (frame.mode === "interrupt") asked = frame.data.interrupts.map(({ id }) => id);
+          if (frame.mode === "lifecycle") entered(frame.data.status, frame.seq);
         }
         if (frame.mode !== "lifecycle" && frame.mode !== "interrupt") giveBack();
         break;
@@ -186,7 +200,8 @@ function connect() {
         for (const { id, meta } of frame.messages) metadata.set(id, meta);
         show({ seq: frame.seq, mode: "snapshot", data: whole(frame) });
         cursor = { epoch: attached.epoch, seq: frame.seq };
-        status = frame.status;
+        asked = frame.interrupts.map(({ id }) => id);
+        entered(frame.status, frame.seq);
         break;
       case "mark":
         cursor = { epoch: attached.epoch, seq: Math.max(frame.seq, cursor?.seq ?? 0) };
@@ -197,6 +212,13 @@ function connect() {
         status = "over";
         socket.close(1000);
     }
+  }
+
+  function entered(now, seq) {
+    status = now;
+    const isPast = seq < attached.head; // the log has gone on since
+    if (now === "interrupted" && !isPast && "answer" in task) respond();
+    else if (now !== "interrupted") isAnswering = false; // it went on, whoever has answered
   }
 
   function giveBack() {
@@ -211,6 +233,7 @@ function connect() {
 
 function shown({ mode, data, meta }) {
   if (mode === "lifecycle") return pick(data, "status");
+  if (mode === "interrupt") return { interrupts: data.interrupts.map((item) => pick(item, "id", "value")) };
   if (mode !== "messages" || data.$cut) return data;
   if (meta) metadata.set(data.id, meta);
   const { content = "" } = data.delta ?? data.message;

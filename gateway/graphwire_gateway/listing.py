@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import math
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -62,13 +63,13 @@ class Listing:
         config: Any = {"configurable": {PRINCIPAL: principal}}
         prefix = thread_scope(principal, entry.name, "", is_shared=self._shares_threads).saved
 
-        async def scan() -> dict[str, str]:
+        async def scan(at_once: float = _AT_ONCE) -> dict[str, str]:
             found: dict[str, str] = {}
             async with entry.open(config, with_threads=True) as graph:
                 number = 0
                 async for saved in graph.checkpointer.alist(None, limit=SCANNED):
                     number += 1
-                    if not number % _AT_ONCE:
+                    if not number % at_once:
                         await asyncio.sleep(0)
                     id = str(saved.config["configurable"]["thread_id"])
                     thread = id.removeprefix(prefix)
@@ -80,7 +81,13 @@ class Listing:
                         found[thread] = max(found.get(thread, ""), _in_utc(saved.checkpoint["ts"]))
             return found
 
-        return await self._within(entry, scan)
+        async def scan_undisturbed() -> dict[str, str]:
+            try:
+                return await scan()
+            except RuntimeError:  # a saver in memory was written between two turns
+                return await scan(math.inf)
+
+        return await self._within(entry, scan_undisturbed)
 
     async def _told(
         self, row: ThreadRow, known: dict[tuple[str, str], ThreadRow], principal: str

@@ -171,6 +171,8 @@ class Runner:
         stopped = asyncio.Event()
 
         async def answer() -> None:
+            if not future.set_running_or_notify_cancel():
+                return  # who has asked was gone before it began; from here on it is answered in any case
             try:
                 future.set_result(await work())
             except BaseException as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from graphwire import Run
 from graphwire.conformance import client as client_kit
 from graphwire.conformance import server as server_kit
 from graphwire.conformance.kit import data
@@ -563,6 +564,15 @@ def never_gives_up(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("graphwire_protocol.codes.reconnects", lambda code: True)
 
 
+def answers_one_question(patch: pytest.MonkeyPatch) -> None:
+    whole = Run.respond
+
+    async def respond(self: Run, responses: Any = None, **fields: Any) -> Any:
+        return await whole(self, dict(list(responses.items())[:1]), **fields)
+
+    patch.setattr(Run, "respond", respond)
+
+
 def forgets_meta_between(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("graphwire.events.EventReader._remember", lambda self, id, meta: meta or {})
 
@@ -577,6 +587,7 @@ def forgets_meta_between(patch: pytest.MonkeyPatch) -> None:
         pytest.param(is_in_a_hurry, "close/goaway and 1012", id="does not wait as it is told"),
         pytest.param(never_gives_up, "close/4400 is final", id="comes back where it is not wanted"),
         pytest.param(forgets_meta_between, "messages/two at once", id="forgets metadata"),
+        pytest.param(answers_one_question, "answer/to two questions", id="answers one of two questions"),
     ],
 )
 async def test_a_client_that_works_wrongly_fails_by_name(

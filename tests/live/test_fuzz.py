@@ -13,7 +13,8 @@ from faults.oracle import Cursor, Watched
 from faults.report import Report
 from faults.truth import RECORD, Input, story
 from faults.wire import BINARY, Gone, Wire, packed
-from kit.graphs import Gate, gated
+from kit.asking import asker
+from kit.graphs import OURS, Gate, gated
 
 FRAMES = 160_000
 """Some of them say something legal at the wrong time, or at the right one by chance."""
@@ -29,8 +30,14 @@ BAD = 8
 SECRET = "s3cr3t-do-not-echo"
 SECRETS = [SECRET, SECRET.swapcase(), SECRET.encode().hex()]
 
-NAMES = ("type", "graph", "run")
+NAMES = ("type", "graph", "run", "thread", "interrupt")
 """Fields whose values an answer may repeat: they say which thing does not exist."""
+
+ASKING = ("a0", "a1", "a2", "a3")
+"""Ids of runs that ask."""
+
+TURNED_DOWN = ("state request failed", "exception in a thread's state", "run failed")
+"""What is logged of graphs that turn requests down; the client is told no more than an ``error_id``."""
 
 CODES = {
     "bad_frame",
@@ -103,10 +110,15 @@ def _spec(draw: random.Random) -> dict[str, Any]:
     return out
 
 
+def _thread(draw: random.Random) -> dict[str, Any]:
+    return {"thread": draw.choice(("t0", "t1", "t2"))}
+
+
 def valid(draw: random.Random) -> dict[str, Any]:
     """Return a frame that is well formed, whatever it does at this place."""
     id = draw.randrange(50)
-    match draw.randrange(12):
+    # What goes through a graph's saver takes longer than everything else.
+    match draw.randrange(12) if draw.random() < 0.85 else draw.randrange(12, 18):
         case 0:
             run = {"type": "run", "id": id, "graph": "gated", "run": draw.choice(("r0", "r1", "r2"))}
             return {**run, "input": {"count": 1}, "subscribe": [_spec(draw)], "on_disconnect": "cancel"}
@@ -128,6 +140,29 @@ def valid(draw: random.Random) -> dict[str, Any]:
             return {"type": "hello", "id": id, "token": SECRET}
         case 10:
             return {"type": draw.choice(("watch", "respond", "state", "delete", "auth")), "id": id}
+        case 12:
+            run = {"type": "run", "id": id, "graph": "asker", "run": draw.choice(ASKING), **_thread(draw)}
+            busy = draw.choice(("reject", "enqueue", "interrupt"))
+            given = draw.choice(({"input": {"topic": "x"}}, {"command": {"resume": 1}}))
+            return {**run, **given, "if_busy": busy, "record": {"modes": ["values", "updates"]}}
+        case 13:
+            answers = draw.choice(([], [{"interrupt": "i", "value": draw.choice(VALUES[:12])}]))
+            partial = draw.random() < 0.5
+            return {"type": "respond", "id": id, "run": draw.choice(ASKING), "responses": answers} | (
+                {"partial": True} if partial else {}
+            )
+        case 14:
+            kind = draw.choice(("state", "state_history"))
+            more = draw.choice(({}, {"checkpoint": "c"}, {"keys": ["said"]}, {"ns": ["a:b"]}))
+            return {"type": kind, "id": id, "graph": "asker", **_thread(draw), **more}
+        case 15:
+            update = {"type": "state_update", "id": id, "graph": "asker", **_thread(draw)}
+            return {**update, "values": {"said": [1]}, "as_node": draw.choice(("plan", "done", "nobody"))}
+        case 16:
+            place = draw.choice(({"run": draw.choice(ASKING)}, {"graph": "asker", **_thread(draw)}))
+            return {"type": "delete", "id": id, **place}
+        case 17:
+            return {"type": "list", "id": id, "what": "threads", "limit": 3}
     return {"type": "credit", "sub": 0, "events": 1}
 
 
@@ -303,18 +338,24 @@ async def _healthy(port: int, is_over: asyncio.Event) -> int:
     return report.events
 
 
+def _threads() -> list[str]:
+    """Return the threads but those that a loop keeps for nodes without async code."""
+    names = [thread.name for thread in threading.enumerate()]
+    return [name for name in names if not name.startswith("asyncio_")]
+
+
 async def test_a_hundred_thousand_malformed_frames_end_nothing_and_are_told_nothing(
     serve: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate = Gate()
     server = await serve(
-        {"gated": gated(gate), "story": story()},
+        {"gated": gated(gate), "story": story(), "asker": asker(OURS)},
         limits={"requests_per_s": 1e6, "request_burst": 1_000_000, "disconnect_grace_s": 0},
         expose_errors=False,
     )
     unhandled: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: unhandled.append(context))
-    threads = threading.active_count()
+    threads = _threads()
     told: Counter[str] = Counter()
     sent: Counter[str] = Counter()
     is_over = asyncio.Event()
@@ -332,6 +373,7 @@ async def test_a_hundred_thousand_malformed_frames_end_nothing_and_are_told_noth
     assert set(told) >= {"bad_frame", "unknown_type", "invalid_argument", "invalid_filter", "not_found"}
     assert told["flights cut short"] < 20
     assert unhandled == []
-    assert threading.active_count() == threads
-    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+    assert _threads() == threads
+    errors = [str(record.msg) for record in caplog.records if record.levelname == "ERROR"]
+    assert [error for error in errors if not any(word in error for word in TURNED_DOWN)] == []
     assert not server._committing.done()

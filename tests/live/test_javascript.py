@@ -16,9 +16,11 @@ import orjson
 import pytest
 from conftest import Connect, Serve
 from graphwire.conformance.client import by_command, judge_client
-from kit.graphs import counter
+from kit.asking import several
+from kit.graphs import OURS, counter
 from kit.peer import spec
 from kit.proxy import Cut, Proxy
+from langgraph.checkpoint.memory import InMemorySaver
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websocket
 
@@ -90,7 +92,10 @@ async def logged(connect: Connect, server: Any, run: str, *modes: str) -> list[t
 
 def shown(event: dict[str, Any]) -> Any:
     """Return what the program shows of an event's data."""
-    return {"status": event["data"]["status"]} if event["mode"] == "lifecycle" else event["data"]
+    data = event["data"]
+    if event["mode"] == "interrupt":
+        return {"interrupts": [{"id": item["id"], "value": item["value"]} for item in data["interrupts"]]}
+    return {"status": data["status"]} if event["mode"] == "lifecycle" else data
 
 
 async def test_it_shows_what_its_filter_lets_through_and_how_the_run_ended(
@@ -128,6 +133,23 @@ async def test_cut_at_any_byte_it_loses_nothing_and_shows_nothing_twice(
         assert proxy.connections > 5
     assert told.events == await logged(connect, server, "r", "custom")
     assert told.lines[-1] == {"end": "completed"}
+
+
+async def test_it_answers_what_it_is_asked_once_though_it_is_cut_off_all_the_time(
+    serve: Serve, connect: Connect, node: Sequence[str]
+) -> None:
+    server = await serve({"several": several(OURS, InMemorySaver())})
+    cuts = [Cut("down", 700), Cut("up", 600), Cut("down", 1500), Cut("up", 900)]
+    async with Proxy(server.host, server.port, lambda: cuts.pop(0) if cuts else None) as proxy:
+        task = {"run": "r", "graph": "several", "input": {"topic": "x"}, "filter": {"modes": ["updates"]}}
+        told = await minimal(node, proxy.url, **task, answer="yes")
+        assert (told.code, told.err) == (0, "")
+        assert proxy.connections > 2
+    assert told.events == await logged(connect, server, "r", "updates")
+    statuses = [data["status"] for _, mode, data in told.events if mode == "lifecycle"]
+    assert statuses == ["running", "interrupted", "running", "completed"]
+    result = await (await connect(server)).ask(type="result", run="r")
+    assert sorted(result["output"]["said"]) == [["deep", "yes"], ["left", "yes"], ["right", "yes"]]
 
 
 async def test_it_tells_a_gap_and_shows_the_snapshot_and_the_rest(

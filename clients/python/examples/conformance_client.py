@@ -22,8 +22,16 @@ async def follow(environment: Mapping[str, str], show: Callable[[dict[str, Any]]
             run = await client.run(
                 task["graph"], task["input"], run=task["run"], window=task["window"], **task["filter"]
             )
-            async for event in run:
-                show({"seq": event.seq, "mode": event.mode, "data": shown(event)})
+            while True:
+                async for event in run:
+                    show({"seq": event.seq, "mode": event.mode, "data": shown(event)})
+                if run.status != "interrupted" or "answer" not in task:
+                    break
+                try:
+                    await run.respond({asked.id: task["answer"] for asked in run.interrupts})
+                except graphwire.Refused as refused:
+                    if refused.code != "conflict":  # somebody else has answered: it goes on
+                        raise
             show({"end": run.status})
     except graphwire.GraphwireError as error:
         show({"end": "error", "why": str(error)})
@@ -36,6 +44,8 @@ def shown(event: graphwire.Event) -> Any:
             return {"id": message.id, "content": message.content, "node": metadata.get("langgraph_node")}
         case graphwire.LifecycleEvent(status=status):
             return {"status": status}
+        case graphwire.InterruptEvent(interrupts=interrupts):
+            return {"interrupts": [{"id": asked.id, "value": asked.value} for asked in interrupts]}
         case graphwire.GapEvent(after_seq=after, upto_seq=upto, reason=reason, lost=lost):
             return {"after_seq": after, "upto_seq": upto, "reason": reason, "lost": list(lost)}
         case graphwire.SnapshotEvent(status=status, values=values, messages=messages):

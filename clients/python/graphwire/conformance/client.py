@@ -8,13 +8,16 @@ The client under test is a command. It finds in its environment
     the name of the case, of which it need make nothing;
 ``GRAPHWIRE_TASK``
     a JSON object: start the run ``run`` of ``graph`` with ``input``, subscribe to it from the start through
-    ``filter``, and let at most ``window`` events be under way where it uses credit.
+    ``filter``, and let at most ``window`` events be under way where it uses credit. Where it has ``answer``,
+    that is what to answer to everything that the run asks, whenever it is interrupted; an answer whose reply
+    is lost with the connection is sent again, and one that comes too late (``conflict``) is no fault.
 
 It starts the run, follows it to its end whatever happens to the connection, and prints one JSON object a line
 for each event that it shows its application (two of these are broken for the page)::
 
     {"seq": 2, "mode": "custom", "data": {"i": 0}}
     {"seq": 3, "mode": "messages", "data": {"id": "m-1", "content": "Soft", "node": "write"}}
+    {"seq": 5, "mode": "interrupt", "data": {"interrupts": [{"id": "i-1", "value": "sure?"}]}}
     {"seq": 9, "mode": "gap",
      "data": {"after_seq": 3, "upto_seq": 9, "reason": "evicted", "lost": ["custom"]}}
     {"seq": 9, "mode": "snapshot",
@@ -35,7 +38,7 @@ from typing import Any, TypeAlias, get_args
 
 from graphwire_protocol.types import Mode
 
-from graphwire.conformance import losses  # noqa: F401 (it adds its scripts)
+from graphwire.conformance import answers, losses  # noqa: F401 (they add their scripts)
 from graphwire.conformance.follow import Frame
 from graphwire.conformance.scripts import SCRIPTS
 from graphwire.conformance.stage import Script, Stage

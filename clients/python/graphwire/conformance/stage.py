@@ -72,6 +72,8 @@ class Link:
         self.most_credit = 0
         self.asked: asyncio.Queue[Frame] = asyncio.Queue()
         self.attached: Attached | None = None
+        self.has_left = False
+        """Whether the client has unsubscribed since it attached."""
         self._n = 0
         self._told: set[str] = set()
         self._credited = asyncio.Event()
@@ -90,6 +92,7 @@ class Link:
                     case "ping":
                         await self.send({"type": "pong", "t": frame.get("t")})
                     case "unsubscribe":
+                        self.has_left = True
                         await self.send({"type": "ok", "id": frame["id"]})
                     case "result":
                         status = self.stage.log[-1]["data"]["status"]
@@ -138,6 +141,7 @@ class Link:
                 await self.send(self.started(frame["id"]))
                 return await self.attach()
         self.attached = attached = Attached(frame)
+        self.has_left = False
         namespaces: Frame = {"namespaces": [[]]}
         filter = {**namespaces, **attached.spec["filter"]}
         check(filter == {**namespaces, **task["filter"]}, "4: filter", f"{task['filter']}", filter)
@@ -165,7 +169,7 @@ class Link:
             "sub": attached.sub,
             "run": self.stage.task["run"],
             "epoch": self.stage.epoch,
-            "head": len(self.stage.log),
+            "head": len(self.stage.log) if self.stage.head is None else self.stage.head,
             "recovery": recovery,
             "filter": attached.spec["filter"],
             **told,
@@ -284,6 +288,7 @@ class Stage:
         }
         self.name = name
         self.log = counted(4)
+        self.head: int | None = None  # None: the whole log is there
         self.epoch = "e1"
         self.is_started = False
         self.shown: list[Frame] | None = None  # None: the whole log
@@ -388,6 +393,8 @@ def _shown(event: Frame) -> Any:
     data = event["data"]
     if event["mode"] == "lifecycle":
         return {"status": data["status"]}
+    if event["mode"] == "interrupt":
+        return {"interrupts": [{"id": item["id"], "value": item["value"]} for item in data["interrupts"]]}
     if event["mode"] == "messages":
         part = data.get("delta") or data.get("message")
         return {"id": data["id"], "content": part["content"], "node": event["meta"]["langgraph_node"]}

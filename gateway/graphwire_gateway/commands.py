@@ -189,6 +189,13 @@ def _loaded(asked: Asked) -> tuple[Config, list[tuple[str, str]]]:
         {"graphs": {**_kit(asked.conformance_graphs), **_targets(asked.graphs)}, "server": settings},
         None if project is None else project.settings,
     )
+    if project is not None and project.wants_encryption and not loaded.server.ignore_encryption:
+        raise CannotServe(
+            f"{project.path} wants encryption, and graphwire encrypts nothing at rest, so that what is kept "
+            "of threads would lie open. If that is enough, or the checkpointer itself encrypts, say so: "
+            "[server] ignore_encryption = true in graphwire.toml, or "
+            "GRAPHWIRE_SERVER__IGNORE_ENCRYPTION=true"
+        )
     if not loaded.graphs:
         raise CannotServe(
             "no graphs to serve; name one, as in: graphwire serve joke=app.graphs:joke "

@@ -49,7 +49,7 @@ class ServerSection(_Section):
 
     ``store`` is where logs live; ``checkpointer`` and ``graph_store`` are targets of LangGraph's savers and
     stores, for graphs that were compiled without. With ``shared_threads`` a thread of a graph is the same for
-    every principal.
+    every principal. ``ignore_encryption`` serves a project that wants what is kept encrypted at rest.
     """
 
     host: str = "127.0.0.1"
@@ -62,6 +62,7 @@ class ServerSection(_Section):
     shared_threads: bool = False
     expose_errors: bool | None = None
     insecure: bool = False
+    ignore_encryption: bool = False
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -89,6 +89,8 @@ class Project:
     env: dict[str, str] = field(default_factory=dict)
     env_file: Path | None = None
     """Where ``env`` was read from, if from a file."""
+    wants_encryption: bool = False
+    """Whether what is kept is to be encrypted at rest, which graphwire does not do."""
     folders: tuple[Path, ...] = ()
     """From where its modules are importable."""
     warnings: tuple[str, ...] = ()
@@ -139,6 +141,7 @@ def read(place: Path) -> Project:
         settings=_settings(file, path, home),
         env=env,
         env_file=env_file if env_file is not None and env_file.is_file() else None,
+        wants_encryption=(file.model_extra or {}).get("encryption") is not None,
         folders=tuple(_folders(file, home)),
         warnings=tuple(missing),
         notes=(f"{path}: ignored, of the build: {', '.join(build)}",) if build else (),

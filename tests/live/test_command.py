@@ -343,6 +343,23 @@ async def test_the_environment_of_a_project_is_read_and_told_once(folder: Path) 
     ]
 
 
+async def test_a_project_that_wants_encryption_is_served_only_to_whoever_does_without(folder: Path) -> None:
+    (folder / "langgraph.json").write_text(
+        json.dumps({**PROJECT, "encryption": {"path": "./e.py:encryption"}})
+    )
+    code, _, err = await run(folder, "serve", "--port", "0")
+    assert code == 2
+    assert "langgraph.json wants encryption, and graphwire encrypts nothing at rest" in err
+    knowingly = re.search(r"(GRAPHWIRE_\w+)=(\w+)", err)
+    assert knowingly is not None
+    async with program(folder, "serve", "--port", "0", **{knowingly[1]: knowingly[2]}) as server:
+        assert await server.until("graphwire does not honour encryption, ui$")
+        assert await server.until("serves joke at ws://")
+    (folder / "graphwire.toml").write_text("[server]\nignore_encryption = true\n")
+    async with program(folder, "serve", "--port", "0") as server:
+        assert await server.until("serves joke at ws://")
+
+
 async def test_the_server_starts_anew_when_its_code_changes(folder: Path) -> None:
     file = folder / "graphs.py"
     async with program(folder, "serve", "joke=./graphs.py:joke", "--reload", "--port", "0") as server:

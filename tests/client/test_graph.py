@@ -1,9 +1,10 @@
 """The stand-in for a local graph: LangGraph's shapes, LangChain's messages, and what it refuses."""
 
 import asyncio
+import re
 import sys
 import uuid
-from typing import Any
+from typing import Any, TypedDict
 
 import graphwire
 import pytest
@@ -343,6 +344,51 @@ async def test_a_thread_s_id_that_cannot_travel_is_named_where_it_was_written(cl
         with pytest.raises(ValueError, match="^thread " + wrong):
             await work
     assert not server.received[1:]
+
+
+@pytest.mark.parametrize("name", ["thread_id", "checkpoint_id"])
+async def test_what_names_a_thread_is_sent_back_to_its_place(client, server, name):
+    graph, config = client.graph("joke"), {name: "x"}
+    for work in (graph.ainvoke({}, config), graph.aget_state(config)):
+        with pytest.raises(ValueError, match=rf"config\['{name}'\] belongs under config\['configurable'\]"):
+            await work
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("astream_events", "stream modes"),
+        ("batch", "ainvoke"),
+        ("abatch", "gather"),
+        ("with_config", "config="),
+        ("get_graph", "built"),
+        ("get_subgraphs", "subgraphs=True"),
+        ("bulk_update_state", "aupdate_state"),
+        ("get_input_jsonschema", "client.graphs()"),
+    ],
+)
+def test_what_a_remote_graph_has_not_says_what_there_is_instead(name, instead):
+    graph = graphwire.connect().graph("joke")
+    assert not hasattr(graph, name)
+    with pytest.raises(AttributeError, match=rf"does not offer {name}: .*{re.escape(instead)}"):
+        getattr(graph, name)
+    with pytest.raises(AttributeError, match="has no attribute 'colour'"):
+        _ = graph.colour
+
+
+class Topic(TypedDict):
+    topic: str
+
+
+def test_a_remote_graph_is_no_part_of_a_chain_or_a_graph():
+    graph = graphwire.connect().graph("joke")
+    for chain in (lambda: graph | len, lambda: len | graph):
+        with pytest.raises(TypeError, match="in a function"):
+            chain()
+    for library in ("langgraph.graph", "graphwire_runtime"):
+        builder = pytest.importorskip(library).StateGraph(Topic)
+        with pytest.raises(TypeError):
+            builder.add_node("joke", graph)
 
 
 async def test_an_argument_that_no_graph_takes_is_a_type_error(client):

@@ -64,6 +64,7 @@ def run_arguments(
     out |= place
     if configurable:
         rest["configurable"] = configurable
+    _refuse_misplaced(rest)
     unknown = sorted(set(rest) - _CONFIG)
     if unknown:
         raise ValueError(f"config[{unknown[0]!r}] cannot be sent; a remote graph takes {sorted(_CONFIG)}")
@@ -74,6 +75,7 @@ def run_arguments(
 
 def thread_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``thread``, ``checkpoint`` and ``ns`` for ``client.state()``. Raises ``ValueError``."""
+    _refuse_misplaced(config)
     place, _ = _place(config.get("configurable"))
     if place["thread"] is None:
         raise ValueError("config['configurable']['thread_id'] is missing; it names the thread")
@@ -83,6 +85,12 @@ def thread_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
 def checkpoint_of(config: Mapping[str, Any] | None) -> str | None:
     """Return the checkpoint that ``config`` names."""
     return None if config is None else _place(config.get("configurable"))[0]["checkpoint"]
+
+
+def _refuse_misplaced(config: Mapping[str, Any]) -> None:
+    for name in ("thread_id", "checkpoint_id", "checkpoint_ns"):
+        if name in config:
+            raise ValueError(f"config[{name!r}] belongs under config['configurable']")
 
 
 def _place(given: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -5,10 +5,10 @@ of states. What cannot be as it is locally is refused or raised, never glossed o
 stands in ``call``, what comes back in ``shapes``; streaming, resuming and cancelling are the run's.
 """
 
-import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, get_args
 
+from graphwire.absent import refuse_attribute, refuse_chain
 from graphwire.blocking import iterate, wait
 from graphwire.call import (
     checkpoint_of,
@@ -17,7 +17,8 @@ from graphwire.call import (
     run_arguments,
     thread_arguments,
 )
-from graphwire.errors import ConnectionClosed, Refused, RemoteError, RunCancelled, RunFailed, StreamBroken
+from graphwire.ending import cancelled_unless_over, check, of_busy
+from graphwire.errors import Refused
 from graphwire.events import InterruptEvent, LifecycleEvent, SnapshotEvent
 from graphwire.run import Run
 from graphwire.shapes import (
@@ -64,6 +65,16 @@ class RemoteGraph:
     def __repr__(self) -> str:
         return f"<RemoteGraph {self.name} at {self._client.url}>"
 
+    if not TYPE_CHECKING:  # a type checker shall go on finding what is missing
+
+        def __getattr__(self, name: str) -> NoReturn:
+            refuse_attribute(name)
+
+        def __or__(self, other: object) -> NoReturn:
+            refuse_chain()
+
+        __ror__ = __or__
+
     # ── streams ──────────────────────────────────────────────────────────────────────────────────
 
     async def astream(
@@ -104,10 +115,10 @@ class RemoteGraph:
             modes=modes or ["lifecycle"],
             namespaces=[["**"]] if subgraphs else None,
         )
-        async with _cancelled_unless_over(run, "the stream was closed"):
+        async with cancelled_unless_over(run, "the stream was closed"):
             async for event in run:
                 if isinstance(event, LifecycleEvent):
-                    _check(run, event)
+                    check(run, event)
                     continue
                 mode = event.mode
                 for chunk in chunks_of(event):
@@ -197,12 +208,12 @@ class RemoteGraph:
             record={"modes": ["values"]},
         )
         asked: tuple[Any, ...] = ()
-        async with _cancelled_unless_over(run, "nobody waits for the result"):
+        async with cancelled_unless_over(run, "nobody waits for the result"):
             async for event in run:
                 if isinstance(event, InterruptEvent | SnapshotEvent):
                     asked = interrupts_of(event.interrupts)
                 elif isinstance(event, LifecycleEvent) and event.status in ("failed", "cancelled"):
-                    _check(run, event)
+                    check(run, event)
             if run.status == "interrupted":
                 keys = None if output_keys is not None else await self._output_keys()
                 values = await self._values(run, keys)
@@ -250,7 +261,7 @@ class RemoteGraph:
                 self.name, if_busy=self._if_busy, on_disconnect="cancel", **view, **arguments
             )
         except Refused as refused:
-            raise _of_busy(
+            raise of_busy(
                 refused,
                 f'client.graph({self.name!r}, if_busy="enqueue") queues behind it, '
                 'and if_busy="interrupt" takes over',
@@ -338,67 +349,10 @@ class RemoteGraph:
                 self.name, values=values, as_node=as_node, task=task_id, **place
             )
         except Refused as refused:
-            raise _of_busy(refused, "an update does not queue behind it") from None
+            raise of_busy(refused, "an update does not queue behind it") from None
 
     def update_state(
         self, config: Config, values: Any, as_node: str | None = None, task_id: str | None = None
     ) -> dict[str, Any]:
         """Do as ``aupdate_state()``, in this thread."""
         return wait(self._client._loop_for_waiting(), self.aupdate_state(config, values, as_node, task_id))
-
-
-def _of_busy(refused: Refused, remedy: str) -> Refused:
-    """Return a refusal in the stand-in's words: the server's name an argument of runs."""
-    if refused.code != "busy":
-        return refused
-    message = f"this thread has a run; wait for its end: {remedy}"
-    return Refused(refused.code, message, refused.retry, refused.after_s, refused.details)
-
-
-@contextlib.asynccontextmanager
-async def _cancelled_unless_over(run: Run, reason: str) -> AsyncIterator[None]:
-    """Cancel the run if its loop is left before it has come to an end, or to a question."""
-    try:
-        yield
-    except (RemoteError, RunCancelled):
-        raise
-    except Refused as refused:
-        if refused.code == "not_found" and refused.details.get("kind") == "run":
-            raise _lost(run, refused) from None
-        await _cancel(run, reason)
-        raise
-    except BaseException:
-        await _cancel(run, reason)
-        raise
-
-
-async def _cancel(run: Run, reason: str) -> None:
-    # A server that is gone cancels it by itself, and one that does not know it has nothing to cancel.
-    with contextlib.suppress(ConnectionClosed, Refused):
-        await run.cancel(reason)
-
-
-def _lost(run: Run, refused: Refused) -> Refused:
-    message = f"the server no longer knows run {run.id}: it was restarted, or the run deleted"
-    if run.thread is not None:
-        message += (
-            f". Thread {run.thread} is as its checkpointer has kept it: "
-            "ainvoke(None, config) goes on from its last checkpoint"
-        )
-    return Refused(refused.code, message, refused.retry, refused.after_s, refused.details)
-
-
-def _check(run: Run, event: LifecycleEvent) -> None:
-    if event.status == "failed":
-        raise _remote(run.failure())
-    if event.status == "cancelled":
-        raise RunCancelled(run.id, event.reason)
-    if event.discard:
-        raise StreamBroken(
-            f"run {run.id} was taken over and repeats a step, which a local graph never does; "
-            "use client.run(), whose events tell what to discard"
-        )
-
-
-def _remote(failed: RunFailed) -> RemoteError:
-    return RemoteError(failed.type or failed.code, failed.message, failed.error_id)

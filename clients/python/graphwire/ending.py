@@ -1,0 +1,69 @@
+"""How a run ends that a stand-in for a local graph follows, where it does not end well.
+
+Whoever leaves cancels it, as locally; what the server says of runs is said in the stand-in's words.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from graphwire.errors import ConnectionClosed, Refused, RemoteError, RunCancelled, RunFailed, StreamBroken
+from graphwire.events import LifecycleEvent
+from graphwire.run import Run
+
+
+def of_busy(refused: Refused, remedy: str) -> Refused:
+    """Return a refusal in the stand-in's words: the server's name an argument of runs."""
+    if refused.code != "busy":
+        return refused
+    message = f"this thread has a run; wait for its end: {remedy}"
+    return Refused(refused.code, message, refused.retry, refused.after_s, refused.details)
+
+
+@contextlib.asynccontextmanager
+async def cancelled_unless_over(run: Run, reason: str) -> AsyncIterator[None]:
+    """Cancel the run if its loop is left before it has come to an end, or to a question."""
+    try:
+        yield
+    except (RemoteError, RunCancelled):
+        raise
+    except Refused as refused:
+        if refused.code == "not_found" and refused.details.get("kind") == "run":
+            raise _lost(run, refused) from None
+        await _cancel(run, reason)
+        raise
+    except BaseException:
+        await _cancel(run, reason)
+        raise
+
+
+async def _cancel(run: Run, reason: str) -> None:
+    # A server that is gone cancels it by itself, and one that does not know it has nothing to cancel.
+    with contextlib.suppress(ConnectionClosed, Refused):
+        await run.cancel(reason)
+
+
+def _lost(run: Run, refused: Refused) -> Refused:
+    message = f"the server no longer knows run {run.id}: it was restarted, or the run deleted"
+    if run.thread is not None:
+        message += (
+            f". Thread {run.thread} is as its checkpointer has kept it: "
+            "ainvoke(None, config) goes on from its last checkpoint"
+        )
+    return Refused(refused.code, message, refused.retry, refused.after_s, refused.details)
+
+
+def check(run: Run, event: LifecycleEvent) -> None:
+    """Raise where the run has failed, was cancelled, or repeats a step."""
+    if event.status == "failed":
+        raise _remote(run.failure())
+    if event.status == "cancelled":
+        raise RunCancelled(run.id, event.reason)
+    if event.discard:
+        raise StreamBroken(
+            f"run {run.id} was taken over and repeats a step, which a local graph never does; "
+            "use client.run(), whose events tell what to discard"
+        )
+
+
+def _remote(failed: RunFailed) -> RemoteError:
+    return RemoteError(failed.type or failed.code, failed.message, failed.error_id)

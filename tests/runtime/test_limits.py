@@ -305,6 +305,29 @@ async def test_a_superstep_in_time_is_left_alone(drain: Any) -> None:
     assert await drain(graph, {}) == [{"one": {"log": ["one"]}}]
 
 
+async def test_the_time_of_a_superstep_that_has_ended_is_not_the_next_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop = asyncio.get_running_loop()
+    begun: list[asyncio.TimerHandle] = []
+
+    def call_later(delay: float, *args: Any, **kwargs: Any) -> asyncio.TimerHandle:
+        timer = loop.call_at(loop.time() + delay, *args, **kwargs)
+        if delay == 900:
+            begun.append(timer)
+        return timer
+
+    def next_one(state: Any) -> Any:
+        return {"log": [[timer.cancelled() for timer in begun]]}
+
+    monkeypatch.setattr(loop, "call_later", call_later)
+    built = fan(OURS, ("one", says("one"), {})).add_node("next", next_one).add_edge("one", "next")
+    graph = built.compile()
+    graph.step_timeout = 900
+    assert await graph.ainvoke({}) == {"log": ["one", [True, False]]}
+    assert [timer.cancelled() for timer in begun] == [True, True]
+
+
 def policy(lg: Any, **kwargs: Any) -> Any:
     return lg.TimeoutPolicy(**kwargs)
 

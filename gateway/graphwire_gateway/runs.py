@@ -196,7 +196,9 @@ class Runs:
     def scope(self, entry: Entry, thread: str, principal: str, frame: str) -> Scope:
         """Return what a caller's thread is to the checkpointer. Raises ``Refusal(invalid_argument)``."""
         if not entry.takes_threads:
-            reason = f"graph {entry.name!r} can have no checkpointer, so it has no threads"
+            reason = (
+                f"graph {entry.name!r} can have no checkpointer, so it has no threads; {_mend(entry, frame)}"
+            )
             raise invalid("thread", f"{frame}.thread: {reason}", reason)
         return thread_scope(principal, entry.name, thread, is_shared=self._shares_threads)
 
@@ -439,6 +441,15 @@ class Runs:
 
         with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
             await asyncio.wait_for(all_ended(), timeout_s)
+
+
+def _mend(entry: Entry, frame: str) -> str:
+    mends = ["leave the thread out"] if frame == "run" else []
+    is_its_own = entry.graph.checkpointer is False
+    mends.append(
+        "compile it without checkpointer=False" if is_its_own else "let the server have a checkpointer"
+    )
+    return ", or ".join(mends)
 
 
 def _key(principal: str, id: str) -> str:

@@ -217,3 +217,22 @@ async def test_an_auth_of_langgraph_says_who_connects(serve: Serve, connect: Con
     await connect(server, token="s3cret", origin="https://a.app.example")
     with pytest.raises(InvalidStatus, match="403"):
         await connect(server, origin="https://app.example.evil.org")
+
+
+async def test_a_graph_without_threads_is_refused_one_with_what_to_do(serve: Serve) -> None:
+    async def count(state: Counter) -> Counter:
+        return {}
+
+    builder = OURS.StateGraph(Counter).add_node(count).add_edge(OURS.START, "count")
+    without = builder.compile(checkpointer=False)
+    own = "graph 'own' can have no checkpointer, so it has no threads"
+    async with graphwire.connect((await serve({"own": without})).url) as client:
+        with pytest.raises(
+            graphwire.Refused, match=f"{own}; leave the thread out, or compile it without che"
+        ):
+            await client.run("own", {"count": 1}, thread="t")
+        with pytest.raises(graphwire.Refused, match=f"{own}; compile it without checkpointer=False"):
+            await client.state("own", "t")
+    async with graphwire.connect((await serve({"g": counter()}, checkpointer=False)).url) as client:
+        with pytest.raises(graphwire.Refused, match="leave the thread out, or let the server have a check"):
+            await client.run("g", {"count": 1}, thread="t")

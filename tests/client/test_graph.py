@@ -8,7 +8,8 @@ from typing import Any, TypedDict
 
 import graphwire
 import pytest
-from graphwire import shapes
+from graphwire import ending, shapes
+from graphwire.transport import NotOpened
 from graphwire_protocol import Refusal
 from graphwire_protocol.commands import Cancel, StateHistory, StateUpdate
 from graphwire_protocol.commands import Run as RunCommand
@@ -456,6 +457,18 @@ async def test_no_longer_waiting_for_an_invocation_cancels_it(client, server):
     await asyncio.gather(task, return_exceptions=True)
     await settle()
     assert next(iter(server.runs.values())).status() == "cancelled"
+
+
+async def test_while_the_server_is_away_a_bounded_wait_ends(client, server, monkeypatch):
+    monkeypatch.setattr(ending, "_CANCEL_WITHIN_S", 0.01)
+    server.on_run = lambda run: run.lifecycle("running")
+    invocation = asyncio.ensure_future(client.graph("joke").ainvoke({}))
+    await settle()
+    server.unreachable = NotOpened("nobody there")
+    server.cut()
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(asyncio.wait_for(invocation, 0.01), 5)
+    assert invocation.cancelled()
 
 
 async def test_an_interrupted_invocation_returns_no_more_of_the_state_than_the_output(client, server):

@@ -3,12 +3,15 @@
 Whoever leaves cancels it, as locally; what the server says of runs is said in the stand-in's words.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
 from graphwire.errors import ConnectionClosed, Refused, RemoteError, RunCancelled, RunFailed, StreamBroken
 from graphwire.events import LifecycleEvent
 from graphwire.run import Run
+
+_CANCEL_WITHIN_S = 5
 
 
 def of_busy(refused: Refused, remedy: str) -> Refused:
@@ -37,9 +40,9 @@ async def cancelled_unless_over(run: Run, reason: str) -> AsyncIterator[None]:
 
 
 async def _cancel(run: Run, reason: str) -> None:
-    # A server that is gone cancels it by itself, and one that does not know it has nothing to cancel.
-    with contextlib.suppress(ConnectionClosed, Refused):
-        await run.cancel(reason)
+    # A server that is gone or away cancels it by itself; one that does not know it has nothing to cancel.
+    with contextlib.suppress(ConnectionClosed, Refused, asyncio.TimeoutError):
+        await asyncio.wait_for(run.cancel(reason), _CANCEL_WITHIN_S)
 
 
 def _lost(run: Run, refused: Refused) -> Refused:

@@ -73,6 +73,28 @@ def test_resuming_takes_the_answer_instead_of_an_input(server, text, value):
 
 
 @pytest.mark.parametrize(
+    ("line", "acts", "is_told"),
+    [
+        ("run joke --thread t --resume yes", False, True),
+        ("run joke --thread t --resume yes --json", False, True),
+        ("run joke --thread t --resume yes", True, False),
+        ("run joke --thread t --resume yes -m messages", False, False),
+        ("run joke --thread t", False, False),
+    ],
+)
+def test_a_resumed_thread_that_waits_for_nothing_is_told_so(server, capsys, line, acts, is_told):
+    def go_on(run: ModelRun) -> None:
+        run.lifecycle("running")
+        if acts:
+            run.emit("updates", {"a": 1}, node="a")
+        run.complete()
+
+    server.on_run = go_on
+    assert run(line.split()) == 0
+    assert ("nothing to resume: thread t" in capsys.readouterr().err) == is_told
+
+
+@pytest.mark.parametrize(
     "line",
     [
         "run joke -f a=1 --thread t --resume yes",

@@ -15,6 +15,7 @@ from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
 from graphwire.cli.outcome import EXIT_CODES, FAILED, FINE, INTERRUPTED, WAITING, say, talk, words
 from graphwire.cli.show import Flow, JsonLines, print_json
 from graphwire.client import DEFAULT_MODES, Client
+from graphwire.events import LifecycleEvent
 from graphwire.run import Run
 
 _CANCEL_WITHIN_S = 5
@@ -131,13 +132,16 @@ def run(
     if namespace:
         arguments["namespaces"] = [path_segments(path) for path in namespace]
 
+    # Filters may hide what a resumed run does; without any, one that goes on tells of it.
+    is_plain_resume = resume is not None and not (mode or namespace or node or tag or key)
+
     async def work(client: Client) -> int:
         started = await client.run(graph, given, **arguments)
         if detach:
             await started.detach()
             _print_start(started, as_json)
             return FINE
-        return await watch(started, as_json, url)
+        return await watch(started, as_json, url, is_plain_resume)
 
     raise typer.Exit(talk(url, token, work))
 
@@ -149,14 +153,18 @@ def _print_start(run: Run, as_json: bool) -> None:
         print(run.id)
 
 
-async def watch(run: Run, as_json: bool, url: str = DEFAULT_URL) -> int:
-    """Show a run to its end, and ask who sits there what it asks; return the exit code."""
+async def watch(run: Run, as_json: bool, url: str = DEFAULT_URL, resumes: bool = False) -> int:
+    """Show a run to its end, and ask who sits there what it asks; return the exit code.
+
+    Of one that ``resumes`` and does nothing, say so.
+    """
     shown: JsonLines | Flow = JsonLines() if as_json else Flow(Console(highlight=False, soft_wrap=True))
-    is_told = False
+    is_told = has_acted = False
     try:
         while True:
             async for event in run:
                 shown.show(event)
+                has_acted = has_acted or not isinstance(event, LifecycleEvent)
             if run.status != "interrupted" or as_json or not is_someone_there():
                 break
             shown.end()
@@ -182,6 +190,8 @@ async def watch(run: Run, as_json: bool, url: str = DEFAULT_URL) -> int:
         case "interrupted":
             say(how_to_answer(run.id, run.interrupts, url))
             return WAITING
+    if resumes and not has_acted:
+        say(f"nothing to resume: thread {run.thread} waits for no answer")
     return FINE
 
 

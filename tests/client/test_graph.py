@@ -104,6 +104,26 @@ async def test_what_triggers_a_task_is_a_tuple_as_it_is_locally(client, server):
     assert debug[1] == {"step": 1, "type": "task", "payload": {**task, "triggers": ("branch:to:a",)}}
 
 
+async def test_what_a_checkpoint_s_tasks_ask_is_a_tuple_and_what_a_result_asks_a_list(client, server):
+    asked = [{"id": "i1", "value": "sure?"}]
+    checkpoint = {"values": {"tasks": [{"interrupts": []}]}, "tasks": [{"id": "t", "interrupts": asked}]}
+    result = {"id": "t", "name": "a", "error": None, "interrupts": asked, "result": {}}
+
+    def run(run: ModelRun) -> None:
+        run.lifecycle("running")
+        run.emit("checkpoints", checkpoint)
+        run.emit("debug", {"step": 1, "type": "checkpoint", "payload": checkpoint})
+        run.emit("debug", {"step": 1, "type": "task_result", "payload": result})
+        run.complete()
+
+    server.on_run = run
+    server.records = ("checkpoints", "debug")
+    alone, wrapped, ended = [chunk for _, chunk in await stream(client, stream_mode=["checkpoints", "debug"])]
+    local = {**checkpoint, "tasks": [{"id": "t", "interrupts": tuple(asked)}]}
+    assert alone == wrapped["payload"] == local
+    assert ended["payload"] == result
+
+
 async def test_no_mode_at_all_runs_the_graph_and_yields_nothing(client, server):
     assert await stream(client, stream_mode=[]) == []
     assert next(iter(server.runs.values())).status() == "completed"

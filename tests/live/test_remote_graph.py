@@ -1,6 +1,7 @@
 """A story told to a graph on a server is the story told to the graph itself, whatever it asks of it."""
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import graphwire
@@ -177,6 +178,33 @@ async def test_a_question_of_a_subgraph_is_answered_alike(both: Any, subgraphs: 
 
     local, remote = await both(graphs.asking_below, story)
     assert remote == local
+
+
+async def test_lists_and_tuples_are_what_they_are_locally(both: Any) -> None:
+    heard = []
+
+    async def story(teller: Teller) -> None:
+        found = await teller.stream({"n": 1}, stream_mode=MODES, subgraphs=True)
+        answer = teller.words.Command(resume="yes")
+        state = await teller.state(subgraphs=True)
+        found += [state, *await teller.stream(answer, stream_mode=MODES, subgraphs=True)]
+        heard.append(set(classes_of(found)))
+
+    await both(graphs.asking_below, story)
+    local, remote = heard
+    assert ("[][checkpoints].tasks[].interrupts", "tuple") in local
+    assert remote == local
+
+
+def classes_of(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from classes_of(item, f"{place}.{key}")
+    elif isinstance(value, list | tuple):
+        yield place, type(value).__name__
+        mode = value[1] if len(value) == 3 and value[1] in MODES else ""
+        for item in value:
+            yield from classes_of(item, f"{place}[{mode}]")
 
 
 async def test_static_breakpoints_stop_and_go_on_alike(both: Any) -> None:

@@ -14,6 +14,7 @@ from graphwire_protocol.types import STREAM_MODES
 
 from graphwire.errors import MissingExtra, StreamBroken
 from graphwire.events import (
+    CheckpointsEvent,
     DebugEvent,
     Event,
     GapEvent,
@@ -52,8 +53,8 @@ def chunks_of(event: Event) -> list[Any]:
             if marks is None or not isinstance(chunk, dict):
                 return [chunk]
             return [{**chunk, "__interrupt__": interrupts_of(marks)}]
-        case TasksEvent(data=dict(task)):
-            return [_with_tuples(with_langchain(task))]
+        case TasksEvent(data=dict(payload)) | CheckpointsEvent(data=dict(payload)):
+            return [_with_tuples(with_langchain(payload))]
         case DebugEvent(data={"payload": dict(payload), **wrapper}):
             return [{**wrapper, "payload": _with_tuples(with_langchain(payload))}]
     if event.mode not in STREAM_MODES:
@@ -75,7 +76,14 @@ def _with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
     for name in _TUPLES:
         if isinstance(out.get(name), list):
             out[name] = tuple(out[name])
+    if isinstance(out.get("tasks"), list):  # of a checkpoint, whose questions LangGraph has in tuples
+        out["tasks"] = [_with_asked(task) if isinstance(task, dict) else task for task in out["tasks"]]
     return out
+
+
+def _with_asked(task: dict[str, Any]) -> dict[str, Any]:
+    asked = task.get("interrupts")
+    return {**task, "interrupts": tuple(asked)} if isinstance(asked, list) else task
 
 
 # ── LangGraph's classes ──────────────────────────────────────────────────────────────────────────

@@ -244,3 +244,16 @@ def test_a_cache_or_policy_that_is_none_is_refused() -> None:
         fan(OURS).compile(cache={})
     with pytest.raises(TypeError, match="cache_policy of node 'n' must be a CachePolicy"):
         StateGraph(Log).add_node("n", fails, cache_policy=60)  # type: ignore[arg-type]
+
+
+def test_a_policy_for_all_holds_for_nodes_that_say_nothing_else() -> None:
+    ran: list[str] = []
+
+    def node(state: Log) -> Log:
+        ran.append("ran")
+        return {"log": ["kept"]}
+
+    built = StateGraph(Log).add_node("node", node).add_edge(START, "node")
+    graph = built.set_node_defaults(cache_policy=CachePolicy()).compile(cache=InMemoryCache())
+    assert [graph.invoke({"number": 1})["log"] for _ in range(2)] == [["kept"], ["kept"]]
+    assert ran == ["ran"]

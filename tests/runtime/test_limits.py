@@ -40,6 +40,10 @@ def says(word: Any) -> Callable[[Any], Any]:
     return lambda state: {"log": [word]}
 
 
+async def stays(state: Any) -> Any:
+    await asyncio.Event().wait()
+
+
 def fails(state: Any) -> Any:
     raise ValueError("broken")
 
@@ -256,15 +260,66 @@ def test_an_error_is_given_to_a_parameter_of_its_type_and_to_no_other_nodes() ->
     def node(state: Log, error: str = "mine") -> Log:
         return {"log": [error]}
 
-    built = fan(OURS, ("bad", fails, {"error_handler": handler}), ("good", node, {})).compile()
-    assert built.invoke({})["log"] == ["bad", "ValueError", "mine"]
+    built = fan(OURS, ("bad", fails, {"error_handler": handler}), ("good", node, {}))
+    built.add_node("untyped", lambda state, error="mine": {"log": [error]}).add_edge("good", "untyped")
+    assert built.compile().invoke({})["log"] == ["bad", "ValueError", "mine", "mine"]
+
+
+def test_what_failed_without_a_handler_is_run_again_though_it_has_one_now() -> None:
+    saver, config = InMemorySaver(), {"configurable": {"thread_id": "t"}}
+    with pytest.raises(ValueError, match="broken"):
+        fan(OURS, ("bad", fails, {})).compile(checkpointer=saver).invoke({}, config)
+    later = fan(OURS, ("bad", says("mended"), {"error_handler": says("caught")})).compile(checkpointer=saver)
+    assert later.invoke(None, config)["log"] == ["mended"]
+
+
+def test_who_goes_back_in_time_runs_a_node_again_that_had_failed() -> None:
+    built = fan(OURS, ("bad", once(), {"error_handler": says("caught")}), ("asks", asking(OURS), {}))
+    graph, config = built.compile(checkpointer=InMemorySaver()), {"configurable": {"thread_id": "t"}}
+    graph.invoke({}, config)
+    before = graph.get_state(config).config
+    assert graph.invoke(OURS.Command(resume="yes"), config)["log"] == ["yes", "caught"]
+    graph.invoke(None, before)
+    assert graph.invoke(OURS.Command(resume="no"), config)["log"] == ["no", "at last"]
+
+
+def test_retries_for_all_hold_for_handlers_too() -> None:
+    graph = fan(OURS, ("bad", fails, {"error_handler": once()}))
+    graph.set_node_defaults(retry_policy=RetryPolicy(max_attempts=2, **SOON))
+    assert graph.compile().invoke({})["log"] == ["at last"]
+
+
+@pytest.mark.parametrize(("handler", "error"), [(stays, NodeTimeoutError), (says("caught"), None)])
+async def test_a_timeout_for_all_holds_for_handlers_that_are_async(handler: Any, error: Any) -> None:
+    async def breaks(state: Log) -> Log:
+        raise ValueError("broken")
+
+    graph = fan(OURS, ("bad", breaks, {"error_handler": handler})).set_node_defaults(timeout=0.05).compile()
+    if error is None:
+        assert (await graph.ainvoke({}))["log"] == ["caught"]
+    else:
+        with pytest.raises(error):
+            await asyncio.wait_for(graph.ainvoke({}), 10)
+
+
+async def test_the_time_without_progress_is_counted_from_the_last() -> None:
+    beaten = []
+
+    async def beats_then_stays(state: Log, runtime: Runtime) -> Log:
+        loop = asyncio.get_running_loop()
+        for _ in range(20):
+            beaten.append(loop.time())
+            runtime.heartbeat()
+            await asyncio.sleep(0.01)
+        return await stays(state)
+
+    graph = fan(OURS, ("node", beats_then_stays, {"timeout": TimeoutPolicy(idle_timeout=0.3)})).compile()
+    with pytest.raises(NodeTimeoutError) as caught:
+        await graph.ainvoke({})
+    assert caught.value.elapsed <= asyncio.get_running_loop().time() - beaten[-1]
 
 
 # ---- time
-
-
-async def stays(state: Any) -> Any:
-    await asyncio.Event().wait()
 
 
 async def test_a_superstep_may_take_only_so_long_and_what_ended_before_is_shown() -> None:

@@ -44,7 +44,10 @@ class Failures:
 
     def of_state(self, error: BaseException, graph: str, scope: Scope) -> str:
         """Say why a graph turned down a request for its state."""
-        error_id = self._log("state request failed", error, graph=graph)
+        error_id = self._new_id()
+        log.warning(
+            "a graph turned a state request down", graph=graph, error_id=error_id, error=_with_cause(error)
+        )
         if not self._expose:
             return f"the graph turned it down (error_id {error_id})"
         return scope.clear_text(_with_cause(error))

@@ -50,8 +50,7 @@ class AsyncSaving:
     async def step(self) -> None:
         """Between two supersteps: wait for what the one before last has left to write."""
         if self._thread.durability == "async":
-            if self._writing is not None:
-                await self._writing
+            await self._written()
             self.begin()
         else:
             await self.end()
@@ -63,10 +62,18 @@ class AsyncSaving:
 
     async def end(self) -> None:
         """Wait until everything is written."""
-        writing, self._writing = self._writing, None
+        self.begin()
+        while self._writing is not None:
+            await self._written()
+            self.begin()
+
+    async def _written(self) -> None:
+        # A run that is cancelled here leaves a write whole: it goes on, and `close` waits for it.
+        writing = self._writing
         if writing is not None:
-            await writing
-        await self._write()
+            await asyncio.shield(writing)
+            if self._writing is writing:
+                self._writing = None
 
     async def _write(self) -> None:
         thread: Any = self._thread

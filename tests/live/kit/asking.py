@@ -4,9 +4,10 @@ import importlib
 from operator import add
 from typing import Annotated, Any
 
-from kit.graphs import Gate, Library
 from langgraph.checkpoint.memory import InMemorySaver
 from typing_extensions import TypedDict
+
+from kit.graphs import Gate, Library
 
 
 class Asked(TypedDict, total=False):

@@ -145,6 +145,7 @@ def _work(task: Task) -> None:
             task.accept_from_below(sent.command)
         else:
             task.accept(output)
+    task.returned = True
     if node.routers:
         _route(task)
 
@@ -221,6 +222,7 @@ async def _work_async(task: Task) -> None:
             task.accept_from_below(sent.command)
         else:
             task.accept(output)
+    task.returned = True
     if node.routers:
         await _route_async(task)
 

@@ -49,12 +49,12 @@ class Schedule:
                 self.consume(task.node)
         self.sends = [send for task in tasks for send in task.sends]
         for task in tasks:
-            if task.substitute is not None:
+            for name in task.gotos:
+                self.trigger(name)
+            if not task.follows_edges:
                 continue
             node = task.node
             for name in node.edges:
-                self.trigger(name)
-            for name in task.gotos:
                 self.trigger(name)
             for join in node.joins:
                 arrived = self.joined.setdefault(join.trigger, set())

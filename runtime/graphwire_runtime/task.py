@@ -63,6 +63,7 @@ class Task:
         "path",
         "place",
         "retried",
+        "returned",
         "run",
         "sends",
         "stopped",
@@ -93,6 +94,7 @@ class Task:
         self.interrupts: tuple[Interrupt, ...] = ()
         self.stopped = False
         self.retried = False
+        self.returned = False
         self.cached = False
         self.key: str | None = None
         self.callbacks: Any = None
@@ -205,6 +207,11 @@ class Task:
         """The same, as it is shown with messages that the node has returned."""
         return {"ls_integration": "langgraph", **self.metadata()}
 
+    @property
+    def follows_edges(self) -> bool:
+        """Whether its node's edges are followed: not where that failed, though where only its router did."""
+        return self.substitute is None or self.returned
+
     def namespace_for_nested(self) -> Namespace:
         """The namespace of the next graph started inside this task; from the second on with a number."""
         count, self.nested = self.nested, self.nested + 1
@@ -226,7 +233,6 @@ class Task:
         """The task that is run in the place of this one, which has failed."""
         self.substitute = Task(self.run, handler, self.input, (PULL, handler.name, *self.path))
         self.substitute.error = NodeError(self.name, error)
-        self.gotos, self.sends = [], []
         return self.substitute
 
     def again(self) -> None:
@@ -234,6 +240,7 @@ class Task:
         self.output, self.pairs, self.gotos, self.sends = None, [], [], []
         self.nested = self.asked = 0
         self.retried = True
+        self.returned = False
         self.attempt += 1
         self._runtime = None
 

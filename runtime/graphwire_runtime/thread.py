@@ -185,12 +185,11 @@ class Thread:
         touched = {
             f"{BRANCH}{name}"
             for task in tasks
-            if task.substitute is None
-            for name in (*task.node.edges, *task.gotos)
+            for name in (*(task.node.edges if task.follows_edges else ()), *task.gotos)
             if name in plan.nodes
         }
         schedule = self._scheduled(run, touched)
-        touched.update(join.trigger for task in tasks for join in task.node.joins if task.substitute is None)
+        touched.update(join.trigger for task in tasks for join in task.node.joins if task.follows_edges)
         if run.schedule.sends:
             touched.add(SENDS)
         self._commit(run, source, step, tasks, schedule, touched)

@@ -76,6 +76,10 @@ async def reports_late(state: Any) -> Any:
     return {"log": ["late"]}
 
 
+def jumps(lg: Any) -> Any:
+    return lambda state: lg.Command(update={"log": ["x"]}, goto=["next", lg.Send("next", {})])
+
+
 def fails_at_one(state: Any) -> Any:
     return fails(state) if state["number"] == 1 else {"log": [state["number"]]}
 
@@ -115,6 +119,17 @@ CASES: dict[str, Callable[[Any], Any]] = {
     "a handler of a router that fails": lambda lg: fan(
         lg, ("good", says("x"), {"error_handler": says("caught")})
     ).add_conditional_edges("good", fails),
+    "a handler of a router that fails beside an edge": lambda lg: (
+        fan(lg, ("good", says("x"), {"error_handler": says("caught")}))
+        .add_node("next", says("next"))
+        .add_edge("good", "next")
+        .add_conditional_edges("good", fails)
+    ),
+    "a handler of a router that fails after a jump": lambda lg: (
+        fan(lg, ("good", jumps(lg), {"error_handler": says("caught")}))
+        .add_node("next", says("next"))
+        .add_conditional_edges("good", fails)
+    ),
     "a handler of a graph inside": lambda lg: fan(
         lg, ("outer", fan(lg, ("inner", fails, {})).compile(), {"error_handler": says("caught")})
     ),
@@ -136,6 +151,9 @@ CASES: dict[str, Callable[[Any], Any]] = {
 }
 
 
+FAILING_ROUTERS = [
+    case for name, case in CASES.items() if name.startswith("a handler of a router that fails")
+]
 SIDE_BY_SIDE = [CASES["handlers of sent tasks"], CASES["a join that a failed node does not arrive at"]]
 
 
@@ -165,7 +183,7 @@ async def test_a_failure_that_is_handled_streams_the_same(case: Any, how: str, s
         )
         chunks = in_any_order(chunks) if alike else chunks
         # LangGraph's snapshots also have what a node wrote whose router failed
-        kept = saver and case is not CASES["a handler of a router that fails"]
+        kept = saver and case not in FAILING_ROUTERS
         history = [View()(state) for state in graph.get_state_history(config)] if kept else []
         seen.append((chunks, error, history))
     assert seen[0] == seen[1]

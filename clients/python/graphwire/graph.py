@@ -2,7 +2,8 @@
 
 It yields and returns the shapes that a compiled graph does, with LangChain's message classes and LangGraph's
 of states. What cannot be as it is locally is refused or raised, never glossed over. What an argument means
-stands in ``call``, what comes back in ``shapes``; streaming, resuming and cancelling are the run's.
+stands in ``call``, what comes back in ``shapes``, what is raised where a run does not end well in ``ending``;
+streaming, resuming and cancelling are the run's.
 """
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence

@@ -113,10 +113,10 @@ class StateGraph(Generic[State, Context, Input, Result]):
             cache_policy: that the same input need not be worked on again, in a graph with a cache.
             error_handler: what is run when it has failed for good, in the same superstep and with the same
                 input; of a parameter `error` it gets a NodeError. What it returns counts in place of what the
-                node would have; the node's edges are not followed then, so a Command says where to go on. What
-                a node has returned whose router failed counts as well. In a thread that is resumed the handler
-                is run again and the node is not; the error then is a RuntimeError with the repr of what the
-                node failed with.
+                node would have; the node's edges are not followed then, so a Command says where to go on.
+                What a node has returned whose router failed counts as well. In a thread that is resumed the
+                handler is run again and the node is not; the error then is a RuntimeError with the repr of
+                what the node failed with.
             timeout: seconds after which one run of it fails with NodeTimeoutError, or a TimeoutPolicy; for
                 async nodes only.
             trace_policy: what tracers are told of its input and output.

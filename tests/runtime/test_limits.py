@@ -154,7 +154,11 @@ CASES: dict[str, Callable[[Any], Any]] = {
 FAILING_ROUTERS = [
     case for name, case in CASES.items() if name.startswith("a handler of a router that fails")
 ]
-SIDE_BY_SIDE = [CASES["handlers of sent tasks"], CASES["a join that a failed node does not arrive at"]]
+SIDE_BY_SIDE = [
+    CASES["handlers of sent tasks"],
+    CASES["a join that a failed node does not arrive at"],
+    CASES["a handler of a router that fails after a jump"],
+]
 
 
 def once() -> Callable[[Any], Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 import random
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -74,12 +75,14 @@ def fan(lg: Any, *nodes: Any, then: Any = None, **kwargs: Any) -> Any:
     return graph.compile(**kwargs)
 
 
-def failing(times: int) -> Callable[[Any], Any]:
+def failing(times: int, after_s: float = 0) -> Callable[[Any], Any]:
+    """Fails so often, so long after it has begun: what ends beside it then has ended surely before."""
     left = [times]
 
     def node(state: Any) -> Any:
         left[0] -= 1
         if left[0] >= 0:
+            time.sleep(after_s)
             raise ValueError("not yet")
         return {"log": ["at last"]}
 
@@ -280,7 +283,9 @@ STORIES: dict[str, Story] = {
         parallel=True,
     ),
     "a failure beside a success": Story(
-        lambda lg, s: fan(lg, ("a", say("a")), ("bad", failing(1)), then=("end", say("end")), checkpointer=s),
+        lambda lg, s: fan(
+            lg, ("a", say("a")), ("bad", failing(1, 0.2)), then=("end", say("end")), checkpointer=s
+        ),
         [GO, ON],
         True,
     ),
@@ -392,7 +397,9 @@ STORIES: dict[str, Story] = {
     ),
     "back to the end": Story(chat, [GO, Turn(resume("y")), Turn(None, at=next_is()), GO]),
     "back beside a failure": Story(
-        lambda lg, s: fan(lg, ("a", say("a")), ("bad", failing(1)), then=("end", say("end")), checkpointer=s),
+        lambda lg, s: fan(
+            lg, ("a", say("a")), ("bad", failing(1, 0.2)), then=("end", say("end")), checkpointer=s
+        ),
         [GO, Turn(None, at=first_next_is("a", "bad")), ON],
         True,
     ),

@@ -3,17 +3,15 @@
 import asyncio
 import datetime
 import math
-from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from graphwire_protocol import commands
-from graphwire_protocol.errors import Refusal
 from graphwire_protocol.replies import Ok, ThreadRow
 
 from graphwire_gateway.catalog import Catalog, Entry
 from graphwire_gateway.paging import page
-from graphwire_gateway.runs import PATIENCE_S, Runs
-from graphwire_gateway.scope import PRINCIPAL, thread_scope
+from graphwire_gateway.runs import Runs, ask_soon
+from graphwire_gateway.scope import PRINCIPAL
 
 T = TypeVar("T")
 
@@ -26,10 +24,9 @@ _AT_ONCE = 16  # checkpoints between two turns of what else the graph's loop has
 class Listing:
     """Carries out ``list`` of threads."""
 
-    def __init__(self, catalog: Catalog, runs: Runs, shares_threads: bool) -> None:
+    def __init__(self, catalog: Catalog, runs: Runs) -> None:
         self._catalog = catalog
         self._runs = runs
-        self._shares_threads = shares_threads
 
     async def threads(self, command: commands.List, principal: str) -> Ok:
         """Return a page of rows, the last one to change first. Raises ``Refusal``."""
@@ -55,13 +52,14 @@ class Listing:
         found, cursor = page(
             wanted, lambda row: (row.updated_at, row.graph, row.thread), command.limit, command.cursor
         )
-        told = [await self._told(row, known, principal) for row in found]
-        return Ok(id=command.id, threads=tuple(told), cursor=cursor)
+        if command.status is None:
+            found = [await self._told(row, known, principal) for row in found]
+        return Ok(id=command.id, threads=tuple(found), cursor=cursor)
 
     async def _saved(self, entry: Entry, principal: str) -> dict[str, str]:
         """Return the threads that the graph's saver has for ``principal``, and when each was last written."""
         config: Any = {"configurable": {PRINCIPAL: principal}}
-        prefix = thread_scope(principal, entry.name, "", is_shared=self._shares_threads).saved
+        prefix = self._runs.scope(entry, "", principal, "list").saved
 
         async def scan(at_once: float = _AT_ONCE) -> dict[str, str]:
             found: dict[str, str] = {}
@@ -87,7 +85,7 @@ class Listing:
             except RuntimeError:  # a saver in memory was written between two turns
                 return await scan(math.inf)
 
-        return await self._within(entry, scan_undisturbed)
+        return await ask_soon(entry, "list.threads", scan_undisturbed)
 
     async def _told(
         self, row: ThreadRow, known: dict[tuple[str, str], ThreadRow], principal: str
@@ -95,7 +93,7 @@ class Listing:
         if (row.graph, row.thread) in known:
             return row
         entry = self._catalog.get(row.graph)
-        scope = thread_scope(principal, entry.name, row.thread, is_shared=self._shares_threads)
+        scope = self._runs.scope(entry, row.thread, principal, "list")
         config: Any = {"configurable": {"thread_id": scope.saved, PRINCIPAL: principal}}
 
         async def look() -> bool:
@@ -103,15 +101,8 @@ class Listing:
                 keeper: Any = graph  # a graph that has threads has states
                 return bool((await keeper.aget_state(config)).next)
 
-        status = "interrupted" if await self._within(entry, look) else "completed"
+        status = "interrupted" if await ask_soon(entry, "list.threads", look) else "completed"
         return row.model_copy(update={"status": status})
-
-    async def _within(self, entry: Entry, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        try:
-            return await asyncio.wait_for(entry.runner.ask(work), PATIENCE_S)
-        except (TimeoutError, asyncio.TimeoutError):
-            message = f"list.threads: graph {entry.name!r} does not answer; its loop or its saver is busy"
-            raise Refusal("unavailable", message, after_ms=1000) from None
 
 
 def _in_utc(timestamp: str) -> str:

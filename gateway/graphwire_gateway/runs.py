@@ -217,12 +217,7 @@ class Runs:
             async with entry.open(config, with_threads=True) as graph:
                 return await graph.checkpointer.aget_tuple(config) is not None
 
-        try:
-            found = await asyncio.wait_for(entry.runner.ask(find), PATIENCE_S)
-        except (TimeoutError, asyncio.TimeoutError):
-            message = f"run.checkpoint: graph {entry.name!r} does not answer; its loop or its saver is busy"
-            raise Refusal("unavailable", message, after_ms=1000) from None
-        if not found:
+        if not await ask_soon(entry, "run.checkpoint", find):
             raise Refusal(
                 "not_found",
                 f"run.checkpoint: thread {command.thread!r} has no such checkpoint",
@@ -454,6 +449,15 @@ def _mend(entry: Entry, frame: str) -> str:
 
 def _key(principal: str, id: str) -> str:
     return f"{principal}/{id}"  # an id has no slash
+
+
+async def ask_soon(entry: Entry, where: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Do ``work`` on the graph's loop. Raises ``Refusal(unavailable)`` where that takes too long."""
+    try:
+        return await asyncio.wait_for(entry.runner.ask(work), PATIENCE_S)
+    except (TimeoutError, asyncio.TimeoutError):
+        message = f"{where}: graph {entry.name!r} does not answer; its loop or its saver is busy"
+        raise Refusal("unavailable", message, after_ms=1000) from None
 
 
 def _check_same(run: Run, command: commands.Run) -> None:

@@ -162,7 +162,7 @@ class Server:
             catalog=catalog,
             runs=self._runs,
             states=States(catalog, self._runs, failures, limits.max_event_bytes),
-            listing=Listing(catalog, self._runs, shared_threads),
+            listing=Listing(catalog, self._runs),
             failures=failures,
         )
         self._connections: set[Connection] = set()

@@ -1,7 +1,7 @@
 """What a client asks and is answered once: lists, threads and their states, deletions."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from graphwire_protocol.commands import Delete, List, Request, State, StateHistory, StateUpdate
 from graphwire_protocol.replies import GraphRow, Ok, RunRow, ThreadRow
@@ -12,6 +12,8 @@ from graphwire.blocking import LoopThread, awaited
 from graphwire.connection import Connection
 from graphwire.events import restored
 from graphwire.state import StateSnapshot, snapshot_of
+
+T = TypeVar("T")
 
 _PAGE = 100
 
@@ -46,13 +48,8 @@ class Requests:
         fields: dict[str, Any] = {"what": "runs", "graph": graph, "thread": thread}
         fields["status"] = None if status is None else tuple(status)
         fields["metadata"] = None if metadata is None else projected(dict(metadata), "metadata")
-        left = limit
-        async for page in self._pages(fields, limit):
-            for row in (page.runs or ())[:left]:
-                yield row
-            left = None if left is None else left - len(page.runs or ())
-            if left is not None and left <= 0:
-                return
+        async for row in self._rows(fields, limit, lambda page: page.runs):
+            yield row
 
     # ── threads ──────────────────────────────────────────────────────────────────────────────────
 
@@ -156,13 +153,8 @@ class Requests:
         """Iterate over this user's threads, newest first, at most ``limit``."""
         fields: dict[str, Any] = {"what": "threads", "graph": graph, "thread": thread}
         fields["status"] = None if status is None else tuple(status)
-        left = limit
-        async for page in self._pages(fields, limit):
-            for row in (page.threads or ())[:left]:
-                yield row
-            left = None if left is None else left - len(page.threads or ())
-            if left is not None and left <= 0:
-                return
+        async for row in self._rows(fields, limit, lambda page: page.threads):
+            yield row
 
     @awaited
     async def delete(
@@ -183,6 +175,18 @@ class Requests:
         reply = await self._connection.ask(make)
         assert isinstance(reply, Ok)
         return reply
+
+    async def _rows(
+        self, fields: dict[str, Any], limit: int | None, rows_of: Callable[[Ok], tuple[T, ...] | None]
+    ) -> AsyncIterator[T]:
+        left = limit
+        async for page in self._pages(fields, limit):
+            rows = rows_of(page) or ()
+            for row in rows[:left]:
+                yield row
+            left = None if left is None else left - len(rows)
+            if left is not None and left <= 0:
+                return
 
     async def _pages(self, fields: dict[str, Any], limit: int | None = None) -> AsyncIterator[Ok]:
         size = _PAGE if limit is None else max(1, min(limit, _PAGE))

@@ -53,7 +53,7 @@ test310: $(VENV310)/stamp  ## The tests that tell Pythons apart, on Python 3.10
 	@$(VENV310)/bin/python -m pytest tests/protocol tests/runtime tests/client tests/live/test_examples.py $(ARGS)
 
 soak: $(VENV)/dev.stamp  ## 20,000 faults and 10 million events, or SOAK_MINUTES of them
-	@PYTHONPATH=tests/live $(BIN)/python -m faults
+	@$(BIN)/python -m tests.support.faults
 
 check: $(VENV)/dev.stamp  ## Format, lint, types, import contracts, schema, reference, no break of the last release
 	$(BIN)/ruff format --check .

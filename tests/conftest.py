@@ -1,11 +1,6 @@
 """What all suites share: which store the gateways of the live tests run on."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.append(str(Path(__file__).parent / "live"))  # the kit of stores, graphs and clients
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 from graphwire_protocol.server import Allowed
 from pydantic import BaseModel, ConfigDict, Field
 
-from graphwire_gateway.store.memory import LogLimits
+from graphwire_gateway.log.memory import LogLimits
 
 Count = Annotated[int, Field(ge=1)]
 Bytes = Annotated[int, Field(ge=1)]

@@ -13,22 +13,22 @@ from websockets.asyncio.server import Server as Listener
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from graphwire_gateway.auth import Origins, Tokens, is_loopback
-from graphwire_gateway.catalog import CannotServe, Catalog, GraphSpec, RunsOn
-from graphwire_gateway.commit import Committer
-from graphwire_gateway.connection import Connection, Peer
-from graphwire_gateway.dispatch import House
+from graphwire_gateway.connections.auth import Origins, Tokens, is_loopback
+from graphwire_gateway.connections.connection import Connection, Peer
+from graphwire_gateway.connections.dispatch import House
+from graphwire_gateway.connections.http import PATH, Handshake
+from graphwire_gateway.connections.langgraph_auth import Authenticated
 from graphwire_gateway.failures import Failures
-from graphwire_gateway.http import PATH, Handshake
-from graphwire_gateway.keeping import Keeping
-from graphwire_gateway.langgraph_auth import Authenticated
+from graphwire_gateway.graphs.catalog import CannotServe, Catalog, GraphSpec, RunsOn
+from graphwire_gateway.graphs.load import found_at
+from graphwire_gateway.graphs.savers import Keeping
 from graphwire_gateway.limits import Limits
-from graphwire_gateway.listing import Listing
-from graphwire_gateway.load import found_at
-from graphwire_gateway.runs import Runs
-from graphwire_gateway.states import States
-from graphwire_gateway.store.base import Store
-from graphwire_gateway.store.memory import MemoryStore
+from graphwire_gateway.log.commit import Committer
+from graphwire_gateway.log.memory import MemoryStore
+from graphwire_gateway.log.store import Store
+from graphwire_gateway.runs.listing import Listing
+from graphwire_gateway.runs.runs import Runs
+from graphwire_gateway.runs.states import States
 from graphwire_gateway.telemetry import logger
 
 log = logger("server")

@@ -16,14 +16,14 @@ from graphwire_runtime.errors import (
     ParentCommand,
 )
 from graphwire_runtime.graph import StateGraph
-from graphwire_runtime.interrupt import interrupt
 from graphwire_runtime.managed import IsLastStep, RemainingSteps
-from graphwire_runtime.messages import MessagesState, add_messages
-from graphwire_runtime.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
-from graphwire_runtime.runtime import Runtime, get_config, get_runtime, get_store, get_stream_writer
+from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
+from graphwire_runtime.plan.runtime import Runtime, get_config, get_runtime, get_store, get_stream_writer
 from graphwire_runtime.servable import Servable
-from graphwire_runtime.snapshot import PregelTask, StateSnapshot
 from graphwire_runtime.state import StateUpdate
+from graphwire_runtime.step.interrupt import interrupt
+from graphwire_runtime.stream.tokens import MessagesState, add_messages
+from graphwire_runtime.thread.snapshot import PregelTask, StateSnapshot
 from graphwire_runtime.types import END, START, Command, GraphOutput, Interrupt, Overwrite, Send, StreamWriter
 
 __all__ = [

@@ -16,15 +16,14 @@ import typing_extensions
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 
-from graphwire_runtime.config import merge
 from graphwire_runtime.describing import DescribedGraph
-from graphwire_runtime.drawing import Sketch
-from graphwire_runtime.drive import aiterate, iterate
-from graphwire_runtime.plan import Plan
-from graphwire_runtime.request import Request
-from graphwire_runtime.runtime import TASK
+from graphwire_runtime.drive.drive import aiterate, iterate
+from graphwire_runtime.drive.request import Request
+from graphwire_runtime.plan.config import merge
+from graphwire_runtime.plan.drawing import Sketch
+from graphwire_runtime.plan.plan import Plan
+from graphwire_runtime.plan.runtime import TASK
 from graphwire_runtime.servable import Durability, StreamMode
-from graphwire_runtime.snapshot import StateSnapshot
 from graphwire_runtime.state import (
     Place,
     StateUpdate,
@@ -35,6 +34,7 @@ from graphwire_runtime.state import (
     perform,
     update_state,
 )
+from graphwire_runtime.thread.snapshot import StateSnapshot
 from graphwire_runtime.types import Command, Context, GraphOutput, Input, Result, State
 
 __all__ = ["CompiledStateGraph"]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.graph import Graph
 
-from graphwire_runtime.drawing import Sketch
-from graphwire_runtime.plan import NodePlan, Plan
-from graphwire_runtime.schema import json_schema_of
+from graphwire_runtime.plan.drawing import Sketch
+from graphwire_runtime.plan.plan import NodePlan, Plan
+from graphwire_runtime.plan.schema import json_schema_of
 from graphwire_runtime.types import START
 
 if TYPE_CHECKING:

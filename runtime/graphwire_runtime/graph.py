@@ -14,10 +14,10 @@ from typing import Any, Generic, Literal
 import typing_extensions
 from langchain_core.runnables import Runnable
 
-from graphwire_runtime.cache import check_cache
-from graphwire_runtime.call import call_of, name_of
 from graphwire_runtime.compiled import CompiledStateGraph
-from graphwire_runtime.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
+from graphwire_runtime.drive.cache import check_cache
+from graphwire_runtime.plan.call import call_of, name_of
+from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
 from graphwire_runtime.spec import (
     BranchSpec,
     Exits,

@@ -14,14 +14,14 @@ from typing import Any, Literal, get_args, get_origin
 
 from langchain_core.runnables import Runnable
 
-from graphwire_runtime.call import Call, call_of, first_parameter, full_name_of, returns
-from graphwire_runtime.channels import Channel
 from graphwire_runtime.compiled import CompiledStateGraph
-from graphwire_runtime.drawing import Sketch
-from graphwire_runtime.plan import Join, NodePlan, Plan, RouterPlan
-from graphwire_runtime.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
-from graphwire_runtime.schema import Schema, annotations_of, merged
-from graphwire_runtime.task import PULL, PUSH
+from graphwire_runtime.plan.call import Call, call_of, first_parameter, full_name_of, returns
+from graphwire_runtime.plan.channels import Channel
+from graphwire_runtime.plan.drawing import Sketch
+from graphwire_runtime.plan.plan import Join, NodePlan, Plan, RouterPlan
+from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
+from graphwire_runtime.plan.schema import Schema, annotations_of, merged
+from graphwire_runtime.step.task import PULL, PUSH
 from graphwire_runtime.types import END, START, Command
 
 __all__ = [

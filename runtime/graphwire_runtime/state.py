@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from langchain_core.runnables import RunnableConfig
 
-from graphwire_runtime.config import Settings, settings_for
-from graphwire_runtime.display import Display
+from graphwire_runtime.drive.execute import route, route_async
+from graphwire_runtime.drive.loop import Run
 from graphwire_runtime.errors import InvalidUpdateError
-from graphwire_runtime.execute import route, route_async
-from graphwire_runtime.loop import Run
-from graphwire_runtime.schema import input_pairs
-from graphwire_runtime.snapshot import StateSnapshot, snapshot_of
-from graphwire_runtime.task import Task
-from graphwire_runtime.thread import Thread
+from graphwire_runtime.plan.config import Settings, settings_for
+from graphwire_runtime.plan.schema import input_pairs
+from graphwire_runtime.step.task import Task
+from graphwire_runtime.step.writes import written
+from graphwire_runtime.stream.display import Display
+from graphwire_runtime.thread.checkpoints import Thread
+from graphwire_runtime.thread.snapshot import StateSnapshot, snapshot_of
 from graphwire_runtime.types import END, START
-from graphwire_runtime.writes import written
 
 if TYPE_CHECKING:
     from graphwire_runtime.compiled import CompiledStateGraph

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import Any
 
-from graphwire_gateway.process import tune
+from graphwire_gateway.serve.process import tune
 
 from tests.benchmarks.graphs import GRAPHS
 
@@ -63,7 +63,7 @@ async def _inprocess(graph: Any, mode: str) -> None:
 
 def _gateway(graph: Any, runner: Any) -> None:
     from graphwire_gateway import Gateway, Limits
-    from graphwire_gateway.runner import new_loop
+    from graphwire_gateway.graphs.runner import new_loop
 
     async def serve() -> None:
         limits = Limits(request_burst=1_000_000, requests_per_s=1_000_000)

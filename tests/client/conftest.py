@@ -1,14 +1,11 @@
-"""Puts the model of a server beside the tests on the path, and connects clients to it."""
+"""Connects clients to the model of a server."""
 
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
-
-sys.path.append(str(Path(__file__).parent))
 
 import graphwire
 import pytest
-from model_server import ModelServer, impatient
+
+from tests.support.model_server import ModelServer, impatient
 
 
 @pytest.fixture

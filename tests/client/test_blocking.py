@@ -16,7 +16,8 @@ from graphwire.blocking import LoopThread, wait
 from graphwire.transport import NotOpened
 from graphwire_protocol.commands import Cancel, StateUpdate
 from graphwire_protocol.replies import ThreadState
-from model_server import ModelRun, ModelServer, impatient
+
+from tests.support.model_server import ModelRun, ModelServer, impatient
 
 
 @pytest.fixture

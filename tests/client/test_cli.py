@@ -26,8 +26,9 @@ from graphwire.transport import NotOpened
 from graphwire_protocol.commands import Run as RunCommand
 from graphwire_protocol.reference import documents
 from graphwire_protocol.schema import schemas
-from model_server import ModelRun, ModelServer, impatient, settle
 from rich.console import Console
+
+from tests.support.model_server import ModelRun, ModelServer, impatient, settle
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from graphwire.cli.app import run
 from graphwire_protocol.commands import Delete, List, Respond, State, StateHistory
 from graphwire_protocol.commands import Run as RunCommand
 from graphwire_protocol.replies import StateTask, ThreadRow, ThreadState
-from model_server import AT, ModelRun, ModelServer, impatient
+
+from tests.support.model_server import AT, ModelRun, ModelServer, impatient
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from graphwire.transport import NotOpened
 from graphwire_protocol import Refusal
 from graphwire_protocol.commands import Hello, Subscribe
 from graphwire_protocol.commands import Run as RunCommand
-from model_server import ModelServer, impatient, settle
+
+from tests.support.model_server import ModelServer, impatient, settle
 
 
 def connect(server: ModelServer, **more: Any) -> graphwire.Client:

@@ -6,7 +6,8 @@ from typing import Any
 import graphwire
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model_server import ModelServer, impatient, settle
+
+from tests.support.model_server import ModelServer, impatient, settle
 
 ACTIONS = st.lists(
     st.one_of(

@@ -8,7 +8,8 @@ from typing import Any, TypedDict
 
 import graphwire
 import pytest
-from graphwire import ending, shapes
+from graphwire import ending
+from graphwire import langgraph_shapes as shapes
 from graphwire.transport import NotOpened
 from graphwire_protocol import Refusal
 from graphwire_protocol.commands import Cancel, StateHistory, StateUpdate
@@ -16,7 +17,8 @@ from graphwire_protocol.commands import Run as RunCommand
 from graphwire_protocol.commands import State as StateCommand
 from graphwire_protocol.replies import StateTask, ThreadState
 from langchain_core.messages import AIMessageChunk, HumanMessage
-from model_server import AT, ModelRun, ModelServer, settle
+
+from tests.support.model_server import AT, ModelRun, ModelServer, settle
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import graphwire
 import pytest
 from graphwire_protocol import Refusal
 from graphwire_protocol.commands import Respond
-from model_server import ModelRun, ModelServer, settle
+
+from tests.support.model_server import ModelRun, ModelServer, settle
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from graphwire_protocol.client import Delivered
 from graphwire_protocol.commands import Credit, Subscribe, Unsubscribe
 from graphwire_protocol.commands import Run as RunCommand
 from graphwire_protocol.frames import Event as EventFrame
-from model_server import Record, settle
+
+from tests.support.model_server import Record, settle
 
 
 def texts(events: list[Any]) -> list[Any]:

@@ -7,7 +7,8 @@ import graphwire
 import pytest
 from graphwire_protocol.commands import Delete, List, State, StateHistory, StateUpdate, Watch
 from graphwire_protocol.replies import StateTask, ThreadRow, ThreadState
-from model_server import AT, settle
+
+from tests.support.model_server import AT, settle
 
 
 def config(id: str | None) -> dict[str, Any]:

@@ -5,9 +5,10 @@ import hmac
 from typing import Any
 
 import pytest
-from graphwire_gateway import CannotServe, Gateway, langgraph_auth
-from graphwire_gateway.auth import ANONYMOUS, Origins, Tokens, is_loopback
-from graphwire_gateway.langgraph_auth import Authenticated
+from graphwire_gateway import CannotServe, Gateway
+from graphwire_gateway.connections import langgraph_auth
+from graphwire_gateway.connections.auth import ANONYMOUS, Origins, Tokens, is_loopback
+from graphwire_gateway.connections.langgraph_auth import Authenticated
 from graphwire_protocol.errors import Refusal
 from langgraph_sdk import Auth
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from graphwire_gateway import CannotServe, GraphSpec
-from graphwire_gateway.catalog import Catalog
+from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_protocol.errors import Refusal
-from kit.graphs import counter
+
+from tests.support.graphs import counter
 
 FILES = {
     "fine.py": """
-        from kit.graphs import OURS, Counter
+        from tests.support.graphs import OURS, Counter
         from fine_helper import NUMBER
         async def count(state: Counter) -> Counter:
             return {"done": NUMBER}

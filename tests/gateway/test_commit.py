@@ -6,20 +6,21 @@ from typing import Any
 
 import orjson
 import pytest
-from graphwire_gateway import commit
-from graphwire_gateway.catalog import Entry
-from graphwire_gateway.commit import Committer
-from graphwire_gateway.drive import Drive, Outcome
-from graphwire_gateway.encode import Encoder
+from graphwire_gateway.execution.encode import Encoder
+from graphwire_gateway.execution.execution import Drive, Outcome
+from graphwire_gateway.execution.request import Task
 from graphwire_gateway.failures import Failures
-from graphwire_gateway.run import Run
-from graphwire_gateway.store.base import Batch, Fenced, SeqGap
-from graphwire_gateway.store.memory import MemoryStore
-from graphwire_gateway.task import Task
+from graphwire_gateway.graphs.catalog import Entry
+from graphwire_gateway.log import commit
+from graphwire_gateway.log.commit import Committer
+from graphwire_gateway.log.memory import MemoryStore
+from graphwire_gateway.log.store import Batch, Fenced, SeqGap
+from graphwire_gateway.runs.run import Run
 from graphwire_protocol.projection import Projector
 from graphwire_protocol.types import TERMINAL
-from kit.graphs import Gate, gated
-from kit.stores import DelayingStore, FlakyStore, GatedStore
+
+from tests.support.graphs import Gate, gated
+from tests.support.stores import DelayingStore, FlakyStore, GatedStore
 
 
 class Recorder:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from graphwire_gateway import CannotServe, GraphSpec, environment
-from graphwire_gateway.config import load
-from graphwire_gateway.langgraph_json import Project, read
-from graphwire_gateway.load import importable_from
+from graphwire_gateway import CannotServe, GraphSpec
+from graphwire_gateway.graphs.load import importable_from
+from graphwire_gateway.serve import environment
+from graphwire_gateway.serve.config import load
+from graphwire_gateway.serve.langgraph_json import Project, read
 
 
 @pytest.fixture(autouse=True)

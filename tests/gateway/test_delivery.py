@@ -7,17 +7,18 @@ from typing import Any
 
 import orjson
 import pytest
-from graphwire_gateway import delivery as module
-from graphwire_gateway.delivery import BATCH_BYTES, CONTROL_BYTES, Delivery, batches
-from graphwire_gateway.feed import Feed
-from graphwire_gateway.store.base import Batch, Record
-from graphwire_gateway.store.memory import LogLimits, MemoryStore
+from graphwire_gateway.connections import delivery as module
+from graphwire_gateway.connections.delivery import BATCH_BYTES, CONTROL_BYTES, Delivery, batches
+from graphwire_gateway.log.feed import Feed
+from graphwire_gateway.log.memory import LogLimits, MemoryStore
+from graphwire_gateway.log.store import Batch, Record
 from graphwire_protocol.commands import Spec
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.filters import Address
 from hypothesis import given
 from hypothesis import strategies as st
-from kit.stores import GatedStore
+
+from tests.support.stores import GatedStore
 
 PLACES = {name: Address(name) for name in ("custom", "updates", "values", "lifecycle", "messages")}
 

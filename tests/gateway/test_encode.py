@@ -6,9 +6,9 @@ from typing import Any
 import orjson
 import pytest
 from graphwire.messages import message_from_json
-from graphwire_gateway import encode
-from graphwire_gateway.encode import Encoder
-from graphwire_gateway.store.base import Record
+from graphwire_gateway.execution import encode
+from graphwire_gateway.execution.encode import Encoder
+from graphwire_gateway.log.store import Record
 from graphwire_protocol.codec import decode_frames
 from graphwire_protocol.payloads import MessageData
 from graphwire_protocol.projection import Projector, message_fields

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from graphwire_gateway import CannotServe, GraphSpec
-from graphwire_gateway.catalog import Catalog, Entry
-from graphwire_gateway.factory import Factory, FactoryRuntime, factory_of
+from graphwire_gateway.graphs.catalog import Catalog, Entry
+from graphwire_gateway.graphs.factory import Factory, FactoryRuntime, factory_of
 from graphwire_gateway.scope import PRINCIPAL
-from kit.graphs import OURS, Counter, counter
 from langchain_core.runnables import RunnableConfig
 from langgraph_sdk.runtime import ServerRuntime
+
+from tests.support.graphs import OURS, Counter, counter
 
 Seen = list[tuple[str, Any]]
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 import pytest
-from graphwire_gateway.encode import Encoder
-from graphwire_gateway.fold import Fold
+from graphwire_gateway.execution.encode import Encoder
+from graphwire_gateway.log.fold import Fold
 from graphwire_protocol.deltas import add_delta
 from graphwire_protocol.filters import Filter, Matcher
 from graphwire_protocol.payloads import Interrupts, Lifecycle, PendingInterrupt
@@ -257,7 +257,7 @@ def test_discarded_messages_are_not_in_the_fold() -> None:
 def test_a_run_of_very_many_places_keeps_only_the_modes_of_what_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("graphwire_gateway.fold._PLACES", 3)
+    monkeypatch.setattr("graphwire_gateway.log.fold._PLACES", 3)
     fold = Fold()
     encoder = Encoder(Projector(), 1 << 20)
     for number in range(10):

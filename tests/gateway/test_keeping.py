@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 from graphwire_gateway import CannotServe, GraphSpec
-from graphwire_gateway.catalog import Catalog, Entry
-from graphwire_gateway.keeping import Keeping, SharedMemory
-from kit.graphs import Library, counter, library
+from graphwire_gateway.graphs.catalog import Catalog, Entry
+from graphwire_gateway.graphs.savers import Keeping, SharedMemory
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.store.memory import InMemoryStore
 from typing_extensions import TypedDict
+
+from tests.support.graphs import Library, counter, library
 
 
 @pytest.fixture(params=["graphwire_runtime", "langgraph"])

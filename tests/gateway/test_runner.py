@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from graphwire_gateway.runner import InlineRunner, Runner, ThreadRunner
+from graphwire_gateway.graphs.runner import InlineRunner, Runner, ThreadRunner
 
 
 class Home:

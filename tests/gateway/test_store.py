@@ -6,10 +6,11 @@ from typing import Any
 
 import orjson
 import pytest
-from graphwire_gateway.store.base import Batch, Fenced, NoLog, Record, SeqGap, Store
-from graphwire_gateway.store.memory import LogLimits, MemoryStore
+from graphwire_gateway.log.memory import LogLimits, MemoryStore
+from graphwire_gateway.log.store import Batch, Fenced, NoLog, Record, SeqGap, Store
 from graphwire_protocol.filters import Address, Filter, Matcher
-from kit.stores import DelayingStore
+
+from tests.support.stores import DelayingStore
 
 STORES: dict[str, Callable[[LogLimits], Any]] = {"memory": MemoryStore, "delay": DelayingStore}
 LARGE = LogLimits(events=10_000, bytes=1 << 30, min_age_s=2)

@@ -3,8 +3,8 @@
 from typing import Any, cast
 
 import pytest
-from graphwire_gateway.run import Run
-from graphwire_gateway.threads import Threads
+from graphwire_gateway.runs.run import Run
+from graphwire_gateway.runs.threads import Threads
 from graphwire_protocol.errors import Refusal
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from graphwire_gateway.runner import ThreadRunner
-from graphwire_gateway.watchdog import Watchdog
+from graphwire_gateway.graphs.runner import ThreadRunner
+from graphwire_gateway.graphs.watchdog import Watchdog
 
 
 class Told(logging.Handler):

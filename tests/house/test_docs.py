@@ -10,8 +10,8 @@ from typing import Any, get_args
 import pytest
 import typer.main
 from graphwire.cli.app import GROUP, build
-from graphwire_gateway.config import Config
 from graphwire_gateway.limits import Limits
+from graphwire_gateway.serve.config import Config
 from graphwire_protocol.codec import Unknown, decode_command, decode_frames
 from graphwire_protocol.codes import CLOSES, CODES
 from graphwire_protocol.commands import UNSERVED, Command, RunConfig

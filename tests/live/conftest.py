@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from graphwire_gateway import Gateway, Limits, Server
-from graphwire_gateway.store.memory import MemoryStore
-from kit.graphs import Library, library
-from kit.peer import Peer
-from kit.stores import DelayingStore
-from providers.script import Say
-from providers.server import Provider
+from graphwire_gateway.log.memory import MemoryStore
 from websockets.asyncio.client import connect as connect_websocket
+
+from tests.support.graphs import Library, library
+from tests.support.peer import Peer
+from tests.support.providers.script import Say
+from tests.support.providers.server import Provider
+from tests.support.stores import DelayingStore
 
 Serve = Callable[..., Awaitable[Server]]
 Connect = Callable[..., Awaitable[Peer]]

@@ -4,10 +4,11 @@ from typing import Any
 
 import graphwire
 import pytest
-from kit.alike import comparable, unordered
-from kit.graphs import Library
 from langgraph.types import Command
-from providers.agents import (
+
+from tests.support.alike import comparable, unordered
+from tests.support.graphs import Library
+from tests.support.providers.agents import (
     DIGEST,
     FIND,
     GO_ON,
@@ -20,7 +21,7 @@ from providers.agents import (
     newsroom,
     weather_agent,
 )
-from providers.server import Provider
+from tests.support.providers.server import Provider
 
 
 @pytest.fixture

@@ -6,13 +6,14 @@ from typing import Any
 
 import graphwire
 import pytest
-from faults.weather import Weather
 from graphwire.backoff import Backoff
 from graphwire_runtime import interrupt
-from kit.asking import Asked
-from kit.graphs import OURS
-from kit.peer import Frame, spec
 from langgraph.checkpoint.memory import InMemorySaver
+
+from tests.support.asking import Asked
+from tests.support.faults.weather import Weather
+from tests.support.graphs import OURS
+from tests.support.peer import Frame, spec
 
 RUNS = 12
 ASKS = 6

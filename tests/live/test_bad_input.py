@@ -9,7 +9,9 @@ from typing import Any
 
 import orjson
 import pytest
-from kit.graphs import (
+from websockets.exceptions import InvalidStatus
+
+from tests.support.graphs import (
     OURS,
     Counter,
     Gate,
@@ -22,10 +24,9 @@ from kit.graphs import (
     needs_context,
     node,
 )
-from kit.offline import Log
-from kit.peer import Frame, Peer, everything, spec
-from kit.proxy import Proxy
-from websockets.exceptions import InvalidStatus
+from tests.support.offline import Log
+from tests.support.peer import Frame, Peer, everything, spec
+from tests.support.proxy import Proxy
 
 HELLO = {"type": "hello", "id": 1}
 

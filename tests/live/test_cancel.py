@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from kit.graphs import OURS, Counter, Gate, Library, Stream, counter, gated, node
-from kit.offline import Log, is_terminal
-from kit.peer import Frame, Peer, everything, spec
-from kit.stores import FlakyStore, GatedStore
+
+from tests.support.graphs import OURS, Counter, Gate, Library, Stream, counter, gated, node
+from tests.support.offline import Log, is_terminal
+from tests.support.peer import Frame, Peer, everything, spec
+from tests.support.stores import FlakyStore, GatedStore
 
 
 def _terminal(peer: Peer, sub: int) -> list[Frame]:

@@ -13,20 +13,21 @@ from typing import Any
 
 import pytest
 from graphwire import Run
-from graphwire.conformance import client as client_kit
-from graphwire.conformance import server as server_kit
-from graphwire.conformance.kit import data
-from graphwire.conformance.match import difference, filled
-from graphwire.conformance.verdict import SECTIONS, Verdict, as_json, section, wanted
+from graphwire_conformance import client as client_kit
+from graphwire_conformance import graphs as conformance
+from graphwire_conformance import server as server_kit
+from graphwire_conformance.kit import data
+from graphwire_conformance.match import difference, filled
+from graphwire_conformance.verdict import SECTIONS, Verdict, as_json, section, wanted
 from graphwire_gateway import GraphSpec, Server
-from graphwire_gateway.demo import conformance
 from graphwire_protocol.client import ClientSession, OutOfStep, Subscription
 from graphwire_protocol.frames import Event
-from kit.peer import Frame
 from websockets.asyncio.client import connect as connect_websocket
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websocket
 from websockets.exceptions import ConnectionClosed
+
+from tests.support.peer import Frame
 
 EXAMPLE = Path(__file__).parents[2] / "clients" / "python" / "examples" / "conformance_client.py"
 COMMAND = [sys.executable, "-c", "from graphwire.cli import main; main()"]
@@ -594,8 +595,8 @@ async def test_a_client_that_works_wrongly_fails_by_name(
     monkeypatch: pytest.MonkeyPatch, break_it: Callable[[pytest.MonkeyPatch], None], case: str
 ) -> None:
     break_it(monkeypatch)
-    monkeypatch.setattr("graphwire.conformance.stage.PATIENCE_S", 0.6)
-    monkeypatch.setattr("graphwire.conformance.client._WITHIN_S", 1.0)
+    monkeypatch.setattr("graphwire_conformance.stage.PATIENCE_S", 0.6)
+    monkeypatch.setattr("graphwire_conformance.client._WITHIN_S", 1.0)
     verdicts = await client_kit.judge_client(in_process(), only=[case])
     assert [verdict.case for verdict in verdicts if is_failed(verdict)] == [case], verdicts
 

@@ -5,10 +5,11 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from kit.graphs import OURS, Counter, Gate, counter, gated
-from kit.offline import Log, check_exact, is_terminal
-from kit.peer import Frame, Peer, everything, spec
-from kit.stores import CountingStore, shrink
+
+from tests.support.graphs import OURS, Counter, Gate, counter, gated
+from tests.support.offline import Log, check_exact, is_terminal
+from tests.support.peer import Frame, Peer, everything, spec
+from tests.support.stores import CountingStore, shrink
 
 CUSTOM = {"modes": ["custom"]}
 

@@ -8,10 +8,11 @@ from typing import Any
 import graphwire
 import orjson
 import pytest
-from kit.graphs import OURS, Counter, node
-from kit.proxy import Cut, Proxy
 from websockets.asyncio.client import connect as connect_websocket
 from websockets.exceptions import InvalidHandshake, WebSocketException
+
+from tests.support.graphs import OURS, Counter, node
+from tests.support.proxy import Cut, Proxy
 
 LOG = 2500
 RUNS = 5

@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
-from kit.graphs import OURS, Library, talker
-from kit.offline import Log, check_exact
-from kit.peer import everything
+
+from tests.support.graphs import OURS, Library, talker
+from tests.support.offline import Log, check_exact
+from tests.support.peer import everything
 
 FILTERS: list[dict[str, Any]] = [
     {"modes": ["messages"]},

@@ -7,9 +7,10 @@ from typing import Any
 
 import graphwire
 import pytest
-from kit.alike import comparable, unordered
-from kit.examples import CONTEXT_IN_TASKS, EXAMPLES, Example
-from kit.graphs import Library
+
+from tests.support.alike import comparable, unordered
+from tests.support.examples import CONTEXT_IN_TASKS, EXAMPLES, Example
+from tests.support.graphs import Library
 
 
 def cases() -> list[Any]:
@@ -53,7 +54,7 @@ def _told(chunk: Any) -> Any:
 @pytest.mark.parametrize(("example", "way"), cases())
 async def test_our_runtime_streams_what_langgraph_does(example: Example, way: dict[str, Any]) -> None:
     pytest.importorskip("langgraph.graph")
-    from kit.graphs import library
+    from tests.support.graphs import library
 
     theirs = library("langgraph")
     needs(theirs)
@@ -90,7 +91,7 @@ async def test_over_the_wire_the_filter_is_the_subscriptions_own(
 @pytest.mark.skipif(CONTEXT_IN_TASKS, reason="the rule is for Pythons without context in tasks")
 @pytest.mark.parametrize("name", ["async with a writer", "async with explicit config", "any client"])
 async def test_before_python_3_11_the_documented_rules_hold_on_our_runtime(name: str) -> None:
-    from kit.graphs import library
+    from tests.support.graphs import library
 
     example = EXAMPLES[name]
     graph = example.build(library("graphwire_runtime"))

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
-from faults.report import Report
-from faults.storm import Plan, storm
-from graphwire_gateway.store.memory import MemoryStore
-from kit.stores import DelayingStore
+from graphwire_gateway.log.memory import MemoryStore
+
+from tests.support.faults.report import Report
+from tests.support.faults.storm import Plan, storm
+from tests.support.stores import DelayingStore
 
 STORES: dict[str, Any] = {"memory": MemoryStore, "delay": DelayingStore}
 

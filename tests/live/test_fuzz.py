@@ -9,12 +9,13 @@ from typing import Any
 
 import orjson
 import pytest
-from faults.oracle import Cursor, Watched
-from faults.report import Report
-from faults.truth import RECORD, Input, story
-from faults.wire import BINARY, Gone, Wire, packed
-from kit.asking import asker
-from kit.graphs import OURS, Gate, gated
+
+from tests.support.asking import asker
+from tests.support.faults.oracle import Cursor, Watched
+from tests.support.faults.report import Report
+from tests.support.faults.truth import RECORD, Input, story
+from tests.support.faults.wire import BINARY, Gone, Wire, packed
+from tests.support.graphs import OURS, Gate, gated
 
 FRAMES = 160_000
 """Some of them say something legal at the wrong time, or at the right one by chance."""

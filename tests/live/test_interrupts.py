@@ -4,10 +4,11 @@ import asyncio
 from typing import Any
 
 import pytest
-from kit.asking import asker, checkpointer, several, stepper
-from kit.graphs import LIBRARIES, Library, library
-from kit.offline import Log
-from kit.peer import Frame, Peer, everything, spec
+
+from tests.support.asking import asker, checkpointer, several, stepper
+from tests.support.graphs import LIBRARIES, Library, library
+from tests.support.offline import Log
+from tests.support.peer import Frame, Peer, everything, spec
 
 
 async def asked(peer: Peer, sub: int, times: int = 1) -> list[Frame]:

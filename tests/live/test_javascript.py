@@ -14,15 +14,16 @@ from typing import Any
 
 import orjson
 import pytest
-from conftest import Connect, Serve
-from graphwire.conformance.client import by_command, judge_client
-from kit.asking import several
-from kit.graphs import OURS, counter
-from kit.peer import spec
-from kit.proxy import Cut, Proxy
+from graphwire_conformance.client import by_command, judge_client
 from langgraph.checkpoint.memory import InMemorySaver
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websocket
+
+from tests.live.conftest import Connect, Serve
+from tests.support.asking import several
+from tests.support.graphs import OURS, counter
+from tests.support.peer import spec
+from tests.support.proxy import Cut, Proxy
 
 CLIENT = Path(__file__).parents[2] / "clients" / "javascript" / "minimal.mjs"
 PATIENCE_S = 60.0

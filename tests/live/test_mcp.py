@@ -10,16 +10,17 @@ from typing import Any, TypedDict
 import graphwire
 import pytest
 import uvicorn
-from kit.alike import comparable
-from kit.graphs import Library
 from langchain.agents import create_agent
 from langchain_mcp_adapters.callbacks import CallbackContext, Callbacks
 from langchain_mcp_adapters.client import MultiServerMCPClient
 from langgraph.config import get_stream_writer
-from providers import mcp_tools
-from providers.graphs import gpt
-from providers.script import Call, Say
-from providers.server import Provider
+
+from tests.support.alike import comparable
+from tests.support.graphs import Library
+from tests.support.providers import mcp_tools
+from tests.support.providers.graphs import gpt
+from tests.support.providers.script import Call, Say
+from tests.support.providers.server import Provider
 
 SCRIPT = {
     "a hole": Say(("I ", "dig. "), (Call("dig", {"place": "the garden"}),)),

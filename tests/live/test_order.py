@@ -5,9 +5,10 @@ from typing import Any
 
 import orjson
 from graphwire_protocol.codec import Unknown, decode_frames, encode
-from kit.graphs import OURS, Gate, Library, counter, gated, talker
-from kit.offline import Log, check_exact
-from kit.peer import Frame, everything, spec
+
+from tests.support.graphs import OURS, Gate, Library, counter, gated, talker
+from tests.support.offline import Log, check_exact
+from tests.support.peer import Frame, everything, spec
 
 
 async def test_started_then_subscribed_then_events_then_closed(serve, connect) -> None:

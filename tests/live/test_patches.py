@@ -6,8 +6,9 @@ from typing import Annotated, Any, TypedDict
 
 import graphwire
 from graphwire_protocol.patches import apply
-from kit.graphs import OURS, Gate
-from kit.peer import Frame, spec
+
+from tests.support.graphs import OURS, Gate
+from tests.support.peer import Frame, spec
 
 WORDS = "the quick brown fox jumps over the lazy dog and says so at some length, as chats do " * 2
 

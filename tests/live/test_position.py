@@ -4,11 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
-from graphwire_gateway import delivery
-from kit.graphs import OURS, Gate, Library, counter, gated, storyteller, talker
-from kit.offline import Log, check_exact
-from kit.peer import Frame, Peer, everything, spec
-from kit.stores import shrink
+from graphwire_gateway.connections import delivery
+
+from tests.support.graphs import OURS, Gate, Library, counter, gated, storyteller, talker
+from tests.support.offline import Log, check_exact
+from tests.support.peer import Frame, Peer, everything, spec
+from tests.support.stores import shrink
 
 KEPT = 40
 ALL = everything(0)["filter"]

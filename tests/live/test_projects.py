@@ -11,12 +11,13 @@ from typing import Any
 
 import graphwire
 import pytest
-from conftest import Connect, Serve
-from kit.graphs import OURS, Counter, counter
 from langchain_core.runnables import RunnableConfig
 from langgraph_sdk import Auth
 from langgraph_sdk.runtime import ServerRuntime
 from websockets.exceptions import InvalidStatus
+
+from tests.live.conftest import Connect, Serve
+from tests.support.graphs import OURS, Counter, counter
 
 DESK = Path(__file__).parents[2] / "clients" / "python" / "examples" / "support_desk"
 PROGRAM = [sys.executable, "-c", "from graphwire.cli import main; main()"]

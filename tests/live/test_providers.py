@@ -6,11 +6,12 @@ from typing import Any
 
 import graphwire
 import pytest
-from kit.alike import comparable, unordered
-from kit.graphs import OURS, Library
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import RunnableConfig
-from providers.graphs import (
+
+from tests.support.alike import comparable, unordered
+from tests.support.graphs import OURS, Library
+from tests.support.providers.graphs import (
     EXAMPLES,
     ITEMS,
     JOKE,
@@ -22,8 +23,8 @@ from providers.graphs import (
     claude,
     gpt,
 )
-from providers.script import Say
-from providers.server import Provider
+from tests.support.providers.script import Say
+from tests.support.providers.server import Provider
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ from typing import Any
 import graphwire
 import pytest
 from graphwire_gateway import GraphSpec
-from kit import differential_graphs as graphs
-from kit.alike import unordered
-from kit.differential import Story, Teller, comparable
-from kit.graphs import OURS, Gate, Library, gated
+
+from tests.support import differential_graphs as graphs
+from tests.support.alike import unordered
+from tests.support.differential import Story, Teller, comparable
+from tests.support.graphs import OURS, Gate, Library, gated
 
 MODES = ["values", "updates", "custom", "messages", "tasks", "checkpoints", "debug"]
 

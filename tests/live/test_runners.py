@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from graphwire_gateway import GraphSpec
-from graphwire_gateway.drive import HAND_OVER_BYTES, HAND_OVER_EVENTS
-from kit.graphs import OURS, Counter, Library, Stream, counter, node, talker
-from kit.offline import Log
-from kit.peer import Frame, everything, spec
-from kit.stores import GatedStore
+from graphwire_gateway.execution.execution import HAND_OVER_BYTES, HAND_OVER_EVENTS
+
+from tests.support.graphs import OURS, Counter, Library, Stream, counter, node, talker
+from tests.support.offline import Log
+from tests.support.peer import Frame, everything, spec
+from tests.support.stores import GatedStore
 
 
 def _comparable(log: Log) -> list[Frame]:

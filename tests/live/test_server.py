@@ -4,11 +4,13 @@ import asyncio
 from typing import Any
 
 import pytest
-from graphwire_gateway import CannotServe, Gateway, Limits, runs
-from kit.graphs import Gate, counter, gated
-from kit.offline import Log
-from kit.peer import everything, spec
-from kit.stores import FlakyStore
+from graphwire_gateway import CannotServe, Gateway, Limits
+from graphwire_gateway.runs import runs
+
+from tests.support.graphs import Gate, counter, gated
+from tests.support.offline import Log
+from tests.support.peer import everything, spec
+from tests.support.stores import FlakyStore
 
 
 async def _get(server: Any, path: str, **headers: str) -> tuple[int, str]:

@@ -5,7 +5,9 @@ from typing import Any, TypedDict
 
 import pytest
 from graphwire_gateway import GraphSpec
-from kit.graphs import (
+from langchain_core.runnables import RunnableConfig
+
+from tests.support.graphs import (
     LIBRARIES,
     OURS,
     Counter,
@@ -18,9 +20,8 @@ from kit.graphs import (
     node,
     talker,
 )
-from kit.offline import Log, check_exact, is_terminal
-from kit.peer import Frame, Peer, everything, spec
-from langchain_core.runnables import RunnableConfig
+from tests.support.offline import Log, check_exact, is_terminal
+from tests.support.peer import Frame, Peer, everything, spec
 
 
 async def _runs(peer: Peer) -> list[str]:

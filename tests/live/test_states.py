@@ -5,10 +5,11 @@ import threading
 from typing import Any
 
 import pytest
-from kit.asking import Asked, asker, held, several, stepper
-from kit.graphs import LIBRARIES, Gate, Library, library
-from kit.peer import Frame, Peer, everything, spec
 from langgraph.checkpoint.memory import InMemorySaver
+
+from tests.support.asking import Asked, asker, held, several, stepper
+from tests.support.graphs import LIBRARIES, Gate, Library, library
+from tests.support.peer import Frame, Peer, everything, spec
 
 OURS = library(LIBRARIES[0])
 

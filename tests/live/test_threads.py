@@ -6,11 +6,12 @@ from typing import Any
 
 import orjson
 import pytest
-from kit.asking import Asked, asker, checkpointer, held, stepper, words
-from kit.graphs import LIBRARIES, Gate, Library, library
-from kit.peer import Frame, Peer, everything
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
+
+from tests.support.asking import Asked, asker, checkpointer, held, stepper, words
+from tests.support.graphs import LIBRARIES, Gate, Library, library
+from tests.support.peer import Frame, Peer, everything
 
 OURS = library(LIBRARIES[0])
 TOKENS = {"a-token": "ann", "b-token": "bob"}

@@ -3,11 +3,12 @@
 import asyncio
 from typing import Any
 
-from kit.asking import asker, held
-from kit.graphs import LIBRARIES, Gate, counter, library
-from kit.peer import Frame, Peer, everything, spec
-from kit.stores import DelayingStore
 from langgraph.checkpoint.memory import InMemorySaver
+
+from tests.support.asking import asker, held
+from tests.support.graphs import LIBRARIES, Gate, counter, library
+from tests.support.peer import Frame, Peer, everything, spec
+from tests.support.stores import DelayingStore
 
 OURS = library(LIBRARIES[0])
 

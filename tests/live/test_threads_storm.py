@@ -17,11 +17,12 @@ from graphwire_gateway.scope import PRIVATE
 from graphwire_protocol.state import RUN
 from graphwire_protocol.types import TERMINAL
 from graphwire_runtime import END, START, StateGraph, StreamWriter, interrupt
-from kit.peer import Frame, Peer
-from kit.stores import DelayingStore
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from typing_extensions import TypedDict
+
+from tests.support.peer import Frame, Peer
+from tests.support.stores import DelayingStore
 
 TOKENS = {"a-token": "ann-the-first", "b-token": "bob-the-second"}
 PLACES = [("own", "t"), ("own", None), ("kept", "t"), ("kept", "u"), ("deaf", "t")]

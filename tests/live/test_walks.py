@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from conftest import Connect, Serve
 from graphwire_runtime import interrupt
-from kit.graphs import OURS, Gate, Speaker
-from kit.peer import Frame, Peer
 from typing_extensions import TypedDict
+
+from tests.live.conftest import Connect, Serve
+from tests.support.graphs import OURS, Gate, Speaker
+from tests.support.peer import Frame, Peer
 
 PAGES = Path(__file__).parents[2] / "proto-docs"
 EXACT = ("id", "sub", "n", "mode", "code", "retry", "recovery", "reason", "created", "credit", "delivered")

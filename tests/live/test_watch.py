@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any
 
-from kit.graphs import Gate, counter, gated
-from kit.peer import Peer, everything
+from tests.support.graphs import Gate, counter, gated
+from tests.support.peer import Peer, everything
 
 
 def _infos(peer: Peer, sub: int) -> list[tuple[str, str]]:

@@ -7,19 +7,20 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from faults.storm import Plan, storm
-from graphwire_gateway import delivery as deliveries
-from graphwire_gateway.delivery import Delivery
-from graphwire_gateway.fold import Fold
-from graphwire_gateway.run import Run
-from graphwire_gateway.store.memory import MemoryStore
-from graphwire_gateway.subscription import Subscription
+from graphwire_gateway.connections import delivery as deliveries
+from graphwire_gateway.connections.delivery import Delivery
+from graphwire_gateway.connections.reader import Subscription
+from graphwire_gateway.log.fold import Fold
+from graphwire_gateway.log.memory import MemoryStore
+from graphwire_gateway.runs.run import Run
 from graphwire_protocol.client import Subscription as ClientSubscription
 from graphwire_protocol.commands import Position
 from graphwire_protocol.credit import Allowance, Window
 from graphwire_protocol.filters import Address, Matcher
 from graphwire_protocol.frames import Event
 from graphwire_protocol.types import TERMINAL
+
+from tests.support.faults.storm import Plan, storm
 
 Patch = pytest.MonkeyPatch
 Plant = Callable[[Patch], None]

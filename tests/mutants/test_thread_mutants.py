@@ -7,17 +7,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from graphwire.conformance.server import judge_server
-from graphwire_gateway import Gateway, GraphSpec, runs
-from graphwire_gateway.demo.conformance import TARGETS
-from graphwire_gateway.drive import Drive
-from graphwire_gateway.feed import Feed
-from graphwire_gateway.fold import Fold
-from graphwire_gateway.run import Run
-from graphwire_gateway.runs import Runs
+from graphwire_conformance.graphs import TARGETS
+from graphwire_conformance.server import judge_server
+from graphwire_gateway import Gateway, GraphSpec
+from graphwire_gateway.execution.execution import Drive
+from graphwire_gateway.execution.request import Task
+from graphwire_gateway.log.feed import Feed
+from graphwire_gateway.log.fold import Fold
+from graphwire_gateway.runs import runs
+from graphwire_gateway.runs.run import Run
+from graphwire_gateway.runs.runs import Runs
+from graphwire_gateway.runs.threads import Thread
 from graphwire_gateway.scope import Scope
-from graphwire_gateway.task import Task
-from graphwire_gateway.threads import Thread
 from langgraph.checkpoint.memory import InMemorySaver
 
 Patch = pytest.MonkeyPatch
@@ -234,7 +235,7 @@ async def judged(case: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("plant", "case"), MUTANTS)
 async def test_the_kit_catches(monkeypatch: Patch, plant: Plant, case: str) -> None:
     assert await judged(case) == [(case, "passed")]
-    monkeypatch.setattr("graphwire.conformance.wire.PATIENCE_S", 0.5)
-    monkeypatch.setattr("graphwire.conformance.wire.Wire.next.__defaults__", (0.5,))
+    monkeypatch.setattr("graphwire_conformance.wire.PATIENCE_S", 0.5)
+    monkeypatch.setattr("graphwire_conformance.wire.Wire.next.__defaults__", (0.5,))
     plant(monkeypatch)
     assert await judged(case) == [(case, "failed")]

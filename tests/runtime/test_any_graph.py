@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import pytest
-from comparison import OURS, THEIRS, View, in_any_order, recorded
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from langgraph.checkpoint.memory import InMemorySaver
 from typing_extensions import TypedDict
+
+from tests.support.comparison import OURS, THEIRS, View, in_any_order, recorded
 
 pytestmark = pytest.mark.filterwarnings("default")
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import pytest
-from comparison import HOWS, OURS, THEIRS, in_any_order, recorded
 from langchain_core.messages import AIMessage, HumanMessage
 from pydantic import BaseModel
 from typing_extensions import TypedDict
+
+from tests.support.comparison import HOWS, OURS, THEIRS, in_any_order, recorded
 
 pytestmark = pytest.mark.filterwarnings("default")
 

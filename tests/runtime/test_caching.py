@@ -9,12 +9,13 @@ from pickle import PicklingError
 from typing import Annotated, Any
 
 import pytest
-from comparison import HOWS, OURS, THEIRS, View, in_any_order, recorded
 from graphwire_runtime import START, CachePolicy, Command, StateGraph, interrupt
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.cache.memory import InMemoryCache
 from langgraph.checkpoint.memory import InMemorySaver
 from typing_extensions import TypedDict
+
+from tests.support.comparison import HOWS, OURS, THEIRS, View, in_any_order, recorded
 
 MODES = ["values", "updates", "custom", "messages", "tasks", "debug", "checkpoints"]
 

@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import pytest
-from comparison import HOWS, OURS, THEIRS, View, in_any_order, recorded
 from graphwire_runtime import (
     START,
     NodeError,
@@ -25,6 +24,8 @@ from graphwire_runtime.errors import GraphBubbleUp
 from langchain_core.callbacks import BaseCallbackHandler
 from langgraph.checkpoint.memory import InMemorySaver
 from typing_extensions import TypedDict
+
+from tests.support.comparison import HOWS, OURS, THEIRS, View, in_any_order, recorded
 
 pytestmark = pytest.mark.filterwarnings("default")
 

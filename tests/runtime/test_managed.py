@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import pytest
-from comparison import HOWS, OURS, THEIRS, recorded
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.managed import IsLastStep, RemainingSteps
 from typing_extensions import TypedDict
+
+from tests.support.comparison import HOWS, OURS, THEIRS, recorded
 
 pytestmark = pytest.mark.filterwarnings("default")
 

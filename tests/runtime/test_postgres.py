@@ -10,7 +10,8 @@ import os
 from uuid import uuid4
 
 import pytest
-from programs import run_program
+
+from tests.support.programs import run_program
 
 SERVER = os.environ.get("GRAPHWIRE_TEST_POSTGRES", "")
 

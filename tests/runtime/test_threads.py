@@ -12,8 +12,9 @@ from typing import Annotated, Any
 import pytest
 from graphwire_runtime import START, Command, Interrupt, StateGraph, StateUpdate, interrupt
 from langgraph.checkpoint.memory import InMemorySaver
-from programs import run_program
 from typing_extensions import TypedDict
+
+from tests.support.programs import run_program
 
 
 class Trip(TypedDict, total=False):

@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import pytest
-from comparison import HOWS, OURS, THEIRS, View
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from typing_extensions import TypedDict
+
+from tests.support.comparison import HOWS, OURS, THEIRS, View
 
 pytestmark = pytest.mark.filterwarnings("default")
 

@@ -28,12 +28,12 @@ from graphwire_protocol.types import Mode, Status
 from graphwire.arguments import Start, checked, filter_of, position_of, projected
 from graphwire.backoff import Backoff
 from graphwire.blocking import LoopThread, awaited, require_elsewhere, wait
-from graphwire.call import command_of, is_command
 from graphwire.connection import Connection, Token
 from graphwire.connection import State as ConnectionState
 from graphwire.errors import Refused
 from graphwire.feed import Known
 from graphwire.graph import IfBusy, RemoteGraph
+from graphwire.langgraph_arguments import command_of, is_command
 from graphwire.requests import Requests
 from graphwire.run import Run, Values
 from graphwire.transport import Open, open_websocket

@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, get_args
 
 from graphwire.absent import refuse_attribute, refuse_chain
 from graphwire.blocking import iterate, wait
-from graphwire.call import (
+from graphwire.ending import cancelled_unless_over, check, of_busy
+from graphwire.errors import Refused
+from graphwire.events import InterruptEvent, LifecycleEvent, SnapshotEvent
+from graphwire.langgraph_arguments import (
     checkpoint_of,
     modes_of,
     refuse_local,
     run_arguments,
     thread_arguments,
 )
-from graphwire.ending import cancelled_unless_over, check, of_busy
-from graphwire.errors import Refused
-from graphwire.events import InterruptEvent, LifecycleEvent, SnapshotEvent
-from graphwire.run import Run
-from graphwire.shapes import (
+from graphwire.langgraph_shapes import (
     chunks_of,
     interrupts_of,
     langchain,
@@ -31,6 +30,7 @@ from graphwire.shapes import (
     snapshot_of,
     with_langchain,
 )
+from graphwire.run import Run
 
 if TYPE_CHECKING:
     from graphwire.client import Client

@@ -11,8 +11,9 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import typer
+from graphwire_conformance import command as conformance
 
-from graphwire.cli import conformance, delete, demo, graphs, respond, runs, schema, state, threads, version
+from graphwire.cli import delete, demo, graphs, respond, runs, schema, state, threads, version
 from graphwire.cli import run as run_command
 from graphwire.cli.outcome import EXIT_CODES, FAILED, FINE, TRACEBACK, USAGE, say
 

@@ -1,0 +1,1 @@
+"""What clients talk to: handshakes, commands, and the delivery of logs to subscriptions."""

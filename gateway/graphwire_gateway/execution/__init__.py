@@ -1,0 +1,1 @@
+"""What runs a graph: from a request to encoded records and an outcome."""

@@ -1,0 +1,144 @@
+"""What a run is asked to do: a ``run`` frame becomes the arguments of a graph's ``astream``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from graphwire_protocol import commands
+from graphwire_protocol.errors import Refusal
+from graphwire_protocol.projection import TagError, restore
+from graphwire_protocol.types import STREAM_MODES, Mode
+from langchain_core.runnables import RunnableConfig
+
+from graphwire_gateway.execution.inputs import message_of
+from graphwire_gateway.graphs.library import command_for, given
+from graphwire_gateway.scope import OWN, PRINCIPAL, Scope
+
+if TYPE_CHECKING:
+    from graphwire_gateway.graphs.catalog import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a graph is asked for: arguments of its ``astream``, and which modes are recorded.
+
+    With a ``command`` (the fields of the library's ``Command``) there is no ``input``. ``scope`` is the
+    thread, where it has one.
+    """
+
+    entry: "Entry"
+    input: Any
+    config: RunnableConfig
+    command: Mapping[str, Any] | None = None
+    context: Any = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    modes: frozenset[Mode] = frozenset()
+    subgraphs: bool = False
+    scope: Scope | None = None
+    max_events: int | None = None
+
+    def given_to(self, graph: Any) -> Any:
+        """Return the first argument of ``astream``."""
+        return self.input if self.command is None else command_for(graph, **self.command)
+
+    def going_on(self, answers: Mapping[str, Any]) -> "Task":
+        """Return what to ask for when the run goes on, with answers by interrupt, none at a breakpoint."""
+        configurable = dict(self.config.get("configurable", {}))
+        configurable.pop("checkpoint_id", None)  # it goes on from the newest, where it has stopped
+        return replace(
+            self,
+            input=None,
+            command={"resume": dict(answers)} if answers else None,
+            config=RunnableConfig(**{**self.config, "configurable": configurable}),
+        )
+
+
+def task_of(
+    command: commands.Run, entry: "Entry", principal: str, scope: Scope | None, max_events: int | None
+) -> Task:
+    """Return what ``command`` asks of the graph. Raises ``Refusal`` for what it may not ask."""
+    config = command.config or commands.RunConfig()
+    configurable = restored(config.configurable or {}, "run", "config.configurable")
+    for name in configurable:
+        if name == "thread_id" or name.startswith(("checkpoint_", OWN, "__")):
+            path = f"config.configurable.{name[:64]}"
+            hints = {"thread_id": "; name it in run.thread", "checkpoint_id": "; name it in run.checkpoint"}
+            raise invalid(path, f"run.{path}: this key is set by the server{hints.get(name, '')}", "reserved")
+    configurable[PRINCIPAL] = principal
+    if scope is not None:
+        configurable["thread_id"] = scope.saved
+    if command.checkpoint is not None:
+        configurable["checkpoint_id"] = command.checkpoint
+    merged = RunnableConfig(
+        configurable=configurable,
+        metadata=restored(config.metadata or {}, "run", "config.metadata"),
+        tags=list(config.tags or ()),
+    )
+    if config.recursion_limit is not None:
+        merged["recursion_limit"] = config.recursion_limit
+    if config.max_concurrency is not None:
+        merged["max_concurrency"] = config.max_concurrency
+    if config.run_name is not None:
+        merged["run_name"] = config.run_name
+    modes, subgraphs = _recorded(command, entry)
+    return Task(
+        entry=entry,
+        input=restored(command.input, "run", "input"),
+        config=merged,
+        command=None if command.command is None else _command(command.command),
+        context=restored(command.context, "run", "context"),
+        options=_options(command.options, keeps=scope is not None),
+        modes=modes,
+        subgraphs=subgraphs,
+        scope=scope,
+        max_events=max_events,
+    )
+
+
+def restored(value: Any, frame: str, path: str) -> Any:
+    """Return a user's value as Python's. Raises ``Refusal(invalid_argument)`` for a malformed tag."""
+    try:
+        return restore(value, message_of, inbound=True, path=path)
+    except TagError as error:
+        raise invalid(error.path, f"{frame}.{error.path}: {error.reason}", error.reason) from None
+
+
+def invalid(path: str, message: str, reason: str) -> Refusal:
+    """Return the refusal of one field."""
+    return Refusal("invalid_argument", message, details={"errors": [{"path": path, "reason": reason}]})
+
+
+def _command(command: commands.GraphCommand) -> dict[str, Any]:
+    fields = {name: restored(value, "run", f"command.{name}") for name, value in given(command).items()}
+    if not _is_goto(fields.get("goto", "")):
+        reason = 'a node\'s name, {"node": name, "arg": value}, or a list of them'
+        raise invalid("command.goto", f"run.command.goto: expected {reason}", reason)
+    return fields
+
+
+def _is_goto(goto: Any) -> bool:
+    if isinstance(goto, list):
+        return all(not isinstance(place, list) and _is_goto(place) for place in goto)
+    if isinstance(goto, dict):
+        return isinstance(goto.get("node"), str) and set(goto) <= {"node", "arg"}
+    return isinstance(goto, str)
+
+
+def _recorded(command: commands.Run, entry: "Entry") -> tuple[frozenset[Mode], bool]:
+    """Return what the log keeps: what the first specs, ``record`` and the operator ask for."""
+    record = command.record or commands.Record()
+    modes: set[Mode] = set(record.modes or ()) | entry.record
+    subgraphs = bool(record.subgraphs) or entry.record_subgraphs
+    for spec in command.subscribe:
+        modes.update(spec.filter.modes)
+        subgraphs = subgraphs or spec.filter.below_root
+    return frozenset(modes.intersection(STREAM_MODES)), subgraphs
+
+
+def _options(options: commands.RunOptions | None, *, keeps: bool) -> dict[str, Any]:
+    if options is None:
+        return {}
+    wire = options.to_wire()
+    if not keeps:
+        wire.pop("durability", None)  # there are no checkpoints to write; graphs warn of it, or fail
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in wire.items()}

@@ -1,0 +1,154 @@
+"""The one place where events merge into a state: a log's base, and every snapshot made of it."""
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from graphwire_protocol.deltas import add_delta
+from graphwire_protocol.filters import NOTHING, UNCONSTRAINED, Address, Matcher
+from graphwire_protocol.types import TERMINAL, Seq
+
+if TYPE_CHECKING:
+    from graphwire_gateway.log.store import Record
+
+_ROOT = Address("values")
+_PLACES = 4096  # of lost events that are told apart; beyond them their mode alone is remembered
+
+
+class _Message:
+    """A message while its deltas add up; text is kept in pieces until somebody reads it."""
+
+    __slots__ = ("_fields", "_text", "address", "meta")
+
+    def __init__(self, address: Address, meta: bytes | None) -> None:
+        self.address = address
+        self.meta = meta
+        self._fields: dict[str, Any] = {}
+        self._text: list[str] = []
+
+    def copy(self) -> "_Message":
+        other = _Message(self.address, self.meta)
+        other._fields, other._text = self._fields, list(self._text)
+        return other
+
+    def add(self, data: dict[str, Any]) -> None:
+        if "message" in data:
+            self._fields, self._text = data["message"], []
+            return
+        delta = data["delta"]
+        content = delta.get("content")
+        if isinstance(content, str) and self._fields and len(delta) == 1 + ("type" in delta):
+            self._text.append(content)
+            return
+        self._fields = add_delta(self.fields, delta)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        if self._text:
+            self._fields = add_delta(self._fields, {"content": "".join(self._text)})
+            self._text = []
+        return self._fields
+
+
+class Fold:
+    """What the first ``upto`` events of a log come to: status, root values, messages, open interrupts.
+
+    ``lost`` tells of events that no snapshot gives back.
+    """
+
+    def __init__(self) -> None:
+        self.upto: Seq = 0
+        self.status = "queued"
+        self._values: bytes | None = None
+        self._messages: dict[str, _Message] = {}
+        self._interrupts: list[dict[str, Any]] = []
+        self._lost: dict[Address, Seq] = {}
+        self._lost_anywhere: dict[str, Seq] = {}
+        self.size = 0
+        """Bytes held, as far as they grow with the log."""
+
+    def copy(self) -> "Fold":
+        """Return a fold that can go on independently."""
+        other = Fold()
+        other.upto, other.status, other._values = self.upto, self.status, self._values
+        other._messages = {id: message.copy() for id, message in self._messages.items()}
+        other._interrupts, other._lost = list(self._interrupts), dict(self._lost)
+        other._lost_anywhere = dict(self._lost_anywhere)
+        other.size = self.size
+        return other
+
+    def add(self, record: "Record") -> None:
+        """Fold in the next event."""
+        self.upto += 1
+        address = record.address
+        match address.mode:
+            case "messages":
+                self._add_message(record)
+            case "lifecycle":
+                data = orjson.loads(record.data)
+                self.status = data["status"]
+                for id in data.get("discard", ()):
+                    self._messages.pop(id, None)
+                if self.status == "running" or self.status in TERMINAL:
+                    self._interrupts = []
+            case "interrupt":
+                self._interrupts = orjson.loads(record.data)["interrupts"]
+            case "values" if not address.ns:
+                self.size += len(record.data) - len(self._values or b"")
+                self._values = record.data
+            case _:
+                self._lose(address)
+
+    def _add_message(self, record: "Record") -> None:
+        data = orjson.loads(record.data)
+        id = data.get("id")
+        if id is None:  # it was cut for its size
+            self._lose(record.address)
+            return
+        message = self._messages.get(id)
+        if message is None:
+            message = self._messages[id] = _Message(record.address, record.meta)
+            self.size += record.size + len(record.meta or b"")
+        else:
+            self.size += len(record.data)
+        message.add(data)
+
+    def _lose(self, address: Address) -> None:
+        if len(self._lost) >= _PLACES and address not in self._lost:
+            self._lost_anywhere[address.mode] = self.upto
+            return
+        self._lost[address] = self.upto
+
+    def lost(self, matcher: Matcher, after: Seq) -> list[str]:
+        """Return the modes of a subscription whose events behind ``after`` and up to here a snapshot cannot
+        give back.
+        """
+        modes = {place.mode for place, seq in self._lost.items() if seq > after and matcher.admits(place)}
+        anywhere = {mode for mode, seq in self._lost_anywhere.items() if seq > after}
+        return sorted((modes | anywhere.intersection(matcher.filter.modes)) - UNCONSTRAINED)
+
+    def snapshot(self, matcher: Matcher) -> dict[str, Any]:
+        """Return the fields of a ``snapshot`` frame as the filter shows them, but for ``sub``."""
+        out: dict[str, Any] = {"seq": self.upto, "status": self.status}
+        if self._values is not None and matcher.admits(_ROOT):
+            if matcher.keys is None:
+                out["values"] = orjson.Fragment(self._values)
+            else:
+                values = matcher.project("values", orjson.loads(self._values))
+                if values is not NOTHING:
+                    out["values"] = values
+        out["messages"] = [
+            _row(id, message) for id, message in self._messages.items() if matcher.admits(message.address)
+        ]
+        out["interrupts"] = self._interrupts
+        return out
+
+
+def _row(id: str, message: _Message) -> dict[str, Any]:
+    address = message.address
+    row: dict[str, Any] = {"id": id, "ns": address.ns}
+    if address.node is not None:
+        row["node"] = address.node
+    row["message"] = message.fields
+    if message.meta is not None:
+        row["meta"] = orjson.Fragment(message.meta)
+    return row

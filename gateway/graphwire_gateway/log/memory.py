@@ -1,0 +1,170 @@
+"""Logs in the memory of one process: a bounded ring a run, the evicted folded into its base."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from graphwire_protocol.types import Durability, Seq
+
+from graphwire_gateway.log.fold import Fold
+from graphwire_gateway.log.store import Batch, Fenced, NoLog, Page, Record, SeqGap
+
+_BURST = 4  # nothing younger than min_age_s goes below this many times the limits
+_SLACK = 8  # evict an eighth at once, so that a full log does not move its tail at every append
+
+
+@dataclass(frozen=True, slots=True)
+class LogLimits:
+    """How much of a log is kept: ``events`` and ``bytes``, softly for what is younger than ``min_age_s``."""
+
+    events: int = 10_000
+    bytes: int = 16 << 20
+    min_age_s: float = 2.0
+
+
+class _Log:
+    __slots__ = ("ages", "base", "epoch", "records", "size", "wakes")
+
+    def __init__(self, epoch: str) -> None:
+        self.epoch = epoch
+        self.base = Fold()
+        self.records: list[Record] = []
+        self.size = 0
+        self.ages: deque[tuple[float, Seq]] = deque()  # (when, last seq appended until then)
+        self.wakes: list[Callable[[Seq], None]] = []
+
+    @property
+    def head(self) -> Seq:
+        return self.base.upto + len(self.records)
+
+
+class MemoryStore:
+    """A store of one process: nothing of it survives the process."""
+
+    def __init__(self, limits: LogLimits = LogLimits()) -> None:
+        self._limits = limits
+        self._logs: dict[str, _Log] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self.size = 0
+        """Bytes held by all logs."""
+
+    @property
+    def durability(self) -> Durability:
+        """Nothing survives."""
+        return "none"
+
+    async def create(self, run: str, epoch: str) -> None:
+        """Begin an empty log."""
+        self._logs[run] = _Log(epoch)
+
+    async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
+        """Append many batches at once; see ``Store``."""
+        return [self._append(batch) for batch in batches]
+
+    def _append(self, batch: Batch) -> Seq | Fenced | SeqGap:
+        log = self._logs.get(batch.run)
+        if log is None or log.epoch != batch.epoch:
+            return Fenced()
+        head = log.head
+        if batch.first_seq != head + 1:
+            return SeqGap(head)
+        log.records.extend(batch.records)
+        log.size += batch.size
+        self.size += batch.size
+        head += len(batch.records)
+        self._note_age(log, head)
+        self._evict(log)
+        for wake in log.wakes:
+            wake(head)
+        return head
+
+    def _note_age(self, log: _Log, head: Seq) -> None:
+        # Two entries per min_age_s are exact enough, and keep a busy log's list short.
+        now = asyncio.get_running_loop().time()
+        ages = log.ages
+        if ages and now - ages[-1][0] < self._limits.min_age_s / 2:
+            ages[-1] = (ages[-1][0], head)
+        else:
+            ages.append((now, head))
+
+    def _evict(self, log: _Log) -> None:
+        limits = self._limits
+        events, size = limits.events, limits.bytes
+        if len(log.records) <= events + events // _SLACK and log.size <= size + size // _SLACK:
+            return
+        old = self._old(log, asyncio.get_running_loop().time())
+        count = 0
+        records, held = log.records, log.size
+        while count < len(records) - 1:
+            left = len(records) - count
+            factor = 1 if log.base.upto + count + 1 <= old else _BURST
+            if left <= events * factor and held <= size * factor:
+                break
+            held -= records[count].size
+            count += 1
+        self._fold(log, count)
+
+    def _old(self, log: _Log, now: float) -> Seq:
+        """Return the last seq that is surely older than ``min_age_s``: its whole interval is."""
+        age, ages = self._limits.min_age_s * 1.5, log.ages
+        while len(ages) > 1 and now - ages[1][0] >= age:
+            ages.popleft()
+        return ages[0][1] if now - ages[0][0] >= age else 0
+
+    def _fold(self, log: _Log, count: int) -> None:
+        records, base = log.records, log.base
+        before = base.size
+        for record in records[:count]:
+            base.add(record)
+        size = sum([record.size for record in records[:count]])
+        del records[:count]
+        log.size -= size
+        self.size += base.size - before - size
+
+    async def read(self, run: str, after: Seq, limit: int) -> Page:
+        """Return at most ``limit`` records behind ``after``; see ``Store``."""
+        log = self._log(run)
+        evicted = log.base.upto
+        at = after - evicted
+        return Page(log.epoch, evicted, log.head, log.records[at : at + limit] if at >= 0 else ())
+
+    async def base(self, run: str) -> Fold:
+        """Return what the evicted records fold to."""
+        return self._log(run).base.copy()
+
+    def tail(self, run: str, wake: Callable[[Seq], None]) -> Callable[[], None]:
+        """Call ``wake(head)`` whenever the log has grown; return how to stop that."""
+        wakes = self._log(run).wakes
+        wakes.append(wake)
+        return lambda: wakes.remove(wake) if wake in wakes else None
+
+    def _log(self, run: str) -> _Log:
+        log = self._logs.get(run)
+        if log is None:
+            raise NoLog(run)
+        return log
+
+    async def close(self, run: str, ttl_s: float) -> None:
+        """Fold the log wholly into its base after ``ttl_s`` seconds."""
+        log = self._log(run)
+        loop = asyncio.get_running_loop()
+        self._timers[run] = loop.call_later(ttl_s, self._expire, run, log)
+
+    def _expire(self, run: str, log: _Log) -> None:
+        self._timers.pop(run, None)
+        self._fold(log, len(log.records) - 1)  # the terminal event stays, for who comes late
+
+    async def delete(self, run: str) -> None:
+        """Forget the log."""
+        timer = self._timers.pop(run, None)
+        if timer is not None:
+            timer.cancel()
+        log = self._logs.pop(run, None)
+        if log is not None:
+            self.size -= log.size + log.base.size
+
+    async def aclose(self) -> None:
+        """Forget everything."""
+        for run in list(self._logs):
+            await self.delete(run)

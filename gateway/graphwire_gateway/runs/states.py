@@ -1,0 +1,228 @@
+"""A thread between its runs: its states read, listed and written by the graph itself, and its end."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast
+
+import orjson
+from graphwire_protocol import commands
+from graphwire_protocol.errors import Refusal
+from graphwire_protocol.payloads import Mark
+from graphwire_protocol.projection import Projector
+from graphwire_protocol.replies import Ok, StateTask, ThreadState
+
+from graphwire_gateway.execution.request import invalid, restored
+from graphwire_gateway.failures import Failures
+from graphwire_gateway.graphs.catalog import Catalog, Entry
+from graphwire_gateway.graphs.factory import AccessContext
+from graphwire_gateway.runs.runs import Runs
+from graphwire_gateway.scope import PRINCIPAL, Scope, public_config, without_own
+
+T = TypeVar("T")
+
+_REFUSALS = (
+    "InvalidUpdateError",
+    "EmptyInputError",
+    "ValidationError",
+    "ValueError",
+    "TypeError",
+    "KeyError",
+)
+"""Exceptions by which a graph, of either library, turns down an update or a place in it."""
+
+
+class States:
+    """Carries out ``state``, ``state_history``, ``state_update`` and ``delete``."""
+
+    def __init__(self, catalog: Catalog, runs: Runs, failures: Failures, max_event_bytes: int) -> None:
+        self._catalog = catalog
+        self._runs = runs
+        self._failures = failures
+        self._max = max_event_bytes
+
+    async def get(self, command: commands.State, principal: str) -> Ok:
+        """Return a thread's state. Raises ``Refusal``."""
+        place = self._place(command, principal)
+
+        async def read(graph: Any) -> ThreadState:
+            snapshot = await graph.aget_state(place.config(), subgraphs=command.subgraphs)
+            if command.checkpoint is not None and snapshot.metadata is None:
+                raise _no_checkpoint(command, "checkpoint")
+            return self._told(snapshot, place.scope, command.keys)
+
+        state = await self._ask(command, place, read)
+        return Ok(id=command.id, **state.__dict__)
+
+    async def history(self, command: commands.StateHistory, principal: str) -> Ok:
+        """Return a thread's states, the newest first. Raises ``Refusal``."""
+        place = self._place(command, principal)
+        before = None if command.before is None else place.config(command.before)
+
+        async def read(graph: Any) -> tuple[ThreadState, ...]:
+            states = graph.aget_state_history(
+                place.config(), filter=command.metadata, before=before, limit=command.limit
+            )
+            return tuple([self._told(state, place.scope, command.keys) async for state in states])
+
+        return Ok(id=command.id, states=await self._ask(command, place, read))
+
+    async def update(self, command: commands.StateUpdate, principal: str) -> Ok:
+        """Write into a thread's state. Raises ``Refusal``, ``busy`` where a run has the thread."""
+        place = self._place(command, principal)
+        values = restored(command.values, command.type, "values")
+
+        async def write(graph: Any) -> dict[str, Any]:
+            if command.checkpoint is not None:
+                found = await graph.aget_state(place.config())
+                if found.metadata is None:
+                    raise _no_checkpoint(command, "checkpoint")
+            config = await graph.aupdate_state(
+                place.config(), values, as_node=command.as_node, task_id=command.task
+            )
+            return cast("dict[str, Any]", self._plain(public_config(config), place.scope))
+
+        free = self._runs.hold(place.scope)
+        return Ok(id=command.id, config=await self._ask(command, place, write, lambda _: free()))
+
+    async def delete(self, command: commands.Delete, principal: str) -> Ok:
+        """Delete a run, or a thread with its runs. Raises ``Refusal``, ``conflict`` while one goes on."""
+        if command.run is not None:
+            await self._runs.remove(await self._runs.find(principal, command.run))
+            return Ok(id=command.id)
+        assert command.graph is not None
+        assert command.thread is not None
+        entry = self._catalog.get(command.graph)
+        scope = self._runs.scope(entry, command.thread, principal, command.type)
+        place = _Place(entry, scope, principal, "", None)
+        try:
+            free = self._runs.hold(scope)
+        except Refusal:
+            message = f"delete: a run of thread {command.thread!r} goes on or is queued; cancel it first"
+            raise Refusal("conflict", message) from None
+        try:
+            runs = self._runs.of_thread(scope)
+            for run in runs:
+                await self._runs.remove(run)
+        except BaseException:
+            free()
+            raise
+
+        async def erase(graph: Any) -> bool:
+            saver = graph.checkpointer
+            known = await saver.aget_tuple(place.config()) is not None
+            await saver.adelete_thread(scope.saved)
+            return known
+
+        if not await self._ask(command, place, erase, lambda _: free()) and not runs:
+            raise Refusal("not_found", f"no thread {command.thread!r}", details={"kind": "thread"})
+        return Ok(id=command.id)
+
+    def _place(
+        self, command: commands.State | commands.StateHistory | commands.StateUpdate, principal: str
+    ) -> "_Place":
+        entry = self._catalog.get(command.graph)
+        scope = self._runs.scope(entry, command.thread, principal, command.type)
+        return _Place(entry, scope, principal, "|".join(command.ns or ()), command.checkpoint)
+
+    async def _ask(
+        self,
+        command: commands.State | commands.StateHistory | commands.StateUpdate | commands.Delete,
+        place: "_Place",
+        work: Callable[[Any], Awaitable[T]],
+        over: Callable[[Any], None] | None = None,
+    ) -> T:
+        purpose: AccessContext = "threads.update" if command.type == "state_update" else "threads.read"
+
+        async def ask() -> T:
+            async with place.entry.open(place.config(), with_threads=True, access_context=purpose) as graph:
+                return await work(graph)
+
+        try:
+            return await place.entry.runner.ask(ask, over)
+        except Refusal:
+            raise
+        except Exception as error:
+            if not any(cls.__name__ in _REFUSALS for cls in type(error).__mro__):
+                raise
+            reason = self._failures.of_state(error, place.entry.name, place.scope)
+            raise invalid("", f"{command.type}: {reason}", reason) from error
+
+    # ── what is told of a state ──────────────────────────────────────────────────────────────────
+
+    def _told(self, snapshot: Any, scope: Scope, keys: tuple[str, ...] | None) -> ThreadState:
+        values = snapshot.values
+        if keys is not None and isinstance(values, dict):
+            values = {key: value for key, value in values.items() if key in keys}
+        encoded = scope.clear(Projector(self._failures.in_data).dumps(values))
+        if len(encoded) > self._max:
+            encoded = b'{"$cut":{"reason":"size","bytes":%d}}' % len(encoded)
+        parent = snapshot.parent_config
+        return ThreadState(
+            values=orjson.Fragment(encoded),
+            next=tuple(snapshot.next),
+            tasks=tuple(self._task(task, scope) for task in snapshot.tasks),
+            interrupts=self._marks(snapshot.interrupts, scope),
+            metadata=self._plain(without_own(snapshot.metadata), scope),
+            config=self._plain(public_config(snapshot.config), scope),
+            parent_config=None if parent is None else self._plain(public_config(parent), scope),
+            created_at=snapshot.created_at,
+        )
+
+    def _task(self, task: Any, scope: Scope) -> StateTask:
+        error, state = task.error, task.state
+        if isinstance(error, BaseException):
+            error = self._plain(error, scope)
+        elif error is not None:
+            error = self._failures.kept(str(error), scope)
+        if state is not None:
+            is_config = isinstance(state, dict)
+            state = (
+                self._plain(public_config(state), scope)
+                if is_config
+                else _plain_state(self._told(state, scope, None))
+            )
+        return StateTask(
+            id=task.id,
+            name=task.name,
+            path=self._plain(task.path, scope),
+            error=error,
+            interrupts=self._marks(task.interrupts, scope),
+            state=state,
+            result=self._plain(task.result, scope),
+        )
+
+    def _marks(self, interrupts: Any, scope: Scope) -> tuple[Mark, ...]:
+        return tuple(Mark(id=item.id, value=self._plain(item.value, scope)) for item in interrupts)
+
+    def _plain(self, value: Any, scope: Scope) -> Any:
+        return orjson.loads(scope.clear(Projector(self._failures.in_data).dumps(value)))
+
+
+class _Place:
+    """Where in which thread of which graph."""
+
+    def __init__(self, entry: Entry, scope: Scope, principal: str, ns: str, checkpoint: str | None) -> None:
+        self.entry = entry
+        self.scope = scope
+        self._principal = principal
+        self._ns = ns
+        self._checkpoint = checkpoint
+
+    def config(self, checkpoint: str | None = None) -> Any:
+        """Return the config that names it; ``checkpoint`` names another one of the same thread."""
+        configurable = {"thread_id": self.scope.saved, "checkpoint_ns": self._ns, PRINCIPAL: self._principal}
+        checkpoint = checkpoint or self._checkpoint
+        if checkpoint is not None:
+            configurable["checkpoint_id"] = checkpoint
+        return {"configurable": configurable}
+
+
+def _plain_state(state: ThreadState) -> dict[str, Any]:
+    return cast("dict[str, Any]", orjson.loads(orjson.dumps(state.to_wire())))
+
+
+def _no_checkpoint(command: Any, name: str) -> Refusal:
+    return Refusal(
+        "not_found",
+        f"{command.type}.{name}: thread {command.thread!r} has no such checkpoint",
+        details={"kind": "checkpoint"},
+    )

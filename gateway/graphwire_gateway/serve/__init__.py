@@ -1,0 +1,1 @@
+"""The command ``graphwire serve``: its settings, its projects and its process."""

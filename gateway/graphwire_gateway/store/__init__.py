@@ -1,1 +1,0 @@
-"""Where logs live: the store's Protocol and its implementations."""

@@ -1,0 +1,176 @@
+"""``graphwire conformance``: does a server, does a client keep to the protocol?
+
+The kit judges; this shows its verdicts.
+"""
+
+import asyncio
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from graphwire.cli.options import Token
+from graphwire.cli.outcome import FAILED, FINE, INTERRUPTED, USAGE, say
+from graphwire.cli.show import print_json
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from graphwire_conformance.verdict import Verdict, as_json, section
+
+HELP = """Judge a server or a client by the protocol, from outside.
+
+Exit codes: 0 every case passed or was left out; 1 a case failed; 2 wrong usage.
+"""
+
+SERVER_HELP = f"""Judge the server at URL with raw connections.
+
+It has to offer the kit's graphs; ours does with: graphwire serve --conformance-graphs
+
+Example: [bold]graphwire conformance server ws://127.0.0.1:8765/ws[/bold]
+
+{HELP}
+"""
+
+CLIENT_HELP = f"""Judge a client: COMMAND is run once for each case against a scripted, faulty server.
+
+COMMAND finds the server in GRAPHWIRE_URL (and in the place of a literal {{url}}) and what to do in
+GRAPHWIRE_TASK, and prints what it shows its application, one JSON line each. The whole contract stands in
+graphwire/conformance/client.py.
+
+Example: [bold]graphwire conformance client -- python my_client.py[/bold]
+
+{HELP}
+"""
+
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="NAME", help="A case, a group of cases, or a glob. Repeatable."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, and nothing else there.")]
+Listing = Annotated[bool, typer.Option("--list", help="Name the cases and their rules, and try none.")]
+
+
+def server(
+    url: Annotated[str, typer.Argument(metavar="URL", help="The server's address, ws://HOST:PORT/ws")] = "",
+    token: Token = None,
+    as_json: AsJson = False,
+    only: Only = None,
+    listing: Listing = False,
+    slow: Annotated[bool, typer.Option("--slow", help="Try what takes seconds, too.")] = False,
+    drain_command: Annotated[
+        str | None,
+        typer.Option(
+            "--drain-command",
+            metavar="COMMAND",
+            help="What makes the server drain, such as 'kill -TERM 4711'; without it that is not tried.",
+        ),
+    ] = None,
+) -> None:
+    """Judge a server; the help's text stands in ``SERVER_HELP``."""
+    from graphwire_conformance.server import judge_server, names
+
+    if listing:
+        _list(names())
+        return
+    if not url:
+        say("which server? give its address, as in: graphwire conformance server ws://127.0.0.1:8765/ws")
+        raise typer.Exit(USAGE)
+
+    async def drain() -> None:
+        assert drain_command is not None
+        process = await asyncio.create_subprocess_exec(*shlex.split(drain_command))
+        await process.wait()
+
+    shown = _Shown(as_json)
+    wanted = drain if drain_command else None
+    try:
+        verdicts = asyncio.run(
+            judge_server(url, token=token, only=only or (), drain=wanted, slow=slow, told=shown.tell)
+        )
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    raise typer.Exit(shown.end(verdicts))
+
+
+def client(
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="COMMAND...", help="The client under test, behind --")
+    ] = None,
+    as_json: AsJson = False,
+    only: Only = None,
+    listing: Listing = False,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Cases that are tried at once.")] = 2,
+) -> None:
+    """Judge a client; the help's text stands in ``CLIENT_HELP``."""
+    from graphwire_conformance.client import by_command, judge_client, names
+
+    if listing:
+        _list(names())
+        return
+    if not command:
+        say("which client? give its command, as in: graphwire conformance client -- python my_client.py")
+        raise typer.Exit(USAGE)
+    shown = _Shown(as_json)
+    try:
+        verdicts = asyncio.run(judge_client(by_command(command), only=only or (), jobs=jobs, told=shown.tell))
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    raise typer.Exit(shown.end(verdicts))
+
+
+def _list(names: Sequence[tuple[str, str]]) -> None:
+    for name, rule in names:
+        print(f"{name}\t{rule}")
+
+
+class _Shown:
+    """Shows verdicts: one JSON document, or what did not pass and a table of the groups."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._console = Console(highlight=False, soft_wrap=True)
+
+    def tell(self, verdict: Verdict) -> None:
+        """Show a verdict as it falls, if it is worth a line."""
+        if self._as_json or verdict.outcome == "passed":
+            return
+        if verdict.outcome == "skipped":
+            self._print(f"left out  {verdict.case}: {verdict.came}", "yellow")
+            return
+        self._print(f"FAILED    {verdict.case}", "bold red")
+        for name, text in (
+            ("rule", f"{verdict.rule} ({section(verdict.rule)})"),
+            ("expected", verdict.expected),
+            ("came", verdict.came),
+        ):
+            self._print(f"          {name:9}{text}", "")
+
+    def _print(self, line: str, style: str) -> None:
+        self._console.print(Text(line, style=style))
+
+    def end(self, verdicts: Sequence[Verdict]) -> int:
+        """Show the whole; return the exit code."""
+        has_failed = any(verdict.outcome == "failed" for verdict in verdicts)
+        code = FAILED if has_failed or not verdicts else FINE
+        if not verdicts:
+            say("no case has that name; --list names them")
+        if self._as_json:
+            print_json(as_json(verdicts))
+            sys.stdout.flush()
+            return code
+        table = Table("cases", "passed", "failed", "left out", "seconds", box=None)
+        groups: dict[str, list[Verdict]] = {}
+        for verdict in verdicts:
+            groups.setdefault(verdict.case.partition("/")[0], []).append(verdict)
+        for name, members in [*groups.items(), ("all", list(verdicts))]:
+            counts = [
+                sum(verdict.outcome == outcome for verdict in members)
+                for outcome in ("passed", "failed", "skipped")
+            ]
+            style = "red" if counts[1] else "bold" if name == "all" else None
+            seconds = sum(verdict.seconds for verdict in members)
+            table.add_row(name, *map(str, counts), f"{seconds:.1f}", style=style)
+        self._console.print(table)
+        return code

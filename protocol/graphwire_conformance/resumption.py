@@ -1,0 +1,231 @@
+"""Cases of position: connections cut anywhere, cursors of any kind, and what stands for what is gone."""
+
+from graphwire_conformance.follow import Follow, Frame
+from graphwire_conformance.kit import ALL_MODES, Kit, case, run, spec, subscribe
+from graphwire_conformance.verdict import Fault, LeftOut, check
+from graphwire_conformance.wire import Wire
+
+_EVICTABLE = 60_000
+"""Events that a case is willing to make to see some evicted."""
+
+
+def check_whole(events: list[Frame], count: int, rule: str = "5: nothing lost, nothing twice") -> None:
+    """Hold the events of a ``conformance.counter`` that records ``custom`` alone to its contract."""
+    seqs = [event["seq"] for event in events]
+    check(
+        seqs == list(range(1, count + 3)), rule, f"seq 1 to {count + 2}, each once, in order", f"seqs {seqs}"
+    )
+    numbers = [event["data"].get("i") for event in events[1:-1]]
+    check(numbers == list(range(count)), rule, f"i from 0 to {count - 1}", f"{numbers}")
+    statuses = [events[place]["data"].get("status") for place in (0, -1)]
+    check(
+        statuses == ["running", "completed"], "3: lifecycle", "running first, completed last", f"{statuses}"
+    )
+
+
+async def _first(wire: Wire, sub: int, count: int) -> Follow:
+    """Read until a subscription has had so many events, or is closed."""
+    while True:
+        follow = wire.follows.get(sub)
+        if follow is not None and (len(follow.events) >= count or follow.closed is not None):
+            return follow
+        await wire.next()
+
+
+def _resumed(follow: Follow, at: int) -> None:
+    wish = follow.subscribed
+    check(wish.get("after") == at, "5: a cursor is exclusive", f"after {at}", wish)
+    check(wish.get("recovery") in ("live", "replayed"), "5: recovery", "live or replayed", wish)
+
+
+@case("resume/cut after every event", "5: nothing lost, nothing twice, nothing reordered")
+async def cut_after_every_event(kit: Kit) -> None:
+    """One run each for every place where a connection can be lost."""
+    count = 10
+    for at in range(count + 3):
+        id = kit.name()
+        wire = await kit.connect()
+        started = await wire.ask(run("counter", {"count": count, "burst": 2}, spec(1, "custom"), run=id))
+        epoch = started["epoch"]
+        events = (await _first(wire, 1, at)).events[:at]
+        await wire.cut()
+        wire = await kit.connect(greet=False)
+        cursor = {"epoch": epoch, "seq": events[-1]["seq"] if events else 0}
+        await wire.send(kit.hello(), subscribe(id, spec(1, "custom", from_=cursor)))
+        follow = await wire.closed(1)
+        _resumed(follow, cursor["seq"])
+        check_whole(events + follow.events, count)
+
+
+@case("resume/cut before the start is told", "2: idempotent start")
+async def cut_before_the_start_is_told(kit: Kit) -> None:
+    """The same run is asked for again, and is one run."""
+    id = kit.name()
+    ask = run("counter", {"count": 10}, spec(1, "custom"), run=id)
+    wire = await kit.connect(greet=False)
+    await wire.send(kit.hello(), ask)
+    await wire.cut()
+    wire = await kit.connect(greet=False)
+    await wire.send(kit.hello(), ask)
+    check_whole((await wire.closed(1)).events, 10)
+
+
+@case("resume/cut within two messages", "3: meta once for each message on an attachment")
+async def cut_within_two_messages(kit: Kit) -> None:
+    """Whoever comes back gets the metadata of both messages again, and each token once."""
+    wire = await kit.connect()
+    id = kit.name()
+    await wire.send(run("talk", {"words": 6}, spec(1, "messages"), run=id))
+    whole = await wire.closed(1)
+    for at in range(0, len(whole.events), 3):
+        cursor = {"epoch": whole.epoch, "seq": whole.events[at]["seq"]}
+        wire = await kit.connect()
+        await wire.send(subscribe(id, spec(1, "messages", from_=cursor)))
+        follow = await wire.closed(1)
+        expected = [(event["seq"], event["data"]) for event in whole.events[at + 1 :]]
+        came = [(event["seq"], event["data"]) for event in follow.events]
+        check(came == expected, "5: nothing lost, nothing twice", f"{expected}", f"{came}")
+        await wire.cut()
+
+
+@case("resume/all cursors in one flight", "5: hello and all subscribe frames in one flight")
+async def all_cursors_in_one_flight(kit: Kit) -> None:
+    """A client comes back with many subscriptions, each at another place."""
+    count = 30
+    id = kit.name()
+    wire = await kit.connect()
+    started = await wire.ask(run("counter", {"count": count}, spec(1, "custom"), run=id))
+    await wire.closed(1)
+    wire = await kit.connect(greet=False)
+    cursors = {sub: {"epoch": started["epoch"], "seq": sub} for sub in range(count + 3)}
+    await wire.send(
+        kit.hello(), *(subscribe(id, spec(sub, "custom", from_=cursor)) for sub, cursor in cursors.items())
+    )
+    await wire.closed(*cursors)
+    for sub in cursors:
+        seqs = [event["seq"] for event in wire.follows[sub].events]
+        check(seqs == list(range(sub + 1, count + 3)), "5", f"seq {sub + 1} to {count + 2}", f"{seqs}")
+
+
+async def _gap(kit: Kit, cursor: Frame, reason: str) -> None:
+    wire = await kit.connect()
+    await wire.send(subscribe(kit.lone, spec(1, "custom", "values", from_=cursor)))
+    follow = await wire.closed(1)
+    rule = "5: a position that is gone gets gap and snapshot"
+    check(follow.subscribed.get("recovery") == "gap", rule, "recovery gap", follow.subscribed)
+    check(len(follow.gaps) == 1 and len(follow.snapshots) == 1, rule, "one of each", f"{follow.frames}")
+    gap = follow.gaps[0]
+    check(gap["reason"] == reason, rule, f"reason {reason}", gap)
+    check(gap["after_seq"] == cursor["seq"], rule, f"after_seq {cursor['seq']}, the client's own", gap)
+    check(follow.synced is not None, "5: synced behind what was sent first", "synced", f"{follow.frames}")
+    if gap["upto_seq"] == 0:
+        snapshot = follow.snapshots[0]
+        is_empty = snapshot["status"] == "queued" and not snapshot["messages"]
+        check(is_empty, "5: where nothing was evicted", "an empty snapshot, status queued", snapshot)
+        planned = [event["data"] for event in follow.events if event["mode"] == "custom"]
+        check(
+            planned == [{"planned": 0}, {"planned": 1}],
+            "5: the whole log follows",
+            "both events",
+            f"{planned}",
+        )
+    check(follow.terminal is not None, "3: the terminal event", "the end", f"{follow.frames[-1]}")
+
+
+@case("resume/another epoch", "5: epoch_changed")
+async def another_epoch(kit: Kit) -> None:
+    """A cursor of an incarnation that the server does not have."""
+    await _gap(kit, {"epoch": "made-up", "seq": 7}, "epoch_changed")
+
+
+@case("resume/ahead of the head", "5: ahead")
+async def ahead_of_the_head(kit: Kit) -> None:
+    """A cursor that the log has not reached."""
+    await _gap(kit, {"epoch": kit.epoch, "seq": 5_000_000}, "ahead")
+
+
+@case("resume/evicted", "5: the log is compacted, not cut")
+async def evicted(kit: Kit) -> None:
+    """A log beyond its limits: who asks for what is gone gets a gap, a snapshot and the rest."""
+    limit = kit.limits.get("log_events")
+    if not isinstance(limit, int) or 4 * limit > _EVICTABLE:
+        raise LeftOut(f"log_events {limit} is too large to be driven over")
+    count = 4 * limit + 50
+    id = kit.name()
+    wire = await kit.connect()
+    await wire.send(run("counter", {"count": count, "burst": 500}, spec(1, "custom", credit=0), run=id))
+    ended = {"type": "result", "run": id}
+    await wire.send(subscribe(id, spec(2, "lifecycle")))
+    await wire.closed(2)
+    check(
+        (await wire.ask(ended))["status"] == "completed", "6: a run never waits for a viewer", "completed", ""
+    )
+    await wire.send({"type": "credit", "sub": 1, "events": count + 5})
+    follow = await wire.closed(1)
+    check(follow.gaps, "5: evicted", "a gap", f"{len(follow.events)} events, and no gap")
+    gap = follow.gaps[-1]
+    check(gap["reason"] == "evicted" and gap["lost"] == ["custom"], "5: gap", "evicted, lost custom", gap)
+    seqs = [event["seq"] for event in follow.events if event["seq"] > gap["upto_seq"]]
+    expected = list(range(gap["upto_seq"] + 1, count + 3))
+    check(seqs == expected, "5: every event behind the snapshot", f"{len(expected)} events", f"{len(seqs)}")
+
+
+@case("resume/at the end", "5: a cursor at the end of an ended run is closed at once")
+async def at_the_end(kit: Kit) -> None:
+    """Nothing is left to be told."""
+    wire = await kit.connect()
+    await wire.send(subscribe(kit.lone, spec(1, "custom")))
+    whole = await wire.closed(1)
+    cursor = {"epoch": kit.epoch, "seq": whole.subscribed["head"]}
+    await wire.send(subscribe(kit.lone, spec(2, "custom", from_=cursor)))
+    await wire.send(subscribe(kit.lone, spec(3, "custom", from_="now")))
+    await wire.closed(2, 3)
+    for sub in (2, 3):
+        frames = [frame["type"] for frame in wire.follows[sub].frames]
+        check(frames == ["closed"], "5", "closed, and nothing before it", f"{frames}")
+
+
+@case("snapshot/the whole state", "5: a snapshot describes exactly its seq")
+async def whole_state(kit: Kit) -> None:
+    """Values, messages and their metadata at the end of a run."""
+    wire = await kit.connect()
+    every = spec(1, *ALL_MODES, namespaces=[["**"]], from_="snapshot")
+    await wire.send(subscribe(kit.lone, every))
+    follow = await wire.closed(1)
+    check(len(follow.snapshots) == 1, "5", "one snapshot", f"{follow.frames}")
+    snapshot = follow.snapshots[0]
+    values = {"topic": "t", "note": "searched", "joke": "one two three ", "score": 5, "done": True}
+    check(snapshot["status"] == "completed", "5: snapshot", "status completed", snapshot["status"])
+    check(snapshot.get("values") == values, "5: snapshot", f"values {values}", snapshot.get("values"))
+    texts = {message["message"]["content"]: message for message in snapshot["messages"]}
+    wanted = {"one two three ", "here there ", "plain words "}
+    check(set(texts) == wanted, "5: merged messages", f"{wanted}", f"{set(texts)}")
+    nodes = {text: message.get("node") for text, message in texts.items()}
+    expected = {"one two three ": "tell", "here there ": "search", "plain words ": "hush"}
+    check(nodes == expected, "5: messages with their node", f"{expected}", f"{nodes}")
+    tags = texts["one two three "]["meta"].get("tags")
+    check(tags == ["joke", "funny"], "5: messages with their metadata", "tags joke, funny", f"{tags}")
+    check(snapshot["interrupts"] == [], "5: pending interrupts", "none", snapshot["interrupts"])
+
+
+@case("snapshot/through the filter", "5: a snapshot passes the subscription's filter")
+async def through_the_filter(kit: Kit) -> None:
+    """What a filter holds back is in no snapshot."""
+    wire = await kit.connect()
+    await wire.send(
+        subscribe(kit.lone, spec(1, "values", keys=["score"], from_="snapshot")),
+        subscribe(kit.lone, spec(2, "messages", namespaces=[["**"]], tags=["search"], from_="snapshot")),
+        subscribe(kit.lone, spec(3, "custom", from_="snapshot")),
+    )
+    await wire.closed(1, 2, 3)
+    snapshots = []
+    for sub in (1, 2, 3):
+        if not wire.follows[sub].snapshots:
+            raise Fault("5: from snapshot", "a snapshot", f"{wire.follows[sub].frames}")
+        snapshots.append(wire.follows[sub].snapshots[0])
+    came = [
+        (snapshot.get("values"), [message["message"]["content"] for message in snapshot["messages"]])
+        for snapshot in snapshots
+    ]
+    expected = [({"score": 5}, []), (None, ["here there "]), (None, [])]
+    check(came == expected, "5", f"{expected}", f"{came}")

@@ -1,0 +1,238 @@
+"""The cases that are data: frames and their outcome, filters, values and transcripts."""
+
+import base64
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import Any
+
+from websockets.exceptions import ConnectionClosed
+
+from graphwire_conformance.follow import Follow, Frame
+from graphwire_conformance.kit import Case, Kit, data, run, spec, subscribe
+from graphwire_conformance.match import Bound, difference, filled
+from graphwire_conformance.verdict import Fault, LeftOut, brief, check
+from graphwire_conformance.wire import Wire, open_wire
+
+_ANSWERS = ("welcome", "started", "subscribed", "ok", "error", "pong")
+_SPENT = 8  # bad frames on one connection, of the ten that a server has to bear
+_REQUESTS = 150  # on one connection, of those that a server allows at once
+
+_SUBS = 1_000_000
+
+
+class Vectors:
+    """Sends vectors over one connection for as long as that lasts."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._wire: Wire | None = None
+        self._bad = 0
+        self._sub = _SUBS
+
+    async def _shared(self) -> Wire:
+        wire = self._wire
+        if wire is not None and (self._bad >= _SPENT or wire.sent > _REQUESTS or wire.socket.close_code):
+            await wire.cut()
+            wire = None
+        if wire is None:
+            self._bad = 0
+            opened = await open_wire(self._kit.url, strict=False)
+            assert isinstance(opened, Wire)
+            await opened.ask(self._kit.hello(id=1))
+            wire = self._wire = opened
+        return wire
+
+    async def close(self) -> None:
+        """Leave the connection."""
+        if self._wire is not None:
+            await self._wire.cut()
+
+    async def try_one(self, vector: dict[str, Any], kit: Kit) -> None:
+        """Try one vector."""
+        feature, without, needs = (vector.get(name) for name in ("feature", "without", "needs"))
+        if feature is not None and feature not in kit.features:
+            raise LeftOut(f"the server has not enabled {feature}")
+        if without is not None and without in kit.features:
+            raise LeftOut(f"the server has enabled {without}")
+        if needs is not None and not isinstance(kit.limits.get(needs), int):
+            raise LeftOut(f"the server announces no {needs}")
+        state = vector.get("state", "open")
+        if state == "handshake":
+            await self._handshake(vector)
+            return
+        wire = await self._shared() if state == "open" else await kit.connect(greet=False, strict=False)
+        if state == "hello":
+            await wire.ask(kit.hello(id=1))
+        self._sub += 2
+        bound: Bound = {"$RUN": kit.lone, "$EPOCH": kit.epoch, "$NEW": kit.name()}
+        bound |= {"$SUB": self._sub, "$SUB2": self._sub + 1}
+        since = len(wire.frames)
+        for message in _messages(vector, bound, kit):
+            await wire.text(message)
+        code: int | None = None
+        if "close" in vector:
+            code = await wire.gone()
+            check(code == vector["close"], vector["rule"], f"close {vector['close']}", f"close {code}")
+        expected = filled(vector.get("expect", []), bound)
+        try:
+            if code is None:
+                await self._answered(wire, since, len(expected))
+        except ConnectionClosed as closed:
+            code = closed.rcvd.code if closed.rcvd is not None else 1006
+            raise Fault(vector["rule"], brief(expected), f"the connection was closed with {code}") from None
+        came = [frame for frame in wire.frames[since:] if frame["type"] in _ANSWERS][: None if code else -1]
+        self._bad += sum(frame.get("code") == "bad_frame" for frame in came)
+        if "expect" in vector:
+            _compare(vector, expected, came, bound)
+
+    async def _answered(self, wire: Wire, since: int, count: int) -> None:
+        """Read until the replies are there, and the pong to a ping behind them."""
+        await wire.settled()
+        pong = wire.frames.pop()
+        while sum(frame["type"] in _ANSWERS for frame in wire.frames[since:]) < count:
+            try:
+                await wire.next(2.0)
+            except Fault:
+                break
+        wire.frames.append(pong)
+
+    async def _handshake(self, vector: dict[str, Any]) -> None:
+        opened = await open_wire(
+            self._kit.url, protocols=tuple(vector["protocols"]), headers=vector.get("headers")
+        )
+        status = 101 if isinstance(opened, Wire) else opened
+        if isinstance(opened, Wire):
+            await opened.cut()
+        check(status == vector["status"], vector["rule"], f"HTTP {vector['status']}", f"HTTP {status}")
+
+
+def _messages(vector: dict[str, Any], bound: Bound, kit: Kit) -> list[str | bytes]:
+    if "base64" in vector:
+        return [base64.b64decode(vector["base64"])]
+    if "texts" in vector:
+        return list(vector["texts"])
+    if "text" in vector:
+        return [vector["text"]]
+    frames = [vector["send"]] if "send" in vector else vector["frames"]
+    out: list[str | bytes] = []
+    for frame in frames:
+        frame = filled(frame, bound)
+        if frame.get("type") == "hello" and kit.token is not None and "token" not in frame:
+            frame = {**frame, "token": kit.token}
+        if vector.get("needs") == "max_filter_entries":
+            frame["filter"]["nodes"] = ["n"] * (kit.limits["max_filter_entries"] + 1)
+        elif vector.get("needs") == "max_pattern_chars":
+            frame["filter"]["tags"] = ["t" * (kit.limits["max_pattern_chars"] + 1)]
+        out.append(json.dumps(frame))
+    return out
+
+
+def _compare(vector: dict[str, Any], expected: list[Frame], came: list[Frame], bound: Bound) -> None:
+    rule = vector["rule"]
+    check(len(came) == len(expected), rule, f"{len(expected)} replies: {brief(expected)}", came)
+    for wanted, frame in zip(expected, came, strict=True):
+        found = difference(wanted, frame, bound)
+        check(found is None, rule, brief(wanted), f"{found}; in {brief(frame)}")
+        if frame["type"] == "error":
+            found = difference({"message": "<string>", "retry": "<string>"}, frame, bound)
+            check(found is None, "9: an error has message and retry", "both", f"{found}; in {brief(frame)}")
+    never = vector.get("never")
+    check(never is None or never not in json.dumps(came), rule, f"no word of {never!r}", came)
+
+
+# ── filters, values, transcripts ─────────────────────────────────────────────────────────────────
+
+
+def label(event: Frame) -> str:
+    """Return where an event comes from, as the data writes it."""
+    place = "/" + "/".join(segment.partition(":")[0] for segment in event.get("ns", ()))
+    node = f" {event.get('node')}" if event["mode"] in ("messages", "updates", "tasks") else ""
+    return f"{event['mode']} {place}{node}"
+
+
+def _is_counted(event: Frame) -> bool:
+    if event["mode"] == "messages":
+        part = event["data"].get("delta") or event["data"].get("message") or {}
+        return bool(part.get("content"))
+    return bool(event["mode"] != "lifecycle")
+
+
+async def try_filter(row: dict[str, Any], kit: Kit) -> None:
+    """Lay one filter over the ended run."""
+    wire = await kit.connect()
+    filter = row["filter"]
+    if "$TASK" in json.dumps(filter):
+        await wire.send(subscribe(kit.lone, spec(2, "custom", namespaces=[["research"]])))
+        found = await wire.closed(2)
+        filter = filled(filter, {"$TASK": found.events[1]["ns"][0]})
+    await wire.send({"type": "subscribe", "run": kit.lone, "sub": 1, "filter": filter})
+    follow = await wire.closed(1)
+    _compare_filter(row, follow)
+
+
+def _compare_filter(row: dict[str, Any], follow: Follow) -> None:
+    counted = [event for event in follow.events if _is_counted(event)]
+    came = Counter(label(event) for event in counted)
+    check(came == row["delivers"], row["rule"], f"{row['delivers']}", f"{dict(came)}")
+    cycles = sum(event["mode"] == "lifecycle" for event in follow.events)
+    check(cycles == 2, "3: lifecycle reaches every subscription", "two lifecycle events", f"{cycles}")
+    for name, keys in row.get("keys", {}).items():
+        seen = [sorted(_state(event)) for event in counted if label(event) == name]
+        check(seen == keys, row["rule"], f"{name} with {keys}", f"{seen}")
+
+
+def _state(event: Frame) -> dict[str, Any]:
+    state: dict[str, Any] = event["data"]
+    if event["mode"] == "updates":
+        (state,) = state.values()
+    return state
+
+
+async def try_value(row: dict[str, Any], kit: Kit) -> None:
+    """Send a value there and back."""
+    wire = await kit.connect()
+    id = kit.name()
+    await wire.send(run("echo", {"value": row["value"]}, spec(1, "custom"), run=id))
+    follow = await wire.closed(1)
+    came = [event["data"].get("value") for event in follow.events if event["mode"] == "custom"]
+    _same("3: JSON projection", [row["comes"]], came)
+    result = await wire.ask({"type": "result", "run": id})
+    _same("2: result", {"value": row["comes"]}, result.get("output"))
+
+
+def _same(rule: str, expected: Any, came: Any) -> None:
+    check(
+        json.dumps(expected, sort_keys=True) == json.dumps(came, sort_keys=True), rule, brief(expected), came
+    )
+
+
+async def try_transcript(transcript: dict[str, Any], kit: Kit) -> None:
+    """Replay a conversation: lines to send, and lines that must come, those of a block in any grouping."""
+    wire = await kit.connect(greet=False)
+    bound: Bound = {"$NEW": kit.name(), "$GONE": "no-such-run"}
+    for number, line in enumerate(transcript["lines"]):
+        if "send" in line:
+            frame = filled(line["send"], bound)
+            if frame["type"] == "hello":
+                frame = {**kit.hello(), **frame}
+            await wire.send(frame)
+            continue
+        rule = f"{transcript['rule']}, line {number + 1}"
+        frame = await wire.until(lambda frame: frame["type"] != "mark")
+        found = difference(filled(line["come"], bound), frame, bound)
+        check(found is None, rule, brief(line["come"]), f"{found}; in {brief(frame)}")
+
+
+def data_cases(vectors: Vectors) -> Iterator[tuple[str, str, Case]]:
+    """Yield every case that is data: its name, its rule, and how to try it."""
+    groups: tuple[tuple[str, str, str, Callable[..., Awaitable[None]]], ...] = (
+        ("vector", "vectors.json", "vectors", vectors.try_one),
+        ("filter", "filters.json", "filters", try_filter),
+        ("value", "values.json", "values", try_value),
+        ("transcript", "transcripts.json", "transcripts", try_transcript),
+    )
+    for group, file, key, work in groups:
+        for row in data(file)[key]:
+            yield f"{group}/{row['name']}", row.get("rule", "3: JSON projection"), partial(work, row)

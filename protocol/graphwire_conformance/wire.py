@@ -1,0 +1,216 @@
+"""One raw connection to the server under test: frames out, frames in, each held to the rules at once."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Subprotocol
+
+from graphwire_conformance.follow import Follow, Frame
+from graphwire_conformance.verdict import Fault, check
+
+SUBPROTOCOL = "graphwire.v1.json"
+PATIENCE_S = 10.0
+"""What a case waits for a frame."""
+
+BATCH_BYTES = 256 << 10
+REPLIES = ("welcome", "started", "subscribed", "ok", "error")
+_OF_SUBS = ("event", "gap", "snapshot", "synced", "mark", "closed")
+
+
+class Wire:
+    """A connection. ``follows`` has the attachments by ``sub``, ``frames`` everything that came.
+
+    ``strict`` holds replies to the requests that were sent; a case that sends nonsense does that itself.
+    """
+
+    def __init__(self, socket: ClientConnection, strict: bool = True) -> None:
+        self.socket = socket
+        self.strict = strict
+        self.frames: list[Frame] = []
+        self.follows: dict[int, Follow] = {}
+        self.welcome: Frame = {}
+        self.sent = 0
+        self._id = 100
+        self._owed: dict[int, list[str]] = {}
+        self._credits: dict[int, int | None] = {}
+        self._gone: set[int] = set()
+        self._unread: list[Frame] = []
+
+    # ── out ──────────────────────────────────────────────────────────────────────────────────────
+
+    def stamped(self, frame: Frame) -> Frame:
+        """Return the frame with an id of its own, where it has none and needs one."""
+        if "id" in frame or frame.get("type") in ("credit", "ping"):
+            return frame
+        self._id += 1
+        return {**frame, "id": self._id}
+
+    async def send(self, *frames: Frame) -> list[int]:
+        """Send frames, one message each, in one go; return their ids."""
+        stamped = [self.stamped(frame) for frame in frames]
+        for frame in stamped:
+            self._owe(frame)
+            await self.text(json.dumps(frame))
+        return [frame.get("id", -1) for frame in stamped]
+
+    def _owe(self, frame: Frame) -> None:
+        kind = frame["type"]
+        if kind == "credit":
+            follow = self.follows.get(frame["sub"])
+            if follow is not None and follow.left is not None:
+                follow.left += frame["events"]
+            elif (credit := self._credits.get(frame["sub"])) is not None:
+                self._credits[frame["sub"]] = credit + frame["events"]
+            return
+        if kind == "ping":
+            return
+        specs = frame.get("subscribe", []) if kind == "run" else [frame] if kind == "subscribe" else []
+        for spec in specs:
+            self._credits[spec["sub"]] = spec.get("credit")
+        first = {"hello": "welcome", "run": "started", "subscribe": "subscribed", "watch": "subscribed"}.get(
+            kind, "ok"
+        )
+        more = ["subscribed"] * len(specs) if kind == "run" else []
+        leaves = [f"leaves {frame['sub']}"] if kind == "unsubscribe" else []
+        self._owed[frame["id"]] = [first, *more, *leaves]
+
+    async def text(self, message: str | bytes) -> None:
+        """Send a message as it is."""
+        self.sent += 1
+        await self.socket.send(message)
+
+    # ── in ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def next(self, patience_s: float = PATIENCE_S) -> Frame:
+        """Return the next frame. Raises ``Fault`` if none comes, ``ConnectionClosed`` at the end."""
+        if not self._unread:
+            try:
+                message = await asyncio.wait_for(self.socket.recv(), patience_s)
+            except (TimeoutError, asyncio.TimeoutError):
+                raise Fault("2", f"a frame within {patience_s:g} s", "nothing") from None
+            self._unread = self._parse(message)
+        frame = self._unread.pop(0)
+        self.frames.append(frame)
+        self._judge(frame)
+        return frame
+
+    @staticmethod
+    def _parse(message: str | bytes) -> list[Frame]:
+        check(isinstance(message, str), "1: text messages", "a text message", "a binary one")
+        parsed = json.loads(message)
+        if isinstance(parsed, list):
+            size = len(message.encode()) if isinstance(message, str) else 0
+            check(parsed, "1: batches", "a batch with frames in it", "an empty array")
+            fits = size <= BATCH_BYTES or len(parsed) == 1
+            check(fits, "1: batches", f"at most {BATCH_BYTES} bytes", f"{size} bytes, {len(parsed)} frames")
+        frames = parsed if isinstance(parsed, list) else [parsed]
+        for frame in frames:
+            is_frame = isinstance(frame, dict) and isinstance(frame.get("type"), str)
+            check(is_frame, "1: a frame is an object with a string type", "a frame", frame)
+        return frames
+
+    def _judge(self, frame: Frame) -> None:
+        kind = frame["type"]
+        if kind in REPLIES and frame.get("id") is not None:
+            self._reply(frame)
+        if kind == "subscribed":
+            self.follows[frame["sub"]] = Follow(frame, self._credits.get(frame["sub"]))
+            self._gone.discard(frame["sub"])
+        elif kind in _OF_SUBS:
+            sub = frame["sub"]
+            check(sub not in self._gone, "2: unsubscribe", f"no frame of sub {sub} behind its ok", frame)
+            follow = self.follows.get(sub)
+            if follow is None:
+                raise Fault("2: subscribed precedes the first event", f"subscribed of sub {sub}", frame)
+            follow.take(frame)
+
+    def _reply(self, frame: Frame) -> None:
+        owed = self._owed.get(frame["id"])
+        if not self.strict:
+            return
+        if not owed:
+            raise Fault("2: exactly one reply", f"no reply to request {frame['id']}", frame)
+        if frame["type"] == "error":
+            owed.clear()
+            return
+        due = owed.pop(0)
+        check(frame["type"] == due, "2: replies", due, frame)
+        if owed and owed[0].startswith("leaves "):
+            self._gone.add(int(owed.pop(0)[7:]))
+
+    async def until(self, wanted: Callable[[Frame], object], patience_s: float = PATIENCE_S) -> Frame:
+        """Read until a frame is ``wanted``."""
+        end = asyncio.get_running_loop().time() + patience_s
+        while True:
+            frame = await self.next(max(0.01, end - asyncio.get_running_loop().time()))
+            if wanted(frame):
+                return frame
+
+    async def reply(self, id: int) -> Frame:
+        """Read until the first reply to a request."""
+        for frame in self.frames:
+            if frame["type"] in REPLIES and frame.get("id") == id:
+                return frame
+        return await self.until(lambda frame: frame["type"] in REPLIES and frame.get("id") == id)
+
+    async def ask(self, frame: Frame) -> Frame:
+        """Send a request and return its first reply."""
+        (id,) = await self.send(frame)
+        return await self.reply(id)
+
+    async def closed(self, *subs: int) -> Follow:
+        """Read until subscriptions are closed; return the first one's attachment."""
+        while any(sub not in self.follows or self.follows[sub].closed is None for sub in subs):
+            await self.next()
+        return self.follows[subs[0]]
+
+    async def settled(self) -> None:
+        """Read until the server has answered all that was sent."""
+        self._id += 1
+        token = f"settled-{self._id}"
+        await self.send({"type": "ping", "t": token})
+        await self.until(lambda frame: frame["type"] == "pong" and frame.get("t") == token)
+
+    async def gone(self) -> int:
+        """Read until the connection is closed; return the code, 1006 without one."""
+        try:
+            while True:
+                await self.next()
+        except ConnectionClosed as closed:
+            return closed.rcvd.code if closed.rcvd is not None else 1006
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────────
+
+    async def cut(self) -> None:
+        """Lose the connection without a word."""
+        self.socket.transport.abort()
+        await self.socket.wait_closed()
+
+
+async def open_wire(
+    url: str,
+    *,
+    protocols: tuple[str, ...] = (SUBPROTOCOL,),
+    strict: bool = True,
+    headers: Mapping[str, str] | None = None,
+    max_queue: int = 16,
+) -> Wire | int:
+    """Shake hands; return the connection, or the HTTP status of a refusal."""
+    try:
+        socket = await connect(
+            url,
+            subprotocols=[Subprotocol(protocol) for protocol in protocols] or None,
+            additional_headers=headers,
+            compression=None,
+            max_size=None,
+            max_queue=max_queue,
+            ping_interval=None,
+            close_timeout=1,
+            proxy=None,
+        )
+    except InvalidStatus as refused:
+        return refused.response.status_code
+    return Wire(socket, strict)

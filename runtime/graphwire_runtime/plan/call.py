@@ -1,0 +1,235 @@
+"""How a node's or a router's callable is called: read once when the graph is built, so that a step asks
+nothing.
+
+A callable gets the state first and, by name, those of `config`, `writer`, `runtime`, `store` and `previous`
+that it declares. Functions, coroutine functions, generators and LangChain runnables all become one `Call`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, Union, get_args, get_origin, get_type_hints
+
+from langchain_core.runnables import Runnable, RunnableConfig
+
+from graphwire_runtime.plan.runtime import Runtime
+from graphwire_runtime.types import StreamWriter
+
+__all__ = ["Call", "Caller", "call_of", "first_parameter", "full_name_of", "name_of", "returns"]
+
+
+class Caller(Protocol):
+    """The task on whose behalf a call is made, seen as the source of the extra parameters."""
+
+    @property
+    def config(self) -> RunnableConfig:
+        """The config that models called on the way inherit."""
+
+    @property
+    def writer(self) -> StreamWriter:
+        """Puts an object into the custom stream."""
+
+    @property
+    def runtime(self) -> Runtime[Any]:
+        """The run as its nodes may see it."""
+
+    @property
+    def store(self) -> Any:
+        """A long-term store, if there is one."""
+
+    @property
+    def error(self) -> Any:
+        """What the node in whose place this one runs failed with, if it is an error handler."""
+
+    @property
+    def previous(self) -> Any:
+        """What the run before this one returned, if that is known."""
+
+
+SyncCall = Callable[[Any, Caller], Any]
+AsyncCall = Callable[[Any, Caller], Awaitable[Any]]
+
+
+class Call:
+    """One callable in its synchronous and its asynchronous form; either may be missing, not both."""
+
+    __slots__ = ("coro", "name", "sync")
+
+    def __init__(self, name: str, sync: SyncCall | None, coro: AsyncCall | None) -> None:
+        self.name = name
+        self.sync = sync
+        self.coro = coro
+
+
+def call_of(action: Any, name: str, *, handles: bool = False) -> Call:
+    """The `Call` for a function, a callable object or a Runnable; `handles` for one that takes an `error`.
+
+    Raises TypeError for anything else.
+    """
+    if isinstance(action, Runnable):
+        return _runnable(action, name)
+    if not callable(action):
+        raise TypeError(
+            f"{name!r} must be a function, a callable object or a Runnable, "
+            f"and a {type(action).__name__} came: {action!r}"
+        )
+    extras = _extras(action, handles)
+    function = action if not extras else _with_extras(action, extras)
+    if _is(inspect.isasyncgenfunction, action):
+        return Call(name, None, _summed_async(function, bool(extras)))
+    if _is(inspect.iscoroutinefunction, action):
+        return Call(name, None, function if extras else lambda state, _: action(state))
+    if _is(inspect.isgeneratorfunction, action):
+        return Call(name, _summed(function, bool(extras)), None)
+    return Call(name, function if extras else lambda state, _: action(state), None)
+
+
+def name_of(action: Any) -> str:
+    """The name a callable goes by: a Runnable's, a function's, or its class's."""
+    if isinstance(action, Runnable):
+        return action.get_name()
+    name = getattr(action, "__name__", None)
+    if name is None and isinstance(action, functools.partial):
+        return name_of(action.func)
+    return str(name) if name is not None else type(action).__name__
+
+
+def full_name_of(action: Any) -> str:
+    """What a callable is called in its module; of an object its class."""
+    while isinstance(action, functools.partial):
+        action = action.func
+    named = action if hasattr(action, "__qualname__") else type(action)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def first_parameter(action: Any) -> Any:
+    """The annotation of a callable's first parameter, or None where there is none to be read."""
+    try:
+        parameters = list(inspect.signature(action).parameters)
+    except (TypeError, ValueError):
+        return None
+    return _hints(action).get(parameters[0]) if parameters else None
+
+
+def returns(action: Any) -> Any:
+    """The annotation of what a callable returns, or None where there is none to be read."""
+    return _hints(action).get("return")
+
+
+def _hints(action: Any) -> dict[str, Any]:
+    if isinstance(action, (functools.partial, type, Runnable)):
+        return {}
+    function = action if inspect.isroutine(action) else getattr(action, "__call__", action)  # noqa: B004
+    try:
+        return get_type_hints(function, include_extras=True)
+    except Exception:  # a name that exists only inside a function's body, a C function: nothing to learn
+        return {}
+
+
+_ANNOTATIONS: dict[str, tuple[Any, ...]] = {
+    "config": (RunnableConfig, Union[RunnableConfig, None], "RunnableConfig", "Optional[RunnableConfig]"),  # noqa: UP007
+    "writer": (StreamWriter, "StreamWriter"),
+    "runtime": ("Runtime",),
+    "store": (),
+    "previous": (),
+    "error": (),
+}
+
+
+def _extras(action: Any, handles: bool) -> tuple[str, ...]:
+    try:
+        parameters = list(inspect.signature(action).parameters.values())
+    except (TypeError, ValueError):
+        return ()
+    return tuple(
+        p.name
+        for p in parameters[1:]
+        if (handles or p.name != "error") and p.name in _ANNOTATIONS and _is_meant(p)
+    )
+
+
+def _is_meant(parameter: inspect.Parameter) -> bool:
+    """Whether a parameter of a known name is ours to fill, not the author's own with that name."""
+    if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+        return False
+    annotation = parameter.annotation
+    if parameter.default is parameter.empty or annotation is parameter.empty:
+        return True
+    if isinstance(annotation, str):
+        text = annotation.replace(" | None", "").rpartition(".")[2].partition("[")[0]
+        return (
+            text in ("RunnableConfig", "StreamWriter", "Runtime", "BaseStore", "NodeError")
+            or "RunnableConfig" in annotation
+        )
+    if annotation in _ANNOTATIONS[parameter.name]:
+        return True
+    kinds = (annotation, get_origin(annotation), *get_args(annotation))
+    return any(
+        getattr(kind, "__name__", "") in ("RunnableConfig", "Runtime", "BaseStore", "NodeError")
+        or kind == StreamWriter
+        for kind in kinds
+    )
+
+
+def _with_extras(action: Callable[..., Any], extras: tuple[str, ...]) -> Callable[[Any, Caller], Any]:
+    if len(extras) == 1:
+        (extra,) = extras
+
+        def with_one(state: Any, task: Caller) -> Any:
+            return action(state, **{extra: getattr(task, extra)})
+
+        return with_one
+
+    def with_several(state: Any, task: Caller) -> Any:
+        return action(state, **{extra: getattr(task, extra) for extra in extras})
+
+    return with_several
+
+
+def _runnable(action: Runnable[Any, Any], name: str) -> Call:
+    def invoke(state: Any, task: Caller) -> Any:
+        return action.invoke(state, task.config)
+
+    def ainvoke(state: Any, task: Caller) -> Awaitable[Any]:
+        return action.ainvoke(state, task.config)
+
+    return Call(name, invoke, ainvoke)
+
+
+def _summed(function: Callable[..., Any], with_task: bool) -> SyncCall:
+    """A generator function's items added up, as LangChain does it; the last one where they do not add."""
+
+    def run(state: Any, task: Caller) -> Any:
+        result = None
+        for item in function(state, task) if with_task else function(state):
+            result = _plus(result, item)
+        return result
+
+    return run
+
+
+def _summed_async(function: Callable[..., Any], with_task: bool) -> AsyncCall:
+    async def run(state: Any, task: Caller) -> Any:
+        result = None
+        async for item in function(state, task) if with_task else function(state):
+            result = _plus(result, item)
+        return result
+
+    return run
+
+
+def _plus(total: Any, item: Any) -> Any:
+    if total is None:
+        return item
+    try:
+        return total + item
+    except TypeError:
+        return item
+
+
+def _is(test: Callable[[Any], bool], action: Any) -> bool:
+    while isinstance(action, functools.partial):
+        action = action.func
+    return test(action) or (not inspect.isroutine(action) and test(getattr(action, "__call__", None)))  # noqa: B004

@@ -1,0 +1,224 @@
+"""Schemas of state: TypedDict, dataclass and pydantic classes, and what a run needs to know of them.
+
+A `Schema` is one class read once: its channels, how a node's view is made from the values of a run, its JSON
+schema. `pairs_of` goes the other way, from what a node returned to `(key, value)` pairs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, ClassVar, get_args, get_origin
+
+import typing_extensions
+from pydantic import BaseModel, TypeAdapter
+
+from graphwire_runtime.errors import InvalidUpdateError
+from graphwire_runtime.managed import Managed
+from graphwire_runtime.plan.channels import Channel, LastValue, Reduced, checked_reducer
+
+__all__ = ["Pairs", "Schema", "coerce_context", "json_schema_of", "pairs_of"]
+
+Pairs = list[tuple[str, Any]]
+"""Writes to state keys in the order they were made."""
+
+View = Callable[[Mapping[str, Any]], Any]
+
+
+class Schema:
+    """One schema class: its keys in order, their channels, and a reader that builds a node's view.
+
+    Raises TypeError for anything that is not a class with annotated fields.
+    """
+
+    def __init__(self, cls: type[Any]) -> None:
+        self.cls = cls
+        hints = annotations_of(cls)
+        if not hints and not is_typed_dict(cls) and not dataclasses.is_dataclass(cls) and not is_model(cls):
+            raise TypeError(
+                f"a state schema is a TypedDict, a dataclass or a pydantic model; "
+                f"{cls!r} has no annotated fields"
+            )
+        self.managed = {key: found for key, hint in hints.items() if (found := _managed(hint)) is not None}
+        self.channels: dict[str, Channel] = {
+            key: _channel(key, hint) for key, hint in hints.items() if key not in self.managed
+        }
+        self.keys = tuple(self.channels)
+
+    def view(self) -> View:
+        """A function from the values of a run to what a node with this schema is given.
+
+        Only keys that have a value are passed on; a dataclass or model fills in, or complains about, the
+        rest.
+        """
+        keys = (*self.keys, *self.managed)
+        if is_typed_dict(self.cls) or not (dataclasses.is_dataclass(self.cls) or is_model(self.cls)):
+
+            def as_dict(values: Mapping[str, Any]) -> Any:
+                return {key: values[key] for key in keys if key in values}
+
+            return as_dict
+        cls = self.cls
+
+        def as_instance(values: Mapping[str, Any]) -> Any:
+            return cls(**{key: values[key] for key in keys if key in values})
+
+        return as_instance
+
+    def validate(self, value: Any) -> None:
+        """Let a pydantic schema judge an input mapping; the other kinds accept everything.
+
+        Raises pydantic.ValidationError.
+        """
+        if is_model(self.cls) and isinstance(value, Mapping):
+            self.cls.model_validate(value)
+
+    def instance(self, values: Mapping[str, Any]) -> Any:
+        """The values as an instance of a dataclass or model schema; for other kinds the mapping itself."""
+        if is_model(self.cls) or dataclasses.is_dataclass(self.cls):
+            return self.cls(**values)
+        return values
+
+
+def pairs_of(value: Any, keys: Mapping[str, Any]) -> Pairs | None:
+    """The writes that one return value (or `Command.update`) makes to `keys`; keys not among them are
+    dropped.
+
+    A mapping is taken as it is, an object whose class is annotated by its attributes. None stands for no
+    writes; the result None for a value that is no update at all.
+    """
+    if value is None:
+        return []
+    if isinstance(value, Mapping):
+        return [(key, value[key]) for key in value if key in keys]
+    cls = type(value)
+    if dataclasses.is_dataclass(value):
+        return [(f.name, getattr(value, f.name)) for f in dataclasses.fields(value) if f.name in keys]
+    if isinstance(value, BaseModel):
+        given = value.model_fields_set
+        return [
+            (name, getattr(value, name))
+            for name in cls.model_fields
+            if name in keys and (name in given or getattr(value, name) is not None)
+        ]
+    if hints := annotations_of(cls):
+        return [(name, getattr(value, name)) for name in hints if name in keys and hasattr(value, name)]
+    return None
+
+
+def input_pairs(value: Any, schema: Schema, keys: Mapping[str, Any]) -> Pairs:
+    """The writes that a run's input makes.
+
+    Raises InvalidUpdateError when it is no update at all, pydantic.ValidationError when the schema refuses
+    it.
+    """
+    schema.validate(value)
+    pairs = pairs_of(value, keys)
+    if pairs is None:
+        raise InvalidUpdateError(
+            f"the input of a run must be a mapping or an instance of its input schema "
+            f"({schema.cls.__name__}), and {shown(value)} came"
+        )
+    return pairs
+
+
+def coerce_context(cls: type[Any] | None, context: Any) -> Any:
+    """`context` as an instance of the context schema where a mapping was given for a dataclass or model."""
+    if cls is None or not isinstance(context, Mapping):
+        return context
+    if is_model(cls) or dataclasses.is_dataclass(cls):
+        return cls(**context)
+    return context
+
+
+def json_schema_of(cls: type[Any]) -> dict[str, Any]:
+    """The JSON schema of a schema class, as pydantic writes it."""
+    if is_model(cls):
+        return dict(cls.model_json_schema())
+    if is_typed_dict(cls) and type(cls).__module__ == "typing" and sys.version_info < (3, 12):
+        cls = _rebuilt(cls)
+    return TypeAdapter(cls).json_schema()
+
+
+def annotations_of(cls: Any) -> dict[str, Any]:
+    """The annotated fields of a class with their metadata; empty where none are there or do not resolve."""
+    if not isinstance(cls, type) or cls.__module__ == "builtins":
+        return {}
+    try:
+        hints = typing_extensions.get_type_hints(cls, include_extras=True)
+    except Exception:
+        return {}
+    if issubclass(cls, BaseModel):
+        return {name: hints[name] for name in cls.model_fields if name in hints}
+    return {name: hint for name, hint in hints.items() if not _is_class_variable(hint)}
+
+
+def is_model(cls: Any) -> bool:
+    """Whether this is a pydantic model class."""
+    return isinstance(cls, type) and issubclass(cls, BaseModel)
+
+
+def is_typed_dict(cls: Any) -> bool:
+    """Whether this is a TypedDict class, from `typing` or `typing_extensions`."""
+    return typing_extensions.is_typeddict(cls)
+
+
+def merged(channels: dict[str, Channel], more: Iterable[tuple[str, Channel]]) -> None:
+    """Add the channels of a further schema to those of the graph; a reducer wins over a plain declaration."""
+    for key, channel in more:
+        if key not in channels or (isinstance(channels[key], LastValue) and isinstance(channel, Reduced)):
+            channels[key] = channel
+
+
+def _channel(key: str, hint: Any) -> Channel:
+    hint = _bare(hint)
+    if get_origin(hint) is Annotated:
+        annotation, *metadata = get_args(hint)
+        last = metadata[-1]
+        if callable(last) and not isinstance(last, type):
+            return Reduced(key, annotation, checked_reducer(key, last))
+    return LastValue(key)
+
+
+def _managed(hint: Any) -> Managed | None:
+    hint = _bare(hint)
+    metadata = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return next((each for each in metadata if isinstance(each, Managed)), None)
+
+
+def _is_marked(hint: Any) -> bool:
+    return get_origin(hint) in (typing_extensions.Required, typing_extensions.NotRequired)
+
+
+def _is_class_variable(hint: Any) -> bool:
+    return get_origin(hint) is ClassVar or hint is ClassVar
+
+
+def _bare(hint: Any) -> Any:
+    while get_origin(hint) in (
+        typing_extensions.Required,
+        typing_extensions.NotRequired,
+        typing_extensions.ReadOnly,
+    ):
+        (hint,) = get_args(hint)
+    return hint
+
+
+def _rebuilt(cls: Any) -> Any:
+    """A `typing.TypedDict` as one of typing_extensions, the only kind pydantic reads before Python 3.12."""
+    hints = typing_extensions.get_type_hints(cls, include_extras=True)
+    fields = {
+        # a Required within a string annotation is not yet among __required_keys__
+        key: hint if key in cls.__required_keys__ or _is_marked(hint) else typing_extensions.NotRequired[hint]
+        for key, hint in hints.items()
+    }
+    rebuilt: Any = typing_extensions.TypedDict(cls.__name__, fields)  # type: ignore[misc]
+    rebuilt.__module__, rebuilt.__doc__ = cls.__module__, cls.__doc__
+    return rebuilt
+
+
+def shown(value: Any) -> str:
+    """A value for an error message: its type, and its repr cut to 200 characters."""
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 200 else text[:197] + '...'}"

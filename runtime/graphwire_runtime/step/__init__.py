@@ -1,0 +1,1 @@
+"""One superstep as data: tasks, their writes, and what follows from them."""

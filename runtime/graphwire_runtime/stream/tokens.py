@@ -1,0 +1,230 @@
+"""Chat messages: the state that holds them, and the ear that hears a model's tokens while it speaks.
+
+`add_messages` and `MessagesState` are for the author's state. `TokenTap` is a LangChain callback that turns
+model calls, and whole messages that nodes return, into chunks of the `messages` mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any
+from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import (
+    AnyMessage,
+    BaseMessage,
+    BaseMessageChunk,
+    MessageLikeRepresentation,
+    RemoveMessage,
+    convert_to_messages,
+    message_chunk_to_message,
+)
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResult
+from langchain_core.tracers._streaming import _StreamingCallbackHandler
+from typing_extensions import TypedDict
+
+from graphwire_runtime.clock import fresh_id
+from graphwire_runtime.stream.outlet import Namespace, Outlet
+from graphwire_runtime.types import Command
+
+__all__ = ["REMOVE_ALL_MESSAGES", "MessagesState", "TokenTap", "add_messages"]
+
+REMOVE_ALL_MESSAGES = "__remove_all__"
+"""The id of a RemoveMessage that clears the whole list before what follows it."""
+
+Messages = list[MessageLikeRepresentation] | MessageLikeRepresentation
+
+_Call = tuple[Namespace, dict[str, Any]]
+"""Where a model is being called, and what its tokens say of that."""
+
+
+def add_messages(left: Messages, right: Messages) -> list[BaseMessage]:
+    """Merge two lists of messages by id: the reducer of `MessagesState`.
+
+    A message of `right` whose id is already in the list takes that place, any other is appended, and a
+    `RemoveMessage` takes the message of its id away. Tuples, dicts and strings become messages; a single
+    message counts as a list of one; messages without an id get one.
+
+    Raises ValueError for a RemoveMessage whose id is not in the list.
+    """
+    merged = _as_messages(left)
+    news = _as_messages(right)
+    for last in range(len(news) - 1, -1, -1):
+        if isinstance(news[last], RemoveMessage) and news[last].id == REMOVE_ALL_MESSAGES:
+            return news[last + 1 :]
+    place = {message.id: index for index, message in enumerate(merged)}
+    removed: set[str | None] = set()
+    for message in news:
+        index = place.get(message.id)
+        if isinstance(message, RemoveMessage):
+            if index is None:
+                raise ValueError(
+                    f"RemoveMessage names the id {message.id!r}, "
+                    f"and no message of the {len(merged)} in the list has it"
+                )
+            removed.add(message.id)
+        elif index is None:
+            place[message.id] = len(merged)
+            merged.append(message)
+        else:
+            removed.discard(message.id)
+            merged[index] = message
+    return [message for message in merged if message.id not in removed] if removed else merged
+
+
+def _as_messages(value: Messages) -> list[BaseMessage]:
+    messages = convert_to_messages(value if isinstance(value, list) else [value])
+    result: list[BaseMessage] = []
+    for message in messages:
+        if isinstance(message, BaseMessageChunk):
+            message = message_chunk_to_message(message)
+        if message.id is None:
+            message.id = fresh_id()
+        result.append(message)
+    return result
+
+
+class MessagesState(TypedDict):
+    """A state with one key, `messages`, merged by `add_messages`; derive from it to add more."""
+
+    messages: Annotated[list[AnyMessage], add_messages]
+
+
+class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
+    """Hears every model call below one consumer's graph and pushes its tokens into that consumer's outlet.
+
+    Being a streaming callback makes LangChain's models stream even when a node calls `invoke`. It runs
+    inline: a token costs one method call, no task and no thread.
+    """
+
+    run_inline = True
+    ignore_agent = ignore_chain = ignore_custom_event = ignore_retriever = ignore_retry = True
+    ignore_llm = ignore_chat_model = False
+
+    def __init__(self, outlet: Outlet) -> None:
+        self._outlet = outlet
+        self._push = outlet.push
+        self._seen: set[str] = set()
+        self._calls: dict[UUID, _Call] = {}
+        self._latest: tuple[UUID | None, _Call | None] = (None, None)
+
+    def on_chat_model_start(
+        self,
+        serialized: dict[str, Any],
+        messages: list[list[BaseMessage]],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Remember where the call stands, so that each of its tokens can say so."""
+        if metadata is None or (tags and "nostream" in tags):
+            return
+        namespace = tuple(metadata.get("langgraph_checkpoint_ns", "").split("|")[:-1])
+        if namespace != self._outlet.namespace and not self._outlet.subgraphs:
+            return
+        shown = [tag for tag in tags or () if not tag.startswith("seq:step")]
+        self._calls[run_id] = (namespace, {**metadata, "tags": shown} if shown else metadata)
+
+    def on_llm_new_token(
+        self,
+        token: str | list[str | dict[str, Any]],
+        *,
+        chunk: Any = None,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Push one token."""
+        # the id of a call is one object, and comparing its identity is far cheaper than hashing a UUID
+        latest, call = self._latest
+        if latest is not run_id:
+            call = self._calls.get(run_id)
+            self._latest = (run_id, call)
+        if call is None or not isinstance(chunk, ChatGenerationChunk):
+            return
+        message = chunk.message
+        name = message.id
+        if name is None:
+            name = message.id = f"lc_run--{run_id}"
+        self._seen.add(name)
+        self._push("messages", call[0], (message, call[1]))
+
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
+        """Push the answer as a whole, if it did not come in tokens."""
+        call = self._calls.pop(run_id, None)
+        if call is None or not response.generations or not response.generations[0]:
+            return
+        generation = response.generations[0][0]
+        if isinstance(generation, ChatGeneration):
+            self._whole(generation.message, call[0], call[1])
+
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Forget the call; its tokens so far stay in the stream."""
+        self._calls.pop(run_id, None)
+
+    def tap_output_iter(self, run_id: UUID, output: Any) -> Any:
+        """Part of being a streaming callback; chains are passed through unheard."""
+        return output
+
+    def tap_output_aiter(self, run_id: UUID, output: Any) -> Any:
+        """Part of being a streaming callback; chains are passed through unheard."""
+        return output
+
+    @property
+    def far(self) -> bool:
+        """Whether it hears models in graphs below the consumer's own."""
+        return self._outlet.subgraphs
+
+    def note_input(self, value: Any) -> None:
+        """Take the messages a node is given for known, so that handing them on shows nothing new."""
+        if isinstance(value, (BaseMessage, list)):
+            return  # the payload of a Send: nobody has seen it before
+        for message in _messages_in(value):
+            if message.id is not None:
+                self._seen.add(message.id)
+
+    def note_output(self, value: Any, namespace: Namespace, metadata: Callable[[], dict[str, Any]]) -> None:
+        """Push the messages in a node's return value that were neither streamed nor given to it."""
+        shared: dict[str, Any] | None = None
+        for message in _messages_in(value):
+            if shared is None:
+                shared = metadata()
+            self._whole(message, namespace, shared)
+
+    def _whole(self, message: BaseMessage, namespace: Namespace, metadata: dict[str, Any]) -> None:
+        if message.id is None:
+            message.id = fresh_id()  # the state will hold this same object, hence this same id
+        elif message.id in self._seen:
+            return
+        self._seen.add(message.id)
+        self._outlet.push("messages", namespace, (message, metadata))
+
+
+def _messages_in(value: Any) -> Iterable[BaseMessage]:
+    """The messages in a node's input or return value: bare, in its fields, or in lists in its fields."""
+    if isinstance(value, Mapping):
+        fields: Iterable[Any] = value.values()
+    elif isinstance(value, Command):
+        return _messages_in(value.update)
+    elif isinstance(value, BaseMessage):
+        return (value,)
+    elif isinstance(value, list):
+        return [message for item in value if not isinstance(item, tuple) for message in _messages_in(item)]
+    elif hasattr(value, "__dict__"):
+        fields = vars(value).values()
+    else:
+        return ()
+    return [message for field in fields for message in _listed(field)]
+
+
+def _listed(value: Any) -> Iterable[BaseMessage]:
+    if isinstance(value, BaseMessage):
+        return (value,)
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return [item for item in value if isinstance(item, BaseMessage)]
+    return ()

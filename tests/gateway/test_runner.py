@@ -1,22 +1,36 @@
 """The hand-over: what a graph's loop makes reaches home once, in order, one call a tick."""
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from graphwire_gateway.graphs.runner import InlineRunner, Runner, ThreadRunner
 
+_HANDOVER: contextvars.ContextVar[list[Any]] = contextvars.ContextVar("handover")
+
 
 class Home:
+    """The receiving side on the main loop; ``ticks`` has what each callback of that loop handed over.
+
+    A callback has a context of its own, so what one callback hands over shares a context variable.
+    """
+
     def __init__(self) -> None:
         self.ticks: list[list[Any]] = []
         self.threads: set[int] = set()
         self.came = asyncio.Event()
 
-    def __call__(self, items: list[Any]) -> None:
-        self.ticks.append(items)
+    def receive(self, made: list[int]) -> None:
+        tick = _HANDOVER.get(None)
+        if tick is None:
+            tick = []
+            _HANDOVER.set(tick)
+            self.ticks.append(tick)
+        tick.append(made)
         self.threads.add(threading.get_ident())
         self.came.set()
 
@@ -28,10 +42,11 @@ class Home:
 
 
 class Source:
-    """Collects numbers, as a drive collects records."""
+    """Makes numbers, as an execution makes records."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, home: Home) -> None:
         self._runner = runner
+        self._home = home
         self._made: list[int] = []
 
     def put(self, number: int) -> None:
@@ -39,9 +54,9 @@ class Source:
             self._runner.put(self)
         self._made.append(number)
 
-    def collect(self) -> list[int]:
+    def collect(self) -> Callable[[], None]:
         made, self._made = self._made, []
-        return made
+        return partial(self._home.receive, made)
 
 
 Make = Callable[[], tuple[Home, Runner]]
@@ -53,7 +68,7 @@ async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
 
     def new() -> tuple[Home, Runner]:
         home = Home()
-        runners.append(InlineRunner(home) if request.param == "inline" else ThreadRunner("test", home))
+        runners.append(InlineRunner() if request.param == "inline" else ThreadRunner("test"))
         return home, runners[-1]
 
     yield new
@@ -63,7 +78,7 @@ async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
 
 async def test_everything_comes_home_in_order_on_the_home_loop(make: Make) -> None:
     home, runner = make()
-    source = Source(runner)
+    source = Source(runner, home)
 
     async def work() -> None:
         for number in range(1000):
@@ -83,7 +98,7 @@ async def test_everything_comes_home_in_order_on_the_home_loop(make: Make) -> No
 
 async def test_many_jobs_of_a_tick_come_home_in_one_call(make: Make) -> None:
     home, runner = make()
-    sources = [Source(runner) for _ in range(20)]
+    sources = [Source(runner, home) for _ in range(20)]
     gate: list[Any] = []
 
     async def begin() -> None:
@@ -103,7 +118,7 @@ async def test_a_cancel_reaches_a_job_at_any_time_and_it_hears_of_it(make: Make)
     began: list[int] = []
 
     def job(number: int) -> Callable[[], Any]:
-        source = Source(runner)
+        source = Source(runner, home)
 
         async def work() -> None:
             began.append(number)
@@ -149,7 +164,7 @@ async def test_closing_cancels_what_is_at_work_and_waits_for_it(make: Make) -> N
 
 
 async def test_a_thread_ends_the_tasks_that_graph_code_has_left_behind() -> None:
-    runner = ThreadRunner("test", Home())
+    runner = ThreadRunner("test")
     ended = threading.Event()
     kept: list[Any] = []
 
@@ -173,8 +188,8 @@ async def test_a_thread_ends_the_tasks_that_graph_code_has_left_behind() -> None
 
 async def test_code_that_ends_the_process_ends_its_job_alone() -> None:
     home = Home()
-    runner = ThreadRunner("test", home)
-    source = Source(runner)
+    runner = ThreadRunner("test")
+    source = Source(runner, home)
 
     async def leave() -> None:
         raise SystemExit(3)

@@ -39,7 +39,7 @@ def told() -> Iterator[Told]:
 
 
 async def test_a_block_is_told_once_with_its_place_and_its_end(told: Told) -> None:
-    runner = ThreadRunner("dull", lambda items: None)
+    runner = ThreadRunner("dull")
     watchdog = Watchdog(patience_s=0.02)
     at_work, release = threading.Event(), threading.Event()
 
@@ -65,7 +65,7 @@ async def test_a_block_is_told_once_with_its_place_and_its_end(told: Told) -> No
 
 
 async def test_a_loop_that_turns_is_not_told_of(told: Told) -> None:
-    runner = ThreadRunner("brisk", lambda items: None)
+    runner = ThreadRunner("brisk")
     watchdog = Watchdog(patience_s=0.5)
     turns = 0
 

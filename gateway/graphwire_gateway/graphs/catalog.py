@@ -19,7 +19,7 @@ from graphwire_gateway.graphs.factory import AccessContext, Factory, FactoryRunt
 from graphwire_gateway.graphs.lifespan import Lifespan
 from graphwire_gateway.graphs.load import CannotServe as CannotServe
 from graphwire_gateway.graphs.load import found_at, is_graph, is_uncompiled, told
-from graphwire_gateway.graphs.runner import InlineRunner, Outlet, Runner, ThreadRunner
+from graphwire_gateway.graphs.runner import InlineRunner, Runner, ThreadRunner
 from graphwire_gateway.graphs.savers import Keeping
 from graphwire_gateway.graphs.watchdog import Watchdog
 from graphwire_gateway.scope import PRINCIPAL
@@ -130,17 +130,17 @@ class Catalog:
         self._watchdog = Watchdog()
         self._lifespans: list[Lifespan] = []
 
-    async def open(self, outlet: Outlet) -> None:
+    async def open(self) -> None:
         """Bring every graph to life on its runner. Raises ``CannotServe`` for the first that fails."""
         found: dict[str, Entry] = {}
         for place in ("thread", "inline"):
             together = {name: spec for name, spec in self._specs.items() if spec.runner == place}
             if together:
-                runner = InlineRunner(outlet) if place == "inline" else ThreadRunner("graphs", outlet)
+                runner = InlineRunner() if place == "inline" else ThreadRunner("graphs")
                 found.update(await self._settle(runner, together))
         for name, spec in self._specs.items():
             if spec.runner == "own":
-                found.update(await self._settle(ThreadRunner(name, outlet), {name: spec}))
+                found.update(await self._settle(ThreadRunner(name), {name: spec}))
         self._entries = {name: found[name] for name in self._specs}
 
     async def _settle(self, runner: Runner, specs: Mapping[str, GraphSpec]) -> dict[str, Entry]:

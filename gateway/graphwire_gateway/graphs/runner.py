@@ -26,17 +26,10 @@ _SYNC_NODES = 128  # nodes without async code that one graph may run at once, ov
 
 
 class Source(Protocol):
-    """Something on a runner's loop that makes things for home."""
+    """Something on a runner's loop that makes things for the main loop."""
 
-    def collect(self) -> Any:
-        """Give up what was made since the last time."""
-
-
-class Outlet(Protocol):
-    """Takes home what the sources of one tick have collected."""
-
-    def __call__(self, items: list[Any]) -> None:
-        """Runs on the home loop."""
+    def collect(self) -> Callable[[], None]:
+        """Return a call, for the main loop, that hands over what was made since the last time."""
 
 
 def _nothing() -> None:
@@ -128,10 +121,9 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 class Runner:
     """A loop for graphs. ``put`` is for code on that loop, everything else for the home loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, outlet: Outlet) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._home = asyncio.get_running_loop()
-        self._outlet = outlet
         self._tick: list[Source] = []
         self._jobs: set[Job] = set()
         self._idle = asyncio.Event()
@@ -218,8 +210,8 @@ class Runner:
         sources, self._tick = self._tick, []
         self._deliver([source.collect() for source in sources])
 
-    def _deliver(self, items: list[Any]) -> None:
-        self._outlet(items)
+    def _deliver(self, calls: list[Callable[[], None]]) -> None:
+        _call_all(calls)
 
     def later(self, function: Callable[[], None]) -> None:
         """Call ``function`` on the loop soon."""
@@ -236,16 +228,16 @@ class Runner:
 class InlineRunner(Runner):
     """Runs graphs on the loop of the connections."""
 
-    def __init__(self, outlet: Outlet) -> None:
-        super().__init__(asyncio.get_running_loop(), outlet)
+    def __init__(self) -> None:
+        super().__init__(asyncio.get_running_loop())
 
 
 class ThreadRunner(Runner):
     """Runs graphs in a thread with a loop of its own."""
 
-    def __init__(self, name: str, outlet: Outlet) -> None:
+    def __init__(self, name: str) -> None:
         loop = new_loop()
-        super().__init__(loop, outlet)
+        super().__init__(loop)
         self._closing = False
         # A daemon: code that never ends may not keep the server from ending.
         self._thread = threading.Thread(target=self._main, name=f"graphwire-{name}", daemon=True)
@@ -279,8 +271,8 @@ class ThreadRunner(Runner):
         if left:
             self.loop.run_until_complete(asyncio.wait(left, timeout=_LEFT_S))
 
-    def _deliver(self, items: list[Any]) -> None:
-        self._home.call_soon_threadsafe(self._outlet, items)
+    def _deliver(self, calls: list[Callable[[], None]]) -> None:
+        self._home.call_soon_threadsafe(_call_all, calls)
 
     async def close(self, timeout_s: float) -> None:
         """Cancel what still runs, wait for it at most ``timeout_s`` seconds, end the thread."""
@@ -290,6 +282,11 @@ class ThreadRunner(Runner):
         self._closing = True
         self.loop.call_soon_threadsafe(self.loop.stop)
         await asyncio.to_thread(self._thread.join, timeout_s)
+
+
+def _call_all(calls: list[Callable[[], None]]) -> None:
+    for call in calls:
+        call()
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

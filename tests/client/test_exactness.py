@@ -119,7 +119,7 @@ class Story:
 
     def check_credit(self) -> None:
         """What the server may still send, and what is queued or on its way, fits into the window."""
-        feed = self.run._feed
+        feed = self.run._queue
         if feed is None or self.server.connection.ended is not None:
             return
         attachment = self.server.connection.attachments.get(feed.sub)

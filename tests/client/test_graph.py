@@ -8,8 +8,7 @@ from typing import Any, TypedDict
 
 import graphwire
 import pytest
-from graphwire import ending
-from graphwire import langgraph_shapes as shapes
+from graphwire import langgraph_shapes, run_failures
 from graphwire.transport import NotOpened
 from graphwire_protocol import Refusal
 from graphwire_protocol.commands import Cancel, StateHistory, StateUpdate
@@ -140,7 +139,7 @@ async def test_an_interrupt_stands_where_langgraph_puts_it_and_ends_the_stream(c
         run.interrupt("i1", "sure?")
 
     server.on_run = run
-    ask = shapes.interrupts_of([graphwire.Interrupt("i1", "sure?")])
+    ask = langgraph_shapes.interrupts_of([graphwire.Interrupt("i1", "sure?")])
     assert await stream(client, stream_mode=["updates", "values"]) == [
         ("updates", {"__interrupt__": ask}),
         ("values", {"n": 1, "__interrupt__": ask}),
@@ -296,7 +295,7 @@ async def test_version_2_wraps_every_item(client, server):
         run.interrupt("i1", "sure?")
 
     server.on_run = run
-    ask = shapes.interrupts_of([graphwire.Interrupt("i1", "sure?")])
+    ask = langgraph_shapes.interrupts_of([graphwire.Interrupt("i1", "sure?")])
     modes = ["updates", "values", "custom"]
     assert await stream(client, stream_mode=modes, subgraphs=True, version="v2") == [
         {"type": "custom", "ns": ("sub:1",), "data": "thinking"},
@@ -467,7 +466,7 @@ async def test_invoking_a_graph_that_interrupts_returns_its_state_and_questions(
     server.on_run = run
     assert await client.graph("joke").ainvoke({}) == {
         "n": 1,
-        "__interrupt__": list(shapes.interrupts_of([graphwire.Interrupt("i1", "sure?")])),
+        "__interrupt__": list(langgraph_shapes.interrupts_of([graphwire.Interrupt("i1", "sure?")])),
     }
 
 
@@ -482,7 +481,7 @@ async def test_no_longer_waiting_for_an_invocation_cancels_it(client, server):
 
 
 async def test_while_the_server_is_away_a_bounded_wait_ends(client, server, monkeypatch):
-    monkeypatch.setattr(ending, "_CANCEL_WITHIN_S", 0.01)
+    monkeypatch.setattr(run_failures, "_CANCEL_WITHIN_S", 0.01)
     server.on_run = lambda run: run.lifecycle("running")
     invocation = asyncio.ensure_future(client.graph("joke").ainvoke({}))
     await settle()
@@ -514,7 +513,7 @@ async def test_invoking_without_a_checkpointer_tells_the_question_that_nobody_ca
         run.lifecycle("completed", reason="interrupted")
 
     server.on_run = run
-    ask = shapes.interrupts_of([graphwire.Interrupt("i1", "sure?")])
+    ask = langgraph_shapes.interrupts_of([graphwire.Interrupt("i1", "sure?")])
     assert await client.graph("joke").ainvoke({}) == {"n": 1, "__interrupt__": list(ask)}
     output = await client.graph("joke").ainvoke({}, version="v2")
     assert (output.value, output.interrupts) == ({"n": 1}, ask)
@@ -557,11 +556,11 @@ async def test_a_state_is_langgraph_s_where_that_is_installed(client, one_state,
         types = pytest.importorskip("langgraph.types")
     else:
         monkeypatch.setitem(sys.modules, "langgraph.types", None)
-    shapes._langgraph.cache_clear()
+    langgraph_shapes._langgraph.cache_clear()
     try:
         state = await client.graph("joke").aget_state(CONFIG)
     finally:
-        shapes._langgraph.cache_clear()
+        langgraph_shapes._langgraph.cache_clear()
     assert isinstance(state, types.StateSnapshot)
     assert isinstance(state.interrupts[0], types.Interrupt)
     assert isinstance(state.tasks[0], types.PregelTask if is_installed else graphwire.StateTask)

@@ -6,7 +6,7 @@ from typing import Any
 
 import graphwire
 import pytest
-from graphwire.feed import Known
+from graphwire.event_queue import RunTracker
 from graphwire_protocol import Refusal
 from graphwire_protocol.client import Delivered
 from graphwire_protocol.commands import Credit, Subscribe, Unsubscribe
@@ -468,12 +468,12 @@ async def test_an_answered_interrupt_does_not_end_the_loop_even_if_the_rest_is_l
 
 
 def test_what_a_second_subscription_tells_of_the_past_is_no_news():
-    known = Known()
+    tracker = RunTracker()
     for seq, status in ((5, "completed"), (1, "running")):
         data = {"status": status, "attempt": 1, "at": ""}
         frame = EventFrame(sub=1, n=1, seq=seq, mode="lifecycle", data=data)
-        known.hear(Delivered(1, frame, "e1"))
-    assert (known.status, known.head) == ("completed", 5)
+        tracker.hear(Delivered(1, frame, "e1"))
+    assert (tracker.status, tracker.head) == ("completed", 5)
 
 
 async def test_a_cut_before_an_announced_gap_keeps_the_old_cursor(client, server):

@@ -31,7 +31,7 @@ from graphwire.blocking import LoopThread, awaited, require_elsewhere, wait
 from graphwire.connection import Connection, Token
 from graphwire.connection import State as ConnectionState
 from graphwire.errors import Refused
-from graphwire.feed import Known
+from graphwire.event_queue import RunTracker
 from graphwire.graph import IfBusy, RemoteGraph
 from graphwire.langgraph_arguments import command_of, is_command
 from graphwire.requests import Requests
@@ -238,14 +238,14 @@ class Client(Requests):
             spec = Spec(sub=sub, filter=filter, from_=position, credit=window, values=values)
             return RunCommand(id=id, subscribe=(spec,), **fields)
 
-        known = Known()
-        reply, feed = await self._connection.subscribe(make, window, known)
+        tracker = RunTracker()
+        reply, queue = await self._connection.subscribe(make, window, tracker)
         assert isinstance(reply, Started)
-        if known.status is None:
-            known.status = reply.status
-        out = Run(self._connection, id, graph, filter, position, window, known, values)
+        if tracker.status is None:
+            tracker.status = reply.status
+        out = Run(self._connection, id, graph, filter, position, window, tracker, values)
         out.thread, out.created = reply.thread, reply.created
-        out._feed = feed
+        out._queue = queue
         return out
 
     @awaited
@@ -271,7 +271,7 @@ class Client(Requests):
         """
         position = position_of(start)
         window = window or self._window
-        known = Known()
+        tracker = RunTracker()
 
         async def subscribe(modes: Sequence[Mode]) -> Run:
             filter = filter_of(modes, namespaces, nodes, tags, keys, exclude)
@@ -288,10 +288,10 @@ class Client(Requests):
                 )
 
             checked(Subscribe, {"id": 0, "sub": 0, "run": run, "filter": filter})
-            reply, feed = await self._connection.subscribe(make, window, known)
+            reply, queue = await self._connection.subscribe(make, window, tracker)
             assert isinstance(reply, Subscribed)
-            out = Run(self._connection, run, None, filter, position, window, known, values)
-            out._feed = feed
+            out = Run(self._connection, run, None, filter, position, window, tracker, values)
+            out._queue = queue
             return out
 
         if modes is not None:
@@ -327,12 +327,12 @@ class Client(Requests):
             "metadata": None if metadata is None else projected(dict(metadata), "metadata"),
         }
         checked(Watch, {"id": 0, "sub": 0, **fields})
-        feed = await self._connection.watch(lambda id, sub: Watch(id=id, sub=sub, **fields))
+        queue = await self._connection.watch(lambda id, sub: Watch(id=id, sub=sub, **fields))
         try:
             while True:
-                yield await feed.take()
+                yield await queue.take()
         finally:
-            self._connection.leave(feed)
+            self._connection.leave(queue)
 
     # ── stand-ins ────────────────────────────────────────────────────────────────────────────────
 

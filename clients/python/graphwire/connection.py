@@ -31,9 +31,9 @@ from graphwire_protocol.replies import Error, Goaway, Notice, Reply, Subscribed,
 
 from graphwire.backoff import Backoff
 from graphwire.errors import CannotConnect, ConnectionClosed, GraphwireError, Refused, Unauthenticated
-from graphwire.feed import Feed, Known
+from graphwire.event_queue import EventQueue, RunTracker
 from graphwire.transport import Lost, NotOpened, Open, Transport
-from graphwire.watch import WatchFeed
+from graphwire.watch_queue import WatchQueue
 
 log = logging.getLogger("graphwire")
 
@@ -49,7 +49,7 @@ _CROWDED_WAIT_S = 1.0
 MakeRequest: TypeAlias = Callable[[int], Request]
 
 
-F = TypeVar("F", Feed, WatchFeed)
+F = TypeVar("F", EventQueue, WatchQueue)
 
 
 class Connection:
@@ -74,7 +74,7 @@ class Connection:
         self._open = open
         self._session = ClientSession(product)
         self._waiting: dict[int, asyncio.Future[Answered]] = {}
-        self._feeds: dict[int, Feed | WatchFeed] = {}
+        self._queues: dict[int, EventQueue | WatchQueue] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._task: asyncio.Task[None] | None = None
         self._opened: asyncio.Future[None] | None = None
@@ -132,9 +132,9 @@ class Connection:
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(fault())
-        for feed in self._feeds.values():
-            feed.fail(fault)
-        self._feeds.clear()
+        for queue in self._queues.values():
+            queue.fail(fault)
+        self._queues.clear()
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -159,26 +159,26 @@ class Connection:
         return (await self._ask(make)).reply
 
     async def subscribe(
-        self, make: Callable[[int, int], Request], window: int, known: Known
-    ) -> tuple[Reply, Feed]:
-        """Send a request that opens a subscription, ``make(id, sub)``; return its reply and its feed."""
-        return await self._open_feed(make, window, lambda sub: Feed(sub, known))
+        self, make: Callable[[int, int], Request], window: int, tracker: RunTracker
+    ) -> tuple[Reply, EventQueue]:
+        """Send a request that opens a subscription, ``make(id, sub)``; return its reply and its queue."""
+        return await self._open_queue(make, window, lambda sub: EventQueue(sub, tracker))
 
-    async def watch(self, make: Callable[[int, int], Request]) -> WatchFeed:
-        """Send a request that opens a watch, ``make(id, sub)``; return its feed."""
-        return (await self._open_feed(make, None, WatchFeed))[1]
+    async def watch(self, make: Callable[[int, int], Request]) -> WatchQueue:
+        """Send a request that opens a watch, ``make(id, sub)``; return its queue."""
+        return (await self._open_queue(make, None, WatchQueue))[1]
 
-    async def _open_feed(
+    async def _open_queue(
         self, make: Callable[[int, int], Request], window: int | None, new: Callable[[int], F]
     ) -> tuple[Reply, F]:
         sub = self._session.next_sub()
-        feed = self._feeds[sub] = new(sub)
+        queue = self._queues[sub] = new(sub)
         try:
             answered = await self._ask(lambda id: make(id, sub), window)
         except BaseException:
-            self._feeds.pop(sub, None)
+            self._queues.pop(sub, None)
             raise
-        return answered.reply, feed
+        return answered.reply, queue
 
     async def _ask(self, make: MakeRequest, window: int | None = None) -> Answered:
         self._require_open()
@@ -210,34 +210,34 @@ class Connection:
                 "for the blocking methods of client.graph(name)"
             )
 
-    # ── feeds ────────────────────────────────────────────────────────────────────────────────────
+    # ── queues ────────────────────────────────────────────────────────────────────────────────────
 
-    def took(self, feed: Feed, mode: str) -> None:
-        """The reader took an event of ``feed``: its place in the window is free."""
-        self._session.consumed(feed.sub, mode)
+    def took(self, queue: EventQueue, mode: str) -> None:
+        """The reader took an event of ``queue``: its place in the window is free."""
+        self._session.consumed(queue.sub, mode)
         self._dirty.set()
 
-    def cursor(self, feed: Feed) -> tuple[str, int] | None:
+    def cursor(self, queue: EventQueue) -> tuple[str, int] | None:
         """Return how far the log is known where nothing is queued: behind what did not match, too."""
-        subscription = self._session.subscriptions.get(feed.sub)
-        if len(feed) or subscription is None or subscription.epoch is None or subscription.seq is None:
+        subscription = self._session.subscriptions.get(queue.sub)
+        if len(queue) or subscription is None or subscription.epoch is None or subscription.seq is None:
             return None
         return subscription.epoch, subscription.seq
 
-    def leave(self, feed: Feed | WatchFeed) -> None:
-        """Detach ``feed``: nothing of it is heard from here on.
+    def leave(self, queue: EventQueue | WatchQueue) -> None:
+        """Detach ``queue``: nothing of it is heard from here on.
 
         Needs no waiting and may be called by a destructor, in any thread, even after the loop's end.
         """
-        if feed.sub not in self._feeds or self._loop.is_closed():
+        if queue.sub not in self._queues or self._loop.is_closed():
             return
         if threading.get_ident() != self._thread:
-            self._loop.call_soon_threadsafe(self.leave, feed)
+            self._loop.call_soon_threadsafe(self.leave, queue)
             return
-        del self._feeds[feed.sub]
-        if self._session.is_attached(feed.sub):
+        del self._queues[queue.sub]
+        if self._session.is_attached(queue.sub):
             with contextlib.suppress(Refusal, Misuse):
-                self._session.request(lambda id: Unsubscribe(id=id, sub=feed.sub))
+                self._session.request(lambda id: Unsubscribe(id=id, sub=queue.sub))
             self._dirty.set()
 
     # ── one socket after the other ───────────────────────────────────────────────────────────────
@@ -390,24 +390,24 @@ class Connection:
         self._dirty.set()
 
     def _deliver(self, delivered: Delivered) -> None:
-        feed = self._feeds.get(delivered.sub)
-        if feed is None:
+        queue = self._queues.get(delivered.sub)
+        if queue is None:
             return
         frame = delivered.frame
         if isinstance(frame, Error):
-            feed.fail(lambda: _refused(frame))
-            del self._feeds[delivered.sub]
+            queue.fail(lambda: _refused(frame))
+            del self._queues[delivered.sub]
             return
         if isinstance(frame, Closed):
-            del self._feeds[delivered.sub]
-        feed.put(delivered)
+            del self._queues[delivered.sub]
+        queue.put(delivered)
 
     def _answer(self, answered: Answered) -> None:
         reply = answered.reply
         for frame in (*answered.subscribed, *((reply,) if isinstance(reply, Subscribed) else ())):
-            feed = self._feeds.get(frame.sub)
-            if feed is not None:
-                feed.start = frame
+            queue = self._queues.get(frame.sub)
+            if queue is not None:
+                queue.start = frame
         future = self._waiting.get(answered.id)
         if future is not None and not future.done():
             future.set_result(answered)

@@ -1,17 +1,17 @@
-"""A stand-in for a local graph: LangGraph's methods, run on a server.
+"""``RemoteGraph``: LangGraph's methods for a graph that runs on a server.
 
-It yields and returns the shapes that a compiled graph does, with LangChain's message classes and LangGraph's
-of states. What cannot be as it is locally is refused or raised, never glossed over. What an argument means
-stands in ``call``, what comes back in ``shapes``, what is raised where a run does not end well in ``ending``;
-streaming, resuming and cancelling are the run's.
+The methods yield and return the shapes of a compiled graph: LangChain's message classes, LangGraph's
+states and interrupts. An argument that works only locally is refused. A stream that a local graph could
+not produce raises.
+
+``langgraph_arguments`` translates what goes out, ``langgraph_shapes`` what comes back; ``run_failures``
+says what is raised when a run fails, is cancelled or lost. ``Run`` does the streaming.
 """
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, get_args
 
-from graphwire.absent import refuse_attribute, refuse_chain
 from graphwire.blocking import iterate, wait
-from graphwire.ending import cancelled_unless_over, check, of_busy
 from graphwire.errors import Refused
 from graphwire.events import InterruptEvent, LifecycleEvent, SnapshotEvent
 from graphwire.langgraph_arguments import (
@@ -31,6 +31,8 @@ from graphwire.langgraph_shapes import (
     with_langchain,
 )
 from graphwire.run import Run
+from graphwire.run_failures import cancelled_unless_over, check, of_busy
+from graphwire.unavailable import refuse_attribute, refuse_chain
 
 if TYPE_CHECKING:
     from graphwire.client import Client

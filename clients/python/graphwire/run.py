@@ -28,8 +28,8 @@ from graphwire_protocol.types import Status
 from graphwire.arguments import projected
 from graphwire.connection import Connection
 from graphwire.errors import GraphwireError, Refused, RunCancelled, RunFailed, RunInterrupted
+from graphwire.event_queue import EventQueue, RunTracker
 from graphwire.events import Event, EventReader, Interrupt, LifecycleEvent, SnapshotEvent, restored
-from graphwire.feed import Feed, Known
 
 _LIFECYCLE = Filter(modes=("lifecycle",), namespaces=())
 _ENDED = frozenset({"failed", "cancelled"})
@@ -58,7 +58,7 @@ class Run:
         filter: Filter,
         start: From,
         window: int,
-        known: Known,
+        tracker: RunTracker,
         values: Values = "full",
     ) -> None:
         self.id = id
@@ -72,8 +72,8 @@ class Run:
         self._cursor: From = start
         self._window = window
         self._values: Values = values
-        self._known = known
-        self._feed: Feed | None = None
+        self._tracker = tracker
+        self._queue: EventQueue | None = None
         self._reader = EventReader(id)
         self._is_exhausted = False
         self._loop: object = None  # names the loop that takes the events; no reference to it, so that
@@ -98,18 +98,18 @@ class Run:
     @property
     def status(self) -> Status | None:
         """The status as last heard, which may be ahead of the events taken; ``None`` before any was heard."""
-        return self._known.status
+        return self._tracker.status
 
     @property
     def interrupts(self) -> tuple[Interrupt, ...]:
         """The questions that the run waits for, as last heard."""
-        return self._known.interrupts
+        return self._tracker.interrupts
 
     @property
     def head(self) -> int:
         """The highest ``seq`` of the log that was heard of."""
-        start = self._feed.start if self._feed is not None else None
-        return max(self._known.head, (start.head or 0) if start is not None else 0)
+        start = self._queue.start if self._queue is not None else None
+        return max(self._tracker.head, (start.head or 0) if start is not None else 0)
 
     def __repr__(self) -> str:
         return f"<Run {self.id} of {self.graph or 'unknown graph'}: {self.status}, at {self.position}>"
@@ -122,20 +122,20 @@ class Run:
     async def _next(self, loop: "RunEvents") -> Event | None:
         """Return the next event; None at the end of the loop."""
         while self._loop is loop.name and not self._is_exhausted:
-            feed = self._feed
-            is_answered = loop.pause is None or loop.pause <= self._known.answered
-            if not is_answered and (feed is None or not len(feed)):
+            queue = self._queue
+            is_answered = loop.pause is None or loop.pause <= self._tracker.answered
+            if not is_answered and (queue is None or not len(queue)):
                 return None
-            if feed is None:
-                feed = await self._attach(loop.name)
+            if queue is None:
+                queue = await self._attach(loop.name)
             try:
-                delivered = await feed.take(loop.name)
+                delivered = await queue.take(loop.name)
             except GraphwireError:
-                self._detach(feed)
+                self._detach(queue)
                 raise
-            event = None if delivered is None else self._taken(feed, delivered)
+            event = None if delivered is None else self._taken(queue, delivered)
             if event is not None:
-                loop.pause = event.seq if self._pauses_at(feed, event) else None
+                loop.pause = event.seq if self._pauses_at(queue, event) else None
                 return event
         if self._loop is not None and self._loop is not loop.name:
             raise RuntimeError("another loop over this run has taken over; attach again for a second reader")
@@ -143,10 +143,10 @@ class Run:
 
     def _begin(self, loop: object) -> None:
         self._loop = loop
-        if self._feed is not None:
-            self._feed.read_by(loop)
+        if self._queue is not None:
+            self._queue.read_by(loop)
 
-    async def _attach(self, loop: object) -> Feed:
+    async def _attach(self, loop: object) -> EventQueue:
         def make(id: int, sub: int) -> Subscribe:
             return Subscribe(
                 id=id,
@@ -158,20 +158,20 @@ class Run:
                 values=self._values,
             )
 
-        _, feed = await self._connection.subscribe(make, self._window, self._known)
-        if self._feed is not None or self._loop is not loop:
-            self._connection.leave(feed)  # another loop was faster, or this one has been left meanwhile
-            return self._feed or feed
-        self._feed = feed
-        feed.read_by(loop)
-        return feed
+        _, queue = await self._connection.subscribe(make, self._window, self._tracker)
+        if self._queue is not None or self._loop is not loop:
+            self._connection.leave(queue)  # another loop was faster, or this one has been left meanwhile
+            return self._queue or queue
+        self._queue = queue
+        queue.read_by(loop)
+        return queue
 
-    def _taken(self, feed: Feed, delivered: Delivered) -> Event | None:
+    def _taken(self, queue: EventQueue, delivered: Delivered) -> Event | None:
         """Account for a frame that leaves the queue; return its event, if it is one."""
         frame = delivered.frame
         self._look_at_start()
         if isinstance(frame, Closed):
-            self._detach(feed)
+            self._detach(queue)
             if frame.reason == "end":
                 self._is_exhausted = True
                 return None
@@ -185,34 +185,34 @@ class Run:
         if not isinstance(frame, Gap) and delivered.epoch is not None:
             self._cursor = Position(epoch=delivered.epoch, seq=frame.seq)
         if isinstance(frame, EventFrame):
-            self._connection.took(feed, frame.mode)
+            self._connection.took(queue, frame.mode)
         return self._reader.read(frame)
 
     def _look_at_start(self) -> None:
         """Begin where the first attachment did, rather than at another "now" or "snapshot"."""
-        start = self._feed.start if self._feed is not None else None
+        start = self._queue.start if self._queue is not None else None
         if start is None or isinstance(self._cursor, Position):
             return
         if start.epoch is not None and start.after is not None:
             self._cursor = Position(epoch=start.epoch, seq=start.after)
 
-    def _pauses_at(self, feed: Feed, event: Event) -> bool:
+    def _pauses_at(self, queue: EventQueue, event: Event) -> bool:
         """Tell whether the run waits for an answer and the log ends with ``event``."""
-        head = feed.start.head if feed.start is not None else None
+        head = queue.start.head if queue.start is not None else None
         return (
             isinstance(event, LifecycleEvent | SnapshotEvent)
             and event.status == "interrupted"
             and event.seq >= (head or 0)
         )
 
-    def _detach(self, feed: Feed) -> None:
+    def _detach(self, queue: EventQueue) -> None:
         self._look_at_start()
-        beyond = self._connection.cursor(feed)
+        beyond = self._connection.cursor(queue)
         if beyond is not None and isinstance(self._cursor, Position) and beyond[0] == self._cursor.epoch:
             self._cursor = Position(epoch=beyond[0], seq=max(beyond[1], self._cursor.seq))
-        if self._feed is feed:
-            self._feed = None
-        self._connection.leave(feed)
+        if self._queue is queue:
+            self._queue = None
+        self._connection.leave(queue)
 
     async def detach(self) -> None:
         """Stop receiving: a loop over this run ends. The run goes on; iterating again attaches anew behind
@@ -222,16 +222,16 @@ class Run:
 
     def _leave(self) -> None:
         self._loop = None
-        if self._feed is not None:
-            self._feed.read_by(None)
-            self._detach(self._feed)
+        if self._queue is not None:
+            self._queue.read_by(None)
+            self._detach(self._queue)
 
     def __del__(self) -> None:
         # A run that nobody holds any more must not stay attached: its queue would fill and stand.
-        feed = getattr(self, "_feed", None)
-        if feed is not None:
+        queue = getattr(self, "_queue", None)
+        if queue is not None:
             with contextlib.suppress(RuntimeError):  # the loop may close in this moment
-                self._connection.leave(feed)
+                self._connection.leave(queue)
 
     # ── answers ──────────────────────────────────────────────────────────────────────────────────
 
@@ -257,14 +257,14 @@ class Run:
             Response(interrupt=id, value=projected(value, f"responses[{id!r}]"))
             for id, value in (responses or {}).items()
         )
-        known = self._known
-        pause, resumed = known.pause if known.status == "interrupted" else None, known.resumed
+        tracker = self._tracker
+        pause, resumed = tracker.pause if tracker.status == "interrupted" else None, tracker.resumed
         reply = await self._connection.ask(
             lambda id: Respond(id=id, run=self.id, responses=answers, partial=partial)
         )
         assert isinstance(reply, Ok)
         if reply.status != "interrupted":
-            known.answer([answer.interrupt for answer in answers], pause, resumed)
+            tracker.answer([answer.interrupt for answer in answers], pause, resumed)
         return reply.status
 
     async def answer(self, value: Any) -> Status | None:
@@ -308,29 +308,29 @@ class Run:
             status = reply.status
             if status == "completed":
                 return restored(reply.output)
-            if self._known.status != status or status not in _ENDED:
+            if self._tracker.status != status or status not in _ENDED:
                 await self._follow()
-            if status in _ENDED or (status == "interrupted" and self._known.status == status):
+            if status in _ENDED or (status == "interrupted" and self._tracker.status == status):
                 raise self._why(status)
 
     def _why(self, status: Status | None) -> GraphwireError:
-        known = self._known
+        tracker = self._tracker
         if status == "cancelled":
-            return RunCancelled(self.id, known.reason)
+            return RunCancelled(self.id, tracker.reason)
         if status == "interrupted":
-            return RunInterrupted(self.id, known.interrupts)
+            return RunInterrupted(self.id, tracker.interrupts)
         return self.failure()
 
     def failure(self) -> RunFailed:
         """Return the error that says why the run failed, as far as that is known."""
-        failure = self._known.failure
+        failure = self._tracker.failure
         if failure is None:
             return RunFailed(self.id, "lost", "the server no longer tells why")
         return RunFailed(self.id, failure.code, failure.message, failure.error_id, failure.type)
 
     async def _follow(self) -> None:
         """Hear of the run's statuses until it has ended or is interrupted."""
-        events = Run(self._connection, self.id, self.graph, _LIFECYCLE, "start", _FEW, self._known)
+        events = Run(self._connection, self.id, self.graph, _LIFECYCLE, "start", _FEW, self._tracker)
         async for _ in events:
             pass
 

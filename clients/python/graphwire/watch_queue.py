@@ -14,7 +14,7 @@ from graphwire_protocol.replies import RunRow, Subscribed
 from graphwire.errors import GraphwireError
 
 
-class WatchFeed:
+class WatchQueue:
     """The queue of one watch."""
 
     def __init__(self, sub: int) -> None:

@@ -19,7 +19,7 @@ from graphwire.errors import GraphwireError
 from graphwire.events import Failure, Interrupt, failure_of, interrupts_of
 
 
-class Known:
+class RunTracker:
     """The latest that was heard of a run, by whichever of its subscriptions.
 
     ``head`` is the highest place in its log that was heard of; ``answered`` the place up to which its pauses
@@ -120,12 +120,12 @@ class Known:
             self.status, self.interrupts = "running", ()
 
 
-class Feed:
+class EventQueue:
     """The queue of one subscription."""
 
-    def __init__(self, sub: int, known: Known) -> None:
+    def __init__(self, sub: int, tracker: RunTracker) -> None:
         self.sub = sub
-        self.known = known
+        self.tracker = tracker
         self.start: Subscribed | None = None
         """How the first attachment began, once that is told."""
         self.reader: object = None
@@ -138,7 +138,7 @@ class Feed:
 
     def put(self, delivered: Delivered) -> None:
         """Queue a frame."""
-        self.known.hear(delivered)
+        self.tracker.hear(delivered)
         self._queue.append(delivered)
         self._wake()
 

@@ -481,7 +481,7 @@ async def test_no_longer_waiting_for_an_invocation_cancels_it(client, server):
 
 
 async def test_while_the_server_is_away_a_bounded_wait_ends(client, server, monkeypatch):
-    monkeypatch.setattr(run_failures, "_CANCEL_WITHIN_S", 0.01)
+    monkeypatch.setattr(run_failures, "CANCEL_TIMEOUT_S", 0.01)
     server.on_run = lambda run: run.lifecycle("running")
     invocation = asyncio.ensure_future(client.graph("joke").ainvoke({}))
     await settle()

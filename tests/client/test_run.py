@@ -6,7 +6,7 @@ from typing import Any
 
 import graphwire
 import pytest
-from graphwire.event_queue import RunTracker
+from graphwire.run_tracker import RunTracker
 from graphwire_protocol import Refusal
 from graphwire_protocol.client import Delivered
 from graphwire_protocol.commands import Credit, Subscribe, Unsubscribe

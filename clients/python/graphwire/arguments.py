@@ -5,7 +5,7 @@ A fault is told here, before anything is sent, by the path of what is wrong.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import orjson
 from graphwire_protocol.base import Wire
@@ -14,6 +14,9 @@ from graphwire_protocol.filters import Filter
 from graphwire_protocol.projection import Projector, TagError, restore
 from graphwire_protocol.types import Mode
 from pydantic import ValidationError
+
+IfBusy: TypeAlias = Literal["reject", "enqueue", "interrupt"]
+"""What a run does on a thread that has a run already."""
 
 Start: TypeAlias = str | tuple[str, int]
 """Where to begin: ``"start"``, ``"now"``, ``"snapshot"``, or behind ``(epoch, seq)``."""

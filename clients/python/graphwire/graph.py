@@ -8,10 +8,12 @@ not produce raises.
 says what is raised when a run fails, is cancelled or lost. ``Run`` does the streaming.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, get_args
 
-from graphwire.blocking import iterate, wait
+from graphwire.arguments import IfBusy
+from graphwire.blocking import iterate, wait, with_parameters_of
 from graphwire.errors import Refused
 from graphwire.events import InterruptEvent, LifecycleEvent, SnapshotEvent
 from graphwire.langgraph_arguments import (
@@ -31,18 +33,15 @@ from graphwire.langgraph_shapes import (
     with_langchain,
 )
 from graphwire.run import Run
-from graphwire.run_failures import cancelled_unless_over, check, of_busy
+from graphwire.run_failures import cancel_quietly, cancelled_unless_over, check, of_busy
+from graphwire.streams import Streams, new_run_id
 from graphwire.unavailable import refuse_attribute, refuse_chain
-
-if TYPE_CHECKING:
-    from graphwire.client import Client
 
 StreamMode: TypeAlias = Literal["values", "updates", "custom", "messages", "tasks", "checkpoints", "debug"]
 Modes: TypeAlias = StreamMode | Sequence[StreamMode]
 Names: TypeAlias = Literal["*"] | Sequence[str]
 Durability: TypeAlias = Literal["sync", "async", "exit"]
 Version: TypeAlias = Literal["v1", "v2"]
-IfBusy: TypeAlias = Literal["reject", "enqueue", "interrupt"]
 Config: TypeAlias = Mapping[str, Any]
 
 
@@ -58,7 +57,7 @@ class RemoteGraph:
     and are for code without that loop: behind ``with graphwire.connect(...)``, or in another thread.
     """
 
-    def __init__(self, client: "Client", name: str, if_busy: IfBusy = "reject") -> None:
+    def __init__(self, client: Streams, name: str, if_busy: IfBusy = "reject") -> None:
         if if_busy not in get_args(IfBusy):
             raise ValueError(f"if_busy is one of {', '.join(get_args(IfBusy))}, not {if_busy!r}")
         self.name = name
@@ -118,7 +117,7 @@ class RemoteGraph:
             modes=modes or ["lifecycle"],
             namespaces=[["**"]] if subgraphs else None,
         )
-        async with cancelled_unless_over(run, "the stream was closed"):
+        async with cancelled_unless_over(self._client._exchange, run, "the stream was closed"):
             async for event in run:
                 if isinstance(event, LifecycleEvent):
                     check(run, event)
@@ -132,41 +131,14 @@ class RemoteGraph:
                     else:
                         yield (mode, chunk) if several else chunk
 
-    def stream(
-        self,
-        input: Any,
-        config: Config | None = None,
-        *,
-        context: Any = None,
-        stream_mode: Modes | None = None,
-        subgraphs: bool = False,
-        output_keys: str | Sequence[str] | None = None,
-        interrupt_before: Names | None = None,
-        interrupt_after: Names | None = None,
-        durability: Durability | None = None,
-        version: Version = "v1",
-        **local: Any,
-    ) -> Iterator[Any]:
-        """Do as ``astream()``, in this thread. Nothing is fetched that is not asked for but the client's
-        ``window``, and leaving the iterator cancels the run.
+    @with_parameters_of(astream)
+    def stream(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """Do as ``astream()``, in this thread. Nothing is fetched ahead but the client's ``window``, and
+        leaving the iterator cancels the run.
 
         Raises ``RuntimeError`` on the event loop that the client lives on.
         """
-        loop = self._client._loop_for_waiting()
-        chunks = self.astream(
-            input,
-            config,
-            context=context,
-            stream_mode=stream_mode,
-            subgraphs=subgraphs,
-            output_keys=output_keys,
-            interrupt_before=interrupt_before,
-            interrupt_after=interrupt_after,
-            durability=durability,
-            version=version,
-            **local,
-        )
-        return iterate(loop, chunks)
+        return iterate(self._client._loop_for_waiting(), self.astream(*args, **kwargs))
 
     # ── one result ───────────────────────────────────────────────────────────────────────────────
 
@@ -211,7 +183,7 @@ class RemoteGraph:
             record={"modes": ["values"]},
         )
         asked: tuple[Any, ...] = ()
-        async with cancelled_unless_over(run, "nobody waits for the result"):
+        async with cancelled_unless_over(self._client._exchange, run, "nobody waits for the result"):
             async for event in run:
                 if isinstance(event, InterruptEvent | SnapshotEvent):
                     asked = interrupts_of(event.interrupts)
@@ -228,37 +200,13 @@ class RemoteGraph:
             return values
         return {**(values if isinstance(values, dict) else {}), "__interrupt__": list(asked)}
 
-    def invoke(
-        self,
-        input: Any,
-        config: Config | None = None,
-        *,
-        context: Any = None,
-        stream_mode: Modes = "values",
-        output_keys: str | Sequence[str] | None = None,
-        interrupt_before: Names | None = None,
-        interrupt_after: Names | None = None,
-        durability: Durability | None = None,
-        version: Version = "v1",
-        **local: Any,
-    ) -> Any:
+    @with_parameters_of(ainvoke)
+    def invoke(self, *args: Any, **kwargs: Any) -> Any:
         """Do as ``ainvoke()``, in this thread. Raises ``RuntimeError`` on the client's event loop."""
-        loop = self._client._loop_for_waiting()
-        work = self.ainvoke(
-            input,
-            config,
-            context=context,
-            stream_mode=stream_mode,
-            output_keys=output_keys,
-            interrupt_before=interrupt_before,
-            interrupt_after=interrupt_after,
-            durability=durability,
-            version=version,
-            **local,
-        )
-        return wait(loop, work)
+        return wait(self._client._loop_for_waiting(), lambda: self.ainvoke(*args, **kwargs))
 
     async def _start(self, arguments: dict[str, Any], **view: Any) -> Run:
+        id = arguments.setdefault("run", new_run_id())
         try:
             return await self._client.run(
                 self.name, if_busy=self._if_busy, on_disconnect="cancel", **view, **arguments
@@ -269,6 +217,11 @@ class RemoteGraph:
                 f'client.graph({self.name!r}, if_busy="enqueue") queues behind it, '
                 'and if_busy="interrupt" takes over',
             ) from None
+        except asyncio.CancelledError:
+            # The server may have started the run, and its reply is on the way.
+            if self._client._exchange.is_connected:
+                await cancel_quietly(self._client._exchange, id, "the start was cancelled")
+            raise
 
     async def _values(self, run: Run, keys: Sequence[str] | None) -> Any:
         """Return the state of an interrupted run, as far as it is the graph's output."""
@@ -299,9 +252,10 @@ class RemoteGraph:
             await self._client.state(self.name, **thread_arguments(config), subgraphs=subgraphs)
         )
 
-    def get_state(self, config: Config, *, subgraphs: bool = False) -> Any:
-        """Do as ``aget_state()``, in this thread."""
-        return wait(self._client._loop_for_waiting(), self.aget_state(config, subgraphs=subgraphs))
+    @with_parameters_of(aget_state)
+    def get_state(self, *args: Any, **kwargs: Any) -> Any:
+        """Do as ``aget_state()``, in this thread. Raises ``RuntimeError`` on the client's event loop."""
+        return wait(self._client._loop_for_waiting(), lambda: self.aget_state(*args, **kwargs))
 
     async def aget_state_history(
         self,
@@ -326,17 +280,10 @@ class RemoteGraph:
         async for state in states:
             yield snapshot_of(state)
 
-    def get_state_history(
-        self,
-        config: Config,
-        *,
-        filter: Mapping[str, Any] | None = None,
-        before: Config | None = None,
-        limit: int | None = None,
-    ) -> Iterator[Any]:
-        """Do as ``aget_state_history()``, in this thread."""
-        loop = self._client._loop_for_waiting()
-        return iterate(loop, self.aget_state_history(config, filter=filter, before=before, limit=limit))
+    @with_parameters_of(aget_state_history)
+    def get_state_history(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """Do as ``aget_state_history()``, in this thread. Raises ``RuntimeError`` on the client's loop."""
+        return iterate(self._client._loop_for_waiting(), self.aget_state_history(*args, **kwargs))
 
     async def aupdate_state(
         self, config: Config, values: Any, as_node: str | None = None, task_id: str | None = None
@@ -354,8 +301,7 @@ class RemoteGraph:
         except Refused as refused:
             raise of_busy(refused, "an update does not queue behind it") from None
 
-    def update_state(
-        self, config: Config, values: Any, as_node: str | None = None, task_id: str | None = None
-    ) -> dict[str, Any]:
-        """Do as ``aupdate_state()``, in this thread."""
-        return wait(self._client._loop_for_waiting(), self.aupdate_state(config, values, as_node, task_id))
+    @with_parameters_of(aupdate_state)
+    def update_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Do as ``aupdate_state()``, in this thread. Raises ``RuntimeError`` on the client's event loop."""
+        return wait(self._client._loop_for_waiting(), lambda: self.aupdate_state(*args, **kwargs))

@@ -1,5 +1,6 @@
 """What a client asks and is answered once: lists, threads and their states, deletions."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -8,9 +9,9 @@ from graphwire_protocol.replies import GraphRow, Ok, RunRow, ThreadRow
 from graphwire_protocol.types import Status
 
 from graphwire.arguments import checked, projected
-from graphwire.blocking import LoopThread, awaited
-from graphwire.connection import Connection
+from graphwire.blocking import LoopThread, needs_event_loop, require_elsewhere
 from graphwire.events import restored
+from graphwire.exchange import Exchange
 from graphwire.state import StateSnapshot, snapshot_of
 
 T = TypeVar("T")
@@ -21,12 +22,26 @@ _PAGE = 100
 class Requests:
     """The part of a client that asks; ``Client`` has the connection and the runs."""
 
-    _connection: Connection
-    _thread: LoopThread | None
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._thread: LoopThread | None = None  # of a client that was entered by ``with``
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return self._exchange.url
+
+    def _loop_for_waiting(self) -> asyncio.AbstractEventLoop:
+        """Return the loop that this client lives on, for code that may wait for it.
+
+        Raises ``RuntimeError`` on that loop, and when it does not run.
+        """
+        require_elsewhere(self._exchange.loop)
+        return self._exchange.loop
 
     # ── lists ────────────────────────────────────────────────────────────────────────────────────
 
-    @awaited
+    @needs_event_loop
     async def graphs(self) -> list[GraphRow]:
         """Return the graphs that the server offers to this user."""
         rows: list[GraphRow] = []
@@ -34,7 +49,7 @@ class Requests:
             rows.extend(page.graphs or ())
         return rows
 
-    @awaited
+    @needs_event_loop
     async def runs(
         self,
         *,
@@ -53,7 +68,7 @@ class Requests:
 
     # ── threads ──────────────────────────────────────────────────────────────────────────────────
 
-    @awaited
+    @needs_event_loop
     async def state(
         self,
         graph: str,
@@ -78,7 +93,7 @@ class Requests:
         checked(State, {"id": 0, **fields})
         return snapshot_of(await self._ok(lambda id: State(id=id, **fields)))
 
-    @awaited
+    @needs_event_loop
     async def state_history(
         self,
         graph: str,
@@ -113,7 +128,7 @@ class Requests:
                 return
             left = None if left is None else left - size
 
-    @awaited
+    @needs_event_loop
     async def update_state(
         self,
         graph: str,
@@ -141,7 +156,7 @@ class Requests:
         config: dict[str, Any] = restored(reply.config or {})
         return config
 
-    @awaited
+    @needs_event_loop
     async def threads(
         self,
         *,
@@ -156,7 +171,7 @@ class Requests:
         async for row in self._rows(fields, limit, lambda page: page.threads):
             yield row
 
-    @awaited
+    @needs_event_loop
     async def delete(
         self, *, run: str | None = None, graph: str | None = None, thread: str | None = None
     ) -> None:
@@ -172,7 +187,7 @@ class Requests:
     # ── asking ───────────────────────────────────────────────────────────────────────────────────
 
     async def _ok(self, make: Callable[[int], Request]) -> Ok:
-        reply = await self._connection.ask(make)
+        reply = await self._exchange.ask(make)
         assert isinstance(reply, Ok)
         return reply
 

@@ -26,10 +26,11 @@ from graphwire_protocol.replies import Ok
 from graphwire_protocol.types import Status
 
 from graphwire.arguments import projected
-from graphwire.connection import Connection
 from graphwire.errors import GraphwireError, Refused, RunCancelled, RunFailed, RunInterrupted
-from graphwire.event_queue import EventQueue, RunTracker
+from graphwire.event_queue import EventQueue
 from graphwire.events import Event, EventReader, Interrupt, LifecycleEvent, SnapshotEvent, restored
+from graphwire.exchange import Exchange
+from graphwire.run_tracker import RunTracker
 
 _LIFECYCLE = Filter(modes=("lifecycle",), namespaces=())
 _ENDED = frozenset({"failed", "cancelled"})
@@ -52,7 +53,7 @@ class Run:
 
     def __init__(
         self,
-        connection: Connection,
+        exchange: Exchange,
         id: str,
         graph: str | None,
         filter: Filter,
@@ -67,7 +68,7 @@ class Run:
         self.thread: str | None = None
         self.created = False
         """Whether this client's request has started the run, rather than found it."""
-        self._connection = connection
+        self._exchange = exchange
         self._filter = filter
         self._cursor: From = start
         self._window = window
@@ -158,9 +159,9 @@ class Run:
                 values=self._values,
             )
 
-        _, queue = await self._connection.subscribe(make, self._window, self._tracker)
+        _, queue = await self._exchange.subscribe(make, self._window, self._tracker)
         if self._queue is not None or self._loop is not loop:
-            self._connection.leave(queue)  # another loop was faster, or this one has been left meanwhile
+            self._exchange.leave(queue)  # another loop was faster, or this one has been left meanwhile
             return self._queue or queue
         self._queue = queue
         queue.read_by(loop)
@@ -185,7 +186,7 @@ class Run:
         if not isinstance(frame, Gap) and delivered.epoch is not None:
             self._cursor = Position(epoch=delivered.epoch, seq=frame.seq)
         if isinstance(frame, EventFrame):
-            self._connection.took(queue, frame.mode)
+            self._exchange.took(queue, frame.mode)
         return self._reader.read(frame)
 
     def _look_at_start(self) -> None:
@@ -207,12 +208,12 @@ class Run:
 
     def _detach(self, queue: EventQueue) -> None:
         self._look_at_start()
-        beyond = self._connection.cursor(queue)
+        beyond = self._exchange.cursor(queue)
         if beyond is not None and isinstance(self._cursor, Position) and beyond[0] == self._cursor.epoch:
             self._cursor = Position(epoch=beyond[0], seq=max(beyond[1], self._cursor.seq))
         if self._queue is queue:
             self._queue = None
-        self._connection.leave(queue)
+        self._exchange.leave(queue)
 
     async def detach(self) -> None:
         """Stop receiving: a loop over this run ends. The run goes on; iterating again attaches anew behind
@@ -231,7 +232,7 @@ class Run:
         queue = getattr(self, "_queue", None)
         if queue is not None:
             with contextlib.suppress(RuntimeError):  # the loop may close in this moment
-                self._connection.leave(queue)
+                self._exchange.leave(queue)
 
     # ── answers ──────────────────────────────────────────────────────────────────────────────────
 
@@ -259,7 +260,7 @@ class Run:
         )
         tracker = self._tracker
         pause, resumed = tracker.pause if tracker.status == "interrupted" else None, tracker.resumed
-        reply = await self._connection.ask(
+        reply = await self._exchange.ask(
             lambda id: Respond(id=id, run=self.id, responses=answers, partial=partial)
         )
         assert isinstance(reply, Ok)
@@ -285,7 +286,7 @@ class Run:
 
         Harmless if it has ended. The last event, ``cancelled``, arrives in the log.
         """
-        reply = await self._connection.ask(lambda id: Cancel(id=id, run=self.id, reason=reason))
+        reply = await self._exchange.ask(lambda id: Cancel(id=id, run=self.id, reason=reason))
         assert isinstance(reply, Ok)
         return reply.status
 
@@ -294,7 +295,7 @@ class Run:
 
         Raises ``Refused``: ``conflict`` while it runs or is queued, ``not_found`` if it is gone.
         """
-        await self._connection.ask(lambda id: Delete(id=id, run=self.id))
+        await self._exchange.ask(lambda id: Delete(id=id, run=self.id))
 
     async def result(self) -> Any:
         """Wait for the run's end and return what ``invoke`` would.
@@ -303,7 +304,7 @@ class Run:
         Needs no loop over the events; takes none away from one.
         """
         while True:
-            reply = await self._connection.ask(lambda id: Result(id=id, run=self.id))
+            reply = await self._exchange.ask(lambda id: Result(id=id, run=self.id))
             assert isinstance(reply, Ok)
             status = reply.status
             if status == "completed":
@@ -330,7 +331,7 @@ class Run:
 
     async def _follow(self) -> None:
         """Hear of the run's statuses until it has ended or is interrupted."""
-        events = Run(self._connection, self.id, self.graph, _LIFECYCLE, "start", _FEW, self._tracker)
+        events = Run(self._exchange, self.id, self.graph, _LIFECYCLE, "start", _FEW, self._tracker)
         async for _ in events:
             pass
 

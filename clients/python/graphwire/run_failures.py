@@ -7,11 +7,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from graphwire_protocol.commands import Cancel
+
+from graphwire.blocking import CANCEL_TIMEOUT_S
 from graphwire.errors import ConnectionClosed, Refused, RemoteError, RunCancelled, RunFailed, StreamBroken
 from graphwire.events import LifecycleEvent
+from graphwire.exchange import Exchange
 from graphwire.run import Run
-
-_CANCEL_WITHIN_S = 5
 
 
 def of_busy(refused: Refused, remedy: str) -> Refused:
@@ -23,7 +25,7 @@ def of_busy(refused: Refused, remedy: str) -> Refused:
 
 
 @contextlib.asynccontextmanager
-async def cancelled_unless_over(run: Run, reason: str) -> AsyncIterator[None]:
+async def cancelled_unless_over(exchange: Exchange, run: Run, reason: str) -> AsyncIterator[None]:
     """Cancel the run if its loop is left before it has come to an end, or to a question."""
     try:
         yield
@@ -32,17 +34,21 @@ async def cancelled_unless_over(run: Run, reason: str) -> AsyncIterator[None]:
     except Refused as refused:
         if refused.code == "not_found" and refused.details.get("kind") == "run":
             raise _lost(run, refused) from None
-        await _cancel(run, reason)
+        await cancel_quietly(exchange, run.id, reason)
         raise
     except BaseException:
-        await _cancel(run, reason)
+        await cancel_quietly(exchange, run.id, reason)
         raise
 
 
-async def _cancel(run: Run, reason: str) -> None:
-    # A server that is gone or away cancels it by itself; one that does not know it has nothing to cancel.
+async def cancel_quietly(exchange: Exchange, run: str, reason: str) -> None:
+    """Ask the server to cancel a run, without an error if that fails.
+
+    A server that lost this client cancels the run by itself; one that does not know the run need not.
+    """
     with contextlib.suppress(ConnectionClosed, Refused, asyncio.TimeoutError):
-        await asyncio.wait_for(run.cancel(reason), _CANCEL_WITHIN_S)
+        asking = exchange.ask(lambda id: Cancel(id=id, run=run, reason=reason))
+        await asyncio.wait_for(asking, CANCEL_TIMEOUT_S)
 
 
 def _lost(run: Run, refused: Refused) -> Refused:

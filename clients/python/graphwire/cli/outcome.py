@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from graphwire.client import Client, connect
-from graphwire.connection import State
 from graphwire.errors import (
     CannotConnect,
     ConnectionClosed,
@@ -21,6 +20,7 @@ from graphwire.errors import (
     RunEnded,
     Unauthenticated,
 )
+from graphwire.reconnector import ConnectionState
 
 FINE = 0
 FAILED = 1
@@ -86,7 +86,7 @@ class _Told:
     def __init__(self) -> None:
         self._is_lost = False
 
-    def __call__(self, state: State) -> None:
+    def __call__(self, state: ConnectionState) -> None:
         if state == "waiting" and not self._is_lost:
             self._is_lost = True
             say("the connection is lost; trying to connect again (Ctrl-C to give up)")

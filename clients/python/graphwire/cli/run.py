@@ -10,15 +10,15 @@ import typer
 from graphwire_protocol.types import STREAM_MODES
 from rich.console import Console
 
+from graphwire.blocking import CANCEL_TIMEOUT_S
 from graphwire.cli.answers import ask, how_to_answer, how_to_leave, is_someone_there, value_of
 from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
 from graphwire.cli.outcome import EXIT_CODES, FAILED, FINE, INTERRUPTED, WAITING, say, talk, words
 from graphwire.cli.show import Flow, JsonLines, print_json
-from graphwire.client import DEFAULT_MODES, Client
+from graphwire.client import Client
 from graphwire.events import LifecycleEvent
 from graphwire.run import Run
-
-_CANCEL_WITHIN_S = 5
+from graphwire.streams import DEFAULT_MODES
 
 HELP = f"""Run a graph on the server and watch it.
 
@@ -200,7 +200,7 @@ async def _stop(run: Run) -> None:
         say(f"left run {run.id}, which was there before and goes on")
         return
     try:
-        await asyncio.wait_for(run.cancel("stopped at the terminal"), _CANCEL_WITHIN_S)
+        await asyncio.wait_for(run.cancel("stopped at the terminal"), CANCEL_TIMEOUT_S)
     except asyncio.TimeoutError:
         say(f"run {run.id} could not be cancelled: no answer from the server; it may go on")
     else:

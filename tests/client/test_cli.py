@@ -137,7 +137,7 @@ async def test_ctrl_c_only_leaves_a_run_that_was_there_before(server, client, ca
     watching.cancel()
     assert await watching == 130
     assert server.runs["mine"].status() == "running"
-    assert "goes on" in capsys.readouterr().err
+    assert "continues" in capsys.readouterr().err
 
 
 def test_what_a_model_writes_cannot_drive_the_terminal(server, capsys):
@@ -179,7 +179,7 @@ def test_input_is_json_a_file_stdin_or_fields(tmp_path):
     [
         ("cats", (), "INPUT is not JSON"),
         ("@nowhere.json", (), "cannot read nowhere.json: No such file"),
-        ("[1]", ("a=1",), "INPUT is none"),
+        ("[1]", ("a=1",), "INPUT is no object"),
         (None, ("cats",), "KEY=VALUE"),
     ],
 )

@@ -48,7 +48,7 @@ def person(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     monkeypatch.setattr(answers, "_line", line)
     for module in (run_command, sys.modules["graphwire.cli.respond"]):
-        monkeypatch.setattr(module, "is_someone_there", lambda: True)
+        monkeypatch.setattr(module, "is_interactive", lambda: True)
     yield lines
     assert not lines
 
@@ -322,7 +322,7 @@ def test_states_are_json_with_all_they_hold(server, states, capsys):
 def test_a_thread_that_nobody_has_written_says_so(server, capsys):
     server.states = [ThreadState(values={}, next=(), tasks=(), interrupts=(), config={})]
     assert run(["state", "joke", "t"]) == 0
-    assert capsys.readouterr().out == "nothing was written there yet\n"
+    assert capsys.readouterr().out == "nothing has been written to this thread yet\n"
 
 
 def test_a_run_and_a_thread_are_deleted(server, capsys):

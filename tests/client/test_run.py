@@ -472,7 +472,7 @@ def test_what_a_second_subscription_tells_of_the_past_is_no_news():
     for seq, status in ((5, "completed"), (1, "running")):
         data = {"status": status, "attempt": 1, "at": ""}
         frame = EventFrame(sub=1, n=1, seq=seq, mode="lifecycle", data=data)
-        tracker.hear(Delivered(1, frame, "e1"))
+        tracker.update(Delivered(1, frame, "e1"))
     assert (tracker.status, tracker.head) == ("completed", 5)
 
 

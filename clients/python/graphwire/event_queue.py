@@ -1,6 +1,6 @@
-"""The events that one subscription delivered and its reader has not taken yet.
+"""The frames that one subscription delivered and its reader has not taken yet.
 
-Credit bounds the queue: the server sends no more than the window that the subscription was opened with.
+Credit bounds the queue: the server sends no more events than the window of the subscription.
 """
 
 import asyncio
@@ -21,42 +21,44 @@ class EventQueue:
         self.sub = sub
         self.tracker = tracker
         self.start: Subscribed | None = None
-        """How the first attachment began, once that is told."""
+        """The reply to the first ``subscribe``, once it has come: the log's epoch and head, and where it
+        starts.
+        """
         self.reader: object = None
         self._queue: deque[Delivered] = deque()
-        self._fault: Callable[[], GraphwireError] | None = None
+        self._make_error: Callable[[], GraphwireError] | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
         return len(self._queue)
 
     def put(self, delivered: Delivered) -> None:
-        """Queue a frame."""
-        self.tracker.hear(delivered)
+        """Add a frame, and update the run's tracker from it."""
+        self.tracker.update(delivered)
         self._queue.append(delivered)
         self._wake()
 
-    def fail(self, fault: Callable[[], GraphwireError]) -> None:
-        """Nothing more comes: behind what is queued, the reader gets the error that ``fault`` makes."""
-        self._fault = fault
+    def fail(self, make_error: Callable[[], GraphwireError]) -> None:
+        """End the queue: after what is queued, the reader gets the error that ``make_error`` makes."""
+        self._make_error = make_error
         self._wake()
 
     async def take(self, reader: object) -> Delivered | None:
-        """Return the next frame, as soon as there is one. Loses none when it is cancelled.
+        """Wait for the next frame and return it. A wait that is cancelled loses none.
 
-        Returns ``None`` once ``reader`` is not the one that ``read_by`` named last.
+        Returns ``None`` once ``reader`` is no longer the one that ``read_by()`` named.
         """
         while self.reader is reader:
             if self._queue:
                 return self._queue.popleft()
-            if self._fault is not None:
-                raise self._fault()
+            if self._make_error is not None:
+                raise self._make_error()
             self._waiter = waiter = asyncio.get_running_loop().create_future()
             await waiter
         return None
 
     def read_by(self, reader: object) -> None:
-        """Make ``reader`` the one that takes."""
+        """Let ``reader`` take the frames from here on; any other reader's ``take()`` returns ``None``."""
         self.reader = reader
         self._wake()
 

@@ -1,4 +1,9 @@
-"""What is known of one run, from whichever of its subscriptions heard it last."""
+"""The latest status of one run, however many subscriptions and requests it is learnt from.
+
+Three sources arrive in any order: the events of several subscriptions, each at its own position in the log;
+their snapshots; and the replies to ``respond``. A position in the log (``seq``) decides which event is newer.
+A reply has none, which makes pauses the hard part: see ``answer()``.
+"""
 
 from collections.abc import Collection
 
@@ -12,10 +17,11 @@ from graphwire.events import Failure, Interrupt, failure_of, interrupts_of
 
 
 class RunTracker:
-    """The latest that was heard of a run, by whichever of its subscriptions.
+    """What is known of one run.
 
-    ``head`` is the highest place in its log that was heard of; ``answered`` the place up to which its pauses
-    have their answers from here, so that none of them is an end.
+    ``status``, ``interrupts``, ``reason`` and ``failure`` are those of the newest event. ``head`` is the
+    highest known ``seq`` of the log. Pauses up to ``seq`` ``answered`` were answered by this client; they
+    do not end iteration. ``resumed`` counts the ``running`` events.
     """
 
     def __init__(self, status: Status | None = None) -> None:
@@ -26,15 +32,14 @@ class RunTracker:
         self.failure: Failure | None = None
         self.answered = 0
         self.resumed = 0
-        """How often it was heard that the run goes on."""
         self._epoch: str | None = None
-        self._seq = 0
-        self._pause = 0  # where the latest pause is
-        self._answers: set[str] = set()  # the interrupts that were answered
-        self._unheard = 0  # answered breakpoints of which nothing was heard yet
+        self._seq = 0  # of the newest event that was taken into account
+        self._pause = 0  # the seq of the latest pause
+        self._answered_ids: set[str] = set()  # of interrupts
+        self._answered_breakpoints = 0  # answered here before their pause arrived
 
-    def hear(self, delivered: Delivered) -> None:
-        """Learn from a frame as it arrives."""
+    def update(self, delivered: Delivered) -> None:
+        """Take a frame into account, as it arrives."""
         frame = delivered.frame
         if isinstance(frame, Closed) and frame.status in TERMINAL:
             self.status = frame.status
@@ -45,14 +50,14 @@ class RunTracker:
             self._pause = self.answered = 0
         self.head = max(self.head, frame.seq)
         if frame.seq < self._seq:
-            return  # a subscription further back tells what another has told
+            return  # from a subscription that is behind another
         if isinstance(frame, Snapshot):
             self._seq = frame.seq
             self.status, self.interrupts = frame.status, interrupts_of(frame.interrupts)
             if frame.status == "interrupted":
-                self._hear_pause(frame.seq)
+                self._update_pause(frame.seq)
         elif frame.mode == "lifecycle":
-            self._hear_lifecycle(frame)
+            self._update_status(frame)
         elif frame.mode == "interrupt":
             try:
                 self.interrupts = interrupts_of(Interrupts.model_validate(frame.data).interrupts)
@@ -60,53 +65,54 @@ class RunTracker:
                 return
             self._seq = frame.seq
 
-    def _hear_lifecycle(self, frame: Event) -> None:
+    def _update_status(self, frame: Event) -> None:
         try:
             life = Lifecycle.model_validate(frame.data)
         except ValidationError:
-            return  # a status that is newer than this client
+            return  # a status that this version does not know
         self._seq = frame.seq
         self.status, self.reason, self.failure = life.status, life.reason, failure_of(life)
         if life.status == "interrupted":
-            self._hear_pause(frame.seq)
+            self._update_pause(frame.seq)
         else:
             self.interrupts = ()
             if life.status == "running":
                 self.resumed += 1
-                self._unheard = 0  # whatever pause was answered lies before this
+                self._answered_breakpoints = 0  # their pauses lie before this event
 
-    def _hear_pause(self, seq: int) -> None:
+    def _update_pause(self, seq: int) -> None:
         asked = {item.id for item in self.interrupts}
         if seq > self._pause:
             self._pause = seq
-            if asked & self._answers:
+            if asked & self._answered_ids:
                 self.answered = seq
-            elif self._unheard and not asked:
-                self._unheard -= 1
+            elif self._answered_breakpoints and not asked:
+                self._answered_breakpoints -= 1
                 self.answered = seq
         if seq <= self.answered:
             self.status, self.interrupts = "running", ()
 
     @property
     def pause(self) -> int:
-        """The place of the latest pause that was heard of."""
+        """The ``seq`` of the latest known pause, 0 before the first."""
         return self._pause
 
     def answer(self, interrupts: Collection[str], pause: int | None, resumed: int) -> None:
-        """The server took the answers to ``interrupts``, and the run goes on.
+        """Take into account that the server accepted the answers to ``interrupts`` and resumed the run.
 
-        ``pause`` is the pause that was known to wait when they were sent, ``resumed`` as it was then. The
-        reply to a request may come before the events of that pause as well as behind those of the next.
+        ``interrupts`` are ids, none for a breakpoint. ``pause`` is the ``seq`` of the pause that was known
+        when the answers were sent, None if none was; ``resumed`` is the count at that time. Both are needed
+        since the reply may arrive before the events of the answered pause, or after those of the next one.
         """
-        self._answers.update(interrupts)
+        self._answered_ids.update(interrupts)
         asked = {item.id for item in self.interrupts}
         if pause is not None:
             self.answered = max(self.answered, pause)
         elif self.resumed != resumed:
-            pass  # it is behind that pause already
-        elif self.status == "interrupted" and (asked & self._answers or not (asked or interrupts)):
+            pass  # the run has passed that pause
+        elif self.status == "interrupted" and (asked & self._answered_ids or not (asked or interrupts)):
             self.answered = self._pause
         elif not interrupts:
-            self._unheard += 1
+            self._answered_breakpoints += 1
         if self.status == "interrupted" and self._pause <= self.answered:
             self.status, self.interrupts = "running", ()

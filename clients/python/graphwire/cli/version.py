@@ -15,7 +15,7 @@ Example: [bold]graphwire version --json[/bold]
 
 
 def show_version(as_json: Json = False) -> None:
-    """Print versions; the help's text stands in ``HELP``."""
+    """Print versions. ``HELP`` is the text for users."""
     facts = {
         "graphwire": installed_version() or "not installed (run from its source)",
         "protocol": f"{SUBPROTOCOL}, minor {MINOR}",

@@ -161,7 +161,7 @@ async def test_answer_is_for_exactly_one_question(client, server):
     server.on_run = lambda run: (run.lifecycle("running"), run.interrupt("a", 1, "b", 2))
     two = await client.run("joke")
     await all_of(two)
-    with pytest.raises(ValueError, match=r"2 things \(a, b\)"):
+    with pytest.raises(ValueError, match=r"2 questions \(a, b\)"):
         await two.answer("yes")
 
 

@@ -46,15 +46,15 @@ Config: TypeAlias = Mapping[str, Any]
 
 
 class RemoteGraph:
-    """A graph on a server; made by ``client.graph(name)``.
+    """A graph on a server, with the methods of a compiled LangGraph graph; made by ``client.graph(name)``.
 
-    ``config`` takes LangGraph's ``tags``, ``metadata``, ``configurable`` (its ``thread_id`` names the thread,
+    ``config`` takes LangGraph's ``tags``, ``metadata``, ``configurable`` (``thread_id`` names the thread,
     ``checkpoint_id`` the checkpoint), ``recursion_limit``, ``max_concurrency``, ``run_name`` and ``run_id``.
-    A ``Command`` may be the input. A graph that raises becomes ``RemoteError``. Without a ``thread_id`` a
-    graph with a checkpointer does not raise, as it would locally: it runs on a private thread.
+    The input may be a ``Command``. An exception of the graph is raised as ``RemoteError``. Unlike a local
+    graph, one with a checkpointer runs without a ``thread_id`` too, on a private thread.
 
-    The methods with an ``a`` are for the event loop that the client lives on. The others block their thread,
-    and are for code without that loop: behind ``with graphwire.connect(...)``, or in another thread.
+    The methods that begin with ``a`` are for the event loop that the client lives on. The others block their
+    thread; use them within ``with graphwire.connect(...)``, or in another thread.
     """
 
     def __init__(self, client: Streams, name: str, if_busy: IfBusy = "reject") -> None:
@@ -67,7 +67,7 @@ class RemoteGraph:
     def __repr__(self) -> str:
         return f"<RemoteGraph {self.name} at {self._client.url}>"
 
-    if not TYPE_CHECKING:  # a type checker shall go on finding what is missing
+    if not TYPE_CHECKING:  # type checkers shall report missing attributes themselves
 
         def __getattr__(self, name: str) -> NoReturn:
             refuse_attribute(name)
@@ -94,17 +94,20 @@ class RemoteGraph:
         version: Version = "v1",
         **local: Any,
     ) -> AsyncGenerator[Any, None]:
-        """Stream a run: bare chunks for one mode, ``(mode, chunk)`` for a list of modes; with ``subgraphs``
-        ``(namespace, chunk)`` and ``(namespace, mode, chunk)``. The default mode is ``updates``. With
-        ``version="v2"`` each item is a dict of ``type``, ``ns``, ``data``, and of values ``interrupts``.
+        """Start a run and yield its chunks. Closing the iterator cancels the run.
 
-        ``messages`` chunks are ``(message, metadata)`` with LangChain's classes. ``__interrupt__`` stands in
-        ``updates`` and ``values`` as a tuple of ``Interrupt``; the stream ends behind it, and a ``Command``
-        with ``resume`` on the same thread goes on. Closing the iterator cancels the run.
+        One ``stream_mode`` (``updates`` by default) yields bare chunks, a list of modes ``(mode, chunk)``;
+        with ``subgraphs`` ``(namespace, chunk)`` and ``(namespace, mode, chunk)``. With ``version="v2"`` each
+        item is a dict with ``type``, ``ns`` and ``data``, and ``interrupts`` in values mode.
 
-        Raises ``RemoteError`` when the graph fails, ``StreamBroken`` when events are lost or repeated,
-        ``Refused`` for what the server does not take, and ``ValueError`` for what works locally only
-        (``print_mode``, ``debug``, ``control``, callbacks).
+        A ``messages`` chunk is ``(message, metadata)`` with LangChain's classes. When the graph interrupts,
+        ``updates`` and ``values`` hold ``__interrupt__``, a tuple of ``Interrupt``, and the stream ends;
+        continue with ``Command(resume=...)`` on the same thread.
+
+        Raises ``RemoteError`` if the graph fails, ``RunCancelled`` if the run is cancelled, ``StreamBroken``
+        if events are lost or repeated, ``Refused`` if the server refuses the run, ``MissingExtra`` if
+        messages are asked for and LangChain is missing, ``ValueError`` for what works only locally
+        (``print_mode``, ``debug``, ``control``, callbacks), ``TypeError`` for an unknown argument.
         """
         refuse_local(local)
         several = isinstance(stream_mode, list)
@@ -133,10 +136,10 @@ class RemoteGraph:
 
     @with_parameters_of(astream)
     def stream(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        """Do as ``astream()``, in this thread. Nothing is fetched ahead but the client's ``window``, and
-        leaving the iterator cancels the run.
+        """Iterate like ``astream()``, blocking this thread. Leaving the iterator cancels the run.
 
-        Raises ``RuntimeError`` on the event loop that the client lives on.
+        No more events are fetched ahead than the client's ``window``. Raises like ``astream()``, and
+        ``RuntimeError`` on the event loop that the client lives on.
         """
         return iterate(self._client._loop_for_waiting(), self.astream(*args, **kwargs))
 
@@ -156,10 +159,11 @@ class RemoteGraph:
         version: Version = "v1",
         **local: Any,
     ) -> Any:
-        """Run the graph and return its output; of an interrupted run its state, with ``__interrupt__`` as a
-        list. With ``version="v2"`` a ``GraphOutput``; with another ``stream_mode`` the list of its chunks.
+        """Run the graph and return its output. Cancelling the wait cancels the run.
 
-        Raises like ``astream()``. Cancelling this wait cancels the run.
+        An interrupted run returns its state, with a list of ``Interrupt`` under ``__interrupt__``. With
+        ``version="v2"`` the result is a ``GraphOutput``; with another ``stream_mode`` than ``values`` it is
+        the list of that stream's chunks. Raises like ``astream()``.
         """
         refuse_local(local)
         if stream_mode != "values":
@@ -182,11 +186,11 @@ class RemoteGraph:
             modes=["lifecycle"],
             record={"modes": ["values"]},
         )
-        asked: tuple[Any, ...] = ()
+        interrupts: tuple[Any, ...] = ()
         async with cancelled_unless_over(self._client._exchange, run, "nobody waits for the result"):
             async for event in run:
                 if isinstance(event, InterruptEvent | SnapshotEvent):
-                    asked = interrupts_of(event.interrupts)
+                    interrupts = interrupts_of(event.interrupts)
                 elif isinstance(event, LifecycleEvent) and event.status in ("failed", "cancelled"):
                     check(run, event)
             if run.status == "interrupted":
@@ -195,14 +199,16 @@ class RemoteGraph:
             else:
                 values = with_langchain(await run.result())
         if version == "v2":
-            return output_of(values, asked)
-        if not asked:
+            return output_of(values, interrupts)
+        if not interrupts:
             return values
-        return {**(values if isinstance(values, dict) else {}), "__interrupt__": list(asked)}
+        return {**(values if isinstance(values, dict) else {}), "__interrupt__": list(interrupts)}
 
     @with_parameters_of(ainvoke)
     def invoke(self, *args: Any, **kwargs: Any) -> Any:
-        """Do as ``ainvoke()``, in this thread. Raises ``RuntimeError`` on the client's event loop."""
+        """Do as ``ainvoke()``, blocking this thread. Raises ``RuntimeError`` on the client's event loop
+        too.
+        """
         return wait(self._client._loop_for_waiting(), lambda: self.ainvoke(*args, **kwargs))
 
     async def _start(self, arguments: dict[str, Any], **view: Any) -> Run:
@@ -224,7 +230,7 @@ class RemoteGraph:
             raise
 
     async def _values(self, run: Run, keys: Sequence[str] | None) -> Any:
-        """Return the state of an interrupted run, as far as it is the graph's output."""
+        """Return the state of an interrupted run, reduced to ``keys``."""
         view = await self._client.attach(run.id, modes=["values"], start="snapshot")
         async for event in view:
             if isinstance(event, SnapshotEvent):
@@ -235,7 +241,7 @@ class RemoteGraph:
         return None
 
     async def _output_keys(self) -> list[str] | None:
-        """Return the keys of the graph's output schema, None where it has none."""
+        """Return the keys of the graph's output schema, None if it has none."""
         for row in await self._client.graphs():
             if row.name == self.name:
                 return list((row.output_schema or {}).get("properties", ())) or None
@@ -246,7 +252,7 @@ class RemoteGraph:
     async def aget_state(self, config: Config, *, subgraphs: bool = False) -> Any:
         """Return the thread's ``StateSnapshot``, at its latest checkpoint or the one that ``config`` names.
 
-        Raises ``ValueError`` for a config without a thread, ``Refused`` like ``client.state()``.
+        Raises ``ValueError`` for a config without a thread, and ``Refused`` like ``client.state()``.
         """
         return snapshot_of(
             await self._client.state(self.name, **thread_arguments(config), subgraphs=subgraphs)
@@ -254,7 +260,7 @@ class RemoteGraph:
 
     @with_parameters_of(aget_state)
     def get_state(self, *args: Any, **kwargs: Any) -> Any:
-        """Do as ``aget_state()``, in this thread. Raises ``RuntimeError`` on the client's event loop."""
+        """Do as ``aget_state()``, blocking. Raises ``RuntimeError`` on the client\'s event loop."""
         return wait(self._client._loop_for_waiting(), lambda: self.aget_state(*args, **kwargs))
 
     async def aget_state_history(
@@ -267,8 +273,8 @@ class RemoteGraph:
     ) -> AsyncGenerator[Any, None]:
         """Iterate over the thread's ``StateSnapshot``s, newest first.
 
-        ``filter`` is what their metadata must have, ``before`` the config of a checkpoint, for earlier ones
-        only. Raises like ``aget_state()``.
+        With ``filter``, only states whose metadata contains it; with ``before``, the config of a checkpoint,
+        only earlier ones; at most ``limit``. Raises like ``aget_state()``.
         """
         states = self._client.state_history(
             self.name,
@@ -282,26 +288,26 @@ class RemoteGraph:
 
     @with_parameters_of(aget_state_history)
     def get_state_history(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        """Do as ``aget_state_history()``, in this thread. Raises ``RuntimeError`` on the client's loop."""
+        """Iterate like ``aget_state_history()``, blocking. Raises ``RuntimeError`` on the client's loop."""
         return iterate(self._client._loop_for_waiting(), self.aget_state_history(*args, **kwargs))
 
     async def aupdate_state(
         self, config: Config, values: Any, as_node: str | None = None, task_id: str | None = None
     ) -> dict[str, Any]:
-        """Write into the thread as if ``as_node`` had returned ``values``; return the config of the new
-        checkpoint.
+        """Write into the thread as if ``as_node`` had returned ``values``; return the config of the
+        new checkpoint.
 
         Raises ``ValueError`` for a config without a thread, ``Refused`` like ``client.update_state()``.
         """
-        place = thread_arguments(config)
+        address = thread_arguments(config)
         try:
             return await self._client.update_state(
-                self.name, values=values, as_node=as_node, task=task_id, **place
+                self.name, values=values, as_node=as_node, task=task_id, **address
             )
         except Refused as refused:
             raise of_busy(refused, "an update does not queue behind it") from None
 
     @with_parameters_of(aupdate_state)
     def update_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Do as ``aupdate_state()``, in this thread. Raises ``RuntimeError`` on the client's event loop."""
+        """Do as ``aupdate_state()``, blocking. Raises ``RuntimeError`` on the client\'s event loop."""
         return wait(self._client._loop_for_waiting(), lambda: self.aupdate_state(*args, **kwargs))

@@ -1,7 +1,8 @@
-"""One run as its viewer sees it: events to iterate over, its result, and how to stop it.
+"""``Run``: one run as a client sees it. Iterate over its events, await its result, answer it, cancel it.
 
-A run remembers what its reader took. Leaving the loop detaches from the log and stops nothing; the next loop
-goes on from there. Reconnecting is the connection's business and not visible here.
+A ``Run`` remembers the position of the last event that was taken. Leaving a loop unsubscribes and stops
+nothing on the server; the next loop continues after that position. Reconnecting happens below, in the
+``Reconnector``, and is not visible here.
 """
 
 import contextlib
@@ -34,21 +35,23 @@ from graphwire.run_tracker import RunTracker
 
 _LIFECYCLE = Filter(modes=("lifecycle",), namespaces=())
 _ENDED = frozenset({"failed", "cancelled"})
-_FEW = 16  # the window of a subscription that gets lifecycle events alone, which cost no credit
+_LIFECYCLE_WINDOW = 16  # any would do: lifecycle events cost no credit
 
 
 Values: TypeAlias = Literal["full", "patch"]
-"""How states travel: whole, or as the difference from the one before. The application sees whole ones."""
+"""How states are sent: whole, or as the difference from the one before. Events hold whole states."""
 
 
 class Run:
     """A run on the server, made by ``client.run()`` or ``client.attach()``.
 
-    ``async for event in run`` yields its events in order, each once, until the run has ended or is
-    interrupted with nothing behind it and no answer given: ``respond()`` within the loop lets it go on, and
-    iterating again goes on behind the last event that was taken. One loop at a time: a second one takes over
-    from the first. A viewer that is too slow for the log's limits gets a ``GapEvent`` and a
-    ``SnapshotEvent``, never silence.
+    ``async for event in run`` yields the run's events in order, each once. It stops after the last event of
+    a run that ended, and after the last event of a run that is interrupted and was not answered. After
+    ``respond()`` the same loop continues, if it is called within the loop; otherwise iterate again. A new
+    loop continues after the last event that was taken, and ends an older loop.
+
+    If the server's log no longer holds the next event, because the reader was too slow, the loop yields a
+    ``GapEvent`` and a ``SnapshotEvent`` instead.
     """
 
     def __init__(
@@ -64,10 +67,10 @@ class Run:
     ) -> None:
         self.id = id
         self.graph = graph
-        """The graph's name; ``None`` for a run that was attached to, which does not tell it."""
+        """The graph's name; ``None`` for a run that was attached to."""
         self.thread: str | None = None
         self.created = False
-        """Whether this client's request has started the run, rather than found it."""
+        """Whether this client's request started the run, rather than found it."""
         self._exchange = exchange
         self._filter = filter
         self._cursor: From = start
@@ -77,38 +80,40 @@ class Run:
         self._queue: EventQueue | None = None
         self._reader = EventReader(id)
         self._is_exhausted = False
-        self._loop: object = None  # names the loop that takes the events; no reference to it, so that
-        # dropping a loop is noticed at once
+        # The token of the loop that takes the events. A reference to the loop itself would keep it alive,
+        # and a dropped loop would not be noticed.
+        self._loop: object = None
 
-    # ── what is known ────────────────────────────────────────────────────────────────────────────
+    # ── properties ────────────────────────────────────────────────────────────────────────────
 
     @property
     def epoch(self) -> str | None:
-        """The incarnation of the log that ``position`` belongs to; ``None`` while that is not known."""
-        self._look_at_start()
+        """The epoch of the log that ``position`` belongs to; ``None`` before it is known."""
+        self._adopt_start()
         return self._cursor.epoch if isinstance(self._cursor, Position) else None
 
     @property
     def position(self) -> int:
-        """The ``seq`` of the last event that was taken, 0 before the first; with ``epoch`` it is where
-        another client may attach.
+        """The ``seq`` of the last event that was taken, 0 before the first.
+
+        ``client.attach(run.id, start=(run.epoch, run.position))`` continues here, in another process too.
         """
-        self._look_at_start()
+        self._adopt_start()
         return self._cursor.seq if isinstance(self._cursor, Position) else 0
 
     @property
     def status(self) -> Status | None:
-        """The status as last heard, which may be ahead of the events taken; ``None`` before any was heard."""
+        """The latest known status, which may be ahead of the events taken; ``None`` before the first."""
         return self._tracker.status
 
     @property
     def interrupts(self) -> tuple[Interrupt, ...]:
-        """The questions that the run waits for, as last heard."""
+        """The questions that wait for an answer, as far as known."""
         return self._tracker.interrupts
 
     @property
     def head(self) -> int:
-        """The highest ``seq`` of the log that was heard of."""
+        """The highest known ``seq`` of the log."""
         start = self._queue.start if self._queue is not None else None
         return max(self._tracker.head, (start.head or 0) if start is not None else 0)
 
@@ -121,16 +126,16 @@ class Run:
         return RunEvents(self)
 
     async def _next(self, loop: "RunEvents") -> Event | None:
-        """Return the next event; None at the end of the loop."""
-        while self._loop is loop.name and not self._is_exhausted:
+        """Wait for the next event and return it; None at the end of the loop."""
+        while self._loop is loop.token and not self._is_exhausted:
             queue = self._queue
             is_answered = loop.pause is None or loop.pause <= self._tracker.answered
             if not is_answered and (queue is None or not len(queue)):
                 return None
             if queue is None:
-                queue = await self._attach(loop.name)
+                queue = await self._attach(loop.token)
             try:
-                delivered = await queue.take(loop.name)
+                delivered = await queue.take(loop.token)
             except GraphwireError:
                 self._detach(queue)
                 raise
@@ -138,8 +143,8 @@ class Run:
             if event is not None:
                 loop.pause = event.seq if self._pauses_at(queue, event) else None
                 return event
-        if self._loop is not None and self._loop is not loop.name:
-            raise RuntimeError("another loop over this run has taken over; attach again for a second reader")
+        if self._loop is not None and self._loop is not loop.token:
+            raise RuntimeError("another loop over this run took over; for a second reader, attach again")
         return None
 
     def _begin(self, loop: object) -> None:
@@ -161,16 +166,16 @@ class Run:
 
         _, queue = await self._exchange.subscribe(make, self._window, self._tracker)
         if self._queue is not None or self._loop is not loop:
-            self._exchange.leave(queue)  # another loop was faster, or this one has been left meanwhile
+            self._exchange.leave(queue)  # another loop was faster, or this one was left meanwhile
             return self._queue or queue
         self._queue = queue
         queue.read_by(loop)
         return queue
 
     def _taken(self, queue: EventQueue, delivered: Delivered) -> Event | None:
-        """Account for a frame that leaves the queue; return its event, if it is one."""
+        """Move the cursor past a frame that was taken; return its event, None if it is none."""
         frame = delivered.frame
-        self._look_at_start()
+        self._adopt_start()
         if isinstance(frame, Closed):
             self._detach(queue)
             if frame.reason == "end":
@@ -178,19 +183,22 @@ class Run:
                 return None
             raise Refused(
                 "forbidden" if frame.reason == "forbidden" else "not_found",
-                f"run {self.id}: the subscription was closed, the run's log is {frame.reason}",
+                f"run {self.id}: the subscription was closed: {frame.reason}",
             )
         if not isinstance(frame, EventFrame | Gap | Snapshot):
             return None
-        # A gap leaves the cursor where it is until its snapshot is taken.
+        # Between a gap and its snapshot the cursor stays, so that a reconnect brings both again.
         if not isinstance(frame, Gap) and delivered.epoch is not None:
             self._cursor = Position(epoch=delivered.epoch, seq=frame.seq)
         if isinstance(frame, EventFrame):
             self._exchange.took(queue, frame.mode)
         return self._reader.read(frame)
 
-    def _look_at_start(self) -> None:
-        """Begin where the first attachment did, rather than at another "now" or "snapshot"."""
+    def _adopt_start(self) -> None:
+        """Turn "now" or "snapshot" into the position where the first subscription started.
+
+        A later subscription shall continue there, rather than at a later "now".
+        """
         start = self._queue.start if self._queue is not None else None
         if start is None or isinstance(self._cursor, Position):
             return
@@ -198,7 +206,7 @@ class Run:
             self._cursor = Position(epoch=start.epoch, seq=start.after)
 
     def _pauses_at(self, queue: EventQueue, event: Event) -> bool:
-        """Tell whether the run waits for an answer and the log ends with ``event``."""
+        """Return whether the run waits for an answer and ``event`` is the last of its log."""
         head = queue.start.head if queue.start is not None else None
         return (
             isinstance(event, LifecycleEvent | SnapshotEvent)
@@ -207,7 +215,8 @@ class Run:
         )
 
     def _detach(self, queue: EventQueue) -> None:
-        self._look_at_start()
+        self._adopt_start()
+        # The filter may have skipped events since the last one taken.
         beyond = self._exchange.cursor(queue)
         if beyond is not None and isinstance(self._cursor, Position) and beyond[0] == self._cursor.epoch:
             self._cursor = Position(epoch=beyond[0], seq=max(beyond[1], self._cursor.seq))
@@ -216,8 +225,9 @@ class Run:
         self._exchange.leave(queue)
 
     async def detach(self) -> None:
-        """Stop receiving: a loop over this run ends. The run goes on; iterating again attaches anew behind
-        the last event that was taken.
+        """Stop receiving events; a loop over this run ends. The run continues on the server.
+
+        Iterating again continues after the last event that was taken.
         """
         self._leave()
 
@@ -228,10 +238,10 @@ class Run:
             self._detach(self._queue)
 
     def __del__(self) -> None:
-        # A run that nobody holds any more must not stay attached: its queue would fill and stand.
+        # Nobody reads the queue of a run that is not referenced any more: unsubscribe.
         queue = getattr(self, "_queue", None)
         if queue is not None:
-            with contextlib.suppress(RuntimeError):  # the loop may close in this moment
+            with contextlib.suppress(RuntimeError):  # the event loop may be closing
                 self._exchange.leave(queue)
 
     # ── answers ──────────────────────────────────────────────────────────────────────────────────
@@ -239,20 +249,22 @@ class Run:
     async def respond(
         self, responses: Mapping[str, Any] | None = None, *, partial: bool = False
     ) -> Status | None:
-        """Answer what the run waits for: ``{interrupt's id: value}``; return its status as it is now.
+        """Answer the questions of an interrupted run: ``{interrupt's id: value}``. Return its new status.
 
-        It goes on in the same log (``running``) once every pending interrupt has its answer, and stays
-        ``interrupted`` till then. ``partial`` lets it go on at once; the graph asks the rest again. A static
-        breakpoint, where nothing is asked, takes no ``responses``.
+        Once every question has its answer the run continues in the same log, and the status is ``running``;
+        until then it is ``interrupted``. With ``partial`` the run continues at once, and the graph asks the
+        unanswered questions again. A static breakpoint asks nothing: call ``respond()`` without
+        ``responses``.
 
-        Raises ``Refused``: ``not_found`` for an interrupt that it does not wait for, ``conflict`` where
-        somebody else was faster or the run is not interrupted. An answer whose reply is lost with the
-        connection is sent again; ``conflict`` may then mean that it had arrived.
+        Raises ``TypeError`` for ``responses`` that are no mapping or hold a value that cannot be sent,
+        ``Refused`` with code ``not_found`` for an interrupt that is not open, and ``conflict`` if the
+        question was answered already or the run is not interrupted. If the connection is lost before the
+        reply, the answer is sent again; ``conflict`` may then mean that it had arrived.
         """
         if not isinstance(responses, Mapping | None):
             raise TypeError(
                 f"respond() takes a dict, {{interrupt's id: answer}}, not {type(responses).__name__}; "
-                "where the run asks one thing, answer(value) needs no id"
+                "if the run asks one question, answer(value) needs no id"
             )
         answers = tuple(
             Response(interrupt=id, value=projected(value, f"responses[{id!r}]"))
@@ -269,39 +281,42 @@ class Run:
         return reply.status
 
     async def answer(self, value: Any) -> Status | None:
-        """Answer the one question that the run asks, as ``respond()`` does.
+        """Answer the one question that the run asks; return like ``respond()``.
 
-        Raises ``ValueError`` unless exactly one is heard of; see ``interrupts``.
+        Raises ``ValueError`` unless exactly one question is known, see ``interrupts``, and like
+        ``respond()``.
         """
-        asked = [item.id for item in self.interrupts]
-        if len(asked) != 1:
-            which = f"{len(asked)} things ({', '.join(asked)})" if asked else "nothing, as far as was heard"
-            raise ValueError(f"run {self.id} asks {which}; respond({{id: value}}) names what it answers")
-        return await self.respond({asked[0]: value})
+        ids = [item.id for item in self.interrupts]
+        if len(ids) != 1:
+            what = f"{len(ids)} questions ({', '.join(ids)})" if ids else "nothing, as far as known"
+            raise ValueError(f"run {self.id} asks {what}; respond({{id: value}}) names what it answers")
+        return await self.respond({ids[0]: value})
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
 
     async def cancel(self, reason: str | None = None) -> Status | None:
-        """Ask the server to stop the run; return its status as it is now.
+        """Cancel the run; return its status at the time of the request.
 
-        Harmless if it has ended. The last event, ``cancelled``, arrives in the log.
+        A run that has ended stays as it is. The cancellation is complete when the event ``cancelled``
+        arrives. Raises ``Refused`` with code ``not_found`` for an unknown run.
         """
         reply = await self._exchange.ask(lambda id: Cancel(id=id, run=self.id, reason=reason))
         assert isinstance(reply, Ok)
         return reply.status
 
     async def delete(self) -> None:
-        """Delete the run, its log and its result; its thread stays. Viewers of it get ``Refused``.
+        """Delete the run, its log and its result; its thread stays. Every reader's loop raises ``Refused``.
 
-        Raises ``Refused``: ``conflict`` while it runs or is queued, ``not_found`` if it is gone.
+        Raises ``Refused`` with code ``conflict`` while the run is running or queued, ``not_found`` for an
+        unknown run.
         """
         await self._exchange.ask(lambda id: Delete(id=id, run=self.id))
 
     async def result(self) -> Any:
-        """Wait for the run's end and return what ``invoke`` would.
+        """Wait for the run's end and return its output, as LangGraph's ``invoke`` does.
 
-        Raises ``RunFailed``, ``RunCancelled`` or ``RunInterrupted``; behind ``respond()`` it waits again.
-        Needs no loop over the events; takes none away from one.
+        Raises ``RunFailed``, ``RunCancelled`` or ``RunInterrupted``. After ``respond()`` it may be called
+        again. It needs no loop over the events, and does not disturb one.
         """
         while True:
             reply = await self._exchange.ask(lambda id: Result(id=id, run=self.id))
@@ -312,9 +327,9 @@ class Run:
             if self._tracker.status != status or status not in _ENDED:
                 await self._follow()
             if status in _ENDED or (status == "interrupted" and self._tracker.status == status):
-                raise self._why(status)
+                raise self._error_for(status)
 
-    def _why(self, status: Status | None) -> GraphwireError:
+    def _error_for(self, status: Status | None) -> GraphwireError:
         tracker = self._tracker
         if status == "cancelled":
             return RunCancelled(self.id, tracker.reason)
@@ -323,15 +338,17 @@ class Run:
         return self.failure()
 
     def failure(self) -> RunFailed:
-        """Return the error that says why the run failed, as far as that is known."""
+        """Return the error that says why the run failed, as far as known."""
         failure = self._tracker.failure
         if failure is None:
-            return RunFailed(self.id, "lost", "the server no longer tells why")
+            return RunFailed(self.id, "lost", "the server no longer knows why")
         return RunFailed(self.id, failure.code, failure.message, failure.error_id, failure.type)
 
     async def _follow(self) -> None:
-        """Hear of the run's statuses until it has ended or is interrupted."""
-        events = Run(self._exchange, self.id, self.graph, _LIFECYCLE, "start", _FEW, self._tracker)
+        """Update the tracker until the run has ended or is interrupted."""
+        events = Run(
+            self._exchange, self.id, self.graph, _LIFECYCLE, "start", _LIFECYCLE_WINDOW, self._tracker
+        )
         async for _ in events:
             pass
 
@@ -339,15 +356,15 @@ class Run:
 class RunEvents(AsyncIterator[Event]):
     """One loop over a run's events.
 
-    Dropping it, as ``break`` does, or ``aclose()`` detaches from the log. A wait that is cancelled loses
-    nothing: the next one gets the event.
+    Dropping it, as ``break`` does, or ``aclose()`` unsubscribes. A wait that is cancelled loses no event: the
+    next wait gets it.
     """
 
     def __init__(self, run: Run) -> None:
-        self.name = object()
-        self.pause: int | None = None  # the place of the pause that the log ends with
+        self.token = object()
+        self.pause: int | None = None  # the seq of the pause that the log ends with
         self._run = run
-        run._begin(self.name)
+        run._begin(self.token)
 
     async def __anext__(self) -> Event:
         event = await self._run._next(self)
@@ -357,13 +374,13 @@ class RunEvents(AsyncIterator[Event]):
         return event
 
     async def aclose(self) -> None:
-        """End the loop; the next one over the run goes on behind the last event that was taken."""
+        """End the loop. The next one over the run continues after the last event that was taken."""
         self._end()
 
     def _end(self) -> None:
-        if self._run._loop is self.name:
+        if self._run._loop is self.token:
             self._run._leave()
 
     def __del__(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the event loop may close in this moment
+        with contextlib.suppress(RuntimeError):  # the event loop may be closing
             self._end()

@@ -1,6 +1,7 @@
-"""How a run ends that a stand-in for a local graph follows, where it does not end well.
+"""What ``RemoteGraph`` raises when a run fails, is cancelled or lost, and how it cancels a run that is left.
 
-Whoever leaves cancels it, as locally; what the server says of runs is said in the stand-in's words.
+As with a local graph, leaving the stream or cancelling the wait cancels the run. The server's refusals are
+reworded, since they name arguments of ``client.run()``.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from graphwire.run import Run
 
 
 def of_busy(refused: Refused, remedy: str) -> Refused:
-    """Return a refusal in the stand-in's words: the server's name an argument of runs."""
+    """Return ``refused`` with ``remedy`` in its sentence if its code is ``busy``, else as it is."""
     if refused.code != "busy":
         return refused
     message = f"this thread has a run; wait for its end: {remedy}"
@@ -26,14 +27,14 @@ def of_busy(refused: Refused, remedy: str) -> Refused:
 
 @contextlib.asynccontextmanager
 async def cancelled_unless_over(exchange: Exchange, run: Run, reason: str) -> AsyncIterator[None]:
-    """Cancel the run if its loop is left before it has come to an end, or to a question."""
+    """Cancel the run if the block is left by an exception while the run may still be running."""
     try:
         yield
     except (RemoteError, RunCancelled):
         raise
     except Refused as refused:
         if refused.code == "not_found" and refused.details.get("kind") == "run":
-            raise _lost(run, refused) from None
+            raise _forgotten(run, refused) from None
         await cancel_quietly(exchange, run.id, reason)
         raise
     except BaseException:
@@ -51,18 +52,18 @@ async def cancel_quietly(exchange: Exchange, run: str, reason: str) -> None:
         await asyncio.wait_for(asking, CANCEL_TIMEOUT_S)
 
 
-def _lost(run: Run, refused: Refused) -> Refused:
+def _forgotten(run: Run, refused: Refused) -> Refused:
     message = f"the server no longer knows run {run.id}: it was restarted, or the run deleted"
     if run.thread is not None:
         message += (
-            f". Thread {run.thread} is as its checkpointer has kept it: "
-            "ainvoke(None, config) goes on from its last checkpoint"
+            f". Thread {run.thread} is as its checkpointer kept it: "
+            "ainvoke(None, config) continues from its last checkpoint"
         )
     return Refused(refused.code, message, refused.retry, refused.after_s, refused.details)
 
 
 def check(run: Run, event: LifecycleEvent) -> None:
-    """Raise where the run has failed, was cancelled, or repeats a step."""
+    """Raise if the run failed, was cancelled, or repeats a step."""
     if event.status == "failed":
         raise _remote(run.failure())
     if event.status == "cancelled":
@@ -70,7 +71,7 @@ def check(run: Run, event: LifecycleEvent) -> None:
     if event.discard:
         raise StreamBroken(
             f"run {run.id} was taken over and repeats a step, which a local graph never does; "
-            "use client.run(), whose events tell what to discard"
+            "use client.run(), whose events say what to discard"
         )
 
 

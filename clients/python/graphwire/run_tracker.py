@@ -81,12 +81,12 @@ class RunTracker:
                 self._answered_breakpoints = 0  # their pauses lie before this event
 
     def _update_pause(self, seq: int) -> None:
-        asked = {item.id for item in self.interrupts}
+        open_ids = {item.id for item in self.interrupts}
         if seq > self._pause:
             self._pause = seq
-            if asked & self._answered_ids:
+            if open_ids & self._answered_ids:
                 self.answered = seq
-            elif self._answered_breakpoints and not asked:
+            elif self._answered_breakpoints and not open_ids:
                 self._answered_breakpoints -= 1
                 self.answered = seq
         if seq <= self.answered:
@@ -105,12 +105,12 @@ class RunTracker:
         since the reply may arrive before the events of the answered pause, or after those of the next one.
         """
         self._answered_ids.update(interrupts)
-        asked = {item.id for item in self.interrupts}
+        open_ids = {item.id for item in self.interrupts}
         if pause is not None:
             self.answered = max(self.answered, pause)
         elif self.resumed != resumed:
             pass  # the run has passed that pause
-        elif self.status == "interrupted" and (asked & self._answered_ids or not (asked or interrupts)):
+        elif self.status == "interrupted" and (open_ids & self._answered_ids or not (open_ids or interrupts)):
             self.answered = self._pause
         elif not interrupts:
             self._answered_breakpoints += 1

@@ -1,4 +1,4 @@
-"""What a client opens a stream with: a run that it starts, a run that it attaches to, a watch."""
+"""Requests that open a stream: start a run, attach to a run, watch runs."""
 
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -58,23 +58,42 @@ class Streams(Requests):
     ) -> Run:
         """Start a run of ``graph`` and attach to its log before its first event.
 
-        The filter: ``modes`` are LangGraph's stream modes. ``namespaces`` are paths of subgraphs, such as
-        ``[["researcher"]]``; ``[["**"]]`` is everything, the default the root only. ``nodes`` and ``tags``
-        are globs, ``keys`` names of the state. ``exclude`` is ``{"namespaces", "nodes", "tags"}``.
+            run = await client.run("chat", {"text": "hi"}, thread="ann", modes=["messages"])
+            async for event in run: ...
 
-        ``run`` is the run's id; without it a new one is made. Starting an id that exists attaches to that
-        run, so that a start may be repeated. ``thread`` is the conversation to go on with. ``config`` takes
-        LangGraph's ``tags``, ``metadata``, ``configurable``, ``recursion_limit``, ``max_concurrency`` and
-        ``run_name``; ``options`` its ``interrupt_before``, ``interrupt_after``, ``output_keys`` and
-        ``durability``. A ``Command`` may be the ``input``, or the ``command``, which may also be a dict of
-        its ``resume``, ``update`` and ``goto``. ``record`` keeps more than the filter asks for in the log,
-        ``{"modes", "subgraphs"}``, for viewers that come later. ``metadata`` is found again in lists of runs.
-        ``on_disconnect="cancel"`` stops the run when this client has gone for good. With ``values="patch"``
-        states travel as what changed in them; you see whole ones all the same, and pay with a little time
-        for the bytes.
+        Args:
+            graph: the graph's name.
+            input: the graph's input.
+            modes: LangGraph's stream modes, which events to receive.
+            namespaces: paths of subgraphs, such as ``[["researcher"]]``. ``[["**"]]`` is all of them; the
+                default is the root only.
+            nodes: globs of node names.
+            tags: globs of tags; for tokens.
+            keys: names of keys of the state.
+            exclude: events to leave out, ``{"namespaces", "nodes", "tags"}``.
+            run: the run's id, by default a new one. If the run exists, attach to it; so a start may be
+                repeated.
+            thread: the id of the conversation to continue, or to begin.
+            checkpoint: the checkpoint of the thread to start at, by default the latest.
+            command: a ``Command`` (which may also be the ``input``), or a dict of its ``resume``, ``update``
+                and ``goto``.
+            config: LangGraph's ``tags``, ``metadata``, ``configurable``, ``recursion_limit``,
+                ``max_concurrency`` and ``run_name``.
+            context: LangGraph's runtime context.
+            options: LangGraph's ``interrupt_before``, ``interrupt_after``, ``output_keys``, ``durability``.
+            record: ``{"modes", "subgraphs"}`` that the log records beyond the filter, for later viewers.
+            metadata: for finding the run in lists.
+            if_busy: what to do if the thread has a run: ``reject`` this one, ``enqueue`` it, or
+                ``interrupt`` the other.
+            on_disconnect: ``cancel`` stops the run when this client is gone for good.
+            start: where the stream starts if the run exists; see ``attach()``.
+            window: how many events may wait for their reader, by default the client's.
+            values: ``patch`` sends a state as the difference from the one before. The events hold whole
+                states either way; ``patch`` saves bytes and costs a little time.
 
-        Input, context, config and command may hold what JSON has not: datetimes, sets, bytes, messages.
-        Raises ``TypeError`` for what cannot travel, ``ValueError`` for a malformed filter or option.
+        Input, context, config and command may hold datetimes, sets, bytes and messages. Raises ``TypeError``
+        for a value that cannot be sent, ``ValueError`` for a malformed filter or option, ``Refused`` with
+        code ``not_found`` for an unknown graph and ``busy`` for a thread that has a run.
         """
         id = run or new_run_id()
         filter = filter_of(modes, namespaces, nodes, tags, keys, exclude)
@@ -139,9 +158,12 @@ class Streams(Requests):
     ) -> Run:
         """Attach to a run that exists, with a filter as in ``run()``.
 
-        ``start`` is ``"start"`` for the whole log, ``"snapshot"`` for its present state and what follows,
-        ``"now"`` for what follows only, or the ``(epoch, position)`` of a run that was viewed before. Without
-        ``modes``, those of ``run()`` that the run records.
+        ``start`` is ``"start"`` for the whole log, ``"snapshot"`` for the present state and what follows,
+        ``"now"`` for what follows only, or ``(run.epoch, run.position)`` of a run that was viewed before.
+        ``modes`` are by default those of ``DEFAULT_MODES`` that the run records.
+
+        Raises ``ValueError`` for a malformed filter, ``Refused`` with code ``not_found`` for an unknown run
+        and ``unsupported`` for modes that it does not record.
         """
         position = position_of(start)
         window = window or self._window
@@ -189,10 +211,10 @@ class Streams(Requests):
         status: Sequence[Status] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[RunRow]:
-        """Iterate for ever over the states of this user's runs that match: first those that are, newest
-        first, then every change, also the one by which a run stops matching.
+        """Iterate without end over this user's matching runs: first their present states, newest first, then
+        every change, including the one after which a run no longer matches.
 
-        Watching keeps no run alive. After a reconnect the present states come again.
+        Watching does not keep a run alive. After a reconnect the present states are sent again.
         """
         fields: dict[str, Any] = {
             "graphs": None if graphs is None else tuple(graphs),

@@ -1,4 +1,7 @@
-"""The stand-in without an event loop: the same shapes, pulled one by one, and no wait without an end."""
+"""A remote graph without an event loop: the same shapes, one by one, and Ctrl-C at any moment.
+
+About `clients/python/graphwire/blocking.py`.
+"""
 
 import asyncio
 import contextlib
@@ -21,7 +24,8 @@ from graphwire_protocol.commands import Cancel, StateUpdate
 from graphwire_protocol.commands import Run as RunCommand
 from graphwire_protocol.replies import ThreadState
 
-from tests.support.model_server import TERMINAL, ModelRun, ModelServer, impatient, settle
+from tests.support.model_run import TERMINAL, ModelRun
+from tests.support.model_server import ModelServer, impatient, settle
 
 
 @pytest.fixture

@@ -1,4 +1,9 @@
-"""The commands for what waits and what stays: answering, threads, states, deleting."""
+"""The commands about threads: continuing one, answering, listing, showing states, deleting.
+
+About `clients/python/graphwire/cli/respond.py`, `clients/python/graphwire/cli/answers.py`,
+`clients/python/graphwire/cli/threads.py`, `clients/python/graphwire/cli/state.py` and
+`clients/python/graphwire/cli/delete.py`.
+"""
 
 import asyncio
 import json
@@ -16,7 +21,8 @@ from graphwire_protocol.commands import Delete, List, Respond, State, StateHisto
 from graphwire_protocol.commands import Run as RunCommand
 from graphwire_protocol.replies import StateTask, ThreadRow, ThreadState
 
-from tests.support.model_server import AT, ModelRun, ModelServer, impatient
+from tests.support.model_run import AT, ModelRun
+from tests.support.model_server import ModelServer, impatient
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""Whatever happens on the way, a viewer sees what the log holds: nothing lost, repeated or out of order."""
+"""Whatever happens, a reader gets what the log holds: nothing lost, repeated or out of order.
+
+About `clients/python/graphwire/run.py` and `clients/python/graphwire/exchange.py`, by random actions.
+"""
 
 import asyncio
 from typing import Any

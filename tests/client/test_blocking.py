@@ -6,6 +6,7 @@ About `clients/python/graphwire/blocking.py`.
 import asyncio
 import contextlib
 import gc
+import inspect
 import itertools
 import os
 import signal
@@ -81,6 +82,14 @@ def test_a_stream_yields_what_the_async_one_does(blocking):
     assert list(blocking.graph("joke").stream({}, stream_mode="custom")) == [0, 1, 2, 3, 4]
     pairs = list(blocking.graph("joke").stream({}, stream_mode=["custom"], subgraphs=True))
     assert pairs[0] == ((), "custom", 0)
+
+
+@pytest.mark.parametrize("name", ["stream", "invoke", "get_state", "get_state_history", "update_state"])
+def test_a_blocking_method_has_the_parameters_of_the_async_one(name):
+    blocking, other = (inspect.signature(getattr(graphwire.RemoteGraph, form)) for form in (name, f"a{name}"))
+    assert blocking.parameters == other.parameters
+    assert "config" in blocking.parameters
+    assert blocking.return_annotation is not inspect.Signature.empty
 
 
 def test_invoking_returns_the_output(blocking):

@@ -30,7 +30,7 @@ M = TypeVar("M", bound=Callable[..., Any])
 Parameters = ParamSpec("Parameters")
 
 CANCEL_TIMEOUT_S = 5
-"""How long whoever leaves a run waits for the server to confirm the cancellation."""
+"""Seconds to wait for a cancellation to be confirmed, when a run is left or a wait interrupted."""
 
 _END: Any = object()
 

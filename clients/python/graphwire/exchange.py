@@ -1,8 +1,9 @@
 """Requests and replies, subscriptions and their queues: what a client exchanges with its server.
 
 It outlives every WebSocket. The protocol's ``ClientSession`` decides what to send and what a message means;
-here the answers find whoever awaits them, and the events their queues. Sockets are the business of
-``reconnector``, which calls ``outgoing``, ``receive`` and ``disconnected``.
+the exchange completes the futures of requests with their replies, and puts events into the queues of their
+subscriptions. The ``Reconnector`` has the sockets: it calls ``connected``, ``outgoing``, ``receive`` and
+``disconnected``.
 """
 
 import asyncio

@@ -168,7 +168,7 @@ class Reconnector:
             attempt += 1
 
     def _shortest_wait_after(self, end: Lost | NotOpened) -> float:
-        """Return the seconds that the next attempt has to wait at least, by the server's wish or its load."""
+        """Return the least seconds before the next attempt: what ``goaway`` asked for, or for an overload."""
         is_overloaded = isinstance(end, Lost) and end.code in _OVERLOADED
         asked_for, self._exchange.resume_after_s = self._exchange.resume_after_s, 0.0
         return max(asked_for, _OVERLOADED_WAIT_S if is_overloaded else 0.0)

@@ -197,7 +197,7 @@ class Run:
     def _adopt_start(self) -> None:
         """Turn "now" or "snapshot" into the position where the first subscription started.
 
-        A later subscription shall continue there, rather than at a later "now".
+        Later subscriptions continue there, rather than at a later "now".
         """
         start = self._queue.start if self._queue is not None else None
         if start is None or isinstance(self._cursor, Position):

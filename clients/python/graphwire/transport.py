@@ -82,7 +82,7 @@ class WebSocket:
 
 
 def _lost(closed: ConnectionClosed) -> Lost:
-    # The peer's close frame says why. Without one, this side may have closed for a fault of the peer.
+    # The peer's close frame says why. Without one, this side's own frame may: its library found an error.
     if closed.rcvd is not None:
         return Lost(closed.rcvd.code, closed.rcvd.reason)
     if closed.sent is not None and closed.sent.code != codes.NORMAL:

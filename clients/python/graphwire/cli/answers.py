@@ -48,7 +48,7 @@ async def ask(interrupts: Sequence[Interrupt]) -> dict[str, Any] | None:
 async def _typed(prompt: str) -> str:
     line = await _line(prompt)
     if not line:
-        print(file=sys.stderr)  # Ctrl-D leaves the cursor behind the prompt
+        print(file=sys.stderr)  # Ctrl-D leaves the cursor after the prompt
     return line
 
 

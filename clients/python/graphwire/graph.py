@@ -33,7 +33,7 @@ from graphwire.langgraph_shapes import (
     with_langchain,
 )
 from graphwire.run import Run
-from graphwire.run_failures import cancel_quietly, cancelled_unless_over, check, of_busy
+from graphwire.run_failures import cancel_quietly, cancelling_on_exception, raise_if_ended_badly, with_remedy
 from graphwire.streams import Streams, new_run_id
 from graphwire.unavailable import refuse_attribute, refuse_chain
 
@@ -120,10 +120,10 @@ class RemoteGraph:
             modes=modes or ["lifecycle"],
             namespaces=[["**"]] if subgraphs else None,
         )
-        async with cancelled_unless_over(self._client._exchange, run, "the stream was closed"):
+        async with cancelling_on_exception(self._client._exchange, run, "the stream was closed"):
             async for event in run:
                 if isinstance(event, LifecycleEvent):
-                    check(run, event)
+                    raise_if_ended_badly(run, event)
                     continue
                 mode = event.mode
                 for chunk in chunks_of(event):
@@ -187,12 +187,12 @@ class RemoteGraph:
             record={"modes": ["values"]},
         )
         interrupts: tuple[Any, ...] = ()
-        async with cancelled_unless_over(self._client._exchange, run, "nobody waits for the result"):
+        async with cancelling_on_exception(self._client._exchange, run, "nobody waits for the result"):
             async for event in run:
                 if isinstance(event, InterruptEvent | SnapshotEvent):
                     interrupts = interrupts_of(event.interrupts)
                 elif isinstance(event, LifecycleEvent) and event.status in ("failed", "cancelled"):
-                    check(run, event)
+                    raise_if_ended_badly(run, event)
             if run.status == "interrupted":
                 keys = None if output_keys is not None else await self._output_keys()
                 values = await self._values(run, keys)
@@ -218,7 +218,7 @@ class RemoteGraph:
                 self.name, if_busy=self._if_busy, on_disconnect="cancel", **view, **arguments
             )
         except Refused as refused:
-            raise of_busy(
+            raise with_remedy(
                 refused,
                 f'client.graph({self.name!r}, if_busy="enqueue") queues behind it, '
                 'and if_busy="interrupt" takes over',
@@ -305,7 +305,7 @@ class RemoteGraph:
                 self.name, values=values, as_node=as_node, task=task_id, **address
             )
         except Refused as refused:
-            raise of_busy(refused, "an update does not queue behind it") from None
+            raise with_remedy(refused, "an update does not queue behind it") from None
 
     @with_parameters_of(aupdate_state)
     def update_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:

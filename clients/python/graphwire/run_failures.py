@@ -17,7 +17,7 @@ from graphwire.exchange import Exchange
 from graphwire.run import Run
 
 
-def of_busy(refused: Refused, remedy: str) -> Refused:
+def with_remedy(refused: Refused, remedy: str) -> Refused:
     """Return ``refused`` with ``remedy`` in its sentence if its code is ``busy``, else as it is."""
     if refused.code != "busy":
         return refused
@@ -26,7 +26,7 @@ def of_busy(refused: Refused, remedy: str) -> Refused:
 
 
 @contextlib.asynccontextmanager
-async def cancelled_unless_over(exchange: Exchange, run: Run, reason: str) -> AsyncIterator[None]:
+async def cancelling_on_exception(exchange: Exchange, run: Run, reason: str) -> AsyncIterator[None]:
     """Cancel the run if the block is left by an exception while the run may still be running."""
     try:
         yield
@@ -62,7 +62,7 @@ def _forgotten(run: Run, refused: Refused) -> Refused:
     return Refused(refused.code, message, refused.retry, refused.after_s, refused.details)
 
 
-def check(run: Run, event: LifecycleEvent) -> None:
+def raise_if_ended_badly(run: Run, event: LifecycleEvent) -> None:
     """Raise if the run failed, was cancelled, or repeats a step."""
     if event.status == "failed":
         raise _remote(run.failure())

@@ -1,20 +1,20 @@
-// A whole client in one file of plain JavaScript: connects, runs a graph, shows what its filter lets through,
-// comes back from its cursor when the connection is lost, shows nothing twice and loses nothing.
+// A complete client in one file of plain JavaScript. It connects, runs a graph, and shows the events that its
+// filter selects. When the connection is lost it continues from its cursor: nothing is lost or shown twice.
 //
-// Written from proto-docs/ alone; the names in brackets are its pages. Needs a standard WebSocket: Node 22 on,
-// or Node 20 with --experimental-websocket. Nothing else is installed.
+// Written from proto-docs/ alone; the names in brackets are its pages. It needs a standard WebSocket: Node 22 or
+// newer, or Node 20 with --experimental-websocket. Nothing else has to be installed.
 //
 //   GRAPHWIRE_URL=ws://127.0.0.1:8765/ws \
 //   GRAPHWIRE_TASK='{"graph":"joke","input":{"topic":"cats"},"filter":{"modes":["messages","updates"]}}' \
 //   node minimal.mjs
 //
-// Prints one JSON object a line: {seq, mode, data} for each event and for each gap and snapshot, as an application
-// might show them, and {end: status} at last, {end: "error"} where it gives up. `graphwire conformance client`
-// judges it by these lines.
+// It prints one JSON object a line: {seq, mode, data} for each event, gap and snapshot, as an application might
+// show them, and finally {end: status}, or {end: "error"} if it gives up. `graphwire conformance client` compares
+// these lines.
 
 const url = process.env.GRAPHWIRE_URL ?? "ws://127.0.0.1:8765/ws";
 const task = JSON.parse(process.env.GRAPHWIRE_TASK ?? "null");
-const WINDOW = task?.window ?? 64; // events on their way and not yet shown [flow.md]
+const WINDOW = task?.window ?? 64; // events sent and not yet shown [flow.md]
 const SUB = 1;
 
 if (!task?.graph || !task.filter) fail("GRAPHWIRE_TASK is no JSON object with graph, input and filter");
@@ -22,13 +22,13 @@ if (typeof WebSocket === "undefined") fail("this Node has no WebSocket: use Node
 
 const run = task.run ?? `js-${crypto.randomUUID()}`; // chosen here, so that `run` may be sent again [runs.md]
 let cursor = null; // {epoch, seq}: what has been shown [position.md]
-let isStarted = false; // whether the server has ever answered `run`
+let isStarted = false; // whether the server has replied to `run`
 let maxFrameBytes = 1048576; // until `welcome` says otherwise
-let status = null; // the last status that a lifecycle event told
+let status = null; // of the latest lifecycle event
 let failures = 0;
-let asked = []; // the ids of what the run waits for [runs.md]
-let isAnswering = false; // whether an answer has no reply yet: it is sent again with the next connection
-const metadata = new Map(); // message id → the metadata that came with its first event [events.md]
+let asked = []; // ids of the open interrupts [runs.md]
+let isAnswering = false; // an answer without a reply is sent again on the next connection
+const metadata = new Map(); // message id → metadata, sent only with its first event [events.md]
 let token = process.env.GRAPHWIRE_TOKEN;
 
 connect();
@@ -37,11 +37,11 @@ connect();
 
 function connect() {
   const socket = new WebSocket(url, ["graphwire.v1.json"]);
-  const requests = new Map(); // id → {type, frame}, without their answers yet
+  const requests = new Map(); // id → frame, of requests without a reply
   let nextId = 1;
-  let attached = null; // {epoch, n, head}: this attachment of the subscription, none yet
-  let owed = 0; // events shown and not yet granted anew
-  let pause = 0; // ms, if the server asked for patience
+  let attached = null; // {epoch, n, head} once the subscription is attached
+  let owed = 0; // events shown whose credit was not returned yet
+  let pause = 0; // ms to wait before the next connection, if the server asked for it
   let isLost = false;
 
   function request(frame) {
@@ -77,7 +77,7 @@ function connect() {
   }
 
   socket.onopen = () => {
-    // One flight: nothing waits for `welcome`.
+    // Everything in one flight, without waiting for `welcome`.
     request({ type: "hello", client: { name: "minimal.mjs", version: "1" }, ...(token ? { token } : {}) });
     if (isStarted) subscribe();
     else start();
@@ -90,7 +90,7 @@ function connect() {
   };
 
   socket.onclose = ({ code }) => lost(code);
-  socket.onerror = () => lost(1006); // where a handshake fails, Node 20 tells no close
+  socket.onerror = () => lost(1006); // after a failed handshake Node 20 fires no close event
 
   function lost(code) {
     if (status === "over" || isLost) return;
@@ -115,7 +115,7 @@ function connect() {
         isStarted = true;
         break; // its `subscribed` follows with the same id
       case "subscribed":
-        // Of two flights on one connection only the last one's answer counts.
+        // If it was requested again on this connection, only the last reply counts.
         if ([...requests.keys()].some((id) => id > frame.id && isAttaching(requests.get(id)))) break;
         requests.delete(frame.id);
         attached = { epoch: frame.epoch, n: 0, head: frame.head };
@@ -138,10 +138,10 @@ function connect() {
       case "snapshot":
       case "mark":
       case "closed":
-        // Frames of an attachment that was left may still arrive until the new `subscribed`.
+        // Until the new `subscribed`, frames of the previous attachment may still arrive.
         if (frame.sub === SUB && attached) follow(frame);
         break;
-      default: // `synced`, `pong`, `notice`, and what a later version brings
+      default: // `synced`, `pong`, `notice`, and types of later versions
     }
   }
 
@@ -151,15 +151,15 @@ function connect() {
 
   function refused(error) {
     const frame = requests.get(error.id);
-    if (!frame) return; // of no request of ours: for a log, not for a program
+    if (!frame) return; // belongs to no open request: only worth logging
     requests.delete(error.id);
-    if (frame.type === "unsubscribe") return; // it had closed by itself
+    if (frame.type === "unsubscribe") return; // the subscription had ended already
     if (frame.type === "respond" && error.code === "conflict") {
-      isAnswering = false; // somebody was faster, or it had arrived: the run goes on
+      isAnswering = false; // already answered, by this or another client: the run continues
       return;
     }
     if (frame.type === "hello" && error.retry === "after") {
-      pause = error.after_ms ?? 1000; // the close follows
+      pause = error.after_ms ?? 1000; // the server closes next
       return;
     }
     if (error.retry === "after" || error.retry === "same") {
@@ -179,7 +179,7 @@ function connect() {
       case "event":
         attached.n += 1;
         if (frame.n !== attached.n) {
-          // A hole: something between lost a message.
+          // A missing number: an event was lost on the way. Attach again from the cursor.
           request({ type: "unsubscribe", sub: SUB });
           subscribe();
           return;
@@ -195,7 +195,7 @@ function connect() {
         break;
       case "gap":
         show({ seq: frame.upto_seq, mode: "gap", data: pick(frame, "after_seq", "upto_seq", "reason", "lost") });
-        break; // the cursor moves with the snapshot behind it
+        break; // the snapshot that follows moves the cursor
       case "snapshot":
         for (const { id, meta } of frame.messages) metadata.set(id, meta);
         show({ seq: frame.seq, mode: "snapshot", data: whole(frame) });
@@ -216,9 +216,9 @@ function connect() {
 
   function entered(now, seq) {
     status = now;
-    const isPast = seq < attached.head; // the log has gone on since
+    const isPast = seq < attached.head; // newer events follow in the log
     if (now === "interrupted" && !isPast && "answer" in task) respond();
-    else if (now !== "interrupted") isAnswering = false; // it went on, whoever has answered
+    else if (now !== "interrupted") isAnswering = false; // the run continues, whoever answered
   }
 
   function giveBack() {

@@ -1,4 +1,4 @@
-"""Connects clients to the model of a server."""
+"""A client that is connected to the model server."""
 
 from collections.abc import AsyncIterator
 

@@ -1,13 +1,20 @@
-"""The stand-in without an event loop: the same shapes, pulled one by one, and no wait without an end."""
+"""A remote graph without an event loop: the same shapes, one by one, and Ctrl-C at any moment.
+
+About `clients/python/graphwire/blocking.py`.
+"""
 
 import asyncio
 import contextlib
 import gc
+import inspect
+import itertools
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 import graphwire
@@ -15,9 +22,11 @@ import pytest
 from graphwire.blocking import LoopThread, wait
 from graphwire.transport import NotOpened
 from graphwire_protocol.commands import Cancel, StateUpdate
+from graphwire_protocol.commands import Run as RunCommand
 from graphwire_protocol.replies import ThreadState
 
-from tests.support.model_server import ModelRun, ModelServer, impatient
+from tests.support.model_run import TERMINAL, ModelRun
+from tests.support.model_server import ModelServer, impatient, settle
 
 
 @pytest.fixture
@@ -73,6 +82,14 @@ def test_a_stream_yields_what_the_async_one_does(blocking):
     assert list(blocking.graph("joke").stream({}, stream_mode="custom")) == [0, 1, 2, 3, 4]
     pairs = list(blocking.graph("joke").stream({}, stream_mode=["custom"], subgraphs=True))
     assert pairs[0] == ((), "custom", 0)
+
+
+@pytest.mark.parametrize("name", ["stream", "invoke", "get_state", "get_state_history", "update_state"])
+def test_a_blocking_method_has_the_parameters_of_the_async_one(name):
+    blocking, other = (inspect.signature(getattr(graphwire.RemoteGraph, form)) for form in (name, f"a{name}"))
+    assert blocking.parameters == other.parameters
+    assert "config" in blocking.parameters
+    assert blocking.return_annotation is not inspect.Signature.empty
 
 
 def test_invoking_returns_the_output(blocking):
@@ -144,6 +161,74 @@ def test_ctrl_c_within_a_stream_cancels_it_too(blocking, server):
         for _ in blocking.graph("joke").stream({}, stream_mode="custom"):
             pass
     assert only(server).status() == "cancelled"
+
+
+class InterruptAt:
+    """Raises ``KeyboardInterrupt`` in this thread, before the ``n``-th line of ``graphwire.blocking``."""
+
+    def __init__(self, n: int) -> None:
+        self.left = n
+
+    def __enter__(self) -> "InterruptAt":
+        self._before = sys.gettrace()
+        sys.settrace(self._trace)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(self._before)
+
+    def _trace(self, frame: FrameType, event: str, arg: Any) -> Any:
+        if frame.f_code.co_filename != graphwire.blocking.__file__:
+            return None
+        if event == "line":
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+        return self._trace
+
+
+def interrupted_at_every_line(work: Callable[[], object]) -> int:
+    """Do ``work`` again and again, interrupted one line later each time, until it comes to its end."""
+    for line in itertools.count(1):
+        try:
+            with InterruptAt(line) as interrupt:
+                work()
+        except KeyboardInterrupt:
+            pass
+        if interrupt.left > 0:
+            return line
+    raise AssertionError
+
+
+def test_wherever_ctrl_c_arrives_in_an_invocation_nothing_is_left_behind(blocking, server):
+    graph = blocking.graph("joke")
+    assert interrupted_at_every_line(lambda: graph.invoke({})) > 10
+    until(lambda: all(run.status() in TERMINAL for run in server.runs.values()))
+    assert graph.invoke({}) == {"joke": "Why"}
+
+
+def test_wherever_ctrl_c_arrives_in_a_stream_its_run_is_cancelled(blocking, server):
+    server.on_run = lambda run: (run.lifecycle("running"), run.emit("custom", 0))
+    graph = blocking.graph("joke")
+
+    def take_one() -> None:
+        chunks = graph.stream({}, stream_mode="custom")
+        assert next(chunks) == 0
+        chunks.close()
+
+    assert interrupted_at_every_line(take_one) > 20
+    until(lambda: all(run.status() in TERMINAL for run in server.runs.values()))
+
+
+async def test_a_start_whose_waiting_is_cancelled_is_cancelled_on_the_server(client, server):
+    server.mute = {"run"}
+    starting = asyncio.ensure_future(client.graph("joke").ainvoke({}))
+    await settle()
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    (start,) = server.of(RunCommand)
+    (cancel,) = server.of(Cancel)
+    assert cancel.run == start.run
 
 
 def test_an_error_of_the_graph_is_raised_here(blocking, server):
@@ -224,7 +309,8 @@ def test_a_client_that_is_not_connected_says_how(server):
 def test_what_waits_when_the_loop_ends_is_told_so():
     thread = LoopThread()
     loop = thread.start()
-    loop.call_soon_threadsafe(lambda: loop.call_later(0.01, thread._over.set))
+    stopping = threading.Timer(0.01, thread.stop)
+    stopping.start()
     with pytest.raises(graphwire.ConnectionClosed):
-        wait(loop, asyncio.sleep(60))
-    thread.stop()
+        wait(loop, lambda: asyncio.sleep(60))
+    stopping.join()

@@ -1,8 +1,13 @@
-"""The command line: what it prints, what it asks for, and how it ends."""
+"""The command line: lists, the schema, the version, exit codes, and commands of other packages.
 
-import asyncio
+About `clients/python/graphwire/__init__.py`, `clients/python/graphwire/cli/__init__.py`,
+`clients/python/graphwire/cli/app.py`, `clients/python/graphwire/cli/listing.py`,
+`clients/python/graphwire/cli/graphs.py`, `clients/python/graphwire/cli/runs.py`,
+`clients/python/graphwire/cli/options.py`, `clients/python/graphwire/cli/outcome.py`,
+`clients/python/graphwire/cli/schema.py` and `clients/python/graphwire/cli/version.py`.
+"""
+
 import importlib
-import io
 import json
 import os
 import subprocess
@@ -15,20 +20,14 @@ from typing import Any
 import graphwire
 import graphwire.cli
 import pytest
-import typer
 from graphwire.cli import outcome
 from graphwire.cli.app import build, run
-from graphwire.cli.run import path_segments, read_input, watch
-from graphwire.cli.show import Flow
-from graphwire.events import MessagesEvent
-from graphwire.messages import MessageChunk
 from graphwire.transport import NotOpened
-from graphwire_protocol.commands import Run as RunCommand
 from graphwire_protocol.reference import documents
 from graphwire_protocol.schema import schemas
-from rich.console import Console
 
-from tests.support.model_server import ModelRun, ModelServer, impatient, settle
+from tests.support.model_run import ModelRun
+from tests.support.model_server import ModelServer, impatient
 
 
 @pytest.fixture
@@ -49,150 +48,6 @@ def tell(run: ModelRun) -> None:
     run.emit("updates", {"write": {"joke": "Why did it?"}}, node="write")
     run.emit("custom", {"progress": 1})
     run.complete()
-
-
-# ── run ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_tokens_flow_behind_the_name_of_their_node(server, capsys):
-    server.on_run = tell
-    assert run(["run", "joke", "-f", "topic=cats"]) == 0
-    out, err = capsys.readouterr()
-    assert out == "write  Why did it?\nwrite  joke=Why did it?\ncustom  progress=1\n"
-    assert err == ""
-
-
-def test_json_is_one_document_a_line_and_nothing_else(server, capfdbinary):
-    server.on_run = tell
-    assert run(["run", "joke", "--json"]) == 0
-    documents = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
-    assert [document["mode"] for document in documents] == [
-        "lifecycle",
-        *["messages"] * 3,
-        "updates",
-        "custom",
-        "lifecycle",
-    ]
-    assert documents[1]["message"]["content"] == "Why"
-    assert documents[4]["data"] == {"write": {"joke": "Why did it?"}}
-
-
-def test_the_options_become_the_filter(server):
-    server.on_run = tell
-    line = "run joke -m messages -m updates -N ** -N a/b -N . --node w* --tag x --key joke --run-id mine"
-    assert run(line.split()) == 0
-    (command,) = server.of(RunCommand)
-    assert command.run == "mine"
-    assert command.subscribe[0].filter.to_wire() == {
-        "modes": ["messages", "updates"],
-        "namespaces": [["**"], ["a", "b"], []],
-        "nodes": ["w*"],
-        "tags": ["x"],
-        "keys": ["joke"],
-    }
-
-
-def test_detaching_prints_the_id_and_leaves_the_run_alone(server, capsys):
-    assert run(["run", "joke", "--run-id", "mine", "--detach"]) == 0
-    assert capsys.readouterr().out == "mine\n"
-    assert server.runs["mine"].status() == "running"
-
-
-def test_a_failed_run_ends_with_1_and_one_sentence(server, capsys):
-    error = {"code": "graph_error", "message": "no cats", "error_id": "x1", "type": "ValueError"}
-    server.on_run = lambda run: run.lifecycle("failed", error=error)
-    assert run(["run", "joke"]) == 1
-    assert "failed with graph_error: ValueError: no cats (error_id x1" in capsys.readouterr().err
-
-
-def test_a_cancelled_run_ends_with_1(server, capsys):
-    server.on_run = lambda run: run.lifecycle("cancelled", reason="enough")
-    assert run(["run", "joke"]) == 1
-    assert capsys.readouterr().err == "graphwire: the run is cancelled: enough\n"
-
-
-def test_an_interrupted_run_shows_its_question(server, capsys):
-    server.on_run = lambda run: (run.lifecycle("running"), run.interrupt("i1", "sure?"))
-    assert run(["run", "joke", "--run-id", "mine"]) == 5
-    out, err = capsys.readouterr()
-    assert "sure?" in out
-    assert "run mine waits for an answer: graphwire respond mine i1=ANSWER\n" in err
-
-
-async def test_ctrl_c_cancels_a_run_that_was_started_here(server, client, capsys):
-    started = await client.run("joke", run="mine")
-    watching = asyncio.ensure_future(watch(started, as_json=False))
-    await settle()
-    watching.cancel()
-    assert await watching == 130
-    assert server.runs["mine"].status() == "cancelled"
-    assert "cancelled run mine" in capsys.readouterr().err
-
-
-async def test_ctrl_c_only_leaves_a_run_that_was_there_before(server, client, capsys):
-    server.run("mine")
-    found = await client.run("joke", run="mine")
-    watching = asyncio.ensure_future(watch(found, as_json=False))
-    await settle()
-    watching.cancel()
-    assert await watching == 130
-    assert server.runs["mine"].status() == "running"
-    assert "goes on" in capsys.readouterr().err
-
-
-def test_what_a_model_writes_cannot_drive_the_terminal(server, capsys):
-    def told(run: ModelRun) -> None:
-        run.lifecycle("running")
-        run.tokens("m1", "a\x1b[2Jb")
-        run.complete()
-
-    server.on_run = told
-    assert run(["run", "joke"]) == 0
-    assert "\x1b" not in capsys.readouterr().out
-
-
-# ── input ────────────────────────────────────────────────────────────────────────────────────────
-
-
-def read(text: str | None, *fields: str, stdin: str = "") -> Any:
-    return read_input(text, list(fields), io.StringIO(stdin))
-
-
-def test_input_is_json_a_file_stdin_or_fields(tmp_path):
-    file = tmp_path / "input.json"
-    file.write_text('{"a": 1}')
-    assert read('{"a": 1}') == {"a": 1}
-    assert read(f"@{file}") == {"a": 1}
-    assert read("-", stdin='{"a": 1}') == {"a": 1}
-    assert read(None) is None
-    assert read('{"a": 1}', "topic=cats", "n=2", "on=true", "eq=a=b") == {
-        "a": 1,
-        "topic": "cats",
-        "n": 2,
-        "on": True,
-        "eq": "a=b",
-    }
-
-
-@pytest.mark.parametrize(
-    ("text", "fields", "named"),
-    [
-        ("cats", (), "INPUT is not JSON"),
-        ("@nowhere.json", (), "cannot read nowhere.json: No such file"),
-        ("[1]", ("a=1",), "INPUT is none"),
-        (None, ("cats",), "KEY=VALUE"),
-    ],
-)
-def test_input_that_cannot_be_read_is_named(text, fields, named):
-    with pytest.raises(typer.BadParameter, match=named):
-        read(text, *fields)
-
-
-def test_a_path_of_nodes_becomes_segments():
-    assert [path_segments(path) for path in ("**", "a/b", ".")] == [["**"], ["a", "b"], []]
-
-
-# ── the others ───────────────────────────────────────────────────────────────────────────────────
 
 
 def test_runs_are_a_table_with_whole_ids(server, capsys):
@@ -259,9 +114,6 @@ def test_the_version_names_program_and_protocol(capfd):
     assert set(json.loads(capfd.readouterr().out)) == {"graphwire", "protocol", "python"}
 
 
-# ── how it ends ──────────────────────────────────────────────────────────────────────────────────
-
-
 def test_no_server_is_3(server, capsys):
     server.unreachable = NotOpened("connection refused; is the server running?")
     assert run(["graphs", "--url", "ws://there/ws"]) == 3
@@ -323,9 +175,6 @@ def test_a_reader_that_has_enough_is_no_error(server):
         assert b"Traceback" not in child.stderr.read()
 
 
-# ── commands of other packages ───────────────────────────────────────────────────────────────────
-
-
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], EntryPoint]]:
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -379,25 +228,3 @@ def test_the_library_imports_neither_the_command_line_nor_langchain():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ}
     )
     assert done.stdout == "[]\n"
-
-
-def test_parallel_messages_are_shown_one_after_the_other(capsys: pytest.CaptureFixture[str]) -> None:
-    flow = Flow(Console(highlight=False, soft_wrap=True))
-
-    def token(id: str, node: str, text: str, **extras: Any) -> MessagesEvent:
-        chunk = MessageChunk(type="AIMessageChunk", content=text, id=id, extras=extras)
-        return MessagesEvent(
-            run="r", seq=1, namespace=(), node=node, mode="messages", data={}, message=chunk, metadata={}
-        )
-
-    for event in (
-        token("a", "joke", "one "),
-        token("b", "poem", "red "),
-        token("a", "joke", "two"),
-        token("b", "poem", "rose "),
-        token("a", "joke", "", chunk_position="last"),
-        token("b", "poem", "red"),
-    ):
-        flow.show(event)
-    flow.end()
-    assert capsys.readouterr().out == "joke  one two\npoem  red rose red\n"

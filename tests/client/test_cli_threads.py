@@ -1,4 +1,9 @@
-"""The commands for what waits and what stays: answering, threads, states, deleting."""
+"""The commands about threads: continuing one, answering, listing, showing states, deleting.
+
+About `clients/python/graphwire/cli/respond.py`, `clients/python/graphwire/cli/answers.py`,
+`clients/python/graphwire/cli/threads.py`, `clients/python/graphwire/cli/state.py` and
+`clients/python/graphwire/cli/delete.py`.
+"""
 
 import asyncio
 import json
@@ -16,7 +21,8 @@ from graphwire_protocol.commands import Delete, List, Respond, State, StateHisto
 from graphwire_protocol.commands import Run as RunCommand
 from graphwire_protocol.replies import StateTask, ThreadRow, ThreadState
 
-from tests.support.model_server import AT, ModelRun, ModelServer, impatient
+from tests.support.model_run import AT, ModelRun
+from tests.support.model_server import ModelServer, impatient
 
 
 @pytest.fixture
@@ -48,7 +54,7 @@ def person(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     monkeypatch.setattr(answers, "_line", line)
     for module in (run_command, sys.modules["graphwire.cli.respond"]):
-        monkeypatch.setattr(module, "is_someone_there", lambda: True)
+        monkeypatch.setattr(module, "is_interactive", lambda: True)
     yield lines
     assert not lines
 
@@ -322,7 +328,7 @@ def test_states_are_json_with_all_they_hold(server, states, capsys):
 def test_a_thread_that_nobody_has_written_says_so(server, capsys):
     server.states = [ThreadState(values={}, next=(), tasks=(), interrupts=(), config={})]
     assert run(["state", "joke", "t"]) == 0
-    assert capsys.readouterr().out == "nothing was written there yet\n"
+    assert capsys.readouterr().out == "nothing has been written to this thread yet\n"
 
 
 def test_a_run_and_a_thread_are_deleted(server, capsys):

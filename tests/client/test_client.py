@@ -1,4 +1,8 @@
-"""What the client makes of arguments and lists."""
+"""A client's arguments and lists.
+
+About `clients/python/graphwire/client.py`, `clients/python/graphwire/arguments.py` and
+`clients/python/graphwire/requests.py`.
+"""
 
 import datetime
 

@@ -1,4 +1,8 @@
-"""The connection: opening, losing, coming back, and how it ends for good."""
+"""The connection: opened, lost, made again, closed for good.
+
+About `clients/python/graphwire/reconnector.py`, `clients/python/graphwire/exchange.py` and
+`clients/python/graphwire/backoff.py`.
+"""
 
 import asyncio
 from typing import Any

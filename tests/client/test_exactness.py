@@ -1,4 +1,7 @@
-"""Whatever happens on the way, a viewer sees what the log holds: nothing lost, repeated or out of order."""
+"""Whatever happens, a reader gets what the log holds: nothing lost, repeated or out of order.
+
+About `clients/python/graphwire/run.py` and `clients/python/graphwire/exchange.py`, by random actions.
+"""
 
 import asyncio
 from typing import Any
@@ -119,7 +122,7 @@ class Story:
 
     def check_credit(self) -> None:
         """What the server may still send, and what is queued or on its way, fits into the window."""
-        feed = self.run._feed
+        feed = self.run._queue
         if feed is None or self.server.connection.ended is not None:
             return
         attachment = self.server.connection.attachments.get(feed.sub)

@@ -1,4 +1,7 @@
-"""Messages: how pieces add up, and that they travel as messages."""
+"""Messages: chunks add up, and messages are sent back as messages.
+
+About `clients/python/graphwire/messages.py`.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""Answering a run: it goes on in the same log, and so do its loop and whoever waits for its end."""
+"""Answering a run: it continues in the same log, as do its loop and a wait for its end.
+
+About `clients/python/graphwire/run.py` and `clients/python/graphwire/run_tracker.py`.
+"""
 
 import asyncio
 from typing import Any
@@ -8,7 +11,8 @@ import pytest
 from graphwire_protocol import Refusal
 from graphwire_protocol.commands import Respond
 
-from tests.support.model_server import ModelRun, ModelServer, settle
+from tests.support.model_run import ModelRun
+from tests.support.model_server import ModelServer, settle
 
 
 @pytest.fixture
@@ -161,7 +165,7 @@ async def test_answer_is_for_exactly_one_question(client, server):
     server.on_run = lambda run: (run.lifecycle("running"), run.interrupt("a", 1, "b", 2))
     two = await client.run("joke")
     await all_of(two)
-    with pytest.raises(ValueError, match=r"2 things \(a, b\)"):
+    with pytest.raises(ValueError, match=r"2 questions \(a, b\)"):
         await two.answer("yes")
 
 

@@ -1,4 +1,8 @@
-"""Threads: their states as plain data, their history page by page, and what is written into them."""
+"""Threads: states as plain data, histories page by page, updates.
+
+About `clients/python/graphwire/state.py`, `clients/python/graphwire/requests.py` and
+`clients/python/graphwire/watch_queue.py`.
+"""
 
 import asyncio
 from typing import Any
@@ -8,7 +12,8 @@ import pytest
 from graphwire_protocol.commands import Delete, List, State, StateHistory, StateUpdate, Watch
 from graphwire_protocol.replies import StateTask, ThreadRow, ThreadState
 
-from tests.support.model_server import AT, settle
+from tests.support.model_run import AT
+from tests.support.model_server import settle
 
 
 def config(id: str | None) -> dict[str, Any]:

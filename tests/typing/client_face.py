@@ -1,4 +1,4 @@
-"""What a type checker makes of the client: connecting, starting, attaching, listing, errors."""
+"""What a type checker makes of a client: connecting, starting, attaching, listing, errors."""
 
 from typing import Any
 

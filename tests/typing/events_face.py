@@ -1,4 +1,4 @@
-"""What a type checker makes of a run's events in ``match``: each case knows its fields, none is missed."""
+"""What a type checker makes of a run's events in ``match``: each case has its fields, and none is missing."""
 
 from typing import Any
 

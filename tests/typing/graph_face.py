@@ -1,4 +1,4 @@
-"""What a type checker makes of the stand-in for a local graph."""
+"""What a type checker makes of a remote graph."""
 
 from typing import Any
 
@@ -28,3 +28,6 @@ def use_without_a_loop() -> None:
         assert_type(graph.invoke({"topic": "cats"}), Any)
         for state in graph.get_state_history({"configurable": {"thread_id": "t"}}, limit=3):
             print(state.values)
+        graph.invoke({}, stream_mode="dreams")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        graph.stream(config={})  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+        assert_type(graph.update_state({"configurable": {"thread_id": "t"}}, {}, "node"), dict[str, Any])

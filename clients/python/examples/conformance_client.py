@@ -1,4 +1,4 @@
-"""The client under test, as `graphwire conformance client` wants one, made of this package.
+"""This package as a client for `graphwire conformance client` to judge.
 
 Try it with: graphwire conformance client -- python clients/python/examples/conformance_client.py
 """
@@ -14,7 +14,7 @@ from graphwire.backoff import Backoff
 
 
 async def follow(environment: Mapping[str, str], show: Callable[[dict[str, Any]], None]) -> None:
-    """Carry out the task that the environment names, and show every event."""
+    """Run the task in ``GRAPHWIRE_TASK`` against ``GRAPHWIRE_URL``; call ``show`` with every event."""
     task = json.loads(environment["GRAPHWIRE_TASK"])
     backoff = Backoff(first_s=0.02, longest_s=0.1)
     try:
@@ -30,7 +30,7 @@ async def follow(environment: Mapping[str, str], show: Callable[[dict[str, Any]]
                 try:
                     await run.respond({asked.id: task["answer"] for asked in run.interrupts})
                 except graphwire.Refused as refused:
-                    if refused.code != "conflict":  # somebody else has answered: it goes on
+                    if refused.code != "conflict":  # the question was answered by another client
                         raise
             show({"end": run.status})
     except graphwire.GraphwireError as error:
@@ -38,7 +38,7 @@ async def follow(environment: Mapping[str, str], show: Callable[[dict[str, Any]]
 
 
 def shown(event: graphwire.Event) -> Any:
-    """Return an event's data as the contract writes it."""
+    """Return an event's data in the form that the conformance kit compares."""
     match event:
         case graphwire.MessagesEvent(message=message, metadata=metadata):
             return {"id": message.id, "content": message.content, "node": metadata.get("langgraph_node")}
@@ -49,9 +49,9 @@ def shown(event: graphwire.Event) -> Any:
         case graphwire.GapEvent(after_seq=after, upto_seq=upto, reason=reason, lost=lost):
             return {"after_seq": after, "upto_seq": upto, "reason": reason, "lost": list(lost)}
         case graphwire.SnapshotEvent(status=status, values=values, messages=messages):
-            told = [{"id": item.message.id, "content": item.message.content} for item in messages]
-            kept = {} if values is None else {"values": values}
-            return {"status": status, "messages": told, **kept}
+            contents = [{"id": item.message.id, "content": item.message.content} for item in messages]
+            root = {} if values is None else {"values": values}
+            return {"status": status, "messages": contents, **root}
     return event.data
 
 

@@ -13,7 +13,7 @@ Knows the wire only: neither a server nor a graph library needs to be installed.
 from graphwire_protocol.replies import GraphRow, RunRow, ThreadRow
 
 from graphwire.backoff import Backoff
-from graphwire.client import DEFAULT_MODES, DEFAULT_URL, Client, connect
+from graphwire.client import DEFAULT_URL, Client, connect
 from graphwire.errors import (
     CannotConnect,
     ConnectionClosed,
@@ -51,6 +51,7 @@ from graphwire.graph import RemoteGraph
 from graphwire.messages import Message, MessageChunk
 from graphwire.run import Run, RunEvents
 from graphwire.state import StateSnapshot, StateTask
+from graphwire.streams import DEFAULT_MODES
 
 __all__ = [
     "DEFAULT_MODES",

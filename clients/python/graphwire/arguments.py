@@ -1,11 +1,11 @@
-"""What a user gives becomes what the wire takes: values as JSON, filters and positions as models.
+"""Arguments of Python become what the wire takes: values as JSON, filters and positions as models.
 
-A fault is told here, before anything is sent, by the path of what is wrong.
+A wrong argument raises here, before anything is sent, with the path of what is wrong.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import orjson
 from graphwire_protocol.base import Wire
@@ -15,11 +15,14 @@ from graphwire_protocol.projection import Projector, TagError, restore
 from graphwire_protocol.types import Mode
 from pydantic import ValidationError
 
+IfBusy: TypeAlias = Literal["reject", "enqueue", "interrupt"]
+"""What a run does on a thread that has a run already."""
+
 Start: TypeAlias = str | tuple[str, int]
-"""Where to begin: ``"start"``, ``"now"``, ``"snapshot"``, or behind ``(epoch, seq)``."""
+"""Where a stream starts: ``"start"``, ``"now"``, ``"snapshot"``, or after the position ``(epoch, seq)``."""
 
 _ID = "A-Z a-z 0-9 . _ : -"
-_NOT_OF_IDS = re.compile(r"[^A-Za-z0-9._:\-]")
+_NOT_IN_IDS = re.compile(r"[^A-Za-z0-9._:\-]")
 _LONGEST_ID = 128
 
 W = TypeVar("W", bound=Wire)
@@ -28,20 +31,24 @@ _PROJECTOR = Projector()
 
 
 def projected(value: Any, name: str) -> Any:
-    """Return ``value`` as the wire's JSON. Raises ``TypeError`` for what a graph could not be given."""
+    """Return ``value`` as the wire's JSON. Raises ``TypeError`` if it has no JSON form; ``name`` begins the
+    path.
+    """
     plain = orjson.loads(_PROJECTOR.dumps(value))
     try:
         restore(plain, inbound=True, path=name)
     except TagError as error:
         raise TypeError(
-            f"{error.path or name} cannot be sent to a server: it holds an object that JSON has no form for, "
+            f"{error.path or name} cannot be sent to a server: it holds an object without a JSON form, "
             "a cycle, or too deep a nesting"
         ) from None
     return plain
 
 
 def checked(model: type[W], fields: Mapping[str, Any], name: str = "") -> W:
-    """Return the model of ``fields``. Raises ``ValueError`` with the fault's path, ``name`` before it."""
+    """Return ``model(**fields)``. Raises ``ValueError`` with the path of the first error; ``name`` begins
+    it.
+    """
     try:
         return model(**fields)
     except ValidationError as error:
@@ -49,25 +56,26 @@ def checked(model: type[W], fields: Mapping[str, Any], name: str = "") -> W:
 
 
 def _sentence(error: ValidationError, name: str) -> str:
-    fault = error.errors(include_url=False)[0]
-    parts = [str(part) for part in fault["loc"]]
+    first = error.errors(include_url=False)[0]
+    parts = [str(part) for part in first["loc"]]
     path = ".".join([name, *parts] if name else parts)
-    if fault["type"] == "string_pattern_mismatch" and (wrong := _fault_of_id(fault["input"])):
+    if first["type"] == "string_pattern_mismatch" and (wrong := _why_no_id(first["input"])):
         return f"{path} {wrong}"
-    return f"{path}: {fault['msg']}" if path else fault["msg"]
+    return f"{path}: {first['msg']}" if path else first["msg"]
 
 
 def require_id(value: str, path: str) -> None:
-    """Raise ``ValueError`` for what cannot be an id on the wire; ``path`` is where its user wrote it."""
-    wrong = _fault_of_id(value)
+    """Raise ``ValueError`` if ``value`` cannot be an id; ``path`` says where the user wrote it."""
+    wrong = _why_no_id(value)
     if wrong is not None:
         raise ValueError(f"{path} {wrong}")
 
 
-def _fault_of_id(value: str) -> str | None:
-    bad = dict.fromkeys(_NOT_OF_IDS.findall(value))
+def _why_no_id(value: str) -> str | None:
+    """Return the rest of a sentence about why ``value`` cannot be an id; None if it can."""
+    bad = dict.fromkeys(_NOT_IN_IDS.findall(value))
     if bad:
-        quoted = _NOT_OF_IDS.sub(lambda found: f":{ord(found[0]):x}", value)
+        quoted = _NOT_IN_IDS.sub(lambda found: f":{ord(found[0]):x}", value)
         characters = " ".join(map(repr, bad))
         return (
             f"{value!r} holds {characters}; an id takes {_ID} only: replace or quote the others, "
@@ -86,7 +94,7 @@ def filter_of(
     keys: Sequence[str] | None,
     exclude: Mapping[str, Any] | None,
 ) -> Filter:
-    """Return the filter. Raises ``ValueError``."""
+    """Return the filter of these arguments. Raises ``ValueError``."""
     given = {"modes": modes, "nodes": nodes, "tags": tags, "keys": keys, "namespaces": namespaces}
     for name, value in given.items():
         if isinstance(value, str):
@@ -101,7 +109,7 @@ def filter_of(
 
 
 def position_of(start: Start) -> From:
-    """Return the position. Raises ``ValueError``."""
+    """Return the position for ``start``. Raises ``ValueError``."""
     if isinstance(start, str):
         if start not in ("start", "now", "snapshot"):
             raise ValueError(f'start is "start", "now", "snapshot" or (epoch, seq), not {start!r}')

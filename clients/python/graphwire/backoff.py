@@ -1,6 +1,6 @@
-"""How long to wait before connecting again: exponential, with full jitter.
+"""How long to wait before connecting again: exponential backoff with full jitter.
 
-What counts as a failed attempt is the connection's business. Randomness and sleeping come in as arguments.
+``Reconnector`` counts the attempts. Randomness and sleeping are arguments, for tests.
 """
 
 import asyncio
@@ -8,7 +8,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-_STEEPEST = 64  # doublings after which the longest wait is reached for sure, and floats do not overflow
+_MAX_EXPONENT = 64  # beyond it the longest wait is reached anyway, and floats would overflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +16,9 @@ class Backoff:
     """The waits between attempts to connect.
 
     Attempt ``n`` (from 0) waits a random time between 0 and ``first_s * factor**n`` seconds, at most
-    ``longest_s``. Full jitter spreads a crowd of clients that lost the same server. A connection that held
-    for ``steady_s`` seconds starts anew at attempt 0. ``random`` returns a number in [0, 1); ``sleep`` waits
-    that many seconds.
+    ``longest_s``. Full jitter spreads the clients that lost the same server. After a connection that lasted
+    ``steady_s`` seconds, counting starts again at attempt 0. ``random()`` returns a number in [0, 1);
+    ``sleep(seconds)`` waits.
     """
 
     first_s: float = 0.25
@@ -29,6 +29,6 @@ class Backoff:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     def delay(self, attempt: int, at_least: float = 0.0) -> float:
-        """Return the seconds to wait before attempt ``attempt``; the jitter comes on top of ``at_least``."""
-        longest = min(self.longest_s, self.first_s * self.factor ** min(attempt, _STEEPEST))
+        """Return the seconds to wait before attempt ``attempt`` (from 0): ``at_least`` plus the jitter."""
+        longest = min(self.longest_s, self.first_s * self.factor ** min(attempt, _MAX_EXPONENT))
         return at_least + self.random() * longest

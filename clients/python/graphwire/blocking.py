@@ -1,108 +1,184 @@
-"""Code without an event loop: it waits in its own thread for what a client does on its loop's.
+"""The bridge for code without an event loop: wait in this thread for work on the client's loop.
 
-A client that is entered by ``with`` has a loop of its own, in a thread that lives as long as the block. One
-that is entered by ``async with`` lives on its user's loop, where waiting like this would stop everything:
-there it is an error, and from other threads it works.
+A client entered by ``with`` has a loop of its own, in a thread that lives as long as the block. A client
+entered by ``async with`` lives on its user's loop: other threads may wait for it, but on the loop itself
+waiting would stop everything, so it raises.
+
+Ctrl-C raises ``KeyboardInterrupt`` in the waiting thread, between any two bytecodes. Three rules keep that
+harmless:
+
+1. A coroutine is made, started, cancelled and closed on the loop only. The waiting thread holds a function
+   that makes it, and never the coroutine.
+2. Starting and stopping are callbacks, which the loop runs in the order of their scheduling. ``stop`` finds
+   out there whether ``start`` has run, so the waiting thread need not know how far it came.
+3. An iterator closes its generator by cancelling the step at work first.
 """
 
 import asyncio
 import concurrent.futures
 import contextlib
 import functools
+import inspect
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, TypeVar, cast
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from graphwire.errors import ConnectionClosed
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Callable[..., Any])
+Parameters = ParamSpec("Parameters")
 
-_CANCEL_WITHIN_S = 5
+CANCEL_TIMEOUT_S = 5
+"""Seconds to wait for a cancellation to be confirmed, when a run is left or a wait interrupted."""
+
 _END: Any = object()
 
 
-def wait(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
-    """Do ``work`` on ``loop``, which runs in another thread, and return its result or raise its error.
+def wait(loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run the coroutine that ``make()`` returns on ``loop``; return its result or raise its error.
 
-    An exception that interrupts the waiting, such as Ctrl-C's, cancels the work and leaves when that has
-    ended, or after a few seconds.
+    ``loop`` runs in another thread; ``make`` is called there. An exception that interrupts the waiting, such
+    as ``KeyboardInterrupt``, cancels the coroutine and is raised when that has ended, or after
+    ``CANCEL_TIMEOUT_S``.
+
+    Raises ``RuntimeError`` on ``loop`` itself and when it does not run, ``ConnectionClosed`` when it ends.
     """
+    require_elsewhere(loop)
+    outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
     task: asyncio.Task[T] | None = None
+    is_stopped = False
 
-    async def held() -> T:
+    def start() -> None:
         nonlocal task
-        task = asyncio.current_task()
-        return await work
+        if is_stopped:
+            return
+        try:
+            task = loop.create_task(make())
+        except Exception as error:
+            outcome.set_exception(error)
+        else:
+            task.add_done_callback(finish)
+
+    def stop() -> None:
+        nonlocal is_stopped
+        is_stopped = True
+        if task is not None:
+            task.cancel()
+        elif not outcome.done():
+            outcome.cancel()
+
+    def finish(ended: asyncio.Task[T]) -> None:
+        if ended.cancelled():
+            outcome.cancel()
+        elif (error := ended.exception()) is not None:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(ended.result())
 
     try:
-        require_elsewhere(loop)
-        future = asyncio.run_coroutine_threadsafe(held(), loop)
-    except BaseException:
-        work.close()
-        raise
-    try:
-        return future.result()
+        loop.call_soon_threadsafe(start)
+        return outcome.result()
     except concurrent.futures.CancelledError:
         raise ConnectionClosed(1000, "this client was closed") from None
     except BaseException:
-        if not future.done():
-            loop.call_soon_threadsafe(lambda: task.cancel() if task is not None else future.cancel())
+        if not outcome.done():
+            loop.call_soon_threadsafe(stop)
             with contextlib.suppress(concurrent.futures.CancelledError, concurrent.futures.TimeoutError):
-                future.exception(_CANCEL_WITHIN_S)
+                outcome.exception(CANCEL_TIMEOUT_S)
         raise
 
 
+def iterate(loop: asyncio.AbstractEventLoop, items: AsyncGenerator[T, None]) -> Iterator[T]:
+    """Iterate over ``items``, which run on ``loop``.
+
+    Nothing is fetched ahead. Leaving the iterator closes the generator. Raises like ``wait()``.
+    """
+    steps = _Steps(items)
+    try:
+        while True:
+            item = wait(loop, steps.next)
+            if item is _END:
+                return
+            yield item
+    finally:
+        # The garbage collector may end this iterator on the loop itself, or after the loop has ended; then
+        # the loop closes the async generator.
+        if loop.is_running() and not _is_running_here(loop):
+            wait(loop, steps.close)
+
+
+class _Steps(Generic[T]):
+    """An async generator, step by step. Everything but the constructor runs on its loop."""
+
+    def __init__(self, items: AsyncGenerator[T, None]) -> None:
+        self._items = items
+        self._latest: asyncio.Task[Any] | None = None
+
+    async def next(self) -> T:
+        """Return the next item, ``_END`` after the last."""
+        self._latest = asyncio.current_task()
+        return await anext(self._items, _END)
+
+    async def close(self) -> None:
+        """Close the generator; a step that is still at work is cancelled first."""
+        if self._latest is not None and not self._latest.done():
+            self._latest.cancel()
+            await asyncio.wait({self._latest})
+        await self._items.aclose()
+
+
 def require_elsewhere(loop: asyncio.AbstractEventLoop) -> None:
-    """Raise ``RuntimeError`` where waiting for ``loop`` would last for ever."""
-    if is_here(loop):
+    """Raise ``RuntimeError`` if waiting for ``loop`` in this thread would never end."""
+    if _is_running_here(loop):
         raise RuntimeError(
             "this would block the event loop that its client lives on: await the form with an a, such as "
             "ainvoke(), or connect with `with graphwire.connect(...)`, which needs no event loop"
         )
     if not loop.is_running():
         raise RuntimeError(
-            "this client is closed: the event loop that it lives on does not run any more; use it, and what "
-            "it has made, within the `with` block"
+            "this client is closed: its event loop no longer runs; use the client, and what it has made, "
+            "within the `with` block"
         )
 
 
-def is_here(loop: asyncio.AbstractEventLoop) -> bool:
-    """Tell whether this code runs on ``loop``."""
+def _is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
+    return _running_loop() is loop
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
     try:
-        return asyncio.get_running_loop() is loop
+        return asyncio.get_running_loop()
     except RuntimeError:
-        return False
+        return None
 
 
-def iterate(loop: asyncio.AbstractEventLoop, items: AsyncGenerator[T, None]) -> Iterator[T]:
-    """Pull ``items`` one by one: nothing is fetched ahead, and leaving the iterator closes them."""
-    try:
-        while True:
-            item = wait(loop, _next(items))
-            if item is _END:
-                return
-            yield item
-    finally:
-        # A generator that is left to the garbage collector may end anywhere. On the loop itself, or behind
-        # its end, closing is the loop's own business.
-        if loop.is_running() and not is_here(loop):
-            wait(loop, items.aclose())
+def with_parameters_of(
+    model: Callable[Parameters, Any],
+) -> Callable[[Callable[..., T]], Callable[Parameters, T]]:
+    """Give a method that takes ``*args, **kwargs`` the parameters of ``model``.
+
+    Type checkers, editors, ``help()`` and ``inspect.signature()`` see them; the return type stays its own.
+    """
+
+    def decorate(method: Callable[..., T]) -> Callable[Parameters, T]:
+        returns = inspect.signature(method).return_annotation
+        signature = inspect.signature(model).replace(return_annotation=returns)
+        method.__signature__ = signature  # type: ignore[attr-defined]
+        return method
+
+    return decorate
 
 
-async def _next(items: AsyncIterator[T]) -> T:
-    return await anext(items, _END)
+def needs_event_loop(method: M) -> M:
+    """Make a client's async method raise ``RuntimeError`` when no event loop runs here.
 
-
-def awaited(method: M) -> M:
-    """Make a client's async method raise ``RuntimeError`` where nothing could await it.
-
-    In a ``with`` block, without a loop, its coroutine would be dropped and nothing done.
+    In a ``with`` block nothing could await its coroutine: it would be dropped, and nothing done.
     """
 
     @functools.wraps(method)
     def call(client: Any, *args: Any, **kwargs: Any) -> Any:
-        if client._thread is not None and not _has_loop():
+        if client._thread is not None and _running_loop() is None:
             raise RuntimeError(
                 f"client.{method.__name__}() needs an event loop, and this client was entered by `with`: use "
                 "`async with graphwire.connect(...)`, or the blocking methods of client.graph(name)"
@@ -112,36 +188,30 @@ def awaited(method: M) -> M:
     return cast(M, call)
 
 
-def _has_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
 class LoopThread:
     """An event loop in a thread of its own, from ``start()`` to ``stop()``."""
 
     def __init__(self) -> None:
-        self._begun: concurrent.futures.Future[asyncio.AbstractEventLoop] = concurrent.futures.Future()
-        self._over = asyncio.Event()
-        self._thread = threading.Thread(target=self._work, name="graphwire-client", daemon=True)
+        self._started: concurrent.futures.Future[asyncio.AbstractEventLoop] = concurrent.futures.Future()
+        self._stopping = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="graphwire-client", daemon=True)
 
     def start(self) -> asyncio.AbstractEventLoop:
-        """Return the loop, which runs."""
+        """Start the thread and return its loop, which runs."""
         self._thread.start()
-        return self._begun.result()
+        return self._started.result()
 
     def stop(self) -> None:
-        """End the loop: what still runs on it is cancelled."""
-        with contextlib.suppress(RuntimeError):  # it has ended already
-            self._begun.result().call_soon_threadsafe(self._over.set)
+        """Cancel what still runs on the loop, and end it. Harmless before ``start()`` and after the end."""
+        if self._thread.ident is None:
+            return
+        with contextlib.suppress(RuntimeError):  # the loop has ended already
+            self._started.result().call_soon_threadsafe(self._stopping.set)
         self._thread.join()
 
-    def _work(self) -> None:
-        asyncio.run(self._live())
+    def _run(self) -> None:
+        asyncio.run(self._serve())
 
-    async def _live(self) -> None:
-        self._begun.set_result(asyncio.get_running_loop())
-        await self._over.wait()
+    async def _serve(self) -> None:
+        self._started.set_result(asyncio.get_running_loop())
+        await self._stopping.wait()

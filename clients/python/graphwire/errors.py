@@ -1,29 +1,29 @@
-"""What can go wrong for a user of this client.
+"""The errors of this client.
 
     GraphwireError
     ├── CannotConnect          the first connection could not be made
-    ├── ConnectionClosed       the connection is over for good; everything that waited for it gets this
-    │   └── Unauthenticated    the server refused the token, or it expired and no new one was to be had
-    ├── Refused                the server (or this client on its behalf) refused one request
-    ├── RunEnded               a run has no output to return
-    │   ├── RunFailed          its graph raised
-    │   ├── RunCancelled       somebody cancelled it
+    ├── ConnectionClosed       the connection is over for good; everything that waits gets this
+    │   └── Unauthenticated    the server refused the token, or it expired and there is no new one
+    ├── Refused                the server refused one request, or this client did on its behalf
+    ├── RunEnded               a run ended without output
+    │   ├── RunFailed          its graph raised, or the run was lost
+    │   ├── RunCancelled       it was cancelled
     │   └── RunInterrupted     it waits for an answer
-    ├── RemoteError            what a graph's exception becomes in ``client.graph(...)``
-    ├── StreamBroken           a stand-in for a local graph cannot go on as one
-    └── MissingExtra           a part of this package needs something that is not installed
+    ├── RemoteError            a graph raised, in ``client.graph(...)``
+    ├── StreamBroken           a stream of ``client.graph(...)`` has a gap or repeats a step
+    └── MissingExtra           an optional dependency is not installed
 
-A connection that is lost and comes back is no error: whoever waits goes on waiting.
+A lost connection that is made again raises nothing; waits continue.
 """
 
 from typing import Any
 
-_SHOWN = 3  # questions of a run that a sentence tells
-_LONGEST = 80  # characters of each
+_SHOWN = 3  # questions in the message of RunInterrupted
+_LONGEST = 80  # characters of each question
 
 
 class GraphwireError(Exception):
-    """The root of this package's errors; ``str()`` is one sentence: what, where and what to do."""
+    """The base class. ``str()`` is one sentence: what happened, where, and what to do."""
 
 
 class CannotConnect(GraphwireError):
@@ -36,7 +36,7 @@ class CannotConnect(GraphwireError):
 
 
 class ConnectionClosed(GraphwireError):
-    """The connection is closed and is not made again; ``code`` is the WebSocket close code."""
+    """The connection is closed for good; ``code`` is the WebSocket close code."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -52,11 +52,11 @@ class Unauthenticated(ConnectionClosed):
 
 
 class Refused(GraphwireError):
-    """A request was refused and nothing of it happened.
+    """A request was refused and had no effect.
 
-    ``code`` is one of ``graphwire_protocol.CODES``, ``retry`` one of ``never same after reauth resync``,
-    ``after_s`` the seconds to wait where ``retry`` is ``after`` and the server tells, ``details`` data for
-    programs.
+    ``code`` is one of ``graphwire_protocol.CODES``. ``retry`` is ``never``, ``same``, ``after``, ``reauth``
+    or ``resync``; with ``after``, ``after_s`` is the seconds to wait, if the server says so. ``details`` is
+    data for programs.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Refused(GraphwireError):
 
 
 class RunEnded(GraphwireError):
-    """The run has no output; ``run`` is its id."""
+    """The run ended without output; ``run`` is its id."""
 
     def __init__(self, run: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -87,7 +87,8 @@ class RunFailed(RunEnded):
     """The run's graph failed.
 
     ``code`` is ``graph_error``, ``recursion_limit``, ``timeout``, ``limit_exceeded`` or ``lost``. ``type``
-    is the exception's class where the server exposes errors; ``error_id`` finds the rest in its log.
+    is the name of the exception's class if the server exposes errors. ``error_id`` finds the rest in the
+    server's log.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class RunFailed(RunEnded):
 
 
 class RunCancelled(RunEnded):
-    """The run was cancelled; ``reason`` where one was given."""
+    """The run was cancelled; ``reason`` is ``None`` if none was given."""
 
     def __init__(self, run: str, reason: str | None = None) -> None:
         super().__init__(run, f"run {run} was cancelled" + (f": {reason}" if reason else ""))
@@ -111,7 +112,7 @@ class RunCancelled(RunEnded):
 
 
 class RunInterrupted(RunEnded):
-    """The run waits for an answer; ``interrupts`` are the open questions, none at a static breakpoint."""
+    """The run waits for an answer; ``interrupts`` are the open questions, ``()`` at a static breakpoint."""
 
     def __init__(self, run: str, interrupts: tuple[Any, ...]) -> None:
         super().__init__(run, f"run {run} {_waits(interrupts)}")
@@ -120,7 +121,10 @@ class RunInterrupted(RunEnded):
 
 def _waits(interrupts: tuple[Any, ...]) -> str:
     if not interrupts:
-        return "is interrupted at a breakpoint; run.respond(), or a run without input on its thread, goes on"
+        return (
+            "is interrupted at a breakpoint; "
+            "continue with run.respond(), or with a run without input on its thread"
+        )
     asked = ", ".join(f"{_shortened(one.value)} ({one.id})" for one in interrupts[:_SHOWN])
     more = f" and {len(interrupts) - _SHOWN} more" if len(interrupts) > _SHOWN else ""
     return (
@@ -137,7 +141,8 @@ def _shortened(value: Any) -> str:
 class RemoteError(GraphwireError):
     """A graph raised on the server.
 
-    ``type`` is the exception's class, or the failure's code where the server does not expose errors.
+    ``type`` is the name of the exception's class, or the failure's code if the server does not expose errors.
+    ``error_id`` finds the rest in the server's log.
     """
 
     def __init__(self, type: str, message: str, error_id: str | None = None) -> None:
@@ -149,11 +154,11 @@ class RemoteError(GraphwireError):
 
 
 class StreamBroken(GraphwireError):
-    """A remote graph's stream has a hole or a repetition, which no local graph's has."""
+    """The stream of a remote graph has a gap or repeats a step, which a local graph's stream never does."""
 
 
 class MissingExtra(GraphwireError, ImportError):
-    """``extra`` of this package is not installed."""
+    """An optional dependency is missing: ``pip install 'graphwire[extra]'``."""
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what}: pip install 'graphwire[{extra}]'")

@@ -1,7 +1,7 @@
-"""What a run tells: one small frozen class a mode, made for ``match``.
+"""The events of a run: one small frozen class for each mode, made for ``match``.
 
-``EventReader`` turns the protocol's frames into them, restores the values behind the wire's tags and
-remembers what is told once a message. Which frames come, and when, is the run's business.
+``EventReader`` makes them from the protocol's frames. It restores values from the wire's tags, and remembers
+the metadata that the server sends only once for each message.
 """
 
 from collections import OrderedDict
@@ -17,13 +17,14 @@ from pydantic import ValidationError
 
 from graphwire.messages import Message, message_from_json
 
-_REMEMBERED = 1024  # messages written at once whose metadata is at hand
+_REMEMBERED = 1024  # messages being written at the same time whose metadata is kept
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupt:
-    """A question that a graph waits for: ``id`` to answer it by, ``value`` as the graph gave it, and the
-    ``namespace`` of the subgraph that asks.
+    """A question that a graph asked with ``interrupt(value)`` and that has no answer yet.
+
+    ``id`` names it in ``run.respond({id: answer})``; ``namespace`` is the path of the subgraph that asks.
     """
 
     id: str
@@ -45,9 +46,10 @@ class Failure:
 class RunEvent:
     """What all events have in common.
 
-    ``run`` is the run's id, ``seq`` the event's place in its log, ``mode`` what kind of event it is, ``data``
-    what LangGraph's ``stream_mode`` of that name yields, ``namespace`` the subgraph's path (``()`` is the
-    root), ``node`` the node where the server tells it.
+    ``run`` is the run's id and ``seq`` the event's position in its log, from 1. ``mode`` is the kind of
+    event, and ``data`` what LangGraph's ``stream_mode`` of that name yields. ``namespace`` is the
+    subgraph's path (``()`` is the root), and ``node`` the name of the node, ``None`` if the server does not
+    say.
     """
 
     run: str
@@ -60,7 +62,7 @@ class RunEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValuesEvent(RunEvent):
-    """The state after a step. ``interrupts`` are those that LangGraph yields with it."""
+    """``data`` is the state after a step, ``interrupts`` the questions that LangGraph yields with it."""
 
     interrupts: tuple[Interrupt, ...] | None = None
 
@@ -69,8 +71,8 @@ class ValuesEvent(RunEvent):
 class UpdatesEvent(RunEvent):
     """``data`` is ``{node: update}``.
 
-    ``interrupts`` are those that LangGraph yields in its place (``()`` at a static breakpoint); ``data`` is
-    then empty.
+    When LangGraph yields interrupts instead, ``data`` is empty and ``interrupts`` holds them (``()`` at a
+    static breakpoint). Otherwise ``interrupts`` is ``None``.
     """
 
     interrupts: tuple[Interrupt, ...] | None = None
@@ -78,12 +80,15 @@ class UpdatesEvent(RunEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomEvent(RunEvent):
-    """``data`` is what the graph's stream writer was given."""
+    """``data`` is what a node passed to its stream writer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessagesEvent(RunEvent):
-    """A piece of a message (``MessageChunk``) or a whole one (``Message``), with LangGraph's metadata."""
+    """A piece of a message (``MessageChunk``) or a whole one (``Message``), with LangGraph's metadata.
+
+    ``data`` is the pair ``(message, metadata)``.
+    """
 
     message: Message
     metadata: dict[str, Any]
@@ -91,22 +96,22 @@ class MessagesEvent(RunEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TasksEvent(RunEvent):
-    """A task begins, or has ended: ``data`` as LangGraph's."""
+    """A task starts or has ended; ``data`` as LangGraph's ``tasks`` mode yields it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointsEvent(RunEvent):
-    """A checkpoint was written: ``data`` as LangGraph's."""
+    """A checkpoint was written; ``data`` as LangGraph's ``checkpoints`` mode yields it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DebugEvent(RunEvent):
-    """``data`` as LangGraph's ``debug`` mode yields it."""
+    """``data`` is what LangGraph's ``debug`` mode yields."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterruptEvent(RunEvent):
-    """The run pauses: ``interrupts`` are all open questions, none at a static breakpoint."""
+    """The run pauses: ``interrupts`` are all open questions, ``()`` at a static breakpoint."""
 
     interrupts: tuple[Interrupt, ...]
 
@@ -115,8 +120,8 @@ class InterruptEvent(RunEvent):
 class LifecycleEvent(RunEvent):
     """The run has a new ``status``, since ``at`` (RFC 3339).
 
-    ``attempt`` rises when another worker took the run over; ``discard`` then names the messages that come
-    again from their beginning.
+    ``attempt`` counts from 1 and rises when another worker takes over the run; ``discard`` then holds the ids
+    of the messages that are sent again from their beginning.
     """
 
     status: Status
@@ -129,10 +134,10 @@ class LifecycleEvent(RunEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GapEvent(RunEvent):
-    """Events behind ``after_seq``, up to ``upto_seq``, are not to be had any more: ``reason`` is
-    ``evicted``, ``epoch_changed`` or ``ahead``.
+    """The events after ``after_seq``, up to and including ``upto_seq``, are no longer available.
 
-    A ``SnapshotEvent`` follows and stands for them, but for the modes in ``lost``.
+    ``reason`` is ``evicted``, ``epoch_changed`` or ``ahead``. A ``SnapshotEvent`` follows and replaces them,
+    except for events of the modes in ``lost``.
     """
 
     after_seq: int
@@ -153,9 +158,9 @@ class SnapshotMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotEvent(RunEvent):
-    """The run as it was at ``seq``: replace what was shown before.
+    """The run as it was at ``seq``. It replaces everything that was shown before.
 
-    ``values`` is the root state, ``None`` where the filter or the run has none.
+    ``values`` is the state of the root graph, ``None`` if the filter or the run's log has no values.
     """
 
     status: Status
@@ -166,7 +171,7 @@ class SnapshotEvent(RunEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownEvent(RunEvent):
-    """An event of a mode that is newer than this client, as it came."""
+    """An event whose mode or data this version does not know; ``data`` is as it was sent."""
 
 
 Event: TypeAlias = (
@@ -194,7 +199,7 @@ _PLAIN: dict[str, type[CustomEvent | TasksEvent | CheckpointsEvent | DebugEvent]
 
 
 def restored(value: Any) -> Any:
-    """Return ``value`` without the wire's tags; as it is where a newer server has tagged it."""
+    """Return the value behind the wire's tags, or ``value`` itself if a newer server used an unknown tag."""
     try:
         return restore(value, message_from_json)
     except TagError:
@@ -202,14 +207,14 @@ def restored(value: Any) -> Any:
 
 
 class EventReader:
-    """Reads the frames of one run, in order, across all its attachments."""
+    """Makes events of the frames of one run, in order, across all its subscriptions."""
 
     def __init__(self, run: str) -> None:
         self._run = run
         self._metadata: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
     def read(self, frame: EventFrame | Gap | Snapshot) -> Event:
-        """Return the event that ``frame`` is."""
+        """Return the event for ``frame``."""
         if isinstance(frame, Gap):
             return GapEvent(
                 run=self._run,
@@ -225,12 +230,12 @@ class EventReader:
         try:
             return self._event(frame)
         except (ValidationError, KeyError, TypeError, ValueError):
-            # A mode that is known with data that is not: the application is told, nothing breaks.
+            # A known mode with unknown data, from a newer server: the application gets it as it is.
             return self._unknown(frame)
 
     def _event(self, frame: EventFrame) -> Event:
         mode = frame.mode
-        place: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "run": self._run,
             "seq": frame.seq,
             "mode": mode,
@@ -238,22 +243,22 @@ class EventReader:
             "node": frame.node,
         }
         if mode == "messages":
-            return self._message(frame, place)
+            return self._message(frame, fields)
         if mode == "lifecycle":
-            return _lifecycle(frame, place)
+            return _lifecycle(frame, fields)
         data = restored(frame.data)
         if mode in ("values", "updates"):
             marks = frame.interrupts
             interrupts = None if marks is None else tuple(Interrupt(m.id, restored(m.value)) for m in marks)
             if mode == "values":
-                return ValuesEvent(data=data, interrupts=interrupts, **place)
-            return UpdatesEvent(data=data, interrupts=interrupts, **place)
+                return ValuesEvent(data=data, interrupts=interrupts, **fields)
+            return UpdatesEvent(data=data, interrupts=interrupts, **fields)
         if mode == "interrupt":
             pending = Interrupts.model_validate(frame.data).interrupts
-            return InterruptEvent(data=data, interrupts=interrupts_of(pending), **place)
+            return InterruptEvent(data=data, interrupts=interrupts_of(pending), **fields)
         if mode in _PLAIN:
-            return _PLAIN[mode](data=data, **place)
-        return UnknownEvent(data=frame.data, **place)
+            return _PLAIN[mode](data=data, **fields)
+        return UnknownEvent(data=frame.data, **fields)
 
     def _unknown(self, frame: EventFrame) -> UnknownEvent:
         return UnknownEvent(
@@ -265,17 +270,17 @@ class EventReader:
             node=frame.node,
         )
 
-    def _message(self, frame: EventFrame, place: dict[str, Any]) -> Event:
+    def _message(self, frame: EventFrame, fields: dict[str, Any]) -> Event:
         data = frame.data
         id = data["id"]
         if "delta" in data:
             raw = {"type": "AIMessageChunk", **data["delta"], "id": id}
         else:
             raw = {**data["message"], "id": id}
-        # The message's own keys are the protocol's; only what they hold is tagged.
+        # The keys of a message belong to the protocol; only the values may be tagged.
         message = message_from_json({name: restored(value) for name, value in raw.items()})
         metadata = self._remember(id, frame.meta)
-        return MessagesEvent(data=(message, metadata), message=message, metadata=metadata, **place)
+        return MessagesEvent(data=(message, metadata), message=message, metadata=metadata, **fields)
 
     def _remember(self, id: str, meta: dict[str, Any] | None) -> dict[str, Any]:
         if meta is not None:
@@ -290,8 +295,8 @@ class EventReader:
     def _snapshot(self, frame: Snapshot) -> SnapshotEvent:
         messages: list[SnapshotMessage] = []
         for item in frame.messages:
-            fields = {name: restored(value) for name, value in item.message.items()}
-            message = message_from_json({**fields, "id": item.id})
+            restored_fields = {name: restored(value) for name, value in item.message.items()}
+            message = message_from_json({**restored_fields, "id": item.id})
             metadata = self._remember(item.id, item.meta)
             messages.append(SnapshotMessage(message, metadata, item.ns, item.node))
         return SnapshotEvent(
@@ -305,7 +310,7 @@ class EventReader:
         )
 
 
-def _lifecycle(frame: EventFrame, place: dict[str, Any]) -> LifecycleEvent:
+def _lifecycle(frame: EventFrame, fields: dict[str, Any]) -> LifecycleEvent:
     life = Lifecycle.model_validate(frame.data)
     return LifecycleEvent(
         data=frame.data,
@@ -315,12 +320,12 @@ def _lifecycle(frame: EventFrame, place: dict[str, Any]) -> LifecycleEvent:
         reason=life.reason,
         error=failure_of(life),
         discard=life.discard or (),
-        **place,
+        **fields,
     )
 
 
 def failure_of(life: Lifecycle) -> Failure | None:
-    """Return why the run failed, if this is the event that says it."""
+    """Return why the run failed; ``None`` if the event is no failure."""
     if life.error is None:
         return None
     error = life.error
@@ -328,5 +333,5 @@ def failure_of(life: Lifecycle) -> Failure | None:
 
 
 def interrupts_of(pending: tuple[PendingInterrupt, ...]) -> tuple[Interrupt, ...]:
-    """Return the open questions of a frame."""
+    """Return the questions of a frame as ``Interrupt``s."""
     return tuple(Interrupt(item.id, restored(item.value), item.ns) for item in pending)

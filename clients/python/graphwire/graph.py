@@ -1,17 +1,19 @@
-"""A stand-in for a local graph: LangGraph's methods, run on a server.
+"""``RemoteGraph``: LangGraph's methods for a graph that runs on a server.
 
-It yields and returns the shapes that a compiled graph does, with LangChain's message classes and LangGraph's
-of states. What cannot be as it is locally is refused or raised, never glossed over. What an argument means
-stands in ``call``, what comes back in ``shapes``, what is raised where a run does not end well in ``ending``;
-streaming, resuming and cancelling are the run's.
+The methods yield and return the shapes of a compiled graph: LangChain's message classes, LangGraph's
+states and interrupts. An argument that works only locally is refused. A stream that a local graph could
+not produce raises.
+
+``langgraph_arguments`` translates what goes out, ``langgraph_shapes`` what comes back; ``run_failures``
+says what is raised when a run fails, is cancelled or lost. ``Run`` does the streaming.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, get_args
 
-from graphwire.absent import refuse_attribute, refuse_chain
-from graphwire.blocking import iterate, wait
-from graphwire.ending import cancelled_unless_over, check, of_busy
+from graphwire.arguments import IfBusy
+from graphwire.blocking import iterate, wait, with_parameters_of
 from graphwire.errors import Refused
 from graphwire.events import InterruptEvent, LifecycleEvent, SnapshotEvent
 from graphwire.langgraph_arguments import (
@@ -31,32 +33,31 @@ from graphwire.langgraph_shapes import (
     with_langchain,
 )
 from graphwire.run import Run
-
-if TYPE_CHECKING:
-    from graphwire.client import Client
+from graphwire.run_failures import cancel_quietly, cancelling_on_exception, raise_if_ended_badly, with_remedy
+from graphwire.streams import Streams, new_run_id
+from graphwire.unavailable import refuse_attribute, refuse_chain
 
 StreamMode: TypeAlias = Literal["values", "updates", "custom", "messages", "tasks", "checkpoints", "debug"]
 Modes: TypeAlias = StreamMode | Sequence[StreamMode]
 Names: TypeAlias = Literal["*"] | Sequence[str]
 Durability: TypeAlias = Literal["sync", "async", "exit"]
 Version: TypeAlias = Literal["v1", "v2"]
-IfBusy: TypeAlias = Literal["reject", "enqueue", "interrupt"]
 Config: TypeAlias = Mapping[str, Any]
 
 
 class RemoteGraph:
-    """A graph on a server; made by ``client.graph(name)``.
+    """A graph on a server, with the methods of a compiled LangGraph graph; made by ``client.graph(name)``.
 
-    ``config`` takes LangGraph's ``tags``, ``metadata``, ``configurable`` (its ``thread_id`` names the thread,
+    ``config`` takes LangGraph's ``tags``, ``metadata``, ``configurable`` (``thread_id`` names the thread,
     ``checkpoint_id`` the checkpoint), ``recursion_limit``, ``max_concurrency``, ``run_name`` and ``run_id``.
-    A ``Command`` may be the input. A graph that raises becomes ``RemoteError``. Without a ``thread_id`` a
-    graph with a checkpointer does not raise, as it would locally: it runs on a private thread.
+    The input may be a ``Command``. An exception of the graph is raised as ``RemoteError``. Unlike a local
+    graph, one with a checkpointer runs without a ``thread_id`` too, on a private thread.
 
-    The methods with an ``a`` are for the event loop that the client lives on. The others block their thread,
-    and are for code without that loop: behind ``with graphwire.connect(...)``, or in another thread.
+    The methods that begin with ``a`` are for the event loop that the client lives on. The others block their
+    thread; use them within ``with graphwire.connect(...)``, or in another thread.
     """
 
-    def __init__(self, client: "Client", name: str, if_busy: IfBusy = "reject") -> None:
+    def __init__(self, client: Streams, name: str, if_busy: IfBusy = "reject") -> None:
         if if_busy not in get_args(IfBusy):
             raise ValueError(f"if_busy is one of {', '.join(get_args(IfBusy))}, not {if_busy!r}")
         self.name = name
@@ -66,7 +67,7 @@ class RemoteGraph:
     def __repr__(self) -> str:
         return f"<RemoteGraph {self.name} at {self._client.url}>"
 
-    if not TYPE_CHECKING:  # a type checker shall go on finding what is missing
+    if not TYPE_CHECKING:  # type checkers shall report missing attributes themselves
 
         def __getattr__(self, name: str) -> NoReturn:
             refuse_attribute(name)
@@ -93,17 +94,20 @@ class RemoteGraph:
         version: Version = "v1",
         **local: Any,
     ) -> AsyncGenerator[Any, None]:
-        """Stream a run: bare chunks for one mode, ``(mode, chunk)`` for a list of modes; with ``subgraphs``
-        ``(namespace, chunk)`` and ``(namespace, mode, chunk)``. The default mode is ``updates``. With
-        ``version="v2"`` each item is a dict of ``type``, ``ns``, ``data``, and of values ``interrupts``.
+        """Start a run and yield its chunks. Closing the iterator cancels the run.
 
-        ``messages`` chunks are ``(message, metadata)`` with LangChain's classes. ``__interrupt__`` stands in
-        ``updates`` and ``values`` as a tuple of ``Interrupt``; the stream ends behind it, and a ``Command``
-        with ``resume`` on the same thread goes on. Closing the iterator cancels the run.
+        One ``stream_mode`` (``updates`` by default) yields bare chunks, a list of modes ``(mode, chunk)``;
+        with ``subgraphs`` ``(namespace, chunk)`` and ``(namespace, mode, chunk)``. With ``version="v2"`` each
+        item is a dict with ``type``, ``ns`` and ``data``, and ``interrupts`` in values mode.
 
-        Raises ``RemoteError`` when the graph fails, ``StreamBroken`` when events are lost or repeated,
-        ``Refused`` for what the server does not take, and ``ValueError`` for what works locally only
-        (``print_mode``, ``debug``, ``control``, callbacks).
+        A ``messages`` chunk is ``(message, metadata)`` with LangChain's classes. When the graph interrupts,
+        ``updates`` and ``values`` hold ``__interrupt__``, a tuple of ``Interrupt``, and the stream ends;
+        continue with ``Command(resume=...)`` on the same thread.
+
+        Raises ``RemoteError`` if the graph fails, ``RunCancelled`` if the run is cancelled, ``StreamBroken``
+        if events are lost or repeated, ``Refused`` if the server refuses the run, ``MissingExtra`` if
+        messages are asked for and LangChain is missing, ``ValueError`` for what works only locally
+        (``print_mode``, ``debug``, ``control``, callbacks), ``TypeError`` for an unknown argument.
         """
         refuse_local(local)
         several = isinstance(stream_mode, list)
@@ -116,10 +120,10 @@ class RemoteGraph:
             modes=modes or ["lifecycle"],
             namespaces=[["**"]] if subgraphs else None,
         )
-        async with cancelled_unless_over(run, "the stream was closed"):
+        async with cancelling_on_exception(self._client._exchange, run, "the stream was closed"):
             async for event in run:
                 if isinstance(event, LifecycleEvent):
-                    check(run, event)
+                    raise_if_ended_badly(run, event)
                     continue
                 mode = event.mode
                 for chunk in chunks_of(event):
@@ -130,41 +134,14 @@ class RemoteGraph:
                     else:
                         yield (mode, chunk) if several else chunk
 
-    def stream(
-        self,
-        input: Any,
-        config: Config | None = None,
-        *,
-        context: Any = None,
-        stream_mode: Modes | None = None,
-        subgraphs: bool = False,
-        output_keys: str | Sequence[str] | None = None,
-        interrupt_before: Names | None = None,
-        interrupt_after: Names | None = None,
-        durability: Durability | None = None,
-        version: Version = "v1",
-        **local: Any,
-    ) -> Iterator[Any]:
-        """Do as ``astream()``, in this thread. Nothing is fetched that is not asked for but the client's
-        ``window``, and leaving the iterator cancels the run.
+    @with_parameters_of(astream)
+    def stream(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """Iterate like ``astream()``, blocking this thread. Leaving the iterator cancels the run.
 
-        Raises ``RuntimeError`` on the event loop that the client lives on.
+        No more events are fetched ahead than the client's ``window``. Raises like ``astream()``, and
+        ``RuntimeError`` on the event loop that the client lives on.
         """
-        loop = self._client._loop_for_waiting()
-        chunks = self.astream(
-            input,
-            config,
-            context=context,
-            stream_mode=stream_mode,
-            subgraphs=subgraphs,
-            output_keys=output_keys,
-            interrupt_before=interrupt_before,
-            interrupt_after=interrupt_after,
-            durability=durability,
-            version=version,
-            **local,
-        )
-        return iterate(loop, chunks)
+        return iterate(self._client._loop_for_waiting(), self.astream(*args, **kwargs))
 
     # ── one result ───────────────────────────────────────────────────────────────────────────────
 
@@ -182,10 +159,11 @@ class RemoteGraph:
         version: Version = "v1",
         **local: Any,
     ) -> Any:
-        """Run the graph and return its output; of an interrupted run its state, with ``__interrupt__`` as a
-        list. With ``version="v2"`` a ``GraphOutput``; with another ``stream_mode`` the list of its chunks.
+        """Run the graph and return its output. Cancelling the wait cancels the run.
 
-        Raises like ``astream()``. Cancelling this wait cancels the run.
+        An interrupted run returns its state, with a list of ``Interrupt`` under ``__interrupt__``. With
+        ``version="v2"`` the result is a ``GraphOutput``; with another ``stream_mode`` than ``values`` it is
+        the list of that stream's chunks. Raises like ``astream()``.
         """
         refuse_local(local)
         if stream_mode != "values":
@@ -208,68 +186,51 @@ class RemoteGraph:
             modes=["lifecycle"],
             record={"modes": ["values"]},
         )
-        asked: tuple[Any, ...] = ()
-        async with cancelled_unless_over(run, "nobody waits for the result"):
+        interrupts: tuple[Any, ...] = ()
+        async with cancelling_on_exception(self._client._exchange, run, "nobody waits for the result"):
             async for event in run:
                 if isinstance(event, InterruptEvent | SnapshotEvent):
-                    asked = interrupts_of(event.interrupts)
+                    interrupts = interrupts_of(event.interrupts)
                 elif isinstance(event, LifecycleEvent) and event.status in ("failed", "cancelled"):
-                    check(run, event)
+                    raise_if_ended_badly(run, event)
             if run.status == "interrupted":
                 keys = None if output_keys is not None else await self._output_keys()
                 values = await self._values(run, keys)
             else:
                 values = with_langchain(await run.result())
         if version == "v2":
-            return output_of(values, asked)
-        if not asked:
+            return output_of(values, interrupts)
+        if not interrupts:
             return values
-        return {**(values if isinstance(values, dict) else {}), "__interrupt__": list(asked)}
+        return {**(values if isinstance(values, dict) else {}), "__interrupt__": list(interrupts)}
 
-    def invoke(
-        self,
-        input: Any,
-        config: Config | None = None,
-        *,
-        context: Any = None,
-        stream_mode: Modes = "values",
-        output_keys: str | Sequence[str] | None = None,
-        interrupt_before: Names | None = None,
-        interrupt_after: Names | None = None,
-        durability: Durability | None = None,
-        version: Version = "v1",
-        **local: Any,
-    ) -> Any:
-        """Do as ``ainvoke()``, in this thread. Raises ``RuntimeError`` on the client's event loop."""
-        loop = self._client._loop_for_waiting()
-        work = self.ainvoke(
-            input,
-            config,
-            context=context,
-            stream_mode=stream_mode,
-            output_keys=output_keys,
-            interrupt_before=interrupt_before,
-            interrupt_after=interrupt_after,
-            durability=durability,
-            version=version,
-            **local,
-        )
-        return wait(loop, work)
+    @with_parameters_of(ainvoke)
+    def invoke(self, *args: Any, **kwargs: Any) -> Any:
+        """Do as ``ainvoke()``, blocking this thread. Raises ``RuntimeError`` on the client's event loop
+        too.
+        """
+        return wait(self._client._loop_for_waiting(), lambda: self.ainvoke(*args, **kwargs))
 
     async def _start(self, arguments: dict[str, Any], **view: Any) -> Run:
+        id = arguments.setdefault("run", new_run_id())
         try:
             return await self._client.run(
                 self.name, if_busy=self._if_busy, on_disconnect="cancel", **view, **arguments
             )
         except Refused as refused:
-            raise of_busy(
+            raise with_remedy(
                 refused,
                 f'client.graph({self.name!r}, if_busy="enqueue") queues behind it, '
                 'and if_busy="interrupt" takes over',
             ) from None
+        except asyncio.CancelledError:
+            # The server may have started the run, and its reply is on the way.
+            if self._client._exchange.is_connected:
+                await cancel_quietly(self._client._exchange, id, "the start was cancelled")
+            raise
 
     async def _values(self, run: Run, keys: Sequence[str] | None) -> Any:
-        """Return the state of an interrupted run, as far as it is the graph's output."""
+        """Return the state of an interrupted run, reduced to ``keys``."""
         view = await self._client.attach(run.id, modes=["values"], start="snapshot")
         async for event in view:
             if isinstance(event, SnapshotEvent):
@@ -280,7 +241,7 @@ class RemoteGraph:
         return None
 
     async def _output_keys(self) -> list[str] | None:
-        """Return the keys of the graph's output schema, None where it has none."""
+        """Return the keys of the graph's output schema, None if it has none."""
         for row in await self._client.graphs():
             if row.name == self.name:
                 return list((row.output_schema or {}).get("properties", ())) or None
@@ -291,15 +252,16 @@ class RemoteGraph:
     async def aget_state(self, config: Config, *, subgraphs: bool = False) -> Any:
         """Return the thread's ``StateSnapshot``, at its latest checkpoint or the one that ``config`` names.
 
-        Raises ``ValueError`` for a config without a thread, ``Refused`` like ``client.state()``.
+        Raises ``ValueError`` for a config without a thread, and ``Refused`` like ``client.state()``.
         """
         return snapshot_of(
             await self._client.state(self.name, **thread_arguments(config), subgraphs=subgraphs)
         )
 
-    def get_state(self, config: Config, *, subgraphs: bool = False) -> Any:
-        """Do as ``aget_state()``, in this thread."""
-        return wait(self._client._loop_for_waiting(), self.aget_state(config, subgraphs=subgraphs))
+    @with_parameters_of(aget_state)
+    def get_state(self, *args: Any, **kwargs: Any) -> Any:
+        """Do as ``aget_state()``, blocking. Raises ``RuntimeError`` on the client\'s event loop."""
+        return wait(self._client._loop_for_waiting(), lambda: self.aget_state(*args, **kwargs))
 
     async def aget_state_history(
         self,
@@ -311,8 +273,8 @@ class RemoteGraph:
     ) -> AsyncGenerator[Any, None]:
         """Iterate over the thread's ``StateSnapshot``s, newest first.
 
-        ``filter`` is what their metadata must have, ``before`` the config of a checkpoint, for earlier ones
-        only. Raises like ``aget_state()``.
+        With ``filter``, only states whose metadata contains it; with ``before``, the config of a checkpoint,
+        only earlier ones; at most ``limit``. Raises like ``aget_state()``.
         """
         states = self._client.state_history(
             self.name,
@@ -324,36 +286,28 @@ class RemoteGraph:
         async for state in states:
             yield snapshot_of(state)
 
-    def get_state_history(
-        self,
-        config: Config,
-        *,
-        filter: Mapping[str, Any] | None = None,
-        before: Config | None = None,
-        limit: int | None = None,
-    ) -> Iterator[Any]:
-        """Do as ``aget_state_history()``, in this thread."""
-        loop = self._client._loop_for_waiting()
-        return iterate(loop, self.aget_state_history(config, filter=filter, before=before, limit=limit))
+    @with_parameters_of(aget_state_history)
+    def get_state_history(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """Iterate like ``aget_state_history()``, blocking. Raises ``RuntimeError`` on the client's loop."""
+        return iterate(self._client._loop_for_waiting(), self.aget_state_history(*args, **kwargs))
 
     async def aupdate_state(
         self, config: Config, values: Any, as_node: str | None = None, task_id: str | None = None
     ) -> dict[str, Any]:
-        """Write into the thread as if ``as_node`` had returned ``values``; return the config of the new
-        checkpoint.
+        """Write into the thread as if ``as_node`` had returned ``values``; return the config of the
+        new checkpoint.
 
         Raises ``ValueError`` for a config without a thread, ``Refused`` like ``client.update_state()``.
         """
-        place = thread_arguments(config)
+        address = thread_arguments(config)
         try:
             return await self._client.update_state(
-                self.name, values=values, as_node=as_node, task=task_id, **place
+                self.name, values=values, as_node=as_node, task=task_id, **address
             )
         except Refused as refused:
-            raise of_busy(refused, "an update does not queue behind it") from None
+            raise with_remedy(refused, "an update does not queue behind it") from None
 
-    def update_state(
-        self, config: Config, values: Any, as_node: str | None = None, task_id: str | None = None
-    ) -> dict[str, Any]:
-        """Do as ``aupdate_state()``, in this thread."""
-        return wait(self._client._loop_for_waiting(), self.aupdate_state(config, values, as_node, task_id))
+    @with_parameters_of(aupdate_state)
+    def update_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Do as ``aupdate_state()``, blocking. Raises ``RuntimeError`` on the client\'s event loop."""
+        return wait(self._client._loop_for_waiting(), lambda: self.aupdate_state(*args, **kwargs))

@@ -1,6 +1,6 @@
-"""LangGraph's arguments said in the protocol's words: configs, commands, and what names a thread.
+"""LangGraph's arguments translated for the protocol: stream modes, configs, threads, commands.
 
-What means something only where a graph runs is refused by its name, rather than left out.
+An argument that only works in the process of a graph raises an error that names it; none is dropped.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ from graphwire.arguments import require_id
 _CONFIG = frozenset({"tags", "metadata", "configurable", "recursion_limit", "max_concurrency", "run_name"})
 _OPTIONS = ("output_keys", "interrupt_before", "interrupt_after", "durability")
 _LOCAL = {
-    "print_mode": "prints where a graph runs",
-    "debug": "prints where a graph runs",
+    "print_mode": "prints in the process of the graph",
+    "debug": "prints in the process of the graph",
     "control": "stops a graph in its own process",
     "checkpoint_during": "is the old name of durability",
 }
@@ -24,7 +24,7 @@ _NS_SEPARATOR = "|"  # between the segments of a namespace, as LangGraph writes 
 
 
 def refuse_local(options: Mapping[str, Any]) -> None:
-    """Raise ``ValueError`` for an option of local graphs alone, ``TypeError`` for an unknown one."""
+    """Raise ``ValueError`` for an option that only local graphs take, ``TypeError`` for an unknown one."""
     for name, value in options.items():
         if name not in _LOCAL:
             raise TypeError(f"a graph's streams take no argument {name!r}")
@@ -33,7 +33,7 @@ def refuse_local(options: Mapping[str, Any]) -> None:
 
 
 def modes_of(stream_mode: str | Sequence[str] | None) -> list[str]:
-    """Return the modes. Raises ``ValueError`` for one that cannot be asked for."""
+    """Return the modes without repetitions. Raises ``ValueError`` for an unknown one."""
     modes = [stream_mode or "updates"] if stream_mode is None or isinstance(stream_mode, str) else stream_mode
     for mode in modes:
         if mode not in STREAM_MODES:
@@ -44,24 +44,29 @@ def modes_of(stream_mode: str | Sequence[str] | None) -> list[str]:
 def run_arguments(
     input: Any, config: Mapping[str, Any] | None, context: Any, options: tuple[Any, ...]
 ) -> dict[str, Any]:
-    """Return the arguments of ``client.run()``; ``options`` are those of ``_OPTIONS`` in their order."""
+    """Return keyword arguments for ``client.run()``; ``options`` are the values of ``_OPTIONS``, in order.
+
+    Raises ``ValueError`` for a config that cannot be sent.
+    """
     out: dict[str, Any] = {"input": input, "context": context}
     given = {name: value for name, value in zip(_OPTIONS, options, strict=True) if value is not None}
     if given:
         out["options"] = given
     rest = dict(config or {})
     if rest.pop("callbacks", None):
-        raise ValueError("config['callbacks'] run where the graph runs; a remote graph does not take them")
+        raise ValueError(
+            "config['callbacks'] run in the process of the graph; a remote graph does not take them"
+        )
     run_id = rest.pop("run_id", None)
     if run_id is not None:
         out["run"] = str(run_id) if isinstance(run_id, UUID) else run_id
-    place, configurable = _place(rest.pop("configurable", None))
-    if place.pop("ns") is not None:
+    address, configurable = _split_configurable(rest.pop("configurable", None))
+    if address.pop("ns") is not None:
         raise ValueError(
-            "config['configurable']['checkpoint_ns'] names a subgraph, and a run begins at the root; "
+            "config['configurable']['checkpoint_ns'] names a subgraph, and a run starts at the root; "
             "use the config of the root's state"
         )
-    out |= place
+    out |= address
     if configurable:
         rest["configurable"] = configurable
     _refuse_misplaced(rest)
@@ -76,15 +81,15 @@ def run_arguments(
 def thread_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``thread``, ``checkpoint`` and ``ns`` for ``client.state()``. Raises ``ValueError``."""
     _refuse_misplaced(config)
-    place, _ = _place(config.get("configurable"))
-    if place["thread"] is None:
+    address, _ = _split_configurable(config.get("configurable"))
+    if address["thread"] is None:
         raise ValueError("config['configurable']['thread_id'] is missing; it names the thread")
-    return place
+    return address
 
 
 def checkpoint_of(config: Mapping[str, Any] | None) -> str | None:
-    """Return the checkpoint that ``config`` names."""
-    return None if config is None else _place(config.get("configurable"))[0]["checkpoint"]
+    """Return the checkpoint id in ``config``."""
+    return None if config is None else _split_configurable(config.get("configurable"))[0]["checkpoint"]
 
 
 def _refuse_misplaced(config: Mapping[str, Any]) -> None:
@@ -93,40 +98,42 @@ def _refuse_misplaced(config: Mapping[str, Any]) -> None:
             raise ValueError(f"config[{name!r}] belongs under config['configurable']")
 
 
-def _place(given: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what ``configurable`` says of thread, checkpoint and namespace, and what it says else."""
+def _split_configurable(given: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return ``{"thread", "checkpoint", "ns"}`` and the other entries of ``configurable``."""
     configurable = dict(given or {})
     thread = configurable.pop("thread_id", None)
     ns = configurable.pop("checkpoint_ns", None)
     if thread is not None:
         thread = str(thread)
         require_id(thread, "config['configurable']['thread_id']")
-    place = {
+    address = {
         "thread": thread,
         "checkpoint": configurable.pop("checkpoint_id", None),
         "ns": ns.split(_NS_SEPARATOR) if ns else None,
     }
     for name in configurable:
         if name.startswith(("checkpoint_", "__")):
-            raise ValueError(f"config['configurable'][{name!r}] is set where a graph runs; leave it out")
-    return place, configurable
+            raise ValueError(
+                f"config['configurable'][{name!r}] is set by the process of the graph; leave it out"
+            )
+    return address, configurable
 
 
 def is_command(value: Any) -> bool:
-    """Tell whether ``value`` is LangGraph's ``Command`` or this project's own; neither is imported."""
+    """Return whether ``value`` is a ``Command`` of LangGraph or of graphwire_runtime; neither is imported."""
     return any(cls.__name__ == "Command" for cls in type(value).__mro__) and all(
         hasattr(value, name) for name in (*_COMMAND, "graph")
     )
 
 
 def command_of(command: Any) -> dict[str, Any]:
-    """Return a ``Command``, or a dict of its fields, as the wire has it.
+    """Return a ``Command``, or a dict of its fields, as the wire's object.
 
-    Raises ``TypeError`` for anything else, ``ValueError`` for one that is empty or cannot travel.
+    Raises ``TypeError`` for anything else, ``ValueError`` if it is empty or cannot be sent.
     """
     if is_command(command):
         if command.graph is not None:
-            raise ValueError("Command(graph=...) means something inside a graph only")
+            raise ValueError("Command(graph=...) works only inside a graph")
         given = {name: getattr(command, name) for name in _COMMAND}
         given = {name: value for name, value in given.items() if value is not None}
     elif isinstance(command, Mapping):
@@ -148,7 +155,7 @@ def command_of(command: Any) -> dict[str, Any]:
 
 
 def _update(update: Any) -> Any:
-    """Return pairs of key and value as an object: in JSON a pair would be a list like any other."""
+    """Return pairs of key and value as an object: in JSON a pair would become a list."""
     is_pairs = isinstance(update, list | tuple) and all(
         isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) for pair in update
     )
@@ -161,7 +168,7 @@ def _update(update: Any) -> Any:
 
 def _goto(goto: Any) -> Any:
     if isinstance(goto, list | tuple):
-        return [_goto(place) for place in goto]
+        return [_goto(target) for target in goto]
     if not (hasattr(goto, "node") and hasattr(goto, "arg")):
         return goto
     if getattr(goto, "timeout", None) is not None:

@@ -1,7 +1,7 @@
-"""What a local graph yields and returns, made of what a remote one tells: LangGraph's shapes and classes.
+"""What a local graph yields and returns, made from a remote run's events: LangGraph's shapes and classes.
 
-Messages are LangChain's, which has to be installed. Interrupts and states are LangGraph's where it is
-installed, so that ``isinstance`` holds, else this client's, which have the same fields.
+Messages are LangChain's, which must be installed. Interrupts and states are LangGraph's classes if LangGraph
+is installed, so that ``isinstance()`` works; otherwise this client's classes, which have the same fields.
 """
 
 import functools
@@ -29,13 +29,13 @@ from graphwire.events import (
 from graphwire.messages import Message, MessageChunk
 from graphwire.state import StateSnapshot
 
-_TUPLES = ("triggers", "langgraph_triggers", "langgraph_path")  # tuples in LangGraph, lists in JSON
+_TUPLES = ("triggers", "langgraph_triggers", "langgraph_path")  # in LangGraph; in JSON they are lists
 
 
 def chunks_of(event: Event) -> list[Any]:
-    """Return what LangGraph yields for ``event``: one chunk, or none.
+    """Return the chunks that LangGraph yields for ``event``: one, or none.
 
-    Raises ``StreamBroken`` for a gap, which no local stream has.
+    Raises ``StreamBroken`` for a gap.
     """
     match event:
         case GapEvent():
@@ -76,14 +76,14 @@ def _with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
     for name in _TUPLES:
         if isinstance(out.get(name), list):
             out[name] = tuple(out[name])
-    if isinstance(out.get("tasks"), list):  # of a checkpoint, whose questions LangGraph has in tuples
-        out["tasks"] = [_with_asked(task) if isinstance(task, dict) else task for task in out["tasks"]]
+    if isinstance(out.get("tasks"), list):  # of a checkpoint; LangGraph keeps their interrupts in tuples
+        out["tasks"] = [_with_interrupts(task) if isinstance(task, dict) else task for task in out["tasks"]]
     return out
 
 
-def _with_asked(task: dict[str, Any]) -> dict[str, Any]:
-    asked = task.get("interrupts")
-    return {**task, "interrupts": tuple(asked)} if isinstance(asked, list) else task
+def _with_interrupts(task: dict[str, Any]) -> dict[str, Any]:
+    interrupts = task.get("interrupts")
+    return {**task, "interrupts": tuple(interrupts)} if isinstance(interrupts, list) else task
 
 
 # ── LangGraph's classes ──────────────────────────────────────────────────────────────────────────
@@ -91,7 +91,7 @@ def _with_asked(task: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class GraphOutput:
-    """Stands for LangGraph's where that is not installed: the output, and what was asked."""
+    """An output and the interrupts of its run; used when LangGraph, which has the same class, is missing."""
 
     value: Any
     interrupts: tuple[Any, ...] = ()
@@ -99,7 +99,7 @@ class GraphOutput:
 
 @functools.cache
 def _langgraph() -> Any:
-    """Return the module with LangGraph's types, None where it is not installed."""
+    """Return the module ``langgraph.types``, None if LangGraph is not installed."""
     try:
         return importlib.import_module("langgraph.types")
     except ImportError:
@@ -107,13 +107,13 @@ def _langgraph() -> Any:
 
 
 def output_of(value: Any, interrupts: tuple[Any, ...]) -> Any:
-    """Return a ``GraphOutput``."""
+    """Return a ``GraphOutput``, LangGraph's if it is installed."""
     types = _langgraph()
     return (GraphOutput if types is None else types.GraphOutput)(value=value, interrupts=interrupts)
 
 
 def interrupts_of(asked: Iterable[Interrupt]) -> tuple[Any, ...]:
-    """Return the questions as ``Interrupt``s."""
+    """Return the interrupts, as LangGraph's class if it is installed."""
     types = _langgraph()
     made = []
     for one in asked:
@@ -126,7 +126,7 @@ def interrupts_of(asked: Iterable[Interrupt]) -> tuple[Any, ...]:
 
 
 def snapshot_of(state: StateSnapshot) -> Any:
-    """Return the state as a ``StateSnapshot``."""
+    """Return the state, as LangGraph's ``StateSnapshot`` if it is installed."""
     types = _langgraph()
     tasks = []
     for task in state.tasks:
@@ -148,7 +148,7 @@ def snapshot_of(state: StateSnapshot) -> Any:
 
 
 def langchain() -> Any:
-    """Return the module with LangChain's messages. Raises ``MissingExtra``."""
+    """Return the module ``langchain_core.messages``. Raises ``MissingExtra``."""
     try:
         import langchain_core.messages
     except ImportError:

@@ -1,7 +1,7 @@
-"""Messages and their chunks, as this client shows them: plain frozen data, whatever else is installed.
+"""Messages and their chunks: plain frozen data, without LangChain.
 
-They travel back as messages (the projection knows the marker), so a state that came out of one run may go
-into another. How chunks add up is the protocol's ``deltas``.
+They can be sent back as they are: the protocol's projection knows ``__graphwire_message__``. So a state that
+one run returned may be the input of another. The protocol's ``deltas`` define how chunks add up.
 """
 
 import json
@@ -23,8 +23,8 @@ class Message:
     """One whole message.
 
     ``type`` is ``human``, ``ai``, ``system``, ``tool``, ``function``, ``chat`` or ``remove``. ``tool_calls``
-    are ``{"name", "args": {..}, "id", "type"}``. Fields without a place of their own, such as a tool
-    message's ``tool_call_id``, stand in ``extras``.
+    are ``{"name", "args": {..}, "id", "type"}``. Other fields, such as the ``tool_call_id`` of a tool
+    message, are in ``extras``.
     """
 
     type: str
@@ -41,30 +41,30 @@ class Message:
 
     @property
     def text(self) -> str:
-        """The text of the message: its content, or its text blocks joined."""
+        """The content if it is a string, else its text blocks joined."""
         if isinstance(self.content, str):
             return self.content
         return "".join(map(_text_of, self.content))
 
     def to_json(self) -> dict[str, Any]:
-        """Return the message's flat fields, empty ones left out; ``message_from_json`` reads them."""
+        """Return the fields as flat JSON, without empty ones; ``message_from_json()`` reads them back."""
         return message_fields(self)
 
 
 @dataclass(frozen=True)
 class MessageChunk(Message):
-    """A piece of a message that is being written; ``chunk + chunk`` is the longer piece.
+    """A piece of a message that is being written; ``chunk + next_chunk`` joins them.
 
     ``type`` is ``AIMessageChunk`` for what a model streams. ``tool_call_chunks`` are ``{"name", "args": "..",
-    "id", "index"}`` with pieces of JSON text in ``args``; ``tool_calls`` are those of them whose ``args`` are
-    complete. Adding has LangChain's meaning: texts are joined, blocks and tool calls of one ``index``
-    become one, tokens are summed.
+    "id", "index"}`` with pieces of JSON text in ``args``; ``tool_calls`` are those with complete ``args``.
+    Adding works as in LangChain: texts are joined, blocks and tool calls with the same ``index`` are merged,
+    token counts are summed.
     """
 
     tool_call_chunks: list[dict[str, Any]] = field(default_factory=list)
 
     def __add__(self, other: "MessageChunk") -> "MessageChunk":
-        """Return the piece that is this one and then ``other``."""
+        """Return this piece followed by ``other``."""
         if not isinstance(other, MessageChunk):
             return NotImplemented
         merged = _from_fields(MessageChunk, add_delta(self.to_json(), other.to_json()))
@@ -81,7 +81,7 @@ def _text_of(block: Any) -> str:
 
 
 def message_from_json(raw: Mapping[str, Any]) -> Message:
-    """Return the message that has the flat fields ``raw``, whose values are restored already."""
+    """Return the message with the flat fields ``raw``, whose values have no wire tags any more."""
     is_chunk = str(raw.get("type", "")).endswith("MessageChunk")
     return _from_fields(MessageChunk if is_chunk else Message, raw)
 
@@ -97,7 +97,7 @@ def _from_fields(cls: type[M], raw: Mapping[str, Any]) -> M:
 
 
 def _complete(pieces: Any) -> list[dict[str, Any]]:
-    """Return the tool calls whose arguments are whole."""
+    """Return the tool calls whose arguments are complete JSON."""
     calls: list[dict[str, Any]] = []
     for piece in pieces:
         if not isinstance(piece, dict) or not piece.get("name"):

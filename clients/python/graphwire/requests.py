@@ -1,5 +1,6 @@
-"""What a client asks and is answered once: lists, threads and their states, deletions."""
+"""Requests with one reply each: lists, threads and their states, deletions."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -8,9 +9,9 @@ from graphwire_protocol.replies import GraphRow, Ok, RunRow, ThreadRow
 from graphwire_protocol.types import Status
 
 from graphwire.arguments import checked, projected
-from graphwire.blocking import LoopThread, awaited
-from graphwire.connection import Connection
+from graphwire.blocking import LoopThread, needs_event_loop, require_elsewhere
 from graphwire.events import restored
+from graphwire.exchange import Exchange
 from graphwire.state import StateSnapshot, snapshot_of
 
 T = TypeVar("T")
@@ -19,22 +20,36 @@ _PAGE = 100
 
 
 class Requests:
-    """The part of a client that asks; ``Client`` has the connection and the runs."""
+    """The part of a client that sends one request and returns its reply, or a list page by page."""
 
-    _connection: Connection
-    _thread: LoopThread | None
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._thread: LoopThread | None = None  # of a client that was entered by ``with``
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return self._exchange.url
+
+    def _loop_for_waiting(self) -> asyncio.AbstractEventLoop:
+        """Return the loop that this client lives on, for code that may wait for it.
+
+        Raises ``RuntimeError`` on that loop, and when it does not run.
+        """
+        require_elsewhere(self._exchange.loop)
+        return self._exchange.loop
 
     # ── lists ────────────────────────────────────────────────────────────────────────────────────
 
-    @awaited
+    @needs_event_loop
     async def graphs(self) -> list[GraphRow]:
-        """Return the graphs that the server offers to this user."""
+        """Return the graphs that the server offers this user."""
         rows: list[GraphRow] = []
         async for page in self._pages({"what": "graphs"}):
             rows.extend(page.graphs or ())
         return rows
 
-    @awaited
+    @needs_event_loop
     async def runs(
         self,
         *,
@@ -44,7 +59,11 @@ class Requests:
         metadata: Mapping[str, Any] | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[RunRow]:
-        """Iterate over this user's runs, newest first, at most ``limit``; pages are asked for as needed."""
+        """Iterate over this user's runs, newest first, at most ``limit``. Pages are requested as needed.
+
+        Only runs of this ``graph`` and ``thread``, with one of these ``status`` values, whose metadata
+        contains ``metadata``.
+        """
         fields: dict[str, Any] = {"what": "runs", "graph": graph, "thread": thread}
         fields["status"] = None if status is None else tuple(status)
         fields["metadata"] = None if metadata is None else projected(dict(metadata), "metadata")
@@ -53,7 +72,7 @@ class Requests:
 
     # ── threads ──────────────────────────────────────────────────────────────────────────────────
 
-    @awaited
+    @needs_event_loop
     async def state(
         self,
         graph: str,
@@ -66,19 +85,19 @@ class Requests:
     ) -> StateSnapshot:
         """Return a thread's state at its latest checkpoint, or at ``checkpoint``.
 
-        ``ns`` is the path of a subgraph, as events have it, ``keys`` picks from the values, and with
-        ``subgraphs`` tasks hold the states of the subgraphs that wait. A thread that nobody has written has
-        no values and nothing ``next``.
+        ``ns`` is the path of a subgraph, as in events. ``keys`` selects from the values. With ``subgraphs``,
+        tasks hold the states of interrupted subgraphs. A thread that was never written has no values and an
+        empty ``next``.
 
-        Raises ``Refused``: ``not_found`` for an unknown graph or checkpoint, ``invalid_argument`` for a
-        graph that keeps no threads.
+        Raises ``Refused`` with code ``not_found`` for an unknown graph or checkpoint, ``invalid_argument``
+        for a graph without a checkpointer.
         """
         fields = _thread_fields(graph, thread, checkpoint, ns)
         fields |= {"keys": None if keys is None else tuple(keys), "subgraphs": subgraphs}
         checked(State, {"id": 0, **fields})
         return snapshot_of(await self._ok(lambda id: State(id=id, **fields)))
 
-    @awaited
+    @needs_event_loop
     async def state_history(
         self,
         graph: str,
@@ -91,10 +110,10 @@ class Requests:
         metadata: Mapping[str, Any] | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[StateSnapshot]:
-        """Iterate over a thread's states, newest first, at most ``limit``; pages are asked for as needed.
+        """Iterate over a thread's states, newest first, at most ``limit``. Pages are requested as needed.
 
-        ``before`` is a checkpoint, for states before it only; ``metadata`` what their metadata must have.
-        Raises like ``state()``.
+        With ``before``, a checkpoint id, only earlier states; with ``metadata``, only states whose metadata
+        contains it. The other arguments and the errors are those of ``state()``.
         """
         fields = _thread_fields(graph, thread, checkpoint, ns)
         fields["keys"] = None if keys is None else tuple(keys)
@@ -113,7 +132,7 @@ class Requests:
                 return
             left = None if left is None else left - size
 
-    @awaited
+    @needs_event_loop
     async def update_state(
         self,
         graph: str,
@@ -125,14 +144,14 @@ class Requests:
         checkpoint: str | None = None,
         ns: Sequence[str] | None = None,
     ) -> dict[str, Any]:
-        """Write into a thread's state as a node would; return the ``config`` of the new checkpoint.
+        """Write ``values`` into a thread's state as a node would; return the new checkpoint's ``config``.
 
-        It counts as written by ``as_node``, by default the node that wrote last. With ``checkpoint`` the
-        history branches there; a run with that new checkpoint goes on from the branch.
+        The update counts as written by ``as_node``, by default the node that wrote last. With ``checkpoint``
+        the history branches there; a run with the new checkpoint continues on that branch.
 
-        Raises ``Refused``: ``busy`` while a run writes the thread, ``invalid_argument`` for an update that
-        the graph does not take, ``unavailable`` where the connection was lost before the answer (then the
-        update may have been written; it is not sent again), and like ``state()``.
+        Raises ``Refused`` with code ``busy`` while a run writes to the thread, ``invalid_argument`` for an
+        update that the graph does not accept, ``unavailable`` if the connection was lost before the reply
+        (the update may have been written, and is not sent again), and like ``state()``.
         """
         fields = _thread_fields(graph, thread, checkpoint, ns)
         fields |= {"values": projected(values, "values"), "as_node": as_node, "task": task}
@@ -141,7 +160,7 @@ class Requests:
         config: dict[str, Any] = restored(reply.config or {})
         return config
 
-    @awaited
+    @needs_event_loop
     async def threads(
         self,
         *,
@@ -156,23 +175,23 @@ class Requests:
         async for row in self._rows(fields, limit, lambda page: page.threads):
             yield row
 
-    @awaited
+    @needs_event_loop
     async def delete(
         self, *, run: str | None = None, graph: str | None = None, thread: str | None = None
     ) -> None:
-        """Delete a run, or the ``thread`` of a ``graph`` with all its runs and checkpoints, for good.
+        """Delete a ``run``, or a ``thread`` of a ``graph`` with all its runs and checkpoints.
 
-        Raises ``Refused``: ``conflict`` while a run goes on or is queued, ``not_found`` for what is not
-        there.
+        Raises ``Refused`` with code ``conflict`` while a run is running or queued, ``not_found`` if there is
+        no such run or thread.
         """
         fields: dict[str, Any] = {"run": run, "graph": graph, "thread": thread}
         checked(Delete, {"id": 0, **fields})
         await self._ok(lambda id: Delete(id=id, **fields))
 
-    # ── asking ───────────────────────────────────────────────────────────────────────────────────
+    # ── sending ───────────────────────────────────────────────────────────────────────────────────
 
     async def _ok(self, make: Callable[[int], Request]) -> Ok:
-        reply = await self._connection.ask(make)
+        reply = await self._exchange.ask(make)
         assert isinstance(reply, Ok)
         return reply
 
@@ -194,8 +213,8 @@ class Requests:
         checked(List, {"id": 0, **fields})
         cursor: str | None = None
         while True:
-            asked = {**fields, "cursor": cursor}
-            reply = await self._ok(lambda id, asked=asked: List(id=id, **asked))  # type: ignore[misc]
+            page = {**fields, "cursor": cursor}
+            reply = await self._ok(lambda id, page=page: List(id=id, **page))  # type: ignore[misc]
             yield reply
             cursor = reply.cursor
             if cursor is None:

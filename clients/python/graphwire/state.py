@@ -1,6 +1,6 @@
-"""A thread at one of its checkpoints: LangGraph's ``StateSnapshot``, in plain immutable data.
+"""A thread's state at one checkpoint: LangGraph's ``StateSnapshot`` as plain immutable data.
 
-The fields are LangGraph's, name by name and in its order. Asking for one is the client's business.
+The fields have LangGraph's names and order. ``Requests`` asks for states.
 """
 
 from collections.abc import Sequence
@@ -8,18 +8,18 @@ from typing import Any, NamedTuple
 
 from graphwire_protocol.payloads import Mark
 from graphwire_protocol.replies import Ok, ThreadState
-from graphwire_protocol.replies import StateTask as TaskOnWire
+from graphwire_protocol.replies import StateTask as WireTask
 from pydantic import ValidationError
 
 from graphwire.events import Interrupt, restored
 
 
 class StateTask(NamedTuple):
-    """A task of the step that a thread stands before.
+    """A task of the step that comes next in a thread.
 
-    ``path`` is where it stands in its step, ``error`` stands for the exception that it ended with,
-    ``interrupts`` are what it asks, ``result`` what it has written. ``state`` of a subgraph is the ``config``
-    of its checkpoint, or its ``StateSnapshot`` where that was asked for.
+    ``path`` orders it within its step. ``error`` describes the exception that ended it, ``interrupts`` are
+    the questions that it asks, ``result`` is what it has written. If it runs a subgraph, ``state`` is the
+    ``config`` of that graph's checkpoint, or its ``StateSnapshot`` when subgraphs were asked for.
     """
 
     id: str
@@ -34,11 +34,10 @@ class StateTask(NamedTuple):
 class StateSnapshot(NamedTuple):
     """A thread at one checkpoint.
 
-    ``values`` is the state, ``next`` names the nodes that come next (none where the thread has come to its
-    end), ``tasks`` are theirs and ``interrupts`` what they ask. ``config`` names the checkpoint and
-    ``parent_config`` the one before it, as ``{"configurable": {"thread_id", "checkpoint_ns",
-    "checkpoint_id"}}``. A thread that nobody has written has no values, no ``metadata`` and no
-    ``created_at``.
+    ``values`` is the state. ``next`` holds the names of the nodes that run next, ``()`` at the end of the
+    graph; ``tasks`` are their tasks and ``interrupts`` the questions that these ask. ``config`` names the
+    checkpoint and ``parent_config`` the one before it, as ``{"configurable": {"thread_id", "checkpoint_ns",
+    "checkpoint_id"}}``. A thread that was never written has no values, no ``metadata`` and no ``created_at``.
     """
 
     values: Any
@@ -52,13 +51,13 @@ class StateSnapshot(NamedTuple):
 
     @property
     def checkpoint(self) -> str | None:
-        """The checkpoint's id: what ``checkpoint`` and ``before`` take."""
+        """The checkpoint's id, for the arguments ``checkpoint`` and ``before``."""
         id = self.config.get("configurable", {}).get("checkpoint_id")
         return id if isinstance(id, str) else None
 
 
 def snapshot_of(state: Ok | ThreadState) -> StateSnapshot:
-    """Return the snapshot that a reply holds."""
+    """Return the snapshot for a reply, or for one state of a history."""
     return StateSnapshot(
         values=restored(state.values),
         next=state.next or (),
@@ -71,7 +70,7 @@ def snapshot_of(state: Ok | ThreadState) -> StateSnapshot:
     )
 
 
-def _task(task: TaskOnWire) -> StateTask:
+def _task(task: WireTask) -> StateTask:
     path = _tuples(restored(task.path))
     return StateTask(
         id=task.id,
@@ -85,12 +84,12 @@ def _task(task: TaskOnWire) -> StateTask:
 
 
 def _inner(state: Any) -> Any:
-    """Return the state of a subgraph's task; one that is no config is a snapshot."""
+    """Return a subgraph's state: the config of its checkpoint as it is, anything else as a snapshot."""
     if isinstance(state, dict) and "configurable" not in state:
         try:
             return snapshot_of(ThreadState.model_validate(state))
         except ValidationError:
-            pass  # of a newer server: as it came
+            pass  # from a newer server: returned as it is
     return restored(state)
 
 

@@ -1,7 +1,7 @@
-"""The one place where bytes leave and enter: a transport, and the WebSocket that is one.
+"""Where bytes leave and enter: the ``Transport`` protocol, and a WebSocket that implements it.
 
-What the bytes mean is the session's business, when to open the next transport the connection's. Tests put a
-transport made of queues here.
+``Reconnector`` decides when to open the next transport; the protocol's session knows what the bytes mean.
+Tests pass a transport made of queues.
 """
 
 import ssl
@@ -14,22 +14,24 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
-_LOST = 1006
-_REFUSALS = frozenset({400, 401, 403})
-_CLOSE_TIMEOUT_S = 2  # a peer that answers no close frame is gone
+ABNORMAL = 1006
+"""The close code of a connection that ended without a close frame."""
+
+_FINAL_STATUSES = frozenset({400, 401, 403})
+_CLOSE_TIMEOUT_S = 2  # for the peer's close frame
 
 
 class Lost(Exception):
-    """The transport is closed: ``code`` is the WebSocket close code, ``reason`` the peer's words."""
+    """The transport is closed: ``code`` is the WebSocket close code, ``reason`` the peer's text."""
 
-    def __init__(self, code: int = _LOST, reason: str = "") -> None:
+    def __init__(self, code: int = ABNORMAL, reason: str = "") -> None:
         super().__init__(code, reason)
         self.code = code
         self.reason = reason
 
 
 class NotOpened(Exception):
-    """No transport; ``reason`` says why and what to do. ``is_final`` if another attempt cannot end better."""
+    """The transport could not be opened: ``reason`` says why, ``is_final`` that trying again is useless."""
 
     def __init__(self, reason: str, is_final: bool = False) -> None:
         super().__init__(reason)
@@ -38,20 +40,20 @@ class NotOpened(Exception):
 
 
 class Transport(Protocol):
-    """Carries whole messages, in order."""
+    """Carries whole messages, in order, both ways."""
 
     async def send(self, message: bytes) -> None:
-        """Send one text message; raise ``Lost``."""
+        """Send one text message. Raises ``Lost``."""
 
     async def recv(self) -> bytes:
-        """Return the next message; raise ``Lost``, also when ``close`` is called meanwhile."""
+        """Wait for the next message. Raises ``Lost``, also when ``close()`` is called meanwhile."""
 
     async def close(self) -> None:
-        """Close; harmless if that has happened already."""
+        """Close the transport. Calling it again does nothing."""
 
 
 Open: TypeAlias = Callable[[str, float], Awaitable[Transport]]
-"""Opens a transport to a URL within so many seconds, or raises ``NotOpened``."""
+"""``await open(url, timeout_s)`` returns a transport, or raises ``NotOpened``."""
 
 
 class WebSocket:
@@ -75,12 +77,12 @@ class WebSocket:
             raise _lost(closed) from None
 
     async def close(self) -> None:
-        """Say goodbye with 1000, and wait for the answer a short time."""
+        """Close with code 1000, and wait a short time for the peer's close frame."""
         await self._socket.close()
 
 
 def _lost(closed: ConnectionClosed) -> Lost:
-    # The close frame that came first tells why; what this side closed with is no news.
+    # The peer's close frame says why. Without one, this side's own frame may: its library found an error.
     if closed.rcvd is not None:
         return Lost(closed.rcvd.code, closed.rcvd.reason)
     if closed.sent is not None and closed.sent.code != codes.NORMAL:
@@ -89,7 +91,7 @@ def _lost(closed: ConnectionClosed) -> Lost:
 
 
 async def open_websocket(url: str, timeout_s: float) -> Transport:
-    """Open a WebSocket that speaks this protocol. Raises ``NotOpened``."""
+    """Open a WebSocket with this subprotocol within ``timeout_s`` seconds. Raises ``NotOpened``."""
     host = urlsplit(url).hostname or ""
     is_local = host in ("localhost", "::1") or host.startswith("127.")
     try:
@@ -97,46 +99,46 @@ async def open_websocket(url: str, timeout_s: float) -> Transport:
             url,
             subprotocols=[Subprotocol(SUBPROTOCOL)],
             compression=None,
-            # A snapshot may be larger than any one event; what arrives is bounded by credit, not by size.
+            # A snapshot may be larger than any event. Credit bounds what arrives, not size.
             max_size=None,
             open_timeout=timeout_s,
             close_timeout=_CLOSE_TIMEOUT_S,
-            # A proxy never knows the way to this machine.
+            # No proxy can reach this machine's own addresses.
             proxy=None if is_local else True,
         )
     except InvalidURI:
-        raise NotOpened("that is no WebSocket address; write ws://HOST:PORT/ws", is_final=True) from None
+        raise NotOpened("not a WebSocket address; write ws://HOST:PORT/ws", is_final=True) from None
     except InvalidStatus as error:
-        raise _turned_away(error) from None
+        raise _http_refusal(error) from None
     except InvalidHandshake as error:
-        raise NotOpened(f"what listens there is no WebSocket server ({error})") from None
+        raise NotOpened(f"the server there is no WebSocket server ({error})") from None
     except TimeoutError:
         raise NotOpened(f"no answer within {timeout_s:g} s") from None
     except ssl.SSLError as error:
         raise NotOpened(f"TLS failed: {error.reason or error}; is it ws:// rather than wss://?") from None
     except OSError as error:
-        reason = _words(error)
+        reason = _system_reason(error)
         raise NotOpened(f"{reason}; is the server running? start one with: graphwire serve") from None
     except EOFError:
-        raise NotOpened("the server hung up during the handshake") from None
+        raise NotOpened("the server closed the connection during the handshake") from None
     if socket.subprotocol != SUBPROTOCOL:
         await socket.close()
         raise NotOpened(f"the server there does not speak {SUBPROTOCOL}", is_final=True)
     return WebSocket(socket)
 
 
-def _words(error: OSError) -> str:
+def _system_reason(error: OSError) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
     return error.strerror or str(error) or type(error).__name__
 
 
-def _turned_away(error: InvalidStatus) -> NotOpened:
+def _http_refusal(error: InvalidStatus) -> NotOpened:
     response = error.response
     body = (response.body or b"").decode("utf-8", "replace").strip()
-    told = f": {body[:200]}" if body and not body.startswith("<") else ""
+    text = f": {body[:200]}" if body and not body.startswith("<") else ""
     hint = "; the path is usually /ws" if response.status_code == 404 else ""
     return NotOpened(
-        f"the server answered HTTP {response.status_code}{told}{hint}",
-        is_final=response.status_code in _REFUSALS,
+        f"the server answered HTTP {response.status_code}{text}{hint}",
+        is_final=response.status_code in _FINAL_STATUSES,
     )

@@ -1,4 +1,4 @@
-"""Says one thing to the support desk, on the thread of ann: python client.py "Is anybody there?" """
+"""Send one message to the support desk, on the thread "ann": python client.py "Is anybody there?" """
 
 import asyncio
 import sys
@@ -7,7 +7,7 @@ import graphwire
 
 
 async def main(text: str, url: str = "ws://127.0.0.1:8765/ws") -> None:
-    """Show the answer as it is written."""
+    """Print the answer while it is written."""
     async with graphwire.connect(url) as client:
         said = {"messages": [{"role": "user", "content": text}]}
         async for event in await client.run("chat", said, thread="ann", modes=["messages"]):

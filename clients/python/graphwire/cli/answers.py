@@ -1,4 +1,4 @@
-"""What a run asks, put to a person at the terminal, or told to whoever reads the output later."""
+"""The questions of an interrupted run: asked at the terminal, or printed with the command that answers."""
 
 import asyncio
 import json
@@ -12,25 +12,27 @@ from graphwire.events import Interrupt
 
 
 def value_of(text: str) -> Any:
-    """Return the value that ``text`` is: JSON where it reads as such, else the text itself."""
+    """Return ``text`` read as JSON, or the text itself if it is no JSON."""
     try:
         return json.loads(text)
     except ValueError:
         return text
 
 
-def is_someone_there() -> bool:
-    """Tell whether a person can be asked."""
+def is_interactive() -> bool:
+    """Return whether a person can be asked: stdin and stderr are terminals."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 async def ask(interrupts: Sequence[Interrupt]) -> dict[str, Any] | None:
-    """Ask for an answer to each question, for Enter at a breakpoint; ``None`` if the person closes the input.
+    """Ask for an answer to each question; return ``{interrupt's id: answer}``.
 
-    The questions themselves stand on the screen already. Enter alone is no answer; ``""`` is the empty one.
+    At a breakpoint, which asks nothing, wait for Enter and return ``{}``. Return ``None`` if the person
+    closes the input. The questions are on the screen already. Enter alone is no answer; ``""`` is the empty
+    text.
     """
     if not interrupts:
-        return {} if await _typed("Enter to go on: ") else None
+        return {} if await _typed("Enter to continue: ") else None
     answers: dict[str, Any] = {}
     for number, one in enumerate(interrupts, 1):
         which = f" {number} of {len(interrupts)} ({one.id})" if len(interrupts) > 1 else ""
@@ -46,40 +48,40 @@ async def ask(interrupts: Sequence[Interrupt]) -> dict[str, Any] | None:
 async def _typed(prompt: str) -> str:
     line = await _line(prompt)
     if not line:
-        print(file=sys.stderr)  # Ctrl-D leaves the cursor behind the prompt
+        print(file=sys.stderr)  # Ctrl-D leaves the cursor after the prompt
     return line
 
 
 async def _line(prompt: str) -> str:
-    """Read a line without holding up the loop, so that Ctrl-C and the connection are served meanwhile."""
+    """Read a line without blocking the event loop, which serves Ctrl-C and the connection meanwhile."""
     print(prompt, end="", file=sys.stderr, flush=True)
     loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
+    is_readable: asyncio.Future[None] = loop.create_future()
     try:
-        loop.add_reader(sys.stdin, _done, ready)
+        loop.add_reader(sys.stdin, _complete, is_readable)
     except NotImplementedError:  # Windows
         return sys.stdin.readline()
     try:
-        await ready
+        await is_readable
     finally:
         loop.remove_reader(sys.stdin)
     return sys.stdin.readline()
 
 
-def _done(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
+def _complete(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
-def how_to_leave(run: str, interrupts: Sequence[Interrupt], url: str, is_ours: bool) -> str:
-    """Return a sentence with the keys that end the asking."""
+def how_to_leave(run: str, interrupts: Sequence[Interrupt], url: str, was_started_here: bool) -> str:
+    """Return a sentence about Ctrl-D and Ctrl-C, for a person who is asked."""
     what = "the question open" if interrupts else "the run at its breakpoint"
-    stops = "cancels the run" if is_ours else "leaves the run as it is"
+    stops = "cancels the run" if was_started_here else "leaves the run as it is"
     return f"Ctrl-D leaves {what}, for {_respond(run, [], url)} later; Ctrl-C {stops}"
 
 
 def how_to_answer(run: str, interrupts: Sequence[Interrupt], url: str) -> str:
-    """Return a sentence with the command that answers."""
+    """Return a sentence with the command that answers later."""
     command = _respond(run, [f"{one.id}=ANSWER" for one in interrupts], url)
     what = "for an answer" if interrupts else "at a breakpoint"
     return f"run {run} waits {what}: {command}"

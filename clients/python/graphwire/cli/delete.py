@@ -1,4 +1,4 @@
-"""``graphwire delete``: delete a run, or a thread with all that belongs to it."""
+"""``graphwire delete``: delete a run, or a thread with its runs and checkpoints."""
 
 import sys
 from typing import Annotated
@@ -9,9 +9,9 @@ from graphwire.cli.options import DEFAULT_URL, Token, Url
 from graphwire.cli.outcome import EXIT_CODES, FINE, say, talk
 from graphwire.client import Client
 
-HELP = f"""Delete a run, or a thread with its runs and checkpoints. Neither comes back.
+HELP = f"""Delete a run, or a thread with all its runs and checkpoints. This cannot be undone.
 
-A terminal asks before a thread is deleted; elsewhere it takes -y.
+At a terminal you are asked before a thread is deleted. Elsewhere -y is required.
 
 Example: [bold]graphwire delete --run run-7f3a[/bold], or [bold]graphwire delete chat mine -y[/bold]
 
@@ -25,19 +25,19 @@ def delete(
         str | None, typer.Argument(metavar="THREAD", help="The thread; see: graphwire threads")
     ] = None,
     run: Annotated[
-        str | None, typer.Option("--run", metavar="RUN", help="A run, whose thread stays.")
+        str | None, typer.Option("--run", metavar="RUN", help="Delete this run; its thread stays.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before a thread is deleted.")] = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Delete something; the help's text stands in ``HELP``."""
+    """Delete a run or a thread. ``HELP`` is the text for users."""
     if (run is not None) == (graph is not None) or (graph is None) != (thread is None):
         raise typer.BadParameter("name --run RUN, or a GRAPH and its THREAD")
     what = f"run {run}" if run is not None else f"thread {thread} of {graph}"
     if run is None and not yes:
         if not sys.stdin.isatty():
-            raise typer.BadParameter(f"deleting {what} needs -y where there is no terminal to ask at")
+            raise typer.BadParameter(f"deleting {what} needs -y when stdin is no terminal")
         typer.confirm(f"delete {what}, its runs and its checkpoints?", abort=True, err=True)
 
     async def work(client: Client) -> int:

@@ -1,6 +1,6 @@
-"""``graphwire demo``: a server with three graphs, and what a client sees of them, side by side.
+"""``graphwire demo``: start a server with three graphs and show their streams side by side.
 
-The server is a child process, ``graphwire serve``; everything shown comes over one connection to it.
+The server is a child process, ``graphwire serve``. Everything shown arrives over one connection to it.
 """
 
 import asyncio
@@ -34,21 +34,21 @@ from graphwire.run import Run
 
 HELP = """Start a server with three graphs and watch them stream at once over one connection.
 
-Each panel is a subscription with a filter of its own. Afterwards the server stays up for you to try,
-until Ctrl-C. GRAPHWIRE_DEMO_MODEL=openai:gpt-4o-mini puts a real model in the place of the toy.
+Each panel is a subscription with its own filter. Afterwards the server keeps running for you to try, until
+Ctrl-C. GRAPHWIRE_DEMO_MODEL=openai:gpt-4o-mini uses a real model instead of the toy.
 
 Example: [bold]graphwire demo --topic penguins[/bold]
 """
 
 _GRAPHS = ("joke_and_poem", "research", "longjob")
 _MODULE = "graphwire_gateway.demo.graphs"
-_START_WITHIN_S = 30
-_LOOK_AGAIN_S = 0.1
-_LINES = 9  # of text that a panel keeps in view
+_START_TIMEOUT_S = 30
+_RETRY_AFTER_S = 0.1
+_LINES = 9  # of text in a panel
 
 
-class View:
-    """One panel: a subscription's filter as its title, its latest text, and how many events it got."""
+class RunPanel:
+    """One panel: a title, the subscription's filter, its latest text, and the number of its events."""
 
     def __init__(self, title: str, filter: str) -> None:
         self.events = 0
@@ -61,7 +61,7 @@ class View:
         self._progress: tuple[int, int] | None = None
 
     def show(self, event: RunEvent) -> None:
-        """Take in one event."""
+        """Add one event to the panel."""
         self.events += 1
         match event:
             case MessagesEvent(message=message):
@@ -90,8 +90,8 @@ class View:
             self._text.append("\n")
         self._text.append(text + "\n", style)
 
-    def panel(self, width: int) -> RenderableType:
-        """Return the panel as it is now."""
+    def render(self, width: int) -> RenderableType:
+        """Return the panel as it looks now, ``width`` columns wide."""
         inner = max(10, width - 4)
         lines = self._text.wrap(Console(width=inner, file=io.StringIO()), inner)
         rows: list[RenderableType] = list(lines[-_LINES:])
@@ -113,10 +113,12 @@ class View:
 
 def demo(
     topic: Annotated[str, typer.Option("--topic", help="What to write about.")] = "cats",
-    once: Annotated[bool, typer.Option("--once", help="End when the runs have ended.")] = False,
-    port: Annotated[int, typer.Option("--port", help="The server's port; if taken, another one.")] = 8765,
+    once: Annotated[bool, typer.Option("--once", help="Exit when the runs have ended.")] = False,
+    port: Annotated[
+        int, typer.Option("--port", help="The server's port; if it is taken, a free one.")
+    ] = 8765,
 ) -> None:
-    """Show the demo; the help's text stands in ``HELP``."""
+    """Show the demo. ``HELP`` is the text for users."""
     console = Console(highlight=False)
     try:
         raise typer.Exit(asyncio.run(_demo(console, topic, once, _free_port(port))))
@@ -136,18 +138,20 @@ async def _demo(console: Console, topic: str, once: bool, port: int) -> int:
         try:
             async with contextlib.AsyncExitStack() as stack:
                 stack.push_async_callback(client.close)
-                views = await _watch(console, client, topic)
+                panels = await _show_runs(console, client, topic)
         except GraphwireError as error:
             say(str(error))
             return FAILED
         if once:
-            _explain(console, "With the server up ([bold]make demo[/] keeps it)", DEFAULT_URL, topic)
-            return FINE if all(view.status == "completed" for view in views) else FAILED
+            _explain(
+                console, "While the server runs ([bold]make demo[/] keeps it running)", DEFAULT_URL, topic
+            )
+            return FINE if all(panel.status == "completed" for panel in panels) else FAILED
         _explain(console, "Try it yourself", url, topic)
-        console.print("\nThe server is up. [bold]Ctrl-C[/] ends it.")
+        console.print("\nThe server is running. [bold]Ctrl-C[/] stops it.")
         with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
             await asyncio.to_thread(server.wait)
-        return FINE if all(view.status == "completed" for view in views) else FAILED
+        return FINE if all(panel.status == "completed" for panel in panels) else FAILED
 
 
 # ── the server ───────────────────────────────────────────────────────────────────────────────────────
@@ -187,14 +191,14 @@ def _server(port: int, log: IO[str]) -> Iterator["subprocess.Popen[str]"]:
 
 
 async def _connected(url: str, server: "subprocess.Popen[str]") -> Client | None:
-    """Return a client as soon as the server listens; None if it ends instead."""
-    until = time.monotonic() + _START_WITHIN_S
+    """Return a connected client as soon as the server listens; None if the server exits or is too slow."""
+    until = time.monotonic() + _START_TIMEOUT_S
     while server.poll() is None and time.monotonic() < until:
         client = connect(url)
         try:
             await client.open()
         except CannotConnect:
-            await asyncio.sleep(_LOOK_AGAIN_S)
+            await asyncio.sleep(_RETRY_AFTER_S)
         else:
             return client
     return None
@@ -203,7 +207,7 @@ async def _connected(url: str, server: "subprocess.Popen[str]") -> Client | None
 # ── the runs ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _watch(console: Console, client: Client, topic: str) -> list[View]:
+async def _show_runs(console: Console, client: Client, topic: str) -> list[RunPanel]:
     everything = [["**"]]
     both = await client.run(
         "joke_and_poem", {"topic": topic}, modes=["messages"], tags=["joke"], record={"modes": ["updates"]}
@@ -213,42 +217,42 @@ async def _watch(console: Console, client: Client, topic: str) -> list[View]:
         "research", {"topic": topic}, modes=["messages", "updates", "custom"], namespaces=everything
     )
     job = await client.run("longjob", {"topic": topic}, modes=["custom"])
-    shown: list[tuple[Run, View]] = [
-        (both, View("a joke …", "messages, tag joke")),
-        (poem, View("… and a poem, from the same run", "messages + updates, tag poem")),
-        (research, View("research in subgraphs", "all namespaces")),
-        (job, View("a long job", "custom")),
+    shown: list[tuple[Run, RunPanel]] = [
+        (both, RunPanel("a joke …", "messages, tag joke")),
+        (poem, RunPanel("… and a poem, from the same run", "messages + updates, tag poem")),
+        (research, RunPanel("research in subgraphs", "all namespaces")),
+        (job, RunPanel("a long job", "custom")),
     ]
-    views = [view for _, view in shown]
+    panels = [panel for _, panel in shown]
 
     def screen() -> RenderableType:
-        return _screen(console, client.url, views)
+        return _screen(console, client.url, panels)
 
     with Live(screen(), console=console, auto_refresh=False) as live:
 
-        async def follow(run: Run, view: View) -> None:
+        async def follow(run: Run, panel: RunPanel) -> None:
             async for event in run:
-                view.show(event)
+                panel.show(event)
 
-        following = asyncio.gather(*(follow(run, view) for run, view in shown))
+        following = asyncio.gather(*(follow(run, panel) for run, panel in shown))
         while not following.done():
             await asyncio.wait({following}, timeout=0.08)
             live.update(screen(), refresh=True)
         await following
-    return views
+    return panels
 
 
-def _screen(console: Console, url: str, views: list[View]) -> RenderableType:
+def _screen(console: Console, url: str, panels: list[RunPanel]) -> RenderableType:
     columns = 2 if console.width >= 80 else 1
     width = console.width // columns
     table = Table.grid(expand=True)
     for _ in range(columns):
         table.add_column(ratio=1)
-    for start in range(0, len(views), columns):
-        table.add_row(*(view.panel(width) for view in views[start : start + columns]))
-    total = sum(view.events for view in views)
+    for start in range(0, len(panels), columns):
+        table.add_row(*(panel.render(width) for panel in panels[start : start + columns]))
+    total = sum(panel.events for panel in panels)
     head = Text(f"three runs, four filters, one WebSocket to {url}: {total} events", "bold")
-    foot = Text("below each panel: its filter, and how many events came through it", "dim")
+    foot = Text("below each panel: its filter, and how many events passed it", "dim")
     return Group(head, table, foot)
 
 
@@ -286,7 +290,7 @@ def _explain(console: Console, head: str, url: str, topic: str) -> None:
 
 
 def _program() -> str:
-    """Return how this program is called from here: by its name if that finds it, else by its path."""
+    """Return how to call this program from here: by its name if the shell finds it, else by its path."""
     path = Path(sys.argv[0])
     if shutil.which("graphwire") == str(path.resolve()) or path.name != "graphwire":
         return "graphwire"

@@ -1,11 +1,12 @@
 """``graphwire graphs``: what the server can run."""
 
-import typer
-from rich.table import Table
+from collections.abc import AsyncIterator
 
+from graphwire_protocol.replies import GraphRow
+
+from graphwire.cli.listing import show_list
 from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
-from graphwire.cli.outcome import EXIT_CODES, FINE, talk
-from graphwire.cli.show import print_json, print_table
+from graphwire.cli.outcome import EXIT_CODES
 from graphwire.client import Client
 
 HELP = f"""List the graphs that the server offers you.
@@ -17,19 +18,16 @@ Example: [bold]graphwire graphs --url ws://127.0.0.1:8765/ws[/bold]
 
 
 def graphs(as_json: Json = False, url: Url = DEFAULT_URL, token: Token = None) -> None:
-    """List graphs; the help's text stands in ``HELP``."""
+    """List graphs. ``HELP`` is the text for users."""
+    columns = ("graph", "description", "nodes", "input")
+    show_list(_rows, columns, _cells, nothing="no graphs", as_json=as_json, url=url, token=token)
 
-    async def work(client: Client) -> int:
-        rows = await client.graphs()
-        if as_json:
-            for row in rows:
-                print_json(row.to_wire())
-            return FINE
-        table = Table("graph", "description", "nodes", "input", box=None)
-        for row in rows:
-            fields = ", ".join((row.input_schema or {}).get("properties", {}))
-            table.add_row(row.name, row.description or "", ", ".join(row.nodes), fields)
-        print_table(table if rows else "no graphs")
-        return FINE
 
-    raise typer.Exit(talk(url, token, work))
+async def _rows(client: Client) -> AsyncIterator[GraphRow]:
+    for row in await client.graphs():
+        yield row
+
+
+def _cells(row: GraphRow) -> tuple[str, ...]:
+    input_keys = ", ".join((row.input_schema or {}).get("properties", {}))
+    return row.name, row.description or "", ", ".join(row.nodes), input_keys

@@ -16,11 +16,11 @@ Token: TypeAlias = Annotated[
         "--token",
         envvar="GRAPHWIRE_TOKEN",
         metavar="TOKEN",
-        help="Who you are to the server. Prefer the environment: other users see a command's options.",
+        help="Your token. Prefer the environment variable: other users of this machine can see options.",
         show_envvar=True,
     ),
 ]
 Json: TypeAlias = Annotated[
     bool,
-    typer.Option("--json", help="One JSON document a line on stdout, and nothing else there."),
+    typer.Option("--json", help="Print one JSON document a line on stdout, and nothing else there."),
 ]

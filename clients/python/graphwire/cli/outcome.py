@@ -1,6 +1,6 @@
 """How a command ends: its exit codes, and errors as one sentence on stderr.
 
-``talk`` connects, lets a command work and translates what goes wrong; it is the command line's one border.
+``talk()`` connects, runs a command's work, and turns every expected error into a sentence and an exit code.
 """
 
 import asyncio
@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from graphwire.client import Client, connect
-from graphwire.connection import State
 from graphwire.errors import (
     CannotConnect,
     ConnectionClosed,
@@ -21,6 +20,7 @@ from graphwire.errors import (
     RunEnded,
     Unauthenticated,
 )
+from graphwire.reconnector import ConnectionState
 
 FINE = 0
 FAILED = 1
@@ -31,7 +31,7 @@ WAITING = 5
 INTERRUPTED = 130
 
 EXIT_CODES = (
-    "Exit codes: 0 fine; 1 the run failed or was cancelled; 2 wrong usage; 3 no connection to the server; "
+    "Exit codes: 0 success; 1 the run failed or was cancelled; 2 wrong usage; 3 no connection to the server; "
     "4 refused by the server; 5 the run waits for an answer; 130 stopped by Ctrl-C."
 )
 
@@ -39,12 +39,12 @@ TRACEBACK = "GRAPHWIRE_TRACEBACK"
 
 
 def say(sentence: str) -> None:
-    """Tell the user something that is no output."""
+    """Print a sentence for the user on stderr; stdout is for the command's output."""
     print(f"graphwire: {sentence}", file=sys.stderr, flush=True)
 
 
 def talk(url: str, token: str | None, work: Callable[[Client], Awaitable[int]]) -> int:
-    """Connect, do ``work``, and return the exit code."""
+    """Connect, await ``work(client)``, and return the exit code."""
     try:
         return asyncio.run(_connected(url, token, work))
     except KeyboardInterrupt:
@@ -54,7 +54,7 @@ def talk(url: str, token: str | None, work: Callable[[Client], Awaitable[int]]) 
 async def _connected(url: str, token: str | None, work: Callable[[Client], Awaitable[int]]) -> int:
     with _cancelled_by_ctrl_c():
         try:
-            async with connect(url, token=token, on_state=_Told()) as client:
+            async with connect(url, token=token, on_state=_ReportOutages()) as client:
                 return await work(client)
         except asyncio.CancelledError:
             return INTERRUPTED
@@ -69,7 +69,7 @@ async def _connected(url: str, token: str | None, work: Callable[[Client], Await
 
 
 def exit_code(error: GraphwireError) -> int:
-    """Return the exit code that an error means."""
+    """Return the exit code for an error."""
     match error:
         case Unauthenticated() | Refused():
             return REFUSED
@@ -80,13 +80,13 @@ def exit_code(error: GraphwireError) -> int:
     return FAILED
 
 
-class _Told:
-    """Tells of a connection that was lost and came back."""
+class _ReportOutages:
+    """Tells the user when the connection is lost and when it is back."""
 
     def __init__(self) -> None:
         self._is_lost = False
 
-    def __call__(self, state: State) -> None:
+    def __call__(self, state: ConnectionState) -> None:
         if state == "waiting" and not self._is_lost:
             self._is_lost = True
             say("the connection is lost; trying to connect again (Ctrl-C to give up)")
@@ -118,5 +118,5 @@ def _cancelled_by_ctrl_c() -> Iterator[None]:
 
 
 def words(error: Any) -> str:
-    """Return an operating system's error in a few words."""
+    """Return the operating system's words for an error."""
     return getattr(error, "strerror", None) or str(error)

@@ -1,21 +1,21 @@
-"""``graphwire respond``: answer what a run waits for, and watch it go on."""
+"""``graphwire respond``: answer the questions of an interrupted run, and watch it continue."""
 
 from typing import Annotated, Any
 
 import typer
 
-from graphwire.cli.answers import is_someone_there, value_of
+from graphwire.cli.answers import is_interactive, value_of
 from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
 from graphwire.cli.outcome import EXIT_CODES, FINE, WAITING, say, talk
 from graphwire.cli.run import watch
 from graphwire.cli.show import print_json
 from graphwire.client import Client
 
-HELP = f"""Answer what a run waits for, and watch it go on.
+HELP = f"""Answer the questions of an interrupted run, and watch it continue.
 
-ID=ANSWER names an interrupt and its answer, which is JSON where it reads as such.
+ID=ANSWER is the id of an interrupt and its answer: JSON if it can be read as JSON, else text.
 
-Without any, a terminal asks you; elsewhere the run passes the breakpoint that it stands at.
+Without answers, you are asked at a terminal; elsewhere the run continues past its breakpoint.
 
 Example: [bold]graphwire respond run-7f3a 14f0d5a4=yes[/bold]
 
@@ -31,20 +31,21 @@ def respond(
         list[str] | None, typer.Argument(metavar="ID=ANSWER", help="An interrupt's id and its answer.")
     ] = None,
     partial: Annotated[
-        bool, typer.Option("--partial", help="Go on at once; the graph asks again what has no answer.")
+        bool,
+        typer.Option("--partial", help="Continue at once; the graph asks the unanswered questions again."),
     ] = False,
     detach: Annotated[
-        bool, typer.Option("--detach", help="Answer, print the run's status, and do not wait for it.")
+        bool, typer.Option("--detach", help="Answer, print the run's status, and exit.")
     ] = False,
     as_json: Json = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Answer a run; the help's text stands in ``HELP``."""
+    """Answer a run. ``HELP`` is the text for users."""
     answers = read_answers(answer or [])
 
     async def work(client: Client) -> int:
-        if not answers and not detach and not as_json and is_someone_there():
+        if not answers and not detach and not as_json and is_interactive():
             return await watch(await client.attach(run, start="snapshot"), as_json, url)
         found = await client.attach(run, start="now")
         status = await found.respond(answers, partial=partial)
@@ -53,7 +54,7 @@ def respond(
             print_json({"run": run, "status": status}) if as_json else print(status)
             return FINE
         if status == "interrupted":
-            say(f"run {run} waits for more answers; --partial goes on without them")
+            say(f"run {run} waits for more answers; --partial continues without them")
             return WAITING
         return await watch(found, as_json, url)
 

@@ -1,4 +1,4 @@
-"""``graphwire run``: start a run, or find it again by its id, and stream it to the terminal."""
+"""``graphwire run``: start a run, or find one by its id, and stream it to the terminal."""
 
 import asyncio
 import json
@@ -10,24 +10,25 @@ import typer
 from graphwire_protocol.types import STREAM_MODES
 from rich.console import Console
 
-from graphwire.cli.answers import ask, how_to_answer, how_to_leave, is_someone_there, value_of
+from graphwire.blocking import CANCEL_TIMEOUT_S
+from graphwire.cli.answers import ask, how_to_answer, how_to_leave, is_interactive, value_of
 from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
 from graphwire.cli.outcome import EXIT_CODES, FAILED, FINE, INTERRUPTED, WAITING, say, talk, words
 from graphwire.cli.show import Flow, JsonLines, print_json
-from graphwire.client import DEFAULT_MODES, Client
+from graphwire.client import Client
 from graphwire.events import LifecycleEvent
 from graphwire.run import Run
-
-_CANCEL_WITHIN_S = 5
+from graphwire.streams import DEFAULT_MODES
 
 HELP = f"""Run a graph on the server and watch it.
 
 INPUT is the graph's input as JSON text, @file.json, or - for stdin; -f gives single fields instead.
 
-Tokens appear as flowing text behind the name of the node that writes them, everything else as one line.
-Ctrl-C cancels the run. A connection that is lost is made again, and nothing is shown twice.
+Tokens appear as flowing text after the name of the node that writes them, every other event as one line.
+Ctrl-C cancels the run. If the connection is lost it is made again, and nothing is shown twice.
 
-At a terminal you answer what the graph asks; elsewhere the command ends with 5 and says how to answer.
+When the graph asks something, you are asked at a terminal; elsewhere the command exits with 5 and prints the
+command that answers.
 
 Example: [bold]graphwire run joke -f topic=cats -m messages -m updates[/bold]
 
@@ -46,7 +47,10 @@ def run(
     field: Annotated[
         list[str] | None,
         typer.Option(
-            "--field", "-f", metavar="KEY=VALUE", help="A field of the input; JSON where it reads as such."
+            "--field",
+            "-f",
+            metavar="KEY=VALUE",
+            help="A field of the input: JSON if it can be read as JSON, else text.",
         ),
     ] = None,
     mode: Annotated[
@@ -64,13 +68,13 @@ def run(
             "--namespace",
             "-N",
             metavar="PATH",
-            help='Which subgraphs: "**" everything, "." the root (default), "a" the subgraph at node a, '
+            help='Which subgraphs: "**" all, "." the root (default), "a" the subgraph at node a, '
             '"a/b" the one at b in it, "*" for any one node.',
         ),
     ] = None,
     node: Annotated[
         list[str] | None,
-        typer.Option("--node", metavar="GLOB", help="Only what these nodes do, as in 'write*'."),
+        typer.Option("--node", metavar="GLOB", help="Only events of these nodes, such as 'write*'."),
     ] = None,
     tag: Annotated[
         list[str] | None,
@@ -82,17 +86,19 @@ def run(
     run_id: Annotated[
         str | None,
         typer.Option(
-            "--run-id", metavar="ID", help="The run's id; if it exists, watch it instead of starting."
+            "--run-id",
+            metavar="ID",
+            help="The run's id. If the run exists, watch it instead of starting one.",
         ),
     ] = None,
     thread: Annotated[
         str | None,
-        typer.Option("--thread", metavar="ID", help="The conversation to go on with, or to begin."),
+        typer.Option("--thread", metavar="ID", help="The conversation to continue, or to begin."),
     ] = None,
     checkpoint: Annotated[
         str | None,
         typer.Option(
-            "--checkpoint", metavar="ID", help="Where in the thread to begin; see: graphwire state --history"
+            "--checkpoint", metavar="ID", help="Where in the thread to start; see: graphwire state --history"
         ),
     ] = None,
     if_busy: Annotated[
@@ -100,7 +106,7 @@ def run(
         typer.Option(
             "--if-busy",
             metavar="WHAT",
-            help="If the thread has a run: reject this one, enqueue it, or interrupt that one.",
+            help="If the thread has a run already: reject this one, enqueue it, or interrupt the other.",
         ),
     ] = "reject",
     resume: Annotated[
@@ -108,22 +114,20 @@ def run(
         typer.Option(
             "--resume",
             metavar="JSON",
-            help="The answer to what the thread waits for, instead of INPUT.",
+            help="The answer that the thread waits for, instead of INPUT.",
         ),
     ] = None,
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Start it, print its id, and do not wait for it.")
-    ] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Start the run, print its id, and exit.")] = False,
     as_json: Json = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Run a graph and watch it; the help's text stands in ``HELP``."""
+    """Run a graph and watch it. ``HELP`` is the text for users."""
     given = read_input(input, field or [], sys.stdin)
     if resume is not None and given is not None:
-        raise typer.BadParameter("--resume goes on with what the thread has; it takes no INPUT and no -f")
+        raise typer.BadParameter("--resume continues what the thread has; it takes no INPUT and no -f")
     if checkpoint is not None and thread is None:
-        raise typer.BadParameter("--checkpoint is one of a thread; name it with --thread")
+        raise typer.BadParameter("--checkpoint belongs to a thread; name that with --thread")
     arguments: dict[str, Any] = {"run": run_id, "nodes": node, "tags": tag, "keys": key}
     arguments |= {"thread": thread, "checkpoint": checkpoint, "if_busy": if_busy}
     if resume is not None:
@@ -132,7 +136,7 @@ def run(
     if namespace:
         arguments["namespaces"] = [path_segments(path) for path in namespace]
 
-    # Filters may hide what a resumed run does; without any, one that goes on tells of it.
+    # Only without a filter does a resumed run that shows nothing mean that there was nothing to resume.
     is_plain_resume = resume is not None and not (mode or namespace or node or tag or key)
 
     async def work(client: Client) -> int:
@@ -154,22 +158,22 @@ def _print_start(run: Run, as_json: bool) -> None:
 
 
 async def watch(run: Run, as_json: bool, url: str = DEFAULT_URL, resumes: bool = False) -> int:
-    """Show a run to its end, and ask who sits there what it asks; return the exit code.
+    """Show a run to its end and return the exit code; at a terminal, ask the person what the run asks.
 
-    Of one that ``resumes`` and does nothing, say so.
+    If the run ``resumes`` a thread and does nothing, say so.
     """
     shown: JsonLines | Flow = JsonLines() if as_json else Flow(Console(highlight=False, soft_wrap=True))
-    is_told = has_acted = False
+    has_explained_keys = has_acted = False
     try:
         while True:
             async for event in run:
                 shown.show(event)
                 has_acted = has_acted or not isinstance(event, LifecycleEvent)
-            if run.status != "interrupted" or as_json or not is_someone_there():
+            if run.status != "interrupted" or as_json or not is_interactive():
                 break
             shown.end()
-            if not is_told:
-                is_told = True
+            if not has_explained_keys:
+                has_explained_keys = True
                 say(how_to_leave(run.id, run.interrupts, url, run.created))
             answers = await ask(run.interrupts)
             if answers is None:
@@ -197,18 +201,18 @@ async def watch(run: Run, as_json: bool, url: str = DEFAULT_URL, resumes: bool =
 
 async def _stop(run: Run) -> None:
     if not run.created:
-        say(f"left run {run.id}, which was there before and goes on")
+        say(f"left run {run.id}, which was there before and continues")
         return
     try:
-        await asyncio.wait_for(run.cancel("stopped at the terminal"), _CANCEL_WITHIN_S)
+        await asyncio.wait_for(run.cancel("stopped at the terminal"), CANCEL_TIMEOUT_S)
     except asyncio.TimeoutError:
-        say(f"run {run.id} could not be cancelled: no answer from the server; it may go on")
+        say(f"run {run.id} could not be cancelled: no answer from the server; it may still run")
     else:
         say(f"cancelled run {run.id}")
 
 
 def path_segments(path: str) -> list[str]:
-    """Return the segments of a namespace's path; ``"."`` is the root."""
+    """Return the segments of a namespace: ``"a/b"`` is ``["a", "b"]``, ``"."`` the root ``[]``."""
     return [] if path == "." else path.split("/")
 
 
@@ -220,7 +224,7 @@ def read_input(text: str | None, fields: list[str], stdin: Any) -> Any:
     if value is None:
         value = {}
     if not isinstance(value, dict):
-        raise typer.BadParameter("-f adds fields to an object, and INPUT is none")
+        raise typer.BadParameter("-f adds fields to an object, and INPUT is no object")
     for field in fields:
         name, equals, text = field.partition("=")
         if not equals or not name:

@@ -4,12 +4,11 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from graphwire_protocol.replies import RunRow
 
+from graphwire.cli.listing import short_time, show_list
 from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
-from graphwire.cli.outcome import EXIT_CODES, FINE, talk
-from graphwire.cli.show import print_json, print_table
-from graphwire.client import Client
+from graphwire.cli.outcome import EXIT_CODES
 
 HELP = f"""List your runs on the server, newest first.
 
@@ -34,34 +33,33 @@ def runs(
     thread: Annotated[
         str | None, typer.Option("--thread", metavar="ID", help="Only runs of this conversation.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="At most so many.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="List N runs at most.")] = 20,
     as_json: Json = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """List runs; the help's text stands in ``HELP``."""
-    wanted: Any = status or None
-
-    async def work(client: Client) -> int:
-        rows = [row async for row in client.runs(graph=graph, thread=thread, status=wanted, limit=limit)]
-        if as_json:
-            for row in rows:
-                print_json(row.to_wire())
-            return FINE
-        table = Table("run", "graph", "thread", "status", "events", "created", "seconds", box=None)
-        for row in rows:
-            seconds = _seconds(row.started_at, row.ended_at)
-            created = row.created_at[:19].replace("T", " ")
-            table.add_row(row.run, row.graph, row.thread or "", row.status, str(row.head), created, seconds)
-        print_table(table if rows else "no runs")
-        return FINE
-
-    raise typer.Exit(talk(url, token, work))
+    """List runs. ``HELP`` is the text for users."""
+    statuses: Any = status or None  # checked by the client
+    show_list(
+        lambda client: client.runs(graph=graph, thread=thread, status=statuses, limit=limit),
+        ("run", "graph", "thread", "status", "events", "created", "seconds"),
+        _cells,
+        nothing="no runs",
+        as_json=as_json,
+        url=url,
+        token=token,
+    )
 
 
-def _seconds(begin: str | None, end: str | None) -> str:
-    if begin is None or end is None:
+def _cells(row: RunRow) -> tuple[str, ...]:
+    seconds = _seconds(row.started_at, row.ended_at)
+    created = short_time(row.created_at)
+    return row.run, row.graph, row.thread or "", row.status, str(row.head), created, seconds
+
+
+def _seconds(started_at: str | None, ended_at: str | None) -> str:
+    if started_at is None or ended_at is None:
         return ""
-    # Python 3.10 reads no Z.
-    first, last = (datetime.fromisoformat(text.replace("Z", "+00:00")) for text in (begin, end))
-    return f"{(last - first).total_seconds():.1f}"
+    # datetime.fromisoformat() of Python 3.10 does not know "Z".
+    start, end = (datetime.fromisoformat(text.replace("Z", "+00:00")) for text in (started_at, ended_at))
+    return f"{(end - start).total_seconds():.1f}"

@@ -1,4 +1,4 @@
-"""``graphwire schema``: the protocol's JSON Schema printed, its reference written, compared and released."""
+"""``graphwire schema``: print the protocol's JSON Schema; write, check and release its reference."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,9 +13,9 @@ from graphwire.cli.outcome import FAILED, FINE, say, words
 
 HELP = """Print the JSON Schema of the wire protocol, or write and check its reference.
 
-Printed is one JSON object, with each schema under its file's name. --write makes DIR/schema and DIR/reference
-from the models. --check exits 1 where a file differs, and where a change would break a client of the last
-release, whose documents are in DIR/baseline.
+Without options it prints one JSON object, with each schema under its file name. --write writes DIR/schema and
+DIR/reference from the models. --check exits 1 if a file differs, or if a change would break a client of the
+last release, whose documents are in DIR/baseline.
 
 Example: [bold]graphwire schema --check proto-docs[/bold]
 """
@@ -25,18 +25,23 @@ _BASELINE = "baseline"
 
 def schema(
     write: Annotated[
-        Path | None, typer.Option("--write", metavar="DIR", help="Write schema and reference into DIR.")
+        Path | None,
+        typer.Option("--write", metavar="DIR", help="Write the schema and the reference into DIR."),
     ] = None,
     check: Annotated[
         Path | None,
-        typer.Option("--check", metavar="DIR", help="Compare DIR; exit 1 if it differs or a client breaks."),
+        typer.Option(
+            "--check",
+            metavar="DIR",
+            help="Compare DIR with the models; exit 1 if they differ or a client breaks.",
+        ),
     ] = None,
     release: Annotated[
         Path | None,
-        typer.Option("--release", metavar="DIR", help="Make today's protocol the baseline in DIR."),
+        typer.Option("--release", metavar="DIR", help="Make the present protocol the baseline in DIR."),
     ] = None,
 ) -> None:
-    """Print, write, compare or release; the help's text stands in ``HELP``."""
+    """Print, write, check or release. ``HELP`` is the text for users."""
     chosen = [folder for folder in (write, check, release) if folder is not None]
     if len(chosen) > 1:
         raise typer.BadParameter("--write, --check and --release exclude each other")
@@ -77,10 +82,10 @@ def _check(folder: Path) -> int:
     try:
         files = sorted((folder / _BASELINE).glob("*.json"))
         baseline = {file.name: orjson.loads(file.read_bytes()) for file in files}
-        faults = breaks(baseline, machine_readable())
+        breaking = breaks(baseline, machine_readable())
     except (OSError, ValueError, KeyError) as error:
         say(f"the baseline in {folder / _BASELINE} cannot be read: {words(error)}")
         return FAILED
-    for fault in faults:
-        say(f"this breaks clients of the last release: {fault}")
-    return FAILED if faults else code
+    for change in breaking:
+        say(f"this breaks clients of the last release: {change}")
+    return FAILED if breaking else code

@@ -1,6 +1,6 @@
-"""A run's events on a terminal: tokens as flowing text, the rest one readable line each; or as JSON lines.
+"""A run's events on a terminal: tokens as flowing text, any other event as one line; or all as JSON lines.
 
-What belongs to the stream goes to stdout; what is told about it to stderr.
+The stream goes to stdout, remarks about it to stderr.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ def print_json(document: Any) -> None:
 
 
 def print_table(table: Table | str) -> None:
-    """Print a table with all its cells whole: an id that is cut short is of no use."""
+    """Print a table without shortening any cell: nobody can use half an id."""
     console = Console(soft_wrap=isinstance(table, str))
     if isinstance(table, Table):
         for column in table.columns:
@@ -55,24 +55,24 @@ class JsonLines:
         out: dict[str, Any] = {}
         for item in dataclasses.fields(event):
             value = getattr(event, item.name)
-            is_said_twice = item.name == "data" and isinstance(
+            is_redundant = item.name == "data" and isinstance(
                 event, MessagesEvent | LifecycleEvent | InterruptEvent | GapEvent | SnapshotEvent
             )
-            if not is_said_twice and value is not None:
+            if not is_redundant and value is not None:
                 out[item.name] = value
         print_json(out)
 
     def end(self) -> None:
-        """Nothing is left open."""
+        """Do nothing: every line is complete."""
 
 
 class Flow:
-    """Shows events for a reader."""
+    """Shows events for a person."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._writing: str | None = None  # the message whose line is open
-        self._held: dict[str, list[MessagesEvent]] = {}  # of messages that wait for that one's end
+        self._writing: str | None = None  # the message of the unfinished line
+        self._held: dict[str, list[MessagesEvent]] = {}  # by message, until that line is finished
 
     def show(self, event: Event) -> None:
         """Print ``event``."""
@@ -80,7 +80,7 @@ class Flow:
             case MessagesEvent(message=message):
                 self._message(event, message)
             case UpdatesEvent(interrupts=marks) if marks is not None:
-                return  # the interrupt event says it
+                return  # the interrupt event follows
             case UpdatesEvent(data=dict(updates)):
                 for node, update in updates.items():
                     self._line(event, node, update)
@@ -96,7 +96,7 @@ class Flow:
                 self.end()
                 say(
                     f"events {event.after_seq + 1} to {event.upto_seq} came too fast for this reader "
-                    f"({event.reason}); what follows stands for them"
+                    f"({event.reason}); a snapshot replaces them"
                 )
             case SnapshotEvent():
                 self._snapshot(event)
@@ -104,7 +104,7 @@ class Flow:
                 self._line(event, event.mode, event.data)
 
     def end(self) -> None:
-        """Show what waits, and end an open line."""
+        """Finish the open line, and show the messages that were held back."""
         self._close()
         while self._held:
             self._show_next()
@@ -116,12 +116,12 @@ class Flow:
             self._writing = None
 
     def _show_next(self) -> None:
-        """Write the message that has waited longest as far as it came."""
+        """Write what has come of the message that waited longest."""
         for event in self._held.pop(next(iter(self._held))):
             self._write(event, event.message)
 
     def _message(self, event: MessagesEvent, message: Message) -> None:
-        # Parallel nodes take turns by the message, or nobody could read either.
+        # Parallel nodes take turns message by message; mixed tokens would be unreadable.
         if self._writing is not None and self._writing != message.id:
             self._held.setdefault(message.id or "", []).append(event)
             return
@@ -153,7 +153,7 @@ class Flow:
     def _lifecycle(self, event: LifecycleEvent) -> None:
         if event.discard:
             self.end()
-            say("the run was taken over by another worker; its last step begins anew")
+            say("another worker took over the run; its last step starts again")
         if event.status in ("queued", "interrupted", "cancelled"):
             self.end()
             say(f"the run is {event.status}" + (f": {event.reason}" if event.reason else ""))
@@ -176,7 +176,7 @@ class Flow:
 
 
 def short(value: Any) -> str:
-    """Return a value as one line that fits."""
+    """Return a value as one line of at most ``_LONGEST`` characters."""
     if isinstance(value, str):
         text = value
     elif isinstance(value, dict) and not any(isinstance(item, dict | list) for item in value.values()):
@@ -188,7 +188,7 @@ def short(value: Any) -> str:
 
 
 def _visible(text: str) -> str:
-    # What a model writes must not move the cursor or change the terminal's title.
+    # A model's output must not move the cursor or change the terminal's title.
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)

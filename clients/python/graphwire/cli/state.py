@@ -1,10 +1,11 @@
-"""``graphwire state``: what a thread holds, now or at each of its checkpoints."""
+"""``graphwire state``: a thread's state, now or at each of its checkpoints."""
 
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+from graphwire.cli.listing import short_time
 from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
 from graphwire.cli.outcome import EXIT_CODES, FINE, talk
 from graphwire.cli.show import print_json, print_table, short
@@ -15,7 +16,7 @@ HELP = f"""Show a thread's state, or all its states.
 
 Example: [bold]graphwire state chat mine --history[/bold]
 
-It names the checkpoints that [bold]graphwire run --thread --checkpoint[/bold] begins at.
+With --history it lists the checkpoints, at which [bold]graphwire run --thread --checkpoint[/bold] can start.
 
 {EXIT_CODES}
 """
@@ -24,19 +25,21 @@ It names the checkpoints that [bold]graphwire run --thread --checkpoint[/bold] b
 def state(
     graph: Annotated[str, typer.Argument(metavar="GRAPH", help="The graph's name.")],
     thread: Annotated[str, typer.Argument(metavar="THREAD", help="The thread; see: graphwire threads")],
-    history: Annotated[bool, typer.Option("--history", help="All states, newest first.")] = False,
+    history: Annotated[
+        bool, typer.Option("--history", help="All states of the thread, newest first.")
+    ] = False,
     checkpoint: Annotated[
         str | None, typer.Option("--checkpoint", metavar="ID", help="The state at this checkpoint.")
     ] = None,
     key: Annotated[
         list[str] | None, typer.Option("--key", metavar="KEY", help="Only these keys of the state.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="At most so many states.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Show N states at most.")] = 20,
     as_json: Json = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Show a thread; the help's text stands in ``HELP``."""
+    """Show a thread's state. ``HELP`` is the text for users."""
     if history and checkpoint is not None:
         raise typer.BadParameter("--history shows every checkpoint; leave out --checkpoint")
 
@@ -52,7 +55,9 @@ def state(
         elif history:
             print_table(_history(states) if states else "no states")
         else:
-            print_table(_state(states[0]) if states[0].created_at else "nothing was written there yet")
+            print_table(
+                _state(states[0]) if states[0].created_at else "nothing has been written to this thread yet"
+            )
         return FINE
 
     raise typer.Exit(talk(url, token, work))
@@ -88,4 +93,4 @@ def _history(states: list[StateSnapshot]) -> Table:
 
 
 def _time(state: StateSnapshot) -> str:
-    return (state.created_at or "")[:19].replace("T", " ")
+    return short_time(state.created_at or "")

@@ -3,12 +3,11 @@
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from graphwire_protocol.replies import ThreadRow
 
+from graphwire.cli.listing import short_time, show_list
 from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
-from graphwire.cli.outcome import EXIT_CODES, FINE, talk
-from graphwire.cli.show import print_json, print_table
-from graphwire.client import Client
+from graphwire.cli.outcome import EXIT_CODES
 
 HELP = f"""List your threads on the server, newest first.
 
@@ -24,26 +23,25 @@ def threads(
     ] = None,
     status: Annotated[
         list[str] | None,
-        typer.Option("--status", metavar="STATUS", help="Only where the latest run is so."),
+        typer.Option("--status", metavar="STATUS", help="Only threads whose latest run has this status."),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="At most so many.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="List N threads at most.")] = 20,
     as_json: Json = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """List threads; the help's text stands in ``HELP``."""
-    wanted: Any = status or None
+    """List threads. ``HELP`` is the text for users."""
+    statuses: Any = status or None  # checked by the client
+    show_list(
+        lambda client: client.threads(graph=graph, status=statuses, limit=limit),
+        ("graph", "thread", "status", "updated"),
+        _cells,
+        nothing="no threads",
+        as_json=as_json,
+        url=url,
+        token=token,
+    )
 
-    async def work(client: Client) -> int:
-        rows = [row async for row in client.threads(graph=graph, status=wanted, limit=limit)]
-        if as_json:
-            for row in rows:
-                print_json(row.to_wire())
-            return FINE
-        table = Table("graph", "thread", "status", "updated", box=None)
-        for row in rows:
-            table.add_row(row.graph, row.thread, row.status, row.updated_at[:19].replace("T", " "))
-        print_table(table if rows else "no threads")
-        return FINE
 
-    raise typer.Exit(talk(url, token, work))
+def _cells(row: ThreadRow) -> tuple[str, ...]:
+    return row.graph, row.thread, row.status, short_time(row.updated_at)

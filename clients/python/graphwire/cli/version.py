@@ -1,12 +1,12 @@
 """``graphwire version``: what is installed here."""
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
 
 from graphwire_protocol import MINOR, SUBPROTOCOL
 
 from graphwire.cli.options import Json
 from graphwire.cli.show import print_json
+from graphwire.client import installed_version
 
 HELP = """Print the versions of this program, its protocol and Python.
 
@@ -15,13 +15,9 @@ Example: [bold]graphwire version --json[/bold]
 
 
 def show_version(as_json: Json = False) -> None:
-    """Print versions; the help's text stands in ``HELP``."""
-    try:
-        installed = version("graphwire")
-    except PackageNotFoundError:
-        installed = "not installed (run from its source)"
+    """Print versions. ``HELP`` is the text for users."""
     facts = {
-        "graphwire": installed,
+        "graphwire": installed_version() or "not installed (run from its source)",
         "protocol": f"{SUBPROTOCOL}, minor {MINOR}",
         "python": platform.python_version(),
     }

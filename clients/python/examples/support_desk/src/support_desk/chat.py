@@ -1,4 +1,4 @@
-"""A chat. Who comes back to a thread is remembered by the server's checkpointer."""
+"""A chat. The server's checkpointer remembers each thread."""
 
 import os
 
@@ -11,7 +11,7 @@ model = chat_model()
 
 
 async def answer(state: MessagesState) -> MessagesState:
-    """Answer the last message, knowing those before it."""
+    """Answer the last message; the model sees the earlier ones too."""
     system = SystemMessage(f"You are the support desk of {os.environ['DESK_NAME']}.")
     return {"messages": [await model.ainvoke([system, *state["messages"]])]}
 

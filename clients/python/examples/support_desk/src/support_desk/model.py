@@ -1,4 +1,4 @@
-"""The model behind the desk: one that needs no key, or one line further down, a real one."""
+"""The desk's model: a toy that needs no key. One line in ``chat_model()`` replaces it by a real one."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -13,18 +13,18 @@ from langchain_core.runnables import Runnable
 
 def chat_model() -> BaseChatModel:
     """Return the model that all graphs use."""
-    return Clerk()  # or: return init_chat_model("openai:gpt-5-mini"), of langchain.chat_models
+    return Clerk()  # or: init_chat_model("openai:gpt-5-mini"), from langchain.chat_models
 
 
 class Clerk(BaseChatModel):
-    """Says the same to the same: what it was asked last, and what before."""
+    """A deterministic toy: it repeats the last message and the ones before."""
 
     @property
     def _llm_type(self) -> str:
         return "clerk"
 
     def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Runnable[Any, AIMessage]:
-        """Let it call the first of these tools."""
+        """Return the model with the first of these tools."""
         return self.bind(tool=tools[0].name)
 
     def _stream(

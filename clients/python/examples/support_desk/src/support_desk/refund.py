@@ -1,4 +1,4 @@
-"""An agent with one tool, which asks a person before it acts."""
+"""An agent with one tool that asks a person before it acts."""
 
 from langchain_core.tools import tool
 from langgraph.graph import START, MessagesState, StateGraph

@@ -1,4 +1,4 @@
-"""A small research: a subgraph reads, the graph writes. A factory makes it, as a run's config says."""
+"""A small research task: a subgraph reads, the graph writes. A factory builds it from a run's config."""
 
 from operator import add
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 
 class Research(TypedDict, total=False):
-    """A topic, what was read about it, and what came of that."""
+    """A topic, the notes about it, and the report."""
 
     topic: str
     notes: Annotated[list[str], add]
@@ -18,7 +18,7 @@ class Research(TypedDict, total=False):
 
 
 def make_graph(config: RunnableConfig) -> Any:
-    """Return the graph that reads ``configurable.sources`` sources, two by default."""
+    """Return a graph that reads ``configurable.sources`` sources, two by default."""
     sources = int(config.get("configurable", {}).get("sources", 2))
 
     async def read(state: Research, writer: StreamWriter) -> Research:

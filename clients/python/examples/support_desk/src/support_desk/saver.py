@@ -1,4 +1,4 @@
-"""Where threads are kept: one SQLite file, open as long as the server runs."""
+"""The checkpointer: one SQLite file that is open while the server runs."""
 
 import os
 from collections.abc import AsyncIterator
@@ -9,6 +9,6 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 @asynccontextmanager
 async def make_saver() -> AsyncIterator[AsyncSqliteSaver]:
-    """Open the file that ``DESK_DB`` names."""
+    """Open the file named by ``DESK_DB``."""
     async with AsyncSqliteSaver.from_conn_string(os.environ.get("DESK_DB", "support_desk.db")) as saver:
         yield saver

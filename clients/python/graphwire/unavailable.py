@@ -1,16 +1,16 @@
-"""What a local graph has and a stand-in for a remote one has not, each with what to do instead."""
+"""What a local graph has and a ``RemoteGraph`` has not, each with what to use instead."""
 
 from typing import NoReturn
 
-_EVENTS = "astream() with a list of stream modes tells tokens, updates and tasks"
+_EVENTS = "astream() with a list of stream modes yields tokens, updates and tasks"
 _BATCH = "call ainvoke() for each input, in asyncio.gather(): the runs share the connection"
 _CONFIG = "pass config= with each call"
-_DRAWING = "a graph is drawn where it is built"
+_DRAWING = "draw the graph in the process where it is built"
 _SUBGRAPHS = "aget_state(config, subgraphs=True) has the states of the subgraphs that wait"
 _UPDATES = "call aupdate_state() for each update"
 _CHAIN = "await its ainvoke() in a function, and put that function there"
-_SCHEMAS = "client.graphs() tells the schemas of every graph"
-_SERVERS = "it is the server's"
+_SCHEMAS = "client.graphs() returns the schemas of every graph"
+_SERVERS = "it belongs to the server"
 
 _INSTEAD = {
     "astream_events": _EVENTS,
@@ -43,7 +43,7 @@ _INSTEAD = {
 
 
 def refuse_attribute(name: str) -> NoReturn:
-    """Raise the ``AttributeError`` of a stand-in that has no ``name``."""
+    """Raise ``AttributeError`` for ``name``, with what to use instead."""
     instead = _INSTEAD.get(name)
     if instead is None:
         raise AttributeError(f"a remote graph has no attribute {name!r}", name=name)
@@ -51,5 +51,5 @@ def refuse_attribute(name: str) -> NoReturn:
 
 
 def refuse_chain() -> NoReturn:
-    """Raise the ``TypeError`` of ``|``."""
-    raise TypeError(f"a remote graph does not go into a chain or a graph by itself: {_CHAIN}")
+    """Raise ``TypeError`` for the operator ``|``."""
+    raise TypeError(f"a remote graph cannot be a part of a chain or a graph by itself: {_CHAIN}")

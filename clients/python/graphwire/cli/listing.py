@@ -1,0 +1,57 @@
+"""What ``graphs``, ``runs`` and ``threads`` share: rows from the server, as a table or as JSON lines."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol, TypeVar
+
+import typer
+from rich.table import Table
+
+from graphwire.cli.outcome import FINE, talk
+from graphwire.cli.show import print_json, print_table
+from graphwire.client import Client
+
+
+class Row(Protocol):
+    """A row of a list, as the server sent it."""
+
+    def to_wire(self) -> object:
+        """Return the row as JSON values."""
+
+
+R = TypeVar("R", bound=Row)
+
+
+def show_list(
+    rows_of: Callable[[Client], AsyncIterator[R]],
+    columns: Sequence[str],
+    cells_of: Callable[[R], Sequence[str]],
+    *,
+    nothing: str,
+    as_json: bool,
+    url: str,
+    token: str | None,
+) -> None:
+    """Connect, print the rows that ``rows_of(client)`` yields, and exit.
+
+    As a table each row has the cells ``cells_of(row)``, one for each of ``columns``; an empty table is the
+    sentence ``nothing``. As JSON each row is one line, and no row is no line.
+    """
+
+    async def work(client: Client) -> int:
+        rows = [row async for row in rows_of(client)]
+        if as_json:
+            for row in rows:
+                print_json(row.to_wire())
+            return FINE
+        table = Table(*columns, box=None)
+        for row in rows:
+            table.add_row(*cells_of(row))
+        print_table(table if rows else nothing)
+        return FINE
+
+    raise typer.Exit(talk(url, token, work))
+
+
+def short_time(rfc3339: str) -> str:
+    """Return a time to the second, without ``T`` and zone."""
+    return rfc3339[:19].replace("T", " ")

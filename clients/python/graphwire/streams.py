@@ -1,0 +1,236 @@
+"""Requests that open a stream: start a run, attach to a run, watch runs."""
+
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Literal
+
+from graphwire_protocol.commands import GraphCommand, Record, RunConfig, RunOptions, Spec, Subscribe, Watch
+from graphwire_protocol.commands import Run as RunCommand
+from graphwire_protocol.replies import RunRow, Started, Subscribed
+from graphwire_protocol.types import Mode, Status
+
+from graphwire.arguments import IfBusy, Start, checked, filter_of, position_of, projected
+from graphwire.blocking import needs_event_loop
+from graphwire.errors import Refused
+from graphwire.exchange import Exchange
+from graphwire.langgraph_arguments import command_of, is_command
+from graphwire.requests import Requests
+from graphwire.run import Run, Values
+from graphwire.run_tracker import RunTracker
+
+DEFAULT_MODES: tuple[Mode, ...] = ("updates", "messages", "custom")
+"""What a viewer most often wants: each step's update, tokens, and what the graph's writers write."""
+
+
+class Streams(Requests):
+    """The part of a client that opens streams. ``RemoteGraph`` needs no more of a client than this."""
+
+    def __init__(self, exchange: Exchange, window: int) -> None:
+        super().__init__(exchange)
+        self._window = window
+
+    @needs_event_loop
+    async def run(
+        self,
+        graph: str,
+        input: Any = None,
+        *,
+        modes: Sequence[Mode] = DEFAULT_MODES,
+        namespaces: Sequence[Sequence[str]] | None = None,
+        nodes: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+        keys: Sequence[str] | None = None,
+        exclude: Mapping[str, Any] | None = None,
+        run: str | None = None,
+        thread: str | None = None,
+        checkpoint: str | None = None,
+        command: Any = None,
+        config: Mapping[str, Any] | None = None,
+        context: Any = None,
+        options: Mapping[str, Any] | None = None,
+        record: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        if_busy: IfBusy = "reject",
+        on_disconnect: Literal["continue", "cancel"] = "continue",
+        start: Start = "start",
+        window: int | None = None,
+        values: Values = "full",
+    ) -> Run:
+        """Start a run of ``graph`` and attach to its log before its first event.
+
+            run = await client.run("chat", {"text": "hi"}, thread="ann", modes=["messages"])
+            async for event in run: ...
+
+        Args:
+            graph: the graph's name.
+            input: the graph's input.
+            modes: LangGraph's stream modes, which events to receive.
+            namespaces: paths of subgraphs, such as ``[["researcher"]]``. ``[["**"]]`` is all of them; the
+                default is the root only.
+            nodes: globs of node names.
+            tags: globs of tags; for tokens.
+            keys: names of keys of the state.
+            exclude: events to leave out, ``{"namespaces", "nodes", "tags"}``.
+            run: the run's id, by default a new one. If the run exists, attach to it; so a start may be
+                repeated.
+            thread: the id of the conversation to continue, or to begin.
+            checkpoint: the checkpoint of the thread to start at, by default the latest.
+            command: a ``Command`` (which may also be the ``input``), or a dict of its ``resume``, ``update``
+                and ``goto``.
+            config: LangGraph's ``tags``, ``metadata``, ``configurable``, ``recursion_limit``,
+                ``max_concurrency`` and ``run_name``.
+            context: LangGraph's runtime context.
+            options: LangGraph's ``interrupt_before``, ``interrupt_after``, ``output_keys``, ``durability``.
+            record: ``{"modes", "subgraphs"}`` that the log records beyond the filter, for later viewers.
+            metadata: for finding the run in lists.
+            if_busy: what to do if the thread has a run: ``reject`` this one, ``enqueue`` it, or
+                ``interrupt`` the other.
+            on_disconnect: ``cancel`` stops the run when this client is gone for good.
+            start: where the stream starts if the run exists; see ``attach()``.
+            window: how many events may wait for their reader, by default the client's.
+            values: ``patch`` sends a state as the difference from the one before. The events hold whole
+                states either way; ``patch`` saves bytes and costs a little time.
+
+        Input, context, config and command may hold datetimes, sets, bytes and messages. Raises ``TypeError``
+        for a value that cannot be sent, ``ValueError`` for a malformed filter or option, ``Refused`` with
+        code ``not_found`` for an unknown graph and ``busy`` for a thread that has a run.
+        """
+        id = run or new_run_id()
+        filter = filter_of(modes, namespaces, nodes, tags, keys, exclude)
+        position = position_of(start)
+        window = window or self._window
+        fields: dict[str, Any] = {
+            "graph": graph,
+            "run": id,
+            "thread": thread,
+            "checkpoint": checkpoint,
+            "if_busy": if_busy,
+            "on_disconnect": on_disconnect,
+        }
+        if is_command(input):
+            if command is not None:
+                raise ValueError("the input is a Command, and command= is given too; give one of them")
+            input, command = None, input
+        if input is not None:
+            fields["input"] = projected(input, "input")
+        if context is not None:
+            fields["context"] = projected(context, "context")
+        if metadata is not None:
+            fields["metadata"] = projected(dict(metadata), "metadata")
+        if command is not None:
+            fields["command"] = checked(GraphCommand, projected(command_of(command), "command"), "command")
+        if config is not None:
+            fields["config"] = checked(RunConfig, projected(dict(config), "config"), "config")
+        if options is not None:
+            fields["options"] = checked(RunOptions, dict(options), "options")
+        if record is not None:
+            fields["record"] = checked(Record, dict(record), "record")
+        checked(RunCommand, {"id": 0, **fields})
+
+        def make(id: int, sub: int) -> RunCommand:
+            spec = Spec(sub=sub, filter=filter, from_=position, credit=window, values=values)
+            return RunCommand(id=id, subscribe=(spec,), **fields)
+
+        tracker = RunTracker()
+        reply, queue = await self._exchange.subscribe(make, window, tracker)
+        assert isinstance(reply, Started)
+        if tracker.status is None:
+            tracker.status = reply.status
+        out = Run(self._exchange, id, graph, filter, position, window, tracker, values)
+        out.thread, out.created = reply.thread, reply.created
+        out._queue = queue
+        return out
+
+    @needs_event_loop
+    async def attach(
+        self,
+        run: str,
+        *,
+        modes: Sequence[Mode] | None = None,
+        namespaces: Sequence[Sequence[str]] | None = None,
+        nodes: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+        keys: Sequence[str] | None = None,
+        exclude: Mapping[str, Any] | None = None,
+        start: Start = "start",
+        window: int | None = None,
+        values: Values = "full",
+    ) -> Run:
+        """Attach to a run that exists, with a filter as in ``run()``.
+
+        ``start`` is ``"start"`` for the whole log, ``"snapshot"`` for the present state and what follows,
+        ``"now"`` for what follows only, or ``(run.epoch, run.position)`` of a run that was viewed before.
+        ``modes`` are by default those of ``DEFAULT_MODES`` that the run records.
+
+        Raises ``ValueError`` for a malformed filter, ``Refused`` with code ``not_found`` for an unknown run
+        and ``unsupported`` for modes that it does not record.
+        """
+        position = position_of(start)
+        window = window or self._window
+        tracker = RunTracker()
+
+        async def subscribe(modes: Sequence[Mode]) -> Run:
+            filter = filter_of(modes, namespaces, nodes, tags, keys, exclude)
+
+            def make(id: int, sub: int) -> Subscribe:
+                return Subscribe(
+                    id=id,
+                    sub=sub,
+                    run=run,
+                    filter=filter,
+                    from_=position,
+                    credit=window,
+                    values=values,
+                )
+
+            checked(Subscribe, {"id": 0, "sub": 0, "run": run, "filter": filter})
+            reply, queue = await self._exchange.subscribe(make, window, tracker)
+            assert isinstance(reply, Subscribed)
+            out = Run(self._exchange, run, None, filter, position, window, tracker, values)
+            out._queue = queue
+            return out
+
+        if modes is not None:
+            return await subscribe(modes)
+        try:
+            return await subscribe(DEFAULT_MODES)
+        except Refused as refused:
+            match refused:
+                case Refused(code="unsupported", details={"recorded": {"modes": list(recorded)}}):
+                    pass
+                case _:
+                    raise
+        return await subscribe([mode for mode in DEFAULT_MODES if mode in recorded] or ["lifecycle"])
+
+    @needs_event_loop
+    async def watch(
+        self,
+        *,
+        graphs: Sequence[str] | None = None,
+        thread: str | None = None,
+        status: Sequence[Status] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> AsyncIterator[RunRow]:
+        """Iterate without end over this user's matching runs: first their present states, newest first, then
+        every change, including the one after which a run no longer matches.
+
+        Watching does not keep a run alive. After a reconnect the present states are sent again.
+        """
+        fields: dict[str, Any] = {
+            "graphs": None if graphs is None else tuple(graphs),
+            "thread": thread,
+            "status": None if status is None else tuple(status),
+            "metadata": None if metadata is None else projected(dict(metadata), "metadata"),
+        }
+        checked(Watch, {"id": 0, "sub": 0, **fields})
+        queue = await self._exchange.watch(lambda id, sub: Watch(id=id, sub=sub, **fields))
+        try:
+            while True:
+                yield await queue.take()
+        finally:
+            self._exchange.leave(queue)
+
+
+def new_run_id() -> str:
+    """Return an id that no run has. The client chooses it, so that a start may be sent twice."""
+    return f"run-{uuid.uuid4().hex}"

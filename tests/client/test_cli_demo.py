@@ -1,0 +1,40 @@
+"""A panel of `graphwire demo`. `tests/live/test_command.py` runs the whole command.
+
+About `clients/python/graphwire/cli/demo.py`.
+"""
+
+import io
+
+from graphwire.cli.demo import RunPanel
+from graphwire.events import CustomEvent, LifecycleEvent, MessagesEvent, UpdatesEvent
+from graphwire.messages import MessageChunk
+from rich.console import Console
+
+
+def shown(panel: RunPanel) -> str:
+    console = Console(file=io.StringIO(), width=60)
+    with console.capture() as capture:
+        console.print(panel.render(60))
+    return capture.get()
+
+
+def test_a_panel_shows_tokens_behind_their_node_updates_and_a_count():
+    panel = RunPanel("a joke", "messages")
+    for seq, text in enumerate(("Why ", "not?"), 1):
+        chunk = MessageChunk("AIMessageChunk", text, id="m")
+        panel.show(MessagesEvent(run="r", seq=seq, mode="messages", node="write", message=chunk, metadata={}))
+    panel.show(UpdatesEvent(run="r", seq=3, mode="updates", node="write", data={}))
+    panel.show(LifecycleEvent(run="r", seq=4, mode="lifecycle", status="completed", attempt=1, at=""))
+    text = shown(panel)
+    assert "write:" in text
+    assert "Why not?" in text
+    assert "✓ write" in text
+    assert (panel.events, panel.status) == (4, "completed")
+
+
+def test_progress_is_a_bar():
+    panel = RunPanel("a long job", "custom")
+    panel.show(CustomEvent(run="r", seq=1, mode="custom", data={"phase": "counting", "done": 3, "total": 10}))
+    text = shown(panel)
+    assert "counting …" in text
+    assert "3 of 10" in text

@@ -18,10 +18,12 @@ from graphwire_gateway.connections.connection import Connection, Peer
 from graphwire_gateway.connections.dispatch import House
 from graphwire_gateway.connections.http import PATH, Handshake
 from graphwire_gateway.connections.langgraph_auth import Authenticated
+from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.failures import Failures
-from graphwire_gateway.graphs.catalog import CannotServe, Catalog, GraphSpec, RunsOn
+from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.load import found_at
 from graphwire_gateway.graphs.savers import Keeping
+from graphwire_gateway.graphs.spec import GraphSpec, RunsOn
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.memory import MemoryStore

@@ -10,7 +10,7 @@ from graphwire_gateway.execution.encode import Encoder
 from graphwire_gateway.execution.execution import Drive, Outcome
 from graphwire_gateway.execution.request import Task
 from graphwire_gateway.failures import Failures
-from graphwire_gateway.graphs.catalog import Entry
+from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.log import commit
 from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.memory import MemoryStore

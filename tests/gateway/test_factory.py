@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from graphwire_gateway import CannotServe, GraphSpec
-from graphwire_gateway.graphs.catalog import Catalog, Entry
+from graphwire_gateway.graphs.catalog import Catalog
+from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.factory import Factory, FactoryRuntime, factory_of
 from graphwire_gateway.scope import PRINCIPAL
 from langchain_core.runnables import RunnableConfig

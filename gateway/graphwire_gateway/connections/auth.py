@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from graphwire_protocol import codes
 from graphwire_protocol.errors import Refusal
 
-from graphwire_gateway.graphs.load import CannotServe
+from graphwire_gateway.errors import CannotServe
 
 ANONYMOUS = "anonymous"
 """Everyone's principal on a server without authentication."""

@@ -13,7 +13,7 @@ from graphwire_protocol.errors import Refusal
 
 from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.http import PATH
-from graphwire_gateway.graphs.load import CannotServe
+from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.telemetry import logger
 
 log = logger("auth")

@@ -15,7 +15,7 @@ from graphwire_gateway.graphs.library import command_for, given
 from graphwire_gateway.scope import OWN, PRINCIPAL, Scope
 
 if TYPE_CHECKING:
-    from graphwire_gateway.graphs.catalog import Entry
+    from graphwire_gateway.graphs.entry import Entry
 
 
 @dataclass(frozen=True, slots=True)

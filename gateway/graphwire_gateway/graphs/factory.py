@@ -14,7 +14,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 from langchain_core.runnables import RunnableConfig
 
-from graphwire_gateway.graphs.load import CannotServe, line_of, remedy, told
+from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.graphs.load import line_of, remedy, told
 
 T = TypeVar("T")
 

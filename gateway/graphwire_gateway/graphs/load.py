@@ -21,10 +21,7 @@ from typing import Any
 
 from graphwire_runtime.servable import Servable
 
-
-class CannotServe(Exception):
-    """Something that cannot be served; the message says which, where, why and what to do."""
-
+from graphwire_gateway.errors import CannotServe
 
 _PIP_NAMES = {
     "PIL": "pillow",

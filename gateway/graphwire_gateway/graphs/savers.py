@@ -16,8 +16,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.base import BaseStore, Op, Result
 from langgraph.store.memory import InMemoryStore
 
+from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.graphs.factory import entered, factory_of
-from graphwire_gateway.graphs.load import CannotServe, found_at, line_of, told
+from graphwire_gateway.graphs.load import found_at, line_of, told
 
 _PROBE = "graphwire:probe"
 

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from graphwire_protocol import commands
 from graphwire_protocol.replies import Ok, ThreadRow
 
-from graphwire_gateway.graphs.catalog import Catalog, Entry
+from graphwire_gateway.graphs.catalog import Catalog
+from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.runs.paging import page
 from graphwire_gateway.runs.runs import Runs, ask_soon
 from graphwire_gateway.scope import PRINCIPAL

@@ -20,7 +20,8 @@ from graphwire_protocol.types import TERMINAL
 from graphwire_gateway.execution.encode import Encoder
 from graphwire_gateway.execution.request import invalid, restored, task_of
 from graphwire_gateway.failures import Failures
-from graphwire_gateway.graphs.catalog import Catalog, Entry
+from graphwire_gateway.graphs.catalog import Catalog
+from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.store import NoLog

@@ -16,7 +16,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 
-from graphwire_gateway.graphs.load import CannotServe, importable_from, shown
+from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.graphs.load import importable_from, shown
 from graphwire_gateway.graphs.runner import new_loop
 from graphwire_gateway.serve import environment, langgraph_json
 from graphwire_gateway.serve.config import FILE, Config, load

@@ -13,8 +13,8 @@ from graphwire_protocol.types import Mode
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from graphwire_gateway.graphs.catalog import GraphSpec, RunsOn
-from graphwire_gateway.graphs.load import CannotServe
+from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.graphs.spec import GraphSpec, RunsOn
 from graphwire_gateway.limits import Limits
 
 if sys.version_info >= (3, 11):

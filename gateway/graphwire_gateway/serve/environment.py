@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from graphwire_gateway.graphs.load import CannotServe
+from graphwire_gateway.errors import CannotServe
 
 FILE = ".env"
 """What is read from the working directory, if it is there."""

@@ -1,15 +1,13 @@
 """``graphwire serve``: the command that the gateway adds to the command line."""
 
 import asyncio
-import contextlib
 import multiprocessing
-import os
 import shlex
 import signal
 import socket
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -17,13 +15,11 @@ import typer
 from rich.console import Console
 
 from graphwire_gateway.errors import CannotServe
-from graphwire_gateway.graphs.load import importable_from, shown
 from graphwire_gateway.graphs.runner import new_loop
-from graphwire_gateway.serve import environment, langgraph_json
-from graphwire_gateway.serve.config import FILE, Config, load
-from graphwire_gateway.serve.langgraph_json import Project
+from graphwire_gateway.serve.config import Config
 from graphwire_gateway.serve.process import tune
 from graphwire_gateway.serve.reload import Reloader, replaced
+from graphwire_gateway.serve.selection import Selection
 from graphwire_gateway.server import Gateway, Server
 from graphwire_gateway.telemetry import logger, write_log
 
@@ -97,10 +93,10 @@ def serve(
 
     Examples: graphwire serve langgraph.json, or: graphwire serve joke=app.graphs:joke ./agent.py:graph
     """
-    asked = Asked(
-        tuple(graphs or ()),
-        config,
-        {
+    selection = Selection(
+        targets=tuple(graphs or ()),
+        config=config,
+        settings={
             "host": host,
             "port": port,
             "store": store,
@@ -111,164 +107,37 @@ def serve(
             "log_format": log_format,
             "log_level": log_level,
         },
-        conformance_graphs,
+        conformance_graphs=conformance_graphs,
     )
-    raise typer.Exit(_reloading(asked) if reload else run(asked))
+    raise typer.Exit(_reload(selection) if reload else run(selection))
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the command line asks for."""
-
-    graphs: tuple[str, ...]
-    config: Path | None
-    settings: Mapping[str, Any]
-    """Of ``[server]``; None where the command line does not say."""
-    conformance_graphs: bool
-    is_told: bool = False
-    """Whether a server like it has told before what it serves."""
-
-    @property
-    def project(self) -> Path | None:
-        """The ``langgraph.json`` to serve. Raises ``CannotServe`` for several."""
-        named = [Path(text) for text in self.graphs if _is_project(text)]
-        if self.config is not None and self.config.suffix == ".json":
-            named.append(self.config)
-        if len(named) > 1:
-            raise CannotServe(
-                f"{' and '.join(map(str, named))} are two projects; serve each by a command of its own"
-            )
-        if named:
-            return named[0]
-        # Whoever names no graph means the project that lies here.
-        here = Path(langgraph_json.FILE)
-        return here if not self.graphs and not self.conformance_graphs and here.is_file() else None
-
-    @property
-    def toml(self) -> Path | None:
-        """The configuration file that was named."""
-        return None if self.config is None or self.config.suffix == ".json" else self.config
-
-
-def run(asked: Asked) -> int:
+def run(selection: Selection) -> int:
     """Serve until asked to stop; return the exit code."""
     try:
-        loaded, told = _loaded(asked)
-        write_log(loaded.server.log_format, loaded.server.log_level)
-        for level, line in () if asked.is_told else told:
+        config, notes = selection.resolve()
+        write_log(config.server.log_format, config.server.log_level)
+        for level, line in () if selection.is_restart else notes:
             getattr(log, level)(line)
-        return _run(loaded, asked.is_told)
+        return _run(config, selection.is_restart)
     except CannotServe as error:
         Console(stderr=True, soft_wrap=True).print(f"graphwire serve: {error}", style="red", markup=False)
         return 2
 
 
-def _loaded(asked: Asked) -> tuple[Config, list[tuple[str, str]]]:
-    """Return the configuration, and what the log is to tell of where it comes from."""
-    told: list[tuple[str, str]] = []
-    place = asked.project
-    project: Project | None = None
-    if place is not None:
-        project = langgraph_json.read(place)
-        had = environment.provide(project.env)
-        if project.env_file is not None:
-            told.append(("info", _read(project.env_file, project.env, had)))
-        importable_from(project.folders)
-        told += [("info", note) for note in project.notes]
-        told += [("warning", warning) for warning in project.warnings]
-    dotenv = Path(environment.FILE)
-    read = None if project is None else project.env_file
-    if dotenv.is_file() and (read is None or not dotenv.samefile(read)):
-        values = environment.values_of(dotenv)
-        told.append(("info", _read(dotenv, values, environment.provide(values))))
-    settings = {name: value for name, value in asked.settings.items() if value is not None}
-    for name in ("host", "port", "store"):  # what .env says of them came too late for the command line
-        if name not in settings and (value := os.environ.get(f"GRAPHWIRE_{name.upper()}")):
-            settings[name] = value
-    loaded = load(
-        asked.toml,
-        {"graphs": {**_kit(asked.conformance_graphs), **_targets(asked.graphs)}, "server": settings},
-        None if project is None else project.settings,
-    )
-    if project is not None and project.wants_encryption and not loaded.server.ignore_encryption:
-        raise CannotServe(
-            f"{project.path} wants encryption, and graphwire encrypts nothing at rest, so that what is kept "
-            "of threads would lie open. If that is enough, or the checkpointer itself encrypts, say so: "
-            "[server] ignore_encryption = true in graphwire.toml, or "
-            "GRAPHWIRE_SERVER__IGNORE_ENCRYPTION=true"
-        )
-    if not loaded.graphs:
-        raise CannotServe(
-            "no graphs to serve; name one, as in: graphwire serve joke=app.graphs:joke "
-            "(or a langgraph.json, or list them under [graphs] in graphwire.toml)"
-        )
-    return loaded, told
-
-
-def _read(file: Path, values: Mapping[str, str], had: list[str]) -> str:
-    kept = f"; set already, and left as they were: {', '.join(had)}" if had else ""
-    return f"read {shown(str(file.absolute()))}: {len(values)} variable{'s'[: len(values) != 1]}{kept}"
-
-
-def _is_project(text: str) -> bool:
-    return "=" not in text and ":" not in text and (text.endswith(".json") or Path(text).is_dir())
-
-
-def _kit(is_wanted: bool) -> dict[str, str]:
-    if not is_wanted:
-        return {}
-    from graphwire_conformance.graphs import TARGETS
-
-    return TARGETS
-
-
-def _targets(graphs: tuple[str, ...]) -> dict[str, str]:
-    out: dict[str, str] = {}
-    for text in graphs:
-        if _is_project(text):
-            continue
-        name, equals, target = text.partition("=")
-        if not equals:
-            name, target = _name_of(text), text
-        if not name or not target:
-            raise CannotServe(
-                f"{text!r} is not of the form NAME=module:attribute or NAME=./file.py:attribute, "
-                "and no langgraph.json or folder that holds one"
-            )
-        if name in out:
-            raise CannotServe(
-                f"{out[name]!r} and {target!r} are both called {name!r}; give them names: NAME={target}"
-            )
-        out[name] = target
-    return out
-
-
-def _name_of(target: str) -> str:
-    """Return the attribute's name, or the module's where the attribute's says nothing."""
-    place, _, attribute = target.rpartition(":")
-    last = attribute.rpartition(".")[2]
-    if last != "graph":
-        return last if place else ""
-    path = Path(place.removesuffix(".py"))
-    name = path.parent.resolve().name if path.name == "__init__" else path.name
-    return name if place.endswith(".py") else place.rpartition(".")[2]
-
-
-# ── starting anew ────────────────────────────────────────────────────────────────────────────────
-
-
-def _reloading(asked: Asked) -> int:
+def _reload(selection: Selection) -> int:
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    if asked.settings["port"] == 0:  # each server takes the same one
-        asked = replace(asked, settings={**asked.settings, "port": _free_port(asked.settings["host"])})
-    roots = _roots(asked)
-    console.print(f"watching {', '.join(map(str, roots))} for changes", markup=False)
+    if selection.settings["port"] == 0:  # every server after a change listens on the same port
+        port = _free_port(selection.settings["host"])
+        selection = replace(selection, settings={**selection.settings, "port": port})
+    folders = selection.source_folders()
+    console.print(f"watching {', '.join(map(str, folders))} for changes", markup=False)
     return Reloader(
         run,
-        (asked,),
-        (replace(asked, is_told=True),),
-        roots,
-        lambda: _configuration(asked),
+        (selection,),
+        (replace(selection, is_restart=True),),
+        folders,
+        selection.configuration_files,
         lambda line: console.print(line, markup=False),
     ).main()
 
@@ -280,46 +149,18 @@ def _free_port(host: str | None) -> int:
         return port
 
 
-def _roots(asked: Asked) -> list[Path]:
-    """Return the folders whose files make the server."""
-    roots = [Path()]
-    try:
-        if asked.project is not None:
-            roots += langgraph_json.read(asked.project).folders
-    except CannotServe:
-        pass  # the server will say so, and a change may mend it
-    for target in asked.graphs:
-        place = target.partition("=")[2] or target
-        roots.append(Path(place.rpartition(":")[0]).parent)
-    return list(dict.fromkeys(root for root in roots if root.is_dir()))
-
-
-def _configuration(asked: Asked) -> set[Path]:
-    """Return the files that say what is served."""
-    files = [asked.toml or Path(FILE), Path(environment.FILE)]
-    with contextlib.suppress(CannotServe):
-        if asked.project is not None:
-            files.append(langgraph_json.find(asked.project))
-            read = langgraph_json.read(asked.project).env_file
-            files += [] if read is None else [read]
-    return {file.resolve() for file in files}
-
-
-# ── serving ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def _run(config: Config, is_told: bool) -> int:
+def _run(config: Config, is_restart: bool) -> int:
     loop = new_loop()
     asyncio.set_event_loop(loop)
     try:
-        return loop.run_until_complete(_serve(config, is_told))
+        return loop.run_until_complete(_serve(config, is_restart))
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         asyncio.set_event_loop(None)
         loop.close()
 
 
-async def _serve(config: Config, is_told: bool) -> int:
+async def _serve(config: Config, is_restart: bool) -> int:
     server = config.server
     gateway = Gateway(
         config.specs(),
@@ -342,7 +183,7 @@ async def _serve(config: Config, is_told: bool) -> int:
         if running is None:
             return 0
         tune()
-        _greet(config, running, is_told)
+        _greet(config, running, is_restart)
         await stop.asked.wait()
         if not replaced.is_set():
             Console(stderr=True, highlight=False).print(
@@ -392,15 +233,15 @@ class _Stop:
         self.asked_again.set()
 
 
-def _greet(config: Config, running: Server, is_told: bool) -> None:
+def _greet(config: Config, running: Server, is_restart: bool) -> None:
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     everywhere = running.host in ("0.0.0.0", "::")
     address = running.url.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
     told = f"{address} and every other address of this machine" if everywhere else address
     entries = running.catalog.all()
-    again = " again" if is_told else ""
+    again = " again" if is_restart else ""
     console.print(f"[bold]graphwire[/] serves [cyan]{', '.join(config.graphs)}[/]{again} at [bold]{told}[/]")
-    if is_told:
+    if is_restart:
         return
     width = max(len(entry.name) for entry in entries)
     for entry in entries:

@@ -21,8 +21,8 @@ from graphwire_gateway.connections.langgraph_auth import Authenticated
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
-from graphwire_gateway.graphs.load import found_at
-from graphwire_gateway.graphs.savers import Keeping
+from graphwire_gateway.graphs.load import resolve
+from graphwire_gateway.graphs.savers import Savers
 from graphwire_gateway.graphs.spec import GraphSpec, RunsOn
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
@@ -105,7 +105,7 @@ class Gateway:
             limits=self._limits,
             tokens=self._tokens,
             failures=Failures(expose),
-            catalog=Catalog(self._specs, Keeping(self._checkpointer, self._graph_store)),
+            catalog=Catalog(self._specs, Savers(self._checkpointer, self._graph_store)),
             origins=Origins(self._allowed_origins, loopback=loopback, pattern=self._allowed_origin_regex),
             shared_threads=self._shared_threads,
         )
@@ -121,7 +121,7 @@ def _tokens(tokens: Mapping[str, str] | None, auth: Any, ignore_authorization: b
         return Tokens(tokens)
     if tokens:
         raise CannotServe("there are tokens and an auth object; only one of them can say who connects")
-    found, source = found_at("auth", auth)
+    found, source = resolve("auth", auth)
     return Authenticated(found, source, ignore_authorization=ignore_authorization)
 
 

@@ -250,7 +250,7 @@ def _maybe(c: RunnableConfig | None = None) -> Any: ...
 def test_parameters_are_told_apart_by_annotation_and_name(function: Any, wants: dict[str, str]) -> None:
     factory = factory_of("it", "here", function, lambda value: False)
     assert factory is not None
-    assert factory.wants == wants
+    assert factory.parameters == wants
     assert factory.is_per_use is bool(wants)
 
 

@@ -12,7 +12,7 @@ import pytest
 from graphwire_gateway import CannotServe, GraphSpec
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
-from graphwire_gateway.graphs.savers import Keeping, SharedMemory
+from graphwire_gateway.graphs.savers import Savers, SharedInMemoryStore
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
@@ -48,10 +48,10 @@ def tallies(lib: Library, **compiled: Any) -> Any:
 
 @contextlib.asynccontextmanager
 async def served(
-    graphs: dict[str, Any], runner: Any = "inline", **keeping: Any
+    graphs: dict[str, Any], runner: Any = "inline", **savers: Any
 ) -> AsyncIterator[dict[str, Entry]]:
     specs = {name: GraphSpec(graph, runner) for name, graph in graphs.items()}
-    catalog = Catalog(specs, Keeping(**keeping))
+    catalog = Catalog(specs, Savers(**savers))
     try:
         await catalog.open(lambda items: None)
         yield {name: catalog.get(name) for name in graphs}
@@ -210,7 +210,7 @@ async def test_graphs_share_one_store_and_keep_their_own(lib: Library) -> None:
                     return graph.store  # type: ignore[attr-defined]
 
             stores[name] = await on_its_loop(entry, look())
-    assert isinstance(stores["a"], SharedMemory)
+    assert isinstance(stores["a"], SharedInMemoryStore)
     assert stores["a"] is stores["b"]
     assert stores["own"] is own
     given = InMemoryStore()
@@ -222,7 +222,7 @@ async def test_graphs_share_one_store_and_keep_their_own(lib: Library) -> None:
 
 
 async def test_the_shared_store_bears_readers_and_writers_on_several_threads() -> None:
-    store, often, written = SharedMemory(), sys.getswitchinterval(), threading.Event()
+    store, often, written = SharedInMemoryStore(), sys.getswitchinterval(), threading.Event()
 
     def write(name: str) -> None:
         for number in range(2000):

@@ -57,7 +57,7 @@ async def test_a_block_is_told_once_with_its_place_and_its_end(told: Told) -> No
         assert warning["where"].endswith("in blocks")
         release.set()
         await work
-        assert (await told.next())["event"] == "the graphs' loop goes on"
+        assert (await told.next())["event"] == "the graphs' loop runs again"
     finally:
         release.set()
         watchdog.close()

@@ -1,4 +1,4 @@
-"""The graphs that are served, by name."""
+"""The graphs that are served, by name, and the runners and resources that live with them."""
 
 import asyncio
 from collections.abc import Mapping
@@ -11,54 +11,61 @@ from graphwire_gateway.graphs.description import row_of
 from graphwire_gateway.graphs.entry import Entry, entry_of
 from graphwire_gateway.graphs.lifespan import Lifespan
 from graphwire_gateway.graphs.runner import InlineRunner, Outlet, Runner, ThreadRunner
-from graphwire_gateway.graphs.savers import Keeping
+from graphwire_gateway.graphs.savers import Savers
 from graphwire_gateway.graphs.spec import GraphSpec
 from graphwire_gateway.graphs.watchdog import Watchdog
 
 
 class Catalog:
-    """The graphs by name. ``open`` brings them to life, ``close`` ends their runners."""
+    """The graphs by name. ``open`` makes them on their runners; ``close`` closes both.
 
-    def __init__(self, specs: Mapping[str, GraphSpec], keeping: Keeping | None = None) -> None:
+    ``specs`` says how each graph is served. ``savers`` has the saver and the store of graphs that bring none;
+    None keeps both in memory.
+    """
+
+    def __init__(self, specs: Mapping[str, GraphSpec], savers: Savers | None = None) -> None:
         self._specs = specs
-        self.keeping = keeping or Keeping()
+        self.savers = savers or Savers()
         self._entries: dict[str, Entry] = {}
         self._runners: list[Runner] = []
         self._watchdog = Watchdog()
         self._lifespans: list[Lifespan] = []
 
     async def open(self, outlet: Outlet) -> None:
-        """Bring every graph to life on its runner. Raises ``CannotServe`` for the first that fails."""
-        found: dict[str, Entry] = {}
-        for place in ("thread", "inline"):
-            together = {name: spec for name, spec in self._specs.items() if spec.runner == place}
-            if together:
-                runner = InlineRunner(outlet) if place == "inline" else ThreadRunner("graphs", outlet)
-                found.update(await self._settle(runner, together))
+        """Make every graph on its runner. Call it on the main loop.
+
+        Raises ``CannotServe`` for the first graph that fails; call ``close`` after that, too.
+        """
+        entries: dict[str, Entry] = {}
+        for kind in ("thread", "inline"):
+            sharing = {name: spec for name, spec in self._specs.items() if spec.runner == kind}
+            if sharing:
+                runner = InlineRunner(outlet) if kind == "inline" else ThreadRunner("graphs", outlet)
+                entries.update(await self._open(runner, sharing))
         for name, spec in self._specs.items():
             if spec.runner == "own":
-                found.update(await self._settle(ThreadRunner(name, outlet), {name: spec}))
-        self._entries = {name: found[name] for name in self._specs}
+                entries.update(await self._open(ThreadRunner(name, outlet), {name: spec}))
+        self._entries = {name: entries[name] for name in self._specs}
 
-    async def _settle(self, runner: Runner, specs: Mapping[str, GraphSpec]) -> dict[str, Entry]:
+    async def _open(self, runner: Runner, specs: Mapping[str, GraphSpec]) -> dict[str, Entry]:
         self._runners.append(runner)
         lifespan = Lifespan(runner)
         self._lifespans.append(lifespan)
 
         async def enter(stack: AsyncExitStack) -> dict[str, Entry]:
-            saver = await self.keeping.saver(stack)
-            store = await self.keeping.graph_store(stack)
+            saver = await self.savers.saver(stack)
+            store = await self.savers.graph_store(stack)
             return {
                 name: await entry_of(stack, name, spec, runner, saver, store) for name, spec in specs.items()
             }
 
         entries = await lifespan.open(enter)
-        if isinstance(runner, ThreadRunner):  # from here on: imports may take their time
+        if isinstance(runner, ThreadRunner):  # only now: an import may block the loop for long
             self._watchdog.watch(runner.loop, runner.thread)
         return entries
 
     def get(self, name: str) -> Entry:
-        """Return the graph of that name. Raises ``Refusal(not_found)``."""
+        """Return the graph of that name. Raises ``Refusal`` with code ``not_found``."""
         entry = self._entries.get(name)
         if entry is None:
             served = ", ".join(sorted(self._entries)) or "none"
@@ -70,19 +77,20 @@ class Catalog:
         return entry
 
     def all(self) -> list[Entry]:
-        """Return every graph, in the order in which they were named."""
+        """Return every graph, in the order of the specs."""
         return list(self._entries.values())
 
     async def rows(self) -> list[GraphRow]:
-        """Describe every graph."""
+        """Describe every graph, in the order of the specs. The first call asks the graphs' loops."""
         for entry in self._entries.values():
             if entry.row is None:
                 entry.row = await entry.runner.call(lambda entry=entry: row_of(entry))  # type: ignore[misc]
         return [entry.row for entry in self._entries.values() if entry.row is not None]
 
     async def close(self, timeout_s: float) -> None:
-        """Close what lives with the graphs and end the runners; each is waited for at most ``timeout_s``
-        seconds, then cancelled.
+        """Close what the factories opened, then the runners.
+
+        Each step waits at most ``timeout_s`` seconds; what still runs then is cancelled.
         """
         await asyncio.gather(*(lifespan.close(timeout_s) for lifespan in self._lifespans))
         self._watchdog.close()

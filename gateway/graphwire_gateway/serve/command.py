@@ -253,7 +253,7 @@ def _greet(config: Config, running: Server, is_restart: bool) -> None:
         )
         console.print(f"  {entry.name:<{width}}  {entry.source}{made}{keeps}", style="dim", markup=False)
     if any(not entry.keeps_threads for entry in entries):
-        console.print(f"threads are kept in {running.catalog.keeping.told}", markup=False)
+        console.print(f"threads are kept in {running.catalog.savers.description}", markup=False)
     url = "" if address == "ws://127.0.0.1:8765/ws" else f" --url {address}"
     token = " --token …" if config.auth.tokens or config.auth.path else ""
     console.print(f"  graphwire graphs{url}{token}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from graphwire_gateway.errors import CannotServe
-from graphwire_gateway.graphs.load import importable_from, shown
+from graphwire_gateway.graphs.load import importable_from, short_path
 from graphwire_gateway.serve import environment, langgraph_json
 from graphwire_gateway.serve.config import FILE, Config, load
 from graphwire_gateway.serve.langgraph_json import Project
@@ -140,7 +140,7 @@ def _provide_dotenv(env_file: Path | None, notes: list[Note]) -> None:
 
 def _env_note(file: Path, values: Mapping[str, str], already_set: list[str]) -> str:
     kept = f"; set already, and left as they were: {', '.join(already_set)}" if already_set else ""
-    return f"read {shown(str(file.absolute()))}: {len(values)} variable{'s'[: len(values) != 1]}{kept}"
+    return f"read {short_path(str(file.absolute()))}: {len(values)} variable{'s'[: len(values) != 1]}{kept}"
 
 
 def _conformance_graphs() -> dict[str, str]:

@@ -148,17 +148,17 @@ def test_env_is_a_file_or_an_object_and_never_overrides(
     monkeypatch.delenv("OTHER_KEY")
     assert project(folder, env={}).env_file is None
     assert project(folder, env={"A": "b", "N": 3, "T": True}).env == {"A": "b", "N": "3", "T": "true"}
-    assert "which is not there" in project(folder, env=".env").warnings[0]
+    assert "which does not exist" in project(folder, env=".env").warnings[0]
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("{", r"langgraph.json is not JSON: .* \(line 1, column 2\)"),
-        ("[]", "langgraph.json: the file is not right"),
-        ('{"graphs": 3}', "langgraph.json: graphs is not right"),
-        ('{"graphs": {"a": 3}}', "langgraph.json: graphs.a is not right"),
-        ('{"graphs": {"a": {"path": 3}}}', r"langgraph.json: graphs.a.path is not right: .* string"),
+        ("[]", "langgraph.json: the file is not valid"),
+        ('{"graphs": 3}', "langgraph.json: graphs is not valid"),
+        ('{"graphs": {"a": 3}}', "langgraph.json: graphs.a is not valid"),
+        ('{"graphs": {"a": {"path": 3}}}', r"langgraph.json: graphs.a.path is not valid: .* string"),
         ('{"graphs": {}}', "langgraph.json names no graphs"),
         ('{"graphs": {"a": "./agent.ts:graph"}}', "graph 'a': './agent.ts:graph' is not Python"),
         ('{"graphs": {"a": "x:y"}, "http": {"cors": {"allow_origins": "x"}}}', "http.cors.allow_origins is"),
@@ -201,7 +201,7 @@ def test_the_toml_wins_over_the_project_the_environment_over_it_and_the_command_
         "more": "more:graph",
     }
     Path("graphwire.toml").write_text("graphs = 3\n")
-    with pytest.raises(CannotServe, match="the setting graphs is not right"):
+    with pytest.raises(CannotServe, match="the setting graphs is not valid"):
         load(None, {}, got.settings)
 
 
@@ -224,5 +224,5 @@ def test_the_toml_says_more_of_a_graph_of_the_project_by_its_name_alone(
     toml.write_text('[graphs.agnet]\nrunner = "own"\n')
     with pytest.raises(CannotServe, match=r"graphs.agnet.target .* no graph of that name, it has: agent, ch"):
         load(None, {}, got.settings)
-    with pytest.raises(CannotServe, match=r'graphs.agnet.target is not right: it is missing, as in: [^;]*"$'):
+    with pytest.raises(CannotServe, match=r'graphs.agnet.target is not valid: it is missing, as in: [^;]*"$'):
         load(None, {})

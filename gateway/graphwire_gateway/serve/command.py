@@ -1,4 +1,7 @@
-"""``graphwire serve``: the command that the gateway adds to the command line."""
+"""``graphwire serve``: the command that the gateway adds to the command line.
+
+``selection`` has what it serves.
+"""
 
 import asyncio
 import multiprocessing
@@ -33,13 +36,15 @@ def serve(
         list[str] | None,
         typer.Argument(
             metavar="TARGET",
-            help="langgraph.json, or a folder that holds one. Or graphs, or functions that make them: "
+            help="A langgraph.json, or a folder that holds one. Or graphs, or functions that make them: "
             "./file.py:attribute, module:attribute, NAME=module:attribute.",
         ),
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option("--config", "-c", help="A configuration file. (default: ./graphwire.toml, if there)"),
+        typer.Option(
+            "--config", "-c", help="The configuration file. (default: ./graphwire.toml, if it exists)"
+        ),
     ] = None,
     host: Annotated[
         str | None,
@@ -51,30 +56,31 @@ def serve(
     ] = None,
     reload: Annotated[
         bool,
-        typer.Option("--reload", help="Start anew when the configuration or an imported .py file changes."),
+        typer.Option("--reload", help="Restart when the configuration or an imported .py file changes."),
     ] = False,
     checkpointer: Annotated[
         str | None,
         typer.Option(
             metavar="TARGET",
-            help="What keeps the threads of graphs compiled without a checkpointer. (default: memory)",
+            help="The checkpointer of graphs compiled without one. (default: in memory)",
         ),
     ] = None,
     store: Annotated[
         str | None,
         typer.Option(
-            envvar="GRAPHWIRE_STORE", help="Where logs live. (default, and the only one yet: memory://)"
+            envvar="GRAPHWIRE_STORE",
+            help="Where logs are kept. (default, and so far the only choice: memory://)",
         ),
     ] = None,
     allow_origin: Annotated[
         list[str] | None,
-        typer.Option(help="An origin whose pages may connect, such as https://app.example. Repeatable."),
+        typer.Option(help="An origin whose pages may connect, such as https://app.example. May be repeated."),
     ] = None,
     expose_errors: Annotated[
         bool | None,
         typer.Option(
             "--expose-errors/--hide-errors",
-            help="Tell clients type and message of graphs' errors. (default: on loopback only)",
+            help="Send type and message of graphs' errors to clients. (default: on loopback only)",
         ),
     ] = None,
     insecure: Annotated[
@@ -82,7 +88,9 @@ def serve(
     ] = False,
     conformance_graphs: Annotated[
         bool,
-        typer.Option("--conformance-graphs", help="Serve the graphs of: graphwire conformance server, too."),
+        typer.Option(
+            "--conformance-graphs", help="Also serve the graphs that graphwire conformance server needs."
+        ),
     ] = False,
     log_format: Annotated[str | None, typer.Option(help="console or json. (default: console)")] = None,
     log_level: Annotated[
@@ -179,18 +187,20 @@ async def _serve(config: Config, is_restart: bool) -> int:
     )
     stop = _Stop()
     async with AsyncExitStack() as stack:
-        running = await stop.unless_asked(stack.enter_async_context(gateway.serve(server.host, server.port)))
+        running = await stop.unless_requested(
+            stack.enter_async_context(gateway.serve(server.host, server.port))
+        )
         if running is None:
             return 0
         tune()
         _greet(config, running, is_restart)
-        await stop.asked.wait()
+        await stop.requested.wait()
         if not replaced.is_set():
             Console(stderr=True, highlight=False).print(
                 f"draining: runs get {config.limits.drain_s:g} s to end; Ctrl-C again stops at once"
             )
         draining = asyncio.ensure_future(running.drain())
-        again = asyncio.ensure_future(stop.asked_again.wait())
+        again = asyncio.ensure_future(stop.requested_again.wait())
         await asyncio.wait({draining, again}, return_when=asyncio.FIRST_COMPLETED)
         await running.drain(0)
         again.cancel()
@@ -199,48 +209,48 @@ async def _serve(config: Config, is_restart: bool) -> int:
 
 
 class _Stop:
-    """The wish to stop: once to drain, twice to stop at once."""
+    """Requests to stop, by signal: the first to drain, the second to stop at once."""
 
     def __init__(self) -> None:
-        self.asked = asyncio.Event()
-        self.asked_again = asyncio.Event()
+        self.requested = asyncio.Event()
+        self.requested_again = asyncio.Event()
         loop = asyncio.get_running_loop()
         reloader = multiprocessing.parent_process()
         if reloader is None:
-            loop.add_signal_handler(signal.SIGINT, self._ask)
-        else:  # which tells it of Ctrl-C, and without which nobody would
+            loop.add_signal_handler(signal.SIGINT, self._request)
+        else:  # the reloader passes Ctrl-C on; if it has died, nobody would, so stop with it
             loop.add_reader(reloader.sentinel, self._orphaned, loop, reloader.sentinel)
-        loop.add_signal_handler(signal.SIGTERM, self._ask)
+        loop.add_signal_handler(signal.SIGTERM, self._request)
 
-    async def unless_asked(self, opening: Coroutine[Any, Any, T]) -> T | None:
-        """Return what ``opening`` returns; None, and it is cancelled, where the wish comes first."""
+    async def unless_requested(self, opening: Coroutine[Any, Any, T]) -> T | None:
+        """Return what ``opening`` returns; if a request comes first, cancel it and return None."""
         task = asyncio.ensure_future(opening)
-        asked = asyncio.ensure_future(self.asked.wait())
-        await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+        requested = asyncio.ensure_future(self.requested.wait())
+        await asyncio.wait({task, requested}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
-            asked.cancel()
+            requested.cancel()
             return task.result()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         return None
 
-    def _ask(self) -> None:
-        (self.asked_again if self.asked.is_set() else self.asked).set()
+    def _request(self) -> None:
+        (self.requested_again if self.requested.is_set() else self.requested).set()
 
     def _orphaned(self, loop: asyncio.AbstractEventLoop, sentinel: int) -> None:
         loop.remove_reader(sentinel)
-        self.asked.set()
-        self.asked_again.set()
+        self.requested.set()
+        self.requested_again.set()
 
 
 def _greet(config: Config, running: Server, is_restart: bool) -> None:
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     everywhere = running.host in ("0.0.0.0", "::")
     address = running.url.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
-    told = f"{address} and every other address of this machine" if everywhere else address
+    shown = f"{address} and every other address of this machine" if everywhere else address
     entries = running.catalog.all()
     again = " again" if is_restart else ""
-    console.print(f"[bold]graphwire[/] serves [cyan]{', '.join(config.graphs)}[/]{again} at [bold]{told}[/]")
+    console.print(f"[bold]graphwire[/] serves [cyan]{', '.join(config.graphs)}[/]{again} at [bold]{shown}[/]")
     if is_restart:
         return
     width = max(len(entry.name) for entry in entries)
@@ -258,4 +268,4 @@ def _greet(config: Config, running: Server, is_restart: bool) -> None:
     token = " --token …" if config.auth.tokens or config.auth.path else ""
     console.print(f"  graphwire graphs{url}{token}")
     console.print(f"  graphwire run {shlex.quote(next(iter(config.graphs)))} -f KEY=VALUE{url}{token}")
-    console.print("Ctrl-C drains and stops; once more stops at once.")
+    console.print("Ctrl-C drains and stops; a second Ctrl-C stops at once.")

@@ -1,4 +1,8 @@
-"""Who is let in, and from where."""
+"""Which clients are accepted, and which web pages.
+
+About `gateway/graphwire_gateway/connections/auth.py` and
+`gateway/graphwire_gateway/connections/langgraph_auth.py`.
+"""
 
 import asyncio
 import hmac
@@ -83,7 +87,7 @@ def test_a_pattern_admits_the_origins_that_it_matches_whole() -> None:
     alone = Origins(None, loopback=True, pattern="https://a")
     assert alone.admits("https://a")
     assert not alone.admits("http://localhost"), "what is told replaces the default"
-    with pytest.raises(CannotServe, match=r"allowed_origin_regex '\(' is no regular expression"):
+    with pytest.raises(CannotServe, match=r"allowed_origin_regex '\(' is not a regular expression"):
         Origins(None, loopback=True, pattern="(")
 
 
@@ -191,7 +195,7 @@ async def test_a_function_that_never_answers_refuses(monkeypatch: pytest.MonkeyP
 def test_what_cannot_say_who_it_is_is_refused_at_the_start() -> None:
     with pytest.raises(CannotServe, match=r"auth: here has no @auth\.authenticate function"):
         Authenticated(Auth(), "here")
-    with pytest.raises(CannotServe, match=r"auth: here is no langgraph_sdk\.Auth"):
+    with pytest.raises(CannotServe, match=r"auth: here is not a langgraph_sdk\.Auth"):
         Authenticated({}, "here")
 
     async def wants(request: Any) -> str:

@@ -1,4 +1,8 @@
-"""A factory is told apart by what it takes, opened on its graph's loop, and closed there whatever happens."""
+"""A factory is recognised by what it takes, opened on its graph's loop, and closed there whatever happens.
+
+About `gateway/graphwire_gateway/graphs/factory.py`, `gateway/graphwire_gateway/graphs/entry.py` and
+`gateway/graphwire_gateway/graphs/lifespan.py`.
+"""
 
 import asyncio
 import contextlib

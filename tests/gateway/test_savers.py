@@ -1,4 +1,7 @@
-"""Graphs that were compiled without a checkpointer or a store get the server's, each loop its own saver."""
+"""Graphs that were compiled without a checkpointer or a store get the server's, each loop its own saver.
+
+About `gateway/graphwire_gateway/graphs/savers.py` and `gateway/graphwire_gateway/graphs/entry.py`.
+"""
 
 import asyncio
 import contextlib

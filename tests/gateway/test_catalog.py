@@ -183,8 +183,8 @@ async def test_two_files_of_one_name_are_two_modules(folder: Path) -> None:
 
 async def test_a_packages_file_is_imported_as_a_part_of_it_and_once(folder: Path) -> None:
     (folder / "lib" / "pack" / "inner").mkdir(parents=True)
-    for place in ("pack", "pack/inner"):
-        (folder / "lib" / place / "__init__.py").touch()
+    for folder_name in ("pack", "pack/inner"):
+        (folder / "lib" / folder_name / "__init__.py").touch()
     (folder / "lib" / "pack" / "state.py").write_text("from fine import graph\nimport sys\n")
     (folder / "lib" / "pack" / "inner" / "agent.py").write_text(
         "from ..state import graph\nname = __name__\n"
@@ -203,7 +203,7 @@ async def test_a_package_whose_name_is_taken_does_not_hide_the_file(folder: Path
     assert sys.modules["agent"].name == "agent"
 
 
-async def test_an_unknown_name_is_told_which_there_are() -> None:
+async def test_the_refusal_of_an_unknown_name_lists_those_there_are() -> None:
     catalog = Catalog({name: GraphSpec(counter(), "inline") for name in ("b", "a")})
     await catalog.open(lambda items: None)
     with pytest.raises(Refusal, match="no graph 'c'; this server has: a, b") as caught:

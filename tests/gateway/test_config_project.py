@@ -96,7 +96,7 @@ def test_everything_that_is_not_honoured_is_named_in_one_line(folder: Path) -> N
     assert got.notes == (f"{folder}/langgraph.json: ignored, of the build: dockerfile_lines, python_version",)
 
 
-def test_what_nobody_knows_is_told_apart_with_what_was_meant(folder: Path) -> None:
+def test_unknown_keys_are_listed_apart_with_what_was_probably_meant(folder: Path) -> None:
     got = project(
         folder,
         grpahs={},
@@ -212,7 +212,9 @@ def test_the_toml_wins_over_the_project_the_environment_over_it_and_the_command_
 def test_the_toml_says_more_of_a_graph_of_the_project_by_its_name_alone(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    graphs = {name: {"path": f"pkg:{name}", "description": "Told."} for name in ("agent", "chat", "other")}
+    graphs = {
+        name: {"path": f"pkg:{name}", "description": "Chats on."} for name in ("agent", "chat", "other")
+    }
     got = project(folder, graphs=graphs)
     toml = Path("graphwire.toml")
     toml.write_text(
@@ -221,7 +223,7 @@ def test_the_toml_says_more_of_a_graph_of_the_project_by_its_name_alone(
     )
     monkeypatch.setenv("GRAPHWIRE_GRAPHS__CHAT__RUNNER", "inline")
     assert load(None, {}, got.settings).specs() == {
-        "agent": GraphSpec("pkg:agent", "own", ("custom",), description="Told."),
+        "agent": GraphSpec("pkg:agent", "own", ("custom",), description="Chats on."),
         "chat": GraphSpec("pkg:chat", "inline", description="Chats."),
         "other": GraphSpec("mine:other"),
     }

@@ -181,13 +181,13 @@ async def test_a_factory_with_a_config_is_called_for_each_use_after_once_for_the
 async def test_a_use_that_fails_or_is_cancelled_closes_what_it_opened() -> None:
     seen: Seen = []
     began = asyncio.Event()
-    home = asyncio.get_running_loop()
+    main_loop = asyncio.get_running_loop()
 
     def fail(graph: Any) -> None:
         raise ValueError("no")
 
     async def wait(graph: Any) -> None:
-        home.call_soon_threadsafe(began.set)
+        main_loop.call_soon_threadsafe(began.set)
         await asyncio.Event().wait()
 
     async with served(per_use(seen)) as entry:
@@ -202,7 +202,7 @@ async def test_a_use_that_fails_or_is_cancelled_closes_what_it_opened() -> None:
     assert [name for name, _ in seen[4:]] == ["open nobody", "close nobody"]
 
 
-async def test_a_factory_learns_who_asks_what_for_and_with_which_store() -> None:
+async def test_a_factory_learns_the_user_the_purpose_and_the_store() -> None:
     seen: Seen = []
 
     def make(settings: RunnableConfig, server: "ServerRuntime[dict[str, str]]") -> Any:
@@ -251,7 +251,7 @@ def _maybe(c: RunnableConfig | None = None) -> Any: ...
         (lambda number=3: None, {}),
     ],
 )
-def test_parameters_are_told_apart_by_annotation_and_name(function: Any, wants: dict[str, str]) -> None:
+def test_parameters_are_recognised_by_annotation_and_name(function: Any, wants: dict[str, str]) -> None:
     factory = factory_of("it", "here", function, lambda value: False)
     assert factory is not None
     assert factory.parameters == wants

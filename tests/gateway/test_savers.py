@@ -162,7 +162,7 @@ async def test_what_is_no_saver_or_store_is_refused(key: str) -> None:
                 pass
 
 
-async def test_a_saver_that_cannot_serve_is_told_at_the_start(tmp_path: Path) -> None:
+async def test_a_saver_that_cannot_be_used_is_refused_at_the_start(tmp_path: Path) -> None:
     class Away(InMemorySaver):
         async def aget_tuple(self, config: Any) -> Any:
             raise ConnectionError("nobody there")

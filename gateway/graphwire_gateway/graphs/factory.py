@@ -1,9 +1,8 @@
 """Factories: what makes a graph, a saver or a store, once for the server's life or for each use.
 
 A factory is a function that returns its product, or one that yields it: a generator or a context manager. It
-may be async. It may take LangGraph's ``config`` and ``runtime``; annotations and names
-tell which parameter is which. A product is opened and closed on the same loop. ``load`` finds what a target
-names.
+may be async. It may take LangGraph's ``config`` and ``runtime``; annotations and names tell which parameter
+is which. A product is opened and closed on the same loop. ``load`` finds what a target names.
 """
 
 import contextlib

@@ -61,7 +61,7 @@ class Outlet(Protocol):
 
 
 def _no_callback() -> None:
-    """Stands for ``on_end`` until a job begins."""
+    """The ``on_end`` of a job that has not begun."""
 
 
 class Job:
@@ -76,19 +76,12 @@ class Job:
         """Whether all of the job's code has stopped."""
         self._loop = loop
         self._task: asyncio.Task[None] | None = None
-        self._is_cancelled = False
         self._unfinished = 1  # the coroutine and its calls in threads
         self._on_end: Callable[[], None] = _no_callback
 
     def begin(self, work: Callable[[], Coroutine[Any, Any, None]], on_end: Callable[[], None]) -> None:
-        """Start the coroutine, unless the job is cancelled already.
-
-        Runs on the loop, in the job's context.
-        """
+        """Start the coroutine. Runs on the loop, in the job's context."""
         self._on_end = on_end
-        if self._is_cancelled:
-            on_end()
-            return
         _JOB.set(self)
         self._task = self._loop.create_task(work())
         self._task.add_done_callback(lambda _: self.part_ended())
@@ -106,13 +99,13 @@ class Job:
     def cancel(self, repeat_s: float | None = None) -> None:
         """Cancel the coroutine, and again every ``repeat_s`` seconds until it ends; None cancels once.
 
-        May be called at any time: a job that has not begun never begins, a job that is over stays as it is.
+        May be called at any time. The coroutine's first step always runs; a job that is over stays as it is.
         """
         self._loop.call_soon_threadsafe(self._cancel, repeat_s)
 
     def _cancel(self, repeat_s: float | None) -> None:
-        self._is_cancelled = True
-        if self._task is None or self._task.done():
+        assert self._task is not None  # begin was sent to the loop before any cancel
+        if self._task.done():
             return
         # Not before the task's first step: cancelled earlier, its code would never run, not even its cleanup.
         self._loop.call_soon(self._task.cancel)

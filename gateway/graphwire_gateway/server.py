@@ -14,11 +14,13 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from graphwire_gateway.connections.auth import Origins, Tokens, is_loopback
-from graphwire_gateway.connections.connection import Connection, Peer
-from graphwire_gateway.connections.dispatch import House
+from graphwire_gateway.connections.connection import Connection
+from graphwire_gateway.connections.dispatch import Services
 from graphwire_gateway.connections.http import PATH, Handshake
 from graphwire_gateway.connections.langgraph_auth import Authenticated
+from graphwire_gateway.connections.peer import Peer
 from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.execution.execution import Executor
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.load import resolve
@@ -186,8 +188,9 @@ class Server:
         self._origins = origins
         self._committer = Committer(store)
         self.catalog = catalog
-        self._runs = Runs(catalog, store, self._committer, failures, limits, shared_threads)
-        self._house = House(
+        executor = Executor(catalog, failures, limits.max_event_bytes)
+        self._runs = Runs(catalog, executor, store, self._committer, limits, shared_threads)
+        self._services = Services(
             server=Product(name="graphwire", version=version("graphwire")),
             limits=limits,
             durability=store.durability,
@@ -211,7 +214,7 @@ class Server:
 
     async def open(self, host: str, port: int) -> None:
         """Load the graphs and listen. Raises ``CannotServe``."""
-        await self.catalog.open(self._committer.take)
+        await self.catalog.open()
         self._committing = asyncio.create_task(self._committer.main())
         limits = self._limits
         try:
@@ -244,7 +247,7 @@ class Server:
         if raw is not None:
             with contextlib.suppress(OSError):
                 raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, _SOCKET_BYTES)
-        connection = Connection(socket, self._house, self._store)
+        connection = Connection(socket, self._services, self._store)
         self._connections.add(connection)
         try:
             if self._runs.draining:

@@ -95,7 +95,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 async def _open(target: Any, runner: Any = "inline") -> Any:
     catalog = Catalog({"mine": GraphSpec(target, runner)})
     try:
-        await catalog.open(lambda items: None)
+        await catalog.open()
         return catalog.get("mine").graph
     finally:
         await catalog.close(5)
@@ -205,7 +205,7 @@ async def test_a_package_whose_name_is_taken_does_not_hide_the_file(folder: Path
 
 async def test_the_refusal_of_an_unknown_name_lists_those_there_are() -> None:
     catalog = Catalog({name: GraphSpec(counter(), "inline") for name in ("b", "a")})
-    await catalog.open(lambda items: None)
+    await catalog.open()
     with pytest.raises(Refusal, match="no graph 'c'; this server has: a, b") as caught:
         catalog.get("c")
     assert (caught.value.code, caught.value.details) == ("not_found", {"kind": "graph"})
@@ -221,7 +221,7 @@ async def test_a_graph_whose_state_has_no_schema_is_described_without_one() -> N
 
     graph.__class__ = Odd
     catalog = Catalog({"mine": GraphSpec(graph, "inline")})
-    await catalog.open(lambda items: None)
+    await catalog.open()
     (row,) = await catalog.rows()
     assert row.input_schema is None
     assert row.output_schema is not None

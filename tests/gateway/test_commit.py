@@ -7,19 +7,19 @@ from typing import Any
 import orjson
 import pytest
 from graphwire_gateway.execution.encode import Encoder
-from graphwire_gateway.execution.execution import Drive, Outcome
-from graphwire_gateway.execution.request import Task
-from graphwire_gateway.failures import Failures
-from graphwire_gateway.graphs.entry import Entry
+from graphwire_gateway.execution.execution import Made, Outcome
+from graphwire_gateway.execution.request import RunRequest
+from graphwire_gateway.limits import Limits
 from graphwire_gateway.log import commit
 from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.memory import MemoryStore
 from graphwire_gateway.log.store import Batch, Fenced, SeqGap
 from graphwire_gateway.runs.run import Run
+from graphwire_protocol.payloads import Failure
 from graphwire_protocol.projection import Projector
+from graphwire_protocol.replies import RunRow
 from graphwire_protocol.types import TERMINAL
 
-from tests.support.graphs import Gate, gated
 from tests.support.stores import DelayingStore, FlakyStore, GatedStore
 
 
@@ -38,68 +38,82 @@ class Recorder:
         return await self.store.append(batches)
 
 
-class _Runner:
-    """Starts nothing; what a drive would make comes from the test."""
+class _Execution:
+    """An execution that runs nothing; the test says what it makes."""
 
-    def start(self, work: Any, over: Any = None) -> Any:
-        class Job:
-            is_over = True
+    is_over = True
 
-            def cancel(self, again_s: float | None = None) -> None:
-                pass
+    def __init__(self, owner: Run) -> None:
+        self.owner = owner
 
-        return Job()
+    def stored(self, events: int, size: int) -> None: ...
 
-    def later(self, function: Any) -> None:
-        function()
+    def cancel(self, again_s: float) -> None: ...
+
+    def drop(self) -> None: ...
+
+    def delete_private_thread(self) -> None: ...
 
 
-class House:
+class _Executor:
+    def __init__(self) -> None:
+        self.executions: dict[Run, Any] = {}
+
+    def start(self, request: RunRequest, owner: Run) -> Any:
+        execution = self.executions[owner] = _Execution(owner)
+        return execution
+
+
+class Bench:
+    """A committer on a store, with runs whose graphs are played by the test. It listens to the runs."""
+
     def __init__(self, store: Any) -> None:
         self.store = Recorder(store)
         self.committer = Committer(self.store)
         self.task = asyncio.ensure_future(self.committer.main())
+        self.executor = _Executor()
         self.ended: list[str] = []
+        self.changed: list[tuple[str, str]] = []
         self.encoder = Encoder(Projector(), 1 << 20)
 
     async def run(self, key: str) -> Run:
-        entry = Entry("g", gated(Gate()), _Runner())  # type: ignore[arg-type]
-        task = Task(entry=entry, input={}, config={}, modes=frozenset({"custom"}))
         run = Run(
+            RunRequest(run=key, graph="g", input={}, config={}, modes=frozenset({"custom"})),
             key=key,
-            id=key,
             principal="p",
-            graph="g",
             epoch="e",
-            task=task,
-            runner=_Runner(),  # type: ignore[arg-type]
-            encoder=self.encoder,
-            failures=Failures(expose=True),
+            executor=self.executor,  # type: ignore[arg-type]
             commit=self.committer.add,
-            on_end=lambda run: self.ended.append(run.id),
-            on_pause=lambda run: None,
-            on_leave=lambda run: None,
-            cancel_grace_s=60,
-            interrupt_ttl_s=60,
-            max_run_s=None,
+            listener=self,
+            limits=Limits(cancel_grace_s=60, interrupt_ttl_s=60),
             metadata={},
         )
         await self.store.create(key, "e")
-        self.store.tail(key, run.feed.grown)
+        self.store.tail(key, run.log.grow)
         run.created.set_result(None)
         run.start()
         return run
 
     def make(self, *items: tuple[Run, list[Any]]) -> None:
-        """Hand over what the drives of some runs made in one tick; numbers are custom events."""
-        out = []
+        """Hand over what the executions of some runs made in one tick; numbers are custom events."""
         for run, made in items:
+            outcome = made[-1] if isinstance(made[-1], Outcome) else None
             records = [
-                self.encoder.part((), "custom", item) if isinstance(item, int) else item for item in made
+                self.encoder.part((), "custom", item) if isinstance(item, int) else item
+                for item in made
+                if item is not outcome
             ]
-            assert isinstance(run._drive, Drive)
-            out.append((run._drive, records))
-        self.committer.take(out)
+            run.receive(self.executor.executions[run], Made(records, outcome))
+
+    def run_changed(self, run: Run, row: RunRow) -> None:
+        self.changed.append((run.id, row.status))
+
+    def run_paused(self, run: Run) -> None: ...
+
+    def run_ended(self, run: Run) -> None:
+        self.ended.append(run.id)
+
+    def run_stopped(self, run: Run) -> None: ...
 
     async def log(self, key: str) -> list[Any]:
         page = await self.store.read(key, 0, 10_000)
@@ -110,152 +124,153 @@ DONE = Outcome("completed", b'{"done":1}')
 
 
 @pytest.fixture(params=[MemoryStore, DelayingStore])
-async def house(request: pytest.FixtureRequest) -> AsyncIterator[House]:
-    house = House(request.param())
-    yield house
-    house.task.cancel()
-    await asyncio.gather(house.task, return_exceptions=True)
+async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    bench = Bench(request.param())
+    yield bench
+    bench.task.cancel()
+    await asyncio.gather(bench.task, return_exceptions=True)
 
 
-async def _with(store: Any) -> House:
-    return House(store)
+async def _with(store: Any) -> Bench:
+    return Bench(store)
 
 
-async def _stop(house: House) -> None:
-    house.task.cancel()
-    await asyncio.gather(house.task, return_exceptions=True)
+async def _stop(bench: Bench) -> None:
+    bench.task.cancel()
+    await asyncio.gather(bench.task, return_exceptions=True)
 
 
-async def test_runs_of_one_tick_go_together_and_each_is_dense(house: House) -> None:
-    runs = [await house.run(f"r{number}") for number in range(5)]
-    await house.committer.settle()
-    before = len(house.store.groups)
+async def test_runs_of_one_tick_go_together_and_each_is_dense(bench: Bench) -> None:
+    runs = [await bench.run(f"r{number}") for number in range(5)]
+    await bench.committer.settle()
+    before = len(bench.store.groups)
     for tick in range(4):
-        house.make(*((run, [tick * 10, tick * 10 + 1]) for run in runs))
-        await house.committer.settle()
-    house.make(*((run, [99, DONE]) for run in runs))
-    await house.committer.settle()
-    assert len(house.store.groups) == before + 5
-    assert all(len(group) == 5 for group in house.store.groups[before:])
-    assert sorted(house.ended) == [run.id for run in runs]
+        bench.make(*((run, [tick * 10, tick * 10 + 1]) for run in runs))
+        await bench.committer.settle()
+    bench.make(*((run, [99, DONE]) for run in runs))
+    await bench.committer.settle()
+    assert len(bench.store.groups) == before + 5
+    assert all(len(group) == 5 for group in bench.store.groups[before:])
+    assert sorted(bench.ended) == [run.id for run in runs]
     for run in runs:
-        log = await house.log(run.key)
+        log = await bench.log(run.key)
         assert log[1:-1] == [0, 1, 10, 11, 20, 21, 30, 31, 99]
         assert [log[0]["status"], log[-1]["status"]] == ["running", "completed"]
-        assert (run.status, run.is_sealed, run.output) == ("completed", True, b'{"done":1}')
+        assert (run.status, run.log.end, run.output) == ("completed", "completed", b'{"done":1}')
 
 
 async def test_what_comes_while_the_store_is_at_work_goes_in_one_group_behind(monkeypatch) -> None:
     store = GatedStore()
-    house = await _with(store)
-    run = await house.run("r")
-    await house.committer.settle()
-    before = len(house.store.groups)
+    bench = await _with(store)
+    run = await bench.run("r")
+    await bench.committer.settle()
+    before = len(bench.store.groups)
     store.gate.clear()
     for number in range(50):
-        house.make((run, [number]))
+        bench.make((run, [number]))
         await asyncio.sleep(0)
-    assert len(house.store.groups) == before + 1
-    assert not run.is_sealed
+    assert len(bench.store.groups) == before + 1
+    assert run.log.end is None
     store.gate.set()
-    house.make((run, [DONE]))
-    await house.committer.settle()
-    assert len(house.store.groups) <= before + 3
-    assert (await house.log("r"))[1:-1] == list(range(50))
-    await _stop(house)
+    bench.make((run, [DONE]))
+    await bench.committer.settle()
+    assert len(bench.store.groups) <= before + 3
+    assert (await bench.log("r"))[1:-1] == list(range(50))
+    await _stop(bench)
 
 
 async def test_a_store_that_is_away_is_asked_again_until_it_is_back(monkeypatch) -> None:
     monkeypatch.setattr(commit, "_RETRY_S", (0.0, 0.001))
     store = FlakyStore()
-    house = await _with(store)
-    run = await house.run("r")
-    await house.committer.settle()
+    bench = await _with(store)
+    run = await bench.run("r")
+    await bench.committer.settle()
     store.is_away = True
-    house.make((run, [1, 2]))
+    bench.make((run, [1, 2]))
     end = asyncio.get_running_loop().time() + 5
     while store.refused < 5:
-        await asyncio.wait([house.task], timeout=0.002)
+        await asyncio.wait([bench.task], timeout=0.002)
         assert asyncio.get_running_loop().time() < end
-    house.make((run, [3, DONE]))
-    assert house.ended == []
+    bench.make((run, [3, DONE]))
+    assert bench.ended == []
     store.is_away = False
-    await house.committer.settle()
-    assert (await house.log("r"))[1:-1] == [1, 2, 3]
-    assert house.ended == ["r"]
-    await _stop(house)
+    await bench.committer.settle()
+    assert (await bench.log("r"))[1:-1] == [1, 2, 3]
+    assert bench.ended == ["r"]
+    await _stop(bench)
 
 
-async def test_a_run_that_is_fenced_ends_here_and_no_other_does(house: House) -> None:
-    lost, other = await house.run("lost"), await house.run("other")
-    await house.committer.settle()
-    await house.store.delete("lost")
-    house.make((lost, [1]), (other, [1]))
-    await house.committer.settle()
-    assert house.ended == ["lost"]
-    assert lost.status in TERMINAL
-    house.make((lost, [2, DONE]), (other, [2, DONE]))
-    await house.committer.settle()
-    assert house.ended == ["lost", "other"]
-    assert (await house.log("other"))[1:-1] == [1, 2]
+async def test_a_run_that_is_fenced_ends_here_and_no_other_does(bench: Bench) -> None:
+    lost, other = await bench.run("lost"), await bench.run("other")
+    await bench.committer.settle()
+    await bench.store.delete("lost")
+    bench.make((lost, [1]), (other, [1]))
+    await bench.committer.settle()
+    assert bench.ended == ["lost"]
+    assert (lost.status, lost.row().ended_at is not None) == ("failed", True)
+    assert [status for id, status in bench.changed if id == "lost"] == ["running", "failed"]
+    bench.make((lost, [2, DONE]), (other, [2, DONE]))
+    await bench.committer.settle()
+    assert bench.ended == ["lost", "other"]
+    assert (await bench.log("other"))[1:-1] == [1, 2]
 
 
 @pytest.mark.parametrize("answer", [Fenced(), SeqGap(7)])
-async def test_a_lost_run_s_waiting_readers_look_at_the_log(house: House, answer: Exception) -> None:
-    run = await house.run("r")
-    await house.committer.settle()
+async def test_a_lost_run_s_waiting_readers_look_at_the_log(bench: Bench, answer: Exception) -> None:
+    run = await bench.run("r")
+    await bench.committer.settle()
     woken: list[int] = []
 
     class Reader:
         def wake(self) -> None:
             woken.append(1)
 
-    run.feed.wait(Reader())
-    run.lost()
+    run.log.wait(Reader())
+    run.log.lost()
     assert woken == [1]
 
 
 @pytest.mark.parametrize("kind", ["completed", "failed", "cancelled", "interrupted"])
-async def test_one_terminal_event_whatever_comes_late(house: House, kind: Any) -> None:
-    run = await house.run("r")
-    error = ValueError("x") if kind in ("failed", "cancelled") else None
-    house.make((run, [1, Outcome(kind, b"1", error=error)]))
+async def test_one_terminal_event_whatever_comes_late(bench: Bench, kind: Any) -> None:
+    run = await bench.run("r")
+    failure = Failure(code="graph_error", message="x") if kind == "failed" else None
+    bench.make((run, [1, Outcome(kind, b"1", failure=failure)]))
     run.cancel("too late")
-    house.make((run, [2, 3]))
-    house.make((run, [DONE]))
+    bench.make((run, [2, 3]))
+    bench.make((run, [DONE]))
     run.cancel("again")
-    await house.committer.settle()
-    log = await house.log("r")
+    await bench.committer.settle()
+    log = await bench.log("r")
     ends = [item for item in log if isinstance(item, dict) and item.get("status") in TERMINAL]
     assert len(ends) == 1
     assert log[-1] == ends[0]
     assert [item for item in log if isinstance(item, int)] == [1]
-    assert house.ended == ["r"]
+    assert bench.ended == ["r"]
 
 
-async def test_a_cancel_before_the_outcome_wins_and_the_outcome_is_no_result(house: House) -> None:
-    run = await house.run("r")
+async def test_a_cancel_before_the_outcome_wins_and_the_outcome_is_no_result(bench: Bench) -> None:
+    run = await bench.run("r")
     run.cancel("first")
     run.cancel("second")
-    house.make((run, [1, DONE]))
-    await house.committer.settle()
-    log = await house.log("r")
+    bench.make((run, [1, DONE]))
+    await bench.committer.settle()
+    log = await bench.log("r")
     assert (log[-1]["status"], log[-1]["reason"]) == ("cancelled", "first")
     assert (run.status, run.output) == ("cancelled", None)
 
 
-async def test_deltas_of_a_message_know_the_one_before(house: House) -> None:
+async def test_deltas_of_a_message_know_the_one_before(bench: Bench) -> None:
     from langchain_core.messages import AIMessageChunk
 
-    run = await house.run("r")
+    run = await bench.run("r")
     parts = [
-        house.encoder.part((), "messages", (AIMessageChunk(content="x", id=id), {"langgraph_node": "n"}))
+        bench.encoder.part((), "messages", (AIMessageChunk(content="x", id=id), {"langgraph_node": "n"}))
         for id in ("a", "b", "a", "a", "b")
     ]
-    house.make((run, [*parts[:2], 7, *parts[2:4]]))
-    await house.committer.settle()
-    house.make((run, parts[4:]))
-    await house.committer.settle()
-    records = (await house.store.read("r", 0, 99)).records
+    bench.make((run, [*parts[:2], 7, *parts[2:4]]))
+    await bench.committer.settle()
+    bench.make((run, parts[4:]))
+    await bench.committer.settle()
+    records = (await bench.store.read("r", 0, 99)).records
     previous = [record.previous for record in records if record.message is not None]
     assert previous == [0, 0, 2, 5, 3]

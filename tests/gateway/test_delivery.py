@@ -2,19 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from types import SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
 from graphwire_gateway.connections import delivery as module
 from graphwire_gateway.connections.delivery import BATCH_BYTES, CONTROL_BYTES, Delivery, batches
-from graphwire_gateway.log.feed import Feed
+from graphwire_gateway.log.log import Log
 from graphwire_gateway.log.memory import LogLimits, MemoryStore
-from graphwire_gateway.log.store import Batch, Record
+from graphwire_gateway.log.record import Record
+from graphwire_gateway.log.store import Batch
 from graphwire_protocol.commands import Spec
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.filters import Address
+from graphwire_protocol.types import Status
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,17 +68,21 @@ class Wire:
 
 
 class Writer:
-    """A run as far as delivery knows it, and its log."""
+    """Writes a log into a store, and owns it."""
 
     def __init__(self, store: Any, key: str) -> None:
         self.store = store
-        self.run: Any = SimpleNamespace(
-            key=key, id=key, epoch="e", status="running", is_sealed=False, feed=Feed()
-        )
+        self.log = Log(key, key, "e", self, commit=lambda log: None)
+
+    def stored(self, batch: Batch) -> None: ...
+
+    def sealed(self) -> None: ...
+
+    def lost(self) -> None: ...
 
     async def create(self) -> "Writer":
-        await self.store.create(self.run.key, "e")
-        self.store.tail(self.run.key, self.run.feed.grown)
+        await self.store.create(self.log.key, "e")
+        self.store.tail(self.log.key, self.log.grow)
         return self
 
     async def write(self, *items: tuple[str, Any]) -> None:
@@ -86,18 +91,19 @@ class Writer:
             head = b'"mode":"%s","data":' % mode.encode()
             body = head + orjson.dumps(data)
             records.append(Record(PLACES[mode], body, len(head), len(body)))
-        size = sum(record.size for record in records)
-        await self.store.append([Batch(self.run.key, "e", self.run.feed.head + 1, records, size)])
+        self.log.append(records)
+        batch = self.log.batch()
+        assert batch is not None
+        await self.store.append([batch])
+        self.log.stored(batch)
 
     async def customs(self, count: int) -> None:
-        first = self.run.feed.head
+        first = self.log.head
         await self.write(*(("custom", first + number) for number in range(count)))
 
-    async def end(self, status: str = "completed") -> None:
-        self.run.status = status
+    async def end(self, status: Status = "completed") -> None:
+        self.log.seal(status)
         await self.write(("lifecycle", {"status": status, "attempt": 1, "at": "t"}))
-        self.run.is_sealed = True
-        self.run.feed.grown(self.run.feed.head)
 
 
 @pytest.fixture
@@ -120,8 +126,8 @@ def wish(sub: int, *modes: str, **fields: Any) -> Spec:
 
 
 async def attach(wire: Wire, writer: Writer, spec: Spec) -> Any:
-    reply, begin = await wire.delivery.attach(1, writer.run, spec)
-    begin()
+    reader, reply = await wire.delivery.attach(1, writer.log, spec)
+    wire.delivery.begin(reader)
     return reply
 
 
@@ -141,12 +147,11 @@ async def test_what_is_there_and_what_comes_is_sent_once_in_order(wire) -> None:
 async def test_nobody_is_told_of_the_end_before_it_is_sealed(wire) -> None:
     line, (log,) = await wire()
     await attach(line, log, wish(1))
-    log.run.status = "completed"
     await log.write(("lifecycle", {"status": "completed", "attempt": 1, "at": "t"}))
     frames = await line.settled()
     assert [frame["type"] for frame in frames] == ["event"]
-    log.run.is_sealed = True
-    log.run.feed.grown(log.run.feed.head)
+    log.log.seal("completed")
+    log.log.stored(Batch("r0", "e", 2, [], 0))
     assert [frame["type"] for frame in await line.settled()] == ["event", "closed"]
 
 
@@ -237,7 +242,7 @@ async def test_no_frame_follows_a_detachment_even_in_the_middle_of_a_turn(wire) 
     frames = await line.settled()
     at = next(number for number, frame in enumerate(frames) if frame["type"] == "ok")
     assert [frame["n"] for frame in frames[at + 1 :]] == [1, 2, 3]
-    assert log.run.feed.readers == 1
+    assert log.log.readers == 1
 
 
 @pytest.mark.parametrize("how", ["from the log", "by snapshot"])
@@ -246,11 +251,11 @@ async def test_no_frame_follows_a_detachment_while_the_store_is_reading(how: str
     line = Wire(store)
     log = await Writer(store, "r").create()
     await log.customs(100)
-    _, begin = await line.delivery.attach(
-        1, log.run, wish(1, **({"from": "snapshot"} if how == "by snapshot" else {}))
+    reader, _ = await line.delivery.attach(
+        1, log.log, wish(1, **({"from": "snapshot"} if how == "by snapshot" else {}))
     )
     store.read_gate.clear()
-    begin()
+    line.delivery.begin(reader)
     await asyncio.wait_for(store.reading.wait(), 5)  # its turn has begun
     line.delivery.detach(1)
     line.delivery.reply(b'{"type":"ok","id":9}')
@@ -262,19 +267,19 @@ async def test_no_frame_follows_a_detachment_while_the_store_is_reading(how: str
 async def test_who_leaves_is_counted_out_once(wire) -> None:
     line, (log,) = await wire()
     emptied: list[int] = []
-    log.run.feed.on_empty = lambda: emptied.append(1)
+    log.log.on_empty = lambda: emptied.append(1)
     for sub in range(3):
         await attach(line, log, wish(sub))
-    assert log.run.feed.readers == 3
+    assert log.log.readers == 3
     line.delivery.detach(0)
     line.delivery.detach(0)
     await line.settled()
-    assert (log.run.feed.readers, emptied) == (2, [])
+    assert (log.log.readers, emptied) == (2, [])
     await log.end()
     await line.settled()
-    assert (log.run.feed.readers, emptied) == (0, [1])
+    assert (log.log.readers, emptied) == (0, [1])
     line.delivery.close()
-    assert log.run.feed.readers == 0
+    assert log.log.readers == 0
 
 
 async def test_a_log_that_is_gone_closes_its_subscriptions_and_can_have_no_new_ones(wire) -> None:
@@ -282,12 +287,12 @@ async def test_a_log_that_is_gone_closes_its_subscriptions_and_can_have_no_new_o
     await log.customs(3)
     await attach(line, log, wish(1))
     await line.settled()
-    await log.store.delete(log.run.key)
-    log.run.feed.grown(4)
+    await log.store.delete(log.log.key)
+    log.log.grow(4)
     frames = await line.settled()
     assert (frames[-1]["type"], frames[-1]["reason"], frames[-1]["delivered"]) == ("closed", "deleted", 3)
     with pytest.raises(Refusal) as caught:
-        await line.delivery.attach(1, log.run, wish(2))
+        await line.delivery.attach(1, log.log, wish(2))
     assert caught.value.code == "not_found"
 
 

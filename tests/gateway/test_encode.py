@@ -8,7 +8,7 @@ import pytest
 from graphwire.messages import message_from_json
 from graphwire_gateway.execution import encode
 from graphwire_gateway.execution.encode import Encoder
-from graphwire_gateway.log.store import Record
+from graphwire_gateway.log.record import Record
 from graphwire_protocol.codec import decode_frames
 from graphwire_protocol.payloads import MessageData
 from graphwire_protocol.projection import Projector, message_fields
@@ -181,7 +181,7 @@ def test_what_is_over_the_limit_is_cut_to_the_byte(size: int) -> None:
 
 
 def test_a_run_with_more_places_than_are_remembered_goes_on(monkeypatch) -> None:
-    monkeypatch.setattr(encode, "_MANY_PLACES", 4)
+    monkeypatch.setattr(encode, "_KNOWN_ORIGINS", 4)
     monkeypatch.setattr(encode, "_KNOWN_MESSAGES", 4)
     mine = encoder()
     for number in range(50):
@@ -189,5 +189,5 @@ def test_a_run_with_more_places_than_are_remembered_goes_on(monkeypatch) -> None
         assert event(mine.part(ns, "custom", number)).data == number
         chunk = AIMessageChunk(content="a", id=f"m{number % 9}")
         assert event(mine.part(ns, "messages", (chunk, META))).data["id"] == f"m{number % 9}"
-    assert len(mine._places) <= 4
+    assert len(mine._origins) <= 4
     assert len(mine._messages) <= 4

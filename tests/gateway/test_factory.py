@@ -33,7 +33,7 @@ def at() -> Any:
 async def served(target: Any, runner: Any = "thread", **spec: Any) -> AsyncIterator[Entry]:
     catalog = Catalog({"mine": GraphSpec(target, runner, **spec)})
     try:
-        await catalog.open(lambda items: None)
+        await catalog.open()
         yield catalog.get("mine")
     finally:
         await catalog.close(5)
@@ -135,7 +135,7 @@ async def test_what_does_not_close_in_time_is_cancelled() -> None:
             raise
 
     catalog = Catalog({"mine": GraphSpec(make)})
-    await catalog.open(lambda items: None)
+    await catalog.open()
     await asyncio.wait_for(catalog.close(0.05), 10)
     assert [name for name, _ in seen] == ["cancelled"]
 
@@ -144,7 +144,7 @@ async def test_what_was_opened_before_a_graph_that_fails_is_closed() -> None:
     seen: Seen = []
     catalog = Catalog({"fine": GraphSpec(later_steps(seen)), "bad": GraphSpec(lambda: 7)})
     with pytest.raises(CannotServe, match="graph 'bad': what the object given makes is of type int"):
-        await catalog.open(lambda items: None)
+        await catalog.open()
     await catalog.close(5)
     assert [name for name, _ in seen] == ["open", "close"]
 

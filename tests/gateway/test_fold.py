@@ -6,6 +6,7 @@ import orjson
 import pytest
 from graphwire_gateway.execution.encode import Encoder
 from graphwire_gateway.log.fold import Fold
+from graphwire_gateway.log.record import server_record
 from graphwire_protocol.deltas import add_delta
 from graphwire_protocol.filters import Filter, Matcher
 from graphwire_protocol.payloads import Interrupts, Lifecycle, PendingInterrupt
@@ -185,7 +186,7 @@ def parts(draw: Any) -> tuple[Any, ...]:
 
 def encoded(log: list[tuple[Any, ...]]) -> list[Any]:
     encoder = Encoder(PROJECTOR, 1 << 20)
-    return [encoder.part(*part[1:]) if part[0] == "part" else encoder.own(*part[1:]) for part in log]
+    return [encoder.part(*part[1:]) if part[0] == "part" else server_record(*part[1:]) for part in log]
 
 
 def told(fold: Fold) -> Any:
@@ -257,7 +258,7 @@ def test_discarded_messages_are_not_in_the_fold() -> None:
 def test_a_run_of_very_many_places_keeps_only_the_modes_of_what_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("graphwire_gateway.log.fold._PLACES", 3)
+    monkeypatch.setattr("graphwire_gateway.log.fold._LOST_ADDRESSES", 3)
     fold = Fold()
     encoder = Encoder(Projector(), 1 << 20)
     for number in range(10):

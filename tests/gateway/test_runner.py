@@ -4,22 +4,36 @@ About `gateway/graphwire_gateway/graphs/runner.py`.
 """
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from graphwire_gateway.graphs.runner import InlineRunner, Runner, ThreadRunner
 
+_HANDOVER: contextvars.ContextVar[list[Any]] = contextvars.ContextVar("handover")
 
-class Home:
+
+class Receiver:
+    """The receiving side on the main loop; ``ticks`` has what each callback of that loop handed over.
+
+    A callback has a context of its own, so what one callback hands over shares a context variable.
+    """
+
     def __init__(self) -> None:
         self.ticks: list[list[Any]] = []
         self.threads: set[int] = set()
         self.came = asyncio.Event()
 
-    def __call__(self, items: list[Any]) -> None:
-        self.ticks.append(items)
+    def receive(self, made: list[int]) -> None:
+        tick = _HANDOVER.get(None)
+        if tick is None:
+            tick = []
+            _HANDOVER.set(tick)
+            self.ticks.append(tick)
+        tick.append(made)
         self.threads.add(threading.get_ident())
         self.came.set()
 
@@ -31,10 +45,11 @@ class Home:
 
 
 class Source:
-    """Collects numbers, as a drive collects records."""
+    """Makes numbers, as an execution makes records."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, receiver: Receiver) -> None:
         self._runner = runner
+        self._receiver = receiver
         self._made: list[int] = []
 
     def put(self, number: int) -> None:
@@ -42,31 +57,31 @@ class Source:
             self._runner.put(self)
         self._made.append(number)
 
-    def collect(self) -> list[int]:
+    def collect(self) -> Callable[[], None]:
         made, self._made = self._made, []
-        return made
+        return partial(self._receiver.receive, made)
 
 
-Make = Callable[[], tuple[Home, Runner]]
+Make = Callable[[], tuple[Receiver, Runner]]
 
 
 @pytest.fixture(params=["inline", "thread"])
 async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
     runners: list[Runner] = []
 
-    def new() -> tuple[Home, Runner]:
-        home = Home()
-        runners.append(InlineRunner(home) if request.param == "inline" else ThreadRunner("test", home))
-        return home, runners[-1]
+    def new() -> tuple[Receiver, Runner]:
+        receiver = Receiver()
+        runners.append(InlineRunner() if request.param == "inline" else ThreadRunner("test"))
+        return receiver, runners[-1]
 
     yield new
     for runner in runners:
         await runner.close(5)
 
 
-async def test_everything_comes_home_in_order_on_the_home_loop(make: Make) -> None:
-    home, runner = make()
-    source = Source(runner)
+async def test_everything_arrives_in_order_on_the_main_loop(make: Make) -> None:
+    receiver, runner = make()
+    source = Source(runner, receiver)
 
     async def work() -> None:
         for number in range(1000):
@@ -76,17 +91,17 @@ async def test_everything_comes_home_in_order_on_the_home_loop(make: Make) -> No
 
     runner.start(work)
     end = asyncio.get_running_loop().time() + 10
-    while sum(len(made) for tick in home.ticks for made in tick) < 1000:
-        home.came.clear()
-        await asyncio.wait_for(home.came.wait(), max(0.01, end - asyncio.get_running_loop().time()))
-    assert [number for tick in home.ticks for made in tick for number in made] == list(range(1000))
-    assert home.threads == {threading.get_ident()}
-    assert len(home.ticks) <= 110
+    while sum(len(made) for tick in receiver.ticks for made in tick) < 1000:
+        receiver.came.clear()
+        await asyncio.wait_for(receiver.came.wait(), max(0.01, end - asyncio.get_running_loop().time()))
+    assert [number for tick in receiver.ticks for made in tick for number in made] == list(range(1000))
+    assert receiver.threads == {threading.get_ident()}
+    assert len(receiver.ticks) <= 110
 
 
-async def test_many_jobs_of_a_tick_come_home_in_one_call(make: Make) -> None:
-    home, runner = make()
-    sources = [Source(runner) for _ in range(20)]
+async def test_many_jobs_of_a_tick_arrive_in_one_call(make: Make) -> None:
+    receiver, runner = make()
+    sources = [Source(runner, receiver) for _ in range(20)]
     gate: list[Any] = []
 
     async def begin() -> None:
@@ -95,18 +110,18 @@ async def test_many_jobs_of_a_tick_come_home_in_one_call(make: Make) -> None:
         gate.append(asyncio.get_running_loop())
 
     runner.start(begin)
-    assert await home.until(20) == [[number] for number in range(20)]
-    assert len(home.ticks) == 1
+    assert await receiver.until(20) == [[number] for number in range(20)]
+    assert len(receiver.ticks) == 1
     assert gate[0] is runner.loop
 
 
 async def test_a_cancel_reaches_a_job_at_any_time_and_it_hears_of_it(make: Make) -> None:
-    home, runner = make()
+    receiver, runner = make()
     heard: list[int] = []
     began: list[int] = []
 
     def job(number: int) -> Callable[[], Any]:
-        source = Source(runner)
+        source = Source(runner, receiver)
 
         async def work() -> None:
             began.append(number)
@@ -121,7 +136,7 @@ async def test_a_cancel_reaches_a_job_at_any_time_and_it_hears_of_it(make: Make)
     jobs = [runner.start(job(number)) for number in range(10)]
     for each in jobs:
         each.cancel()  # in the same breath as its start
-    assert sorted(number for made in await home.until(10) for number in made) == list(range(10))
+    assert sorted(number for made in await receiver.until(10) for number in made) == list(range(10))
     assert sorted(heard) == sorted(began) == list(range(10))
     for each in jobs:
         each.cancel()
@@ -152,7 +167,7 @@ async def test_closing_cancels_what_is_at_work_and_waits_for_it(make: Make) -> N
 
 
 async def test_a_thread_ends_the_tasks_that_graph_code_has_left_behind() -> None:
-    runner = ThreadRunner("test", Home())
+    runner = ThreadRunner("test")
     ended = threading.Event()
     kept: list[Any] = []
 
@@ -175,9 +190,9 @@ async def test_a_thread_ends_the_tasks_that_graph_code_has_left_behind() -> None
 
 
 async def test_code_that_ends_the_process_ends_its_job_alone() -> None:
-    home = Home()
-    runner = ThreadRunner("test", home)
-    source = Source(runner)
+    receiver = Receiver()
+    runner = ThreadRunner("test")
+    source = Source(runner, receiver)
 
     async def leave() -> None:
         raise SystemExit(3)
@@ -187,5 +202,5 @@ async def test_code_that_ends_the_process_ends_its_job_alone() -> None:
 
     runner.start(leave)
     runner.start(work)
-    assert await home.until(1) == [[1]]
+    assert await receiver.until(1) == [[1]]
     await runner.close(10)

@@ -56,7 +56,7 @@ async def served(
     specs = {name: GraphSpec(graph, runner) for name, graph in graphs.items()}
     catalog = Catalog(specs, Savers(**savers))
     try:
-        await catalog.open(lambda items: None)
+        await catalog.open()
         yield {name: catalog.get(name) for name in graphs}
     finally:
         await catalog.close(5)

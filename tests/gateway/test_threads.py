@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 from graphwire_gateway.runs.run import Run
-from graphwire_gateway.runs.threads import Threads
+from graphwire_gateway.runs.threads import ThreadQueues
 from graphwire_protocol.errors import Refusal
 
 
@@ -28,7 +28,7 @@ A, B, C, D = (a_run(id) for id in "ABCD")
 
 
 def test_the_first_one_holds_a_thread_and_who_rejects_is_told_that_it_is_busy() -> None:
-    thread = Threads().get("t")
+    thread = ThreadQueues().get("t")
     thread.enter(A, "reject")
     assert thread.claim(A) == []
     with pytest.raises(Refusal) as caught:
@@ -40,7 +40,7 @@ def test_the_first_one_holds_a_thread_and_who_rejects_is_told_that_it_is_busy() 
 
 
 def test_those_that_are_enqueued_follow_in_their_order_and_the_thread_stays_busy() -> None:
-    thread = Threads().get("t")
+    thread = ThreadQueues().get("t")
     thread.enter(A, "reject")
     thread.enter(B, "enqueue")
     thread.enter(C, "enqueue")
@@ -54,7 +54,7 @@ def test_those_that_are_enqueued_follow_in_their_order_and_the_thread_stays_busy
 
 
 def test_one_that_interrupts_supersedes_the_running_one_and_goes_before_the_queue() -> None:
-    thread = Threads().get("t")
+    thread = ThreadQueues().get("t")
     thread.enter(A, "reject")
     thread.enter(B, "enqueue")
     thread.enter(C, "interrupt")
@@ -65,7 +65,7 @@ def test_one_that_interrupts_supersedes_the_running_one_and_goes_before_the_queu
 
 
 def test_of_several_that_interrupt_the_last_one_remains() -> None:
-    thread = Threads().get("t")
+    thread = ThreadQueues().get("t")
     thread.enter(A, "reject")
     thread.enter(B, "interrupt")
     thread.enter(C, "interrupt")
@@ -75,13 +75,13 @@ def test_of_several_that_interrupt_the_last_one_remains() -> None:
 
 
 def test_a_run_that_asks_is_superseded_by_the_next_and_awaited_by_a_queued_one() -> None:
-    thread = Threads().get("t")
+    thread = ThreadQueues().get("t")
     thread.enter(A, "reject")
     thread.pause(A)
     thread.enter(B, "enqueue")
     assert thread.claim(B) == []
     assert thread.holder is None
-    thread.go_on(A)
+    thread.resume(A)
     assert thread.leave(A) is B
     thread.pause(B)
     thread.enter(C, "interrupt")
@@ -94,7 +94,7 @@ def test_a_run_that_asks_is_superseded_by_the_next_and_awaited_by_a_queued_one()
 
 
 def test_a_request_that_writes_a_thread_makes_runs_wait_and_answers_busy() -> None:
-    thread = Threads().get("t")
+    thread = ThreadQueues().get("t")
     thread.enter(A, "reject")
     thread.pause(A)
     thread.holder = "update"
@@ -111,7 +111,7 @@ def test_a_request_that_writes_a_thread_makes_runs_wait_and_answers_busy() -> No
 
 
 def test_one_that_gives_up_waiting_holds_nobody_up() -> None:
-    thread = Threads().get("t")
+    thread = ThreadQueues().get("t")
     thread.enter(A, "reject")
     thread.enter(B, "interrupt")
     assert thread.leave(B) is None
@@ -122,7 +122,7 @@ def test_one_that_gives_up_waiting_holds_nobody_up() -> None:
 
 
 def test_threads_that_nobody_uses_are_forgotten() -> None:
-    threads = Threads()
+    threads = ThreadQueues()
     thread = threads.get("t")
     thread.enter(A, "reject")
     threads.tidy("t")

@@ -42,7 +42,7 @@ def captured() -> Iterator[Captured]:
 
 
 async def test_a_block_is_logged_once_with_its_line_and_its_end(captured: Captured) -> None:
-    runner = ThreadRunner("dull", lambda items: None)
+    runner = ThreadRunner("dull")
     watchdog = Watchdog(patience_s=0.02)
     at_work, release = threading.Event(), threading.Event()
 
@@ -68,7 +68,7 @@ async def test_a_block_is_logged_once_with_its_line_and_its_end(captured: Captur
 
 
 async def test_a_loop_that_turns_is_not_logged(captured: Captured) -> None:
-    runner = ThreadRunner("brisk", lambda items: None)
+    runner = ThreadRunner("brisk")
     watchdog = Watchdog(patience_s=0.5)
     turns = 0
 

@@ -6,11 +6,13 @@ A mutant is a patch of a named seam, for the time of one storm; none of it is in
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 import pytest
 from graphwire_gateway.connections import delivery as deliveries
 from graphwire_gateway.connections.delivery import Delivery
-from graphwire_gateway.connections.reader import Subscription
+from graphwire_gateway.connections.reader import Reader
 from graphwire_gateway.log.fold import Fold
+from graphwire_gateway.log.log import Log
 from graphwire_gateway.log.memory import MemoryStore
 from graphwire_gateway.runs.run import Run
 from graphwire_protocol.client import Subscription as ClientSubscription
@@ -54,20 +56,21 @@ def mutant(*kinds: str, plan: dict[str, Any] = SHORT) -> Callable[[Plant], Plant
 @mutant("lost")
 def an_event_is_dropped_when_a_subscription_is_replaced(patch: Patch) -> None:
     left: set[tuple[int, str]] = set()
-    detach, begin = Delivery.detach, Subscription.begin
+    detach, begin = Delivery.detach, Reader._begin
 
     def detached(self: Delivery, sub: int) -> None:
-        if sub in self._subs:
-            left.add((sub, self._subs[sub].run.id))
+        if sub in self._readers:
+            left.add((sub, self._readers[sub].log.run))
         detach(self, sub)
 
-    def begun(self: Subscription, after: int) -> None:
-        begin(self, after)
-        if (self.sub, self.run.id) in left and after < self.run.feed.head - 1:
+    def begun(self: Reader, page: Any, start: Any) -> Any:
+        answer = begin(self, page, start)
+        if (self.sub, self.log.run) in left and self.cursor < self.log.head - 1:
             self.cursor += 1
+        return answer
 
     patch.setattr(Delivery, "detach", detached)
-    patch.setattr(Subscription, "begin", begun)
+    patch.setattr(Reader, "_begin", begun)
 
 
 @mutant("lost")
@@ -83,8 +86,14 @@ def a_client_s_cursor_is_one_too_far(patch: Patch) -> None:
 
 @mutant("cursor", "repeated", "n")
 def a_server_s_cursor_is_one_too_short(patch: Patch) -> None:
-    begin = Subscription.begin
-    patch.setattr(Subscription, "begin", lambda self, after: begin(self, max(0, after - 1)))
+    begin = Reader._begin
+
+    def begun(self: Reader, page: Any, start: Any) -> Any:
+        answer = begin(self, page, start)
+        self._jump(max(0, self.cursor - 1))
+        return answer
+
+    patch.setattr(Reader, "_begin", begun)
 
 
 @mutant("repeated")
@@ -122,29 +131,31 @@ def two_events_change_places_inside_a_batch(patch: Patch) -> None:
 
 @mutant("wrong", "lost", "widened", "snapshot")
 def the_log_itself_is_out_of_order(patch: Patch) -> None:
-    right = Run.batch
+    right = Log.batch
 
-    def batch(self: Run) -> Any:
-        if len(self.pending) > 3:
-            self.pending[1], self.pending[2] = self.pending[2], self.pending[1]
+    def batch(self: Log) -> Any:
+        pending = self._pending
+        if len(pending) > 3:
+            pending[1], pending[2] = pending[2], pending[1]
         return right(self)
 
-    patch.setattr(Run, "batch", batch)
+    patch.setattr(Log, "batch", batch)
 
 
 @mutant("terminal", "synced")
 def the_terminal_event_is_lost(patch: Patch) -> None:
-    right = Subscription.take
+    right = Reader._take
 
-    def take(self: Subscription, records: Any, out: list[bytes], room: int) -> int:
-        if records and records[-1].address.mode == "lifecycle" and self.run.status in TERMINAL:
+    def take(self: Reader, records: Any, out: list[bytes], room: int) -> int:
+        last = records[-1] if records else None
+        if last and last.address.mode == "lifecycle" and orjson.loads(last.data)["status"] in TERMINAL:
             size = right(self, records[:-1], out, room)
-            if self.cursor == self.run.feed.head - 1:
+            if self.cursor == self.log.head - 1:
                 self.cursor += 1
             return size
         return right(self, records, out, room)
 
-    patch.setattr(Subscription, "take", take)
+    patch.setattr(Reader, "_take", take)
 
 
 @mutant("terminal")
@@ -154,34 +165,34 @@ def a_run_ends_twice(patch: Patch) -> None:
     def enter(self: Run, status: Any, reason: Any = None, error: Any = None) -> None:
         right(self, status, reason, error)
         if status in TERMINAL:
-            self.pending.append(self.pending[-1])
+            self.log.append(self.log._pending[-1:])
 
     patch.setattr(Run, "_enter", enter)
 
 
 @mutant("epoch")
 def a_log_is_replayed_to_a_cursor_of_another_epoch(patch: Patch) -> None:
-    right = deliveries._place
+    right = Reader._begin
 
-    def place(subscription: Any, page: Any, wish: Any) -> Any:
-        if isinstance(wish, Position):
-            wish = wish.model_copy(update={"epoch": page.epoch})
-        return right(subscription, page, wish)
+    def begin(self: Reader, page: Any, start: Any) -> Any:
+        if isinstance(start, Position):
+            start = start.model_copy(update={"epoch": page.epoch})
+        return right(self, page, start)
 
-    patch.setattr(deliveries, "_place", place)
+    patch.setattr(Reader, "_begin", begin)
 
 
 @mutant("mark", "repeated", plan=SLOW)
 def a_mark_overtakes_an_event(patch: Patch) -> None:
-    right = Subscription.mark
+    right = Reader.mark
 
-    def mark(self: Subscription) -> bytes | None:
+    def mark(self: Reader) -> bytes | None:
         frame = right(self)
         if frame is None:
             return None
-        return frame.replace(b'"seq":%d' % self.told, b'"seq":%d' % (self.told + 3))
+        return frame.replace(b'"seq":%d' % self.shown, b'"seq":%d' % (self.shown + 3))
 
-    patch.setattr(Subscription, "mark", mark)
+    patch.setattr(Reader, "mark", mark)
 
 
 @mutant("credit")
@@ -256,20 +267,21 @@ def a_snapshot_stands_one_event_too_far(patch: Patch) -> None:
 
 @mutant("meta", plan=WORDY)
 def metadata_is_missing_after_a_reattachment(patch: Patch) -> None:
-    begin = Subscription.begin
+    begin = Reader._begin
 
-    def begun(self: Subscription, after: int) -> None:
-        begin(self, after)
+    def begun(self: Reader, page: Any, start: Any) -> Any:
+        answer = begin(self, page, start)
         self._origin = 0
+        return answer
 
-    patch.setattr(Subscription, "begin", begun)
+    patch.setattr(Reader, "_begin", begun)
 
 
 @mutant("lost")
 def a_hole_in_n_is_not_noticed(patch: Patch) -> None:
-    take, receive = Subscription.take, ClientSubscription.receive
+    take, receive = Reader._take, ClientSubscription.receive
 
-    def taken(self: Subscription, records: Any, out: list[bytes], room: int) -> int:
+    def taken(self: Reader, records: Any, out: list[bytes], room: int) -> int:
         before = len(out)
         size = take(self, records, out, room)
         if len(out) - before > 4 and self.sub % 2:
@@ -281,7 +293,7 @@ def a_hole_in_n_is_not_noticed(patch: Patch) -> None:
             frame = frame.model_copy(update={"n": self._n + 1})
         return receive(self, frame)
 
-    patch.setattr(Subscription, "take", taken)
+    patch.setattr(Reader, "_take", taken)
     patch.setattr(ClientSubscription, "receive", received)
 
 

@@ -10,14 +10,14 @@ import pytest
 from graphwire_conformance.graphs import TARGETS
 from graphwire_conformance.server import judge_server
 from graphwire_gateway import Gateway, GraphSpec
-from graphwire_gateway.execution.execution import Drive
-from graphwire_gateway.execution.request import Task
-from graphwire_gateway.log.feed import Feed
+from graphwire_gateway.execution.execution import Execution
+from graphwire_gateway.execution.request import RunRequest
 from graphwire_gateway.log.fold import Fold
+from graphwire_gateway.log.log import Log
 from graphwire_gateway.runs import runs
 from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.runs import Runs
-from graphwire_gateway.runs.threads import Thread
+from graphwire_gateway.runs.threads import ThreadQueue
 from graphwire_gateway.scope import Scope
 from langgraph.checkpoint.memory import InMemorySaver
 
@@ -86,14 +86,14 @@ def what_stands_before_a_bad_id_is_kept(patch: Patch) -> None:
 
 @mutant("ask/answered by id")
 def the_graph_begins_anew_instead_of_going_on(patch: Patch) -> None:
-    right = Task.going_on
+    right = RunRequest.resumed
 
-    def going_on(self: Task, answers: Any) -> Task:
-        task = right(self, answers)
-        object.__setattr__(task, "command", {**(task.command or {}), "goto": "plan"})
-        return task
+    def resumed(self: RunRequest, answers: Any) -> RunRequest:
+        request = right(self, answers)
+        object.__setattr__(request, "command", {**(request.command or {}), "goto": "plan"})
+        return request
 
-    patch.setattr(Task, "going_on", going_on)
+    patch.setattr(RunRequest, "resumed", resumed)
 
 
 @mutant("ask/answered by id")
@@ -101,10 +101,10 @@ def seq_begins_anew_behind_the_pause(patch: Patch) -> None:
     right = Run.resume
 
     def resume(self: Run) -> None:
-        self._seq += 1
-        self.pending.extend(self.pending[:1])
+        log = self.log
+        log._numbered += 1
         right(self)
-        self.pending.append(self.pending[-1])
+        log.append(log._pending[-1:])
 
     patch.setattr(Run, "resume", resume)
 
@@ -117,7 +117,7 @@ def an_answer_counts_as_an_attempt(patch: Patch) -> None:
         is_again = self.status == "interrupted" and status == "running"
         right(self, status, reason, error)
         if is_again:
-            record = self.pending[-1]
+            record = self.log._pending[-1]
             record.body = record.body.replace(b'"attempt":1', b'"attempt":2')
 
     patch.setattr(Run, "_enter", enter)
@@ -131,47 +131,49 @@ def a_snapshot_forgets_what_is_asked(patch: Patch) -> None:
 
 @mutant("ask/static breakpoint")
 def a_breakpoint_that_asks_nothing_is_passed_by(patch: Patch) -> None:
-    right = Drive._follow
+    right = Execution._follow
 
-    def follow(self: Drive, ns: Any, mode: str, chunk: Any) -> None:
+    def follow(self: Execution, ns: Any, mode: str, chunk: Any) -> None:
         right(self, ns, mode, chunk)
-        self._paused = self._paused and bool(self._pending)
+        self._is_interrupted = self._is_interrupted and bool(self._asked)
 
-    patch.setattr(Drive, "_follow", follow)
+    patch.setattr(Execution, "_follow", follow)
 
 
 @mutant("thread/superseded")
 def a_superseded_run_is_not_told(patch: Patch) -> None:
-    right = Thread.claim
+    right = ThreadQueue.claim
     patch.setattr(
-        Thread, "claim", lambda self, run: [other for other in right(self, run) if other is not self.asking]
+        ThreadQueue,
+        "claim",
+        lambda self, run: [one for one in right(self, run) if one is not self.interrupted],
     )
 
 
 @mutant("thread/superseded")
 def a_queued_run_supersedes(patch: Patch) -> None:
-    right = Thread.enter
+    right = ThreadQueue.enter
 
-    def enter(self: Thread, run: Run, if_busy: Any) -> None:
+    def enter(self: ThreadQueue, run: Run, if_busy: Any) -> None:
         right(self, run, "reject" if if_busy == "enqueue" and not self.is_busy else if_busy)
 
-    patch.setattr(Thread, "enter", enter)
+    patch.setattr(ThreadQueue, "enter", enter)
 
 
 @mutant("thread/enqueue")
 def the_order_of_the_queue_is_lost(patch: Patch) -> None:
-    right = Thread.leave
+    right = ThreadQueue.leave
 
-    def leave(self: Thread, who: Any) -> Any:
+    def leave(self: ThreadQueue, who: Any) -> Any:
         self.waiting.reverse()
         return right(self, who)
 
-    patch.setattr(Thread, "leave", leave)
+    patch.setattr(ThreadQueue, "leave", leave)
 
 
 @mutant("thread/busy")
 def two_runs_write_one_thread(patch: Patch) -> None:
-    patch.setattr(Thread, "is_busy", property(lambda self: False))
+    patch.setattr(ThreadQueue, "is_busy", property(lambda self: False))
 
 
 @mutant("thread/interrupt")
@@ -179,11 +181,11 @@ def a_run_that_interrupts_does_not_wait(patch: Patch) -> None:
     right = Runs._begin
 
     def begin(self: Runs, run: Run) -> None:
-        thread = self._thread(run)
-        if thread is not None and run in thread.waiting:
-            self._admit(run)
-            thread.waiting.remove(run)
-            thread.holder, before = run, thread.holder
+        queue = self._queue(run)
+        if queue is not None and run in queue.waiting:
+            self._slots.start(run)
+            queue.waiting.remove(run)
+            queue.holder, before = run, queue.holder
             if isinstance(before, Run):
                 before.cancel("superseded")
             return
@@ -204,17 +206,18 @@ def a_state_is_written_beside_a_run(patch: Patch) -> None:
 
 @mutant("state/updated")
 def a_checkpoint_is_not_heard(patch: Patch) -> None:
-    whole = runs.task_of
+    whole = runs.run_request
 
-    def task_of(command: Any, *rest: Any) -> Task:
-        return whole(command.model_copy(update={"input": {"text": "anew"}, "checkpoint": None}), *rest)
+    def run_request(command: Any, entry: Any, **rest: Any) -> RunRequest:
+        changed = command.model_copy(update={"input": {"text": "anew"}, "checkpoint": None})
+        return whole(changed, entry, **rest)
 
-    patch.setattr(runs, "task_of", task_of)
+    patch.setattr(runs, "run_request", run_request)
 
 
 @mutant("thread/listed and deleted")
 def viewers_are_not_told_of_a_deletion(patch: Patch) -> None:
-    patch.setattr(Feed, "deleted", lambda self: None)
+    patch.setattr(Log, "delete", lambda self: None)
 
 
 @mutant("thread/listed and deleted")

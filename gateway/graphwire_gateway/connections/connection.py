@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import time
-from typing import Any
 
 from graphwire_protocol import codes
 from graphwire_protocol.errors import Misuse, Refusal
@@ -11,66 +10,27 @@ from graphwire_protocol.replies import Goaway
 from graphwire_protocol.server import ServerSession
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
-from websockets.frames import Frame, Opcode
 
 from graphwire_gateway.connections.delivery import Delivery
-from graphwire_gateway.connections.dispatch import Dispatch, House
-from graphwire_gateway.connections.http import OTHER_METHODS, not_allowed
+from graphwire_gateway.connections.dispatch import Dispatch, Services
 from graphwire_gateway.log.store import Store
 from graphwire_gateway.telemetry import logger
 
 log = logger("connection")
 
-_LOOKS = 4  # at the socket's buffer within ``send_timeout_s``
-_CONTROL_BURST = 100  # WebSocket pings and pongs that may come at once
-_CONTROL_PER_S = 10.0  # and that may come for ever
-
-
-class Peer(ServerConnection):
-    """A WebSocket that drops a peer who floods control frames, and answers who asks for no WebSocket."""
-
-    _has_begun = False
-    _control = float(_CONTROL_BURST)
-    _control_at = 0.0
-    _is_dropped = False
-
-    def data_received(self, data: bytes) -> None:
-        """Look at the request's method, which websockets does not let through."""
-        if not self._has_begun:
-            self._has_begun = True
-            if data.startswith(OTHER_METHODS):
-                self.protocol.send_response(not_allowed(self.protocol))
-                self.send_data()
-                return  # what still comes of the body is discarded, until the peer has the answer and closes
-        super().data_received(data)
-
-    def process_event(self, event: Any) -> None:
-        """Look at each frame that comes in."""
-        if self._is_dropped:
-            return
-        if isinstance(event, Frame) and event.opcode in (Opcode.PING, Opcode.PONG):
-            now = time.monotonic()
-            self._control = min(_CONTROL_BURST, self._control + (now - self._control_at) * _CONTROL_PER_S)
-            self._control_at = now
-            self._control -= 1
-            if self._control < 0:
-                log.warning("dropped a connection that floods control frames", peer=self.remote_address)
-                self._is_dropped = True
-                self.transport.abort()
-                return
-        super().process_event(event)
+_CHECKS = 4  # of the socket's buffer within ``send_timeout_s``
 
 
 class Connection:
     """A connection from its first frame to its end; ``main`` is its whole life."""
 
-    def __init__(self, socket: ServerConnection, house: House, store: Store) -> None:
+    def __init__(self, socket: ServerConnection, services: Services, store: Store) -> None:
         self._socket = socket
-        self._house = house
-        self._limits = house.limits
-        self._session = ServerSession(house.limits.of_session())
+        self._services = services
+        self._limits = services.limits
+        self._session = ServerSession(services.limits.of_session())
         self._delivery = Delivery(store, self._send, self._session.release)
-        self._dispatch = Dispatch(house, self._session, self._delivery)
+        self._dispatch = Dispatch(services, self._session, self._delivery)
         self._writer: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -105,7 +65,7 @@ class Connection:
             data = await self._socket.recv()
 
     async def _receive(self, data: str | bytes) -> None:
-        """Take one message in. Raises the ``Refusal`` that ends the connection."""
+        """Receive one message. Raises the ``Refusal`` that ends the connection."""
         try:
             command = self._session.receive(data, time.monotonic())
         except Refusal as refusal:
@@ -123,14 +83,14 @@ class Connection:
         except ConnectionClosed:
             pass
         except Exception as error:
-            self._house.failures.internal(error, "delivery")
+            self._services.failures.internal(error, "delivery")
             await self._socket.close(1011, "a fault of the server")
         finally:
-            self._delivery.close()  # the reader may wait for replies to leave
+            self._delivery.close()  # the receiving side may wait for replies to leave
 
     async def _send(self, batch: bytes) -> None:
         """Write one message; abort the connection if it takes nothing for ``send_timeout_s``."""
-        seconds = self._limits.send_timeout_s / _LOOKS
+        seconds = self._limits.send_timeout_s / _CHECKS
         self._timer = self._loop.call_later(seconds, self._check_progress, seconds, None, 0)
         try:
             await self._socket.send(batch, text=True)
@@ -140,7 +100,7 @@ class Connection:
     def _check_progress(self, seconds: float, left_before: int | None, stuck: int) -> None:
         left = self._socket.transport.get_write_buffer_size()
         stuck = stuck + 1 if left_before is not None and left >= left_before else 0
-        if stuck == _LOOKS:
+        if stuck == _CHECKS:
             log.info(
                 "aborted a connection that takes nothing",
                 peer=self._socket.remote_address,

@@ -1,4 +1,4 @@
-"""What the commands of one connection mean: each becomes its effect and its reply."""
+"""What the commands of one connection do: each has its effect and its reply."""
 
 import asyncio
 from collections import deque
@@ -29,7 +29,7 @@ from graphwire_gateway.runs.watch import Watch
 
 C = TypeVar("C", bound=Command)
 
-Asked: TypeAlias = (
+SaverCommand: TypeAlias = (
     commands.State | commands.StateHistory | commands.StateUpdate | commands.Delete | commands.List
 )
 """The commands that ask a graph's saver."""
@@ -38,15 +38,15 @@ FEATURES = ("patch", "state", "watch")
 """The optional parts of the protocol that are served."""
 
 
-class Presence:
-    """How many connections each principal has."""
+class ConnectionCounts:
+    """How many connections each principal has, at most ``limit`` (``max_connections``)."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._counts: dict[str, int] = {}
 
-    def enter(self, principal: str) -> None:
-        """Count one more. Raises ``Refusal`` that closes the connection."""
+    def add(self, principal: str) -> None:
+        """Count one more. Raises a ``Refusal`` that closes the connection."""
         count = self._counts.get(principal, 0)
         if count >= self._limit:
             raise Refusal(
@@ -57,14 +57,14 @@ class Presence:
             )
         self._counts[principal] = count + 1
 
-    def leave(self, principal: str) -> None:
+    def remove(self, principal: str) -> None:
         """Count one less."""
         self._counts[principal] -= 1
         if not self._counts[principal]:
             del self._counts[principal]
 
 
-class House:
+class Services:
     """What all connections of a server share."""
 
     def __init__(
@@ -89,53 +89,53 @@ class House:
         self.states = states
         self.listing = listing
         self.failures = failures
-        self.presence = Presence(limits.max_connections)
+        self.connections = ConnectionCounts(limits.max_connections)
 
 
 class Dispatch:
     """Carries out the commands of one connection, in order."""
 
-    def __init__(self, house: House, session: ServerSession, delivery: Delivery) -> None:
-        self._house = house
+    def __init__(self, services: Services, session: ServerSession, delivery: Delivery) -> None:
+        self._services = services
         self._session = session
         self._delivery = delivery
         self._principal: str | None = None
         self._started: WeakSet[Run] = WeakSet()
         self._watches: dict[int, Watch] = {}
-        self._asked: dict[str, deque[Asked]] = {}  # by graph, in order
+        self._queued: dict[str, deque[SaverCommand]] = {}  # by graph, in order
         self._tasks: set[asyncio.Future[None]] = set()
 
     async def handle(self, command: Command) -> None:
-        """Carry out one command and queue its reply. Raises ``Refusal`` only where the connection ends.
+        """Carry out one command and queue its reply. Raises a ``Refusal`` only if it ends the connection.
 
-        What asks a graph's saver is carried out beside the connection, one request of a graph after another:
-        a saver that hangs holds up nothing else.
+        A command that asks a graph's saver runs beside the connection, and behind earlier ones for the same
+        graph, so that a saver that hangs delays nothing else.
         """
         lists_threads = isinstance(command, commands.List) and command.what == "threads"
         if lists_threads or isinstance(command, commands.ThreadRequest | commands.Delete):
-            self._later(cast("Asked", command))
-            await asyncio.sleep(0)  # it takes its thread or its run before the next frame is looked at
+            self._later(cast("SaverCommand", command))
+            await asyncio.sleep(0)  # let it reserve its thread or its run before the next frame is read
         else:
             await self._try(command, self._do)
 
-    def _later(self, command: "Asked") -> None:
+    def _later(self, command: "SaverCommand") -> None:
         graph = command.graph or ""
-        queue = self._asked.setdefault(graph, deque())
+        queue = self._queued.setdefault(graph, deque())
         queue.append(command)
         if len(queue) == 1:
             task = asyncio.ensure_future(self._ask_all(graph, queue))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _ask_all(self, graph: str, queue: "deque[Asked]") -> None:
+    async def _ask_all(self, graph: str, queue: "deque[SaverCommand]") -> None:
         while queue:
             await self._delivery.room()
             await self._try(queue[0], self._ask)
             queue.popleft()
-        del self._asked[graph]
+        del self._queued[graph]
 
-    async def _ask(self, command: "Asked") -> None:
-        states = self._house.states
+    async def _ask(self, command: "SaverCommand") -> None:
+        states = self._services.states
         match command:
             case commands.State():
                 self._reply(await states.get(command, self.principal))
@@ -146,7 +146,7 @@ class Dispatch:
             case commands.Delete():
                 self._reply(await states.delete(command, self.principal))
             case commands.List():
-                self._reply(await self._house.listing.threads(command, self.principal))
+                self._reply(await self._services.listing.threads(command, self.principal))
 
     async def _try(self, command: C, work: Callable[[C], Awaitable[None]]) -> None:
         try:
@@ -156,7 +156,7 @@ class Dispatch:
             if refusal.close is not None:
                 raise
         except Exception as error:
-            error_id = self._house.failures.internal(error, command.type)
+            error_id = self._services.failures.internal(error, command.type)
             message = f"a fault of the server (error_id {error_id})"
             fault = Refusal("internal", message, details={"error_id": error_id})
             self._delivery.reply(self._session.refuse(fault, command))
@@ -176,7 +176,9 @@ class Dispatch:
             case commands.Watch():
                 self._watch(command)
             case commands.Unsubscribe():
-                self._house.runs.unwatch(self._watches.pop(command.sub, None))
+                watch = self._watches.pop(command.sub, None)
+                if watch is not None:
+                    self._services.runs.unwatch(watch)
                 self._delivery.detach(command.sub)
                 self._session.release(command.sub)
                 self._reply(Ok(id=command.id))
@@ -186,7 +188,7 @@ class Dispatch:
                 self._reply(Ok(id=command.id, status=run.status))
             case commands.Respond():
                 run = await self._find(command.run)
-                self._house.runs.respond(run, command)
+                self._services.runs.respond(run, command)
                 self._reply(Ok(id=command.id, status=run.status))
             case commands.Result():
                 self._result(command.id, await self._find(command.run))
@@ -198,72 +200,67 @@ class Dispatch:
 
     @property
     def principal(self) -> str:
-        """Who the connection is; it has said hello."""
+        """Whose connection it is; it has said hello."""
         assert self._principal is not None
         return self._principal
 
     async def _hello(self, command: commands.Hello) -> None:
-        house = self._house
-        principal = await house.tokens.principal(command.token)
-        house.presence.enter(principal)
+        services = self._services
+        principal = await services.tokens.principal(command.token)
+        services.connections.add(principal)
         self._principal = principal
         self._reply(
             Welcome(
                 id=command.id,
-                server=house.server,
+                server=services.server,
                 minor=MINOR,
                 features=FEATURES,
-                limits=house.limits.model_dump(),
+                limits=services.limits.model_dump(),
                 principal=principal,
-                durability=house.durability,
+                durability=services.durability,
             )
         )
 
     async def _find(self, id: str) -> Run:
-        return await self._house.runs.find(self.principal, id)
+        return await self._services.runs.find(self.principal, id)
 
     # ── runs ─────────────────────────────────────────────────────────────────────────────────────
 
     async def _run(self, command: commands.Run) -> None:
-        specs = command.subscribe
-
-        def check(run: Run) -> None:
-            for index, spec in enumerate(specs):
+        services = self._services
+        async with services.runs.starting(command, self.principal) as (run, is_new):
+            for index, spec in enumerate(command.subscribe):
                 _check(spec, run, f"run.subscribe[{index}].filter.modes")
-
-        async def prepare(run: Run) -> list[tuple[Subscribed, Callable[[], None]]]:
-            return [await self._delivery.attach(command.id, run, spec) for spec in specs]
-
-        run, created, attached = await self._house.runs.start(command, self.principal, check, prepare)
+            attached = [await self._delivery.attach(command.id, run.log, spec) for spec in command.subscribe]
         if command.on_disconnect == "cancel":
-            run.adopt(self, self._house.limits.disconnect_grace_s)
+            run.adopt(self, services.limits.disconnect_grace_s)
             self._started.add(run)
         self._reply(
             Started(
                 id=command.id,
                 run=run.id,
                 thread=run.thread,
-                epoch=run.epoch,
-                created=created,
+                epoch=run.log.epoch,
+                created=is_new,
                 status=run.status,
             )
         )
-        for subscribed, begin in attached:
+        for reader, subscribed in attached:
             self._reply(subscribed)
-            begin()
+            self._delivery.begin(reader)
 
     async def _subscribe(self, command: commands.Subscribe) -> None:
         run = await self._find(command.run)
         _check(command, run, "subscribe.filter.modes")
-        subscribed, begin = await self._delivery.attach(command.id, run, command)
+        reader, subscribed = await self._delivery.attach(command.id, run.log, command)
         self._reply(subscribed)
-        begin()
+        self._delivery.begin(reader)
 
     def _watch(self, command: commands.Watch) -> None:
         watch = self._delivery.watch(command, self.principal)
         self._watches[command.sub] = watch
         self._reply(Subscribed(id=command.id, sub=command.sub))
-        self._house.runs.watch(watch, command)
+        self._services.runs.watch(watch)
 
     def _result(self, id: int, run: Run) -> None:
         if run.status == "completed" and run.output is not None:
@@ -275,10 +272,10 @@ class Dispatch:
 
     async def _list(self, command: commands.List) -> None:
         if command.what == "graphs":
-            rows = [row for row in await self._house.catalog.rows() if command.graph in (None, row.name)]
+            rows = [row for row in await self._services.catalog.rows() if command.graph in (None, row.name)]
             self._reply(Ok(id=command.id, graphs=tuple(rows)))
             return
-        runs, cursor = self._house.runs.page(self.principal, command)
+        runs, cursor = self._services.runs.page(self.principal, command)
         self._reply(Ok(id=command.id, runs=tuple(runs), cursor=cursor))
 
     async def close(self) -> None:
@@ -286,10 +283,12 @@ class Dispatch:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for watch in self._watches.values():
+            self._services.runs.unwatch(watch)
         for run in list(self._started):
             run.abandon(self)
         if self._principal is not None:
-            self._house.presence.leave(self._principal)
+            self._services.connections.remove(self._principal)
 
 
 def _check(spec: Spec, run: Run, where: str) -> None:

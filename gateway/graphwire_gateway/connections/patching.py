@@ -1,6 +1,7 @@
-"""Values as patches: what a subscription was told last of each namespace, and the difference from there.
+"""Values as patches: the state that a subscription got last for each namespace, and the difference from it.
 
-Without ``keys`` a difference is made once a run and kept with its record; with them, once a subscription.
+Without ``keys`` a difference is computed once for all readers and kept with its record; with ``keys``, once
+for each subscription.
 """
 
 from collections.abc import Sequence
@@ -10,45 +11,46 @@ from graphwire_protocol.filters import NOTHING, Matcher
 from graphwire_protocol.patches import difference
 from graphwire_protocol.types import Namespace, Seq
 
-from graphwire_gateway.log.store import Record, Store
+from graphwire_gateway.log.record import Record
+from graphwire_gateway.log.store import Store
 
-_NAMESPACES = 256  # whose last state is remembered; of another one the next state is told whole
+_NAMESPACES = 256  # whose last state is remembered; another one gets a whole state next
 
 
 class Patches:
-    """The values events of one attachment, made ready a page at a time."""
+    """The values events of one attachment, prepared a page at a time."""
 
-    __slots__ = ("_bodies", "_told")
+    __slots__ = ("_bodies", "_sent")
 
     def __init__(self) -> None:
-        self._told: dict[Namespace, Seq] = {}
+        self._sent: dict[Namespace, Seq] = {}
         self._bodies: dict[Seq, bytes | None] = {}
 
     def reset(self) -> None:
-        """What was told before does not count any more: of each namespace a whole state comes next."""
-        self._told.clear()
+        """Send a whole state next for each namespace."""
+        self._sent.clear()
         self._bodies.clear()
 
     def body(self, seq: Seq) -> bytes | None:
         """Return the body of the values event ``seq``; None if ``keys`` left nothing of it."""
         return self._bodies.get(seq)
 
-    def tell(self, seq: Seq, ns: Namespace) -> None:
+    def sent(self, seq: Seq, ns: Namespace) -> None:
         """The values event ``seq`` is being sent."""
-        self._told.pop(ns, None)
-        self._told[ns] = seq
-        if len(self._told) > _NAMESPACES:
-            del self._told[next(iter(self._told))]
+        self._sent.pop(ns, None)
+        self._sent[ns] = seq
+        if len(self._sent) > _NAMESPACES:
+            del self._sent[next(iter(self._sent))]
 
     def release(self) -> None:
-        """The turn is over: hold no bodies for one that may be long in coming."""
+        """Drop the prepared bodies: the next turn may be long in coming."""
         self._bodies.clear()
 
     async def prepare(
         self, store: Store, run: str, matcher: Matcher, after: Seq, records: Sequence[Record]
     ) -> None:
-        """Make the bodies of the values events among ``records``, the first of which is ``after + 1``."""
-        told = dict(self._told)
+        """Prepare the bodies of the values events among ``records``, the first of which is ``after + 1``."""
+        sent = dict(self._sent)
         self._bodies.clear()
         for seq, record in enumerate(records, after + 1):
             address = record.address
@@ -58,7 +60,7 @@ class Patches:
             if data is None:
                 self._bodies[seq] = None
                 continue
-            patch, base = b"", told.get(address.ns)
+            patch, base = b"", sent.get(address.ns)
             if base is not None and matcher.keys is None and record.patch is not None:
                 known, patch = record.patch
                 patch = patch if known == base else b""
@@ -67,7 +69,7 @@ class Patches:
                 patch = _difference(matcher, old, data)
                 if matcher.keys is None:
                     record.patch = (base, patch)
-            told[address.ns] = seq
+            sent[address.ns] = seq
             self._bodies[seq] = _body(record, patch or data, base if patch else None)
 
 
@@ -80,11 +82,11 @@ def _projected(matcher: Matcher, record: Record) -> bytes | None:
 
 async def _record(store: Store, run: str, seq: Seq) -> Record | None:
     page = await store.read(run, seq - 1, 1)
-    return page.records[0] if page.records else None  # else it was evicted
+    return page.records[0] if page.records else None  # None if it was evicted
 
 
 def _difference(matcher: Matcher, old: Record | None, data: bytes) -> bytes:
-    """Return the operations from ``old`` to ``data``, or nothing where the whole state is shorter."""
+    """Return the operations from ``old`` to ``data``; empty if the whole state is shorter."""
     before = None if old is None else _projected(matcher, old)
     if before is None:
         return b""

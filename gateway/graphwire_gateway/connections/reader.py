@@ -1,201 +1,340 @@
-"""One subscription, as its server keeps it: a filtered cursor over a log, a few hundred bytes.
+"""One subscription as the server keeps it: a filtered cursor over a log, of a few hundred bytes.
 
-It turns a page of records into frames, as far as credit and the room in the batch allow. It holds no events
-and has no task: its connection gives it turns.
+A reader turns records into frames, as far as credit and the room in the batch allow. It holds no events and
+has no task: its connection gives it turns, and each turn says what follows it. Its states are those of the
+protocol's table ``SUBSCRIPTION``.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from dataclasses import replace
+from typing import Literal, TypeAlias
 
 import orjson
 from graphwire_protocol.codec import encode
+from graphwire_protocol.commands import From, Position
 from graphwire_protocol.credit import Allowance
 from graphwire_protocol.filters import BY_KEY, NOTHING, Matcher
 from graphwire_protocol.frames import Closed, Gap, Mark, Synced
-from graphwire_protocol.types import TERMINAL, ClosedReason, GapReason, Seq
+from graphwire_protocol.state import SUBSCRIPTION, SubscriptionState
+from graphwire_protocol.types import ClosedReason, GapReason, Recovery, Seq
 
 from graphwire_gateway.connections.patching import Patches
 from graphwire_gateway.log.fold import Fold
-from graphwire_gateway.log.store import Record
-from graphwire_gateway.runs.run import Run
+from graphwire_gateway.log.log import Log
+from graphwire_gateway.log.record import Record
+from graphwire_gateway.log.store import NoLog, Page, Store
 
-Need = Literal["none", "gap", "snapshot"]
+Next: TypeAlias = Literal["turn", "waiting", "stalled", "closed", "over"]
+"""What follows a turn: another one; the log's growth; credit; nothing, since it sent ``closed`` now, or since
+it was over before.
+"""
+
+_TURN_BYTES = 16 << 10
+_TURN_RECORDS = 256
+_PATCHED_RECORDS = 32  # fewer, because a patch compares two whole states
 
 
-class Subscription:
-    """A cursor of one connection over the log of ``run``.
+class Reader:
+    """A cursor of one connection over ``log``.
 
-    ``cursor`` is the last seq that was looked at, ``told`` the last one that the client knows of.
+    ``cursor`` is the last seq that was looked at, ``shown`` the last one that the client knows of.
+    ``ready(reader)`` is called when it wants a turn.
     """
 
     __slots__ = (
+        "_delivered",
+        "_gap_reason",
         "_head",
-        "_n",
+        "_is_stalled",
+        "_missing",
         "_origin",
+        "_patches",
         "_ready",
+        "_skipped",
+        "_state",
+        "_store",
+        "_sync_at",
         "allowance",
         "cursor",
         "is_over",
+        "log",
         "matcher",
-        "need",
-        "need_reason",
-        "patches",
-        "place",
-        "run",
-        "skipped",
+        "shown",
         "sub",
-        "sync_at",
-        "told",
     )
 
     def __init__(
         self,
         sub: int,
-        run: Run,
+        log: Log,
+        store: Store,
         matcher: Matcher,
         credit: int | None,
-        ready: "Callable[[Subscription], None]",
+        ready: "Callable[[Reader], None]",
         patches: Patches | None = None,
     ) -> None:
         self.sub = sub
-        self.run = run
+        self.log = log
         self.matcher = matcher
         self.allowance = Allowance(credit)
         self.cursor: Seq = 0
-        self.told: Seq = 0
-        self.sync_at: Seq | None = None
-        self.need: Need = "none"
-        self.need_reason: GapReason = "evicted"
-        self.patches = patches
-        self.skipped = 0
+        self.shown: Seq = 0
         self.is_over = False
-        self.place: Literal["turns", "waiting", "stalled"] = "turns"
-        self._n = 0
-        # Metadata is told with the first delta of a message that lies behind here: where the attachment
-        # began, or where its last gap ended.
+        self._store = store
+        self._ready = ready
+        self._patches = patches
+        self._state: SubscriptionState = "requested"
+        self._sync_at: Seq | None = None  # where the replay of what lay before the attachment ends
+        self._missing: Literal["nothing", "gap", "snapshot"] = "nothing"
+        self._gap_reason: GapReason = "evicted"
+        self._is_stalled = False
+        self._delivered = 0
+        self._skipped = 0
+        # A message's metadata is sent with its first delta behind this seq: the start of the attachment, or
+        # the end of its last gap.
         self._origin: Seq = 0
         self._head = b'{"type":"event","sub":%d,"n":' % sub
-        self._ready = ready
+
+    # ── the attachment ───────────────────────────────────────────────────────────────────────────
+
+    async def attach(self, start: From) -> tuple[Page, Recovery, Seq | None]:
+        """Put the cursor where the client wants it; return the log's state, the recovery, and ``after``.
+
+        Raises ``NoLog``.
+        """
+        page = await self._store.read(self.log.key, 0, 0)
+        self._check_there()
+        recovery, after = self._begin(page, start)
+        self._move("subscribed live" if recovery == "live" else "subscribed")
+        return page, recovery, after
+
+    def _begin(self, page: Page, start: From) -> tuple[Recovery, Seq | None]:
+        head = page.head
+        if start == "now":
+            self._jump(head)
+            return "live", head
+        if start == "snapshot":
+            self._missing = "snapshot"
+            self._sync_at = head
+            return "snapshot", None
+        after = start.seq if isinstance(start, Position) else 0
+        self._jump(after)
+        if isinstance(start, Position) and start.epoch != page.epoch:
+            self._gap_reason = "epoch_changed"
+        elif after > head:
+            self._gap_reason = "ahead"
+        elif after >= page.evicted:
+            if after == head:
+                return "live", after
+            self._sync_at = head
+            return "replayed", after
+        self._missing = "gap"
+        self._sync_at = head
+        return "gap", None
 
     def wake(self) -> None:
-        """The log has grown, or credit came: ask for a turn."""
-        self.place = "turns"
+        """The log has grown or was deleted, or credit came: ask for a turn."""
+        self._is_stalled = False
         self._ready(self)
 
-    def begin(self, after: Seq) -> None:
-        """Deliver from behind ``after`` on."""
-        self.cursor = self.told = self._origin = after
+    def grant(self, events: int) -> None:
+        """Add credit."""
+        self.allowance.add(events)
+        if self._is_stalled and events:
+            self.wake()
 
-    def take(self, records: Sequence[Record], out: list[bytes], room: int) -> int:
-        """Append the frames of ``records``, the ones behind the cursor, to ``out``, about ``room`` bytes.
+    # ── a turn ───────────────────────────────────────────────────────────────────────────────────
 
-        Returns the bytes appended. Where it stops before the end, ``stalled`` is the place if credit is what
-        is missing.
-        """
+    async def turn(self, out: list[bytes], room: int) -> tuple[int, Next]:
+        """Append frames to ``out``, about ``room`` bytes; return how many bytes, and what follows."""
+        if self.is_over:
+            return 0, "over"
+        try:
+            if self._missing != "nothing":
+                return await self._recover(out)
+            page = await self._read()
+        except NoLog:
+            return self._close(out, "deleted"), "closed"
+        if self.is_over:  # it was left while the store was reading
+            return 0, "over"
+        if page.evicted > self.cursor:
+            self._missing = "gap"
+            return 0, "turn"
+        size = self._take(page.records, out, min(room, _TURN_BYTES)) + self._sync(out)
+        if self._is_stalled:
+            return size, "stalled"
+        if self.cursor < self.log.head:
+            return size, "turn"
+        if self.log.end is not None:
+            return size + self._close(out, "end"), "closed"
+        self.log.wait(self)
+        return size, "waiting"
+
+    async def _read(self) -> Page:
+        page = await self._store.read(self.log.key, self.cursor, _TURN_RECORDS)
+        if self._patches is not None:
+            page = replace(page, records=page.records[:_PATCHED_RECORDS])
+            await self._patches.prepare(self._store, self.log.key, self.matcher, self.cursor, page.records)
+        self._check_there()
+        return page
+
+    def _take(self, records: Sequence[Record], out: list[bytes], room: int) -> int:
+        """Append the frames of ``records``, the ones behind the cursor; return how many bytes."""
+        assert (self._state, "event") in SUBSCRIPTION, self._state
         size = 0
-        admits, covers = self.matcher.admits, self.allowance.left is None
-        has_keys, patches = self.matcher.keys is not None, self.patches
+        admits, is_unlimited = self.matcher.admits, self.allowance.left is None
+        has_keys, patches = self.matcher.keys is not None, self._patches
         seq = self.cursor
         for record in records:
             address = record.address
             if not admits(address):
                 seq += 1
-                self.skipped += 1
+                self._skipped += 1
                 continue
             body: bytes | None = record.body
             if patches is not None and address.mode == "values":
                 body = patches.body(seq + 1)
             elif has_keys and address.mode in BY_KEY:
-                body = self._cut(record)
+                body = self._with_keys(record)
             if body is None:
                 seq += 1
-                self.skipped += 1
+                self._skipped += 1
                 continue
-            if not covers and not self.allowance.covers(address.mode):
-                self.place = "stalled"
+            if not is_unlimited and not self.allowance.covers(address.mode):
+                self._is_stalled = True
                 break
             seq += 1
-            self._n += 1
-            if not covers:
+            self._delivered += 1
+            if not is_unlimited:
                 self.allowance.spend(address.mode)
             if patches is not None and address.mode == "values":
-                patches.tell(seq, address.ns)
+                patches.sent(seq, address.ns)
             if record.meta is not None and record.previous <= self._origin:
-                frame = b'%s%d,"seq":%d,%s,"meta":%s}' % (self._head, self._n, seq, body, record.meta)
+                frame = b'%s%d,"seq":%d,%s,"meta":%s}' % (self._head, self._delivered, seq, body, record.meta)
             else:
-                frame = b'%s%d,"seq":%d,%s}' % (self._head, self._n, seq, body)
+                frame = b'%s%d,"seq":%d,%s}' % (self._head, self._delivered, seq, body)
             out.append(frame)
-            self.told = seq
+            self.shown = seq
             size += len(frame)
             if size >= room:
                 break
         self.cursor = seq
+        if patches is not None:
+            patches.release()
         return size
 
-    def _cut(self, record: Record) -> bytes | None:
+    def _with_keys(self, record: Record) -> bytes | None:
         data = self.matcher.project(record.address.mode, orjson.loads(record.data))
         if data is NOTHING:
             return None
         body = record.body
         return body[: record.start] + orjson.dumps(data) + body[record.stop :]
 
-    def gap(self, base: Fold) -> bytes:
-        """Return a ``gap`` up to the end of ``base``, whose snapshot must follow."""
-        # Of another epoch, or of what this one has not reached yet, the client has seen nothing.
-        seen = self.told if self.need_reason == "evicted" else 0
+    def _sync(self, out: list[bytes]) -> int:
+        """Send ``synced`` once what lay before the attachment is through."""
+        if self._sync_at is None or self.cursor < self._sync_at:
+            return 0
+        self._move("synced")
+        self._sync_at = None
+        self.shown = self.cursor
+        frame = encode(Synced(sub=self.sub, seq=self.cursor))
+        out.append(frame)
+        return len(frame)
+
+    # ── gaps and snapshots ───────────────────────────────────────────────────────────────────────
+
+    async def _recover(self, out: list[bytes]) -> tuple[int, Next]:
+        """Send the gap or the snapshot that is missing, if there is credit. Raises ``NoLog``."""
+        if self.allowance.left == 0:
+            self._is_stalled = True
+            return 0, "stalled"
+        fold = await self._store.base(self.log.key)
+        if self._missing == "snapshot":
+            fold = await self._fold_to_head(fold)
+        if self.is_over:
+            return 0, "over"
+        self._check_there()
+        frames = [self._gap(fold)] if self._missing == "gap" else []
+        frames.append(self._snapshot(fold))
+        self._missing = "nothing"
+        out.extend(frames)
+        return sum(map(len, frames)), "turn"
+
+    async def _fold_to_head(self, fold: Fold) -> Fold:
+        head, key = self.log.head, self.log.key
+        while fold.upto < head:
+            page = await self._store.read(key, fold.upto, _TURN_RECORDS)
+            if page.evicted > fold.upto:
+                fold = await self._store.base(key)
+                continue
+            for record in page.records[: head - fold.upto]:
+                fold.add(record)
+        return fold
+
+    def _gap(self, base: Fold) -> bytes:
+        """Return a ``gap`` up to the end of ``base``; its snapshot must follow."""
+        self._move("gap")
+        # In another epoch, or beyond the head of this one, the client has seen nothing of this log.
+        seen = self.shown if self._gap_reason == "evicted" else 0
         gap = Gap(
             sub=self.sub,
-            after_seq=self.told,
+            after_seq=self.shown,
             upto_seq=base.upto,
-            reason=self.need_reason,
+            reason=self._gap_reason,
             lost=tuple(base.lost(self.matcher, seen)),
         )
-        self.need_reason = "evicted"
-        self._move(base.upto)
+        self._gap_reason = "evicted"
+        self._jump(base.upto)
         return encode(gap)
 
-    def snapshot(self, fold: Fold) -> bytes:
-        """Return the ``snapshot`` of ``fold`` as the filter shows it; delivery goes on behind it."""
-        self._move(fold.upto)
+    def _snapshot(self, fold: Fold) -> bytes:
+        """Return the ``snapshot`` of ``fold`` as the filter shows it; events behind it follow."""
+        self._move("snapshot")
+        self._jump(fold.upto)
         return orjson.dumps({"type": "snapshot", "sub": self.sub, **fold.snapshot(self.matcher)})
 
-    def _move(self, seq: Seq) -> None:
-        self.cursor = self.told = self._origin = seq
-        if self.patches is not None:
-            self.patches.reset()
+    def _jump(self, seq: Seq) -> None:
+        self.cursor = self.shown = self._origin = seq
+        if self._patches is not None:
+            self._patches.reset()
 
-    def synced(self) -> bytes | None:
-        """Return ``synced`` if what lay before the attachment is through."""
-        if self.sync_at is None or self.cursor < self.sync_at:
-            return None
-        self.sync_at = None
-        self.told = self.cursor
-        return encode(Synced(sub=self.sub, seq=self.cursor))
+    # ── marks and the end ────────────────────────────────────────────────────────────────────────
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the cursor has moved without the client's knowing."""
+        return self.cursor > self.shown
 
     def mark(self) -> bytes | None:
-        """Return a ``mark`` if the cursor has moved without the client's knowing."""
-        if self.is_over or self.cursor <= self.told or self.need != "none" or self.sync_at is not None:
+        """Return a ``mark`` if the cursor has moved without the client's knowing; else None."""
+        if self.is_over or not self.is_silent or self._missing != "nothing" or self._sync_at is not None:
             return None
-        self.told = self.cursor
+        self._move("mark")
+        self.shown = self.cursor
         return encode(Mark(sub=self.sub, seq=self.cursor))
 
-    def closed(self, reason: ClosedReason) -> bytes:
-        """Return ``closed``; nothing follows it."""
+    def _close(self, out: list[bytes], reason: ClosedReason) -> int:
+        """Send ``closed``; nothing follows it."""
+        self._move("closed")
         self.is_over = True
-        status = self.run.status
-        return encode(
+        has_ended = reason == "end"
+        frame = encode(
             Closed(
                 sub=self.sub,
                 reason=reason,
-                seq=self.cursor if reason == "end" else None,
-                status=status if reason == "end" else None,
-                delivered=self._n,
-                skipped=self.skipped,
+                seq=self.cursor if has_ended else None,
+                status=self.log.end if has_ended else None,
+                delivered=self._delivered,
+                skipped=self._skipped,
             )
         )
+        out.append(frame)
+        return len(frame)
 
-    @property
-    def is_at_end(self) -> bool:
-        """Whether the cursor is behind the terminal event of an ended run."""
-        run = self.run
-        return run.is_sealed and self.cursor >= run.feed.head and run.status in TERMINAL
+    def _check_there(self) -> None:
+        """Check that what was just read is of this log. Raises ``NoLog``."""
+        if self.log.is_deleted:
+            raise NoLog(self.log.key)
+
+    def _move(self, frame: str) -> None:
+        self._state = SUBSCRIPTION[self._state, frame]

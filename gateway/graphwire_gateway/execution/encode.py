@@ -1,26 +1,26 @@
-"""A part of a graph's stream becomes a record: JSON bytes, made once a run.
+"""A part of a graph's stream becomes a record: JSON bytes, encoded once for all readers.
 
-One encoder a run, used where the graph runs, so that a chunk is bytes before the graph goes on and changes
-the objects in it. The hot case, a token, is written by hand and tested to equal the protocol's models.
+Each run has one encoder. It works on the graph's loop, so that a chunk is bytes before the graph continues
+and changes the objects in it. The hot case, a token, is written by hand; tests hold it equal to the
+protocol's models.
 """
 
 from typing import Any
 
 import orjson
-from graphwire_protocol.base import Wire
 from graphwire_protocol.filters import Address
 from graphwire_protocol.projection import Projector, message_fields
 from graphwire_protocol.types import Namespace
 
-from graphwire_gateway.log.store import Record
+from graphwire_gateway.log.record import Record
 from graphwire_gateway.scope import Scope, public_checkpoint, without_own
 
-_KNOWN_MESSAGES = 256  # messages whose encoded metadata is at hand; an older one's is encoded again
-_MANY_PLACES = 4096  # places that are remembered; beyond it they are made anew
+_KNOWN_MESSAGES = 256  # messages whose encoded metadata is remembered; an older one's is encoded again
+_KNOWN_ORIGINS = 4096  # origins that are remembered; beyond that many all are forgotten
 
 
-class _Place:
-    """Where events come from, and how the JSON of each of them begins."""
+class _Origin:
+    """An address that events come from, and the JSON that each of them begins with."""
 
     __slots__ = ("address", "prefix", "start")
 
@@ -35,36 +35,36 @@ class _Place:
         self.start = len(self.prefix)
 
 
-class _Message:
+class _StreamedMessage:
     """A message whose deltas are being streamed: what all of them have in common, encoded."""
 
-    __slots__ = ("id", "meta", "metadata", "place", "text")
+    __slots__ = ("id", "meta", "metadata", "origin", "text")
 
-    def __init__(self, id: str, metadata: Any, meta: bytes, place: _Place) -> None:
+    def __init__(self, id: str, metadata: Any, meta: bytes, origin: _Origin) -> None:
         self.id = orjson.dumps(id)
         self.metadata = metadata
         self.meta = meta
-        self.place = place
-        self.text = b'%s{"id":%s,"delta":{"type":"AIMessageChunk","content":' % (place.prefix, self.id)
+        self.origin = origin
+        self.text = b'%s{"id":%s,"delta":{"type":"AIMessageChunk","content":' % (origin.prefix, self.id)
 
 
-_ROOT_PLACES: dict[tuple[Any, ...], _Place] = {}
-"""Places of roots: a graph's runs share them, and with them what matchers have decided."""
+_ROOT_ORIGINS: dict[tuple[Any, ...], _Origin] = {}
+"""Origins at the root. All runs share them, so that matchers decide about each address once."""
 
 
 class Encoder:
     """Turns parts into records.
 
-    ``max_event_bytes`` bounds the ``data`` of one event; what is larger is sent as ``$cut``. ``scope`` is
-    the run's thread, whose id in the checkpointer is shown nowhere.
+    ``max_event_bytes`` bounds the ``data`` of one event; larger data becomes ``$cut``. ``scope`` is the run's
+    thread; its id in the checkpointer never appears in a record.
     """
 
     def __init__(self, projector: Projector, max_event_bytes: int, scope: Scope | None = None) -> None:
         self._projector = projector
         self._scope = scope
         self._max = max_event_bytes
-        self._places: dict[tuple[Any, ...], _Place] = {}
-        self._messages: dict[str | None, _Message] = {}
+        self._origins: dict[tuple[Any, ...], _Origin] = {}
+        self._messages: dict[str | None, _StreamedMessage] = {}
         self._unnamed = 0
 
     def part(self, ns: Namespace, mode: str, chunk: Any) -> Record:
@@ -80,10 +80,6 @@ class Encoder:
         elif mode == "debug" and isinstance(chunk, dict) and chunk.get("type") == "checkpoint":
             chunk = {**chunk, "payload": public_checkpoint(chunk.get("payload"))}
         return self._record(ns, mode, chunk.get("name") if mode == "tasks" else None, chunk)
-
-    def own(self, mode: str, data: Wire) -> Record:
-        """Encode an event of the server's own: ``lifecycle`` or ``interrupt``."""
-        return _splice(self._place(((), mode, None, ())), orjson.dumps(data.to_wire()))
 
     def project(self, value: Any) -> Any:
         """Return a value as plain JSON."""
@@ -109,73 +105,73 @@ class Encoder:
         marks = [{"id": item.id, "value": item.value} for item in chunk["__interrupt__"]]
         rest = {key: value for key, value in chunk.items() if key != "__interrupt__"}
         extra = b',"interrupts":' + self._dumps(marks)
-        place = self._place((ns, mode, None, ()))
-        return _splice(place, self._bounded(self._dumps(rest)), extra)
+        origin = self._origin((ns, mode, None, ()))
+        return _splice(origin, self._bounded(self._dumps(rest)), extra)
 
     def _record(self, ns: Namespace, mode: str, node: str | None, data: Any) -> Record:
         encoded = self._dumps(data)
         if len(encoded) > self._max:
             encoded = self._bounded(encoded)
         key = (ns, mode, node, ())
-        place = (self._places if ns else _ROOT_PLACES).get(key) or self._place(key)
-        body = place.prefix + encoded
-        return Record(place.address, body, place.start, len(body))
+        origin = (self._origins if ns else _ROOT_ORIGINS).get(key) or self._origin(key)
+        body = origin.prefix + encoded
+        return Record(origin.address, body, origin.start, len(body))
 
     def _message(self, ns: Namespace, message: Any, metadata: Any) -> Record:
         fields = message.__dict__
         id = fields["id"]
         known = self._messages.get(id)
-        if known is None or known.metadata is not metadata or known.place.address.ns != ns:
+        if known is None or known.metadata is not metadata or known.origin.address.ns != ns:
             if id is None:
                 id = self._id_for(metadata)
             known = self._begin(id, ns, metadata)
         text = _plain_text(message, fields)
         if text is not None and len(text) + _ENVELOPE < self._max:
             body = known.text + text + b"}}"
-            place = known.place
-            return Record(place.address, body, place.start, len(body), id, known.meta)
+            origin = known.origin
+            return Record(origin.address, body, origin.start, len(body), id, known.meta)
         kind, data = b"message", b""
         if message.__class__.__name__.endswith("Chunk"):
             kind, data = b"delta", self._delta(message)
         else:
             data = self._dumps(message)
         encoded = b'{"id":%s,"%s":%s}' % (known.id, kind, data)
-        return _splice(known.place, self._bounded(encoded), message=id, meta=known.meta)
+        return _splice(known.origin, self._bounded(encoded), message=id, meta=known.meta)
 
     def _delta(self, chunk: Any) -> bytes:
         fields = message_fields(chunk)
         fields.pop("id", None)
-        if fields["content"] == "":  # an empty list stays: blocks add up to it as they do not to a text
+        if fields["content"] == "":  # an empty list stays: content blocks add up to a list, not to a text
             del fields["content"]
         encoded = self._projector.dumps_fields(fields)
         return encoded if self._scope is None else self._scope.clear(encoded)
 
-    def _begin(self, id: str, ns: Namespace, metadata: Any) -> _Message:
+    def _begin(self, id: str, ns: Namespace, metadata: Any) -> _StreamedMessage:
         if len(self._messages) >= _KNOWN_MESSAGES:
             del self._messages[next(iter(self._messages))]
         tags = tuple(metadata.get("tags") or ())
-        place = self._place((ns, "messages", metadata.get("langgraph_node"), tags))
-        message = _Message(id, metadata, self._dumps(without_own(metadata)), place)
+        origin = self._origin((ns, "messages", metadata.get("langgraph_node"), tags))
+        message = _StreamedMessage(id, metadata, self._dumps(without_own(metadata)), origin)
         self._messages[id] = message
         return message
 
     def _id_for(self, metadata: Any) -> str:
-        # A message without an id is still one message: all its deltas share their metadata object.
+        # Deltas without an id belong to one message if they share their metadata object.
         for id, known in self._messages.items():
             if known.metadata is metadata and id is not None:
                 return id
         self._unnamed += 1
         return f"unnamed-{self._unnamed}"
 
-    def _place(self, key: tuple[Namespace, str, str | None, tuple[str, ...]]) -> _Place:
+    def _origin(self, key: tuple[Namespace, str, str | None, tuple[str, ...]]) -> _Origin:
         ns, mode, node, tags = key
-        places = self._places if ns else _ROOT_PLACES
-        place = places.get(key)
-        if place is None:
-            if len(places) >= _MANY_PLACES:
-                places.clear()
-            place = places[key] = _Place(Address(mode, ns, node, tags))
-        return place
+        origins = self._origins if ns else _ROOT_ORIGINS
+        origin = origins.get(key)
+        if origin is None:
+            if len(origins) >= _KNOWN_ORIGINS:
+                origins.clear()
+            origin = origins[key] = _Origin(Address(mode, ns, node, tags))
+        return origin
 
     def _bounded(self, data: bytes) -> bytes:
         if len(data) <= self._max:
@@ -183,22 +179,22 @@ class Encoder:
         return b'{"$cut":{"reason":"size","bytes":%d}}' % len(data)
 
 
-_ENVELOPE = 512  # bytes that id and names take beside a token's text, at most
+_ENVELOPE = 512  # bytes that ids and names take beside a token's text, at most
 
 
 def _splice(
-    place: _Place,
+    origin: _Origin,
     data: bytes,
     extra: bytes = b"",
     message: str | None = None,
     meta: bytes | None = None,
 ) -> Record:
-    start = place.start
-    return Record(place.address, place.prefix + data + extra, start, start + len(data), message, meta)
+    start = origin.start
+    return Record(origin.address, origin.prefix + data + extra, start, start + len(data), message, meta)
 
 
 def _plain_text(message: Any, fields: dict[str, Any]) -> bytes | None:
-    """Encode the content of a delta that is nothing but text, as nearly all are; None if it is more."""
+    """Encode the content of a delta that holds only text, as nearly all do; None if it holds more."""
     content = fields["content"]
     if content.__class__ is not str or not content or message.__pydantic_extra__:
         return None
@@ -222,4 +218,4 @@ def _plain_text(message: Any, fields: dict[str, Any]) -> bytes | None:
 
 
 _CHUNK_FIELDS = 11
-"""How many fields a chunk has whose every other field was looked at; with more it takes the general way."""
+"""The number of fields that ``_plain_text`` knows. A chunk with more takes the general path."""

@@ -1,138 +1,257 @@
-"""One execution of a graph, on the runner's loop: pull a part, encode it, hand it home, no faster than home
-takes it.
+"""One execution of a graph: it pulls parts out of ``astream``, encodes them and hands them over.
+
+An execution lives on two loops: its code runs on the graph's runner, its owner, a run, on the main loop. What
+the graph makes crosses over once a tick, as ``Made``: records, and at the end an outcome. The other way,
+``stored`` reports how much of it the store holds. The graph is not pulled while more than a bounded amount is
+in between, so a slow store slows graphs down instead of filling memory.
+
+What crosses is data (``RunRequest`` in, ``Made`` out), and the owner is one small Protocol, because the two
+sides need not stay in one process.
 """
 
 import asyncio
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from functools import partial
+from typing import Any, Literal, Protocol, cast
 
 import orjson
-from graphwire_protocol.payloads import PendingInterrupt
+from graphwire_protocol.payloads import Failure, PendingInterrupt
+from graphwire_protocol.projection import Projector
 from graphwire_protocol.types import Mode, Namespace
 from graphwire_runtime.servable import Servable, StreamMode
 
 from graphwire_gateway.execution.encode import Encoder
-from graphwire_gateway.execution.request import Task
-from graphwire_gateway.failures import RunLimit
-from graphwire_gateway.graphs.runner import Runner
-from graphwire_gateway.log.store import Record
+from graphwire_gateway.execution.request import RunRequest
+from graphwire_gateway.failures import Failures, RunLimit
+from graphwire_gateway.graphs.catalog import Catalog
+from graphwire_gateway.graphs.entry import Entry
+from graphwire_gateway.graphs.runner import Job
+from graphwire_gateway.log.record import Record
 from graphwire_gateway.telemetry import logger
 
-log = logger("drive")
+log = logger("execution")
 
 HAND_OVER_EVENTS = 1024
 HAND_OVER_BYTES = 1 << 20
-"""How much of a run may be on its way to the store before the graph is not pulled any further."""
+"""How much of an execution may be on its way to the store before its graph is not pulled any further."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an execution ended. ``output`` is what ``invoke`` would return, as JSON."""
+    """How an execution ended.
+
+    ``completed``: ``output`` is what ``invoke`` would return, as JSON. ``interrupted``: the same, and what
+    the graph asks. ``failed``: why. ``cancelled``: its owner had cancelled it.
+    """
 
     kind: Literal["completed", "interrupted", "failed", "cancelled"]
     output: bytes | None = None
     interrupts: tuple[PendingInterrupt, ...] = ()
-    events: int = 0
-    """How many events were made, of an interrupted one."""
-    error: BaseException | None = None
+    failure: Failure | None = None
 
 
-class Drive:
-    """Runs a task. What it makes goes home through the runner's hand-over: records, at last an outcome.
+@dataclass(slots=True)
+class Made:
+    """What an execution made in one tick: records, and its outcome if it has ended."""
 
-    ``before`` counts the events that the run made until it was interrupted.
+    records: list[Record]
+    outcome: Outcome | None = None
+
+
+class ExecutionOwner(Protocol):
+    """Whoever started an execution. Both methods are called on the main loop."""
+
+    def receive(self, execution: "Execution", made: Made) -> None:
+        """Take what the execution made since the last call."""
+
+    def stopped(self, execution: "Execution") -> None:
+        """All code of the execution has ended, also nodes in threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Executor:
+    """The side of the server that runs graphs.
+
+    ``max_event_bytes`` bounds the data of one event.
     """
 
-    def __init__(self, owner: Any, task: Task, runner: Runner, encoder: Encoder, before: int = 0) -> None:
-        self.owner = owner
-        self._task = task
-        self._runner = runner
+    catalog: Catalog
+    failures: Failures
+    max_event_bytes: int
+
+    def start(self, request: RunRequest, owner: ExecutionOwner) -> "Execution":
+        """Start to run a graph; the owner hears of all that follows."""
+        encoder = Encoder(Projector(self.failures.in_data), self.max_event_bytes, request.scope)
+        entry = self.catalog.get(request.graph)
+        execution = Execution(request, owner, entry, encoder, self.failures)
+        execution.start()
+        return execution
+
+
+class Execution:
+    """One execution of ``request``, made by an ``Executor``. Call its methods on the main loop.
+
+    ``events_before`` counts the events that earlier executions of the same run made.
+    """
+
+    def __init__(
+        self,
+        request: RunRequest,
+        owner: ExecutionOwner,
+        entry: Entry,
+        encoder: Encoder,
+        failures: Failures,
+        events_before: int = 0,
+    ) -> None:
+        self._request = request
+        self._owner = owner
+        self._entry = entry
+        self._runner = entry.runner
         self._encoder = encoder
+        self._failures = failures
+        self._events_before = events_before
+        self._job: Job | None = None
+        self._is_cancelled = False
+        self._is_dropped = False
+        # On the runner's loop.
+        self._records: list[Record] = []  # made in this tick
+        self._outcome: Outcome | None = None
         self._values: Any = None
         self._has_values = False
-        self._pending: dict[str, PendingInterrupt] = {}
-        self._paused = False
-        self._made: list[Record | Outcome] = []  # in this tick
-        self._limit = math.inf if task.max_events is None else task.max_events - before
-        # The hand-over's bound: written by the runner, ``taken_*`` by home.
+        self._asked: dict[str, PendingInterrupt] = {}
+        self._is_interrupted = False
+        self._has_deleted_thread = False
+        self._limit = math.inf if request.max_events is None else request.max_events - events_before
+        # The bound on what is handed over: ``_put_*`` is written on the runner's loop, ``_stored_*`` on the
+        # main loop.
         self._put_events = 0
         self._put_bytes = 0
-        self.taken_events = 0
-        self.taken_bytes = 0
+        self._stored_events = 0
+        self._stored_bytes = 0
         self._room = asyncio.Event()
-        self._waits = False
-        self._is_over = False
-        self.has_forgotten = False
-        """Whether the private thread, if there is one, was deleted, and nothing can have written it since."""
+        self._is_waiting = False
 
-    def stop(self) -> None:
-        """Nothing more is taken: pull the graph no further. Runs on the home loop."""
-        self._is_over = True
-        self._runner.later(self._room.set)
+    # ── called by its owner, on the main loop ────────────────────────────────────────────────────
 
-    def taken(self, events: int, size: int) -> None:
-        """Home has stored that much of what was put; runs on the home loop."""
-        self.taken_events += events
-        self.taken_bytes += size
-        if self._waits and not self._is_full():
-            self._waits = False
+    def start(self) -> None:
+        """Begin on the runner's loop."""
+        self._job = self._runner.start(self._work, self._stopped)
+
+    def resume(self, answers: Mapping[str, Any]) -> "Execution":
+        """Start and return the execution that continues an interrupted one with ``answers``."""
+        following = Execution(
+            self._request.resumed(answers),
+            self._owner,
+            self._entry,
+            self._encoder,
+            self._failures,
+            self._events_before + self._put_events,
+        )
+        following.start()
+        return following
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all its code has ended."""
+        return self._job is None or self._job.is_over
+
+    def stored(self, events: int, size: int) -> None:
+        """The store holds that many more events and bytes."""
+        self._stored_events += events
+        self._stored_bytes += size
+        if self._is_waiting and not self._is_full():
+            self._is_waiting = False
             self._runner.later(self._room.set)
 
-    async def work(self) -> None:
-        """Run the task to its end. Raises nothing: every end is an outcome."""
+    def cancel(self, again_s: float) -> None:
+        """Cancel the graph's code, and again every ``again_s`` seconds while it runs."""
+        self._is_cancelled = True
+        if self._job is not None:
+            self._job.cancel(again_s)
+
+    def drop(self) -> None:
+        """Pull the graph no further: nothing that it still makes is received."""
+        self._is_dropped = True
+        self._runner.later(self._room.set)
+
+    def delete_private_thread(self) -> None:
+        """Delete the run's private thread, if it has one, on the runner: nothing can continue it."""
+        scope = self._request.scope
+        if scope is not None and scope.is_private and not self._has_deleted_thread:
+            self._runner.start(self._delete_thread)
+
+    def _stopped(self, job: Job) -> None:
+        self._owner.stopped(self)
+
+    # ── on the runner's loop ─────────────────────────────────────────────────────────────────────
+
+    def collect(self) -> Callable[[], None]:
+        """Return the hand-over of what was made since the last tick; called by the runner."""
+        made = Made(self._records, self._outcome)
+        self._records = []
+        return partial(self._owner.receive, self, made)
+
+    async def _work(self) -> None:
+        # Raises nothing: every end is an outcome.
         try:
             outcome = await self._run()
-        except asyncio.CancelledError as error:
-            outcome = Outcome("cancelled", error=error)
         except BaseException as error:
-            outcome = Outcome("failed", error=error)
-        self._put(outcome)
-
-    def _put(self, item: Record | Outcome) -> None:
-        if not self._made:
+            outcome = self._ended_by(error)
+        if not self._records:
             self._runner.put(self)
-        self._made.append(item)
+        self._outcome = outcome
 
-    def collect(self) -> tuple["Drive", list[Record | Outcome]]:
-        """Return what was made since the last tick; for the runner."""
-        made, self._made = self._made, []
-        return self, made
+    def _ended_by(self, error: BaseException) -> Outcome:
+        if self._is_cancelled:
+            return Outcome("cancelled")
+        request = self._request
+        try:
+            failure = self._failures.of_run(error, request.graph, request.run, request.scope)
+        except BaseException as fault:  # describing an exception calls its code
+            log.error("an exception cannot be described", run=request.run, error=type(fault).__name__)
+            failure = Failure(code="graph_error", message="the graph raised what cannot be described")
+        return Outcome("failed", failure=failure)
+
+    def _put(self, record: Record) -> None:
+        if not self._records:
+            self._runner.put(self)
+        self._records.append(record)
+        self._put_events += 1
+        self._put_bytes += record.size
 
     async def _run(self) -> Outcome:
-        task = self._task
-        keeps = task.scope is not None
-        async with task.entry.open(task.config, with_threads=keeps, context=task.context) as graph:
+        request = self._request
+        has_thread = request.scope is not None
+        async with self._entry.open(
+            request.config, with_threads=has_thread, context=request.context
+        ) as graph:
             return await self._stream(graph)
 
     async def _stream(self, graph: Servable) -> Outcome:
-        task, recorded, encoder = self._task, self._task.modes, self._encoder
+        request, recorded, encoder = self._request, self._request.modes, self._encoder
         stream = graph.astream(
-            task.given_to(graph),
-            task.config.copy(),
-            stream_mode=_asked(task, graph),
-            subgraphs=task.subgraphs,
-            **({} if task.context is None else {"context": task.context}),
-            **task.options,
+            request.argument(graph),
+            request.config.copy(),
+            stream_mode=_stream_modes(request, graph),
+            subgraphs=request.subgraphs,
+            **({} if request.context is None else {"context": request.context}),
+            **request.options,
         )
         ns: Namespace = ()
         try:
             async for item in stream:
-                if self._is_over:
-                    break  # its code went on after it was cancelled
-                if task.subgraphs:
+                if self._is_dropped:
+                    break  # its code continued after it was cancelled
+                if request.subgraphs:
                     ns, mode, chunk = item
                 else:
                     mode, chunk = item
                 if mode in recorded:
-                    record = encoder.part(ns, mode, chunk)
-                    self._put(record)
-                    self._put_events += 1
-                    self._put_bytes += record.size
+                    self._put(encoder.part(ns, mode, chunk))
                     if self._put_events > self._limit:
-                        raise RunLimit(
-                            f"the run has more than {self._task.max_events} events (max_run_events)"
-                        )
+                        raise RunLimit(f"the run has more than {request.max_events} events (max_run_events)")
                     if self._is_full():
                         await self._wait_for_room()
                 if mode == "values" or mode == "updates":
@@ -143,57 +262,59 @@ class Drive:
                 if close is not None:
                     await close()
             finally:
-                if not self._paused:
-                    await _forget(task, graph)
-        self.has_forgotten = not self._paused
-        kind: Literal["interrupted", "completed"] = "interrupted" if self._paused else "completed"
-        return Outcome(kind, self._output(graph), tuple(self._pending.values()), self._put_events)
+                if not self._is_interrupted:
+                    await _delete_thread(request, graph)
+        self._has_deleted_thread = not self._is_interrupted
+        kind: Literal["interrupted", "completed"] = "interrupted" if self._is_interrupted else "completed"
+        return Outcome(kind, self._output(graph), tuple(self._asked.values()))
 
     def _follow(self, ns: Namespace, mode: str, chunk: Any) -> None:
-        """Keep the root's values for the result, and the interrupts that wait."""
+        """Remember the root's values, for the result, and the interrupts that wait for answers."""
         is_state = isinstance(chunk, dict)
         if mode == "values" and not ns:
             self._values, self._has_values = chunk, True
         if not is_state or "__interrupt__" not in chunk:
             return
         if not ns:
-            self._paused = True
+            self._is_interrupted = True
         for item in chunk["__interrupt__"]:
-            known = self._pending.get(item.id)
+            known = self._asked.get(item.id)
             if known is None or len(ns) > len(known.ns):
                 value = orjson.loads(self._encoder.value(item.value))
-                self._pending[item.id] = PendingInterrupt(id=item.id, value=value, ns=ns)
+                self._asked[item.id] = PendingInterrupt(id=item.id, value=value, ns=ns)
 
     def _is_full(self) -> bool:
         return (
-            self._put_events - self.taken_events >= HAND_OVER_EVENTS
-            or self._put_bytes - self.taken_bytes >= HAND_OVER_BYTES
+            self._put_events - self._stored_events >= HAND_OVER_EVENTS
+            or self._put_bytes - self._stored_bytes >= HAND_OVER_BYTES
         )
 
     async def _wait_for_room(self) -> None:
         self._room.clear()
-        self._waits = True
-        # Home may have taken some between the look and the flag.
-        if self._is_full() and not self._is_over:
+        self._is_waiting = True
+        # The store may have taken some between the check and the flag.
+        if self._is_full() and not self._is_dropped:
             await self._room.wait()
-        self._waits = False
+        self._is_waiting = False
 
     def _output(self, graph: Servable) -> bytes:
-        return self._encoder.value(_output_of(self._task, graph, self._values) if self._has_values else None)
+        return self._encoder.value(
+            _output_of(self._request, graph, self._values) if self._has_values else None
+        )
 
-    async def forget(self) -> None:
-        """Delete the private thread: nobody can go on with it. Raises nothing."""
+    async def _delete_thread(self) -> None:
+        request = self._request
         try:
-            async with self._task.entry.open(
-                self._task.config, with_threads=True, access_context="threads.read"
+            async with self._entry.open(
+                request.config, with_threads=True, access_context="threads.read"
             ) as graph:
-                await _forget(self._task, graph)
+                await _delete_thread(request, graph)
         except Exception as error:
             log.warning("a run's private thread was not deleted", error=repr(error))
 
 
-async def _forget(task: Task, graph: Servable) -> None:
-    scope, saver = task.scope, graph.checkpointer
+async def _delete_thread(request: RunRequest, graph: Servable) -> None:
+    scope, saver = request.scope, graph.checkpointer
     if scope is None or not scope.is_private or not hasattr(saver, "adelete_thread"):
         return
     try:
@@ -202,23 +323,23 @@ async def _forget(task: Task, graph: Servable) -> None:
         log.warning("a run's private thread was not deleted", thread=scope.saved, error=repr(error))
 
 
-def _asked(task: Task, graph: Servable) -> list[StreamMode]:
-    """Return the modes to ask the graph for: the recorded ones, and those that the server follows itself.
+def _stream_modes(request: RunRequest, graph: Servable) -> list[StreamMode]:
+    """Return the modes to ask the graph for: the recorded ones, and those that ``_follow`` needs.
 
-    A static breakpoint shows in ``updates`` alone, and so does an interrupt where states are bare values.
+    A static breakpoint shows only in ``updates``, and so does an interrupt where states are bare values.
     """
-    breaks = any(task.options.get(name) for name in ("interrupt_before", "interrupt_after")) or any(
-        getattr(graph, name, None) for name in ("interrupt_before_nodes", "interrupt_after_nodes")
-    )
-    keys = task.options.get("output_keys")
-    bare = isinstance(graph.output_channels if keys is None else keys, str)
-    own: set[Mode] = {"values", "updates"} if breaks or bare else {"values"}
-    return sorted(cast("set[StreamMode]", task.modes | own))
+    has_breakpoints = any(
+        request.options.get(name) for name in ("interrupt_before", "interrupt_after")
+    ) or any(getattr(graph, name, None) for name in ("interrupt_before_nodes", "interrupt_after_nodes"))
+    keys = request.options.get("output_keys")
+    is_bare = isinstance(graph.output_channels if keys is None else keys, str)
+    needed: set[Mode] = {"values", "updates"} if has_breakpoints or is_bare else {"values"}
+    return sorted(cast("set[StreamMode]", request.modes | needed))
 
 
-def _output_of(task: Task, graph: Servable, values: Any) -> Any:
+def _output_of(request: RunRequest, graph: Servable, values: Any) -> Any:
     """Return what ``invoke`` would return: the last values, cut to the output schema."""
-    if task.options.get("output_keys") is not None or not isinstance(values, dict):
+    if request.options.get("output_keys") is not None or not isinstance(values, dict):
         return values
     keys = graph.output_channels
     if isinstance(keys, str):

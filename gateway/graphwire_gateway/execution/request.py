@@ -1,8 +1,8 @@
-"""What a run is asked to do: a ``run`` frame becomes the arguments of a graph's ``astream``."""
+"""What a run asks of a graph: a ``run`` frame becomes the arguments of ``astream``, as plain data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graphwire_protocol import commands
 from graphwire_protocol.errors import Refusal
@@ -11,22 +11,22 @@ from graphwire_protocol.types import STREAM_MODES, Mode
 from langchain_core.runnables import RunnableConfig
 
 from graphwire_gateway.execution.inputs import message_of
+from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.library import command_for, given
 from graphwire_gateway.scope import OWN, PRINCIPAL, Scope
 
-if TYPE_CHECKING:
-    from graphwire_gateway.graphs.entry import Entry
-
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """What a graph is asked for: arguments of its ``astream``, and which modes are recorded.
+class RunRequest:
+    """What run ``run`` asks of the graph named ``graph``: arguments of ``astream``, and what is recorded.
 
-    With a ``command`` (the fields of the library's ``Command``) there is no ``input``. ``scope`` is the
-    thread, where it has one.
+    With a ``command`` (the fields of the library's ``Command``) there is no ``input``. ``scope`` is the run's
+    thread; None without one. ``modes`` and ``subgraphs`` say what the log records. ``max_events`` bounds the
+    run's events, over all its executions.
     """
 
-    entry: "Entry"
+    run: str
+    graph: str
     input: Any
     config: RunnableConfig
     command: Mapping[str, Any] | None = None
@@ -37,14 +37,17 @@ class Task:
     scope: Scope | None = None
     max_events: int | None = None
 
-    def given_to(self, graph: Any) -> Any:
-        """Return the first argument of ``astream``."""
+    def argument(self, graph: Any) -> Any:
+        """Return the first argument of ``graph.astream``: the input, or a ``Command`` of its library."""
         return self.input if self.command is None else command_for(graph, **self.command)
 
-    def going_on(self, answers: Mapping[str, Any]) -> "Task":
-        """Return what to ask for when the run goes on, with answers by interrupt, none at a breakpoint."""
+    def resumed(self, answers: Mapping[str, Any]) -> "RunRequest":
+        """Return the request that continues the thread with ``answers`` by interrupt id.
+
+        ``answers`` is empty at a breakpoint, where nothing was asked.
+        """
         configurable = dict(self.config.get("configurable", {}))
-        configurable.pop("checkpoint_id", None)  # it goes on from the newest, where it has stopped
+        configurable.pop("checkpoint_id", None)  # continue from the newest checkpoint, where the run paused
         return replace(
             self,
             input=None,
@@ -53,10 +56,16 @@ class Task:
         )
 
 
-def task_of(
-    command: commands.Run, entry: "Entry", principal: str, scope: Scope | None, max_events: int | None
-) -> Task:
-    """Return what ``command`` asks of the graph. Raises ``Refusal`` for what it may not ask."""
+def run_request(
+    command: commands.Run,
+    entry: Entry,
+    *,
+    run: str,
+    principal: str,
+    scope: Scope | None,
+    max_events: int | None,
+) -> RunRequest:
+    """Return what ``command`` asks of the graph. Raises ``Refusal(invalid_argument)`` with the path."""
     config = command.config or commands.RunConfig()
     configurable = restored(config.configurable or {}, "run", "config.configurable")
     for name in configurable:
@@ -81,13 +90,14 @@ def task_of(
     if config.run_name is not None:
         merged["run_name"] = config.run_name
     modes, subgraphs = _recorded(command, entry)
-    return Task(
-        entry=entry,
+    return RunRequest(
+        run=run,
+        graph=command.graph,
         input=restored(command.input, "run", "input"),
         config=merged,
         command=None if command.command is None else _command(command.command),
         context=restored(command.context, "run", "context"),
-        options=_options(command.options, keeps=scope is not None),
+        options=_options(command.options, has_thread=scope is not None),
         modes=modes,
         subgraphs=subgraphs,
         scope=scope,
@@ -96,7 +106,7 @@ def task_of(
 
 
 def restored(value: Any, frame: str, path: str) -> Any:
-    """Return a user's value as Python's. Raises ``Refusal(invalid_argument)`` for a malformed tag."""
+    """Return a user's JSON value as Python's. Raises ``Refusal(invalid_argument)`` for a malformed tag."""
     try:
         return restore(value, message_of, inbound=True, path=path)
     except TagError as error:
@@ -118,14 +128,14 @@ def _command(command: commands.GraphCommand) -> dict[str, Any]:
 
 def _is_goto(goto: Any) -> bool:
     if isinstance(goto, list):
-        return all(not isinstance(place, list) and _is_goto(place) for place in goto)
+        return all(not isinstance(target, list) and _is_goto(target) for target in goto)
     if isinstance(goto, dict):
         return isinstance(goto.get("node"), str) and set(goto) <= {"node", "arg"}
     return isinstance(goto, str)
 
 
-def _recorded(command: commands.Run, entry: "Entry") -> tuple[frozenset[Mode], bool]:
-    """Return what the log keeps: what the first specs, ``record`` and the operator ask for."""
+def _recorded(command: commands.Run, entry: Entry) -> tuple[frozenset[Mode], bool]:
+    """Return the modes to record and whether to record subgraphs, as client and operator ask."""
     record = command.record or commands.Record()
     modes: set[Mode] = set(record.modes or ()) | entry.record
     subgraphs = bool(record.subgraphs) or entry.record_subgraphs
@@ -135,10 +145,10 @@ def _recorded(command: commands.Run, entry: "Entry") -> tuple[frozenset[Mode], b
     return frozenset(modes.intersection(STREAM_MODES)), subgraphs
 
 
-def _options(options: commands.RunOptions | None, *, keeps: bool) -> dict[str, Any]:
+def _options(options: commands.RunOptions | None, *, has_thread: bool) -> dict[str, Any]:
     if options is None:
         return {}
     wire = options.to_wire()
-    if not keeps:
-        wire.pop("durability", None)  # there are no checkpoints to write; graphs warn of it, or fail
+    if not has_thread:
+        wire.pop("durability", None)  # nothing writes checkpoints; some graphs warn of it, some fail
     return {name: list(value) if isinstance(value, tuple) else value for name, value in wire.items()}

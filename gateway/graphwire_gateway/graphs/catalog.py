@@ -10,7 +10,7 @@ from graphwire_protocol.replies import GraphRow
 from graphwire_gateway.graphs.description import row_of
 from graphwire_gateway.graphs.entry import Entry, entry_of
 from graphwire_gateway.graphs.lifespan import Lifespan
-from graphwire_gateway.graphs.runner import InlineRunner, Outlet, Runner, ThreadRunner
+from graphwire_gateway.graphs.runner import InlineRunner, Runner, ThreadRunner
 from graphwire_gateway.graphs.savers import Savers
 from graphwire_gateway.graphs.spec import GraphSpec
 from graphwire_gateway.graphs.watchdog import Watchdog
@@ -31,7 +31,7 @@ class Catalog:
         self._watchdog = Watchdog()
         self._lifespans: list[Lifespan] = []
 
-    async def open(self, outlet: Outlet) -> None:
+    async def open(self) -> None:
         """Make every graph on its runner. Call it on the main loop.
 
         Raises ``CannotServe`` for the first graph that fails; call ``close`` after that, too.
@@ -40,11 +40,11 @@ class Catalog:
         for kind in ("thread", "inline"):
             sharing = {name: spec for name, spec in self._specs.items() if spec.runner == kind}
             if sharing:
-                runner = InlineRunner(outlet) if kind == "inline" else ThreadRunner("graphs", outlet)
+                runner = InlineRunner() if kind == "inline" else ThreadRunner("graphs")
                 entries.update(await self._open(runner, sharing))
         for name, spec in self._specs.items():
             if spec.runner == "own":
-                entries.update(await self._open(ThreadRunner(name, outlet), {name: spec}))
+                entries.update(await self._open(ThreadRunner(name), {name: spec}))
         self._entries = {name: entries[name] for name in self._specs}
 
     async def _open(self, runner: Runner, specs: Mapping[str, GraphSpec]) -> dict[str, Entry]:

@@ -12,8 +12,8 @@ Three threads may run the code of this file:
   so inline as well, so that a job never begins inside ``start``.
 - The runner's loop runs the jobs. Each job has a context of its own, which also tells ``_NodeThreads`` whose
   job a call belongs to. Code on this loop calls ``put(source)`` when it has made something; at the end of the
-  tick, one call collects all such sources and hands the result to the main loop. A token thus costs no
-  wake-up of its own, and the order within a runner is kept.
+  tick, all such sources are collected, and one callback on the main loop runs the calls that they returned. A
+  token thus costs no wake-up of its own, and the order within a runner is kept.
 - Nodes without async code run in threads of the runner's executor. Such a thread cannot be stopped. A job
   therefore ends only after its coroutine and all calls that it left in threads; only then is ``on_end``
   called, on the main loop. On the main loop itself the executor is the application's, and these calls are not
@@ -49,15 +49,8 @@ _SYNC_CALLS = 128
 class Source(Protocol):
     """Something on a runner's loop that makes things for the main loop."""
 
-    def collect(self) -> Any:
-        """Return what was made since the last call."""
-
-
-class Outlet(Protocol):
-    """Takes what the sources of one tick have collected."""
-
-    def __call__(self, items: list[Any]) -> None:
-        """Runs on the main loop."""
+    def collect(self) -> Callable[[], None]:
+        """Return a call, for the main loop, that hands over what was made since the last collection."""
 
 
 def _no_callback() -> None:
@@ -149,10 +142,9 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 class Runner:
     """A loop that graphs run on. ``put`` is for code on that loop, every other method for the main loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, outlet: Outlet) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._main_loop = asyncio.get_running_loop()
-        self._outlet = outlet
         self._tick: list[Source] = []
         self._jobs: set[Job] = set()
         self._idle = asyncio.Event()
@@ -249,8 +241,8 @@ class Runner:
         sources, self._tick = self._tick, []
         self._deliver([source.collect() for source in sources])
 
-    def _deliver(self, items: list[Any]) -> None:
-        self._outlet(items)
+    def _deliver(self, calls: list[Callable[[], None]]) -> None:
+        _call_all(calls)
 
     def later(self, function: Callable[[], None]) -> None:
         """Call ``function`` on the loop, behind what was sent there before."""
@@ -267,16 +259,16 @@ class Runner:
 class InlineRunner(Runner):
     """Runs graphs on the main loop."""
 
-    def __init__(self, outlet: Outlet) -> None:
-        super().__init__(asyncio.get_running_loop(), outlet)
+    def __init__(self) -> None:
+        super().__init__(asyncio.get_running_loop())
 
 
 class ThreadRunner(Runner):
     """Runs graphs on a loop in a thread of its own."""
 
-    def __init__(self, name: str, outlet: Outlet) -> None:
+    def __init__(self, name: str) -> None:
         loop = new_loop()
-        super().__init__(loop, outlet)
+        super().__init__(loop)
         self._closing = False
         # A daemon, so that code that never ends does not keep the process alive.
         self._thread = threading.Thread(target=self._main, name=f"graphwire-{name}", daemon=True)
@@ -309,8 +301,8 @@ class ThreadRunner(Runner):
         if tasks:
             self.loop.run_until_complete(asyncio.wait(tasks, timeout=_LEFTOVER_TASKS_S))
 
-    def _deliver(self, items: list[Any]) -> None:
-        self._main_loop.call_soon_threadsafe(self._outlet, items)
+    def _deliver(self, calls: list[Callable[[], None]]) -> None:
+        self._main_loop.call_soon_threadsafe(_call_all, calls)
 
     async def close(self, timeout_s: float) -> None:
         """Cancel every job, then end the thread; wait at most ``timeout_s`` seconds for each."""
@@ -320,6 +312,11 @@ class ThreadRunner(Runner):
         self._closing = True
         self.loop.call_soon_threadsafe(self.loop.stop)
         await asyncio.to_thread(self._thread.join, timeout_s)
+
+
+def _call_all(calls: list[Callable[[], None]]) -> None:
+    for call in calls:
+        call()
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

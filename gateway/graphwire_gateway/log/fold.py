@@ -1,21 +1,20 @@
-"""The one place where events merge into a state: a log's base, and every snapshot made of it."""
+"""How events merge into a state: a log's base, and every snapshot made of it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from graphwire_protocol.deltas import add_delta
 from graphwire_protocol.filters import NOTHING, UNCONSTRAINED, Address, Matcher
 from graphwire_protocol.types import TERMINAL, Seq
 
-if TYPE_CHECKING:
-    from graphwire_gateway.log.store import Record
+from graphwire_gateway.log.record import Record
 
 _ROOT = Address("values")
-_PLACES = 4096  # of lost events that are told apart; beyond them their mode alone is remembered
+_LOST_ADDRESSES = 4096  # remembered one by one; beyond them only the mode of a lost event is
 
 
-class _Message:
-    """A message while its deltas add up; text is kept in pieces until somebody reads it."""
+class _MessageFold:
+    """A message while its deltas add up. Text stays in pieces until it is read."""
 
     __slots__ = ("_fields", "_text", "address", "meta")
 
@@ -25,8 +24,8 @@ class _Message:
         self._fields: dict[str, Any] = {}
         self._text: list[str] = []
 
-    def copy(self) -> "_Message":
-        other = _Message(self.address, self.meta)
+    def copy(self) -> "_MessageFold":
+        other = _MessageFold(self.address, self.meta)
         other._fields, other._text = self._fields, list(self._text)
         return other
 
@@ -50,16 +49,16 @@ class _Message:
 
 
 class Fold:
-    """What the first ``upto`` events of a log come to: status, root values, messages, open interrupts.
+    """What the first ``upto`` events of a log add up to: status, root values, messages, open interrupts.
 
-    ``lost`` tells of events that no snapshot gives back.
+    ``lost`` names events that no snapshot brings back.
     """
 
     def __init__(self) -> None:
         self.upto: Seq = 0
         self.status = "queued"
         self._values: bytes | None = None
-        self._messages: dict[str, _Message] = {}
+        self._messages: dict[str, _MessageFold] = {}
         self._interrupts: list[dict[str, Any]] = []
         self._lost: dict[Address, Seq] = {}
         self._lost_anywhere: dict[str, Seq] = {}
@@ -67,7 +66,7 @@ class Fold:
         """Bytes held, as far as they grow with the log."""
 
     def copy(self) -> "Fold":
-        """Return a fold that can go on independently."""
+        """Return an independent copy."""
         other = Fold()
         other.upto, other.status, other._values = self.upto, self.status, self._values
         other._messages = {id: message.copy() for id, message in self._messages.items()}
@@ -76,7 +75,7 @@ class Fold:
         other.size = self.size
         return other
 
-    def add(self, record: "Record") -> None:
+    def add(self, record: Record) -> None:
         """Fold in the next event."""
         self.upto += 1
         address = record.address
@@ -98,36 +97,38 @@ class Fold:
             case _:
                 self._lose(address)
 
-    def _add_message(self, record: "Record") -> None:
+    def _add_message(self, record: Record) -> None:
         data = orjson.loads(record.data)
         id = data.get("id")
-        if id is None:  # it was cut for its size
+        if id is None:  # the event was too large and was cut
             self._lose(record.address)
             return
         message = self._messages.get(id)
         if message is None:
-            message = self._messages[id] = _Message(record.address, record.meta)
+            message = self._messages[id] = _MessageFold(record.address, record.meta)
             self.size += record.size + len(record.meta or b"")
         else:
             self.size += len(record.data)
         message.add(data)
 
     def _lose(self, address: Address) -> None:
-        if len(self._lost) >= _PLACES and address not in self._lost:
+        if len(self._lost) >= _LOST_ADDRESSES and address not in self._lost:
             self._lost_anywhere[address.mode] = self.upto
             return
         self._lost[address] = self.upto
 
     def lost(self, matcher: Matcher, after: Seq) -> list[str]:
-        """Return the modes of a subscription whose events behind ``after`` and up to here a snapshot cannot
-        give back.
+        """Return the modes with events between ``after`` and ``upto``, admitted by ``matcher``, that a
+        snapshot cannot bring back.
         """
-        modes = {place.mode for place, seq in self._lost.items() if seq > after and matcher.admits(place)}
+        modes = {
+            address.mode for address, seq in self._lost.items() if seq > after and matcher.admits(address)
+        }
         anywhere = {mode for mode, seq in self._lost_anywhere.items() if seq > after}
         return sorted((modes | anywhere.intersection(matcher.filter.modes)) - UNCONSTRAINED)
 
     def snapshot(self, matcher: Matcher) -> dict[str, Any]:
-        """Return the fields of a ``snapshot`` frame as the filter shows them, but for ``sub``."""
+        """Return the fields of a ``snapshot`` frame as the filter shows them, without ``sub``."""
         out: dict[str, Any] = {"seq": self.upto, "status": self.status}
         if self._values is not None and matcher.admits(_ROOT):
             if matcher.keys is None:
@@ -143,7 +144,7 @@ class Fold:
         return out
 
 
-def _row(id: str, message: _Message) -> dict[str, Any]:
+def _row(id: str, message: _MessageFold) -> dict[str, Any]:
     address = message.address
     row: dict[str, Any] = {"id": id, "ns": address.ns}
     if address.node is not None:

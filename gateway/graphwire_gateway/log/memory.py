@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from graphwire_protocol.types import Durability, Seq
 
 from graphwire_gateway.log.fold import Fold
-from graphwire_gateway.log.store import Batch, Fenced, NoLog, Page, Record, SeqGap
+from graphwire_gateway.log.record import Record
+from graphwire_gateway.log.store import Batch, Fenced, NoLog, Page, SeqGap
 
 _BURST = 4  # nothing younger than min_age_s goes below this many times the limits
 _SLACK = 8  # evict an eighth at once, so that a full log does not move its tail at every append
@@ -23,7 +24,7 @@ class LogLimits:
     min_age_s: float = 2.0
 
 
-class _Log:
+class _StoredLog:
     __slots__ = ("ages", "base", "epoch", "records", "size", "wakes")
 
     def __init__(self, epoch: str) -> None:
@@ -44,7 +45,7 @@ class MemoryStore:
 
     def __init__(self, limits: LogLimits = LogLimits()) -> None:
         self._limits = limits
-        self._logs: dict[str, _Log] = {}
+        self._logs: dict[str, _StoredLog] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self.size = 0
         """Bytes held by all logs."""
@@ -56,7 +57,7 @@ class MemoryStore:
 
     async def create(self, run: str, epoch: str) -> None:
         """Begin an empty log."""
-        self._logs[run] = _Log(epoch)
+        self._logs[run] = _StoredLog(epoch)
 
     async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
         """Append many batches at once; see ``Store``."""
@@ -79,7 +80,7 @@ class MemoryStore:
             wake(head)
         return head
 
-    def _note_age(self, log: _Log, head: Seq) -> None:
+    def _note_age(self, log: _StoredLog, head: Seq) -> None:
         # Two entries per min_age_s are exact enough, and keep a busy log's list short.
         now = asyncio.get_running_loop().time()
         ages = log.ages
@@ -88,7 +89,7 @@ class MemoryStore:
         else:
             ages.append((now, head))
 
-    def _evict(self, log: _Log) -> None:
+    def _evict(self, log: _StoredLog) -> None:
         limits = self._limits
         events, size = limits.events, limits.bytes
         if len(log.records) <= events + events // _SLACK and log.size <= size + size // _SLACK:
@@ -105,14 +106,14 @@ class MemoryStore:
             count += 1
         self._fold(log, count)
 
-    def _old(self, log: _Log, now: float) -> Seq:
+    def _old(self, log: _StoredLog, now: float) -> Seq:
         """Return the last seq that is surely older than ``min_age_s``: its whole interval is."""
         age, ages = self._limits.min_age_s * 1.5, log.ages
         while len(ages) > 1 and now - ages[1][0] >= age:
             ages.popleft()
         return ages[0][1] if now - ages[0][0] >= age else 0
 
-    def _fold(self, log: _Log, count: int) -> None:
+    def _fold(self, log: _StoredLog, count: int) -> None:
         records, base = log.records, log.base
         before = base.size
         for record in records[:count]:
@@ -139,7 +140,7 @@ class MemoryStore:
         wakes.append(wake)
         return lambda: wakes.remove(wake) if wake in wakes else None
 
-    def _log(self, run: str) -> _Log:
+    def _log(self, run: str) -> _StoredLog:
         log = self._logs.get(run)
         if log is None:
             raise NoLog(run)
@@ -151,7 +152,7 @@ class MemoryStore:
         loop = asyncio.get_running_loop()
         self._timers[run] = loop.call_later(ttl_s, self._expire, run, log)
 
-    def _expire(self, run: str, log: _Log) -> None:
+    def _expire(self, run: str, log: _StoredLog) -> None:
         self._timers.pop(run, None)
         self._fold(log, len(log.records) - 1)  # the terminal event stays, for who comes late
 

@@ -1,58 +1,17 @@
-"""What a store of logs is: records, and the Protocol that every store keeps.
+"""What a store of logs is: the Protocol that every store implements, and what it takes and returns.
 
-A store gives each record its place in the log, keeps the newest, folds the evicted into the log's base and
-wakes whoever follows the log. It knows nothing of connections, filters or graphs.
+A store keeps the newest records of each log, folds the evicted ones into the log's base, and reports growth
+to whoever follows the log. It knows nothing of connections, filters or graphs.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from graphwire_protocol.filters import Address
 from graphwire_protocol.types import Durability, Seq
 
 from graphwire_gateway.log.fold import Fold
-
-RECORD_OVERHEAD = 160
-"""What a record is counted for beyond its bytes: the object itself and its place in the log."""
-
-
-class Record:
-    """One event of a log, encoded once.
-
-    ``body`` is the JSON of an event's fields from ``mode`` on, without braces; ``data`` within it lies at
-    ``body[start:stop]``. Of a message's delta, ``message`` is the message's id, ``meta`` its metadata as
-    JSON, and ``previous`` the seq of the delta before it (0 if there is none), so that delivery can tell
-    without a set whether an attachment has been told the metadata.
-    """
-
-    __slots__ = ("address", "body", "message", "meta", "patch", "previous", "size", "start", "stop")
-
-    def __init__(
-        self,
-        address: Address,
-        body: bytes,
-        start: int,
-        stop: int,
-        message: str | None = None,
-        meta: bytes | None = None,
-    ) -> None:
-        self.address = address
-        self.body = body
-        self.start = start
-        self.stop = stop
-        self.message = message
-        self.meta = meta
-        self.previous: Seq = 0
-        self.patch: tuple[Seq, bytes] | None = None
-        """Of a values event, once somebody asked: from which seq, and the operations from there."""
-        self.size = len(body) + RECORD_OVERHEAD
-        """What the record counts in bytes."""
-
-    @property
-    def data(self) -> bytes:
-        """The JSON of the event's ``data``."""
-        return self.body[self.start : self.stop]
+from graphwire_gateway.log.record import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +27,11 @@ class Batch:
 
 
 class Fenced(Exception):
-    """The log has another epoch than the writer: another worker has it, or it is gone."""
+    """The log has another epoch than the batch: another worker writes it, or it is gone."""
 
 
 class SeqGap(Exception):
-    """``first_seq`` is not the log's next one; ``head`` is the last that the log holds."""
+    """``first_seq`` is not the log's next seq; ``head`` is the last one that the log holds."""
 
     def __init__(self, head: Seq) -> None:
         super().__init__(f"the log's head is {head}")
@@ -87,8 +46,8 @@ class NoLog(Exception):
 class Page:
     """Records of a log in order: ``records[0]`` has seq ``after + 1``.
 
-    ``evicted`` is the last seq that lies in the base and no longer in the log; where it is greater than the
-    ``after`` that was asked for, ``records`` is empty. ``head`` is the log's last seq.
+    ``evicted`` is the last seq that is only in the base now. If it is greater than the requested ``after``,
+    ``records`` is empty. ``head`` is the log's last seq.
     """
 
     epoch: str
@@ -112,25 +71,26 @@ class Store(Protocol):
         """Begin an empty log."""
 
     async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
-        """Append many batches at once; return for each its log's head, or why nothing of it was taken.
+        """Append many batches at once; return for each its log's new head, or why it was refused whole.
 
-        When this returns, what was taken is held at the store's durability.
+        When this returns, accepted records survive as ``durability`` says. An exception means that
+        nothing of any batch was taken; the same batches are sent again.
         """
 
     async def read(self, run: str, after: Seq, limit: int) -> Page:
         """Return at most ``limit`` records behind ``after``. Raises ``NoLog``."""
 
     async def base(self, run: str) -> Fold:
-        """Return what the evicted records fold to, for the caller to keep. Raises ``NoLog``."""
+        """Return a copy of what the evicted records fold to. Raises ``NoLog``."""
 
     def tail(self, run: str, wake: Callable[[Seq], None]) -> Callable[[], None]:
-        """Call ``wake(head)`` whenever the log has grown; return how to stop that."""
+        """Call ``wake(head)`` whenever the log has grown; return how to stop that. Raises ``NoLog``."""
 
     async def close(self, run: str, ttl_s: float) -> None:
-        """The log has its last record; fold it wholly into its base after ``ttl_s`` seconds."""
+        """Fold a log that has its last record into its base after ``ttl_s`` seconds. Raises ``NoLog``."""
 
     async def delete(self, run: str) -> None:
-        """Forget the log."""
+        """Forget the log; an unknown one is no error."""
 
     async def aclose(self) -> None:
         """Release what the store holds."""

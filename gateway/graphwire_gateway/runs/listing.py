@@ -1,25 +1,24 @@
-"""The threads of a principal: those that runs known here have, and those that only checkpoints tell of."""
+"""The threads of a principal: those of known runs, and those that only a saver knows."""
 
 import asyncio
 import datetime
 import math
-from typing import Any, TypeVar
+from typing import Any
 
 from graphwire_protocol import commands
 from graphwire_protocol.replies import Ok, ThreadRow
 
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
+from graphwire_gateway.runs.asking import ask_within
 from graphwire_gateway.runs.paging import page
-from graphwire_gateway.runs.runs import Runs, ask_soon
+from graphwire_gateway.runs.runs import Runs
 from graphwire_gateway.scope import PRINCIPAL
 
-T = TypeVar("T")
-
 SCANNED = 10_000
-"""How many checkpoints of a graph's saver are looked at, the newest first where it keeps that order."""
+"""How many checkpoints of a graph's saver are read at most; most savers give the newest first."""
 
-_AT_ONCE = 16  # checkpoints between two turns of what else the graph's loop has to do
+_AT_ONCE = 16  # checkpoints that are read before other work on the graph's loop gets a turn
 
 
 class Listing:
@@ -30,7 +29,7 @@ class Listing:
         self._runs = runs
 
     async def threads(self, command: commands.List, principal: str) -> Ok:
-        """Return a page of rows, the last one to change first. Raises ``Refusal``."""
+        """Return a page of rows, the latest change first. Raises ``Refusal``."""
         known = {(row.graph, row.thread): row for row in self._runs.threads(principal)}
         rows = dict(known)
         for entry in self._catalog.all():
@@ -47,18 +46,18 @@ class Listing:
             if command.graph in (None, row.graph) and command.thread in (None, row.thread)
         ]
         if command.status is not None:
-            # Whether something is left to do in a thread takes a look at its state.
-            wanted = [await self._told(row, known, principal) for row in wanted]
+            # Only the state tells whether a thread waits for something.
+            wanted = [await self._with_status(row, known, principal) for row in wanted]
             wanted = [row for row in wanted if row.status in command.status]
         found, cursor = page(
             wanted, lambda row: (row.updated_at, row.graph, row.thread), command.limit, command.cursor
         )
         if command.status is None:
-            found = [await self._told(row, known, principal) for row in found]
+            found = [await self._with_status(row, known, principal) for row in found]
         return Ok(id=command.id, threads=tuple(found), cursor=cursor)
 
     async def _saved(self, entry: Entry, principal: str) -> dict[str, str]:
-        """Return the threads that the graph's saver has for ``principal``, and when each was last written."""
+        """Return the threads of ``principal`` in the graph's saver, and when each was last written."""
         config: Any = {"configurable": {PRINCIPAL: principal}}
         prefix = self._runs.scope(entry, "", principal, "list").saved
 
@@ -83,12 +82,12 @@ class Listing:
         async def scan_undisturbed() -> dict[str, str]:
             try:
                 return await scan()
-            except RuntimeError:  # a saver in memory was written between two turns
+            except RuntimeError:  # a saver in memory was written meanwhile
                 return await scan(math.inf)
 
-        return await ask_soon(entry, "list.threads", scan_undisturbed)
+        return await ask_within(entry, "list.threads", scan_undisturbed)
 
-    async def _told(
+    async def _with_status(
         self, row: ThreadRow, known: dict[tuple[str, str], ThreadRow], principal: str
     ) -> ThreadRow:
         if (row.graph, row.thread) in known:
@@ -99,14 +98,14 @@ class Listing:
 
         async def look() -> bool:
             async with entry.open(config, with_threads=True) as graph:
-                keeper: Any = graph  # a graph that has threads has states
-                return bool((await keeper.aget_state(config)).next)
+                stateful: Any = graph  # a graph with threads has states
+                return bool((await stateful.aget_state(config)).next)
 
-        status = "interrupted" if await ask_soon(entry, "list.threads", look) else "completed"
+        status = "interrupted" if await ask_within(entry, "list.threads", look) else "completed"
         return row.model_copy(update={"status": status})
 
 
 def _in_utc(timestamp: str) -> str:
-    """Return a checkpoint's time as the server writes its own."""
+    """Return a checkpoint's time in the server's own form."""
     at = datetime.datetime.fromisoformat(timestamp.replace("Z", "+00:00"))
     return at.astimezone(datetime.timezone.utc).isoformat(timespec="milliseconds")[:-6] + "Z"

@@ -1,4 +1,4 @@
-"""A thread between its runs: its states read, listed and written by the graph itself, and its end."""
+"""Threads between their runs: the graph itself reads, lists and writes their states, and deletes them."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
@@ -28,7 +28,7 @@ _REFUSALS = (
     "TypeError",
     "KeyError",
 )
-"""Exceptions by which a graph, of either library, turns down an update or a place in it."""
+"""Names of the exceptions by which a graph, of either library, refuses an update or a position."""
 
 
 class States:
@@ -42,50 +42,50 @@ class States:
 
     async def get(self, command: commands.State, principal: str) -> Ok:
         """Return a thread's state. Raises ``Refusal``."""
-        place = self._place(command, principal)
+        position = self._position(command, principal)
 
         async def read(graph: Any) -> ThreadState:
-            snapshot = await graph.aget_state(place.config(), subgraphs=command.subgraphs)
+            snapshot = await graph.aget_state(position.config(), subgraphs=command.subgraphs)
             if command.checkpoint is not None and snapshot.metadata is None:
                 raise _no_checkpoint(command, "checkpoint")
-            return self._told(snapshot, place.scope, command.keys)
+            return self._public(snapshot, position.scope, command.keys)
 
-        state = await self._ask(command, place, read)
+        state = await self._ask(command, position, read)
         return Ok(id=command.id, **state.__dict__)
 
     async def history(self, command: commands.StateHistory, principal: str) -> Ok:
-        """Return a thread's states, the newest first. Raises ``Refusal``."""
-        place = self._place(command, principal)
-        before = None if command.before is None else place.config(command.before)
+        """Return a thread's states, newest first. Raises ``Refusal``."""
+        position = self._position(command, principal)
+        before = None if command.before is None else position.config(command.before)
 
         async def read(graph: Any) -> tuple[ThreadState, ...]:
             states = graph.aget_state_history(
-                place.config(), filter=command.metadata, before=before, limit=command.limit
+                position.config(), filter=command.metadata, before=before, limit=command.limit
             )
-            return tuple([self._told(state, place.scope, command.keys) async for state in states])
+            return tuple([self._public(state, position.scope, command.keys) async for state in states])
 
-        return Ok(id=command.id, states=await self._ask(command, place, read))
+        return Ok(id=command.id, states=await self._ask(command, position, read))
 
     async def update(self, command: commands.StateUpdate, principal: str) -> Ok:
-        """Write into a thread's state. Raises ``Refusal``, ``busy`` where a run has the thread."""
-        place = self._place(command, principal)
+        """Write into a thread's state. Raises ``Refusal``; ``busy`` if a run has the thread."""
+        position = self._position(command, principal)
         values = restored(command.values, command.type, "values")
 
         async def write(graph: Any) -> dict[str, Any]:
             if command.checkpoint is not None:
-                found = await graph.aget_state(place.config())
+                found = await graph.aget_state(position.config())
                 if found.metadata is None:
                     raise _no_checkpoint(command, "checkpoint")
             config = await graph.aupdate_state(
-                place.config(), values, as_node=command.as_node, task_id=command.task
+                position.config(), values, as_node=command.as_node, task_id=command.task
             )
-            return cast("dict[str, Any]", self._plain(public_config(config), place.scope))
+            return cast("dict[str, Any]", self._plain(public_config(config), position.scope))
 
-        free = self._runs.hold(place.scope)
-        return Ok(id=command.id, config=await self._ask(command, place, write, lambda _: free()))
+        release = self._runs.hold(position.scope)
+        return Ok(id=command.id, config=await self._ask(command, position, write, lambda _: release()))
 
     async def delete(self, command: commands.Delete, principal: str) -> Ok:
-        """Delete a run, or a thread with its runs. Raises ``Refusal``, ``conflict`` while one goes on."""
+        """Delete a run, or a thread with its runs. Raises ``Refusal``; ``conflict`` while a run is active."""
         if command.run is not None:
             await self._runs.remove(await self._runs.find(principal, command.run))
             return Ok(id=command.id)
@@ -93,63 +93,65 @@ class States:
         assert command.thread is not None
         entry = self._catalog.get(command.graph)
         scope = self._runs.scope(entry, command.thread, principal, command.type)
-        place = _Place(entry, scope, principal, "", None)
+        position = _Position(entry, scope, principal, "", None)
         try:
-            free = self._runs.hold(scope)
+            release = self._runs.hold(scope)
         except Refusal:
-            message = f"delete: a run of thread {command.thread!r} goes on or is queued; cancel it first"
+            message = f"delete: a run of thread {command.thread!r} is running or queued; cancel it first"
             raise Refusal("conflict", message) from None
         try:
             runs = self._runs.of_thread(scope)
             for run in runs:
                 await self._runs.remove(run)
         except BaseException:
-            free()
+            release()
             raise
 
         async def erase(graph: Any) -> bool:
             saver = graph.checkpointer
-            known = await saver.aget_tuple(place.config()) is not None
+            known = await saver.aget_tuple(position.config()) is not None
             await saver.adelete_thread(scope.saved)
             return known
 
-        if not await self._ask(command, place, erase, lambda _: free()) and not runs:
+        if not await self._ask(command, position, erase, lambda _: release()) and not runs:
             raise Refusal("not_found", f"no thread {command.thread!r}", details={"kind": "thread"})
         return Ok(id=command.id)
 
-    def _place(
+    def _position(
         self, command: commands.State | commands.StateHistory | commands.StateUpdate, principal: str
-    ) -> "_Place":
+    ) -> "_Position":
         entry = self._catalog.get(command.graph)
         scope = self._runs.scope(entry, command.thread, principal, command.type)
-        return _Place(entry, scope, principal, "|".join(command.ns or ()), command.checkpoint)
+        return _Position(entry, scope, principal, "|".join(command.ns or ()), command.checkpoint)
 
     async def _ask(
         self,
         command: commands.State | commands.StateHistory | commands.StateUpdate | commands.Delete,
-        place: "_Place",
+        position: "_Position",
         work: Callable[[Any], Awaitable[T]],
         over: Callable[[Any], None] | None = None,
     ) -> T:
         purpose: AccessContext = "threads.update" if command.type == "state_update" else "threads.read"
 
         async def ask() -> T:
-            async with place.entry.open(place.config(), with_threads=True, access_context=purpose) as graph:
+            async with position.entry.open(
+                position.config(), with_threads=True, access_context=purpose
+            ) as graph:
                 return await work(graph)
 
         try:
-            return await place.entry.runner.ask(ask, over)
+            return await position.entry.runner.ask(ask, over)
         except Refusal:
             raise
         except Exception as error:
             if not any(cls.__name__ in _REFUSALS for cls in type(error).__mro__):
                 raise
-            reason = self._failures.of_state(error, place.entry.name, place.scope)
+            reason = self._failures.of_state(error, position.entry.name, position.scope)
             raise invalid("", f"{command.type}: {reason}", reason) from error
 
-    # ── what is told of a state ──────────────────────────────────────────────────────────────────
+    # ── states as the caller may see them ────────────────────────────────────────────────────────
 
-    def _told(self, snapshot: Any, scope: Scope, keys: tuple[str, ...] | None) -> ThreadState:
+    def _public(self, snapshot: Any, scope: Scope, keys: tuple[str, ...] | None) -> ThreadState:
         values = snapshot.values
         if keys is not None and isinstance(values, dict):
             values = {key: value for key, value in values.items() if key in keys}
@@ -161,7 +163,7 @@ class States:
             values=orjson.Fragment(encoded),
             next=tuple(snapshot.next),
             tasks=tuple(self._task(task, scope) for task in snapshot.tasks),
-            interrupts=self._marks(snapshot.interrupts, scope),
+            interrupts=self._interrupts(snapshot.interrupts, scope),
             metadata=self._plain(without_own(snapshot.metadata), scope),
             config=self._plain(public_config(snapshot.config), scope),
             parent_config=None if parent is None else self._plain(public_config(parent), scope),
@@ -179,27 +181,27 @@ class States:
             state = (
                 self._plain(public_config(state), scope)
                 if is_config
-                else _plain_state(self._told(state, scope, None))
+                else _plain_state(self._public(state, scope, None))
             )
         return StateTask(
             id=task.id,
             name=task.name,
             path=self._plain(task.path, scope),
             error=error,
-            interrupts=self._marks(task.interrupts, scope),
+            interrupts=self._interrupts(task.interrupts, scope),
             state=state,
             result=self._plain(task.result, scope),
         )
 
-    def _marks(self, interrupts: Any, scope: Scope) -> tuple[Mark, ...]:
+    def _interrupts(self, interrupts: Any, scope: Scope) -> tuple[Mark, ...]:
         return tuple(Mark(id=item.id, value=self._plain(item.value, scope)) for item in interrupts)
 
     def _plain(self, value: Any, scope: Scope) -> Any:
         return orjson.loads(scope.clear(Projector(self._failures.in_data).dumps(value)))
 
 
-class _Place:
-    """Where in which thread of which graph."""
+class _Position:
+    """A checkpoint namespace, and maybe a checkpoint, of a thread of a graph."""
 
     def __init__(self, entry: Entry, scope: Scope, principal: str, ns: str, checkpoint: str | None) -> None:
         self.entry = entry
@@ -209,7 +211,7 @@ class _Place:
         self._checkpoint = checkpoint
 
     def config(self, checkpoint: str | None = None) -> Any:
-        """Return the config that names it; ``checkpoint`` names another one of the same thread."""
+        """Return the config of this position; ``checkpoint`` replaces its checkpoint."""
         configurable = {"thread_id": self.scope.saved, "checkpoint_ns": self._ns, PRINCIPAL: self._principal}
         checkpoint = checkpoint or self._checkpoint
         if checkpoint is not None:

@@ -1,40 +1,39 @@
-"""Who writes which thread: one run at a time, the next ones in order, and who asks in it meanwhile.
+"""Which run writes which thread: one at a time, and the order of those that wait.
 
-Pure bookkeeping without I/O; starting, cancelling and ending runs is the caller's.
+Pure bookkeeping without I/O. Starting, cancelling and ending runs is the caller's.
 """
 
 from collections import deque
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from graphwire_protocol.errors import Refusal
 
-if TYPE_CHECKING:
-    from graphwire_gateway.runs.run import Run
+from graphwire_gateway.runs.run import Run
 
 IfBusy: TypeAlias = Literal["reject", "enqueue", "interrupt"]
 
 _BUSY_MS = 1000
 
 
-class Thread:
+class ThreadQueue:
     """One thread that is in use.
 
-    ``holder`` writes it: a run that is about to start, runs, or whose code has not stopped yet; or a request
-    that updates or deletes it. ``waiting`` are queued for it in order, ``asking`` is the interrupted run that
-    a later one supersedes.
+    ``holder`` writes the thread: a run that is about to start, executes, or whose code has not stopped yet;
+    or, as a string, a request that updates or deletes it. ``waiting`` are the runs in line for it.
+    ``interrupted`` is the run that waits for answers; a later run supersedes it.
     """
 
     def __init__(self) -> None:
         self.holder: Run | str | None = None
         self.waiting: deque[Run] = deque()
-        self.asking: Run | None = None
-        self._hasty: set[Run] = set()  # those that wait by ``interrupt``
-        self._bold: set[Run] = set()  # those that wait, and supersede who asks
+        self.interrupted: Run | None = None
+        self._interrupting: set[Run] = set()  # waiting runs that came with if_busy: interrupt
+        self._superseding: set[Run] = set()  # waiting runs that may begin while another is interrupted
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody has anything to do with it."""
-        return self.holder is None and not self.waiting and self.asking is None
+        """Whether no run and no request needs it."""
+        return self.holder is None and not self.waiting and self.interrupted is None
 
     @property
     def has_run(self) -> bool:
@@ -43,11 +42,11 @@ class Thread:
 
     @property
     def is_busy(self) -> bool:
-        """Whether somebody writes it or waits to."""
+        """Whether a run or a request writes it, or a run waits to."""
         return self.holder is not None or bool(self.waiting)
 
-    def enter(self, run: "Run", if_busy: IfBusy) -> None:
-        """Hold the thread, or wait for it; nobody is cancelled yet. Raises ``Refusal(busy)``."""
+    def enter(self, run: Run, if_busy: IfBusy) -> None:
+        """Hold the thread, or wait for it; no run is cancelled yet. Raises ``Refusal(busy)``."""
         if if_busy == "enqueue":
             if self.is_idle:
                 self.holder = run
@@ -55,87 +54,87 @@ class Thread:
                 self.waiting.append(run)
         elif if_busy == "interrupt" and self.has_run and self.holder is not None:
             self.waiting.appendleft(run)
-            self._hasty.add(run)
-            self._bold.add(run)
+            self._interrupting.add(run)
+            self._superseding.add(run)
         elif isinstance(self.holder, str) and not self.waiting:
-            self.waiting.append(run)  # no run: it is over soon
-            self._bold.add(run)
+            self.waiting.append(run)  # only a request holds it, and soon lets go
+            self._superseding.add(run)
         elif if_busy == "reject" and self.is_busy:
             raise busy()
         else:
             self.holder = run
 
-    def claim(self, run: "Run") -> list["Run"]:
-        """Return the runs that ``run`` supersedes, now that it is sure to start."""
+    def claim(self, run: Run) -> list[Run]:
+        """Return the runs that ``run`` supersedes, now that it is certain to start."""
         if self.holder is run:
-            return [] if self.asking is None else [self.asking]
-        if run not in self._hasty:
+            return [] if self.interrupted is None else [self.interrupted]
+        if run not in self._interrupting:
             return []
         running = [] if self.holder is None or isinstance(self.holder, str) else [self.holder]
         older = list(self.waiting)[self.waiting.index(run) + 1 :]
-        return running + [other for other in older if other in self._hasty]
+        return running + [other for other in older if other in self._interrupting]
 
-    def pause(self, run: "Run") -> "Run | None":
-        """``run`` asks, and writes no more until it is answered; return as ``leave`` does."""
+    def pause(self, run: Run) -> Run | None:
+        """Let go for ``run``, which waits for answers; return the run that holds the thread now, if new."""
         if self.holder is run:
             self.holder = None
-        self.asking = run
+        self.interrupted = run
         return self._next()
 
-    def check_free(self, run: "Run") -> None:
-        """Check that ``run``, which asks, may go on. Raises ``Refusal``."""
+    def check_free(self, run: Run) -> None:
+        """Check that the interrupted ``run`` may resume. Raises ``Refusal``."""
         if isinstance(self.holder, str):
             raise busy()
         if self.holder is not None:
             raise Refusal("conflict", f"run {run.id!r} is being superseded by another one on its thread")
 
-    def go_on(self, run: "Run") -> None:
-        """``run`` has its answers and writes the thread again."""
-        self.asking = None
+    def resume(self, run: Run) -> None:
+        """Hold the thread for ``run``, which has its answers."""
+        self.interrupted = None
         self.holder = run
 
-    def leave(self, who: "Run | str") -> "Run | None":
-        """``who`` has nothing to do with the thread any more; return the run that holds it now, if new."""
-        if self.holder == who:
+    def leave(self, leaver: Run | str) -> Run | None:
+        """Forget a run or a request; return the run that holds the thread now, if new."""
+        if self.holder == leaver:
             self.holder = None
-        elif self.asking is who:
-            self.asking = None
-        elif not isinstance(who, str) and who in self.waiting:
-            self.waiting.remove(who)
-        if not isinstance(who, str):
-            self._hasty.discard(who)
-            self._bold.discard(who)
+        elif self.interrupted is leaver:
+            self.interrupted = None
+        elif not isinstance(leaver, str) and leaver in self.waiting:
+            self.waiting.remove(leaver)
+        if not isinstance(leaver, str):
+            self._interrupting.discard(leaver)
+            self._superseding.discard(leaver)
         return self._next()
 
-    def _next(self) -> "Run | None":
+    def _next(self) -> Run | None:
         if self.holder is not None or not self.waiting:
             return None
-        if self.asking is not None and self.waiting[0] not in self._bold:
+        if self.interrupted is not None and self.waiting[0] not in self._superseding:
             return None
         following = self.holder = self.waiting.popleft()
-        self._hasty.discard(following)
-        self._bold.discard(following)
+        self._interrupting.discard(following)
+        self._superseding.discard(following)
         return following
 
 
-class Threads:
-    """The threads in use, by the id that their checkpointer knows."""
+class ThreadQueues:
+    """The queues of all threads in use, by the thread's id in its checkpointer."""
 
     def __init__(self) -> None:
-        self._threads: dict[str, Thread] = {}
+        self._queues: dict[str, ThreadQueue] = {}
 
-    def get(self, saved: str) -> Thread:
-        """Return the thread, in use or not."""
-        thread = self._threads.get(saved)
-        if thread is None:
-            thread = self._threads[saved] = Thread()
-        return thread
+    def get(self, saved: str) -> ThreadQueue:
+        """Return the thread's queue; a new one if the thread is not in use."""
+        queue = self._queues.get(saved)
+        if queue is None:
+            queue = self._queues[saved] = ThreadQueue()
+        return queue
 
     def tidy(self, saved: str) -> None:
-        """Forget the thread if nobody has anything to do with it."""
-        thread = self._threads.get(saved)
-        if thread is not None and thread.is_idle:
-            del self._threads[saved]
+        """Forget the thread's queue if it is idle."""
+        queue = self._queues.get(saved)
+        if queue is not None and queue.is_idle:
+            del self._queues[saved]
 
 
 def busy() -> Refusal:

@@ -1,54 +1,57 @@
-"""Watches: feeds of the states of all runs that match, one connection's each.
+"""Watches: each reports the states of all runs that match, to one subscription of one connection.
 
-What a watch still has to tell is one row a run and status, so that a slow reader costs no more than the runs
-that changed; a state that has come again meanwhile is told once.
+A watch keeps one row for each run and status that it has not sent yet. So a slow reader costs no more than
+the runs that changed, and a status that came twice meanwhile is sent once.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable
 
+from graphwire_protocol import commands
 from graphwire_protocol.codec import encode
-from graphwire_protocol.commands import List
-from graphwire_protocol.commands import Watch as Wish
 from graphwire_protocol.frames import RunInfo, Synced
 from graphwire_protocol.replies import RunRow
 
 
-def is_like(row: RunRow, wish: Wish | List, graphs: tuple[str, ...] | None) -> bool:
-    """Tell whether a watch or a list asks for a run in this state; ``graphs`` are the ones that it names."""
+def matches(row: RunRow, command: commands.Watch | commands.List, graphs: tuple[str, ...] | None) -> bool:
+    """Tell whether a watch or a list asks for a run in this state; ``graphs`` are the graphs it names."""
     return (
         (graphs is None or row.graph in graphs)
-        and (wish.thread is None or row.thread == wish.thread)
-        and (wish.status is None or row.status in wish.status)
+        and (command.thread is None or row.thread == command.thread)
+        and (command.status is None or row.status in command.status)
         and all(
             name in row.metadata and row.metadata[name] == value
-            for name, value in (wish.metadata or {}).items()
+            for name, value in (command.metadata or {}).items()
         )
     )
 
 
 class Watch:
-    """A principal's feed, on one connection. It takes turns among the connection's subscriptions."""
+    """What one ``watch`` frame asked for. It takes turns among its connection's subscriptions.
 
-    def __init__(self, wish: Wish, principal: str, ready: "Callable[[Watch], None]") -> None:
-        self.sub = wish.sub
+    ``ready(watch)`` is called when it has frames to send.
+    """
+
+    def __init__(self, command: commands.Watch, principal: str, ready: "Callable[[Watch], None]") -> None:
+        self.sub = command.sub
+        self.command = command
         self.principal = principal
         self.is_over = False
-        self._wish = wish
         self._ready = ready
         self._matching: set[str] = set()
         self._rows: dict[tuple[str, str], RunRow] = {}
         self._is_synced = False
         self._has_turn = False
 
-    def begin(self, rows: list[RunRow]) -> None:
-        """Tell ``rows``, all of which match now, newest first; then every change."""
+    def begin(self, rows: Iterable[RunRow]) -> None:
+        """Send ``rows``, all of which match now, newest first; then every change."""
         for row in rows:
             self._add(row)
         self._wake()
 
     def changed(self, row: RunRow) -> None:
-        """A run of this principal is in a new state."""
-        if is_like(row, self._wish, self._wish.graphs):
+        """A run of this principal has a new status."""
+        if matches(row, self.command, self.command.graphs):
             self._add(row)
         elif row.run in self._matching:
             self._matching.discard(row.run)
@@ -58,7 +61,7 @@ class Watch:
         self._wake()
 
     def forget(self, run: str) -> None:
-        """A run is gone for good."""
+        """A run was deleted."""
         self._matching.discard(run)
 
     def _add(self, row: RunRow) -> None:
@@ -72,7 +75,7 @@ class Watch:
             self._ready(self)
 
     def take(self, out: list[bytes], room: int) -> int:
-        """Append frames to ``out``, about ``room`` bytes; return their bytes."""
+        """Append frames to ``out``, about ``room`` bytes; return how many bytes."""
         self._has_turn = False
         size = 0
         while self._rows and size < room:
@@ -88,3 +91,35 @@ class Watch:
             out.append(frame)
             size += len(frame)
         return size
+
+
+class Watches:
+    """The open watches of all principals. A watch begins with at most ``limit`` runs (``max_watch_runs``)."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._watches: dict[str, set[Watch]] = {}
+
+    def open(self, watch: Watch, rows: Iterable[RunRow]) -> None:
+        """Begin a watch. ``rows`` are all runs of its principal, newest first."""
+        command = watch.command
+        matching = (row for row in rows if matches(row, command, command.graphs))
+        watch.begin(list(itertools.islice(matching, self._limit)))
+        self._watches.setdefault(watch.principal, set()).add(watch)
+
+    def close(self, watch: Watch) -> None:
+        """End a watch."""
+        watches = self._watches[watch.principal]
+        watches.discard(watch)
+        if not watches:
+            del self._watches[watch.principal]
+
+    def changed(self, principal: str, row: RunRow) -> None:
+        """A run of ``principal`` has a new status."""
+        for watch in self._watches.get(principal, ()):
+            watch.changed(row)
+
+    def forget(self, principal: str, run: str) -> None:
+        """A run of ``principal`` was deleted."""
+        for watch in self._watches.get(principal, ()):
+            watch.forget(run)

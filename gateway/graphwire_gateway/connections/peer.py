@@ -1,0 +1,50 @@
+"""The WebSocket of one peer, guarded below the protocol: floods of control frames, and plain HTTP methods."""
+
+import time
+from typing import Any
+
+from websockets.asyncio.server import ServerConnection
+from websockets.frames import Frame, Opcode
+
+from graphwire_gateway.connections.http import OTHER_METHODS, not_allowed
+from graphwire_gateway.telemetry import logger
+
+log = logger("connection")
+
+_CONTROL_BURST = 100  # WebSocket pings and pongs that may come at once
+_CONTROL_PER_S = 10.0  # and in the long run
+
+
+class Peer(ServerConnection):
+    """A WebSocket that drops a flood of control frames, and answers requests that want no WebSocket."""
+
+    _has_begun = False
+    _control = float(_CONTROL_BURST)
+    _control_at = 0.0
+    _is_dropped = False
+
+    def data_received(self, data: bytes) -> None:
+        """Look at the request's method: websockets closes on most without an answer."""
+        if not self._has_begun:
+            self._has_begun = True
+            if data.startswith(OTHER_METHODS):
+                self.protocol.send_response(not_allowed(self.protocol))
+                self.send_data()
+                return  # the rest of the body is discarded until the peer has the answer and closes
+        super().data_received(data)
+
+    def process_event(self, event: Any) -> None:
+        """Count control frames."""
+        if self._is_dropped:
+            return
+        if isinstance(event, Frame) and event.opcode in (Opcode.PING, Opcode.PONG):
+            now = time.monotonic()
+            self._control = min(_CONTROL_BURST, self._control + (now - self._control_at) * _CONTROL_PER_S)
+            self._control_at = now
+            self._control -= 1
+            if self._control < 0:
+                log.warning("dropped a connection that floods control frames", peer=self.remote_address)
+                self._is_dropped = True
+                self.transport.abort()
+                return
+        super().process_event(event)

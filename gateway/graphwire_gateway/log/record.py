@@ -1,0 +1,54 @@
+"""A record: one event of a log, encoded once."""
+
+import orjson
+from graphwire_protocol.base import Wire
+from graphwire_protocol.filters import Address
+from graphwire_protocol.types import Seq
+
+RECORD_OVERHEAD = 160
+"""What a record is counted for beyond its bytes: the object itself and its entry in the log."""
+
+
+class Record:
+    """One event of a log, encoded once.
+
+    ``body`` is the JSON of an event's fields from ``mode`` on, without braces; its ``data`` is
+    ``body[start:stop]``. For a message's delta, ``message`` is the message's id, ``meta`` its metadata as
+    JSON, and ``previous`` the seq of the delta before it (0 if it is the first). By ``previous``, delivery
+    knows without a set whether an attachment has sent the metadata already.
+    """
+
+    __slots__ = ("address", "body", "message", "meta", "patch", "previous", "size", "start", "stop")
+
+    def __init__(
+        self,
+        address: Address,
+        body: bytes,
+        start: int,
+        stop: int,
+        message: str | None = None,
+        meta: bytes | None = None,
+    ) -> None:
+        self.address = address
+        self.body = body
+        self.start = start
+        self.stop = stop
+        self.message = message
+        self.meta = meta
+        self.previous: Seq = 0
+        self.patch: tuple[Seq, bytes] | None = None
+        """For a values event, once a reader has asked for it: the seq it is a patch from, and the patch."""
+        self.size = len(body) + RECORD_OVERHEAD
+        """What the record counts in bytes."""
+
+    @property
+    def data(self) -> bytes:
+        """The JSON of the event's ``data``."""
+        return self.body[self.start : self.stop]
+
+
+def server_record(mode: str, data: Wire) -> Record:
+    """Return the record of an event that the server itself adds: ``lifecycle`` or ``interrupt``."""
+    prefix = b'"mode":"%s","data":' % mode.encode()
+    body = prefix + orjson.dumps(data.to_wire())
+    return Record(Address(mode), body, len(prefix), len(body))

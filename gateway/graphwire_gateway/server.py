@@ -119,8 +119,7 @@ class Gateway:
 
     @contextlib.asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 8765) -> AsyncIterator["Server"]:
-        """Load the graphs, and listen on ``host`` and ``port`` while the context lasts; port 0 takes any free
-        one.
+        """Load the graphs and listen on ``host`` and ``port`` while the context lasts. Port 0: any free one.
 
         Leaving the context cancels the runs that are left; call ``Server.drain`` first to let them end.
         Raises ``CannotServe`` for a graph that cannot be loaded, for an address that is not loopback if there
@@ -130,7 +129,7 @@ class Gateway:
         if not loopback and not self._tokens and not self._insecure:
             raise CannotServe(
                 f"{host} is not a loopback address and there is no authentication: anybody could run these "
-                "graphs. Give tokens ([auth] tokens, Gateway(tokens=...)), or say --insecure (insecure=True)"
+                "graphs. Set tokens ([auth] tokens, Gateway(tokens=...)), or pass --insecure (insecure=True)"
             )
         expose = loopback if self._expose_errors is None else self._expose_errors
         server = Server(

@@ -123,7 +123,7 @@ SENTENCES = [
     ),
     ("chat:grpah", "did you mean 'graph'\\? It has the graphs: make_agent, opened, graph$"),
     ("raising:graph.x", "importing 'raising' raised ValueError"),
-    ("fine:number", "fine:number is of type int, not a graph .* and no function that makes one"),
+    ("fine:number", "fine:number is of type int, not a graph .* and not a function that makes one"),
     ("fine:Counter", "fine:Counter is the class Counter, not a graph"),
     ("fine:loose", "fine:loose does not compile: ValueError"),
     ("raising:graph", r"importing 'raising' raised ValueError: no good \(.*raising.py, line 3\)"),

@@ -139,7 +139,7 @@ def _compiled(label: str, source: str, found: Any) -> Servable:
         kind = f"the class {found.__name__}" if isinstance(found, type) else f"of type {type(found).__name__}"
         raise CannotServe(
             f"{label}: {source} is {kind}, not a graph (what StateGraph(...).compile() returns) "
-            "and no function that makes one"
+            "and not a function that makes one"
         )
     if not is_uncompiled(found):
         graph: Servable = found

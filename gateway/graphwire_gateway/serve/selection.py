@@ -161,7 +161,7 @@ def _graphs(targets: tuple[str, ...]) -> dict[str, str]:
         if not name or not target:
             raise CannotServe(
                 f"{given!r} is not of the form NAME=module:attribute or NAME=./file.py:attribute, "
-                "and no langgraph.json or folder that holds one"
+                "and not a langgraph.json or a folder that holds one"
             )
         if name in graphs:
             raise CannotServe(

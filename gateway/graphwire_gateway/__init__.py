@@ -4,7 +4,8 @@ async with Gateway({"joke": graph}).serve("127.0.0.1", 0) as server:
     ...  # clients connect to server.url
 """
 
-from graphwire_gateway.graphs.catalog import CannotServe, GraphSpec
+from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.graphs.spec import GraphSpec
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.server import Gateway, Server
 

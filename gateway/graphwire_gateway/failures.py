@@ -1,7 +1,7 @@
-"""Exceptions of graphs become what a client may know: a code, a message, an id that finds the rest.
+"""Exceptions, and what clients learn about them: a code, a message, and an id.
 
-What is told of an exception is decided here and nowhere else. The whole of it, traceback included, goes to
-the server's log under its ``error_id``.
+Only this file decides what clients learn. The server's log has the whole exception with its traceback, under
+the same ``error_id``.
 """
 
 import asyncio
@@ -18,18 +18,25 @@ log = logger("failures")
 
 
 class RunLimit(Exception):
-    """A run that went over ``max_run_events`` or ``max_run_s``."""
+    """A run exceeded ``max_run_events`` or ``max_run_s``. Clients receive the message as it is."""
 
 
 class Failures:
-    """Describes exceptions; with ``expose`` their type and message are told, as one does on loopback."""
+    """Logs exceptions and describes them for clients.
+
+    With ``expose`` clients receive an exception's type and message, otherwise only the id of the log entry.
+    ``new_id`` makes these ids.
+    """
 
     def __init__(self, expose: bool, new_id: Callable[[], str] = lambda: uuid.uuid4().hex[:12]) -> None:
         self._expose = expose
         self._new_id = new_id
 
     def of_run(self, error: BaseException, graph: str, run: str, scope: Scope | None = None) -> Failure:
-        """Describe why a run failed; ``scope`` is its thread, which is told by the caller's name."""
+        """Describe why a run failed.
+
+        If the run has a thread, ``scope`` puts the caller's id for it in the message.
+        """
         if isinstance(error, RunLimit):
             return Failure(code="limit_exceeded", message=str(error))
         code = _code(error)
@@ -43,17 +50,17 @@ class Failures:
         return Failure(code=code, message=message, error_id=error_id, type=type(error).__name__)
 
     def of_state(self, error: BaseException, graph: str, scope: Scope) -> str:
-        """Say why a graph turned down a request for its state."""
+        """Describe why a graph refused a request for the state of a thread."""
         error_id = self._new_id()
         log.warning(
-            "a graph turned a state request down", graph=graph, error_id=error_id, error=_with_cause(error)
+            "a graph refused a state request", graph=graph, error_id=error_id, error=_with_cause(error)
         )
         if not self._expose:
-            return f"the graph turned it down (error_id {error_id})"
+            return f"the graph refused the request (error_id {error_id})"
         return scope.clear_text(_with_cause(error))
 
     def kept(self, text: str, scope: Scope) -> Any:
-        """Describe an exception of which a checkpointer has kept the text alone, as JSON."""
+        """Describe, as JSON, an exception of which a checkpoint has only the text."""
         if self._expose:
             return scope.clear_text(text)
         error_id = self._new_id()
@@ -61,20 +68,20 @@ class Failures:
         return {"$error": {"error_id": error_id}}
 
     def in_data(self, error: BaseException) -> dict[str, str]:
-        """Describe an exception that stands in an event's data: the object behind ``$error``."""
+        """Describe an exception in an event's data: ``error_id``, and if exposed ``type`` and ``message``."""
         error_id = self._log("exception in an event's data", error)
         if not self._expose:
             return {"error_id": error_id}
         return {"error_id": error_id, "type": type(error).__name__, "message": _text(error)}
 
     def internal(self, error: BaseException, doing: str) -> str:
-        """Log a fault of the server itself; return its ``error_id``."""
+        """Log an exception of the server's own code and what it was ``doing``; return the ``error_id``."""
         return self._log("internal fault", error, doing=doing)
 
-    def _log(self, what: str, error: BaseException, **where: str) -> str:
+    def _log(self, event: str, error: BaseException, **where: str) -> str:
         error_id = self._new_id()
         log.error(
-            what,
+            event,
             **where,
             error_id=error_id,
             error=f"{type(error).__name__}: {_text(error)}",
@@ -83,30 +90,32 @@ class Failures:
         return error_id
 
 
-_TEXT_CHARS = 4096  # of an exception's text; some hold a whole document
+_TEXT_CHARS = 4096
+"""The longest text of an exception that is passed on; some contain a whole document."""
 
 
 def _text(error: BaseException) -> str:
     try:
         text = str(error) or type(error).__name__
-    except Exception:  # an exception's own __str__ is code that we do not know
+    except Exception:  # __str__ is the exception's own code, and may raise
         return type(error).__name__
     if len(text) > _TEXT_CHARS:
         text = text[: _TEXT_CHARS - 1] + "…"
-    return text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate is no text
+    return text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be sent
 
 
-_MANY_CAUSES = 16  # a chain may be a ring
+_MAX_CAUSES = 16
+"""Causes to follow before giving up: the chain may be a ring."""
 
 
 def _with_cause(error: BaseException) -> str:
-    """Return the text and the first cause behind it, without which many a wrapped error tells nothing."""
+    """Return the text of an exception with its first cause, without which many a wrapper says nothing."""
     first = error
-    for _ in range(_MANY_CAUSES):
-        behind = first.__cause__ or _first_of_group(first)
-        if behind is None:
+    for _ in range(_MAX_CAUSES):
+        origin = first.__cause__ or _first_of_group(first)
+        if origin is None:
             break
-        first = behind
+        first = origin
     text, cause = _text(error), _text(first)
     if first is error or cause in text:
         return text
@@ -115,7 +124,7 @@ def _with_cause(error: BaseException) -> str:
 
 
 def _first_of_group(error: BaseException) -> BaseException | None:
-    # By name: before Python 3.11 groups are another package's.
+    # By name: before Python 3.11 exception groups come from another package.
     if any(cls.__name__ == "BaseExceptionGroup" for cls in type(error).__mro__):
         first: BaseException = error.exceptions[0]  # type: ignore[attr-defined]
         return first
@@ -130,7 +139,7 @@ _GENERIC = {
 
 
 def _code(error: BaseException) -> str:
-    # By name: this error is LangGraph's or the runtime's, and neither is imported for it.
+    # By name: LangGraph and our runtime each have this class, and neither needs to be imported.
     if any(cls.__name__ == "GraphRecursionError" for cls in type(error).__mro__):
         return "recursion_limit"
     return "timeout" if isinstance(error, TimeoutError | asyncio.TimeoutError) else "graph_error"

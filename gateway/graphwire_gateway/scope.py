@@ -1,7 +1,8 @@
-"""What the server puts into a graph's config, and takes out of whatever leaves it again.
+"""Scopes: what the server adds to a graph's config, and removes from everything that it sends.
 
-A checkpointer's threads are one table for all principals and graphs, so the id that it is given names all
-three. Nothing that leaves the server shows that id: it is the caller's thread again.
+A checkpointer has one table of threads for all principals and graphs. Its thread id therefore consists of
+graph, principal and the caller's thread id. No client ever sees it: whatever leaves the server has the
+caller's thread id in its place.
 """
 
 from collections.abc import Mapping
@@ -10,54 +11,57 @@ from typing import Any
 from urllib.parse import quote
 
 OWN = "graphwire_"
-"""How the names of the server's own keys begin."""
+"""The prefix of the server's own keys in a config and in metadata."""
 
 PRINCIPAL = "graphwire_principal"
-"""Where graph code finds in ``config["configurable"]`` who runs it."""
+"""The key in ``config["configurable"]`` under which graph code finds the principal of the run."""
 
 PRIVATE = "graphwire:"
-"""How the ids of private threads begin; no other's has a colon before its first slash."""
+"""The prefix of private threads' ids. No other id has a colon before its first slash."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A thread as its checkpointer knows it (``saved``) and as its caller does (``thread``)."""
+    """The two ids of a thread: the checkpointer's and the caller's."""
 
     saved: str
+    """The id that the checkpointer uses."""
     thread: str
+    """The id that the caller uses; of a private thread, the run's."""
     is_private: bool = False
+    """Whether the thread lives only as long as its run."""
 
     def clear(self, data: bytes) -> bytes:
-        """Return JSON with the caller's name in the place of the checkpointer's."""
-        # Both are plain ASCII without quotes: as JSON they are themselves between quotes, and a quote within
-        # a text has a backslash before it.
+        """Return JSON with the caller's id in place of the checkpointer's."""
+        # Both ids are ASCII without quotes, so each is its own JSON between quotes; a quote within any other
+        # JSON string has a backslash before it.
         return data.replace(b'"%s"' % self.saved.encode(), b'"%s"' % self.thread.encode())
 
     def clear_text(self, text: str) -> str:
-        """Return a text for people with the caller's name in the place of the checkpointer's."""
+        """Return a text for people with the caller's id in place of the checkpointer's."""
         return text.replace(self.saved, self.thread)
 
 
 def thread_scope(principal: str, graph: str, thread: str, *, is_shared: bool) -> Scope:
-    """Return the scope of a caller's thread; a shared one is the same for every principal."""
+    """Return the scope of a caller's thread. If it is shared, it is the same for every principal."""
     owner = "" if is_shared else quote(principal, safe="")
     return Scope(f"{quote(graph, safe='')}/{owner}/{thread}", thread)
 
 
 def private_scope(principal: str, run: str) -> Scope:
-    """Return the scope of a thread that lives as long as its run, and is called by the run's id."""
+    """Return the scope of a private thread, which lives as long as its run and has the run's id."""
     return Scope(f"{PRIVATE}{quote(principal, safe='')}/{run}", run, is_private=True)
 
 
 def without_own(fields: Any) -> Any:
-    """Return a config's ``configurable`` or a metadata without the server's keys."""
+    """Return a config's ``configurable`` or a checkpoint's metadata without the server's keys."""
     if not isinstance(fields, Mapping) or PRINCIPAL not in fields:
         return fields
     return {key: value for key, value in fields.items() if not str(key).startswith(OWN)}
 
 
 def public_config(config: Any) -> Any:
-    """Return a config as the caller may see it: without the server's keys and the library's objects."""
+    """Return a config as its caller may see it: without the server's and the graph library's own keys."""
     if not isinstance(config, Mapping) or "configurable" not in config:
         return config
     configurable = without_own(config["configurable"])
@@ -67,7 +71,7 @@ def public_config(config: Any) -> Any:
 
 
 def public_checkpoint(payload: Any) -> Any:
-    """Return what mode ``checkpoints`` yields as the caller may see it."""
+    """Return an item of the mode ``checkpoints`` as its caller may see it."""
     if not isinstance(payload, Mapping):
         return payload
     out = dict(payload)

@@ -1,4 +1,4 @@
-"""The gateway: what it is made of, how it listens, how it goes away."""
+"""The gateway and its server: how the parts are put together, started, drained and closed."""
 
 import asyncio
 import contextlib
@@ -19,11 +19,13 @@ from graphwire_gateway.connections.dispatch import Services
 from graphwire_gateway.connections.http import PATH, Handshake
 from graphwire_gateway.connections.langgraph_auth import Authenticated
 from graphwire_gateway.connections.peer import Peer
+from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.execution.execution import Executor
 from graphwire_gateway.failures import Failures
-from graphwire_gateway.graphs.catalog import CannotServe, Catalog, GraphSpec, RunsOn
-from graphwire_gateway.graphs.load import found_at
-from graphwire_gateway.graphs.savers import Keeping
+from graphwire_gateway.graphs.catalog import Catalog
+from graphwire_gateway.graphs.load import resolve
+from graphwire_gateway.graphs.savers import Savers
+from graphwire_gateway.graphs.spec import GraphSpec, RunsOn
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.memory import MemoryStore
@@ -35,20 +37,49 @@ from graphwire_gateway.telemetry import logger
 
 log = logger("server")
 
-_SOCKET_BYTES = 64 << 10  # of the kernel's buffer: a reply may not queue behind much more than this
+_SOCKET_BYTES = 64 << 10
+"""The kernel's send buffer of a connection. Small, since a reply waits behind all that is in it."""
 _RECONNECT_MS = 1000
+"""How long clients should wait before they reconnect to a server that goes away."""
 
 
 class Gateway:
-    """Serves graphs over WebSockets.
+    """Serves graphs over WebSockets: ``async with gateway.serve() as server``.
 
-    ``graphs`` maps names to graphs, to what makes them, to targets of either (``"module:attr"``,
-    ``"./file.py:attr"``) or to ``GraphSpec``. ``store`` is a URL (``memory://``) or a ``Store``. ``tokens``
-    maps tokens to principals; without any, only loopback addresses are served unless ``insecure``.
-    ``expose_errors`` and the loopback origins are on by default exactly where the server listens on loopback.
-    ``runner`` says where graphs that do not say it themselves run: ``inline`` on the caller's loop,
-    ``thread`` together on another one, ``own`` each on its own. With
-    ``shared_threads`` a thread of a graph is the same for every principal; else each has its own.
+    ``graphs`` maps the name of each graph to what it is: a graph, compiled or not; a function or context
+    manager that makes one; a string that names either, ``"module:attribute"`` or ``"./file.py:attribute"``;
+    or a ``GraphSpec`` with settings of its own.
+
+    Every other argument is optional:
+
+    - ``store`` keeps the logs of runs: a URL, of which this version knows ``"memory://"`` (the default), or a
+      ``Store``.
+    - ``limits`` bounds what connections, runs and principals may use. None: the defaults of ``Limits``.
+    - ``tokens`` maps each token that clients may present to its principal. Without ``tokens`` and ``auth``
+      every client is the principal ``anonymous``, and ``serve`` accepts only loopback addresses.
+    - ``auth`` authenticates clients instead of ``tokens``: a ``langgraph_sdk.Auth``, or a target that names
+      one.
+    - ``ignore_authorization`` accepts an ``auth`` with authorization handlers, which are never called. False:
+      such an ``auth`` raises ``CannotServe``.
+    - ``allowed_origins`` lists the origins of web pages that may connect, such as ``"https://app.example"``;
+      ``"*"`` allows all. None: only ``allowed_origin_regex`` decides; if that is None too, pages from
+      loopback addresses may connect to a server that listens on a loopback address, and no others. Clients
+      that are no browsers are never refused by this.
+    - ``allowed_origin_regex`` is a regular expression; an origin that it matches as a whole may connect, too.
+    - ``checkpointer`` keeps the threads of graphs compiled without one: a LangGraph checkpointer, what makes
+      one, or a target that names either. None: in memory. False: such graphs have no threads.
+    - ``graph_store`` is the store of graphs compiled without one: a LangGraph ``BaseStore``, what makes one,
+      or a target that names either. None: in memory.
+    - ``expose_errors`` sends the type and message of graphs' exceptions to clients. False: clients receive
+      only an id to find them by in the server's log. None: True if the server listens on a loopback address.
+    - ``runner`` is the loop of graphs that are not given as a ``GraphSpec``: ``"inline"`` (the default) is
+      the caller's loop, ``"thread"`` one that they share in a thread, ``"own"`` one in a thread for each.
+    - ``insecure`` lets ``serve`` accept other than loopback addresses without authentication. Default: False.
+    - ``shared_threads`` makes a thread of a graph the same for all principals. False: each principal has its
+      own threads.
+
+    Raises ``TypeError`` if ``graphs`` is not a mapping, and ``CannotServe`` for ``tokens`` together with
+    ``auth`` and for an ``auth`` that cannot be used.
     """
 
     def __init__(
@@ -88,16 +119,17 @@ class Gateway:
 
     @contextlib.asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 8765) -> AsyncIterator["Server"]:
-        """Listen on ``host`` and ``port`` (0: any free one) while the context lasts; then drain at once.
+        """Load the graphs and listen on ``host`` and ``port`` while the context lasts. Port 0: any free one.
 
-        Raises ``CannotServe`` for a graph that does not import, and where the address may not or cannot be
-        listened on.
+        Leaving the context cancels the runs that are left; call ``Server.drain`` first to let them end.
+        Raises ``CannotServe`` for a graph that cannot be loaded, for an address that is not loopback if there
+        is no authentication, and for an address that is not available.
         """
         loopback = is_loopback(host)
         if not loopback and not self._tokens and not self._insecure:
             raise CannotServe(
                 f"{host} is not a loopback address and there is no authentication: anybody could run these "
-                "graphs. Give tokens ([auth] tokens, Gateway(tokens=...)), or say --insecure (insecure=True)"
+                "graphs. Set tokens ([auth] tokens, Gateway(tokens=...)), or pass --insecure (insecure=True)"
             )
         expose = loopback if self._expose_errors is None else self._expose_errors
         server = Server(
@@ -105,7 +137,7 @@ class Gateway:
             limits=self._limits,
             tokens=self._tokens,
             failures=Failures(expose),
-            catalog=Catalog(self._specs, Keeping(self._checkpointer, self._graph_store)),
+            catalog=Catalog(self._specs, Savers(self._checkpointer, self._graph_store)),
             origins=Origins(self._allowed_origins, loopback=loopback, pattern=self._allowed_origin_regex),
             shared_threads=self._shared_threads,
         )
@@ -120,8 +152,8 @@ def _tokens(tokens: Mapping[str, str] | None, auth: Any, ignore_authorization: b
     if auth is None:
         return Tokens(tokens)
     if tokens:
-        raise CannotServe("there are tokens and an auth object; only one of them can say who connects")
-    found, source = found_at("auth", auth)
+        raise CannotServe("tokens and auth are both given; only one of them can authenticate clients")
+    found, source = resolve("auth", auth)
     return Authenticated(found, source, ignore_authorization=ignore_authorization)
 
 
@@ -135,7 +167,7 @@ def _open_store(store: str | Store, limits: Limits) -> Store:
 
 
 class Server:
-    """A gateway that listens. Made by ``Gateway.serve``."""
+    """A gateway that listens. ``Gateway.serve`` makes it; ``host`` and ``port`` are where it listens."""
 
     def __init__(
         self,
@@ -175,12 +207,12 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where clients connect to."""
+        """The address for clients, such as ``ws://127.0.0.1:8765/ws``."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"ws://{host}:{self.port}{PATH}"
 
     async def open(self, host: str, port: int) -> None:
-        """Import the graphs and listen."""
+        """Load the graphs and listen. Raises ``CannotServe``."""
         await self.catalog.open()
         self._committing = asyncio.create_task(self._committer.main())
         limits = self._limits
@@ -224,10 +256,10 @@ class Server:
             self._connections.discard(connection)
 
     async def drain(self, timeout_s: float | None = None) -> None:
-        """Go away politely: announce it, refuse new runs, let the others end for ``timeout_s`` seconds
-        (``drain_s`` if None), cancel the rest, deliver every terminal event, close every connection.
+        """Announce the end to clients, refuse new runs, and wait up to ``timeout_s`` seconds for the others.
 
-        Asked once more with 0, one that is under way waits no longer.
+        Then cancel the runs that are left, deliver every terminal event, and close every connection. None
+        waits for ``limits.drain_s`` seconds. A second call joins the first; with 0 it ends the waiting.
         """
         if self._draining is None:
             seconds = self._limits.drain_s if timeout_s is None else timeout_s
@@ -241,11 +273,11 @@ class Server:
             connection.goaway(seconds, _RECONNECT_MS)
         await self._runs.drain(seconds)
         if self._listener is not None:
-            self._listener.close(close_connections=False)  # who is sent away may not come back here
+            self._listener.close(close_connections=False)  # clients that reconnect must go elsewhere
         await asyncio.gather(*(connection.leave() for connection in list(self._connections)))
 
     async def close(self) -> None:
-        """Drain without patience and release everything."""
+        """Drain without waiting, then release everything."""
         await self.drain(0)
         if self._listener is not None:
             self._listener.close()

@@ -1,6 +1,6 @@
-"""The server's log: structured events on the standard library's ``graphwire`` loggers.
+"""The server's log: structured events, logged by the standard library's loggers below ``graphwire``.
 
-In somebody's process the application decides what becomes of them; ``graphwire serve`` writes them to
+An application that embeds a gateway configures these loggers itself. ``graphwire serve`` writes them to
 standard error, for people or as JSON.
 """
 
@@ -17,7 +17,7 @@ _SHARED: list[Any] = [
 
 
 def logger(name: str) -> Any:
-    """Return the logger ``graphwire.<name>``; its methods take an event and fields."""
+    """Return the logger ``graphwire.<name>``. Its methods take an event's name and fields by keyword."""
     return structlog.wrap_logger(
         logging.getLogger(f"graphwire.{name}"),
         processors=[
@@ -31,14 +31,17 @@ def logger(name: str) -> Any:
 
 
 def write_log(form: Literal["console", "json"], level: str) -> None:
-    """Write the log to standard error from here on."""
+    """Write the log to standard error from now on.
+
+    ``level``, such as ``info``, is the lowest level of graphwire's events; other libraries' begin at warning.
+    """
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if form == "json"
         else structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(),
             pad_event_to=32,
-            # A drawn traceback with its locals takes half a second of everyone's time, and tells inputs.
+            # A rich traceback blocks the loop for half a second, and shows the values of locals.
             exception_formatter=structlog.dev.plain_traceback,
         )
     )

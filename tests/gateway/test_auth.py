@@ -1,4 +1,8 @@
-"""Who is let in, and from where."""
+"""Which clients are accepted, and which web pages.
+
+About `gateway/graphwire_gateway/connections/auth.py` and
+`gateway/graphwire_gateway/connections/langgraph_auth.py`.
+"""
 
 import asyncio
 import hmac
@@ -13,7 +17,7 @@ from graphwire_protocol.errors import Refusal
 from langgraph_sdk import Auth
 
 
-async def test_without_tokens_everybody_is_anonymous_whatever_they_bring() -> None:
+async def test_without_tokens_every_client_is_anonymous_whatever_it_presents() -> None:
     tokens = Tokens()
     assert not tokens
     assert await tokens.principal(None) == await tokens.principal("x") == ANONYMOUS
@@ -31,7 +35,9 @@ async def test_a_token_stands_for_its_principal_and_nothing_near_it_does() -> No
         assert not wrong or wrong not in caught.value.message
 
 
-async def test_every_token_is_compared_so_that_time_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_token_is_compared_so_that_the_time_taken_reveals_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     compared: list[bytes] = []
 
     def compare(left: bytes, right: bytes) -> bool:
@@ -65,25 +71,25 @@ def test_loopback_is_this_machine_alone(host: str | None, loopback: bool) -> Non
     assert is_loopback(host) is loopback
 
 
-def test_a_server_on_the_open_net_allows_no_origin_that_it_was_not_told() -> None:
+def test_a_server_on_the_open_net_allows_no_origin_that_is_not_listed() -> None:
     closed = Origins(None, loopback=False)
     assert not closed.admits("http://localhost")
     assert not closed.admits("https://app.example")
-    told = Origins(["https://app.example/"], loopback=False)
-    assert told.admits("https://app.example")
-    assert not told.admits("http://app.example")
-    assert not told.admits("https://app.example:8443")
+    origins = Origins(["https://app.example/"], loopback=False)
+    assert origins.admits("https://app.example")
+    assert not origins.admits("http://app.example")
+    assert not origins.admits("https://app.example:8443")
 
 
 def test_a_pattern_admits_the_origins_that_it_matches_whole() -> None:
-    told = Origins(["https://other.example"], loopback=True, pattern=r"https://.*\.app\.example")
-    assert told.admits("https://other.example")
-    assert told.admits("https://a.app.example")
-    assert not told.admits("https://a.app.example.evil.org")
+    origins = Origins(["https://other.example"], loopback=True, pattern=r"https://.*\.app\.example")
+    assert origins.admits("https://other.example")
+    assert origins.admits("https://a.app.example")
+    assert not origins.admits("https://a.app.example.evil.org")
     alone = Origins(None, loopback=True, pattern="https://a")
     assert alone.admits("https://a")
-    assert not alone.admits("http://localhost"), "what is told replaces the default"
-    with pytest.raises(CannotServe, match=r"allowed_origin_regex '\(' is no regular expression"):
+    assert not alone.admits("http://localhost"), "what is given replaces the default"
+    with pytest.raises(CannotServe, match=r"allowed_origin_regex '\(' is not a regular expression"):
         Origins(None, loopback=True, pattern="(")
 
 
@@ -171,7 +177,7 @@ def _answers(answer: Any) -> Any:
         _answers(object()),
     ],
 )
-async def test_whoever_is_not_told_apart_is_refused_and_learns_nothing(function: Any) -> None:
+async def test_a_client_that_is_not_identified_is_refused_and_learns_nothing(function: Any) -> None:
     with pytest.raises(Refusal) as caught:
         await asking(function).principal("t0ken")
     assert (caught.value.code, caught.value.close) == ("unauthenticated", 4401)
@@ -188,10 +194,10 @@ async def test_a_function_that_never_answers_refuses(monkeypatch: pytest.MonkeyP
         await asyncio.wait_for(asking(authenticate).principal(None), 10)
 
 
-def test_what_cannot_say_who_it_is_is_refused_at_the_start() -> None:
+def test_an_auth_that_cannot_identify_clients_is_refused_at_the_start() -> None:
     with pytest.raises(CannotServe, match=r"auth: here has no @auth\.authenticate function"):
         Authenticated(Auth(), "here")
-    with pytest.raises(CannotServe, match=r"auth: here is no langgraph_sdk\.Auth"):
+    with pytest.raises(CannotServe, match=r"auth: here is not a langgraph_sdk\.Auth"):
         Authenticated({}, "here")
 
     async def wants(request: Any) -> str:

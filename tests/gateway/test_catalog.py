@@ -1,4 +1,8 @@
-"""A graph that cannot be served is refused in one sentence that says which, where, why and what to do."""
+"""A graph that cannot be served is refused in one sentence that says which, where, why and what to do.
+
+About `gateway/graphwire_gateway/graphs/catalog.py`, `gateway/graphwire_gateway/graphs/entry.py`,
+`gateway/graphwire_gateway/graphs/description.py` and `gateway/graphwire_gateway/graphs/load.py`.
+"""
 
 import sys
 import textwrap
@@ -119,7 +123,7 @@ SENTENCES = [
     ),
     ("chat:grpah", "did you mean 'graph'\\? It has the graphs: make_agent, opened, graph$"),
     ("raising:graph.x", "importing 'raising' raised ValueError"),
-    ("fine:number", "fine:number is of type int, not a graph .* and no function that makes one"),
+    ("fine:number", "fine:number is of type int, not a graph .* and not a function that makes one"),
     ("fine:Counter", "fine:Counter is the class Counter, not a graph"),
     ("fine:loose", "fine:loose does not compile: ValueError"),
     ("raising:graph", r"importing 'raising' raised ValueError: no good \(.*raising.py, line 3\)"),
@@ -132,8 +136,8 @@ SENTENCES = [
     ("named:graph", "run 'pip install scikit-learn' in"),
     ("saver:graph", "'langgraph.checkpoint.mongodb'.* run 'pip install langgraph-checkpoint-mongodb' in"),
     ("gone:graph", r"orjson [\d.]+ does not have it: check the name, or install the version that has it"),
-    ("apart:graph", "'elsewhere' lies in ./src: put that on PYTHONPATH"),
-    ("elsewhere:graph", "no module 'elsewhere' is importable from .*; 'elsewhere' lies in ./src"),
+    ("apart:graph", "'elsewhere' is in ./src: put that folder on PYTHONPATH"),
+    ("elsewhere:graph", "no module 'elsewhere' is importable from .*; 'elsewhere' is in ./src"),
     ("./relative.py:graph", "attempted relative import .*; put an __init__.py beside the file"),
     ("below:graph", r"raised JSONDecodeError: .* \(./below.py, line 2\)"),
     ("./fine.py:returns", "what ./fine.py:returns makes is of type int, not a graph"),
@@ -179,8 +183,8 @@ async def test_two_files_of_one_name_are_two_modules(folder: Path) -> None:
 
 async def test_a_packages_file_is_imported_as_a_part_of_it_and_once(folder: Path) -> None:
     (folder / "lib" / "pack" / "inner").mkdir(parents=True)
-    for place in ("pack", "pack/inner"):
-        (folder / "lib" / place / "__init__.py").touch()
+    for folder_name in ("pack", "pack/inner"):
+        (folder / "lib" / folder_name / "__init__.py").touch()
     (folder / "lib" / "pack" / "state.py").write_text("from fine import graph\nimport sys\n")
     (folder / "lib" / "pack" / "inner" / "agent.py").write_text(
         "from ..state import graph\nname = __name__\n"
@@ -199,7 +203,7 @@ async def test_a_package_whose_name_is_taken_does_not_hide_the_file(folder: Path
     assert sys.modules["agent"].name == "agent"
 
 
-async def test_an_unknown_name_is_told_which_there_are() -> None:
+async def test_the_refusal_of_an_unknown_name_lists_those_there_are() -> None:
     catalog = Catalog({name: GraphSpec(counter(), "inline") for name in ("b", "a")})
     await catalog.open()
     with pytest.raises(Refusal, match="no graph 'c'; this server has: a, b") as caught:

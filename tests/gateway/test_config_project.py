@@ -1,4 +1,8 @@
-"""A ``langgraph.json`` is served as it is: what can be honoured is, and the rest is named."""
+"""A ``langgraph.json`` is served as it is: what can be honoured is, and the rest is named.
+
+About `gateway/graphwire_gateway/serve/langgraph_json.py`, `gateway/graphwire_gateway/serve/config.py` and
+`gateway/graphwire_gateway/serve/environment.py`.
+"""
 
 import json
 import os
@@ -92,7 +96,7 @@ def test_everything_that_is_not_honoured_is_named_in_one_line(folder: Path) -> N
     assert got.notes == (f"{folder}/langgraph.json: ignored, of the build: dockerfile_lines, python_version",)
 
 
-def test_what_nobody_knows_is_told_apart_with_what_was_meant(folder: Path) -> None:
+def test_unknown_keys_are_listed_apart_with_what_was_probably_meant(folder: Path) -> None:
     got = project(
         folder,
         grpahs={},
@@ -148,17 +152,17 @@ def test_env_is_a_file_or_an_object_and_never_overrides(
     monkeypatch.delenv("OTHER_KEY")
     assert project(folder, env={}).env_file is None
     assert project(folder, env={"A": "b", "N": 3, "T": True}).env == {"A": "b", "N": "3", "T": "true"}
-    assert "which is not there" in project(folder, env=".env").warnings[0]
+    assert "which does not exist" in project(folder, env=".env").warnings[0]
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("{", r"langgraph.json is not JSON: .* \(line 1, column 2\)"),
-        ("[]", "langgraph.json: the file is not right"),
-        ('{"graphs": 3}', "langgraph.json: graphs is not right"),
-        ('{"graphs": {"a": 3}}', "langgraph.json: graphs.a is not right"),
-        ('{"graphs": {"a": {"path": 3}}}', r"langgraph.json: graphs.a.path is not right: .* string"),
+        ("[]", "langgraph.json: the file is not valid"),
+        ('{"graphs": 3}', "langgraph.json: graphs is not valid"),
+        ('{"graphs": {"a": 3}}', "langgraph.json: graphs.a is not valid"),
+        ('{"graphs": {"a": {"path": 3}}}', r"langgraph.json: graphs.a.path is not valid: .* string"),
         ('{"graphs": {}}', "langgraph.json names no graphs"),
         ('{"graphs": {"a": "./agent.ts:graph"}}', "graph 'a': './agent.ts:graph' is not Python"),
         ('{"graphs": {"a": "x:y"}, "http": {"cors": {"allow_origins": "x"}}}', "http.cors.allow_origins is"),
@@ -201,14 +205,16 @@ def test_the_toml_wins_over_the_project_the_environment_over_it_and_the_command_
         "more": "more:graph",
     }
     Path("graphwire.toml").write_text("graphs = 3\n")
-    with pytest.raises(CannotServe, match="the setting graphs is not right"):
+    with pytest.raises(CannotServe, match="the setting graphs is not valid"):
         load(None, {}, got.settings)
 
 
 def test_the_toml_says_more_of_a_graph_of_the_project_by_its_name_alone(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    graphs = {name: {"path": f"pkg:{name}", "description": "Told."} for name in ("agent", "chat", "other")}
+    graphs = {
+        name: {"path": f"pkg:{name}", "description": "Chats on."} for name in ("agent", "chat", "other")
+    }
     got = project(folder, graphs=graphs)
     toml = Path("graphwire.toml")
     toml.write_text(
@@ -217,12 +223,12 @@ def test_the_toml_says_more_of_a_graph_of_the_project_by_its_name_alone(
     )
     monkeypatch.setenv("GRAPHWIRE_GRAPHS__CHAT__RUNNER", "inline")
     assert load(None, {}, got.settings).specs() == {
-        "agent": GraphSpec("pkg:agent", "own", ("custom",), description="Told."),
+        "agent": GraphSpec("pkg:agent", "own", ("custom",), description="Chats on."),
         "chat": GraphSpec("pkg:chat", "inline", description="Chats."),
         "other": GraphSpec("mine:other"),
     }
     toml.write_text('[graphs.agnet]\nrunner = "own"\n')
     with pytest.raises(CannotServe, match=r"graphs.agnet.target .* no graph of that name, it has: agent, ch"):
         load(None, {}, got.settings)
-    with pytest.raises(CannotServe, match=r'graphs.agnet.target is not right: it is missing, as in: [^;]*"$'):
+    with pytest.raises(CannotServe, match=r'graphs.agnet.target is not valid: it is missing, as in: [^;]*"$'):
         load(None, {})

@@ -1,4 +1,8 @@
-"""The demo's model and graphs, on this runtime and on LangGraph's."""
+"""The demo's model and graphs, on this runtime and on LangGraph's.
+
+About `gateway/graphwire_gateway/demo/graphs.py`, `gateway/graphwire_gateway/demo/model.py` and
+`gateway/graphwire_gateway/demo/ngrams.py`.
+"""
 
 import asyncio
 import functools
@@ -80,23 +84,23 @@ def test_a_line_is_about_its_topic_in_its_number(line: str, topic: str, said: st
     ],
 )
 def test_the_model_writes_what_the_prompt_asks_for(prompt: str, corpus: str, lines: int) -> None:
-    told = unpaced().invoke(prompt).text
-    assert "ice cream" in told.lower()
-    assert TOPIC not in told
-    written = told.split("\n\n" if corpus == "jokes" else "\n")
+    reply = unpaced().invoke(prompt).text
+    assert "ice cream" in reply.lower()
+    assert TOPIC not in reply
+    written = reply.split("\n\n" if corpus == "jokes" else "\n")
     assert len(written) == lines
     known = {word.strip(".,?").lower() for line in lines_of(corpus) for word in line.split()} | {
         "ice",
         "cream",
     }
-    assert {word.strip(".,?").lower() for word in told.split()} <= known
+    assert {word.strip(".,?").lower() for word in reply.split()} <= known
 
 
 @pytest.mark.parametrize("topic", ["jokes", "poems and questions"])
 def test_a_topic_that_sounds_like_another_request_is_only_a_topic(topic: str) -> None:
-    told = unpaced().invoke(f"Write notes about {topic}").text
-    assert topic in told.lower()
-    assert "\n" not in told
+    reply = unpaced().invoke(f"Write notes about {topic}").text
+    assert topic in reply.lower()
+    assert "\n" not in reply
 
 
 def test_equal_prompts_get_equal_replies_under_a_seed_and_other_prompts_other_ones() -> None:
@@ -125,8 +129,8 @@ def test_the_prompt_is_the_last_message_and_may_be_anything() -> None:
 
 
 def test_a_reply_ends_before_a_stop_word() -> None:
-    told = unpaced().invoke("Write a joke about tea").text
-    assert unpaced().invoke("Write a joke about tea", stop=["\n\n"]).text == told.partition("\n\n")[0]
+    reply = unpaced().invoke("Write a joke about tea").text
+    assert unpaced().invoke("Write a joke about tea", stop=["\n\n"]).text == reply.partition("\n\n")[0]
 
 
 async def test_the_tokens_of_every_way_to_ask_are_the_same_reply() -> None:
@@ -164,20 +168,20 @@ async def test_tokens_come_at_their_pace(monkeypatch: pytest.MonkeyPatch) -> Non
         NgramChatModel(tokens_per_second=0).with_config(tags=["joke"]),
     ],
 )
-def test_tags_are_told_with_every_call_however_they_were_given(model: Any) -> None:
+def test_tags_are_reported_with_every_call_however_they_were_given(model: Any) -> None:
     from langchain_core.callbacks import BaseCallbackHandler
 
-    told: list[list[str]] = []
+    reported: list[list[str]] = []
 
     class Ear(BaseCallbackHandler):
         def on_chat_model_start(self, *args: Any, tags: list[str], **kwargs: Any) -> None:
-            told.append(tags)
+            reported.append(tags)
 
     model.invoke("A joke about tea", {"callbacks": [Ear()]})
-    assert told == [["joke"]]
+    assert reported == [["joke"]]
 
 
-# ── a real model in its place ────────────────────────────────────────────────────────────────────
+# ── a real model instead ───────────────────────────────────────────────────────────────────────
 
 
 def test_without_the_variable_the_model_is_the_toy() -> None:
@@ -304,15 +308,15 @@ async def test_a_plan_is_read_as_real_models_write_it(runtime: str) -> None:
     assert state["summary"] == "Tea."
 
 
-async def test_the_long_job_tells_how_far_it_is(runtime: str) -> None:
+async def test_the_long_job_reports_its_progress(runtime: str) -> None:
     needs_writer(runtime)
     order = {"topic": "cats", "steps": 4, "seconds": 0.06}
     parts = await streamed(graphs.build_longjob(), order, ["custom", "messages", "values"])
-    told = [data for _, mode, data in parts if mode == "custom"]
-    assert [(note["phase"], note["done"], note["total"]) for note in told] == [
+    progress = [data for _, mode, data in parts if mode == "custom"]
+    assert [(note["phase"], note["done"], note["total"]) for note in progress] == [
         (phase, done, 4) for phase in graphs.PHASES for done in (1, 2, 3, 4)
     ]
-    etas = [note["eta_s"] for note in told]
+    etas = [note["eta_s"] for note in progress]
     assert etas == sorted(etas, reverse=True)
     assert etas[-1] == 0
     assert not [data for _, mode, data in parts if mode == "messages"]

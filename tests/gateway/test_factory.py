@@ -1,4 +1,8 @@
-"""A factory is told apart by what it takes, opened on its graph's loop, and closed there whatever happens."""
+"""A factory is recognised by what it takes, opened on its graph's loop, and closed there whatever happens.
+
+About `gateway/graphwire_gateway/graphs/factory.py`, `gateway/graphwire_gateway/graphs/entry.py` and
+`gateway/graphwire_gateway/graphs/lifespan.py`.
+"""
 
 import asyncio
 import contextlib
@@ -8,7 +12,8 @@ from typing import Any
 
 import pytest
 from graphwire_gateway import CannotServe, GraphSpec
-from graphwire_gateway.graphs.catalog import Catalog, Entry
+from graphwire_gateway.graphs.catalog import Catalog
+from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.factory import Factory, FactoryRuntime, factory_of
 from graphwire_gateway.scope import PRINCIPAL
 from langchain_core.runnables import RunnableConfig
@@ -176,13 +181,13 @@ async def test_a_factory_with_a_config_is_called_for_each_use_after_once_for_the
 async def test_a_use_that_fails_or_is_cancelled_closes_what_it_opened() -> None:
     seen: Seen = []
     began = asyncio.Event()
-    home = asyncio.get_running_loop()
+    main_loop = asyncio.get_running_loop()
 
     def fail(graph: Any) -> None:
         raise ValueError("no")
 
     async def wait(graph: Any) -> None:
-        home.call_soon_threadsafe(began.set)
+        main_loop.call_soon_threadsafe(began.set)
         await asyncio.Event().wait()
 
     async with served(per_use(seen)) as entry:
@@ -197,7 +202,7 @@ async def test_a_use_that_fails_or_is_cancelled_closes_what_it_opened() -> None:
     assert [name for name, _ in seen[4:]] == ["open nobody", "close nobody"]
 
 
-async def test_a_factory_learns_who_asks_what_for_and_with_which_store() -> None:
+async def test_a_factory_learns_the_user_the_purpose_and_the_store() -> None:
     seen: Seen = []
 
     def make(settings: RunnableConfig, server: "ServerRuntime[dict[str, str]]") -> Any:
@@ -246,10 +251,10 @@ def _maybe(c: RunnableConfig | None = None) -> Any: ...
         (lambda number=3: None, {}),
     ],
 )
-def test_parameters_are_told_apart_by_annotation_and_name(function: Any, wants: dict[str, str]) -> None:
+def test_parameters_are_recognised_by_annotation_and_name(function: Any, wants: dict[str, str]) -> None:
     factory = factory_of("it", "here", function, lambda value: False)
     assert factory is not None
-    assert factory.wants == wants
+    assert factory.parameters == wants
     assert factory.is_per_use is bool(wants)
 
 

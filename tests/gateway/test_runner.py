@@ -1,4 +1,7 @@
-"""The hand-over: what a graph's loop makes reaches home once, in order, one call a tick."""
+"""What a graph's loop makes reaches the main loop once, in order, by one call a tick.
+
+About `gateway/graphwire_gateway/graphs/runner.py`.
+"""
 
 import asyncio
 import contextvars
@@ -13,7 +16,7 @@ from graphwire_gateway.graphs.runner import InlineRunner, Runner, ThreadRunner
 _HANDOVER: contextvars.ContextVar[list[Any]] = contextvars.ContextVar("handover")
 
 
-class Home:
+class Receiver:
     """The receiving side on the main loop; ``ticks`` has what each callback of that loop handed over.
 
     A callback has a context of its own, so what one callback hands over shares a context variable.
@@ -44,9 +47,9 @@ class Home:
 class Source:
     """Makes numbers, as an execution makes records."""
 
-    def __init__(self, runner: Runner, home: Home) -> None:
+    def __init__(self, runner: Runner, receiver: Receiver) -> None:
         self._runner = runner
-        self._home = home
+        self._receiver = receiver
         self._made: list[int] = []
 
     def put(self, number: int) -> None:
@@ -56,29 +59,29 @@ class Source:
 
     def collect(self) -> Callable[[], None]:
         made, self._made = self._made, []
-        return partial(self._home.receive, made)
+        return partial(self._receiver.receive, made)
 
 
-Make = Callable[[], tuple[Home, Runner]]
+Make = Callable[[], tuple[Receiver, Runner]]
 
 
 @pytest.fixture(params=["inline", "thread"])
 async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
     runners: list[Runner] = []
 
-    def new() -> tuple[Home, Runner]:
-        home = Home()
+    def new() -> tuple[Receiver, Runner]:
+        receiver = Receiver()
         runners.append(InlineRunner() if request.param == "inline" else ThreadRunner("test"))
-        return home, runners[-1]
+        return receiver, runners[-1]
 
     yield new
     for runner in runners:
         await runner.close(5)
 
 
-async def test_everything_comes_home_in_order_on_the_home_loop(make: Make) -> None:
-    home, runner = make()
-    source = Source(runner, home)
+async def test_everything_arrives_in_order_on_the_main_loop(make: Make) -> None:
+    receiver, runner = make()
+    source = Source(runner, receiver)
 
     async def work() -> None:
         for number in range(1000):
@@ -88,17 +91,17 @@ async def test_everything_comes_home_in_order_on_the_home_loop(make: Make) -> No
 
     runner.start(work)
     end = asyncio.get_running_loop().time() + 10
-    while sum(len(made) for tick in home.ticks for made in tick) < 1000:
-        home.came.clear()
-        await asyncio.wait_for(home.came.wait(), max(0.01, end - asyncio.get_running_loop().time()))
-    assert [number for tick in home.ticks for made in tick for number in made] == list(range(1000))
-    assert home.threads == {threading.get_ident()}
-    assert len(home.ticks) <= 110
+    while sum(len(made) for tick in receiver.ticks for made in tick) < 1000:
+        receiver.came.clear()
+        await asyncio.wait_for(receiver.came.wait(), max(0.01, end - asyncio.get_running_loop().time()))
+    assert [number for tick in receiver.ticks for made in tick for number in made] == list(range(1000))
+    assert receiver.threads == {threading.get_ident()}
+    assert len(receiver.ticks) <= 110
 
 
-async def test_many_jobs_of_a_tick_come_home_in_one_call(make: Make) -> None:
-    home, runner = make()
-    sources = [Source(runner, home) for _ in range(20)]
+async def test_many_jobs_of_a_tick_arrive_in_one_call(make: Make) -> None:
+    receiver, runner = make()
+    sources = [Source(runner, receiver) for _ in range(20)]
     gate: list[Any] = []
 
     async def begin() -> None:
@@ -107,18 +110,18 @@ async def test_many_jobs_of_a_tick_come_home_in_one_call(make: Make) -> None:
         gate.append(asyncio.get_running_loop())
 
     runner.start(begin)
-    assert await home.until(20) == [[number] for number in range(20)]
-    assert len(home.ticks) == 1
+    assert await receiver.until(20) == [[number] for number in range(20)]
+    assert len(receiver.ticks) == 1
     assert gate[0] is runner.loop
 
 
 async def test_a_cancel_reaches_a_job_at_any_time_and_it_hears_of_it(make: Make) -> None:
-    home, runner = make()
+    receiver, runner = make()
     heard: list[int] = []
     began: list[int] = []
 
     def job(number: int) -> Callable[[], Any]:
-        source = Source(runner, home)
+        source = Source(runner, receiver)
 
         async def work() -> None:
             began.append(number)
@@ -133,7 +136,7 @@ async def test_a_cancel_reaches_a_job_at_any_time_and_it_hears_of_it(make: Make)
     jobs = [runner.start(job(number)) for number in range(10)]
     for each in jobs:
         each.cancel()  # in the same breath as its start
-    assert sorted(number for made in await home.until(10) for number in made) == list(range(10))
+    assert sorted(number for made in await receiver.until(10) for number in made) == list(range(10))
     assert sorted(heard) == sorted(began) == list(range(10))
     for each in jobs:
         each.cancel()
@@ -187,9 +190,9 @@ async def test_a_thread_ends_the_tasks_that_graph_code_has_left_behind() -> None
 
 
 async def test_code_that_ends_the_process_ends_its_job_alone() -> None:
-    home = Home()
+    receiver = Receiver()
     runner = ThreadRunner("test")
-    source = Source(runner, home)
+    source = Source(runner, receiver)
 
     async def leave() -> None:
         raise SystemExit(3)
@@ -199,5 +202,5 @@ async def test_code_that_ends_the_process_ends_its_job_alone() -> None:
 
     runner.start(leave)
     runner.start(work)
-    assert await home.until(1) == [[1]]
+    assert await receiver.until(1) == [[1]]
     await runner.close(10)

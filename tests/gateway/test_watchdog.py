@@ -1,4 +1,7 @@
-"""Code that blocks a loop is named by file and line, once, and so is its end."""
+"""Code that blocks a loop is logged once with its file and line, and so is the end of the block.
+
+About `gateway/graphwire_gateway/graphs/watchdog.py`.
+"""
 
 import asyncio
 import logging
@@ -12,8 +15,8 @@ from graphwire_gateway.graphs.runner import ThreadRunner
 from graphwire_gateway.graphs.watchdog import Watchdog
 
 
-class Told(logging.Handler):
-    """What the watchdog says, and a wait for it."""
+class Captured(logging.Handler):
+    """What the watchdog logs, and a wait for it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,8 +31,8 @@ class Told(logging.Handler):
 
 
 @pytest.fixture
-def told() -> Iterator[Told]:
-    handler = Told()
+def captured() -> Iterator[Captured]:
+    handler = Captured()
     log = logging.getLogger("graphwire.watchdog")
     log.addHandler(handler)
     before, log.level = log.level, logging.INFO
@@ -38,7 +41,7 @@ def told() -> Iterator[Told]:
     log.setLevel(before)
 
 
-async def test_a_block_is_told_once_with_its_place_and_its_end(told: Told) -> None:
+async def test_a_block_is_logged_once_with_its_line_and_its_end(captured: Captured) -> None:
     runner = ThreadRunner("dull")
     watchdog = Watchdog(patience_s=0.02)
     at_work, release = threading.Event(), threading.Event()
@@ -51,20 +54,20 @@ async def test_a_block_is_told_once_with_its_place_and_its_end(told: Told) -> No
         await runner.call(lambda: watchdog.watch(runner.loop, threading.get_ident()))
         work = asyncio.ensure_future(runner.ask(blocks))
         assert await asyncio.to_thread(at_work.wait, 10)
-        warning = await told.next()
+        warning = await captured.next()
         assert warning["level"] == "warning"
         assert __file__ in warning["where"]
         assert warning["where"].endswith("in blocks")
         release.set()
         await work
-        assert (await told.next())["event"] == "the graphs' loop goes on"
+        assert (await captured.next())["event"] == "the graphs' loop runs again"
     finally:
         release.set()
         watchdog.close()
         await runner.close(5)
 
 
-async def test_a_loop_that_turns_is_not_told_of(told: Told) -> None:
+async def test_a_loop_that_turns_is_not_logged(captured: Captured) -> None:
     runner = ThreadRunner("brisk")
     watchdog = Watchdog(patience_s=0.5)
     turns = 0
@@ -78,7 +81,7 @@ async def test_a_loop_that_turns_is_not_told_of(told: Told) -> None:
     try:
         await runner.call(lambda: watchdog.watch(runner.loop, threading.get_ident()))
         await runner.ask(turning)
-        assert told.entries.empty()
+        assert captured.entries.empty()
     finally:
         watchdog.close()
         await runner.close(5)

@@ -367,7 +367,7 @@ async def test_the_server_starts_anew_when_its_code_changes(folder: Path) -> Non
         url = (await server.until(r"at (ws://[\d.]+:\d+/ws)")).group(1)
         await server.until("Ctrl-C drains")
         file.write_text(GRAPHS.replace("On {", "About {"))
-        assert await server.until(r"^graphs.py changed: starting anew$")
+        assert await server.until(r"^graphs.py changed: restarting$")
         assert (await server.until(r"^graphwire serves joke again at (ws://[\d.]+:\d+/ws)$")).group(1) == url
         code, out, err = await run(folder, "run", "joke", '{"topic": "dogs"}', "--url", url)
         assert "About dogs." in out, err
@@ -377,11 +377,11 @@ async def test_the_server_starts_anew_when_its_code_changes(folder: Path) -> Non
         assert await server.until(r"imports 'nobody_has_this' \(./graphs.py, line \d+\)")
         assert await server.until(r"exit code 2\); waiting for a change")
         file.write_text(GRAPHS)
-        assert await server.until(r"^graphs.py changed: starting anew$")
+        assert await server.until(r"^graphs.py changed: restarting$")
         assert (await server.until(r"at (ws://[\d.]+:\d+/ws)")).group(1) == url
         await server.until("Ctrl-C drains")
         (folder / "graphwire.toml").write_text("[limits]\ndrain_s = 1\n")
-        assert await server.until(r"^graphwire.toml changed: starting anew$")
+        assert await server.until(r"^graphwire.toml changed: restarting$")
         await server.until("Ctrl-C drains")
         assert "draining" not in "".join(server.lines)
         server.process.send_signal(signal.SIGTERM)
@@ -390,7 +390,7 @@ async def test_the_server_starts_anew_when_its_code_changes(folder: Path) -> Non
     assert "Traceback" not in "".join(server.lines) + err
     assert "draining: runs get 1 s" in err
     told = [line for line in server.lines if "changed" in line]
-    assert told == [f"{name} changed: starting anew\n" for name in ("graphs.py",) * 3 + ("graphwire.toml",)]
+    assert told == [f"{name} changed: restarting\n" for name in ("graphs.py",) * 3 + ("graphwire.toml",)]
 
 
 async def test_a_server_that_reloads_ends_with_whoever_watches(folder: Path) -> None:

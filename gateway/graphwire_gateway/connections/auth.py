@@ -1,4 +1,4 @@
-"""Who a connection is, and from which pages a browser may connect."""
+"""Authentication by token, and the origins of the pages that may connect."""
 
 import hmac
 import ipaddress
@@ -9,14 +9,18 @@ from urllib.parse import urlsplit
 from graphwire_protocol import codes
 from graphwire_protocol.errors import Refusal
 
-from graphwire_gateway.graphs.load import CannotServe
+from graphwire_gateway.errors import CannotServe
 
 ANONYMOUS = "anonymous"
-"""Everyone's principal on a server without authentication."""
+"""The principal of every connection to a server without authentication."""
 
 
 class Tokens:
-    """Static tokens, each of one principal; without any, everyone is ``ANONYMOUS``."""
+    """Static tokens.
+
+    ``principals`` maps each token to its principal. Without any, every connection is ``ANONYMOUS``, and the
+    object is false.
+    """
 
     def __init__(self, principals: Mapping[str, str] | None = None) -> None:
         self._principals = {token.encode(): principal for token, principal in (principals or {}).items()}
@@ -25,12 +29,12 @@ class Tokens:
         return bool(self._principals)
 
     async def principal(self, token: str | None) -> str:
-        """Return who ``token`` stands for. Raises ``Refusal(unauthenticated)``."""
+        """Return the principal of a token. Raises ``Refusal`` with code ``unauthenticated``."""
         if not self._principals:
             return ANONYMOUS
         given = (token or "").encode()
         found: str | None = None
-        for known, principal in self._principals.items():  # all of them, so that time tells nothing
+        for known, principal in self._principals.items():  # all of them: the time taken reveals nothing
             if hmac.compare_digest(known, given):
                 found = principal
         if found is None:
@@ -41,8 +45,11 @@ class Tokens:
 
 
 class Origins:
-    """The pages whose scripts may connect: those in ``allowed``, ``"*"`` for all, and those that ``pattern``
-    matches whole; where neither is given, loopback's.
+    """The origins of the pages whose scripts may connect.
+
+    ``allowed`` lists them, ``"*"`` allows all; ``pattern`` is a regular expression that matches the whole
+    origin. If neither is given and ``loopback`` is true, pages from this machine may connect, else none.
+    Raises ``CannotServe`` for a wrong pattern.
     """
 
     def __init__(self, allowed: Sequence[str] | None, *, loopback: bool, pattern: str | None = None) -> None:
@@ -53,10 +60,12 @@ class Origins:
         try:
             self._pattern = None if pattern is None else re.compile(pattern)
         except re.error as error:
-            raise CannotServe(f"allowed_origin_regex {pattern!r} is no regular expression: {error}") from None
+            raise CannotServe(
+                f"allowed_origin_regex {pattern!r} is not a regular expression: {error}"
+            ) from None
 
     def admits(self, origin: str) -> bool:
-        """Tell whether a handshake with this ``Origin`` header may go on; without any, it may."""
+        """Return whether a handshake with this ``Origin`` header may continue. One without the header may."""
         if self._allowed is not None:
             return (
                 "*" in self._allowed
@@ -65,12 +74,12 @@ class Origins:
             )
         try:
             return self._loopback and is_loopback(urlsplit(origin).hostname)
-        except ValueError:  # no address at all
+        except ValueError:  # the origin is not a URL
             return False
 
 
 def is_loopback(host: str | None) -> bool:
-    """Tell whether a host's name or address is this machine's loopback."""
+    """Return whether a host's name or address is this machine's loopback."""
     if host is None:
         return False
     if host == "localhost" or host.endswith(".localhost"):

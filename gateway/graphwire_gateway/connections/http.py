@@ -1,4 +1,4 @@
-"""The HTTP face beside the socket: who may shake hands, and whether the server lives."""
+"""HTTP: which handshakes may continue, and the health checks ``/healthz`` and ``/readyz``."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -11,20 +11,21 @@ from websockets.server import ServerProtocol
 from graphwire_gateway.connections.auth import Origins
 
 PATH = "/ws"
+"""Where clients connect."""
 
 OTHER_METHODS = (b"DELETE ", b"OPTIONS ", b"PATCH ", b"POST ", b"PUT ")
-"""How a request begins that websockets closes without an answer."""
+"""The beginnings of requests that the websockets library would close without a response."""
 
 
 class Handshake:
-    """Answers every HTTP request; a handshake that may go on is answered with None."""
+    """Responds to every HTTP request. ``is_ready`` returns False while the server drains."""
 
     def __init__(self, origins: Origins, is_ready: Callable[[], bool]) -> None:
         self._origins = origins
         self._is_ready = is_ready
 
     def __call__(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Return the response, or None to shake hands."""
+        """Return the response, or None for a handshake that may continue."""
         path = request.path.partition("?")[0]
         if path == "/healthz":
             return connection.respond(HTTPStatus.OK, "ok\n")
@@ -34,7 +35,7 @@ class Handshake:
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "draining\n")
         if path != PATH:
             return connection.respond(
-                HTTPStatus.NOT_FOUND, f"nothing here: clients connect a WebSocket to {PATH}\n"
+                HTTPStatus.NOT_FOUND, f"there is nothing here; clients connect by WebSocket to {PATH}\n"
             )
         if not all(self._origins.admits(origin) for origin in request.headers.get_all("Origin")):
             return connection.respond(
@@ -49,17 +50,17 @@ class Handshake:
         if "Upgrade" in request.headers and not set(offered) & set(SUBPROTOCOLS):
             return connection.respond(
                 HTTPStatus.BAD_REQUEST,
-                f"offer a subprotocol that this server speaks: {', '.join(SUBPROTOCOLS)}\n",
+                f"offer a subprotocol that this server supports: {', '.join(SUBPROTOCOLS)}\n",
             )
         return None
 
 
 def not_allowed(protocol: ServerProtocol) -> Response:
-    """Return the response to ``OTHER_METHODS``, which clients of LangGraph's HTTP API use."""
+    """Return the response to a request of ``OTHER_METHODS``, as clients of LangGraph's HTTP API send."""
     response = protocol.reject(
         HTTPStatus.METHOD_NOT_ALLOWED,
         f"graphwire speaks WebSocket at {PATH}, not LangGraph's HTTP API; "
-        "connect by graphwire.connect(...) or another of its clients\n",
+        "connect with graphwire.connect(...) or another graphwire client\n",
     )
     response.headers["Allow"] = "GET"
     return response

@@ -1,6 +1,7 @@
-"""LangGraph's custom authentication: the ``authenticate`` function of a ``langgraph_sdk.Auth`` says who asks.
+"""LangGraph's custom authentication: the ``authenticate`` function of a ``langgraph_sdk.Auth``.
 
-Its authorization handlers are not called; a server that has some does not start unless told to.
+Authorization handlers (``@auth.on``) are not called. A server whose ``Auth`` has some does not start, unless
+``ignore_authorization`` is set.
 """
 
 import asyncio
@@ -13,36 +14,41 @@ from graphwire_protocol.errors import Refusal
 
 from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.http import PATH
-from graphwire_gateway.graphs.load import CannotServe
+from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.telemetry import logger
 
 log = logger("auth")
 
 ANSWER_S = 10.0
-"""How long an authentication function may take."""
+"""How long the ``authenticate`` function may take."""
 
-GIVEN = ("authorization", "headers", "method", "path", "path_params", "query_params")
-"""What an authentication function may ask for, by the names of its parameters."""
+PARAMETERS = ("authorization", "headers", "method", "path", "path_params", "query_params")
+"""The parameters that an ``authenticate`` function may have."""
 
 
 class Authenticated(Tokens):
-    """Asks the ``authenticate`` function of a ``langgraph_sdk.Auth`` whom a token stands for."""
+    """Tokens that the ``authenticate`` function of a ``langgraph_sdk.Auth`` checks.
+
+    ``source`` is where ``auth`` comes from, for error messages. Raises ``CannotServe`` for an ``auth``
+    without an ``authenticate`` function, for one that requires other parameters than ``PARAMETERS``, and for
+    one with authorization handlers unless ``ignore_authorization`` is true.
+    """
 
     def __init__(self, auth: Any, source: str, *, ignore_authorization: bool = False) -> None:
         super().__init__()
         authenticate = getattr(auth, "_authenticate_handler", None)
         if authenticate is None:
             missing = (
-                "has no @auth.authenticate function" if hasattr(auth, "on") else "is no langgraph_sdk.Auth"
+                "has no @auth.authenticate function" if hasattr(auth, "on") else "is not a langgraph_sdk.Auth"
             )
             raise CannotServe(f"auth: {source} {missing}")
         rules = _rules(auth)
         if rules and not ignore_authorization:
             raise CannotServe(
-                f"auth: {source} has authorization handlers (@auth.on: {', '.join(rules)}), which graphwire "
-                "does not call, so that what they forbid would be allowed. Each principal sees its own runs "
-                "and threads alone, whatever they say. If that is enough, say so: [auth] "
-                "ignore_authorization = true in graphwire.toml, or GRAPHWIRE_AUTH__IGNORE_AUTHORIZATION=true"
+                f"auth: {source} has authorization handlers (@auth.on: {', '.join(rules)}), which "
+                "graphwire does not call: what they forbid would be allowed. In any case each principal sees "
+                "only its own runs and threads. If that is enough, set [auth] ignore_authorization = true in "
+                "graphwire.toml, or GRAPHWIRE_AUTH__IGNORE_AUTHORIZATION=true"
             )
         self._authenticate = authenticate
         self._names = _parameters(authenticate, source)
@@ -51,7 +57,10 @@ class Authenticated(Tokens):
         return True
 
     async def principal(self, token: str | None) -> str:
-        """Return the identity that the function tells. Raises ``Refusal(unauthenticated)``."""
+        """Return the user's identity.
+
+        Raises ``Refusal`` with code ``unauthenticated``, whatever went wrong.
+        """
         header = None if token is None else f"Bearer {token}"
         request = {
             "authorization": header,
@@ -61,11 +70,11 @@ class Authenticated(Tokens):
             "path_params": {},
             "query_params": {},
         }
-        given = {name: request[name] for name in self._names}
+        arguments = {name: request[name] for name in self._names}
         try:
-            identity = _identity(await asyncio.wait_for(self._ask(given), ANSWER_S))
+            identity = _identity(await asyncio.wait_for(self._call(arguments), ANSWER_S))
         except Exception as error:
-            # Only the log learns why; who is not let in learns nothing.
+            # The log has the reason; the client learns nothing.
             refused = hasattr(error, "status_code")
             (log.info if refused else log.error)(
                 "a token was refused" if refused else "authentication failed",
@@ -79,22 +88,24 @@ class Authenticated(Tokens):
             raise Refusal("unauthenticated", reason, close=codes.UNAUTHENTICATED)
         return identity
 
-    async def _ask(self, given: dict[str, Any]) -> Any:
+    async def _call(self, arguments: dict[str, Any]) -> Any:
         if inspect.iscoroutinefunction(self._authenticate):
-            return await self._authenticate(**given)
-        answer = await asyncio.to_thread(self._authenticate, **given)
+            return await self._authenticate(**arguments)
+        answer = await asyncio.to_thread(self._authenticate, **arguments)
         return await answer if inspect.isawaitable(answer) else answer
 
 
 def _rules(auth: Any) -> list[str]:
+    """Return what the authorization handlers are for, such as ``threads.create``."""
     rules = [f"{resource}.{action}" for resource, action in getattr(auth, "_handlers", {})]
     return (["everything"] if getattr(auth, "_global_handlers", ()) else []) + sorted(rules)
 
 
 def _parameters(authenticate: Any, source: str) -> list[str]:
+    """Return the parameters to pass. Raises ``CannotServe`` for one that there is no argument for."""
     names = []
     for parameter in inspect.signature(authenticate).parameters.values():
-        if parameter.name in GIVEN:
+        if parameter.name in PARAMETERS:
             names.append(parameter.name)
         elif parameter.default is parameter.empty and parameter.kind not in (
             parameter.VAR_POSITIONAL,
@@ -102,17 +113,17 @@ def _parameters(authenticate: Any, source: str) -> list[str]:
         ):
             raise CannotServe(
                 f"auth: the authenticate function of {source} takes {parameter.name!r}, which a WebSocket's "
-                f"hello does not have; it may take: {', '.join(GIVEN)}"
+                f"hello does not have; it may take: {', '.join(PARAMETERS)}"
             )
     return names
 
 
 def _identity(answer: Any) -> str | None:
-    """Return the identity of what LangGraph takes for a user: a text, a mapping or an object."""
+    """Return the identity of a user, which is a string, a mapping or an object; None for anything else."""
     if isinstance(answer, Mapping):
-        told, is_known = answer.get("identity"), answer.get("is_authenticated", True)
+        identity, is_known = answer.get("identity"), answer.get("is_authenticated", True)
     elif isinstance(answer, str):
-        told, is_known = answer, True
+        identity, is_known = answer, True
     else:
-        told, is_known = getattr(answer, "identity", None), getattr(answer, "is_authenticated", True)
-    return told if is_known and isinstance(told, str) and told else None
+        identity, is_known = getattr(answer, "identity", None), getattr(answer, "is_authenticated", True)
+    return identity if is_known and isinstance(identity, str) and identity else None

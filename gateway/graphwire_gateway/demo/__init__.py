@@ -1,1 +1,1 @@
-"""What the demo runs: a toy chat model over text of its own, and three graphs that are worth watching."""
+"""The demo: a toy chat model trained on text that ships with it, and three graphs to watch."""

@@ -1,6 +1,6 @@
-"""The demo's graphs: two texts side by side, research in subgraphs, a long job that tells how far it is.
+"""The demo's graphs: two texts at once, research in subgraphs, and a long job that reports its progress.
 
-They are written as any graph is, and run on LangGraph as they do here.
+They are ordinary graphs, and run on LangGraph as well.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from typing_extensions import NotRequired, TypedDict
 from graphwire_gateway.demo.model import demo_model
 
 ModelFactory = Callable[[list[str]], BaseChatModel]
-"""Makes a model from its tags, by which the tokens of its calls can be told apart."""
+"""Makes a chat model with these tags, by which clients can filter its tokens."""
 
 
 class Topic(TypedDict):
@@ -26,10 +26,10 @@ class Topic(TypedDict):
     topic: str
 
 
-# ── two texts side by side ───────────────────────────────────────────────────────────────────────
+# ── two texts at once ───────────────────────────────────────────────────────────────────────
 
 
-class Texts(Topic):
+class JokeAndPoem(Topic):
     """A topic and what was written about it."""
 
     joke: str
@@ -40,15 +40,15 @@ def build_joke_and_poem(model: ModelFactory = demo_model) -> Any:
     """A joke and a poem about one topic, written at the same time by two models tagged joke and poem."""
     joke_model, poem_model = model(["joke"]), model(["poem"])
 
-    async def write_joke(state: Texts, config: RunnableConfig) -> dict[str, str]:
+    async def write_joke(state: JokeAndPoem, config: RunnableConfig) -> dict[str, str]:
         reply = await joke_model.ainvoke(f"Write a joke about {state['topic']}", config)
         return {"joke": reply.text}
 
-    async def write_poem(state: Texts, config: RunnableConfig) -> dict[str, str]:
+    async def write_poem(state: JokeAndPoem, config: RunnableConfig) -> dict[str, str]:
         reply = await poem_model.ainvoke(f"Write a short poem about {state['topic']}", config)
         return {"poem": reply.text}
 
-    graph = StateGraph(Texts, input_schema=Topic)
+    graph = StateGraph(JokeAndPoem, input_schema=Topic)
     graph.add_node("write_joke", write_joke)
     graph.add_node("write_poem", write_poem)
     graph.add_edge(START, "write_joke")
@@ -62,20 +62,20 @@ def build_joke_and_poem(model: ModelFactory = demo_model) -> Any:
 
 
 class Findings(TypedDict):
-    """What the researchers bring back, in the order of their questions."""
+    """What the researchers found, in the order of their questions."""
 
     findings: Annotated[list[str], operator.add]
 
 
 class Research(Topic, Findings):
-    """A topic, the questions that it is cut into, and the answer made of what was found."""
+    """A topic, the questions it is divided into, and the summary of what was found."""
 
     questions: list[str]
     summary: str
 
 
-class Question(Topic, Findings):
-    """One question, as one researcher has it."""
+class ResearchQuestion(Topic, Findings):
+    """The state of one researcher, who has one question."""
 
     question: str
 
@@ -118,18 +118,18 @@ def build_researcher(model: ModelFactory = demo_model, reading_s: float = 0.4) -
     """One question: go through the sources, note what turns up, and write an answer."""
     writer_model = model(["notes"])
 
-    async def read(state: Question, writer: StreamWriter) -> None:
+    async def read(state: ResearchQuestion, writer: StreamWriter) -> None:
         for source in SOURCES:
             await asyncio.sleep(reading_s)
             pages = len(state["question"]) % len(source) + 1
             writer({"reading": source, "pages": pages})
 
-    async def answer(state: Question, config: RunnableConfig) -> dict[str, list[str]]:
+    async def answer(state: ResearchQuestion, config: RunnableConfig) -> dict[str, list[str]]:
         prompt = f"Write a few notes about {state['topic']}\n\nThey answer: {state['question']}"
         reply = await writer_model.ainvoke(prompt, config)
         return {"findings": [f"{state['question']}\n{reply.text}"]}
 
-    graph = StateGraph(Question, output_schema=Findings)
+    graph = StateGraph(ResearchQuestion, output_schema=Findings)
     graph.add_node("read", read)
     graph.add_node("answer", answer)
     graph.add_edge(START, "read")
@@ -142,14 +142,14 @@ def build_researcher(model: ModelFactory = demo_model, reading_s: float = 0.4) -
 
 
 class Order(Topic):
-    """What to make an index of, in how many steps and about how many seconds."""
+    """What to make an index of, in how many steps of each phase and about how many seconds in all."""
 
     steps: NotRequired[int]
     seconds: NotRequired[float]
 
 
-class Job(Order):
-    """An order and, in the end, what came of it."""
+class IndexJob(Order):
+    """An order and, in the end, a report."""
 
     report: str
 
@@ -160,35 +160,35 @@ PHASES = ("collecting", "sorting", "binding")
 def build_longjob() -> Any:
     """A long job without any model: custom data tells its phase, how much is done, and how long it takes."""
 
-    def phase_of(name: str) -> Callable[[Job, StreamWriter], Any]:
-        async def work(state: Job, writer: StreamWriter) -> None:
+    def phase_of(name: str) -> Callable[[IndexJob, StreamWriter], Any]:
+        async def work(state: IndexJob, writer: StreamWriter) -> None:
             total, seconds = state.get("steps", 40), state.get("seconds", 9.0)
             pause = seconds / total / len(PHASES)
-            to_come = len(PHASES) - 1 - PHASES.index(name)
+            phases_left = len(PHASES) - 1 - PHASES.index(name)
             for done in range(1, total + 1):
                 await asyncio.sleep(pause)
-                eta_s = round(pause * (total - done + total * to_come), 1)
+                eta_s = round(pause * (total - done + total * phases_left), 1)
                 writer({"phase": name, "done": done, "total": total, "eta_s": eta_s})
 
         return work
 
-    async def report(state: Job) -> dict[str, str]:
+    async def report(state: IndexJob) -> dict[str, str]:
         return {"report": f"The index of {state['topic']} is bound and on its shelf."}
 
-    graph = StateGraph(Job, input_schema=Order)
+    graph = StateGraph(IndexJob, input_schema=Order)
     graph.add_node("report", report)
-    before = START
+    previous = START
     for name in PHASES:
         graph.add_node(name, phase_of(name))
-        graph.add_edge(before, name)
-        before = name
-    graph.add_edge(before, "report")
+        graph.add_edge(previous, name)
+        previous = name
+    graph.add_edge(previous, "report")
     graph.add_edge("report", END)
     return graph.compile()
 
 
 def _described(build: Callable[[], Any]) -> Any:
-    """Build a graph; its builder's docstring is the description that a list of graphs shows."""
+    """Build a graph; the builder's docstring is its description in a list of graphs."""
     graph = build()
     graph.description = inspect.getdoc(build)
     return graph

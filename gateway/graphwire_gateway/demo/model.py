@@ -1,7 +1,7 @@
-"""The demo's chat model: n-grams over a little text, streamed at the pace of a real one.
+"""The demo's chat model: n-grams of a small text, streamed at the pace of a real model.
 
-It needs no key, no download and no network. ``demo_model`` puts a real model in its place where the
-environment names one.
+It needs no key, no download and no network. ``demo_model`` returns a real model instead, if the environment
+names one.
 """
 
 import asyncio
@@ -22,15 +22,16 @@ from pydantic import Field
 from graphwire_gateway.demo.ngrams import about, ngrams_of
 
 VARIABLE = "GRAPHWIRE_DEMO_MODEL"
+"""The environment variable that names a real model, as ``provider:model``."""
 
 
 class Genre(NamedTuple):
-    """What is written where the prompt says ``word``: ``length`` lines over ``corpus``, so put together."""
+    """What to write if ``word`` is in the prompt: ``length`` lines of ``corpus``, joined by ``between``."""
 
     word: str
     corpus: str
     length: int
-    between: tuple[str, ...]  # in turns
+    between: tuple[str, ...]  # used in turn
 
 
 GENRES = (
@@ -42,10 +43,10 @@ GENRES = (
 
 
 class NgramChatModel(BaseChatModel):
-    """A toy: it writes jokes, poems, questions or notes about what the prompt is about.
+    """A toy that writes jokes, poems, questions or notes about the topic of the prompt.
 
-    ``seed`` makes equal prompts get equal replies; ``tokens_per_second`` 0 is as fast as it goes; ``order``
-    is how many words it thinks in.
+    With a ``seed``, equal prompts get equal replies. ``tokens_per_second`` is the pace; 0 means no pauses.
+    ``order`` is the length of the n-grams in words.
     """
 
     seed: int | None = None
@@ -117,9 +118,9 @@ def _topic(request: str) -> str:
 
 
 def demo_model(tags: Sequence[str] | None = None, **options: Any) -> BaseChatModel:
-    """Return the toy, or the model that GRAPHWIRE_DEMO_MODEL names as ``provider:model``.
+    """Return the toy model, or the one that GRAPHWIRE_DEMO_MODEL names as ``provider:model``.
 
-    ``options`` are the toy's. Raises RuntimeError that says what to install for a model that is not there.
+    ``options`` are for the toy. Raises ``RuntimeError`` for a model that is unknown or not installed.
     """
     name = os.environ.get(VARIABLE)
     if not name:
@@ -133,4 +134,4 @@ def demo_model(tags: Sequence[str] | None = None, **options: Any) -> BaseChatMod
     except ImportError as error:
         raise RuntimeError(f"{VARIABLE}={name} needs the package of its provider: {error}") from None
     except ValueError as error:
-        raise RuntimeError(f"{VARIABLE}={name} is not a 'provider:model' that is known: {error}") from None
+        raise RuntimeError(f"{VARIABLE}={name} is not a known 'provider:model': {error}") from None

@@ -1,4 +1,4 @@
-"""An n-gram model of text with a ``{topic}`` in it: which word may follow which words."""
+"""An n-gram model of lines that contain ``{topic}``: which word may follow which words."""
 
 import functools
 import random
@@ -9,12 +9,13 @@ from importlib import resources
 
 TOPIC = "{topic}"
 _ATTEMPTS = 200
+"""Lines to try before one that breaks the rules is accepted."""
 
 
 class Ngrams:
-    """Learns from ``lines`` with a memory of ``order`` - 1 words, and makes up more of them.
+    """Learns from ``lines`` which word follows the last ``order`` - 1 words, and writes new lines.
 
-    Where only one word can follow, a shorter memory may know others: that is where new lines come from.
+    Where only one word can follow, the choice may fall back on fewer words: that is how new lines arise.
     """
 
     def __init__(self, lines: Sequence[str], order: int) -> None:
@@ -31,17 +32,17 @@ class Ngrams:
 
     @property
     def _silence(self) -> list[str]:
-        return [""] * self._memory  # the empty word stands before a line and ends it
+        return [""] * self._memory  # the empty word comes before a line and ends it
 
-    def line(self, chance: random.Random, told: Sequence[str] = ()) -> str:
-        """Make up a line that is not in ``told``; the first one names the topic.
+    def line(self, chance: random.Random, earlier: Sequence[str] = ()) -> str:
+        """Write a line that is not in ``earlier``; if that is empty, one that names the topic.
 
-        After many attempts, a line that is not quite right has to do.
+        After many attempts, return a line that does not quite meet the rules.
         """
         line = ""
         for _ in range(_ATTEMPTS):
             line = self._attempt(chance)
-            if self._is_right(line) and line not in told and (told or TOPIC in line):
+            if self._is_right(line) and line not in earlier and (earlier or TOPIC in line):
                 break
         return line
 
@@ -67,21 +68,21 @@ class Ngrams:
         choices: list[str] = []
         for length in range(self._memory, 0, -1):
             choices = self._next.get(tuple(words[-length:])) or choices
-            boldness = 0.3 if length == self._memory else 0.05
-            if choices and (len(set(choices)) > 1 or chance.random() > boldness):
+            fallback = 0.3 if length == self._memory else 0.05
+            if choices and (len(set(choices)) > 1 or chance.random() > fallback):
                 break
         return choices
 
 
 _PLURAL = {"is": "are", "was": "were", "has": "have", "does": "do", "goes": "go"}
 _NO_SUBJECT = frozenset({"about", "after", "by", "for", "from", "in", "of", "on", "to", "with", "without"})
-"""Words behind which the topic is not what the verb belongs to: the trouble with cats *is* …"""
+"""Words after which the topic is not the subject of the verb: the trouble with cats *is* …"""
 
 
 def about(line: str, topic: str) -> str:
-    """Put the topic in its place, with verbs that agree where it looks like a plural."""
+    """Insert the topic; if it looks like a plural, make the verbs agree."""
 
-    def verb_behind(found: "re.Match[str]") -> str:
+    def verb_after(found: "re.Match[str]") -> str:
         before, verb = found[1] or "", found[2]
         if before.strip().lower() not in _NO_SUBJECT and not verb.endswith("ss") and verb != "as":
             verb = _PLURAL.get(verb, verb[:-1])
@@ -92,7 +93,7 @@ def about(line: str, topic: str) -> str:
         return f"{verb.capitalize() if found[1].istitle() else verb} {TOPIC}"
 
     if topic.endswith("s") and not topic.endswith(("ss", "us", "is")):
-        line = re.sub(r"(\w+ )?\{topic\} (\w+s)\b", verb_behind, line)
+        line = re.sub(r"(\w+ )?\{topic\} (\w+s)\b", verb_after, line)
         if "?" in line:
             line = re.sub(r"\b(is|was|has|does) \{topic\}", verb_before, line, flags=re.IGNORECASE)
     line = line.replace(TOPIC, topic)
@@ -101,6 +102,6 @@ def about(line: str, topic: str) -> str:
 
 @functools.cache
 def ngrams_of(corpus: str, order: int) -> Ngrams:
-    """Return the model of one of the texts that ship with the demo: jokes, poems, notes or questions."""
+    """Return the model of a text of the demo: ``jokes``, ``poems``, ``notes`` or ``questions``."""
     text = (resources.files("graphwire_gateway.demo") / "corpus" / f"{corpus}.txt").read_text("utf-8")
     return Ngrams(text.splitlines(), order)

@@ -25,7 +25,8 @@ from graphwire_runtime.servable import Servable, StreamMode
 from graphwire_gateway.execution.encode import Encoder
 from graphwire_gateway.execution.request import RunRequest
 from graphwire_gateway.failures import Failures, RunLimit
-from graphwire_gateway.graphs.catalog import Catalog, Entry
+from graphwire_gateway.graphs.catalog import Catalog
+from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.runner import Job
 from graphwire_gateway.log.record import Record
 from graphwire_gateway.telemetry import logger

@@ -11,7 +11,7 @@ from graphwire_protocol.types import STREAM_MODES, Mode
 from langchain_core.runnables import RunnableConfig
 
 from graphwire_gateway.execution.inputs import message_of
-from graphwire_gateway.graphs.catalog import Entry
+from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.library import command_for, given
 from graphwire_gateway.scope import OWN, PRINCIPAL, Scope
 

@@ -1,1 +1,1 @@
-"""What can be run: how graphs are found and made, what keeps their threads, the loops they live on."""
+"""What can be run: how graphs are loaded and made, what their threads are kept in, the loops they run on."""

@@ -1,8 +1,8 @@
-"""What stands behind a target: the thing itself, or something that makes it.
+"""Factories: what makes a graph, a saver or a store, once for the server's life or for each use.
 
-A factory is a function, an async one, or a context manager of either kind. It may take LangGraph's ``config``
-and ``runtime``, which are told apart by annotation and name; what it opens is closed on the loop on which it
-was opened. Where targets come from is ``load``'s.
+A factory is a function that returns its product, or one that yields it: a generator or a context manager. It
+may be async. It may take LangGraph's ``config`` and ``runtime``; annotations and names tell which parameter
+is which. A product is opened and closed on the same loop. ``load`` finds what a target names.
 """
 
 import contextlib
@@ -14,19 +14,20 @@ from typing import Any, Generic, Literal, TypeVar
 
 from langchain_core.runnables import RunnableConfig
 
-from graphwire_gateway.graphs.load import CannotServe, line_of, remedy, told
+from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.graphs.load import describe, line_of, remedy
 
 T = TypeVar("T")
 
 _CONTEXTS = (contextlib.AbstractAsyncContextManager, contextlib.AbstractContextManager)
 
 AccessContext = Literal["threads.create_run", "threads.update", "threads.read", "assistants.read"]
-"""Why a graph is made, in LangGraph's words: to run it, to write or read a state, to describe it."""
+"""What a graph is made for, in LangGraph's words: to run, to update or read a state, to be described."""
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A principal in the shape of LangGraph's users."""
+    """A principal, with the attributes and items of a LangGraph user."""
 
     identity: str
     is_authenticated: bool = True
@@ -34,7 +35,7 @@ class User:
 
     @property
     def display_name(self) -> str:
-        """The principal."""
+        """The principal, since graphwire knows no other name."""
         return self.identity
 
     def __getitem__(self, key: str) -> Any:
@@ -51,7 +52,11 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class FactoryRuntime:
-    """What a graph's factory learns of the server: the face of LangGraph's ``ServerRuntime``."""
+    """What a graph's factory is given as ``runtime``; it has the attributes of LangGraph's ``ServerRuntime``.
+
+    ``store`` is the server's graph store. ``user`` is None when no client caused the call, ``context`` None
+    unless the graph is made to run.
+    """
 
     access_context: AccessContext
     store: Any = None
@@ -60,56 +65,61 @@ class FactoryRuntime:
 
     @property
     def execution_runtime(self) -> "FactoryRuntime | None":
-        """This, where the graph is made to run; else None."""
+        """This object if the graph is made to run, else None."""
         return self if self.access_context == "threads.create_run" else None
 
     def ensure_user(self) -> User:
-        """Return who asks. Raises ``PermissionError`` where nobody does."""
+        """Return the user. Raises ``PermissionError`` if there is none."""
         if self.user is None:
-            raise PermissionError(f"nobody asks where a graph is made for {self.access_context!r}")
+            raise PermissionError(f"there is no user when a graph is made for {self.access_context!r}")
         return self.user
 
 
 @dataclass(frozen=True, slots=True)
 class Factory(Generic[T]):
-    """Makes a thing. ``open`` is for the loop that the thing lives on."""
+    """Makes a product of type ``T``. Enter ``open`` on the loop that the product is used on."""
 
-    what: str
-    """How a person calls the thing: ``graph 'joke'``."""
+    label: str
+    """How error messages call the product: ``graph 'joke'``."""
     source: str
-    """Where the factory comes from, as people read it."""
+    """Where the factory comes from, for people: its target, or ``the object given``."""
     make: Callable[..., Any]
     is_product: Callable[[Any], bool]
-    """Tells the thing from a context manager around it."""
-    wants: dict[str, Literal["config", "runtime"]] = field(default_factory=dict)
+    """Tells a product from an awaitable, a generator or a context manager that leads to one."""
+    parameters: dict[str, Literal["config", "runtime"]] = field(default_factory=dict)
+    """What the factory takes: each parameter's name, and which argument it gets."""
 
     @property
     def is_per_use(self) -> bool:
-        """Whether it is called for each use: it takes what only a use has."""
-        return bool(self.wants)
+        """Whether the factory is called for each use: it takes what only a use has."""
+        return bool(self.parameters)
 
     @contextlib.asynccontextmanager
     async def open(
         self, config: RunnableConfig | None = None, runtime: FactoryRuntime | None = None
     ) -> AsyncIterator[Any]:
-        """Make the thing and yield it; what was opened for it is closed behind it."""
-        given = {"config": config, "runtime": runtime}
+        """Make the product and yield it; on exit, close what was opened for it."""
+        arguments = {"config": config, "runtime": runtime}
         async with AsyncExitStack() as stack:
-            made = self.make(**{name: given[kind] for name, kind in self.wants.items()})
-            yield await entered(stack, made, self.is_product)
+            made = self.make(**{name: arguments[kind] for name, kind in self.parameters.items()})
+            yield await enter(stack, made, self.is_product)
 
-    def failed(self, error: BaseException) -> CannotServe:
-        """Return what to tell of a failure at the start."""
+    def start_error(self, error: BaseException) -> CannotServe:
+        """Return the exception to raise when the factory failed at the start of the server."""
         hint = ""
         if isinstance(error, ModuleNotFoundError):
             hint = f"; {remedy(error)}"
         elif self.is_per_use:
             hint = "; it is called once at the start, with an empty config, to describe the graph"
-        return CannotServe(f"{self.what}: {self.source} raised {told(error)} ({line_of(error)}){hint}")
+        return CannotServe(f"{self.label}: {self.source} raised {describe(error)} ({line_of(error)}){hint}")
 
 
-async def entered(stack: AsyncExitStack, made: Any, is_product: Callable[[Any], bool]) -> Any:
-    """Return what comes out of ``made``: awaited, if it is awaitable; entered, if it is a context manager."""
+async def enter(stack: AsyncExitStack, made: Any, is_product: Callable[[Any], bool]) -> Any:
+    """Return the product that ``made`` is or leads to.
+
+    An awaitable is awaited; a context manager or a generator is entered, and closed by ``stack``. Anything
+    else is returned as it is, product or not.
+    """
     if is_product(made):
         return made
     if inspect.isawaitable(made):
@@ -127,30 +137,31 @@ async def entered(stack: AsyncExitStack, made: Any, is_product: Callable[[Any], 
     return made
 
 
-def factory_of(what: str, source: str, value: Any, is_product: Callable[[Any], bool]) -> Factory[Any] | None:
-    """Return the factory that ``value`` is, None if it is none. Raises ``CannotServe`` for parameters that
-    nothing can be given for.
+def factory_of(label: str, source: str, value: Any, is_product: Callable[[Any], bool]) -> Factory[Any] | None:
+    """Return ``value`` as a factory, or None if it is no function.
+
+    Raises ``CannotServe`` for a required parameter that is neither ``config`` nor ``runtime``.
     """
-    # A context manager that was made is called to decorate something.
+    # A context manager made by contextlib is callable too: as a decorator.
     if isinstance(value, (type, *_CONTEXTS)) or not callable(value):
         return None
     try:
         parameters = inspect.signature(value).parameters.values()
     except (TypeError, ValueError):
         return None
-    wants: dict[str, Literal["config", "runtime"]] = {}
+    taken: dict[str, Literal["config", "runtime"]] = {}
     for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         kind = _kind(parameter, is_alone=len(parameters) == 1)
         if kind is not None and parameter.kind is not parameter.POSITIONAL_ONLY:
-            wants[parameter.name] = kind
+            taken[parameter.name] = kind
         elif parameter.default is parameter.empty:
             raise CannotServe(
-                f"{what}: {source} takes {parameter.name!r}, which cannot be given; a factory "
+                f"{label}: {source} takes {parameter.name!r}, which cannot be given; a factory "
                 "takes nothing, config: RunnableConfig, runtime: ServerRuntime, or both"
             )
-    return Factory(what, source, value, is_product, wants)
+    return Factory(label, source, value, is_product, taken)
 
 
 def _kind(parameter: inspect.Parameter, *, is_alone: bool) -> Literal["config", "runtime"] | None:
@@ -160,9 +171,11 @@ def _kind(parameter: inspect.Parameter, *, is_alone: bool) -> Literal["config", 
         return "config"
     if "ServerRuntime" in text or "ExecutionRuntime" in text or "ReadRuntime" in text:
         return "runtime"
-    if parameter.name == "config" or parameter.name == "runtime":
-        return "config" if parameter.name == "config" else "runtime"
-    # LangGraph's factories had this one parameter first, whatever its name.
+    if parameter.name == "config":
+        return "config"
+    if parameter.name == "runtime":
+        return "runtime"
+    # LangGraph's first factories took a config as their only parameter, under any name.
     is_plain = parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.default is parameter.empty
     is_bare = not text and is_alone and is_plain
     return "config" if is_bare else None

@@ -1,23 +1,27 @@
-"""Which library a graph was compiled with, and the classes of it that an input is made of."""
+"""The ``Command`` and ``Send`` classes of the library that a graph was compiled with."""
 
 import importlib
 from typing import Any
 
 from graphwire_protocol.commands import GraphCommand
 
-_HOMES = {"graphwire_runtime": "graphwire_runtime", "langgraph": "langgraph.types"}
+_MODULES = {"graphwire_runtime": "graphwire_runtime", "langgraph": "langgraph.types"}
+"""Where each library, by its top-level package, has the two classes."""
 
 
 def command_for(graph: Any, **fields: Any) -> Any:
-    """Return ``Command(**fields)`` of the graph's library. Raises ``LookupError`` for a foreign graph."""
+    """Return ``Command(**fields)`` of the graph's library. ``goto`` is in the protocol's form.
+
+    Raises ``LookupError`` for a graph of another library.
+    """
     for cls in type(graph).__mro__:
-        home = _HOMES.get(cls.__module__.partition(".")[0])
-        if home is not None:
-            module = importlib.import_module(home)
+        name = _MODULES.get(cls.__module__.partition(".")[0])
+        if name is not None:
+            module = importlib.import_module(name)
             if "goto" in fields:
-                fields["goto"] = _places(fields["goto"], module.Send)
+                fields["goto"] = _goto(fields["goto"], module.Send)
             return module.Command(**fields)
-    raise LookupError(f"a {type(graph).__name__} is no graph whose Command is known")
+    raise LookupError(f"a {type(graph).__name__} belongs to no library whose Command is known")
 
 
 def given(command: GraphCommand) -> dict[str, Any]:
@@ -26,11 +30,12 @@ def given(command: GraphCommand) -> dict[str, Any]:
 
 
 def _is_set(command: GraphCommand, name: str) -> bool:
-    # ``resume`` may be null; of the others that means nothing.
+    # Resuming with null is legal; null in the other fields is the same as leaving them out.
     return name in command.model_fields_set and (name == "resume" or getattr(command, name) is not None)
 
 
-def _places(goto: Any, send: Any) -> Any:
-    if isinstance(goto, dict):
-        return send(goto["node"], goto.get("arg"))
-    return [_places(place, send) for place in goto] if isinstance(goto, list) else goto
+def _goto(value: Any, send: Any) -> Any:
+    """Return the protocol's ``goto`` with the library's ``Send`` for each ``{"node", "arg"}``."""
+    if isinstance(value, dict):
+        return send(value["node"], value.get("arg"))
+    return [_goto(item, send) for item in value] if isinstance(value, list) else value

@@ -1,4 +1,7 @@
-"""What lives on a runner's loop as long as the server: opened and closed there, by one and the same task."""
+"""Resources that stay open on a runner's loop as long as the server runs.
+
+One task opens and closes them, since libraries such as anyio demand that.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,16 +18,16 @@ log = logger("lifespan")
 
 
 class Lifespan:
-    """Holds what was opened on a runner's loop. ``open`` and ``close`` are for the home loop."""
+    """Keeps resources open on a runner's loop. Call ``open`` and ``close`` on the main loop, once each."""
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self._ends = asyncio.Event()
-        self._has_begun = False
-        self._over: Future[None] = Future()
+        self._closing = asyncio.Event()
+        self._is_started = False
+        self._closed: Future[None] = Future()
 
     async def open(self, enter: Callable[[AsyncExitStack], Awaitable[T]]) -> T:
-        """Return what ``enter`` opens into the stack that it is given. Raises what it raises."""
+        """Run ``enter`` with a stack for what it opens, and return its result. Raises what it raises."""
         opened: Future[Any] = Future()
 
         async def work() -> None:
@@ -33,19 +36,23 @@ class Lifespan:
                 async with AsyncExitStack() as stack:
                     try:
                         opened.set_result(await enter(stack))
-                        await self._ends.wait()
-                    except Exception as error:  # what is open already is closed as at any other end
+                        await self._closing.wait()
+                    except Exception as error:  # the stack closes what is already open
                         failed = error
-            except BaseException as error:  # an exit of the process, too, is no more than a failure here
+            except BaseException as error:  # SystemExit too: it must not end the loop
                 failed = failed or error
-            if failed is not None and not opened.cancelled():  # else nobody waits for it any more
+            if failed is not None and not opened.cancelled():  # cancelled: the caller is gone
                 if opened.done():
-                    log.error("closing failed, or took too long", error=repr(failed), exc_info=failed)
+                    log.error(
+                        "closing a graph's resources failed, or took too long",
+                        error=repr(failed),
+                        exc_info=failed,
+                    )
                 else:
                     opened.set_exception(failed)
-            self._over.set_result(None)
+            self._closed.set_result(None)
 
-        self._has_begun = True
+        self._is_started = True
         job = self._runner.start(work)
         try:
             value: T = await asyncio.wrap_future(opened)
@@ -55,7 +62,7 @@ class Lifespan:
         return value
 
     async def close(self, timeout_s: float) -> None:
-        """Close what is open; what takes longer than ``timeout_s`` seconds is left to the runner's end."""
-        if self._has_begun:
-            self._runner.later(self._ends.set)
-            await asyncio.wait({asyncio.wrap_future(self._over)}, timeout=timeout_s)
+        """Close the resources, waiting at most ``timeout_s`` seconds; closing the runner cancels the rest."""
+        if self._is_started:
+            self._runner.later(self._closing.set)
+            await asyncio.wait({asyncio.wrap_future(self._closed)}, timeout=timeout_s)

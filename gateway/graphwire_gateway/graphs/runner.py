@@ -1,9 +1,27 @@
-"""Where a graph's code runs: a loop that it is pinned to for life, and the way of its events out of there.
+"""Runners: the event loops on which graphs run, and how what happens there reaches the main loop.
 
-A graph's import, checkpointer and clients belong to one event loop, and its code may block it.
-``ThreadRunner`` gives a graph a thread with a loop of its own; ``InlineRunner`` is the loop of the
-connections itself, for graphs in one's own process. What happens there reaches home in batches, one call a
-tick.
+The main loop serves the connections and owns the logs. A graph's import, checkpointer and clients belong to
+one event loop for life, and its code may block that loop, so a graph has a runner: ``InlineRunner`` is the
+main loop itself, for graphs of an application that embeds the gateway; ``ThreadRunner`` is a loop in a thread
+of its own. The rest of the gateway does not see the difference.
+
+Three threads may run the code of this file:
+
+- The main loop starts jobs and cancels them. ``start`` returns at once; ``ask`` and ``call`` wait for a
+  result. All of them reach the runner's loop by ``call_soon_threadsafe``, in the order of the calls. They do
+  so inline as well, so that a job never begins inside ``start``.
+- The runner's loop runs the jobs. Each job has a context of its own, which also tells ``_NodeThreads`` whose
+  job a call belongs to. Code on this loop calls ``put(source)`` when it has made something; at the end of the
+  tick, all such sources are collected, and one callback on the main loop runs the calls that they returned. A
+  token thus costs no wake-up of its own, and the order within a runner is kept.
+- Nodes without async code run in threads of the runner's executor. Such a thread cannot be stopped. A job
+  therefore ends only after its coroutine and all calls that it left in threads; only then is ``on_end``
+  called, on the main loop. On the main loop itself the executor is the application's, and these calls are not
+  counted.
+
+Graph code may lose a cancellation, block, or call ``sys.exit()``. A cancel can be repeated, the thread is a
+daemon, and the loop runs on after an exit; what is left when a runner closes is cancelled, and abandoned
+after a timeout.
 """
 
 import asyncio
@@ -20,95 +38,98 @@ T = TypeVar("T")
 
 log = logger("runner")
 
-_LEAST_AGAIN_S = 0.1
-_LEFT_S = 1.0  # for tasks that a graph has left behind, when its loop ends
-_SYNC_NODES = 128  # nodes without async code that one graph may run at once, over all its runs
+_LEAST_REPEAT_S = 0.1
+"""The shortest pause between two cancels of one job."""
+_LEFTOVER_TASKS_S = 1.0
+"""How long the end of a loop waits for tasks that graph code left on it."""
+_SYNC_CALLS = 128
+"""Calls of nodes without async code that one runner makes at once, over all its runs."""
 
 
 class Source(Protocol):
     """Something on a runner's loop that makes things for the main loop."""
 
     def collect(self) -> Callable[[], None]:
-        """Return a call, for the main loop, that hands over what was made since the last time."""
+        """Return a call, for the main loop, that hands over what was made since the last collection."""
 
 
-def _nothing() -> None:
-    """Nobody is told."""
+def _no_callback() -> None:
+    """The ``on_end`` of a job that has not begun."""
 
 
 class Job:
-    """A coroutine on its way in a runner; ``cancel`` may be called from the home loop at any time.
+    """A coroutine that a runner runs. Only ``is_over`` and ``cancel`` are for the main loop.
 
-    It is over when the coroutine has ended and so have the nodes without async code that it has put into the
-    loop's threads, which nothing can stop.
+    The job is over when the coroutine has ended, and with it every call that it made in a thread of the
+    loop's executor: nothing can stop such a call.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.is_over = False
-        """For the home loop."""
+        """Whether all of the job's code has stopped."""
         self._loop = loop
         self._task: asyncio.Task[None] | None = None
-        self._cancelled = False
-        self._going_on = 1
-        self._done: Callable[[], None] = _nothing
+        self._unfinished = 1  # the coroutine and its calls in threads
+        self._on_end: Callable[[], None] = _no_callback
 
-    def begin(self, work: Callable[[], Coroutine[Any, Any, None]], done: Callable[[], None]) -> None:
-        """Start the work; runs on the runner's loop, in a context of its own."""
-        self._done = done
-        if self._cancelled:
-            done()
-            return
+    def begin(self, work: Callable[[], Coroutine[Any, Any, None]], on_end: Callable[[], None]) -> None:
+        """Start the coroutine. Runs on the loop, in the job's context."""
+        self._on_end = on_end
         _JOB.set(self)
         self._task = self._loop.create_task(work())
-        self._task.add_done_callback(lambda _: self.ended())
+        self._task.add_done_callback(lambda _: self.part_ended())
 
-    def begun(self) -> None:
-        """A call in a thread belongs to the job; runs on its loop."""
-        self._going_on += 1
+    def call_started(self) -> None:
+        """Count a call in a thread as part of the job. Runs on the loop."""
+        self._unfinished += 1
 
-    def ended(self) -> None:
-        """The coroutine, or a call in a thread, has ended; runs on its loop."""
-        self._going_on -= 1
-        if not self._going_on:
-            self._done()
+    def part_ended(self) -> None:
+        """Note that the coroutine or a call in a thread has ended. Runs on the loop."""
+        self._unfinished -= 1
+        if not self._unfinished:
+            self._on_end()
 
-    def cancel(self, again_s: float | None = None) -> None:
-        """Ask the work to stop, and again every ``again_s`` seconds while it goes on."""
-        self._loop.call_soon_threadsafe(self._cancel, again_s)
+    def cancel(self, repeat_s: float | None = None) -> None:
+        """Cancel the coroutine, and again every ``repeat_s`` seconds until it ends; None cancels once.
 
-    def _cancel(self, again_s: float | None) -> None:
-        self._cancelled = True
-        if self._task is None or self._task.done():
+        May be called at any time. The coroutine's first step always runs; a job that is over stays as it is.
+        """
+        self._loop.call_soon_threadsafe(self._cancel, repeat_s)
+
+    def _cancel(self, repeat_s: float | None) -> None:
+        assert self._task is not None  # begin was sent to the loop before any cancel
+        if self._task.done():
             return
-        # Not before its first step: a task that never began tells nobody of its end.
+        # Not before the task's first step: cancelled earlier, its code would never run, not even its cleanup.
         self._loop.call_soon(self._task.cancel)
-        # Code may lose a cancel, as asyncio.wait_for does before Python 3.12.
-        if again_s is not None:
-            self._loop.call_later(max(again_s, _LEAST_AGAIN_S), self._cancel, again_s)
+        # Code may lose a cancellation, as asyncio.wait_for does before Python 3.12.
+        if repeat_s is not None:
+            self._loop.call_later(max(repeat_s, _LEAST_REPEAT_S), self._cancel, repeat_s)
 
 
 _JOB: contextvars.ContextVar[Job] = contextvars.ContextVar("graphwire_job")
+"""The job that the current code belongs to."""
 
 
 class _NodeThreads(ThreadPoolExecutor):
-    """Where a loop runs nodes without async code; each call is its job's until it has really ended."""
+    """The executor for nodes without async code; counts each call as part of its job until it ends."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, name: str) -> None:
-        super().__init__(_SYNC_NODES, name)
+        super().__init__(_SYNC_CALLS, name)
         self._loop = loop
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         future = super().submit(fn, *args, **kwargs)
         job = _JOB.get(None)
-        # Only from its loop: a node that uses the loop's threads by itself counts anyway.
+        # A call submitted from another thread comes from a node that is counted already.
         if job is not None and _running_loop() is self._loop:
-            job.begun()
-            future.add_done_callback(lambda _: self._ended(job))
+            job.call_started()
+            future.add_done_callback(lambda _: self._call_ended(job))
         return future
 
-    def _ended(self, job: Job) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody asks any more
-            self._loop.call_soon_threadsafe(job.ended)
+    def _call_ended(self, job: Job) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and its jobs no longer matter
+            self._loop.call_soon_threadsafe(job.part_ended)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -119,67 +140,71 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 class Runner:
-    """A loop for graphs. ``put`` is for code on that loop, everything else for the home loop."""
+    """A loop that graphs run on. ``put`` is for code on that loop, every other method for the main loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._home = asyncio.get_running_loop()
+        self._main_loop = asyncio.get_running_loop()
         self._tick: list[Source] = []
         self._jobs: set[Job] = set()
         self._idle = asyncio.Event()
         self._idle.set()
 
     def start(
-        self, work: Callable[[], Coroutine[Any, Any, None]], over: Callable[[Job], None] | None = None
+        self, work: Callable[[], Coroutine[Any, Any, None]], on_end: Callable[[Job], None] | None = None
     ) -> Job:
-        """Start ``work()`` on the loop, in a fresh context; the runner owns it. ``over(job)`` is called at
-        home when all of its code has stopped.
+        """Start ``work()`` on the loop, in a fresh context, and return its job, which the runner owns.
+
+        ``on_end(job)`` is called on the main loop when all of the job's code has stopped. An exception of
+        ``work`` is not passed on; ``ask`` does that.
         """
         job = Job(self.loop)
         self._jobs.add(job)
         self._idle.clear()
 
-        def done() -> None:
-            self._home.call_soon_threadsafe(self._ended, job, over)
+        def ended() -> None:
+            self._main_loop.call_soon_threadsafe(self._ended, job, on_end)
 
-        self.loop.call_soon_threadsafe(job.begin, work, done, context=contextvars.Context())
+        self.loop.call_soon_threadsafe(job.begin, work, ended, context=contextvars.Context())
         return job
 
-    def _ended(self, job: Job, over: Callable[[Job], None] | None) -> None:
+    def _ended(self, job: Job, on_end: Callable[[Job], None] | None) -> None:
         job.is_over = True
         self._jobs.discard(job)
         if not self._jobs:
             self._idle.set()
-        if over is not None:
-            over(job)
+        if on_end is not None:
+            on_end(job)
 
     async def ask(
-        self, work: Callable[[], Coroutine[Any, Any, T]], over: Callable[[Job], None] | None = None
+        self, work: Callable[[], Coroutine[Any, Any, T]], on_end: Callable[[Job], None] | None = None
     ) -> T:
-        """Run ``work()`` on the loop, in a fresh context, and return what it returns. ``over`` as of
-        ``start``: it is called before this returns, and even where nobody waits any more.
+        """Run ``work()`` on the loop, in a fresh context, and return its result. Raises what it raises.
+
+        If the caller is cancelled, so is the work. ``on_end`` is called as by ``start``: before this method
+        returns, and also if the caller was cancelled.
         """
         future: Future[T] = Future()
         stopped = asyncio.Event()
 
         async def answer() -> None:
             if not future.set_running_or_notify_cancel():
-                return  # who has asked was gone before it began; from here on it is answered in any case
+                return  # the caller was cancelled before the work began
             try:
                 future.set_result(await work())
             except BaseException as error:
                 future.set_exception(error)
 
         def ended(job: Job) -> None:
-            if over is not None:
-                over(job)
+            if on_end is not None:
+                on_end(job)
             stopped.set()
 
         job = self.start(answer, ended)
         answered = asyncio.wrap_future(future)
         try:
             await asyncio.wait([answered])
-            if over is not None:
+            if on_end is not None:
                 await stopped.wait()
             return answered.result()
         except asyncio.CancelledError:
@@ -188,7 +213,10 @@ class Runner:
             raise
 
     async def call(self, function: Callable[[], T]) -> T:
-        """Run a plain function on the loop and return what it returns."""
+        """Run a plain function on the loop and return its result.
+
+        Raises what it raises, SystemExit included.
+        """
         future: Future[T] = Future()
 
         def run() -> None:
@@ -201,7 +229,10 @@ class Runner:
         return await asyncio.wrap_future(future)
 
     def put(self, source: Source) -> None:
-        """Hand home at the end of this tick what ``source`` has collected by then."""
+        """Collect ``source`` at the end of this tick.
+
+        Call it once a tick, for the first thing that is made.
+        """
         if not self._tick:
             self.loop.call_soon(self._flush)
         self._tick.append(source)
@@ -214,11 +245,11 @@ class Runner:
         _call_all(calls)
 
     def later(self, function: Callable[[], None]) -> None:
-        """Call ``function`` on the loop soon."""
+        """Call ``function`` on the loop, behind what was sent there before."""
         self.loop.call_soon_threadsafe(function)
 
     async def close(self, timeout_s: float) -> None:
-        """Cancel what still runs and wait for it at most ``timeout_s`` seconds."""
+        """Cancel every job and wait at most ``timeout_s`` seconds for their end."""
         for job in list(self._jobs):
             job.cancel()
         with contextlib.suppress(asyncio.TimeoutError):
@@ -226,26 +257,26 @@ class Runner:
 
 
 class InlineRunner(Runner):
-    """Runs graphs on the loop of the connections."""
+    """Runs graphs on the main loop."""
 
     def __init__(self) -> None:
         super().__init__(asyncio.get_running_loop())
 
 
 class ThreadRunner(Runner):
-    """Runs graphs in a thread with a loop of its own."""
+    """Runs graphs on a loop in a thread of its own."""
 
     def __init__(self, name: str) -> None:
         loop = new_loop()
         super().__init__(loop)
         self._closing = False
-        # A daemon: code that never ends may not keep the server from ending.
+        # A daemon, so that code that never ends does not keep the process alive.
         self._thread = threading.Thread(target=self._main, name=f"graphwire-{name}", daemon=True)
         self._thread.start()
 
     @property
     def thread(self) -> int:
-        """The ``ident`` of its thread."""
+        """The ``ident`` of the loop's thread."""
         assert self._thread.ident is not None
         return self._thread.ident
 
@@ -255,27 +286,26 @@ class ThreadRunner(Runner):
         while not self._closing:
             try:
                 self.loop.run_forever()
-            except BaseException as error:  # a node that calls sys.exit() ends its run, not the graph's loop
+            except BaseException as error:  # sys.exit() in a node ends its run alone
                 log.error("graph code tried to end the process", error=repr(error))
         with contextlib.suppress(BaseException):
-            self._end_tasks()
+            self._cancel_leftover_tasks()
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
-        with contextlib.suppress(OSError):  # connections that a library keeps open in this loop
+        with contextlib.suppress(OSError):  # a library may have connections open on this loop
             self.loop.close()
 
-    def _end_tasks(self) -> None:
-        # Tasks that graph code has left on the loop.
-        left = asyncio.all_tasks(self.loop)
-        for task in left:
+    def _cancel_leftover_tasks(self) -> None:
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
             task.cancel()
-        if left:
-            self.loop.run_until_complete(asyncio.wait(left, timeout=_LEFT_S))
+        if tasks:
+            self.loop.run_until_complete(asyncio.wait(tasks, timeout=_LEFTOVER_TASKS_S))
 
     def _deliver(self, calls: list[Callable[[], None]]) -> None:
-        self._home.call_soon_threadsafe(_call_all, calls)
+        self._main_loop.call_soon_threadsafe(_call_all, calls)
 
     async def close(self, timeout_s: float) -> None:
-        """Cancel what still runs, wait for it at most ``timeout_s`` seconds, end the thread."""
+        """Cancel every job, then end the thread; wait at most ``timeout_s`` seconds for each."""
         if self._closing:
             return
         await super().close(timeout_s)
@@ -290,7 +320,7 @@ def _call_all(calls: list[Callable[[], None]]) -> None:
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """Return a new event loop: uvloop's where it is installed."""
+    """Return a new event loop: uvloop's if it is installed, else asyncio's."""
     try:
         import uvloop
     except ImportError:

@@ -1,7 +1,7 @@
-"""What keeps the threads and the memories of graphs that bring nothing of the kind: a saver, a store.
+"""The server's saver and graph store, for graphs compiled without a checkpointer or a store.
 
-A runner has a saver of its own where one is made for it, since a saver's connections belong to one loop. What
-is given whole is shared by all.
+A saver is LangGraph's checkpointer, a graph store LangGraph's ``BaseStore``. If they are given as a factory,
+each runner gets its own, since their connections belong to one loop; an object is shared by all runners.
 """
 
 import asyncio
@@ -16,83 +16,96 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.base import BaseStore, Op, Result
 from langgraph.store.memory import InMemoryStore
 
-from graphwire_gateway.graphs.factory import entered, factory_of
-from graphwire_gateway.graphs.load import CannotServe, found_at, line_of, told
+from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.graphs.factory import enter, factory_of
+from graphwire_gateway.graphs.load import describe, line_of, resolve
 
 _PROBE = "graphwire:probe"
+"""The id of a thread that is never written; reading it shows whether a saver works."""
 
 
-class Keeping:
-    """The server's saver and store. Each is a target, an object or a factory; None means in memory, and a
-    ``checkpointer`` that is False means that graphs without one have no threads.
+class Savers:
+    """Makes the server's saver and graph store for each loop.
+
+    ``checkpointer`` and ``graph_store`` are each a target, an object or a factory; None keeps them in memory.
+    If ``checkpointer`` is False, graphs without one of their own have no threads.
     """
 
     def __init__(self, checkpointer: Any = None, graph_store: Any = None) -> None:
         self._checkpointer = checkpointer
         self._graph_store = graph_store
-        self._memories = SharedMemory() if graph_store is None else None
+        self._shared = SharedInMemoryStore() if graph_store is None else None
         self._entered: set[int] = set()
-        self.told = ""
-        """What keeps the threads, as people read it."""
+        self.description = ""
+        """What the threads are kept in, for people. Set once a saver is made."""
 
     async def saver(self, stack: AsyncExitStack) -> Any:
-        """Return the saver for the graphs of this loop; what it opens is closed by ``stack``."""
+        """Return the saver for the graphs of this loop, or None; ``stack`` closes what it opens.
+
+        Raises ``CannotServe``.
+        """
         if self._checkpointer is False:
             return None
         if self._checkpointer is None:
-            self.told = "memory, until this server ends"
+            self.description = "memory, until this server ends"
             return InMemorySaver()
         saver, source = await self._open(stack, "checkpointer", self._checkpointer, BaseCheckpointSaver)
-        self.told = f"{type(saver).__name__} ({source})"
+        self.description = f"{type(saver).__name__} ({source})"
         loop = getattr(saver, "loop", None)
         if loop is not None and loop is not asyncio.get_running_loop():
             raise CannotServe(
-                f"the checkpointer: {source} belongs to another event loop than the graph's; name a function "
-                "that makes it instead, and each loop gets its own"
+                f"the checkpointer: {source} belongs to another event loop than the graphs; name a function "
+                "that makes it instead, so that each loop gets its own"
             )
         try:
             await saver.aget_tuple({"configurable": {"thread_id": _PROBE, "checkpoint_ns": ""}})
         except NotImplementedError as error:
             raise CannotServe(
-                f"the checkpointer: {type(saver).__name__} ({source}) has no async methods; take its async "
-                "kind, such as AsyncSqliteSaver or AsyncPostgresSaver"
+                f"the checkpointer: {type(saver).__name__} ({source}) has no async methods; use its async "
+                "counterpart, such as AsyncSqliteSaver or AsyncPostgresSaver"
             ) from error
         except Exception as error:
-            raise CannotServe(f"the checkpointer: {source} cannot be read: {told(error)}") from error
+            raise CannotServe(f"the checkpointer: {source} cannot be read: {describe(error)}") from error
         return saver
 
     async def graph_store(self, stack: AsyncExitStack) -> Any:
-        """Return the store for the graphs of this loop; what it opens is closed by ``stack``."""
+        """Return the graph store for the graphs of this loop; ``stack`` closes what it opens.
+
+        Raises ``CannotServe``.
+        """
         if self._graph_store is None:
-            return self._memories
+            return self._shared
         return (await self._open(stack, "graph_store", self._graph_store, BaseStore))[0]
 
     async def _open(self, stack: AsyncExitStack, name: str, given: Any, kind: type) -> tuple[Any, str]:
-        what = f"the {name}"
-        found, source = found_at(what, given)
+        label = f"the {name}"
+        found, source = resolve(label, given)
 
         def is_product(value: Any) -> bool:
             return isinstance(value, kind)
 
         try:
-            factory = None if is_product(found) else factory_of(what, source, found, is_product)
+            factory = None if is_product(found) else factory_of(label, source, found, is_product)
             if factory is None:
-                self._enter_once(what, source, found, is_product)
-                made = await entered(stack, found, is_product)
+                self._enter_once(label, source, found, is_product)
+                made = await enter(stack, found, is_product)
             elif factory.is_per_use:
-                raise CannotServe(f"{what}: {source} takes {', '.join(factory.wants)}, which cannot be given")
+                raise CannotServe(
+                    f"{label}: {source} takes {', '.join(factory.parameters)}, which cannot be given"
+                )
             else:
                 made = await stack.enter_async_context(factory.open())
         except CannotServe:
             raise
         except (Exception, SystemExit, KeyboardInterrupt) as error:
-            raise CannotServe(f"{what}: {source} raised {told(error)} ({line_of(error)})") from error
+            raise CannotServe(f"{label}: {source} raised {describe(error)} ({line_of(error)})") from error
         if not is_product(made):
-            behind = source if factory is None else f"what {source} makes"
-            raise CannotServe(f"{what}: {behind} is of type {type(made).__name__}, not a {kind.__name__}")
+            origin = source if factory is None else f"what {source} makes"
+            raise CannotServe(f"{label}: {origin} is of type {type(made).__name__}, not a {kind.__name__}")
         return made, source
 
-    def _enter_once(self, what: str, source: str, found: Any, is_product: Any) -> None:
+    def _enter_once(self, label: str, source: str, found: Any, is_product: Any) -> None:
+        """Refuse a context manager that another loop has entered before."""
         is_context = isinstance(
             found, contextlib.AbstractAsyncContextManager | contextlib.AbstractContextManager
         )
@@ -100,24 +113,24 @@ class Keeping:
             return
         if id(found) in self._entered:
             raise CannotServe(
-                f"{what}: {source} is a context manager that can be entered once, and there are several "
-                "loops to serve; name the function that makes it"
+                f"{label}: {source} is a context manager that can be entered once, and the graphs run on "
+                "several loops; name the function that makes it"
             )
         self._entered.add(id(found))
 
 
-class SharedMemory(InMemoryStore):
-    """A store in memory that graphs on several loops may use at once."""
+class SharedInMemoryStore(InMemoryStore):
+    """LangGraph's store in memory, for graphs on the loops of several threads: a lock guards each batch."""
 
     def __init__(self) -> None:
         super().__init__()
         self._lock = threading.Lock()
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
-        """Carry out the operations, undisturbed."""
+        """Carry out the operations without interruption by another thread."""
         with self._lock:
             return super().batch(ops)
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
-        """Carry out the operations, undisturbed; nothing here waits."""
+        """Carry out the operations; the lock is held too briefly to need a thread of its own."""
         return self.batch(ops)

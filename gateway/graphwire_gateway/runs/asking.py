@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from graphwire_protocol.errors import Refusal
 
-from graphwire_gateway.graphs.catalog import Entry
+from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.scope import Scope
 
 T = TypeVar("T")

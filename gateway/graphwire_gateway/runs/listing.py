@@ -8,7 +8,8 @@ from typing import Any
 from graphwire_protocol import commands
 from graphwire_protocol.replies import Ok, ThreadRow
 
-from graphwire_gateway.graphs.catalog import Catalog, Entry
+from graphwire_gateway.graphs.catalog import Catalog
+from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.runs.asking import ask_within
 from graphwire_gateway.runs.paging import page
 from graphwire_gateway.runs.runs import Runs

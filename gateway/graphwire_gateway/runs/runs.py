@@ -16,7 +16,8 @@ from graphwire_protocol.types import TERMINAL
 
 from graphwire_gateway.execution.execution import Executor
 from graphwire_gateway.execution.request import invalid, restored, run_request
-from graphwire_gateway.graphs.catalog import Catalog, Entry
+from graphwire_gateway.graphs.catalog import Catalog
+from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.store import Store

@@ -12,7 +12,8 @@ from graphwire_protocol.replies import Ok, StateTask, ThreadState
 
 from graphwire_gateway.execution.request import invalid, restored
 from graphwire_gateway.failures import Failures
-from graphwire_gateway.graphs.catalog import Catalog, Entry
+from graphwire_gateway.graphs.catalog import Catalog
+from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.factory import AccessContext
 from graphwire_gateway.runs.runs import Runs
 from graphwire_gateway.scope import PRINCIPAL, Scope, public_config, without_own

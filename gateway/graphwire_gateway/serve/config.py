@@ -1,11 +1,12 @@
-"""The configuration of ``graphwire serve``: a file, the environment, and what the command line adds.
+"""The configuration of ``graphwire serve``, from ``graphwire.toml``, the environment and the command line.
 
-``graphwire.toml`` has ``[graphs] [server] [auth] [limits]``; an environment variable names section and key,
-``GRAPHWIRE_LIMITS__DRAIN_S=5``. The command line wins over the environment, the environment over the file.
+The file has the sections ``[graphs]``, ``[server]``, ``[auth]`` and ``[limits]``. An environment variable
+names section and key: ``GRAPHWIRE_LIMITS__DRAIN_S=5``. The command line takes precedence over the
+environment, the environment over the file, the file over a project's ``langgraph.json``.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,8 +14,8 @@ from graphwire_protocol.types import Mode
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from graphwire_gateway.graphs.catalog import GraphSpec, RunsOn
-from graphwire_gateway.graphs.load import CannotServe
+from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.graphs.spec import GraphSpec, RunsOn
 from graphwire_gateway.limits import Limits
 
 if sys.version_info >= (3, 11):
@@ -23,7 +24,7 @@ else:
     import tomli as tomllib
 
 FILE = "graphwire.toml"
-"""What is read from the working directory when no file is named."""
+"""The file that is read from the working directory if no other is given."""
 
 
 class _Section(BaseModel):
@@ -31,7 +32,7 @@ class _Section(BaseModel):
 
 
 class GraphSection(_Section):
-    """``[graphs.NAME]``: a graph with settings of its own."""
+    """``[graphs.NAME]``: a graph with settings of its own, which are those of ``GraphSpec``."""
 
     target: str
     runner: RunsOn = "thread"
@@ -40,16 +41,16 @@ class GraphSection(_Section):
     description: str | None = None
 
     def spec(self) -> GraphSpec:
-        """Return how the graph is served."""
+        """Return the same as a ``GraphSpec``."""
         return GraphSpec(self.target, self.runner, self.record, self.record_subgraphs, self.description)
 
 
 class ServerSection(_Section):
-    """``[server]``: where to listen, where logs live, who may connect from where, what keeps threads.
+    """``[server]``: where to listen, which pages may connect, where logs and threads are kept.
 
-    ``store`` is where logs live; ``checkpointer`` and ``graph_store`` are targets of LangGraph's savers and
-    stores, for graphs that were compiled without. With ``shared_threads`` a thread of a graph is the same for
-    every principal. ``ignore_encryption`` serves a project that wants what is kept encrypted at rest.
+    ``store`` is the URL of the logs; ``checkpointer`` and ``graph_store`` are targets, used for graphs
+    compiled without. ``ignore_encryption`` serves a project even if it asks for encryption at rest, which
+    graphwire does not have. The other settings are those of ``Gateway``.
     """
 
     host: str = "127.0.0.1"
@@ -68,7 +69,11 @@ class ServerSection(_Section):
 
 
 class AuthSection(_Section):
-    """``[auth]``: static tokens, each of one principal; or the target of a ``langgraph_sdk.Auth``."""
+    """``[auth]``: how clients authenticate.
+
+    ``tokens`` maps each token to its principal; ``path`` is the target of a ``langgraph_sdk.Auth`` instead.
+    ``ignore_authorization`` serves an ``Auth`` with authorization handlers, which graphwire does not call.
+    """
 
     tokens: dict[str, str] = Field(default_factory=dict)
     path: str | None = None
@@ -96,11 +101,11 @@ class Config(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment win over what is passed in, which is the file."""
+        """Give the environment precedence over the arguments, which come from the files."""
         return env_settings, init_settings
 
     def specs(self) -> dict[str, GraphSpec]:
-        """Return the graphs to serve, by name."""
+        """Return how each graph is served, by its name."""
         return {
             name: GraphSpec(graph) if isinstance(graph, str) else graph.spec()
             for name, graph in self.graphs.items()
@@ -112,23 +117,24 @@ def load(
     overrides: Mapping[str, Mapping[str, Any]],
     project: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Config:
-    """Read the configuration; ``overrides`` holds the command line's settings by section, ``project`` those
-    of a ``langgraph.json``, over which everything else wins. A ``[graphs.NAME]`` without a target means the
-    project's graph of that name.
+    """Read and merge the configuration.
 
-    ``file`` None means ``graphwire.toml`` in the working directory, if there is one. Raises ``CannotServe``
-    that names the setting and what is wrong with it.
+    ``file`` is a ``graphwire.toml``; None takes the one in the working directory, if there is one.
+    ``overrides`` holds the command line's settings and ``project`` those of a ``langgraph.json``, each by
+    section. A ``[graphs.NAME]`` without a target configures the project's graph of that name.
+
+    Raises ``CannotServe`` that names the setting and what is wrong with it.
     """
     data = _read(file)
     for name, settings in (project or {}).items():
         own = data.setdefault(name, {})
-        if isinstance(own, dict):  # else it is refused below
-            data[name] = {**settings, **own, **(_of_project(settings, own) if name == "graphs" else {})}
-    within = ""
+        if isinstance(own, dict):  # Config refuses anything else
+            data[name] = {**settings, **own, **(_merged_graphs(settings, own) if name == "graphs" else {})}
+    prefix = ""
     try:
         config = Config(**data)
         for name, settings in overrides.items():
-            within = f"{name}."
+            prefix = f"{name}."
             section = getattr(config, name)
             if isinstance(section, dict):
                 config = config.model_copy(update={name: {**section, **settings}})
@@ -136,23 +142,17 @@ def load(
                 merged = type(section).model_validate({**section.model_dump(), **settings})
                 config = config.model_copy(update={name: merged})
     except ValidationError as error:
-        # Of a union's members the one that came furthest is the one that was meant.
+        # Of the members of a union, report the one that matched most of the input.
         faults = error.errors(include_url=False, include_input=False)
         fault = max(faults, key=lambda fault: len(fault["loc"]))
-        parts = [str(part) for part in fault["loc"] if part not in ("str", "GraphSection")]
-        reason = (
-            f"there is no such setting; {_known(parts)}"
-            if fault["type"] == "extra_forbidden"
-            else _targetless(project)
-            if fault["type"] == "missing" and parts[0] == "graphs" and parts[-1] == "target"
-            else fault["msg"]
-        )
-        raise CannotServe(f"the setting {within}{'.'.join(parts)} is not right: {reason}") from None
+        path = [str(part) for part in fault["loc"] if part not in ("str", "GraphSection")]
+        reason = _reason(fault["type"], path, project) or fault["msg"]
+        raise CannotServe(f"the setting {prefix}{'.'.join(path)} is not valid: {reason}") from None
     return config
 
 
-def _of_project(graphs: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what says more of the project's graphs, with what the project says of them."""
+def _merged_graphs(graphs: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the project's graphs that ``own`` has further settings for, with these settings added."""
     return {
         name: {**graphs[name], **more}
         for name, more in own.items()
@@ -160,18 +160,27 @@ def _of_project(graphs: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def _targetless(project: Mapping[str, Mapping[str, Any]] | None) -> str:
-    wanted = 'it is missing, as in: target = "./file.py:attribute"'
-    if project is None:
-        return wanted
-    return f"{wanted}; and langgraph.json has no graph of that name, it has: {', '.join(project['graphs'])}"
+def _reason(kind: str, path: list[str], project: Mapping[str, Mapping[str, Any]] | None) -> str | None:
+    """Return what is wrong with the setting at ``path`` where pydantic's own message is no help."""
+    match kind, path:
+        case "extra_forbidden", [*section, _]:
+            return f"there is no such setting; known here are: {', '.join(_settings_of(section))}"
+        case "missing", ["graphs", *_, "target"]:
+            missing = 'it is missing, as in: target = "./file.py:attribute"'
+            if project is None:
+                return missing
+            names = ", ".join(project["graphs"])
+            return f"{missing}; and langgraph.json has no graph of that name, it has: {names}"
+    return None
 
 
-def _known(parts: list[str]) -> str:
-    section = Config.model_fields.get(parts[0]) if len(parts) > 1 else None
-    model = GraphSection if parts[0] == "graphs" else section.annotation if section else Config
-    fields = getattr(model, "model_fields", {})
-    return f"known here are: {', '.join(fields)}"
+def _settings_of(section: list[str]) -> Iterable[str]:
+    match section:
+        case []:
+            return Config.model_fields
+        case ["graphs", *_]:
+            return GraphSection.model_fields
+    return getattr(Config.model_fields[section[0]].annotation, "model_fields", {})
 
 
 def _read(file: Path | None) -> dict[str, Any]:

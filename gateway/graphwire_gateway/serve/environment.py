@@ -1,4 +1,4 @@
-"""Files of environment variables. What the process has already wins over any of them."""
+"""Files of environment variables. A variable that the process already has is never overwritten."""
 
 import os
 from collections.abc import Mapping
@@ -6,23 +6,23 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from graphwire_gateway.graphs.load import CannotServe
+from graphwire_gateway.errors import CannotServe
 
 FILE = ".env"
-"""What is read from the working directory, if it is there."""
+"""The file that is read from the working directory, if it exists."""
 
 
 def values_of(path: Path) -> dict[str, str]:
-    """Return the variables of a file. Raises ``CannotServe``."""
+    """Return the variables of a file, without those that it gives no value. Raises ``CannotServe``."""
     try:
-        read = dotenv_values(path, encoding="utf-8")
+        variables = dotenv_values(path, encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CannotServe(f"cannot read {path}: {error}") from None
-    return {name: value for name, value in read.items() if value is not None}
+    return {name: value for name, value in variables.items() if value is not None}
 
 
 def provide(values: Mapping[str, str]) -> list[str]:
-    """Set the variables that the process has not; return those that it has."""
-    had = [name for name in values if name in os.environ]
-    os.environ.update({name: value for name, value in values.items() if name not in had})
-    return had
+    """Set the variables that the process does not have yet; return the names of the others."""
+    already_set = [name for name in values if name in os.environ]
+    os.environ.update({name: value for name, value in values.items() if name not in already_set})
+    return already_set

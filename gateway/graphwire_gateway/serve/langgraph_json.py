@@ -1,7 +1,7 @@
-"""``langgraph.json``: the file by which LangGraph's projects say what they serve, read as it is.
+"""``langgraph.json``: the file in which a LangGraph project says what it serves.
 
-What of it a graphwire server can honour becomes settings of ``config``, an environment and import paths; the
-rest is named, in one line.
+What graphwire honours of it becomes settings for ``config``, environment variables and import paths.
+Everything else is named in a warning.
 """
 
 import difflib
@@ -15,12 +15,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from graphwire_gateway.graphs.load import CannotServe
+from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.serve.environment import values_of
 
 FILE = "langgraph.json"
 
-_OF_THE_BUILD = frozenset(
+_BUILD_KEYS = frozenset(
     (
         "$schema",
         "_INTERNAL_docker_tag",
@@ -35,16 +35,16 @@ _OF_THE_BUILD = frozenset(
         "python_version",
     )
 )
-"""What says how an image is built; who serves from an environment has built it already."""
+"""Keys about building an image. They do not matter here: the environment is already built."""
 
-_OF_ITS_SERVER = frozenset(("encryption", "ui", "ui_config", "webhooks"))
-"""What LangGraph's server reads, and graphwire does not."""
+_SERVER_KEYS = frozenset(("encryption", "ui", "ui_config", "webhooks"))
+"""Keys that LangGraph's server honours and graphwire does not."""
 
-_OF_HTTP = frozenset(
+_HTTP_KEYS = frozenset(
     f"http.cors.{name}"
     for name in ("allow_credentials", "allow_headers", "allow_methods", "expose_headers", "max_age")
 )
-"""What means nothing to a WebSocket."""
+"""Keys that have no meaning for a WebSocket."""
 
 
 class _Part(BaseModel):
@@ -81,69 +81,76 @@ class _File(_Part):
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What a ``langgraph.json`` comes to."""
+    """What graphwire takes from a ``langgraph.json``."""
 
     path: Path
     settings: dict[str, dict[str, Any]]
-    """As ``graphwire.toml`` would say it, with absolute paths."""
+    """By section and setting, as in ``graphwire.toml``; targets have absolute paths."""
     env: dict[str, str] = field(default_factory=dict)
+    """Environment variables that the graphs need."""
     env_file: Path | None = None
-    """Where ``env`` was read from, if from a file."""
+    """The file that ``env`` was read from, if any."""
     wants_encryption: bool = False
-    """Whether what is kept is to be encrypted at rest, which graphwire does not do."""
+    """Whether the project asks for encryption at rest, which graphwire does not have."""
     folders: tuple[Path, ...] = ()
-    """From where its modules are importable."""
+    """The folders to import its modules from."""
     warnings: tuple[str, ...] = ()
+    """What is not honoured, unknown or missing, for people."""
     notes: tuple[str, ...] = ()
+    """What is ignored because it does not matter here, for people."""
 
 
-def find(place: Path) -> Path:
-    """Return the file that ``place`` is or holds. Raises ``CannotServe``."""
-    path = place / FILE if place.is_dir() else place
-    if not path.is_file():
-        raise CannotServe(f"there is no file {path}; name a langgraph.json, or a folder that holds one")
-    return path
+def find(path: Path) -> Path:
+    """Return the ``langgraph.json`` that ``path`` is or, if it is a folder, holds. Raises ``CannotServe``."""
+    file = path / FILE if path.is_dir() else path
+    if not file.is_file():
+        raise CannotServe(f"there is no file {file}; name a langgraph.json, or a folder that holds one")
+    return file
 
 
-def read(place: Path) -> Project:
-    """Read the file that ``place`` is or holds. Raises ``CannotServe`` that says what is wrong with it."""
-    path = find(place)
+def read(path: Path) -> Project:
+    """Read the ``langgraph.json`` that ``path`` is or holds. Raises ``CannotServe`` for a wrong file."""
+    path = find(path)
     file = _parsed(path)
-    home = path.resolve().parent
-    extra = {name: near for name, near in _extra(file) if name not in _OF_HTTP}
-    unknown = [_meant(name, near) for name, near in sorted(extra.items()) if near or _is_unknown(name)]
+    root = path.resolve().parent
+    extra = {name: similar for name, similar in _extra(file) if name not in _HTTP_KEYS}
+    unknown = [
+        _meant(name, similar) for name, similar in sorted(extra.items()) if similar or _is_unknown(name)
+    ]
     if not file.graphs:
         raise CannotServe(
-            f'{path} names no graphs; it wants: "graphs": {{"agent": "./agent.py:graph"}}'
+            f'{path} names no graphs; it needs: "graphs": {{"agent": "./agent.py:graph"}}'
             + (f"; unknown: {', '.join(unknown)}" if unknown else "")
         )
-    missing: list[str] = []
-    env_file = home / file.env if isinstance(file.env, str) else None
-    env = _env(file, env_file, missing)
-    absent = [name for name in map(_package, file.dependencies) if name and not _is_installed(name, home)]
+    warnings: list[str] = []
+    env_file = root / file.env if isinstance(file.env, str) else None
+    env = _env(file, env_file, warnings)
+    not_installed = [
+        name for name in map(_package, file.dependencies) if name and not _is_installed(name, root)
+    ]
     if unknown:
-        missing.insert(0, f"{path}: unknown: {', '.join(unknown)}")
+        warnings.insert(0, f"{path}: unknown: {', '.join(unknown)}")
     unhonoured = [
         name
-        for name, near in sorted(extra.items())
-        if not near and not _is_unknown(name) and name not in _OF_THE_BUILD
+        for name, similar in sorted(extra.items())
+        if not similar and not _is_unknown(name) and name not in _BUILD_KEYS
     ]
     if unhonoured:
-        missing.insert(0, f"{path}: graphwire does not honour {', '.join(unhonoured)}")
-    if absent:
-        missing.append(
-            f"{path}: dependencies that are not installed: {', '.join(absent)}; "
-            f"run: pip install {' '.join(absent)}"
+        warnings.insert(0, f"{path}: graphwire does not honour {', '.join(unhonoured)}")
+    if not_installed:
+        warnings.append(
+            f"{path}: dependencies that are not installed: {', '.join(not_installed)}; "
+            f"run: pip install {' '.join(not_installed)}"
         )
-    build = [name for name in sorted(extra) if name in _OF_THE_BUILD and name != "$schema"]
+    build = [name for name in sorted(extra) if name in _BUILD_KEYS and name != "$schema"]
     return Project(
         path=path,
-        settings=_settings(file, path, home),
+        settings=_settings(file, path, root),
         env=env,
         env_file=env_file if env_file is not None and env_file.is_file() else None,
         wants_encryption=(file.model_extra or {}).get("encryption") is not None,
-        folders=tuple(_folders(file, home)),
-        warnings=tuple(missing),
+        folders=tuple(_folders(file, root)),
+        warnings=tuple(warnings),
         notes=(f"{path}: ignored, of the build: {', '.join(build)}",) if build else (),
     )
 
@@ -162,46 +169,46 @@ def _parsed(path: Path) -> _File:
     except ValidationError as error:
         fault = max(error.errors(include_url=False, include_input=False), key=lambda fault: len(fault["loc"]))
         parts = [str(part) for part in fault["loc"] if part not in ("str", "_Graph")]
-        raise CannotServe(f"{path}: {'.'.join(parts) or 'the file'} is not right: {fault['msg']}") from None
+        raise CannotServe(f"{path}: {'.'.join(parts) or 'the file'} is not valid: {fault['msg']}") from None
 
 
-def _extra(part: BaseModel, above: str = "") -> Iterator[tuple[str, str]]:
-    """Name what the file has and no model knows, each with the name that is known and near."""
+def _extra(part: BaseModel, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each key that no model has, and the known key that it is a misspelling of, or ``""``."""
     model = type(part)
-    known = [*model.model_fields, *(_OF_THE_BUILD | _OF_ITS_SERVER if isinstance(part, _File) else ())]
+    known = [*model.model_fields, *(_BUILD_KEYS | _SERVER_KEYS if isinstance(part, _File) else ())]
     for name in part.model_extra or ():
-        near = [] if name in known else difflib.get_close_matches(name, known, n=1, cutoff=0.75)
-        yield above + name, above + near[0] if near else ""
+        similar = [] if name in known else difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+        yield prefix + name, prefix + similar[0] if similar else ""
     for name in part.model_fields_set & set(model.model_fields):
         value = getattr(part, name)
         parts = value if isinstance(value, dict) else {}
         if isinstance(value, BaseModel):
-            yield from _extra(value, f"{above}{name}.")
+            yield from _extra(value, f"{prefix}{name}.")
         for key, item in parts.items():
             if isinstance(item, BaseModel):
-                yield from _extra(item, f"{above}{name}.{key}.")
+                yield from _extra(item, f"{prefix}{name}.{key}.")
 
 
 def _is_unknown(name: str) -> bool:
-    # Of parts, LangGraph may know more than is known here.
-    return "." not in name and name not in _OF_THE_BUILD | _OF_ITS_SERVER
+    # Below the top level, LangGraph may have keys that are not listed here.
+    return "." not in name and name not in _BUILD_KEYS | _SERVER_KEYS
 
 
-def _meant(name: str, near: str) -> str:
-    return f"{name!r} (did you mean {near!r}?)" if near else repr(name)
+def _meant(name: str, similar: str) -> str:
+    return f"{name!r} (did you mean {similar!r}?)" if similar else repr(name)
 
 
-def _settings(file: _File, path: Path, home: Path) -> dict[str, dict[str, Any]]:
+def _settings(file: _File, path: Path, root: Path) -> dict[str, dict[str, Any]]:
     graphs: dict[str, Any] = {}
     for name, graph in file.graphs.items():
-        target = _target(graph if isinstance(graph, str) else graph.path, home, f"{path}: graph {name!r}")
+        target = _target(graph if isinstance(graph, str) else graph.path, root, f"{path}: graph {name!r}")
         graphs[name] = {"target": target}
         if isinstance(graph, _Graph) and graph.description is not None:
             graphs[name]["description"] = graph.description
     server: dict[str, Any] = {}
     for key, part in (("checkpointer", file.checkpointer), ("graph_store", file.store)):
         if part is not None and part.path is not None:
-            server[key] = _target(part.path, home, f"{path}: {key}")
+            server[key] = _target(part.path, root, f"{path}: {key}")
     cors = None if file.http is None else file.http.cors
     if cors is not None and cors.allow_origins is not None:
         server["allowed_origins"] = cors.allow_origins
@@ -209,40 +216,43 @@ def _settings(file: _File, path: Path, home: Path) -> dict[str, dict[str, Any]]:
         server["allowed_origin_regex"] = cors.allow_origin_regex
     auth: dict[str, Any] = {}
     if file.auth is not None and file.auth.path is not None:
-        auth["path"] = _target(file.auth.path, home, f"{path}: auth")
+        auth["path"] = _target(file.auth.path, root, f"{path}: auth")
     return {"graphs": graphs, "server": server, "auth": auth}
 
 
-def _target(target: str, home: Path, what: str) -> str:
-    place, _, attribute = target.rpartition(":")
-    if re.search(r"\.[cm]?[jt]sx?$", place):
-        raise CannotServe(f"{what}: {target!r} is not Python; graphwire serves graphs that Python can import")
-    if place.endswith(".py") or "/" in place:
-        return f"{home / place}:{attribute}"
+def _target(target: str, root: Path, label: str) -> str:
+    """Return the target with an absolute path, if it names a file."""
+    location, _, attribute = target.rpartition(":")
+    if re.search(r"\.[cm]?[jt]sx?$", location):
+        raise CannotServe(
+            f"{label}: {target!r} is not Python; graphwire serves graphs that Python can import"
+        )
+    if location.endswith(".py") or "/" in location:
+        return f"{root / location}:{attribute}"
     return target
 
 
-def _env(file: _File, path: Path | None, missing: list[str]) -> dict[str, str]:
+def _env(file: _File, path: Path | None, warnings: list[str]) -> dict[str, str]:
     if isinstance(file.env, dict):
         return {
             name: str(value).lower() if isinstance(value, bool) else str(value)
             for name, value in file.env.items()
         }
     if path is None or not path.is_file():
-        missing.append(f"env names {path}, which is not there")
+        warnings.append(f"env names {path}, which does not exist")
         return {}
     return values_of(path)
 
 
-def _folders(file: _File, home: Path) -> Iterator[Path]:
-    yield home
+def _folders(file: _File, root: Path) -> Iterator[Path]:
+    yield root
     for dependency in file.dependencies:
-        folder = (home / dependency).resolve()
+        folder = (root / dependency).resolve()
         if not dependency.startswith(".") and not folder.is_dir():
             continue
         if not folder.is_dir():
             raise CannotServe(f"{FILE}: dependencies names {dependency!r}, and there is no folder {folder}")
-        # An installed project with this layout has src on its path.
+        # If the project were installed, a src folder would be on the import path.
         is_project = (folder / "pyproject.toml").is_file() or (folder / "setup.py").is_file()
         if is_project and (folder / "src").is_dir():
             yield folder / "src"
@@ -250,16 +260,16 @@ def _folders(file: _File, home: Path) -> Iterator[Path]:
 
 
 def _package(dependency: str) -> str:
-    """Return the package that a dependency asks for, nothing where it does not say."""
+    """Return the name of the package that a dependency asks for, or ``""`` for a path or a URL."""
     if dependency.startswith((".", "/")) or re.match(r"[a-z+]+://|git\+", dependency):
         return ""
     named = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", dependency)
     return named.group() if named else ""
 
 
-def _is_installed(package: str, home: Path) -> bool:
+def _is_installed(package: str, root: Path) -> bool:
     try:
         importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return (home / package).is_dir()
+        return (root / package).is_dir()  # a folder of the project
     return True

@@ -1,19 +1,22 @@
-"""What a process that does nothing but serve sets for itself: the interpreter's and the collector's pace."""
+"""Settings for a process that only serves: the thread switch interval and the garbage collector."""
 
 import gc
 import sys
 
 SWITCH_S = 0.0005
-"""How long a thread may keep the interpreter while others wait: a tenth of CPython's default, so that a graph
-that computes does not make the connections' loop wait for its turns."""
+"""Seconds that a thread may hold the interpreter while others wait. A tenth of CPython's default, so that a
+graph that computes does not delay the main loop."""
 
 _ALLOCATIONS = 20_000
-"""Objects that may come into being before the collector looks at the young ones. Streaming makes many that
-die at once by reference counting alone; at CPython's default the collector took half of a token's time."""
+"""Allocations between two collections of the youngest generation. Streaming makes many objects that reference
+counting frees at once; at CPython's default the collector took half of the time spent on a token."""
 
 
 def tune() -> None:
-    """Set both, once the graphs are imported: their objects stay for good and are looked at no more."""
+    """Apply the settings.
+
+    Call it once the graphs are imported: objects that exist now are never collected.
+    """
     sys.setswitchinterval(SWITCH_S)
     gc.collect()
     gc.freeze()

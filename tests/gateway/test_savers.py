@@ -1,4 +1,7 @@
-"""Graphs that were compiled without a checkpointer or a store get the server's, each loop its own saver."""
+"""Graphs that were compiled without a checkpointer or a store get the server's, each loop its own saver.
+
+About `gateway/graphwire_gateway/graphs/savers.py` and `gateway/graphwire_gateway/graphs/entry.py`.
+"""
 
 import asyncio
 import contextlib
@@ -10,8 +13,9 @@ from typing import Any
 
 import pytest
 from graphwire_gateway import CannotServe, GraphSpec
-from graphwire_gateway.graphs.catalog import Catalog, Entry
-from graphwire_gateway.graphs.savers import Keeping, SharedMemory
+from graphwire_gateway.graphs.catalog import Catalog
+from graphwire_gateway.graphs.entry import Entry
+from graphwire_gateway.graphs.savers import Savers, SharedInMemoryStore
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
@@ -47,10 +51,10 @@ def tallies(lib: Library, **compiled: Any) -> Any:
 
 @contextlib.asynccontextmanager
 async def served(
-    graphs: dict[str, Any], runner: Any = "inline", **keeping: Any
+    graphs: dict[str, Any], runner: Any = "inline", **savers: Any
 ) -> AsyncIterator[dict[str, Entry]]:
     specs = {name: GraphSpec(graph, runner) for name, graph in graphs.items()}
-    catalog = Catalog(specs, Keeping(**keeping))
+    catalog = Catalog(specs, Savers(**savers))
     try:
         await catalog.open()
         yield {name: catalog.get(name) for name in graphs}
@@ -158,7 +162,7 @@ async def test_what_is_no_saver_or_store_is_refused(key: str) -> None:
                 pass
 
 
-async def test_a_saver_that_cannot_serve_is_told_at_the_start(tmp_path: Path) -> None:
+async def test_a_saver_that_cannot_be_used_is_refused_at_the_start(tmp_path: Path) -> None:
     class Away(InMemorySaver):
         async def aget_tuple(self, config: Any) -> Any:
             raise ConnectionError("nobody there")
@@ -209,7 +213,7 @@ async def test_graphs_share_one_store_and_keep_their_own(lib: Library) -> None:
                     return graph.store  # type: ignore[attr-defined]
 
             stores[name] = await on_its_loop(entry, look())
-    assert isinstance(stores["a"], SharedMemory)
+    assert isinstance(stores["a"], SharedInMemoryStore)
     assert stores["a"] is stores["b"]
     assert stores["own"] is own
     given = InMemoryStore()
@@ -221,7 +225,7 @@ async def test_graphs_share_one_store_and_keep_their_own(lib: Library) -> None:
 
 
 async def test_the_shared_store_bears_readers_and_writers_on_several_threads() -> None:
-    store, often, written = SharedMemory(), sys.getswitchinterval(), threading.Event()
+    store, often, written = SharedInMemoryStore(), sys.getswitchinterval(), threading.Event()
 
     def write(name: str) -> None:
         for number in range(2000):

@@ -1,0 +1,50 @@
+"""What clients learn about a graph from a list: its schemas, its nodes and edges, its modes."""
+
+from collections.abc import Callable
+from typing import Any
+
+from graphwire_protocol.replies import Edge, GraphRow
+from graphwire_protocol.types import STREAM_MODES
+from graphwire_runtime.plan.schema import json_schema_of
+
+from graphwire_gateway.graphs.entry import Entry
+
+
+def row_of(entry: Entry) -> GraphRow:
+    """Describe a graph as a row of a list. Call it on the graph's loop."""
+    graph: Any = entry.graph
+    modes = [mode for mode in STREAM_MODES if mode != "checkpoints" or entry.takes_threads]
+    return GraphRow(
+        name=entry.name,
+        description=entry.description or _own_description(graph),
+        input_schema=_schema(graph, graph.get_input_jsonschema, "input_schema"),
+        output_schema=_schema(graph, graph.get_output_jsonschema, "output_schema"),
+        context_schema=_schema(graph, graph.get_context_jsonschema, "context_schema"),
+        nodes=tuple(name for name in graph.nodes if not name.startswith("__")),
+        edges=tuple(
+            Edge(source=edge.source, target=edge.target, conditional=True if edge.conditional else None)
+            for edge in graph.get_graph().edges
+        ),
+        modes=tuple(modes),
+    )
+
+
+def _schema(graph: Any, json_schema: Callable[[], Any], declared: str) -> dict[str, Any] | None:
+    # A state may hold types that have no JSON schema; its graph is served all the same. Before Python 3.12
+    # LangGraph returns no schema for a typing.TypedDict, so the declared class is tried as well.
+    try:
+        schema = json_schema()
+    except Exception:
+        cls = getattr(getattr(graph, "builder", None), declared, None)
+        if cls is None:
+            return None
+        try:
+            schema = json_schema_of(cls)
+        except Exception:
+            return None
+    return schema if isinstance(schema, dict) else None
+
+
+def _own_description(graph: Any) -> str | None:
+    text = getattr(graph, "description", None)
+    return text if isinstance(text, str) and text else None

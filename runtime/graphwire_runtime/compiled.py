@@ -17,7 +17,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 
 from graphwire_runtime.describing import DescribedGraph
-from graphwire_runtime.drive.drive import aiterate, iterate
+from graphwire_runtime.drive.iterate import aiterate, iterate
 from graphwire_runtime.drive.request import Request
 from graphwire_runtime.plan.config import merge
 from graphwire_runtime.plan.drawing import Sketch
@@ -25,8 +25,8 @@ from graphwire_runtime.plan.plan import Plan
 from graphwire_runtime.plan.runtime import TASK
 from graphwire_runtime.servable import Durability, StreamMode
 from graphwire_runtime.state import (
-    Place,
     StateUpdate,
+    ThreadAddress,
     ahistory,
     aperform,
     get_state,
@@ -229,13 +229,13 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
 
         Raises ValueError without a checkpointer or thread_id.
         """
-        place = Place(self, config)
-        return perform(get_state(place, subgraphs=subgraphs), place.saver)
+        address = self._address(config)
+        return perform(get_state(address, subgraphs=subgraphs), address.saver)
 
     async def aget_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
         """The same as `get_state`, on the event loop."""
-        place = Place(self, config)
-        return await aperform(get_state(place, subgraphs=subgraphs), place.saver)
+        address = self._address(config)
+        return await aperform(get_state(address, subgraphs=subgraphs), address.saver)
 
     def get_state_history(
         self,
@@ -253,7 +253,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
             before: the config of a checkpoint; only earlier ones are wanted.
             limit: how many at most.
         """
-        return history(Place(self, config), filter, before, limit)
+        return history(self._address(config), filter, before, limit)
 
     def aget_state_history(
         self,
@@ -264,7 +264,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         limit: int | None = None,
     ) -> AsyncIterator[StateSnapshot]:
         """The same as `get_state_history`, on the event loop."""
-        return ahistory(Place(self, config), filter, before, limit)
+        return ahistory(self._address(config), filter, before, limit)
 
     def update_state(
         self, config: RunnableConfig, values: Any, as_node: str | None = None, task_id: str | None = None
@@ -289,15 +289,15 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]
     ) -> RunnableConfig:
         """Edit the thread several times, each superstep of updates making one checkpoint."""
-        place = Place(self, config)
-        return perform(update_state(place, supersteps), place.saver)
+        address = self._address(config)
+        return perform(update_state(address, supersteps), address.saver)
 
     async def abulk_update_state(
         self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]
     ) -> RunnableConfig:
         """The same as `bulk_update_state`, on the event loop."""
-        place = Place(self, config)
-        return await aperform(update_state(place, supersteps), place.saver)
+        address = self._address(config)
+        return await aperform(update_state(address, supersteps), address.saver)
 
     def clear_cache(self, nodes: Sequence[str] | None = None) -> None:
         """Forget the results of these nodes in the graph's cache; by default of all its nodes.
@@ -319,6 +319,9 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         return bound
 
     # ---- within
+
+    def _address(self, config: RunnableConfig) -> ThreadAddress:
+        return ThreadAddress(self.plan, self.config, config, self.checkpointer, self.store)
 
     def _cached(self, nodes: Sequence[str] | None) -> list[tuple[str, ...]]:
         if self.cache is None:
@@ -390,10 +393,10 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
 def _returned(request: Request, chunks: list[Any]) -> Any:
     if request.streamed:
         return chunks
-    run = request.run
-    value = None if run is None else request.result(run)
+    loop = request.loop
+    value = None if loop is None else request.result(loop)
     if not request.parts:
         return value
-    if run is not None and isinstance(value, dict) and request.output_keys is None:
+    if loop is not None and isinstance(value, dict) and request.output_keys is None:
         value = request.plan.output.instance(value)
-    return GraphOutput(value, () if run is None else run.interrupts)
+    return GraphOutput(value, () if loop is None else loop.interrupts)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.graph import Graph
+from typing_extensions import Self
 
 from graphwire_runtime.plan.drawing import Sketch
 from graphwire_runtime.plan.plan import NodePlan, Plan
 from graphwire_runtime.plan.schema import json_schema_of
 from graphwire_runtime.types import START
-
-if TYPE_CHECKING:
-    from graphwire_runtime.compiled import CompiledStateGraph
 
 __all__ = ["DescribedGraph"]
 
@@ -77,7 +75,7 @@ class DescribedGraph(Runnable[Any, Any]):
 
     def get_subgraphs(
         self, *, namespace: str | None = None, recurse: bool = False
-    ) -> Iterator[tuple[str, CompiledStateGraph]]:
+    ) -> Iterator[tuple[str, Self]]:
         """The graphs inside this one by their namespaces, without tasks' ids; `recurse` for all levels."""
         for name, node in self.plan.nodes.items():
             inner = node.subgraph
@@ -92,7 +90,7 @@ class DescribedGraph(Runnable[Any, Any]):
 
     async def aget_subgraphs(
         self, *, namespace: str | None = None, recurse: bool = False
-    ) -> AsyncIterator[tuple[str, CompiledStateGraph]]:
+    ) -> AsyncIterator[tuple[str, Self]]:
         """The same as `get_subgraphs`."""
         for item in self.get_subgraphs(namespace=namespace, recurse=recurse):
             yield item

@@ -21,7 +21,7 @@ from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPol
 from graphwire_runtime.spec import (
     BranchSpec,
     Exits,
-    GraphSpec,
+    GraphParts,
     NodeSpec,
     command_ends,
     literal_ends,
@@ -64,7 +64,7 @@ class StateGraph(Generic[State, Context, Input, Result]):
         self.context_schema = context_schema
         self.input_schema: type[Any] = input_schema or state_schema
         self.output_schema: type[Any] = output_schema or state_schema
-        self._spec = GraphSpec(state_schema, context_schema, self.input_schema, self.output_schema)
+        self._spec = GraphParts(state_schema, context_schema, self.input_schema, self.output_schema)
 
     def set_node_defaults(
         self,

@@ -1,7 +1,7 @@
 """What an author has said of a graph: its nodes, what leaves them, how they are run; and what comes of it.
 
-`graph` fills a `GraphSpec` and has checked what stands in it by the time it asks for the plan that runs read,
-and for the sketch that drawings are made from.
+`graph` fills a `GraphParts` and has checked what stands in it by the time it asks for the plan that runs
+read, and for the sketch that drawings are made from.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from graphwire_runtime.types import END, START, Command
 __all__ = [
     "BranchSpec",
     "Exits",
-    "GraphSpec",
+    "GraphParts",
     "NodeSpec",
     "Policies",
     "command_ends",
@@ -81,7 +81,7 @@ class Exits:
     routers: dict[str, BranchSpec] = field(default_factory=dict)
 
 
-class GraphSpec:
+class GraphParts:
     """One graph; see `StateGraph` for the arguments."""
 
     def __init__(

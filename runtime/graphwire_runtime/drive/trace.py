@@ -33,7 +33,7 @@ def listeners(
         found.add_handler(tap, inherit=True)
     if settings.detached:
         for callback in list(found.handlers):
-            if isinstance(callback, TokenTap) and callback is not tap and not callback.far:
+            if isinstance(callback, TokenTap) and callback is not tap and not callback.subgraphs:
                 found.remove_handler(callback)
     taps: list[Any] = [callback for callback in found.handlers if isinstance(callback, TokenTap)]
     if len(taps) == len(found.handlers):
@@ -61,23 +61,23 @@ class Trace:
     @contextmanager
     def node(self, task: Task) -> Iterator[None]:
         """Tell of a node and its routers while they run; what they call inherits the listeners."""
-        children = self._run.get_child(f"graph:step:{task.run.step}")
+        children = self._run.get_child(f"graph:step:{task.standing.step}")
         children.add_metadata(task.metadata())
-        run = children.on_chain_start({}, _told(task, task.input), name=task.name)
-        task.hear(run.get_child())
+        run = children.on_chain_start({}, _shown_to_tracers(task, task.input), name=task.name)
+        task.use_callbacks(run.get_child())
         try:
             yield
         except BaseException as error:
             run.on_chain_error(error)
             raise
-        run.on_chain_end(_told(task, task.output, ended=True))
+        run.on_chain_end(_shown_to_tracers(task, task.output, ended=True))
 
     @contextmanager
     def router(self, task: Task, name: str, state: Any) -> Iterator[list[Any]]:
         """Tell of one router while it runs; its answer belongs into the list."""
         outer = task.callbacks
         run = outer.on_chain_start({}, state, name=name)
-        task.hear(run.get_child())
+        task.use_callbacks(run.get_child())
         answers: list[Any] = []
         try:
             yield answers
@@ -85,7 +85,7 @@ class Trace:
             run.on_chain_error(error)
             raise
         finally:
-            task.hear(outer)
+            task.use_callbacks(outer)
         run.on_chain_end(answers[0])
 
 
@@ -113,23 +113,23 @@ class AsyncTrace:
     @asynccontextmanager
     async def node(self, task: Task) -> AsyncIterator[None]:
         """Tell of a node and its routers while they run; what they call inherits the listeners."""
-        children = self._run.get_child(f"graph:step:{task.run.step}")
+        children = self._run.get_child(f"graph:step:{task.standing.step}")
         children.add_metadata(task.metadata())
-        run = await children.on_chain_start({}, _told(task, task.input), name=task.name)
-        task.hear(run.get_child())
+        run = await children.on_chain_start({}, _shown_to_tracers(task, task.input), name=task.name)
+        task.use_callbacks(run.get_child())
         try:
             yield
         except BaseException as error:
             await run.on_chain_error(error)
             raise
-        await run.on_chain_end(_told(task, task.output, ended=True))
+        await run.on_chain_end(_shown_to_tracers(task, task.output, ended=True))
 
     @asynccontextmanager
     async def router(self, task: Task, name: str, state: Any) -> AsyncIterator[list[Any]]:
         """Tell of one router while it runs; its answer belongs into the list."""
         outer = task.callbacks
         run = await outer.on_chain_start({}, state, name=name)
-        task.hear(run.get_child())
+        task.use_callbacks(run.get_child())
         answers: list[Any] = []
         try:
             yield answers
@@ -137,11 +137,11 @@ class AsyncTrace:
             await run.on_chain_error(error)
             raise
         finally:
-            task.hear(outer)
+            task.use_callbacks(outer)
         await run.on_chain_end(answers[0])
 
 
-def _told(task: Task, value: Any, *, ended: bool = False) -> Any:
+def _shown_to_tracers(task: Task, value: Any, *, ended: bool = False) -> Any:
     """What listeners are told of a node's input or output."""
     policy = task.node.tracing
     process = None if policy is None else policy.process_outputs if ended else policy.process_inputs

@@ -10,42 +10,14 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from graphwire_runtime.plan.runtime import Runtime
+from graphwire_runtime.plan.runtime import Caller
 from graphwire_runtime.types import StreamWriter
 
-__all__ = ["Call", "Caller", "call_of", "first_parameter", "full_name_of", "name_of", "returns"]
-
-
-class Caller(Protocol):
-    """The task on whose behalf a call is made, seen as the source of the extra parameters."""
-
-    @property
-    def config(self) -> RunnableConfig:
-        """The config that models called on the way inherit."""
-
-    @property
-    def writer(self) -> StreamWriter:
-        """Puts an object into the custom stream."""
-
-    @property
-    def runtime(self) -> Runtime[Any]:
-        """The run as its nodes may see it."""
-
-    @property
-    def store(self) -> Any:
-        """A long-term store, if there is one."""
-
-    @property
-    def error(self) -> Any:
-        """What the node in whose place this one runs failed with, if it is an error handler."""
-
-    @property
-    def previous(self) -> Any:
-        """What the run before this one returned, if that is known."""
+__all__ = ["Call", "call_of", "first_parameter", "full_name_of", "name_of", "returns"]
 
 
 SyncCall = Callable[[Any, Caller], Any]

@@ -11,6 +11,7 @@ from langchain_core.runnables.config import var_child_runnable_config
 from graphwire_runtime.clock import apause, pause
 from graphwire_runtime.drive.loop import Loop
 from graphwire_runtime.drive.timeout import Timeout
+from graphwire_runtime.drive.trace import Trace
 from graphwire_runtime.errors import (
     GraphBubbleUp,
     GraphInterrupt,
@@ -77,7 +78,7 @@ def execute(loop: Loop, task: Task) -> None:
         execute(loop, substitute)
 
 
-def _persist(trace: Any, task: Task) -> None:
+def _persist(trace: Trace | None, task: Task) -> None:
     """Run a task as often as its retry policies say."""
     attempts = 0
     while True:
@@ -104,7 +105,7 @@ def _wait(task: Task, error: Exception, attempts: int) -> float:
     return policy.wait(attempts)
 
 
-async def _persist_async(trace: Any, task: Task) -> None:
+async def _persist_async(trace: Trace | None, task: Task) -> None:
     attempts = 0
     while True:
         try:
@@ -118,21 +119,21 @@ async def _persist_async(trace: Any, task: Task) -> None:
             task.again()
 
 
-async def _timed(trace: Any, task: Task) -> None:
+async def _timed(trace: Trace | None, task: Task) -> None:
     """Run a task once, within the limits of its timeout."""
     policy = task.node.timeout
     if policy is None:
         await _traced(trace, task)
         return
     timeout = Timeout(task.name, policy)
-    task.beat, task.pulse = timeout.beat, timeout.pulse
+    task.progress = timeout
     task.renew()
     await timeout.limit(_traced(trace, task))
 
 
-async def _traced(trace: Any, task: Task) -> None:
+async def _traced(trace: Trace | None, task: Task) -> None:
     if trace is not None:
-        async with trace.node(task):
+        async with trace.anode(task):
             await _work_async(trace, task)
     elif task.node.threaded:
         await _in_thread(_work, trace, task)
@@ -140,7 +141,7 @@ async def _traced(trace: Any, task: Task) -> None:
         await _work_async(trace, task)
 
 
-def _work(trace: Any, task: Task) -> None:
+def _work(trace: Trace | None, task: Task) -> None:
     node = task.node
     if node is not task.run.plan.start:
         sync = _sync(node.call)
@@ -155,7 +156,7 @@ def _work(trace: Any, task: Task) -> None:
         _route(trace, task)
 
 
-def _route(trace: Any, task: Task) -> None:
+def _route(trace: Trace | None, task: Task) -> None:
     values = task.state_after()
     for router in task.node.routers:
         state = task.state_for(router, values)
@@ -191,7 +192,7 @@ async def execute_async(loop: Loop, task: Task) -> None:
         if task.node.retries or task.node.timeout is not None:
             await _persist_async(trace, task)
         elif trace is not None and task.node is not loop.run.plan.start:
-            async with trace.node(task):
+            async with trace.anode(task):
                 await _work_async(trace, task)
         elif task.node.threaded:
             await _in_thread(_work, trace, task)
@@ -218,7 +219,7 @@ async def execute_async(loop: Loop, task: Task) -> None:
         await execute_async(loop, substitute)
 
 
-async def _work_async(trace: Any, task: Task) -> None:
+async def _work_async(trace: Trace | None, task: Task) -> None:
     node = task.node
     if node is not task.run.plan.start:
         try:
@@ -232,7 +233,7 @@ async def _work_async(trace: Any, task: Task) -> None:
         await _route_async(trace, task)
 
 
-async def _route_async(trace: Any, task: Task) -> None:
+async def _route_async(trace: Trace | None, task: Task) -> None:
     node = task.node
     values = task.state_after()
     for router in node.routers:
@@ -240,7 +241,7 @@ async def _route_async(trace: Any, task: Task) -> None:
         if trace is None or task.callbacks is None:
             task.route(router, await _call(router.call, state, task))
         else:
-            async with trace.router(task, router.name, state) as answers:
+            async with trace.arouter(task, router.name, state) as answers:
                 answers.append(await _call(router.call, state, task))
             task.route(router, answers[0])
 

@@ -13,8 +13,9 @@ same tasks again and leaves out those whose writes are known.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
+from graphwire_runtime.drive.trace import Trace
 from graphwire_runtime.errors import GraphBubbleUp, GraphRecursionError, ParentCommand, note_task
 from graphwire_runtime.plan.channels import fold
 from graphwire_runtime.plan.plan import NodePlan
@@ -55,7 +56,6 @@ class Loop:
         "checkpoints",
         "continued",
         "display",
-        "due",
         "ended",
         "executed",
         "interrupts",
@@ -87,12 +87,10 @@ class Loop:
         self._before = before
         self._after = after
         self.continued = continued
-        self.trace: Any = None
-        """A `Trace` if any callback of the caller listens, else None."""
+        self.trace: Trace | None = None
+        """Set if any callback of the caller listens."""
         self.tasks: list[Task] = []
         """The tasks of the current superstep, or of the next one once it is prepared."""
-        self.due: list[Task] | None = None
-        """The tasks that are to be executed now, None once the run has ended."""
         self.written: dict[str, Written] = {}
         """What is known of tasks that an unfinished superstep left behind, by task id."""
         self.touched = False

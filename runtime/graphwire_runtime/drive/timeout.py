@@ -34,7 +34,7 @@ class Timeout:
         self._idle: Any = policy.idle_timeout
         self._time: Callable[[], float] = asyncio.get_running_loop().time
         self._began = self._latest = self._time()
-        self.pulse = (
+        self.pulse: BaseCallbackHandler | None = (
             _Pulse(self.beat) if policy.idle_timeout is not None and policy.refresh_on == "auto" else None
         )
 

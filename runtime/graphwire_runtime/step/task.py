@@ -20,7 +20,7 @@ from graphwire_runtime.plan.channels import MISSING, fold
 from graphwire_runtime.plan.plan import NodePlan, RouterPlan
 from graphwire_runtime.plan.runtime import TASK, ExecutionInfo, Runtime, no_heartbeat
 from graphwire_runtime.plan.schema import Pairs, pairs_of, shown
-from graphwire_runtime.step.context import RunContext
+from graphwire_runtime.step.context import Progress, RunContext
 from graphwire_runtime.step.standing import Standing
 from graphwire_runtime.stream.outlet import Namespace
 from graphwire_runtime.types import END, Command, Interrupt, Send, StreamWriter
@@ -53,7 +53,6 @@ class Task:
         "answers",
         "asked",
         "attempt",
-        "beat",
         "began",
         "cached",
         "callbacks",
@@ -70,7 +69,7 @@ class Task:
         "output",
         "pairs",
         "path",
-        "pulse",
+        "progress",
         "retried",
         "returned",
         "run",
@@ -128,10 +127,8 @@ class Task:
         self.attempt = 1
         self.began: float | None = None
         """Seconds since 1970 at the first attempt, once anything has asked for it."""
-        self.beat: Callable[[], None] | None = None
-        """Reports progress to the timeout of this attempt, None if it has none."""
-        self.pulse: BaseCallbackHandler | None = None
-        """Reports progress whenever LangChain calls it, None unless that counts as progress."""
+        self.progress: Progress | None = None
+        """The timeout of this attempt, None if it has none."""
         self.error: NodeError | None = None
         """The failure that it handles, None if its node is no error handler."""
         self.substitute: Task | None = None
@@ -171,17 +168,17 @@ class Task:
                     metadata=metadata,
                     inheritable_metadata=metadata,
                 )
-            if self.pulse is not None:
-                config["callbacks"] = _with_handler(config.get("callbacks"), self.pulse)
+            if self.progress is not None and self.progress.pulse is not None:
+                config["callbacks"] = _with_handler(config.get("callbacks"), self.progress.pulse)
             self._config = cast("RunnableConfig", config)
         return self._config
 
     @property
     def beats(self) -> tuple[Callable[[], None], ...]:
         """What counts as progress of this task is reported to these: its own timeout and those around it."""
-        if self.pulse is None or self.beat is None:
+        if self.progress is None or self.progress.pulse is None:
             return self.run.beats
-        return (self.beat, *self.run.beats)
+        return (self.progress.beat, *self.run.beats)
 
     @property
     def writer(self) -> StreamWriter:
@@ -213,7 +210,7 @@ class Task:
                 context=run.context,
                 store=run.store,
                 stream_writer=self.writer,
-                heartbeat=no_heartbeat if self.beat is None else self.beat,
+                heartbeat=no_heartbeat if self.progress is None else self.progress.beat,
                 execution_info=ExecutionInfo(
                     self.standing.checkpoint_id,
                     self.checkpoint_ns,
@@ -361,7 +358,7 @@ class Task:
     def forget(self) -> None:
         """Drop what only the running node needed; the config and this task refer to each other."""
         self._config = self._runtime = None
-        self.callbacks = self.beat = self.pulse = None
+        self.callbacks = self.progress = None
 
     def _take_command(self, command: Command[Any]) -> None:
         if command.graph == Command.PARENT:

@@ -47,8 +47,8 @@ def fresh() -> StateGraph:
             ValueError,
             "keeps for itself",
         ),
-        (lambda g: g.add_node("two", 5), TypeError, "'two' must be a function.*int came: 5"),
-        (lambda g: g.add_node("two"), RuntimeError, "does not say what it runs"),
+        (lambda g: g.add_node("two", 5), TypeError, "'two' must be a function.*got a int: 5"),
+        (lambda g: g.add_node("two"), RuntimeError, "gives no action to run"),
         (lambda g: g.add_sequence([]), ValueError, "at least one node"),
         (
             lambda g: g.add_edge(START, "one").add_conditional_edges("one", node, {"x": "ghost"}).compile(),
@@ -63,7 +63,7 @@ def fresh() -> StateGraph:
         (
             lambda g: g.add_edge(START, "one").compile(checkpointer=object()),
             TypeError,
-            "a object came, which has no get_tuple",
+            "got a object, which has no get_tuple",
         ),
         (
             lambda g: g.add_edge(START, "one").compile(interrupt_before=["none"]),

@@ -241,7 +241,7 @@ def test_only_what_is_there_can_be_cleared() -> None:
 
 
 def test_a_cache_or_policy_that_is_none_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"a dict came, which has no aget\(\)"):
+    with pytest.raises(TypeError, match=r"got a dict, which has no aget\(\)"):
         fan(OURS).compile(cache={})
     with pytest.raises(TypeError, match="cache_policy of node 'n' must be a CachePolicy"):
         StateGraph(Log).add_node("n", fails, cache_policy=60)  # type: ignore[arg-type]

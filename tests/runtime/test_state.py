@@ -188,7 +188,7 @@ async def test_what_is_no_update_fails_and_says_what_came(drain: Any) -> None:
 
     with pytest.raises(InvalidUpdateError, match=r"node 'shout' .* returned str 'loud'"):
         await drain(chain(Shop, shout), {"item": "fig"})
-    with pytest.raises(InvalidUpdateError, match=r"input of a run .* int 5 came"):
+    with pytest.raises(InvalidUpdateError, match=r"input of a run .* got int 5"):
         await drain(chain(Shop, weigh), 5)
 
 

@@ -198,7 +198,7 @@ async def test_the_recursion_limit_lets_that_many_steps_be_seen(drain: Any) -> N
     assert chunks == [{"n": 0}, {"n": 1}, {"n": 2}, {"n": 3}]
     with pytest.raises(RecursionError):
         await drain(graph, {"n": 0}, config={"recursion_limit": 1})
-    with pytest.raises(ValueError, match="at least 1; 0 came"):
+    with pytest.raises(ValueError, match="at least 1, got 0"):
         await drain(graph, {"n": 0}, config={"recursion_limit": 0})
 
 

@@ -86,6 +86,6 @@ def check_cache(cache: Any) -> None:
     for name in ("get", "aget", "set", "aset", "clear", "aclear"):
         if not callable(getattr(cache, name, None)):
             raise TypeError(
-                "a cache is one of langgraph-checkpoint's (langgraph.cache.memory.InMemoryCache, …) or has "
-                f"their methods, and a {type(cache).__name__} came, which has no {name}()"
+                "a cache must have the methods of langgraph-checkpoint's caches (InMemoryCache, …); got a "
+                f"{type(cache).__name__}, which has no {name}()"
             )

@@ -107,7 +107,7 @@ class Loop:
         self.caching = False
         """Whether there is a cache, so that tasks need keys."""
         self.executed: list[Task] = []
-        """Tasks with keys that came to their ends and are not in the cache yet."""
+        """Tasks with keys that have finished and are not in the cache yet."""
         self._prepared = False
         self._substituted = False
 
@@ -277,7 +277,7 @@ class Loop:
     # ---- how a task ended
 
     def finished(self, task: Task) -> None:
-        """Keep and show what a task wrote that came to its end."""
+        """Keep and show what a finished task wrote."""
         if self.checkpoints is not None:
             self.checkpoints.finished(task)
         if task.node is self.run.plan.start:
@@ -287,7 +287,7 @@ class Loop:
         display = self.display
         if display.taps and task.output is not None:
             for tap in display.taps:
-                tap.note_output(task.output, self.run.namespace, task.message_metadata)
+                tap.note_output(task.output, self.run.namespace, task.metadata)
         if display.updates:
             display.show_update(task)
         if display.tasks or display.debug:

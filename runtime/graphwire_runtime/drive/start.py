@@ -64,7 +64,7 @@ def _check_command(loop: Loop, command: Command[Any]) -> None:
         )
     if run.answers.one_for_all and len(asked := open_interrupts(checkpoints.pending)) > 1:
         raise RuntimeError(
-            f"thread {checkpoints.id!r} waits at {len(asked)} interrupts, and one answer came that names "
+            f"thread {checkpoints.id!r} waits at {len(asked)} interrupts, and the one answer names "
             f"none of them; pass Command(resume={{id: answer}}) with ids of {', '.join(asked)}"
         )
 

@@ -82,7 +82,7 @@ def settings_for(bound: RunnableConfig | None, given: RunnableConfig | None) -> 
         metadata.setdefault("checkpoint_ns", namespace)
     limit = config.get("recursion_limit")
     if limit is not None and limit < 1:
-        raise ValueError(f"recursion_limit counts supersteps and must be at least 1; {limit} came")
+        raise ValueError(f"recursion_limit counts supersteps and must be at least 1, got {limit}")
     inherited: dict[str, Any] = {}
     if limit is not None:
         inherited["recursion_limit"] = limit

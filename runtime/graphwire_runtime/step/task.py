@@ -17,6 +17,7 @@ from langchain_core.runnables.config import var_child_runnable_config
 from graphwire_runtime.clock import time
 from graphwire_runtime.errors import GraphInterrupt, InvalidUpdateError, NodeError, ParentCommand
 from graphwire_runtime.plan.channels import MISSING, fold
+from graphwire_runtime.plan.config import merge
 from graphwire_runtime.plan.plan import NodePlan, RouterPlan
 from graphwire_runtime.plan.runtime import TASK, ExecutionInfo, Runtime, no_heartbeat
 from graphwire_runtime.plan.schema import Pairs, pairs_of, shown
@@ -42,8 +43,7 @@ class Task:
         standing: where the run stands.
         node: the node to run.
         input: what the node is called with.
-        path: PULL and the node's name, or PUSH and the number of the send; it tells the tasks of one
-            superstep apart and orders them.
+        path: (PULL, name of the node) or (PUSH, number of the send, …); orders the tasks of a superstep.
         step: the superstep, which is one more than the standing's while that has not begun it.
     """
 
@@ -81,7 +81,6 @@ class Task:
     )
 
     previous = None
-    """Part of LangGraph's node parameters; nothing here keeps what an earlier run returned."""
 
     def __init__(
         self,
@@ -126,7 +125,7 @@ class Task:
         self.callbacks: Any = None
         self.attempt = 1
         self.began: float | None = None
-        """Seconds since 1970 at the first attempt, once anything has asked for it."""
+        """When `runtime` was first read, in seconds since 1970."""
         self.progress: Progress | None = None
         """The timeout of this attempt, None if it has none."""
         self.error: NodeError | None = None
@@ -169,7 +168,7 @@ class Task:
                     inheritable_metadata=metadata,
                 )
             if self.progress is not None and self.progress.pulse is not None:
-                config["callbacks"] = _with_handler(config.get("callbacks"), self.progress.pulse)
+                config = merge(config, {"callbacks": [self.progress.pulse]})
             self._config = cast("RunnableConfig", config)
         return self._config
 
@@ -237,10 +236,6 @@ class Task:
             metadata.update(self.node.metadata)
         return metadata
 
-    def message_metadata(self) -> dict[str, Any]:
-        """The metadata shown with messages that the node returned."""
-        return {"ls_integration": "langgraph", **self.metadata()}
-
     @property
     def follows_edges(self) -> bool:
         """Whether the edges of its node count: not if the node failed, but still if only its router did."""
@@ -266,7 +261,6 @@ class Task:
         index, self.asked = self.asked, self.asked + 1
         if index < len(self.answers):
             return self.answers[index]
-        # the id is the same whenever the task runs again
         interrupt_id = blake2b(f"{self.checkpoint_ns}\0{index}".encode(), digest_size=16).hexdigest()
         answer = self.run.answers.take(interrupt_id)
         if answer is MISSING:
@@ -367,7 +361,7 @@ class Task:
 
     def _apply_command(self, command: Command[Any]) -> None:
         update = command.update
-        if isinstance(update, (list, tuple)) and all(_is_pair(item) for item in update):
+        if isinstance(update, (list, tuple)) and all(map(_is_pair, update)):
             keys = self.run.plan.channels
             self.pairs += [(key, value) for key, value in update if key in keys]
         elif update is not None:
@@ -394,14 +388,6 @@ class Task:
                 f"or None, and returned {shown(value)}"
             )
         return pairs
-
-
-def _with_handler(callbacks: Any, handler: BaseCallbackHandler) -> Any:
-    if callbacks is None:
-        return [handler]
-    callbacks = callbacks.copy()
-    callbacks.add_handler(handler, inherit=True)
-    return callbacks
 
 
 def task_id(*parts: str) -> str:

@@ -50,7 +50,7 @@ class Written:
         self.gotos: list[str] = []
         self.sends: list[Send] = []
         self.done = False
-        """Whether it came to its end."""
+        """Whether it finished."""
         self.error: str | None = None
         """The repr of what it failed with."""
         self.handled = False

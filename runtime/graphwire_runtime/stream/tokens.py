@@ -194,12 +194,12 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         Args:
             value: what the node returned.
             namespace: the namespace of its graph.
-            metadata: makes the metadata of the messages; called only if there is any to show.
+            metadata: makes the metadata of the task; called only if there is a message to show.
         """
         shared: dict[str, Any] | None = None
         for message in _messages_in(value):
             if shared is None:
-                shared = metadata()
+                shared = {"ls_integration": "langgraph", **metadata()}
             self._whole(message, namespace, shared)
 
     def _whole(self, message: BaseMessage, namespace: Namespace, metadata: dict[str, Any]) -> None:

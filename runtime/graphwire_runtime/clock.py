@@ -1,6 +1,6 @@
 """Time, waiting, random numbers and fresh ids: all that a run takes from outside besides its input.
 
-Tests that need fixed times or ids replace the functions here.
+A test that needs fixed times or ids replaces these functions where they are imported.
 """
 
 from __future__ import annotations

@@ -1,9 +1,12 @@
-"""Any small graph, made up by chance in both frameworks, and all that it streams and leaves behind compared.
+"""Random small graphs, built and run in both frameworks, with all that they stream and save compared.
 
-It has branches, joins, sends, jumps, graphs inside, reducers, failures, handlers and questions. Nodes side by
-side may end in any order, so what comes between two states is compared sorted. Where they fail, it depends on
-that order which is the first and what the others still come to: of that superstep no more is compared than
-that it fails.
+The graphs have branches, joins, sends, jumps, graphs inside, reducers, failures, handlers and questions.
+Nodes side by side may end in any order, so what comes between two states is sorted before it is compared. If
+nodes fail, that order decides which failure is first and what the others still do; of such a superstep only
+the failure is compared.
+
+About `runtime/graphwire_runtime/drive/loop.py`, `runtime/graphwire_runtime/step/prepare.py` and
+`runtime/graphwire_runtime/step/schedule.py`.
 """
 
 from __future__ import annotations

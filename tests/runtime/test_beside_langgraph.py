@@ -1,6 +1,8 @@
-"""The same graph beside LangGraph: built twice, run twice, and the streams compared chunk by chunk.
+"""The same graph, built and run here and in LangGraph, with the streams compared chunk by chunk.
 
-Nodes that run side by side may end in any order, so what they stream is compared sorted.
+Nodes that run side by side may end in any order, so what they stream is sorted before it is compared.
+
+About `runtime/graphwire_runtime/drive/loop.py` and `runtime/graphwire_runtime/stream/display.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Building: what `StateGraph` takes, and what it refuses and where."""
+"""Building: what `StateGraph` accepts, and which mistakes raise where.
+
+About `runtime/graphwire_runtime/graph.py`, `runtime/graphwire_runtime/spec.py` and
+`runtime/graphwire_runtime/plan/call.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Nodes whose results are kept in a cache: what streams show of them, as LangGraph shows it."""
+"""Nodes whose results are cached: what streams show of them, compared with LangGraph.
+
+About `runtime/graphwire_runtime/drive/cache.py` and `runtime/graphwire_runtime/plan/policies.py`.
+"""
 
 from __future__ import annotations
 

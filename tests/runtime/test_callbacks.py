@@ -1,4 +1,7 @@
-"""Callbacks that the caller passes hear of the graph, its nodes, its routers, and of inner graphs."""
+"""The caller's callbacks are called for the graph, its nodes, its routers, and graphs inside it.
+
+About `runtime/graphwire_runtime/drive/trace.py` and `runtime/graphwire_runtime/plan/config.py`.
+"""
 
 from __future__ import annotations
 

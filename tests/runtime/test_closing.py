@@ -1,4 +1,7 @@
-"""How runs end before their time: closed, cancelled, failed beside others."""
+"""Runs that end early: closed, cancelled, or failed beside other nodes.
+
+About `runtime/graphwire_runtime/drive/iterate.py` and `runtime/graphwire_runtime/drive/execute.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The custom mode: whatever a node says through its stream writer."""
+"""The custom mode: what nodes put into their stream writers; and what else a node can ask of its run.
+
+About `runtime/graphwire_runtime/plan/runtime.py` and `runtime/graphwire_runtime/stream/outlet.py`.
+"""
 
 from __future__ import annotations
 

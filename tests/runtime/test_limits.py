@@ -1,4 +1,8 @@
-"""Time that nodes may take, and what runs in the place of one that has failed: as LangGraph does it."""
+"""Timeouts of nodes, and error handlers that run in place of failed nodes, compared with LangGraph.
+
+About `runtime/graphwire_runtime/drive/timeout.py`, `runtime/graphwire_runtime/errors.py` and
+`runtime/graphwire_runtime/step/context.py`.
+"""
 
 from __future__ import annotations
 

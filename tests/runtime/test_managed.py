@@ -1,4 +1,7 @@
-"""State keys that say how far a run may still go, read as LangGraph's nodes read them."""
+"""Managed state keys, compared with LangGraph.
+
+About `runtime/graphwire_runtime/managed.py`.
+"""
 
 from __future__ import annotations
 

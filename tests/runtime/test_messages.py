@@ -1,4 +1,7 @@
-"""The messages mode: tokens, whole messages, and the state that holds them."""
+"""The messages mode: tokens, whole messages, and the state that holds them.
+
+About `runtime/graphwire_runtime/stream/tokens.py`.
+"""
 
 from __future__ import annotations
 

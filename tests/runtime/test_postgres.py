@@ -1,7 +1,9 @@
-"""Threads in a Postgres database, gone on with by another process.
+"""Threads in a Postgres database, continued by another process.
 
-Only where GRAPHWIRE_TEST_POSTGRES names a server, as in postgresql://postgres@127.0.0.1:5432/postgres, and
+Runs only if GRAPHWIRE_TEST_POSTGRES names a server, as in postgresql://postgres@127.0.0.1:5432/postgres, and
 langgraph-checkpoint-postgres is installed with psycopg[binary].
+
+About `runtime/graphwire_runtime/thread/checkpoints.py`.
 """
 
 from __future__ import annotations

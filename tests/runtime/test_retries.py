@@ -1,4 +1,7 @@
-"""Nodes that are run again after a failure, and nodes that are not waited for any longer."""
+"""Nodes that run again after a failure, and nodes that are cancelled after a timeout.
+
+About `runtime/graphwire_runtime/drive/execute.py` and `runtime/graphwire_runtime/plan/policies.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Routers, Send and Command: where a run goes next."""
+"""Routers, Send and Command: what runs next.
+
+About `runtime/graphwire_runtime/plan/plan.py`, `runtime/graphwire_runtime/step/schedule.py`,
+`runtime/graphwire_runtime/step/task.py` and `runtime/graphwire_runtime/types.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What was on its way to the saver arrives there, whenever the run is cancelled."""
+"""Everything that is queued for the saver is written, whenever the run is cancelled.
+
+About `runtime/graphwire_runtime/thread/saving.py`.
+"""
 
 import asyncio
 import contextlib

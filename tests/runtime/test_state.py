@@ -1,4 +1,8 @@
-"""Values and updates: what a stream shows of the state, and how writes become the state."""
+"""Values and updates: what a stream shows of the state, and how writes become the state.
+
+About `runtime/graphwire_runtime/plan/channels.py`, `runtime/graphwire_runtime/plan/schema.py` and
+`runtime/graphwire_runtime/step/standing.py`.
+"""
 
 from __future__ import annotations
 

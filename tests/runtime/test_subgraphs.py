@@ -1,4 +1,7 @@
-"""Graphs inside nodes: as nodes themselves, invoked, or streamed."""
+"""Graphs inside nodes: as nodes themselves, invoked, or streamed.
+
+About `runtime/graphwire_runtime/drive/request.py` and `runtime/graphwire_runtime/step/context.py`.
+"""
 
 from __future__ import annotations
 

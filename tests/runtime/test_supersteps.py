@@ -1,4 +1,8 @@
-"""Supersteps: what runs together, in which order writes count, joins, deferral and the limit."""
+"""Supersteps: what runs together, in which order writes count, joins, deferral and the limit.
+
+About `runtime/graphwire_runtime/step/prepare.py`, `runtime/graphwire_runtime/step/schedule.py` and
+`runtime/graphwire_runtime/step/standing.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The tasks and debug modes: when each task starts and how it ends."""
+"""The tasks and debug modes: when each task starts and how it ends.
+
+About `runtime/graphwire_runtime/stream/display.py`.
+"""
 
 from __future__ import annotations
 

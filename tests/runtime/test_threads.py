@@ -1,4 +1,9 @@
-"""Threads that outlive a run: asked, answered, failed, picked up again, kept in files, in other processes."""
+"""Threads that outlive a run: interrupted, answered, failed, continued, in files, in other processes.
+
+About `runtime/graphwire_runtime/drive/start.py`, `runtime/graphwire_runtime/step/answers.py`,
+`runtime/graphwire_runtime/step/interrupt.py`, `runtime/graphwire_runtime/step/writes.py` and
+`runtime/graphwire_runtime/thread/checkpoints.py`.
+"""
 
 from __future__ import annotations
 

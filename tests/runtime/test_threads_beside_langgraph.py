@@ -1,8 +1,11 @@
-"""Threads beside LangGraph: the same turns on the same thread, and everything that shows compared.
+"""Threads here and in LangGraph: the same turns on the same thread, with everything visible compared.
 
-Every story is told twice, to this runtime and to LangGraph, each with a saver of its own. After each turn the
-stream's chunks, the kind of error and the thread's state are compared, in the end its whole history. Skipped
-where LangGraph is not installed.
+Every case runs twice, here and in LangGraph, each with its own saver. After each turn the chunks of the
+stream, the kind of error and the state of the thread are compared, and in the end the whole history. Skipped
+if LangGraph is not installed.
+
+About `runtime/graphwire_runtime/state.py`, `runtime/graphwire_runtime/step/writes.py` and
+`runtime/graphwire_runtime/thread/snapshot.py`.
 """
 
 from __future__ import annotations

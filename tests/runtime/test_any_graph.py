@@ -40,7 +40,7 @@ class State(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Node:
-    """One node: what it does, and where it goes on to."""
+    """One node: what it does, and what runs after it."""
 
     does: str
     edges: tuple[str, ...]
@@ -142,7 +142,7 @@ def router(lg: Any, node: Node) -> Callable[[Any], Any]:
     return route
 
 
-async def told(lg: Any, design: Design, how: str, turns: int) -> list[Any]:
+async def observed(lg: Any, design: Design, how: str, turns: int) -> list[Any]:
     graph = built(lg, design).compile(checkpointer=InMemorySaver())
     config = {"configurable": {"thread_id": "t"}, "recursion_limit": 8}
     value: Any = {"last": "in", "log": []}
@@ -163,7 +163,7 @@ async def told(lg: Any, design: Design, how: str, turns: int) -> list[Any]:
 
 
 def supersteps(chunks: list[Any]) -> list[Any]:
-    """The chunks between two values of the outermost graph in an order of their own."""
+    """Sort the chunks between two values of the outermost graph."""
     found: list[list[Any]] = [[]]
     for chunk in chunks:
         found[-1].append(chunk)
@@ -173,7 +173,7 @@ def supersteps(chunks: list[Any]) -> list[Any]:
 
 
 def compare(design: Design, how: str) -> None:
-    ours, theirs = (asyncio.run(told(lg, design, how, 3)) for lg in (OURS, THEIRS))
+    ours, theirs = (asyncio.run(observed(lg, design, how, 3)) for lg in (OURS, THEIRS))
     assert ours == theirs
 
 

@@ -219,7 +219,7 @@ async def test_a_speaking_graph_streams_the_same(how: str, speaker: Any) -> None
 
 
 def wild(lg: Any, seed: int) -> Any:
-    """A graph of chance: plain edges, joins, routers, sends, deferred nodes, loops."""
+    """A random graph: plain edges, joins, routers, sends, deferred nodes, loops."""
     chance = random.Random(seed)
     names = [f"{chance.choice('abcxyz')}{index}" for index in range(chance.randint(2, 6))]
     graph = lg.StateGraph(Pad)
@@ -259,7 +259,7 @@ def wild(lg: Any, seed: int) -> Any:
 
 
 @pytest.mark.parametrize("seed", range(200))
-async def test_a_graph_of_chance_takes_the_same_steps(seed: int) -> None:
+async def test_a_random_graph_takes_the_same_steps(seed: int) -> None:
     seen = []
     for lg in (OURS, THEIRS):
         chunks, error = await recorded(

@@ -110,7 +110,7 @@ def test_a_node_is_named_after_what_it_runs(action: Any, name: str) -> None:
     assert list(graph.stream({})) == [{name: {"a": "x"}}]
 
 
-def test_these_odd_graphs_are_fine() -> None:
+def test_unusual_graphs_that_are_allowed() -> None:
     assert list(StateGraph(S).add_edge(START, END).compile().stream({"a": "1"}, stream_mode="values")) == [
         {"a": "1"}
     ]
@@ -128,7 +128,7 @@ def test_a_compiled_graph_does_not_change_with_its_builder() -> None:
     assert list(after.stream({})) == [{"one": {"a": "x"}}, {"two": {"a": "y"}}]
 
 
-def test_a_call_that_asks_for_nonsense_is_refused() -> None:
+def test_a_call_with_wrong_arguments_is_refused() -> None:
     graph = fresh().add_edge(START, "one").compile()
     with pytest.raises(TypeError, match="'nonsense'"):
         graph.stream({}, nonsense=1)

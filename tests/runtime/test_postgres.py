@@ -43,7 +43,7 @@ ANSWER = """
 
 
 @pytest.mark.parametrize("durability", ["sync", "async", "exit"])
-def test_a_thread_in_a_database_is_gone_on_with_in_another_process(durability: str) -> None:
+def test_another_process_continues_a_thread_in_a_database(durability: str) -> None:
     thread = str(uuid4())
     assert run_program(ASK, SERVER, thread) == "toll"
     streamed, steps = run_program(ANSWER, SERVER, thread, durability).splitlines()

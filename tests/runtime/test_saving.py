@@ -19,7 +19,7 @@ class Said(TypedDict, total=False):
 
 
 class Slow(InMemorySaver):
-    """Writes nothing before its gate is open; tells that it was asked, and that all of it is written."""
+    """Writes nothing before `gate` is open. `asked` is set by the first write, `idle` when all are done."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -111,6 +111,7 @@ class Request:
                 self.printed, subgraphs=self.subgraphs, parts=False, namespace=namespace, bell=None
             )
             outlets.append(printer)
+        display = Display(self.plan, settings, namespace, outlets, taps, outlet, self._shown_keys())
         checkpoint_ns = "|".join(namespace)
         checkpoints = self._checkpoints(settings, parent, checkpoint_ns)
         found, heard = listeners(settings, tap, kind)
@@ -119,7 +120,7 @@ class Request:
             settings,
             namespace,
             checkpoint_ns,
-            Display(self.plan, settings, namespace, outlets, taps, outlet, self._shown_keys()),
+            display,
             nested,
             context,
             parent.run.store if self.store is None and parent is not None else self.store,

@@ -76,7 +76,7 @@ def _resume(loop: Loop, checkpoints: Checkpoints, value: Any) -> None:
         task = Task(run, standing, run.plan.start, None, run.plan.start.path, standing.step)
         task.accept_command(value)
         checkpoints.write(standing, task.pairs)
-        checkpoints.go(standing, task.gotos, task.sends)
+        checkpoints.jump(standing, task.gotos, task.sends)
         checkpoints.commanded(task.pairs, task.gotos, task.sends)
     loop.passing = True
     loop.touched = True

@@ -156,16 +156,16 @@ class Checkpoints:
             if channel in plan.channels:
                 self.write(standing, [(channel, unpacked(value))])
             elif jumps and channel.startswith(BRANCH):
-                self.go(standing, [channel.removeprefix(BRANCH)], ())
+                self.jump(standing, [channel.removeprefix(BRANCH)], ())
             elif jumps and channel == SENDS:
-                self.go(standing, (), [sent(value)])
+                self.jump(standing, (), [sent(value)])
 
     def write(self, standing: Standing, pairs: Pairs) -> None:
         """Write to the state between two supersteps; the next checkpoint will hold it."""
         fold(standing.plan.channels, standing.values, pairs)
         self._dirty.update(key for key, _ in pairs)
 
-    def go(self, standing: Standing, gotos: Iterable[str], sends: Iterable[Send]) -> None:
+    def jump(self, standing: Standing, gotos: Iterable[str], sends: Iterable[Send]) -> None:
         """Schedule nodes between two supersteps."""
         for name in gotos:
             standing.schedule.trigger(name)

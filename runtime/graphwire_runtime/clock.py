@@ -1,6 +1,6 @@
-"""The one seam to the world outside a run: the time of day, fresh ids, waiting and chance.
+"""Time, waiting, random numbers and fresh ids: all that a run takes from outside besides its input.
 
-Everything else in this package is a function of its inputs; tests that need fixed times or ids patch here.
+A test that needs fixed times or ids replaces these functions where they are imported.
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ __all__ = ["apause", "chance", "checkpoint_id", "fresh_id", "pause", "seconds", 
 
 
 def timestamp() -> str:
-    """The present moment in UTC, ISO 8601 with microseconds."""
+    """The present time in UTC, as ISO 8601 with microseconds."""
     return datetime.now(timezone.utc).isoformat()
 
 
 def seconds() -> float:
-    """Seconds since some moment, to measure by."""
+    """Seconds on a monotonic clock; only differences mean anything."""
     return monotonic()
 
 
 def chance() -> float:
-    """A number from 0 to 1."""
+    """A random number from 0 up to, but not including, 1."""
     return random.random()
 
 
 def pause(seconds: float) -> None:
-    """Block the thread for a while."""
+    """Block the thread for this many seconds."""
     sleep(seconds)
 
 
 async def apause(seconds: float) -> None:
-    """Wait for a while."""
+    """Wait for this many seconds."""
     await asyncio.sleep(seconds)
 
 
 def fresh_id() -> str:
-    """A new random id, shaped like a UUID."""
+    """A new random UUID, as a string."""
     return str(uuid4())
 
 
 def checkpoint_id(step: int) -> str:
-    """A new id for the checkpoint of a superstep: a UUID of version 6, so that later ones sort after earlier.
+    """A new id for the checkpoint of superstep `step`: a UUID of version 6, as a string.
 
-    That is what savers go by when they are asked for the latest checkpoint of a thread.
+    Later ids sort after earlier ones. Savers rely on that to find the latest checkpoint of a thread.
     """
     ticks = _ticks.next()
     high = ticks >> 12 & 0xFFFF_FFFF_FFFF
@@ -57,7 +57,7 @@ def checkpoint_id(step: int) -> str:
 
 
 class _Ticks:
-    """Tenths of microseconds since UUIDs began to count, each given once and later ones greater."""
+    """The time as UUIDs count it, in units of 100 ns since 1582-10-15; no value comes twice."""
 
     def __init__(self) -> None:
         self._lock = Lock()

@@ -1,7 +1,7 @@
 """`CompiledStateGraph`: a graph that can be run, streamed and described. The public face of this package.
 
-It is a LangChain Runnable, so it pipes, batches and nests like one. The methods only turn a call into a
-`Request`; running is in `drive` and `loop`, looking at threads in `state`, and at the graph in `describing`.
+It is a LangChain Runnable, so it pipes, batches and nests like one. Its methods only turn a call into a
+`Request` or a `ThreadAddress`: `drive` runs graphs, `state` reads and edits threads, `describing` describes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 
 from graphwire_runtime.describing import DescribedGraph
-from graphwire_runtime.drive.drive import aiterate, iterate
+from graphwire_runtime.drive.iterate import aiterate, iterate
 from graphwire_runtime.drive.request import Request
 from graphwire_runtime.plan.config import merge
 from graphwire_runtime.plan.drawing import Sketch
@@ -25,8 +25,8 @@ from graphwire_runtime.plan.plan import Plan
 from graphwire_runtime.plan.runtime import TASK
 from graphwire_runtime.servable import Durability, StreamMode
 from graphwire_runtime.state import (
-    Place,
     StateUpdate,
+    ThreadAddress,
     ahistory,
     aperform,
     get_state,
@@ -39,8 +39,8 @@ from graphwire_runtime.types import Command, Context, GraphOutput, Input, Result
 
 __all__ = ["CompiledStateGraph"]
 
-Asked = ParamSpec("Asked")
-Gives = TypeVar("Gives")
+Parameters = ParamSpec("Parameters")
+Returned = TypeVar("Returned")
 
 Modes = StreamMode | Sequence[StreamMode]
 Keys = str | Sequence[str]
@@ -48,36 +48,39 @@ Names = Literal["*"] | Sequence[str]
 Version = Literal["v1", "v2"]
 
 
-def _like(first: Callable[Asked, Any]) -> Callable[[Callable[..., Gives]], Callable[Asked, Gives]]:
-    """Let a method take what another one takes, for type checkers and editors, `help` and `inspect`."""
+def _parameters_of(
+    other: Callable[Parameters, Any],
+) -> Callable[[Callable[..., Returned]], Callable[Parameters, Returned]]:
+    """Give a method the parameters of another one, for type checkers, editors, `help` and `inspect`."""
 
-    def decorate(method: Callable[..., Gives]) -> Callable[Asked, Gives]:
+    def decorate(method: Callable[..., Returned]) -> Callable[Parameters, Returned]:
         own = inspect.signature(method)
-        taken = inspect.signature(first).replace(return_annotation=own.return_annotation)
-        method.__signature__ = taken  # type: ignore[attr-defined]
+        shown = inspect.signature(other).replace(return_annotation=own.return_annotation)
+        method.__signature__ = shown  # type: ignore[attr-defined]
         return method
 
     return decorate
 
 
 class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result]):
-    """A runnable graph; any number of runs may share it. Made by `StateGraph.compile`.
+    """A graph that can be run, made by `StateGraph.compile`. Any number of runs may share it.
 
-    Streams yield, for one mode given as a string, the bare chunk; for a **list** of modes `(mode, chunk)`;
-    with `subgraphs=True` the namespace comes first: `(namespace, chunk)` or `(namespace, mode, chunk)`. With
-    `version="v2"` every item is a mapping of `type`, `ns` and `data` (and, in values mode, `interrupts`).
+    A stream of one mode, given as a string, yields bare chunks; a stream of a **list** of modes yields
+    `(mode, chunk)`. With `subgraphs=True` the namespace comes first: `(namespace, chunk)` or
+    `(namespace, mode, chunk)`. With `version="v2"` every item is a mapping of `type`, `ns` and `data`, and in
+    values mode also `interrupts`.
 
     | mode | chunk |
     |---|---|
     | values | the state, after the input and after every superstep that wrote to it |
-    | updates | `{node: what it wrote}`, one per node that ended |
+    | updates | `{node: what it wrote}`, one for each node that ends |
     | custom | what nodes put into their stream writer |
     | messages | `(message or chunk, metadata)` for every token, and for whole messages that nodes return |
     | tasks | a task's start (`id name input triggers`) and its end (`id name error result interrupts`) |
-    | checkpoints | the thread's checkpoints as they are made, as `get_state` describes them |
-    | debug | tasks and checkpoints, each with `step`, `timestamp` and `type` around it |
+    | checkpoints | the thread's checkpoints when they are made, with the fields of `get_state` |
+    | debug | tasks and checkpoints, each as `payload` beside `step`, `timestamp` and `type` |
 
-    Errors of nodes leave as they are, after everything that was streamed before them.
+    An error of a node is raised unchanged, after all chunks before it.
     """
 
     checkpointer: Any
@@ -85,7 +88,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
     store: Any
     stream_mode: StreamMode = "updates"
     step_timeout: float | None = None
-    """Seconds that the nodes of one superstep may take together; TimeoutError is raised then."""
+    """Seconds that one superstep may take before TimeoutError is raised, None for no limit."""
 
     def __init__(
         self,
@@ -125,24 +128,24 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         version: Version = "v1",
         **kwargs: Any,
     ) -> Iterator[Any]:
-        """Run the graph in this thread and yield what the modes ask for; see the class for the items' shape.
+        """Run the graph in this thread and yield what the modes ask for; the class says in which shape.
 
         Args:
-            input: a mapping of state keys, an instance of the input schema, or a Command. With a checkpointer
-                also None, to go on where the thread stopped.
+            input: a mapping of state keys, an instance of the input schema, or a Command. None continues a
+                thread where it stopped.
             config: LangChain's: `recursion_limit` (supersteps), `max_concurrency` (nodes at once), `tags`,
                 `metadata`, `callbacks`, `configurable`, …
-            context: for nodes that take a `runtime`; a mapping becomes an instance of the context schema.
+            context: what nodes get as `runtime.context`; a mapping becomes an instance of the context schema.
             stream_mode: one mode or a list; `updates` by default.
-            print_mode: modes whose chunks are printed as well, whatever the stream yields; not tokens.
-            output_keys: the keys that values and updates show; a single name shows the bare value.
-            interrupt_before: the nodes to stop before, or "*"; None as input goes on. By default what
-                the graph was compiled with.
-            interrupt_after: the nodes to stop after, likewise.
-            durability: when the thread is written: "sync", before the next superstep begins; "async", beside
-                it (the default); "exit", once the run ends.
-            subgraphs: whether graphs that run inside nodes are shown, too.
-            debug: print updates and values, whatever the graph was compiled with.
+            print_mode: modes whose chunks are printed, whatever the stream yields. Tokens are not printed.
+            output_keys: the keys that values and updates show; one name, not in a list, shows its bare value.
+            interrupt_before: the nodes to stop before, or "*" for all; then None as input continues. By
+                default those that the graph was compiled with.
+            interrupt_after: the nodes to stop after, in the same way.
+            durability: when checkpoints are written: "sync", before the next superstep begins; "async",
+                during it (the default); "exit", when the run ends.
+            subgraphs: whether graphs inside nodes are shown, too.
+            debug: print updates and values.
             version: "v2" for items that are mappings.
 
         Raises EmptyInputError, InvalidUpdateError, GraphRecursionError, ValueError for a wrong argument, and
@@ -166,13 +169,13 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
             )
         )
 
-    @_like(stream)
+    @_parameters_of(stream)
     def astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:  # type: ignore[override]
         """Run the graph on the event loop and yield what the modes ask for; otherwise like `stream`.
 
-        Async nodes run as asyncio tasks, the others in the loop's default executor. `aclose()` on the
-        iterator, or cancelling its consumer, cancels the async nodes at work; what runs in a thread runs on
-        unobserved.
+        Async nodes run as asyncio tasks, other nodes in the event loop's default executor. To close the
+        iterator with `aclose()`, or to cancel its consumer, cancels the async nodes at work. Nodes in threads
+        continue, and their results are dropped.
         """
         return aiterate(self._request(*args, **kwargs))
 
@@ -191,11 +194,10 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         version: Version = "v1",
         **kwargs: Any,
     ) -> Any:
-        """Run the graph and return its output: the keys of the output schema, or None where none was written.
+        """Run the graph and return its output: the keys of the output schema, None if none was written.
 
-        With another `stream_mode` it returns the list of that stream's chunks; with `version="v2"` a
-        GraphOutput.
-        Raises like `stream`.
+        With another `stream_mode` it returns the list of the stream's chunks. With `version="v2"` it returns
+        a GraphOutput. Raises like `stream`.
         """
         request = self._request(
             input,
@@ -213,29 +215,27 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         )
         return _returned(request, list(iterate(request)))
 
-    @_like(invoke)
+    @_parameters_of(invoke)
     async def ainvoke(self, *args: Any, **kwargs: Any) -> Any:
         """Run the graph on the event loop and return its output, like `invoke`."""
         request = self._request(*args, returned=True, **{"stream_mode": "values", **kwargs})
         return _returned(request, [chunk async for chunk in aiterate(request)])
 
-    # ---- threads
-
     def get_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
         """The thread at its latest checkpoint, or at the `checkpoint_id` that the config names.
 
-        At the latest it includes what the finished tasks of an interrupted superstep wrote. `subgraphs` puts
-        the snapshots of graphs inside it into its tasks. The config of such a snapshot looks at that graph.
+        At the latest checkpoint, the values include what finished tasks of an unfinished superstep wrote.
+        With `subgraphs`, the `state` of a task that is a graph is that graph's snapshot, with its config.
 
-        Raises ValueError without a checkpointer or thread_id.
+        Raises ValueError without a checkpointer or `thread_id`.
         """
-        place = Place(self, config)
-        return perform(get_state(place, subgraphs=subgraphs), place.saver)
+        address = self._address(config)
+        return perform(get_state(address, subgraphs=subgraphs), address.saver)
 
     async def aget_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
         """The same as `get_state`, on the event loop."""
-        place = Place(self, config)
-        return await aperform(get_state(place, subgraphs=subgraphs), place.saver)
+        address = self._address(config)
+        return await aperform(get_state(address, subgraphs=subgraphs), address.saver)
 
     def get_state_history(
         self,
@@ -247,13 +247,10 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
     ) -> Iterator[StateSnapshot]:
         """The thread's checkpoints, the latest first.
 
-        Args:
-            config: names the thread.
-            filter: metadata that the checkpoints must have.
-            before: the config of a checkpoint; only earlier ones are wanted.
-            limit: how many at most.
+        At most `limit` checkpoints are yielded, only those whose metadata has all items of `filter`, and only
+        those earlier than the one whose config is `before`.
         """
-        return history(Place(self, config), filter, before, limit)
+        return history(self._address(config), filter, before, limit)
 
     def aget_state_history(
         self,
@@ -264,18 +261,22 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         limit: int | None = None,
     ) -> AsyncIterator[StateSnapshot]:
         """The same as `get_state_history`, on the event loop."""
-        return ahistory(Place(self, config), filter, before, limit)
+        return ahistory(self._address(config), filter, before, limit)
 
     def update_state(
         self, config: RunnableConfig, values: Any, as_node: str | None = None, task_id: str | None = None
     ) -> RunnableConfig:
         """Edit the thread: make a checkpoint as if a node had returned `values`; return its config.
 
-        What follows that node runs next. `as_node` is by default the node that ran last; END takes everything
-        off that was to run next.
+        Args:
+            config: names the thread, and a checkpoint unless the latest is meant.
+            values: the update.
+            as_node: the node, by default the one that ran last. What follows it runs next. END lets nothing
+                run next.
+            task_id: part of LangGraph's signature; not used.
 
-        Raises InvalidUpdateError for an unknown node, values that are no update, or where several nodes ran
-        last.
+        Raises InvalidUpdateError for an unknown node, for values that are no update, and without `as_node` if
+        several nodes ran last.
         """
         return self.bulk_update_state(config, [[StateUpdate(values, as_node, task_id)]])
 
@@ -288,19 +289,19 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
     def bulk_update_state(
         self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]
     ) -> RunnableConfig:
-        """Edit the thread several times, each superstep of updates making one checkpoint."""
-        place = Place(self, config)
-        return perform(update_state(place, supersteps), place.saver)
+        """Like `update_state`, several times: each superstep of updates makes one checkpoint."""
+        address = self._address(config)
+        return perform(update_state(address, supersteps), address.saver)
 
     async def abulk_update_state(
         self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]
     ) -> RunnableConfig:
         """The same as `bulk_update_state`, on the event loop."""
-        place = Place(self, config)
-        return await aperform(update_state(place, supersteps), place.saver)
+        address = self._address(config)
+        return await aperform(update_state(address, supersteps), address.saver)
 
     def clear_cache(self, nodes: Sequence[str] | None = None) -> None:
-        """Forget the results of these nodes in the graph's cache; by default of all its nodes.
+        """Remove the results of these nodes from the graph's cache, by default those of all nodes.
 
         Raises ValueError without a cache or for an unknown node.
         """
@@ -313,12 +314,13 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         await self.cache.aclear(namespaces)
 
     def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> typing_extensions.Self:
-        """The same graph with a config of its own, which the config of a call is merged over."""
+        """The same graph with a config of its own; the config of a call is merged over it."""
         bound = copy(self)
         bound.config = merge(merge(self.config or {}, config or {}), kwargs)  # type: ignore[assignment]
         return bound
 
-    # ---- within
+    def _address(self, config: RunnableConfig) -> ThreadAddress:
+        return ThreadAddress(self.plan, self.config, config, self.checkpointer, self.store)
 
     def _cached(self, nodes: Sequence[str] | None) -> list[tuple[str, ...]]:
         if self.cache is None:
@@ -326,11 +328,10 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         for name in nodes or ():
             if name not in self.plan.nodes:
                 raise ValueError(
-                    f"{name!r} is no node of graph {self.name!r}; nodes are {list(self.plan.nodes)}"
+                    f"{name!r} is no node of graph {self.name!r}; it has {list(self.plan.nodes)}"
                 )
-        return [
-            self.plan.nodes[name].cache_namespace for name in (self.plan.nodes if nodes is None else nodes)
-        ]
+        chosen = self.plan.nodes if nodes is None else nodes
+        return [self.plan.nodes[name].cache_namespace for name in chosen]
 
     def _request(
         self,
@@ -390,10 +391,10 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
 def _returned(request: Request, chunks: list[Any]) -> Any:
     if request.streamed:
         return chunks
-    run = request.run
-    value = None if run is None else request.result(run)
+    loop = request.loop
+    value = None if loop is None else request.result(loop)
     if not request.parts:
         return value
-    if run is not None and isinstance(value, dict) and request.output_keys is None:
+    if loop is not None and isinstance(value, dict) and request.output_keys is None:
         value = request.plan.output.instance(value)
-    return GraphOutput(value, () if run is None else run.interrupts)
+    return GraphOutput(value, () if loop is None else loop.interrupts)

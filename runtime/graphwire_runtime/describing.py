@@ -1,26 +1,29 @@
-"""What a compiled graph says of itself: its nodes, its keys, its schemas, its drawing, the graphs in it."""
+"""`DescribedGraph`: what a graph is, without running it: nodes, keys, schemas, drawing, subgraphs."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.graph import Graph
+from typing_extensions import Self
 
 from graphwire_runtime.plan.drawing import Sketch
 from graphwire_runtime.plan.plan import NodePlan, Plan
 from graphwire_runtime.plan.schema import json_schema_of
 from graphwire_runtime.types import START
 
-if TYPE_CHECKING:
-    from graphwire_runtime.compiled import CompiledStateGraph
-
 __all__ = ["DescribedGraph"]
 
 
 class DescribedGraph(Runnable[Any, Any]):
-    """A graph as somebody may look at it who does not run it."""
+    """The part of a compiled graph that describes it.
+
+    Args:
+        plan: the graph.
+        sketch: what it is drawn from.
+    """
 
     name: str
 
@@ -31,7 +34,7 @@ class DescribedGraph(Runnable[Any, Any]):
 
     @property
     def nodes(self) -> Mapping[str, NodePlan]:
-        """The nodes by name, START's among them."""
+        """The nodes by name, including START."""
         return {START: self.plan.start, **self.plan.nodes}
 
     @property
@@ -41,11 +44,11 @@ class DescribedGraph(Runnable[Any, Any]):
 
     @property
     def stream_channels(self) -> list[str]:
-        """The keys that streams show: all of them."""
+        """The keys that streams show by default: all keys of the state."""
         return list(self.plan.keys)
 
     def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
-        """The graph's name, with a suffix if one is asked for."""
+        """The graph's name or `name`, with the suffix if one is given."""
         name = name or self.name
         return (
             f"{name}{suffix}"
@@ -56,7 +59,7 @@ class DescribedGraph(Runnable[Any, Any]):
         )
 
     def get_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
-        """The drawing of the graph; `xray` opens graphs inside it, an int as many levels deep."""
+        """The drawing of the graph. `xray` opens graphs in it: True for all levels, an int for that many."""
         return self._sketch.graph(xray)
 
     async def aget_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
@@ -72,13 +75,18 @@ class DescribedGraph(Runnable[Any, Any]):
         return json_schema_of(self.plan.output.cls)
 
     def get_context_jsonschema(self) -> dict[str, Any] | None:
-        """The JSON schema of `context`, or None where the graph declares none."""
+        """The JSON schema of `context`, None if the graph declares none."""
         return None if self.plan.context is None else json_schema_of(self.plan.context)
 
     def get_subgraphs(
         self, *, namespace: str | None = None, recurse: bool = False
-    ) -> Iterator[tuple[str, CompiledStateGraph]]:
-        """The graphs inside this one by their namespaces, without tasks' ids; `recurse` for all levels."""
+    ) -> Iterator[tuple[str, Self]]:
+        """The graphs that are nodes of this one, each with its namespace: node names joined by "|".
+
+        Args:
+            namespace: yield only the graph with this namespace.
+            recurse: also yield the graphs inside those.
+        """
         for name, node in self.plan.nodes.items():
             inner = node.subgraph
             if inner is None:
@@ -92,7 +100,7 @@ class DescribedGraph(Runnable[Any, Any]):
 
     async def aget_subgraphs(
         self, *, namespace: str | None = None, recurse: bool = False
-    ) -> AsyncIterator[tuple[str, CompiledStateGraph]]:
+    ) -> AsyncIterator[tuple[str, Self]]:
         """The same as `get_subgraphs`."""
         for item in self.get_subgraphs(namespace=namespace, recurse=recurse):
             yield item

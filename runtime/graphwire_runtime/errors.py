@@ -1,17 +1,17 @@
-"""Every error this package raises by name.
+"""The errors that this package raises by name.
 
     Exception
-    ├── EmptyInputError          a run was given nothing to start from
-    ├── InvalidUpdateError       a node, an input or a step wrote what the state cannot take
-    ├── GraphBubbleUp            no failure: what a task hands up through the code that called it
-    │   ├── GraphInterrupt       a question that stops the graph, see `interrupt`
-    │   └── ParentCommand        a command for the graph above; an error only where there is none
-    ├── NodeTimeoutError         a node took longer than it may
-    ├── NodeCancelledError       a node cancelled itself, while nobody had cancelled the run
+    ├── EmptyInputError          a run has neither input nor saved state to start from
+    ├── InvalidUpdateError       a node or an input wrote what the state cannot take
+    ├── GraphBubbleUp            not a failure: a signal to the runtime through a node's code
+    │   ├── GraphInterrupt       a question stops the graph, see `interrupt`
+    │   └── ParentCommand        a Command is for the surrounding graph
+    ├── NodeTimeoutError         a node took too long
+    ├── NodeCancelledError       a node cancelled itself, not its run
     └── RecursionError
-        └── GraphRecursionError  a run took more supersteps than its recursion_limit
+        └── GraphRecursionError  a run needs more supersteps than its recursion_limit
 
-Errors in how a graph is built are plain ValueError or TypeError; a node's own exceptions pass as they are.
+Mistakes in building a graph raise ValueError or TypeError. Exceptions of nodes reach the caller unchanged.
 """
 
 from __future__ import annotations
@@ -33,22 +33,25 @@ __all__ = [
 
 
 class EmptyInputError(Exception):
-    """The run was given no input, and there is no saved state to go on from."""
+    """A run was given no input, and there is no saved state to continue from."""
 
 
 class InvalidUpdateError(Exception):
-    """What was written does not fit the state: not a mapping, or too many values for one key."""
+    """What was written does not fit the state, for example several values for a key without a reducer."""
 
 
 class NodeCancelledError(Exception):
-    """A node ended in `asyncio.CancelledError` although nobody had cancelled the run."""
+    """A node raised `asyncio.CancelledError` although its run had not been cancelled."""
 
 
 class NodeTimeoutError(Exception):
-    """A node met a limit of the `timeout` that it was added with.
+    """A node reached a limit of its `timeout`.
 
-    `kind` says which limit, `timeout` how long it is, `elapsed` for how long the node has been at work
-    ("run") or without progress ("idle"); all in seconds.
+    Attributes:
+        node: the name of the node.
+        kind: "run" for the limit on the whole attempt, "idle" for the limit on time without progress.
+        timeout: the limit, in seconds.
+        elapsed: how long the attempt ("run") or the time without progress ("idle") lasted, in seconds.
     """
 
     def __init__(
@@ -76,24 +79,26 @@ class NodeTimeoutError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NodeError:
-    """What an `error_handler` is told: which node failed, and how."""
+    """What an `error_handler` receives as its parameter `error`."""
 
     node: str
+    """The name of the node that failed."""
     error: BaseException
+    """What it raised."""
 
 
 class GraphRecursionError(RecursionError):
-    """The run reached its `recursion_limit` (in supersteps) without coming to an end."""
+    """A run reached its `recursion_limit`, in supersteps, before it came to an end."""
 
 
 class GraphBubbleUp(Exception):
-    """Not a failure: it rises through a node's code to the runtime, and is not to be caught on the way."""
+    """Not a failure, but a signal to the runtime. The code of a node must not catch it."""
 
 
 class GraphInterrupt(GraphBubbleUp):
-    """Carries the `Interrupt`s of a task up to the graph that runs it; none for a static breakpoint.
+    """Carries the `Interrupt`s of a task to the graph that runs it; none if a graph stopped at a breakpoint.
 
-    It never reaches the caller of the outermost graph, whose stream ends normally.
+    It never reaches the caller of the outermost graph; the stream of that graph ends normally.
     """
 
     def __init__(self, interrupts: tuple[Any, ...] = ()) -> None:
@@ -102,9 +107,9 @@ class GraphInterrupt(GraphBubbleUp):
 
 
 class ParentCommand(GraphBubbleUp):
-    """Carries a `Command(graph=Command.PARENT)` up to the graph that runs this one.
+    """Carries a `Command(graph=Command.PARENT)` to the surrounding graph.
 
-    It reaches the caller only from a graph that has no parent.
+    It reaches the caller if there is none.
     """
 
     def __init__(self, command: Any) -> None:
@@ -113,6 +118,6 @@ class ParentCommand(GraphBubbleUp):
 
 
 def note_task(error: BaseException, name: str, task_id: str) -> None:
-    """Say on the exception itself which task it ended (Python 3.11 and later keep such notes)."""
+    """Add the task to the notes of an exception; Python 3.10 has none."""
     if hasattr(error, "add_note"):
         error.add_note(f"During task with name '{name}' and id '{task_id}'")

@@ -1,8 +1,7 @@
-"""`StateGraph`: the builder in which an author puts nodes and edges together, and which checks them.
+"""`StateGraph`: the builder of a graph, which checks every part of it.
 
-Everything wrong is refused where it is said: at `add_node`, `add_edge`, …, or, for what only the whole can
-show, at `compile`, which turns the builder into a `CompiledStateGraph`. A compiled graph keeps nothing of
-its builder.
+A mistake raises where it is made, at `add_node`, `add_edge` and so on, or in `compile` if only the whole
+graph shows it. `compile` makes a `CompiledStateGraph`, which keeps no reference to its builder.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPol
 from graphwire_runtime.spec import (
     BranchSpec,
     Exits,
-    GraphSpec,
+    GraphParts,
     NodeSpec,
     command_ends,
     literal_ends,
@@ -42,11 +41,11 @@ class StateGraph(Generic[State, Context, Input, Result]):
 
     Args:
         state_schema: a TypedDict, dataclass or pydantic class. `Annotated[type, reducer]` gives a key a
-            reducer, a function of the value so far and the update; a key without one takes one write per
-            superstep.
+            reducer, a function of the value so far and the update. A key without a reducer takes one write
+            per superstep.
         context_schema: the class of the `context` that callers may pass.
-        input_schema: which keys an input may write; the state schema where it is not given.
-        output_schema: which keys `invoke` returns; the state schema where it is not given.
+        input_schema: the keys that an input may write; by default the state schema.
+        output_schema: the keys that `invoke` returns; by default the state schema.
 
     Raises TypeError for a class without annotated fields, ValueError for a reducer that does not take two
     arguments.
@@ -64,7 +63,7 @@ class StateGraph(Generic[State, Context, Input, Result]):
         self.context_schema = context_schema
         self.input_schema: type[Any] = input_schema or state_schema
         self.output_schema: type[Any] = output_schema or state_schema
-        self._spec = GraphSpec(state_schema, context_schema, self.input_schema, self.output_schema)
+        self._spec = GraphParts(state_schema, context_schema, self.input_schema, self.output_schema)
 
     def set_node_defaults(
         self,
@@ -74,10 +73,10 @@ class StateGraph(Generic[State, Context, Input, Result]):
         error_handler: Callable[..., Any] | Runnable[Any, Any] | None = None,
         timeout: float | timedelta | TimeoutPolicy | None = None,
     ) -> typing_extensions.Self:
-        """Say what holds for every node that says nothing else; see `add_node`. Graphs inside have their own.
+        """Set the defaults for nodes that are added without these arguments; see `add_node`.
 
-        Retries and timeout hold for error handlers, too; a handler is never handled, and its result never
-        kept.
+        They do not apply to graphs inside this one. Retries and timeout also apply to error handlers; a
+        handler itself has no error handler, and its result is never cached.
         """
         self._spec.policies = policies_of("every node", retry_policy, cache_policy, timeout)
         self._spec.handler = error_handler
@@ -105,21 +104,22 @@ class StateGraph(Generic[State, Context, Input, Result]):
             action: what to call: a function, coroutine function, Runnable or compiled graph. It gets the
                 state and, if it declares them, `config`, `writer` and `runtime`.
             defer: run it only when nothing else is left to run.
-            metadata: shown with its tasks and the tokens of its models.
-            input_schema: what the node gets to see; by default the annotation of its first parameter, if
-                that is a schema, or else the state. Keys that only it has are private to the nodes that name
-                them.
-            retry_policy: when it is run again after a failure; of several the first that covers the error.
-            cache_policy: that the same input need not be worked on again, in a graph with a cache.
-            error_handler: what is run when it has failed for good, in the same superstep and with the same
-                input; of a parameter `error` it gets a NodeError. What it returns counts in place of what the
-                node would have; the node's edges are not followed then, so a Command says where to go on.
-                What a node has returned whose router failed counts as well. In a thread that is resumed the
-                handler is run again and the node is not; the error then is a RuntimeError with the repr of
-                what the node failed with.
-            timeout: seconds after which one run of it fails with NodeTimeoutError, or a TimeoutPolicy; for
-                async nodes only.
-            trace_policy: what tracers are told of its input and output.
+            metadata: shown with its tasks and with the tokens of its models.
+            input_schema: the keys that the node sees; by default the annotation of its first parameter, if
+                that is a schema, or else the state. Keys that are only in this schema are private to the
+                nodes whose schemas have them.
+            retry_policy: after which errors it runs again; of several policies, the first that covers the
+                error.
+            cache_policy: whether it may be skipped for an input that is in the graph's cache.
+            error_handler: runs when the node has failed for good, in the same superstep and with the same
+                input. If it declares a parameter `error`, it gets a NodeError. What it returns counts in
+                place of what the node would have returned, but the node's edges are not followed: it names
+                what runs next in a Command. If only the node's router failed, what the node returned counts,
+                too. When a thread is resumed, the handler runs again and the node does not; the error is then
+                a RuntimeError with the repr of the original one.
+            timeout: seconds after which an attempt to run it fails with NodeTimeoutError, or a TimeoutPolicy;
+                only for async nodes.
+            trace_policy: what tracers see of its input and output.
             destinations: where its `Command.goto` may lead, for drawings: names, or names with labels.
 
         Raises ValueError for a name that is taken or not allowed, TypeError for what cannot be called,
@@ -127,11 +127,11 @@ class StateGraph(Generic[State, Context, Input, Result]):
         """
         if isinstance(node, str):
             if action is None:
-                raise RuntimeError(f"add_node({node!r}) names a node and does not say what it runs")
+                raise RuntimeError(f"add_node({node!r}) names a node and gives no action to run")
             name = node
         else:
             if action is not None:
-                raise TypeError(f"add_node takes a name before the action, and {node!r} came")
+                raise TypeError(f"add_node takes a name before the action, got {node!r}")
             name, action = name_of(node), node
         self._check_name(name)
         policies = policies_of(f"node {name!r}", retry_policy, cache_policy, timeout)
@@ -160,9 +160,10 @@ class StateGraph(Generic[State, Context, Input, Result]):
         return self
 
     def add_edge(self, start_key: str | list[str], end_key: str) -> typing_extensions.Self:
-        """Run `end_key` in the superstep after `start_key`; after all of them where a list is given.
+        """Run `end_key` in the superstep after `start_key` or, with a list, once all of these have run.
 
-        Raises ValueError for an edge out of END or into START, and for a list with a node not yet added.
+        Raises ValueError for an edge out of END or into START, and for a list with a node that is not added
+        yet.
         """
         if end_key == START:
             raise ValueError(f"{START} cannot be the end of an edge; the edge was from {start_key!r}")
@@ -193,12 +194,16 @@ class StateGraph(Generic[State, Context, Input, Result]):
         path: Callable[..., Any] | Runnable[Any, Any],
         path_map: Mapping[Hashable, str] | Sequence[str] | None = None,
     ) -> typing_extensions.Self:
-        """After `source`, let a router decide what runs next; it sees the state with the node's update.
+        """After `source`, let a router decide what runs next.
 
-        It returns a node's name, END, a Send, or a list of those; with a `path_map` a key of it instead. A
-        sequence of names as `path_map`, or a return type of `Literal[...]`, only says where it may lead.
+        Args:
+            source: a node, or START.
+            path: the router. It sees the state with the update of `source`, and returns the name of a node,
+                END, a Send, or a list of those.
+            path_map: what each answer of the router stands for. A sequence of names, or a return type of
+                `Literal[...]` on the router, only declares where it may lead.
 
-        Raises ValueError where the node already has a router of this name.
+        Raises ValueError if `source` has a router of this name.
         """
         if source == END:
             raise ValueError(f"{END} cannot have conditional edges; nothing runs after it")
@@ -255,7 +260,8 @@ class StateGraph(Generic[State, Context, Input, Result]):
     def validate(self) -> typing_extensions.Self:
         """Check the graph as a whole.
 
-        Raises ValueError for a missing entry, an edge or router that names an unknown node, a reserved name.
+        Raises ValueError for a graph without an entry, an edge or router that names an unknown node, and a
+        reserved name.
         """
         for name in self._spec.nodes:
             if name in RESERVED:
@@ -293,18 +299,18 @@ class StateGraph(Generic[State, Context, Input, Result]):
         """Check the graph and make it runnable. The builder may be changed and compiled again afterwards.
 
         Args:
-            checkpointer: a saver of the langgraph-checkpoint family, which keeps threads. None: none, or in a
-                node of another graph that graph's. True: that graph's, and this one goes on where it stopped
-                whenever it is run again. False: none in any case.
+            checkpointer: a saver of the langgraph-checkpoint family, which keeps threads. None is the saver
+                of the surrounding graph, or none in an outermost graph. True is the saver of the surrounding
+                graph, and this graph continues where it stopped whenever it runs again. False is none.
             cache: one of langgraph-checkpoint's caches, for the results of nodes with a `cache_policy`.
-            store: a long-term store, for nodes that take a `store` or `runtime`.
+            store: a long-term store, for nodes that declare `store` or `runtime`.
             interrupt_before: the nodes to stop before, or "*" for all.
             interrupt_after: the nodes to stop after, or "*" for all.
             debug: print updates and values of every run.
             name: the graph's name for tracers and servers.
 
-        Raises ValueError (see `validate`; also for an interrupt at an unknown node), TypeError for a
-        checkpointer or a cache that is none.
+        Raises ValueError like `validate`, and for an interrupt at an unknown node; TypeError for an object
+        that is no checkpointer or no cache.
         """
         if cache is not None:
             check_cache(cache)
@@ -355,6 +361,6 @@ def _check_saver(checkpointer: Any) -> None:
     missing = [name for name in asked if not callable(getattr(checkpointer, name, None))]
     if missing:
         raise TypeError(
-            f"a checkpointer is a saver of the langgraph-checkpoint family, True, False or None, and a "
-            f"{type(checkpointer).__name__} came, which has no {missing[0]}()"
+            f"a checkpointer must be a saver of the langgraph-checkpoint family, True, False or None, got a "
+            f"{type(checkpointer).__name__}, which has no {missing[0]}()"
         )

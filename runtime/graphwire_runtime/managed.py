@@ -1,4 +1,4 @@
-"""State keys that nobody writes and nothing shows: what a node may know of its run when it starts."""
+"""Managed state keys: computed when a node starts, never written, and never shown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ __all__ = ["IsLastStep", "Managed", "RemainingSteps"]
 
 
 class Managed:
-    """Marks a state key, in `Annotated`, as a function of the present superstep and the recursion limit."""
+    """Put into `Annotated` to make a state key a managed one.
+
+    Args:
+        value: computes it from the number of the present superstep and the limit, in supersteps.
+    """
 
     __slots__ = ("value",)
 
@@ -18,7 +22,7 @@ class Managed:
 
 
 RemainingSteps = Annotated[int, Managed(lambda step, limit: limit - step)]
-"""The type of a state key that says how many supersteps are left, the present one among them."""
+"""The type of a key that holds how many supersteps are left, including the present one."""
 
 IsLastStep = Annotated[bool, Managed(lambda step, limit: step == limit - 1)]
-"""The type of a state key that says whether the next superstep would be one too many."""
+"""The type of a key that holds whether this is the last superstep that the recursion limit allows."""

@@ -1,7 +1,6 @@
-"""What a server may ask of a graph, whoever compiled it.
+"""`Servable`: what a server needs of a graph.
 
-One structural type, `Servable`: this package's `CompiledStateGraph` satisfies it and so does LangGraph's.
-It holds no behaviour; running, streaming and describing are left to the graph behind it.
+It is a structural type without behaviour. `CompiledStateGraph` satisfies it, this package's and LangGraph's.
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ from langchain_core.runnables.graph import Graph
 __all__ = ["Durability", "Servable", "StreamMode"]
 
 StreamMode = Literal["values", "updates", "custom", "messages", "tasks", "debug", "checkpoints"]
-"""What a stream may show; several are asked for with a list."""
+"""What a stream shows. A list asks for several."""
 
 Durability = Literal["sync", "async", "exit"]
-"""When checkpoints are written: before the next step, beside it, or once at the end."""
+"""When checkpoints are written: before the next superstep, during it, or once at the end of the run."""
 
 
 @runtime_checkable
 class Servable(Protocol):
     """A compiled graph that can be streamed and described.
 
-    `isinstance` looks only at the names; the signatures are for the type checker.
+    `isinstance` checks only that the attributes exist; the signatures are for type checkers.
     """
 
     @property
@@ -34,15 +33,15 @@ class Servable(Protocol):
 
     @property
     def checkpointer(self) -> Any:
-        """What keeps the graph's threads: a saver, `True` (the parent's), `False` or None (nothing)."""
+        """The saver of its threads; `True` for that of the surrounding graph, `False` or None for none."""
 
     @property
     def output_channels(self) -> str | Sequence[str]:
-        """The state keys of the output schema; a bare string where the whole output is one value."""
+        """The state keys of the output schema; a bare string if the output is one value."""
 
     @property
     def nodes(self) -> Mapping[str, Any]:
-        """The nodes by name. Names that start with two underscores are the runtime's own."""
+        """The nodes by name. Names that start with two underscores belong to the runtime."""
 
     def astream(
         self,
@@ -60,11 +59,11 @@ class Servable(Protocol):
         """Run the graph and yield what the modes ask for.
 
         With a **list** of modes an item is `(mode, chunk)`, with `subgraphs=True` `(namespace, mode, chunk)`.
-        Nothing runs before the first item is asked for. A node's exception leaves the iterator as it is.
+        Nothing runs before the first item is asked for. The iterator raises a node's exception unchanged.
         """
 
     def get_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
-        """The drawing of the graph; `xray` opens subgraphs, an int as many levels deep."""
+        """The drawing of the graph; `xray` opens subgraphs: True for all levels, an int for that many."""
 
     def get_input_jsonschema(self, config: RunnableConfig | None = None) -> dict[str, Any]:
         """The JSON schema of the input."""
@@ -73,4 +72,4 @@ class Servable(Protocol):
         """The JSON schema of the output."""
 
     def get_context_jsonschema(self) -> dict[str, Any] | None:
-        """The JSON schema of `context`, or None where the graph declares none."""
+        """The JSON schema of `context`, None if the graph declares none."""

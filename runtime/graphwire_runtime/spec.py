@@ -1,7 +1,6 @@
-"""What an author has said of a graph: its nodes, what leaves them, how they are run; and what comes of it.
+"""`GraphParts`: what an author has put into a graph, and the plan and the sketch that are made from it.
 
-`graph` fills a `GraphSpec` and has checked what stands in it by the time it asks for the plan that runs read,
-and for the sketch that drawings are made from.
+`graph` fills it, and checks it before it asks for the plan (for runs) and the sketch (for drawings).
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from graphwire_runtime.types import END, START, Command
 __all__ = [
     "BranchSpec",
     "Exits",
-    "GraphSpec",
+    "GraphParts",
     "NodeSpec",
     "Policies",
     "command_ends",
@@ -41,7 +40,7 @@ Ends = Mapping[Any, str]
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """How nodes are run; None where that is not said."""
+    """How a node runs; None for what was not set."""
 
     retries: tuple[RetryPolicy, ...] | None = None
     cache: CachePolicy | None = None
@@ -50,7 +49,7 @@ class Policies:
 
 @dataclass(slots=True)
 class NodeSpec:
-    """One node."""
+    """A node as it was added; see `StateGraph.add_node`."""
 
     action: Any
     call: Call
@@ -65,7 +64,7 @@ class NodeSpec:
 
 @dataclass(slots=True)
 class BranchSpec:
-    """One conditional edge."""
+    """A conditional edge as it was added."""
 
     name: str
     call: Call
@@ -75,14 +74,14 @@ class BranchSpec:
 
 @dataclass(slots=True)
 class Exits:
-    """What leaves one node (or START)."""
+    """The edges and routers that follow a node, or START."""
 
     edges: list[str] = field(default_factory=list)
     routers: dict[str, BranchSpec] = field(default_factory=dict)
 
 
-class GraphSpec:
-    """One graph; see `StateGraph` for the arguments."""
+class GraphParts:
+    """The parts of one graph; see `StateGraph` for the arguments."""
 
     def __init__(
         self, state: type[Any], context: type[Any] | None, input: type[Any], output: type[Any]
@@ -99,24 +98,24 @@ class GraphSpec:
         self.exits: dict[str, Exits] = {START: Exits()}
         self.joins: list[tuple[tuple[str, ...], str]] = []
         self.policies = Policies()
-        """What holds for nodes that say nothing else."""
+        """The defaults of nodes."""
         self.handler: Any = None
-        """The same of error handlers."""
+        """The default error handler, None if there is none."""
 
     def schema(self, cls: type[Any]) -> Schema:
-        """The schema of a class, whose keys become keys of the state."""
+        """The schema of a class. Its keys become keys of the state."""
         if cls not in self.schemas:
             schema = self.schemas[cls] = Schema(cls)
             merged(self.channels, schema.channels.items())
         return self.schemas[cls]
 
     def schema_of_first(self, action: Any) -> Schema | None:
-        """The schema that a callable's first parameter names, if it does."""
+        """The schema in the annotation of a callable's first parameter, None if that is no schema."""
         hint = None if isinstance(action, Runnable) else first_parameter(action)
         return self.schema(hint) if hint is not None and annotations_of(hint) else None
 
     def plan(self, name: str) -> Plan:
-        """The graph as its runs read it."""
+        """The graph as its runs read it, under this name."""
         state = self.schema(self.state)
         nodes = {name: self._node_plan(name, node) for name, node in self.nodes.items()}
         keys = (*state.keys, *(key for key in self.channels if key not in state.keys))
@@ -234,12 +233,12 @@ def policies_of(
     cache_policy: CachePolicy | None,
     timeout: float | timedelta | TimeoutPolicy | None,
 ) -> Policies:
-    """How nodes are run, of what was said at `what`.
+    """The policies that were given at `what`, which names the place for error messages.
 
-    Raises TypeError for a cache policy that is none, ValueError or TypeError for a wrong timeout.
+    Raises TypeError for an object that is no cache policy, ValueError or TypeError for a wrong timeout.
     """
     if cache_policy is not None and not isinstance(cache_policy, CachePolicy):
-        raise TypeError(f"the cache_policy of {what} must be a CachePolicy, and {cache_policy!r} came")
+        raise TypeError(f"the cache_policy of {what} must be a CachePolicy, got {cache_policy!r}")
     retries: tuple[RetryPolicy, ...] | None = None
     if retry_policy is not None:
         retries = (retry_policy,) if isinstance(retry_policy, RetryPolicy) else tuple(retry_policy)
@@ -247,20 +246,20 @@ def policies_of(
 
 
 def not_async(name: str) -> ValueError:
-    """What is raised for a timeout of a node that blocks."""
+    """The error for a timeout of a node that is not async."""
     return ValueError(
         f"node {name!r} was given a timeout and is not async; a thread cannot be stopped from outside"
     )
 
 
 def literal_ends(path: Any) -> Ends | None:
-    """Where a router leads by what it says that it returns, None where it does not say."""
+    """Where a router may lead, by its return type `Literal[...]`; None if it has none."""
     hint = returns(path)
     return {end: end for end in get_args(hint)} if get_origin(hint) is Literal else None
 
 
 def command_ends(action: Any) -> Mapping[str, str] | None:
-    """The same for a node that returns a Command; the labels are empty."""
+    """Where a node may jump to, by its return type `Command[Literal[...]]`; the labels are empty."""
     hint = returns(action)
     if get_origin(hint) is Command and (arguments := get_args(hint)) and get_origin(arguments[0]) is Literal:
         return dict.fromkeys(get_args(arguments[0]), "")
@@ -268,7 +267,7 @@ def command_ends(action: Any) -> Mapping[str, str] | None:
 
 
 def _subgraph(action: Any) -> CompiledStateGraph | None:
-    """The graph that a node is, or that its function has hold of."""
+    """The graph that a node is, or that its function refers to; None if there is none."""
     if isinstance(action, CompiledStateGraph):
         return action
     function = getattr(action, "__func__", action)

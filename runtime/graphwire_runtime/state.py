@@ -1,36 +1,46 @@
-"""Looking at a thread from outside, and editing it: `get_state`, `get_state_history`, `update_state`.
+"""Reads and edits a thread between its runs: `get_state`, `get_state_history`, `update_state`.
 
-Each is written once, as a generator that yields what it needs done (a call to the saver, the routers of a
-task) and is sent the result; `perform` and `aperform` do it, blocking or awaiting.
+Each is written once, as a generator that yields the work it needs (a call to the saver, or the routers of a
+task) and is sent the result. `perform` does the work blocking, `aperform` awaiting.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from langchain_core.runnables import RunnableConfig
 
 from graphwire_runtime.drive.execute import route, route_async
-from graphwire_runtime.drive.loop import Run
 from graphwire_runtime.errors import InvalidUpdateError
-from graphwire_runtime.plan.config import Settings, settings_for
+from graphwire_runtime.plan.config import settings_for
+from graphwire_runtime.plan.plan import Plan
 from graphwire_runtime.plan.schema import input_pairs
+from graphwire_runtime.step.context import RunContext
+from graphwire_runtime.step.prepare import discard, prepare, start_task
+from graphwire_runtime.step.standing import Standing
 from graphwire_runtime.step.task import Task
 from graphwire_runtime.step.writes import written
 from graphwire_runtime.stream.display import Display
-from graphwire_runtime.thread.checkpoints import Thread
+from graphwire_runtime.thread.checkpoints import Checkpoints
 from graphwire_runtime.thread.snapshot import StateSnapshot, snapshot_of
 from graphwire_runtime.types import END, START
 
-if TYPE_CHECKING:
-    from graphwire_runtime.compiled import CompiledStateGraph
-
-__all__ = ["StateUpdate", "ahistory", "aperform", "get_state", "history", "perform", "update_state"]
+__all__ = [
+    "StateUpdate",
+    "ThreadAddress",
+    "ahistory",
+    "aperform",
+    "get_state",
+    "history",
+    "perform",
+    "update_state",
+]
 
 Result = TypeVar("Result")
 Work = Generator[tuple[str, tuple[Any, ...]], Any, Result]
+"""Yields a method of the saver, or "route", and its arguments; is sent what that returned."""
 
 
 class StateUpdate(NamedTuple):
@@ -42,7 +52,7 @@ class StateUpdate(NamedTuple):
 
 
 def perform(work: Work[Result], saver: Any) -> Result:
-    """Do the work, blocking."""
+    """Do the work, blocking, with this saver."""
     result: Any = None
     while True:
         try:
@@ -53,7 +63,7 @@ def perform(work: Work[Result], saver: Any) -> Result:
 
 
 async def aperform(work: Work[Result], saver: Any) -> Result:
-    """Do the work on the event loop."""
+    """Do the work on the event loop, with this saver."""
     result: Any = None
     while True:
         try:
@@ -63,209 +73,222 @@ async def aperform(work: Work[Result], saver: Any) -> Result:
         result = await (route_async(*args) if kind == "route" else getattr(saver, f"a{kind}")(*args))
 
 
-class Place:
-    """A graph of a thread: the outermost one or, by the config's `checkpoint_ns`, one inside it.
+class ThreadAddress:
+    """A graph of a thread: the outermost one or, by `checkpoint_ns` in the config, one inside it.
 
-    Raises ValueError where nothing keeps the thread, the config names none, or the graph has no such graph.
+    Args:
+        plan: the outermost graph.
+        bound: the config that it was given by `with_config`.
+        config: names the thread.
+        checkpointer: what the graph was compiled with.
+        store: the same.
+
+    Raises ValueError if nothing keeps the thread, if the config names none, or if it names a graph that the
+    outermost one does not have.
     """
 
-    def __init__(self, graph: CompiledStateGraph, config: RunnableConfig | None, saver: Any = None) -> None:
-        self.settings: Settings = settings_for(graph.config, config)
-        self.given = config
+    def __init__(
+        self,
+        plan: Plan,
+        bound: RunnableConfig | None,
+        config: RunnableConfig | None,
+        checkpointer: Any,
+        store: Any = None,
+    ) -> None:
+        self.settings, parent = settings_for(bound, config)
         configurable = self.settings.configurable
-        parent = self.settings.parent
-        if saver is None and parent is not None and parent.run.thread is not None:
-            saver = parent.run.thread.saver
-        self.saver = graph.checkpointer if saver is None else saver
-        if self.saver is None or isinstance(self.saver, bool):
+        if parent is not None and parent.run.thread is not None:
+            checkpointer = parent.run.thread.saver
+        if checkpointer is None or isinstance(checkpointer, bool):
             raise ValueError(
-                f"graph {graph.name!r} has no checkpointer, so there is no thread to look at; "
+                f"graph {plan.name!r} has no checkpointer, so there is no thread to look at; "
                 "compile it with one"
             )
         if configurable.get("thread_id") is None:
             raise ValueError("the config of a thread is {'configurable': {'thread_id': ...}}; it names none")
+        self.saver = checkpointer
         self.namespace: str = configurable.get("checkpoint_ns") or ""
         self.asked: str | None = configurable.get("checkpoint_id")
-        self.root = self.graph = graph
+        self._outermost = (plan, bound)
+        self.plan, self.store = plan, store
         for each in self.namespace.split("|") if self.namespace else ():
             name = each.partition(":")[0]
-            node = self.graph.plan.nodes.get(name)
+            node = self.plan.nodes.get(name)
             if name.isdigit():
                 continue
             if node is None or node.subgraph is None:
                 raise ValueError(
                     f"checkpoint_ns {self.namespace!r} leads to {name!r}, and graph "
-                    f"{self.graph.name!r} has no graph of that name in it"
+                    f"{self.plan.name!r} has no graph of that name in it"
                 )
-            self.graph = node.subgraph
+            self.plan, self.store = node.subgraph.plan, node.subgraph.store
 
-    def thread(self) -> Thread:
-        """The thread, not yet loaded."""
-        return Thread(self.saver, "sync", self.settings, self.namespace, self.asked, {})
+    def inside(self, config: Any) -> ThreadAddress:
+        """The graph that another config names on the same saver."""
+        plan, bound = self._outermost
+        return ThreadAddress(plan, bound, config, self.saver)
 
-    def stand(self, thread: Thread, saved: Any) -> Run:
-        """A run that stands at a checkpoint and shows nothing to anybody."""
-        plan = self.graph.plan
+    def checkpoints(self) -> Checkpoints:
+        """The checkpoints of the graph, not loaded."""
+        return Checkpoints(self.saver, "sync", self.settings, self.namespace, self.asked, {})
+
+    def at(self, checkpoints: Checkpoints, saved: Any) -> tuple[RunContext, Standing]:
+        """A run that stands at a checkpoint and shows nothing, None for an empty thread."""
+        plan = self.plan
         namespace = tuple(self.namespace.split("|")) if self.namespace else ()
-        run = Run(
-            plan,
-            self.settings,
-            seed="",
-            namespace=namespace,
-            display=Display(plan, self.settings, namespace, (), None, plan.keys),
-            context=None,
-            thread=thread,
-            store=self.graph.store,
+        display = Display(plan, self.settings, namespace, (), (), None, plan.keys)
+        run = RunContext(
+            plan, self.settings, namespace, self.namespace, display, store=self.store, thread=checkpoints
         )
+        standing = Standing(plan, "", self.settings.recursion_limit)
         if saved is not None:
-            thread.parents = dict(saved.metadata.get("parents") or {})
-            thread.load(saved)
-            thread.restore(run, jumps=False)
-        return run
+            checkpoints.parents = dict(saved.metadata.get("parents") or {})
+            checkpoints.load(saved)
+            checkpoints.restore(standing, jumps=False)
+        return run, standing
 
 
-def get_state(place: Place, *, subgraphs: bool) -> Work[StateSnapshot]:
+def get_state(address: ThreadAddress, *, subgraphs: bool) -> Work[StateSnapshot]:
     """The snapshot of the checkpoint that the config names, or of the latest."""
-    thread = place.thread()
-    saved = yield "get_tuple", (thread.location(),)
+    checkpoints = address.checkpoints()
+    saved = yield "get_tuple", (checkpoints.location(),)
     if saved is None:
-        return StateSnapshot(
-            {}, (), {"configurable": dict(place.settings.configurable)}, None, None, None, (), ()
-        )
-    snapshot = _look(place, thread, saved, applied=place.asked is None)
+        config: Any = {"configurable": dict(address.settings.configurable)}
+        return StateSnapshot({}, (), config, None, None, None, (), ())
+    snapshot = _snapshot(address, checkpoints, saved, applied=address.asked is None)
     if not subgraphs:
         return snapshot
     tasks = []
     for task in snapshot.tasks:
         if task.state is not None:
-            inner = place.graph.plan.nodes[task.name].subgraph
+            inner = address.plan.nodes[task.name].subgraph
             namespace = task.state["configurable"]["checkpoint_ns"]
             if inner.checkpointer is True:
                 namespace = "|".join(each.partition(":")[0] for each in namespace.split("|"))
-            config = {"configurable": {**task.state["configurable"], "checkpoint_ns": namespace}}
-            below = Place(place.root, cast("RunnableConfig", config), place.saver)
-            task = task._replace(state=(yield from get_state(below, subgraphs=True)))
+            below = {"configurable": {**task.state["configurable"], "checkpoint_ns": namespace}}
+            task = task._replace(state=(yield from get_state(address.inside(below), subgraphs=True)))
         tasks.append(task)
     return snapshot._replace(tasks=tuple(tasks))
 
 
-def history(place: Place, filters: Any, before: Any, limit: int | None) -> Iterator[StateSnapshot]:
+def history(address: ThreadAddress, filters: Any, before: Any, limit: int | None) -> Iterator[StateSnapshot]:
     """The snapshots of a thread, the latest first."""
-    config = place.thread().location()
-    for saved in place.saver.list(config, before=before, limit=limit, filter=filters):
-        yield _look(place, place.thread(), saved, applied=False)
+    config = address.checkpoints().location()
+    for saved in address.saver.list(config, before=before, limit=limit, filter=filters):
+        yield _snapshot(address, address.checkpoints(), saved, applied=False)
 
 
 async def ahistory(
-    place: Place, filters: Any, before: Any, limit: int | None
+    address: ThreadAddress, filters: Any, before: Any, limit: int | None
 ) -> AsyncIterator[StateSnapshot]:
     """The same as `history`, on the event loop."""
-    config = place.thread().location()
-    async for saved in place.saver.alist(config, before=before, limit=limit, filter=filters):
-        yield _look(place, place.thread(), saved, applied=False)
+    config = address.checkpoints().location()
+    async for saved in address.saver.alist(config, before=before, limit=limit, filter=filters):
+        yield _snapshot(address, address.checkpoints(), saved, applied=False)
 
 
-def update_state(place: Place, supersteps: Sequence[Sequence[StateUpdate]]) -> Work[RunnableConfig]:
-    """Make a checkpoint per superstep, each as if the nodes that it names had returned what it says.
+def update_state(address: ThreadAddress, supersteps: Sequence[Sequence[StateUpdate]]) -> Work[RunnableConfig]:
+    """Make one checkpoint for each superstep, as if the nodes named in it had returned its values.
 
-    Raises InvalidUpdateError for an unknown node, for values that are no update, and where it is not clear
-    which node an update without `as_node` is meant to come from; ValueError for nothing to do.
+    Returns the config of the last checkpoint.
+
+    Raises InvalidUpdateError for an unknown node, for values that are no update, and for an update without
+    `as_node` if it is not clear which node ran last; ValueError for no supersteps or an empty one.
     """
     if not supersteps or not all(supersteps):
         raise ValueError("an update of a thread takes at least one superstep, each of at least one update")
     config: RunnableConfig | None = None
     for updates in supersteps:
         if config is not None:
-            place.asked = config["configurable"]["checkpoint_id"]
-        thread = place.thread()
-        saved = yield "get_tuple", (thread.location(),)
-        run = place.stand(thread, saved)
-        yield from _edit(place, run, saved, updates)
-        for kind, *args in thread.queue:
-            yield kind if kind == "put" else "put_writes", tuple(args)
-        config = _place_only(thread.config)
+            address.asked = config["configurable"]["checkpoint_id"]
+        checkpoints = address.checkpoints()
+        saved = yield "get_tuple", (checkpoints.location(),)
+        yield from _edit(address, checkpoints, saved, updates)
+        for call in checkpoints.queue:  # noqa: UP028  # results are sent, and a list's iterator takes none
+            yield call
+        config = _address_only(checkpoints.config)
     assert config is not None
     return config
 
 
-def _edit(place: Place, run: Run, saved: Any, updates: Sequence[StateUpdate]) -> Work[None]:
-    thread = run.thread
-    assert thread is not None
-    step = thread.step + 1 if saved is not None else 0
+def _edit(
+    address: ThreadAddress, checkpoints: Checkpoints, saved: Any, updates: Sequence[StateUpdate]
+) -> Work[None]:
+    run, standing = address.at(checkpoints, saved)
+    plan = run.plan
+    step = checkpoints.step + 1 if saved is not None else 0
     only = updates[0]
     if only.as_node == "__copy__":
-        thread.copy(run, "fork", step, beside=True)
+        checkpoints.copy(standing, "fork", step, beside=True)
         return
     if only.as_node == "__input__":
-        run.discard()
-        run.step, run.waiting_input = step, only.values
-        thread.commit(run, "input", step, run.tasks)
+        discarded = discard(run, standing)
+        standing.waiting_input = only.values
+        checkpoints.commit(standing, "input", step, discarded)
         return
     sources = [
-        update.as_node or _source(place, thread, saved) for update in updates if _says_anything(update)
+        update.as_node or _last_node(plan, saved)
+        for update in updates
+        if update.values is not None or update.as_node is not None
     ]
     if not sources:
-        thread.copy(run, "update", step)
+        checkpoints.copy(standing, "update", step)
         return
     if sources == [END]:
-        if place.asked is None and saved is not None and run.waiting_input is None:
-            _apply_finished(run)
-        run.schedule.clear()
-        run.waiting_input = None
-        thread.commit(run, "update", step, ())
+        if address.asked is None and saved is not None and standing.waiting_input is None:
+            _apply_finished(run, standing, checkpoints)
+        standing.schedule.clear()
+        standing.waiting_input = None
+        checkpoints.commit(standing, "update", step, ())
         return
-    run.prepare(with_inputs=False)
-    run.schedule.begun()
-    standing, run.step, run.waiting_input = run.tasks, step, None
+    pending = prepare(run, standing, with_inputs=False)
+    standing.schedule.begun()
+    standing.step, standing.waiting_input = step, None
     tasks = []
     for source, update in zip(sources, updates, strict=False):
-        node = run.plan.start if source == START else run.plan.nodes.get(source)
+        node = plan.start if source == START else plan.nodes.get(source)
         if node is None:
             raise InvalidUpdateError(
-                f"update_state was told as_node={source!r}, which is no node; nodes are "
-                f"{sorted(run.plan.nodes)}"
+                f"update_state got as_node={source!r}, which is no node; nodes are {sorted(plan.nodes)}"
             )
-        task = Task(run, node, None, node.path)
+        task = Task(run, standing, node, None, node.path, step)
         if source == START:
-            task.pairs = input_pairs(update.values or {}, run.plan.input, run.plan.input.channels)
+            task.pairs = input_pairs(update.values or {}, plan.input, plan.input.channels)
         else:
             task.accept(update.values)
         if node.routers:
             yield "route", (task,)
         tasks.append(task)
-        instead = next((each for each in standing if each.name == source), None)
-        if instead is not None:  # it is answered for by the edit
-            task.id = instead.id
-            thread.finished(task)
-    run.tasks = tasks
-    run.settle("update")
+        replaced = next((each for each in pending if each.name == source), None)
+        if replaced is not None:  # the edit stands for the task that would have run
+            task.id = replaced.id
+            checkpoints.finished(task)
+    standing.apply(tasks, [pair for task in tasks for pair in task.pairs])
+    checkpoints.commit(standing, "update", step, tasks)
 
 
-def _says_anything(update: StateUpdate) -> bool:
-    return update.values is not None or update.as_node is not None
+def _apply_finished(run: RunContext, standing: Standing, checkpoints: Checkpoints) -> None:
+    """Fold in what the finished tasks of an unfinished superstep wrote."""
+    known = written(checkpoints.pending, run.plan.channels)
+    for task in prepare(run, standing, with_inputs=False):
+        if (earlier := known.get(task.id)) is not None and earlier.done and earlier.pairs:
+            checkpoints.write(standing, earlier.pairs)
 
 
-def _apply_finished(run: Run) -> None:
-    """Fold in what the finished tasks of an interrupted superstep wrote."""
-    thread = run.thread
-    assert thread is not None
-    known = written(thread.pending, run.plan.channels)
-    run.prepare(with_inputs=False)
-    for task in run.tasks:
-        if (ran := known.get(task.id)) is not None and ran.done and ran.pairs:
-            thread.write(run, ran.pairs)
-
-
-def _source(place: Place, thread: Thread, saved: Any) -> str:
-    """The node that an update is taken to come from: the one that ran last."""
-    nodes = place.graph.plan.nodes
+def _last_node(plan: Plan, saved: Any) -> str:
+    """The node that ran last, as whose return an update without `as_node` counts."""
     if saved is None:
         return START
-    if len(nodes) == 1:
-        return next(iter(nodes))
+    if len(plan.nodes) == 1:
+        return next(iter(plan.nodes))
     seen: Mapping[str, Mapping[str, Any]] = saved.checkpoint["versions_seen"]
     last = sorted(
-        ((version, name) for name, looked in seen.items() if name in nodes for version in looked.values()),
+        (
+            (version, name)
+            for name, versions in seen.items()
+            if name in plan.nodes
+            for version in versions.values()
+        ),
         reverse=True,
     )
     if not last:
@@ -278,18 +301,23 @@ def _source(place: Place, thread: Thread, saved: Any) -> str:
     return last[0][1]
 
 
-def _look(place: Place, thread: Thread, saved: Any, *, applied: bool) -> StateSnapshot:
-    run = place.stand(thread, saved)
-    run.prepare(with_inputs=False)
-    snapshot = snapshot_of(run, applied=applied)
-    return snapshot._replace(config=_place_only(snapshot.config))
+def _snapshot(
+    address: ThreadAddress, checkpoints: Checkpoints, saved: Any, *, applied: bool
+) -> StateSnapshot:
+    run, standing = address.at(checkpoints, saved)
+    if standing.waiting_input is None:
+        tasks = prepare(run, standing, with_inputs=False)
+    else:
+        tasks = [start_task(run, standing)]
+    snapshot = snapshot_of(checkpoints, standing, tasks, applied=applied)
+    return snapshot._replace(config=_address_only(snapshot.config))
 
 
-def _place_only(config: Any) -> RunnableConfig:
-    """A checkpoint's config without whatever else the run was given."""
-    place = {
+def _address_only(config: Any) -> RunnableConfig:
+    """The config of a checkpoint without whatever else its run was given."""
+    address = {
         key: value
         for key, value in config["configurable"].items()
         if key == "thread_id" or key.startswith("checkpoint_")
     }
-    return {"configurable": place}
+    return {"configurable": address}

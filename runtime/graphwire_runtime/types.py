@@ -1,6 +1,7 @@
-"""The words a graph's author writes: START, END, Send, Command, Overwrite, Interrupt, StreamWriter.
+"""The values that a graph's author writes and reads: START, END, Send, Command, Overwrite, Interrupt, …
 
-Plain values without behaviour. What they do to a run is in `task` (a node's return) and `loop` (an input).
+They have no behaviour. `step.task` takes them apart when a node returns them, `drive.start` when they are
+input.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import typing_extensions
 __all__ = ["END", "START", "Command", "GraphOutput", "Interrupt", "Overwrite", "Send", "StreamWriter"]
 
 START = "__start__"
-"""Where every run enters: edges from here name the first nodes."""
+"""Where every run starts: edges from START lead to the first nodes."""
 
 END = "__end__"
-"""Where a path stops: edges to here lead nowhere."""
+"""Where a path ends: an edge to END runs nothing."""
 
 StreamWriter = Callable[[Any], None]
-"""Takes one object of any kind and puts it into the `custom` stream, uncopied."""
+"""Puts one object of any kind into the `custom` stream, without copying it."""
 
 State = typing_extensions.TypeVar("State", default=Any)
 Context = typing_extensions.TypeVar("Context", default=Any)
@@ -33,9 +34,9 @@ Output = TypeVar("Output")
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Run `node` in the next superstep with exactly `arg` as its input instead of the state.
+    """Runs `node` in the next superstep, with `arg` as its input in place of the state.
 
-    Returned by routers, or within `Command.goto`. Several to one node run side by side.
+    A router returns it, or a node in `Command.goto`. Several Sends to one node run side by side.
     """
 
     node: str
@@ -44,25 +45,23 @@ class Send:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command(Generic[N]):
-    """What a node may return instead of an update, and what may be given to a run as input.
-
-    `update` is written like a plain return value: a mapping, a list of `(key, value)` pairs, an instance of a
-    schema, or None. `goto` names a node, is a `Send`, or a sequence of both; it adds to the node's edges.
-    With `graph=Command.PARENT` both are meant for the graph that holds this one. `resume`, in an input, is
-    the answer to the interrupt that the thread waits at, or a mapping of interrupts' ids to answers.
-    """
+    """What a node may return in place of an update, and a caller may give in place of an input."""
 
     graph: str | None = None
+    """`Command.PARENT` if update and goto are for the surrounding graph, None for this one."""
     update: Any | None = None
+    """Writes: a mapping, a list of `(key, value)` pairs, an instance of a schema, or None."""
     resume: Any | None = None
+    """In an input: the answer to the interrupt that the thread waits at, or answers by interrupt id."""
     goto: Send | Sequence[Send | N] | N = ()
+    """What runs next, besides the targets of the node's edges: a node's name, a `Send`, or several."""
 
     PARENT: ClassVar[Literal["__parent__"]] = "__parent__"
 
 
 @dataclass(frozen=True, slots=True)
 class Overwrite:
-    """Write `value` into a key as it is, past the key's reducer. At most one per key and superstep."""
+    """Sets a key to `value`, without its reducer. At most one per key and superstep."""
 
     value: Any
     type: Literal["__overwrite__"] = "__overwrite__"
@@ -70,15 +69,14 @@ class Overwrite:
 
 @dataclass(frozen=True, slots=True)
 class Interrupt:
-    """A question that stopped a run: `value` is what the node asked, `id` is what an answer may name it by.
-
-    The id stays the same for as long as the question is open. `response_schema` is what the node said about
-    the answer it expects; nothing here looks at it.
-    """
+    """A question that stopped a run."""
 
     value: Any
+    """The question."""
     id: str = ""
+    """Names it in `Command(resume={id: answer})`; the same for as long as the question is open."""
     response_schema: Any = field(default=None, kw_only=True)
+    """What the node says about the answer that it expects. The runtime does not read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,4 +84,5 @@ class GraphOutput(Generic[Output]):
     """What `invoke(version="v2")` returns: the output, and the interrupts that stopped the run."""
 
     value: Output
+    """None if no key of the output was ever written."""
     interrupts: tuple[Any, ...] = ()

@@ -1,4 +1,4 @@
-"""Shared by the runtime's tests: a model that speaks word by word, and one way to drain either stream."""
+"""Fixtures of the runtime's tests: a model that streams word by word, and a way to drain either stream."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Drain = Callable[..., Awaitable[list[Any]]]
 
 
 class Speaker(BaseChatModel):
-    """Says its words one chunk at a time; raises before word number `breaks_at`."""
+    """Streams its words, one a chunk; raises before word number `breaks_at`, counted from 0."""
 
     words: str = "one two"
     breaks_at: int | None = None

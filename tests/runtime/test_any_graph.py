@@ -1,9 +1,12 @@
-"""Any small graph, made up by chance in both frameworks, and all that it streams and leaves behind compared.
+"""Random small graphs, built and run in both frameworks, with all that they stream and save compared.
 
-It has branches, joins, sends, jumps, graphs inside, reducers, failures, handlers and questions. Nodes side by
-side may end in any order, so what comes between two states is compared sorted. Where they fail, it depends on
-that order which is the first and what the others still come to: of that superstep no more is compared than
-that it fails.
+The graphs have branches, joins, sends, jumps, graphs inside, reducers, failures, handlers and questions.
+Nodes side by side may end in any order, so what comes between two states is sorted before it is compared. If
+nodes fail, that order decides which failure is first and what the others still do; of such a superstep only
+the failure is compared.
+
+About `runtime/graphwire_runtime/drive/loop.py`, `runtime/graphwire_runtime/step/prepare.py` and
+`runtime/graphwire_runtime/step/schedule.py`.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ class State(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Node:
-    """One node: what it does, and where it goes on to."""
+    """One node: what it does, and what runs after it."""
 
     does: str
     edges: tuple[str, ...]
@@ -139,7 +142,7 @@ def router(lg: Any, node: Node) -> Callable[[Any], Any]:
     return route
 
 
-async def told(lg: Any, design: Design, how: str, turns: int) -> list[Any]:
+async def observed(lg: Any, design: Design, how: str, turns: int) -> list[Any]:
     graph = built(lg, design).compile(checkpointer=InMemorySaver())
     config = {"configurable": {"thread_id": "t"}, "recursion_limit": 8}
     value: Any = {"last": "in", "log": []}
@@ -160,7 +163,7 @@ async def told(lg: Any, design: Design, how: str, turns: int) -> list[Any]:
 
 
 def supersteps(chunks: list[Any]) -> list[Any]:
-    """The chunks between two values of the outermost graph in an order of their own."""
+    """Sort the chunks between two values of the outermost graph."""
     found: list[list[Any]] = [[]]
     for chunk in chunks:
         found[-1].append(chunk)
@@ -170,7 +173,7 @@ def supersteps(chunks: list[Any]) -> list[Any]:
 
 
 def compare(design: Design, how: str) -> None:
-    ours, theirs = (asyncio.run(told(lg, design, how, 3)) for lg in (OURS, THEIRS))
+    ours, theirs = (asyncio.run(observed(lg, design, how, 3)) for lg in (OURS, THEIRS))
     assert ours == theirs
 
 

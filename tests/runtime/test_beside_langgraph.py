@@ -1,6 +1,8 @@
-"""The same graph beside LangGraph: built twice, run twice, and the streams compared chunk by chunk.
+"""The same graph, built and run here and in LangGraph, with the streams compared chunk by chunk.
 
-Nodes that run side by side may end in any order, so what they stream is compared sorted.
+Nodes that run side by side may end in any order, so what they stream is sorted before it is compared.
+
+About `runtime/graphwire_runtime/drive/loop.py` and `runtime/graphwire_runtime/stream/display.py`.
 """
 
 from __future__ import annotations
@@ -217,7 +219,7 @@ async def test_a_speaking_graph_streams_the_same(how: str, speaker: Any) -> None
 
 
 def wild(lg: Any, seed: int) -> Any:
-    """A graph of chance: plain edges, joins, routers, sends, deferred nodes, loops."""
+    """A random graph: plain edges, joins, routers, sends, deferred nodes, loops."""
     chance = random.Random(seed)
     names = [f"{chance.choice('abcxyz')}{index}" for index in range(chance.randint(2, 6))]
     graph = lg.StateGraph(Pad)
@@ -257,7 +259,7 @@ def wild(lg: Any, seed: int) -> Any:
 
 
 @pytest.mark.parametrize("seed", range(200))
-async def test_a_graph_of_chance_takes_the_same_steps(seed: int) -> None:
+async def test_a_random_graph_takes_the_same_steps(seed: int) -> None:
     seen = []
     for lg in (OURS, THEIRS):
         chunks, error = await recorded(

@@ -1,4 +1,8 @@
-"""Building: what `StateGraph` takes, and what it refuses and where."""
+"""Building: what `StateGraph` accepts, and which mistakes raise where.
+
+About `runtime/graphwire_runtime/graph.py`, `runtime/graphwire_runtime/spec.py` and
+`runtime/graphwire_runtime/plan/call.py`.
+"""
 
 from __future__ import annotations
 
@@ -47,8 +51,8 @@ def fresh() -> StateGraph:
             ValueError,
             "keeps for itself",
         ),
-        (lambda g: g.add_node("two", 5), TypeError, "'two' must be a function.*int came: 5"),
-        (lambda g: g.add_node("two"), RuntimeError, "does not say what it runs"),
+        (lambda g: g.add_node("two", 5), TypeError, "'two' must be a function.*got a int: 5"),
+        (lambda g: g.add_node("two"), RuntimeError, "gives no action to run"),
         (lambda g: g.add_sequence([]), ValueError, "at least one node"),
         (
             lambda g: g.add_edge(START, "one").add_conditional_edges("one", node, {"x": "ghost"}).compile(),
@@ -63,7 +67,7 @@ def fresh() -> StateGraph:
         (
             lambda g: g.add_edge(START, "one").compile(checkpointer=object()),
             TypeError,
-            "a object came, which has no get_tuple",
+            "got a object, which has no get_tuple",
         ),
         (
             lambda g: g.add_edge(START, "one").compile(interrupt_before=["none"]),
@@ -106,7 +110,7 @@ def test_a_node_is_named_after_what_it_runs(action: Any, name: str) -> None:
     assert list(graph.stream({})) == [{name: {"a": "x"}}]
 
 
-def test_these_odd_graphs_are_fine() -> None:
+def test_unusual_graphs_that_are_allowed() -> None:
     assert list(StateGraph(S).add_edge(START, END).compile().stream({"a": "1"}, stream_mode="values")) == [
         {"a": "1"}
     ]
@@ -124,7 +128,7 @@ def test_a_compiled_graph_does_not_change_with_its_builder() -> None:
     assert list(after.stream({})) == [{"one": {"a": "x"}}, {"two": {"a": "y"}}]
 
 
-def test_a_call_that_asks_for_nonsense_is_refused() -> None:
+def test_a_call_with_wrong_arguments_is_refused() -> None:
     graph = fresh().add_edge(START, "one").compile()
     with pytest.raises(TypeError, match="'nonsense'"):
         graph.stream({}, nonsense=1)

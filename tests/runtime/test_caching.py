@@ -1,4 +1,7 @@
-"""Nodes whose results are kept in a cache: what streams show of them, as LangGraph shows it."""
+"""Nodes whose results are cached: what streams show of them, compared with LangGraph.
+
+About `runtime/graphwire_runtime/drive/cache.py` and `runtime/graphwire_runtime/plan/policies.py`.
+"""
 
 from __future__ import annotations
 
@@ -126,7 +129,7 @@ CASES: dict[str, Callable[[Any], tuple[Any, Any]]] = {
 @pytest.mark.parametrize("saver", [False, True], ids=["", "thread"])
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-async def test_what_is_known_streams_the_same(case: Any, how: str, saver: bool) -> None:
+async def test_cached_results_stream_the_same(case: Any, how: str, saver: bool) -> None:
     seen: list[list[Any]] = []
     for lg in (OURS, THEIRS):
         builder, value = case(lg)
@@ -148,7 +151,7 @@ async def test_what_is_known_streams_the_same(case: Any, how: str, saver: bool) 
 
 
 @pytest.mark.filterwarnings("default")
-async def test_of_tasks_side_by_side_those_that_are_known_are_shown_first(drain: Any) -> None:
+async def test_cached_tasks_are_shown_before_those_that_run(drain: Any) -> None:
     seen = []
     for lg in (OURS, THEIRS):
         graph = fan(lg).compile(cache=InMemoryCache())
@@ -168,7 +171,7 @@ async def test_of_tasks_side_by_side_those_that_are_known_are_shown_first(drain:
     [({"key_func": lambda state: 5}, {"number": 1}), ({}, {"log": [lambda: 1]})],
     ids=["a key that is none", "an input that cannot be pickled"],
 )
-async def test_a_node_whose_input_makes_no_key_is_not_begun(policy: Any, value: Any, drain: Any) -> None:
+async def test_a_node_whose_input_has_no_key_does_not_start(policy: Any, value: Any, drain: Any) -> None:
     kinds = []
     for lg in (OURS, THEIRS):
         graph = line(lg, (speaks(lg), lg.CachePolicy(**policy))).compile(cache=InMemoryCache())
@@ -178,7 +181,7 @@ async def test_a_node_whose_input_makes_no_key_is_not_begun(policy: Any, value: 
     assert kinds[0] == kinds[1]
 
 
-async def test_an_answer_is_known_as_well(drain: Any) -> None:
+async def test_a_result_that_needed_an_answer_is_cached_too(drain: Any) -> None:
     def ask(state: Log) -> Log:
         return {"log": [interrupt("what?")]}
 
@@ -191,7 +194,7 @@ async def test_an_answer_is_known_as_well(drain: Any) -> None:
     assert chunks == [{"n0": {"log": ["this"]}, "__metadata__": {"cached": True}}]
 
 
-async def test_equal_inputs_are_one_input_in_whatever_order_they_are_written(drain: Any) -> None:
+async def test_equal_inputs_have_one_key_whatever_their_order(drain: Any) -> None:
     runs: list[Any] = []
 
     def work(state: Any) -> Any:
@@ -207,7 +210,7 @@ def dict_state() -> Any:
     return TypedDict("dict_state", {"value": dict})
 
 
-async def test_a_result_is_kept_that_came_before_a_failure_beside_it() -> None:
+async def test_a_result_is_cached_although_a_node_beside_it_fails() -> None:
     cache = InMemoryCache()
     graph = fan(OURS).add_node("bad", fails)
     graph.add_edge(START, "bad")
@@ -233,21 +236,21 @@ async def test_a_cache_is_cleared_on_the_event_loop_too() -> None:
     assert not [chunk async for chunk in graph.astream({"number": 1}) if "__metadata__" in chunk]
 
 
-def test_only_what_is_there_can_be_cleared() -> None:
+def test_unknown_nodes_cannot_be_cleared() -> None:
     with pytest.raises(ValueError, match="has no cache to clear"):
         fan(OURS).compile().clear_cache()
     with pytest.raises(ValueError, match="'z' is no node"):
         fan(OURS).compile(cache=InMemoryCache()).clear_cache(["z"])
 
 
-def test_a_cache_or_policy_that_is_none_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"a dict came, which has no aget\(\)"):
+def test_an_object_that_is_no_cache_or_no_policy_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"got a dict, which has no aget\(\)"):
         fan(OURS).compile(cache={})
     with pytest.raises(TypeError, match="cache_policy of node 'n' must be a CachePolicy"):
         StateGraph(Log).add_node("n", fails, cache_policy=60)  # type: ignore[arg-type]
 
 
-def test_a_policy_for_all_holds_for_nodes_that_say_nothing_else() -> None:
+def test_a_default_policy_applies_to_nodes_without_their_own() -> None:
     ran: list[str] = []
 
     def node(state: Log) -> Log:

@@ -1,4 +1,7 @@
-"""How runs end before their time: closed, cancelled, failed beside others."""
+"""Runs that end early: closed, cancelled, or failed beside other nodes.
+
+About `runtime/graphwire_runtime/drive/iterate.py` and `runtime/graphwire_runtime/drive/execute.py`.
+"""
 
 from __future__ import annotations
 
@@ -117,7 +120,7 @@ async def test_a_node_that_cancels_itself_does_not_look_like_a_cancelled_run() -
         await side_by_side(quit=quit).ainvoke({})
 
 
-def test_closing_a_sync_stream_waits_for_the_node_and_runs_no_more() -> None:
+def test_closing_a_sync_stream_waits_for_the_node_and_starts_no_other() -> None:
     closing, ended, after = threading.Event(), threading.Event(), threading.Event()
 
     def work(state: Log, writer: StreamWriter) -> None:
@@ -135,7 +138,7 @@ def test_closing_a_sync_stream_waits_for_the_node_and_runs_no_more() -> None:
     assert not after.is_set()
 
 
-async def test_a_sync_node_in_a_thread_ends_unobserved_after_the_stream_was_closed() -> None:
+async def test_a_sync_node_in_a_thread_finishes_after_the_stream_is_closed() -> None:
     go, ended = threading.Event(), threading.Event()
 
     def work(state: Log, writer: StreamWriter) -> None:
@@ -152,7 +155,7 @@ async def test_a_sync_node_in_a_thread_ends_unobserved_after_the_stream_was_clos
     assert await asyncio.to_thread(ended.wait, 5)
 
 
-async def test_a_failure_with_max_concurrency_begins_nothing_more() -> None:
+async def test_after_a_failure_max_concurrency_starts_no_further_node() -> None:
     begun: list[str] = []
 
     def node(name: str) -> Any:
@@ -170,7 +173,7 @@ async def test_a_failure_with_max_concurrency_begins_nothing_more() -> None:
     assert begun == ["a", "a"]
 
 
-async def test_a_node_that_fails_at_once_ends_the_run_before_those_beside_it_have_begun() -> None:
+async def test_a_node_that_fails_at_once_ends_the_run_before_the_others_start() -> None:
     async def fail(state: Log) -> None:
         raise ValueError("at once")
 

@@ -1,4 +1,7 @@
-"""The custom mode: whatever a node says through its stream writer."""
+"""The custom mode: what nodes put into their stream writers; and what else a node can ask of its run.
+
+About `runtime/graphwire_runtime/plan/runtime.py` and `runtime/graphwire_runtime/stream/outlet.py`.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,7 @@ class Speaking:
 )
 async def test_a_node_finds_its_writer(node: Callable[..., Any], drain: Any) -> None:
     assert await drain(graph_of(node), {}, stream_mode="custom") == ["said"]
-    assert await drain(graph_of(node), {}, stream_mode="updates") == [{"work": None}], "nobody listens"
+    assert await drain(graph_of(node), {}, stream_mode="updates") == [{"work": None}], "no consumer asked"
 
 
 async def test_an_async_node_finds_its_writer_on_every_python() -> None:
@@ -86,7 +89,7 @@ async def test_an_async_node_finds_its_writer_on_every_python() -> None:
     ]
 
 
-async def test_a_writer_handed_to_a_thread_started_by_hand_works_there(drain: Any) -> None:
+async def test_a_writer_passed_to_a_thread_works_there(drain: Any) -> None:
     def work(state: Job, writer: StreamWriter) -> None:
         thread = threading.Thread(target=writer, args=("from afar",))
         thread.start()
@@ -100,7 +103,7 @@ def test_there_is_no_writer_where_no_node_runs() -> None:
         get_stream_writer()
 
 
-async def test_payloads_pass_as_they_are_uncopied(drain: Any) -> None:
+async def test_payloads_are_passed_on_without_a_copy(drain: Any) -> None:
     payload = object()
 
     def work(state: Job, writer: StreamWriter) -> None:
@@ -148,7 +151,7 @@ async def test_what_was_written_before_a_failure_is_delivered(drain: Any) -> Non
     assert chunks == ["last words"]
 
 
-async def test_a_routers_words_come_before_its_nodes_update(drain: Any) -> None:
+async def test_custom_data_of_a_router_comes_before_the_update_of_its_node(drain: Any) -> None:
     def route(state: Job, writer: StreamWriter) -> str:
         writer("this way")
         return END

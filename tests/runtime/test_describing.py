@@ -1,4 +1,8 @@
-"""What a graph tells about itself: name, schemas, drawing; and that a server can serve it."""
+"""What a graph shows of itself: name, schemas, drawing; and that a server can serve it.
+
+About `runtime/graphwire_runtime/compiled.py`, `runtime/graphwire_runtime/describing.py`,
+`runtime/graphwire_runtime/plan/drawing.py` and `runtime/graphwire_runtime/servable.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Time that nodes may take, and what runs in the place of one that has failed: as LangGraph does it."""
+"""Timeouts of nodes, and error handlers that run in place of failed nodes, compared with LangGraph.
+
+About `runtime/graphwire_runtime/drive/timeout.py`, `runtime/graphwire_runtime/errors.py` and
+`runtime/graphwire_runtime/step/context.py`.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +41,7 @@ class Log(TypedDict, total=False):
     log: Annotated[list[Any], operator.add]
 
 
-def says(word: Any) -> Callable[[Any], Any]:
+def writes(word: Any) -> Callable[[Any], Any]:
     return lambda state: {"log": [word]}
 
 
@@ -86,8 +90,8 @@ def fails_at_one(state: Any) -> Any:
 
 
 def sends(lg: Any) -> Any:
-    graph = lg.StateGraph(Log).add_node("first", says("first")).add_edge(lg.START, "first")
-    graph.add_node("many", fails_at_one, error_handler=says("caught")).add_node("z", says("z"))
+    graph = lg.StateGraph(Log).add_node("first", writes("first")).add_edge(lg.START, "first")
+    graph.add_node("many", fails_at_one, error_handler=writes("caught")).add_node("z", writes("z"))
     return graph.add_conditional_edges(
         "first", lambda state: [*(lg.Send("many", {"number": n}) for n in range(3)), "z"]
     )
@@ -96,57 +100,59 @@ def sends(lg: Any) -> Any:
 SOON = {"retry_on": ValueError, "initial_interval": 0, "jitter": False}
 
 CASES: dict[str, Callable[[Any], Any]] = {
-    "a handler that says where to go on": lambda lg: fan(
+    "a handler that names what runs next": lambda lg: fan(
         lg, ("bad", fails, {"error_handler": reports(lg)})
-    ).add_node("next", says("next")),
+    ).add_node("next", writes("next")),
     "a handler after which no edge is followed": lambda lg: (
-        fan(lg, ("bad", fails, {"error_handler": says("caught")}))
-        .add_node("next", says("next"))
+        fan(lg, ("bad", fails, {"error_handler": writes("caught")}))
+        .add_node("next", writes("next"))
         .add_edge("bad", "next")
     ),
     "a handler for tries that have all failed": lambda lg: fan(
-        lg, ("bad", fails, {"error_handler": says("caught"), "retry_policy": lg.RetryPolicy(**SOON)})
+        lg, ("bad", fails, {"error_handler": writes("caught"), "retry_policy": lg.RetryPolicy(**SOON)})
     ),
     "a handler that fails": lambda lg: fan(lg, ("bad", fails, {"error_handler": fails})),
     "a handler that returns nothing": lambda lg: fan(
         lg, ("bad", fails, {"error_handler": lambda state: None})
     ),
     "a handler that is async": lambda lg: fan(lg, ("bad", fails, {"error_handler": reports_late})),
-    "a handler that nobody needs": lambda lg: fan(lg, ("good", says("x"), {"error_handler": says("caught")})),
+    "a handler that is not needed": lambda lg: fan(
+        lg, ("good", writes("x"), {"error_handler": writes("caught")})
+    ),
     "a handler of a node that asks": lambda lg: fan(
-        lg, ("asks", lambda state: lg.interrupt("?"), {"error_handler": says("caught")})
+        lg, ("asks", lambda state: lg.interrupt("?"), {"error_handler": writes("caught")})
     ),
     "a handler that asks": lambda lg: fan(lg, ("bad", fails, {"error_handler": asks(lg)})),
     "a handler of a router that fails": lambda lg: fan(
-        lg, ("good", says("x"), {"error_handler": says("caught")})
+        lg, ("good", writes("x"), {"error_handler": writes("caught")})
     ).add_conditional_edges("good", fails),
     "a handler of a router that fails beside an edge": lambda lg: (
-        fan(lg, ("good", says("x"), {"error_handler": says("caught")}))
-        .add_node("next", says("next"))
+        fan(lg, ("good", writes("x"), {"error_handler": writes("caught")}))
+        .add_node("next", writes("next"))
         .add_edge("good", "next")
         .add_conditional_edges("good", fails)
     ),
     "a handler of a router that fails after a jump": lambda lg: (
-        fan(lg, ("good", jumps(lg), {"error_handler": says("caught")}))
-        .add_node("next", says("next"))
+        fan(lg, ("good", jumps(lg), {"error_handler": writes("caught")}))
+        .add_node("next", writes("next"))
         .add_conditional_edges("good", fails)
     ),
     "a handler of a graph inside": lambda lg: fan(
-        lg, ("outer", fan(lg, ("inner", fails, {})).compile(), {"error_handler": says("caught")})
+        lg, ("outer", fan(lg, ("inner", fails, {})).compile(), {"error_handler": writes("caught")})
     ),
     "handlers of sent tasks": sends,
     "a handler for all": lambda lg: fan(lg, ("bad", fails, {})).set_node_defaults(
-        error_handler=says("caught")
+        error_handler=writes("caught")
     ),
     "a handler of one's own before the one for all": lambda lg: fan(
-        lg, ("bad", fails, {"error_handler": says("own")})
-    ).set_node_defaults(error_handler=says("all")),
+        lg, ("bad", fails, {"error_handler": writes("own")})
+    ).set_node_defaults(error_handler=writes("all")),
     "retries for all": lambda lg: fan(lg, ("bad", once(), {})).set_node_defaults(
         retry_policy=lg.RetryPolicy(**SOON)
     ),
     "a join that a failed node does not arrive at": lambda lg: (
-        fan(lg, ("bad", fails, {"error_handler": says("caught")}), ("good", says("good"), {}))
-        .add_node("next", says("next"))
+        fan(lg, ("bad", fails, {"error_handler": writes("caught")}), ("good", writes("good"), {}))
+        .add_node("next", writes("next"))
         .add_edge(["bad", "good"], "next")
     ),
 }
@@ -187,7 +193,7 @@ async def test_a_failure_that_is_handled_streams_the_same(case: Any, how: str, s
             graph, {"number": 1}, how, alike=alike, stream_mode=MODES, subgraphs=True, config=config
         )
         chunks = in_any_order(chunks) if alike else chunks
-        # LangGraph's snapshots also have what a node wrote whose router failed
+        # LangGraph's snapshots also show what a node wrote if its router failed
         kept = saver and case not in FAILING_ROUTERS
         history = [View()(state) for state in graph.get_state_history(config)] if kept else []
         seen.append((chunks, error, history))
@@ -196,11 +202,11 @@ async def test_a_failure_that_is_handled_streams_the_same(case: Any, how: str, s
 
 @pytest.mark.parametrize("names", [("a", "b", "c"), ("A", "b", "c")])
 @pytest.mark.parametrize("bad", [0, 1, 2])
-def test_what_a_handler_writes_counts_where_its_node_stands(names: tuple[str, ...], bad: int) -> None:
+def test_what_a_handler_writes_counts_in_the_order_of_its_node(names: tuple[str, ...], bad: int) -> None:
     values = []
     for lg in (OURS, THEIRS):
-        nodes: list[tuple[str, Any, dict[str, Any]]] = [(name, says(name), {}) for name in names]
-        nodes[bad] = (names[bad], fails, {"error_handler": says("caught")})
+        nodes: list[tuple[str, Any, dict[str, Any]]] = [(name, writes(name), {}) for name in names]
+        nodes[bad] = (names[bad], fails, {"error_handler": writes("caught")})
         values.append(fan(lg, *nodes).compile().invoke({"number": 1}))
     assert values[0] == values[1]
 
@@ -212,19 +218,19 @@ def asking(lg: Any) -> Any:
 LEFT: dict[str, Callable[[Any], Any]] = {
     "beside a question": lambda lg: fan(
         lg, ("bad", fails, {"error_handler": reports(lg)}), ("asks", asking(lg), {})
-    ).add_node("next", says("next")),
+    ).add_node("next", writes("next")),
     "for a question of its handler": lambda lg: fan(lg, ("bad", fails, {"error_handler": asks(lg)})),
     "by a failure of its handler": lambda lg: fan(
-        lg, ("bad", fails, {"error_handler": once()}), ("good", says("good"), {})
+        lg, ("bad", fails, {"error_handler": once()}), ("good", writes("good"), {})
     ),
     "with a graph inside": lambda lg: fan(
         lg,
-        ("outer", fan(lg, ("inner", fails, {})).compile(), {"error_handler": says("caught")}),
+        ("outer", fan(lg, ("inner", fails, {})).compile(), {"error_handler": writes("caught")}),
         ("asks", asking(lg), {}),
     ),
     "after it was sent": lambda lg: (
         lg.StateGraph(Log)
-        .add_node("bad", fails, error_handler=says("caught"))
+        .add_node("bad", fails, error_handler=writes("caught"))
         .add_node("asks", asking(lg))
         .add_conditional_edges(lg.START, lambda state: [lg.Send("bad", {"number": 2}), "asks"])
     ),
@@ -233,7 +239,7 @@ LEFT: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("case", LEFT.values(), ids=LEFT)
-async def test_a_node_that_failed_before_its_thread_was_left_is_not_run_again(case: Any, how: str) -> None:
+async def test_a_handled_node_does_not_run_again_when_its_thread_is_resumed(case: Any, how: str) -> None:
     seen: list[Any] = []
     for lg in (OURS, THEIRS):
         graph = case(lg).compile(checkpointer=InMemorySaver())
@@ -243,7 +249,7 @@ async def test_a_node_that_failed_before_its_thread_was_left_is_not_run_again(ca
             chunks, error = await recorded(
                 graph, value, how, alike=True, stream_mode=MODES, subgraphs=True, config=config
             )
-            # what is still shown of others when a node fails depends on who was first
+            # what is still shown of other nodes after a failure depends on which was first
             story.append((in_any_order(chunks) if error is None else None, error))
             story.append(View(alike=True)(graph.get_state(config)) if error is None else None)
         seen.append(story)
@@ -251,27 +257,27 @@ async def test_a_node_that_failed_before_its_thread_was_left_is_not_run_again(ca
     assert seen[0][-1][1]["next"] == ()
 
 
-def test_the_handler_of_a_node_that_failed_before_its_thread_was_left_is_told_how() -> None:
-    told: list[NodeError] = []
+def test_a_handler_that_runs_again_gets_the_repr_of_the_error() -> None:
+    observed: list[NodeError] = []
 
     def handler(state: Log, error: NodeError) -> Log:
-        told.append(error)
+        observed.append(error)
         return {"log": [error.node]}
 
     built = fan(OURS, ("bad", fails, {"error_handler": handler}), ("asks", asking(OURS), {}))
     graph, config = built.compile(checkpointer=InMemorySaver()), {"configurable": {"thread_id": "t"}}
     graph.invoke({}, config)
     assert graph.invoke(OURS.Command(resume="yes"), config)["log"] == ["yes", "bad"]
-    assert [type(each.error) for each in told] == [ValueError, RuntimeError]
-    assert str(told[1].error) == repr(told[0].error)
+    assert [type(each.error) for each in observed] == [ValueError, RuntimeError]
+    assert str(observed[1].error) == repr(observed[0].error)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, GraphBubbleUp])
-def test_what_is_no_failure_of_a_node_is_not_handled(error: type[BaseException]) -> None:
+def test_only_failures_of_nodes_are_handled(error: type[BaseException]) -> None:
     def leaves(state: Log) -> Log:
         raise error
 
-    graph = fan(OURS, ("bad", leaves, {"error_handler": says("caught")})).compile()
+    graph = fan(OURS, ("bad", leaves, {"error_handler": writes("caught")})).compile()
     with pytest.raises(error):
         graph.invoke({})
 
@@ -288,16 +294,18 @@ def test_an_error_is_given_to_a_parameter_of_its_type_and_to_no_other_nodes() ->
     assert built.compile().invoke({})["log"] == ["bad", "ValueError", "mine", "mine"]
 
 
-def test_what_failed_without_a_handler_is_run_again_though_it_has_one_now() -> None:
+def test_a_node_that_failed_without_a_handler_runs_again_although_it_has_one_now() -> None:
     saver, config = InMemorySaver(), {"configurable": {"thread_id": "t"}}
     with pytest.raises(ValueError, match="broken"):
         fan(OURS, ("bad", fails, {})).compile(checkpointer=saver).invoke({}, config)
-    later = fan(OURS, ("bad", says("mended"), {"error_handler": says("caught")})).compile(checkpointer=saver)
+    later = fan(OURS, ("bad", writes("mended"), {"error_handler": writes("caught")})).compile(
+        checkpointer=saver
+    )
     assert later.invoke(None, config)["log"] == ["mended"]
 
 
-def test_who_goes_back_in_time_runs_a_node_again_that_had_failed() -> None:
-    built = fan(OURS, ("bad", once(), {"error_handler": says("caught")}), ("asks", asking(OURS), {}))
+def test_a_failed_node_runs_again_from_an_older_checkpoint() -> None:
+    built = fan(OURS, ("bad", once(), {"error_handler": writes("caught")}), ("asks", asking(OURS), {}))
     graph, config = built.compile(checkpointer=InMemorySaver()), {"configurable": {"thread_id": "t"}}
     graph.invoke({}, config)
     before = graph.get_state(config).config
@@ -306,14 +314,14 @@ def test_who_goes_back_in_time_runs_a_node_again_that_had_failed() -> None:
     assert graph.invoke(OURS.Command(resume="no"), config)["log"] == ["no", "at last"]
 
 
-def test_retries_for_all_hold_for_handlers_too() -> None:
+def test_default_retries_apply_to_handlers_too() -> None:
     graph = fan(OURS, ("bad", fails, {"error_handler": once()}))
     graph.set_node_defaults(retry_policy=RetryPolicy(max_attempts=2, **SOON))
     assert graph.compile().invoke({})["log"] == ["at last"]
 
 
-@pytest.mark.parametrize(("handler", "error"), [(stays, NodeTimeoutError), (says("caught"), None)])
-async def test_a_timeout_for_all_holds_for_handlers_that_are_async(handler: Any, error: Any) -> None:
+@pytest.mark.parametrize(("handler", "error"), [(stays, NodeTimeoutError), (writes("caught"), None)])
+async def test_a_default_timeout_applies_to_async_handlers(handler: Any, error: Any) -> None:
     async def breaks(state: Log) -> Log:
         raise ValueError("broken")
 
@@ -348,7 +356,7 @@ async def test_the_time_without_progress_is_counted_from_the_last() -> None:
 async def test_a_superstep_may_take_only_so_long_and_what_ended_before_is_shown() -> None:
     seen = []
     for lg in (OURS, THEIRS):
-        graph = fan(lg, ("long", stays, {}), ("short", says("short"), {})).compile()
+        graph = fan(lg, ("long", stays, {}), ("short", writes("short"), {})).compile()
         graph.step_timeout = 0.1
         seen.append(
             await recorded(graph, {"number": 1}, "astream", stream_mode=["values", "updates", "tasks"])
@@ -359,16 +367,16 @@ async def test_a_superstep_may_take_only_so_long_and_what_ended_before_is_shown(
 
 @pytest.mark.parametrize("beside", [False, True], ids=["alone", "side by side"])
 def test_a_blocking_superstep_that_took_too_long_ends_the_run_when_it_ends(beside: bool) -> None:
-    go_on = threading.Event()
+    proceed = threading.Event()
 
     def blocks(state: Any) -> Any:
-        assert go_on.wait(10)
+        assert proceed.wait(10)
         return {"log": ["blocked"]}
 
-    nodes: list[Any] = [("long", blocks, {}), ("short", says("short"), {})][: 1 + beside]
+    nodes: list[Any] = [("long", blocks, {}), ("short", writes("short"), {})][: 1 + beside]
     graph = fan(OURS, *nodes).compile()
     graph.step_timeout = 0.05
-    timer = threading.Timer(0.3, go_on.set)
+    timer = threading.Timer(0.3, proceed.set)
     timer.start()
     seen: list[Any] = []
     with pytest.raises(TimeoutError, match=r"superstep 1 .* may take 0\.05 seconds"):
@@ -377,13 +385,13 @@ def test_a_blocking_superstep_that_took_too_long_ends_the_run_when_it_ends(besid
     assert seen == [{"short": {"log": ["short"]}}][: int(beside)]
 
 
-async def test_a_superstep_in_time_is_left_alone(drain: Any) -> None:
-    graph = fan(OURS, ("one", says("one"), {})).compile()
+async def test_a_superstep_within_its_timeout_is_not_affected(drain: Any) -> None:
+    graph = fan(OURS, ("one", writes("one"), {})).compile()
     graph.step_timeout = 60
     assert await drain(graph, {}) == [{"one": {"log": ["one"]}}]
 
 
-async def test_the_time_of_a_superstep_that_has_ended_is_not_the_next_ones(
+async def test_each_superstep_has_its_own_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     loop = asyncio.get_running_loop()
@@ -399,7 +407,7 @@ async def test_the_time_of_a_superstep_that_has_ended_is_not_the_next_ones(
         return {"log": [[timer.cancelled() for timer in begun]]}
 
     monkeypatch.setattr(loop, "call_later", call_later)
-    built = fan(OURS, ("one", says("one"), {})).add_node("next", next_one).add_edge("one", "next")
+    built = fan(OURS, ("one", writes("one"), {})).add_node("next", next_one).add_edge("one", "next")
     graph = built.compile()
     graph.step_timeout = 900
     assert await graph.ainvoke({}) == {"log": ["one", [True, False]]}
@@ -410,7 +418,7 @@ def policy(lg: Any, **kwargs: Any) -> Any:
     return lg.TimeoutPolicy(**kwargs)
 
 
-async def told(lg: Any, node: Any, **limits: Any) -> Any:
+async def observed(lg: Any, node: Any, **limits: Any) -> Any:
     async def named(state: Any, runtime: Any) -> Any:
         return await node(runtime)
 
@@ -455,18 +463,18 @@ async def beats_for_long(runtime: Any) -> Any:
     ],
 )
 async def test_a_node_may_be_slow_or_silent_only_for_so_long(node: Any, limits: Any, error: Any) -> None:
-    ours, theirs = await told(OURS, node, **limits), await told(THEIRS, node, **limits)
+    ours, theirs = await observed(OURS, node, **limits), await observed(THEIRS, node, **limits)
     assert ours == theirs
     assert ours[1] == error
 
 
-async def test_only_a_heartbeat_counts_where_that_is_said() -> None:
-    chunks, error = await told(OURS, writes_for_long, idle_timeout=0.12, refresh_on="heartbeat")
+async def test_only_a_heartbeat_counts_if_the_policy_demands_it() -> None:
+    chunks, error = await observed(OURS, writes_for_long, idle_timeout=0.12, refresh_on="heartbeat")
     assert error == "NodeTimeoutError"
     assert 1 <= len([chunk for mode, chunk in chunks if mode == "custom"]) < 6
 
 
-async def test_a_model_that_speaks_and_a_graph_that_works_inside_are_progress(speaker: Any) -> None:
+async def test_tokens_and_graphs_inside_are_progress(speaker: Any) -> None:
     inner_writes = StateGraph(Log)
 
     async def write(state: Log, runtime: Runtime) -> None:
@@ -488,7 +496,7 @@ async def test_a_model_that_speaks_and_a_graph_that_works_inside_are_progress(sp
     assert await graph.ainvoke({"number": 1}) == {"number": 1, "log": []}
 
 
-async def test_the_error_says_which_limit_was_met() -> None:
+async def test_the_error_names_the_limit() -> None:
     graph = fan(OURS, ("node", stays, {"timeout": TimeoutPolicy(idle_timeout=0.05, run_timeout=9)})).compile()
     with pytest.raises(NodeTimeoutError, match=r"'node' may be idle for 0\.05 seconds") as caught:
         await graph.ainvoke({})
@@ -498,7 +506,7 @@ async def test_the_error_says_which_limit_was_met() -> None:
     assert error.elapsed >= 0.05
 
 
-async def test_a_timeout_is_tried_again_and_then_handled(drain: Any) -> None:
+async def test_a_timeout_is_retried_and_then_handled(drain: Any) -> None:
     attempts: list[int] = []
 
     async def slow(state: Log, runtime: Runtime) -> None:
@@ -525,26 +533,26 @@ async def test_a_timeout_is_tried_again_and_then_handled(drain: Any) -> None:
         (TimeoutPolicy(idle_timeout=1, refresh_on="x"), "refresh_on must be"),  # type: ignore[arg-type]
     ],
 )
-def test_limits_that_are_none_are_refused(timeout: Any, error: str) -> None:
+def test_wrong_limits_are_refused(timeout: Any, error: str) -> None:
     with pytest.raises(ValueError, match=error):
         StateGraph(Log).add_node("node", stays, timeout=timeout)
     with pytest.raises(TypeError, match="a number of seconds"):
         StateGraph(Log).add_node("node", stays, timeout="5")  # type: ignore[arg-type]
 
 
-def test_a_timeout_for_all_is_for_async_nodes() -> None:
-    graph = fan(OURS, ("node", says("x"), {})).set_node_defaults(timeout=1)
+def test_a_default_timeout_is_for_async_nodes() -> None:
+    graph = fan(OURS, ("node", writes("x"), {})).set_node_defaults(timeout=1)
     with pytest.raises(ValueError, match="is not async"):
         graph.compile()
 
 
-# ---- what else is said of nodes
+# ---- other settings of nodes
 
 
 async def test_debug_prints_updates_and_values(drain: Any, capsys: pytest.CaptureFixture[str]) -> None:
     printed = []
     for lg in (OURS, THEIRS):
-        graph = fan(lg, ("node", says("x"), {})).compile(debug=True)
+        graph = fan(lg, ("node", writes("x"), {})).compile(debug=True)
         await drain(graph, {"number": 1})
         await drain(graph, {"number": 1}, debug=False)
         printed.append(capsys.readouterr().out)
@@ -552,21 +560,21 @@ async def test_debug_prints_updates_and_values(drain: Any, capsys: pytest.Captur
     assert printed[0].count("[updates]") == 2  # LangGraph, too, prints what was compiled to print
 
 
-async def test_tracers_are_told_what_the_trace_policy_leaves(drain: Any) -> None:
-    told: list[Any] = []
+async def test_tracers_see_what_the_trace_policy_lets_through(drain: Any) -> None:
+    observed: list[Any] = []
 
     class Tracer(BaseCallbackHandler):
         def on_chain_start(self, serialized: Any, inputs: Any, **kwargs: Any) -> None:
-            told.append(inputs)
+            observed.append(inputs)
 
         def on_chain_end(self, outputs: Any, **kwargs: Any) -> None:
-            told.append(outputs)
+            observed.append(outputs)
 
     quiet = TracePolicy(process_inputs=lambda value: "input", process_outputs=lambda value: "output")
-    graph = fan(OURS, ("node", says("x"), {"trace_policy": quiet})).compile()
+    graph = fan(OURS, ("node", writes("x"), {"trace_policy": quiet})).compile()
     chunks = await drain(graph, {"number": 1}, config={"callbacks": [Tracer()]})
     assert chunks == [{"node": {"log": ["x"]}}]
-    assert told[1:3] == ["input", "output"]
+    assert observed[1:3] == ["input", "output"]
 
 
 async def test_a_node_may_ask_where_it_runs(drain: Any) -> None:
@@ -591,6 +599,6 @@ async def test_a_node_may_ask_where_it_runs(drain: Any) -> None:
 
 
 @pytest.mark.parametrize("function", ["get_runtime", "get_config", "get_store"])
-def test_where_no_node_runs_there_is_nothing_to_ask(function: str) -> None:
+def test_outside_a_node_there_is_no_runtime(function: str) -> None:
     with pytest.raises(RuntimeError, match=rf"{function}\(\) was called where no node is running"):
         getattr(OURS, function)()

@@ -1,4 +1,7 @@
-"""State keys that say how far a run may still go, read as LangGraph's nodes read them."""
+"""Managed state keys, compared with LangGraph.
+
+About `runtime/graphwire_runtime/managed.py`.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,7 @@ def counting(lg: Any, schema: Any, rounds: int) -> Any:
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("schema", [dictionary, card])
 @pytest.mark.parametrize("rounds", [3, 9])
-async def test_a_node_knows_how_far_it_may_go(schema: Any, rounds: int, how: str) -> None:
+async def test_a_node_reads_how_many_supersteps_are_left(schema: Any, rounds: int, how: str) -> None:
     seen = []
     for lg in (OURS, THEIRS):
         graph = counting(lg, schema, rounds).compile()
@@ -72,7 +75,7 @@ async def test_a_node_knows_how_far_it_may_go(schema: Any, rounds: int, how: str
 
 
 @pytest.mark.parametrize("how", HOWS)
-async def test_every_turn_of_a_thread_has_all_its_steps(how: str) -> None:
+async def test_every_run_on_a_thread_has_the_whole_limit(how: str) -> None:
     seen: list[Any] = []
     for lg in (OURS, THEIRS):
         graph = counting(lg, dictionary, 3).compile(checkpointer=InMemorySaver(), interrupt_after=["node"])
@@ -84,7 +87,7 @@ async def test_every_turn_of_a_thread_has_all_its_steps(how: str) -> None:
     assert seen[:6] == seen[6:]
 
 
-def test_what_is_managed_is_no_part_of_the_state() -> None:
+def test_managed_keys_are_no_part_of_the_state() -> None:
     graph = counting(OURS, dictionary, 3).compile()
     assert graph.stream_channels == graph.output_channels == ["log"]
     with pytest.raises(ValueError, match="output_keys names 'left'"):

@@ -1,4 +1,7 @@
-"""The messages mode: tokens, whole messages, and the state that holds them."""
+"""The messages mode: tokens, whole messages, and the state that holds them.
+
+About `runtime/graphwire_runtime/stream/tokens.py`.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ def graph_of(node: Any, schema: Any = Talk) -> Any:
     return StateGraph(schema).add_node("talk", node).add_edge(START, "talk").compile()
 
 
-def told(chunks: list[Any]) -> list[tuple[str, str]]:
+def shown(chunks: list[Any]) -> list[tuple[str, str]]:
     return [(type(message).__name__, message.content) for message, _ in chunks]
 
 
@@ -31,7 +34,7 @@ async def test_tokens_stream_though_the_node_only_invokes(drain: Any, speaker: A
     chunks = await drain(
         graph_of(lambda state: {"said": speaker().invoke("hi").content}), {}, stream_mode="messages"
     )
-    assert told(chunks) == ONE_TWO
+    assert shown(chunks) == ONE_TWO
     assert len({message.id for message, _ in chunks}) == 1
     metadata = chunks[0][1]
     assert metadata["langgraph_node"] == "talk"
@@ -50,28 +53,28 @@ async def test_async_nodes_stream_tokens_with_and_without_handing_on_the_config(
         return {"said": (await speaker().ainvoke("hi")).content}
 
     for node in (handing, trusting):
-        assert told([c async for c in graph_of(node).astream({}, stream_mode="messages")]) == ONE_TWO
+        assert shown([c async for c in graph_of(node).astream({}, stream_mode="messages")]) == ONE_TWO
 
 
 async def test_tokens_come_one_by_one_while_the_model_speaks(speaker: Any) -> None:
-    heard = asyncio.Event()
+    received = asyncio.Event()
 
     class Patient(speaker):  # type: ignore[misc]
         async def _astream(self, *args: Any, **kwargs: Any) -> Any:
             async for chunk in super()._astream(*args, **kwargs):
                 yield chunk
-                await asyncio.wait_for(heard.wait(), 5)
+                await asyncio.wait_for(received.wait(), 5)
 
     async def node(state: Talk) -> dict[str, Any]:
         return {"said": (await Patient().ainvoke("hi")).content}
 
     stream = graph_of(node).astream({}, stream_mode="messages")
     assert (await anext(stream))[0].content == "one"
-    heard.set()
+    received.set()
     assert len([chunk async for chunk in stream]) == 2
 
 
-async def test_tags_tell_models_apart_and_join_those_of_the_config(drain: Any, speaker: Any) -> None:
+async def test_tags_distinguish_models_and_are_added_to_those_of_the_config(drain: Any, speaker: Any) -> None:
     joke, poem = speaker(words="ha", tags=["joke"]), speaker(words="rose", tags=["poem"])
     graph = graph_of(lambda state: {"said": joke.invoke("x").content + poem.invoke("x").content})
     chunks = await drain(graph, {}, stream_mode="messages", config={"tags": ["mine"]})
@@ -95,9 +98,7 @@ async def test_metadata_of_config_model_and_call_come_together(drain: Any, speak
     }
 
 
-async def test_the_runs_metadata_reaches_models_deep_in_a_chain_that_brings_its_own(
-    drain: Any, speaker: Any
-) -> None:
+async def test_metadata_of_the_run_reaches_models_in_a_chain_with_its_own(drain: Any, speaker: Any) -> None:
     chain = RunnableLambda(lambda state: "hi") | speaker()
     graph = graph_of(
         lambda state: {"said": chain.invoke("x", {"metadata": {"chain": 1}, "tags": ["c"]}).content}
@@ -109,17 +110,17 @@ async def test_the_runs_metadata_reaches_models_deep_in_a_chain_that_brings_its_
     assert metadata["tags"] == ["r", "c"]
 
 
-async def test_a_model_told_not_to_stream_gives_one_whole_message(drain: Any, speaker: Any) -> None:
+async def test_a_model_that_does_not_stream_gives_one_whole_message(drain: Any, speaker: Any) -> None:
     graph = graph_of(lambda state: {"said": speaker(disable_streaming=True).invoke("hi").content})
-    assert told(await drain(graph, {}, stream_mode="messages")) == [("AIMessage", "one two")]
+    assert shown(await drain(graph, {}, stream_mode="messages")) == [("AIMessage", "one two")]
 
 
-async def test_a_model_in_a_chain_is_heard_and_shows_no_inner_tags(drain: Any, speaker: Any) -> None:
+async def test_a_model_in_a_chain_streams_without_the_tags_of_the_chain(drain: Any, speaker: Any) -> None:
     chain = (
         RunnableLambda(lambda state: "hi") | speaker() | RunnableLambda(lambda reply: {"said": reply.content})
     )
     chunks = await drain(graph_of(chain), {}, stream_mode="messages")
-    assert told(chunks) == ONE_TWO
+    assert shown(chunks) == ONE_TWO
     assert all("tags" not in metadata for _, metadata in chunks)
 
 
@@ -128,7 +129,7 @@ async def test_a_model_that_breaks_leaves_its_tokens_in_the_stream(drain: Any, s
     chunks: list[Any] = []
     with pytest.raises(ConnectionError):
         await drain(graph, {}, stream_mode="messages", into=chunks)
-    assert told(chunks) == ONE_TWO[:1]
+    assert shown(chunks) == ONE_TWO[:1]
 
 
 async def test_the_nostream_tag_mutes_tokens_but_not_a_message_put_into_the_state(
@@ -136,7 +137,7 @@ async def test_the_nostream_tag_mutes_tokens_but_not_a_message_put_into_the_stat
 ) -> None:
     silent = speaker(tags=["nostream"])
     graph = graph_of(lambda state: {"messages": [silent.invoke("hi")]}, MessagesState)
-    assert told(await drain(graph, {"messages": []}, stream_mode="messages")) == [("AIMessage", "onetwo")]
+    assert shown(await drain(graph, {"messages": []}, stream_mode="messages")) == [("AIMessage", "onetwo")]
     mute = graph_of(lambda state: {"said": silent.invoke("hi").content})
     assert await drain(mute, {}, stream_mode="messages") == []
 
@@ -163,7 +164,7 @@ async def test_whole_messages_that_a_node_returns(returned: Any, shown: list[str
 async def test_a_streamed_message_that_is_returned_is_not_repeated(drain: Any, speaker: Any) -> None:
     graph = graph_of(lambda state: {"messages": [speaker().invoke("hi")]}, MessagesState)
     chunks = await drain(graph, {"messages": []}, stream_mode=["messages", "values"])
-    assert told([chunk for mode, chunk in chunks if mode == "messages"]) == ONE_TWO
+    assert shown([chunk for mode, chunk in chunks if mode == "messages"]) == ONE_TWO
     assert chunks[-1][1]["messages"][0].content == "onetwo"
 
 
@@ -175,7 +176,7 @@ async def test_a_message_without_an_id_is_shown_with_the_id_it_has_in_the_state(
     assert chunks[1][1][0].id == chunks[-1][1]["messages"][0].id
 
 
-async def test_parallel_models_interleave_and_are_told_apart_by_node(speaker: Any) -> None:
+async def test_parallel_models_interleave_and_are_distinguished_by_node(speaker: Any) -> None:
     turns = asyncio.Condition()
     spoken: list[str] = []
 
@@ -203,14 +204,14 @@ async def test_parallel_models_interleave_and_are_told_apart_by_node(speaker: An
     assert len(spoken) == 4
 
 
-async def test_a_routers_model_speaks_for_its_node(drain: Any, speaker: Any) -> None:
+async def test_the_model_of_a_router_streams_as_its_node(drain: Any, speaker: Any) -> None:
     def route(state: Talk) -> str:
         speaker().invoke("where to?")
         return END
 
     graph = StateGraph(Talk).add_node("talk", lambda state: None).add_edge(START, "talk")
     chunks = await drain(graph.add_conditional_edges("talk", route).compile(), {}, stream_mode="messages")
-    assert told(chunks) == ONE_TWO
+    assert shown(chunks) == ONE_TWO
     assert {metadata["langgraph_node"] for _, metadata in chunks} == {"talk"}
 
 

@@ -1,7 +1,9 @@
-"""Threads in a Postgres database, gone on with by another process.
+"""Threads in a Postgres database, continued by another process.
 
-Only where GRAPHWIRE_TEST_POSTGRES names a server, as in postgresql://postgres@127.0.0.1:5432/postgres, and
+Runs only if GRAPHWIRE_TEST_POSTGRES names a server, as in postgresql://postgres@127.0.0.1:5432/postgres, and
 langgraph-checkpoint-postgres is installed with psycopg[binary].
+
+About `runtime/graphwire_runtime/thread/checkpoints.py`.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ ANSWER = """
 
 
 @pytest.mark.parametrize("durability", ["sync", "async", "exit"])
-def test_a_thread_in_a_database_is_gone_on_with_in_another_process(durability: str) -> None:
+def test_another_process_continues_a_thread_in_a_database(durability: str) -> None:
     thread = str(uuid4())
     assert run_program(ASK, SERVER, thread) == "toll"
     streamed, steps = run_program(ANSWER, SERVER, thread, durability).splitlines()

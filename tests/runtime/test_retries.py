@@ -1,4 +1,7 @@
-"""Nodes that are run again after a failure, and nodes that are not waited for any longer."""
+"""Nodes that run again after a failure, and nodes that are cancelled after a timeout.
+
+About `runtime/graphwire_runtime/drive/execute.py` and `runtime/graphwire_runtime/plan/policies.py`.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ def graph(action: Any, **kwargs: Any) -> Any:
     return StateGraph(Log).add_node("node", action, **kwargs).add_edge(START, "node")
 
 
-async def test_a_node_is_run_again_without_a_second_announcement(drain: Any) -> None:
+async def test_a_retried_node_is_announced_once(drain: Any) -> None:
     built = graph(tries(ConnectionError("down"), 2), retry_policy=SOON).compile()
     chunks = await drain(built, {}, stream_mode=["custom", "updates", "tasks"])
     assert [mode for mode, _ in chunks] == ["tasks", "custom", "custom", "custom", "updates", "tasks"]
@@ -63,7 +66,7 @@ async def test_the_last_attempts_error_is_raised(drain: Any) -> None:
         ([SOON._replace(retry_on=KeyError), SOON._replace(retry_on=ValueError)], ValueError(), True),
     ],
 )
-async def test_only_what_the_policy_covers_is_tried_again(
+async def test_only_errors_that_the_policy_covers_are_retried(
     policy: Any, error: Any, again: bool, drain: Any
 ) -> None:
     built = graph(tries(error, 1), retry_policy=policy).compile()
@@ -80,7 +83,7 @@ def test_waits_grow_to_their_limit() -> None:
     assert 1 <= policy._replace(jitter=True).wait(1) <= 2
 
 
-async def test_a_server_error_passes_and_a_refusal_does_not() -> None:
+async def test_a_server_error_is_retried_and_a_client_error_is_not() -> None:
     class Answered(Exception):
         def __init__(self, status: int) -> None:
             self.response = type("Response", (), {"status_code": status})
@@ -89,7 +92,7 @@ async def test_a_server_error_passes_and_a_refusal_does_not() -> None:
     assert not SOON.covers(Answered(404))
 
 
-async def test_a_graph_inside_goes_on_where_it_failed(drain: Any) -> None:
+async def test_a_graph_inside_continues_where_it_failed(drain: Any) -> None:
     inner = StateGraph(Log).add_sequence(
         [("before", lambda state: {"log": ["before"]}), ("node", tries(ConnectionError(), 1))]
     )
@@ -99,7 +102,7 @@ async def test_a_graph_inside_goes_on_where_it_failed(drain: Any) -> None:
     assert chunks == [{"node": {"log": ["before", "done"]}}]
 
 
-async def test_a_question_is_not_tried_again(drain: Any) -> None:
+async def test_an_interrupt_is_not_retried(drain: Any) -> None:
     policy = SOON._replace(retry_on=Exception)
     chunks = await drain(graph(lambda state: interrupt("?"), retry_policy=policy).compile(), {})
     assert [list(chunk) for chunk in chunks] == [["__interrupt__"]]

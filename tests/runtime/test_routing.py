@@ -1,4 +1,8 @@
-"""Routers, Send and Command: where a run goes next."""
+"""Routers, Send and Command: what runs next.
+
+About `runtime/graphwire_runtime/plan/plan.py`, `runtime/graphwire_runtime/step/schedule.py`,
+`runtime/graphwire_runtime/step/task.py` and `runtime/graphwire_runtime/types.py`.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +66,9 @@ async def test_a_router_sees_the_state_with_its_nodes_own_update(drain: Any) -> 
         (Send("left", None), {"x": "right"}, ["first", "left"]),
     ],
 )
-async def test_a_router_may_answer(answer: Any, path_map: Any, expected: list[str], drain: Any) -> None:
+async def test_answers_that_a_router_may_give(
+    answer: Any, path_map: Any, expected: list[str], drain: Any
+) -> None:
     graph = trip(stop("first"), "left", "right")
     graph.add_conditional_edges("first", lambda state: answer, path_map)
     assert await stops(drain, graph) == expected
@@ -76,7 +82,7 @@ async def test_a_router_may_answer(answer: Any, path_map: Any, expected: list[st
         (Send(END, 1), None, InvalidUpdateError, "to END"),
     ],
 )
-async def test_a_router_may_not_answer(
+async def test_answers_that_a_router_may_not_give(
     answer: Any, path_map: Any, error: Any, words: str, drain: Any
 ) -> None:
     def route(state: Trip) -> Any:
@@ -100,7 +106,7 @@ async def test_the_update_of_a_node_whose_router_fails_is_shown(drain: Any) -> N
     assert (repr(result["error"]), result["result"]) == ("LookupError('no map')", {"stops": ["first"]})
 
 
-async def test_jumps_to_nodes_that_do_not_exist_end_there_and_are_logged(
+async def test_jumps_to_unknown_nodes_are_logged_and_ignored(
     drain: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     def lost(state: Trip) -> Any:
@@ -125,7 +131,7 @@ async def test_a_send_gives_its_node_exactly_the_payload(drain: Any) -> None:
     assert await stops(drain, graph) == ["first", {"town": 0}, {"town": 1}, {"town": 2}, "end"]
 
 
-async def test_routers_may_be_async_and_stand_at_the_start() -> None:
+async def test_routers_may_be_async_and_follow_start() -> None:
     async def route(state: Trip) -> str:
         return "b" if state["fuel"] > 1 else "a"
 

@@ -1,4 +1,7 @@
-"""What was on its way to the saver arrives there, whenever the run is cancelled."""
+"""Everything that is queued for the saver is written, whenever the run is cancelled.
+
+About `runtime/graphwire_runtime/thread/saving.py`.
+"""
 
 import asyncio
 import contextlib
@@ -16,7 +19,7 @@ class Said(TypedDict, total=False):
 
 
 class Slow(InMemorySaver):
-    """Writes nothing before its gate is open; tells that it was asked, and that all of it is written."""
+    """Writes nothing before `gate` is open. `asked` is set by the first write, `idle` when all are done."""
 
     def __init__(self) -> None:
         super().__init__()

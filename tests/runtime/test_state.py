@@ -1,4 +1,8 @@
-"""Values and updates: what a stream shows of the state, and how writes become the state."""
+"""Values and updates: what a stream shows of the state, and how writes become the state.
+
+About `runtime/graphwire_runtime/plan/channels.py`, `runtime/graphwire_runtime/plan/schema.py` and
+`runtime/graphwire_runtime/step/standing.py`.
+"""
 
 from __future__ import annotations
 
@@ -145,7 +149,7 @@ async def test_a_reducer_folds_the_input_and_every_write(drain: Any) -> None:
     ]
 
 
-async def test_overwrite_passes_the_reducer_and_shows_as_the_wrapper_in_updates(drain: Any) -> None:
+async def test_an_overwrite_skips_the_reducer_and_is_shown_as_it_is_in_updates(drain: Any) -> None:
     def clear(state: Shop) -> dict[str, Any]:
         return {"log": Overwrite(["new"])}
 
@@ -160,7 +164,7 @@ async def test_overwrite_passes_the_reducer_and_shows_as_the_wrapper_in_updates(
     ("left", "right", "log"),
     [([1], Overwrite([2]), [2]), (Overwrite([1]), [2], [1]), (Overwrite([1]), Overwrite([2]), None)],
 )
-async def test_an_overwrite_outdoes_what_is_written_beside_it(
+async def test_an_overwrite_wins_over_other_writes_of_its_superstep(
     left: Any, right: Any, log: Any, drain: Any
 ) -> None:
     graph = (
@@ -182,13 +186,13 @@ async def test_changing_the_state_in_place_is_not_an_update(drain: Any) -> None:
     assert (await drain(chain(Shop, scribble, weigh), {"item": "fig"}))[-1] == {"weigh": {"price": 3}}
 
 
-async def test_what_is_no_update_fails_and_says_what_came(drain: Any) -> None:
+async def test_a_value_that_is_no_update_is_named_in_the_error(drain: Any) -> None:
     def shout(state: Shop) -> Any:
         return "loud"
 
     with pytest.raises(InvalidUpdateError, match=r"node 'shout' .* returned str 'loud'"):
         await drain(chain(Shop, shout), {"item": "fig"})
-    with pytest.raises(InvalidUpdateError, match=r"input of a run .* int 5 came"):
+    with pytest.raises(InvalidUpdateError, match=r"input of a run .* got int 5"):
         await drain(chain(Shop, weigh), 5)
 
 
@@ -225,7 +229,7 @@ class Parcel(BaseModel):
     label: str = "none"
 
 
-async def test_a_pydantic_state_validates_the_input_and_keeps_it_as_it_came(drain: Any) -> None:
+async def test_a_pydantic_state_validates_the_input_and_does_not_change_it(drain: Any) -> None:
     seen: list[Any] = []
 
     def read(state: Parcel) -> dict[str, Any]:
@@ -257,7 +261,7 @@ async def test_an_update_shown_before_the_state_refuses_it_is_not_lost(drain: An
     assert chunks == [{"spoil": {"weight": "lots"}}]
 
 
-async def test_keys_that_only_a_nodes_schema_names_are_private_but_shown(drain: Any) -> None:
+async def test_keys_of_only_one_nodes_schema_are_private_but_shown(drain: Any) -> None:
     class Secret(TypedDict):
         code: int
 
@@ -275,7 +279,7 @@ async def test_keys_that_only_a_nodes_schema_names_are_private_but_shown(drain: 
     assert (await drain(compiled, {"item": "fig"}, stream_mode="values"))[-1]["code"] == 7
 
 
-async def test_a_generator_node_counts_with_its_last_value(drain: Any) -> None:
+async def test_a_generator_node_returns_its_last_value(drain: Any) -> None:
     def draft(state: Shop) -> Any:
         yield {"item": "first"}
         yield {"item": "second"}

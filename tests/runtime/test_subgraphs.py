@@ -1,4 +1,7 @@
-"""Graphs inside nodes: as nodes themselves, invoked, or streamed."""
+"""Graphs inside nodes: as nodes themselves, invoked, or streamed.
+
+About `runtime/graphwire_runtime/drive/request.py` and `runtime/graphwire_runtime/step/context.py`.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +91,7 @@ async def test_a_shared_reducer_key_is_reduced_again_by_the_parent(drain: Any) -
     assert chunks[-1] == {"notes": ["old", "old", "new"]}
 
 
-async def test_who_streams_a_graph_inside_a_node_takes_its_custom_data(drain: Any) -> None:
+async def test_a_node_that_streams_a_graph_takes_its_custom_data(drain: Any) -> None:
     inner = one("leaf", leaf)
 
     def streaming(state: Page) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""Supersteps: what runs together, in which order writes count, joins, deferral and the limit."""
+"""Supersteps: what runs together, in which order writes count, joins, deferral and the limit.
+
+About `runtime/graphwire_runtime/step/prepare.py`, `runtime/graphwire_runtime/step/schedule.py` and
+`runtime/graphwire_runtime/step/standing.py`.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +56,7 @@ async def test_async_nodes_of_a_step_run_at_the_same_time() -> None:
 
     async def wait(state: Diary) -> dict[str, Any]:
         await asyncio.wait_for(rang.wait(), 5)
-        return {"lines": ["heard"]}
+        return {"lines": ["received"]}
 
     async def ring(state: Diary) -> dict[str, Any]:
         rang.set()
@@ -62,8 +66,8 @@ async def test_async_nodes_of_a_step_run_at_the_same_time() -> None:
     chunks = [chunk async for chunk in graph.astream({}, stream_mode=["updates", "values"])]
     assert chunks == [
         ("updates", {"second": {"lines": ["rang"]}}),
-        ("updates", {"first": {"lines": ["heard"]}}),
-        ("values", {"lines": ["heard", "rang"]}),
+        ("updates", {"first": {"lines": ["received"]}}),
+        ("values", {"lines": ["received", "rang"]}),
     ], "updates come as nodes end, writes count in the order of names"
 
 
@@ -154,7 +158,7 @@ async def test_arms_of_different_length(join: bool, defer: bool, lines: list[str
     assert (await drain(uneven(join, defer), {}, stream_mode="values"))[-1] == {"lines": lines}
 
 
-async def test_a_join_waits_anew_after_it_has_fired(drain: Any) -> None:
+async def test_a_join_waits_again_after_it_has_fired(drain: Any) -> None:
     graph = StateGraph(Diary)
     for name in ("left", "right", "both"):
         graph.add_node(name, writes(name))
@@ -191,18 +195,18 @@ def counter() -> Any:
     return StateGraph(Count).add_node(add).add_edge(START, "add").add_edge("add", "add").compile()
 
 
-async def test_the_recursion_limit_lets_that_many_steps_be_seen(drain: Any) -> None:
+async def test_the_recursion_limit_allows_that_many_supersteps(drain: Any) -> None:
     graph, chunks = counter(), []
     with pytest.raises(GraphRecursionError, match="3 supersteps"):
         await drain(graph, {"n": 0}, config={"recursion_limit": 3}, stream_mode="values", into=chunks)
     assert chunks == [{"n": 0}, {"n": 1}, {"n": 2}, {"n": 3}]
     with pytest.raises(RecursionError):
         await drain(graph, {"n": 0}, config={"recursion_limit": 1})
-    with pytest.raises(ValueError, match="at least 1; 0 came"):
+    with pytest.raises(ValueError, match="at least 1, got 0"):
         await drain(graph, {"n": 0}, config={"recursion_limit": 0})
 
 
-async def test_a_run_that_uses_up_its_limit_fails_though_nothing_is_left(drain: Any) -> None:
+async def test_a_run_that_uses_up_its_limit_fails_even_with_nothing_left(drain: Any) -> None:
     graph = fan("only").compile()
     with pytest.raises(GraphRecursionError):
         await drain(graph, {}, config={"recursion_limit": 1})

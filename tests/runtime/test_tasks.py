@@ -1,4 +1,7 @@
-"""The tasks and debug modes: when each task starts and how it ends."""
+"""The tasks and debug modes: when each task starts and how it ends.
+
+About `runtime/graphwire_runtime/stream/display.py`.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ async def test_all_tasks_of_a_step_are_announced_before_any_ends(drain: Any) -> 
     assert len({chunk["id"] for chunk in chunks}) == 3
 
 
-async def test_a_failure_is_in_the_result_and_named_on_the_exception(drain: Any) -> None:
+async def test_a_failure_is_in_the_result_and_its_task_in_the_notes_of_the_exception(drain: Any) -> None:
     def break_down(state: Work) -> None:
         raise ValueError("broken")
 

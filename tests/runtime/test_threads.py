@@ -1,4 +1,9 @@
-"""Threads that outlive a run: asked, answered, failed, picked up again, kept in files, in other processes."""
+"""Threads that outlive a run: interrupted, answered, failed, continued, in files, in other processes.
+
+About `runtime/graphwire_runtime/drive/start.py`, `runtime/graphwire_runtime/step/answers.py`,
+`runtime/graphwire_runtime/step/interrupt.py`, `runtime/graphwire_runtime/step/writes.py` and
+`runtime/graphwire_runtime/thread/checkpoints.py`.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +52,9 @@ def saver() -> InMemorySaver:
     return InMemorySaver()
 
 
-async def test_an_interrupt_ends_the_stream_and_an_answer_goes_on(drain: Any, saver: Any) -> None:
+async def test_an_interrupt_ends_the_stream_and_an_answer_continues_the_thread(
+    drain: Any, saver: Any
+) -> None:
     road = toll_road(checkpointer=saver)
     (asked,) = (await drain(road, {"to": "sea"}, config=THREAD))[-1]["__interrupt__"]
     assert asked == Interrupt("how much?", asked.id)
@@ -88,7 +95,9 @@ def test_invoke_returns_the_state_with_what_is_asked(saver: Any) -> None:
     assert output.interrupts == ()
 
 
-async def test_what_has_ended_beside_a_question_or_a_failure_is_not_run_again(saver: Any, drain: Any) -> None:
+async def test_nodes_that_finished_beside_an_interrupt_or_a_failure_do_not_run_again(
+    saver: Any, drain: Any
+) -> None:
     runs: list[str] = []
 
     def counted(state: Trip) -> Any:
@@ -122,13 +131,13 @@ def test_errors_say_what_is_missing() -> None:
     with pytest.raises(RuntimeError, match="there is no graph around it"):
         toll_road(checkpointer=True).invoke({}, THREAD)
     with pytest.raises(RuntimeError, match="where no node is running"):
-        interrupt("anybody?")
+        interrupt("ok?")
     with pytest.raises(RuntimeError, match="has no checkpointer that could have kept"):
         toll_road().invoke(Command(resume=1))
 
 
 @pytest.mark.parametrize("durability", ["sync", "async", "exit"])
-async def test_a_run_that_is_left_early_can_be_gone_on_with(durability: Any, saver: Any) -> None:
+async def test_a_run_that_is_closed_early_can_be_continued(durability: Any, saver: Any) -> None:
     road = trip(("a", stop("a")), ("b", stop("b")), ("c", stop("c")), checkpointer=saver)
     chunks = road.astream({"to": "sea"}, THREAD, durability=durability)
     assert await anext(chunks) == {"a": {"log": ["a"]}}
@@ -139,7 +148,7 @@ async def test_a_run_that_is_left_early_can_be_gone_on_with(durability: Any, sav
     assert (await road.aget_state(THREAD)).values["log"] == ["a", "b", "c"]
 
 
-async def test_a_cancelled_run_keeps_what_had_ended(saver: Any) -> None:
+async def test_a_cancelled_run_keeps_what_had_finished(saver: Any) -> None:
     started, forever = asyncio.Event(), asyncio.Event()
 
     async def wait(state: Trip) -> Any:
@@ -164,20 +173,20 @@ async def test_a_cancelled_run_keeps_what_had_ended(saver: Any) -> None:
 
 
 class Slow(InMemorySaver):
-    """Does not write before it is let."""
+    """Does not write before `gate` is open."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.let = asyncio.Event()
+        self.gate = asyncio.Event()
         self.written: list[int] = []
 
     async def aput(self, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
-        await self.let.wait()
+        await self.gate.wait()
         self.written.append(metadata["step"])
         return super().put(config, checkpoint, metadata, new_versions)
 
 
-async def test_async_durability_writes_beside_the_next_superstep_and_sync_before_it() -> None:
+async def test_async_durability_writes_during_the_next_superstep_and_sync_before_it() -> None:
     for durability, runs_ahead in (("async", True), ("sync", False)):
         saver, began = Slow(), asyncio.Event()
 
@@ -189,7 +198,7 @@ async def test_async_durability_writes_beside_the_next_superstep_and_sync_before
         for _ in range(20):
             await asyncio.sleep(0)
         assert (began.is_set(), saver.written) == (runs_ahead, [])
-        saver.let.set()
+        saver.gate.set()
         await run
         assert saver.written == [-1, 0, 1]
 
@@ -228,7 +237,7 @@ def test_threads_run_beside_each_other(saver: Any) -> None:
         assert state.values == {"to": name, "log": [name, f"paid {name}"]}
 
 
-def test_a_snapshot_of_a_graph_inside_leads_into_it(saver: Any) -> None:
+def test_the_config_in_a_snapshot_of_a_graph_inside_names_that_graph(saver: Any) -> None:
     inner = trip(("pre", stop("pre")), ("ask", ask))
     outer = trip(("inner", inner), checkpointer=saver)
     outer.invoke({"to": "sea"}, THREAD)
@@ -261,7 +270,7 @@ def test_threads_are_kept_without_langgraph() -> None:
     assert output == "toll ['toll: 5', 'end']"
 
 
-def test_a_thread_in_a_file_is_gone_on_with_in_another_process(tmp_path: Path) -> None:
+def test_another_process_continues_a_thread_in_a_file(tmp_path: Path) -> None:
     pytest.importorskip("langgraph.checkpoint.sqlite")
     file = str(tmp_path / "threads.db")
     assert (

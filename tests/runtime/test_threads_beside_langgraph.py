@@ -1,8 +1,11 @@
-"""Threads beside LangGraph: the same turns on the same thread, and everything that shows compared.
+"""Threads here and in LangGraph: the same turns on the same thread, with everything visible compared.
 
-Every story is told twice, to this runtime and to LangGraph, each with a saver of its own. After each turn the
-stream's chunks, the kind of error and the thread's state are compared, in the end its whole history. Skipped
-where LangGraph is not installed.
+Every case runs twice, here and in LangGraph, each with its own saver. After each turn the chunks of the
+stream, the kind of error and the state of the thread are compared, and in the end the whole history. Skipped
+if LangGraph is not installed.
+
+About `runtime/graphwire_runtime/state.py`, `runtime/graphwire_runtime/step/writes.py` and
+`runtime/graphwire_runtime/thread/snapshot.py`.
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ class Turn:
     edit: bool = False
     as_node: str | None = None
     at: Callable[[list[Any]], Any] | None = None
-    """Which snapshot of the history to go back to."""
+    """The snapshot of the history to start from."""
     kwargs: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
 
@@ -77,7 +80,7 @@ def fan(lg: Any, *nodes: Any, then: Any = None, **kwargs: Any) -> Any:
 
 
 def failing(times: int, after_s: float = 0) -> Callable[[Any], Any]:
-    """Fails so often, so long after it has begun: what ends beside it then has ended surely before."""
+    """Fails `times` times, after a delay in which everything beside it finishes."""
     left = [times]
 
     def node(state: Any) -> Any:
@@ -411,7 +414,7 @@ STORIES: dict[str, Story] = {
         chat, [Turn({"text": "edited"}, edit=True, as_node="one"), ON]
     ),
     "an edit after the end": Story(chat, [GO, Turn(resume("y")), Turn({"text": "z"}, edit=True), ON, GO]),
-    "an edit that says nothing": Story(chat, [GO, Turn(None, edit=True), Turn(resume("y"))]),
+    "an edit without values": Story(chat, [GO, Turn(None, edit=True), Turn(resume("y"))]),
     "an edit that ends it": Story(chat, [GO, Turn(None, edit=True, as_node="__end__"), ON]),
     "an edit that is input": Story(
         chat, [GO, Turn(resume("y")), Turn({"text": "z"}, edit=True, as_node="__input__"), ON]
@@ -427,13 +430,13 @@ STORIES: dict[str, Story] = {
             Turn(resume("z")),
         ],
     ),
-    "an edit as nobody": Story(chat, [GO, Turn({"text": "z"}, edit=True, as_node="nobody")]),
+    "an edit as an unknown node": Story(chat, [GO, Turn({"text": "z"}, edit=True, as_node="nobody")]),
     "an edit that is none": Story(chat, [GO, Turn(5, edit=True, as_node="one")]),
     "an edit before a stop": Story(
         lambda lg, s: chat(lg, s, interrupt_before=["ask"]),
         [GO, Turn({"log": ["edited"]}, edit=True), ON, Turn(resume("y"))],
     ),
-    "an edit that could be anybody's": Story(
+    "an edit that could come from several nodes": Story(
         lambda lg, s: fan(lg, ("a", say("a")), ("b", say("b")), checkpointer=s),
         [GO, Turn({"text": "z"}, edit=True), Turn({"text": "z"}, edit=True, as_node="a"), ON],
         True,
@@ -495,7 +498,7 @@ STORIES: dict[str, Story] = {
 }
 
 
-async def told(story: Story, lg: Any, how: str, alike: bool) -> list[Any]:
+async def observed(story: Story, lg: Any, how: str, alike: bool) -> list[Any]:
     graph = story.build(lg, InMemorySaver())
     view, seen = View(alike), []
     base = {"thread_id": "t"}
@@ -539,8 +542,8 @@ async def told(story: Story, lg: Any, how: str, alike: bool) -> list[Any]:
 
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
-async def test_a_thread_goes_the_same_way(story: Story, how: str) -> None:
-    ours, theirs = [await told(story, lg, how, story.parallel) for lg in (OURS, THEIRS)]
+async def test_a_thread_is_the_same(story: Story, how: str) -> None:
+    ours, theirs = [await observed(story, lg, how, story.parallel) for lg in (OURS, THEIRS)]
     for turn, (our_turn, their_turn) in enumerate(zip(ours, theirs, strict=True)):
         for part, (mine, yours) in enumerate(zip(our_turn, their_turn, strict=False)):
             assert (turn, part, mine) == (turn, part, yours)
@@ -548,7 +551,7 @@ async def test_a_thread_goes_the_same_way(story: Story, how: str) -> None:
 
 
 def handed_over(first: Any, second: Any) -> list[Any]:
-    """A thread begun by one and gone on with by the other, with the same saver."""
+    """A thread that one library starts and the other continues, with the same saver."""
     view, saver = View(alike=True), InMemorySaver()
     config: Any = {"configurable": {"thread_id": "t"}}
     seen: list[Any] = []
@@ -579,13 +582,13 @@ def handed_over(first: Any, second: Any) -> list[Any]:
         state = graph(first).get_state(config)
         assert view(state) == view(graph(second).get_state(config))
         seen.append((turn, view(state)))
-    # what tasks wrote stands under ids that each makes in its own way; the states are read by both
+    # each library makes its own task ids for kept writes; the states can be read by both
     history = graph(first).get_state_history(config)
     seen += [(view(snapshot.values), snapshot.metadata["step"]) for snapshot in history]
     return seen
 
 
-def test_a_thread_can_be_handed_from_one_to_the_other() -> None:
+def test_a_thread_can_be_continued_by_the_other_library() -> None:
     alone = handed_over(THEIRS, THEIRS)
     assert handed_over(OURS, OURS) == alone
     assert handed_over(OURS, THEIRS) == alone
@@ -593,7 +596,7 @@ def test_a_thread_can_be_handed_from_one_to_the_other() -> None:
 
 
 def wild(lg: Any, seed: int, saver: Any) -> Any:
-    """A graph of chance whose nodes ask, fail, loop, send and wait for each other."""
+    """A random graph whose nodes ask, fail, loop, send and wait for each other."""
     chance = random.Random(seed)
     names = [f"{chance.choice('abcxyz')}{index}" for index in range(chance.randint(2, 5))]
     graph = lg.StateGraph(Note)
@@ -624,7 +627,7 @@ def wild(lg: Any, seed: int, saver: Any) -> Any:
 
     for name in names:
         dice = chance.random()
-        fails = 0.35 <= dice < 0.5 and not may_fail  # two at once would race for which is heard
+        fails = 0.35 <= dice < 0.5 and not may_fail  # with two at once, it would be a race which is raised
         may_fail |= fails
         act = node(name, 1 if dice < 0.25 else 2 if dice < 0.35 else 0, fails)
         graph.add_node(name, act, defer=chance.random() < 0.15)
@@ -649,7 +652,7 @@ async def wandered(lg: Any, seed: int) -> list[Any]:
     config: Any = {"configurable": {"thread_id": "t"}, "recursion_limit": 12, "max_concurrency": 1}
     seen: list[Any] = []
     value: Any = {"text": "hi"}
-    told = False
+    updated = False
     for turn in range(7):
         chunks, error = [], None
         try:
@@ -668,8 +671,8 @@ async def wandered(lg: Any, seed: int) -> list[Any]:
             value = lg.Command(resume={each.id: f"{turn}{each.value}" for each in some})
         elif dice < 0.1:
             value = {"log": [f"new {turn}"]}
-        elif 0.1 <= dice < 0.2 and not told:
-            told = True  # once only: LangGraph cannot take a second update of a key at one checkpoint
+        elif 0.1 <= dice < 0.2 and not updated:
+            updated = True  # only once: LangGraph cannot take a second update of a key at one checkpoint
             value = lg.Command(update={"text": f"{turn}"}, resume="any" if len(asked) == 1 else None)
         else:
             value = None
@@ -679,7 +682,7 @@ async def wandered(lg: Any, seed: int) -> list[Any]:
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="LangGraph's nodes lose their context there")
 @pytest.mark.parametrize("seed", range(50))
-async def test_a_thread_of_chance_goes_the_same_way(seed: int) -> None:
+async def test_a_random_thread_is_the_same(seed: int) -> None:
     ours, theirs = await wandered(OURS, seed), await wandered(THEIRS, seed)
     for mine, yours in zip(ours, theirs, strict=True):
         assert mine == yours

@@ -1,7 +1,7 @@
-"""Both frameworks side by side: the names of each, and what they stream made comparable.
+"""Both frameworks side by side: the names of each, and a comparable form of what they stream.
 
-Whoever imports this is skipped where LangGraph is not installed. Ids are numbered as they appear, errors
-compared by type; versions and times are left out.
+A test module that imports this is skipped if LangGraph is not installed. Ids are numbered in the order in
+which they appear, errors are compared by type, versions and times are left out.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ HIDDEN = ("timestamp", "lc_versions", "langgraph_version")
 
 
 class View:
-    """Chunks and snapshots as plain data: ids numbered (or all alike), times left out, errors by type."""
+    """Chunks and snapshots as plain data: ids numbered (`alike`: all the same), no times, errors by type."""
 
     def __init__(self, alike: bool = False) -> None:
         self._ids: dict[str, str] = {}
@@ -74,7 +74,7 @@ class View:
         if isinstance(value, (list, tuple)):
             items = [self(item) for item in value]
             if self._alike and all(_asks(item) for item in items):
-                items.sort(key=repr)  # those of tasks side by side stand as these came to them
+                items.sort(key=repr)  # tasks side by side ask in any order
             return type(value)(items)
         if isinstance(value, BaseModel):
             return (type(value).__name__, self(dict(value)))
@@ -84,7 +84,7 @@ class View:
 
 
 def _asks(item: Any) -> bool:
-    """Whether this is an interrupt that was made comparable, as an object or as plain data."""
+    """Whether this is an interrupt in its comparable form, from an object or from plain data."""
     return (isinstance(item, tuple) and item[:1] == ("Interrupt",)) or (
         isinstance(item, dict) and item.keys() == {"id", "value", "response_schema"}
     )
@@ -93,7 +93,7 @@ def _asks(item: Any) -> bool:
 async def recorded(
     graph: Any, value: Any, how: str, *, alike: bool = False, **kwargs: Any
 ) -> tuple[list[Any], str | None]:
-    """The chunks of a run, and the type of the error that it ended in; see View for `alike`."""
+    """The chunks of a run, and the name of the error's type if it failed; see View for `alike`."""
     view, chunks = View(alike), []
     try:
         if how == "stream":
@@ -108,5 +108,5 @@ async def recorded(
 
 
 def in_any_order(chunks: list[Any]) -> list[str]:
-    """What nodes side by side streamed, which may end in any order; recorded with ids that are all alike."""
+    """Chunks of nodes side by side, which may end in any order; to be recorded with `alike=True`."""
     return sorted(map(repr, chunks))

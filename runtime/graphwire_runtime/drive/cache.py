@@ -1,7 +1,7 @@
-"""Results of nodes that need not be worked out again: looked up before a superstep runs, stored after it.
+"""`Results`: looks up the results of nodes before a superstep runs, and stores new ones after it.
 
-The cache is anything with the interface of langgraph-checkpoint's `BaseCache`. What is stored of a task is
-what it wrote and where it went on to, in the layout of `writes`.
+The cache has the interface of langgraph-checkpoint's `BaseCache`. What is stored for a task is what it wrote
+and where it led, in the form of `step.writes`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from graphwire_runtime.drive.loop import Run
+from graphwire_runtime.drive.loop import Loop
 from graphwire_runtime.step.task import Task
-from graphwire_runtime.step.writes import writes_of, written
+from graphwire_runtime.step.writes import recall, writes_of, written
 
 __all__ = ["Results", "check_cache"]
 
@@ -19,15 +19,15 @@ Key = tuple[tuple[str, ...], str]
 
 
 class Results:
-    """The results of one run's nodes, as far as they have a cache policy."""
+    """The cached results of one run: those of its nodes that have a cache policy."""
 
-    def __init__(self, cache: Any, run: Run) -> None:
+    def __init__(self, cache: Any, loop: Loop) -> None:
         self._cache = cache
-        self._run = run
-        run.caching = True
+        self._loop = loop
+        loop.caching = True
 
     def recall(self, tasks: list[Task]) -> list[Task]:
-        """Give the tasks their results that are known; return those that have to be executed."""
+        """Give tasks the results that the cache has; return the tasks that have to be executed."""
         keys = self._keys(tasks)
         return self._without_known(tasks, keys, self._cache.get(tuple(keys))) if keys else tasks
 
@@ -37,7 +37,7 @@ class Results:
         return self._without_known(tasks, keys, await self._cache.aget(tuple(keys))) if keys else tasks
 
     def keep(self) -> None:
-        """Store what tasks have come to since the last time."""
+        """Store the results of the tasks that have ended since the last call."""
         if pairs := self._pairs():
             self._cache.set(pairs)
 
@@ -59,21 +59,21 @@ class Results:
         for key, writes in found.items():
             for task in keys[key]:
                 known = written(
-                    ((task.id, channel, value) for channel, value in writes), task.run.plan.channels
+                    ((task.id, channel, value) for channel, value in writes), self._loop.run.plan.channels
                 )
-                task.recall(known[task.id], done=True)
+                recall(task, known[task.id], done=True)
         if not found:
             return tasks
         for task in tasks:
             if task.cached:
-                self._run.recalled(task)
+                self._loop.recalled(task)
         return [task for task in tasks if not task.cached]
 
     def _pairs(self) -> dict[Key, tuple[Any, int | None]]:
-        done = self._run.worked_out
+        done = self._loop.executed
         if not done:
             return {}
-        self._run.worked_out = []
+        self._loop.executed = []
         return {
             (task.node.cache_namespace, task.key): (writes_of(task, with_edges=False), task.node.cache.ttl)
             for task in done
@@ -82,10 +82,10 @@ class Results:
 
 
 def check_cache(cache: Any) -> None:
-    """Raise TypeError for what has not the interface of a cache."""
+    """Raise TypeError for an object without the interface of a cache."""
     for name in ("get", "aget", "set", "aset", "clear", "aclear"):
         if not callable(getattr(cache, name, None)):
             raise TypeError(
-                "a cache is one of langgraph-checkpoint's (langgraph.cache.memory.InMemoryCache, …) or has "
-                f"their methods, and a {type(cache).__name__} came, which has no {name}()"
+                "a cache must have the methods of langgraph-checkpoint's caches (InMemoryCache, …); got a "
+                f"{type(cache).__name__}, which has no {name}()"
             )

@@ -1,4 +1,4 @@
-"""Calling a task's node and its routers, synchronously or on an event loop, each in a context of its own."""
+"""Calls the node and the routers of a task, blocking or on an event loop, and reports how the task ended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 from langchain_core.runnables.config import var_child_runnable_config
 
 from graphwire_runtime.clock import apause, pause
-from graphwire_runtime.drive.timeout import Watch
+from graphwire_runtime.drive.loop import Loop
+from graphwire_runtime.drive.timeout import Timeout
+from graphwire_runtime.drive.trace import Trace
 from graphwire_runtime.errors import (
     GraphBubbleUp,
     GraphInterrupt,
@@ -23,66 +25,69 @@ __all__ = ["execute", "execute_async", "route", "route_async"]
 
 
 def route(task: Task) -> None:
-    """Only ask the routers of a task that has its writes, in the context of the caller."""
+    """Call only the routers of a task that already has its writes, in the context of the caller."""
     var_child_runnable_config.set(task.config)
     try:
-        _route(task)
+        _route(None, task)
     finally:
         task.forget()
 
 
 async def route_async(task: Task) -> None:
-    """Only ask the routers of a task that has its writes, in a context of their own."""
+    """Call only the routers of a task that already has its writes, in a context of their own."""
     await asyncio.create_task(_routed(task))
 
 
 async def _routed(task: Task) -> None:
     var_child_runnable_config.set(task.config)
     try:
-        await _route_async(task)
+        await _route_async(None, task)
     finally:
         task.forget()
 
 
-def execute(task: Task) -> None:
-    """Run the task to its end, in the context of the caller, which must be the task's own."""
-    run = task.run
+def execute(loop: Loop, task: Task) -> None:
+    """Run a task to its end, in the context of the caller, which must be the task's own.
+
+    Raises what the task failed with if that ends the run.
+    """
+    trace = loop.trace
     substitute: Task | None = None
     try:
         var_child_runnable_config.set(task.config)
         if task.node.retries:
-            _persist(task)
-        elif run.trace is None:
-            _work(task)
-        elif task.node is run.plan.start:
-            _route(task)
+            _persist(trace, task)
+        elif trace is None:
+            _work(trace, task)
+        elif task.node is loop.run.plan.start:
+            _route(trace, task)
         else:
-            with run.trace.node(task):
-                _work(task)
+            with trace.node(task):
+                _work(trace, task)
     except GraphInterrupt as asked:
-        run.interrupted(task, asked.interrupts)
+        loop.interrupted(task, asked.interrupts)
     except BaseException as error:
-        substitute = run.failed(task, error)
+        substitute = loop.failed(task, error)
         if substitute is None:
             raise
     else:
-        run.finished(task)
+        loop.finished(task)
     finally:
         task.forget()
     if substitute is not None:
-        execute(substitute)
+        execute(loop, substitute)
 
 
-def _persist(task: Task) -> None:
-    """Run the task as often as its policies say."""
+def _persist(trace: Trace | None, task: Task) -> None:
+    """Run a task as often as its retry policies say."""
     attempts = 0
     while True:
         try:
-            if task.run.trace is None:
-                _work(task)
+            if trace is None:
+                _work(trace, task)
             else:
-                with task.run.trace.node(task):
-                    _work(task)
+                with trace.node(task):
+                    _work(trace, task)
             return
         except GraphBubbleUp:
             raise
@@ -93,18 +98,18 @@ def _persist(task: Task) -> None:
 
 
 def _wait(task: Task, error: Exception, attempts: int) -> float:
-    """Seconds to wait before the next attempt; raises the error where there is none."""
+    """Seconds to wait before the next attempt; raises the error if there is none."""
     policy = next((policy for policy in task.node.retries if policy.covers(error)), None)
     if policy is None or attempts >= policy.max_attempts:
         raise error
     return policy.wait(attempts)
 
 
-async def _persist_async(task: Task) -> None:
+async def _persist_async(trace: Trace | None, task: Task) -> None:
     attempts = 0
     while True:
         try:
-            await _timed(task)
+            await _timed(trace, task)
             return
         except GraphBubbleUp:
             raise
@@ -114,44 +119,44 @@ async def _persist_async(task: Task) -> None:
             task.again()
 
 
-async def _timed(task: Task) -> None:
-    """Run the task once, for no longer than it may take."""
+async def _timed(trace: Trace | None, task: Task) -> None:
+    """Run a task once, within the limits of its timeout."""
     policy = task.node.timeout
     if policy is None:
-        await _traced(task)
+        await _traced(trace, task)
         return
-    task.watch = Watch(task.name, policy)
+    timeout = Timeout(task.name, policy)
+    task.progress = timeout
     task.renew()
-    await task.watch.keep(_traced(task))
+    await timeout.limit(_traced(trace, task))
 
 
-async def _traced(task: Task) -> None:
-    if task.run.trace is not None:
-        async with task.run.trace.node(task):
-            await _work_async(task)
+async def _traced(trace: Trace | None, task: Task) -> None:
+    if trace is not None:
+        async with trace.anode(task):
+            await _work_async(trace, task)
     elif task.node.threaded:
-        await _in_thread(_work, task)
+        await _in_thread(_work, trace, task)
     else:
-        await _work_async(task)
+        await _work_async(trace, task)
 
 
-def _work(task: Task) -> None:
+def _work(trace: Trace | None, task: Task) -> None:
     node = task.node
     if node is not task.run.plan.start:
         sync = _sync(node.call)
         try:
             output = sync(task.input, task)
         except ParentCommand as sent:
-            task.accept_from_below(sent.command)
+            task.accept_command(sent.command)
         else:
             task.accept(output)
     task.returned = True
     if node.routers:
-        _route(task)
+        _route(trace, task)
 
 
-def _route(task: Task) -> None:
-    trace = task.run.trace
+def _route(trace: Trace | None, task: Task) -> None:
     values = task.state_after()
     for router in task.node.routers:
         state = task.state_for(router, values)
@@ -172,71 +177,71 @@ def _sync(call: Call) -> Any:
     return call.sync
 
 
-async def execute_async(task: Task) -> None:
-    """Run the task to its end, in the context of the current asyncio task, which must be its own.
+async def execute_async(loop: Loop, task: Task) -> None:
+    """Run a task to its end, in the context of the current asyncio task, which must be the task's own.
 
-    What has only a synchronous form runs in the loop's default executor and is not stopped by cancellation.
+    A node without an async form runs in the event loop's default executor, and cancellation does not stop it.
+
+    Raises what the task failed with if that ends the run.
     """
-    run = task.run
+    trace = loop.trace
     substitute: Task | None = None
     try:
-        # set inside the asyncio task, hence inside its own copy of the context: so it holds on Python 3.10,
-        # too
+        # set in the asyncio task, and so in its own copy of the context: Python 3.10 cannot pass one in
         var_child_runnable_config.set(task.config)
         if task.node.retries or task.node.timeout is not None:
-            await _persist_async(task)
-        elif run.trace is not None and task.node is not run.plan.start:
-            async with run.trace.node(task):
-                await _work_async(task)
+            await _persist_async(trace, task)
+        elif trace is not None and task.node is not loop.run.plan.start:
+            async with trace.anode(task):
+                await _work_async(trace, task)
         elif task.node.threaded:
-            await _in_thread(_work, task)
+            await _in_thread(_work, trace, task)
         else:
-            await _work_async(task)
+            await _work_async(trace, task)
     except asyncio.CancelledError:
-        if run.stopping:
+        if loop.stopping:
             raise
-        error = NodeCancelledError(f"node {task.name!r} cancelled itself; nobody had cancelled the run")
-        substitute = run.failed(task, error)
+        error = NodeCancelledError(f"node {task.name!r} cancelled itself; the run had not been cancelled")
+        substitute = loop.failed(task, error)
         if substitute is None:
             raise error from None
     except GraphInterrupt as asked:
-        run.interrupted(task, asked.interrupts)
+        loop.interrupted(task, asked.interrupts)
     except BaseException as error:
-        substitute = run.failed(task, error)
+        substitute = loop.failed(task, error)
         if substitute is None:
             raise
     else:
-        run.finished(task)
+        loop.finished(task)
     finally:
         task.forget()
     if substitute is not None:
-        await execute_async(substitute)
+        await execute_async(loop, substitute)
 
 
-async def _work_async(task: Task) -> None:
+async def _work_async(trace: Trace | None, task: Task) -> None:
     node = task.node
     if node is not task.run.plan.start:
         try:
             output = await _call(node.call, task.input, task)
         except ParentCommand as sent:
-            task.accept_from_below(sent.command)
+            task.accept_command(sent.command)
         else:
             task.accept(output)
     task.returned = True
     if node.routers:
-        await _route_async(task)
+        await _route_async(trace, task)
 
 
-async def _route_async(task: Task) -> None:
+async def _route_async(trace: Trace | None, task: Task) -> None:
     node = task.node
-    trace = task.run.trace
     values = task.state_after()
     for router in node.routers:
         state = task.state_for(router, values)
         if trace is None or task.callbacks is None:
             task.route(router, await _call(router.call, state, task))
         else:
-            async with trace.router(task, router.name, state) as answers:
+            async with trace.arouter(task, router.name, state) as answers:
                 answers.append(await _call(router.call, state, task))
             task.route(router, answers[0])
 

@@ -1,112 +1,155 @@
-"""What a caller asked of a graph in one call, and the run and the outlet that come of it."""
+"""`Request`: what a caller asked of a graph in one call, and the loop and the outlet that come of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
 from langchain_core.runnables import RunnableConfig
 
 from graphwire_runtime.clock import fresh_id
-from graphwire_runtime.drive.loop import Breakpoints, Run
+from graphwire_runtime.drive.loop import Breakpoints, Loop
+from graphwire_runtime.drive.trace import listeners
 from graphwire_runtime.plan.config import Settings, settings_for
 from graphwire_runtime.plan.plan import Plan
 from graphwire_runtime.plan.schema import coerce_context
-from graphwire_runtime.stream.display import Display
+from graphwire_runtime.step.answers import NO_ANSWERS, ResumeAnswers
+from graphwire_runtime.step.context import RunContext
+from graphwire_runtime.step.standing import Standing
+from graphwire_runtime.step.task import Task
+from graphwire_runtime.stream.display import Display, shown_values
 from graphwire_runtime.stream.outlet import INTERRUPT, Bell, Namespace, Outlet, Printer
 from graphwire_runtime.stream.tokens import TokenTap
-from graphwire_runtime.thread.checkpoints import Thread
+from graphwire_runtime.thread.checkpoints import Checkpoints
+from graphwire_runtime.types import Command
 
-__all__ = ["Request", "thread_of"]
+__all__ = ["Opened", "Request"]
+
+
+class Opened(NamedTuple):
+    """A run that has not begun."""
+
+    loop: Loop
+    outlet: Outlet | None
+    """The outlet of the call, None if it streams nothing."""
+    listeners: Any
+    """LangChain's callback manager for a `Trace`, None if no callback of the caller listens."""
 
 
 @dataclass(slots=True)
 class Request:
-    """One call. `modes` None stands for a stream's default, `streamed` False for a call without a stream."""
+    """One call of a graph; see `CompiledStateGraph.stream` for the arguments that are not documented here."""
 
     plan: Plan
     bound: RunnableConfig | None
+    """The config that the graph was given by `with_config`."""
     input: Any
     config: RunnableConfig | None
     modes: str | Sequence[str] | None
+    """The stream modes, None for `updates`."""
     output_keys: str | Sequence[str] | None
     context: Any = None
     subgraphs: bool = False
     parts: bool = False
+    """Whether items are mappings (version "v2")."""
     streamed: bool = True
+    """False for `invoke` with its default mode, which returns the output and streams nothing."""
     checkpointer: Any = None
     cache: Any = None
     step_timeout: float | None = None
+    """Seconds that a superstep may take."""
     store: Any = None
     before: Breakpoints = ()
     after: Breakpoints = ()
     durability: str | None = None
     printed: str | Sequence[str] = ()
-    run: Run | None = None
+    """The modes to print."""
+    loop: Loop | None = None
+    """The run, once it is opened."""
 
-    def open(self, bell: Bell) -> tuple[Run, Outlet | None]:
-        """The run, not yet begun, and the outlet of this call, None where it streams nothing.
+    def open(self, bell: Bell, kind: type[CallbackManager] | type[AsyncCallbackManager]) -> Opened:
+        """Make the run of this call.
 
-        Raises ValueError for an output key that the state does not have, or a wrong config; RuntimeError for
-        a checkpointer that only a graph inside another can have.
+        Args:
+            bell: rung when the outlet has a new chunk.
+            kind: the kind of callback manager that the caller's callbacks need.
+
+        Raises ValueError for an output key that the state does not have, or for a wrong config; RuntimeError
+        for `checkpointer=True` in an outermost graph.
         """
-        settings = settings_for(self.bound, self.config)
-        parent = settings.parent
+        parent: Task | None
+        settings, parent = settings_for(self.bound, self.config)
+        nested = parent is not None and not settings.detached
         namespace: Namespace = ()
         outlets: list[Outlet] = []
+        taps: list[TokenTap] = []
         context = coerce_context(self.plan.context, self.context)
-        if parent is not None and not settings.detached:
+        answers = NO_ANSWERS
+        if parent is not None and nested:
             namespace = parent.namespace_for_nested()
-            if self.checkpointer is True:  # what is to be found again cannot stand under a passing task's id
-                namespace = _lasting(namespace)
+            if self.checkpointer is True:  # its thread has to be found again, by a task with another id
+                namespace = _without_task_ids(namespace)
             outlets = [outlet for outlet in parent.run.display.outlets if outlet.subgraphs]
+            taps = [tap for tap in parent.run.display.taps if tap.subgraphs]
+            answers = parent.run.answers
             if self.context is None:
                 context = parent.run.context
-        outlet = None
+        elif isinstance(self.input, Command) and self.input.resume is not None:
+            answers = ResumeAnswers(self.input.resume)
+        outlet = tap = None
         if self.streamed:
             modes = "updates" if self.modes is None else self.modes
             outlet = Outlet(modes, subgraphs=self.subgraphs, parts=self.parts, namespace=namespace, bell=bell)
-            if "messages" in outlet.modes:
-                outlet.tap = TokenTap(outlet)
             outlets.append(outlet)
+            if "messages" in outlet.modes:
+                tap = TokenTap(outlet)
+                taps.append(tap)
         if self.printed:
             printer = Printer(
                 self.printed, subgraphs=self.subgraphs, parts=False, namespace=namespace, bell=None
             )
             outlets.append(printer)
-        store = self.store
-        if store is None and parent is not None:
-            store = parent.run.store
-        self.run = Run(
+        display = Display(self.plan, settings, namespace, outlets, taps, outlet, self._shown_keys())
+        checkpoint_ns = "|".join(namespace)
+        checkpoints = self._checkpoints(settings, parent, checkpoint_ns)
+        found, heard = listeners(settings, tap, kind)
+        run = RunContext(
             self.plan,
             settings,
-            seed=":".join(namespace) or fresh_id(),
-            namespace=namespace,
-            display=Display(self.plan, settings, namespace, outlets, outlet, self._show()),
-            context=context,
-            thread=thread_of(self.checkpointer, settings, "|".join(namespace), self.durability),
+            namespace,
+            checkpoint_ns,
+            display,
+            nested,
+            context,
+            parent.run.store if self.store is None and parent is not None else self.store,
+            checkpoints,
+            answers,
+            heard,
+            () if parent is None else parent.beats,
+        )
+        self.loop = Loop(
+            run,
+            Standing(self.plan, ":".join(namespace) or fresh_id(), settings.recursion_limit),
+            checkpoints,
             before=self.before,
             after=self.after,
-            store=store,
+            continued=parent is not None and (parent.standing.resuming or parent.retried),
         )
-        return self.run, outlet
+        return Opened(self.loop, outlet, found)
 
-    def name(self, run: Run) -> str:
-        """What tracers call the run."""
-        return run.settings.run_name or self.plan.name
+    def result(self, loop: Loop) -> Any:
+        """What `invoke` returns: the output, or None if none of its keys was ever written.
 
-    def result(self, run: Run) -> Any:
-        """What `invoke` returns in the end: the output, or None where no key of it was ever written.
-
-        With the interrupts under a key of their own, if the run stopped at any.
+        If the run stopped at interrupts, they are in the output under a key of their own.
         """
-        value = run.display.output(run.values, self._show()) if run.touched else None
-        if run.interrupts and not self.parts:
-            return {**(value if isinstance(value, dict) else {}), INTERRUPT: list(run.interrupts)}
+        value = shown_values(loop.standing.values, self._shown_keys()) if loop.touched else None
+        if loop.interrupts and not self.parts:
+            return {**(value if isinstance(value, dict) else {}), INTERRUPT: list(loop.interrupts)}
         return value
 
-    def _show(self) -> str | tuple[str, ...]:
+    def _shown_keys(self) -> str | tuple[str, ...]:
         asked = self.output_keys
         if asked is None:
             return self.plan.keys if self.streamed else self.plan.output_keys
@@ -118,47 +161,44 @@ class Request:
                 )
         return asked if isinstance(asked, str) else tuple(asked)
 
-
-def thread_of(checkpointer: Any, settings: Settings, namespace: str, durability: str | None) -> Thread | None:
-    """The thread of a run with these settings, None where nothing keeps one.
-
-    Raises RuntimeError for `True` where there is no graph around to have the checkpointer, ValueError for a
-    config without a thread_id.
-    """
-    parent = settings.parent
-    outer = parent.run.thread if parent is not None else None
-    if checkpointer is False:
-        return None
-    if checkpointer is True and parent is None:
-        raise RuntimeError(
-            "the graph was compiled with checkpointer=True, that is, with the one of the graph around it, "
-            "and there is no graph around it; give it a saver of its own"
+    def _checkpoints(self, settings: Settings, parent: Task | None, checkpoint_ns: str) -> Checkpoints | None:
+        """The checkpoints of the run, None if it is not kept."""
+        checkpointer, outer = self.checkpointer, None if parent is None else parent.run.thread
+        if checkpointer is False:
+            return None
+        if checkpointer is True and parent is None:
+            raise RuntimeError(
+                "the graph was compiled with checkpointer=True, that is, with the one of the graph around "
+                "it, and there is no graph around it; give it a saver of its own"
+            )
+        saver = outer.saver if outer is not None else checkpointer
+        if saver is None or saver is True:
+            return None
+        configurable = settings.configurable
+        if configurable.get("thread_id") is None:
+            raise ValueError(
+                "a graph with a checkpointer is run on a thread: pass config={'configurable': {'thread_id': "
+                f"...}}}}; configurable has {', '.join(map(repr, configurable)) or 'nothing'}"
+            )
+        nested = parent is not None and not settings.detached
+        if nested or configurable.get("checkpoint_ns"):
+            # the config is that of a surrounding graph; this graph's checkpoint is in its map
+            asked = (configurable.get("checkpoint_map") or {}).get(checkpoint_ns)
+        else:
+            asked = configurable.get("checkpoint_id")
+        parents = {}
+        if parent is not None and outer is not None and nested:
+            parents = {**outer.parents, outer.namespace: parent.standing.checkpoint_id}
+        return Checkpoints(
+            saver,
+            self.durability or (outer.durability if outer is not None else "async"),
+            settings,
+            checkpoint_ns,
+            asked,
+            parents,
         )
-    saver = outer.saver if outer is not None else checkpointer
-    if saver is None or saver is True:
-        return None
-    configurable = settings.configurable
-    if configurable.get("thread_id") is None:
-        raise ValueError(
-            "a graph with a checkpointer is run on a thread: pass config={'configurable': {'thread_id': "
-            f"...}}}}; configurable has {', '.join(map(repr, configurable)) or 'nothing'}"
-        )
-    nested = parent is not None and not settings.detached
-    if nested or configurable.get("checkpoint_ns"):
-        # the config of a graph inside: what counts for this one is where it stood at that time
-        asked = (configurable.get("checkpoint_map") or {}).get(namespace)
-    else:
-        asked = configurable.get("checkpoint_id")
-    return Thread(
-        saver,
-        durability or (outer.durability if outer is not None else "async"),
-        settings,
-        namespace,
-        asked,
-        {**outer.parents, outer.namespace: outer.checkpoint["id"]} if outer is not None and nested else {},
-    )
 
 
-def _lasting(namespace: Namespace) -> Namespace:
-    """A namespace without the ids of tasks and the numbers of calls."""
+def _without_task_ids(namespace: Namespace) -> Namespace:
+    """A namespace that is the same in every run: node names only, without task ids and numbers of calls."""
     return tuple(name for each in namespace if not (name := each.partition(":")[0]).isdigit())

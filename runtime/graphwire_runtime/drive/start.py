@@ -1,116 +1,107 @@
-"""How a run begins: with an input, with an answer, or with nothing, where its thread stands."""
+"""`begin`: how a run starts, with an input, with an answer, or with nothing where its thread stopped."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from graphwire_runtime.drive.loop import Loop
 from graphwire_runtime.errors import EmptyInputError, InvalidUpdateError, note_task
 from graphwire_runtime.plan.schema import input_pairs
-from graphwire_runtime.step.interrupt import Answers
+from graphwire_runtime.step.prepare import discard
 from graphwire_runtime.step.task import Task
 from graphwire_runtime.step.writes import written
+from graphwire_runtime.thread.checkpoints import Checkpoints
 from graphwire_runtime.thread.snapshot import open_interrupts
 from graphwire_runtime.types import Command
 
-if TYPE_CHECKING:
-    from graphwire_runtime.drive.loop import Run
-
-__all__ = ["begin", "start_again"]
+__all__ = ["begin"]
 
 
-def begin(run: Run, value: Any) -> list[Task] | None:
-    """What has to be executed first: START's task if it has routers, or nothing; then comes `settle`.
+def begin(loop: Loop, value: Any) -> list[Task] | None:
+    """Start a run whose checkpoints, if it has any, are loaded.
 
-    None where the thread's checkpoint is gone on from: then `next_tasks` comes first.
+    Args:
+        loop: the run.
+        value: its input; None or a Command resumes its thread.
 
-    Raises EmptyInputError, InvalidUpdateError or pydantic.ValidationError where the input cannot start a
-    run, RuntimeError for an answer that cannot be given.
+    Returns the tasks to execute before `settle`: START's, if START has routers, or none. None when resuming
+    from a checkpoint; call `next_tasks` next.
+
+    Raises EmptyInputError, InvalidUpdateError or pydantic.ValidationError if the run cannot start with this
+    input, RuntimeError for an answer that cannot be given.
     """
-    thread = run.thread
-    if thread is None:
-        run.step = 0
-    elif thread.saved is None:
-        run.step = -2
+    checkpoints, standing = loop.checkpoints, loop.standing
+    if checkpoints is None:
+        standing.step = 0
+    elif checkpoints.saved is None:
+        standing.step = -2
     else:
-        thread.restore(run)
-        run.limit = run.step + 2 + run.settings.recursion_limit
-        parent = run.settings.parent
-        if run.nested and parent is not None:
-            run.resuming = parent.run.resuming or parent.retried
-        else:
-            run.resuming = value is None or isinstance(value, Command)
-    if isinstance(value, Command) and not run.nested:
-        _answer(run, value)
-    if run.resuming:
-        _go_on(run, value)
+        checkpoints.restore(standing)
+        standing.limit = standing.step + 2 + loop.run.settings.recursion_limit
+        standing.resuming = loop.continued if loop.run.nested else value is None or isinstance(value, Command)
+    if isinstance(value, Command) and not loop.run.nested:
+        _check_command(loop, value)
+    if checkpoints is not None and standing.resuming:
+        _resume(loop, checkpoints, value)
         return None
-    return _start(run, value)
+    return _start(loop, value)
 
 
-def start_again(run: Run) -> list[Task]:
-    """Run START with the input that the thread has kept."""
-    task, value = run.start_task(), run.waiting_input
-    task.pairs = input_pairs(value, run.plan.input, run.plan.input.channels)
-    return _begun(run, task)
-
-
-def _answer(run: Run, command: Command[Any]) -> None:
+def _check_command(loop: Loop, command: Command[Any]) -> None:
+    run, checkpoints = loop.run, loop.checkpoints
     if command.graph is not None:
         error = InvalidUpdateError(
             f"a Command given as input is for the graph itself, and this one is for {command.graph!r}"
         )
-        note_task(error, run.plan.start.name, run.seed)
+        note_task(error, run.plan.start.name, loop.standing.seed)
         raise error
     if command.resume is None:
         return
-    if run.thread is None:
+    if checkpoints is None:
         raise RuntimeError(
             f"graph {run.plan.name!r} was given Command(resume=...), and has no checkpointer that could "
             "have kept what was interrupted; compile it with one"
         )
-    answers = Answers(command.resume)
-    if answers.one_for_all and len(asked := open_interrupts(run.thread.pending)) > 1:
+    if run.answers.one_for_all and len(asked := open_interrupts(checkpoints.pending)) > 1:
         raise RuntimeError(
-            f"thread {run.thread.id!r} waits at {len(asked)} interrupts, and one answer came that names "
+            f"thread {checkpoints.id!r} waits at {len(asked)} interrupts, and the one answer names "
             f"none of them; pass Command(resume={{id: answer}}) with ids of {', '.join(asked)}"
         )
-    run.answers = answers
 
 
-def _go_on(run: Run, value: Any) -> None:
-    """Resume the thread where its checkpoint stands."""
-    thread = run.thread
-    assert thread is not None
+def _resume(loop: Loop, checkpoints: Checkpoints, value: Any) -> None:
+    """Continue the thread from its checkpoint."""
+    run, standing = loop.run, loop.standing
     if isinstance(value, Command) and not run.nested:
-        task = Task(run, run.plan.start, None, run.plan.start.path)
-        task.accept_from_below(value)
-        thread.write(run, task.pairs)
-        thread.go(run, task.gotos, task.sends)
-        thread.commanded(task.pairs, task.gotos, task.sends)
-    run.passing = True
-    run.touched = True
-    run.display.show_values(run.values)
-    if thread.asked is not None and value is None:
-        run.step += 1
-        thread.copy(run, "fork", run.step)
+        task = Task(run, standing, run.plan.start, None, run.plan.start.path, standing.step)
+        task.accept_command(value)
+        checkpoints.write(standing, task.pairs)
+        checkpoints.jump(standing, task.gotos, task.sends)
+        checkpoints.commanded(task.pairs, task.gotos, task.sends)
+    loop.passing = True
+    loop.touched = True
+    loop.display.show_values(standing.values)
+    if checkpoints.asked is not None and value is None:
+        standing.step += 1
+        checkpoints.copy(standing, "fork", standing.step)
     else:
-        run.written = written(thread.pending, run.plan.channels)
-    run.show_checkpoint()
+        loop.written = written(checkpoints.pending, run.plan.channels)
+    loop.show_checkpoint()
 
 
-def _start(run: Run, value: Any) -> list[Task]:
-    thread = run.thread
+def _start(loop: Loop, value: Any) -> list[Task]:
+    """Start with new input; on a thread, it replaces what was to run next."""
+    run, standing, checkpoints = loop.run, loop.standing, loop.checkpoints
     start = run.plan.start
-    if thread is not None and value is not None:
-        run.discard()
-        run.step += 1
-        run.waiting_input = {} if isinstance(value, Command) else value
-        thread.commit(run, "input", run.step, run.tasks)
-        run.tasks = []
-    task = Task(run, start, value, start.path)
+    if checkpoints is not None and value is not None:
+        discarded = discard(run, standing)
+        standing.step += 1
+        standing.waiting_input = {} if isinstance(value, Command) else value
+        checkpoints.commit(standing, "input", standing.step, discarded)
+    task = Task(run, standing, start, value, start.path, standing.step)
     try:
         if isinstance(value, Command):
-            task.accept_from_below(value)
+            task.accept_command(value)
             if not (task.pairs or task.gotos or task.sends or value.update is not None or value.resume):
                 raise EmptyInputError(f"graph {run.plan.name!r} was given an empty Command as input")
         elif value is None:
@@ -123,17 +114,5 @@ def _start(run: Run, value: Any) -> list[Task]:
     except InvalidUpdateError as error:
         note_task(error, task.name, task.id)
         raise
-    run.tasks = [task]
-    if thread is not None:
-        run.show_checkpoint()
-    return _begun(run, task)
-
-
-def _begun(run: Run, task: Task) -> list[Task]:
-    run.tasks = [task]
-    if run.thread is not None:
-        run.waiting_input = None
-        run.step += 1
-        if not task.node.routers:
-            run.thread.finished(task)
-    return run.tasks if task.node.routers else []
+    loop.show_checkpoint()
+    return loop.begun(task)

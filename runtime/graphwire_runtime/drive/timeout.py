@@ -1,31 +1,31 @@
-"""Keeping the time of one attempt to run a node: how long it takes, and how long it shows no progress.
+"""`Timeout`: limits how long one attempt to run a node takes, and how long it may make no progress.
 
-Which limits there are is a `TimeoutPolicy`'s to say. Progress is what the node puts into its stream writer,
-anything that LangChain's callbacks hear of it or of what it calls, and its own heartbeats.
+The limits come from a `TimeoutPolicy`. Progress is anything that the node puts into its stream writer, any
+call of a LangChain callback by the node or by what it calls, and its own heartbeats.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from langchain_core.callbacks import BaseCallbackHandler
 
 from graphwire_runtime.errors import NodeTimeoutError
+from graphwire_runtime.plan.policies import TimeoutPolicy
 
-if TYPE_CHECKING:
-    from graphwire_runtime.plan.policies import TimeoutPolicy
-
-__all__ = ["Watch"]
+__all__ = ["Timeout"]
 
 
-class Watch:
-    """One attempt's time.
+class Timeout:
+    """The time limits of one attempt to run a node.
 
     Args:
-        name: the node's name, for the error.
-        policy: the limits.
+        name: the name of the node, for the error.
+        policy: the limits, in seconds.
+
+    Made on the event loop that the node runs on.
     """
 
     def __init__(self, name: str, policy: TimeoutPolicy) -> None:
@@ -34,14 +34,16 @@ class Watch:
         self._idle: Any = policy.idle_timeout
         self._time: Callable[[], float] = asyncio.get_running_loop().time
         self._began = self._latest = self._time()
-        self.pulse = _Pulse(self) if policy.idle_timeout is not None and policy.refresh_on == "auto" else None
+        self.pulse: BaseCallbackHandler | None = (
+            _Pulse(self.beat) if policy.idle_timeout is not None and policy.refresh_on == "auto" else None
+        )
 
     def beat(self, *_: Any, **__: Any) -> None:
-        """Hear of progress; from any thread."""
+        """Report progress, from any thread."""
         self._latest = self._time()
 
-    async def keep(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do the work; cancel it and raise NodeTimeoutError at the first limit that it meets."""
+    async def limit(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work. At the first limit that it reaches, cancel it and raise NodeTimeoutError."""
         working = asyncio.get_running_loop().create_task(work)
         try:
             while True:
@@ -56,7 +58,7 @@ class Watch:
                 working.cancel()
                 await asyncio.wait((working,))
                 if not working.cancelled():
-                    working.exception()  # what it says when it is told to stop is nobody's concern
+                    working.exception()  # retrieved, or asyncio would log it; the timeout is the error
 
     def _next_limit(self) -> tuple[Literal["idle", "run"], float]:
         now = self._time()
@@ -76,12 +78,12 @@ class Watch:
 
 
 class _Pulse(BaseCallbackHandler):
-    """Takes everything that LangChain tells of a node for progress."""
+    """A LangChain callback that reports every call as progress."""
 
     run_inline = True
 
-    def __init__(self, watch: Watch) -> None:
-        self.beat = watch.beat
+    def __init__(self, beat: Callable[[], None]) -> None:
+        self.beat = beat
 
 
 def _beat(self: _Pulse, *args: Any, **kwargs: Any) -> None:

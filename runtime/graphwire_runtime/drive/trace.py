@@ -1,29 +1,44 @@
-"""Callbacks and tracers that the caller brought: they hear of the graph, of every node and of every router.
+"""`Trace`: reports a run, its nodes and their routers to the caller's callbacks and tracers.
 
-A run has a `Trace` only if somebody listens; without one, none of LangChain's callback machinery is set up.
-Synchronous and asynchronous runs have one class each, since LangChain has two kinds of callbacks.
+A run has a trace only if a callback of the caller listens; without one, none of LangChain's callback
+machinery is set up. LangChain has two kinds of callback managers: the methods of one return a value, those of
+the other an awaitable. So what is reported, and when, is written once, in generators: each yields what such a
+method returned and is sent the value, or what the awaitable gave.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
-from langchain_core.callbacks.manager import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
 
 from graphwire_runtime.plan.config import Settings
 from graphwire_runtime.step.task import Task
 from graphwire_runtime.stream.tokens import TokenTap
 
-__all__ = ["AsyncTrace", "Trace", "listeners"]
+__all__ = ["Trace", "listeners", "started"]
+
+Reports = Generator[Any, Any, None]
+
+WORK: Any = object()
+"""Yielded where the work is done that is reported on."""
 
 
 def listeners(
     settings: Settings, tap: TokenTap | None, kind: type[CallbackManager] | type[AsyncCallbackManager]
 ) -> tuple[Any, list[Any] | None]:
-    """Who hears a run: LangChain's callbacks object, or None and the taps where nobody else listens."""
+    """What listens to a run: a callback manager for its `Trace`, and the taps.
+
+    The manager is None if nothing but token taps listens. The taps are None if there are none, or if the
+    manager has them.
+
+    Args:
+        settings: the merged config, with the caller's callbacks.
+        tap: the token tap of the run's own consumer, None if that does not stream messages.
+        kind: the kind of callback manager to make.
+    """
     found = kind.configure(
         inheritable_callbacks=settings.callbacks,
         inheritable_tags=settings.tags,
@@ -33,7 +48,7 @@ def listeners(
         found.add_handler(tap, inherit=True)
     if settings.detached:
         for callback in list(found.handlers):
-            if isinstance(callback, TokenTap) and callback is not tap and not callback.far:
+            if isinstance(callback, TokenTap) and callback is not tap and not callback.subgraphs:
                 found.remove_handler(callback)
     taps: list[Any] = [callback for callback in found.handlers if isinstance(callback, TokenTap)]
     if len(taps) == len(found.handlers):
@@ -42,107 +57,122 @@ def listeners(
     return found, None
 
 
+def started(listeners: Any, name: str, settings: Settings, value: Any) -> Any:
+    """Report that a graph starts with this input; returns what a `Trace` is made of, or its awaitable."""
+    return listeners.on_chain_start({}, value, run_id=settings.run_id, name=name)
+
+
 class Trace:
-    """The listeners of a synchronous run."""
+    """The reports of one run.
 
-    def __init__(self, listeners: CallbackManager, name: str, settings: Settings, value: Any) -> None:
-        self._run: CallbackManagerForChainRun = listeners.on_chain_start(
-            {}, value, run_id=settings.run_id, name=name
-        )
+    Args:
+        run: what `started` returned, awaited in an asynchronous run.
+    """
 
-    def end(self, output: Any) -> None:
-        """Tell that the graph has come to its end."""
-        self._run.on_chain_end(output)
+    def __init__(self, run: Any) -> None:
+        self._run = run
 
-    def fail(self, error: BaseException) -> None:
-        """Tell that the graph has failed."""
-        self._run.on_chain_error(error)
+    def end(self, output: Any) -> Any:
+        """Report that the graph has come to its end; to be awaited in an asynchronous run, as is `fail`."""
+        return self._run.on_chain_end(output)
+
+    def fail(self, error: BaseException) -> Any:
+        """Report that the graph has failed."""
+        return self._run.on_chain_error(error)
 
     @contextmanager
     def node(self, task: Task) -> Iterator[None]:
-        """Tell of a node and its routers while they run; what they call inherits the listeners."""
-        children = self._run.get_child(f"graph:step:{task.run.step}")
-        children.add_metadata(task.metadata())
-        run = children.on_chain_start({}, _told(task, task.input), name=task.name)
-        task.hear(run.get_child())
-        try:
+        """Report on a node and its routers while they run; what they call inherits the listeners."""
+        with _during(self._node(task)):
             yield
-        except BaseException as error:
-            run.on_chain_error(error)
-            raise
-        run.on_chain_end(_told(task, task.output, ended=True))
+
+    @asynccontextmanager
+    async def anode(self, task: Task) -> AsyncIterator[None]:
+        """The same as `node`, in an asynchronous run."""
+        async with _aduring(self._node(task)):
+            yield
 
     @contextmanager
     def router(self, task: Task, name: str, state: Any) -> Iterator[list[Any]]:
-        """Tell of one router while it runs; its answer belongs into the list."""
-        outer = task.callbacks
-        run = outer.on_chain_start({}, state, name=name)
-        task.hear(run.get_child())
+        """Report on one router while it runs; the list is for its answer."""
         answers: list[Any] = []
-        try:
+        with _during(self._router(task, name, state, answers)):
             yield answers
-        except BaseException as error:
-            run.on_chain_error(error)
-            raise
-        finally:
-            task.hear(outer)
-        run.on_chain_end(answers[0])
-
-
-class AsyncTrace:
-    """The listeners of an asynchronous run."""
-
-    def __init__(self, run: AsyncCallbackManagerForChainRun) -> None:
-        self._run = run
-
-    @classmethod
-    async def begin(
-        cls, listeners: AsyncCallbackManager, name: str, settings: Settings, value: Any
-    ) -> AsyncTrace:
-        """Tell that the graph starts."""
-        return cls(await listeners.on_chain_start({}, value, run_id=settings.run_id, name=name))
-
-    async def end(self, output: Any) -> None:
-        """Tell that the graph has come to its end."""
-        await self._run.on_chain_end(output)
-
-    async def fail(self, error: BaseException) -> None:
-        """Tell that the graph has failed."""
-        await self._run.on_chain_error(error)
 
     @asynccontextmanager
-    async def node(self, task: Task) -> AsyncIterator[None]:
-        """Tell of a node and its routers while they run; what they call inherits the listeners."""
-        children = self._run.get_child(f"graph:step:{task.run.step}")
+    async def arouter(self, task: Task, name: str, state: Any) -> AsyncIterator[list[Any]]:
+        """The same as `router`, in an asynchronous run."""
+        answers: list[Any] = []
+        async with _aduring(self._router(task, name, state, answers)):
+            yield answers
+
+    def _node(self, task: Task) -> Reports:
+        children = self._run.get_child(f"graph:step:{task.standing.step}")
         children.add_metadata(task.metadata())
-        run = await children.on_chain_start({}, _told(task, task.input), name=task.name)
-        task.hear(run.get_child())
+        run = yield children.on_chain_start({}, _shown_to_tracers(task, task.input), name=task.name)
+        task.use_callbacks(run.get_child())
         try:
-            yield
+            yield WORK
         except BaseException as error:
-            await run.on_chain_error(error)
-            raise
-        await run.on_chain_end(_told(task, task.output, ended=True))
+            yield run.on_chain_error(error)
+        else:
+            yield run.on_chain_end(_shown_to_tracers(task, task.output, ended=True))
 
-    @asynccontextmanager
-    async def router(self, task: Task, name: str, state: Any) -> AsyncIterator[list[Any]]:
-        """Tell of one router while it runs; its answer belongs into the list."""
+    def _router(self, task: Task, name: str, state: Any, answers: list[Any]) -> Reports:
         outer = task.callbacks
-        run = await outer.on_chain_start({}, state, name=name)
-        task.hear(run.get_child())
-        answers: list[Any] = []
+        run = yield outer.on_chain_start({}, state, name=name)
+        task.use_callbacks(run.get_child())
         try:
-            yield answers
+            yield WORK
         except BaseException as error:
-            await run.on_chain_error(error)
-            raise
-        finally:
-            task.hear(outer)
-        await run.on_chain_end(answers[0])
+            yield run.on_chain_error(error)
+            task.use_callbacks(outer)
+        else:
+            task.use_callbacks(outer)
+            yield run.on_chain_end(answers[0])
 
 
-def _told(task: Task, value: Any, *, ended: bool = False) -> Any:
-    """What listeners are told of a node's input or output."""
+@contextmanager
+def _during(reports: Reports) -> Iterator[None]:
+    _report(reports, next(reports))
+    try:
+        yield
+    except BaseException as error:
+        _report(reports, reports.throw(error))
+        raise
+    _report(reports, next(reports))
+
+
+@asynccontextmanager
+async def _aduring(reports: Reports) -> AsyncIterator[None]:
+    await _areport(reports, next(reports))
+    try:
+        yield
+    except BaseException as error:
+        await _areport(reports, reports.throw(error))
+        raise
+    await _areport(reports, next(reports))
+
+
+def _report(reports: Reports, report: Any) -> None:
+    """Go on to the work or to the end, from a report that was yielded."""
+    try:
+        while report is not WORK:
+            report = reports.send(report)
+    except StopIteration:
+        return
+
+
+async def _areport(reports: Reports, report: Any) -> None:
+    try:
+        while report is not WORK:
+            report = reports.send(await report)
+    except StopIteration:
+        return
+
+
+def _shown_to_tracers(task: Task, value: Any, *, ended: bool = False) -> Any:
+    """A node's input or output, as its trace policy lets tracers see it."""
     policy = task.node.tracing
     process = None if policy is None else policy.process_outputs if ended else policy.process_inputs
     return value if process is None else process(value)

@@ -1,8 +1,7 @@
-"""How a node's or a router's callable is called: read once when the graph is built, so that a step asks
-nothing.
+"""`Call`: how the callable of a node or router is called, found out once when the graph is built.
 
 A callable gets the state first and, by name, those of `config`, `writer`, `runtime`, `store` and `previous`
-that it declares. Functions, coroutine functions, generators and LangChain runnables all become one `Call`.
+that it declares. Functions, coroutine functions, generators and LangChain runnables all become a `Call`.
 """
 
 from __future__ import annotations
@@ -10,42 +9,14 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from graphwire_runtime.plan.runtime import Runtime
+from graphwire_runtime.plan.runtime import Caller
 from graphwire_runtime.types import StreamWriter
 
-__all__ = ["Call", "Caller", "call_of", "first_parameter", "full_name_of", "name_of", "returns"]
-
-
-class Caller(Protocol):
-    """The task on whose behalf a call is made, seen as the source of the extra parameters."""
-
-    @property
-    def config(self) -> RunnableConfig:
-        """The config that models called on the way inherit."""
-
-    @property
-    def writer(self) -> StreamWriter:
-        """Puts an object into the custom stream."""
-
-    @property
-    def runtime(self) -> Runtime[Any]:
-        """The run as its nodes may see it."""
-
-    @property
-    def store(self) -> Any:
-        """A long-term store, if there is one."""
-
-    @property
-    def error(self) -> Any:
-        """What the node in whose place this one runs failed with, if it is an error handler."""
-
-    @property
-    def previous(self) -> Any:
-        """What the run before this one returned, if that is known."""
+__all__ = ["Call", "call_of", "first_parameter", "full_name_of", "name_of", "returns"]
 
 
 SyncCall = Callable[[Any, Caller], Any]
@@ -53,7 +24,7 @@ AsyncCall = Callable[[Any, Caller], Awaitable[Any]]
 
 
 class Call:
-    """One callable in its synchronous and its asynchronous form; either may be missing, not both."""
+    """A callable in its blocking form (`sync`) and its async form (`coro`); one of them may be None."""
 
     __slots__ = ("coro", "name", "sync")
 
@@ -64,7 +35,12 @@ class Call:
 
 
 def call_of(action: Any, name: str, *, handles: bool = False) -> Call:
-    """The `Call` for a function, a callable object or a Runnable; `handles` for one that takes an `error`.
+    """The `Call` of a function, a callable object or a Runnable.
+
+    Args:
+        action: the callable.
+        name: of the node or router, for error messages.
+        handles: whether it is an error handler, which may declare a parameter `error`.
 
     Raises TypeError for anything else.
     """
@@ -73,7 +49,7 @@ def call_of(action: Any, name: str, *, handles: bool = False) -> Call:
     if not callable(action):
         raise TypeError(
             f"{name!r} must be a function, a callable object or a Runnable, "
-            f"and a {type(action).__name__} came: {action!r}"
+            f"got a {type(action).__name__}: {action!r}"
         )
     extras = _extras(action, handles)
     function = action if not extras else _with_extras(action, extras)
@@ -87,7 +63,7 @@ def call_of(action: Any, name: str, *, handles: bool = False) -> Call:
 
 
 def name_of(action: Any) -> str:
-    """The name a callable goes by: a Runnable's, a function's, or its class's."""
+    """The default name of a node: that of the Runnable or function, or of the class of a callable object."""
     if isinstance(action, Runnable):
         return action.get_name()
     name = getattr(action, "__name__", None)
@@ -97,7 +73,7 @@ def name_of(action: Any) -> str:
 
 
 def full_name_of(action: Any) -> str:
-    """What a callable is called in its module; of an object its class."""
+    """The module and qualified name of a callable, or of its class if it is an object."""
     while isinstance(action, functools.partial):
         action = action.func
     named = action if hasattr(action, "__qualname__") else type(action)
@@ -105,7 +81,7 @@ def full_name_of(action: Any) -> str:
 
 
 def first_parameter(action: Any) -> Any:
-    """The annotation of a callable's first parameter, or None where there is none to be read."""
+    """The annotation of a callable's first parameter, None if it has none that can be read."""
     try:
         parameters = list(inspect.signature(action).parameters)
     except (TypeError, ValueError):
@@ -114,7 +90,7 @@ def first_parameter(action: Any) -> Any:
 
 
 def returns(action: Any) -> Any:
-    """The annotation of what a callable returns, or None where there is none to be read."""
+    """The annotation of what a callable returns, None if it has none that can be read."""
     return _hints(action).get("return")
 
 
@@ -124,7 +100,7 @@ def _hints(action: Any) -> dict[str, Any]:
     function = action if inspect.isroutine(action) else getattr(action, "__call__", action)  # noqa: B004
     try:
         return get_type_hints(function, include_extras=True)
-    except Exception:  # a name that exists only inside a function's body, a C function: nothing to learn
+    except Exception:  # a name that exists only in a function's body, or a C function
         return {}
 
 
@@ -151,7 +127,7 @@ def _extras(action: Any, handles: bool) -> tuple[str, ...]:
 
 
 def _is_meant(parameter: inspect.Parameter) -> bool:
-    """Whether a parameter of a known name is ours to fill, not the author's own with that name."""
+    """Whether the runtime is to fill a parameter of a known name: its annotation does not contradict that."""
     if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
         return False
     annotation = parameter.annotation
@@ -199,7 +175,7 @@ def _runnable(action: Runnable[Any, Any], name: str) -> Call:
 
 
 def _summed(function: Callable[..., Any], with_task: bool) -> SyncCall:
-    """A generator function's items added up, as LangChain does it; the last one where they do not add."""
+    """Adds up the items of a generator function, as LangChain does; the last counts if they do not add."""
 
     def run(state: Any, task: Caller) -> Any:
         result = None

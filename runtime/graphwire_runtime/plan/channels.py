@@ -1,7 +1,7 @@
-"""The channels of a state: one per key, each a rule for folding a superstep's writes into the value.
+"""Channels: for each key of the state, the rule by which the writes of a superstep change its value.
 
-A channel holds no value; the values of a run are a plain dict in `loop`. Which channels a graph has is read
-from its schemas in `schema`.
+A channel holds no value; `step.standing` has the values of a run. `schema` finds out which channels a graph
+has.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from graphwire_runtime.types import Overwrite
 __all__ = ["MISSING", "Channel", "LastValue", "Reduced", "checked_reducer", "fold"]
 
 MISSING: Any = object()
-"""Stands for the value of a key that was never written and has no default."""
+"""The value of a key that was never written and has no default."""
 
 Reducer = Callable[[Any, Any], Any]
 
@@ -38,11 +38,11 @@ class Channel(Protocol):
         """The value before anything is written, or MISSING."""
 
     def fold(self, current: Any, writes: Sequence[Any]) -> Any:
-        """The value after a superstep that made these `writes`, at least one; `current` may be MISSING."""
+        """The value after a superstep that made these `writes`, at least one. `current` may be MISSING."""
 
 
 class LastValue:
-    """Holds what was written last; takes one write per superstep."""
+    """A key without a reducer: takes one write per superstep, which replaces the value."""
 
     __slots__ = ("key",)
 
@@ -54,7 +54,7 @@ class LastValue:
         return MISSING
 
     def fold(self, current: Any, writes: Sequence[Any]) -> Any:
-        """The one write; InvalidUpdateError where there are more."""
+        """The one write. Raises InvalidUpdateError if there are more."""
         if len(writes) != 1:
             raise InvalidUpdateError(
                 f"state key {self.key!r} takes one value per superstep, and tasks side by side wrote "
@@ -64,7 +64,7 @@ class LastValue:
 
 
 class Reduced:
-    """Folds every write into the value with the author's function of two arguments."""
+    """A key with a reducer: the author's function of the value so far and one write."""
 
     __slots__ = ("_new", "_reduce", "key")
 
@@ -74,11 +74,11 @@ class Reduced:
         self._new = _maker_of_empty(annotation)
 
     def empty(self) -> Any:
-        """An empty value of the annotated type, where one can be made without arguments."""
+        """An instance of the annotated type, MISSING if it cannot be made without arguments."""
         return MISSING if self._new is None else self._new()
 
     def fold(self, current: Any, writes: Sequence[Any]) -> Any:
-        """The value with the writes reduced into it, or what an Overwrite among them says."""
+        """The value with the writes reduced into it, or the value of an Overwrite among them."""
         replaced = False
         for value in writes:
             overwrites, new = _unwrap(value)
@@ -89,14 +89,22 @@ class Reduced:
                     )
                 current, replaced = new, True
             elif replaced:
-                continue  # an Overwrite is the whole new value, wherever it stood among the writes
+                continue  # an Overwrite is the whole new value, wherever it is among the writes
             else:
                 current = value if current is MISSING else self._reduce(current, value)
         return current
 
 
 def fold(channels: Mapping[str, Channel], values: dict[str, Any], pairs: Sequence[tuple[str, Any]]) -> None:
-    """Fold writes, several of one key together, into a mapping of values."""
+    """Apply the writes of a superstep to `values`, in place. Writes to the same key are folded together.
+
+    Args:
+        channels: by key; every key that is written must be there.
+        values: the present values.
+        pairs: the writes, as (key, value).
+
+    Raises InvalidUpdateError for several writes to a key without a reducer, and whatever a reducer raises.
+    """
     if len(pairs) == 1:
         ((key, value),) = pairs
         values[key] = channels[key].fold(values.get(key, MISSING), (value,))
@@ -109,11 +117,11 @@ def fold(channels: Mapping[str, Channel], values: dict[str, Any], pairs: Sequenc
 
 
 def checked_reducer(key: str, reduce: Reducer) -> Reducer:
-    """The reducer itself, or ValueError where it cannot be called with two positional arguments."""
+    """The reducer itself. Raises ValueError if it cannot be called with two positional arguments."""
     try:
         parameters = inspect.signature(reduce).parameters.values()
     except (TypeError, ValueError):
-        return reduce  # written in C without a signature: it can only be tried
+        return reduce  # written in C without a signature
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if len(positional) == 2 or any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return reduce

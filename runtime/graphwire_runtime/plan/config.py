@@ -1,14 +1,14 @@
-"""What a run is told besides its input: LangChain configs, merged once and read many times.
+"""`Settings`: the configs of a run, merged once.
 
-A config reaches a run from three sides: the node it is started in (through the context), `with_config`, and
-the call itself. `Settings` is the sum. Per-task configs are made from it in `task`.
+A config reaches a run from three sides: the node that the run is started in (through the context),
+`with_config`, and the call itself. `step.task` makes the config of each task from the sum.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
@@ -16,36 +16,36 @@ from langchain_core.runnables.config import var_child_runnable_config
 
 from graphwire_runtime.plan.runtime import TASK
 
-if TYPE_CHECKING:
-    from graphwire_runtime.step.task import Task
-
 __all__ = ["DEFAULT_RECURSION_LIMIT", "Settings", "merge", "settings_for"]
 
 DEFAULT_RECURSION_LIMIT = 10_007
-"""Supersteps a run may take where its config does not say."""
+"""Supersteps that a run may take if its config does not say."""
 
 COPIED = ("thread_id", "run_id", "assistant_id", "graph_id")
-"""Keys of `configurable` that metadata shows as well."""
+"""Keys of `configurable` that are copied into the metadata."""
 
 
 @dataclass(slots=True)
 class Settings:
-    """The merged config of one run. `inherited` is what its tasks' configs hand on as they are."""
+    """The merged config of one run."""
 
     tags: list[str]
     metadata: dict[str, Any]
     configurable: dict[str, Any]
     callbacks: Any
     recursion_limit: int
+    """In supersteps."""
     max_concurrency: int | None
+    """How many nodes may run at once, None if the config does not say."""
     run_name: str | None
     run_id: UUID | None
-    parent: Task | None
     detached: bool
+    """Whether the run is inside another one and its config names a thread of its own."""
     inherited: dict[str, Any]
+    """What the configs of its tasks repeat unchanged."""
 
     def user_metadata(self) -> dict[str, Any]:
-        """The metadata that the caller gave, without what runs add on their way down."""
+        """The metadata that the caller gave, without what surrounding runs have added."""
         return {
             key: value
             for key, value in self.metadata.items()
@@ -53,8 +53,10 @@ class Settings:
         }
 
 
-def settings_for(bound: RunnableConfig | None, given: RunnableConfig | None) -> Settings:
-    """Merge the config of the surrounding node, the graph's own (`bound`) and the call's.
+def settings_for(bound: RunnableConfig | None, given: RunnableConfig | None) -> tuple[Settings, Any]:
+    """Merge the config of the surrounding node, the graph's own (`bound`) and the call's (`given`).
+
+    Returns the settings, and the task that the graph runs inside, None if it runs inside none.
 
     Raises ValueError for a recursion_limit below 1.
     """
@@ -80,13 +82,13 @@ def settings_for(bound: RunnableConfig | None, given: RunnableConfig | None) -> 
         metadata.setdefault("checkpoint_ns", namespace)
     limit = config.get("recursion_limit")
     if limit is not None and limit < 1:
-        raise ValueError(f"recursion_limit counts supersteps and must be at least 1; {limit} came")
+        raise ValueError(f"recursion_limit counts supersteps and must be at least 1, got {limit}")
     inherited: dict[str, Any] = {}
     if limit is not None:
         inherited["recursion_limit"] = limit
     if (most := config.get("max_concurrency")) is not None:
         inherited["max_concurrency"] = most
-    return Settings(
+    settings = Settings(
         tags=list(config.get("tags") or ()),
         metadata=metadata,
         configurable=configurable,
@@ -95,16 +97,16 @@ def settings_for(bound: RunnableConfig | None, given: RunnableConfig | None) -> 
         max_concurrency=most,
         run_name=(given or {}).get("run_name") or (bound or {}).get("run_name"),
         run_id=(given or {}).get("run_id"),
-        parent=parent,
         detached=detached,
         inherited=inherited,
     )
+    return settings, parent
 
 
 def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Two configs as one: tags are joined, metadata and configurable merged by key, callbacks added up.
+    """Two configs as one: tags and callbacks are added, metadata and configurable merged by key.
 
-    Of every other key the value of `over` counts, unless it is None.
+    For every other key the value of `over` counts, unless it is None.
     """
     merged = {**under, **{key: value for key, value in over.items() if value is not None}}
     if (tags := under.get("tags")) and over.get("tags"):
@@ -118,14 +120,14 @@ def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _both(under: Any, over: Any) -> Any:
-    """The callbacks of both sides, each callback once; lists and LangChain's callback objects mix."""
+    """The callbacks of both sides, each once; either side is a list or a callback manager of LangChain's."""
     if not isinstance(over, list):
         if isinstance(under, list):
             over = over.copy()
             for callback in under:
                 if callback not in over.handlers:
                     over.add_handler(callback, inherit=True)
-        return over  # made below `under` by LangChain, or meant to replace it
+        return over  # LangChain derived it from `under`, or it is meant to replace it
     if isinstance(under, list):
         return under + [callback for callback in over if callback not in under]
     joined = under.copy()

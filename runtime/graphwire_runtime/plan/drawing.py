@@ -1,4 +1,4 @@
-"""The picture of a graph: LangChain's drawable `Graph`, made from what the builder left behind."""
+"""`Sketch`: what LangChain's drawable `Graph` is made from."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ __all__ = ["Sketch"]
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """Nodes with what they run and their metadata; edges as (source, target, label, conditional)."""
+    """The nodes and edges of a graph, as they are drawn."""
 
     nodes: Mapping[str, tuple[Any, Mapping[str, Any] | None]]
+    """By name: what the node runs, and its metadata."""
     edges: Sequence[tuple[str, str, str | None, bool]]
+    """(source, target, label or None, whether it is conditional)"""
 
     def graph(self, xray: int | bool = False) -> Graph:
-        """The drawable graph. `xray` opens graphs that are nodes; an int says how many levels deep."""
+        """The drawable graph. `xray` opens graphs inside it: True for all levels, an int for that many."""
         drawn = Graph()
         drawn.add_node(RunnableLambda(_nothing, name=START), START)
         inner: dict[str, tuple[str, str]] = {}

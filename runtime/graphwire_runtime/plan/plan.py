@@ -1,6 +1,6 @@
-"""A graph as its runs read it: everything that can be known before a run, worked out once.
+"""`Plan`: a graph as its runs read it, with everything that can be known before a run.
 
-Made by `graph` when a graph is compiled, and never changed afterwards, so that any number of runs share it.
+`spec` makes it when a graph is compiled. It never changes afterwards, so any number of runs share it.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from graphwire_runtime.errors import InvalidUpdateError
 from graphwire_runtime.managed import Managed
 from graphwire_runtime.plan.call import Call
 from graphwire_runtime.plan.channels import Channel
 from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
-from graphwire_runtime.plan.schema import Schema
+from graphwire_runtime.plan.schema import Schema, shown
+from graphwire_runtime.types import END, Send
 
 __all__ = ["Join", "NodePlan", "Plan", "RouterPlan"]
 
@@ -22,7 +24,7 @@ View = Callable[[Mapping[str, Any]], Any]
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """A list-edge: `target` runs once all of `sources` have run since it last did."""
+    """An edge from several nodes: `target` runs once all `sources` have run since it last ran."""
 
     trigger: str
     sources: frozenset[str]
@@ -31,17 +33,49 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class RouterPlan:
-    """A conditional edge: what is called with which view, and which node each answer stands for.
-
-    `ends` None: answers are nodes' names themselves.
-    """
+    """A conditional edge: what is called with which view of the state, and where each answer leads."""
 
     name: str
     call: Call
     view: View
     strict: bool
-    """Whether it sees just what its own schema names, and not also whatever else its node wrote."""
+    """Whether it sees only the keys of its own schema, and not also the other keys that its node wrote."""
     ends: Mapping[Any, str] | None
+    """The node (or END) that each answer stands for; None if an answer is the name of a node itself."""
+
+    def targets(self, node: str, answer: Any) -> list[Any]:
+        """The names of nodes, ENDs and Sends that an answer of the router stands for.
+
+        Args:
+            node: the name of the node that the router follows, for the errors.
+            answer: what the router returned.
+
+        Raises ValueError for None, KeyError for an answer that is not in the path_map, InvalidUpdateError for
+        a Send to END.
+        """
+        targets: list[Any] = []
+        for item in answer if isinstance(answer, (list, tuple)) else (answer,):
+            if item is None:
+                raise ValueError(
+                    f"router {self.name!r} of node {node!r} returned {shown(answer)}; expected the name of a "
+                    "node, END, a Send, or a list of them"
+                )
+            if self.ends is None or isinstance(item, Send):
+                targets.append(item)
+            elif item in self.ends:
+                targets.append(self.ends[item])
+            else:
+                raise KeyError(
+                    f"router {self.name!r} of node {node!r} answered {item!r}; its path_map knows "
+                    f"{', '.join(map(repr, self.ends))}"
+                )
+        for target in targets:
+            if isinstance(target, Send) and target.node == END:
+                raise InvalidUpdateError(
+                    f"router {self.name!r} of node {node!r} sends {shown(target.arg)} to END, which runs "
+                    "nothing"
+                )
+        return targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +93,25 @@ class NodePlan:
     metadata: Mapping[str, Any] | None
     defer: bool
     triggers: tuple[str, ...]
-    """Every channel that can make it run, in order."""
+    """The channels that can make it run, sorted."""
     subgraph: Any
-    """The compiled graph that it runs, as far as that can be seen, or None."""
+    """The compiled graph that it runs, None if it runs none or that cannot be seen from its function."""
     retries: tuple[RetryPolicy, ...]
     timeout: TimeoutPolicy | None
-    """How long one run of it may take; its limits are in seconds."""
+    """How long one attempt to run it may take; the limits are in seconds."""
     handler: NodePlan | None
-    """What runs in its place once it has failed."""
+    """The error handler that runs in its place once it has failed for good, None if there is none."""
     tracing: TracePolicy | None
     cache: CachePolicy | None
     cache_namespace: tuple[str, ...]
-    """Where its results are in a cache: under what it calls and its own name."""
+    """The cache's namespace for its results: the function that it calls and its own name."""
     threaded: bool
-    """Whether anything in it blocks: then it runs in a thread when the run is asynchronous."""
+    """Whether it and its routers have no async form, so that they run in a thread in an asynchronous run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One graph."""
+    """One graph, compiled."""
 
     name: str
     nodes: Mapping[str, NodePlan]
@@ -88,9 +122,10 @@ class Plan:
     output: Schema
     context: type[Any] | None
     joins: Mapping[str, Join]
-    """Every list-edge by its trigger."""
+    """The joins by their triggers."""
     keys: tuple[str, ...]
-    """Every state key in schema order, private ones last."""
+    """All state keys in the order of the schema; keys that only some nodes have come last."""
     output_keys: tuple[str, ...]
+    """The keys of the output schema."""
     managed: Mapping[str, Managed]
-    """The keys that are worked out when a node starts."""
+    """The keys whose values are computed when a node starts."""

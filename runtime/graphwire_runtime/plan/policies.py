@@ -1,6 +1,7 @@
-"""What an author says about how a node is run: how long, again after which failures, and whether at all.
+"""Policies: how long a node may take, after which failures it runs again, and whether it need run at all.
 
-Failures are `execute`'s to act on, time is `watch`'s, known results are `cache`'s.
+`drive.execute` acts on retry policies, `drive.timeout` on timeouts, `drive.cache` on cache policies and
+`drive.trace` on trace policies.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ _LASTING = (
     TypeError,
     ValueError,
 )
-"""Errors that come again when the same is done again."""
+"""Errors that would come again: they lie in the code or in its input."""
 
 
 def is_passing(error: Exception) -> bool:
-    """Whether it may go well next time: a connection that broke, a server's own error, an unknown kind."""
+    """Whether another attempt may succeed: after a broken connection, HTTP status 5xx, an unknown error."""
     if isinstance(error, ConnectionError):
         return True
     status = getattr(getattr(error, "response", None), "status_code", None)
@@ -46,23 +47,23 @@ def is_passing(error: Exception) -> bool:
 
 
 class RetryPolicy(NamedTuple):
-    """When a node that failed is run again, and how long that waits."""
+    """After which errors a node runs again, and when."""
 
     initial_interval: float = 0.5
     """Seconds before the second attempt."""
     backoff_factor: float = 2.0
-    """How many times longer each further wait is."""
+    """Each further wait is this many times longer."""
     max_interval: float = 128.0
-    """Seconds that no wait exceeds."""
+    """The longest wait before jitter, in seconds."""
     max_attempts: int = 3
-    """How often the node is run at most, the first time included."""
+    """How often the node runs at most, including the first time."""
     jitter: bool = True
-    """Whether up to a second of chance is added, so that those who failed together do not come together."""
+    """Whether up to a second is added at random, so that nodes that failed together do not retry together."""
     retry_on: type[Exception] | Sequence[type[Exception]] | Callable[[Exception], bool] = is_passing
-    """The kinds of error, or a function that is asked."""
+    """The kinds of error, or a function that decides."""
 
     def covers(self, error: Exception) -> bool:
-        """Whether this error is one to try again after."""
+        """Whether the node runs again after this error."""
         if isinstance(self.retry_on, type):
             return isinstance(error, self.retry_on)
         if isinstance(self.retry_on, Sequence):
@@ -77,25 +78,27 @@ class RetryPolicy(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeoutPolicy:
-    """How long one attempt to run an async node may take, before it is cancelled with NodeTimeoutError."""
+    """How long one attempt to run an async node may take before it fails with NodeTimeoutError."""
 
     run_timeout: float | timedelta | None = None
-    """From its beginning to its end, in seconds."""
+    """For the whole attempt, in seconds."""
     idle_timeout: float | timedelta | None = None
     """Without any progress, in seconds."""
     refresh_on: Literal["auto", "heartbeat"] = "auto"
-    """What progress is: with "heartbeat" only calls of `runtime.heartbeat()`; with "auto" also custom data,
-    and whatever LangChain's callbacks hear of models, tools and graphs that the node calls."""
+    """What counts as progress: with "heartbeat" only calls of `runtime.heartbeat()`; with "auto" also custom
+    data and any LangChain callback of the models, tools and graphs that the node calls."""
 
     @classmethod
     def of(cls, value: float | timedelta | TimeoutPolicy | None) -> TimeoutPolicy | None:
-        """The policy that an author means, with its limits in seconds; None where it limits nothing.
+        """The policy for an argument `timeout`, with limits in seconds; None if it limits nothing.
 
-        Raises ValueError for limits that are not positive, TypeError for what is no limit.
+        A number, in seconds, or a timedelta is a `run_timeout`.
+
+        Raises ValueError for a limit that is not positive, TypeError for anything else.
         """
         policy = value if isinstance(value, TimeoutPolicy) else cls(run_timeout=value)
         if policy.refresh_on not in ("auto", "heartbeat"):
-            raise ValueError(f'refresh_on must be "auto" or "heartbeat", and {policy.refresh_on!r} came')
+            raise ValueError(f'refresh_on must be "auto" or "heartbeat", got {policy.refresh_on!r}')
         run, idle = _seconds("run_timeout", policy.run_timeout), _seconds("idle_timeout", policy.idle_timeout)
         if run is None and idle is None:
             return None
@@ -108,22 +111,22 @@ def _seconds(what: str, value: Any) -> float | None:
     if isinstance(value, timedelta):
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{what} must be a number of seconds or a timedelta, and {shown(value)} came")
+        raise TypeError(f"{what} must be a number of seconds or a timedelta, got {shown(value)}")
     if value <= 0:
-        raise ValueError(f"{what} must be more than 0 seconds, and {value} came")
+        raise ValueError(f"{what} must be more than 0 seconds, got {value}")
     return float(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracePolicy:
-    """What tracers are told in place of a node's input and output; the node itself gets them whole."""
+    """What tracers see in place of a node's input and output. The node itself is not affected."""
 
     process_inputs: Callable[[Any], Any] | None = None
     process_outputs: Callable[[Any], Any] | None = None
 
 
 def input_key(value: Any) -> bytes:
-    """The pickled input of a node; mappings and sets that are equal give the same."""
+    """The pickled input of a node; the order of mappings and sets does not matter."""
     return pickle.dumps(_sorted(value), protocol=5)
 
 
@@ -139,21 +142,25 @@ def _sorted(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachePolicy:
-    """That a node given the same input again need not run, if its graph was compiled with a `cache`.
+    """A node need not run again with the same input, if its graph was compiled with a `cache`.
 
-    What is known of a node by then is its update and where it went on to; what it put into its stream writer,
-    and the tokens of its models, are not shown again.
+    Its update and where it led are taken from the cache. What it put into its stream writer, and the tokens
+    of its models, are not shown again.
     """
 
     key_func: Callable[[Any], str | bytes] = input_key
-    """What tells two inputs apart; by default the input itself, which must then be picklable."""
+    """Makes the key of an input; by default the input itself, pickled."""
     ttl: int | None = None
-    """Seconds for which a result counts; None for ever."""
+    """Seconds for which a result is valid, None for ever."""
 
     def key(self, name: str, value: Any) -> str:
-        """What stands for the input of a node in the cache.
+        """The key of an input in the cache.
 
-        Raises TypeError where `key_func` made no key of it, and what `key_func` raises.
+        Args:
+            name: of the node, for errors.
+            value: its input.
+
+        Raises TypeError if `key_func` returns no string or bytes, and whatever `key_func` raises.
         """
         try:
             made = self.key_func(value)

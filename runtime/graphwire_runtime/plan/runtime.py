@@ -1,72 +1,110 @@
-"""What a node can ask of the run around it: its `Runtime`, and the stream writer that the context holds."""
+"""What a node can ask of its run: `Runtime`, and functions that find it through the context.
+
+`Caller` is a task seen from here: the source of the extra parameters of a node.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 
 from graphwire_runtime.types import StreamWriter
 
-if TYPE_CHECKING:
-    from graphwire_runtime.step.task import Task
-
-__all__ = ["TASK", "ExecutionInfo", "Runtime", "get_config", "get_runtime", "get_store", "get_stream_writer"]
+__all__ = [
+    "TASK",
+    "Caller",
+    "ExecutionInfo",
+    "Runtime",
+    "get_config",
+    "get_runtime",
+    "get_store",
+    "get_stream_writer",
+]
 
 Context = TypeVar("Context")
 
 TASK = "__graphwire_task"
-"""The key in a config's `configurable` under which a node's config carries its task."""
+"""The key in the `configurable` of a node's config that holds its task."""
 
 
-def ignore(_: Any) -> None:
-    """The writer where nobody listens to custom data."""
+def no_writer(_: Any) -> None:
+    """The stream writer of a run whose custom data nobody asked for."""
 
 
-def unheard() -> None:
-    """The heartbeat of a node that may be silent for as long as it likes."""
+def no_heartbeat() -> None:
+    """The heartbeat of a node without a timeout."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutionInfo:
-    """Which attempt of which task is at work, and where."""
+    """The attempt that a node is in."""
 
     checkpoint_id: str
-    """The checkpoint that the superstep began at; "" where no thread is kept."""
+    """The checkpoint that the superstep began at; "" if the run is not kept."""
     checkpoint_ns: str
+    """The path of nodes and task ids that leads to this task, joined by "|"."""
     task_id: str
     thread_id: str | None = None
     run_id: str | None = None
     node_attempt: int = 1
+    """Counts from 1."""
     node_first_attempt_time: float | None = None
     """In seconds since 1970."""
 
 
 @dataclass(frozen=True)
 class Runtime(Generic[Context]):
-    """Given to a node that declares a parameter `runtime`.
-
-    `context` is what the caller passed as `context=`, an instance of the graph's context schema. `store` is
-    the long-term store that the graph was compiled with. `heartbeat()` tells that the node is at work, where
-    its `timeout` limits the time without progress. `previous` is always None: nothing keeps it.
-    """
+    """The value of a node's parameter `runtime`."""
 
     context: Context = None  # type: ignore[assignment]
+    """What the caller passed as `context=`: an instance of the graph's context schema."""
     store: Any = None
-    stream_writer: StreamWriter = ignore
+    """The long-term store that the graph was compiled with."""
+    stream_writer: StreamWriter = no_writer
     previous: Any = None
-    heartbeat: Callable[[], None] = unheard
+    """Always None: LangGraph has this field, and nothing here keeps what an earlier run returned."""
+    heartbeat: Callable[[], None] = no_heartbeat
+    """Reports progress to a `timeout` that limits the time without it."""
     execution_info: ExecutionInfo | None = None
 
 
+class Caller(Protocol):
+    """The task that a node or router is called for, as the source of its extra parameters."""
+
+    @property
+    def config(self) -> RunnableConfig:
+        """The config that models called on the way inherit."""
+
+    @property
+    def writer(self) -> StreamWriter:
+        """Puts an object into the custom stream."""
+
+    @property
+    def runtime(self) -> Runtime[Any]:
+        """What the node can ask of its run."""
+
+    @property
+    def store(self) -> Any:
+        """The long-term store, None if the graph has none."""
+
+    @property
+    def error(self) -> Any:
+        """For an error handler: the NodeError of the node that failed."""
+
+    @property
+    def previous(self) -> Any:
+        """Always None, see `Runtime.previous`."""
+
+
 def get_stream_writer() -> StreamWriter:
-    """The custom-stream writer of the node (or router, or tool called by it) that is running here.
+    """The stream writer of the node that is running here, or of the node whose router or tool is.
 
     Raises RuntimeError outside a running node: at module level, or in a thread that was started without the
-    node's context. So do the functions below.
+    node's context. The functions below raise it, too.
     """
     return _task("get_stream_writer", "writer").writer
 
@@ -82,13 +120,13 @@ def get_config() -> RunnableConfig:
 
 
 def get_store() -> Any:
-    """The long-term store of the graph that is running here, None where it has none."""
+    """The long-term store of the graph that is running here, None if it has none."""
     return _task("get_store", "store").store
 
 
-def _task(function: str, parameter: str) -> Task:
+def _task(function: str, parameter: str) -> Caller:
     config = var_child_runnable_config.get()
-    task: Task | None = None if config is None else config.get("configurable", {}).get(TASK)
+    task: Caller | None = None if config is None else config.get("configurable", {}).get(TASK)
     if task is None:
         raise RuntimeError(
             f"{function}() was called where no node is running; call it inside a node, or declare a "

@@ -1,7 +1,7 @@
-"""Schemas of state: TypedDict, dataclass and pydantic classes, and what a run needs to know of them.
+"""`Schema`: a state's TypedDict, dataclass or pydantic class, read once.
 
-A `Schema` is one class read once: its channels, how a node's view is made from the values of a run, its JSON
-schema. `pairs_of` goes the other way, from what a node returned to `(key, value)` pairs.
+It knows the class's channels, and makes a node's view from the values of a run. `pairs_of` goes the other
+way, from what a node returned to writes as `(key, value)` pairs.
 """
 
 from __future__ import annotations
@@ -21,15 +21,21 @@ from graphwire_runtime.plan.channels import Channel, LastValue, Reduced, checked
 __all__ = ["Pairs", "Schema", "coerce_context", "json_schema_of", "pairs_of"]
 
 Pairs = list[tuple[str, Any]]
-"""Writes to state keys in the order they were made."""
+"""Writes to state keys, in the order in which they were made."""
 
 View = Callable[[Mapping[str, Any]], Any]
 
 
 class Schema:
-    """One schema class: its keys in order, their channels, and a reader that builds a node's view.
+    """One schema class.
 
-    Raises TypeError for anything that is not a class with annotated fields.
+    Attributes:
+        cls: the class.
+        keys: its keys in order, without managed ones.
+        channels: by key.
+        managed: the managed keys.
+
+    Raises TypeError for anything but a class with annotated fields.
     """
 
     def __init__(self, cls: type[Any]) -> None:
@@ -47,10 +53,9 @@ class Schema:
         self.keys = tuple(self.channels)
 
     def view(self) -> View:
-        """A function from the values of a run to what a node with this schema is given.
+        """A function that makes a node's input from the values of a run: a dict, or an instance of the class.
 
-        Only keys that have a value are passed on; a dataclass or model fills in, or complains about, the
-        rest.
+        Keys without a value are left out; a dataclass or model then uses its default or raises.
         """
         keys = (*self.keys, *self.managed)
         if is_typed_dict(self.cls) or not (dataclasses.is_dataclass(self.cls) or is_model(self.cls)):
@@ -67,7 +72,7 @@ class Schema:
         return as_instance
 
     def validate(self, value: Any) -> None:
-        """Let a pydantic schema judge an input mapping; the other kinds accept everything.
+        """Validate an input mapping if the schema is a pydantic class; other kinds accept everything.
 
         Raises pydantic.ValidationError.
         """
@@ -75,18 +80,20 @@ class Schema:
             self.cls.model_validate(value)
 
     def instance(self, values: Mapping[str, Any]) -> Any:
-        """The values as an instance of a dataclass or model schema; for other kinds the mapping itself."""
+        """The values as an instance of a dataclass or pydantic class; for a TypedDict the mapping itself."""
         if is_model(self.cls) or dataclasses.is_dataclass(self.cls):
             return self.cls(**values)
         return values
 
 
 def pairs_of(value: Any, keys: Mapping[str, Any]) -> Pairs | None:
-    """The writes that one return value (or `Command.update`) makes to `keys`; keys not among them are
-    dropped.
+    """The writes in what a node returned, or in `Command.update`, without keys that are not in `keys`.
 
-    A mapping is taken as it is, an object whose class is annotated by its attributes. None stands for no
-    writes; the result None for a value that is no update at all.
+    Args:
+        value: a mapping, an object whose class has annotated fields, or None for no writes.
+        keys: the keys of the state; a mapping for its keys only.
+
+    Returns None if the value is no update.
     """
     if value is None:
         return []
@@ -108,23 +115,22 @@ def pairs_of(value: Any, keys: Mapping[str, Any]) -> Pairs | None:
 
 
 def input_pairs(value: Any, schema: Schema, keys: Mapping[str, Any]) -> Pairs:
-    """The writes that a run's input makes.
+    """The writes in the input of a run.
 
-    Raises InvalidUpdateError when it is no update at all, pydantic.ValidationError when the schema refuses
-    it.
+    Raises InvalidUpdateError if it is no update, pydantic.ValidationError if the schema refuses it.
     """
     schema.validate(value)
     pairs = pairs_of(value, keys)
     if pairs is None:
         raise InvalidUpdateError(
             f"the input of a run must be a mapping or an instance of its input schema "
-            f"({schema.cls.__name__}), and {shown(value)} came"
+            f"({schema.cls.__name__}), got {shown(value)}"
         )
     return pairs
 
 
 def coerce_context(cls: type[Any] | None, context: Any) -> Any:
-    """`context` as an instance of the context schema where a mapping was given for a dataclass or model."""
+    """`context` as an instance of the context schema, if it is a mapping and that a dataclass or model."""
     if cls is None or not isinstance(context, Mapping):
         return context
     if is_model(cls) or dataclasses.is_dataclass(cls):
@@ -142,7 +148,7 @@ def json_schema_of(cls: type[Any]) -> dict[str, Any]:
 
 
 def annotations_of(cls: Any) -> dict[str, Any]:
-    """The annotated fields of a class with their metadata; empty where none are there or do not resolve."""
+    """The annotated fields of a class with their metadata; empty if there are none or they do not resolve."""
     if not isinstance(cls, type) or cls.__module__ == "builtins":
         return {}
     try:
@@ -165,7 +171,7 @@ def is_typed_dict(cls: Any) -> bool:
 
 
 def merged(channels: dict[str, Channel], more: Iterable[tuple[str, Channel]]) -> None:
-    """Add the channels of a further schema to those of the graph; a reducer wins over a plain declaration."""
+    """Add the channels of another schema, in place. A key with a reducer wins over the key without one."""
     for key, channel in more:
         if key not in channels or (isinstance(channels[key], LastValue) and isinstance(channel, Reduced)):
             channels[key] = channel
@@ -206,7 +212,7 @@ def _bare(hint: Any) -> Any:
 
 
 def _rebuilt(cls: Any) -> Any:
-    """A `typing.TypedDict` as one of typing_extensions, the only kind pydantic reads before Python 3.12."""
+    """A `typing.TypedDict` as one of typing_extensions: pydantic reads no other kind before Python 3.12."""
     hints = typing_extensions.get_type_hints(cls, include_extras=True)
     fields = {
         # a Required within a string annotation is not yet among __required_keys__

@@ -1,1 +1,1 @@
-"""One superstep as data: tasks, their writes, and what follows from them."""
+"""One superstep as data: where a run stands, its tasks, their writes, and what they lead to."""

@@ -1,50 +1,64 @@
-"""Which nodes run next: those that edges, jumps and joins have triggered, deferred ones last, and sends."""
+"""The schedule: which nodes run next, which wait, and what has arrived at joins.
+
+A node runs in the next superstep if an edge, a jump (`Command.goto`) or a completed join triggers it, or if a
+`Send` names it. A deferred node waits until nothing else is left to run.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from graphwire_runtime.plan.plan import NodePlan, Plan
 from graphwire_runtime.types import Send
 
-if TYPE_CHECKING:
-    from graphwire_runtime.step.task import Task
-
-__all__ = ["Schedule"]
+__all__ = ["EndedTask", "Schedule"]
 
 logger = logging.getLogger(__name__)
 
 
+class EndedTask(Protocol):
+    """What the schedule reads of a task that has ended."""
+
+    node: NodePlan
+    gotos: list[str]
+    sends: list[Send]
+
+    @property
+    def follows_edges(self) -> bool:
+        """Whether the edges of its node count."""
+
+
 class Schedule:
-    """The next superstep of a run, and what has arrived at its joins."""
+    """What runs in the next superstep of a run."""
 
     __slots__ = ("_plan", "fired", "joined", "sends", "triggered", "waiting")
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self.triggered: set[str] = set()
+        """The nodes that run next."""
         self.waiting: set[str] = set()
-        """Deferred nodes that have been triggered."""
+        """Deferred nodes that are triggered and wait until nothing else runs."""
         self.joined: dict[str, set[str]] = {}
-        """Who has arrived, by the joins' triggers."""
+        """By the trigger of each join, the source nodes that have arrived."""
         self.fired: set[str] = set()
-        """The joins that all have arrived at and whose target has not run since."""
+        """Triggers of complete joins whose target has not run since."""
         self.sends: list[Send] = []
 
     def trigger(self, name: str) -> None:
-        """Have a node run next, or last if it is deferred."""
+        """Run a node next, or let it wait if it is deferred. An unknown name is logged and ignored."""
         node = self._plan.nodes.get(name)
         if node is None:
             logger.warning("graph %r: a jump to %r, which is no node, was ignored", self._plan.name, name)
             return
         (self.waiting if node.defer else self.triggered).add(name)
 
-    def follow(self, tasks: Iterable[Task]) -> None:
-        """See where the tasks of a superstep, all of which have ended, lead to."""
+    def follow(self, tasks: Iterable[EndedTask]) -> None:
+        """Schedule what the tasks of a superstep lead to; all of them have ended."""
         if self.joined:
-            # a join that has fired starts anew when its node has run, and before that step's arrivals count
+            # a complete join starts anew once its target has run, before the arrivals of that step count
             for task in tasks:
                 self.consume(task.node)
         self.sends = [send for task in tasks for send in task.sends]
@@ -66,16 +80,16 @@ class Schedule:
             self.triggered, self.waiting = self.waiting, set()
 
     def begun(self) -> None:
-        """What was to run next is run, or never will be."""
+        """Forget what was to run next: it runs now, or it never will."""
         self.triggered, self.sends = set(), []
 
     def clear(self) -> None:
-        """Have nothing run next, nor last; joins stay as they are."""
+        """Forget what was to run next and what waits. Arrivals at joins stay."""
         self.begun()
         self.waiting = set()
 
     def consume(self, node: NodePlan) -> None:
-        """Let the joins that have made a node run begin anew."""
+        """Start the complete joins anew that lead to a node that has run."""
         for trigger in node.triggers:
             if trigger in self.fired:
                 self.fired.discard(trigger)

@@ -1,44 +1,51 @@
-"""One node being run in one superstep: its input, and everything it wrote.
+"""`Task`: one node in one superstep, with its input and everything that it writes.
 
-A task takes the values that the node and its routers return apart into writes, jumps and sends. Who calls the
-node, and in which thread, is the business of `drive`; what becomes of the writes, of `loop`.
+A task takes what its node and routers return apart into writes to keys, jumps and sends. `drive.execute`
+calls the node; `standing` applies the writes when all tasks of the superstep have ended.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from langchain_core.callbacks import CallbackManager
+from langchain_core.callbacks import BaseCallbackHandler, CallbackManager
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 
 from graphwire_runtime.clock import time
-from graphwire_runtime.errors import InvalidUpdateError, NodeError, ParentCommand
-from graphwire_runtime.plan.channels import fold
+from graphwire_runtime.errors import GraphInterrupt, InvalidUpdateError, NodeError, ParentCommand
+from graphwire_runtime.plan.channels import MISSING, fold
+from graphwire_runtime.plan.config import merge
 from graphwire_runtime.plan.plan import NodePlan, RouterPlan
-from graphwire_runtime.plan.runtime import TASK, ExecutionInfo, Runtime, unheard
+from graphwire_runtime.plan.runtime import TASK, ExecutionInfo, Runtime, no_heartbeat
 from graphwire_runtime.plan.schema import Pairs, pairs_of, shown
+from graphwire_runtime.step.context import Progress, RunContext
+from graphwire_runtime.step.standing import Standing
 from graphwire_runtime.stream.outlet import Namespace
 from graphwire_runtime.types import END, Command, Interrupt, Send, StreamWriter
-
-if TYPE_CHECKING:
-    from graphwire_runtime.drive.loop import Run
-    from graphwire_runtime.drive.timeout import Watch
-    from graphwire_runtime.step.writes import Written
 
 __all__ = ["PULL", "PUSH", "Task", "task_id"]
 
 PULL = "__pregel_pull"
-"""What a task's path starts with that edges have triggered."""
+"""The first part of the path of a task that edges have triggered."""
 
 PUSH = "__pregel_push"
-"""The same for a task that a Send has made."""
+"""The first part of the path of a task that a Send has made."""
 
 
 class Task:
-    """A node at work. Also what its extra parameters (`config`, `writer`, `runtime`, …) are read from."""
+    """A node at work. The node's extra parameters (`config`, `writer`, `runtime`, …) are its attributes.
+
+    Args:
+        run: what all tasks of the run share.
+        standing: where the run stands.
+        node: the node to run.
+        input: what the node is called with.
+        path: (PULL, name of the node) or (PUSH, number of the send, …); orders the tasks of a superstep.
+        step: the superstep, which is one more than the standing's while that has not begun it.
+    """
 
     __slots__ = (
         "_config",
@@ -49,6 +56,7 @@ class Task:
         "began",
         "cached",
         "callbacks",
+        "checkpoint_ns",
         "error",
         "gotos",
         "id",
@@ -61,48 +69,69 @@ class Task:
         "output",
         "pairs",
         "path",
-        "place",
+        "progress",
         "retried",
         "returned",
         "run",
         "sends",
+        "standing",
         "stopped",
         "substitute",
         "triggers",
-        "watch",
     )
 
     previous = None
 
-    def __init__(self, run: Run, node: NodePlan, input: Any, path: tuple[Any, ...]) -> None:
+    def __init__(
+        self,
+        run: RunContext,
+        standing: Standing,
+        node: NodePlan,
+        input: Any,
+        path: tuple[Any, ...],
+        step: int,
+    ) -> None:
         self.run = run
+        self.standing = standing
         self.node = node
         self.name = node.name
         self.input = input
         self.triggers = node.triggers if path[0] == PULL else (PUSH,)
         self.path = path
-        self.id = task_id(run.seed, str(run.step), *map(str, path), *self.triggers)
-        place = f"{node.name}:{self.id}"
-        self.place = f"{run.place}|{place}" if run.place else place
+        self.id = task_id(standing.seed, str(step), *map(str, path), *self.triggers)
+        own = f"{node.name}:{self.id}"
+        self.checkpoint_ns = f"{run.checkpoint_ns}|{own}" if run.checkpoint_ns else own
         self.output: Any = None
+        """What the node returned."""
         self.pairs: Pairs = []
+        """Its writes to keys of the state."""
         self.gotos: list[str] = []
         self.sends: list[Send] = []
         self.nested = 0
+        """How many graphs it has started."""
         self.asked = 0
+        """How many interrupts it has come to in this attempt."""
         self.answers: list[Any] = []
+        """The answers to its interrupts so far, in order."""
         self.interrupts: tuple[Interrupt, ...] = ()
+        """The questions that stopped it."""
         self.stopped = False
         self.retried = False
         self.returned = False
         self.cached = False
+        """Whether its writes were known and it does not run."""
         self.key: str | None = None
+        """The key of its input in the cache, None if its result is not cached."""
         self.callbacks: Any = None
         self.attempt = 1
         self.began: float | None = None
-        self.watch: Watch | None = None
+        """When `runtime` was first read, in seconds since 1970."""
+        self.progress: Progress | None = None
+        """The timeout of this attempt, None if it has none."""
         self.error: NodeError | None = None
+        """The failure that it handles, None if its node is no error handler."""
         self.substitute: Task | None = None
+        """The task of the error handler, once this one has failed."""
         self._config: RunnableConfig | None = None
         self._runtime: Runtime[Any] | None = None
 
@@ -118,7 +147,7 @@ class Task:
                 "configurable": {
                     **settings.configurable,
                     TASK: self,
-                    "checkpoint_ns": self.place,
+                    "checkpoint_ns": self.checkpoint_ns,
                     "checkpoint_id": None,
                 },
             }
@@ -127,29 +156,33 @@ class Task:
             if self.callbacks is not None:
                 config["callbacks"] = self.callbacks
             elif (taps := self.run.taps) is not None:
-                # a callbacks object and no list: a model called with metadata or tags of its own keeps
-                # these, too
+                # a callback manager rather than a list: with a list, the metadata and tags of a model that
+                # has its own would be lost
+                handlers: list[BaseCallbackHandler] = [*taps]
                 config["callbacks"] = CallbackManager(
-                    taps,
-                    taps,
+                    handlers,
+                    handlers,
                     tags=settings.tags,
                     inheritable_tags=settings.tags,
                     metadata=metadata,
                     inheritable_metadata=metadata,
                 )
-            if self.watch is not None and self.watch.pulse is not None:
-                config["callbacks"] = _also_heard(config.get("callbacks"), self.watch.pulse)
+            if self.progress is not None and self.progress.pulse is not None:
+                config = merge(config, {"callbacks": [self.progress.pulse]})
             self._config = cast("RunnableConfig", config)
         return self._config
 
     @property
+    def beats(self) -> tuple[Callable[[], None], ...]:
+        """What counts as progress of this task is reported to these: its own timeout and those around it."""
+        if self.progress is None or self.progress.pulse is None:
+            return self.run.beats
+        return (self.progress.beat, *self.run.beats)
+
+    @property
     def writer(self) -> StreamWriter:
         """Puts an object into the custom stream."""
-        write, beats, task = self.run.writer, [], cast("Task | None", self)
-        while task is not None:  # progress of a graph inside is progress of the node that runs it
-            if task.watch is not None and task.watch.pulse is not None:
-                beats.append(task.watch.beat)
-            task = task.run.settings.parent
+        write, beats = self.run.display.writer, self.beats
         if not beats:
             return write
 
@@ -167,7 +200,7 @@ class Task:
 
     @property
     def runtime(self) -> Runtime[Any]:
-        """The run as the node may see it."""
+        """What the node can ask of its run."""
         if self._runtime is None:
             run = self.run
             if self.began is None:
@@ -176,10 +209,10 @@ class Task:
                 context=run.context,
                 store=run.store,
                 stream_writer=self.writer,
-                heartbeat=unheard if self.watch is None else self.watch.beat,
+                heartbeat=no_heartbeat if self.progress is None else self.progress.beat,
                 execution_info=ExecutionInfo(
-                    "" if run.thread is None else run.thread.checkpoint["id"],
-                    self.place,
+                    self.standing.checkpoint_id,
+                    self.checkpoint_ns,
                     self.id,
                     None if run.thread is None else run.thread.id,
                     None if run.settings.run_id is None else str(run.settings.run_id),
@@ -190,53 +223,62 @@ class Task:
         return self._runtime
 
     def metadata(self) -> dict[str, Any]:
-        """Where this task stands, beside what the caller and the node's author have to say."""
+        """Where this task runs, added to the metadata of the caller and of the node's author."""
         metadata = {
             **self.run.settings.metadata,
-            "langgraph_step": self.run.step,
+            "langgraph_step": self.standing.step,
             "langgraph_node": self.name,
             "langgraph_triggers": self.triggers,
             "langgraph_path": self.path,
-            "langgraph_checkpoint_ns": self.place,
+            "langgraph_checkpoint_ns": self.checkpoint_ns,
         }
         if self.node.metadata:
             metadata.update(self.node.metadata)
         return metadata
 
-    def message_metadata(self) -> dict[str, Any]:
-        """The same, as it is shown with messages that the node has returned."""
-        return {"ls_integration": "langgraph", **self.metadata()}
-
     @property
     def follows_edges(self) -> bool:
-        """Whether its node's edges are followed: not where that failed, though where only its router did."""
+        """Whether the edges of its node count: not if the node failed, but still if only its router did."""
         return self.substitute is None or self.returned
+
+    @property
+    def path_key(self) -> str:
+        """The path as a string that sorts as the tasks do."""
+        kind, where, *_ = self.path
+        return f"~{kind}, {where:010}" if isinstance(where, int) else f"~{kind}, {where}"
 
     def namespace_for_nested(self) -> Namespace:
         """The namespace of the next graph started inside this task; from the second on with a number."""
         count, self.nested = self.nested, self.nested + 1
-        own = tuple(self.place.split("|"))
+        own = tuple(self.checkpoint_ns.split("|"))
         return (*own, str(count)) if count else own
 
-    def interrupt_id(self, index: int) -> str:
-        """The id of the interrupt that this task raises as its `index`th; the same whenever it runs again."""
-        return blake2b(f"{self.place}\0{index}".encode(), digest_size=16).hexdigest()
+    def ask(self, value: Any, response_schema: Any) -> Any:
+        """The answer to the task's next interrupt.
 
-    def recall(self, known: Written, *, done: bool) -> None:
-        """Take over what this task did before its superstep was cut short; all of it, if it is `done`."""
-        self.answers = known.answers
-        if done:
-            self.cached = True
-            self.pairs, self.gotos, self.sends = known.pairs, known.gotos, known.sends
+        Raises GraphInterrupt if there is no answer yet.
+        """
+        index, self.asked = self.asked, self.asked + 1
+        if index < len(self.answers):
+            return self.answers[index]
+        interrupt_id = blake2b(f"{self.checkpoint_ns}\0{index}".encode(), digest_size=16).hexdigest()
+        answer = self.run.answers.take(interrupt_id)
+        if answer is MISSING:
+            raise GraphInterrupt((Interrupt(value, interrupt_id, response_schema=response_schema),))
+        self.answers = [*self.answers, answer]
+        if self.run.thread is not None:
+            self.run.thread.answered(self.id, self.path_key, self.answers)
+        return answer
 
-    def replaced(self, handler: NodePlan, error: BaseException) -> Task:
-        """The task that is run in the place of this one, which has failed."""
-        self.substitute = Task(self.run, handler, self.input, (PULL, handler.name, *self.path))
+    def replace(self, handler: NodePlan, error: BaseException) -> Task:
+        """Make the task of the error handler that runs in place of this one, which has failed."""
+        path = (PULL, handler.name, *self.path)
+        self.substitute = Task(self.run, self.standing, handler, self.input, path, self.standing.step)
         self.substitute.error = NodeError(self.name, error)
         return self.substitute
 
     def again(self) -> None:
-        """Forget what the attempt that failed has done, but for the graphs in it, which go on."""
+        """Forget what the failed attempt did. Graphs inside it continue where they stopped."""
         self.output, self.pairs, self.gotos, self.sends = None, [], [], []
         self.nested = self.asked = 0
         self.retried = True
@@ -245,10 +287,10 @@ class Task:
         self._runtime = None
 
     def accept(self, output: Any) -> None:
-        """Take in what the node returned.
+        """Take what the node returned apart into writes, jumps and sends.
 
-        Raises InvalidUpdateError when that is neither an update nor a Command, ParentCommand when it is meant
-        for the graph above.
+        Raises InvalidUpdateError if it is neither an update nor a Command, ParentCommand if it is a Command
+        for the surrounding graph.
         """
         self.output = output
         if output is None:
@@ -257,26 +299,26 @@ class Task:
             keys = self.run.plan.channels
             self.pairs = [pair for pair in output.items() if pair[0] in keys]
         elif isinstance(output, Command):
-            self._take(output)
+            self._take_command(output)
         elif isinstance(output, Send):
-            self._go(output)
+            self._add_target(output)
         elif isinstance(output, (list, tuple)) and any(isinstance(item, Command) for item in output):
             for item in output:
                 if isinstance(item, Command):
-                    self._take(item)
+                    self._take_command(item)
                 else:
                     self.pairs += self._update(item)
         else:
             self.pairs = self._update(output)
 
-    def accept_from_below(self, command: Command[Any]) -> None:
-        """Take in a Command that a graph inside this task sent up, in place of the node's return."""
+    def accept_command(self, command: Command[Any]) -> None:
+        """Take a Command as what the node returned: one that a graph inside it sent up, or a run's input."""
         self.output = command
-        self._obey(command)
+        self._apply_command(command)
 
     def state_after(self) -> dict[str, Any]:
-        """The values of the run with this task's own writes applied: what its routers see."""
-        values = self.run.values
+        """The values of the run with only this task's writes applied: what its routers see."""
+        values = self.standing.values
         if not self.pairs:
             return values
         values = dict(values)
@@ -285,7 +327,7 @@ class Task:
 
     def state_for(self, router: RouterPlan, values: dict[str, Any]) -> Any:
         """A router's view of `state_after`."""
-        state = router.view(self.run.readable(values))
+        state = router.view(self.standing.readable(values, self.standing.step))
         if not router.strict and type(state) is dict:
             for key, _ in self.pairs:
                 if key not in state:
@@ -293,59 +335,33 @@ class Task:
         return state
 
     def route(self, router: RouterPlan, answer: Any) -> None:
-        """Take in what a router returned.
+        """Take what a router returned apart into jumps and sends; raises like `RouterPlan.targets`."""
+        for target in router.targets(self.name, answer):
+            self._add_target(target)
 
-        Raises ValueError for None, KeyError for an answer that its path_map does not know, InvalidUpdateError
-        for a Send to END.
-        """
-        answers = answer if isinstance(answer, (list, tuple)) else (answer,)
-        targets: list[Any] = []
-        for item in answers:
-            if item is None:
-                raise ValueError(
-                    f"router {router.name!r} of node {self.name!r} returned {shown(answer)}; expected the "
-                    "name of a node, END, a Send, or a list of them"
-                )
-            if router.ends is None or isinstance(item, Send):
-                targets.append(item)
-            elif item in router.ends:
-                targets.append(router.ends[item])
-            else:
-                raise KeyError(
-                    f"router {router.name!r} of node {self.name!r} answered {item!r}; its path_map knows "
-                    f"{', '.join(map(repr, router.ends))}"
-                )
-        for target in targets:
-            if isinstance(target, Send) and target.node == END:
-                raise InvalidUpdateError(
-                    f"router {router.name!r} of node {self.name!r} sends {shown(target.arg)} to END, "
-                    "which runs nothing"
-                )
-            self._go(target)
-
-    def hear(self, callbacks: Any) -> None:
-        """From here on, let what the task calls be heard by these callbacks."""
+    def use_callbacks(self, callbacks: Any) -> None:
+        """Pass these callbacks to whatever the task calls from now on."""
         self.callbacks = callbacks
         self.renew()
 
     def renew(self) -> None:
-        """Make anew what the node is given, since what it is made of has changed."""
+        """Make config and runtime anew, since something that they are made of has changed."""
         self._config = self._runtime = None
         var_child_runnable_config.set(self.config)
 
     def forget(self) -> None:
-        """Drop what only the running node needed; its config and this task refer to each other."""
+        """Drop what only the running node needed; the config and this task refer to each other."""
         self._config = self._runtime = None
-        self.callbacks = self.watch = None
+        self.callbacks = self.progress = None
 
-    def _take(self, command: Command[Any]) -> None:
+    def _take_command(self, command: Command[Any]) -> None:
         if command.graph == Command.PARENT:
             raise ParentCommand(command)
-        self._obey(command)
+        self._apply_command(command)
 
-    def _obey(self, command: Command[Any]) -> None:
+    def _apply_command(self, command: Command[Any]) -> None:
         update = command.update
-        if isinstance(update, (list, tuple)) and all(_is_pair(item) for item in update):
+        if isinstance(update, (list, tuple)) and all(map(_is_pair, update)):
             keys = self.run.plan.channels
             self.pairs += [(key, value) for key, value in update if key in keys]
         elif update is not None:
@@ -356,9 +372,9 @@ class Task:
             else (command.goto,)
         )
         for target in goto:
-            self._go(target)
+            self._add_target(target)
 
-    def _go(self, target: Any) -> None:
+    def _add_target(self, target: Any) -> None:
         if isinstance(target, Send):
             self.sends.append(target)
         elif target != END:
@@ -372,14 +388,6 @@ class Task:
                 f"or None, and returned {shown(value)}"
             )
         return pairs
-
-
-def _also_heard(callbacks: Any, pulse: Any) -> Any:
-    if callbacks is None:
-        return [pulse]
-    callbacks = callbacks.copy()
-    callbacks.add_handler(pulse, inherit=True)
-    return callbacks
 
 
 def task_id(*parts: str) -> str:

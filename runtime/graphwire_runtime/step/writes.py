@@ -1,22 +1,20 @@
-"""What tasks of an unfinished superstep have written, as a saver keeps it beside a checkpoint, or a cache.
+"""What tasks of an unfinished superstep have written, in the form that a saver or a cache keeps.
 
-A write is a channel and a value: a key of the state, a node or a join to be triggered, a Send; or what is to
-be known of the task itself: what it asks, which answers it has had, how it failed.
+A write is a pair of channel and value. The channel is a key of the state, the trigger of a node or join, or
+SENDS; or it holds a fact about the task itself: its interrupts, the answers to them, its failure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graphwire_runtime.plan.schema import Pairs
+from graphwire_runtime.step.task import Task
 from graphwire_runtime.stream.outlet import INTERRUPT
 from graphwire_runtime.types import Interrupt, Overwrite, Send
 
-if TYPE_CHECKING:
-    from graphwire_runtime.step.task import Task
-
-__all__ = ["Written", "packed", "path_of", "sent", "unpacked", "writes_of", "written"]
+__all__ = ["Written", "packed", "recall", "sent", "unpacked", "writes_of", "written"]
 
 SENDS = "__pregel_tasks"
 RESUME = "__resume__"
@@ -24,14 +22,14 @@ ERROR = "__error__"
 HANDLED = "__error_source_node__"
 NOTHING = "__no_writes__"
 BRANCH = "branch:to:"
-NOBODY = "00000000-0000-0000-0000-"
-"""How ids begin under which writes of no task stand: those of a Command that resumed the thread."""
+COMMAND_TASK_PREFIX = "00000000-0000-0000-0000-"
+"""Task-id prefix for writes made by a resuming Command, which belong to no task."""
 
 
 def writes_of(task: Task, *, with_edges: bool = True) -> list[tuple[str, Any]]:
-    """What a task wrote and where it goes on to, as channels' writes; `written` reads them.
+    """What a task wrote and where it leads, as (channel, value) pairs that `written` reads.
 
-    Without its edges for whoever knows them, and may know better by the time of reading.
+    `with_edges=False` is for the cache: edges are read from the current plan instead.
     """
     writes = [(key, packed(value)) for key, value in task.pairs]
     writes += [
@@ -43,7 +41,7 @@ def writes_of(task: Task, *, with_edges: bool = True) -> list[tuple[str, Any]]:
 
 
 class Written:
-    """What is known of a task that ran at this checkpoint before."""
+    """What is known of a task from an earlier run at the same checkpoint."""
 
     __slots__ = ("answers", "done", "error", "gotos", "handled", "interrupts", "pairs", "sends")
 
@@ -52,17 +50,33 @@ class Written:
         self.gotos: list[str] = []
         self.sends: list[Send] = []
         self.done = False
+        """Whether it finished."""
         self.error: str | None = None
+        """The repr of what it failed with."""
         self.handled = False
+        """Whether its error handler was to run in its place."""
         self.interrupts: tuple[Interrupt, ...] = ()
         self.answers: list[Any] = []
 
 
+def recall(task: Task, known: Written, *, done: bool) -> None:
+    """Give a task the answers that it had; if it is `done`, also its writes, so that it need not run."""
+    task.answers = known.answers
+    if done:
+        task.cached = True
+        task.pairs, task.gotos, task.sends = known.pairs, known.gotos, known.sends
+
+
 def written(pending: Iterable[tuple[str, str, Any]], keys: Mapping[str, Any]) -> dict[str, Written]:
-    """Sort pending writes by the tasks that made them."""
+    """Pending writes by the ids of the tasks that made them, without those of a resuming Command.
+
+    Args:
+        pending: (task id, channel, value), in the order of writing.
+        keys: the keys of the state; a mapping for its keys only.
+    """
     found: dict[str, Written] = {}
     for task_id, channel, value in pending:
-        if task_id.startswith(NOBODY):
+        if task_id.startswith(COMMAND_TASK_PREFIX):
             continue
         task = found.setdefault(task_id, Written())
         if channel == INTERRUPT:
@@ -84,18 +98,12 @@ def written(pending: Iterable[tuple[str, str, Any]], keys: Mapping[str, Any]) ->
     return found
 
 
-def path_of(task: Task) -> str:
-    """A task's place in its superstep; sorts as the tasks do."""
-    kind, where, *_ = task.path
-    return f"~{kind}, {where:010}" if isinstance(where, int) else f"~{kind}, {where}"
-
-
-# Plain data for what the graph's own words are, so that a saver can read it back without being told of this
-# package's classes; and the classes of whoever else wrote the checkpoint are understood by their fields.
+# What is kept is plain data, so that a saver can read it back without knowing the classes of this package.
+# LangGraph's classes, in a checkpoint that LangGraph wrote, are read by the names of their fields.
 
 
 def sent(value: Any) -> Send:
-    """The Send that was written."""
+    """The Send that a kept value stands for."""
     return Send(value[0], value[1]) if isinstance(value, (list, tuple)) else Send(value.node, value.arg)
 
 
@@ -106,12 +114,12 @@ def _interrupt(value: Any) -> Interrupt:
 
 
 def packed(value: Any) -> Any:
-    """What is written to a key of the state, as it is kept."""
+    """A write to a key of the state, as it is kept."""
     return {"__overwrite__": value.value} if type(value) is Overwrite else value
 
 
 def unpacked(value: Any) -> Any:
-    """The same as it was."""
+    """The write that a kept value stands for; undoes `packed`."""
     if type(value) is dict and len(value) == 1 and "__overwrite__" in value:
         return Overwrite(value["__overwrite__"])
     return value

@@ -1,1 +1,1 @@
-"""What a run shows while it goes on."""
+"""What a run shows while it is at work: outlets, tokens, and the chunks of each mode."""

@@ -1,44 +1,67 @@
-"""What a run shows of itself: chunks of values, updates, tasks, debug and checkpoints for whoever asked.
+"""`Display`: what a run shows of itself, as chunks of values, updates, tasks, checkpoints and debug.
 
-`loop` says what happened, this puts it into the outlets' shapes. Tokens are `messages`' business, custom data
-go straight from the node's writer.
+`drive.loop` says what happened; a display gives it the shape of each mode and pushes it into the outlets that
+asked for the mode. Tokens come from `tokens`; custom data comes straight from a node's stream writer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from graphwire_runtime.clock import timestamp
-from graphwire_runtime.plan.plan import Plan
-from graphwire_runtime.plan.runtime import ignore
+from graphwire_runtime.plan.config import Settings
+from graphwire_runtime.plan.plan import NodePlan, Plan
+from graphwire_runtime.plan.runtime import no_writer
 from graphwire_runtime.plan.schema import Pairs
 from graphwire_runtime.stream.outlet import INTERRUPT, Namespace, Outlet
+from graphwire_runtime.stream.tokens import TokenTap
 from graphwire_runtime.types import Interrupt, StreamWriter
 
-if TYPE_CHECKING:
-    from graphwire_runtime.plan.config import Settings
-    from graphwire_runtime.step.task import Task
-
-__all__ = ["Display", "Show", "interrupt_data", "results"]
+__all__ = ["Display", "Show", "ShownTask", "interrupt_data", "results", "shown_values"]
 
 Show = str | tuple[str, ...]
+"""The keys to show: one whose bare value is shown, or several that are shown as a mapping."""
+
+
+class ShownTask(Protocol):
+    """What a display reads of a task."""
+
+    id: str
+    name: str
+    input: Any
+    triggers: tuple[str, ...]
+    node: NodePlan
+    pairs: Pairs
+    cached: bool
+    interrupts: tuple[Interrupt, ...]
 
 
 class Display:
-    """The outlets of one run by what they want, and the keys that values and updates show."""
+    """The outlets of one run, sorted by mode.
+
+    Args:
+        plan: the graph.
+        settings: the merged config.
+        namespace: the namespace of the graph.
+        outlets: of the consumer, and of the consumers of surrounding graphs that asked for subgraphs.
+        taps: the token taps of those outlets.
+        own: the consumer's own outlet, None if it streams nothing.
+        show: the keys that values and updates show.
+    """
 
     __slots__ = (
         "_show_all",
+        "_writer",
         "checkpoints",
         "custom",
         "debug",
-        "messages",
         "namespace",
         "outlets",
         "plan",
         "settings",
         "show",
+        "taps",
         "tasks",
         "updates",
         "values",
@@ -50,6 +73,7 @@ class Display:
         settings: Settings,
         namespace: Namespace,
         outlets: Sequence[Outlet],
+        taps: Sequence[TokenTap],
         own: Outlet | None,
         show: Show,
     ) -> None:
@@ -59,16 +83,18 @@ class Display:
         self.show = show
         self._show_all = show == plan.keys
         self.outlets = outlets
-        self.values, self.updates, self.tasks, self.debug, self.messages, self.checkpoints, self.custom = (
+        self.taps = taps
+        self._writer: StreamWriter | None = None
+        self.values, self.updates, self.tasks, self.debug, self.checkpoints, self.custom = (
             tuple(outlet for outlet in outlets if mode in outlet.modes)
-            for mode in ("values", "updates", "tasks", "debug", "messages", "checkpoints", "custom")
+            for mode in ("values", "updates", "tasks", "debug", "checkpoints", "custom")
         )
         if own is not None and "custom" in own.modes:
-            self.custom = (own,)  # who streams a graph's custom data takes it from everybody further out
+            self.custom = (own,)  # only the innermost consumer that asked for custom data gets it
 
     @property
     def live(self) -> bool:
-        """Whether chunks may come while a node is still at work, so that it must not block their reader."""
+        """Whether chunks may come while a node is at work, so that it must not block the consumer."""
         return any(
             outlet.subgraphs or "custom" in outlet.modes or "messages" in outlet.modes
             for outlet in self.outlets
@@ -81,22 +107,16 @@ class Display:
         show = (self.show,) if isinstance(self.show, str) else self.show
         return any(key in show for key, _ in pairs)
 
-    def output(self, values: dict[str, Any], show: Show) -> Any:
-        """The present values of the keys to be shown, in schema order; the bare value for a single name."""
-        if isinstance(show, str):
-            return values.get(show)
-        return {key: values[key] for key in show if key in values}
-
     def show_values(self, values: dict[str, Any], interrupts: tuple[Interrupt, ...] = ()) -> None:
-        """Show the state, with the interrupts that keep it from going on."""
+        """Show the state, and the interrupts that stop the run, if any."""
         for outlet in self.values:
-            chunk = self.output(values, self.show)
+            chunk = shown_values(values, self.show)
             if outlet.parts and isinstance(chunk, dict):
                 chunk = self.plan.state.instance(chunk)
             outlet.push_values(self.namespace, chunk, interrupts)
 
-    def show_update(self, task: Task) -> None:
-        """Show what a task wrote; one that was taken from the thread's store is marked."""
+    def show_update(self, task: ShownTask) -> None:
+        """Show what a task wrote. If it did not run, since its writes were known, it is marked as cached."""
         if self.updates:
             update = {task.name: self._update(task.pairs)}
             if task.cached:
@@ -105,12 +125,12 @@ class Display:
                 outlet.push("updates", self.namespace, update)
 
     def show_interrupts(self, interrupts: tuple[Interrupt, ...]) -> None:
-        """Show that the graph stops here, and what is asked; nothing is at a static breakpoint."""
+        """Show that the run stops, and at which questions; at none if it stops at a static breakpoint."""
         for outlet in self.updates:
             outlet.push("updates", self.namespace, {INTERRUPT: interrupts})
 
-    def show_start(self, step: int, task: Task) -> None:
-        """Show that a task begins."""
+    def show_start(self, step: int, task: ShownTask) -> None:
+        """Show that a task starts."""
         if self.tasks or self.debug:
             payload = {"id": task.id, "name": task.name, "input": task.input, "triggers": task.triggers}
             metadata: dict[str, Any] = {**self.settings.user_metadata(), **(task.node.metadata or {})}
@@ -120,7 +140,7 @@ class Display:
                 payload["metadata"] = metadata
             self._announce("task", self.tasks, "tasks", step, payload)
 
-    def show_result(self, step: int, task: Task, error: BaseException | None = None) -> None:
+    def show_result(self, step: int, task: ShownTask, error: BaseException | None = None) -> None:
         """Show how a task ended."""
         if self.tasks or self.debug:
             payload = {
@@ -136,9 +156,12 @@ class Display:
         """Show a checkpoint of the thread."""
         self._announce("checkpoint", self.checkpoints, "checkpoints", step, payload)
 
+    @property
     def writer(self) -> StreamWriter:
-        """A function that puts an object into the custom stream of whoever asked for it."""
-        return _writer(self.custom, self.namespace)
+        """Puts an object into the custom streams of this graph."""
+        if self._writer is None:
+            self._writer = _writer(self.custom, self.namespace)
+        return self._writer
 
     def _announce(
         self, kind: str, outlets: Sequence[Outlet], mode: str, step: int, payload: dict[str, Any]
@@ -163,8 +186,15 @@ class Display:
         return update if len(update) == len(pairs) else [{key: value} for key, value in pairs]
 
 
+def shown_values(values: Mapping[str, Any], show: Show) -> Any:
+    """The values of the keys to show, in their order; the bare value, or None, if `show` is one name."""
+    if isinstance(show, str):
+        return values.get(show)
+    return {key: values[key] for key in show if key in values}
+
+
 def results(pairs: Pairs) -> dict[str, Any]:
-    """Writes by key; several of one key stand in a mapping of their own."""
+    """Writes by key; several to one key become `{"$writes": [value, ...]}`."""
     writes: dict[str, Any] = {}
     several: set[str] = set()
     for key, value in pairs:
@@ -186,7 +216,7 @@ def interrupt_data(asked: Interrupt) -> dict[str, Any]:
 def _writer(outlets: Iterable[Outlet], namespace: Namespace) -> StreamWriter:
     pushes: list[Callable[[str, Namespace, Any], None]] = [outlet.push for outlet in outlets]
     if not pushes:
-        return ignore
+        return no_writer
     if len(pushes) == 1:
         (push,) = pushes
 

@@ -1,10 +1,9 @@
-"""The way of a chunk from a running graph to whoever iterates: outlets, and the bells that wake their
-readers.
+"""Outlets and bells: how a chunk gets from a running graph to the consumer that iterates over it.
 
-An `Outlet` is one consumer's stream: what it asked for, in which shape, and the chunks not yet taken. A run
-and the runs nested in it push; one driver (in `compiled`) takes. A `Bell` lets that driver sleep until
-something was pushed or a task ended, from whichever thread. Outlets have no bound: a node is never held up
-by its reader, which gets the floor back at the latest between two supersteps.
+An `Outlet` is one consumer's stream: the modes that it asked for, the shape of its items, and the chunks that
+it has not taken yet. A run, and the runs nested in it, push; `drive.iterate` takes. A `Bell` lets the taking
+side sleep until something was pushed or a task ended, in whatever thread. An outlet has no bound: a node
+never waits for its consumer, which gets its turn between two supersteps at the latest.
 """
 
 from __future__ import annotations
@@ -15,24 +14,21 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    from graphwire_runtime.stream.tokens import TokenTap
+from typing import Any, Protocol
 
 __all__ = ["INTERRUPT", "AsyncBell", "Bell", "Namespace", "Outlet", "Printer", "ThreadBell"]
 
 Namespace = tuple[str, ...]
-"""Where in the tree of graphs a chunk comes from: `"node:task_id"` per level, `()` for the outermost."""
+"""The graph that a chunk comes from: `"node:task_id"` for each level of nesting, `()` for the outermost."""
 
 INTERRUPT = "__interrupt__"
-"""The key under which values and updates show the interrupts that stopped a graph."""
+"""The key of values and updates that shows the interrupts that stopped a graph."""
 
 Shape = Callable[[str, Namespace, Any], Any]
 
 
 class Bell(Protocol):
-    """Wakes one sleeper; ringing while nobody sleeps is cheap and leaves nothing behind."""
+    """Wakes one sleeper. To ring while nobody sleeps is cheap and has no later effect."""
 
     def ring(self) -> None:
         """Wake the sleeper, from any thread."""
@@ -42,14 +38,16 @@ class Outlet:
     """One consumer's stream of chunks.
 
     Args:
-        modes: the stream modes as they were asked for: a name, or a sequence of names. Only a `list` puts the
-            mode's name beside each chunk.
-        subgraphs: whether chunks of nested graphs are wanted; puts the namespace before each chunk.
-        parts: whether each item is a mapping `{"type", "ns", "data"}` instead, whatever the two above say.
-        namespace: where the consumer's own graph stands.
+        modes: the stream modes that were asked for, one name or a sequence. With a `list`, and only then,
+            each item has the name of the mode.
+        subgraphs: whether chunks of nested graphs are included; each item then has its namespace first.
+        parts: whether each item is a mapping `{"type", "ns", "data"}` instead, whatever `modes` and
+            `subgraphs` are.
+        namespace: the namespace of the consumer's own graph.
+        bell: rung whenever a chunk is added; None if nobody sleeps.
     """
 
-    __slots__ = ("bell", "items", "modes", "namespace", "parts", "shape", "subgraphs", "tap")
+    __slots__ = ("bell", "items", "modes", "namespace", "parts", "shape", "subgraphs")
 
     def __init__(
         self,
@@ -66,7 +64,6 @@ class Outlet:
         self.namespace = namespace
         self.items: deque[Any] = deque()
         self.bell = bell
-        self.tap: TokenTap | None = None
         self.shape: Shape = _part if parts else _SHAPES[subgraphs, isinstance(modes, list)]
 
     def push(self, mode: str, namespace: Namespace, chunk: Any) -> None:
@@ -76,7 +73,7 @@ class Outlet:
             self.bell.ring()
 
     def push_values(self, namespace: Namespace, chunk: Any, interrupts: tuple[Any, ...] = ()) -> None:
-        """Add a chunk of the values mode; interrupts stand beside a part's data, and inside any other."""
+        """Add a chunk of the values mode. Interrupts go beside the data of a part, else into the chunk."""
         if self.parts:
             item: Any = {"type": "values", "ns": namespace, "data": chunk, "interrupts": interrupts}
         else:
@@ -89,7 +86,7 @@ class Outlet:
 
 
 class Printer(Outlet):
-    """Puts its chunks on the terminal instead of keeping them for a reader."""
+    """Prints its chunks instead of keeping them for a consumer."""
 
     __slots__ = ()
 
@@ -117,7 +114,7 @@ _SHAPES: dict[tuple[bool, bool], Shape] = {
 
 
 class ThreadBell:
-    """A bell for a driver that blocks its thread."""
+    """A bell for a consumer that blocks its thread."""
 
     __slots__ = ("_asleep", "_rings")
 
@@ -132,17 +129,21 @@ class ThreadBell:
             self._rings.put(None)
 
     def sleep(self, unless: Callable[[], bool], timeout: float | None = None) -> None:
-        """Block until the bell rings; not at all if `unless()` holds once ringing would be heard."""
+        """Block until the bell rings, for at most `timeout` seconds.
+
+        Returns at once if `unless()` is true: it is called when a ring would already wake this sleeper, so no
+        change can go unnoticed.
+        """
         self._asleep = True
         if unless():
-            self._asleep = False  # a ring that came in between only makes a later sleep shorter
+            self._asleep = False  # a ring since then only shortens a later sleep
             return
         with suppress(Empty):
             self._rings.get(timeout=timeout)
 
 
 class AsyncBell:
-    """A bell for a driver that awaits, on the event loop it was made on."""
+    """A bell for a consumer that awaits on the event loop `loop`."""
 
     __slots__ = ("_future", "_loop", "_thread")
 
@@ -156,14 +157,14 @@ class AsyncBell:
         future = self._future
         if future is None:
             return
-        self._future = None  # whoever rings next need not wake the loop again
+        self._future = None  # the next ring need not wake the loop again
         if get_ident() == self._thread:
             _wake(future)
-        elif not self._loop.is_closed():  # a node's thread may outlive a run that was abandoned
+        elif not self._loop.is_closed():  # a node's thread may outlive an abandoned run
             self._loop.call_soon_threadsafe(_wake, future)
 
     async def sleep(self, unless: Callable[[], bool]) -> None:
-        """Wait until the bell rings; not at all if `unless()` holds once ringing would be heard."""
+        """Wait until the bell rings; returns at once if `unless()` is true, see `ThreadBell.sleep`."""
         future = self._loop.create_future()
         self._future = future
         if unless():

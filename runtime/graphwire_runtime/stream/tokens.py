@@ -1,7 +1,7 @@
-"""Chat messages: the state that holds them, and the ear that hears a model's tokens while it speaks.
+"""Chat messages: the state that holds them, and the callback that streams a model's tokens.
 
-`add_messages` and `MessagesState` are for the author's state. `TokenTap` is a LangChain callback that turns
-model calls, and whole messages that nodes return, into chunks of the `messages` mode.
+`add_messages` and `MessagesState` are for a graph's author. `TokenTap` turns model calls, and whole messages
+that nodes return, into chunks of the `messages` mode.
 """
 
 from __future__ import annotations
@@ -31,32 +31,32 @@ from graphwire_runtime.types import Command
 __all__ = ["REMOVE_ALL_MESSAGES", "MessagesState", "TokenTap", "add_messages"]
 
 REMOVE_ALL_MESSAGES = "__remove_all__"
-"""The id of a RemoveMessage that clears the whole list before what follows it."""
+"""The id of a RemoveMessage that removes all messages before it."""
 
 Messages = list[MessageLikeRepresentation] | MessageLikeRepresentation
 
 _Call = tuple[Namespace, dict[str, Any]]
-"""Where a model is being called, and what its tokens say of that."""
+"""The graph that a model is called in, and the metadata of its tokens."""
 
 
 def add_messages(left: Messages, right: Messages) -> list[BaseMessage]:
     """Merge two lists of messages by id: the reducer of `MessagesState`.
 
-    A message of `right` whose id is already in the list takes that place, any other is appended, and a
-    `RemoveMessage` takes the message of its id away. Tuples, dicts and strings become messages; a single
-    message counts as a list of one; messages without an id get one.
+    A message of `right` replaces the message with the same id, or is appended if there is none. A
+    `RemoveMessage` removes the message with its id. Tuples, dicts and strings become messages; a single
+    message counts as a list of one; a message without an id gets one.
 
     Raises ValueError for a RemoveMessage whose id is not in the list.
     """
     merged = _as_messages(left)
-    news = _as_messages(right)
-    for last in range(len(news) - 1, -1, -1):
-        if isinstance(news[last], RemoveMessage) and news[last].id == REMOVE_ALL_MESSAGES:
-            return news[last + 1 :]
-    place = {message.id: index for index, message in enumerate(merged)}
+    new = _as_messages(right)
+    for last in range(len(new) - 1, -1, -1):
+        if isinstance(new[last], RemoveMessage) and new[last].id == REMOVE_ALL_MESSAGES:
+            return new[last + 1 :]
+    position = {message.id: index for index, message in enumerate(merged)}
     removed: set[str | None] = set()
-    for message in news:
-        index = place.get(message.id)
+    for message in new:
+        index = position.get(message.id)
         if isinstance(message, RemoveMessage):
             if index is None:
                 raise ValueError(
@@ -65,7 +65,7 @@ def add_messages(left: Messages, right: Messages) -> list[BaseMessage]:
                 )
             removed.add(message.id)
         elif index is None:
-            place[message.id] = len(merged)
+            position[message.id] = len(merged)
             merged.append(message)
         else:
             removed.discard(message.id)
@@ -92,10 +92,10 @@ class MessagesState(TypedDict):
 
 
 class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
-    """Hears every model call below one consumer's graph and pushes its tokens into that consumer's outlet.
+    """A LangChain callback that pushes the tokens of every model call in a graph into one consumer's outlet.
 
-    Being a streaming callback makes LangChain's models stream even when a node calls `invoke`. It runs
-    inline: a token costs one method call, no task and no thread.
+    Because it is a streaming callback, LangChain's models stream even when a node calls `invoke`. It runs
+    inline: a token costs one method call, and no task or thread.
     """
 
     run_inline = True
@@ -120,7 +120,7 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         metadata: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Remember where the call stands, so that each of its tokens can say so."""
+        """Remember the call's namespace and metadata for its tokens."""
         if metadata is None or (tags and "nostream" in tags):
             return
         namespace = tuple(metadata.get("langgraph_checkpoint_ns", "").split("|")[:-1])
@@ -140,7 +140,7 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         **kwargs: Any,
     ) -> None:
         """Push one token."""
-        # the id of a call is one object, and comparing its identity is far cheaper than hashing a UUID
+        # all tokens of a call carry one id object; to compare identity is far cheaper than to hash a UUID
         latest, call = self._latest
         if latest is not run_id:
             call = self._calls.get(run_id)
@@ -148,14 +148,14 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         if call is None or not isinstance(chunk, ChatGenerationChunk):
             return
         message = chunk.message
-        name = message.id
-        if name is None:
-            name = message.id = f"lc_run--{run_id}"
-        self._seen.add(name)
+        message_id = message.id
+        if message_id is None:
+            message_id = message.id = f"lc_run--{run_id}"
+        self._seen.add(message_id)
         self._push("messages", call[0], (message, call[1]))
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
-        """Push the answer as a whole, if it did not come in tokens."""
+        """Push the whole answer, if it did not come in tokens."""
         call = self._calls.pop(run_id, None)
         if call is None or not response.generations or not response.generations[0]:
             return
@@ -164,41 +164,47 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
             self._whole(generation.message, call[0], call[1])
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        """Forget the call; its tokens so far stay in the stream."""
+        """Forget the call. The tokens so far stay in the stream."""
         self._calls.pop(run_id, None)
 
     def tap_output_iter(self, run_id: UUID, output: Any) -> Any:
-        """Part of being a streaming callback; chains are passed through unheard."""
+        """Required of a streaming callback; the output of chains passes through unchanged."""
         return output
 
     def tap_output_aiter(self, run_id: UUID, output: Any) -> Any:
-        """Part of being a streaming callback; chains are passed through unheard."""
+        """Required of a streaming callback; the output of chains passes through unchanged."""
         return output
 
     @property
-    def far(self) -> bool:
-        """Whether it hears models in graphs below the consumer's own."""
+    def subgraphs(self) -> bool:
+        """Whether it also hears models in graphs inside the consumer's own."""
         return self._outlet.subgraphs
 
     def note_input(self, value: Any) -> None:
-        """Take the messages a node is given for known, so that handing them on shows nothing new."""
+        """Mark the messages in a node's input as seen, so that returning them shows nothing new."""
         if isinstance(value, (BaseMessage, list)):
-            return  # the payload of a Send: nobody has seen it before
+            return  # the payload of a Send: it has not been shown before
         for message in _messages_in(value):
             if message.id is not None:
                 self._seen.add(message.id)
 
     def note_output(self, value: Any, namespace: Namespace, metadata: Callable[[], dict[str, Any]]) -> None:
-        """Push the messages in a node's return value that were neither streamed nor given to it."""
+        """Push the messages in a node's return value that were neither streamed nor in its input.
+
+        Args:
+            value: what the node returned.
+            namespace: the namespace of its graph.
+            metadata: makes the metadata of the task; called only if there is a message to show.
+        """
         shared: dict[str, Any] | None = None
         for message in _messages_in(value):
             if shared is None:
-                shared = metadata()
+                shared = {"ls_integration": "langgraph", **metadata()}
             self._whole(message, namespace, shared)
 
     def _whole(self, message: BaseMessage, namespace: Namespace, metadata: dict[str, Any]) -> None:
         if message.id is None:
-            message.id = fresh_id()  # the state will hold this same object, hence this same id
+            message.id = fresh_id()  # the state will hold the same object, so it gets the same id
         elif message.id in self._seen:
             return
         self._seen.add(message.id)
@@ -206,7 +212,7 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
 
 
 def _messages_in(value: Any) -> Iterable[BaseMessage]:
-    """The messages in a node's input or return value: bare, in its fields, or in lists in its fields."""
+    """The messages in a node's input or return value: itself, in its fields, or in lists in its fields."""
     if isinstance(value, Mapping):
         fields: Iterable[Any] = value.values()
     elif isinstance(value, Command):
@@ -219,10 +225,10 @@ def _messages_in(value: Any) -> Iterable[BaseMessage]:
         fields = vars(value).values()
     else:
         return ()
-    return [message for field in fields for message in _listed(field)]
+    return [message for field in fields for message in _as_list(field)]
 
 
-def _listed(value: Any) -> Iterable[BaseMessage]:
+def _as_list(value: Any) -> Iterable[BaseMessage]:
     if isinstance(value, BaseMessage):
         return (value,)
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):

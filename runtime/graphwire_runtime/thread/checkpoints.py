@@ -1,28 +1,31 @@
-"""The saved side of a run: `Thread` turns it into checkpoints, and back.
+"""`Checkpoints`: turns where a run stands into the checkpoints of a thread, and back.
 
-A checkpoint is the values of the state and of the channels that schedule nodes, each with a version, and
-which versions each node has seen: the layout of the langgraph-checkpoint package, so that its savers keep it
-unchanged. What tasks of an unfinished superstep have written stands beside it, as `writes` puts it. A thread
-only queues what is to be saved; reading and writing is `saving`'s.
+A checkpoint holds the values of the state and of the channels that schedule nodes, a version for each, and
+which versions each node has seen. This is the layout of the langgraph-checkpoint package, so its savers keep
+it unchanged. The writes of an unfinished superstep are kept beside the checkpoint, in the form of
+`step.writes`. Nothing here reads or writes storage: what is to be saved is queued, and `saving` carries it
+out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graphwire_runtime.clock import checkpoint_id, timestamp
 from graphwire_runtime.plan.channels import fold
+from graphwire_runtime.plan.config import Settings
 from graphwire_runtime.plan.schema import Pairs
+from graphwire_runtime.step.standing import Standing
+from graphwire_runtime.step.task import Task
 from graphwire_runtime.step.writes import (
     BRANCH,
+    COMMAND_TASK_PREFIX,
     ERROR,
     HANDLED,
-    NOBODY,
     RESUME,
     SENDS,
     packed,
-    path_of,
     sent,
     unpacked,
     writes_of,
@@ -31,26 +34,22 @@ from graphwire_runtime.stream.display import interrupt_data
 from graphwire_runtime.stream.outlet import INTERRUPT
 from graphwire_runtime.types import START, Send
 
-if TYPE_CHECKING:
-    from graphwire_runtime.drive.loop import Run
-    from graphwire_runtime.plan.config import Settings
-    from graphwire_runtime.step.task import Task
-
-__all__ = ["Thread"]
+__all__ = ["Checkpoints"]
 
 FORMAT = 4
+"""The version of the layout, as langgraph-checkpoint counts it."""
 
 
-class Thread:
-    """Where one run's checkpoints go, and which one it stands at.
+class Checkpoints:
+    """The checkpoints of one run on a thread, and the one that it stands at.
 
     Args:
-        saver: anything of langgraph-checkpoint's `BaseCheckpointSaver` family.
+        saver: a saver of the langgraph-checkpoint family.
         durability: "sync", "async" or "exit".
-        settings: the run's config; its metadata is stored with every checkpoint.
+        settings: the merged config; its metadata is stored with every checkpoint.
         namespace: which graph of the thread, "" for the outermost.
         asked: the id of the checkpoint to start from, None for the latest.
-        parents: the checkpoints that the graphs around this one stand at, by their namespaces.
+        parents: the ids of the checkpoints that the surrounding graphs stand at, by their namespaces.
     """
 
     def __init__(
@@ -69,43 +68,48 @@ class Thread:
         self.asked = asked
         self.parents = dict(parents)
         self.saved: Any = None
+        """The saver's tuple that the run started from, None if the thread was empty."""
         self.checkpoint: dict[str, Any] = {}
         self.metadata: dict[str, Any] = {}
         self.config: dict[str, Any] | None = None
         self.parent_config: dict[str, Any] | None = None
         self.pending: list[tuple[str, str, Any]] = []
-        self.queue: list[tuple[Any, ...]] = []
+        """The writes kept beside the checkpoint: (task id, channel, value)."""
+        self.queue: list[tuple[str, tuple[Any, ...]]] = []
+        """Calls to make to the saver, in order: the method ("put" or "put_writes") and its arguments."""
         self._settings = settings
         self._versions: dict[str, Any] = {}
         self._seen: dict[str, dict[str, Any]] = {}
         self._schedule: dict[str, Any] = {}
+        """The channels of the checkpoint that schedule nodes."""
         self._dirty: set[str] = set()
+        """Keys written since the checkpoint was made, by no task."""
         self._notes: dict[str, tuple[list[tuple[str, Any]], str]] = {}
+        """With "exit": writes that wait for the end, by task id, each with the task's path."""
         self._kept: dict[str, Any] = {}
+        """The versions that the saver has."""
         self._unsaved = False
 
     # ---- from the saver
 
     def location(self) -> dict[str, Any]:
         """The config under which the saver finds the checkpoint to start from."""
-        place = {"thread_id": self.id, "checkpoint_ns": self.namespace}
-        if self.asked is not None:
-            place["checkpoint_id"] = self.asked
-        return {"configurable": {**self._settings.configurable, "checkpoint_id": None, **place}}
+        own = {"thread_id": self.id, "checkpoint_ns": self.namespace, "checkpoint_id": self.asked}
+        return {"configurable": {**self._settings.configurable, **own}}
 
     def load(self, saved: Any) -> None:
-        """Stand at a checkpoint that the saver gave, None where there is none."""
+        """Stand at the checkpoint that the saver returned, None if there is none."""
         self.saved = saved
         if saved is None:
             return
         self.checkpoint = saved.checkpoint
         self.metadata = dict(saved.metadata)
-        self.config = self._at(saved.config["configurable"]["checkpoint_id"])
+        self.config = self._config_of(saved.config["configurable"]["checkpoint_id"])
         self.parent_config = saved.parent_config
         if self.parents and saved.parent_config is not None:
             parent = saved.parent_config["configurable"]
-            where = {**self.parents, self.namespace: parent["checkpoint_id"]}
-            self.parent_config = {"configurable": {**parent, "checkpoint_map": where}}
+            ids = {**self.parents, self.namespace: parent["checkpoint_id"]}
+            self.parent_config = {"configurable": {**parent, "checkpoint_map": ids}}
         self.pending = list(saved.pending_writes or ())
         self._versions = dict(saved.checkpoint["channel_versions"])
         self._kept = dict(self._versions)
@@ -113,17 +117,17 @@ class Thread:
 
     @property
     def step(self) -> int:
-        """The superstep after which the present checkpoint was made; -2 where there is none."""
+        """The superstep after which this checkpoint was made; -2 if there is none."""
         return int(self.metadata.get("step", -2))
 
-    def restore(self, run: Run, *, jumps: bool = True) -> None:
-        """Give the run the state and the schedule of the checkpoint, and what Commands wrote that resumed it.
+    def restore(self, standing: Standing, *, jumps: bool = True) -> None:
+        """Put the standing where the checkpoint is, and repeat what resuming Commands have written there.
 
-        Without `jumps` only what they wrote to the state.
+        With `jumps=False` these only write to the state and schedule nothing.
         """
         values = self.checkpoint.get("channel_values") or {}
-        plan = run.plan
-        run.values.update((key, values[key]) for key in plan.channels if key in values)
+        plan = standing.plan
+        standing.values.update((key, values[key]) for key in plan.channels if key in values)
         self._schedule = {key: value for key, value in values.items() if key not in plan.channels}
         for node in plan.nodes.values():
             for trigger in node.triggers:
@@ -135,68 +139,75 @@ class Thread:
                 if trigger in plan.joins:
                     arrived = set(value or ())
                     if arrived:
-                        run.schedule.joined[trigger] = arrived
+                        standing.schedule.joined[trigger] = arrived
                     if not arrived >= plan.joins[trigger].sources:
                         continue
-                    run.schedule.fired.add(trigger)
+                    standing.schedule.fired.add(trigger)
                 if self._is_new(trigger, node.name):
-                    (run.schedule.triggered if finished else run.schedule.waiting).add(node.name)
-        run.schedule.sends = [sent(send) for send in values.get(SENDS) or ()]
+                    (standing.schedule.triggered if finished else standing.schedule.waiting).add(node.name)
+        standing.schedule.sends = [sent(send) for send in values.get(SENDS) or ()]
         if START in values and self._is_new(START, START):
-            run.waiting_input = values[START]
-        run.step = self.step
-        run.seed = f"{self.namespace}:{self.checkpoint['id']}"
+            standing.waiting_input = values[START]
+        standing.step = self.step
+        self._identify(standing, self.checkpoint["id"])
         for task_id, channel, value in self.pending:
-            if not task_id.startswith(NOBODY):
+            if not task_id.startswith(COMMAND_TASK_PREFIX):
                 continue
             if channel in plan.channels:
-                self.write(run, [(channel, unpacked(value))])
+                self.write(standing, [(channel, unpacked(value))])
             elif jumps and channel.startswith(BRANCH):
-                self.go(run, [channel.removeprefix(BRANCH)], ())
+                self.jump(standing, [channel.removeprefix(BRANCH)], ())
             elif jumps and channel == SENDS:
-                self.go(run, (), [sent(value)])
+                self.jump(standing, (), [sent(value)])
 
-    def write(self, run: Run, pairs: Pairs) -> None:
+    def write(self, standing: Standing, pairs: Pairs) -> None:
         """Write to the state between two supersteps; the next checkpoint will hold it."""
-        fold(run.plan.channels, run.values, pairs)
+        fold(standing.plan.channels, standing.values, pairs)
         self._dirty.update(key for key, _ in pairs)
 
-    def go(self, run: Run, gotos: Iterable[str], sends: Iterable[Send]) -> None:
+    def jump(self, standing: Standing, gotos: Iterable[str], sends: Iterable[Send]) -> None:
         """Schedule nodes between two supersteps."""
         for name in gotos:
-            run.schedule.trigger(name)
+            standing.schedule.trigger(name)
             self._schedule[f"{BRANCH}{name}"] = None
-        run.schedule.sends += sends
+        standing.schedule.sends += sends
 
     # ---- to the saver
 
-    def copy(self, run: Run, source: str, step: int, *, beside: bool = False) -> None:
-        """Make a checkpoint that has the same to run next as the present one, and stand at it.
+    def copy(self, standing: Standing, source: str, step: int, *, beside: bool = False) -> None:
+        """Make a checkpoint at which the same runs next as at this one, and stand at it.
 
-        It comes after that one, or, with `beside`, after the same one as that.
+        Its parent is this checkpoint or, with `beside`, the parent of this one.
         """
         if beside:
             self.config = self.parent_config
-        self._commit(run, source, step, (), dict(self._schedule), set())
+        self._commit(standing, source, step, (), dict(self._schedule), set())
 
-    def commit(self, run: Run, source: str, step: int, tasks: Sequence[Task]) -> None:
-        """Make the checkpoint after a superstep whose tasks were these, and stand at it."""
-        plan = run.plan
+    def commit(self, standing: Standing, source: str, step: int, tasks: Sequence[Task]) -> None:
+        """Make the checkpoint after a superstep with these tasks, and stand at it.
+
+        Args:
+            standing: what to save.
+            source: "input", "loop", "update" or "fork", for the metadata.
+            step: the number of the superstep, for the metadata.
+            tasks: all have ended.
+        """
+        plan = standing.plan
         touched = {
             f"{BRANCH}{name}"
             for task in tasks
             for name in (*(task.node.edges if task.follows_edges else ()), *task.gotos)
             if name in plan.nodes
         }
-        schedule = self._scheduled(run, touched)
+        schedule = self._scheduled(standing, touched)
         touched.update(join.trigger for task in tasks for join in task.node.joins if task.follows_edges)
-        if run.schedule.sends:
+        if standing.schedule.sends:
             touched.add(SENDS)
-        self._commit(run, source, step, tasks, schedule, touched)
+        self._commit(standing, source, step, tasks, schedule, touched)
 
     def _commit(
         self,
-        run: Run,
+        standing: Standing,
         source: str,
         step: int,
         tasks: Sequence[Task],
@@ -205,7 +216,7 @@ class Thread:
     ) -> None:
         seen, versions = self._seen, self._versions
         for task in tasks:
-            looked_at = (START,) if task.node is run.plan.start else task.node.triggers
+            looked_at = (START,) if task.node is standing.plan.start else task.node.triggers
             seen[task.name] = {
                 **seen.get(task.name, {}),
                 **{trigger: versions[trigger] for trigger in looked_at if trigger in versions},
@@ -224,73 +235,75 @@ class Thread:
             "ts": timestamp(),
             "id": new_id,
             "channel_values": {
-                **{key: value for key, value in run.values.items() if key in versions},
+                **{key: value for key, value in standing.values.items() if key in versions},
                 **schedule,
             },
             "channel_versions": dict(versions),
             "versions_seen": {name: dict(looked) for name, looked in seen.items()},
-            "updated_channels": sorted(changed & (schedule.keys() | run.plan.channels.keys())),
+            "updated_channels": sorted(changed & (schedule.keys() | standing.plan.channels.keys())),
         }
         self.metadata = {"source": source, "step": step, "parents": self.parents}
         parent = None if self.config is None else self.config["configurable"]["checkpoint_id"]
-        self.config = self._at(new_id)
+        self.config = self._config_of(new_id)
         self.pending, self._notes = [], {}
-        run.seed = f"{self.namespace}:{new_id}"
+        self._identify(standing, new_id)
         if self.durability == "exit":
             self.parent_config = None
             self._unsaved = True
         else:
-            self.parent_config = None if parent is None else self._at(parent)
+            self.parent_config = None if parent is None else self._config_of(parent)
             self._save(parent, {key: versions[key] for key in changed})
 
-    def _scheduled(self, run: Run, touched: set[str]) -> dict[str, Any]:
-        plan = run.plan
+    def _scheduled(self, standing: Standing, touched: set[str]) -> dict[str, Any]:
+        plan = standing.plan
         schedule: dict[str, Any] = {}
-        for name in (*run.schedule.triggered, *run.schedule.waiting):
+        for name in (*standing.schedule.triggered, *standing.schedule.waiting):
             trigger = f"{BRANCH}{name}"
             deferred = plan.nodes[name].defer
             if trigger in touched or (deferred and trigger in self._schedule):
-                schedule[trigger] = [None, name in run.schedule.triggered] if deferred else None
+                schedule[trigger] = [None, name in standing.schedule.triggered] if deferred else None
         for trigger in plan.joins:
-            if trigger in run.schedule.joined or trigger in self._schedule:
-                arrived, target = set(run.schedule.joined.get(trigger, ())), plan.joins[trigger].target
+            if trigger in standing.schedule.joined or trigger in self._schedule:
+                arrived, target = set(standing.schedule.joined.get(trigger, ())), plan.joins[trigger].target
                 deferred = plan.nodes[target].defer
-                schedule[trigger] = [arrived, target in run.schedule.triggered] if deferred else arrived
-        if run.schedule.sends or SENDS in self._schedule:
-            schedule[SENDS] = [[send.node, send.arg] for send in run.schedule.sends]
-        if run.waiting_input is not None:
-            schedule[START] = run.waiting_input
+                schedule[trigger] = [arrived, target in standing.schedule.triggered] if deferred else arrived
+        if standing.schedule.sends or SENDS in self._schedule:
+            schedule[SENDS] = [[send.node, send.arg] for send in standing.schedule.sends]
+        if standing.waiting_input is not None:
+            schedule[START] = standing.waiting_input
         return schedule
 
     def finished(self, task: Task) -> None:
-        """Keep what a task wrote, so that it need not run again if its superstep does not come to an end."""
-        self._note(task.id, writes_of(task), path_of(task))
+        """Keep what a task wrote, so that it need not run again if its superstep stays unfinished."""
+        self._note(task.id, writes_of(task), task.path_key)
 
     def interrupted(self, task: Task) -> None:
-        """Keep what a task asks."""
+        """Keep the questions that stopped a task."""
         self._note(
-            task.id, [(INTERRUPT, [interrupt_data(asked) for asked in task.interrupts])], path_of(task)
+            task.id, [(INTERRUPT, [interrupt_data(asked) for asked in task.interrupts])], task.path_key
         )
 
-    def answered(self, task: Task) -> None:
-        """Keep the answers that a task has had, for when it runs again."""
-        self._note(task.id, [(RESUME, task.answers)], path_of(task))
+    def answered(self, task_id: str, path: str, answers: Sequence[Any]) -> None:
+        """Keep the answers that a task has taken, for when it runs again."""
+        self._note(task_id, [(RESUME, answers)], path)
 
     def failed(self, task: Task, error: BaseException, *, handled: bool = False) -> None:
-        """Keep how a task failed, and whether another one is run in its place."""
+        """Keep how a task failed, and whether an error handler runs in its place."""
         writes = [(ERROR, repr(error)), *([(HANDLED, task.name)] if handled else ())]
-        self._note(task.id, writes, path_of(task))
+        self._note(task.id, writes, task.path_key)
 
     def commanded(self, pairs: Pairs, gotos: Sequence[str], sends: Sequence[Send]) -> None:
-        """Keep what a Command that resumes the thread writes at this checkpoint."""
+        """Keep what a resuming Command writes at this checkpoint."""
         writes = [
             *((key, packed(value)) for key, value in pairs),
             *((f"{BRANCH}{name}", None) for name in gotos),
             *((SENDS, [send.node, send.arg]) for send in sends),
         ]
         if writes:
-            earlier = len({task_id for task_id, _, _ in self.pending if task_id.startswith(NOBODY)})
-            self._note(f"{NOBODY}{earlier:012}", writes, "")
+            earlier = len(
+                {task_id for task_id, _, _ in self.pending if task_id.startswith(COMMAND_TASK_PREFIX)}
+            )
+            self._note(f"{COMMAND_TASK_PREFIX}{earlier:012}", writes, "")
 
     def _note(self, task_id: str, writes: list[tuple[str, Any]], path: str) -> None:
         if self.durability == "exit":
@@ -298,10 +311,10 @@ class Thread:
             kinds = {channel for channel, _ in writes}
             self._notes[task_id] = ([each for each in earlier if each[0] not in kinds] + writes, path)
         else:
-            self.queue.append(("writes", self.config, writes, task_id, path))
+            self.queue.append(("put_writes", (self.config, writes, task_id, path)))
 
     def close(self) -> None:
-        """Queue what "exit" has put off until the run ends."""
+        """End the run: with "exit", queue everything that has waited for that."""
         if self.durability != "exit":
             return
         if self._unsaved:
@@ -312,7 +325,7 @@ class Thread:
                 {key: new for key, new in self._versions.items() if self._kept.get(key) != new},
             )
         for task_id, (writes, path) in self._notes.items():
-            self.queue.append(("writes", self.config, writes, task_id, path))
+            self.queue.append(("put_writes", (self.config, writes, task_id, path)))
         self._notes = {}
 
     def _save(self, parent: str | None, new_versions: dict[str, Any]) -> None:
@@ -326,18 +339,22 @@ class Thread:
                 "checkpoint_id": parent,
             },
         }
-        self.queue.append(("put", config, self.checkpoint, self.metadata, new_versions))
+        self.queue.append(("put", (config, self.checkpoint, self.metadata, new_versions)))
 
-    def _at(self, checkpoint: str) -> dict[str, Any]:
-        place: dict[str, Any] = {
+    def _config_of(self, checkpoint: str) -> dict[str, Any]:
+        configurable: dict[str, Any] = {
             key: value
             for key, value in self._settings.configurable.items()
             if not key.startswith("checkpoint_")
         }
-        place |= {"checkpoint_ns": self.namespace, "thread_id": self.id, "checkpoint_id": checkpoint}
+        configurable |= {"checkpoint_ns": self.namespace, "thread_id": self.id, "checkpoint_id": checkpoint}
         if self.parents:
-            place["checkpoint_map"] = {**self.parents, self.namespace: checkpoint}
-        return {"configurable": place}
+            configurable["checkpoint_map"] = {**self.parents, self.namespace: checkpoint}
+        return {"configurable": configurable}
+
+    def _identify(self, standing: Standing, checkpoint: str) -> None:
+        standing.checkpoint_id = checkpoint
+        standing.seed = f"{self.namespace}:{checkpoint}"
 
     def _is_new(self, trigger: str, name: str) -> bool:
         version, seen = self._versions.get(trigger), self._seen.get(name, {}).get(trigger)

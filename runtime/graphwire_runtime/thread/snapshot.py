@@ -1,42 +1,41 @@
-"""What a thread looks like from outside: `StateSnapshot` and its tasks, and the `checkpoints` stream's view.
+"""`StateSnapshot`: a thread at one checkpoint, seen from outside; and what the `checkpoints` mode shows.
 
-Made from a run that stands at a checkpoint and has prepared, but not begun, its next superstep.
+Both are made from where a run stands and from the tasks of its next superstep, which are prepared but not
+run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from langchain_core.runnables import RunnableConfig
 
 from graphwire_runtime.plan.channels import fold
-from graphwire_runtime.step.task import PUSH
+from graphwire_runtime.step.standing import Standing
+from graphwire_runtime.step.task import PUSH, Task
 from graphwire_runtime.step.writes import Written, written
-from graphwire_runtime.stream.display import interrupt_data, results
+from graphwire_runtime.stream.display import interrupt_data, results, shown_values
+from graphwire_runtime.thread.checkpoints import Checkpoints
 from graphwire_runtime.types import START, Interrupt
-
-if TYPE_CHECKING:
-    from graphwire_runtime.drive.loop import Run
-    from graphwire_runtime.step.task import Task
 
 __all__ = ["PregelTask", "StateSnapshot", "checkpoint_payload", "open_interrupts", "snapshot_of"]
 
 
 class PregelTask(NamedTuple):
-    """A task of the superstep that a thread stands before."""
+    """A task of the superstep that comes after a checkpoint."""
 
     id: str
     name: str
     path: tuple[Any, ...]
     error: Any = None
-    """How it failed, if it did."""
+    """The repr of what it failed with, None if it did not fail."""
     interrupts: tuple[Interrupt, ...] = ()
-    """What it asks."""
+    """The questions that it waits at."""
     state: Any = None
-    """Of a node that is a graph: the config of its checkpoint, or the StateSnapshot itself if asked for."""
+    """If its node is a graph: the config of that graph's checkpoint, or its StateSnapshot if asked for."""
     result: Any = None
-    """What it wrote, if it came to its end."""
+    """What it wrote, by key; None if it has not come to its end."""
 
 
 class StateSnapshot(NamedTuple):
@@ -45,17 +44,18 @@ class StateSnapshot(NamedTuple):
     values: Any
     """The state."""
     next: tuple[str, ...]
-    """The nodes that would run next; none where the run had come to its end."""
+    """The nodes that run next; empty if the run had come to its end."""
     config: RunnableConfig
-    """Where this checkpoint is."""
+    """The config that names this checkpoint."""
     metadata: dict[str, Any] | None
     """`source` ("input", "loop", "update" or "fork"), `step`, `parents`, and the metadata of the config."""
     created_at: str | None
+    """UTC, ISO 8601; None if the thread is empty."""
     parent_config: RunnableConfig | None
-    """Where the checkpoint before this one is."""
+    """The config of the checkpoint before this one."""
     tasks: tuple[PregelTask, ...]
     interrupts: tuple[Interrupt, ...]
-    """What the tasks ask."""
+    """The interrupts of all tasks."""
 
 
 def open_interrupts(pending: Iterable[tuple[str, str, Any]]) -> list[str]:
@@ -64,64 +64,77 @@ def open_interrupts(pending: Iterable[tuple[str, str, Any]]) -> list[str]:
     return [asked.id for task in tasks if not task.done for asked in task.interrupts]
 
 
-def snapshot_of(run: Run, *, applied: bool) -> StateSnapshot:
-    """The snapshot of the checkpoint that a run stands at.
+def snapshot_of(
+    checkpoints: Checkpoints, standing: Standing, tasks: Sequence[Task], *, applied: bool
+) -> StateSnapshot:
+    """The snapshot of a checkpoint.
 
-    `applied` adds what tasks of the unfinished superstep have already written, and takes them off `next`.
+    Args:
+        checkpoints: where the checkpoint was loaded.
+        standing: restored from it.
+        tasks: those of the next superstep, or START's if input waits.
+        applied: add what finished tasks of an unfinished superstep have written, and take them off `next`.
     """
-    thread = run.thread
-    assert thread is not None
-    known = written(thread.pending, run.plan.channels)
-    place = {name: index for index, name in enumerate(run.plan.nodes)}
-    tasks = sorted(next_of(run), key=lambda task: -1 if task.path[0] == PUSH else place.get(task.name, 0))
+    plan = standing.plan
+    known = written(checkpoints.pending, plan.channels)
+    order = {name: index for index, name in enumerate(plan.nodes)}
+    tasks = sorted(tasks, key=lambda task: -1 if task.path[0] == PUSH else order.get(task.name, 0))
     done = [task for task in tasks if known.get(task.id, Written()).done] if applied else []
     shown = []
     for task in tasks:
-        ran = known.get(task.id, Written())
+        earlier = known.get(task.id, Written())
         shown.append(
             PregelTask(
                 task.id,
                 task.name,
                 task.path,
-                ran.error,
-                () if task in done else ran.interrupts,
-                place_of(run, task),
-                results(ran.pairs) if ran.done else None,
+                earlier.error,
+                () if task in done else earlier.interrupts,
+                _config_below(checkpoints, task),
+                results(earlier.pairs) if earlier.done else None,
             )
         )
-    values = run.values
+    values = standing.values
     if done and any(task.name != START for task in done):
         values = dict(values)
-        done.sort(key=lambda task: (task.path[0] == PUSH, task.path[1]))  # as `settle` would apply them
-        fold(run.plan.channels, values, [pair for task in done for pair in known[task.id].pairs])
+        done.sort(
+            key=lambda task: (task.path[0] == PUSH, task.path[1])
+        )  # the order in which a superstep ends
+        fold(plan.channels, values, [pair for task in done for pair in known[task.id].pairs])
     return StateSnapshot(
-        run.display.output(values, run.plan.keys),
+        shown_values(values, plan.keys),
         tuple(task.name for task in tasks if task not in done),
-        {"configurable": dict((thread.config or {})["configurable"])},
-        thread.metadata,
-        thread.checkpoint["ts"],
-        thread.parent_config,  # type: ignore[arg-type]
+        {"configurable": dict((checkpoints.config or {})["configurable"])},
+        checkpoints.metadata,
+        checkpoints.checkpoint["ts"],
+        checkpoints.parent_config,  # type: ignore[arg-type]
         tuple(shown),
         tuple(asked for task in shown for asked in task.interrupts),
     )
 
 
-def checkpoint_payload(run: Run) -> dict[str, Any]:
-    """What the `checkpoints` mode shows of the checkpoint that a run stands at."""
-    thread = run.thread
-    assert thread is not None
-    tasks = next_of(run)
+def checkpoint_payload(
+    checkpoints: Checkpoints, standing: Standing, tasks: Sequence[Task], known: Mapping[str, Written]
+) -> dict[str, Any]:
+    """What the `checkpoints` mode shows of the checkpoint that a run stands at.
+
+    Args:
+        checkpoints: of the run.
+        standing: of the run.
+        tasks: those of the next superstep, or START's if input waits.
+        known: what is known of tasks from an earlier run at this checkpoint, by task id.
+    """
     return {
-        "config": thread.config,
-        "parent_config": thread.parent_config,
-        "values": run.display.output(run.values, run.plan.keys),
-        "metadata": thread.metadata,
+        "config": checkpoints.config,
+        "parent_config": checkpoints.parent_config,
+        "values": shown_values(standing.values, standing.plan.keys),
+        "metadata": checkpoints.metadata,
         "next": [task.name for task in tasks],
-        "tasks": [_task_payload(run, task, run.written.get(task.id)) for task in tasks],
+        "tasks": [_task_payload(checkpoints, task, known.get(task.id)) for task in tasks],
     }
 
 
-def _task_payload(run: Run, task: Task, known: Written | None) -> dict[str, Any]:
+def _task_payload(checkpoints: Checkpoints, task: Task, known: Written | None) -> dict[str, Any]:
     payload: dict[str, Any] = {"id": task.id, "name": task.name}
     if known is not None and known.error is not None:
         payload["error"] = known.error
@@ -130,20 +143,13 @@ def _task_payload(run: Run, task: Task, known: Written | None) -> dict[str, Any]
             payload["result"] = results(known.pairs)
         asked = () if known is None else known.interrupts
         payload["interrupts"] = tuple(interrupt_data(each) for each in asked)
-    payload["state"] = place_of(run, task)
+    payload["state"] = _config_below(checkpoints, task)
     return payload
 
 
-def next_of(run: Run) -> list[Task]:
-    """The tasks of the superstep that a run stands before."""
-    if run.waiting_input is None:
-        return run.tasks
-    return [run.start_task()]
-
-
-def place_of(run: Run, task: Task) -> Any:
-    """The config of the checkpoints of the graph that a task runs, None where it runs none."""
+def _config_below(checkpoints: Checkpoints, task: Task) -> Any:
+    """The config of the checkpoints of the graph that a task runs, None if it runs none that is kept."""
     inner = task.node.subgraph
-    if inner is None or inner.checkpointer is False or run.thread is None:
+    if inner is None or inner.checkpointer is False:
         return None
-    return {"configurable": {"thread_id": run.thread.id, "checkpoint_ns": task.place}}
+    return {"configurable": {"thread_id": checkpoints.id, "checkpoint_ns": task.checkpoint_ns}}

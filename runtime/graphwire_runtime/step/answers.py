@@ -1,0 +1,60 @@
+"""The answers that a resumed run was given, until the interrupts that they belong to take them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from graphwire_runtime.plan.channels import MISSING
+
+__all__ = ["NO_ANSWERS", "ResumeAnswers"]
+
+_ID = re.compile("[0-9a-f]{32}")
+
+
+class ResumeAnswers:
+    """One answer for the first interrupt that asks, or answers by interrupt id.
+
+    A graph inside a graph shares this object with the graph around it.
+
+    Args:
+        resume: `Command.resume`. A mapping whose keys are all interrupt ids holds an answer for each; any
+            other value but None is one answer.
+    """
+
+    __slots__ = ("_any", "_by_id")
+
+    def __init__(self, resume: Any = None) -> None:
+        self._any: list[Any] = []
+        self._by_id: dict[str, Any] = {}
+        if isinstance(resume, Mapping) and resume and all(_is_id(key) for key in resume):
+            self._by_id = dict(resume)
+        elif resume is not None:
+            self._any.append(resume)
+
+    @property
+    def one_for_all(self) -> bool:
+        """Whether there is an answer that names no interrupt."""
+        return bool(self._any)
+
+    def take(self, interrupt_id: str) -> Any:
+        """Remove and return the answer to an interrupt; MISSING if there is none."""
+        if interrupt_id in self._by_id:
+            return self._by_id.pop(interrupt_id)
+        try:
+            return self._any.pop()  # atomic: of two threads that ask at once, one gets it
+        except IndexError:
+            return MISSING
+
+    def expire(self) -> None:
+        """Drop the answer that names no interrupt: it was meant for the superstep that was resumed."""
+        self._any.clear()
+
+
+NO_ANSWERS = ResumeAnswers()
+"""What every run shares that was not given answers."""
+
+
+def _is_id(key: Any) -> bool:
+    return isinstance(key, str) and _ID.fullmatch(key) is not None

@@ -69,7 +69,7 @@ def server(
     ] = None,
 ) -> None:
     """Judge a server; the help's text stands in ``SERVER_HELP``."""
-    from graphwire_conformance.server import judge_server, names
+    from graphwire_conformance.servers.judge import judge_server, names
 
     if listing:
         _list(names())
@@ -104,7 +104,7 @@ def client(
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Cases that are tried at once.")] = 2,
 ) -> None:
     """Judge a client; the help's text stands in ``CLIENT_HELP``."""
-    from graphwire_conformance.client import by_command, judge_client, names
+    from graphwire_conformance.clients.judge import by_command, judge_client, names
 
     if listing:
         _list(names())

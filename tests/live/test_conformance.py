@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 from graphwire import Run
-from graphwire_conformance import client as client_kit
 from graphwire_conformance import graphs as conformance
-from graphwire_conformance import server as server_kit
-from graphwire_conformance.kit import data
+from graphwire_conformance.clients import judge as client_kit
 from graphwire_conformance.match import difference, filled
+from graphwire_conformance.servers import judge as server_kit
+from graphwire_conformance.servers.cases import data
 from graphwire_conformance.verdict import SECTIONS, Verdict, as_json, section, wanted
 from graphwire_gateway import GraphSpec, Server
 from graphwire_protocol.client import ClientSession, OutOfStep, Subscription
@@ -595,8 +595,8 @@ async def test_a_client_that_works_wrongly_fails_by_name(
     monkeypatch: pytest.MonkeyPatch, break_it: Callable[[pytest.MonkeyPatch], None], case: str
 ) -> None:
     break_it(monkeypatch)
-    monkeypatch.setattr("graphwire_conformance.stage.PATIENCE_S", 0.6)
-    monkeypatch.setattr("graphwire_conformance.client._WITHIN_S", 1.0)
+    monkeypatch.setattr("graphwire_conformance.clients.stage.PATIENCE_S", 0.6)
+    monkeypatch.setattr("graphwire_conformance.clients.judge._WITHIN_S", 1.0)
     verdicts = await client_kit.judge_client(in_process(), only=[case])
     assert [verdict.case for verdict in verdicts if is_failed(verdict)] == [case], verdicts
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from graphwire_conformance.graphs import TARGETS
-from graphwire_conformance.server import judge_server
+from graphwire_conformance.servers.judge import judge_server
 from graphwire_gateway import Gateway, GraphSpec
 from graphwire_gateway.execution.execution import Drive
 from graphwire_gateway.execution.request import Task
@@ -235,7 +235,7 @@ async def judged(case: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("plant", "case"), MUTANTS)
 async def test_the_kit_catches(monkeypatch: Patch, plant: Plant, case: str) -> None:
     assert await judged(case) == [(case, "passed")]
-    monkeypatch.setattr("graphwire_conformance.wire.PATIENCE_S", 0.5)
-    monkeypatch.setattr("graphwire_conformance.wire.Wire.next.__defaults__", (0.5,))
+    monkeypatch.setattr("graphwire_conformance.servers.connection.PATIENCE_S", 0.5)
+    monkeypatch.setattr("graphwire_conformance.servers.connection.Wire.next.__defaults__", (0.5,))
     plant(monkeypatch)
     assert await judged(case) == [(case, "failed")]

@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any
 
-from graphwire_conformance.follow import Frame
-from graphwire_conformance.scripts import add, resumes, script, spoken
-from graphwire_conformance.stage import Stage, counted, hang_up, life, lines, unavailable
+from graphwire_conformance.clients.scripts import add, resumes, script, spoken
+from graphwire_conformance.clients.stage import Stage, counted, hang_up, life, lines, unavailable
+from graphwire_conformance.servers.attachment import Frame
 from graphwire_conformance.verdict import Fault, check
 
 _EXACT = "5: nothing lost, nothing shown twice"

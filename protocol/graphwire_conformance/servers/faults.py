@@ -5,12 +5,12 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
-from graphwire_conformance.follow import TERMINAL, Follow, Frame
-from graphwire_conformance.kit import Kit, case, run, spec, subscribe
-from graphwire_conformance.resumption import check_whole
-from graphwire_conformance.vectors import label
+from graphwire_conformance.servers.attachment import TERMINAL, Follow, Frame
+from graphwire_conformance.servers.cases import Kit, case, run, spec, subscribe
+from graphwire_conformance.servers.connection import Wire
+from graphwire_conformance.servers.resumption import check_whole
+from graphwire_conformance.servers.vectors import label
 from graphwire_conformance.verdict import LeftOut, check
-from graphwire_conformance.wire import Wire
 
 
 def _check_end(follow: Follow, status: str) -> Frame:

@@ -1,9 +1,9 @@
 """Cases of position: connections cut anywhere, cursors of any kind, and what stands for what is gone."""
 
-from graphwire_conformance.follow import Follow, Frame
-from graphwire_conformance.kit import ALL_MODES, Kit, case, run, spec, subscribe
+from graphwire_conformance.servers.attachment import Follow, Frame
+from graphwire_conformance.servers.cases import ALL_MODES, Kit, case, run, spec, subscribe
+from graphwire_conformance.servers.connection import Wire
 from graphwire_conformance.verdict import Fault, LeftOut, check
-from graphwire_conformance.wire import Wire
 
 _EVICTABLE = 60_000
 """Events that a case is willing to make to see some evicted."""

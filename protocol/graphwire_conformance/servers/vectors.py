@@ -9,11 +9,11 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
-from graphwire_conformance.follow import Follow, Frame
-from graphwire_conformance.kit import Case, Kit, data, run, spec, subscribe
 from graphwire_conformance.match import Bound, difference, filled
+from graphwire_conformance.servers.attachment import Follow, Frame
+from graphwire_conformance.servers.cases import Case, Kit, data, run, spec, subscribe
+from graphwire_conformance.servers.connection import Wire, open_wire
 from graphwire_conformance.verdict import Fault, LeftOut, brief, check
-from graphwire_conformance.wire import Wire, open_wire
 
 _ANSWERS = ("welcome", "started", "subscribed", "ok", "error", "pong")
 _SPENT = 8  # bad frames on one connection, of the ten that a server has to bear

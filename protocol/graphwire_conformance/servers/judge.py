@@ -3,7 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from graphwire_conformance import (  # noqa: F401 (they add theirs)
+from graphwire_conformance.servers import (  # noqa: F401 (they add theirs)
     asking,
     faults,
     flows,
@@ -11,8 +11,8 @@ from graphwire_conformance import (  # noqa: F401 (they add theirs)
     patience,
     resumption,
 )
-from graphwire_conformance.kit import CASES, Case, Kit
-from graphwire_conformance.vectors import Vectors, data_cases
+from graphwire_conformance.servers.cases import CASES, Case, Kit
+from graphwire_conformance.servers.vectors import Vectors, data_cases
 from graphwire_conformance.verdict import Verdict, judged, wanted
 
 Told = Callable[[Verdict], None]

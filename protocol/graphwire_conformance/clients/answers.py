@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from graphwire_conformance.follow import Frame
-from graphwire_conformance.scripts import add, resumes, script
-from graphwire_conformance.stage import Link, Stage, life, lines
+from graphwire_conformance.clients.scripts import add, resumes, script
+from graphwire_conformance.clients.stage import Link, Stage, life, lines
+from graphwire_conformance.servers.attachment import Frame
 from graphwire_conformance.verdict import check
 
 _RULE = "3: respond answers by id"

@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from graphwire_conformance.follow import Frame
-from graphwire_conformance.stage import Link, Script, Stage, counted, life
+from graphwire_conformance.clients.stage import Link, Script, Stage, counted, life
+from graphwire_conformance.servers.attachment import Frame
 from graphwire_conformance.verdict import Fault, check
 
 SCRIPTS: list[tuple[str, str, Script]] = []

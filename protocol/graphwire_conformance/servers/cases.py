@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from typing import Any, TypeAlias
 
-from graphwire_conformance.follow import Frame
+from graphwire_conformance.servers.attachment import Frame
+from graphwire_conformance.servers.connection import PATIENCE_S, Wire, open_wire
 from graphwire_conformance.verdict import Fault, LeftOut
-from graphwire_conformance.wire import PATIENCE_S, Wire, open_wire
 
 ALL_MODES = ["custom", "messages", "updates", "tasks", "values"]
 GRAPHS = ("counter", "values", "echo", "talk", "filters", "nested", "fails", "slow")

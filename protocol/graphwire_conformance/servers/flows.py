@@ -3,11 +3,11 @@
 import asyncio
 import socket as sockets
 
-from graphwire_conformance.follow import FREE, Frame
-from graphwire_conformance.kit import Kit, case, run, spec, subscribe
-from graphwire_conformance.resumption import check_whole
+from graphwire_conformance.servers.attachment import FREE, Frame
+from graphwire_conformance.servers.cases import Kit, case, run, spec, subscribe
+from graphwire_conformance.servers.connection import Wire
+from graphwire_conformance.servers.resumption import check_whole
 from graphwire_conformance.verdict import check
-from graphwire_conformance.wire import Wire
 
 
 def _paid(wire: Wire, sub: int) -> int:

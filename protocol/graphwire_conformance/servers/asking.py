@@ -1,10 +1,10 @@
 """Cases of threads and of runs that ask, tried where ``welcome.features`` has ``state``."""
 
-from graphwire_conformance.follow import TERMINAL, Follow, Frame
-from graphwire_conformance.kit import ALL_MODES, Kit, case, run, spec, subscribe
 from graphwire_conformance.match import difference
+from graphwire_conformance.servers.attachment import TERMINAL, Follow, Frame
+from graphwire_conformance.servers.cases import ALL_MODES, Kit, case, run, spec, subscribe
+from graphwire_conformance.servers.connection import Wire
 from graphwire_conformance.verdict import Fault, LeftOut, brief, check
-from graphwire_conformance.wire import Wire
 
 _INTERRUPTS = "3: interrupts"
 _THREADS = "2: threads"

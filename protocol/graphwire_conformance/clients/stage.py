@@ -18,7 +18,7 @@ from websockets.frames import Opcode
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from graphwire_conformance.follow import FREE, Frame
+from graphwire_conformance.servers.attachment import FREE, Frame
 from graphwire_conformance.verdict import Fault, check
 
 PATIENCE_S = 8.0

@@ -38,10 +38,10 @@ from typing import Any, TypeAlias, get_args
 
 from graphwire_protocol.types import Mode
 
-from graphwire_conformance import answers, losses  # noqa: F401 (they add their scripts)
-from graphwire_conformance.follow import Frame
-from graphwire_conformance.scripts import SCRIPTS
-from graphwire_conformance.stage import Script, Stage
+from graphwire_conformance.clients import answers, losses  # noqa: F401 (they add their scripts)
+from graphwire_conformance.clients.scripts import SCRIPTS
+from graphwire_conformance.clients.stage import Script, Stage
+from graphwire_conformance.servers.attachment import Frame
 from graphwire_conformance.verdict import Fault, Verdict, brief, check, judged, wanted
 
 Launch: TypeAlias = Callable[[dict[str, str]], Awaitable[list[str]]]

@@ -3,11 +3,11 @@
 import copy
 from typing import Any
 
-from graphwire_conformance.follow import Frame
-from graphwire_conformance.kit import Kit, case, run, spec, subscribe
 from graphwire_conformance.match import difference
+from graphwire_conformance.servers.attachment import Frame
+from graphwire_conformance.servers.cases import Kit, case, run, spec, subscribe
+from graphwire_conformance.servers.connection import Wire
 from graphwire_conformance.verdict import Fault, LeftOut, brief, check
-from graphwire_conformance.wire import Wire
 
 _ROW: Frame = {
     "type": "run_info",

@@ -8,7 +8,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from graphwire_conformance.follow import Follow, Frame
+from graphwire_conformance.servers.attachment import Follow, Frame
 from graphwire_conformance.verdict import Fault, check
 
 SUBPROTOCOL = "graphwire.v1.json"

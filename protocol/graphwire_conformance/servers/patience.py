@@ -6,8 +6,8 @@ import socket as sockets
 
 from websockets.exceptions import ConnectionClosed
 
-from graphwire_conformance.kit import Kit, case, run, spec, subscribe
-from graphwire_conformance.resumption import check_whole
+from graphwire_conformance.servers.cases import Kit, case, run, spec, subscribe
+from graphwire_conformance.servers.resumption import check_whole
 from graphwire_conformance.verdict import Fault, LeftOut, check
 
 _MARK_S = 5

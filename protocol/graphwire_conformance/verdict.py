@@ -23,7 +23,7 @@ SECTIONS = {
 """The sections of the protocol by the numbers that rules begin with."""
 
 
-class Fault(Exception):
+class Violation(Exception):
     """A rule is broken: which one, what it demands, what came instead."""
 
     def __init__(self, rule: str, expected: str, came: Any) -> None:
@@ -33,7 +33,7 @@ class Fault(Exception):
         self.came = came if isinstance(came, str) else brief(came)
 
 
-class LeftOut(Exception):
+class Skipped(Exception):
     """A case that cannot be tried here; the message says why."""
 
 
@@ -67,9 +67,9 @@ def wanted(name: str, only: Sequence[str]) -> bool:
 
 
 def check(condition: object, rule: str, expected: str, came: Any) -> None:
-    """Raise ``Fault`` unless the condition holds."""
+    """Raise ``Violation`` unless the condition holds."""
     if not condition:
-        raise Fault(rule, expected, came)
+        raise Violation(rule, expected, came)
 
 
 async def judged(name: str, rule: str, work: Callable[[], Awaitable[None]], clock: Any) -> Verdict:
@@ -77,9 +77,9 @@ async def judged(name: str, rule: str, work: Callable[[], Awaitable[None]], cloc
     began = clock()
     try:
         await work()
-    except Fault as fault:
+    except Violation as fault:
         return Verdict(name, "failed", fault.rule, clock() - began, fault.expected, fault.came)
-    except LeftOut as reason:
+    except Skipped as reason:
         return Verdict(name, "skipped", rule, clock() - began, None, str(reason))
     except Exception as error:
         came = f"{type(error).__name__}: {error}"

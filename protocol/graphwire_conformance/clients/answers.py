@@ -2,10 +2,13 @@
 
 from typing import Any
 
-from graphwire_conformance.clients.scripts import add, resumes, script
-from graphwire_conformance.clients.stage import Link, Stage, life, lines
-from graphwire_conformance.servers.attachment import Frame
+from graphwire_conformance.clients.connection import ScriptedConnection
+from graphwire_conformance.clients.scripts import resume
+from graphwire_conformance.clients.stage import Scripts, Stage, lifecycle, printed_lines
+from graphwire_conformance.protocol import Frame
 from graphwire_conformance.verdict import check
+
+SCRIPTS = Scripts()
 
 _RULE = "3: respond answers by id"
 _PAUSE = 4  # the number of the event by which the run is interrupted
@@ -17,61 +20,67 @@ _ASKS: list[Frame] = [
 
 def _asking(asks: list[Frame]) -> list[Frame]:
     """Return the log of a run that asks once."""
-    before: list[Frame] = [life("running"), {"mode": "custom", "data": {"i": 0}}]
-    pause = [{"mode": "interrupt", "data": {"interrupts": asks}}, life("interrupted")]
-    return [*before, *pause, life("running"), {"mode": "custom", "data": {"i": 1}}, life("completed")]
+    before: list[Frame] = [lifecycle("running"), {"mode": "custom", "data": {"i": 0}}]
+    pause = [{"mode": "interrupt", "data": {"interrupts": asks}}, lifecycle("interrupted")]
+    return [
+        *before,
+        *pause,
+        lifecycle("running"),
+        {"mode": "custom", "data": {"i": 1}},
+        lifecycle("completed"),
+    ]
 
 
-async def _begin(stage: Stage, asks: list[Frame] = _ASKS) -> Link:
+async def _begin(stage: Stage, asks: list[Frame] = _ASKS) -> ScriptedConnection:
     stage.task["answer"] = {"yes": 1}
     stage.log = _asking(asks)
     stage.head = 0  # a pause that the log has behind it is nothing to be answered
-    link = await stage.meet()
-    await link.begin("live")
-    return link
+    conn = await stage.accept()
+    await conn.begin("live")
+    return conn
 
 
-async def _answer(link: Link, asks: list[Frame] = _ASKS) -> Frame:
+async def _answer(conn: ScriptedConnection, asks: list[Frame] = _ASKS) -> Frame:
     """Take the client's answer, which has to be to everything that is asked."""
-    frame = await link.expect("respond")
-    _check_answer(link, frame, asks)
+    frame = await conn.expect("respond")
+    _check_answer(conn, frame, asks)
     return frame
 
 
-def _check_answer(link: Link, frame: Frame, asks: list[Frame]) -> None:
-    expected = {item["id"]: link.stage.task["answer"] for item in asks}
+def _check_answer(conn: ScriptedConnection, frame: Frame, asks: list[Frame]) -> None:
+    expected = {item["id"]: conn.stage.task["answer"] for item in asks}
     came = {item["interrupt"]: item.get("value") for item in frame["responses"]}
     check(came == expected and len(frame["responses"]) == len(asks), _RULE, f"{expected}", frame)
-    check(frame["run"] == link.stage.task["run"], _RULE, "the run of the task", frame)
+    check(frame["run"] == conn.stage.task["run"], _RULE, "the run of the task", frame)
 
 
-async def _comes_back(stage: Stage, before: Link) -> tuple[Link, Frame]:
+async def _comes_back(stage: Stage, before: ScriptedConnection) -> tuple[ScriptedConnection, Frame]:
     """Let the client come back at its cursor and answer once more, in whatever order."""
-    link = await stage.meet()
+    conn = await stage.accept()
     stage.head = _PAUSE
-    if before.has_left:
-        link.has_left = True
-        return link, await _answer(link)
-    frame = await link.expect("respond", "subscribe", "run")
+    if before.has_unsubscribed:
+        conn.has_unsubscribed = True
+        return conn, await _answer(conn)
+    frame = await conn.expect("respond", "subscribe", "run")
     if frame["type"] == "respond":
-        await resumes(link, _PAUSE)
+        await resume(conn, _PAUSE)
     else:
-        behind = [link.asked.get_nowait() for _ in range(link.asked.qsize())]
-        for again in (frame, *behind):
-            link.asked.put_nowait(again)
-        await resumes(link, _PAUSE)
-        frame = await link.expect("respond")
-    _check_answer(link, frame, _ASKS)
-    return link, frame
+        behind = [conn.requests.get_nowait() for _ in range(conn.requests.qsize())]
+        for request in (frame, *behind):
+            conn.requests.put_nowait(request)
+        await resume(conn, _PAUSE)
+        frame = await conn.expect("respond")
+    _check_answer(conn, frame, _ASKS)
+    return conn, frame
 
 
-async def _go_on(link: Link, reply: Frame, synced: bool = False) -> None:
+async def _go_on(conn: ScriptedConnection, reply: Frame, synced: bool = False) -> None:
     """Answer the client's answer and tell the rest, also to one that does not follow a run while it waits."""
-    await link.send(reply)
-    if link.has_left:
-        link.stage.head, synced = _PAUSE, True
-        await resumes(link, _PAUSE)
-    await link.finish(_PAUSE + 1, synced=synced)
+    await conn.send(reply)
+    if conn.has_unsubscribed:
+        conn.stage.head, synced = _PAUSE, True
+        await resume(conn, _PAUSE)
+    await conn.finish(_PAUSE + 1, synced=synced)
 
 
 def _ok(frame: Frame) -> Frame:
@@ -79,80 +88,82 @@ def _ok(frame: Frame) -> Frame:
 
 
 def _conflict(frame: Frame) -> Frame:
-    told: dict[str, Any] = {"code": "conflict", "message": "it has its answer", "retry": "never"}
-    return {"type": "error", "id": frame["id"], **told}
+    conflict: dict[str, Any] = {"code": "conflict", "message": "it has its answer", "retry": "never"}
+    return {"type": "error", "id": frame["id"], **conflict}
 
 
 async def _given(stage: Stage, asks: list[Frame]) -> None:
-    link = await _begin(stage, asks)
-    await link.tell(1, _PAUSE)
-    await _go_on(link, _ok(await _answer(link, asks)))
+    conn = await _begin(stage, asks)
+    await conn.send_log(1, _PAUSE)
+    await _go_on(conn, _ok(await _answer(conn, asks)))
 
 
-add("answer/to one question", _RULE, _given, _ASKS[:1])
-add("answer/to two questions", _RULE, _given, _ASKS)
-add("answer/at a static breakpoint", "3: a static breakpoint is answered by an empty list", _given, [])
+SCRIPTS.add_with("answer/to one question", _RULE, _given, _ASKS[:1])
+SCRIPTS.add_with("answer/to two questions", _RULE, _given, _ASKS)
+SCRIPTS.add_with(
+    "answer/at a static breakpoint", "3: a static breakpoint is answered by an empty list", _given, []
+)
 
 
-@script("answer/somebody else was faster", "3: of two racing answers one wins, the other gets conflict")
+@SCRIPTS.add("answer/somebody else was faster", "3: of two racing answers one wins, the other gets conflict")
 async def somebody_else(stage: Stage) -> None:
     """A conflict is no reason to leave: the run goes on with the other answer."""
-    link = await _begin(stage)
-    await link.tell(1, _PAUSE)
-    await _go_on(link, _conflict(await _answer(link)))
+    conn = await _begin(stage)
+    await conn.send_log(1, _PAUSE)
+    await _go_on(conn, _conflict(await _answer(conn)))
 
 
-@script("answer/cut before it is told that it waits", "5: nothing lost, nothing twice")
+@SCRIPTS.add("answer/cut before it is told that it waits", "5: nothing lost, nothing twice")
 async def cut_before(stage: Stage) -> None:
     """The connection is lost between the question and the pause."""
-    link = await _begin(stage)
-    await link.tell(1, _PAUSE - 1)
-    await link.cut()
-    link = await stage.meet()
+    conn = await _begin(stage)
+    await conn.send_log(1, _PAUSE - 1)
+    await conn.cut()
+    conn = await stage.accept()
     stage.head = _PAUSE
-    await resumes(link, _PAUSE - 1)
-    await link.tell(_PAUSE, _PAUSE)
-    await _go_on(link, _ok(await _answer(link)), synced=True)
+    await resume(conn, _PAUSE - 1)
+    await conn.send_log(_PAUSE, _PAUSE)
+    await _go_on(conn, _ok(await _answer(conn)), synced=True)
 
 
-@script("answer/lost on its way", "2: exactly one reply; without one it is sent again")
+@SCRIPTS.add("answer/lost on its way", "2: exactly one reply; without one it is sent again")
 async def lost_on_its_way(stage: Stage) -> None:
     """The connection is lost with the answer, which the server never had."""
-    link = await _begin(stage)
-    await link.tell(1, _PAUSE)
-    await _answer(link)
-    await link.cut()
-    link, frame = await _comes_back(stage, link)
-    await _go_on(link, _ok(frame), synced=True)
+    conn = await _begin(stage)
+    await conn.send_log(1, _PAUSE)
+    await _answer(conn)
+    await conn.cut()
+    conn, frame = await _comes_back(stage, conn)
+    await _go_on(conn, _ok(frame), synced=True)
 
 
-@script("answer/its reply is lost", "3: an answer to a run that is not interrupted is conflict")
+@SCRIPTS.add("answer/its reply is lost", "3: an answer to a run that is not interrupted is conflict")
 async def reply_is_lost(stage: Stage) -> None:
     """The answer had arrived: sent again it is a conflict, and the run goes on."""
-    link = await _begin(stage)
-    await link.tell(1, _PAUSE)
-    await _answer(link)
-    await link.cut()
-    link, frame = await _comes_back(stage, link)
-    await _go_on(link, _conflict(frame), synced=True)
+    conn = await _begin(stage)
+    await conn.send_log(1, _PAUSE)
+    await _answer(conn)
+    await conn.cut()
+    conn, frame = await _comes_back(stage, conn)
+    await _go_on(conn, _conflict(frame), synced=True)
 
 
-@script("answer/asked in a snapshot", "5: a snapshot has the pending interrupts")
+@SCRIPTS.add("answer/asked in a snapshot", "5: a snapshot has the pending interrupts")
 async def asked_in_a_snapshot(stage: Stage) -> None:
     """The question itself is gone from the log."""
-    link = await _begin(stage)
-    await link.tell(1, 1)
-    await link.cut()
-    link = await stage.meet()
+    conn = await _begin(stage)
+    await conn.send_log(1, 1)
+    await conn.cut()
+    conn = await stage.accept()
     stage.head = _PAUSE
-    await link.begin("gap")
-    await link.send(*link.gap(1, _PAUSE, "evicted", status="interrupted", interrupts=_ASKS))
-    await link.send({"type": "synced", "sub": link.sub, "seq": _PAUSE})
+    await conn.begin("gap")
+    await conn.send(*conn.gap(1, _PAUSE, "evicted", status="interrupted", interrupts=_ASKS))
+    await conn.send({"type": "synced", "sub": conn.sub, "seq": _PAUSE})
     gap = {"after_seq": 1, "upto_seq": _PAUSE, "reason": "evicted", "lost": ["custom"]}
-    stage.shown = [
-        *lines(stage.log[:1]),
+    stage.expected_lines = [
+        *printed_lines(stage.log[:1]),
         {"seq": _PAUSE, "mode": "gap", "data": gap},
         {"seq": _PAUSE, "mode": "snapshot", "data": {"status": "interrupted", "messages": []}},
-        *lines(stage.log[_PAUSE:], _PAUSE + 1),
+        *printed_lines(stage.log[_PAUSE:], _PAUSE + 1),
     ]
-    await _go_on(link, _ok(await _answer(link)))
+    await _go_on(conn, _ok(await _answer(conn)))

@@ -3,18 +3,11 @@
 It keeps the plainest cursor that can be: the last ``seq``, the last ``n``, and which messages it has seen.
 """
 
-from typing import Any
-
-from graphwire_conformance.verdict import Fault, check
-
-Frame = dict[str, Any]
-
-TERMINAL = ("completed", "failed", "cancelled")
-FREE = ("lifecycle", "interrupt")
-"""The modes that cost no credit."""
+from graphwire_conformance.protocol import FREE_MODES, TERMINAL, Frame
+from graphwire_conformance.verdict import Violation, check
 
 
-class Follow:
+class Attachment:
     """One attachment of a subscription, from ``subscribed`` to ``closed``."""
 
     def __init__(self, subscribed: Frame, credit: int | None) -> None:
@@ -44,7 +37,7 @@ class Follow:
             check("after" not in subscribed, "2", "no 'after' where a gap or a snapshot says it", subscribed)
 
     def take(self, frame: Frame) -> None:
-        """Take one frame in. Raises ``Fault``."""
+        """Take one frame in. Raises ``Violation``."""
         self.frames.append(frame)
         check(self.closed is None, "8: subscribed, events, closed", "nothing behind closed", frame)
         kind = frame["type"]
@@ -88,7 +81,7 @@ class Follow:
                 self.terminal = event
         elif event["mode"] == "messages":
             self._message(event)
-        if event["mode"] not in FREE and self.left is not None:
+        if event["mode"] not in FREE_MODES and self.left is not None:
             self.left -= 1
             check(self.left >= 0, "6: credit", "no event beyond the credit", event)
 
@@ -117,7 +110,7 @@ class Follow:
         self._told.clear()
         for message in frame["messages"]:
             if "meta" not in message:
-                raise Fault("5: snapshot", "messages with their metadata", message)
+                raise Violation("5: snapshot", "messages with their metadata", message)
 
     def _spendable(self, frame: Frame) -> None:
         check(self.left != 0, "6: gap and snapshot wait for credit", "nothing without credit", frame)

@@ -30,11 +30,9 @@ from graphwire_protocol.credit import Window
 from graphwire_protocol.cursor import OutOfStep, Subscription
 from graphwire_protocol.errors import Misuse, Refusal
 from graphwire_protocol.frames import Closed, Event, Gap, Mark, RunInfo, Snapshot, SubFrame, Synced
+from graphwire_protocol.limits import DEFAULTS
 from graphwire_protocol.replies import Error, Goaway, Notice, Pong, Reply, Subscribed, Welcome
 from graphwire_protocol.state import CONNECTION, REPLY, ConnectionState
-
-DEFAULT_MAX_FRAME_BYTES = 1 << 20
-"""What a frame may measure until ``welcome`` says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +212,7 @@ class ClientSession:
     def max_frame_bytes(self) -> int:
         """What a frame of this client may measure."""
         limit = self.welcome.limits.get("max_frame_bytes") if self.welcome else None
-        return DEFAULT_MAX_FRAME_BYTES if limit is None else int(limit)
+        return DEFAULTS.max_frame_bytes if limit is None else int(limit)
 
     def is_attached(self, sub: int) -> bool:
         """Tell whether ``sub`` is a subscription or a watch that has not ended."""

@@ -15,7 +15,6 @@ from graphwire_protocol import examples, filters
 from graphwire_protocol.codes import CLOSES, CODES
 from graphwire_protocol.commands import UNSERVED, Command
 from graphwire_protocol.frames import ServerFrame
-from graphwire_protocol.limits import LIMITS
 from graphwire_protocol.schema import CLIENT, DATA, SERVER, TABLES, pretty, schemas, summary, tables
 from graphwire_protocol.state import CONNECTION, REPLY, RUN, SUBSCRIPTION
 from graphwire_protocol.types import MAX_INT, TERMINAL, Mode
@@ -256,20 +255,21 @@ def _limits() -> str:
     lines = ["# Limits", ""]
     lines += [
         "Announced in `welcome.limits`, set in the server's configuration under `[limits]`, by these names. "
-        "The defaults are a fresh server's; what counts is what `welcome` says.",
+        "The defaults are those of a server that sets none; what `welcome` announces is in force.",
         "",
     ]
-    for scope in dict.fromkeys(limit.scope for limit in LIMITS.values()):
+    limits: dict[str, dict[str, Any]] = tables()["limits"]
+    for scope in dict.fromkeys(limit["scope"] for limit in limits.values()):
         lines += [f"## Of a {scope}" if scope != "server" else "## Of the server", ""]
         rows = [
             (
-                f"`{limit.name}`",
-                "none" if limit.default is None else f"{limit.default:,}",
-                limit.unit,
-                limit.meaning,
+                f"`{name}`",
+                "none" if limit["default"] is None else f"{limit['default']:,}",
+                limit["unit"],
+                limit["meaning"],
             )
-            for limit in LIMITS.values()
-            if limit.scope == scope
+            for name, limit in limits.items()
+            if limit["scope"] == scope
         ]
         lines += [*_rows(("limit", "default", "unit", "meaning"), rows), ""]
     return "\n".join(lines)

@@ -19,7 +19,7 @@ from graphwire_protocol import filters, types
 from graphwire_protocol.codes import CLOSES, CODES
 from graphwire_protocol.commands import UNSERVED, Command
 from graphwire_protocol.frames import ServerFrame
-from graphwire_protocol.limits import LIMITS
+from graphwire_protocol.limits import DEFAULTS, LIMITS, AnnouncedLimits
 from graphwire_protocol.payloads import Interrupts, Lifecycle, MessageData
 from graphwire_protocol.state import CONNECTION, REPLY, RUN, SUBSCRIPTION
 from graphwire_protocol.version import MAJOR, MINOR, SUBPROTOCOL
@@ -45,6 +45,7 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 def tables() -> dict[str, Any]:
     """Return what the protocol says in tables: codes, closes, limits, modes, statuses, what may follow."""
+    meanings = field_docs(AnnouncedLimits)
     return {
         "version": {"major": MAJOR, "minor": MINOR, "subprotocol": SUBPROTOCOL},
         "codes": {code.name: {"meaning": code.meaning, "retry": code.retry} for code in CODES.values()},
@@ -53,13 +54,13 @@ def tables() -> dict[str, Any]:
             for close in CLOSES.values()
         },
         "limits": {
-            limit.name: {
+            name: {
                 "scope": limit.scope,
-                "default": limit.default,
+                "default": getattr(DEFAULTS, name),
                 "unit": limit.unit,
-                "meaning": limit.meaning,
+                "meaning": meanings[name],
             }
-            for limit in LIMITS.values()
+            for name, limit in LIMITS.items()
         },
         "modes": list(get_args(types.Mode)),
         "statuses": {

@@ -9,7 +9,8 @@ from graphwire_protocol.codec import decode_command, decode_frames
 from graphwire_protocol.commands import Credit, List, Ping, Run, Spec, Subscribe, Unsubscribe
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.filters import Filter
-from graphwire_protocol.server import Allowed, ServerSession
+from graphwire_protocol.limits import AnnouncedLimits
+from graphwire_protocol.server import ServerSession
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -65,7 +66,7 @@ def client_frames(draw: Any) -> str | bytes:
 def test_a_server_session_takes_or_refuses_and_owes_exactly_what_it_took(
     messages: list[tuple[str | bytes, bool]], polite: bool
 ) -> None:
-    session = ServerSession(Allowed(max_subscriptions=3, max_open_requests=3, request_burst=40))
+    session = ServerSession(AnnouncedLimits(max_subscriptions=3, max_open_requests=3, request_burst=40))
     owed: dict[int, Any] = {}
     subs: set[int] = set()
     said_hello = False

@@ -28,8 +28,9 @@ from graphwire_protocol.cursor import OutOfStep, Subscription
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.filters import Filter
 from graphwire_protocol.frames import Closed, Event, Gap, Mark, Snapshot, SubFrame, Synced
+from graphwire_protocol.limits import AnnouncedLimits
 from graphwire_protocol.replies import Error, Ok, Pong, Product, Started, Subscribed, Welcome
-from graphwire_protocol.server import Allowed, ServerSession
+from graphwire_protocol.server import ServerSession
 from graphwire_protocol.state import SUBSCRIPTION, SubscriptionState
 from graphwire_protocol.types import Status
 from hypothesis import given, settings
@@ -76,7 +77,7 @@ class Connection:
 
     def __init__(self, log: Log) -> None:
         self.log = log
-        self.session = ServerSession(Allowed(request_burst=10**9))
+        self.session = ServerSession(AnnouncedLimits(request_burst=10**9))
         self.attached: dict[int, Attachment] = {}
         self.up: deque[bytes] = deque()
         self.down: deque[bytes] = deque()

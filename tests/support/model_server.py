@@ -37,6 +37,7 @@ from graphwire_protocol.commands import (
 from graphwire_protocol.credit import Allowance
 from graphwire_protocol.deltas import add_delta
 from graphwire_protocol.filters import UNCONSTRAINED, Address, Matcher
+from graphwire_protocol.limits import AnnouncedLimits
 from graphwire_protocol.replies import (
     GraphRow,
     Ok,
@@ -47,7 +48,7 @@ from graphwire_protocol.replies import (
     ThreadState,
     Welcome,
 )
-from graphwire_protocol.server import Allowed, ServerSession
+from graphwire_protocol.server import ServerSession
 
 TERMINAL = ("completed", "failed", "cancelled")
 AT = "2026-03-01T12:00:00.000Z"
@@ -352,7 +353,7 @@ class ModelServer:
         self.runs: dict[str, ModelRun] = {}
         self.connections: list[ModelConnection] = []
         self.received: list[Any] = []
-        self.allowed = Allowed()
+        self.allowed = AnnouncedLimits()
         self.tokens: set[str] | None = None
         self.refusals: list[tuple[str, Refusal]] = []
         self.limits: dict[str, Any] = {"max_frame_bytes": 1 << 20}

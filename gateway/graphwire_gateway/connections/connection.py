@@ -68,7 +68,7 @@ class Connection:
         self._socket = socket
         self._house = house
         self._limits = house.limits
-        self._session = ServerSession(house.limits.of_session())
+        self._session = ServerSession(house.limits)
         self._delivery = Delivery(store, self._send, self._session.release)
         self._dispatch = Dispatch(house, self._session, self._delivery)
         self._writer: asyncio.Task[None] | None = None

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from graphwire_protocol.limits import DEFAULTS
 from graphwire_protocol.types import Durability, Seq
 
 from graphwire_gateway.log.fold import Fold
@@ -18,9 +19,9 @@ _SLACK = 8  # evict an eighth at once, so that a full log does not move its tail
 class LogLimits:
     """How much of a log is kept: ``events`` and ``bytes``, softly for what is younger than ``min_age_s``."""
 
-    events: int = 10_000
-    bytes: int = 16 << 20
-    min_age_s: float = 2.0
+    events: int = DEFAULTS.log_events
+    bytes: int = DEFAULTS.log_bytes
+    min_age_s: float = DEFAULTS.log_min_age_s
 
 
 class _Log:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from graphwire_protocol.codec import Unknown, decode_frames, encode
+from graphwire_protocol.codes import TOO_BIG
 from graphwire_protocol.commands import (
     Credit,
     Hello,
@@ -32,7 +33,7 @@ from graphwire_protocol.errors import Misuse, Refusal
 from graphwire_protocol.frames import Closed, Event, Gap, Mark, RunInfo, Snapshot, SubFrame, Synced
 from graphwire_protocol.limits import DEFAULTS
 from graphwire_protocol.replies import Error, Goaway, Notice, Pong, Reply, Subscribed, Welcome
-from graphwire_protocol.state import CONNECTION, REPLY, ConnectionState
+from graphwire_protocol.state import CONNECTION, REPLY, ConnectionState, advance
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,9 @@ class ClientSession:
 
     def connect(self, token: str | None = None) -> None:
         """A connection is there: put the whole first flight into ``outgoing``."""
-        self.state = "opening"
+        if self.state != "closed":
+            raise Misuse("connect() while the connection before is not closed: call disconnected() first")
+        self.state = "opening"  # every connection begins in the first state of its table
         waiting = [item for item in self._open.values() if item.resumes is None and not item.is_forgotten]
         self._open.clear()
         self._outgoing.clear()
@@ -149,7 +152,8 @@ class ClientSession:
         So is a state's update, which may have been written: sent again it might be written twice. An
         unsubscription needs no answer any more.
         """
-        self.state = "closed"
+        if self.state != "closed":
+            self._step("close")
         self._outgoing.clear()
         answered: list[Answered] = []
         for id, item in list(self._open.items()):
@@ -165,7 +169,7 @@ class ClientSession:
             for id, item in self._open.items()
             if item.resumes is None and not isinstance(item.command, Hello)
         }
-        if code == 1009 and asked:
+        if code == TOO_BIG and asked:
             id, item = max(asked.items(), key=lambda entry: entry[1].size)
             del self._open[id]
             self._drop_subs(item.command)
@@ -271,7 +275,8 @@ class ClientSession:
                 case Notice() | Pong() | Unknown():
                     happenings.append(Announced(frame))
                 case Goaway():
-                    self.state = CONNECTION.get((self.state, "goaway"), self.state)
+                    if self.state != "draining":  # a server may repeat it
+                        self._step("goaway")
                     happenings.append(Announced(frame))
                 case _:
                     happenings.extend(self._reply(frame))
@@ -331,7 +336,7 @@ class ClientSession:
         del self._open[command.id]
         if isinstance(reply, Welcome):
             self.welcome = reply
-            self.state = CONNECTION.get((self.state, "welcome"), self.state)
+            self._step("welcome")
             return (Announced(reply),)
         if isinstance(command, Unsubscribe):
             self._forget(command.sub)
@@ -350,6 +355,10 @@ class ClientSession:
             # The subscription ended by itself meanwhile; it is gone, as was asked.
             self._forget(command.sub)
             return () if item.resumes is not None else (Answered(command.id, error),)
+        for sub in _subs(command):
+            subscription = self.subscriptions.get(sub)
+            if subscription is not None and subscription.state == "requested":
+                subscription.refused()
         self._drop_subs(command)
         if item.resumes is not None:
             return (Delivered(item.resumes, error),)
@@ -401,6 +410,9 @@ class ClientSession:
             self._leaving.discard(sub)
             self.subscriptions.pop(sub, None)
             self._watches.pop(sub, None)
+
+    def _step(self, happening: str) -> None:
+        self.state = advance(CONNECTION, self.state, happening)
 
     def _id(self) -> int:
         self._next_id += 1

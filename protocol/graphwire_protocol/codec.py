@@ -45,11 +45,15 @@ def decode_command(data: str | bytes) -> Command:
         command: Command = _COMMAND.validate_json(data, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         raise _refusal(data, error) from None
-    if ("NaN" if isinstance(data, str) else b"NaN") in data or (  # type: ignore[operator]
-        "Infinity" if isinstance(data, str) else b"Infinity"
-    ) in data:
+    if _may_hold_a_literal(data):
         _require_json(data)
     return command
+
+
+def _may_hold_a_literal(data: str | bytes) -> bool:
+    if isinstance(data, bytes):
+        return b"NaN" in data or b"Infinity" in data
+    return "NaN" in data or "Infinity" in data
 
 
 def _require_json(data: str | bytes) -> None:

@@ -51,8 +51,11 @@ class Close:
 
 NORMAL = 1000
 GOING_AWAY = 1001
+LOST = 1006  # never sent: what a WebSocket library reports when no close frame came
 TOO_BIG = 1009
+INTERNAL = 1011
 RESTART = 1012
+TRY_LATER = 1013
 MISUSE = 4400
 UNAUTHENTICATED = 4401
 FORBIDDEN = 4403
@@ -64,11 +67,11 @@ CLOSES: dict[int, Close] = {
     for close in (
         Close(NORMAL, "done", False),
         Close(GOING_AWAY, "going away", True),
-        Close(1006, "lost", True),
+        Close(LOST, "lost", True),
         Close(TOO_BIG, "a message over max_frame_bytes; only its request failed", True),
-        Close(1011, "a fault of the server", True),
+        Close(INTERNAL, "a fault of the server", True),
         Close(RESTART, "the server drained and restarts", True),
-        Close(1013, "try again later", True),
+        Close(TRY_LATER, "try again later", True),
         Close(MISUSE, "misuse of the protocol", False),
         Close(UNAUTHENTICATED, "identity missing, refused or expired: only with a new token", False),
         Close(FORBIDDEN, "forbidden", False),

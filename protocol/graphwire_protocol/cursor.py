@@ -8,11 +8,12 @@ from typing import Any
 
 from graphwire_protocol.commands import From, Position, Spec
 from graphwire_protocol.credit import Window
+from graphwire_protocol.errors import IllegalTransition
 from graphwire_protocol.filters import Filter
 from graphwire_protocol.frames import Event, Gap, Mark, Snapshot, SubFrame
 from graphwire_protocol.patches import PatchError, apply
 from graphwire_protocol.replies import Subscribed
-from graphwire_protocol.state import SUBSCRIPTION, SubscriptionState
+from graphwire_protocol.state import SUBSCRIPTION, SubscriptionState, advance
 from graphwire_protocol.types import Namespace
 
 
@@ -70,6 +71,10 @@ class Subscription:
         if frame.after is not None and (self.seq is None or frame.epoch != self.epoch):
             self.epoch, self.seq = frame.epoch, frame.after
 
+    def refused(self) -> None:
+        """End: the server refused the attachment. Raises ``OutOfStep`` if it has answered it before."""
+        self._step("error")
+
     @property
     def attached_epoch(self) -> str | None:
         """The incarnation of the log that the present attachment speaks of."""
@@ -118,7 +123,7 @@ class Subscription:
         return event if event.base is None else event.model_copy(update={"data": state, "base": None})
 
     def _step(self, happening: str) -> None:
-        state = SUBSCRIPTION.get((self.state, happening))
-        if state is None:
-            raise OutOfStep(f"{happening!r} while the subscription is {self.state}")
-        self.state = state
+        try:
+            self.state = advance(SUBSCRIPTION, self.state, happening)
+        except IllegalTransition as illegal:
+            raise OutOfStep(f"{happening!r} while the subscription is {self.state}") from illegal

@@ -3,6 +3,7 @@
     ProtocolError
     ├── Refusal            the peer asked for something that is answered with an ``error`` frame
     └── Misuse             our own side asked the session for something illegal: a bug of the caller
+        └── IllegalTransition  a step that the tables of ``state`` do not have
 
 A failed graph is none of these: it is a ``lifecycle`` event of its run.
 """
@@ -66,3 +67,12 @@ class Refusal(ProtocolError):
 
 class Misuse(ProtocolError):
     """The session was asked for an illegal step by its own side, such as two replies to one request."""
+
+
+class IllegalTransition(Misuse):
+    """A step that a table of ``state`` does not have: ``happening`` is illegal in ``state``."""
+
+    def __init__(self, state: object, happening: object) -> None:
+        super().__init__(f"{happening!r} is illegal in state {state!r}")
+        self.state = state
+        self.happening = happening

@@ -14,7 +14,7 @@ from graphwire_protocol.commands import Command, Credit, Hello, Ping, Run, Spec,
 from graphwire_protocol.errors import Misuse, Refusal
 from graphwire_protocol.limits import DEFAULTS, AnnouncedLimits
 from graphwire_protocol.replies import Error, Goaway, Ok, Started, Subscribed, Welcome
-from graphwire_protocol.state import CONNECTION, REPLY, ConnectionState
+from graphwire_protocol.state import CONNECTION, REPLY, ConnectionState, advance
 from graphwire_protocol.types import Retry
 
 BAD_FRAMES_A_MINUTE = 10
@@ -170,10 +170,7 @@ class ServerSession:
         return encode(frame)
 
     def _step(self, happening: str) -> None:
-        state = CONNECTION.get((self.state, happening))
-        if state is None:
-            raise Misuse(f"{happening!r} while the connection is {self.state}")
-        self.state = state
+        self.state = advance(CONNECTION, self.state, happening)
 
     def refuse(self, refusal: Refusal, command: Command | None = None) -> bytes:
         """Return the ``error`` frame for a refusal.
@@ -213,4 +210,5 @@ class ServerSession:
 
     def close(self) -> None:
         """The connection is gone."""
-        self.state = "closed"
+        if self.state != "closed":
+            self._step("close")

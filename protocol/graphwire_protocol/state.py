@@ -1,12 +1,27 @@
 """What may follow what: the legal transitions of connections, subscriptions and runs, as tables.
 
-Both sessions obey these tables, the server's runs move by ``RUN``, and the reference draws its diagrams from
-them. A pair that is not in a table is illegal.
+A step that is not in a table is illegal. Whatever keeps one of these states moves it with ``advance``, which
+raises on an illegal step; the reference draws its diagrams from the same tables.
 """
 
-from typing import Final, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias, TypeVar
 
+from graphwire_protocol.errors import IllegalTransition
 from graphwire_protocol.types import Status
+
+Before = TypeVar("Before")
+Happening = TypeVar("Happening")
+After = TypeVar("After")
+
+
+def advance(table: Mapping[tuple[Before, Happening], After], state: Before, happening: Happening) -> After:
+    """Return the state that ``happening`` leads to from ``state``. Raises ``IllegalTransition``."""
+    try:
+        return table[state, happening]
+    except KeyError:
+        raise IllegalTransition(state, happening) from None
+
 
 ConnectionState: TypeAlias = Literal["opening", "open", "draining", "closed"]
 """``opening`` until ``hello`` is answered; ``draining`` after ``goaway``."""
@@ -47,20 +62,20 @@ SUBSCRIPTION: Final[dict[tuple[SubscriptionState, str], SubscriptionState]] = {
     ("live_gapped", "closed"): "ended",
 }
 
-RUN: Final[dict[tuple[Status | None, Status], None]] = {
-    (None, "queued"): None,
-    (None, "running"): None,
-    ("queued", "running"): None,
-    ("queued", "cancelled"): None,
-    ("running", "interrupted"): None,
-    ("running", "running"): None,  # taken over by another worker, with the next attempt
-    ("running", "completed"): None,
-    ("running", "failed"): None,
-    ("running", "cancelled"): None,
-    ("interrupted", "running"): None,
-    ("interrupted", "cancelled"): None,
+RUN: Final[dict[tuple[Status | None, Status], Status]] = {
+    (None, "queued"): "queued",
+    (None, "running"): "running",
+    ("queued", "running"): "running",
+    ("queued", "cancelled"): "cancelled",
+    ("running", "interrupted"): "interrupted",
+    ("running", "running"): "running",  # taken over by another worker, with the next attempt
+    ("running", "completed"): "completed",
+    ("running", "failed"): "failed",
+    ("running", "cancelled"): "cancelled",
+    ("interrupted", "running"): "running",
+    ("interrupted", "cancelled"): "cancelled",
 }
-"""The lifecycle of a run, by pairs of statuses."""
+"""The lifecycle of a run: what happens is that it takes the status, from None before its first one."""
 
 REPLY: Final[dict[str, str]] = {
     "hello": "welcome",

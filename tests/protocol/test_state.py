@@ -5,6 +5,7 @@ from typing import Any, get_args
 import pytest
 from graphwire_protocol.commands import Command
 from graphwire_protocol.credit import Allowance, Window
+from graphwire_protocol.errors import IllegalTransition
 from graphwire_protocol.frames import SubFrame
 from graphwire_protocol.replies import Reply
 from graphwire_protocol.state import (
@@ -14,6 +15,7 @@ from graphwire_protocol.state import (
     SUBSCRIPTION,
     ConnectionState,
     SubscriptionState,
+    advance,
 )
 from graphwire_protocol.types import TERMINAL, Status
 from hypothesis import given
@@ -58,6 +60,26 @@ def test_a_run_moves_as_the_protocol_says() -> None:
     assert {after for _, after in RUN} == statuses
     assert {after for before, after in RUN if before == "queued"} == {"running", "cancelled"}
     assert {after for before, after in RUN if before == "interrupted"} == {"running", "cancelled"}
+
+
+@pytest.mark.parametrize("table", [CONNECTION, SUBSCRIPTION, RUN], ids=["connection", "subscription", "run"])
+def test_a_state_advances_by_its_table_and_refuses_every_other_step(
+    table: dict[tuple[Any, str], Any],
+) -> None:
+    states = {state for state, _ in table} | set(table.values())
+    steps = {step for _, step in table}
+    for state in states:
+        for step in steps:
+            if (state, step) in table:
+                assert advance(table, state, step) == table[state, step]
+            else:
+                with pytest.raises(IllegalTransition) as illegal:
+                    advance(table, state, step)
+                assert (illegal.value.state, illegal.value.happening) == (state, step)
+
+
+def test_a_run_takes_the_status_that_happens() -> None:
+    assert all(after == status for (_, status), after in RUN.items())
 
 
 def test_every_request_has_its_reply() -> None:

@@ -13,6 +13,8 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, TypeVar, cast
 
+from graphwire_protocol import codes
+
 from graphwire.errors import ConnectionClosed
 
 T = TypeVar("T")
@@ -44,7 +46,7 @@ def wait(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
     try:
         return future.result()
     except concurrent.futures.CancelledError:
-        raise ConnectionClosed(1000, "this client was closed") from None
+        raise ConnectionClosed(codes.NORMAL, "this client was closed") from None
     except BaseException:
         if not future.done():
             loop.call_soon_threadsafe(lambda: task.cancel() if task is not None else future.cancel())

@@ -43,7 +43,7 @@ Token: TypeAlias = str | Callable[[], str | Awaitable[str]] | None
 State: TypeAlias = Literal["connecting", "connected", "waiting", "closed"]
 """``waiting`` for the next attempt; ``closed`` for good, or not opened yet."""
 
-_CROWDED = frozenset({1013, codes.TOO_MANY})
+_CROWDED = frozenset({codes.TRY_LATER, codes.TOO_MANY})
 _CROWDED_WAIT_S = 1.0
 
 MakeRequest: TypeAlias = Callable[[int], Request]
@@ -251,9 +251,9 @@ class Connection:
         except Exception as bug:
             log.exception("the connection ended by a fault of this client")
             reason = f"a fault of this client: {type(bug).__name__}: {bug}"
-            self._end(lambda: ConnectionClosed(1006, reason))
+            self._end(lambda: ConnectionClosed(codes.LOST, reason))
         finally:
-            self._end(lambda: ConnectionClosed(1006, "the connection's task was cancelled"))
+            self._end(lambda: ConnectionClosed(codes.LOST, "the connection's task was cancelled"))
             self._tell("closed")
 
     async def _keep_connected(self) -> None:
@@ -299,7 +299,9 @@ class Connection:
             if was_open and not end.is_final:
                 return None
             if was_open:
-                return lambda: ConnectionClosed(1006, f"cannot connect to {self.url} again: {end.reason}")
+                return lambda: ConnectionClosed(
+                    codes.LOST, f"cannot connect to {self.url} again: {end.reason}"
+                )
             return lambda: CannotConnect(self.url, end.reason)
         if end.code == codes.UNAUTHENTICATED:
             reason = told or end.reason or "the server asks for a token; pass connect(token=...)"

@@ -14,7 +14,6 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
-_LOST = 1006
 _REFUSALS = frozenset({400, 401, 403})
 _CLOSE_TIMEOUT_S = 2  # a peer that answers no close frame is gone
 
@@ -22,7 +21,7 @@ _CLOSE_TIMEOUT_S = 2  # a peer that answers no close frame is gone
 class Lost(Exception):
     """The transport is closed: ``code`` is the WebSocket close code, ``reason`` the peer's words."""
 
-    def __init__(self, code: int = _LOST, reason: str = "") -> None:
+    def __init__(self, code: int = codes.LOST, reason: str = "") -> None:
         super().__init__(code, reason)
         self.code = code
         self.reason = reason

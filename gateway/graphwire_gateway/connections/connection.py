@@ -124,7 +124,7 @@ class Connection:
             pass
         except Exception as error:
             self._house.failures.internal(error, "delivery")
-            await self._socket.close(1011, "a fault of the server")
+            await self._socket.close(codes.INTERNAL, "a fault of the server")
         finally:
             self._delivery.close()  # the reader may wait for replies to leave
 

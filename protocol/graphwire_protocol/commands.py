@@ -116,7 +116,7 @@ class RunOptions(Wire):
     """When checkpoints are written."""
 
 
-class Record(Wire):
+class RecordOptions(Wire):
     """What the log keeps beyond what the run's first subscriptions ask for."""
 
     modes: Maybe[Many[Mode]] = None
@@ -169,7 +169,7 @@ class Run(Wire):
     """
     metadata: Maybe[InputObject] = None
     """Kept with the run, for lists and watches to match."""
-    record: Maybe[Record] = None
+    record: Maybe[RecordOptions] = None
     """What the log keeps beyond what ``subscribe`` asks for."""
     subscribe: Many[Spec] = ()
     """Subscriptions that see the log from its beginning."""

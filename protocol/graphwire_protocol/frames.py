@@ -5,8 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from graphwire_protocol.base import Json, JsonObject, Maybe, Wire
-from graphwire_protocol.payloads import Mark as InterruptMark
-from graphwire_protocol.payloads import PendingInterrupt, SnapshotMessage
+from graphwire_protocol.payloads import AskedInterrupt, PendingInterrupt, SnapshotMessage
 from graphwire_protocol.replies import (
     Error,
     Goaway,
@@ -50,7 +49,7 @@ class Event(Wire):
     """LangGraph's metadata: with the first event of each message on an attachment."""
     base: Maybe[Seq] = None
     """The ``seq`` of the ``values`` event that a patch starts from."""
-    interrupts: Maybe[tuple[InterruptMark, ...]] = None
+    interrupts: Maybe[tuple[AskedInterrupt, ...]] = None
     """Beside the data of an ``updates`` or ``values`` event: the interrupts that came with it; empty at a
     static breakpoint.
     """

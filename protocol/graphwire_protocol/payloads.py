@@ -54,8 +54,10 @@ class Interrupts(Wire):
     """All pending ones."""
 
 
-class Mark(Wire):
-    """An interrupt as an ``updates`` or ``values`` event carries it beside its ``data``."""
+class AskedInterrupt(Wire):
+    """An interrupt as a state has it, and as an ``updates`` or ``values`` event carries it beside its
+    ``data``.
+    """
 
     id: str
     """The interrupt's id."""

@@ -115,8 +115,7 @@ def _described(part: dict[str, Any]) -> list[str]:
 
 
 def _title(name: str) -> str:
-    # Two classes of one name are told apart by their modules: the part that is no frame is an interrupt's.
-    return "InterruptMark" if name.endswith("payloads__Mark") else name.rpartition("__")[2]
+    return name.rpartition("__")[2]
 
 
 def _table(schema: dict[str, Any], name: str) -> list[str]:

@@ -7,7 +7,7 @@ from pydantic import Field
 from graphwire_protocol.base import Json, JsonObject, Maybe, Wire
 from graphwire_protocol.commands import Product
 from graphwire_protocol.filters import Filter
-from graphwire_protocol.payloads import Mark
+from graphwire_protocol.payloads import AskedInterrupt
 from graphwire_protocol.types import (
     Durability,
     Epoch,
@@ -163,7 +163,7 @@ class StateTask(Wire):
     """Where it stands in its step, as LangGraph tells it."""
     error: Json = None
     """The exception that it ended with."""
-    interrupts: tuple[Mark, ...] = ()
+    interrupts: tuple[AskedInterrupt, ...] = ()
     """What it asks."""
     state: Json = None
     """Of a subgraph: its ``config``, or its state where that was asked for."""
@@ -180,7 +180,7 @@ class ThreadState(Wire):
     """The nodes that come next."""
     tasks: tuple[StateTask, ...]
     """Their tasks."""
-    interrupts: tuple[Mark, ...]
+    interrupts: tuple[AskedInterrupt, ...]
     """What they ask."""
     metadata: Json = None
     """The checkpoint's metadata; ``null`` where there is no checkpoint."""
@@ -253,7 +253,7 @@ class Ok(Wire):
     """To ``state``: the nodes that come next."""
     tasks: Maybe[tuple[StateTask, ...]] = None
     """To ``state``: their tasks."""
-    interrupts: Maybe[tuple[Mark, ...]] = None
+    interrupts: Maybe[tuple[AskedInterrupt, ...]] = None
     """To ``state``: what they ask."""
     metadata: Json = None
     """To ``state``: the checkpoint's metadata."""

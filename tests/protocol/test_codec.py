@@ -297,7 +297,7 @@ def test_null_for_an_optional_field_is_refused(model: type[Wire]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "model"),
-    [("config", commands.RunConfig), ("options", commands.RunOptions), ("record", commands.Record)],
+    [("config", commands.RunConfig), ("options", commands.RunOptions), ("record", commands.RecordOptions)],
 )
 def test_null_for_an_optional_field_of_a_part_is_refused(name: str, model: type[Wire]) -> None:
     for inner in optional_fields(model):

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from graphwire_protocol.commands import (
     GraphCommand,
     Product,
-    Record,
+    RecordOptions,
     RunConfig,
     RunOptions,
     Spec,
@@ -231,7 +231,7 @@ class Client(Requests):
         if options is not None:
             fields["options"] = checked(RunOptions, dict(options), "options")
         if record is not None:
-            fields["record"] = checked(Record, dict(record), "record")
+            fields["record"] = checked(RecordOptions, dict(record), "record")
         checked(RunCommand, {"id": 0, **fields})
 
         def make(id: int, sub: int) -> RunCommand:

@@ -6,7 +6,7 @@ The fields are LangGraph's, name by name and in its order. Asking for one is the
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from graphwire_protocol.payloads import Mark
+from graphwire_protocol.payloads import AskedInterrupt
 from graphwire_protocol.replies import Ok, ThreadState
 from graphwire_protocol.replies import StateTask as TaskOnWire
 from pydantic import ValidationError
@@ -94,7 +94,7 @@ def _inner(state: Any) -> Any:
     return restored(state)
 
 
-def _interrupts(marks: Sequence[Mark]) -> tuple[Interrupt, ...]:
+def _interrupts(marks: Sequence[AskedInterrupt]) -> tuple[Interrupt, ...]:
     return tuple(Interrupt(mark.id, restored(mark.value)) for mark in marks)
 
 

@@ -1,4 +1,18 @@
-"""The conformance kit: our server and our client pass it, and broken ones fail it by the case's name."""
+"""The conformance kit: our server and our client pass it, and broken ones fail it by the case's name.
+
+About `protocol/graphwire_conformance/command.py`, `protocol/graphwire_conformance/graphs.py`,
+`protocol/graphwire_conformance/match.py`, `protocol/graphwire_conformance/verdict.py`,
+`protocol/graphwire_conformance/clients/answers.py`, `protocol/graphwire_conformance/clients/connection.py`,
+`protocol/graphwire_conformance/clients/judge.py`, `protocol/graphwire_conformance/clients/losses.py`,
+`protocol/graphwire_conformance/clients/scripts.py`, `protocol/graphwire_conformance/clients/stage.py`,
+`protocol/graphwire_conformance/servers/cases.py`, `protocol/graphwire_conformance/servers/connection.py`,
+`protocol/graphwire_conformance/servers/flow.py`, `protocol/graphwire_conformance/servers/interrupts.py`,
+`protocol/graphwire_conformance/servers/judge.py`, `protocol/graphwire_conformance/servers/patching.py`,
+`protocol/graphwire_conformance/servers/resumption.py`, `protocol/graphwire_conformance/servers/runs.py`,
+`protocol/graphwire_conformance/servers/server.py`, `protocol/graphwire_conformance/servers/slow.py`,
+`protocol/graphwire_conformance/servers/threads.py`, `protocol/graphwire_conformance/servers/vectors.py` and
+`protocol/graphwire_conformance/servers/watching.py`.
+"""
 
 import asyncio
 import contextlib

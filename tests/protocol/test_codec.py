@@ -1,4 +1,9 @@
-"""Bytes to frames and back: what is read, what is refused and how, and that nothing of it is told."""
+"""Bytes to frames and back: what is read, and what is refused with which path and reason.
+
+About `protocol/graphwire_protocol/codec.py`, `protocol/graphwire_protocol/base.py`,
+`protocol/graphwire_protocol/codes.py`, `protocol/graphwire_protocol/commands.py` and
+`protocol/graphwire_protocol/types.py`.
+"""
 
 import json
 import math

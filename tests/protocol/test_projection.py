@@ -1,4 +1,7 @@
-"""Python values as JSON and back: what comes back as it was, what stands for what cannot travel."""
+"""Python values as JSON and back: what comes back unchanged, and what stands for a value that cannot travel.
+
+About `protocol/graphwire_protocol/projection.py`.
+"""
 
 import dataclasses
 import datetime

@@ -1,4 +1,8 @@
-"""Whatever comes in whatever order, a session takes it or refuses it, and keeps its promises."""
+"""Random frames in random order: a session accepts or refuses each one and keeps its promises.
+
+About `protocol/graphwire_protocol/server.py`, `protocol/graphwire_protocol/client.py` and
+`protocol/graphwire_protocol/codec.py`.
+"""
 
 import json
 from typing import Any

@@ -1,4 +1,9 @@
-"""The reference: its examples are legal frames, and nothing that is on the wire stands in it unexplained."""
+"""The reference: its examples are legal frames, and everything on the wire is explained in it.
+
+About `protocol/graphwire_protocol/reference.py`, `protocol/graphwire_protocol/schema.py`,
+`protocol/graphwire_protocol/examples.py`, `protocol/graphwire_protocol/limits.py` and
+`protocol/graphwire_protocol/version.py`.
+"""
 
 import json
 from typing import Any, get_args

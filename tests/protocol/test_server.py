@@ -1,4 +1,7 @@
-"""The server's session: what is legal when, which replies are owed, which limits it keeps."""
+"""The server's session: which frame is legal when, which replies are owed, which limits are enforced.
+
+About `protocol/graphwire_protocol/server.py`.
+"""
 
 import json
 from typing import Any

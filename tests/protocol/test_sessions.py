@@ -1,4 +1,8 @@
-"""Both sessions back to back: whatever is cut off or lost on the way, everything is shown once, in order."""
+"""Both sessions back to back: whatever is lost on the way, every event is shown once and in order.
+
+About `protocol/graphwire_protocol/client.py`, `protocol/graphwire_protocol/server.py` and
+`protocol/graphwire_protocol/cursor.py`.
+"""
 
 from collections import Counter, deque
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
-"""The one table of error codes and close codes: meaning, when to retry, what closes the connection.
+"""The one table of error codes and close codes: what each means, and whether to try again.
 
-The documentation and every client's constants are made from it.
+The reference and the constants of clients are made from it.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from graphwire_protocol.types import Retry
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """One error code: its ``name``, what it means, and what the receiver may do about it."""
+    """One error code: its ``name``, its meaning, and whether the request may be sent again."""
 
     name: str
     meaning: str
@@ -83,6 +83,6 @@ CLOSES: dict[int, Close] = {
 
 
 def reconnects(code: int) -> bool:
-    """Tell whether a client should connect again after ``code``; an unknown code counts as lost."""
+    """Tell whether a client should connect again after ``code``; an unknown one below 4000 counts as lost."""
     close = CLOSES.get(code)
     return close.reconnect if close else code < 4000

@@ -1,7 +1,7 @@
 """The protocol for people: the pages of ``proto-docs/reference/``, written from models and tables.
 
-A frame's page is its model's docstring (the meaning, then what each side owes), its fields and its examples.
-Whatever is added to the models or tables is in the pages with the next ``make schema``.
+A frame's section is its model's docstring (the meaning, then the duties of each side), its fields and its
+examples. ``make schema`` writes the pages anew after a change to the models or tables.
 """
 
 import re
@@ -187,8 +187,8 @@ def _states() -> str:
             arrows.setdefault((before, after), []).append(label)
         lines = lines or ["```mermaid", "stateDiagram-v2"]
         for (before, after), labels in arrows.items():
-            told = ", ".join(label for label in labels if label)
-            lines.append(f"    {before} --> {after}" + (f": {told}" if told else ""))
+            shown = ", ".join(label for label in labels if label)
+            lines.append(f"    {before} --> {after}" + (f": {shown}" if shown else ""))
         return [*lines, *(f"    {end} --> [*]" for end in ends), "```", ""]
 
     connection = [(state, happening, after) for (state, happening), after in CONNECTION.items()]
@@ -214,8 +214,8 @@ def _states() -> str:
         *drawn(subscription, "requested", ["ended"]),
         "## A run",
         "",
-        "Statuses, as `lifecycle` events tell them. The terminal one is the last event of a log and the only "
-        "one of its kind.",
+        "Statuses, as `lifecycle` events report them. The terminal status is in the last event of a log, and "
+        "in no other.",
         "",
         *drawn(run, "", sorted(TERMINAL)),
         "## Requests",

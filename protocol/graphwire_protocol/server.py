@@ -1,7 +1,7 @@
 """The server's side of a connection, without I/O: which frame is legal now, and which reply is owed.
 
 Time is an argument. ``receive`` turns a message into a command or raises ``Refusal``; ``reply`` and
-``refuse`` turn answers into bytes. What the commands mean is the gateway's business.
+``refuse`` turn answers into bytes. The gateway does what the commands ask for.
 """
 
 import math
@@ -20,29 +20,31 @@ from graphwire_protocol.types import Retry
 BAD_FRAMES_A_MINUTE = 10
 
 _ROUNDING = 1e-6
-"""A request's share that a clock of floats may owe: who comes after ``after_ms`` is let in."""
+"""Float tolerance: a client that waited exactly ``after_ms`` is admitted."""
 
 Answer: TypeAlias = Welcome | Started | Subscribed | Ok
 
 
 class ServerSession:
-    """One connection as its server sees it."""
+    """One connection as its server keeps it; it enforces ``limits`` on what the client sends."""
 
     def __init__(self, limits: AnnouncedLimits = DEFAULTS) -> None:
         self.state: ConnectionState = "opening"
         self._limits = limits
         self._greeted = False
-        self._owed: dict[int, list[str]] = {}  # open request → what it still gets, the next one last
+        self._owed: dict[
+            int, list[str]
+        ] = {}  # by open request: the replies that it still gets, the next one last
         self._subs: set[int] = set()
         self._bad_frames: deque[float] = deque()
         self._tokens = float(limits.request_burst)
         self._tokens_at: float | None = None
 
     def receive(self, data: str | bytes, now: float) -> Command:
-        """Read one message that came at ``now`` (seconds of any steady clock).
+        """Read one message that arrived at ``now``, in seconds of any monotonic clock.
 
-        Frames may come behind a ``hello`` that is not answered yet; they are to be handled after it. Raises
-        ``Refusal``; where it has a ``close``, the connection ends with that code after the error.
+        Frames may arrive behind a ``hello`` that is not answered yet; handle them after it. Raises
+        ``Refusal``; if it has a ``close``, the connection ends with that code after the error.
         """
         if self.state == "closed":
             raise Misuse("a closed session receives nothing")
@@ -54,7 +56,7 @@ class ServerSession:
             if not self._greeted or (refusal.code == "bad_frame" and self._is_bad_too_often(now)):
                 refusal.close = codes.MISUSE
             elif refusal.code != "bad_frame":
-                self._check_rate(now, refusal.id)  # a flood of refused requests is a flood, too
+                self._check_rate(now, refusal.id)  # refused requests count against the rate, too
             raise
         if not self._greeted and not isinstance(command, Hello):
             raise Refusal(
@@ -156,7 +158,7 @@ class ServerSession:
             raise
 
     def reply(self, frame: Answer) -> bytes:
-        """Return one of the replies that ``frame.id`` is owed, as bytes; raise ``Misuse`` if it is not."""
+        """Return the next reply that request ``frame.id`` is owed, as bytes. Raises ``Misuse`` for another."""
         owed = self._owed.get(frame.id)
         if owed is None:
             raise Misuse(f"request {frame.id} is not open")
@@ -175,8 +177,8 @@ class ServerSession:
     def refuse(self, refusal: Refusal, command: Command | None = None) -> bytes:
         """Return the ``error`` frame for a refusal.
 
-        ``command`` is the request where it had been received as legal: its debt and its subscriptions are
-        given up with it. Raises ``Misuse`` if it has its answer already.
+        ``command`` is the request if ``receive`` had accepted it: it is no longer open then, and the numbers
+        of its subscriptions are free again. Raises ``Misuse`` if it has been answered already.
         """
         if command is not None and not isinstance(command, Credit | Ping):
             if self._owed.pop(command.id, None) is None:
@@ -200,15 +202,15 @@ class ServerSession:
         )
 
     def release(self, sub: int) -> None:
-        """Free ``sub``: it was closed or unsubscribed."""
+        """Free the number ``sub``: the subscription has been closed or unsubscribed."""
         self._subs.discard(sub)
 
     def goaway(self, frame: Goaway) -> bytes:
-        """Return the announcement that this connection will be closed."""
+        """Return the announcement that the server will close this connection, as bytes."""
         self._step("goaway")
         return encode(frame)
 
     def close(self) -> None:
-        """The connection is gone."""
+        """Note that the connection is gone."""
         if self.state != "closed":
             self._step("close")

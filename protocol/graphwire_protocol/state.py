@@ -37,12 +37,12 @@ CONNECTION: Final[dict[tuple[ConnectionState, str], ConnectionState]] = {
 }
 
 SubscriptionState: TypeAlias = Literal["requested", "replaying", "gapped", "live", "live_gapped", "ended"]
-"""``requested`` until ``subscribed``; ``replaying`` while what lies before the attachment is sent, until
-``synced``; the gapped ones between a ``gap`` and its ``snapshot``.
+"""``requested`` until ``subscribed``; ``replaying`` while earlier events are sent, until ``synced``;
+``gapped`` and ``live_gapped`` between a ``gap`` and its ``snapshot``.
 """
 
 SUBSCRIPTION: Final[dict[tuple[SubscriptionState, str], SubscriptionState]] = {
-    # ``subscribed`` counts as two frames here: its ``recovery`` tells whether something is sent first.
+    # ``subscribed`` counts as two steps here: its ``recovery`` says whether something is replayed first.
     ("requested", "subscribed"): "replaying",
     ("requested", "subscribed live"): "live",
     ("requested", "error"): "ended",
@@ -92,4 +92,4 @@ REPLY: Final[dict[str, str]] = {
     "state_update": "ok",
     "delete": "ok",
 }
-"""The frame by which each request succeeds; ``run`` gets one ``subscribed`` for each spec behind it."""
+"""The frame that answers each request if it succeeds; for ``run``, one ``subscribed`` for each spec follows."""

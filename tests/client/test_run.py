@@ -8,10 +8,10 @@ import graphwire
 import pytest
 from graphwire.feed import Known
 from graphwire_protocol import Refusal
-from graphwire_protocol.client import Delivered
 from graphwire_protocol.commands import Credit, Subscribe, Unsubscribe
 from graphwire_protocol.commands import Run as RunCommand
 from graphwire_protocol.frames import Event as EventFrame
+from graphwire_protocol.happenings import Delivered
 
 from tests.support.model_server import Record, settle
 

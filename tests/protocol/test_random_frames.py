@@ -8,11 +8,12 @@ import json
 from typing import Any
 
 import orjson
-from graphwire_protocol.client import ClientSession, Delivered, OutOfStep
+from graphwire_protocol.client import ClientSession, OutOfStep
 from graphwire_protocol.codec import decode_command, decode_frames
 from graphwire_protocol.commands import Credit, List, Ping, Run, Spec, Subscribe, Unsubscribe
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.filters import Filter
+from graphwire_protocol.happenings import Delivered
 from graphwire_protocol.limits import AnnouncedLimits
 from graphwire_protocol.server import ServerSession
 from hypothesis import given, settings

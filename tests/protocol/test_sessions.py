@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 import pytest
-from graphwire_protocol.client import Answered, ClientSession, Delivered, Happening
+from graphwire_protocol.client import ClientSession
 from graphwire_protocol.codec import decode_command, encode
 from graphwire_protocol.commands import (
     Cancel,
@@ -33,6 +33,7 @@ from graphwire_protocol.cursor import OutOfStep, Subscription
 from graphwire_protocol.errors import IllegalTransition, Misuse, Refusal
 from graphwire_protocol.filters import Filter
 from graphwire_protocol.frames import Closed, Event, Gap, Mark, Snapshot, SubFrame, Synced
+from graphwire_protocol.happenings import Answered, Delivered, Happening
 from graphwire_protocol.limits import AnnouncedLimits
 from graphwire_protocol.replies import Error, Goaway, Ok, Pong, Product, Started, Subscribed, Welcome
 from graphwire_protocol.server import ServerSession

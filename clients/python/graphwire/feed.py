@@ -8,8 +8,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Collection
 
-from graphwire_protocol.client import Delivered
 from graphwire_protocol.frames import Closed, Event, Snapshot
+from graphwire_protocol.happenings import Delivered
 from graphwire_protocol.payloads import Interrupts, Lifecycle
 from graphwire_protocol.replies import Subscribed
 from graphwire_protocol.types import TERMINAL, Status

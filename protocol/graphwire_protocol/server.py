@@ -32,9 +32,7 @@ class ServerSession:
         self.state: ConnectionState = "opening"
         self._limits = limits
         self._greeted = False
-        self._owed: dict[
-            int, list[str]
-        ] = {}  # by open request: the replies that it still gets, the next one last
+        self._owed: dict[int, list[str]] = {}  # open request → its replies, the next last
         self._subs: set[int] = set()
         self._bad_frames: deque[float] = deque()
         self._tokens = float(limits.request_burst)
@@ -158,7 +156,7 @@ class ServerSession:
             raise
 
     def reply(self, frame: Answer) -> bytes:
-        """Return the next reply that request ``frame.id`` is owed, as bytes. Raises ``Misuse`` for another."""
+        """Return the next reply to request ``frame.id`` as bytes. Raises ``Misuse`` if it is not due."""
         owed = self._owed.get(frame.id)
         if owed is None:
             raise Misuse(f"request {frame.id} is not open")

@@ -92,4 +92,4 @@ REPLY: Final[dict[str, str]] = {
     "state_update": "ok",
     "delete": "ok",
 }
-"""The frame that answers each request if it succeeds; for ``run``, one ``subscribed`` for each spec follows."""
+"""The frame that answers each request if it succeeds; ``run`` then gets one ``subscribed`` for each spec."""

@@ -1,6 +1,6 @@
-"""``graphwire conformance``: does a server, does a client keep to the protocol?
+"""``graphwire conformance``: judges a server or a client, and shows the verdicts.
 
-The kit judges; this shows its verdicts.
+It is plugged into the command line by the entry point ``conformance`` of the group ``graphwire.commands``.
 """
 
 import asyncio
@@ -85,7 +85,7 @@ def server(
         ),
     ] = None,
 ) -> None:
-    """Judge a server; the help's text stands in ``SERVER_HELP``."""
+    """Judge a server; ``SERVER_HELP`` is the help."""
     from graphwire_conformance.servers.judge import judge_server, names
 
     if listing:
@@ -100,15 +100,15 @@ def server(
         process = await asyncio.create_subprocess_exec(*shlex.split(drain_command))
         await process.wait()
 
-    shown = _Shown(as_json)
+    report = _Report(as_json)
     wanted = drain if drain_command else None
     try:
         verdicts = asyncio.run(
-            judge_server(url, token=token, only=only or (), drain=wanted, slow=slow, on_verdict=shown.show)
+            judge_server(url, token=token, only=only or (), drain=wanted, slow=slow, on_verdict=report.show)
         )
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
-    raise typer.Exit(shown.end(verdicts))
+    raise typer.Exit(report.end(verdicts))
 
 
 @conformance.command(help=CLIENT_HELP)
@@ -121,7 +121,7 @@ def client(
     listing: Listing = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Cases that are tried at once.")] = 2,
 ) -> None:
-    """Judge a client; the help's text stands in ``CLIENT_HELP``."""
+    """Judge a client; ``CLIENT_HELP`` is the help."""
     from graphwire_conformance.clients.judge import by_command, judge_client, names
 
     if listing:
@@ -130,14 +130,14 @@ def client(
     if not command:
         _say("which client? give its command, as in: graphwire conformance client -- python my_client.py")
         raise typer.Exit(USAGE)
-    shown = _Shown(as_json)
+    report = _Report(as_json)
     try:
         verdicts = asyncio.run(
-            judge_client(by_command(command), only=only or (), jobs=jobs, on_verdict=shown.show)
+            judge_client(by_command(command), only=only or (), jobs=jobs, on_verdict=report.show)
         )
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
-    raise typer.Exit(shown.end(verdicts))
+    raise typer.Exit(report.end(verdicts))
 
 
 def _say(sentence: str) -> None:
@@ -155,15 +155,15 @@ def _list(names: Sequence[tuple[str, str]]) -> None:
         print(f"{name}\t{rule}")
 
 
-class _Shown:
-    """Shows verdicts: one JSON document, or what did not pass and a table of the groups."""
+class _Report:
+    """Prints verdicts: one JSON document, or each case that did not pass and a table of the groups."""
 
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
         self._console = Console(highlight=False, soft_wrap=True)
 
     def show(self, verdict: Verdict) -> None:
-        """Show a verdict as it falls, if it is worth a line."""
+        """Print a verdict unless the case passed."""
         if self._as_json or verdict.outcome == "passed":
             return
         if verdict.outcome == "skipped":
@@ -181,7 +181,7 @@ class _Shown:
         self._console.print(Text(line, style=style))
 
     def end(self, verdicts: Sequence[Verdict]) -> int:
-        """Show the whole; return the exit code."""
+        """Print the summary; return the exit code."""
         has_failed = any(verdict.outcome == "failed" for verdict in verdicts)
         code = FAILED if has_failed or not verdicts else FINE
         if not verdicts:

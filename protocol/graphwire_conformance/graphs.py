@@ -28,7 +28,7 @@ state by overwriting, and does exactly this:
 ``conformance.nested``
     Input any object. Node ``top`` writes ``{"at": "root"}``; then the subgraph ``child``, in which node
     ``middle`` writes ``{"at": "child"}`` and then the subgraph ``leaf``, whose node ``deep`` writes
-    ``{"at": "leaf"}``. Each of the three returns ``{"seen": place}``.
+    ``{"at": "leaf"}``. Each of the three returns ``{"seen": where}``, the same text.
 ``conformance.fails``
     Input ``{"after": N}``. Node ``fail`` writes ``{"i": 0}`` to ``{"i": N-1}`` and raises.
 ``conformance.slow``

@@ -1,4 +1,4 @@
-"""Verdicts: what a case found, and how the whole comes out as a table or as JSON."""
+"""Verdicts: what a case found, and all of them as one JSON document."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -24,7 +24,7 @@ SECTIONS = {
 
 
 class Violation(Exception):
-    """A rule is broken: which one, what it demands, what came instead."""
+    """A rule is broken: which rule, what it demands, and what came instead."""
 
     def __init__(self, rule: str, expected: str, came: Any) -> None:
         super().__init__(rule, expected, came)
@@ -34,12 +34,12 @@ class Violation(Exception):
 
 
 class Skipped(Exception):
-    """A case that cannot be tried here; the message says why."""
+    """A case that cannot be tried on this server; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one case."""
+    """The result of one case."""
 
     case: str
     outcome: Outcome
@@ -50,19 +50,19 @@ class Verdict:
 
 
 def brief(value: Any) -> str:
-    """Return a value in a few characters."""
+    """Return a value as text of at most 300 characters or so."""
     text = repr(value)
     return text if len(text) <= 300 else f"{text[:300]}… ({len(text)} characters)"
 
 
 def section(rule: str) -> str:
-    """Return the protocol's section that a rule stands in."""
+    """Return the section of the protocol that a rule belongs to."""
     number = rule.partition(":")[0].partition(",")[0].partition(".")[0]
     return SECTIONS.get(number, "the kit's contract")
 
 
 def wanted(name: str, only: Sequence[str]) -> bool:
-    """Tell whether a case is asked for: by its name, by a glob, or by its group."""
+    """Tell whether ``only`` names a case: by its name, by a glob, or by its group; empty, it names all."""
     return not only or any(fnmatchcase(name, glob) or name.startswith(f"{glob}/") for glob in only)
 
 
@@ -73,7 +73,7 @@ def check(condition: object, rule: str, expected: str, came: Any) -> None:
 
 
 async def judged(name: str, rule: str, work: Callable[[], Awaitable[None]], clock: Any) -> Verdict:
-    """Try one case."""
+    """Try one case and return its verdict; ``clock`` returns seconds."""
     began = clock()
     try:
         await work()

@@ -1,32 +1,25 @@
 """The client's side of the protocol, without I/O: open requests, cursors, and what to send again.
 
 How the session works. One session outlives its connections. The caller owns the socket and the clock; the
-session owns everything that has to survive a lost connection. Four calls connect the two::
+session owns everything that has to survive a lost connection. ``connect`` and ``disconnected`` say that a
+socket was opened or lost, ``request`` sends a request, ``receive`` takes a message and returns happenings.
+After each of them the caller sends what ``outgoing`` returns.
 
-    session.connect(token)                # a socket is open; everything to send is in outgoing()
-    session.request(lambda id: ...)       # the application wants something
-    session.receive(message)              # a message came: returns happenings
-    session.disconnected(code)            # the socket is gone
+*Requests.* A request is open until its whole answer has arrived: one reply, and for ``run`` one
+``subscribed`` for each spec. Every request but one is idempotent (the client chooses a run's id), so
+``connect`` sends each open one again. The exception is ``state_update``, which might be written twice:
+``disconnected`` answers it with an error. After a close with 1009 it answers the largest open request so,
+too, which would break every further connection.
 
-and after each of them the caller sends what ``outgoing()`` returns.
+*Subscriptions.* Each has a cursor (``cursor.Subscription``), which decides what is shown. ``connect``
+attaches every subscription again from its cursor, in the same flight as ``hello``. If a frame is illegal,
+such as an event behind a hole in ``n``, the session unsubscribes and subscribes again from the cursor; the
+application notices nothing.
 
-*Requests.* A request is open from ``request`` until its whole answer has arrived: one reply, and for ``run``
-one ``subscribed`` for each of its specs. Every request but one is idempotent (the client chooses a run's id),
-so ``connect`` sends each open one again. The exception is ``state_update``: ``disconnected`` answers it with
-an error, because sending it again might write twice. If the server closed with 1009, the largest open request
-is answered with an error as well; it would break every further connection.
-
-*Subscriptions.* Each has a cursor (``cursor.Subscription``), which decides what is shown: an event at or
-below it is dropped. ``connect`` attaches every subscription again from its cursor, in the same flight as
-``hello``. If the cursor meets a frame that is illegal where it stands, such as a hole in ``n``, the session
-unsubscribes and subscribes anew from the cursor (``_resync``); the application notices nothing.
-
-Two kinds of requests therefore share one table. Those of the application have their answers reported. Those
-that the session makes to attach again carry the subscription's number in ``resumes``, and only a final
-refusal of them is reported, as a ``Delivered`` error.
-
-*Leaving.* Between ``unsubscribe`` and its reply, frames of the old attachment may still arrive. A
-subscription in ``_leaving`` drops them, and is forgotten with the reply.
+*Two kinds of requests* share one table. Those of the application have their answers reported. Those by which
+the session attaches again carry the number of the subscription in ``resumes``, and are reported only if they
+are refused for good. Until the reply to an ``unsubscribe``, old frames may arrive; ``_leaving`` says to drop
+them.
 """
 
 from collections.abc import Callable, Iterable

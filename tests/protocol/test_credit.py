@@ -51,7 +51,7 @@ def test_a_window_is_never_overrun_and_never_starves(size: int, steps: list[str]
             assert window.take("lifecycle") == 0
         assert server.left is not None
         assert 0 <= window.held + server.left <= size
-        # Whoever has taken everything is owed less than it takes to send on.
+        # A client that has taken everything has granted enough for the server to continue.
         assert window.held or server.left
 
 

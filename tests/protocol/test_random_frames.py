@@ -156,7 +156,7 @@ steps = st.lists(
 
 @settings(max_examples=200, deadline=None)
 @given(steps)
-def test_a_client_session_shows_each_place_once_and_in_order_whatever_it_is_told(course: list[Any]) -> None:
+def test_a_client_session_shows_each_position_once_and_in_order_whatever_arrives(course: list[Any]) -> None:
     session = ClientSession()
     session.connect()
     shown: dict[int, tuple[str | None, int]] = {}
@@ -218,10 +218,10 @@ def test_a_client_session_shows_each_place_once_and_in_order_whatever_it_is_told
                     if subscription.window is not None and subscription.window.held:
                         session.consumed(sub, "custom")
             case tuple():
-                place, seq = step
-                if place >= len(numbers):
+                index, seq = step
+                if index >= len(numbers):
                     continue
-                sub = sorted(numbers)[place]
+                sub = sorted(numbers)[index]
                 numbers[sub] += 1
                 event = {"type": "event", "sub": sub, "n": numbers[sub], "seq": seq, "mode": "custom"}
                 assert take(orjson.dumps({**event, "data": None}))

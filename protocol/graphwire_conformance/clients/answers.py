@@ -1,4 +1,4 @@
-"""Scripts of a run that asks: what a client shows of it, and that it answers once, whatever is lost."""
+"""Scripts of a run that asks: what a client shows, and that it answers once, whatever is lost."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from graphwire_conformance.verdict import check
 SCRIPTS = Scripts()
 
 _RULE = "3: respond answers by id"
-_PAUSE = 4  # the number of the event by which the run is interrupted
+_PAUSE = 4  # the seq of the event with which the run is interrupted
 _ASKS: list[Frame] = [
     {"id": "i-1", "value": {"sure": "?"}, "ns": []},
     {"id": "i-2", "value": "which?", "ns": []},
@@ -34,14 +34,14 @@ def _asking(asks: list[Frame]) -> list[Frame]:
 async def _begin(stage: Stage, asks: list[Frame] = _ASKS) -> ScriptedConnection:
     stage.task["answer"] = {"yes": 1}
     stage.log = _asking(asks)
-    stage.head = 0  # a pause that the log has behind it is nothing to be answered
+    stage.head = 0  # a pause below the head would be over already
     conn = await stage.accept()
     await conn.begin("live")
     return conn
 
 
 async def _answer(conn: ScriptedConnection, asks: list[Frame] = _ASKS) -> Frame:
-    """Take the client's answer, which has to be to everything that is asked."""
+    """Return the client's answer, which has to answer everything that is asked."""
     frame = await conn.expect("respond")
     _check_answer(conn, frame, asks)
     return frame
@@ -54,8 +54,8 @@ def _check_answer(conn: ScriptedConnection, frame: Frame, asks: list[Frame]) -> 
     check(frame["run"] == conn.stage.task["run"], _RULE, "the run of the task", frame)
 
 
-async def _comes_back(stage: Stage, before: ScriptedConnection) -> tuple[ScriptedConnection, Frame]:
-    """Let the client come back at its cursor and answer once more, in whatever order."""
+async def _accept_answer_again(stage: Stage, before: ScriptedConnection) -> tuple[ScriptedConnection, Frame]:
+    """Wait until the client has resumed from its cursor and answered again, in either order."""
     conn = await stage.accept()
     stage.head = _PAUSE
     if before.has_unsubscribed:
@@ -74,8 +74,11 @@ async def _comes_back(stage: Stage, before: ScriptedConnection) -> tuple[Scripte
     return conn, frame
 
 
-async def _go_on(conn: ScriptedConnection, reply: Frame, synced: bool = False) -> None:
-    """Answer the client's answer and tell the rest, also to one that does not follow a run while it waits."""
+async def _resume_run(conn: ScriptedConnection, reply: Frame, synced: bool = False) -> None:
+    """Reply to the client's answer and send the rest of the log.
+
+    A client that unsubscribed while the run waited attaches again first.
+    """
     await conn.send(reply)
     if conn.has_unsubscribed:
         conn.stage.head, synced = _PAUSE, True
@@ -92,16 +95,16 @@ def _conflict(frame: Frame) -> Frame:
     return {"type": "error", "id": frame["id"], **conflict}
 
 
-async def _given(stage: Stage, asks: list[Frame]) -> None:
+async def _answered(stage: Stage, asks: list[Frame]) -> None:
     conn = await _begin(stage, asks)
     await conn.send_log(1, _PAUSE)
-    await _go_on(conn, _ok(await _answer(conn, asks)))
+    await _resume_run(conn, _ok(await _answer(conn, asks)))
 
 
-SCRIPTS.add_with("answer/to one question", _RULE, _given, _ASKS[:1])
-SCRIPTS.add_with("answer/to two questions", _RULE, _given, _ASKS)
+SCRIPTS.add_with("answer/to one question", _RULE, _answered, _ASKS[:1])
+SCRIPTS.add_with("answer/to two questions", _RULE, _answered, _ASKS)
 SCRIPTS.add_with(
-    "answer/at a static breakpoint", "3: a static breakpoint is answered by an empty list", _given, []
+    "answer/at a static breakpoint", "3: a static breakpoint is answered by an empty list", _answered, []
 )
 
 
@@ -110,7 +113,7 @@ async def somebody_else(stage: Stage) -> None:
     """A conflict is no reason to leave: the run goes on with the other answer."""
     conn = await _begin(stage)
     await conn.send_log(1, _PAUSE)
-    await _go_on(conn, _conflict(await _answer(conn)))
+    await _resume_run(conn, _conflict(await _answer(conn)))
 
 
 @SCRIPTS.add("answer/cut before it is told that it waits", "5: nothing lost, nothing twice")
@@ -123,7 +126,7 @@ async def cut_before(stage: Stage) -> None:
     stage.head = _PAUSE
     await resume(conn, _PAUSE - 1)
     await conn.send_log(_PAUSE, _PAUSE)
-    await _go_on(conn, _ok(await _answer(conn)), synced=True)
+    await _resume_run(conn, _ok(await _answer(conn)), synced=True)
 
 
 @SCRIPTS.add("answer/lost on its way", "2: exactly one reply; without one it is sent again")
@@ -133,8 +136,8 @@ async def lost_on_its_way(stage: Stage) -> None:
     await conn.send_log(1, _PAUSE)
     await _answer(conn)
     await conn.cut()
-    conn, frame = await _comes_back(stage, conn)
-    await _go_on(conn, _ok(frame), synced=True)
+    conn, frame = await _accept_answer_again(stage, conn)
+    await _resume_run(conn, _ok(frame), synced=True)
 
 
 @SCRIPTS.add("answer/its reply is lost", "3: an answer to a run that is not interrupted is conflict")
@@ -144,8 +147,8 @@ async def reply_is_lost(stage: Stage) -> None:
     await conn.send_log(1, _PAUSE)
     await _answer(conn)
     await conn.cut()
-    conn, frame = await _comes_back(stage, conn)
-    await _go_on(conn, _conflict(frame), synced=True)
+    conn, frame = await _accept_answer_again(stage, conn)
+    await _resume_run(conn, _conflict(frame), synced=True)
 
 
 @SCRIPTS.add("answer/asked in a snapshot", "5: a snapshot has the pending interrupts")
@@ -166,4 +169,4 @@ async def asked_in_a_snapshot(stage: Stage) -> None:
         {"seq": _PAUSE, "mode": "snapshot", "data": {"status": "interrupted", "messages": []}},
         *printed_lines(stage.log[_PAUSE:], _PAUSE + 1),
     ]
-    await _go_on(conn, _ok(await _answer(conn)))
+    await _resume_run(conn, _ok(await _answer(conn)))

@@ -3,9 +3,9 @@
 The client under test is a command. It finds in its environment
 
 ``GRAPHWIRE_URL``
-    the server's address, which also takes the place of a literal ``{url}`` among its arguments;
+    the server's address, which also replaces a literal ``{url}`` in its arguments;
 ``GRAPHWIRE_CASE``
-    the name of the case, of which it need make nothing;
+    the name of the case, which it may ignore;
 ``GRAPHWIRE_TASK``
     a JSON object: start the run ``run`` of ``graph`` with ``input``, subscribe to it from the start through
     ``filter``, and let at most ``window`` events be under way where it uses credit. Where it has ``answer``,
@@ -133,7 +133,7 @@ async def _try(stage: Stage, rule: str, script: Script, launch: Launch, end_s: f
         try:
             await asyncio.wait({playing, client}, timeout=end_s, return_when=asyncio.FIRST_COMPLETED)
             if client.done() and not playing.done() and not client.exception():
-                # It may have ended in the moment in which the script does.
+                # The script may end at the same moment.
                 await asyncio.wait({playing}, timeout=0.5)
                 if not playing.done():
                     _compare(stage, rule, client.result())
@@ -176,7 +176,7 @@ def _compare(stage: Stage, rule: str, printed: list[str]) -> None:
 
 
 def _once(lines: list[Frame]) -> list[Frame]:
-    """Leave out a gap that is told again because its snapshot had not come."""
+    """Leave out a gap that is printed again because its snapshot had not come."""
     return [
         line
         for index, line in enumerate(lines)

@@ -83,7 +83,7 @@ async def before_the_welcome(stage: Stage) -> None:
 
 @SCRIPTS.add("cut/before the replies", "2: idempotent start: a run may be asked for again")
 async def before_the_replies(stage: Stage) -> None:
-    """The run was started and nobody was told."""
+    """The run was started, and no reply arrived."""
     conn = await stage.accept()
     await conn.attach()
     stage.is_started = True
@@ -95,7 +95,7 @@ async def before_the_replies(stage: Stage) -> None:
 
 @SCRIPTS.add("cut/between the replies", "2: idempotent start: a run may be asked for again")
 async def between_the_replies(stage: Stage) -> None:
-    """Started was told, subscribed was not."""
+    """``started`` arrived, ``subscribed`` did not."""
     conn = await stage.accept()
     await conn.attach()
     await conn.send(conn.attach_replies("live")[0])
@@ -190,7 +190,7 @@ async def hole(stage: Stage) -> None:
 
 @SCRIPTS.add("epoch/changed", "5: a gap sets the cursor, downwards too")
 async def epoch_changed(stage: Stage) -> None:
-    """The server comes back with another log: what follows the snapshot is shown, whatever its seq."""
+    """The server comes back with another log: what follows the snapshot is shown, whatever its ``seq``."""
     conn = await stage.accept()
     await conn.begin("live")
     await conn.send_log(1, 4)

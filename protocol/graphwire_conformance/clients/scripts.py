@@ -1,6 +1,6 @@
-"""What a script is, and the scripts whose connections hold: runs, refusals, credit, what is beside the point.
+"""The scripts in which no event is lost: runs, refusals, credit, and frames that a client has to ignore.
 
-Those whose connections are lost stand in ``losses``.
+Those that lose connections are in ``losses``, those of runs that ask in ``answers``.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ SCRIPTS = Scripts()
 
 
 async def resume(conn: ScriptedConnection, seq: int, epoch: str = "e1") -> None:
-    """Let the client attach, which has to be at its cursor."""
+    """Let the client attach, which has to be from its cursor, and answer it."""
     request = await conn.attach()
     came = {"epoch": request.epoch, "seq": request.seq}
     if seq or request.epoch is not None:
@@ -28,7 +28,7 @@ async def resume(conn: ScriptedConnection, seq: int, epoch: str = "e1") -> None:
 
 @SCRIPTS.add("run/one frame a message", "2: a run from hello to closed")
 async def one_frame_a_message(stage: Stage) -> None:
-    """Nothing special."""
+    """The plainest run."""
     conn = await stage.accept()
     await conn.begin("live")
     await conn.finish(1, synced=False)
@@ -59,7 +59,7 @@ async def all_in_one_batch(stage: Stage) -> None:
 
 @SCRIPTS.add("run/found instead of started", "2: created false")
 async def found(stage: Stage) -> None:
-    """The run exists already: it is shown all the same."""
+    """The run exists already; it is shown as usual."""
     stage.is_started = True
     conn = await stage.accept()
     await conn.begin()
@@ -93,7 +93,7 @@ def talking_log(words: int) -> list[Frame]:
 
 @SCRIPTS.add("messages/two at once", "3: meta comes with the first event of each message")
 async def two_messages(stage: Stage) -> None:
-    """The metadata that was told once belongs to every piece of its message."""
+    """The metadata, sent once, belongs to every delta of its message."""
     stage.task["filter"] = {"modes": ["messages"]}
     stage.log = talking_log(4)
     conn = await stage.accept()
@@ -156,7 +156,7 @@ async def unknown_modes(stage: Stage) -> None:
 
 @SCRIPTS.add("beside/notice", "2: notice")
 async def notice(stage: Stage) -> None:
-    """A word to a person."""
+    """A notice is for people."""
     conn = await stage.accept()
     await conn.begin("live")
     await conn.send(
@@ -167,7 +167,7 @@ async def notice(stage: Stage) -> None:
 
 @SCRIPTS.add("beside/frames of no subscription", "2: unsubscribed frames in flight")
 async def of_no_subscription(stage: Stage) -> None:
-    """What a subscription of before still sends is not this one's."""
+    """Frames of an earlier subscription do not belong to this one."""
     conn = await stage.accept()
     await conn.begin("live")
     await conn.send_log(1, 2)
@@ -183,7 +183,7 @@ async def of_no_subscription(stage: Stage) -> None:
 
 @SCRIPTS.add("beside/an error and a pong of nobody", "2: error{id?}")
 async def of_nobody(stage: Stage) -> None:
-    """What answers nothing ends nothing."""
+    """Frames that answer no request end nothing."""
     conn = await stage.accept()
     await conn.begin("live")
     await conn.send(
@@ -236,7 +236,7 @@ for _piece in (1, 5):
 
 @SCRIPTS.add("large/an event of two megabytes", "10: max_event_bytes")
 async def large(stage: Stage) -> None:
-    """A client takes what the limits allow."""
+    """A client accepts what the limits allow."""
     stage.log[2]["data"] = {"i": 1, "text": "x" * (2 << 20)}
     conn = await stage.accept()
     await conn.begin("live")
@@ -261,7 +261,7 @@ SCRIPTS.add_with("refused/by a code of tomorrow", "9: codes; 11: growth", _refus
 
 @SCRIPTS.add("refused/for a while", "9: retry after")
 async def for_a_while(stage: Stage) -> None:
-    """Coming back is refused for a moment: the client waits as told and tries again."""
+    """The new attachment is refused for a moment: the client waits ``after_ms`` and tries again."""
     conn = await stage.accept()
     await conn.begin("live")
     await conn.send_log(1, 3)

@@ -1,4 +1,4 @@
-"""The judge of one attachment: every frame of a subscription is held to the rules as it comes.
+"""Judges one attachment: every frame of a subscription is checked against the rules as it arrives.
 
 It keeps the plainest cursor that can be: the last ``seq``, the last ``n``, and which messages it has seen.
 """
@@ -24,7 +24,7 @@ class Attachment:
         self.snapshots: list[Frame] = []
         self.left = credit
         self._n = 0
-        self._told: set[str] = set()
+        self._seen_messages: set[str] = set()
         self._awaits_snapshot = False
         recovery = subscribed.get("recovery")
         check(
@@ -37,7 +37,7 @@ class Attachment:
             check("after" not in subscribed, "2", "no 'after' where a gap or a snapshot says it", subscribed)
 
     def take(self, frame: Frame) -> None:
-        """Take one frame in. Raises ``Violation``."""
+        """Check and store one frame. Raises ``Violation``."""
         self.frames.append(frame)
         check(self.closed is None, "8: subscribed, events, closed", "nothing behind closed", frame)
         kind = frame["type"]
@@ -88,11 +88,11 @@ class Attachment:
     def _message(self, event: Frame) -> None:
         id = event["data"].get("id")
         check(isinstance(id, str), "3: messages", "data with an id", event)
-        if id in self._told:
+        if id in self._seen_messages:
             check("meta" not in event, "3: meta once", "meta with the first event of a message only", event)
         else:
             check("meta" in event, "3: meta once", "meta with the first event of a message", event)
-        self._told.add(id)
+        self._seen_messages.add(id)
 
     def _snapshot(self, frame: Frame) -> None:
         self._spendable(frame)
@@ -107,7 +107,7 @@ class Attachment:
         self._awaits_snapshot = False
         self.snapshots.append(frame)
         self.seq = frame["seq"]
-        self._told.clear()
+        self._seen_messages.clear()
         for message in frame["messages"]:
             if "meta" not in message:
                 raise Violation("5: snapshot", "messages with their metadata", message)

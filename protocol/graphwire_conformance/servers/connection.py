@@ -1,4 +1,4 @@
-"""One raw connection to the server under test: frames out, frames in, each held to the rules at once."""
+"""One raw connection to the server under test: it sends frames, and checks each frame that arrives."""
 
 import asyncio
 import json
@@ -20,9 +20,10 @@ _OF_SUBS = ("event", "gap", "snapshot", "synced", "mark", "closed")
 
 
 class RawConnection:
-    """A connection. ``attachments`` has the attachments by ``sub``, ``frames`` everything that came.
+    """A connection. ``attachments`` has the attachments by ``sub``, ``frames`` every frame that arrived.
 
-    ``strict`` holds replies to the requests that were sent; a case that sends nonsense does that itself.
+    ``strict`` checks that each reply belongs to a request; a case that sends nonsense turns it off.
+    ``patience_s`` is how long it waits for a frame.
     """
 
     def __init__(self, socket: ClientConnection, strict: bool = True, patience_s: float = PATIENCE_S) -> None:
@@ -36,20 +37,20 @@ class RawConnection:
         self._id = 100
         self._owed: dict[int, list[str]] = {}
         self._credits: dict[int, int | None] = {}
-        self._gone: set[int] = set()
+        self._unsubscribed: set[int] = set()
         self._unread: list[Frame] = []
 
-    # ── out ──────────────────────────────────────────────────────────────────────────────────────
+    # ── sending ──────────────────────────────────────────────────────────────────────────────────────
 
     def with_id(self, frame: Frame) -> Frame:
-        """Return the frame with an id of its own, where it has none and needs one."""
+        """Return the frame with a new id, if it needs one and has none."""
         if "id" in frame or frame.get("type") in ("credit", "ping"):
             return frame
         self._id += 1
         return {**frame, "id": self._id}
 
     async def send(self, *frames: Frame) -> list[int]:
-        """Send frames, one message each, in one go; return their ids."""
+        """Send frames, one message each, without waiting between them; return their ids."""
         with_id = [self.with_id(frame) for frame in frames]
         for frame in with_id:
             self._owe(frame)
@@ -78,11 +79,11 @@ class RawConnection:
         self._owed[frame["id"]] = [first, *more, *leaves]
 
     async def text(self, message: str | bytes) -> None:
-        """Send a message as it is."""
+        """Send a raw message."""
         self.sent += 1
         await self.socket.send(message)
 
-    # ── in ───────────────────────────────────────────────────────────────────────────────────────
+    # ── receiving ───────────────────────────────────────────────────────────────────────────────────────
 
     async def next(self, patience_s: float | None = None) -> Frame:
         """Return the next frame. Raises ``Violation`` if none comes, ``ConnectionClosed`` at the end."""
@@ -119,10 +120,12 @@ class RawConnection:
             self._reply(frame)
         if kind == "subscribed":
             self.attachments[frame["sub"]] = Attachment(frame, self._credits.get(frame["sub"]))
-            self._gone.discard(frame["sub"])
+            self._unsubscribed.discard(frame["sub"])
         elif kind in _OF_SUBS:
             sub = frame["sub"]
-            check(sub not in self._gone, "2: unsubscribe", f"no frame of sub {sub} behind its ok", frame)
+            check(
+                sub not in self._unsubscribed, "2: unsubscribe", f"no frame of sub {sub} behind its ok", frame
+            )
             attachment = self.attachments.get(sub)
             if attachment is None:
                 raise Violation("2: subscribed precedes the first event", f"subscribed of sub {sub}", frame)
@@ -140,10 +143,10 @@ class RawConnection:
         due = owed.pop(0)
         check(frame["type"] == due, "2: replies", due, frame)
         if owed and owed[0].startswith("leaves "):
-            self._gone.add(int(owed.pop(0)[7:]))
+            self._unsubscribed.add(int(owed.pop(0)[7:]))
 
     async def until(self, wanted: Callable[[Frame], object], patience_s: float | None = None) -> Frame:
-        """Read until a frame is ``wanted``."""
+        """Read until ``wanted`` holds for a frame; return it."""
         patience_s = self.patience_s if patience_s is None else patience_s
         end = asyncio.get_running_loop().time() + patience_s
         while True:
@@ -170,7 +173,7 @@ class RawConnection:
         return self.attachments[subs[0]]
 
     async def wait_answered(self) -> None:
-        """Read until the server has answered all that was sent."""
+        """Read until the server has handled everything that was sent."""
         self._id += 1
         token = f"settled-{self._id}"
         await self.send({"type": "ping", "t": token})
@@ -187,7 +190,7 @@ class RawConnection:
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
 
     async def cut(self) -> None:
-        """Lose the connection without a word."""
+        """Drop the connection without a close frame."""
         self.socket.transport.abort()
         await self.socket.wait_closed()
 

@@ -1,4 +1,4 @@
-"""Cases of flow: credit, slow and stalled readers, many subscriptions, and what overtakes what."""
+"""Cases of flow: credit, slow and stalled readers, many subscriptions, and which frame overtakes which."""
 
 import asyncio
 import socket as sockets
@@ -55,7 +55,7 @@ async def none_at_all(server: ServerUnderTest) -> None:
 
 @CASES.add("credit/gap and snapshot wait", "6: gap and snapshot wait while there is none")
 async def gap_and_snapshot_wait(server: ServerUnderTest) -> None:
-    """What stands for lost events costs as they do."""
+    """A gap and a snapshot wait for credit as events do."""
     conn = await server.connect()
     cursor = {"epoch": "made-up", "seq": 1}
     await conn.send(subscribe(server.ended_run, spec(1, "custom", credit=0, from_=cursor)))
@@ -133,7 +133,7 @@ async def stalled_beside_others(server: ServerUnderTest) -> None:
 
 
 def _kept(server: ServerUnderTest) -> int:
-    """Return how many events a log keeps for sure."""
+    """Return how many events a log keeps at least."""
     limit = server.limits.get("log_events")
     return limit - 10 if isinstance(limit, int) else 10_000
 
@@ -211,7 +211,7 @@ async def left_and_taken_anew(server: ServerUnderTest) -> None:
 
 @CASES.add("subs/two of one run are one log", "3: seq is the same for every client and connection")
 async def one_log(server: ServerUnderTest) -> None:
-    """Two connections see the same places with the same events."""
+    """Two connections see the same events at the same positions."""
     one, two = await server.connect(), await server.connect()
     id = server.new_id()
     await one.send(run("talk", {"words": 4}, spec(1, "messages", "updates"), run=id))

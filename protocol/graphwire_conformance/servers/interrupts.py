@@ -29,12 +29,12 @@ def _pauses(attachment: Attachment) -> list[list[Frame]]:
 
 
 def statuses(attachment: Attachment) -> list[str]:
-    """Return the statuses that an attachment has told."""
+    """Return the statuses that an attachment has received."""
     return [event["data"]["status"] for event in attachment.events if event["mode"] == "lifecycle"]
 
 
 async def wait_status(conn: RawConnection, sub: int, status: str, times: int = 1) -> Attachment:
-    """Read until an attachment has told a status so often."""
+    """Read until an attachment has received a status ``times`` times."""
     while True:
         attachment = conn.attachments.get(sub)
         if attachment is not None and statuses(attachment).count(status) >= times:
@@ -47,10 +47,10 @@ async def wait_status(conn: RawConnection, sub: int, status: str, times: int = 1
 
 
 async def wait_questions(conn: RawConnection, sub: int, times: int = 1) -> dict[str, str]:
-    """Read until the run is interrupted; return the ids of what it asks by their value."""
+    """Read until the run is interrupted for the ``times``-th time; return the interrupts' ids by value."""
     attachment = await wait_status(conn, sub, "interrupted", times)
-    places = [event["mode"] for event in attachment.events[-2:]]
-    check(places == ["interrupt", "lifecycle"], _INTERRUPTS, "interrupt, then lifecycle", f"{places}")
+    last_modes = [event["mode"] for event in attachment.events[-2:]]
+    check(last_modes == ["interrupt", "lifecycle"], _INTERRUPTS, "interrupt, then lifecycle", f"{last_modes}")
     pauses = _pauses(attachment)
     check(len(pauses) == times, _INTERRUPTS, f"{times} events of mode interrupt", f"{pauses}")
     ids = {str(item["value"]): item["id"] for item in pauses[-1]}
@@ -78,7 +78,7 @@ async def wait_ended(conn: RawConnection, sub: int, status: str, reason: str | N
 async def start_asking(
     server: ServerUnderTest, conn: RawConnection, sub: int = 1, graph: str = "ask", **fields: object
 ) -> tuple[str, str]:
-    """Start a run that asks, on a thread of its own; return both names."""
+    """Start a run that asks, on a new thread unless ``thread`` names one; return both ids."""
     id, thread = server.new_id(), fields.pop("thread", None) or server.new_id()
     frame = run(graph, {"topic": "cats"}, every_mode(sub), run=id, thread=thread, **fields)
     check_like("2: started", {"type": "started", "thread": thread}, await conn.ask(frame))
@@ -156,7 +156,7 @@ async def partial(server: ServerUnderTest) -> None:
 
 @CASES.add("ask/static breakpoint", "3: answered by an empty list")
 async def static_breakpoint(server: ServerUnderTest) -> None:
-    """Nothing is asked, and nothing is the answer."""
+    """Nothing is asked, and an empty list is the answer."""
     server.require("state")
     conn = await server.connect()
     id = server.new_id()
@@ -225,7 +225,7 @@ async def not_interrupted(server: ServerUnderTest) -> None:
 
 @CASES.add("ask/cancelled", "3: interrupted, then cancelled")
 async def cancelled(server: ServerUnderTest) -> None:
-    """Nobody answers any more."""
+    """A cancelled run cannot be answered."""
     server.require("state")
     conn = await server.connect()
     id, _ = await start_asking(server, conn)
@@ -237,7 +237,7 @@ async def cancelled(server: ServerUnderTest) -> None:
 
 @CASES.add("ask/replay and snapshot", "5: a snapshot has the pending interrupts")
 async def replay_and_snapshot(server: ServerUnderTest) -> None:
-    """Who comes back while the run waits is told what it waits for, and goes on with the others."""
+    """A client that comes back while the run waits is sent the question again."""
     server.require("state")
     conn = await server.connect()
     id, _ = await start_asking(server, conn)

@@ -16,27 +16,27 @@ def patched(state: Any, operations: list[Frame]) -> Any:
     root = {"": copy.deepcopy(state)}
     for operation in operations:
         path: Any = ["", *operation["path"].split("/")[1:]] if operation["path"] else [""]
-        place: Any = root
+        parent: Any = root
         for token in path[:-1]:
-            place = place[_key(place, token)]
-        key = _key(place, path[-1])
+            parent = parent[_key(parent, token)]
+        key = _key(parent, path[-1])
         match operation["op"]:
             case "remove":
-                del place[key]
-            case "add" if isinstance(place, list):
-                place.insert(key, operation["value"])
+                del parent[key]
+            case "add" if isinstance(parent, list):
+                parent.insert(key, operation["value"])
             case "add" | "replace":
-                place[key] = operation["value"]
+                parent[key] = operation["value"]
             case "append":
-                place[key] = place[key] + operation["value"]
+                parent[key] = parent[key] + operation["value"]
             case other:
                 raise Violation("3: values patch", "add, remove, replace or append", other)
     return root[""]
 
 
-def _key(place: Any, token: str) -> Any:
+def _key(parent: Any, token: str) -> Any:
     token = token.replace("~1", "/").replace("~0", "~")
-    return (len(place) if token == "-" else int(token)) if isinstance(place, list) else token
+    return (len(parent) if token == "-" else int(token)) if isinstance(parent, list) else token
 
 
 async def _compare_states(server: ServerUnderTest, id: str, at: Frame | None = None, **filter: Any) -> int:
@@ -88,7 +88,7 @@ async def adds_up(server: ServerUnderTest) -> None:
 
 @CASES.add("patch/begins with a full state on every attachment", "3: the first of each ns on an attachment")
 async def begins_full(server: ServerUnderTest) -> None:
-    """Whoever comes back gets a full state first."""
+    """A client that comes back gets a full state first."""
     server.require("patch")
     for seq in (1, 9, 20):
         await _compare_states(
@@ -102,7 +102,7 @@ async def begins_full(server: ServerUnderTest) -> None:
 
 @CASES.add("patch/of what the keys leave", "3: keys applies before the difference is taken")
 async def of_what_the_keys_leave(server: ServerUnderTest) -> None:
-    """A patch tells nothing of keys that were not asked for."""
+    """A patch holds nothing of keys that were not asked for."""
     server.require("patch")
     await _compare_states(server, server.ended_run, keys=["note", "score"])
     id, _ = await _long_run(server)

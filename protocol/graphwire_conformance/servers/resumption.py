@@ -1,4 +1,4 @@
-"""Cases of position: connections cut anywhere, cursors of any kind, and what stands for what is gone."""
+"""Cases of position: connections cut anywhere, cursors of every kind, gaps and snapshots."""
 
 from graphwire_conformance.protocol import Frame
 from graphwire_conformance.servers.attachment import Attachment
@@ -10,25 +10,25 @@ from graphwire_conformance.verdict import Skipped, Violation, check
 CASES = Cases()
 
 _EVICTABLE = 60_000
-"""Events that a case is willing to make to see some evicted."""
+"""The most events that a case makes so that some are evicted."""
 
 
 def check_whole(events: list[Frame], count: int, rule: str = "5: nothing lost, nothing twice") -> None:
-    """Hold the events of a ``conformance.counter`` that records ``custom`` alone to its contract."""
+    """Check that these are all events of a ``conformance.counter`` that records ``custom`` alone."""
     seqs = [event["seq"] for event in events]
     check(
         seqs == list(range(1, count + 3)), rule, f"seq 1 to {count + 2}, each once, in order", f"seqs {seqs}"
     )
     numbers = [event["data"].get("i") for event in events[1:-1]]
     check(numbers == list(range(count)), rule, f"i from 0 to {count - 1}", f"{numbers}")
-    statuses = [events[place]["data"].get("status") for place in (0, -1)]
+    statuses = [events[index]["data"].get("status") for index in (0, -1)]
     check(
         statuses == ["running", "completed"], "3: lifecycle", "running first, completed last", f"{statuses}"
     )
 
 
 async def _first(conn: RawConnection, sub: int, count: int) -> Attachment:
-    """Read until a subscription has had so many events, or is closed."""
+    """Read until a subscription has had ``count`` events, or is closed."""
     while True:
         attachment = conn.attachments.get(sub)
         if attachment is not None and (len(attachment.events) >= count or attachment.closed is not None):
@@ -37,14 +37,14 @@ async def _first(conn: RawConnection, sub: int, count: int) -> Attachment:
 
 
 def _resumed(attachment: Attachment, at: int) -> None:
-    wish = attachment.subscribed
-    check(wish.get("after") == at, "5: a cursor is exclusive", f"after {at}", wish)
-    check(wish.get("recovery") in ("live", "replayed"), "5: recovery", "live or replayed", wish)
+    reply = attachment.subscribed
+    check(reply.get("after") == at, "5: a cursor is exclusive", f"after {at}", reply)
+    check(reply.get("recovery") in ("live", "replayed"), "5: recovery", "live or replayed", reply)
 
 
 @CASES.add("resume/cut after every event", "5: nothing lost, nothing twice, nothing reordered")
 async def cut_after_every_event(server: ServerUnderTest) -> None:
-    """One run each for every place where a connection can be lost."""
+    """One run for each event after which a connection can be lost."""
     count = 10
     for at in range(count + 3):
         id = server.new_id()
@@ -76,7 +76,7 @@ async def cut_before_the_start_is_told(server: ServerUnderTest) -> None:
 
 @CASES.add("resume/cut within two messages", "3: meta once for each message on an attachment")
 async def cut_within_two_messages(server: ServerUnderTest) -> None:
-    """Whoever comes back gets the metadata of both messages again, and each token once."""
+    """A client that comes back gets the metadata of both messages again, and each token once."""
     conn = await server.connect()
     id = server.new_id()
     await conn.send(run("talk", {"words": 6}, spec(1, "messages"), run=id))
@@ -94,7 +94,7 @@ async def cut_within_two_messages(server: ServerUnderTest) -> None:
 
 @CASES.add("resume/all cursors in one flight", "5: hello and all subscribe frames in one flight")
 async def all_cursors_in_one_flight(server: ServerUnderTest) -> None:
-    """A client comes back with many subscriptions, each at another place."""
+    """A client comes back with many subscriptions, each with another cursor."""
     count = 30
     id = server.new_id()
     conn = await server.connect()
@@ -186,7 +186,7 @@ async def evicted(server: ServerUnderTest) -> None:
 
 @CASES.add("resume/at the end", "5: a cursor at the end of an ended run is closed at once")
 async def at_the_end(server: ServerUnderTest) -> None:
-    """Nothing is left to be told."""
+    """Nothing is left to be sent."""
     conn = await server.connect()
     await conn.send(subscribe(server.ended_run, spec(1, "custom")))
     whole = await conn.closed(1)

@@ -1,4 +1,4 @@
-"""Cases of runs: how they start, how they end, how they are cancelled, and what is told of it."""
+"""Cases of runs: how they start, how they end, how they are cancelled, and what the log says about it."""
 
 import asyncio
 from typing import Any
@@ -89,7 +89,7 @@ async def messages(server: ServerUnderTest) -> None:
 
 @CASES.add("log/meta once", "3: meta comes with the first event of each message on an attachment")
 async def meta_once(server: ServerUnderTest) -> None:
-    """A second attachment is told the metadata again, a filter's hole changes nothing."""
+    """A second attachment gets the metadata again; a hole left by a filter changes nothing."""
     conn = await server.connect()
     for sub, fields in ((1, {}), (2, {"tags": ["right"]}), (3, {"nodes": ["left"]})):
         await conn.send(run("talk", {"words": 3}, spec(sub, "messages", **fields)))
@@ -288,7 +288,7 @@ async def on_disconnect(server: ServerUnderTest) -> None:
     await conn.send(run("slow", {}, spec(1, "custom"), run=id, on_disconnect="cancel"))
     await _waiting(conn, 1)
     await conn.cut()
-    # Whoever subscribes keeps the run alive, so its state is asked for.
+    # A subscription would keep the run alive, so its state is asked for instead.
     end = asyncio.get_running_loop().time() + grace + 5
     status = "running"
     while status == "running" and asyncio.get_running_loop().time() < end:

@@ -1,4 +1,4 @@
-"""Cases that take seconds, for what a server does after a while: marks, and connections that do nothing."""
+"""Cases that take seconds, for what a server does after a while: marks, and idle connections."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ _LONGEST_S = 15
 
 
 def _within(server: ServerUnderTest, limit: str) -> float:
-    """Return the seconds of a limit. Raises ``Skipped`` where they are not to be waited for."""
+    """Return the seconds of a limit. Raises ``Skipped`` if they are too many."""
     seconds = server.limits.get(limit)
     if not isinstance(seconds, int | float) or seconds > _LONGEST_S:
         raise Skipped(f"{limit} {seconds} is long")
@@ -49,7 +49,7 @@ async def mark(server: ServerUnderTest) -> None:
 
 @CASES.add("slow/no hello", "1: hello within hello_timeout_s, else close 4408")
 async def no_hello(server: ServerUnderTest) -> None:
-    """Somebody who connects and says nothing."""
+    """A client that connects and sends nothing."""
     seconds = _within(server, "hello_timeout_s")
     conn = await server.connect(greet=False)
     try:
@@ -63,7 +63,7 @@ async def no_hello(server: ServerUnderTest) -> None:
     "slow/a connection that takes nothing", "6: aborted after send_timeout_s; runs and cursors live on"
 )
 async def takes_nothing(server: ServerUnderTest) -> None:
-    """The server lets go of a connection that stands still; its run is whole all the same."""
+    """The server drops a connection that reads nothing; its run is complete all the same."""
     seconds = _within(server, "send_timeout_s")
     conn = await server.connect(max_queue=1)
     raw: sockets.socket = conn.socket.transport.get_extra_info("socket")
@@ -74,7 +74,7 @@ async def takes_nothing(server: ServerUnderTest) -> None:
     await conn.closed(1)
     await conn.send(run("echo", {"value": ["x" * 4000] * 30}, *specs, run=flood))
     conn.socket.transport.pause_reading()
-    # Nothing can be seen from this side while it takes nothing: it has to wait as long as the server does.
+    # This side cannot see the close while it reads nothing, so it waits as long as the server does.
     await asyncio.sleep(seconds * 1.5 + 0.5)
     conn.socket.transport.resume_reading()
     with contextlib.suppress(ConnectionClosed):

@@ -45,7 +45,7 @@ async def busy(server: ServerUnderTest) -> None:
 
 @CASES.add("thread/enqueue", "2: enqueue: the run is queued")
 async def enqueue(server: ServerUnderTest) -> None:
-    """They follow in the order in which they came, and remember."""
+    """They run in the order in which they came."""
     server.require("state")
     conn = await server.connect()
     thread = server.new_id()
@@ -60,9 +60,9 @@ async def enqueue(server: ServerUnderTest) -> None:
     for sub, id in enumerate(ids):
         (one,) = (await wait_questions(conn, sub)).values()
         later = [
-            statuses(conn.attachments[place])
-            for place in range(sub + 1, len(ids))
-            if place in conn.attachments
+            statuses(conn.attachments[later_sub])
+            for later_sub in range(sub + 1, len(ids))
+            if later_sub in conn.attachments
         ]
         check(all(status in ([], ["queued"]) for status in later), _THREADS, "the others wait", f"{later}")
         await conn.ask(respond(id, (one, sub)))
@@ -88,7 +88,7 @@ async def interrupts(server: ServerUnderTest) -> None:
 
 @CASES.add("thread/superseded", "3: a later run supersedes an interrupted one; a queued one waits")
 async def superseded(server: ServerUnderTest) -> None:
-    """By reject and by interrupt, but not by enqueue."""
+    """By ``reject`` and by ``interrupt``, but not by ``enqueue``."""
     server.require("state")
     conn = await server.connect()
     _, thread = await start_asking(server, conn, 1)
@@ -125,12 +125,12 @@ async def command(server: ServerUnderTest) -> None:
 
 @CASES.add("state/of a run that asks", "2: state")
 async def state_of_one_that_asks(server: ServerUnderTest) -> None:
-    """What is there, what comes next and what is asked."""
+    """Values, next nodes, and the pending interrupts."""
     server.require("state")
     conn = await server.connect()
     _, thread = await start_asking(server, conn)
     (one,) = (await wait_questions(conn, 1)).values()
-    place = {"graph": "conformance.ask", "thread": thread}
+    key = {"graph": "conformance.ask", "thread": thread}
     expected = {
         "type": "ok",
         "values": {"topic": "cats", "plan": "cats", "answer": "<absent>"},
@@ -140,36 +140,36 @@ async def state_of_one_that_asks(server: ServerUnderTest) -> None:
         "config": {"configurable": {"thread_id": thread, "checkpoint_id": "<string>"}},
         "created_at": "<time>",
     }
-    check_like(_STATES, expected, await conn.ask({"type": "state", **place}))
-    keyed = await conn.ask({"type": "state", **place, "keys": ["plan"]})
+    check_like(_STATES, expected, await conn.ask({"type": "state", **key}))
+    keyed = await conn.ask({"type": "state", **key, "keys": ["plan"]})
     check(keyed.get("values") == {"plan": "cats"}, _STATES, "plan alone", keyed)
-    history = await conn.ask({"type": "state_history", **place, "limit": 2})
+    history = await conn.ask({"type": "state_history", **key, "limit": 2})
     check(len(history.get("states", [])) == 2, "2: state_history", "two states", history)
     newest, older = history["states"]
     check_like("2: state_history", {"next": ["ask"]}, newest)
     checkpoint = newest["config"]["configurable"]["checkpoint_id"]
-    before = await conn.ask({"type": "state_history", **place, "before": checkpoint, "limit": 1})
+    before = await conn.ask({"type": "state_history", **key, "before": checkpoint, "limit": 1})
     check(before.get("states") == [older], "2: state_history", "the one before", before)
     at = older["config"]["configurable"]["checkpoint_id"]
-    check_like(_STATES, {"next": older["next"]}, await conn.ask({"type": "state", **place, "checkpoint": at}))
-    unknown = await conn.ask({"type": "state", **place, "checkpoint": "made-up"})
+    check_like(_STATES, {"next": older["next"]}, await conn.ask({"type": "state", **key, "checkpoint": at}))
+    unknown = await conn.ask({"type": "state", **key, "checkpoint": "made-up"})
     check_like("9: not_found", {"code": "not_found", "details": {"kind": "checkpoint"}}, unknown)
 
 
 @CASES.add("state/updated", "2: state_update")
 async def updated(server: ServerUnderTest) -> None:
-    """As a node would; a run goes on from there."""
+    """An update as a node would make it; a run starts from there."""
     server.require("state")
     conn = await server.connect()
     thread = server.new_id()
-    place = {"graph": "conformance.values", "thread": thread}
+    key = {"graph": "conformance.values", "thread": thread}
     await conn.send(run("values", {"text": "a"}, spec(1, "values"), run=server.new_id(), thread=thread))
     await wait_ended(conn, 1, "completed")
-    update = {"type": "state_update", **place, "values": {"first": "mine"}, "as_node": "first"}
+    update = {"type": "state_update", **key, "values": {"first": "mine"}, "as_node": "first"}
     reply = await conn.ask(update)
     check_like("2: state_update", {"type": "ok", "config": {"configurable": {"thread_id": thread}}}, reply)
     checkpoint = reply["config"]["configurable"]["checkpoint_id"]
-    state = await conn.ask({"type": "state", **place})
+    state = await conn.ask({"type": "state", **key})
     check_like(_STATES, {"values": {"first": "mine"}, "next": ["second"]}, state)
     id = server.new_id()
     frame = {"type": "run", "graph": "conformance.values", "run": id, "thread": thread}
@@ -185,13 +185,13 @@ async def state_busy(server: ServerUnderTest) -> None:
     server.require("state")
     conn = await server.connect()
     id, thread = server.new_id(), server.new_id()
-    place = {"graph": "conformance.slow", "thread": thread}
+    key = {"graph": "conformance.slow", "thread": thread}
     await conn.send(run("slow", {}, spec(1, "custom"), run=id, thread=thread))
     await wait_status(conn, 1, "running")
-    check_like(_STATES, {"type": "ok"}, await conn.ask({"type": "state", **place}))
-    refused = await conn.ask({"type": "state_update", **place, "values": {"seen": "x"}})
+    check_like(_STATES, {"type": "ok"}, await conn.ask({"type": "state", **key}))
+    refused = await conn.ask({"type": "state_update", **key, "values": {"seen": "x"}})
     check_like("9: busy", {"code": "busy", "retry": "after"}, refused)
-    check_like("2: delete", {"code": "conflict"}, await conn.ask({"type": "delete", **place}))
+    check_like("2: delete", {"code": "conflict"}, await conn.ask({"type": "delete", **key}))
     check_like("2: delete", {"code": "conflict"}, await conn.ask({"type": "delete", "run": id}))
     await conn.send({"type": "cancel", "run": id})
     await wait_ended(conn, 1, "cancelled")
@@ -204,25 +204,27 @@ async def listed_and_deleted(server: ServerUnderTest) -> None:
     conn, other = await server.connect(), await server.connect()
     id, thread = await start_asking(server, conn)
     await wait_questions(conn, 1)
-    wish = {"type": "list", "what": "threads", "thread": thread, "limit": 1000}
+    listing = {"type": "list", "what": "threads", "thread": thread, "limit": 1000}
     row = {"graph": "conformance.ask", "thread": thread, "status": "interrupted", "updated_at": "<time>"}
-    listed = await other.ask(wish)
+    listed = await other.ask(listing)
     check_like("7: threads rows", {"threads": [row]}, listed)
     await other.send(subscribe(id, spec(3, "values", credit=0)))
-    place = {"graph": "conformance.ask", "thread": thread}
-    check_like("2: delete", {"type": "ok"}, await other.ask({"type": "delete", **place}))
+    key = {"graph": "conformance.ask", "thread": thread}
+    check_like("2: delete", {"type": "ok"}, await other.ask({"type": "delete", **key}))
     for viewer, sub in ((conn, 1), (other, 3)):
         attachment = await viewer.closed(sub)
-        # Who has read the cancelled run's end before is told just that.
+        # A viewer that has already read the cancelled run's end gets closed{end}.
         reason = attachment.closed["reason"] if attachment.closed is not None else None
-        is_told = reason == "deleted" or (viewer is conn and attachment.terminal is not None)
-        check(is_told, "2: delete", "closed, reason deleted", f"{attachment.closed}")
+        is_closed_right = reason == "deleted" or (viewer is conn and attachment.terminal is not None)
+        check(is_closed_right, "2: delete", "closed, reason deleted", f"{attachment.closed}")
         seen = statuses(attachment)
         check(all(one not in TERMINAL or one == "cancelled" for one in seen), "2: delete", "cancelled", seen)
     check_like("9: not_found", {"code": "not_found"}, await other.ask({"type": "result", "run": id}))
-    check_like("2: delete", {"threads": []}, await other.ask(wish))
+    check_like("2: delete", {"threads": []}, await other.ask(listing))
     check_like(
-        _STATES, {"values": {"topic": "<absent>"}, "next": []}, await other.ask({"type": "state", **place})
+        _STATES,
+        {"values": {"topic": "<absent>"}, "next": []},
+        await other.ask({"type": "state", **key}),
     )
-    again = await other.ask({"type": "delete", **place})
+    again = await other.ask({"type": "delete", **key})
     check_like("9: not_found", {"code": "not_found", "details": {"kind": "thread"}}, again)

@@ -1,4 +1,4 @@
-"""The cases that are data: frames and their outcome, filters, values and transcripts."""
+"""The cases that are written as data: frames with the expected replies, filters, values, transcripts."""
 
 import base64
 import json
@@ -19,8 +19,8 @@ from graphwire_conformance.servers.server import ServerUnderTest
 from graphwire_conformance.verdict import Skipped, Violation, brief, check
 
 _ANSWERS = ("welcome", "started", "subscribed", "ok", "error", "pong")
-_SPENT = 8  # bad frames on one connection, of the ten that a server has to bear
-_REQUESTS = 150  # on one connection, of those that a server allows at once
+_SPENT = 8  # bad frames to send on one connection; a server has to accept ten
+_REQUESTS = 150  # requests to send on one connection, fewer than any server's burst
 
 _SUBS = 1_000_000
 
@@ -31,7 +31,7 @@ def data(name: str) -> Any:
 
 
 class Vectors:
-    """Sends vectors over one connection for as long as that lasts."""
+    """Tries vectors over one connection, which it replaces before the server would close it."""
 
     def __init__(self, server: ServerUnderTest) -> None:
         self._kit = server
@@ -53,7 +53,7 @@ class Vectors:
         return conn
 
     async def close(self) -> None:
-        """Leave the connection."""
+        """Drop the connection."""
         if self._connection is not None:
             await self._connection.cut()
 
@@ -98,7 +98,7 @@ class Vectors:
             _compare(vector, expected, came, bound)
 
     async def _answered(self, conn: RawConnection, since: int, count: int) -> None:
-        """Read until the replies are there, and the pong to a ping behind them."""
+        """Read until ``count`` replies have arrived, and the pong to a ping sent behind them."""
         await conn.wait_answered()
         pong = conn.frames.pop()
         while sum(frame["type"] in _ANSWERS for frame in conn.frames[since:]) < count:
@@ -156,10 +156,10 @@ def _compare(vector: dict[str, Any], expected: list[Frame], came: list[Frame], b
 
 
 def label(event: Frame) -> str:
-    """Return where an event comes from, as the data writes it."""
-    place = "/" + "/".join(segment.partition(":")[0] for segment in event.get("ns", ()))
+    """Return where an event comes from, in the form that the data uses."""
+    path = "/" + "/".join(segment.partition(":")[0] for segment in event.get("ns", ()))
     node = f" {event.get('node')}" if event["mode"] in ("messages", "updates", "tasks") else ""
-    return f"{event['mode']} {place}{node}"
+    return f"{event['mode']} {path}{node}"
 
 
 def _is_counted(event: Frame) -> bool:
@@ -170,7 +170,7 @@ def _is_counted(event: Frame) -> bool:
 
 
 async def try_filter(row: dict[str, Any], server: ServerUnderTest) -> None:
-    """Lay one filter over the ended run."""
+    """Apply one filter to the ended run."""
     conn = await server.connect()
     filter = row["filter"]
     if "$TASK" in json.dumps(filter):
@@ -201,7 +201,7 @@ def _state(event: Frame) -> dict[str, Any]:
 
 
 async def try_value(row: dict[str, Any], server: ServerUnderTest) -> None:
-    """Send a value there and back."""
+    """Send a value through ``conformance.echo`` and compare what comes back."""
     conn = await server.connect()
     id = server.new_id()
     await conn.send(run("echo", {"value": row["value"]}, spec(1, "custom"), run=id))
@@ -219,7 +219,7 @@ def _same(rule: str, expected: Any, came: Any) -> None:
 
 
 async def try_transcript(transcript: dict[str, Any], server: ServerUnderTest) -> None:
-    """Replay a conversation: lines to send, and lines that must come, those of a block in any grouping."""
+    """Replay a conversation: lines to send, and lines that have to arrive, in batches of any size."""
     conn = await server.connect(greet=False)
     bound: Bound = {"$NEW": server.new_id(), "$GONE": "no-such-run"}
     for number, line in enumerate(transcript["lines"]):

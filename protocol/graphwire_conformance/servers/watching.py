@@ -28,7 +28,7 @@ def _rows(conn: RawConnection, sub: int) -> list[Frame]:
 
 
 async def _status(conn: RawConnection, sub: int, id: str, *statuses: str) -> Frame:
-    """Read until a watch has told one of these statuses of a run."""
+    """Read until a watch has sent one of these statuses of a run."""
     return await conn.until(
         lambda frame: (
             frame["type"] == "run_info"
@@ -71,7 +71,7 @@ async def what_comes(server: ServerUnderTest) -> None:
     "watch/the change by which a run stops matching", "7: also of the one by which a run stops matching"
 )
 async def stops_matching(server: ServerUnderTest) -> None:
-    """Whoever watches running runs hears of their end."""
+    """A watch of running runs reports their end."""
     server.require("watch")
     tag = {"tag": server.new_id()}
     conn = await server.connect()
@@ -86,7 +86,7 @@ async def stops_matching(server: ServerUnderTest) -> None:
 
 @CASES.add("watch/only what was asked for", "7: runs that match")
 async def only_what_was_asked_for(server: ServerUnderTest) -> None:
-    """Other graphs and other metadata are not told of; nothing comes behind ``unsubscribe``."""
+    """Other graphs and other metadata are not reported; nothing follows ``unsubscribe``."""
     server.require("watch")
     tag = {"tag": server.new_id()}
     conn = await server.connect()

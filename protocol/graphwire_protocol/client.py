@@ -13,8 +13,7 @@ too, which would break every further connection.
 
 *Subscriptions.* Each has a cursor (``cursor.Subscription``), which decides what is shown. ``connect``
 attaches every subscription again from its cursor, in the same flight as ``hello``. If a frame is illegal,
-such as an event behind a hole in ``n``, the session unsubscribes and subscribes again from the cursor; the
-application notices nothing.
+such as an event behind a hole in ``n``, the session unsubscribes and subscribes again from the cursor.
 
 *Two kinds of requests* share one table. Those of the application have their answers reported. Those by which
 the session attaches again carry the number of the subscription in ``resumes``, and are reported only if they

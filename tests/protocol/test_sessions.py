@@ -1,7 +1,7 @@
 """Both sessions back to back: whatever is lost on the way, every event is shown once and in order.
 
-About `protocol/graphwire_protocol/client.py`, `protocol/graphwire_protocol/server.py` and
-`protocol/graphwire_protocol/cursor.py`.
+About `protocol/graphwire_protocol/client.py`, `protocol/graphwire_protocol/happenings.py`,
+`protocol/graphwire_protocol/server.py` and `protocol/graphwire_protocol/cursor.py`.
 """
 
 from collections import Counter, deque

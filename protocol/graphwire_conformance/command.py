@@ -1,23 +1,26 @@
-"""``graphwire conformance``: does a server, does a client keep to the protocol?
+"""``graphwire conformance``: judges a server or a client, and shows the verdicts.
 
-The kit judges; this shows its verdicts.
+It is plugged into the command line by the entry point ``conformance`` of the group ``graphwire.commands``.
 """
 
 import asyncio
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
+import orjson
 import typer
-from graphwire.cli.options import Token
-from graphwire.cli.outcome import FAILED, FINE, INTERRUPTED, USAGE, say
-from graphwire.cli.show import print_json
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from graphwire_conformance.verdict import Verdict, as_json, section
+
+FINE = 0
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
 
 HELP = """Judge a server or a client by the protocol, from outside.
 
@@ -37,13 +40,26 @@ CLIENT_HELP = f"""Judge a client: COMMAND is run once for each case against a sc
 
 COMMAND finds the server in GRAPHWIRE_URL (and in the place of a literal {{url}}) and what to do in
 GRAPHWIRE_TASK, and prints what it shows its application, one JSON line each. The whole contract stands in
-graphwire/conformance/client.py.
+graphwire_conformance/clients/judge.py.
 
 Example: [bold]graphwire conformance client -- python my_client.py[/bold]
 
 {HELP}
 """
 
+conformance = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
+"""What the entry point names: the group of both commands."""
+
+Token = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        envvar="GRAPHWIRE_TOKEN",
+        metavar="TOKEN",
+        help="Who you are to the server. Prefer the environment: other users see a command's options.",
+        show_envvar=True,
+    ),
+]
 Only = Annotated[
     list[str] | None,
     typer.Option("--only", metavar="NAME", help="A case, a group of cases, or a glob. Repeatable."),
@@ -52,6 +68,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdou
 Listing = Annotated[bool, typer.Option("--list", help="Name the cases and their rules, and try none.")]
 
 
+@conformance.command(help=SERVER_HELP)
 def server(
     url: Annotated[str, typer.Argument(metavar="URL", help="The server's address, ws://HOST:PORT/ws")] = "",
     token: Token = None,
@@ -68,14 +85,14 @@ def server(
         ),
     ] = None,
 ) -> None:
-    """Judge a server; the help's text stands in ``SERVER_HELP``."""
-    from graphwire_conformance.server import judge_server, names
+    """Judge a server; ``SERVER_HELP`` is the help."""
+    from graphwire_conformance.servers.judge import judge_server, names
 
     if listing:
         _list(names())
         return
     if not url:
-        say("which server? give its address, as in: graphwire conformance server ws://127.0.0.1:8765/ws")
+        _say("which server? give its address, as in: graphwire conformance server ws://127.0.0.1:8765/ws")
         raise typer.Exit(USAGE)
 
     async def drain() -> None:
@@ -83,17 +100,18 @@ def server(
         process = await asyncio.create_subprocess_exec(*shlex.split(drain_command))
         await process.wait()
 
-    shown = _Shown(as_json)
+    report = _Report(as_json)
     wanted = drain if drain_command else None
     try:
         verdicts = asyncio.run(
-            judge_server(url, token=token, only=only or (), drain=wanted, slow=slow, told=shown.tell)
+            judge_server(url, token=token, only=only or (), drain=wanted, slow=slow, on_verdict=report.show)
         )
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
-    raise typer.Exit(shown.end(verdicts))
+    raise typer.Exit(report.end(verdicts))
 
 
+@conformance.command(help=CLIENT_HELP)
 def client(
     command: Annotated[
         list[str] | None, typer.Argument(metavar="COMMAND...", help="The client under test, behind --")
@@ -103,21 +121,33 @@ def client(
     listing: Listing = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Cases that are tried at once.")] = 2,
 ) -> None:
-    """Judge a client; the help's text stands in ``CLIENT_HELP``."""
-    from graphwire_conformance.client import by_command, judge_client, names
+    """Judge a client; ``CLIENT_HELP`` is the help."""
+    from graphwire_conformance.clients.judge import by_command, judge_client, names
 
     if listing:
         _list(names())
         return
     if not command:
-        say("which client? give its command, as in: graphwire conformance client -- python my_client.py")
+        _say("which client? give its command, as in: graphwire conformance client -- python my_client.py")
         raise typer.Exit(USAGE)
-    shown = _Shown(as_json)
+    report = _Report(as_json)
     try:
-        verdicts = asyncio.run(judge_client(by_command(command), only=only or (), jobs=jobs, told=shown.tell))
+        verdicts = asyncio.run(
+            judge_client(by_command(command), only=only or (), jobs=jobs, on_verdict=report.show)
+        )
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
-    raise typer.Exit(shown.end(verdicts))
+    raise typer.Exit(report.end(verdicts))
+
+
+def _say(sentence: str) -> None:
+    """Print a sentence for the user to stderr, where it is no part of the output."""
+    print(f"graphwire: {sentence}", file=sys.stderr, flush=True)
+
+
+def _print_json(document: Any) -> None:
+    sys.stdout.buffer.write(orjson.dumps(document) + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def _list(names: Sequence[tuple[str, str]]) -> None:
@@ -125,15 +155,15 @@ def _list(names: Sequence[tuple[str, str]]) -> None:
         print(f"{name}\t{rule}")
 
 
-class _Shown:
-    """Shows verdicts: one JSON document, or what did not pass and a table of the groups."""
+class _Report:
+    """Prints verdicts: one JSON document, or each case that did not pass and a table of the groups."""
 
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
         self._console = Console(highlight=False, soft_wrap=True)
 
-    def tell(self, verdict: Verdict) -> None:
-        """Show a verdict as it falls, if it is worth a line."""
+    def show(self, verdict: Verdict) -> None:
+        """Print a verdict unless the case passed."""
         if self._as_json or verdict.outcome == "passed":
             return
         if verdict.outcome == "skipped":
@@ -151,14 +181,13 @@ class _Shown:
         self._console.print(Text(line, style=style))
 
     def end(self, verdicts: Sequence[Verdict]) -> int:
-        """Show the whole; return the exit code."""
+        """Print the summary; return the exit code."""
         has_failed = any(verdict.outcome == "failed" for verdict in verdicts)
         code = FAILED if has_failed or not verdicts else FINE
         if not verdicts:
-            say("no case has that name; --list names them")
+            _say("no case has that name; --list names them")
         if self._as_json:
-            print_json(as_json(verdicts))
-            sys.stdout.flush()
+            _print_json(as_json(verdicts))
             return code
         table = Table("cases", "passed", "failed", "left out", "seconds", box=None)
         groups: dict[str, list[Verdict]] = {}

@@ -28,7 +28,7 @@ state by overwriting, and does exactly this:
 ``conformance.nested``
     Input any object. Node ``top`` writes ``{"at": "root"}``; then the subgraph ``child``, in which node
     ``middle`` writes ``{"at": "child"}`` and then the subgraph ``leaf``, whose node ``deep`` writes
-    ``{"at": "leaf"}``. Each of the three returns ``{"seen": place}``.
+    ``{"at": "leaf"}``. Each of the three returns ``{"seen": where}``, the same text.
 ``conformance.fails``
     Input ``{"after": N}``. Node ``fail`` writes ``{"i": 0}`` to ``{"i": N-1}`` and raises.
 ``conformance.slow``
@@ -82,7 +82,11 @@ async def _say(words: list[str], tags: list[str], config: RunnableConfig) -> str
     return str(reply.text)
 
 
-class Count(TypedDict, total=False):
+def _one_node(state: Any, name: str, node: Any) -> Any:
+    return StateGraph(state).add_node(name, node).add_edge(START, name).add_edge(name, END).compile()
+
+
+class CounterState(TypedDict, total=False):
     """How many events to make, how fast, and how many were made."""
 
     count: int
@@ -94,7 +98,7 @@ class Count(TypedDict, total=False):
 def build_counter() -> Any:
     """Custom events with a counter."""
 
-    async def count(state: Count, writer: StreamWriter) -> Count:
+    async def count(state: CounterState, writer: StreamWriter) -> CounterState:
         total, burst = state["count"], state.get("burst", 50)
         for number in range(total):
             writer({"i": number})
@@ -103,11 +107,15 @@ def build_counter() -> Any:
         return {"done": total}
 
     return (
-        StateGraph(Count).add_node("count", count).add_edge(START, "count").add_edge("count", END).compile()
+        StateGraph(CounterState)
+        .add_node("count", count)
+        .add_edge(START, "count")
+        .add_edge("count", END)
+        .compile()
     )
 
 
-class Texts(TypedDict, total=False):
+class ValuesState(TypedDict, total=False):
     """A text and what two steps made of it."""
 
     text: str
@@ -118,17 +126,17 @@ class Texts(TypedDict, total=False):
 def build_values() -> Any:
     """Two steps, one after the other."""
 
-    async def first(state: Texts) -> Texts:
+    async def first(state: ValuesState) -> ValuesState:
         return {"first": state["text"] + "1"}
 
-    async def second(state: Texts) -> Texts:
+    async def second(state: ValuesState) -> ValuesState:
         return {"second": state["text"] + "2"}
 
-    graph = StateGraph(Texts).add_node("first", first).add_node("second", second)
+    graph = StateGraph(ValuesState).add_node("first", first).add_node("second", second)
     return graph.add_edge(START, "first").add_edge("first", "second").add_edge("second", END).compile()
 
 
-class Echo(TypedDict, total=False):
+class EchoState(TypedDict, total=False):
     """Any value."""
 
     value: Any
@@ -137,14 +145,16 @@ class Echo(TypedDict, total=False):
 def build_echo() -> Any:
     """What comes in goes out."""
 
-    async def echo(state: Echo, writer: StreamWriter) -> Echo:
+    async def echo(state: EchoState, writer: StreamWriter) -> EchoState:
         writer({"value": state.get("value")})
         return {"value": state.get("value")}
 
-    return StateGraph(Echo).add_node("echo", echo).add_edge(START, "echo").add_edge("echo", END).compile()
+    return (
+        StateGraph(EchoState).add_node("echo", echo).add_edge(START, "echo").add_edge("echo", END).compile()
+    )
 
 
-class Talk(TypedDict, total=False):
+class TalkState(TypedDict, total=False):
     """How many words, and both texts."""
 
     words: int
@@ -155,20 +165,20 @@ class Talk(TypedDict, total=False):
 def build_talk() -> Any:
     """Two models at once."""
 
-    async def left(state: Talk, config: RunnableConfig) -> Talk:
+    async def left(state: TalkState, config: RunnableConfig) -> TalkState:
         words = [f"l{number} " for number in range(state["words"])]
         return {"left": await _say(words, ["left", "spoken"], config)}
 
-    async def right(state: Talk, config: RunnableConfig) -> Talk:
+    async def right(state: TalkState, config: RunnableConfig) -> TalkState:
         words = [f"r{number} " for number in range(state["words"])]
         return {"right": await _say(words, ["right", "spoken"], config)}
 
-    graph = StateGraph(Talk).add_node("left", left).add_node("right", right)
+    graph = StateGraph(TalkState).add_node("left", left).add_node("right", right)
     graph.add_edge(START, "left").add_edge(START, "right")
     return graph.add_edge("left", END).add_edge("right", END).compile()
 
 
-class Report(TypedDict, total=False):
+class FiltersState(TypedDict, total=False):
     """The state of ``conformance.filters``, in the root and below."""
 
     topic: str
@@ -181,36 +191,36 @@ class Report(TypedDict, total=False):
 def build_filters(library: Any = StateGraph) -> Any:
     """Something of each sort for filters to tell apart, in one order."""
 
-    async def plan(state: Report, writer: StreamWriter) -> Report:
+    async def plan(state: FiltersState, writer: StreamWriter) -> FiltersState:
         writer({"planned": 0})
         writer({"planned": 1})
         return {"note": "planned"}
 
-    async def tell(state: Report, config: RunnableConfig) -> Report:
+    async def tell(state: FiltersState, config: RunnableConfig) -> FiltersState:
         return {"joke": await _say(["one ", "two ", "three "], ["joke", "funny"], config)}
 
-    async def search(state: Report, config: RunnableConfig, writer: StreamWriter) -> Report:
+    async def search(state: FiltersState, config: RunnableConfig, writer: StreamWriter) -> FiltersState:
         writer({"found": 0})
         await _say(["here ", "there "], ["search"], config)
         return {"note": "searched"}
 
-    async def rate(state: Report) -> Report:
+    async def rate(state: FiltersState) -> FiltersState:
         return {"score": 5}
 
-    async def hush(state: Report, config: RunnableConfig) -> Report:
+    async def hush(state: FiltersState, config: RunnableConfig) -> FiltersState:
         await _say(["never ", "seen "], ["joke", "nostream"], config)
         await _say(["plain ", "words "], [], config)
         return {"done": True}
 
-    inner = library(Report).add_node("search", search).add_node("rate", rate)
+    inner = library(FiltersState).add_node("search", search).add_node("rate", rate)
     inner.add_edge(START, "search").add_edge("search", "rate").add_edge("rate", END)
-    graph = library(Report).add_node("plan", plan).add_node("tell", tell)
+    graph = library(FiltersState).add_node("plan", plan).add_node("tell", tell)
     graph.add_node("research", inner.compile()).add_node("hush", hush)
     graph.add_edge(START, "plan").add_edge("plan", "tell").add_edge("tell", "research")
     return graph.add_edge("research", "hush").add_edge("hush", END).compile()
 
 
-class Place(TypedDict, total=False):
+class SeenState(TypedDict, total=False):
     """Where the run was last."""
 
     seen: str
@@ -219,26 +229,26 @@ class Place(TypedDict, total=False):
 def build_nested() -> Any:
     """A subgraph within a subgraph."""
 
-    async def top(state: Place, writer: StreamWriter) -> Place:
+    async def top(state: SeenState, writer: StreamWriter) -> SeenState:
         writer({"at": "root"})
         return {"seen": "root"}
 
-    async def middle(state: Place, writer: StreamWriter) -> Place:
+    async def middle(state: SeenState, writer: StreamWriter) -> SeenState:
         writer({"at": "child"})
         return {"seen": "child"}
 
-    async def deep(state: Place, writer: StreamWriter) -> Place:
+    async def deep(state: SeenState, writer: StreamWriter) -> SeenState:
         writer({"at": "leaf"})
         return {"seen": "leaf"}
 
-    leaf = StateGraph(Place).add_node("deep", deep).add_edge(START, "deep").add_edge("deep", END)
-    child = StateGraph(Place).add_node("middle", middle).add_node("leaf", leaf.compile())
+    leaf = StateGraph(SeenState).add_node("deep", deep).add_edge(START, "deep").add_edge("deep", END)
+    child = StateGraph(SeenState).add_node("middle", middle).add_node("leaf", leaf.compile())
     child.add_edge(START, "middle").add_edge("middle", "leaf").add_edge("leaf", END)
-    graph = StateGraph(Place).add_node("top", top).add_node("child", child.compile())
+    graph = StateGraph(SeenState).add_node("top", top).add_node("child", child.compile())
     return graph.add_edge(START, "top").add_edge("top", "child").add_edge("child", END).compile()
 
 
-class Fault(TypedDict, total=False):
+class FailsState(TypedDict, total=False):
     """After how many events to fail."""
 
     after: int
@@ -247,26 +257,30 @@ class Fault(TypedDict, total=False):
 def build_fails() -> Any:
     """A node that raises."""
 
-    async def fail(state: Fault, writer: StreamWriter) -> Fault:
+    async def fail(state: FailsState, writer: StreamWriter) -> FailsState:
         for number in range(state.get("after", 0)):
             writer({"i": number})
         raise RuntimeError("this graph fails, as it is meant to")
 
-    return StateGraph(Fault).add_node("fail", fail).add_edge(START, "fail").add_edge("fail", END).compile()
+    return (
+        StateGraph(FailsState).add_node("fail", fail).add_edge(START, "fail").add_edge("fail", END).compile()
+    )
 
 
 def build_slow() -> Any:
     """A node that waits until it is cancelled."""
 
-    async def wait(state: Place, writer: StreamWriter) -> Place:
+    async def wait(state: SeenState, writer: StreamWriter) -> SeenState:
         writer({"waiting": True})
         await asyncio.Event().wait()
         return {"seen": "the end"}
 
-    return StateGraph(Place).add_node("wait", wait).add_edge(START, "wait").add_edge("wait", END).compile()
+    return (
+        StateGraph(SeenState).add_node("wait", wait).add_edge(START, "wait").add_edge("wait", END).compile()
+    )
 
 
-class Question(TypedDict, total=False):
+class AskState(TypedDict, total=False):
     """What is asked about, and what was answered."""
 
     topic: str
@@ -278,21 +292,21 @@ class Question(TypedDict, total=False):
 def build_ask() -> Any:
     """One question between two steps."""
 
-    def plan(state: Question) -> Question:
+    def plan(state: AskState) -> AskState:
         return {"plan": state["topic"]}
 
-    def ask(state: Question) -> Question:
+    def ask(state: AskState) -> AskState:
         return {"answer": interrupt({"about": state["topic"]})}
 
-    def done(state: Question) -> Question:
+    def done(state: AskState) -> AskState:
         return {"done": True}
 
-    graph = StateGraph(Question).add_node("plan", plan).add_node("ask", ask).add_node("done", done)
+    graph = StateGraph(AskState).add_node("plan", plan).add_node("ask", ask).add_node("done", done)
     graph.add_edge(START, "plan").add_edge("plan", "ask").add_edge("ask", "done")
     return graph.add_edge("done", END).compile()
 
 
-class Answers(TypedDict, total=False):
+class AsksState(TypedDict, total=False):
     """What both were answered."""
 
     topic: str
@@ -303,13 +317,13 @@ class Answers(TypedDict, total=False):
 def build_asks() -> Any:
     """Two questions at once."""
 
-    def left(state: Answers) -> Answers:
+    def left(state: AsksState) -> AsksState:
         return {"left": interrupt("left?")}
 
-    def right(state: Answers) -> Answers:
+    def right(state: AsksState) -> AsksState:
         return {"right": interrupt("right?")}
 
-    graph = StateGraph(Answers).add_node("left", left).add_node("right", right)
+    graph = StateGraph(AsksState).add_node("left", left).add_node("right", right)
     graph.add_edge(START, "left").add_edge(START, "right")
     return graph.add_edge("left", END).add_edge("right", END).compile()
 

@@ -16,7 +16,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 
 
 def filled(value: Any, bound: Bound) -> Any:
-    """Return ``value`` with what is bound in the place of each ``$NAME``."""
+    """Return ``value`` with each ``$NAME`` replaced by what is bound to it."""
     if isinstance(value, str):
         if value in bound:
             return bound[value]

@@ -1,4 +1,4 @@
-"""Verdicts: what a case found, and how the whole comes out as a table or as JSON."""
+"""Verdicts: what a case found, and all of them as one JSON document."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -23,8 +23,8 @@ SECTIONS = {
 """The sections of the protocol by the numbers that rules begin with."""
 
 
-class Fault(Exception):
-    """A rule is broken: which one, what it demands, what came instead."""
+class Violation(Exception):
+    """A rule is broken: which rule, what it demands, and what came instead."""
 
     def __init__(self, rule: str, expected: str, came: Any) -> None:
         super().__init__(rule, expected, came)
@@ -33,13 +33,13 @@ class Fault(Exception):
         self.came = came if isinstance(came, str) else brief(came)
 
 
-class LeftOut(Exception):
-    """A case that cannot be tried here; the message says why."""
+class Skipped(Exception):
+    """A case that cannot be tried on this server; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one case."""
+    """The result of one case."""
 
     case: str
     outcome: Outcome
@@ -50,36 +50,36 @@ class Verdict:
 
 
 def brief(value: Any) -> str:
-    """Return a value in a few characters."""
+    """Return a value as text of at most 300 characters or so."""
     text = repr(value)
     return text if len(text) <= 300 else f"{text[:300]}… ({len(text)} characters)"
 
 
 def section(rule: str) -> str:
-    """Return the protocol's section that a rule stands in."""
+    """Return the section of the protocol that a rule belongs to."""
     number = rule.partition(":")[0].partition(",")[0].partition(".")[0]
     return SECTIONS.get(number, "the kit's contract")
 
 
 def wanted(name: str, only: Sequence[str]) -> bool:
-    """Tell whether a case is asked for: by its name, by a glob, or by its group."""
+    """Tell whether ``only`` names a case: by its name, by a glob, or by its group; empty, it names all."""
     return not only or any(fnmatchcase(name, glob) or name.startswith(f"{glob}/") for glob in only)
 
 
 def check(condition: object, rule: str, expected: str, came: Any) -> None:
-    """Raise ``Fault`` unless the condition holds."""
+    """Raise ``Violation`` unless the condition holds."""
     if not condition:
-        raise Fault(rule, expected, came)
+        raise Violation(rule, expected, came)
 
 
 async def judged(name: str, rule: str, work: Callable[[], Awaitable[None]], clock: Any) -> Verdict:
-    """Try one case."""
+    """Try one case and return its verdict; ``clock`` returns seconds."""
     began = clock()
     try:
         await work()
-    except Fault as fault:
+    except Violation as fault:
         return Verdict(name, "failed", fault.rule, clock() - began, fault.expected, fault.came)
-    except LeftOut as reason:
+    except Skipped as reason:
         return Verdict(name, "skipped", rule, clock() - began, None, str(reason))
     except Exception as error:
         came = f"{type(error).__name__}: {error}"

@@ -1,7 +1,7 @@
-"""graphwire's wire protocol: what may be said, and when.
+"""graphwire's wire protocol: which frames exist, and when each is legal.
 
 Frozen models of every frame, the filter and its one meaning, the projection of Python values onto JSON, and
-the sessions of both sides. There is no I/O, no clock and no event loop in here.
+the sessions of both sides. This package has no I/O, no clock and no event loop.
 """
 
 from graphwire_protocol.codes import CLOSES, CODES

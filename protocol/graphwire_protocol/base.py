@@ -1,7 +1,7 @@
-"""What every frame has in common: frozen, forgiving to unknown fields, unset fields left out.
+"""What every frame has in common: it is frozen, ignores unknown fields, and leaves out unset ones.
 
-A model's field is one of three things, and the difference is kept on the wire: required, optional
-(``Maybe[T]``: left out or a T, never ``null``) or a user's value (``Json``: anything, ``null`` included).
+A field is of one of three kinds, which differ on the wire: required; optional (``Maybe[T]``: left out or a T,
+never ``null``); or a user's value (``Json``: anything, ``null`` included).
 """
 
 import math
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class _Optional:
-    """Makes ``T | None`` accept ``None`` from Python, where it means unset, and refuse JSON's ``null``."""
+    """Makes ``T | None`` accept Python's None, which means unset, and refuse JSON's ``null``."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         nullable = handler(source)
@@ -31,8 +31,8 @@ Maybe: TypeAlias = Annotated[T | None, _Optional()]
 """An optional field. ``None`` in Python is the unset field; ``null`` in JSON is refused."""
 
 
-class _UpToItsFirstFault:
-    """Makes a list stop at its first fault: a million of them cost the reader no more than one."""
+class _FailFast:
+    """Stops validating a list at its first error, so that a million bad entries cost no more than one."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema = handler(source)
@@ -43,13 +43,13 @@ class _UpToItsFirstFault:
         )
 
 
-Many: TypeAlias = Annotated[tuple[T, ...], _UpToItsFirstFault()]
-"""A list on the wire, read up to its first fault."""
+Many: TypeAlias = Annotated[tuple[T, ...], _FailFast()]
+"""A list on the wire, validated up to its first error."""
 
 
-def _holdable(value: Any) -> Any:
-    # JSON has no infinity, but a parser makes one of 1e999: such a number is refused, not rounded. An integer
-    # beyond 64 bits could be read and never written again, to a store or back to a client.
+def _checked_numbers(value: Any) -> Any:
+    # JSON has no infinity, but a parser reads 1e999 as one: such a number is refused, not rounded. An integer
+    # beyond 64 bits could be read but not written again, neither to a store nor to a client.
     pending = [value]
     while pending:
         item = pending.pop()
@@ -69,15 +69,15 @@ def _holdable(value: Any) -> Any:
 
 
 Json: TypeAlias = Annotated[Any, _Value()]
-"""A user's value as JSON, tags and all; see ``projection`` for what it stands for."""
+"""A user's value as JSON, with its tags; ``projection`` says what they mean."""
 
 JsonObject: TypeAlias = dict[str, Any]
 """A user's value that is an object."""
 
-Input: TypeAlias = Annotated[Any, AfterValidator(_holdable), _Value()]
-"""A user's value on its way in: every number in it is one that the server can hold exactly."""
+Input: TypeAlias = Annotated[Any, AfterValidator(_checked_numbers), _Value()]
+"""A user's value that a client sends: every number in it can be held exactly."""
 
-InputObject: TypeAlias = Annotated[dict[str, Any], AfterValidator(_holdable)]
+InputObject: TypeAlias = Annotated[dict[str, Any], AfterValidator(_checked_numbers)]
 """An ``Input`` that is an object."""
 
 

@@ -1,19 +1,31 @@
-"""The client's side of a connection, without I/O: open requests, cursors, and what to say again.
+"""The client's side of the protocol, without I/O: open requests, cursors, and what to send again.
 
-One session outlives its connections. ``connect`` opens the next one with everything in a single flight:
-``hello``, each subscription from its cursor, each request that has no answer yet (every request may be
-repeated: a run's id is chosen here). ``receive`` turns a message into happenings; what must be sent is
-taken with ``outgoing``.
+How the session works. One session outlives its connections. The caller owns the socket and the clock; the
+session owns everything that has to survive a lost connection. ``connect`` and ``disconnected`` say that a
+socket was opened or lost, ``request`` sends a request, ``receive`` takes a message and returns happenings.
+After each of them the caller sends what ``outgoing`` returns.
 
-What a subscription may show is decided by its ``cursor``; a fault that it notices makes the session subscribe
-anew from there.
+*Requests.* A request is open until its whole answer has arrived: one reply, and for ``run`` one
+``subscribed`` for each spec. Every request but one is idempotent (the client chooses a run's id), so
+``connect`` sends each open one again. The exception is ``state_update``, which might be written twice:
+``disconnected`` answers it with an error. After a close with 1009 it answers the largest open request so,
+too, which would break every further connection.
+
+*Subscriptions.* Each has a cursor (``cursor.Subscription``), which decides what is shown. ``connect``
+attaches every subscription again from its cursor, in the same flight as ``hello``. If a frame is illegal,
+such as an event behind a hole in ``n``, the session unsubscribes and subscribes again from the cursor.
+
+*Two kinds of requests* share one table. Those of the application have their answers reported. Those by which
+the session attaches again carry the number of the subscription in ``resumes``, and are reported only if they
+are refused for good. Until the reply to an ``unsubscribe``, old frames may arrive; ``_leaving`` says to drop
+them.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from graphwire_protocol.codec import Unknown, decode_frames, encode
+from graphwire_protocol.codes import TOO_BIG
 from graphwire_protocol.commands import (
     Credit,
     Hello,
@@ -30,64 +42,23 @@ from graphwire_protocol.credit import Window
 from graphwire_protocol.cursor import OutOfStep, Subscription
 from graphwire_protocol.errors import Misuse, Refusal
 from graphwire_protocol.frames import Closed, Event, Gap, Mark, RunInfo, Snapshot, SubFrame, Synced
+from graphwire_protocol.happenings import Announced, Answered, Deferred, Delivered, Happening
+from graphwire_protocol.limits import DEFAULTS
 from graphwire_protocol.replies import Error, Goaway, Notice, Pong, Reply, Subscribed, Welcome
-from graphwire_protocol.state import CONNECTION, REPLY, ConnectionState
+from graphwire_protocol.state import CONNECTION, REPLY, ConnectionState, advance
 
-DEFAULT_MAX_FRAME_BYTES = 1 << 20
-"""What a frame may measure until ``welcome`` says otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A request has its answer: ``reply`` with the ``subscribed`` frames of a run, or an ``Error``."""
-
-    id: int
-    reply: Reply
-    subscribed: tuple[Subscribed, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """A frame of a subscription for the application: new, in order, once.
-
-    An ``Error`` says that the subscription could not be resumed and is over. ``epoch`` is the log's
-    incarnation that the frame speaks of.
-    """
-
-    sub: int
-    frame: Event | Gap | Snapshot | Synced | Closed | RunInfo | Error
-    epoch: str | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Announced:
-    """A frame for the whole connection."""
-
-    frame: Welcome | Notice | Goaway | Pong | Error | Unknown
-
-
-@dataclass(frozen=True, slots=True)
-class Deferred:
-    """The server asks to send request ``id`` again after ``after_s`` seconds: then call ``resend``."""
-
-    id: int
-    after_s: float
-
-
-_PASSING = frozenset({"rate_limited", "draining", "unavailable"})
-"""Refusals of an attachment that pass by themselves."""
-
-Happening: TypeAlias = Answered | Delivered | Announced | Deferred
+_TEMPORARY = frozenset({"rate_limited", "draining", "unavailable"})
+"""The codes by which an attachment is refused only for a while."""
 
 
 @dataclass(slots=True)
 class _Open:
-    """A request without its whole answer."""
+    """A request that has not been answered completely."""
 
     command: Request
     size: int
-    resumes: int | None = None  # the subscription that the session itself attaches anew
-    is_forgotten: bool = False  # nobody waits for the answer
+    resumes: int | None = None  # the subscription or watch that the session attaches again by itself
+    is_forgotten: bool = False  # the application does not wait for the answer any more
     reply: Reply | None = None
     subscribed: list[Subscribed] = field(default_factory=list)
 
@@ -109,7 +80,7 @@ class ClientSession:
         self._watches: dict[int, Watch] = {}
         self._open: dict[int, _Open] = {}
         self._leaving: set[int] = set()
-        self._late: list[Happening] = []  # answers that no frame brings
+        self._late: list[Happening] = []  # answers that no frame will bring, reported with the next message
         self._outgoing: list[bytes] = []
         self._next_id = 1
         self._next_sub = 1
@@ -117,8 +88,13 @@ class ClientSession:
     # ── connections ──────────────────────────────────────────────────────────────────────────────
 
     def connect(self, token: str | None = None) -> None:
-        """A connection is there: put the whole first flight into ``outgoing``."""
-        self.state = "opening"
+        """Begin a connection: put ``hello`` and all that has to be sent again into ``outgoing``.
+
+        Raises ``Misuse`` if the connection before has not been reported as ``disconnected``.
+        """
+        if self.state != "closed":
+            raise Misuse("connect() while the connection before is not closed: call disconnected() first")
+        self.state = "opening"  # every connection begins in the first state of its table
         waiting = [item for item in self._open.values() if item.resumes is None and not item.is_forgotten]
         self._open.clear()
         self._outgoing.clear()
@@ -137,21 +113,23 @@ class ClientSession:
             if watch.sub not in starting:
                 self._send(watch.model_copy(update={"id": self._id()}), resumes=watch.sub)
         for item in waiting:
-            if self._is_left(item.command):
+            if self._is_unwanted(item.command):
                 message = "the subscription was left before it began"
                 error = Error(id=item.command.id, code="not_found", message=message, retry="never")
                 self._late.append(Answered(item.command.id, error))
             elif not isinstance(item.command, Hello | Unsubscribe):
-                self._send(self._anew(item.command))
+                self._send(self._current(item.command))
 
     def disconnected(self, code: int | None = None) -> list[Answered]:
-        """The connection is gone; ``code`` is how it closed.
+        """Note that the connection is gone; ``code`` is its close code. Returns the requests that end with
+        it.
 
-        After 1009 the largest open request is answered with an error: it would break the next connection too.
-        So is a state's update, which may have been written: sent again it might be written twice. An
-        unsubscription needs no answer any more.
+        After 1009 the largest open request is answered with an error: it would break the next connection,
+        too. A ``state_update`` is answered with an error, because it may have been written already. An
+        ``unsubscribe`` is dropped: the subscription has ended with its connection.
         """
-        self.state = "closed"
+        if self.state != "closed":
+            self._step("close")
         self._outgoing.clear()
         answered: list[Answered] = []
         for id, item in list(self._open.items()):
@@ -167,7 +145,7 @@ class ClientSession:
             for id, item in self._open.items()
             if item.resumes is None and not isinstance(item.command, Hello)
         }
-        if code == 1009 and asked:
+        if code == TOO_BIG and asked:
             id, item = max(asked.items(), key=lambda entry: entry[1].size)
             del self._open[id]
             self._drop_subs(item.command)
@@ -177,17 +155,17 @@ class ClientSession:
         return answered
 
     def outgoing(self) -> list[bytes]:
-        """Take what is to be sent, one message each."""
+        """Return what is to be sent, one message each, and forget it."""
         out, self._outgoing = self._outgoing, []
         return out
 
     # ── requests ─────────────────────────────────────────────────────────────────────────────────
 
     def request(self, make: Callable[[int], Request], window: int | None = None) -> int:
-        """Open the request that ``make(id)`` returns; return its id.
+        """Send the request that ``make(id)`` returns; return its id.
 
-        The subscriptions that it names get a queue of ``window`` events each, kept by credit. Raises
-        ``Refusal(limit_exceeded)`` for a frame that the server would not take.
+        Each subscription that it opens gets a queue of ``window`` events, bounded by credit; None is no
+        bound. Raises ``Refusal(limit_exceeded)`` for a frame that is too large for the server.
         """
         command = make(self._id())
         size = len(encode(command))
@@ -207,28 +185,26 @@ class ClientSession:
             self._watches[command.sub] = command
         elif isinstance(command, Unsubscribe):
             self._leaving.add(command.sub)
-        self._send(self._anew(command))
+        self._send(self._current(command))
         return command.id
 
     @property
     def max_frame_bytes(self) -> int:
-        """What a frame of this client may measure."""
+        """The size that a frame of this client may have, in bytes."""
         limit = self.welcome.limits.get("max_frame_bytes") if self.welcome else None
-        return DEFAULT_MAX_FRAME_BYTES if limit is None else int(limit)
+        return DEFAULTS.max_frame_bytes if limit is None else int(limit)
 
     def is_attached(self, sub: int) -> bool:
         """Tell whether ``sub`` is a subscription or a watch that has not ended."""
         return sub in self.subscriptions or sub in self._watches
 
     def next_sub(self) -> int:
-        """Return a subscription's number that is not in use."""
+        """Return a number for a new subscription or watch."""
         self._next_sub += 1
         return self._next_sub - 1
 
     def forget(self, id: int) -> None:
-        """Nobody waits for the answer to request ``id`` any more: it is not sent again, and the
-        subscriptions that it names are left.
-        """
+        """Stop waiting for the answer to request ``id``: never resend it, and unsubscribe what it opens."""
         item = self._open.get(id)
         if item is None:
             return
@@ -241,25 +217,25 @@ class ClientSession:
             self.request(lambda id, sub=sub: Unsubscribe(id=id, sub=sub))  # type: ignore[misc]
 
     def resend(self, id: int) -> None:
-        """Send the deferred request ``id`` again."""
+        """Send the deferred request ``id`` again; nothing happens if it is not open."""
         item = self._open.pop(id, None)
         if item is not None and self.state != "closed":
-            self._send(self._anew(item.command), resumes=item.resumes)
+            self._send(self._current(item.command), resumes=item.resumes)
 
     def consumed(self, sub: int, mode: str) -> None:
-        """The application took an event of ``sub``: credit goes back, half a window at once."""
+        """Note that the application took an event of ``sub``; give credit back, half a window at once."""
         subscription = self.subscriptions.get(sub)
         if subscription is None or subscription.window is None:
             return
         events = subscription.window.take(mode)
-        # While the subscription is being attached anew, this goes out behind its ``subscribe``.
+        # If the subscription is being attached again, this is sent behind its ``subscribe``.
         if events and self.state != "closed":
             self._outgoing.append(encode(Credit(sub=sub, events=events)))
 
-    # ── what comes in ────────────────────────────────────────────────────────────────────────────
+    # ── receiving ─────────────────────────────────────────────────────────────────────────────────
 
     def receive(self, data: str | bytes) -> list[Happening]:
-        """Take one message in. Raises ``ValueError`` for what no version of the protocol allows."""
+        """Read one message; return what happened. Raises ``ValueError`` for what no version allows."""
         happenings, self._late = self._late, []
         for frame in decode_frames(data):
             match frame:
@@ -269,11 +245,12 @@ class ClientSession:
                 case Event() | Gap() | Snapshot() | Synced() | Mark() | Closed():
                     happenings.extend(self._sub_frame(frame))
                 case RunInfo():
-                    pass  # of a watch that was left
+                    pass  # its watch has been left
                 case Notice() | Pong() | Unknown():
                     happenings.append(Announced(frame))
                 case Goaway():
-                    self.state = CONNECTION.get((self.state, "goaway"), self.state)
+                    if self.state != "draining":  # a server may repeat it
+                        self._step("goaway")
                     happenings.append(Announced(frame))
                 case _:
                     happenings.extend(self._reply(frame))
@@ -284,14 +261,14 @@ class ClientSession:
         if subscription is None or frame.sub in self._leaving:
             return ()
         if subscription.state == "requested":
-            return ()  # of the attachment before: it ends with the unsubscription that is on its way
+            return ()  # it belongs to the old attachment, whose ``unsubscribe`` is on its way
         try:
             shown = subscription.receive(frame)
         except OutOfStep:
             self._resync(subscription)
             return ()
         if isinstance(frame, Event) and shown is None and subscription.window is not None:
-            subscription.window.put(frame.mode)  # it has cost credit, and nobody will take it
+            subscription.window.put(frame.mode)  # it cost credit, and the application does not see it
             self.consumed(frame.sub, frame.mode)
         if isinstance(frame, Closed):
             del self.subscriptions[frame.sub]
@@ -333,7 +310,7 @@ class ClientSession:
         del self._open[command.id]
         if isinstance(reply, Welcome):
             self.welcome = reply
-            self.state = CONNECTION.get((self.state, "welcome"), self.state)
+            self._step("welcome")
             return (Announced(reply),)
         if isinstance(command, Unsubscribe):
             self._forget(command.sub)
@@ -343,21 +320,25 @@ class ClientSession:
 
     def _refused(self, item: _Open, error: Error) -> Iterable[Happening]:
         command = item.command
-        if item.resumes is not None and error.retry == "after" and error.code in _PASSING:
+        if item.resumes is not None and error.retry == "after" and error.code in _TEMPORARY:
             return (Deferred(command.id, (error.after_ms or 1000) / 1000),)
         del self._open[command.id]
         if isinstance(command, Hello):
             return (Announced(error),)
         if isinstance(command, Unsubscribe):
-            # The subscription ended by itself meanwhile; it is gone, as was asked.
+            # The subscription ended by itself meanwhile; it is gone, as requested.
             self._forget(command.sub)
             return () if item.resumes is not None else (Answered(command.id, error),)
+        for sub in _subs(command):
+            subscription = self.subscriptions.get(sub)
+            if subscription is not None and subscription.state == "requested":
+                subscription.refused()
         self._drop_subs(command)
         if item.resumes is not None:
             return (Delivered(item.resumes, error),)
         return (Answered(command.id, error),)
 
-    # ── the rest ─────────────────────────────────────────────────────────────────────────────────
+    # ── attaching, sending ───────────────────────────────────────────────────────────────────────
 
     def _add(self, run: str, spec: Spec, window: int | None) -> None:
         if spec.sub in self.subscriptions:
@@ -368,13 +349,13 @@ class ClientSession:
         frame = Subscribe(id=self._id(), run=subscription.run, **subscription.spec())
         self._send(frame, resumes=subscription.sub)
 
-    def _anew(self, command: Request) -> Request:
-        """Return ``command`` with its subscriptions at their cursors, as it is to be sent now."""
+    def _current(self, command: Request) -> Request:
+        """Return ``command`` as it is to be sent now: its subscriptions from their cursors."""
         if isinstance(command, Run):
             specs = [
                 Spec(**self.subscriptions[spec.sub].spec())
                 for spec in command.subscribe
-                if spec.sub in self.subscriptions  # else it has been left
+                if spec.sub in self.subscriptions  # otherwise it has been left
             ]
             return command.model_copy(update={"subscribe": tuple(specs)})
         if isinstance(command, Subscribe) and command.sub in self.subscriptions:
@@ -392,8 +373,8 @@ class ClientSession:
             self.subscriptions.pop(sub, None)
             self._watches.pop(sub, None)
 
-    def _is_left(self, command: Request) -> bool:
-        """Tell whether nobody wants what ``command`` attaches any more."""
+    def _is_unwanted(self, command: Request) -> bool:
+        """Tell whether what ``command`` attaches has been left meanwhile."""
         if isinstance(command, Subscribe):
             return command.sub not in self.subscriptions
         return isinstance(command, Watch) and command.sub not in self._watches
@@ -403,6 +384,9 @@ class ClientSession:
             self._leaving.discard(sub)
             self.subscriptions.pop(sub, None)
             self._watches.pop(sub, None)
+
+    def _step(self, happening: str) -> None:
+        self.state = advance(CONNECTION, self.state, happening)
 
     def _id(self) -> int:
         self._next_id += 1

@@ -1,7 +1,8 @@
 """Bytes to frames and back.
 
-A frame is validated once, from its bytes. What cannot be read becomes a ``Refusal`` that names path and
-reason and never repeats a value. A client reads leniently: what it does not know, it reports as ``Unknown``.
+A frame is validated once, from its bytes. A frame that cannot be read becomes a ``Refusal`` that names path
+and reason and never repeats a value. A client reads leniently: a frame of an unknown type becomes an
+``Unknown``.
 """
 
 import re
@@ -22,13 +23,13 @@ _COMMAND: TypeAdapter[Any] = TypeAdapter(Command)
 _FRAME: TypeAdapter[Any] = TypeAdapter(ServerFrame)
 _BATCH: TypeAdapter[list[Any]] = TypeAdapter(list[ServerFrame])
 
-_ECHOED = 64  # characters of a peer's own words that a message repeats
-_LISTED = 16  # faults that an error names
+_ECHOED = 64  # how many characters of the peer's input a message may repeat
+_LISTED = 16  # how many validation errors a refusal lists
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A frame of a type that this version does not know; a client tells its application and goes on."""
+    """A frame of a type that this version does not know; no error, a client may report it."""
 
     type: str
     fields: dict[str, Any]
@@ -40,20 +41,24 @@ def encode(frame: Wire) -> bytes:
 
 
 def decode_command(data: str | bytes) -> Command:
-    """Read one frame of a client; raise ``Refusal`` with the request's ``id`` where one can be told."""
+    """Read one frame of a client. Raises ``Refusal``, with the request's ``id`` if that could be read."""
     try:
         command: Command = _COMMAND.validate_json(data, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         raise _refusal(data, error) from None
-    if ("NaN" if isinstance(data, str) else b"NaN") in data or (  # type: ignore[operator]
-        "Infinity" if isinstance(data, str) else b"Infinity"
-    ) in data:
+    if _may_hold_a_literal(data):
         _require_json(data)
     return command
 
 
+def _may_hold_a_literal(data: str | bytes) -> bool:
+    if isinstance(data, bytes):
+        return b"NaN" in data or b"Infinity" in data
+    return "NaN" in data or "Infinity" in data
+
+
 def _require_json(data: str | bytes) -> None:
-    # The validating parser takes the literals NaN and Infinity, which are not JSON.
+    # The validating parser accepts the literals NaN and Infinity, which are not JSON.
     try:
         from_json(data, allow_inf_nan=False)
     except ValueError as error:
@@ -71,7 +76,9 @@ def _refusal(data: str | bytes, error: ValidationError) -> Refusal:
         reason = str(first.get("ctx", {}).get("error", "syntax error"))
         if "number out of range" in reason:
             return Refusal(
-                "invalid_argument", f"an integer has too many digits: {reason}", id=_id_despite(data)
+                "invalid_argument",
+                f"an integer has too many digits: {reason}",
+                id=_id_despite_long_integers(data),
             )
         return Refusal("bad_frame", _not_json(reason))
     _require_json(data)
@@ -89,14 +96,14 @@ def _refusal(data: str | bytes, error: ValidationError) -> Refusal:
     return _invalid(kind, faults, id)
 
 
-_ENDLESS = re.compile(r"[0-9]{1000,}")
+_LONG_INTEGER = re.compile(r"[0-9]{1000,}")
 
 
-def _id_despite(data: str | bytes) -> int | None:
-    """Read the id of a frame that has an integer too long for the parser."""
+def _id_despite_long_integers(data: str | bytes) -> int | None:
+    """Read the id of a frame in which another integer is too long for the parser."""
     text = data if isinstance(data, str) else data.decode("utf-8", "replace")
     try:
-        return _id(from_json(_ENDLESS.sub("0", text)))
+        return _id(from_json(_LONG_INTEGER.sub("0", text)))
     except ValueError:
         return None
 
@@ -123,8 +130,8 @@ def _is_in_filter(path: str) -> bool:
 
 def _path(fault: ErrorDetails) -> str:
     _, *parts = fault["loc"]  # the first one is the frame's type
-    # Which member of a union was tried is the validator's business; the last part of an unknown field is the
-    # peer's own word, whatever it looks like.
+    # The validator names the members of unions that it tried; they are not part of the path. The name of an
+    # unknown field is, even if it looks like one of them.
     last = len(parts) - (fault["type"] == "extra_forbidden")
     return path_text([part for part in parts[:last] if not _is_member(part)] + parts[last:])
 

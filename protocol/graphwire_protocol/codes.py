@@ -1,6 +1,6 @@
-"""The one table of error codes and close codes: meaning, when to retry, what closes the connection.
+"""The one table of error codes and close codes: what each means, and whether to try again.
 
-The documentation and every client's constants are made from it.
+The reference and the constants of clients are made from it.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from graphwire_protocol.types import Retry
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """One error code: its ``name``, what it means, and what the receiver may do about it."""
+    """One error code: its ``name``, its meaning, and whether the request may be sent again."""
 
     name: str
     meaning: str
@@ -51,8 +51,11 @@ class Close:
 
 NORMAL = 1000
 GOING_AWAY = 1001
+LOST = 1006  # never sent: what a WebSocket library reports when no close frame came
 TOO_BIG = 1009
+INTERNAL = 1011
 RESTART = 1012
+TRY_LATER = 1013
 MISUSE = 4400
 UNAUTHENTICATED = 4401
 FORBIDDEN = 4403
@@ -64,11 +67,11 @@ CLOSES: dict[int, Close] = {
     for close in (
         Close(NORMAL, "done", False),
         Close(GOING_AWAY, "going away", True),
-        Close(1006, "lost", True),
+        Close(LOST, "lost", True),
         Close(TOO_BIG, "a message over max_frame_bytes; only its request failed", True),
-        Close(1011, "a fault of the server", True),
+        Close(INTERNAL, "a fault of the server", True),
         Close(RESTART, "the server drained and restarts", True),
-        Close(1013, "try again later", True),
+        Close(TRY_LATER, "try again later", True),
         Close(MISUSE, "misuse of the protocol", False),
         Close(UNAUTHENTICATED, "identity missing, refused or expired: only with a new token", False),
         Close(FORBIDDEN, "forbidden", False),
@@ -80,6 +83,6 @@ CLOSES: dict[int, Close] = {
 
 
 def reconnects(code: int) -> bool:
-    """Tell whether a client should connect again after ``code``; an unknown code counts as lost."""
+    """Tell whether a client should connect again after ``code``; an unknown one below 4000 counts as lost."""
     close = CLOSES.get(code)
     return close.reconnect if close else code < 4000

@@ -1,4 +1,8 @@
-"""The frames that a client sends."""
+"""The frames that a client sends.
+
+This file has more than 400 lines because it is a list of frames, and most of it is the text that the
+reference prints. The union at its end, ``Command``, needs all of them.
+"""
 
 from typing import Annotated, Literal, TypeAlias
 
@@ -10,7 +14,7 @@ from graphwire_protocol.filters import Filter
 from graphwire_protocol.types import Epoch, Mode, Name, RequestId, Seq, Status, SubId, Uint
 
 UNSERVED = frozenset({"auth"})
-"""Frame types that the protocol knows and this version does not serve: they are ``unsupported``."""
+"""Frame types that the protocol reserves and this version does not serve: they are ``unsupported``."""
 
 
 class Product(Wire):
@@ -19,11 +23,11 @@ class Product(Wire):
     name: Annotated[str, Field(max_length=128)]
     """The program's name."""
     version: Annotated[str, Field(max_length=128)]
-    """Its version, as its maker counts."""
+    """Its version."""
 
 
 class Position(Wire):
-    """A cursor: delivery begins behind ``seq`` of the log's incarnation ``epoch``."""
+    """A cursor: delivery begins after event ``seq`` of the log's incarnation ``epoch``."""
 
     epoch: Epoch
     seq: Seq
@@ -33,7 +37,7 @@ From: TypeAlias = Literal["start", "now", "snapshot"] | Position
 
 
 class Hello(Wire):
-    """The first frame of a connection: who the client is and what it understands.
+    """The first frame of a connection: it says who the client is and what it understands.
 
     Client: sends it first, within ``hello_timeout_s``; further frames may follow in the same flight without
     waiting.
@@ -48,7 +52,7 @@ class Hello(Wire):
     type: Literal["hello"] = "hello"
     id: RequestId
     token: Maybe[Annotated[str, Field(max_length=65536)]] = None
-    """The credential, where the server asks for one. It never stands in a URL."""
+    """The credential, if the server asks for one. It is never part of a URL."""
     client: Maybe[Product] = None
     """The client program; for logs."""
     features: Maybe[Many[str]] = None
@@ -56,39 +60,39 @@ class Hello(Wire):
 
 
 class Spec(Wire):
-    """How a run is subscribed to: under which ``sub``, through which ``filter``, ``from`` where on."""
+    """A subscription to a run: its number, its filter, and where delivery begins."""
 
     sub: SubId
     filter: Filter
     """Which events."""
     from_: Annotated[From, Field(alias="from")] = "start"
-    """Where delivery begins: the log's first event, only what is new, a snapshot of the head, or behind a
-    cursor.
+    """Where delivery begins: at the log's first event, with new events only, with a snapshot of the head, or
+    after a cursor.
     """
     credit: Maybe[Uint] = None
-    """How many events the server may send until ``credit`` frames add more; 0 is legal. Left out, only the
-    socket paces.
+    """How many events the server may send before ``credit`` frames add more; 0 is legal. Left out, there is
+    no limit but the socket's own pace.
     """
     values: Literal["full", "patch"] = "full"
-    """``patch``: states of mode ``values`` as differences, where ``welcome.features`` has ``patch``."""
+    """``patch``: states of mode ``values`` are sent as differences, if ``welcome.features`` has ``patch``."""
 
 
 class GraphCommand(Wire):
     """A command as the run's input, instead of an ``input``: LangGraph's ``Command``."""
 
     resume: Input = None
-    """The answer to what the graph waits for."""
+    """The answer to the graph's interrupt."""
     update: Input = None
     """An update of the state."""
     goto: Input = None
-    """Where to go: a node's name, ``{"node", "arg"}`` for LangGraph's ``Send``, or a list of both."""
+    """The next nodes: a name, ``{"node", "arg"}`` for LangGraph's ``Send``, or a list of both."""
 
 
 class RunConfig(Wire):
-    """What of LangGraph's config a client may set."""
+    """The part of LangGraph's config that a client may set."""
 
     tags: Maybe[Many[str]] = None
-    """Tags of every call in the run."""
+    """Tags for every call in the run."""
     metadata: Maybe[InputObject] = None
     """Metadata for the graph's own tracing."""
     configurable: Maybe[InputObject] = None
@@ -96,9 +100,9 @@ class RunConfig(Wire):
     more) are refused.
     """
     recursion_limit: Maybe[Annotated[int, Field(ge=1, le=2**31)]] = None
-    """Supersteps that the run may take."""
+    """How many supersteps the run may take."""
     max_concurrency: Maybe[Annotated[int, Field(ge=1, le=2**31)]] = None
-    """Tasks at once."""
+    """How many tasks may run at once."""
     run_name: Maybe[str] = None
     """A name for tracing."""
 
@@ -116,35 +120,35 @@ class RunOptions(Wire):
     """When checkpoints are written."""
 
 
-class Record(Wire):
-    """What the log keeps beyond what the run's first subscriptions ask for."""
+class RecordOptions(Wire):
+    """What the log records beyond what the run's first subscriptions ask for."""
 
     modes: Maybe[Many[Mode]] = None
-    """Modes to keep."""
+    """Modes to record."""
     subgraphs: Maybe[bool] = None
-    """Whether events of subgraphs are kept."""
+    """Whether to record events of subgraphs."""
 
 
 class Run(Wire):
-    """Start a run, or find it again by its id; attach every spec of ``subscribe`` before its first event.
+    """Start a run, or find it again by its id; attach every spec of ``subscribe`` before the first event.
 
-    Client: chooses ``run`` itself where the frame may have to be sent again: the second one finds the
+    Client: chooses ``run`` itself, so that the frame can be sent again: the second one finds the run of the
     first. ``cancel`` may follow in the same flight.
 
-    Server: checks every spec and option first, and starts nothing if one is at fault; answers ``started``,
-    then one ``subscribed`` for each spec in their order, with the same ``id``. An id that exists is
-    ``started`` with ``created: false`` whatever the ``input``; the specs are attached.
+    Server: checks every spec and option first, and starts nothing if one is wrong; answers ``started``, then
+    one ``subscribed`` for each spec in their order, with the same ``id``. For an id that exists it answers
+    ``started`` with ``created: false``, whatever the ``input``, and attaches the specs.
 
     Misuse: ``input`` and ``command`` together, ``checkpoint`` without ``thread``, a ``thread`` for a graph
     that can have no checkpointer, or server's keys in ``configurable``, are ``invalid_argument``; a known id
     with another ``graph`` or ``thread`` is ``conflict``; a thread that has a run is ``busy``; a
-    ``checkpoint`` that the thread has not is ``not_found``.
+    ``checkpoint`` that the thread does not have is ``not_found``.
     """
 
     type: Literal["run"] = "run"
     id: RequestId
     graph: Annotated[str, Field(min_length=1, max_length=256)]
-    """The graph's name, as ``list`` tells it."""
+    """The graph's name, as in ``list``."""
     input: Input = None
     """The graph's input."""
     command: Maybe[GraphCommand] = None
@@ -152,11 +156,11 @@ class Run(Wire):
     run: Maybe[Name] = None
     """The run's id; left out, the server chooses one."""
     thread: Maybe[Name] = None
-    """The conversation that a checkpointer keeps across runs."""
+    """The thread: the conversation that a checkpointer keeps across runs."""
     checkpoint: Maybe[Name] = None
-    """Where in the thread's history to start."""
+    """The checkpoint of the thread to start from."""
     config: Maybe[RunConfig] = None
-    """What of LangGraph's config a client may set."""
+    """The part of LangGraph's config that a client may set."""
     context: Input = None
     """The graph's runtime context."""
     options: Maybe[RunOptions] = None
@@ -164,15 +168,15 @@ class Run(Wire):
     if_busy: Literal["reject", "enqueue", "interrupt"] = "reject"
     """What to do if the thread has a run: refuse, wait ``queued``, or cancel that run first."""
     on_disconnect: Literal["continue", "cancel"] = "continue"
-    """``cancel``: the run is cancelled when this connection has been gone for ``disconnect_grace_s`` and
-    nobody subscribes to the run.
+    """``cancel``: the run is cancelled when this connection has been gone for ``disconnect_grace_s`` and no
+    subscription to the run is open.
     """
     metadata: Maybe[InputObject] = None
-    """Kept with the run, for lists and watches to match."""
-    record: Maybe[Record] = None
-    """What the log keeps beyond what ``subscribe`` asks for."""
+    """Stored with the run; lists and watches can match it."""
+    record: Maybe[RecordOptions] = None
+    """What the log records beyond what ``subscribe`` asks for."""
     subscribe: Many[Spec] = ()
-    """Subscriptions that see the log from its beginning."""
+    """Subscriptions to attach before the run's first event."""
 
     @model_validator(mode="after")
     def _starts_with_one(self) -> "Run":
@@ -188,14 +192,14 @@ class Run(Wire):
 class Subscribe(Spec):
     """Attach to a run's log: replay from a cursor, then live.
 
-    Client: after a lost connection sends one for each subscription, from its cursor, in the flight of
+    Client: after a lost connection, sends one for each subscription, from its cursor, in the same flight as
     ``hello``.
 
-    Server: answers ``subscribed`` before the subscription's first event, then delivers by the filter in
-    force.
+    Server: answers ``subscribed`` before the subscription's first event, then delivers what the filter in
+    force admits.
 
-    Misuse: a ``sub`` in use is ``conflict``; an unknown run ``not_found``; a filter not understood whole
-    ``invalid_filter``; a mode that the run does not record ``unsupported``.
+    Misuse: a ``sub`` in use is ``conflict``; an unknown run ``not_found``; a filter that is not understood
+    completely ``invalid_filter``; a mode that the run does not record ``unsupported``.
     """
 
     type: Literal["subscribe"] = "subscribe"
@@ -205,13 +209,13 @@ class Subscribe(Spec):
 
 
 class Watch(Wire):
-    """Follow the states of all runs that match: a feed of states, not of events, that keeps no run alive.
+    """Follow the states of all runs that match: states, not events. A watch keeps no run alive.
 
-    Client: watches anew after a lost connection; a ``run_info`` that it has seen before is harmless.
+    Client: watches again after a lost connection; a ``run_info`` that it has seen before is harmless.
 
-    Server: answers ``subscribed``, then sends a ``run_info`` for each run that matches now, newest first
-    and at most ``max_watch_runs``, then ``synced``, then one for every change of status, also of the one by
-    which a run stops matching, and for every new run that matches.
+    Server: answers ``subscribed``, then sends a ``run_info`` for each run that matches now, newest first and
+    at most ``max_watch_runs``, then ``synced``. After that it sends one for every new run that matches and
+    for every change of status, including the change by which a run stops matching.
 
     Misuse: a ``sub`` in use is ``conflict``.
     """
@@ -230,12 +234,12 @@ class Watch(Wire):
 
 
 class Unsubscribe(Wire):
-    """Detach: no frame of that ``sub`` follows the reply, and the number may be used anew.
+    """Detach: no frame of that ``sub`` follows the reply, and the number may be used again.
 
-    Client: goes on reading; frames of that ``sub`` may arrive until the reply. A ``subscribe`` with the
-    same ``sub`` may be sent right behind it.
+    Client: frames of that ``sub`` may arrive until the reply. A ``subscribe`` with the same ``sub`` may be
+    sent right behind this frame.
 
-    Server: answers ``ok``. The run goes on.
+    Server: answers ``ok``. The run continues.
 
     Misuse: a ``sub`` that is not open is ``not_found``; it may have closed by itself meanwhile.
     """
@@ -248,28 +252,28 @@ class Unsubscribe(Wire):
 class Credit(Wire):
     """Let the server send ``events`` more events on ``sub``.
 
-    Client: sends it as its application takes events, best in halves of its window and not one by one.
+    Client: sends it as its application takes events, preferably half a window at once.
 
-    Server: adds it. There is no reply; an unknown ``sub`` is ignored, as it may just have closed.
+    Server: adds it. There is no reply. An unknown ``sub`` is ignored, because it may just have closed.
     """
 
     type: Literal["credit"] = "credit"
     sub: SubId
     events: Uint
-    """How many events more."""
+    """How many more events."""
 
 
 class Cancel(Wire):
     """Stop a run.
 
-    Client: may send it at any time, even right behind ``run``, and again; it waits for the terminal event,
-    not for the reply.
+    Client: may send it at any time, even right behind ``run``, and more than once. The run has ended with its
+    terminal event, not with the reply.
 
-    Server: answers ``ok`` with the status as it is now. The terminal event arrives in the log within
-    ``cancel_grace_s``, even where the graph's code is deaf; what that code still produces is dropped, and
-    its thread stays busy until it has stopped.
+    Server: answers ``ok`` with the current status. The log gets its terminal event within ``cancel_grace_s``,
+    even if the graph's code does not react. What that code still produces is dropped, and the thread stays
+    busy until the code has stopped.
 
-    Misuse: an unknown run is ``not_found``; a run that has ended is no misuse.
+    Misuse: an unknown run is ``not_found``. Cancelling a run that has ended is legal.
     """
 
     type: Literal["cancel"] = "cancel"
@@ -277,31 +281,32 @@ class Cancel(Wire):
     run: Name
     """The run to stop."""
     reason: Maybe[Annotated[str, Field(max_length=1024)]] = None
-    """Stands in the terminal event."""
+    """Why; repeated in the terminal event."""
 
 
 class Response(Wire):
-    """The answer to one of the questions that a run waits for."""
+    """The answer to one pending interrupt."""
 
     interrupt: Annotated[str, Field(min_length=1, max_length=128)]
     """The interrupt's id."""
     value: Input
-    """What ``interrupt()`` returns in the graph; it may be ``null``."""
+    """What ``interrupt()`` returns in the graph; ``null`` is a value, too."""
 
 
 class Respond(Wire):
-    """Answer what an interrupted run asks; it goes on in the same log.
+    """Answer an interrupted run; it resumes in the same log.
 
-    Client: names each interrupt by its id. At a static breakpoint, where nothing is asked, ``responses`` is
+    Client: names each interrupt by its id. At a static breakpoint nothing is asked, and ``responses`` is
     empty.
 
-    Server: keeps answers until every pending interrupt has one, then goes on; with ``partial`` it goes on at
-    once, and the graph asks again what is left. Answers ``ok`` with the status: ``running`` if it goes on,
-    ``interrupted`` if it waits for more. With interrupts pending, empty ``responses`` change nothing.
+    Server: keeps answers until every pending interrupt has one, then resumes the run. With ``partial`` it
+    resumes at once, and the graph asks again for what is missing. Answers ``ok`` with the status: ``running``
+    if the run resumes, ``interrupted`` if it waits for more. With interrupts pending, empty ``responses``
+    change nothing.
 
-    Misuse: a run that is not interrupted, or an interrupt that has its answer, is ``conflict``, so that of
-    two racing answers one wins; an interrupt that the run does not wait for is ``not_found``; one that is
-    named twice is ``invalid_argument``. Each refuses the whole frame.
+    Misuse: a run that is not interrupted, or an interrupt that has been answered, is ``conflict``: of two
+    racing answers one wins. An interrupt that is not pending is ``not_found``; one that is named twice is
+    ``invalid_argument``. Each of these refuses the whole frame.
     """
 
     type: Literal["respond"] = "respond"
@@ -311,7 +316,7 @@ class Respond(Wire):
     responses: Many[Response]
     """The answers."""
     partial: bool = False
-    """Whether to go on although interrupts are left without an answer."""
+    """Whether to resume although some interrupts have no answer yet."""
 
     @model_validator(mode="after")
     def _answers_once(self) -> "Respond":
@@ -323,7 +328,7 @@ class Respond(Wire):
 class Result(Wire):
     """Ask for what ``invoke`` would return.
 
-    Client: asks when it has seen the run end; it may ask at any time.
+    Client: asks when it has seen the run end, or at any other time.
 
     Server: answers ``ok`` with ``status``, and with ``output`` once the run is ``completed``, until
     ``result_ttl_s`` after its end.
@@ -354,11 +359,11 @@ class ThreadRequest(Wire):
 class State(ThreadRequest):
     """Ask for a thread's state: LangGraph's ``get_state``.
 
-    Client: may ask while a run writes the thread; it gets the last checkpoint.
+    Client: may ask while a run writes the thread; the answer is the last checkpoint.
 
-    Server: answers ``ok`` with ``values``, ``next``, ``tasks``, ``interrupts``, ``config`` and, where there
-    is a checkpoint, ``metadata``, ``created_at`` and ``parent_config``. A thread that nobody has written has
-    no values and nothing ``next``.
+    Server: answers ``ok`` with ``values``, ``next``, ``tasks``, ``interrupts``, ``config`` and, if there
+    is a checkpoint, ``metadata``, ``created_at`` and ``parent_config``. A thread that has never been written
+    has no values, and ``next`` is empty.
 
     Misuse: an unknown graph or checkpoint is ``not_found``; a graph that can have no checkpointer is
     ``invalid_argument``.
@@ -368,7 +373,7 @@ class State(ThreadRequest):
     keys: Maybe[Many[str]] = None
     """Only these keys of ``values``."""
     subgraphs: bool = False
-    """Whether ``tasks`` hold the states of subgraphs that wait."""
+    """Whether ``tasks`` include the states of subgraphs that wait."""
 
 
 class StateHistory(ThreadRequest):
@@ -395,7 +400,7 @@ class StateHistory(ThreadRequest):
 class StateUpdate(ThreadRequest):
     """Write into a thread's state as a node would: LangGraph's ``update_state``.
 
-    Client: branches from an earlier ``checkpoint`` by naming it, and starts a run from the one in ``config``.
+    Client: names an earlier ``checkpoint`` to branch from it, and starts a run from the one in ``config``.
 
     Server: writes a new checkpoint and answers ``ok`` with its ``config``.
 
@@ -407,9 +412,9 @@ class StateUpdate(ThreadRequest):
     values: Input
     """The update, as a node returns it; ``null`` writes nothing."""
     as_node: Maybe[Annotated[str, Field(min_length=1, max_length=256)]] = None
-    """The node that it counts as written by; left out, the last one if that is clear."""
+    """The node in whose name to write; left out, the node that wrote last, if there is only one."""
     task: Maybe[Name] = None
-    """The task that it counts as written by, where a node has several."""
+    """The task in whose name to write, if the node has several."""
 
 
 class Delete(Wire):
@@ -420,7 +425,7 @@ class Delete(Wire):
     Server: answers ``ok`` when logs, results and checkpoints are gone; viewers get ``closed`` with reason
     ``deleted``. An interrupted run is cancelled first.
 
-    Misuse: an unknown run or thread is ``not_found``; while a run goes on or is queued it is ``conflict``.
+    Misuse: an unknown run or thread is ``not_found``; while a run is running or queued it is ``conflict``.
     """
 
     type: Literal["delete"] = "delete"
@@ -443,7 +448,7 @@ class Delete(Wire):
 class List(Wire):
     """Ask for rows: graphs, this principal's runs, or its threads, newest first.
 
-    Client: sends the ``cursor`` of the reply to get the next page; a reply without one was the last.
+    Client: sends the ``cursor`` of the reply to get the next page; the last page has none.
 
     Server: answers ``ok`` with the rows under the name of ``what``.
     """
@@ -453,13 +458,13 @@ class List(Wire):
     what: Literal["graphs", "runs", "threads"]
     """The kind of rows."""
     graph: Maybe[str] = None
-    """Only of this graph."""
+    """Only rows of this graph."""
     thread: Maybe[Name] = None
-    """Only of this thread."""
+    """Only rows of this thread."""
     status: Maybe[Many[Status]] = None
     """Only runs in one of these statuses."""
     metadata: Maybe[InputObject] = None
-    """Only runs whose metadata has all of these; threads have none."""
+    """Only runs whose metadata has all of these; threads have no metadata."""
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     """Rows in one page."""
     cursor: Maybe[Annotated[str, Field(max_length=1024)]] = None
@@ -514,4 +519,4 @@ Request: TypeAlias = (
     | StateUpdate
     | Delete
 )
-"""The commands that carry an ``id`` and get exactly one reply."""
+"""The commands that have an ``id`` and get exactly one reply."""

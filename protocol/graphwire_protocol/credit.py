@@ -1,10 +1,10 @@
-"""Credit: how many events a server may still send on a subscription, seen from both sides."""
+"""Credit: how many more events a server may send on a subscription, as each side counts it."""
 
 from graphwire_protocol.filters import UNCONSTRAINED
 
 
 class Allowance:
-    """The server's side: what is left of a client's credit; ``None`` is no limit but the socket."""
+    """The server's side: what is left of the credit; None is no limit, and only the socket paces."""
 
     __slots__ = ("left",)
 
@@ -16,21 +16,21 @@ class Allowance:
         return self.left is None or self.left > 0 or mode in UNCONSTRAINED
 
     def spend(self, mode: str) -> None:
-        """Account for one event of ``mode`` that is sent."""
+        """Count one event of ``mode`` that is sent."""
         if self.left is not None and mode not in UNCONSTRAINED:
             self.left -= 1
 
     def add(self, events: int) -> None:
-        """Account for a ``credit`` frame."""
+        """Count a ``credit`` frame."""
         if self.left is not None:
             self.left += events
 
 
 class Window:
-    """The client's side: a queue of at most ``size`` events, of which the application takes one by one.
+    """The client's side: a queue of at most ``size`` events, which the application takes one by one.
 
     ``opening()`` is the credit for a new attachment. ``take(mode)`` is called for each event that the
-    application took and returns how many events to grant now: nothing mostly, half a window at once.
+    application took, and returns how many events to grant now: usually 0, then half a window at once.
     """
 
     __slots__ = ("_owed", "held", "size")
@@ -43,17 +43,17 @@ class Window:
         self._owed = 0
 
     def opening(self) -> int:
-        """Return the credit to attach with: the free places of the queue."""
+        """Return the credit to attach with: how many events the queue has room for."""
         self._owed = 0
         return self.size - self.held
 
     def put(self, mode: str) -> None:
-        """Account for an event that was queued for the application."""
+        """Count an event that was queued for the application."""
         if mode not in UNCONSTRAINED:
             self.held += 1
 
     def take(self, mode: str) -> int:
-        """Account for an event that the application took; return the credit to grant, 0 for none yet."""
+        """Count an event that the application took; return the credit to grant, 0 for none yet."""
         if mode in UNCONSTRAINED:
             return 0
         self.held -= 1

@@ -1,30 +1,31 @@
 """One subscription as its client keeps it: a cursor over a run's log that outlives connections.
 
-The rule of exactness lives here: an event at or below the cursor of its epoch is not shown again, a hole in
-``n`` is a fault, and patches become whole states. What is sent and when is the session's business.
+This is what makes delivery exact: an event at or below the cursor of its epoch is not shown again, a hole in
+``n`` is an error, and patches become whole states. The session decides what to send, and when.
 """
 
 from typing import Any
 
 from graphwire_protocol.commands import From, Position, Spec
 from graphwire_protocol.credit import Window
+from graphwire_protocol.errors import IllegalTransition
 from graphwire_protocol.filters import Filter
 from graphwire_protocol.frames import Event, Gap, Mark, Snapshot, SubFrame
 from graphwire_protocol.patches import PatchError, apply
 from graphwire_protocol.replies import Subscribed
-from graphwire_protocol.state import SUBSCRIPTION, SubscriptionState
+from graphwire_protocol.state import SUBSCRIPTION, SubscriptionState, advance
 from graphwire_protocol.types import Namespace
 
 
 class OutOfStep(Exception):
-    """A frame that the protocol does not allow here: a fault of the server or of what lies between."""
+    """A frame that is illegal here: the server, or something between, is at fault."""
 
 
 class Subscription:
     """One cursor over a run's log, across connections.
 
-    ``epoch`` and ``seq`` are the cursor, ``None`` until the first attachment tells it. A gap moves it only
-    with the snapshot behind it: whoever is cut off between the two has to be told both again.
+    ``epoch`` and ``seq`` are the cursor, None until the first attachment sets it. A gap moves it only with
+    the snapshot that follows: if the connection is lost between the two, both have to be sent again.
     """
 
     def __init__(self, run: str, spec: Spec, window: Window | None) -> None:
@@ -37,19 +38,19 @@ class Subscription:
         self.window = window
         self._start: From = spec.from_
         self._values = spec.values
-        self._states: dict[Namespace, tuple[int, Any]] = {}  # of patched values: the last seq and state
-        self._attached: str | None = None  # the epoch that this attachment speaks of
+        self._states: dict[Namespace, tuple[int, Any]] = {}  # the last state, if patched
+        self._attached: str | None = None  # the epoch of this attachment
         self._n = 0
 
     @property
     def position(self) -> From:
-        """Where the next attachment begins: the cursor, or the first wish while there is none."""
+        """Where the next attachment begins: the cursor, or the spec's own start if there is none yet."""
         if self.epoch is None or self.seq is None:
             return self._start
         return Position(epoch=self.epoch, seq=self.seq)
 
     def spec(self) -> dict[str, Any]:
-        """Return the fields of a spec for a new attachment from the cursor."""
+        """Begin a new attachment: return the fields of its spec, from the cursor."""
         self.state = "requested"
         self._n = 0
         self._states.clear()
@@ -62,21 +63,25 @@ class Subscription:
         }
 
     def subscribed(self, frame: Subscribed) -> None:
-        """Enter an attachment."""
+        """Take in the reply that opens the attachment. Raises ``OutOfStep``."""
         self._step("subscribed live" if frame.recovery in (None, "live") else "subscribed")
         self._attached = frame.epoch
-        # Without ``after`` a gap or a snapshot follows and says where delivery begins. Within an epoch the
-        # cursor never moves back by a reply: what it covers has been shown.
+        # Without ``after`` a gap or a snapshot follows and says where delivery begins. Within an epoch a
+        # reply never moves the cursor back: everything up to it has been shown.
         if frame.after is not None and (self.seq is None or frame.epoch != self.epoch):
             self.epoch, self.seq = frame.epoch, frame.after
 
+    def refused(self) -> None:
+        """End: the server refused the attachment. Raises ``OutOfStep`` if it has answered it before."""
+        self._step("error")
+
     @property
     def attached_epoch(self) -> str | None:
-        """The incarnation of the log that the present attachment speaks of."""
+        """The epoch of the current attachment; None before the first one."""
         return self._attached
 
     def receive(self, frame: SubFrame) -> SubFrame | None:
-        """Take a frame in; return what the application should see of it, values as whole states.
+        """Take a frame in; return what the application should see, patches as whole states, or None.
 
         Raises ``OutOfStep``.
         """
@@ -104,7 +109,7 @@ class Subscription:
         return frame
 
     def _whole(self, event: Event) -> Event:
-        """Return a values event with its whole state, which the next patch of its namespace starts from."""
+        """Return a values event with its whole state; the next patch of its namespace builds on it."""
         state = event.data
         if event.base is not None:
             base, old = self._states.get(event.ns, (None, None))
@@ -118,7 +123,7 @@ class Subscription:
         return event if event.base is None else event.model_copy(update={"data": state, "base": None})
 
     def _step(self, happening: str) -> None:
-        state = SUBSCRIPTION.get((self.state, happening))
-        if state is None:
-            raise OutOfStep(f"{happening!r} while the subscription is {self.state}")
-        self.state = state
+        try:
+            self.state = advance(SUBSCRIPTION, self.state, happening)
+        except IllegalTransition as illegal:
+            raise OutOfStep(f"{happening!r} while the subscription is {self.state}") from illegal

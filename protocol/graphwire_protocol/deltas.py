@@ -1,23 +1,24 @@
 """How the deltas of one message add up: LangChain's meaning of ``chunk + chunk``, on plain JSON objects.
 
-Gateway and client share it, so that a snapshot's merged message equals what a client that saw every delta
-holds. Where LangChain refuses to add two values of different types, the later one wins: a stream must go on.
+Gateway and client share this, so that a merged message in a snapshot equals what a client has that saw every
+delta. LangChain raises when it adds two values of different types; here the later one wins, so that a stream
+never stops for it.
 """
 
 from typing import Any
 
 _REPLACED = frozenset({"type", "id", "name", "role", "tool_call_id", "status", "chunk_position"})
-"""Fields of a message that name or state something: the later value stands."""
+"""Fields of a message that are replaced by the later value."""
 
 _SAME = frozenset({"id", "output_version", "model_provider"})
-"""Keys below a message that are repeated in every delta: equal ones are not joined."""
+"""Keys inside a message's fields that every delta repeats: equal texts are not joined."""
 
 _LATEST = frozenset({"index", "created", "timestamp"})
-"""Numbers that count nothing and are not summed."""
+"""Keys whose numbers are no counts: the later value stands, they are not summed."""
 
 
 def add_delta(message: dict[str, Any], delta: dict[str, Any]) -> dict[str, Any]:
-    """Return the message that ``delta`` makes of ``message``; both are flat fields, neither is changed."""
+    """Return ``message`` with ``delta`` added; both are flat objects, and neither is changed."""
     out = dict(message)
     for name, value in delta.items():
         if value is None:
@@ -77,25 +78,25 @@ def _add_dicts(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
 def _add_lists(left: list[Any], right: list[Any]) -> list[Any]:
     out = list(left)
     for item in right:
-        place = _place_of(item, out)
-        if place is None:
+        index = _continued(item, out)
+        if index is None:
             out.append(item)
         else:
-            # The type of a block is said once; a later delta repeats it.
-            out[place] = _add_dicts(out[place], {key: value for key, value in item.items() if key != "type"})
+            # Every delta of a block repeats its type.
+            out[index] = _add_dicts(out[index], {key: value for key, value in item.items() if key != "type"})
     return out
 
 
-def _place_of(item: Any, items: list[Any]) -> int | None:
-    """Return where the list holds the block that ``item`` continues: the same index, no other id."""
+def _continued(item: Any, items: list[Any]) -> int | None:
+    """Return the position in ``items`` of the block that ``item`` continues: same index, no other id."""
     if not isinstance(item, dict):
         return None
     index = item.get("index")
     if not isinstance(index, int) and not (isinstance(index, str) and index.startswith("lc_")):
         return None
-    for place, other in enumerate(items):
+    for position, other in enumerate(items):
         if isinstance(other, dict) and other.get("index") == index:
             ids = {id for id in (other.get("id"), item.get("id")) if id}
             if len(ids) < 2:
-                return place
+                return position
     return None

@@ -1,8 +1,9 @@
-"""What can go wrong with the protocol itself.
+"""The errors of the protocol itself.
 
     ProtocolError
     ├── Refusal            the peer asked for something that is answered with an ``error`` frame
     └── Misuse             our own side asked the session for something illegal: a bug of the caller
+        └── IllegalTransition  a step that the tables of ``state`` do not have
 
 A failed graph is none of these: it is a ``lifecycle`` event of its run.
 """
@@ -12,11 +13,11 @@ from typing import Any
 
 from graphwire_protocol.codes import CODES
 
-_ECHOED = 64  # characters of a peer's own words that a path repeats
+_ECHOED = 64  # how many characters of the peer's input one part of a path may repeat
 
 
 def path_text(parts: Iterable[str | int], prefix: str = "") -> str:
-    """Return where a fault is as text, such as ``subscribe[0].filter``."""
+    """Return a path as text, such as ``subscribe[0].filter``."""
     out = prefix
     for part in parts:
         if isinstance(part, int):
@@ -31,11 +32,11 @@ class ProtocolError(Exception):
 
 
 class Refusal(ProtocolError):
-    """A request that cannot be granted, ready to become an ``error`` frame.
+    """A request that is refused, ready to become an ``error`` frame.
 
-    ``code`` is a name of ``codes.CODES``; ``message`` says what, where and what to do, and never repeats
-    the offending value; ``details`` is data for programs; ``id`` and ``sub`` name the request; ``close``
-    is the WebSocket close code where the connection ends with it.
+    ``code`` is a name of ``codes.CODES``. ``message`` says what is wrong, where, and what to do, and never
+    repeats the offending value. ``details`` is data for programs. ``id`` and ``sub`` name the request.
+    ``close`` is the WebSocket close code if the connection ends with it, else None.
     """
 
     def __init__(
@@ -65,4 +66,13 @@ class Refusal(ProtocolError):
 
 
 class Misuse(ProtocolError):
-    """The session was asked for an illegal step by its own side, such as two replies to one request."""
+    """Our own side asked for something illegal, such as two replies to one request: a bug of the caller."""
+
+
+class IllegalTransition(Misuse):
+    """A step that a table of ``state`` does not have: ``happening`` is illegal in ``state``."""
+
+    def __init__(self, state: object, happening: object) -> None:
+        super().__init__(f"{happening!r} is illegal in state {state!r}")
+        self.state = state
+        self.happening = happening

@@ -1,6 +1,7 @@
-"""One whole frame of each type as it looks on the wire, and the data of each of the protocol's own modes.
+"""One complete frame of each type as it looks on the wire, and the data of each of the protocol's own modes.
 
-The reference shows them; a test holds each to its model. A frame type without an example fails it.
+The reference shows them. A test validates each against its model, and fails for a frame type without an
+example.
 """
 
 from typing import Any, Final

@@ -1,8 +1,8 @@
 """The filter of a subscription: its model and its one meaning.
 
-Server, client and tests share this matching, so that what a subscription delivers equals this filter laid
-over the run's full log. A filter fails closed: what is not understood whole is refused with the path of the
-fault, never widened and never repaired.
+Server, client and tests share this matching: a subscription delivers exactly the events of the run's log that
+``Matcher`` admits. A filter fails closed: one that is not understood completely is refused with the path of
+the error, never widened and never repaired.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -39,7 +39,7 @@ _Pattern: TypeAlias = tuple[str | _Wild, ...]
 
 
 def _glob(text: str) -> _Pattern:
-    """Read a glob: ``*`` any characters, ``?`` one, ``\\`` takes the next one literally."""
+    """Compile a glob: ``*`` any characters, ``?`` one, ``\\`` takes the next one literally."""
     out: list[str | _Wild] = []
     characters = iter(text)
     for character in characters:
@@ -57,7 +57,7 @@ def _glob(text: str) -> _Pattern:
 
 
 def _segment(text: str) -> str | _Wild:
-    """Read one namespace segment: ``*``, ``**``, a node's name, or a task's ``name:id``."""
+    """Compile one namespace segment: ``*``, ``**``, a node's name, or a task's ``name:id``."""
     if text == _MANY:
         return _ANY_RUN
     if text == _ONE:
@@ -107,7 +107,7 @@ class _Strict(Wire):
 
 
 class Exclude(_Strict):
-    """What a filter leaves out, whatever else it lets in."""
+    """What a filter leaves out, whatever else it admits."""
 
     namespaces: Maybe[Many[NamespacePattern]] = None
     """Namespaces to leave out."""
@@ -135,11 +135,12 @@ class Filter(_Strict):
     keys: Maybe[Many[str]] = None
     """State keys to project ``values`` and ``updates`` to."""
     exclude: Maybe[Exclude] = None
-    """What to leave out, whatever else is let in."""
+    """What to leave out, whatever else is admitted."""
 
     def check_limits(self, max_entries: int, max_chars: int) -> None:
-        """Raise ``Refusal(limit_exceeded)`` for a list or a namespace longer than ``max_entries``, or an
-        entry but a mode longer than ``max_chars``; ``details.path`` names it within the filter.
+        """Raise ``Refusal(limit_exceeded)`` for a list or a namespace with more than ``max_entries`` entries,
+        or an entry of more than ``max_chars`` characters (modes excepted). ``details.path`` names it in the
+        filter.
         """
         for path, entries in self._lists():
             if len(entries) > max_entries:
@@ -171,15 +172,16 @@ class Filter(_Strict):
 
     @property
     def below_root(self) -> bool:
-        """Whether some event of a subgraph could pass, so that the graph must be asked for subgraphs."""
+        """Whether an event of a subgraph could pass: then the graph must be streamed with subgraphs."""
         return any(self.namespaces or ())
 
 
 class Address:
-    """Where an event comes from: all that a filter asks but for its keys.
+    """Where an event comes from: all that a filter looks at, apart from its keys.
 
-    ``mode``, ``ns`` (``()`` for the root), ``node`` where LangGraph tells it, ``tags`` of the LLM call.
-    A run's log shares one object among all events of one place, so that a matcher decides once for each.
+    ``mode``, ``ns`` (``()`` for the root), ``node`` if LangGraph says it, ``tags`` of the model call. All
+    events of a log that come from the same source share one object, so that a matcher decides once for all of
+    them.
     """
 
     __slots__ = ("mode", "node", "ns", "tags")
@@ -197,13 +199,13 @@ class Address:
 
 
 class Matcher:
-    """A filter made ready to decide.
+    """A compiled filter.
 
-    ``admits(address)`` says whether events from there pass; ``project(mode, data)`` then cuts the data to
+    ``admits(address)`` says whether events from there pass; ``project(mode, data)`` then reduces the data to
     ``keys``.
     """
 
-    _CACHED = 4096  # decisions kept; a run with more distinct places than this starts again
+    _CACHED = 4096  # decisions kept; beyond it all are forgotten and made again
 
     def __init__(self, filter: Filter) -> None:
         self.filter = filter
@@ -219,7 +221,7 @@ class Matcher:
         self._decided: dict[Address, bool] = {}
 
     def admits(self, address: Address) -> bool:
-        """Tell whether an event from ``address`` passes, its keys aside."""
+        """Tell whether an event from ``address`` passes, apart from ``keys``."""
         decided = self._decided.get(address)
         if decided is None:
             if len(self._decided) >= self._CACHED:
@@ -240,7 +242,7 @@ class Matcher:
         return mode not in BY_TAG or _passes(self._tags, self._not_tags, address.tags)
 
     def project(self, mode: str, data: Any) -> Any:
-        """Cut the ``data`` of a ``values`` or ``updates`` event to ``keys``; ``NOTHING`` if none is left."""
+        """Reduce ``data`` of a ``values`` or ``updates`` event to ``keys``; ``NOTHING`` if no key is left."""
         if self.keys is None or mode not in BY_KEY:
             return data
         if mode == "values":
@@ -281,7 +283,7 @@ class _Nothing:
 
 
 NOTHING: Final = _Nothing()
-"""What ``Matcher.project`` returns for an event that is not sent because none of its keys is wanted."""
+"""What ``Matcher.project`` returns for an event that is not sent because it has none of the keys."""
 
 
 _Names: TypeAlias = Callable[[Iterable[str]], bool]
@@ -315,7 +317,7 @@ def _is_task(pattern: str, segment: str) -> bool:
 
 def _is_counter(segment: str) -> bool:
     # LangGraph counts repeated calls of a subgraph in one task: ("node:6f…", "1"). The counter belongs to the
-    # segment before it, so a pattern that has matched the task may stay where it is.
+    # segment before it, so a pattern that has matched that segment may stay there.
     return ":" not in segment
 
 
@@ -333,15 +335,18 @@ def _accepts(
     fits: Callable[[str, str], bool] = _equal,
     stays: Callable[[str], bool] = _never,
 ) -> bool:
-    """Match a whole sequence, every pattern position at once: time is linear in pattern times items,
-    whatever the pattern, so that none can be made to cost more.
+    """Match a whole sequence, following all positions in the pattern at once.
+
+    It takes time proportional to pattern times items, whatever the pattern: no pattern can be made expensive.
+    ``fits`` compares a segment with an item; an item for which ``stays`` holds may also be skipped after a
+    match.
     """
     end = len(pattern)
 
     def reach(positions: Iterable[int]) -> set[int]:
         out: set[int] = set()
         for position in positions:
-            # A position that is there already has brought all behind it along.
+            # A position that has been reached before has reached all that follow from it, too.
             while position not in out:
                 out.add(position)
                 if position < end and _is_run(pattern[position]):

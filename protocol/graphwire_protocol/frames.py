@@ -5,8 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from graphwire_protocol.base import Json, JsonObject, Maybe, Wire
-from graphwire_protocol.payloads import Mark as InterruptMark
-from graphwire_protocol.payloads import PendingInterrupt, SnapshotMessage
+from graphwire_protocol.payloads import AskedInterrupt, PendingInterrupt, SnapshotMessage
 from graphwire_protocol.replies import (
     Error,
     Goaway,
@@ -24,89 +23,91 @@ from graphwire_protocol.types import ClosedReason, GapReason, Namespace, Seq, St
 class Event(Wire):
     """One event of a run's log.
 
-    Server: sends it when the log holds it at the announced ``durability``; ``seq`` rises strictly on a
-    subscription, ``n`` by one.
+    Server: sends it once the log holds it at the announced ``durability``. On a subscription, ``seq`` rises
+    strictly, and ``n`` rises by one.
 
-    Client: ignores an event at or below its cursor of the same epoch, else shows it and moves the cursor. A
-    hole in ``n`` is a fault: it unsubscribes and subscribes from its cursor. It passes an unknown ``mode``
-    on as unknown.
+    Client: ignores an event at or below its cursor of the same epoch; otherwise shows it and moves the
+    cursor. If there is a hole in ``n``, it unsubscribes and subscribes again from its cursor. It passes on an
+    unknown ``mode`` as unknown.
     """
 
     type: Literal["event"] = "event"
     sub: SubId
     n: Uint
-    """Its number on this attachment, dense from 1."""
+    """Its number on this attachment: 1, 2, 3, …"""
     seq: Seq
-    """Its place in the log, the same for everyone."""
+    """Its position in the log, the same for every client."""
     mode: Annotated[str, Field(examples=["messages"])]
-    """What it tells."""
+    """What kind of event it is."""
     ns: Namespace = ()
     """The subgraph path; left out for the root."""
     node: Maybe[str] = None
-    """The node that it comes from, where that is known."""
+    """The node that it comes from, if that is known."""
     data: Json
-    """What the mode says; see events."""
+    """What happened; its shape depends on the mode."""
     meta: Maybe[JsonObject] = None
-    """LangGraph's metadata: with the first event of each message on an attachment."""
+    """LangGraph's metadata, with the first event of each message on an attachment."""
     base: Maybe[Seq] = None
-    """The ``seq`` of the ``values`` event that a patch starts from."""
-    interrupts: Maybe[tuple[InterruptMark, ...]] = None
-    """Beside the data of an ``updates`` or ``values`` event: the interrupts that came with it; empty at a
-    static breakpoint.
+    """The ``seq`` of the ``values`` event that a patch applies to."""
+    interrupts: Maybe[tuple[AskedInterrupt, ...]] = None
+    """With an ``updates`` or ``values`` event: the interrupts that came with it; empty at a static
+    breakpoint.
     """
 
 
 class Gap(Wire):
-    """Events between ``after_seq`` and ``upto_seq`` cannot be sent; the ``snapshot`` behind it stands for
-    them.
+    """The events after ``after_seq`` up to ``upto_seq`` cannot be sent; the ``snapshot`` that follows
+    replaces them.
 
-    Server: sends it where the asked position is evicted, of another epoch or beyond the head, also to a
-    reader that fell behind while attached; its ``snapshot`` is the next frame of that ``sub``.
+    Server: sends it if the requested position is evicted, of another epoch, or beyond the head, and to a
+    reader that falls behind while attached. The ``snapshot`` is the next frame of that ``sub``.
 
-    Client: tells its application, which drops what it built from the lost modes; moves its cursor with the
-    snapshot, not before: whoever is cut off between the two needs both again.
+    Client: tells its application, which drops what it built from the lost modes. It moves its cursor with the
+    snapshot, not before: if the connection is lost between the two, it needs both again.
     """
 
     type: Literal["gap"] = "gap"
     sub: SubId
     after_seq: Seq
-    """The client's own position."""
+    """The client's position."""
     upto_seq: Seq
-    """What the snapshot describes."""
+    """The position that the snapshot describes."""
     reason: GapReason
-    """The events are evicted, the log began anew, or the position is beyond its head."""
+    """``evicted``: the events are gone; ``epoch_changed``: the log began anew; ``ahead``: beyond the log's
+    head.
+    """
     lost: tuple[str, ...]
     """The modes of this subscription whose evicted events a snapshot cannot give back."""
 
 
 class Snapshot(Wire):
-    """The run as it was at exactly ``seq``, as far as the filter lets it be seen.
+    """The run as it was at exactly ``seq``, as far as the filter admits it.
 
-    Server: sends it behind a ``gap``, or first on ``from: "snapshot"``; every event behind ``seq`` follows.
+    Server: sends it behind a ``gap``, or first for ``from: "snapshot"``; every event after ``seq`` follows.
 
-    Client: replaces what it holds of the run by it and sets its cursor to (epoch of ``subscribed``,
-    ``seq``), downwards too. Later deltas go on from these messages.
+    Client: replaces what it has of the run with it, and sets its cursor to (epoch of ``subscribed``,
+    ``seq``), even if that is lower. Later deltas continue these messages.
     """
 
     type: Literal["snapshot"] = "snapshot"
     sub: SubId
     seq: Seq
-    """What it describes, exactly."""
+    """The position that it describes."""
     status: Status
-    """The run's status there."""
+    """The run's status at that position."""
     values: Json = None
-    """The last root state, where the filter asks for ``values``."""
+    """The last state of the root, if the filter has ``values``."""
     messages: tuple[SnapshotMessage, ...]
-    """The messages, each merged from its deltas so far, where the filter asks for ``messages``."""
+    """The messages, each the sum of its deltas so far, if the filter has ``messages``."""
     interrupts: tuple[PendingInterrupt, ...]
     """The interrupts that wait for an answer."""
 
 
 class Synced(Wire):
-    """What was sent first is through: from here on events, or a watch's changes, are live.
+    """The replay is complete: from now on events, or the changes of a watch, are live.
 
-    Server: sends it once on every attachment that replayed, behind its last replayed frame, and on every
-    watch. A watch's has no ``seq``.
+    Server: sends it once on every attachment that replays, behind the last replayed frame, and on every
+    watch. For a watch it has no ``seq``.
 
     Client: may tell its application that it is up to date.
     """
@@ -114,17 +115,17 @@ class Synced(Wire):
     type: Literal["synced"] = "synced"
     sub: SubId
     seq: Maybe[Seq] = None
-    """The position that is reached."""
+    """The position that the replay reached."""
 
 
 class RunInfo(RunRow):
-    """The state of a run that a watch matches, or of one that stops matching by it.
+    """The state of a run that a watch matches, or of one that has just stopped matching.
 
     Server: sends one for each matching run before ``synced``, then one for each change of status and each
     new run.
 
-    Client: replaces what it holds of that ``run``. A changed ``status`` that its watch does not ask for
-    means that the run left it.
+    Client: replaces what it has of that ``run``. A ``status`` that the watch does not ask for means that the
+    run no longer matches.
     """
 
     type: Literal["run_info"] = "run_info"
@@ -132,11 +133,11 @@ class RunInfo(RunRow):
 
 
 class Mark(Wire):
-    """The log has advanced to ``seq`` and nothing in between passed the filter.
+    """The log has advanced to ``seq``, and no event in between passed the filter.
 
     Server: sends it at least every 5 seconds while the log advances and nothing matches.
 
-    Client: moves its cursor up to ``seq``, so that coming back is cheap.
+    Client: moves its cursor forward to ``seq``, so that resuming is cheap.
     """
 
     type: Literal["mark"] = "mark"
@@ -146,26 +147,26 @@ class Mark(Wire):
 
 
 class Closed(Wire):
-    """The subscription is over; no frame of that ``sub`` follows, and the number may be used anew.
+    """The subscription has ended; no frame of that ``sub`` follows, and the number may be used again.
 
-    Server: sends it behind the terminal event (``end``), or when the run is deleted or may not be seen any
-    more.
+    Server: sends it behind the terminal event (``end``), or when the run is deleted or the principal may not
+    see it any more.
 
-    Client: does not subscribe again. ``skipped`` answers why it saw so little.
+    Client: does not subscribe again. If it saw few events, ``skipped`` says how many its filter held back.
     """
 
     type: Literal["closed"] = "closed"
     sub: SubId
     reason: ClosedReason
-    """The log ended, was deleted, or may not be seen any more."""
+    """Why: the log has ended, was deleted, or may not be seen any more."""
     seq: Maybe[Seq] = None
     """The last ``seq`` of the log."""
     status: Maybe[Status] = None
     """The run's last status."""
     delivered: Uint
-    """Events that this attachment was sent."""
+    """How many events were sent on this attachment."""
     skipped: Uint
-    """Events that its filter held back, by ``keys`` too."""
+    """How many events its filter held back, by ``keys`` as well."""
 
 
 SubFrame: TypeAlias = Event | Gap | Snapshot | Synced | Mark | Closed

@@ -1,8 +1,8 @@
-"""What may change within a major version, and what may not: a baseline's documents against today's.
+"""What may change within a major version: compares the documents of the last release with today's.
 
-Additions pass: optional fields, frames, modes, codes, closes, limits. ``breaks`` names everything else, each
-in one sentence. A client's frames may ask for nothing more and take nothing less than before; a server's
-frames may lack nothing and bring nothing that an older client could not read.
+Additions are fine: optional fields, frames, modes, codes, closes, limits. ``breaks`` names every other change
+in one sentence. A client's frame must not need more, nor allow less, than before: older clients go on sending
+it. A server's frame must not lack anything, nor hold anything that an older client cannot read.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _EXACT = ("pattern", "format", "uniqueItems")
 
 
 def breaks(baseline: dict[str, Any], today: dict[str, Any]) -> list[str]:
-    """Return a sentence for each incompatible difference between two sets of documents, by file name."""
+    """Return a sentence for each breaking difference between two sets of documents, given by file name."""
     out: list[str] = []
     for file, old in baseline.items():
         new = today.get(file)
@@ -34,7 +34,7 @@ def breaks(baseline: dict[str, Any], today: dict[str, Any]) -> list[str]:
 
 
 def _tables(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
-    for table, noun, told in (
+    for table, noun, column in (
         ("codes", "error code", "retry"),
         ("closes", "close code", "reconnect"),
         ("limits", "limit", "unit"),
@@ -42,8 +42,8 @@ def _tables(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
         for name, row in old[table].items():
             if name not in new[table]:
                 yield f"{noun} {name} is gone"
-            elif row[told] != new[table][name][told]:
-                yield f"{noun} {name}: its {told} was {row[told]!r} and is {new[table][name][told]!r}"
+            elif row[column] != new[table][name][column]:
+                yield f"{noun} {name}: its {column} was {row[column]!r} and is {new[table][name][column]!r}"
     for mode in old["modes"]:
         if mode not in new["modes"]:
             yield f"mode {mode} is gone"
@@ -73,6 +73,8 @@ def _tables(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
 
 
 class _Comparison:
+    """Compares two schemas of the frames that one side sends."""
+
     def __init__(self, sent: Sent, old: _Schema, new: _Schema, tables: dict[str, Any]) -> None:
         self._sent = sent
         self._old = old
@@ -102,7 +104,7 @@ class _Comparison:
 
     def _resolved(self, old: _Schema, new: _Schema, path: str) -> Iterator[str]:
         if old.get("default") != new.get("default"):
-            yield f"{path}: its default was {_told(old)} and is {_told(new)}"
+            yield f"{path}: its default was {_default(old)} and is {_default(new)}"
         olds, news = _branches(old), _branches(new)
         if len(olds) > 1 or len(news) > 1:
             yield from self._union(olds, news, path)
@@ -119,20 +121,20 @@ class _Comparison:
             yield f"{path}: unknown fields were taken and are refused"
 
     def _union(self, olds: list[_Schema], news: list[_Schema], path: str) -> Iterator[str]:
-        # A client's frame must be taken as before: each old branch fits in a new one. A server's must be
-        # readable as before: each new branch fits in an old one.
+        # A client's frame must be accepted as before: each old branch fits into a new one. A server's frame
+        # must be readable as before: each new branch fits into an old one.
         for branch in olds:
             if not any(self._fits(branch, other, path) for other in news):
-                told = "taken" if self._sent == "client" else "sent there"
+                verb = "taken" if self._sent == "client" else "sent there"
                 yield from self._named(branch, news, path) or (
-                    f"{path}: {_kind(branch)} was {told} and is not any more",
+                    f"{path}: {_kind(branch)} was {verb} and is not any more",
                 )
         for branch in news if self._sent == "server" else ():
             if not any(self._fits(other, branch, path) for other in olds):
                 yield f"{path}: {_kind(branch)} was never sent there and now is"
 
     def _named(self, branch: _Schema, news: list[_Schema], path: str) -> list[str]:
-        """Return what is wrong with an object of a union that is still there, by its name."""
+        """Return what changed in an object of a union, if the union still has one of that name."""
         same = [other for other in news if "$ref" in branch and other.get("$ref") == branch["$ref"]]
         return list(self._compare(branch, same[0], path)) if same else []
 
@@ -151,7 +153,7 @@ class _Comparison:
         elif olds is not None and news is not None:
             for value in sorted(map(str, olds - news)):
                 yield f"{path}: the value {value!r} is gone"
-            # Modes are open: a client passes an unknown one on. Other sets of a server's values are closed.
+            # Modes may grow: a client passes on an unknown one. A server's other sets of values may not.
             is_open = bool(self._modes) and olds <= self._modes
             if self._sent == "server" and not is_open:
                 for value in sorted(map(str, news - olds)):
@@ -220,5 +222,5 @@ def _kind(schema: _Schema) -> str:
     return str(schema.get("type", "anything"))
 
 
-def _told(schema: _Schema) -> str:
+def _default(schema: _Schema) -> str:
     return repr(schema["default"]) if "default" in schema else "none"

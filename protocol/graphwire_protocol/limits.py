@@ -1,123 +1,105 @@
-"""The one table of announced limits: name, scope, default, unit, meaning.
+"""The one table of limits: name, default, bounds, scope, unit and meaning of each.
 
-``welcome.limits`` announces them and ``[limits]`` of a server's configuration sets them, under these names. A
-server keeps them; the reference is made from this table.
+``welcome.limits`` announces all of them under these names, and ``[limits]`` of a server's configuration sets
+them. Our server's settings, the sessions, the memory store and the reference take them from here.
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
 
 Scope: TypeAlias = Literal["connection", "run", "principal", "server"]
+"""What a limit applies to: each connection, each run, each principal, or the server as a whole."""
+
 Unit: TypeAlias = Literal["bytes", "seconds", "events", "entries", "characters", "a second", ""]
+
+_Count: TypeAlias = Annotated[int, Field(ge=1)]
+_Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_NotNegative: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One announced limit. ``default`` None is no limit; ``unit`` is empty for a plain count."""
+    """Marks a field as a limit. ``unit`` is empty for a plain count; the docstring below the field is its
+    meaning.
+    """
 
-    name: str
     scope: Scope
-    default: int | float | None
-    unit: Unit
-    meaning: str
+    unit: Unit = ""
 
 
-LIMITS: Final[dict[str, Limit]] = {
-    limit.name: limit
-    for limit in (
-        Limit(
-            "max_frame_bytes",
-            "connection",
-            1 << 20,
-            "bytes",
-            "one message of a client; a larger one closes with 1009, so a client checks before it sends",
-        ),
-        Limit(
-            "max_event_bytes",
-            "connection",
-            4 << 20,
-            "bytes",
-            "one event; a larger one travels as a `$cut` that tells its size",
-        ),
-        Limit("max_subscriptions", "connection", 1024, "", "subscriptions that are open at once"),
-        Limit("max_open_requests", "connection", 1024, "", "requests without their whole answer"),
-        Limit(
-            "requests_per_s",
-            "connection",
-            200,
-            "a second",
-            "requests in the long run; more are `rate_limited` until `after_ms` is over",
-        ),
-        Limit("request_burst", "connection", 1000, "", "requests at once, before `requests_per_s` counts"),
-        Limit("hello_timeout_s", "connection", 10, "seconds", "until `hello`; then close 4408"),
-        Limit(
-            "send_timeout_s",
-            "connection",
-            5,
-            "seconds",
-            "in which a client takes nothing though something is to be sent; then it is dropped",
-        ),
-        Limit("heartbeat_s", "connection", 15, "seconds", "between two WebSocket pings of the server"),
-        Limit(
-            "disconnect_grace_s",
-            "connection",
-            10,
-            "seconds",
-            "that a run with `on_disconnect: cancel` outlives the connection that started it",
-        ),
-        Limit("max_filter_entries", "connection", 64, "entries", "in each list of a filter"),
-        Limit("max_pattern_chars", "connection", 128, "characters", "in each entry of a filter"),
-        Limit("log_events", "run", 10_000, "events", "that a log keeps before the oldest fold into its base"),
-        Limit("log_bytes", "run", 16 << 20, "bytes", "that a log keeps before the oldest fold into its base"),
-        Limit(
-            "log_min_age_s",
-            "run",
-            2,
-            "seconds",
-            "below which an event is not evicted while the log is below four times its limits",
-        ),
-        Limit("log_ttl_s", "run", 900, "seconds", "after its end until the whole log folds into its base"),
-        Limit(
-            "result_ttl_s",
-            "run",
-            86_400,
-            "seconds",
-            "after its end until id, row, terminal event and result are forgotten",
-        ),
-        Limit(
-            "interrupt_ttl_s",
-            "run",
-            86_400,
-            "seconds",
-            "that an interrupted run waits; then it is `cancelled`, reason `expired`",
-        ),
-        Limit(
-            "max_run_events",
-            "run",
-            None,
-            "events",
-            "that a run may produce; beyond it fails with `limit_exceeded`",
-        ),
-        Limit("max_run_s", "run", None, "seconds", "that a run may take; beyond it fails with `timeout`"),
-        Limit(
-            "cancel_grace_s",
-            "run",
-            1,
-            "seconds",
-            "from `cancel` to the terminal event, however deaf the graph's code is",
-        ),
-        Limit("max_connections", "principal", 1024, "", "connections at once; one more closes with 4429"),
-        Limit("max_active_runs", "principal", 1024, "", "runs that are queued or running"),
-        Limit("max_server_runs", "server", 10_000, "", "runs at once on the server; more are `queued`"),
-        Limit(
-            "store_bytes",
-            "server",
-            1 << 30,
-            "bytes",
-            "that the memory store keeps; the oldest ended runs go first",
-        ),
-        Limit("max_watch_runs", "server", 1000, "", "runs that a `watch` tells of at its beginning"),
-        Limit("drain_s", "server", 30, "seconds", "that runs get to end in when the server goes away"),
-    )
-}
-"""Every limit, in the order of the reference."""
+class AnnouncedLimits(BaseModel):
+    """The limits of one server. Names that end in ``_s`` are seconds. None is no limit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_frame_bytes: Annotated[_Count, Limit("connection", "bytes")] = 1 << 20
+    """size of one message of a client; a larger one closes with 1009, so a client checks before it sends"""
+    max_event_bytes: Annotated[_Count, Limit("connection", "bytes")] = 4 << 20
+    """size of one event; a larger one is sent as a `$cut` with its size"""
+    max_subscriptions: Annotated[_Count, Limit("connection")] = 1024
+    """open subscriptions"""
+    max_open_requests: Annotated[_Count, Limit("connection")] = 1024
+    """requests that have not been answered completely"""
+    requests_per_s: Annotated[_Positive, Limit("connection", "a second")] = 200
+    """rate of requests in the long run; beyond it they are `rate_limited` with an `after_ms`"""
+    request_burst: Annotated[_Count, Limit("connection")] = 1000
+    """requests at once before `requests_per_s` applies"""
+    hello_timeout_s: Annotated[_Positive, Limit("connection", "seconds")] = 10
+    """time from the handshake to `hello`; then close 4408"""
+    send_timeout_s: Annotated[_Positive, Limit("connection", "seconds")] = 5
+    """time for which a client may read nothing while frames wait for it; then its connection is dropped"""
+    heartbeat_s: Annotated[_Positive, Limit("connection", "seconds")] = 15
+    """time between two WebSocket pings of the server"""
+    disconnect_grace_s: Annotated[_NotNegative, Limit("connection", "seconds")] = 10
+    """time for which a run with `on_disconnect: cancel` outlives the connection that started it"""
+    max_filter_entries: Annotated[_Count, Limit("connection", "entries")] = 64
+    """length of each list of a filter"""
+    max_pattern_chars: Annotated[_Count, Limit("connection", "characters")] = 128
+    """length of each entry of a filter"""
+
+    log_events: Annotated[_Count, Limit("run", "events")] = 10_000
+    """events that a log keeps before the oldest fold into its base"""
+    log_bytes: Annotated[_Count, Limit("run", "bytes")] = 16 << 20
+    """bytes that a log keeps before the oldest events fold into its base"""
+    log_min_age_s: Annotated[_NotNegative, Limit("run", "seconds")] = 2
+    """age below which an event is not evicted while the log is below four times its limits"""
+    log_ttl_s: Annotated[_NotNegative, Limit("run", "seconds")] = 900
+    """time from the run's end until its whole log folds into its base"""
+    result_ttl_s: Annotated[_NotNegative, Limit("run", "seconds")] = 86_400
+    """time from the run's end until its id, row, terminal event and result are forgotten"""
+    interrupt_ttl_s: Annotated[_NotNegative, Limit("run", "seconds")] = 86_400
+    """time for which an interrupted run waits; then it is `cancelled` with reason `expired`"""
+    max_run_events: Annotated[_Count | None, Limit("run", "events")] = None
+    """events that a run may produce; beyond it fails with `limit_exceeded`"""
+    max_run_s: Annotated[_Positive | None, Limit("run", "seconds")] = None
+    """time that a run may take; beyond it fails with `timeout`"""
+    cancel_grace_s: Annotated[_NotNegative, Limit("run", "seconds")] = 1
+    """time from `cancel` to the terminal event, even if the graph's code does not react"""
+
+    max_connections: Annotated[_Count, Limit("principal")] = 1024
+    """open connections; one more closes with 4429"""
+    max_active_runs: Annotated[_Count, Limit("principal")] = 1024
+    """queued and running runs"""
+
+    max_server_runs: Annotated[_Count, Limit("server")] = 10_000
+    """running runs; more are `queued`"""
+    store_bytes: Annotated[_Count, Limit("server", "bytes")] = 1 << 30
+    """bytes that the memory store keeps; beyond it the oldest ended runs are dropped"""
+    max_watch_runs: Annotated[_Count, Limit("server")] = 1000
+    """runs that a `watch` reports at its beginning"""
+    drain_s: Annotated[_NotNegative, Limit("server", "seconds")] = 30
+    """time that runs get to end when the server goes away"""
+
+
+def _mark(name: str) -> Limit:
+    (limit,) = (item for item in AnnouncedLimits.model_fields[name].metadata if isinstance(item, Limit))
+    return limit
+
+
+LIMITS: Final[dict[str, Limit]] = {name: _mark(name) for name in AnnouncedLimits.model_fields}
+"""Scope and unit of every limit by its name, in the order of the reference."""
+
+DEFAULTS: Final = AnnouncedLimits()
+"""The limits of a server that sets none."""

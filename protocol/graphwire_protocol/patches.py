@@ -1,8 +1,8 @@
 """The difference between two states, and how it is applied: ``values: patch``.
 
-Operations are RFC 6902's ``add``, ``remove`` and ``replace``, and ``append``, which lengthens a list by its
-``value``'s items or a string by its ``value``: what a chat does at every step. States are JSON as it travels,
-tags and all, so that both ends mean the same.
+Operations are RFC 6902's ``add``, ``remove`` and ``replace``, and ``append``, which adds the items of
+``value`` to the end of a list, or ``value`` to the end of a string: what a chat does at every step. States
+are JSON as it is sent, with its tags, so that both sides apply the patch to the same thing.
 """
 
 from typing import Any, TypeAlias
@@ -14,11 +14,11 @@ Operation: TypeAlias = dict[str, Any]
 
 
 class PatchError(ValueError):
-    """An operation that cannot be applied: the patch is not one of this state."""
+    """An operation that cannot be applied: the patch was made for another state."""
 
 
 def difference(old: Any, new: Any) -> list[Operation]:
-    """Return the operations that make ``new`` of ``old``, in the order in which they are applied."""
+    """Return the operations that turn ``old`` into ``new``, in the order in which to apply them."""
     out: list[Operation] = []
     _compare("", old, new, out)
     return out
@@ -56,12 +56,12 @@ def _compare_lists(path: str, old: list[Any], new: list[Any], out: list[Operatio
             _compare(f"{path}/{index}", old[index], new[index], out)
     if len(new) > shared:
         out.append({"op": "append", "path": path, "value": new[shared:]})
-    # From the end on, so that no index moves before its turn.
+    # From the end, so that no removal shifts the index of the next one.
     out.extend({"op": "remove", "path": f"{path}/{index}"} for index in range(len(old) - 1, shared - 1, -1))
 
 
 def _is_same(old: Any, new: Any) -> bool:
-    # Python's == takes 1, 1.0 and True for the same, which JSON does not; it rules out most at little cost.
+    # A cheap first test: Python's == finds most differences, but takes 1, 1.0 and True for the same value.
     if old != new:
         return False
     if isinstance(old, str) or old is None:
@@ -74,7 +74,7 @@ def _token(key: str) -> str:
 
 
 def apply(state: Any, operations: list[Operation]) -> Any:
-    """Return what the operations make of ``state``, which is left as it is. Raises ``PatchError``."""
+    """Return ``state`` with the operations applied; it is not changed itself. Raises ``PatchError``."""
     for operation in operations:
         try:
             tokens = operation["path"].split("/")[1:]
@@ -85,7 +85,7 @@ def apply(state: Any, operations: list[Operation]) -> Any:
 
 
 def _changed(state: Any, tokens: list[str], operation: Operation) -> Any:
-    """Return a copy of ``state`` that shares with it all that is not on the operation's path."""
+    """Return a changed copy of ``state`` that shares everything off the operation's path with it."""
     if not tokens:
         match operation["op"]:
             case "replace" | "add":

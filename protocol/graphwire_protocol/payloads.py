@@ -1,4 +1,4 @@
-"""What the ``data`` of the modes that are this protocol's own is made of, and a snapshot's parts."""
+"""The objects in ``data`` of the protocol's own modes, and the parts of a snapshot."""
 
 from typing import Literal
 
@@ -7,14 +7,14 @@ from graphwire_protocol.types import Namespace, Status, Timestamp, Uint
 
 
 class Failure(Wire):
-    """Why a run failed. Without ``expose_errors`` the message is generic and ``type`` left out."""
+    """Why a run failed. Unless the server exposes errors, the message is generic and ``type`` is left out."""
 
     code: Literal["graph_error", "recursion_limit", "timeout", "limit_exceeded", "lost"] | str
     """The graph raised, took too many steps or too long, made too many events, or its worker was lost."""
     message: str
     """For people."""
     error_id: Maybe[str] = None
-    """Finds the rest in the server's log."""
+    """Find the rest in the server's log by it."""
     type: Maybe[str] = None
     """The exception's class."""
 
@@ -23,39 +23,41 @@ class Lifecycle(Wire):
     """``data`` of mode ``lifecycle``: the run's new status."""
 
     status: Status
-    """What the run is from here on."""
+    """The run's status from this event on."""
     attempt: Uint
-    """1, and one more for each takeover after a crash; an answer does not raise it."""
+    """1, plus one for each takeover after a crash; an answer does not raise it."""
     at: Timestamp
-    """When."""
+    """When the run took this status."""
     reason: Maybe[str] = None
-    """Why, such as what ``cancel`` gave, ``superseded``, ``expired`` or ``shutdown``."""
+    """Why: the reason that ``cancel`` gave, or ``superseded``, ``expired``, ``shutdown`` and the like."""
     error: Maybe[Failure] = None
     """With ``failed``: what went wrong."""
     discard: Maybe[tuple[str, ...]] = None
-    """With a takeover: the messages that the repeated step will send again; the client forgets them."""
+    """With a takeover: messages that the repeated step sends again; the client drops what it has of them."""
 
 
 class PendingInterrupt(Wire):
-    """A question that a graph waits for; answered by its ``id``."""
+    """A question that waits for an answer."""
 
     id: str
-    """What an answer names."""
+    """The interrupt's id, which an answer names."""
     value: Json = None
     """What the graph asks."""
     ns: Namespace = ()
-    """Where it asks, the deepest subgraph that is known."""
+    """The path of the subgraph that asks, as deep as it is known."""
 
 
 class Interrupts(Wire):
-    """``data`` of mode ``interrupt``: all pending ones, each once; empty at a static breakpoint."""
+    """``data`` of mode ``interrupt``: all pending interrupts, each once; none at a static breakpoint."""
 
     interrupts: tuple[PendingInterrupt, ...]
-    """All pending ones."""
+    """The pending interrupts."""
 
 
-class Mark(Wire):
-    """An interrupt as an ``updates`` or ``values`` event carries it beside its ``data``."""
+class AskedInterrupt(Wire):
+    """An interrupt as a state has it, and as an ``updates`` or ``values`` event carries it beside its
+    ``data``.
+    """
 
     id: str
     """The interrupt's id."""
@@ -69,7 +71,7 @@ class MessageData(Wire):
     id: str
     """The message's id, shared by all its deltas."""
     delta: Maybe[JsonObject] = None
-    """The chunk's fields that are not empty; they add up."""
+    """The chunk's fields that are not empty; deltas add up."""
     message: Maybe[JsonObject] = None
     """A whole message."""
 
@@ -84,6 +86,6 @@ class SnapshotMessage(Wire):
     node: Maybe[str] = None
     """The node that wrote it."""
     message: JsonObject
-    """What its deltas add up to so far."""
+    """The sum of its deltas so far."""
     meta: Maybe[JsonObject] = None
     """LangGraph's metadata."""

@@ -1,9 +1,12 @@
 """Python values as JSON and back: one projection for states, updates, payloads and inputs.
 
-What JSON has is JSON. The rest is tagged by an object with a ``$`` key, so that nothing is lost silently:
-``$bytes $set $float $int $map $obj`` come back as they were; ``$error $repr $cut`` stand for what cannot
-travel and come back as ``Failed``, ``Opaque`` and ``Cut``. LangChain's messages are known by their class's
-name alone: nothing here imports them.
+What JSON can express is plain JSON. The rest is tagged by an object with a ``$`` key, so that nothing is lost
+silently. ``$bytes $set $float $int $map $obj`` are restored as they were. ``$error $repr $cut`` stand for
+values that cannot be sent, and are restored as ``Failed``, ``Opaque`` and ``Cut``. LangChain's messages are
+recognised by the name of their class: nothing here imports them.
+
+This file has more than 400 lines because both directions stay together: each tag is written and read here,
+and a change to one needs the other.
 """
 
 import base64
@@ -53,14 +56,14 @@ class Failed:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Cut:
-    """Stands for what was too deep, cyclic or too large to send (``bytes`` then tells its size)."""
+    """Stands for what was too deep, cyclic or too large (then ``bytes`` is its size) to send."""
 
     reason: Literal["cycle", "depth", "size"]
     bytes: int | None = None
 
 
 class TagError(ValueError):
-    """A value whose ``$`` tag is unknown or malformed. ``path`` names it, the value is not told."""
+    """A value whose ``$`` tag is unknown or malformed. ``path`` says where; the value is not repeated."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}" if path else reason)
@@ -69,7 +72,7 @@ class TagError(ValueError):
 
 
 def looks_like_message(value: Mapping[str, Any]) -> bool:
-    """Tell whether a receiver takes this JSON object for a message."""
+    """Tell whether a receiver reads this JSON object as a message."""
     kind = value.get("type")
     return (
         "content" in value
@@ -78,12 +81,12 @@ def looks_like_message(value: Mapping[str, Any]) -> bool:
     )
 
 
-_CLASSES = 1024  # classes whose shape is remembered; programs that make classes as they go have more
+_CLASSES = 1024  # classes whose shape is cached; a program that makes classes at run time may have more
 
 
 @functools.lru_cache(maxsize=_CLASSES)
 def is_message_class(cls: type) -> bool:
-    """Tell whether ``cls`` is a message: LangChain's, or marked as this client's own."""
+    """Tell whether ``cls`` is a message class: LangChain's, or one marked as our client's own."""
     return hasattr(cls, "__graphwire_message__") or any(
         base.__name__ == "BaseMessage" and base.__module__.startswith("langchain_core.")
         for base in cls.__mro__
@@ -97,8 +100,8 @@ def _no_error(error: BaseException) -> dict[str, str]:
 class Projector:
     """Turns Python values into JSON.
 
-    ``describe_error`` is asked for the object behind ``$error`` of each exception met; by default nothing
-    of it is told.
+    ``describe_error`` returns the object for ``$error`` of an exception; by default it is empty, so that
+    nothing about the exception is sent.
     """
 
     def __init__(self, describe_error: Callable[[BaseException], dict[str, str]] = _no_error) -> None:
@@ -116,14 +119,14 @@ class Projector:
         return _dumps(self.project(value))
 
     def dumps_fields(self, fields: Mapping[str, Any]) -> bytes:
-        """Return an object whose values are projected and whose own keys are the protocol's."""
+        """Return an object as JSON bytes: its values are projected, its keys are the protocol's own."""
         return _dumps({name: self.project(value) for name, value in fields.items()})
 
     def project(self, value: Any) -> Any:
-        """Return ``value`` as what JSON has: dicts with string keys, lists, strings, numbers, None."""
+        """Return ``value`` as plain JSON: dicts with string keys, lists, strings, numbers, booleans, None."""
         return self._walk(value, 1, [])
 
-    def _walk(self, value: Any, depth: int, above: list[int]) -> Any:
+    def _walk(self, value: Any, depth: int, parents: list[int]) -> Any:
         cls = value.__class__
         if value is None or cls is str or cls is bool:
             return value
@@ -132,23 +135,23 @@ class Projector:
         if cls is float:
             return value if math.isfinite(value) else {"$float": _float_name(value)}
         if isinstance(value, enum.Enum):
-            return self._walk(value.value, depth, above)
+            return self._walk(value.value, depth, parents)
         simple = _simple(value)
         if simple is not _NOT_SIMPLE:
             return simple
         if depth > MAX_DEPTH:
             return {"$cut": {"reason": "depth"}}
-        if id(value) in above:
+        if id(value) in parents:
             return {"$cut": {"reason": "cycle"}}
-        above.append(id(value))
+        parents.append(id(value))
         try:
-            return self._compound(value, depth, above)
+            return self._compound(value, depth, parents)
         finally:
-            above.pop()
+            parents.pop()
 
-    def _compound(self, value: Any, depth: int, above: list[int]) -> Any:
+    def _compound(self, value: Any, depth: int, parents: list[int]) -> Any:
         def each(item: Any) -> Any:
-            return self._walk(item, depth + 1, above)
+            return self._walk(item, depth + 1, parents)
 
         if isinstance(value, list | tuple | deque):
             return [each(item) for item in value]
@@ -191,8 +194,9 @@ _DIRECT = (
 
 
 def _is_faithful(out: bytes) -> bool:
-    # orjson is right about everything but these: a null may have been a NaN, a key may begin with a dollar,
-    # an object may look like a message, nesting may be too deep. Seldom met, cheap to look for.
+    # Where orjson's own output may differ from the projection: a null may have been a NaN, a key may begin
+    # with a dollar, an object may look like a message, nesting may be too deep. All are rare, and cheap to
+    # look for.
     return (
         b"null" not in out
         and b'"$' not in out
@@ -205,7 +209,7 @@ _NOT_SIMPLE = object()
 
 
 def _simple(value: Any) -> Any:
-    """Project what has no parts, or return ``_NOT_SIMPLE``."""
+    """Project a value that has no parts; return ``_NOT_SIMPLE`` for any other."""
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, bytes | bytearray | memoryview):
@@ -235,7 +239,7 @@ def _simple(value: Any) -> Any:
 
 
 _MAX_DIGITS = 4300
-"""Digits of the longest integer that Python reads and writes, as its guard against slow conversions says."""
+"""The most digits that Python converts between text and integers (its guard against slow conversions)."""
 
 _TOO_BIG = 10**_MAX_DIGITS
 
@@ -247,10 +251,10 @@ def _big(number: int) -> dict[str, str]:
 
 
 def _timestamp(value: datetime.datetime) -> str:
-    # RFC 3339 has whole minutes only for an offset; local mean times of before 1900 have seconds as well.
+    # RFC 3339 allows offsets of whole minutes only; local mean times before 1900 have seconds as well.
     offset = value.utcoffset()
     if offset is not None and offset % datetime.timedelta(minutes=1):
-        with contextlib.suppress(OverflowError):  # at the ends of time it keeps its odd offset
+        with contextlib.suppress(OverflowError):  # near the first and the last year it keeps its offset
             value = value.astimezone(datetime.timezone.utc)
     return value.isoformat()
 
@@ -268,15 +272,15 @@ def _needs_wrapping(out: dict[str, Any]) -> bool:
 def message_fields(message: Any) -> dict[str, Any]:
     """Return a message's flat fields: ``type``, ``content``, ``id``, and what else is not empty.
 
-    An empty field is kept where its absence would mean something else. Fields that LangChain derives from
-    ``tool_call_chunks`` are left out beside them.
+    An empty field is kept if its absence would mean something else. If there are ``tool_call_chunks``, the
+    fields that LangChain derives from them are left out.
     """
     left_out: Collection[str]
     if isinstance(message, BaseModel):
         fields, left_out = _model_fields(message), _shape(message.__class__).empty_by_default
     else:
         fields = left_out = dict(message.__dict__)
-    # This client's own messages keep in ``extras`` what came flat and has no field of its own.
+    # Our client's own messages keep received fields that they do not declare in ``extras``.
     extras = fields.pop("extras", {}) if hasattr(message, "__graphwire_message__") else {}
     out: dict[str, Any] = {"type": message.type, "content": message.content}
     if fields.get("id") is not None:
@@ -305,11 +309,11 @@ def _fields(value: Any) -> dict[str, Any] | None:
 
 
 def _model_fields(model: BaseModel) -> dict[str, Any]:
-    """Return the declared and the extra fields, not what else lives on the object, such as cached values."""
+    """Return the declared and the extra fields, but no other attributes, such as cached values."""
     held = model.__dict__
     shape = _shape(model.__class__)
-    fields = {name: held[name] for name in shape.told if name in held}
-    for name, excludes in shape.told_unless:
+    fields = {name: held[name] for name in shape.sent if name in held}
+    for name, excludes in shape.sent_unless:
         if name in fields and excludes(fields[name]):
             del fields[name]
     if model.__pydantic_extra__:
@@ -318,16 +322,16 @@ def _model_fields(model: BaseModel) -> dict[str, Any]:
 
 
 class _Shape:
-    """What pydantic knows of a model's or a pydantic dataclass's fields; of other classes it knows none.
+    """What pydantic knows about the fields of a model or a pydantic dataclass; nothing for other classes.
 
-    ``told`` and ``excluded`` as the class says, ``told_unless`` its conditions, ``empty_by_default`` the
-    fields that a receiver fills in as empty by itself.
+    ``sent`` and ``excluded`` are names as the class declares them, ``sent_unless`` holds its conditions, and
+    ``empty_by_default`` the fields that a receiver sets to an empty value by itself.
     """
 
     def __init__(self, fields: dict[str, FieldInfo]) -> None:
         self.excluded = frozenset(name for name, field in fields.items() if field.exclude)
-        self.told = tuple(name for name in fields if name not in self.excluded)
-        self.told_unless = [(name, field.exclude_if) for name, field in fields.items() if field.exclude_if]
+        self.sent = tuple(name for name in fields if name not in self.excluded)
+        self.sent_unless = [(name, field.exclude_if) for name, field in fields.items() if field.exclude_if]
         self.empty_by_default = frozenset(
             name for name, field in fields.items() if _is_empty_by_default(field)
         )
@@ -340,7 +344,7 @@ def _shape(cls: type) -> _Shape:
 
 @functools.lru_cache(maxsize=_CLASSES)
 def _serializes_itself(cls: type[BaseModel]) -> bool:
-    """Tell whether a model has serializers of its own: what they hide must stay hidden."""
+    """Tell whether a model has serializers of its own: what they hide must not be sent."""
     own = cls.__pydantic_decorators__
     if own.field_serializers or own.model_serializers:
         return True
@@ -376,8 +380,8 @@ def _as_dict(message: dict[str, Any]) -> Any:
     return message
 
 
-_Place: TypeAlias = tuple[Any, str | int] | None
-"""Where a value stands: the place that holds it, and its key or index there. Told only when it is asked."""
+_Location: TypeAlias = tuple[Any, str | int] | None
+"""Where a value is: its parent's location, and its key or index there. Becomes a path only for an error."""
 
 
 def restore(
@@ -389,11 +393,11 @@ def restore(
 ) -> Any:
     """Undo the tags of a JSON value; objects that look like messages are made by ``message``.
 
-    ``inbound`` is for a server's inputs: there the tags that stand for something else are refused, as no
-    graph could run on a stand-in. Raises ``TagError`` with the ``path`` of an unknown or malformed tag.
+    ``inbound`` is for inputs to a server: there the tags ``$error $repr $cut`` are refused, as a graph could
+    not use what they stand for. Raises ``TagError`` with the ``path`` of an unknown or malformed tag.
 
-    A set's entry or a map's key may come back as an object that cannot be one, such as the dict of a frozen
-    dataclass: such a set comes back as a list, such a map as a list of pairs, and inbound it is refused.
+    An entry of a set or a key of a map may be restored as an unhashable object, such as the dict of a frozen
+    dataclass. Then the set is restored as a list and the map as a list of pairs; inbound it is refused.
     """
     return _Restoring(message, inbound, path).value(value, None)
 
@@ -404,50 +408,50 @@ class _Restoring:
         self._inbound = inbound
         self._path = path
 
-    def value(self, value: Any, place: _Place) -> Any:
+    def value(self, value: Any, at: _Location) -> Any:
         if isinstance(value, list):
-            return [self.value(item, (place, index)) for index, item in enumerate(value)]
+            return [self.value(item, (at, index)) for index, item in enumerate(value)]
         if not isinstance(value, dict):
             return value
         if any(key.startswith("$") for key in value):
-            return self._untag(value, place)
-        out = self._fields(value, place)
+            return self._untag(value, at)
+        out = self._fields(value, at)
         if looks_like_message(out):
             try:
                 return self._message(out)
             except TagError:
                 raise
-            except Exception:  # LangChain's own checks raise what they like, a KeyError among it
+            except Exception:  # LangChain's validation raises errors of many kinds, a KeyError among them
                 raise self._fault(
-                    place, "looks like a message and is not a valid one; wrap it in $obj"
+                    at, "looks like a message and is not a valid one; wrap it in $obj"
                 ) from None
         return out
 
-    def _fields(self, value: dict[str, Any], place: _Place) -> dict[str, Any]:
-        return {key: self.value(item, (place, key)) for key, item in value.items()}
+    def _fields(self, value: dict[str, Any], at: _Location) -> dict[str, Any]:
+        return {key: self.value(item, (at, key)) for key, item in value.items()}
 
-    def _untag(self, value: dict[str, Any], place: _Place) -> Any:
+    def _untag(self, value: dict[str, Any], at: _Location) -> Any:
         match value:
             case {"$obj": dict(fields), **rest} if not rest:
-                return self._fields(fields, place)
+                return self._fields(fields, at)
             case {"$bytes": str(text), **rest} if not rest:
                 try:
                     return base64.b64decode(text, validate=True)
                 except ValueError:
-                    raise self._fault(place, "$bytes is not base64") from None
+                    raise self._fault(at, "$bytes is not base64") from None
             case {"$int": str(text), **rest} if not rest:
                 digits = text.removeprefix("-")
                 if not (digits.isascii() and digits.isdigit() and len(digits) <= _MAX_DIGITS):
-                    raise self._fault(place, f"$int is not a decimal integer of at most {_MAX_DIGITS} digits")
+                    raise self._fault(at, f"$int is not a decimal integer of at most {_MAX_DIGITS} digits")
                 return int(text)
             case {"$float": "nan" | "inf" | "-inf" as text, **rest} if not rest:
                 return float(text)
             case {"$set": list(items), **rest} if not rest:
-                return self._set(self.value(items, (place, "$set")), place)
+                return self._set(self.value(items, (at, "$set")), at)
             case {"$map": list(pairs), **rest} if not rest:
                 if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
-                    raise self._fault(place, "$map is not a list of [key, value] pairs")
-                return self._map(self.value(pairs, (place, "$map")), place)
+                    raise self._fault(at, "$map is not a list of [key, value] pairs")
+                return self._map(self.value(pairs, (at, "$map")), at)
             case {"$repr": str(text), "$type": str(kind), **rest} if not rest and not self._inbound:
                 return Opaque(text, kind)
             case {"$error": dict(fields), **rest} if not rest and not self._inbound:
@@ -456,28 +460,28 @@ class _Restoring:
                 return Cut(reason)
             case {"$cut": {"reason": "size", "bytes": int(size)}, **rest} if not rest and not self._inbound:
                 return Cut("size", size)
-        raise self._fault(place, "not a tag that is understood here; wrap an object with a '$' key in $obj")
+        raise self._fault(at, "not a tag that is understood here; wrap an object with a '$' key in $obj")
 
-    def _set(self, items: list[Any], place: _Place) -> Any:
+    def _set(self, items: list[Any], at: _Location) -> Any:
         try:
             return {_hashable(item) for item in items}
         except TypeError:
             if self._inbound:
-                raise self._fault(place, "$set has an entry that cannot be one of a set") from None
+                raise self._fault(at, "$set has an entry that cannot be one of a set") from None
             return items
 
-    def _map(self, pairs: list[list[Any]], place: _Place) -> Any:
+    def _map(self, pairs: list[list[Any]], at: _Location) -> Any:
         try:
             return {_hashable(key): item for key, item in pairs}
         except TypeError:
             if self._inbound:
-                raise self._fault(place, "$map has a key that cannot be one") from None
+                raise self._fault(at, "$map has a key that cannot be one") from None
             return [(key, item) for key, item in pairs]
 
-    def _fault(self, place: _Place, reason: str) -> TagError:
+    def _fault(self, at: _Location, reason: str) -> TagError:
         parts: list[str | int] = []
-        while place is not None:
-            place, part = place
+        while at is not None:
+            at, part = at
             parts.append(part)
         return TagError(path_text(reversed(parts), self._path), reason)
 

@@ -1,7 +1,7 @@
 """The protocol for people: the pages of ``proto-docs/reference/``, written from models and tables.
 
-A frame's page is its model's docstring (the meaning, then what each side owes), its fields and its examples.
-Whatever is added to the models or tables is in the pages with the next ``make schema``.
+A frame's section is its model's docstring (the meaning, then the duties of each side), its fields and its
+examples. ``make schema`` writes the pages anew after a change to the models or tables.
 """
 
 import re
@@ -15,7 +15,6 @@ from graphwire_protocol import examples, filters
 from graphwire_protocol.codes import CLOSES, CODES
 from graphwire_protocol.commands import UNSERVED, Command
 from graphwire_protocol.frames import ServerFrame
-from graphwire_protocol.limits import LIMITS
 from graphwire_protocol.schema import CLIENT, DATA, SERVER, TABLES, pretty, schemas, summary, tables
 from graphwire_protocol.state import CONNECTION, REPLY, RUN, SUBSCRIPTION
 from graphwire_protocol.types import MAX_INT, TERMINAL, Mode
@@ -116,8 +115,7 @@ def _described(part: dict[str, Any]) -> list[str]:
 
 
 def _title(name: str) -> str:
-    # Two classes of one name are told apart by their modules: the part that is no frame is an interrupt's.
-    return "InterruptMark" if name.endswith("payloads__Mark") else name.rpartition("__")[2]
+    return name.rpartition("__")[2]
 
 
 def _table(schema: dict[str, Any], name: str) -> list[str]:
@@ -189,8 +187,8 @@ def _states() -> str:
             arrows.setdefault((before, after), []).append(label)
         lines = lines or ["```mermaid", "stateDiagram-v2"]
         for (before, after), labels in arrows.items():
-            told = ", ".join(label for label in labels if label)
-            lines.append(f"    {before} --> {after}" + (f": {told}" if told else ""))
+            shown = ", ".join(label for label in labels if label)
+            lines.append(f"    {before} --> {after}" + (f": {shown}" if shown else ""))
         return [*lines, *(f"    {end} --> [*]" for end in ends), "```", ""]
 
     connection = [(state, happening, after) for (state, happening), after in CONNECTION.items()]
@@ -216,8 +214,8 @@ def _states() -> str:
         *drawn(subscription, "requested", ["ended"]),
         "## A run",
         "",
-        "Statuses, as `lifecycle` events tell them. The terminal one is the last event of a log and the only "
-        "one of its kind.",
+        "Statuses, as `lifecycle` events report them. The terminal status is in the last event of a log, and "
+        "in no other.",
         "",
         *drawn(run, "", sorted(TERMINAL)),
         "## Requests",
@@ -256,20 +254,21 @@ def _limits() -> str:
     lines = ["# Limits", ""]
     lines += [
         "Announced in `welcome.limits`, set in the server's configuration under `[limits]`, by these names. "
-        "The defaults are a fresh server's; what counts is what `welcome` says.",
+        "The defaults are those of a server that sets none; what `welcome` announces is in force.",
         "",
     ]
-    for scope in dict.fromkeys(limit.scope for limit in LIMITS.values()):
+    limits: dict[str, dict[str, Any]] = tables()["limits"]
+    for scope in dict.fromkeys(limit["scope"] for limit in limits.values()):
         lines += [f"## Of a {scope}" if scope != "server" else "## Of the server", ""]
         rows = [
             (
-                f"`{limit.name}`",
-                "none" if limit.default is None else f"{limit.default:,}",
-                limit.unit,
-                limit.meaning,
+                f"`{name}`",
+                "none" if limit["default"] is None else f"{limit['default']:,}",
+                limit["unit"],
+                limit["meaning"],
             )
-            for limit in LIMITS.values()
-            if limit.scope == scope
+            for name, limit in limits.items()
+            if limit["scope"] == scope
         ]
         lines += [*_rows(("limit", "default", "unit", "meaning"), rows), ""]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The frames by which a server answers, each to one request, and its control frames."""
+"""The frames by which a server answers a request, the rows in them, and the server's control frames."""
 
 from typing import Annotated, Literal, TypeAlias
 
@@ -7,7 +7,7 @@ from pydantic import Field
 from graphwire_protocol.base import Json, JsonObject, Maybe, Wire
 from graphwire_protocol.commands import Product
 from graphwire_protocol.filters import Filter
-from graphwire_protocol.payloads import Mark
+from graphwire_protocol.payloads import AskedInterrupt
 from graphwire_protocol.types import (
     Durability,
     Epoch,
@@ -26,40 +26,40 @@ from graphwire_protocol.types import (
 
 
 class Welcome(Wire):
-    """The reply to ``hello``: who serves whom, what is enabled, and within which limits.
+    """The reply to ``hello``: server and principal, what is enabled, and the limits.
 
     Server: sends it before any other reply.
 
-    Client: keeps to ``limits`` from here on and checks a frame's size before it sends; asks for nothing
-    that ``features`` does not name.
+    Client: obeys ``limits`` from now on and checks the size of a frame before sending it; uses no optional
+    part that ``features`` does not name.
     """
 
     type: Literal["welcome"] = "welcome"
     id: RequestId
     server: Product
-    """The serving program."""
+    """The server program."""
     minor: Uint
-    """The additions to this major version that the server knows."""
+    """The minor version: how many additions to this major version the server knows."""
     features: tuple[str, ...]
     """The optional parts that are enabled."""
     limits: dict[str, int | float | None]
-    """The limits in force by name; ``null`` is none."""
+    """The limits in force, by name; ``null`` is no limit."""
     principal: str
-    """Who the connection is authenticated as."""
+    """The identity that the connection is authenticated as."""
     expires_at: Maybe[Timestamp] = None
-    """When that identity ends."""
+    """When that identity expires."""
     durability: Durability
-    """What an event survives once it is delivered: nothing, a crash of the server's process, a loss of
-    power.
+    """What an event survives once it is delivered: nothing (``none``), a crash of the server's process, or a
+    loss of power.
     """
 
 
 class Started(Wire):
-    """The reply to ``run``: started now, or found again.
+    """The reply to ``run``: the run was started, or found again.
 
     Server: sends it when the run exists; one ``subscribed`` for each spec follows with the same ``id``.
 
-    Client: keeps ``run``, the key to everything later; ``created: false`` says that its input was not used.
+    Client: keeps ``run``, which later requests need. ``created: false`` means that its input was not used.
     """
 
     type: Literal["started"] = "started"
@@ -67,24 +67,23 @@ class Started(Wire):
     run: Name
     """The run's id."""
     thread: Maybe[Name] = None
-    """The run's thread, where it has one."""
+    """The run's thread, if it has one."""
     epoch: Epoch
     """The log's incarnation."""
     created: bool
-    """``false``: the run existed already."""
+    """Whether this frame started the run; ``false`` if it existed already."""
     status: Status
-    """The status as it is now."""
+    """The current status."""
 
 
 class Subscribed(Wire):
-    """The reply to ``subscribe`` and ``watch``, and to each spec of a ``run``: where delivery begins, and
-    how.
+    """The reply to ``subscribe`` and ``watch``, and to each spec of a ``run``: where and how delivery begins.
 
-    Server: sends it before the first event of that ``sub``. ``after`` is left out where a ``gap`` or a
-    ``snapshot`` follows, which say it themselves. A watch's has ``id`` and ``sub`` only.
+    Server: sends it before the first event of that ``sub``. ``after`` is left out if a ``gap`` or a
+    ``snapshot`` follows, which has the position itself. The reply to ``watch`` has ``id`` and ``sub`` only.
 
-    Client: counts ``n`` from 1 again. Where ``epoch`` differs from its cursor's, or it has no cursor yet,
-    ``(epoch, after)`` is its cursor now.
+    Client: counts ``n`` from 1 again. If ``epoch`` differs from its cursor's, or it has no cursor yet,
+    ``(epoch, after)`` becomes its cursor.
     """
 
     type: Literal["subscribed"] = "subscribed"
@@ -97,36 +96,36 @@ class Subscribed(Wire):
     head: Maybe[Seq] = None
     """The last ``seq`` of the log now."""
     after: Maybe[Seq] = None
-    """Delivery begins behind this ``seq``."""
+    """Delivery begins after this ``seq``."""
     recovery: Maybe[Recovery] = None
-    """What is sent first: nothing (``live``), the missed events, a snapshot, or a gap with one."""
+    """What is sent first: nothing (``live``), the missed events, a snapshot, or a gap and a snapshot."""
     filter: Maybe[Filter] = None
-    """The filter in force, with an operator's rule in it."""
+    """The filter in force, including the operator's rule."""
     credit: Maybe[Uint] = None
     """The credit in force."""
 
 
 class RunRow(Wire):
-    """What a list tells of a run."""
+    """A run in a list."""
 
     run: Name
     """The run's id."""
     graph: str
     """The graph's name."""
     thread: Maybe[Name] = None
-    """Its thread, where it has one."""
+    """Its thread, if it has one."""
     metadata: JsonObject
-    """What ``run.metadata`` gave."""
+    """The ``metadata`` of its ``run`` frame."""
     status: Status
-    """The status as it is now."""
+    """The current status."""
     attempt: Uint
-    """1, and one more for each takeover after a crash."""
+    """1, plus one for each takeover after a crash."""
     epoch: Epoch
     """The log's incarnation."""
     head: Seq
     """The last ``seq`` of the log."""
     created_at: Timestamp
-    """When it was asked for."""
+    """When the run was requested."""
     started_at: Maybe[Timestamp] = None
     """When it began to run."""
     ended_at: Maybe[Timestamp] = None
@@ -138,18 +137,18 @@ class RunRow(Wire):
 
 
 class ThreadRow(Wire):
-    """What a list tells of a thread."""
+    """A thread in a list."""
 
     graph: str
     """The graph's name."""
     thread: Name
     """The thread."""
     status: Status
-    """The status of its latest run; of a thread that only its checkpoints tell of, ``interrupted`` if
-    something is left to do there, else ``completed``.
+    """The status of its latest run. If only checkpoints of the thread are known: ``interrupted`` if something
+    is left to do there, else ``completed``.
     """
     updated_at: Timestamp
-    """When that status began."""
+    """When the thread took that status."""
 
 
 class StateTask(Wire):
@@ -160,15 +159,15 @@ class StateTask(Wire):
     name: str
     """The node."""
     path: Json = None
-    """Where it stands in its step, as LangGraph tells it."""
+    """Its path in the superstep, as LangGraph has it."""
     error: Json = None
-    """The exception that it ended with."""
-    interrupts: tuple[Mark, ...] = ()
-    """What it asks."""
+    """The exception that it failed with."""
+    interrupts: tuple[AskedInterrupt, ...] = ()
+    """Its pending interrupts."""
     state: Json = None
-    """Of a subgraph: its ``config``, or its state where that was asked for."""
+    """For a subgraph: its ``config``, or its state if that was asked for."""
     result: Json = None
-    """What it has written."""
+    """What it wrote."""
 
 
 class ThreadState(Wire):
@@ -177,13 +176,13 @@ class ThreadState(Wire):
     values: Json
     """The state."""
     next: tuple[str, ...]
-    """The nodes that come next."""
+    """The nodes that run next."""
     tasks: tuple[StateTask, ...]
     """Their tasks."""
-    interrupts: tuple[Mark, ...]
-    """What they ask."""
+    interrupts: tuple[AskedInterrupt, ...]
+    """Their pending interrupts."""
     metadata: Json = None
-    """The checkpoint's metadata; ``null`` where there is no checkpoint."""
+    """The checkpoint's metadata; ``null`` if there is no checkpoint."""
     config: JsonObject
     """Names the checkpoint: ``{"configurable": {"thread_id", "checkpoint_ns", "checkpoint_id"}}``."""
     parent_config: Maybe[JsonObject] = None
@@ -193,21 +192,21 @@ class ThreadState(Wire):
 
 
 class Edge(Wire):
-    """An edge of a graph; ``conditional`` where a router decides."""
+    """An edge of a graph."""
 
     source: str
-    """The node it leaves."""
+    """The node that it starts at."""
     target: str
-    """The node it leads to."""
+    """The node that it leads to."""
     conditional: Maybe[bool] = None
-    """``true`` where a router decides."""
+    """``true`` if a router decides whether it is taken."""
 
 
 class GraphRow(Wire):
-    """What a list tells of a graph."""
+    """A graph in a list."""
 
     name: str
-    """What ``run.graph`` is given."""
+    """The name, as ``run.graph`` takes it."""
     description: Maybe[str] = None
     """For people."""
     input_schema: Maybe[JsonObject] = None
@@ -219,18 +218,18 @@ class GraphRow(Wire):
     nodes: tuple[str, ...]
     """The names of its nodes."""
     edges: tuple[Edge, ...]
-    """How they are connected."""
+    """How its nodes are connected."""
     modes: tuple[str, ...]
-    """The modes that it can be asked for."""
+    """The modes that it can be streamed with."""
 
 
 class Ok(Wire):
-    """The reply to every other request; which fields it has is said by the request.
+    """The reply to every other request; the request determines which fields it has.
 
     Server: sends it once, ahead of queued events.
 
-    Client: matches it to its request by ``id`` alone: replies may come in another order than their
-    requests.
+    Client: matches it to its request by ``id`` alone, because replies may arrive in another order than their
+    requests were sent.
     """
 
     type: Literal["ok"] = "ok"
@@ -250,11 +249,11 @@ class Ok(Wire):
     values: Json = None
     """To ``state``: the state. This and what follows are ``ThreadState``'s."""
     next: Maybe[tuple[str, ...]] = None
-    """To ``state``: the nodes that come next."""
+    """To ``state``: the nodes that run next."""
     tasks: Maybe[tuple[StateTask, ...]] = None
     """To ``state``: their tasks."""
-    interrupts: Maybe[tuple[Mark, ...]] = None
-    """To ``state``: what they ask."""
+    interrupts: Maybe[tuple[AskedInterrupt, ...]] = None
+    """To ``state``: the pending interrupts."""
     metadata: Json = None
     """To ``state``: the checkpoint's metadata."""
     config: Maybe[JsonObject] = None
@@ -268,24 +267,24 @@ class Ok(Wire):
 
 
 class Error(Wire):
-    """The reply to a request that is refused; without ``id``, to something of which none could be read.
+    """The reply to a request that is refused; without ``id`` if no id could be read.
 
-    Server: sends it instead of the success frame, names path and reason and never repeats the offending
+    Server: sends it instead of the success frame. It names path and reason, and never repeats the offending
     value.
 
-    Client: acts on ``code`` and ``retry``, never on ``message``, which is for people. An unknown code is
-    treated by its ``retry``.
+    Client: acts on ``code`` and ``retry``, never on ``message``, which is for people. For an unknown code,
+    ``retry`` decides.
     """
 
     type: Literal["error"] = "error"
     id: Maybe[RequestId] = None
     """The refused request."""
     sub: Maybe[SubId] = None
-    """The subscription that it is about."""
+    """The subscription that was refused or not found."""
     code: Annotated[str, Field(examples=["invalid_argument"])]
     """One of the codes."""
     message: str
-    """What, where and what to do, for people."""
+    """What is wrong, where, and what to do; for people."""
     retry: Retry
     """Whether and when the request may be sent again: ``never``; the ``same`` at any time; ``after`` a
     while; with a new identity (``reauth``); by subscribing anew (``resync``).
@@ -293,7 +292,7 @@ class Error(Wire):
     after_ms: Maybe[Milliseconds] = None
     """With ``after``: how long to wait."""
     details: Maybe[JsonObject] = None
-    """Data for programs; the code says which."""
+    """Data for programs; it depends on the code."""
 
 
 class Pong(Wire):
@@ -301,7 +300,7 @@ class Pong(Wire):
 
     Server: sends it at once, ahead of events.
 
-    Client: may measure by it how far away the server is.
+    Client: may measure the round trip with it.
     """
 
     type: Literal["pong"] = "pong"
@@ -310,36 +309,37 @@ class Pong(Wire):
 
 
 class Notice(Wire):
-    """Something that a person should hear of and no program need act on.
+    """Something that a person should know and that no program needs to act on.
 
     Server: may send it at any time after ``welcome``.
 
-    Client: tells its application, unknown codes too.
+    Client: reports it to its application, whatever the code.
     """
 
     type: Literal["notice"] = "notice"
     code: str
-    """Names it for programs."""
+    """What it is about; for programs."""
     message: str
     """For people."""
     expires_at: Maybe[Timestamp] = None
-    """When what it tells of takes effect."""
+    """When it takes effect."""
 
 
 class Goaway(Wire):
-    """The connection will be closed by the server.
+    """The server will close the connection.
 
-    Server: sends it before it drains; ``run`` is refused with ``draining`` from here on, and close 1012
-    comes within ``deadline_s``.
+    Server: sends it before it drains. It refuses ``run`` with ``draining`` from now on, and closes with 1012
+    within ``deadline_s``.
 
-    Client: may go on reading, and connects again after ``after_ms`` or when it is closed, with its cursors.
+    Client: may keep reading. It connects again after ``after_ms``, or when the connection is closed, and
+    resumes from its cursors.
     """
 
     type: Literal["goaway"] = "goaway"
     reason: str
     """Why, such as ``draining``."""
     deadline_s: Seconds
-    """When the connection is closed at the latest."""
+    """The connection is closed within this time."""
     after_ms: Milliseconds
     """How long to wait before connecting again."""
 

@@ -1,6 +1,6 @@
-"""The protocol for machines: the JSON Schema of every frame, and the tables that no schema can tell.
+"""The protocol for machines: the JSON Schema of every frame, and the tables that a schema cannot express.
 
-Both are made from the models and tables of this package; the meaning of a field is the docstring below it.
+Both are made from the models and tables of this package. The docstring below a field is its meaning.
 """
 
 import ast
@@ -19,7 +19,7 @@ from graphwire_protocol import filters, types
 from graphwire_protocol.codes import CLOSES, CODES
 from graphwire_protocol.commands import UNSERVED, Command
 from graphwire_protocol.frames import ServerFrame
-from graphwire_protocol.limits import LIMITS
+from graphwire_protocol.limits import DEFAULTS, LIMITS, AnnouncedLimits
 from graphwire_protocol.payloads import Interrupts, Lifecycle, MessageData
 from graphwire_protocol.state import CONNECTION, REPLY, RUN, SUBSCRIPTION
 from graphwire_protocol.version import MAJOR, MINOR, SUBPROTOCOL
@@ -35,7 +35,7 @@ DATA = {"lifecycle": Lifecycle, "interrupt": Interrupts, "messages": MessageData
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """Return each schema by its file's name: what a client sends, a server sends, and event data."""
+    """Return each schema by its file name: a client's frames, a server's frames, and event data."""
     return {
         CLIENT: _schema("client frames", Command),
         SERVER: _schema("server frames", ServerFrame),
@@ -44,7 +44,8 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 
 def tables() -> dict[str, Any]:
-    """Return what the protocol says in tables: codes, closes, limits, modes, statuses, what may follow."""
+    """Return the protocol's tables: codes, closes, limits, modes, statuses, legal transitions."""
+    meanings = field_docs(AnnouncedLimits)
     return {
         "version": {"major": MAJOR, "minor": MINOR, "subprotocol": SUBPROTOCOL},
         "codes": {code.name: {"meaning": code.meaning, "retry": code.retry} for code in CODES.values()},
@@ -53,13 +54,13 @@ def tables() -> dict[str, Any]:
             for close in CLOSES.values()
         },
         "limits": {
-            limit.name: {
+            name: {
                 "scope": limit.scope,
-                "default": limit.default,
+                "default": getattr(DEFAULTS, name),
                 "unit": limit.unit,
-                "meaning": limit.meaning,
+                "meaning": meanings[name],
             }
-            for limit in LIMITS.values()
+            for name, limit in LIMITS.items()
         },
         "modes": list(get_args(types.Mode)),
         "statuses": {
@@ -81,7 +82,7 @@ def tables() -> dict[str, Any]:
 
 
 def pretty(document: Any) -> str:
-    """Return a document as it is committed: indented, sorted, with a final newline."""
+    """Return a document as it is written to a file: indented, sorted, with a final newline."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
     return orjson.dumps(document, option=options).decode()
 
@@ -96,7 +97,7 @@ def _schema(title: str, model: Any) -> dict[str, Any]:
 
 
 class _Described(GenerateJsonSchema):
-    """Takes descriptions from the docstrings, and tells of ``type`` and unset fields what the wire has."""
+    """Takes descriptions from docstrings, makes ``type`` required, and shows no default for unset fields."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -118,7 +119,7 @@ class _Described(GenerateJsonSchema):
 
 
 def field_docs(model: type[BaseModel]) -> dict[str, str]:
-    """Return the meaning of each field: the docstring below it, else that of the named type it has."""
+    """Return the meaning of each field: the docstring below it, or else that of its named type."""
     docs: dict[str, str] = {}
     for cls in reversed(model.__mro__):
         if cls.__module__.startswith("graphwire_protocol."):
@@ -144,7 +145,7 @@ def _meaning(annotation: str) -> str | None:
 
 @functools.cache
 def _attributes(module: str) -> dict[str, dict[str, tuple[str | None, str]]]:
-    """Return docstring and annotation of each attribute by class; "" holds the module's own."""
+    """Return docstring and annotation of each attribute, by class; "" stands for the module itself."""
     tree = ast.parse(inspect.getsource(sys.modules[module]))
     out = {"": _documented(tree.body)}
     for node in tree.body:

@@ -1,60 +1,48 @@
 """The server's side of a connection, without I/O: which frame is legal now, and which reply is owed.
 
 Time is an argument. ``receive`` turns a message into a command or raises ``Refusal``; ``reply`` and
-``refuse`` turn answers into bytes. What the commands mean is the gateway's business.
+``refuse`` turn answers into bytes. The gateway does what the commands ask for.
 """
 
 import math
 from collections import deque
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from graphwire_protocol import codes
 from graphwire_protocol.codec import decode_command, encode
 from graphwire_protocol.commands import Command, Credit, Hello, Ping, Run, Spec, Subscribe, Unsubscribe, Watch
 from graphwire_protocol.errors import Misuse, Refusal
+from graphwire_protocol.limits import DEFAULTS, AnnouncedLimits
 from graphwire_protocol.replies import Error, Goaway, Ok, Started, Subscribed, Welcome
-from graphwire_protocol.state import CONNECTION, REPLY, ConnectionState
+from graphwire_protocol.state import CONNECTION, REPLY, ConnectionState, advance
 from graphwire_protocol.types import Retry
 
 BAD_FRAMES_A_MINUTE = 10
 
 _ROUNDING = 1e-6
-"""A request's share that a clock of floats may owe: who comes after ``after_ms`` is let in."""
+"""Float tolerance: a client that waited exactly ``after_ms`` is admitted."""
 
 Answer: TypeAlias = Welcome | Started | Subscribed | Ok
 
 
-@dataclass(frozen=True, slots=True)
-class Allowed:
-    """The announced limits that the session itself keeps, under their names in ``welcome.limits``."""
-
-    max_subscriptions: int = 1024
-    max_open_requests: int = 1024
-    requests_per_s: float = 200
-    request_burst: int = 1000
-    max_filter_entries: int = 64
-    max_pattern_chars: int = 128
-
-
 class ServerSession:
-    """One connection as its server sees it."""
+    """One connection as its server keeps it; it enforces ``limits`` on what the client sends."""
 
-    def __init__(self, allowed: Allowed = Allowed()) -> None:
+    def __init__(self, limits: AnnouncedLimits = DEFAULTS) -> None:
         self.state: ConnectionState = "opening"
-        self._allowed = allowed
+        self._limits = limits
         self._greeted = False
-        self._owed: dict[int, list[str]] = {}  # open request → what it still gets, the next one last
+        self._owed: dict[int, list[str]] = {}  # open request → its replies, the next last
         self._subs: set[int] = set()
         self._bad_frames: deque[float] = deque()
-        self._tokens = float(allowed.request_burst)
+        self._tokens = float(limits.request_burst)
         self._tokens_at: float | None = None
 
     def receive(self, data: str | bytes, now: float) -> Command:
-        """Read one message that came at ``now`` (seconds of any steady clock).
+        """Read one message that arrived at ``now``, in seconds of any monotonic clock.
 
-        Frames may come behind a ``hello`` that is not answered yet; they are to be handled after it. Raises
-        ``Refusal``; where it has a ``close``, the connection ends with that code after the error.
+        Frames may arrive behind a ``hello`` that is not answered yet; handle them after it. Raises
+        ``Refusal``; if it has a ``close``, the connection ends with that code after the error.
         """
         if self.state == "closed":
             raise Misuse("a closed session receives nothing")
@@ -66,7 +54,7 @@ class ServerSession:
             if not self._greeted or (refusal.code == "bad_frame" and self._is_bad_too_often(now)):
                 refusal.close = codes.MISUSE
             elif refusal.code != "bad_frame":
-                self._check_rate(now, refusal.id)  # a flood of refused requests is a flood, too
+                self._check_rate(now, refusal.id)  # refused requests count against the rate, too
             raise
         if not self._greeted and not isinstance(command, Hello):
             raise Refusal(
@@ -95,18 +83,18 @@ class ServerSession:
         return len(times) > BAD_FRAMES_A_MINUTE
 
     def _check_rate(self, now: float, id: int | None) -> None:
-        allowed = self._allowed
+        limits = self._limits
         since = 0.0 if self._tokens_at is None else max(0.0, now - self._tokens_at)
-        self._tokens = min(allowed.request_burst, self._tokens + since * allowed.requests_per_s)
+        self._tokens = min(limits.request_burst, self._tokens + since * limits.requests_per_s)
         self._tokens_at = now
         missing = 1 - self._tokens
         if missing > _ROUNDING:
             raise Refusal(
                 "rate_limited",
-                f"more than {allowed.requests_per_s:g} requests a second (request_burst is "
-                f"{allowed.request_burst})",
+                f"more than {limits.requests_per_s:g} requests a second (request_burst is "
+                f"{limits.request_burst})",
                 id=id,
-                after_ms=math.ceil((missing - _ROUNDING) / allowed.requests_per_s * 1000),
+                after_ms=math.ceil((missing - _ROUNDING) / limits.requests_per_s * 1000),
             )
         self._tokens -= 1
 
@@ -114,9 +102,9 @@ class ServerSession:
         assert not isinstance(command, Credit | Ping)
         if command.id in self._owed:
             raise Refusal("conflict", "this request's id is in use by an open request", id=command.id)
-        if len(self._owed) >= self._allowed.max_open_requests:
+        if len(self._owed) >= self._limits.max_open_requests:
             raise Refusal(
-                "limit_exceeded", f"more than {self._allowed.max_open_requests} open requests", id=command.id
+                "limit_exceeded", f"more than {self._limits.max_open_requests} open requests", id=command.id
             )
         if isinstance(command, Run):
             self._check_specs(command)
@@ -153,14 +141,14 @@ class ServerSession:
     def _check_sub(self, sub: int, in_use: int, id: int) -> None:
         if sub in self._subs:
             raise Refusal("conflict", f"subscription {sub} is in use; unsubscribe it first", id=id, sub=sub)
-        if in_use >= self._allowed.max_subscriptions:
+        if in_use >= self._limits.max_subscriptions:
             raise Refusal(
-                "limit_exceeded", f"max_subscriptions is {self._allowed.max_subscriptions}", id=id, sub=sub
+                "limit_exceeded", f"max_subscriptions is {self._limits.max_subscriptions}", id=id, sub=sub
             )
 
     def _check_filter(self, spec: Spec, path: str, id: int) -> None:
         try:
-            spec.filter.check_limits(self._allowed.max_filter_entries, self._allowed.max_pattern_chars)
+            spec.filter.check_limits(self._limits.max_filter_entries, self._limits.max_pattern_chars)
         except Refusal as refusal:
             refusal.id = id
             details = refusal.details or {}
@@ -168,7 +156,7 @@ class ServerSession:
             raise
 
     def reply(self, frame: Answer) -> bytes:
-        """Return one of the replies that ``frame.id`` is owed, as bytes; raise ``Misuse`` if it is not."""
+        """Return the next reply to request ``frame.id`` as bytes. Raises ``Misuse`` if it is not due."""
         owed = self._owed.get(frame.id)
         if owed is None:
             raise Misuse(f"request {frame.id} is not open")
@@ -182,16 +170,13 @@ class ServerSession:
         return encode(frame)
 
     def _step(self, happening: str) -> None:
-        state = CONNECTION.get((self.state, happening))
-        if state is None:
-            raise Misuse(f"{happening!r} while the connection is {self.state}")
-        self.state = state
+        self.state = advance(CONNECTION, self.state, happening)
 
     def refuse(self, refusal: Refusal, command: Command | None = None) -> bytes:
         """Return the ``error`` frame for a refusal.
 
-        ``command`` is the request where it had been received as legal: its debt and its subscriptions are
-        given up with it. Raises ``Misuse`` if it has its answer already.
+        ``command`` is the request if ``receive`` had accepted it: it is no longer open then, and the numbers
+        of its subscriptions are free again. Raises ``Misuse`` if it has been answered already.
         """
         if command is not None and not isinstance(command, Credit | Ping):
             if self._owed.pop(command.id, None) is None:
@@ -215,14 +200,15 @@ class ServerSession:
         )
 
     def release(self, sub: int) -> None:
-        """Free ``sub``: it was closed or unsubscribed."""
+        """Free the number ``sub``: the subscription has been closed or unsubscribed."""
         self._subs.discard(sub)
 
     def goaway(self, frame: Goaway) -> bytes:
-        """Return the announcement that this connection will be closed."""
+        """Return the announcement that the server will close this connection, as bytes."""
         self._step("goaway")
         return encode(frame)
 
     def close(self) -> None:
-        """The connection is gone."""
-        self.state = "closed"
+        """Note that the connection is gone."""
+        if self.state != "closed":
+            self._step("close")

@@ -1,12 +1,27 @@
 """What may follow what: the legal transitions of connections, subscriptions and runs, as tables.
 
-Both sessions obey these tables, the server's runs move by ``RUN``, and the reference draws its diagrams from
-them. A pair that is not in a table is illegal.
+A step that is not in a table is illegal. Whatever keeps one of these states moves it with ``advance``, which
+raises on an illegal step; the reference draws its diagrams from the same tables.
 """
 
-from typing import Final, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias, TypeVar
 
+from graphwire_protocol.errors import IllegalTransition
 from graphwire_protocol.types import Status
+
+Before = TypeVar("Before")
+Happening = TypeVar("Happening")
+After = TypeVar("After")
+
+
+def advance(table: Mapping[tuple[Before, Happening], After], state: Before, happening: Happening) -> After:
+    """Return the state that ``happening`` leads to from ``state``. Raises ``IllegalTransition``."""
+    try:
+        return table[state, happening]
+    except KeyError:
+        raise IllegalTransition(state, happening) from None
+
 
 ConnectionState: TypeAlias = Literal["opening", "open", "draining", "closed"]
 """``opening`` until ``hello`` is answered; ``draining`` after ``goaway``."""
@@ -22,12 +37,12 @@ CONNECTION: Final[dict[tuple[ConnectionState, str], ConnectionState]] = {
 }
 
 SubscriptionState: TypeAlias = Literal["requested", "replaying", "gapped", "live", "live_gapped", "ended"]
-"""``requested`` until ``subscribed``; ``replaying`` while what lies before the attachment is sent, until
-``synced``; the gapped ones between a ``gap`` and its ``snapshot``.
+"""``requested`` until ``subscribed``; ``replaying`` while earlier events are sent, until ``synced``;
+``gapped`` and ``live_gapped`` between a ``gap`` and its ``snapshot``.
 """
 
 SUBSCRIPTION: Final[dict[tuple[SubscriptionState, str], SubscriptionState]] = {
-    # ``subscribed`` counts as two frames here: its ``recovery`` tells whether something is sent first.
+    # ``subscribed`` counts as two steps here: its ``recovery`` says whether something is replayed first.
     ("requested", "subscribed"): "replaying",
     ("requested", "subscribed live"): "live",
     ("requested", "error"): "ended",
@@ -47,20 +62,20 @@ SUBSCRIPTION: Final[dict[tuple[SubscriptionState, str], SubscriptionState]] = {
     ("live_gapped", "closed"): "ended",
 }
 
-RUN: Final[dict[tuple[Status | None, Status], None]] = {
-    (None, "queued"): None,
-    (None, "running"): None,
-    ("queued", "running"): None,
-    ("queued", "cancelled"): None,
-    ("running", "interrupted"): None,
-    ("running", "running"): None,  # taken over by another worker, with the next attempt
-    ("running", "completed"): None,
-    ("running", "failed"): None,
-    ("running", "cancelled"): None,
-    ("interrupted", "running"): None,
-    ("interrupted", "cancelled"): None,
+RUN: Final[dict[tuple[Status | None, Status], Status]] = {
+    (None, "queued"): "queued",
+    (None, "running"): "running",
+    ("queued", "running"): "running",
+    ("queued", "cancelled"): "cancelled",
+    ("running", "interrupted"): "interrupted",
+    ("running", "running"): "running",  # taken over by another worker, with the next attempt
+    ("running", "completed"): "completed",
+    ("running", "failed"): "failed",
+    ("running", "cancelled"): "cancelled",
+    ("interrupted", "running"): "running",
+    ("interrupted", "cancelled"): "cancelled",
 }
-"""The lifecycle of a run, by pairs of statuses."""
+"""The lifecycle of a run: what happens is that it takes the status, from None before its first one."""
 
 REPLY: Final[dict[str, str]] = {
     "hello": "welcome",
@@ -77,4 +92,4 @@ REPLY: Final[dict[str, str]] = {
     "state_update": "ok",
     "delete": "ok",
 }
-"""The frame by which each request succeeds; ``run`` gets one ``subscribed`` for each spec behind it."""
+"""The frame that answers each request if it succeeds; ``run`` then gets one ``subscribed`` for each spec."""

@@ -1,6 +1,6 @@
-"""The named small types that frames are made of: ids, positions, modes, statuses.
+"""The small named types that frames are made of: ids, positions, modes, statuses.
 
-They say what a value may be. What a frame is made of stands in ``commands``, ``replies`` and ``frames``.
+The frames themselves are in ``commands``, ``replies`` and ``frames``.
 """
 
 from typing import Annotated, Literal, TypeAlias
@@ -37,7 +37,7 @@ Timestamp: TypeAlias = Annotated[str, Field(examples=["2026-03-01T12:00:00.000Z"
 Mode: TypeAlias = Literal[
     "values", "updates", "custom", "messages", "tasks", "checkpoints", "debug", "interrupt", "lifecycle"
 ]
-"""What an event tells. The first seven are LangGraph's stream modes."""
+"""What kind of thing an event reports. The first seven are LangGraph's stream modes."""
 
 STREAM_MODES: tuple[Mode, ...] = (
     "values",
@@ -48,7 +48,7 @@ STREAM_MODES: tuple[Mode, ...] = (
     "checkpoints",
     "debug",
 )
-"""The modes that a graph is asked for; ``interrupt`` and ``lifecycle`` come from the server itself."""
+"""The modes that a graph is streamed with; the server itself makes ``interrupt`` and ``lifecycle`` events."""
 
 Status: TypeAlias = Literal["queued", "running", "interrupted", "completed", "failed", "cancelled"]
 TERMINAL: frozenset[str] = frozenset({"completed", "failed", "cancelled"})

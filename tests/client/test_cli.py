@@ -194,6 +194,23 @@ def test_a_plugin_is_a_command(plugin, capsys):
     assert capsys.readouterr().out == "port 7\n"
 
 
+def test_a_plugin_may_be_a_group_of_commands(plugin, capsys):
+    entry = plugin(
+        "import typer\n"
+        'serve = typer.Typer(help="Serve this or that.")\n'
+        "@serve.command()\n"
+        "def this(port: int = 1) -> None:\n"
+        '    print("this", port)\n'
+        "@serve.command()\n"
+        "def that() -> None:\n"
+        '    print("that")\n'
+    )
+    build(["serve", "this"], [entry])(["serve", "this", "--port", "7"], standalone_mode=False)
+    assert capsys.readouterr().out == "this 7\n"
+    build(["--help"], [entry])(["--help"], standalone_mode=False)
+    assert "Serve this or that." in capsys.readouterr().out
+
+
 def test_a_broken_plugin_says_why_and_breaks_no_other(plugin, capsys):
     entry = plugin("import nothing_of_the_kind\n")
     with pytest.raises(SystemExit) as ended:
@@ -210,6 +227,13 @@ def test_a_plugin_is_not_imported_for_another_command(plugin):
     entry = plugin('raise SystemError("imported")\n')
     build(["version"], [entry])
     assert "a_plugin" not in sys.modules
+
+
+def test_a_plugin_is_not_imported_for_another_plugin(plugin, capsys):
+    broken = plugin("raise SystemError('imported')\n")
+    other = EntryPoint("other", "graphwire.cli.version:show_version", "graphwire.commands")
+    build(["other"], [broken, other])(["other"], standalone_mode=False)
+    assert "imported" not in capsys.readouterr().err
 
 
 def test_without_its_extra_the_command_line_says_what_to_install():

@@ -10,8 +10,8 @@ from graphwire.errors import ConnectionClosed
 from graphwire.event_queue import EventQueue
 from graphwire.run_tracker import RunTracker
 from graphwire.watch_queue import WatchQueue
-from graphwire_protocol.client import Delivered
 from graphwire_protocol.frames import Event, RunInfo
+from graphwire_protocol.happenings import Delivered
 
 from tests.support.model_run import AT
 from tests.support.model_server import settle

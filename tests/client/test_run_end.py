@@ -9,8 +9,8 @@ import asyncio
 import graphwire
 import pytest
 from graphwire.run_tracker import RunTracker
-from graphwire_protocol.client import Delivered
 from graphwire_protocol.frames import Event as EventFrame
+from graphwire_protocol.happenings import Delivered
 
 from tests.support.model_server import settle
 from tests.support.taking import custom_data, take, take_from

@@ -8,8 +8,9 @@ import orjson
 import pytest
 from graphwire_gateway.connections import delivery as module
 from graphwire_gateway.connections.delivery import BATCH_BYTES, CONTROL_BYTES, Delivery, batches
+from graphwire_gateway.limits import LogLimits
 from graphwire_gateway.log.log import Log
-from graphwire_gateway.log.memory import LogLimits, MemoryStore
+from graphwire_gateway.log.memory import MemoryStore
 from graphwire_gateway.log.record import Record
 from graphwire_gateway.log.store import Batch
 from graphwire_protocol.commands import Spec

@@ -6,7 +6,8 @@ from typing import Any
 
 import orjson
 import pytest
-from graphwire_gateway.log.memory import LogLimits, MemoryStore
+from graphwire_gateway.limits import LogLimits
+from graphwire_gateway.log.memory import MemoryStore
 from graphwire_gateway.log.record import Record
 from graphwire_gateway.log.store import Batch, Fenced, NoLog, SeqGap, Store
 from graphwire_protocol.filters import Address, Filter, Matcher

@@ -18,7 +18,7 @@ from graphwire_protocol.commands import UNSERVED, Command, RunConfig
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.filters import Filter
 from graphwire_protocol.frames import ServerFrame
-from graphwire_protocol.limits import LIMITS
+from graphwire_protocol.limits import DEFAULTS, LIMITS
 from graphwire_protocol.reference import documents, machine_readable
 from graphwire_protocol.schema import DATA
 from graphwire_protocol.state import REPLY
@@ -192,7 +192,8 @@ def test_every_code_close_and_limit_is_in_its_table() -> None:
 
 
 def test_the_gateway_has_the_limits_of_the_table_and_their_defaults() -> None:
-    assert Limits().model_dump() == {limit.name: limit.default for limit in LIMITS.values()}
+    assert Limits().model_dump() == DEFAULTS.model_dump()
+    assert list(Limits.model_fields) == list(LIMITS)
 
 
 def test_the_versions_end_with_this_one() -> None:

@@ -1,4 +1,4 @@
-"""The surface of the four packages: what is listed is there, and what is there is listed."""
+"""The surface of the five packages: what is listed is there, and what is there is listed."""
 
 import ast
 import importlib
@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = {
     "graphwire_protocol": ROOT / "protocol",
+    "graphwire_conformance": ROOT / "protocol",
     "graphwire_runtime": ROOT / "runtime",
     "graphwire_gateway": ROOT / "gateway",
     "graphwire": ROOT / "clients" / "python",

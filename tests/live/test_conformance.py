@@ -1,23 +1,39 @@
-"""The conformance kit: our server and our client pass it, and broken ones fail it by the case's name."""
+"""The conformance kit: our server and our client pass it, and broken ones fail it by the case's name.
+
+About `protocol/graphwire_conformance/command.py`, `protocol/graphwire_conformance/graphs.py`,
+`protocol/graphwire_conformance/match.py`, `protocol/graphwire_conformance/verdict.py`,
+`protocol/graphwire_conformance/clients/answers.py`, `protocol/graphwire_conformance/clients/connection.py`,
+`protocol/graphwire_conformance/clients/judge.py`, `protocol/graphwire_conformance/clients/losses.py`,
+`protocol/graphwire_conformance/clients/scripts.py`, `protocol/graphwire_conformance/clients/stage.py`,
+`protocol/graphwire_conformance/servers/cases.py`, `protocol/graphwire_conformance/servers/connection.py`,
+`protocol/graphwire_conformance/servers/flow.py`, `protocol/graphwire_conformance/servers/interrupts.py`,
+`protocol/graphwire_conformance/servers/judge.py`, `protocol/graphwire_conformance/servers/patching.py`,
+`protocol/graphwire_conformance/servers/resumption.py`, `protocol/graphwire_conformance/servers/runs.py`,
+`protocol/graphwire_conformance/servers/server.py`, `protocol/graphwire_conformance/servers/slow.py`,
+`protocol/graphwire_conformance/servers/threads.py`, `protocol/graphwire_conformance/servers/vectors.py` and
+`protocol/graphwire_conformance/servers/watching.py`.
+"""
 
 import asyncio
 import contextlib
 import importlib.util
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import pytest
 from graphwire import Run
-from graphwire_conformance import client as client_kit
 from graphwire_conformance import graphs as conformance
-from graphwire_conformance import server as server_kit
-from graphwire_conformance.kit import data
+from graphwire_conformance.clients import judge as client_kit
 from graphwire_conformance.match import difference, filled
+from graphwire_conformance.servers import judge as server_kit
+from graphwire_conformance.servers.vectors import data
 from graphwire_conformance.verdict import SECTIONS, Verdict, as_json, section, wanted
 from graphwire_gateway import GraphSpec, Server
 from graphwire_protocol.client import ClientSession, OutOfStep, Subscription
@@ -29,7 +45,8 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.support.peer import Frame
 
-EXAMPLE = Path(__file__).parents[2] / "clients" / "python" / "examples" / "conformance_client.py"
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "clients" / "python" / "examples" / "conformance_client.py"
 COMMAND = [sys.executable, "-c", "from graphwire.cli import main; main()"]
 # Small enough that a log is driven over its limits and a drain is short.
 LIMITS = {"log_events": 400, "log_min_age_s": 0.2, "disconnect_grace_s": 0.2, "drain_s": 0.3}
@@ -595,9 +612,7 @@ async def test_a_client_that_works_wrongly_fails_by_name(
     monkeypatch: pytest.MonkeyPatch, break_it: Callable[[pytest.MonkeyPatch], None], case: str
 ) -> None:
     break_it(monkeypatch)
-    monkeypatch.setattr("graphwire_conformance.stage.PATIENCE_S", 0.6)
-    monkeypatch.setattr("graphwire_conformance.client._WITHIN_S", 1.0)
-    verdicts = await client_kit.judge_client(in_process(), only=[case])
+    verdicts = await client_kit.judge_client(in_process(), only=[case], patience_s=0.6, end_s=1.0)
     assert [verdict.case for verdict in verdicts if is_failed(verdict)] == [case], verdicts
 
 
@@ -656,6 +671,13 @@ async def test_a_command_that_is_no_client_is_told_what_was_expected() -> None:
     assert code == 1
     assert "run/one frame a message" in out
     assert "expected" in out
+
+
+def test_the_command_is_plugged_in_by_its_entry_point() -> None:
+    found = re.search(r'^conformance = "(.+)"$', (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
+    assert found is not None
+    group = EntryPoint("conformance", found[1], "graphwire.commands").load()
+    assert {command.callback.__name__ for command in group.registered_commands} == {"server", "client"}
 
 
 async def test_the_cases_are_listed() -> None:

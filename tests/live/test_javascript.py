@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 import pytest
-from graphwire_conformance.client import by_command, judge_client
+from graphwire_conformance.clients.judge import by_command, judge_client
 from langgraph.checkpoint.memory import InMemorySaver
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websocket

@@ -1,4 +1,9 @@
-"""Bytes to frames and back: what is read, what is refused and how, and that nothing of it is told."""
+"""Bytes to frames and back: what is read, and what is refused with which path and reason.
+
+About `protocol/graphwire_protocol/codec.py`, `protocol/graphwire_protocol/base.py`,
+`protocol/graphwire_protocol/codes.py`, `protocol/graphwire_protocol/commands.py` and
+`protocol/graphwire_protocol/types.py`.
+"""
 
 import json
 import math
@@ -31,7 +36,7 @@ def refused(data: str | bytes) -> Refusal:
     return caught.value
 
 
-def told(refusal: Refusal) -> str:
+def whole_text(refusal: Refusal) -> str:
     """Everything of a refusal that could reach a peer or a log."""
     return f"{refusal} {refusal.message} {refusal.details} {refusal.__cause__}"
 
@@ -80,7 +85,7 @@ def paths(refusal: Refusal) -> list[str]:
 def test_what_is_not_one_json_object_with_a_type_is_a_bad_frame(data: str | bytes) -> None:
     refusal = refused(data)
     assert (refusal.code, refusal.retry) == ("bad_frame", "never")
-    assert SECRET not in told(refusal)
+    assert SECRET not in whole_text(refusal)
 
 
 def test_the_word_nan_inside_a_text_is_no_number() -> None:
@@ -107,7 +112,7 @@ def test_the_word_nan_inside_a_text_is_no_number() -> None:
         (f'{{"type":"run","id":7,"graph":"g","input":{"9" * 5000}}}', 7),
     ],
 )
-def test_a_refusal_carries_the_requests_id_where_one_can_be_told(data: str, id: int | None) -> None:
+def test_a_refusal_carries_the_requests_id_if_it_can_be_read(data: str, id: int | None) -> None:
     assert refused(data).id == id
 
 
@@ -115,15 +120,15 @@ def test_an_unknown_type_is_named_and_cut_short() -> None:
     refusal = refused(json.dumps({"type": "x" * 10_000, "id": 1, "token": SECRET}))
     assert refusal.code == "unknown_type"
     assert "xxx" in refusal.message
-    assert len(told(refusal)) < 1000
-    assert SECRET not in told(refusal)
+    assert len(whole_text(refusal)) < 1000
+    assert SECRET not in whole_text(refusal)
 
 
 @pytest.mark.parametrize("kind", sorted(UNSERVED))
 def test_a_type_of_the_protocol_that_is_not_served_is_unsupported(kind: str) -> None:
     refusal = refused(json.dumps({"type": kind, "id": 1, "token": SECRET}))
     assert (refusal.code, refusal.id) == ("unsupported", 1)
-    assert SECRET not in told(refusal)
+    assert SECRET not in whole_text(refusal)
 
 
 # ── what fails validation ────────────────────────────────────────────────────────────────────────
@@ -200,7 +205,7 @@ def test_a_faulty_field_is_an_invalid_argument_with_its_path_and_never_its_value
     assert refusal.message.startswith(f"{frame['type']}.{path}: " if path else f"{frame['type']}: ")
     assert refusal.details is not None
     assert all(fault["reason"] for fault in refusal.details["errors"])
-    assert SECRET not in told(refusal)
+    assert SECRET not in whole_text(refusal)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +222,7 @@ def test_a_faulty_field_is_an_invalid_argument_with_its_path_and_never_its_value
 def test_a_faulty_filter_tells_its_path_and_never_its_value(filter: object) -> None:
     refusal = refused(json.dumps({**SUBSCRIBE, "filter": filter}))
     assert refusal.code == "invalid_filter"
-    assert SECRET not in told(refusal)
+    assert SECRET not in whole_text(refusal)
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", str(2**64), str(-(2**63) - 1), "9" * 100])
@@ -240,14 +245,14 @@ def test_a_number_that_the_server_cannot_hold_is_refused_where_it_stands(
     refusal = refused(frame % number)
     assert refusal.code == "invalid_argument"
     assert paths(refusal) == [path]
-    assert number not in told(refusal)
+    assert number not in whole_text(refusal)
 
 
 def test_an_integer_without_end_is_an_invalid_argument() -> None:
     digits = "9" * 5000
     refusal = refused(f'{{"type":"ping","t":{digits}}}')
     assert refusal.code == "invalid_argument"
-    assert "99" not in told(refusal)
+    assert "99" not in whole_text(refusal)
 
 
 @pytest.mark.parametrize("number", [0, -1, MAX_INT, -MAX_INT, 2**63, 2**64 - 1, -(2**63), 1.5, -0.0, 1e308])
@@ -297,7 +302,7 @@ def test_null_for_an_optional_field_is_refused(model: type[Wire]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "model"),
-    [("config", commands.RunConfig), ("options", commands.RunOptions), ("record", commands.Record)],
+    [("config", commands.RunConfig), ("options", commands.RunOptions), ("record", commands.RecordOptions)],
 )
 def test_null_for_an_optional_field_of_a_part_is_refused(name: str, model: type[Wire]) -> None:
     for inner in optional_fields(model):
@@ -336,13 +341,13 @@ def test_the_faults_of_a_frame_are_listed_up_to_a_bound() -> None:
     metadata = {f"k{n}": 1 for n in range(100)}
     refusal = refused(json.dumps({**RUN, "subscribe": specs * 1000, "metadata": metadata}))
     assert 1 <= len(paths(refusal)) <= 16
-    assert len(told(refusal)) < 10_000
+    assert len(whole_text(refusal)) < 10_000
 
 
 def test_a_long_name_of_a_peer_is_cut_short_in_a_path() -> None:
     refusal = refused(json.dumps({**SUBSCRIBE, "filter": {"modes": ["values"], "x" * 10_000: 1}}))
     assert refusal.code == "invalid_filter"
-    assert len(told(refusal)) < 1000
+    assert len(whole_text(refusal)) < 1000
 
 
 # ── what a client reads ──────────────────────────────────────────────────────────────────────────

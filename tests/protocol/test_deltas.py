@@ -1,4 +1,7 @@
-"""The deltas of a message add up to what LangChain's own chunks add up to."""
+"""The deltas of a message add up to what LangChain's own chunks add up to.
+
+About `protocol/graphwire_protocol/deltas.py`.
+"""
 
 import copy
 from functools import reduce

@@ -1,4 +1,7 @@
-"""What a filter lets through, what it refuses, and what it costs."""
+"""Which events a filter admits, which filters are refused, and what matching costs.
+
+About `protocol/graphwire_protocol/filters.py`.
+"""
 
 import json
 import re

@@ -1,4 +1,7 @@
-"""The gate on the protocol's growth: additions pass, anything else is named in one sentence."""
+"""The gate on the protocol's growth: additions pass, any other change is named in one sentence.
+
+About `protocol/graphwire_protocol/growth.py`.
+"""
 
 import copy
 from collections.abc import Callable

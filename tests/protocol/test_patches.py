@@ -1,4 +1,7 @@
-"""A patch makes the new state of the old one, and costs what has changed."""
+"""A patch turns the old state into the new one, and costs what has changed.
+
+About `protocol/graphwire_protocol/patches.py`.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""Python values as JSON and back: what comes back as it was, what stands for what cannot travel."""
+"""Python values as JSON and back: what comes back unchanged, and what stands for a value that cannot travel.
+
+About `protocol/graphwire_protocol/projection.py`.
+"""
 
 import dataclasses
 import datetime
@@ -314,7 +317,7 @@ def test_nesting_is_whole_up_to_the_limit_and_cut_behind_it(make: Any) -> None:
     restore(event.data)
 
 
-# ── what must not be told ────────────────────────────────────────────────────────────────────────
+# ── what must not be sent ────────────────────────────────────────────────────────────────────────
 
 
 class Account(BaseModel):
@@ -630,7 +633,7 @@ def test_a_message_that_cannot_be_made_is_a_fault_with_its_path_and_without_its_
 def test_restoring_costs_no_more_where_a_long_name_stands_above_a_long_list(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # A path is made where a fault is told, not for each of the items on the way.
+    # A path is made for an error only, not for each of the items on the way.
     class Name(str):
         def __format__(self, spec: str) -> str:
             raise AssertionError("a path was made although nothing is wrong")

@@ -1,15 +1,21 @@
-"""Whatever comes in whatever order, a session takes it or refuses it, and keeps its promises."""
+"""Random frames in random order: a session accepts or refuses each one and keeps its promises.
+
+About `protocol/graphwire_protocol/server.py`, `protocol/graphwire_protocol/client.py` and
+`protocol/graphwire_protocol/codec.py`.
+"""
 
 import json
 from typing import Any
 
 import orjson
-from graphwire_protocol.client import ClientSession, Delivered, OutOfStep
+from graphwire_protocol.client import ClientSession, OutOfStep
 from graphwire_protocol.codec import decode_command, decode_frames
 from graphwire_protocol.commands import Credit, List, Ping, Run, Spec, Subscribe, Unsubscribe
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.filters import Filter
-from graphwire_protocol.server import Allowed, ServerSession
+from graphwire_protocol.happenings import Delivered
+from graphwire_protocol.limits import AnnouncedLimits
+from graphwire_protocol.server import ServerSession
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -65,7 +71,7 @@ def client_frames(draw: Any) -> str | bytes:
 def test_a_server_session_takes_or_refuses_and_owes_exactly_what_it_took(
     messages: list[tuple[str | bytes, bool]], polite: bool
 ) -> None:
-    session = ServerSession(Allowed(max_subscriptions=3, max_open_requests=3, request_burst=40))
+    session = ServerSession(AnnouncedLimits(max_subscriptions=3, max_open_requests=3, request_burst=40))
     owed: dict[int, Any] = {}
     subs: set[int] = set()
     said_hello = False
@@ -150,7 +156,7 @@ steps = st.lists(
 
 @settings(max_examples=200, deadline=None)
 @given(steps)
-def test_a_client_session_shows_each_place_once_and_in_order_whatever_it_is_told(course: list[Any]) -> None:
+def test_a_client_session_shows_each_position_once_and_in_order_whatever_arrives(course: list[Any]) -> None:
     session = ClientSession()
     session.connect()
     shown: dict[int, tuple[str | None, int]] = {}
@@ -212,10 +218,10 @@ def test_a_client_session_shows_each_place_once_and_in_order_whatever_it_is_told
                     if subscription.window is not None and subscription.window.held:
                         session.consumed(sub, "custom")
             case tuple():
-                place, seq = step
-                if place >= len(numbers):
+                index, seq = step
+                if index >= len(numbers):
                     continue
-                sub = sorted(numbers)[place]
+                sub = sorted(numbers)[index]
                 numbers[sub] += 1
                 event = {"type": "event", "sub": sub, "n": numbers[sub], "seq": seq, "mode": "custom"}
                 assert take(orjson.dumps({**event, "data": None}))

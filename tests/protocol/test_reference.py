@@ -1,4 +1,9 @@
-"""The reference: its examples are legal frames, and nothing that is on the wire stands in it unexplained."""
+"""The reference: its examples are legal frames, and everything on the wire is explained in it.
+
+About `protocol/graphwire_protocol/reference.py`, `protocol/graphwire_protocol/schema.py`,
+`protocol/graphwire_protocol/examples.py`, `protocol/graphwire_protocol/limits.py` and
+`protocol/graphwire_protocol/version.py`.
+"""
 
 import json
 from typing import Any, get_args
@@ -6,13 +11,14 @@ from typing import Any, get_args
 import pytest
 from graphwire_protocol import examples
 from graphwire_protocol.base import Wire
-from graphwire_protocol.codec import decode_command, decode_frames
-from graphwire_protocol.commands import Command
+from graphwire_protocol.codec import decode_command, decode_frames, encode
+from graphwire_protocol.commands import Command, Hello, Result
+from graphwire_protocol.errors import Refusal
 from graphwire_protocol.frames import ServerFrame
-from graphwire_protocol.limits import LIMITS
+from graphwire_protocol.limits import DEFAULTS, LIMITS, AnnouncedLimits
 from graphwire_protocol.reference import documents
-from graphwire_protocol.schema import CLIENT, DATA, SERVER, field_docs, schemas, summary
-from graphwire_protocol.server import Allowed
+from graphwire_protocol.schema import CLIENT, DATA, SERVER, field_docs, schemas, summary, tables
+from graphwire_protocol.server import ServerSession
 from graphwire_protocol.version import MAJOR, MINOR
 
 CLIENT_MODELS = get_args(get_args(Command)[0])
@@ -117,7 +123,28 @@ def test_the_version_in_the_schemas_is_this_one() -> None:
     assert f"version {MAJOR}.{MINOR}" in schemas()[CLIENT]["title"]
 
 
-def test_the_session_keeps_the_limits_that_the_table_tells() -> None:
-    kept = Allowed()
-    for name in Allowed.__dataclass_fields__:
-        assert getattr(kept, name) == LIMITS[name].default
+@pytest.mark.parametrize("name", LIMITS)
+def test_every_limit_is_announced_with_its_default_and_has_a_meaning(name: str) -> None:
+    row = tables()["limits"][name]
+    assert row["default"] == getattr(AnnouncedLimits(), name)
+    assert row["meaning"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("max_subscriptions", 0), ("requests_per_s", 0), ("heartbeat_s", float("inf")), ("drain_s", -1)],
+)
+def test_a_limit_outside_its_bounds_is_refused(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=name):
+        AnnouncedLimits(**{name: value})  # type: ignore[arg-type]
+
+
+def test_a_session_without_other_settings_keeps_the_announced_defaults() -> None:
+    session = ServerSession()
+    hello = encode(Hello(id=0)).decode()
+    session.receive(hello, 0)
+    open_requests = DEFAULTS.max_open_requests - 1  # one is hello
+    for id in range(1, open_requests + 1):
+        session.receive(encode(Result(id=id, run="r")).decode(), float(id))
+    with pytest.raises(Refusal, match=str(DEFAULTS.max_open_requests)):
+        session.receive(encode(Result(id=open_requests + 1, run="r")).decode(), float(open_requests + 1))

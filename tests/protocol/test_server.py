@@ -1,4 +1,7 @@
-"""The server's session: what is legal when, which replies are owed, which limits it keeps."""
+"""The server's session: which frame is legal when, which replies are owed, which limits are enforced.
+
+About `protocol/graphwire_protocol/server.py`.
+"""
 
 import json
 from typing import Any
@@ -7,8 +10,9 @@ import pytest
 from graphwire_protocol.codes import MISUSE
 from graphwire_protocol.commands import Command, Hello, Run
 from graphwire_protocol.errors import Misuse, Refusal
+from graphwire_protocol.limits import AnnouncedLimits
 from graphwire_protocol.replies import Goaway, Ok, Started, Subscribed, Welcome
-from graphwire_protocol.server import BAD_FRAMES_A_MINUTE, Allowed, ServerSession
+from graphwire_protocol.server import BAD_FRAMES_A_MINUTE, ServerSession
 
 HELLO = {"type": "hello", "id": 0}
 PING = {"type": "ping", "t": 1}
@@ -36,7 +40,7 @@ class Peer:
     """A session under a given clock, spoken to in dicts."""
 
     def __init__(self, welcomed: bool = True, **allowed: Any) -> None:
-        self.session = ServerSession(Allowed(**allowed))
+        self.session = ServerSession(AnnouncedLimits(**allowed))
         self.now = 1000.0
         if welcomed:
             self.receive(HELLO)

@@ -1,11 +1,16 @@
-"""Both sessions back to back: whatever is cut off or lost on the way, everything is shown once, in order."""
+"""Both sessions back to back: whatever is lost on the way, every event is shown once and in order.
+
+About `protocol/graphwire_protocol/client.py`, `protocol/graphwire_protocol/happenings.py`,
+`protocol/graphwire_protocol/server.py` and `protocol/graphwire_protocol/cursor.py`.
+"""
 
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from graphwire_protocol.client import Answered, ClientSession, Delivered, Happening
+import pytest
+from graphwire_protocol.client import ClientSession
 from graphwire_protocol.codec import decode_command, encode
 from graphwire_protocol.commands import (
     Cancel,
@@ -25,12 +30,14 @@ from graphwire_protocol.commands import (
 )
 from graphwire_protocol.credit import Allowance
 from graphwire_protocol.cursor import OutOfStep, Subscription
-from graphwire_protocol.errors import Refusal
+from graphwire_protocol.errors import IllegalTransition, Misuse, Refusal
 from graphwire_protocol.filters import Filter
 from graphwire_protocol.frames import Closed, Event, Gap, Mark, Snapshot, SubFrame, Synced
-from graphwire_protocol.replies import Error, Ok, Pong, Product, Started, Subscribed, Welcome
-from graphwire_protocol.server import Allowed, ServerSession
-from graphwire_protocol.state import SUBSCRIPTION, SubscriptionState
+from graphwire_protocol.happenings import Answered, Delivered, Happening
+from graphwire_protocol.limits import AnnouncedLimits
+from graphwire_protocol.replies import Error, Goaway, Ok, Pong, Product, Started, Subscribed, Welcome
+from graphwire_protocol.server import ServerSession
+from graphwire_protocol.state import CONNECTION, SUBSCRIPTION, ConnectionState, SubscriptionState
 from graphwire_protocol.types import Status
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -76,7 +83,7 @@ class Connection:
 
     def __init__(self, log: Log) -> None:
         self.log = log
-        self.session = ServerSession(Allowed(request_burst=10**9))
+        self.session = ServerSession(AnnouncedLimits(request_burst=10**9))
         self.attached: dict[int, Attachment] = {}
         self.up: deque[bytes] = deque()
         self.down: deque[bytes] = deque()
@@ -474,3 +481,66 @@ def test_an_update_of_a_state_is_not_sent_twice_and_everything_else_is() -> None
     sent = [decode_command(frame) for frame in client.outgoing()]
     assert [frame.type for frame in sent] == ["hello", "state", "state_update"]
     assert read != late
+
+
+# ── a client's connection obeys its table ────────────────────────────────────────────────────────
+
+GREETED = Welcome(
+    id=0,
+    server=Product(name="s", version="1"),
+    minor=0,
+    features=(),
+    limits={},
+    principal="p",
+    durability="none",
+)
+LEAVES = Goaway(reason="draining", deadline_s=1, after_ms=1)
+
+
+@given(st.lists(st.sampled_from(["connect", "welcome", "goaway", "disconnect"]), max_size=10))
+def test_the_connection_of_a_client_takes_every_legal_path_and_no_other(path: list[str]) -> None:
+    client = ClientSession()
+    state: ConnectionState = "closed"
+    greeted: list[int] = []
+    for happening in path:
+        match happening:
+            case "connect":
+                if state != "closed":
+                    with pytest.raises(Misuse, match="disconnected"):
+                        client.connect()
+                    return
+                client.connect()
+                greeted = [decode_command(frame).id for frame in client.outgoing()]
+                state = "opening"
+            case "disconnect":
+                client.disconnected()
+                state = CONNECTION.get((state, "close"), "closed")
+            case "welcome" if greeted:
+                client.receive(encode(GREETED.model_copy(update={"id": greeted.pop()})))
+                state = CONNECTION[state, "welcome"]
+            case "goaway" if state != "closed":
+                client.receive(encode(LEAVES))
+                state = CONNECTION.get((state, "goaway"), "draining")
+        if happening == "disconnect":
+            greeted = []
+        assert client.state == state
+
+
+def test_the_connection_of_a_server_takes_no_illegal_step() -> None:
+    server = ServerSession()
+    server.goaway(LEAVES)
+    with pytest.raises(IllegalTransition, match="draining"):
+        server.goaway(LEAVES)
+    server.close()
+    server.close()
+    assert server.state == "closed"
+    with pytest.raises(IllegalTransition, match="closed"):
+        server.goaway(LEAVES)
+
+
+def test_a_subscription_that_is_refused_has_ended() -> None:
+    subscription = Subscription("r", Spec(sub=1, filter=FILTER), None)
+    subscription.refused()
+    assert subscription.state == "ended"
+    with pytest.raises(OutOfStep):
+        subscription.refused()

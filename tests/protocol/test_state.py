@@ -1,10 +1,13 @@
-"""The tables of what may follow what, and the credit of both sides."""
+"""The tables of legal transitions, and how a state moves by them.
+
+About `protocol/graphwire_protocol/state.py`.
+"""
 
 from typing import Any, get_args
 
 import pytest
 from graphwire_protocol.commands import Command
-from graphwire_protocol.credit import Allowance, Window
+from graphwire_protocol.errors import IllegalTransition
 from graphwire_protocol.frames import SubFrame
 from graphwire_protocol.replies import Reply
 from graphwire_protocol.state import (
@@ -14,10 +17,9 @@ from graphwire_protocol.state import (
     SUBSCRIPTION,
     ConnectionState,
     SubscriptionState,
+    advance,
 )
 from graphwire_protocol.types import TERMINAL, Status
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def reached(table: dict[tuple[Any, str], Any], start: Any) -> set[tuple[Any, str]]:
@@ -60,68 +62,29 @@ def test_a_run_moves_as_the_protocol_says() -> None:
     assert {after for before, after in RUN if before == "interrupted"} == {"running", "cancelled"}
 
 
+@pytest.mark.parametrize("table", [CONNECTION, SUBSCRIPTION, RUN], ids=["connection", "subscription", "run"])
+def test_a_state_advances_by_its_table_and_refuses_every_other_step(
+    table: dict[tuple[Any, str], Any],
+) -> None:
+    states = {state for state, _ in table} | set(table.values())
+    steps = {step for _, step in table}
+    for state in states:
+        for step in steps:
+            if (state, step) in table:
+                assert advance(table, state, step) == table[state, step]
+            else:
+                with pytest.raises(IllegalTransition) as illegal:
+                    advance(table, state, step)
+                assert (illegal.value.state, illegal.value.happening) == (state, step)
+
+
+def test_a_run_takes_the_status_that_happens() -> None:
+    assert all(after == status for (_, status), after in RUN.items())
+
+
 def test_every_request_has_its_reply() -> None:
     commands = {model.model_fields["type"].default for model in get_args(get_args(Command)[0])}
     assert set(REPLY) == commands - {"credit", "ping"}
     assert set(REPLY.values()) | {"error"} == {
         model.model_fields["type"].default for model in get_args(Reply)
     }
-
-
-# ── credit ───────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_credit_covers_so_many_events_and_lifecycle_and_interrupt_always() -> None:
-    allowance = Allowance(1)
-    assert allowance.covers("values")
-    allowance.spend("values")
-    assert not allowance.covers("values")
-    for mode in ("lifecycle", "interrupt"):
-        assert allowance.covers(mode)
-        allowance.spend(mode)
-    allowance.add(2)
-    assert allowance.left == 2
-
-
-def test_without_credit_everything_is_covered_and_adding_some_does_not_start_to_count() -> None:
-    allowance = Allowance(None)
-    allowance.spend("values")
-    allowance.add(1)
-    assert allowance.left is None
-    assert allowance.covers("values")
-
-
-def test_a_window_holds_at_least_one_event() -> None:
-    with pytest.raises(ValueError, match="at least one"):
-        Window(0)
-
-
-@given(st.integers(1, 20), st.lists(st.sampled_from(["put", "take", "attach", "lifecycle"]), max_size=80))
-def test_a_window_is_never_overrun_and_never_starves(size: int, steps: list[str]) -> None:
-    window = Window(size)
-    server = Allowance(window.opening())
-    for step in steps:
-        if step == "put" and server.covers("values"):
-            server.spend("values")
-            window.put("values")
-        elif step == "take" and window.held:
-            server.add(window.take("values"))
-        elif step == "attach":
-            server = Allowance(window.opening())
-        elif step == "lifecycle":
-            window.put("lifecycle")
-            assert window.take("lifecycle") == 0
-        assert server.left is not None
-        assert 0 <= window.held + server.left <= size
-        # Whoever has taken everything is owed less than it takes to send on.
-        assert window.held or server.left
-
-
-def test_credit_goes_back_in_few_frames() -> None:
-    window = Window(100)
-    grants = []
-    for _ in range(1000):
-        window.put("values")
-        grants.append(window.take("values"))
-    assert sum(grants) == 1000
-    assert sum(map(bool, grants)) == 20

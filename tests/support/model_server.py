@@ -33,6 +33,7 @@ from graphwire_protocol.commands import (
     Unsubscribe,
 )
 from graphwire_protocol.filters import UNCONSTRAINED
+from graphwire_protocol.limits import AnnouncedLimits
 from graphwire_protocol.replies import (
     GraphRow,
     Ok,
@@ -43,7 +44,7 @@ from graphwire_protocol.replies import (
     ThreadState,
     Welcome,
 )
-from graphwire_protocol.server import Allowed, ServerSession
+from graphwire_protocol.server import ServerSession
 
 from tests.support.model_run import AT, TERMINAL, Attachment, ModelRun
 
@@ -139,7 +140,7 @@ class ModelServer:
         self.runs: dict[str, ModelRun] = {}
         self.connections: list[ModelConnection] = []
         self.received: list[Any] = []
-        self.allowed = Allowed()
+        self.allowed = AnnouncedLimits()
         self.tokens: set[str] | None = None
         self.refusals: list[tuple[str, Refusal]] = []
         self.limits: dict[str, Any] = {"max_frame_bytes": 1 << 20}

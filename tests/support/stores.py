@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from graphwire_gateway.limits import LogLimits
 from graphwire_gateway.log.fold import Fold
-from graphwire_gateway.log.memory import LogLimits, MemoryStore
+from graphwire_gateway.log.memory import MemoryStore
 from graphwire_gateway.log.store import Batch, Fenced, Page, SeqGap
 from graphwire_protocol.types import Durability, Seq
 

@@ -23,6 +23,8 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
+from graphwire_protocol import codes
+
 from graphwire.errors import ConnectionClosed
 
 T = TypeVar("T")
@@ -80,7 +82,7 @@ def wait(loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any,
         loop.call_soon_threadsafe(start)
         return outcome.result()
     except concurrent.futures.CancelledError:
-        raise ConnectionClosed(1000, "this client was closed") from None
+        raise ConnectionClosed(codes.NORMAL, "this client was closed") from None
     except BaseException:
         if not outcome.done():
             loop.call_soon_threadsafe(stop)

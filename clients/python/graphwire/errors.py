@@ -18,6 +18,8 @@ A lost connection that is made again raises nothing; waits continue.
 
 from typing import Any
 
+from graphwire_protocol import codes
+
 _SHOWN = 3  # questions in the message of RunInterrupted
 _LONGEST = 80  # characters of each question
 
@@ -48,7 +50,7 @@ class Unauthenticated(ConnectionClosed):
     """The server does not accept the token."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(4401, reason)
+        super().__init__(codes.UNAUTHENTICATED, reason)
 
 
 class Refused(GraphwireError):

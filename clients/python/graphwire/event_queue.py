@@ -7,7 +7,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from graphwire_protocol.client import Delivered
+from graphwire_protocol.happenings import Delivered
 from graphwire_protocol.replies import Subscribed
 
 from graphwire.errors import GraphwireError

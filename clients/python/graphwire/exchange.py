@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias, TypeVar
 
 from graphwire_protocol import Refusal
-from graphwire_protocol.client import Announced, Answered, ClientSession, Deferred, Delivered, Happening
+from graphwire_protocol.client import ClientSession
 from graphwire_protocol.codec import Unknown
 from graphwire_protocol.commands import Product, Request, Unsubscribe
 from graphwire_protocol.errors import Misuse
 from graphwire_protocol.frames import Closed
+from graphwire_protocol.happenings import Announced, Answered, Deferred, Delivered, Happening
 from graphwire_protocol.replies import Error, Goaway, Notice, Reply, Subscribed, Welcome
 
 from graphwire.errors import GraphwireError, Refused

@@ -39,7 +39,7 @@ from graphwire_protocol.cursor import OutOfStep
 from graphwire.backoff import Backoff
 from graphwire.errors import CannotConnect, ConnectionClosed, GraphwireError, Unauthenticated
 from graphwire.exchange import Exchange
-from graphwire.transport import ABNORMAL, Lost, NotOpened, Open, Transport
+from graphwire.transport import Lost, NotOpened, Open, Transport
 
 log = logging.getLogger("graphwire")
 
@@ -49,8 +49,7 @@ Token: TypeAlias = str | Callable[[], str | Awaitable[str]] | None
 ConnectionState: TypeAlias = Literal["connecting", "connected", "waiting", "closed"]
 """``waiting`` for the next attempt; ``closed`` for good, or not opened yet."""
 
-_TRY_AGAIN_LATER = 1013
-_OVERLOADED = frozenset({_TRY_AGAIN_LATER, codes.TOO_MANY})
+_OVERLOADED = frozenset({codes.TRY_LATER, codes.TOO_MANY})
 _OVERLOADED_WAIT_S = 1.0  # at least; a server that sheds load needs more than the shortest backoff
 
 
@@ -133,9 +132,9 @@ class Reconnector:
         except Exception as bug:
             log.exception("a bug in this client ended the connection")
             reason = f"a bug in this client: {type(bug).__name__}: {bug}"
-            self._end(lambda: ConnectionClosed(ABNORMAL, reason))
+            self._end(lambda: ConnectionClosed(codes.LOST, reason))
         finally:
-            self._end(lambda: ConnectionClosed(ABNORMAL, "the connection's task was cancelled"))
+            self._end(lambda: ConnectionClosed(codes.LOST, "the connection's task was cancelled"))
             self._enter("closed")
 
     async def _keep_connected(self) -> None:
@@ -181,7 +180,7 @@ class Reconnector:
                 return None
             if was_opened:
                 reason = f"cannot connect to {self._url} again: {end.reason}"
-                return lambda: ConnectionClosed(ABNORMAL, reason)
+                return lambda: ConnectionClosed(codes.LOST, reason)
             return lambda: CannotConnect(self._url, end.reason)
         said = (refusal.message if refusal is not None else "") or end.reason
         if end.code == codes.UNAUTHENTICATED:

@@ -9,7 +9,6 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Literal, TypeAlias
 
-from graphwire_protocol.client import Delivered
 from graphwire_protocol.commands import (
     Cancel,
     Delete,
@@ -23,6 +22,7 @@ from graphwire_protocol.commands import (
 from graphwire_protocol.filters import Filter
 from graphwire_protocol.frames import Closed, Gap, Snapshot
 from graphwire_protocol.frames import Event as EventFrame
+from graphwire_protocol.happenings import Delivered
 from graphwire_protocol.replies import Ok
 from graphwire_protocol.types import Status
 

@@ -7,8 +7,8 @@ A reply has none, which makes pauses the hard part: see ``answer()``.
 
 from collections.abc import Collection
 
-from graphwire_protocol.client import Delivered
 from graphwire_protocol.frames import Closed, Event, Snapshot
+from graphwire_protocol.happenings import Delivered
 from graphwire_protocol.payloads import Interrupts, Lifecycle
 from graphwire_protocol.types import TERMINAL, Status
 from pydantic import ValidationError

@@ -6,7 +6,7 @@ The fields have LangGraph's names and order. ``Requests`` asks for states.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from graphwire_protocol.payloads import Mark
+from graphwire_protocol.payloads import AskedInterrupt
 from graphwire_protocol.replies import Ok, ThreadState
 from graphwire_protocol.replies import StateTask as WireTask
 from pydantic import ValidationError
@@ -93,7 +93,7 @@ def _inner(state: Any) -> Any:
     return restored(state)
 
 
-def _interrupts(marks: Sequence[Mark]) -> tuple[Interrupt, ...]:
+def _interrupts(marks: Sequence[AskedInterrupt]) -> tuple[Interrupt, ...]:
     return tuple(Interrupt(mark.id, restored(mark.value)) for mark in marks)
 
 

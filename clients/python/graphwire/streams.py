@@ -4,7 +4,15 @@ import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 
-from graphwire_protocol.commands import GraphCommand, Record, RunConfig, RunOptions, Spec, Subscribe, Watch
+from graphwire_protocol.commands import (
+    GraphCommand,
+    RecordOptions,
+    RunConfig,
+    RunOptions,
+    Spec,
+    Subscribe,
+    Watch,
+)
 from graphwire_protocol.commands import Run as RunCommand
 from graphwire_protocol.replies import RunRow, Started, Subscribed
 from graphwire_protocol.types import Mode, Status
@@ -124,7 +132,7 @@ class Streams(Requests):
         if options is not None:
             fields["options"] = checked(RunOptions, dict(options), "options")
         if record is not None:
-            fields["record"] = checked(Record, dict(record), "record")
+            fields["record"] = checked(RecordOptions, dict(record), "record")
         checked(RunCommand, {"id": 0, **fields})
 
         def make(id: int, sub: int) -> RunCommand:

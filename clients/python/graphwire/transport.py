@@ -14,9 +14,6 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
-ABNORMAL = 1006
-"""The close code of a connection that ended without a close frame."""
-
 _FINAL_STATUSES = frozenset({400, 401, 403})
 _CLOSE_TIMEOUT_S = 2  # for the peer's close frame
 
@@ -24,7 +21,7 @@ _CLOSE_TIMEOUT_S = 2  # for the peer's close frame
 class Lost(Exception):
     """The transport is closed: ``code`` is the WebSocket close code, ``reason`` the peer's text."""
 
-    def __init__(self, code: int = ABNORMAL, reason: str = "") -> None:
+    def __init__(self, code: int = codes.LOST, reason: str = "") -> None:
         super().__init__(code, reason)
         self.code = code
         self.reason = reason

@@ -7,8 +7,8 @@ by the number of matching runs.
 import asyncio
 from collections.abc import Callable
 
-from graphwire_protocol.client import Delivered
 from graphwire_protocol.frames import RunInfo
+from graphwire_protocol.happenings import Delivered
 from graphwire_protocol.replies import RunRow, Subscribed
 
 from graphwire.errors import GraphwireError

@@ -28,7 +28,7 @@ class Connection:
         self._socket = socket
         self._services = services
         self._limits = services.limits
-        self._session = ServerSession(services.limits.of_session())
+        self._session = ServerSession(services.limits)
         self._delivery = Delivery(store, self._send, self._session.release)
         self._dispatch = Dispatch(services, self._session, self._delivery)
         self._writer: asyncio.Task[None] | None = None
@@ -84,7 +84,7 @@ class Connection:
             pass
         except Exception as error:
             self._services.failures.internal(error, "delivery")
-            await self._socket.close(1011, "a fault of the server")
+            await self._socket.close(codes.INTERNAL, "a fault of the server")
         finally:
             self._delivery.close()  # the receiving side may wait for replies to leave
 

@@ -7,7 +7,7 @@ from typing import TypeAlias, TypeVar, cast
 from weakref import WeakSet
 
 import orjson
-from graphwire_protocol import commands
+from graphwire_protocol import codes, commands
 from graphwire_protocol.codec import encode
 from graphwire_protocol.commands import Command, Product, Spec
 from graphwire_protocol.errors import Refusal
@@ -53,7 +53,7 @@ class ConnectionCounts:
                 "limit_exceeded",
                 f"{count} connections are open (max_connections)",
                 after_ms=1000,
-                close=4429,
+                close=codes.TOO_MANY,
             )
         self._counts[principal] = count + 1
 

@@ -136,7 +136,7 @@ def _is_goto(goto: Any) -> bool:
 
 def _recorded(command: commands.Run, entry: Entry) -> tuple[frozenset[Mode], bool]:
     """Return the modes to record and whether to record subgraphs, as client and operator ask."""
-    record = command.record or commands.Record()
+    record = command.record or commands.RecordOptions()
     modes: set[Mode] = set(record.modes or ()) | entry.record
     subgraphs = bool(record.subgraphs) or entry.record_subgraphs
     for spec in command.subscribe:

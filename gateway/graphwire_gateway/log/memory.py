@@ -3,25 +3,16 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from graphwire_protocol.types import Durability, Seq
 
+from graphwire_gateway.limits import LogLimits
 from graphwire_gateway.log.fold import Fold
 from graphwire_gateway.log.record import Record
 from graphwire_gateway.log.store import Batch, Fenced, NoLog, Page, SeqGap
 
 _BURST = 4  # nothing younger than min_age_s goes below this many times the limits
 _SLACK = 8  # evict an eighth at once, so that a full log does not move its tail at every append
-
-
-@dataclass(frozen=True, slots=True)
-class LogLimits:
-    """How much of a log is kept: ``events`` and ``bytes``, softly for what is younger than ``min_age_s``."""
-
-    events: int = 10_000
-    bytes: int = 16 << 20
-    min_age_s: float = 2.0
 
 
 class _StoredLog:
@@ -43,8 +34,8 @@ class _StoredLog:
 class MemoryStore:
     """A store of one process: nothing of it survives the process."""
 
-    def __init__(self, limits: LogLimits = LogLimits()) -> None:
-        self._limits = limits
+    def __init__(self, limits: LogLimits | None = None) -> None:
+        self._limits = limits or LogLimits()
         self._logs: dict[str, _StoredLog] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self.size = 0

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.payloads import Failure, Interrupts, Lifecycle
 from graphwire_protocol.replies import RunRow
-from graphwire_protocol.state import RUN
+from graphwire_protocol.state import RUN, advance
 from graphwire_protocol.types import TERMINAL, Mode, Seq, Status
 
 from graphwire_gateway.execution.execution import Execution, Executor, Made, Outcome
@@ -260,8 +260,8 @@ class Run:
     # ── status ───────────────────────────────────────────────────────────────────────────────────
 
     def _become(self, status: Status) -> None:
-        assert (self._entered, status) in RUN, (self._entered, status)
-        self.status = self._entered = status
+        self.status = advance(RUN, self._entered, status)
+        self._entered = status
         self._changed_at = now()
         if status in TERMINAL:
             self._interrupts = ()

@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 import orjson
 from graphwire_protocol import commands
 from graphwire_protocol.errors import Refusal
-from graphwire_protocol.payloads import Mark
+from graphwire_protocol.payloads import AskedInterrupt
 from graphwire_protocol.projection import Projector
 from graphwire_protocol.replies import Ok, StateTask, ThreadState
 
@@ -193,8 +193,8 @@ class States:
             result=self._plain(task.result, scope),
         )
 
-    def _interrupts(self, interrupts: Any, scope: Scope) -> tuple[Mark, ...]:
-        return tuple(Mark(id=item.id, value=self._plain(item.value, scope)) for item in interrupts)
+    def _interrupts(self, interrupts: Any, scope: Scope) -> tuple[AskedInterrupt, ...]:
+        return tuple(AskedInterrupt(id=item.id, value=self._plain(item.value, scope)) for item in interrupts)
 
     def _plain(self, value: Any, scope: Scope) -> Any:
         return orjson.loads(scope.clear(Projector(self._failures.in_data).dumps(value)))

@@ -1,7 +1,8 @@
 """The commands put together: this client's own, and those that other packages add.
 
-An entry point of the group ``graphwire.commands`` is a plain function that typer can take. It is loaded only
-where it is wanted, and one that cannot be loaded is a command that says why.
+An entry point of the group ``graphwire.commands`` names a plain function that typer can take, or a
+``typer.Typer`` with commands of its own. It is loaded only when its command is called, or when all commands
+are listed. An entry point that cannot be loaded becomes a command that says why.
 """
 
 import os
@@ -11,7 +12,6 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import typer
-from graphwire_conformance import command as conformance
 
 from graphwire.cli import delete, demo, graphs, respond, runs, schema, state, threads, version
 from graphwire.cli import run as run_command
@@ -30,11 +30,6 @@ _OWN: tuple[tuple[str, Callable[..., Any], str], ...] = (
     ("demo", demo.demo, demo.HELP),
     ("schema", schema.schema, schema.HELP),
     ("version", version.show_version, version.HELP),
-)
-
-_CONFORMANCE: tuple[tuple[str, Callable[..., Any], str], ...] = (
-    ("server", conformance.server, conformance.SERVER_HELP),
-    ("client", conformance.client, conformance.CLIENT_HELP),
 )
 
 
@@ -84,17 +79,13 @@ def build(arguments: list[str], plugins: Iterable[EntryPoint]) -> typer.Typer:
     own = {name for name, _, _ in _OWN}
     for name, command, help in _OWN:
         app.command(name, help=help)(command)
-    kit = typer.Typer(help=conformance.HELP, no_args_is_help=True, rich_markup_mode="rich")
-    for name, command, help in _CONFORMANCE:
-        kit.command(name, help=help)(command)
-    app.add_typer(kit, name="conformance")
-    own.add("conformance")
+    added = {plugin.name: plugin for plugin in plugins if plugin.name not in own}
     wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
-    for plugin in plugins:
-        if plugin.name in own:
-            continue
-        # A server takes its time to import; ``graphwire runs`` need not wait for it.
-        if wanted not in own:
+    # A server takes its time to import, and ``graphwire runs`` need not wait for it. All are listed in the
+    # help and after a mistyped command.
+    is_known = wanted in own or wanted in added
+    for name, plugin in added.items():
+        if name == wanted or not is_known:
             _add(app, plugin)
     return app
 
@@ -106,7 +97,6 @@ def _root() -> None:
 def _add(app: typer.Typer, plugin: EntryPoint) -> None:
     try:
         command = plugin.load()
-        help = command.__doc__
     except Exception as error:
         reason = str(error)
 
@@ -120,4 +110,7 @@ def _add(app: typer.Typer, plugin: EntryPoint) -> None:
         context = {"allow_extra_args": True, "ignore_unknown_options": True}
         app.command(plugin.name, help="Not available here.", context_settings=context)(command)
         return
-    app.command(plugin.name, help=help)(command)
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=plugin.name)
+    else:
+        app.command(plugin.name, help=command.__doc__)(command)

@@ -1,20 +1,13 @@
-"""The judge of one attachment: every frame of a subscription is held to the rules as it comes.
+"""Judges one attachment: every frame of a subscription is checked against the rules as it arrives.
 
 It keeps the plainest cursor that can be: the last ``seq``, the last ``n``, and which messages it has seen.
 """
 
-from typing import Any
-
-from graphwire_conformance.verdict import Fault, check
-
-Frame = dict[str, Any]
-
-TERMINAL = ("completed", "failed", "cancelled")
-FREE = ("lifecycle", "interrupt")
-"""The modes that cost no credit."""
+from graphwire_conformance.protocol import FREE_MODES, TERMINAL, Frame
+from graphwire_conformance.verdict import Violation, check
 
 
-class Follow:
+class Attachment:
     """One attachment of a subscription, from ``subscribed`` to ``closed``."""
 
     def __init__(self, subscribed: Frame, credit: int | None) -> None:
@@ -31,7 +24,7 @@ class Follow:
         self.snapshots: list[Frame] = []
         self.left = credit
         self._n = 0
-        self._told: set[str] = set()
+        self._seen_messages: set[str] = set()
         self._awaits_snapshot = False
         recovery = subscribed.get("recovery")
         check(
@@ -44,7 +37,7 @@ class Follow:
             check("after" not in subscribed, "2", "no 'after' where a gap or a snapshot says it", subscribed)
 
     def take(self, frame: Frame) -> None:
-        """Take one frame in. Raises ``Fault``."""
+        """Check and store one frame. Raises ``Violation``."""
         self.frames.append(frame)
         check(self.closed is None, "8: subscribed, events, closed", "nothing behind closed", frame)
         kind = frame["type"]
@@ -88,18 +81,18 @@ class Follow:
                 self.terminal = event
         elif event["mode"] == "messages":
             self._message(event)
-        if event["mode"] not in FREE and self.left is not None:
+        if event["mode"] not in FREE_MODES and self.left is not None:
             self.left -= 1
             check(self.left >= 0, "6: credit", "no event beyond the credit", event)
 
     def _message(self, event: Frame) -> None:
         id = event["data"].get("id")
         check(isinstance(id, str), "3: messages", "data with an id", event)
-        if id in self._told:
+        if id in self._seen_messages:
             check("meta" not in event, "3: meta once", "meta with the first event of a message only", event)
         else:
             check("meta" in event, "3: meta once", "meta with the first event of a message", event)
-        self._told.add(id)
+        self._seen_messages.add(id)
 
     def _snapshot(self, frame: Frame) -> None:
         self._spendable(frame)
@@ -114,10 +107,10 @@ class Follow:
         self._awaits_snapshot = False
         self.snapshots.append(frame)
         self.seq = frame["seq"]
-        self._told.clear()
+        self._seen_messages.clear()
         for message in frame["messages"]:
             if "meta" not in message:
-                raise Fault("5: snapshot", "messages with their metadata", message)
+                raise Violation("5: snapshot", "messages with their metadata", message)
 
     def _spendable(self, frame: Frame) -> None:
         check(self.left != 0, "6: gap and snapshot wait for credit", "nothing without credit", frame)

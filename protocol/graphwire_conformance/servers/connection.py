@@ -1,4 +1,4 @@
-"""One raw connection to the server under test: frames out, frames in, each held to the rules at once."""
+"""One raw connection to the server under test: it sends frames, and checks each frame that arrives."""
 
 import asyncio
 import json
@@ -8,60 +8,61 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from graphwire_conformance.follow import Follow, Frame
-from graphwire_conformance.verdict import Fault, check
+from graphwire_conformance.protocol import REPLIES, SUBPROTOCOL, Frame
+from graphwire_conformance.servers.attachment import Attachment
+from graphwire_conformance.verdict import Violation, check
 
-SUBPROTOCOL = "graphwire.v1.json"
 PATIENCE_S = 10.0
-"""What a case waits for a frame."""
+"""How long a case waits for a frame."""
 
 BATCH_BYTES = 256 << 10
-REPLIES = ("welcome", "started", "subscribed", "ok", "error")
 _OF_SUBS = ("event", "gap", "snapshot", "synced", "mark", "closed")
 
 
-class Wire:
-    """A connection. ``follows`` has the attachments by ``sub``, ``frames`` everything that came.
+class RawConnection:
+    """A connection. ``attachments`` has the attachments by ``sub``, ``frames`` every frame that arrived.
 
-    ``strict`` holds replies to the requests that were sent; a case that sends nonsense does that itself.
+    ``strict`` checks that each reply belongs to a request; a case that sends nonsense turns it off.
+    ``patience_s`` is how long it waits for a frame.
     """
 
-    def __init__(self, socket: ClientConnection, strict: bool = True) -> None:
+    def __init__(self, socket: ClientConnection, strict: bool = True, patience_s: float = PATIENCE_S) -> None:
         self.socket = socket
         self.strict = strict
+        self.patience_s = patience_s
         self.frames: list[Frame] = []
-        self.follows: dict[int, Follow] = {}
+        self.attachments: dict[int, Attachment] = {}
         self.welcome: Frame = {}
         self.sent = 0
         self._id = 100
         self._owed: dict[int, list[str]] = {}
         self._credits: dict[int, int | None] = {}
-        self._gone: set[int] = set()
+        self._unsubscribed: set[int] = set()
         self._unread: list[Frame] = []
 
-    # ── out ──────────────────────────────────────────────────────────────────────────────────────
+    # ── sending ──────────────────────────────────────────────────────────────────────────────────────
 
-    def stamped(self, frame: Frame) -> Frame:
-        """Return the frame with an id of its own, where it has none and needs one."""
+    def with_id(self, frame: Frame) -> Frame:
+        """Return the frame with a new id, if it needs one and has none."""
         if "id" in frame or frame.get("type") in ("credit", "ping"):
             return frame
         self._id += 1
         return {**frame, "id": self._id}
 
     async def send(self, *frames: Frame) -> list[int]:
-        """Send frames, one message each, in one go; return their ids."""
-        stamped = [self.stamped(frame) for frame in frames]
-        for frame in stamped:
+        """Send frames, one message each, without waiting between them; return their ids."""
+        with_id = [self.with_id(frame) for frame in frames]
+        for frame in with_id:
             self._owe(frame)
             await self.text(json.dumps(frame))
-        return [frame.get("id", -1) for frame in stamped]
+        return [frame.get("id", -1) for frame in with_id]
 
     def _owe(self, frame: Frame) -> None:
         kind = frame["type"]
         if kind == "credit":
-            follow = self.follows.get(frame["sub"])
-            if follow is not None and follow.left is not None:
-                follow.left += frame["events"]
+            attachment = self.attachments.get(frame["sub"])
+            if attachment is not None and attachment.left is not None:
+                attachment.left += frame["events"]
             elif (credit := self._credits.get(frame["sub"])) is not None:
                 self._credits[frame["sub"]] = credit + frame["events"]
             return
@@ -78,19 +79,20 @@ class Wire:
         self._owed[frame["id"]] = [first, *more, *leaves]
 
     async def text(self, message: str | bytes) -> None:
-        """Send a message as it is."""
+        """Send a raw message."""
         self.sent += 1
         await self.socket.send(message)
 
-    # ── in ───────────────────────────────────────────────────────────────────────────────────────
+    # ── receiving ───────────────────────────────────────────────────────────────────────────────────────
 
-    async def next(self, patience_s: float = PATIENCE_S) -> Frame:
-        """Return the next frame. Raises ``Fault`` if none comes, ``ConnectionClosed`` at the end."""
+    async def next(self, patience_s: float | None = None) -> Frame:
+        """Return the next frame. Raises ``Violation`` if none comes, ``ConnectionClosed`` at the end."""
+        patience_s = self.patience_s if patience_s is None else patience_s
         if not self._unread:
             try:
                 message = await asyncio.wait_for(self.socket.recv(), patience_s)
             except (TimeoutError, asyncio.TimeoutError):
-                raise Fault("2", f"a frame within {patience_s:g} s", "nothing") from None
+                raise Violation("2", f"a frame within {patience_s:g} s", "nothing") from None
             self._unread = self._parse(message)
         frame = self._unread.pop(0)
         self.frames.append(frame)
@@ -117,32 +119,35 @@ class Wire:
         if kind in REPLIES and frame.get("id") is not None:
             self._reply(frame)
         if kind == "subscribed":
-            self.follows[frame["sub"]] = Follow(frame, self._credits.get(frame["sub"]))
-            self._gone.discard(frame["sub"])
+            self.attachments[frame["sub"]] = Attachment(frame, self._credits.get(frame["sub"]))
+            self._unsubscribed.discard(frame["sub"])
         elif kind in _OF_SUBS:
             sub = frame["sub"]
-            check(sub not in self._gone, "2: unsubscribe", f"no frame of sub {sub} behind its ok", frame)
-            follow = self.follows.get(sub)
-            if follow is None:
-                raise Fault("2: subscribed precedes the first event", f"subscribed of sub {sub}", frame)
-            follow.take(frame)
+            check(
+                sub not in self._unsubscribed, "2: unsubscribe", f"no frame of sub {sub} behind its ok", frame
+            )
+            attachment = self.attachments.get(sub)
+            if attachment is None:
+                raise Violation("2: subscribed precedes the first event", f"subscribed of sub {sub}", frame)
+            attachment.take(frame)
 
     def _reply(self, frame: Frame) -> None:
         owed = self._owed.get(frame["id"])
         if not self.strict:
             return
         if not owed:
-            raise Fault("2: exactly one reply", f"no reply to request {frame['id']}", frame)
+            raise Violation("2: exactly one reply", f"no reply to request {frame['id']}", frame)
         if frame["type"] == "error":
             owed.clear()
             return
         due = owed.pop(0)
         check(frame["type"] == due, "2: replies", due, frame)
         if owed and owed[0].startswith("leaves "):
-            self._gone.add(int(owed.pop(0)[7:]))
+            self._unsubscribed.add(int(owed.pop(0)[7:]))
 
-    async def until(self, wanted: Callable[[Frame], object], patience_s: float = PATIENCE_S) -> Frame:
-        """Read until a frame is ``wanted``."""
+    async def until(self, wanted: Callable[[Frame], object], patience_s: float | None = None) -> Frame:
+        """Read until ``wanted`` holds for a frame; return it."""
+        patience_s = self.patience_s if patience_s is None else patience_s
         end = asyncio.get_running_loop().time() + patience_s
         while True:
             frame = await self.next(max(0.01, end - asyncio.get_running_loop().time()))
@@ -161,20 +166,20 @@ class Wire:
         (id,) = await self.send(frame)
         return await self.reply(id)
 
-    async def closed(self, *subs: int) -> Follow:
+    async def closed(self, *subs: int) -> Attachment:
         """Read until subscriptions are closed; return the first one's attachment."""
-        while any(sub not in self.follows or self.follows[sub].closed is None for sub in subs):
+        while any(sub not in self.attachments or self.attachments[sub].closed is None for sub in subs):
             await self.next()
-        return self.follows[subs[0]]
+        return self.attachments[subs[0]]
 
-    async def settled(self) -> None:
-        """Read until the server has answered all that was sent."""
+    async def wait_answered(self) -> None:
+        """Read until the server has handled everything that was sent."""
         self._id += 1
         token = f"settled-{self._id}"
         await self.send({"type": "ping", "t": token})
         await self.until(lambda frame: frame["type"] == "pong" and frame.get("t") == token)
 
-    async def gone(self) -> int:
+    async def wait_closed(self) -> int:
         """Read until the connection is closed; return the code, 1006 without one."""
         try:
             while True:
@@ -185,19 +190,20 @@ class Wire:
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
 
     async def cut(self) -> None:
-        """Lose the connection without a word."""
+        """Drop the connection without a close frame."""
         self.socket.transport.abort()
         await self.socket.wait_closed()
 
 
-async def open_wire(
+async def open_connection(
     url: str,
     *,
     protocols: tuple[str, ...] = (SUBPROTOCOL,),
     strict: bool = True,
     headers: Mapping[str, str] | None = None,
     max_queue: int = 16,
-) -> Wire | int:
+    patience_s: float = PATIENCE_S,
+) -> RawConnection | int:
     """Shake hands; return the connection, or the HTTP status of a refusal."""
     try:
         socket = await connect(
@@ -213,4 +219,4 @@ async def open_wire(
         )
     except InvalidStatus as refused:
         return refused.response.status_code
-    return Wire(socket, strict)
+    return RawConnection(socket, strict, patience_s)

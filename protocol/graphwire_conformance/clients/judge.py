@@ -3,9 +3,9 @@
 The client under test is a command. It finds in its environment
 
 ``GRAPHWIRE_URL``
-    the server's address, which also takes the place of a literal ``{url}`` among its arguments;
+    the server's address, which also replaces a literal ``{url}`` in its arguments;
 ``GRAPHWIRE_CASE``
-    the name of the case, of which it need make nothing;
+    the name of the case, which it may ignore;
 ``GRAPHWIRE_TASK``
     a JSON object: start the run ``run`` of ``graph`` with ``input``, subscribe to it from the start through
     ``filter``, and let at most ``window`` events be under way where it uses credit. Where it has ``answer``,
@@ -34,21 +34,23 @@ import json
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeAlias, get_args
+from typing import Any, TypeAlias
 
-from graphwire_protocol.types import Mode
-
-from graphwire_conformance import answers, losses  # noqa: F401 (they add their scripts)
-from graphwire_conformance.follow import Frame
-from graphwire_conformance.scripts import SCRIPTS
-from graphwire_conformance.stage import Script, Stage
-from graphwire_conformance.verdict import Fault, Verdict, brief, check, judged, wanted
+from graphwire_conformance.clients import answers, losses, scripts
+from graphwire_conformance.clients.stage import PATIENCE_S, Script, Stage
+from graphwire_conformance.protocol import LOG_MODES, Frame
+from graphwire_conformance.verdict import Verdict, Violation, brief, check, judged, wanted
 
 Launch: TypeAlias = Callable[[dict[str, str]], Awaitable[list[str]]]
 """Runs the client with these variables and returns the lines that it printed."""
 
-_MODES = frozenset(get_args(Mode)) | {"gap", "snapshot"}
-_WITHIN_S = 60.0
+SCRIPTS = [*scripts.SCRIPTS, *answers.SCRIPTS, *losses.SCRIPTS]
+"""Name, rule and script of every case."""
+
+_MODES = frozenset({*LOG_MODES, "gap", "snapshot"})
+END_S = 60.0
+"""How long a client may take from its start to its end."""
+
 _TAIL = 600  # characters of a client's last words
 
 
@@ -71,7 +73,7 @@ def by_command(command: Sequence[str]) -> Launch:
                 stderr=asyncio.subprocess.PIPE,
             )
         except OSError as error:
-            raise Fault("the contract", "a command that can be run", f"{arguments[0]}: {error}") from None
+            raise Violation("the contract", "a command that can be run", f"{arguments[0]}: {error}") from None
         try:
             out, err = await process.communicate()
         finally:
@@ -80,7 +82,9 @@ def by_command(command: Sequence[str]) -> Launch:
                 await process.wait()
         printed = out.decode("utf-8", "replace").splitlines()
         if not printed:
-            raise Fault("the contract", "lines on stdout", err.decode("utf-8", "replace")[-_TAIL:] or "none")
+            raise Violation(
+                "the contract", "lines on stdout", err.decode("utf-8", "replace")[-_TAIL:] or "none"
+            )
         return printed
 
     return launch
@@ -91,27 +95,34 @@ async def judge_client(
     *,
     only: Sequence[str] = (),
     jobs: int = 2,
-    told: Callable[[Verdict], None] = lambda verdict: None,
+    on_verdict: Callable[[Verdict], None] = lambda verdict: None,
+    patience_s: float = PATIENCE_S,
+    end_s: float = END_S,
 ) -> list[Verdict]:
-    """Try the cases that are wanted, ``jobs`` at once, against the client that ``launch`` runs."""
+    """Try the cases that ``only`` names, ``jobs`` at once, against the client that ``launch`` runs.
+
+    ``only`` holds names, globs or groups; empty, it names all. ``on_verdict`` is called with each verdict at
+    once. A case fails when the client keeps it waiting for ``patience_s``, or has not ended after ``end_s``.
+    """
     gate = asyncio.Semaphore(jobs)
 
     async def one(name: str, rule: str, script: Script) -> Verdict:
         async with gate:
-            verdict = await judged(name, rule, lambda: _try(name, rule, script, launch), time.monotonic)
-        told(verdict)
+            verdict = await judged(
+                name, rule, lambda: _try(Stage(name, patience_s), rule, script, launch, end_s), time.monotonic
+            )
+        on_verdict(verdict)
         return verdict
 
     chosen = [entry for entry in SCRIPTS if wanted(entry[0], only)]
     return list(await asyncio.gather(*(one(*entry) for entry in chosen)))
 
 
-async def _try(name: str, rule: str, script: Script, launch: Launch) -> None:
-    stage = Stage(name)
+async def _try(stage: Stage, rule: str, script: Script, launch: Launch, end_s: float) -> None:
     async with stage.open():
         variables = {
             "GRAPHWIRE_URL": stage.url,
-            "GRAPHWIRE_CASE": name,
+            "GRAPHWIRE_CASE": stage.name,
             "GRAPHWIRE_TASK": json.dumps(stage.task),
         }
         # A script sets its task before its first await.
@@ -120,24 +131,24 @@ async def _try(name: str, rule: str, script: Script, launch: Launch) -> None:
         variables["GRAPHWIRE_TASK"] = json.dumps(stage.task)
         client = asyncio.ensure_future(launch(variables))
         try:
-            await asyncio.wait({playing, client}, timeout=_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({playing, client}, timeout=end_s, return_when=asyncio.FIRST_COMPLETED)
             if client.done() and not playing.done() and not client.exception():
-                # It may have ended in the moment in which the script does.
+                # The script may end at the same moment.
                 await asyncio.wait({playing}, timeout=0.5)
                 if not playing.done():
                     _compare(stage, rule, client.result())
-                    raise Fault(rule, "the client stays to the script's end", "it has ended before")
+                    raise Violation(rule, "the client stays to the script's end", "it has ended before")
             if playing.done():
                 await playing
-            printed = await asyncio.wait_for(client, _WITHIN_S)
+            printed = await asyncio.wait_for(client, end_s)
         except (TimeoutError, asyncio.TimeoutError):
-            raise Fault(rule, "the client comes to its end", f"it runs after {_WITHIN_S:g} s") from None
+            raise Violation(rule, "the client comes to its end", f"it runs after {end_s:g} s") from None
         finally:
             for task in (playing, client):
                 task.cancel()
             await asyncio.gather(playing, client, return_exceptions=True)
         _compare(stage, rule, printed)
-        check(stage.is_left, rule, "no connection more than the script has", "another one")
+        check(stage.has_no_other, rule, "no connection more than the script has", "another one")
 
 
 def _compare(stage: Stage, rule: str, printed: list[str]) -> None:
@@ -146,24 +157,28 @@ def _compare(stage: Stage, rule: str, printed: list[str]) -> None:
         try:
             lines.append(json.loads(line))
         except ValueError:
-            raise Fault("the contract", "a JSON object a line", brief(line)) from None
+            raise Violation("the contract", "a JSON object a line", brief(line)) from None
         check(isinstance(lines[-1], dict), "the contract", "a JSON object a line", line)
     end: Frame = lines.pop() if lines else {}
     expected = [line for line in stage.expected() if line["mode"] in _MODES]
     came = _once([line for line in lines if line.get("mode") in _MODES])
-    for place, (due, shown) in enumerate(zip(expected, came, strict=False)):
-        check(due == shown, rule, f"as line {place + 1}: {brief(due)}", shown)
+    for number, (due, shown) in enumerate(zip(expected, came, strict=False), 1):
+        check(due == shown, rule, f"as line {number}: {brief(due)}", shown)
     if len(came) < len(expected):
-        raise Fault(rule, f"{len(expected)} lines, next {brief(expected[len(came)])}", f"{len(came)} lines")
+        raise Violation(
+            rule, f"{len(expected)} lines, next {brief(expected[len(came)])}", f"{len(came)} lines"
+        )
     if len(came) > len(expected):
-        raise Fault(rule, f"{len(expected)} lines", f"{len(came)} lines, more: {brief(came[len(expected)])}")
+        raise Violation(
+            rule, f"{len(expected)} lines", f"{len(came)} lines, more: {brief(came[len(expected)])}"
+        )
     check(end.get("end") == stage.expected_end(), rule, f'{{"end": "{stage.expected_end()}"}}', end)
 
 
 def _once(lines: list[Frame]) -> list[Frame]:
-    """Leave out a gap that is told again because its snapshot had not come."""
+    """Leave out a gap that is printed again because its snapshot had not come."""
     return [
         line
-        for place, line in enumerate(lines)
-        if line["mode"] != "gap" or lines[place + 1 : place + 2] != [line]
+        for index, line in enumerate(lines)
+        if line["mode"] != "gap" or lines[index + 1 : index + 2] != [line]
     ]

@@ -1,0 +1,1 @@
+"""What judges a client: scripts that play a server to it."""

@@ -1,0 +1,1 @@
+"""What judges a server: cases that speak to it over raw connections."""

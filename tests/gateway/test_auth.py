@@ -1,4 +1,8 @@
-"""Who is let in, and from where."""
+"""Who may connect, and from which pages.
+
+About `gateway/graphwire_gateway/connections/auth.py` and
+`gateway/graphwire_gateway/connections/langgraph_auth.py`.
+"""
 
 import asyncio
 import hmac

@@ -1,4 +1,7 @@
-"""A graph that cannot be served is refused in one sentence that says which, where, why and what to do."""
+"""A graph that cannot be served is refused in one sentence: which graph, where, why, and what to do.
+
+About `gateway/graphwire_gateway/graphs/catalog.py` and `gateway/graphwire_gateway/graphs/load.py`.
+"""
 
 import sys
 import textwrap

@@ -1,4 +1,8 @@
-"""A ``langgraph.json`` is served as it is: what can be honoured is, and the rest is named."""
+"""A ``langgraph.json`` is served as it is: what the gateway supports works, and it names the rest.
+
+About `gateway/graphwire_gateway/serve/langgraph_json.py`, `gateway/graphwire_gateway/serve/config.py` and
+`gateway/graphwire_gateway/serve/environment.py`.
+"""
 
 import json
 import os

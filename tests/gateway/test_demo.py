@@ -1,4 +1,8 @@
-"""The demo's model and graphs, on this runtime and on LangGraph's."""
+"""The demo's model and graphs, on this runtime and on LangGraph's.
+
+About `gateway/graphwire_gateway/demo/graphs.py`, `gateway/graphwire_gateway/demo/model.py` and
+`gateway/graphwire_gateway/demo/ngrams.py`.
+"""
 
 import asyncio
 import functools

@@ -1,4 +1,7 @@
-"""A factory is told apart by what it takes, opened on its graph's loop, and closed there whatever happens."""
+"""A factory is recognized by its parameters, opened on its graph's loop, and always closed there.
+
+About `gateway/graphwire_gateway/graphs/factory.py` and `gateway/graphwire_gateway/graphs/catalog.py`.
+"""
 
 import asyncio
 import contextlib

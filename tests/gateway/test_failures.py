@@ -1,4 +1,7 @@
-"""What is told of a graph's exception lets a person act on it."""
+"""The report of a graph's exception lets a person act on it.
+
+About `gateway/graphwire_gateway/failures.py`.
+"""
 
 import anyio
 import pytest

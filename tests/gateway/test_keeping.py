@@ -1,4 +1,7 @@
-"""Graphs that were compiled without a checkpointer or a store get the server's, each loop its own saver."""
+"""Graphs compiled without a checkpointer or a store receive the server's; each loop has its own saver.
+
+About `gateway/graphwire_gateway/graphs/savers.py`.
+"""
 
 import asyncio
 import contextlib

@@ -1,4 +1,7 @@
-"""The hand-over: what a graph's loop makes reaches home once, in order, one call a tick."""
+"""The hand-over: what a graph's loop produces reaches the main loop once, in order, in one call a tick.
+
+About `gateway/graphwire_gateway/graphs/runner.py`.
+"""
 
 import asyncio
 import threading

@@ -1,4 +1,7 @@
-"""What every store keeps to. A new store is tested by adding it to ``STORES``."""
+"""The contract of every store. Add a new store to ``STORES`` to test it.
+
+About `gateway/graphwire_gateway/log/store.py` and `gateway/graphwire_gateway/log/memory.py`.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,7 @@
-"""Code that blocks a loop is named by file and line, once, and so is its end."""
+"""Code that blocks a loop is reported once, by file and line, and so is the end of the block.
+
+About `gateway/graphwire_gateway/graphs/watchdog.py`.
+"""
 
 import asyncio
 import logging

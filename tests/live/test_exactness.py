@@ -1,4 +1,7 @@
-"""What a subscription gets is its filter laid over the run's whole log: nothing else, nothing less."""
+"""A subscription receives exactly those events of a run's log that its filter admits.
+
+About `gateway/graphwire_gateway/connections/reader.py` and `protocol/graphwire_protocol/filters.py`.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""An agent's tools over MCP: their progress reaches whoever watches the run."""
+"""An agent's tools over MCP: whoever watches the run sees their progress.
+
+About `gateway/graphwire_gateway/execution/execution.py` and `gateway/graphwire_gateway/graphs/lifespan.py`.
+"""
 
 import asyncio
 import contextlib

@@ -1,4 +1,8 @@
-"""Models of real providers behind a gateway: their own libraries, against a local server that answers."""
+"""Real providers' own client libraries behind a gateway, against a local server that answers for them.
+
+About `gateway/graphwire_gateway/execution/encode.py`, `gateway/graphwire_gateway/failures.py` and
+`clients/python/graphwire/messages.py`.
+"""
 
 import asyncio
 import contextlib

@@ -1,4 +1,8 @@
-"""A story told to a graph on a server is the story told to the graph itself, whatever it asks of it."""
+"""A graph behind a server answers every method as the same graph does in process.
+
+About `clients/python/graphwire/graph.py`, `clients/python/graphwire/langgraph_arguments.py`,
+`clients/python/graphwire/langgraph_shapes.py` and `clients/python/graphwire/absent.py`.
+"""
 
 import asyncio
 from collections.abc import Iterator

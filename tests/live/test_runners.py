@@ -1,4 +1,7 @@
-"""Wherever a graph runs, its stream is the same, it hinders nobody, and it makes no more than is taken."""
+"""On every runner a graph streams the same, blocks nobody else, and produces no more than is consumed.
+
+About `gateway/graphwire_gateway/graphs/runner.py` and `gateway/graphwire_gateway/execution/execution.py`.
+"""
 
 import asyncio
 import threading

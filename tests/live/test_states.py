@@ -1,4 +1,8 @@
-"""A thread's states are read, listed, edited and deleted as LangGraph's methods of those names do."""
+"""A thread's states are read, listed, edited and deleted as LangGraph's methods of those names do it.
+
+About `gateway/graphwire_gateway/runs/states.py`, `gateway/graphwire_gateway/runs/listing.py` and
+`gateway/graphwire_gateway/graphs/library.py`.
+"""
 
 import asyncio
 import threading

@@ -1,4 +1,8 @@
-"""A thread is kept across runs, written by one at a time, and nobody else's."""
+"""A thread is kept across runs, has one writer at a time, and belongs to one principal.
+
+About `gateway/graphwire_gateway/runs/threads.py`, `gateway/graphwire_gateway/runs/runs.py` and
+`gateway/graphwire_gateway/scope.py`.
+"""
 
 import asyncio
 import threading

@@ -49,11 +49,11 @@ def test_a_row_that_is_new_moves_no_page() -> None:
     assert found == rows(6)[2:4]
 
 
-def test_a_cursor_whose_row_is_gone_continues_at_its_time() -> None:
-    given = [("3", "a"), ("2", "b"), ("1", "c")]
+def test_a_cursor_whose_row_is_gone_continues_after_its_time() -> None:
+    given = [("3", "a"), ("2", "b"), ("2", "c"), ("1", "d")]
     _, cursor = page(given, key, 2, None)
-    found, _ = page([given[0], given[2]], key, 2, cursor)
-    assert found == [("1", "c")]
+    found, _ = page([given[0], *given[2:]], key, 2, cursor)
+    assert found == [("1", "d")]
 
 
 def test_rows_of_one_time_are_told_apart_by_their_names() -> None:

@@ -9,7 +9,7 @@ import graphwire
 import pytest
 from langgraph.types import Command
 
-from tests.support.alike import comparable, unordered
+from tests.support.chunks import comparable, unordered
 from tests.support.graphs import Library
 from tests.support.providers.agents import (
     DIGEST,

@@ -14,11 +14,11 @@ from graphwire.backoff import Backoff
 from graphwire_runtime import interrupt
 from langgraph.checkpoint.memory import InMemorySaver
 
-from tests.support.asking import Asked
 from tests.support.faults.weather import weather
 from tests.support.graphs import OURS
 from tests.support.peer import Frame, spec
 from tests.support.proxy import Proxy
+from tests.support.questions import Asked
 
 RUNS = 12
 ASKS = 6

@@ -27,7 +27,7 @@ from tests.support.graphs import (
     needs_context,
     node,
 )
-from tests.support.offline import Log
+from tests.support.log import Log
 from tests.support.peer import Frame, Peer, everything, spec
 from tests.support.proxy import Proxy
 from tests.support.wire import PING, Declined, packed

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.graphs import OURS, Counter, Gate, Library, Stream, counter, gated, node
-from tests.support.offline import Log, is_terminal
+from tests.support.log import Log, is_terminal
 from tests.support.peer import Frame, Peer, everything, spec
 from tests.support.stores import FlakyStore, GatedStore
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.graphs import OURS, Counter, Gate, counter, gated
-from tests.support.offline import Log, check_exact, is_terminal
+from tests.support.log import Log, check_exact, is_terminal
 from tests.support.peer import Frame, Peer, everything, spec
 from tests.support.stores import CountingStore, shrink
 

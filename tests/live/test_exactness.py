@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.graphs import OURS, Library, talker
-from tests.support.offline import Log, check_exact
+from tests.support.log import Log, check_exact
 from tests.support.peer import everything
 
 FILTERS: list[dict[str, Any]] = [

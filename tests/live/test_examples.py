@@ -12,7 +12,7 @@ from typing import Any
 import graphwire
 import pytest
 
-from tests.support.alike import comparable, unordered
+from tests.support.chunks import comparable, unordered
 from tests.support.examples import CONTEXT_IN_TASKS, EXAMPLES, Example
 from tests.support.graphs import Library
 

@@ -14,11 +14,11 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.support.asking import asker
 from tests.support.faults.oracle import Cursor, Watched
 from tests.support.faults.report import Report
 from tests.support.faults.truth import RECORD, Input, story
 from tests.support.graphs import OURS, Gate, gated
+from tests.support.questions import asker
 from tests.support.wire import BINARY, Gone, Wire, packed
 
 FRAMES = 160_000

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.asking import asker, checkpointer, several, stepper
 from tests.support.graphs import LIBRARIES, Library, library
-from tests.support.offline import Log
+from tests.support.log import Log
 from tests.support.peer import Frame, Peer, everything, spec
+from tests.support.questions import asker, checkpointer, several, stepper
 
 pytestmark = pytest.mark.slow_store
 

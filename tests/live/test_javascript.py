@@ -23,10 +23,10 @@ from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websocket
 
 from tests.live.conftest import Connect, Serve
-from tests.support.asking import several
 from tests.support.graphs import OURS, counter
 from tests.support.peer import spec
 from tests.support.proxy import Proxy, cut
+from tests.support.questions import several
 
 CLIENT = Path(__file__).parents[2] / "clients" / "javascript" / "minimal.mjs"
 PATIENCE_S = 60.0

@@ -18,7 +18,7 @@ from langchain_mcp_adapters.callbacks import CallbackContext, Callbacks
 from langchain_mcp_adapters.client import MultiServerMCPClient
 from langgraph.config import get_stream_writer
 
-from tests.support.alike import comparable
+from tests.support.chunks import comparable
 from tests.support.graphs import Library
 from tests.support.providers import mcp_tools
 from tests.support.providers.graphs import gpt

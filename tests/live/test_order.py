@@ -12,7 +12,7 @@ import pytest
 from graphwire_protocol.codec import Unknown, decode_frames, encode
 
 from tests.support.graphs import OURS, Gate, Library, counter, gated, talker
-from tests.support.offline import Log, check_exact
+from tests.support.log import Log, check_exact
 from tests.support.peer import Frame, everything, spec
 
 pytestmark = pytest.mark.slow_store

@@ -11,7 +11,7 @@ import pytest
 from graphwire_gateway.connections import delivery
 
 from tests.support.graphs import OURS, Gate, Library, counter, gated, storyteller, talker
-from tests.support.offline import Log, check_exact
+from tests.support.log import Log, check_exact
 from tests.support.peer import Frame, Peer, everything, spec
 from tests.support.stores import shrink
 

@@ -13,7 +13,7 @@ import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import RunnableConfig
 
-from tests.support.alike import comparable, unordered
+from tests.support.chunks import comparable, unordered
 from tests.support.graphs import OURS, Library
 from tests.support.providers.graphs import (
     EXAMPLES,

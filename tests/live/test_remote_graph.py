@@ -12,10 +12,10 @@ import graphwire
 import pytest
 from graphwire_gateway import GraphSpec
 
-from tests.support import differential_graphs as graphs
-from tests.support.alike import unordered
-from tests.support.differential import Story, Teller, comparable
+from tests.support import story_graphs as graphs
+from tests.support.chunks import unordered
 from tests.support.graphs import OURS, Gate, Library, gated
+from tests.support.story import Story, Teller, comparable
 
 MODES = ["values", "updates", "custom", "messages", "tasks", "checkpoints", "debug"]
 

@@ -12,7 +12,7 @@ from graphwire_gateway import GraphSpec
 from graphwire_gateway.execution.execution import HAND_OVER_BYTES, HAND_OVER_EVENTS
 
 from tests.support.graphs import OURS, Counter, Library, Stream, counter, node, talker
-from tests.support.offline import Log
+from tests.support.log import Log
 from tests.support.peer import Frame, everything, spec
 from tests.support.stores import GatedStore
 

@@ -12,7 +12,7 @@ from graphwire_gateway import CannotServe, Gateway, Limits
 from graphwire_gateway.runs import runs
 
 from tests.support.graphs import Gate, counter, gated
-from tests.support.offline import Log
+from tests.support.log import Log
 from tests.support.peer import everything, spec
 from tests.support.stores import FlakyStore
 

@@ -24,7 +24,7 @@ from tests.support.graphs import (
     node,
     talker,
 )
-from tests.support.offline import Log, check_exact, is_terminal
+from tests.support.log import Log, check_exact, is_terminal
 from tests.support.peer import Frame, Peer, everything, spec
 
 pytestmark = pytest.mark.slow_store

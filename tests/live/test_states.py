@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
-from tests.support.asking import Asked, asker, held, several, stepper
 from tests.support.graphs import LIBRARIES, Gate, Library, library
 from tests.support.peer import Frame, Peer, everything, spec
+from tests.support.questions import Asked, asker, held, several, stepper
 
 OURS = library(LIBRARIES[0])
 

@@ -13,9 +13,9 @@ import pytest
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 
-from tests.support.asking import Asked, asker, checkpointer, held, stepper, words
 from tests.support.graphs import LIBRARIES, Gate, Library, library
 from tests.support.peer import Frame, Peer, everything
+from tests.support.questions import Asked, asker, checkpointer, held, stepper, words
 
 OURS = library(LIBRARIES[0])
 TOKENS = {"a-token": "ann", "b-token": "bob"}

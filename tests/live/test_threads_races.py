@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
-from tests.support.asking import asker, held
 from tests.support.graphs import LIBRARIES, Gate, counter, library
 from tests.support.peer import Frame, Peer, everything, spec
+from tests.support.questions import asker, held
 from tests.support.stores import DelayingStore
 
 pytestmark = pytest.mark.slow_store

@@ -1,4 +1,4 @@
-"""Programs in processes of their own, in which LangGraph cannot be imported: a graph that asks for a toll."""
+"""Programs in processes of their own that cannot import LangGraph: their graph asks for a toll."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """A graph that cannot be served is refused in one sentence: which graph, where, why, and what to do.
 
-About `gateway/graphwire_gateway/graphs/catalog.py` and `gateway/graphwire_gateway/graphs/load.py`.
+About `gateway/graphwire_gateway/graphs/catalog.py`, `gateway/graphwire_gateway/graphs/load.py`,
+`gateway/graphwire_gateway/graphs/entry.py`, `gateway/graphwire_gateway/graphs/description.py`,
+`gateway/graphwire_gateway/graphs/spec.py` and `gateway/graphwire_gateway/errors.py`.
 """
 
 import sys

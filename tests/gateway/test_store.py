@@ -1,6 +1,7 @@
 """The contract of every store. Add a new store to ``STORES`` to test it.
 
-About `gateway/graphwire_gateway/log/store.py` and `gateway/graphwire_gateway/log/memory.py`.
+About `gateway/graphwire_gateway/log/store.py`, `gateway/graphwire_gateway/log/memory.py` and
+`gateway/graphwire_gateway/log/record.py`.
 """
 
 import asyncio

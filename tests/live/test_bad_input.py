@@ -2,7 +2,8 @@
 
 About `gateway/graphwire_gateway/connections/connection.py`,
 `gateway/graphwire_gateway/connections/dispatch.py`, `gateway/graphwire_gateway/connections/http.py`,
-`gateway/graphwire_gateway/failures.py` and `protocol/graphwire_protocol/codec.py`.
+`gateway/graphwire_gateway/failures.py`, `protocol/graphwire_protocol/codec.py` and
+`gateway/graphwire_gateway/connections/peer.py`.
 """
 
 import asyncio

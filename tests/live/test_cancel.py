@@ -1,7 +1,7 @@
 """A cancel is answered at once and ends the run in time, whatever the graph or the socket is doing.
 
-About `gateway/graphwire_gateway/runs/runs.py`, `gateway/graphwire_gateway/execution/execution.py` and
-`gateway/graphwire_gateway/graphs/runner.py`.
+About `gateway/graphwire_gateway/runs/runs.py`, `gateway/graphwire_gateway/execution/execution.py`,
+`gateway/graphwire_gateway/graphs/runner.py` and `gateway/graphwire_gateway/runs/slots.py`.
 """
 
 import asyncio

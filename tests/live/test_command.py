@@ -2,7 +2,8 @@
 
 About `gateway/graphwire_gateway/serve/command.py`, `gateway/graphwire_gateway/serve/config.py`,
 `gateway/graphwire_gateway/serve/process.py`, `gateway/graphwire_gateway/serve/reload.py`,
-`clients/python/graphwire/cli/app.py` and `clients/python/graphwire/cli/demo.py`.
+`clients/python/graphwire/cli/app.py`, `clients/python/graphwire/cli/demo.py` and
+`gateway/graphwire_gateway/serve/selection.py`.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """A client that resumes by the protocol's rule misses and repeats nothing, whatever byte it is cut at.
 
-About `gateway/graphwire_gateway/connections/delivery.py`, `clients/python/graphwire/connection.py`,
-`clients/python/graphwire/transport.py` and `protocol/graphwire_protocol/cursor.py`.
+About `gateway/graphwire_gateway/connections/delivery.py`, `clients/python/graphwire/transport.py`,
+`protocol/graphwire_protocol/cursor.py` and `clients/python/graphwire/reconnector.py`.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """A thousand faults of networks, readers and runs lose and repeat no event, says an independent oracle.
 
 About `gateway/graphwire_gateway/connections/delivery.py`, `gateway/graphwire_gateway/log/log.py`,
-`gateway/graphwire_gateway/log/commit.py` and `clients/python/graphwire/connection.py`.
+`gateway/graphwire_gateway/log/commit.py` and `clients/python/graphwire/reconnector.py`.
 """
 
 from typing import Any

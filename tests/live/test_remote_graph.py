@@ -1,7 +1,7 @@
 """A graph behind a server answers every method as the same graph does in process.
 
 About `clients/python/graphwire/graph.py`, `clients/python/graphwire/langgraph_arguments.py`,
-`clients/python/graphwire/langgraph_shapes.py` and `clients/python/graphwire/absent.py`.
+`clients/python/graphwire/langgraph_shapes.py` and `clients/python/graphwire/unavailable.py`.
 """
 
 import asyncio

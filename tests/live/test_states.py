@@ -1,7 +1,7 @@
 """A thread's states are read, listed, edited and deleted as LangGraph's methods of those names do it.
 
-About `gateway/graphwire_gateway/runs/states.py`, `gateway/graphwire_gateway/runs/listing.py` and
-`gateway/graphwire_gateway/graphs/library.py`.
+About `gateway/graphwire_gateway/runs/states.py`, `gateway/graphwire_gateway/runs/listing.py`,
+`gateway/graphwire_gateway/graphs/library.py` and `gateway/graphwire_gateway/runs/asking.py`.
 """
 
 import asyncio

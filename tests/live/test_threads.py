@@ -1,7 +1,7 @@
 """A thread is kept across runs, has one writer at a time, and belongs to one principal.
 
-About `gateway/graphwire_gateway/runs/threads.py`, `gateway/graphwire_gateway/runs/runs.py` and
-`gateway/graphwire_gateway/scope.py`.
+About `gateway/graphwire_gateway/runs/threads.py`, `gateway/graphwire_gateway/runs/runs.py`,
+`gateway/graphwire_gateway/scope.py` and `gateway/graphwire_gateway/runs/retention.py`.
 """
 
 import asyncio

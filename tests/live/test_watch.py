@@ -1,6 +1,6 @@
 """A watch reports the states of all runs that match, on the connection that carries everything else.
 
-About `gateway/graphwire_gateway/runs/watch.py` and `clients/python/graphwire/watch.py`.
+About `gateway/graphwire_gateway/runs/watch.py` and `clients/python/graphwire/watch_queue.py`.
 """
 
 import asyncio

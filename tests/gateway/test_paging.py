@@ -27,6 +27,7 @@ def pages(given: list[Row], limit: int) -> list[list[Row]]:
     while cursor is not None:
         found, cursor = page(given, key, limit, cursor)
         out.append(found)
+        assert len(out) <= len(given), "a cursor leads to the page that it came from"
     return out
 
 

@@ -70,8 +70,8 @@ def test_the_caller_s_name_replaces_the_checkpointer_s() -> None:
 
 def test_the_server_s_own_keys_are_left_out() -> None:
     own = {PRINCIPAL: "ann", "graphwire_run": "r"}
-    config = {"tags": ["a"], "configurable": {"thread_id": "t", "__pregel_send": print, **own}}
-    assert public_config(config) == {"tags": ["a"], "configurable": {"thread_id": "t"}}
+    config = {"tags": ["a"], "configurable": {"thread_id": "t", "_note": 1, "__pregel_send": print, **own}}
+    assert public_config(config) == {"tags": ["a"], "configurable": {"thread_id": "t", "_note": 1}}
     assert without_own({"step": 1, **own}) == {"step": 1}
     assert without_own({"graphwire_note": "a user's"}) == {"graphwire_note": "a user's"}
 

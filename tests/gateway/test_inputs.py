@@ -35,13 +35,17 @@ def test_a_message_comes_back_as_it_was_written(message: messages.BaseMessage) -
     assert back == message
 
 
+def test_a_removal_needs_no_content_and_ignores_it() -> None:
+    assert message_of({"type": "remove", "id": "1", "content": "x"}) == messages.RemoveMessage("1")
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
         ({"type": "robot", "content": "x"}, "type"),
-        ({"type": "human"}, "HumanMessage"),
-        ({"type": "ai", "content": 1}, "AIMessage"),
-        ({"type": "remove", "content": ""}, "RemoveMessage"),
+        ({"type": "human"}, "not a valid HumanMessage"),
+        ({"type": "ai", "content": 1}, "not a valid AIMessage"),
+        ({"type": "remove", "content": ""}, "not a valid RemoveMessage"),
     ],
 )
 def test_fields_that_make_no_message_are_refused(fields: dict[str, Any], words: str) -> None:

@@ -55,6 +55,14 @@ def test_a_person_reads_the_event_and_its_fields(capsys: pytest.CaptureFixture[s
     assert "\x1b" not in line.replace("\x1b[0m", ""), "no colors where no terminal is"
 
 
+def test_the_last_choice_of_a_form_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    write_log("console", "info")
+    write_log("json", "info")
+    logger("test").info("run started")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["event"] == "run started"
+
+
 def test_the_level_is_ours_alone(capsys: pytest.CaptureFixture[str]) -> None:
     write_log("json", "warning")
     logger("test").info("hidden")

@@ -70,13 +70,16 @@ def test_an_attribute_of_a_module_or_a_file_is_found(write: Write) -> None:
 
 def test_a_file_is_imported_once(write: Write) -> None:
     write("load_two.py", "thing = object()\n")
-    assert load("g", "./load_two.py:thing") is load("g", "load_two:thing")
+    thing = load("g", "./load_two.py:thing")
+    assert load("g", "./load_two.py:thing") is thing
+    assert load("g", "load_two:thing") is thing
 
 
 def test_two_files_of_one_name_are_two_modules(write: Write) -> None:
     write("one/load_same.py", "n = 1\n")
     write("two/load_same.py", "n = 2\n")
     assert [load("g", f"./{folder}/load_same.py:n") for folder in ("one", "two")] == [1, 2]
+    assert sys.modules["load_same"].n == 1, "the second one does not take the first one's place"
 
 
 def test_a_file_of_a_package_may_import_from_its_package(write: Write) -> None:

@@ -153,5 +153,7 @@ async def test_it_remembers_a_bounded_number_of_namespaces() -> None:
     sent = [each for _ in range(600) for each in await reader.page(1)]
     assert len(sent) == 600
     assert all(base is None for _, base in sent), "each namespace was forgotten before its turn came again"
-    last = Reader(Log([values(STATES[0], "first"), values(STATES[0], "last"), values(STATES[1], "last")]))
-    assert await last.page(3) == [(1, None), (2, None), (3, 2)]
+    names = [*names[:257], names[1]]
+    reader = Reader(Log([*(values(STATES[0], name) for name in names[:-1]), values(STATES[1], names[-1])]))
+    sent = [each for _ in range(258) for each in await reader.page(1)]
+    assert sent[-1] == (258, 2), "the oldest alone is forgotten"

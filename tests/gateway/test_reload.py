@@ -34,7 +34,7 @@ def test_python_and_configuration_matter(change: Change, path: str, matters: boo
 
 def test_the_configuration_is_asked_for_each_time() -> None:
     files: set[Path] = set()
-    looks = CodeFilter(lambda: files)
+    looks = CodeFilter(lambda: set(files))
     assert not looks(Change.modified, str(CONFIGURATION))
     files.add(CONFIGURATION)
     assert looks(Change.modified, str(CONFIGURATION))

@@ -9,7 +9,7 @@ VENV310 := .venv310
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: help demo test test310 soak check format schema bench clean
+.PHONY: help demo test test310 mutants slow soak check format schema bench clean
 
 help:  ## Show what there is
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1	/' | expand -t 16
@@ -33,13 +33,22 @@ $(VENV)/dev.stamp: $(BIN)/python pyproject.toml
 demo: $(VENV)/demo.stamp  ## Three graphs streaming over one connection; ONCE=1 ends after the runs
 	@$(BIN)/graphwire demo $(if $(ONCE),--once)
 
-# Whatever has a socket runs twice: on the memory store, and on one that takes 5 ms for each append. Left out
-# there are tests whose servers are processes of their own, and those of other people's libraries.
-ONCE_LIVE := $(foreach name,command projects providers agents mcp,--ignore=tests/live/test_$(name).py)
-test: $(VENV)/dev.stamp  ## The whole test-suite, on Python 3.10 too where it is installed
-	@$(BIN)/python -m pytest $(ARGS)
-	@$(BIN)/python -m pytest tests/live --store=delay $(ONCE_LIVE) $(ARGS)
+# WORKERS processes share the tests; one that has finished its own takes over some of the others'. ARGS='-n 0' runs
+# them in this process, for a debugger.
+WORKERS ?= 2
+PYTEST := -m pytest -n $(WORKERS) --dist worksteal
+
+test: $(VENV)/dev.stamp  ## The whole test-suite but the mutants, on Python 3.10 too where it is installed
+	@$(BIN)/python $(PYTEST) --ignore=tests/mutants $(ARGS)
 	@$(if $(PYTHON310),$(MAKE) --no-print-directory test310,echo "no python3.10 here: its tests are left out")
+
+mutants: $(VENV)/dev.stamp  ## Plant bugs in the packages, one at a time: the suites must catch each
+	@$(BIN)/python $(PYTEST) tests/mutants $(ARGS)
+
+# Left out are tests whose servers are processes of their own, and those of other people's libraries.
+FAST_ONLY := $(foreach name,command projects providers agents mcp,--ignore=tests/live/test_$(name).py)
+slow: $(VENV)/dev.stamp  ## Everything with a socket on a store that takes 5 ms for each append
+	@$(BIN)/python $(PYTEST) tests/live --store=delay $(FAST_ONLY) $(ARGS)
 
 $(VENV310)/stamp: pyproject.toml
 	@test -n "$(PYTHON310)" || { echo "no python3.10 here; set PYTHON310=/path/to/it" >&2; exit 1; }
@@ -50,7 +59,7 @@ $(VENV310)/stamp: pyproject.toml
 	@touch $@
 
 test310: $(VENV310)/stamp  ## The tests that tell Pythons apart, on Python 3.10
-	@$(VENV310)/bin/python -m pytest tests/protocol tests/runtime tests/client tests/live/test_examples.py $(ARGS)
+	@$(VENV310)/bin/python $(PYTEST) tests/protocol tests/runtime tests/client tests/live/test_examples.py $(ARGS)
 
 soak: $(VENV)/dev.stamp  ## 20,000 faults and 10 million events, or SOAK_MINUTES of them
 	@$(BIN)/python -m tests.support.faults

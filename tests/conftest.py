@@ -1,4 +1,4 @@
-"""What all suites share: which store the gateways of the live tests run on."""
+"""What all suites share: the option that names the store of the live tests."""
 
 import pytest
 
@@ -8,5 +8,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--store",
         choices=["memory", "delay"],
         default="memory",
-        help="the store of tests/live: delay awaits 5 ms before each append, as one over a network does",
+        help="the store of tests/live: delay waits 5 ms before each append, as a store over a network does; "
+        "with memory, tests that are marked slow_store run on both",
     )

@@ -1,4 +1,7 @@
-"""All runs' events of a tick go to the store at once, in order, until it has taken them."""
+"""The events of all runs of a tick go to the store together and in order, until the store has taken them.
+
+About `gateway/graphwire_gateway/log/commit.py` and `gateway/graphwire_gateway/log/log.py`.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

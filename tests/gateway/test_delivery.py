@@ -1,4 +1,8 @@
-"""One connection's way out, on a fake socket: turns, batches, replies first, and nothing kept."""
+"""What one connection sends, on a fake socket: turns, batches, replies first, and nothing kept.
+
+About `gateway/graphwire_gateway/connections/delivery.py` and
+`gateway/graphwire_gateway/connections/reader.py`.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,7 @@
-"""A part becomes bytes once, as the models say, and what happens to its objects afterwards is no matter."""
+"""A part becomes bytes once, as the models say; later changes of its objects do not matter.
+
+About `gateway/graphwire_gateway/execution/encode.py`.
+"""
 
 from types import SimpleNamespace
 from typing import Any

@@ -1,4 +1,7 @@
-"""Folding: a prefix and what lies behind it come to the same as all of it, and to what LangChain adds up."""
+"""Folding a prefix and adding the rest equals folding everything, and equals LangChain's sums.
+
+About `gateway/graphwire_gateway/log/fold.py` and `protocol/graphwire_protocol/deltas.py`.
+"""
 
 from typing import Any
 

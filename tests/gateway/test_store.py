@@ -1,4 +1,8 @@
-"""What every store keeps to. A new store is tested by adding it to ``STORES``."""
+"""The contract of every store. Add a new store to ``STORES`` to test it.
+
+About `gateway/graphwire_gateway/log/store.py`, `gateway/graphwire_gateway/log/memory.py` and
+`gateway/graphwire_gateway/log/record.py`.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

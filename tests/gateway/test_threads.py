@@ -1,4 +1,7 @@
-"""Who writes a thread, who waits for it, and who gives way: the bookkeeping alone."""
+"""Which run writes a thread, which waits for it, and which gives way: the bookkeeping alone.
+
+About `gateway/graphwire_gateway/runs/threads.py`.
+"""
 
 from typing import Any, cast
 

@@ -1,6 +1,10 @@
-"""The one page of architecture tells the truth about where things are."""
+"""ARCHITECTURE.md names files that exist, fits on one page, and gives each word one meaning.
+
+About `ARCHITECTURE.md`.
+"""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -27,3 +31,13 @@ def test_the_page_stays_one_page() -> None:
 def test_every_room_of_gateway_and_protocol_has_a_door_sign() -> None:
     rooms = [*(ROOT / "gateway").rglob("*.py"), *(ROOT / "protocol").rglob("*.py")]
     assert [path.name for path in rooms if not path.read_text("utf-8").startswith('"""')] == []
+
+
+def test_the_page_gives_each_word_one_meaning() -> None:
+    table = re.search(r"^\| word \| meaning \|\n\|[-|]+\|\n((?:\|.*\|\n)+)", PAGE, re.MULTILINE)
+    assert table, "the page has a table of words: | word | meaning |"
+    rows = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in table[1].splitlines()]
+    assert [row for row in rows if len(row) != 2 or not all(row)] == []
+    listed = [word.strip("` ") for row in rows for word in row[0].split(",")]
+    assert len(listed) > 15
+    assert [word for word, count in Counter(listed).items() if count > 1] == [], "one meaning a word"

@@ -1,4 +1,9 @@
-"""The documents tell the truth: frames in them are legal, names are all explained, links lead somewhere."""
+"""The documents are true: their frames are legal, every name is explained, every link leads somewhere.
+
+About `proto-docs/`, `protocol/graphwire_protocol/reference.py`, `protocol/graphwire_protocol/schema.py`,
+`protocol/graphwire_protocol/examples.py`, `protocol/graphwire_protocol/limits.py` and
+`protocol/graphwire_protocol/codes.py`.
+"""
 
 import json
 import re

@@ -1,4 +1,9 @@
-"""The surface of the five packages: what is listed is there, and what is there is listed."""
+"""The public names of the five packages are complete and say what they name.
+
+About `protocol/graphwire_protocol/__init__.py`, `protocol/graphwire_conformance/__init__.py`,
+`runtime/graphwire_runtime/__init__.py`, `gateway/graphwire_gateway/__init__.py` and
+`clients/python/graphwire/__init__.py`.
+"""
 
 import ast
 import importlib
@@ -8,15 +13,7 @@ from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = {
-    "graphwire_protocol": ROOT / "protocol",
-    "graphwire_conformance": ROOT / "protocol",
-    "graphwire_runtime": ROOT / "runtime",
-    "graphwire_gateway": ROOT / "gateway",
-    "graphwire": ROOT / "clients" / "python",
-}
-SOURCES = sorted(path for name, home in PACKAGES.items() for path in (home / name).rglob("*.py"))
+from tests.support.sources import MODULES, PACKAGES, Module
 
 
 def filled(name: str) -> ModuleType:
@@ -73,24 +70,63 @@ def test_a_package_says_that_it_is_typed_and_what_it_is(name: str) -> None:
     assert importlib.import_module(name).__doc__
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_are_absolute(path: Path) -> None:
-    tree = ast.parse(path.read_text("utf-8"))
-    relative = [node.lineno for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_imports_are_absolute(module: Module) -> None:
+    relative = [
+        node.lineno for node in ast.walk(module.tree) if isinstance(node, ast.ImportFrom) and node.level
+    ]
     assert relative == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_module_says_what_it_holds(path: Path) -> None:
-    assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_every_module_says_what_it_holds(module: Module) -> None:
+    assert module.docstring
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_nothing_is_named_after_what_it_vaguely_does(path: Path) -> None:
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_nothing_is_named_after_what_it_vaguely_does(module: Module) -> None:
     vague = re.compile(r"manager|handler|helper|utils?$", re.IGNORECASE)
     names = [
         node.name
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in ast.walk(module.tree)
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
     ]
-    assert [name for name in [*names, path.stem] if vague.search(name)] == []
+    assert [name for name in [*names, module.path.stem] if vague.search(name)] == []
+
+
+SHARED = {
+    "Failure": "a failure as the protocol writes it and as the client's events show it",
+    "GraphOutput": "LangGraph's class: made by the runtime, rebuilt by the client",
+    "Interrupt": "LangGraph's class: made by the runtime, shown by the client",
+    "Run": "the frame that starts a run; a run as its server and as its client see it",
+    "SnapshotMessage": "a message of a snapshot as the protocol writes it and as the client's events show it",
+    "StateSnapshot": "LangGraph's class: made by the runtime, rebuilt by the client",
+    "StateTask": "a task of a state as the protocol writes it and as the client shows it",
+    "StateUpdate": "the frame that edits a state, and LangGraph's class, which the runtime takes",
+    "Watch": "the frame that starts a watch; the watch as its server and as its client see it",
+}
+"""Public class names that several modules define, with the reason: one thing, seen from several sides."""
+
+
+def classes() -> dict[str, list[Module]]:
+    """Return the public class names that several modules define, each with these modules."""
+    found: dict[str, list[Module]] = {}
+    for module in MODULES:
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(module)
+    return {name: modules for name, modules in found.items() if len(modules) > 1}
+
+
+def test_a_class_name_stands_for_one_thing() -> None:
+    found = [
+        f"{name}: {', '.join(map(str, modules))}"
+        for name, modules in classes().items()
+        if name not in SHARED or len({module.package for module in modules}) < len(modules)
+    ]
+    assert not found, "rename all but one of each:\n" + "\n".join(found)
+
+
+def test_the_list_of_shared_class_names_is_short_and_needed() -> None:
+    assert len(SHARED) <= 10
+    assert set(SHARED) - set(classes()) == set(), "these are unique now: take them off the list"

@@ -5,18 +5,20 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from graphwire_gateway import Gateway, Limits, Server
 from graphwire_gateway.log.memory import MemoryStore
-from websockets.asyncio.client import connect as connect_websocket
 
 from tests.support.graphs import Library, library
 from tests.support.peer import Peer
 from tests.support.providers.script import Say
 from tests.support.providers.server import Provider
 from tests.support.stores import DelayingStore
+from tests.support.wire import Wire
 
+StoreKind = type[MemoryStore] | type[DelayingStore]
 Serve = Callable[..., Awaitable[Server]]
 Connect = Callable[..., Awaitable[Peer]]
 Provide = Callable[..., Awaitable[Provider]]
@@ -38,8 +40,22 @@ async def nothing_left() -> AsyncIterator[None]:
     assert len(threads) == len(nodes), threads
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what is marked ``slow_store`` on both stores."""
+    has_choice = "store_kind" in metafunc.fixturenames and metafunc.config.getoption("--store") == "memory"
+    if has_choice and metafunc.definition.get_closest_marker("slow_store"):
+        metafunc.parametrize("store_kind", ["memory", "delay"], indirect=True)
+
+
 @pytest.fixture
-async def serve(request: pytest.FixtureRequest) -> AsyncIterator[Serve]:
+def store_kind(request: pytest.FixtureRequest) -> StoreKind:
+    """The store that the test's gateways run on."""
+    kind = getattr(request, "param", request.config.getoption("--store"))
+    return {"memory": MemoryStore, "delay": DelayingStore}[kind]
+
+
+@pytest.fixture
+async def serve(store_kind: StoreKind) -> AsyncIterator[Serve]:
     """``await serve(graphs, limits={..}, **gateway_args)`` starts a gateway for the time of the test."""
     async with AsyncExitStack() as stack:
 
@@ -51,8 +67,7 @@ async def serve(request: pytest.FixtureRequest) -> AsyncIterator[Serve]:
             **args: Any,
         ) -> Server:
             known = Limits(**(limits or {}))
-            kinds = {"memory": MemoryStore, "delay": DelayingStore}
-            store = store or kinds[request.config.getoption("--store")](known.of_log())
+            store = store or store_kind(known.of_log())
             gateway = Gateway(graphs, store=store, limits=known, **args)
             return await stack.enter_async_context(gateway.serve("127.0.0.1", 0))
 
@@ -61,22 +76,15 @@ async def serve(request: pytest.FixtureRequest) -> AsyncIterator[Serve]:
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Connect]:
-    """``await connect(server, token=None, hello=True, **websocket_args)`` returns a ``Peer``."""
+    """``await connect(server, token=None, hello=True, **wire_options)`` returns a ``Peer``."""
     peers: list[Peer] = []
 
     async def start(
-        server: Server | str, *, token: str | None = None, hello: bool = True, **args: Any
+        server: Server | str, *, token: str | None = None, hello: bool = True, **options: Any
     ) -> Peer:
-        args = {
-            "subprotocols": ["graphwire.v1.json"],
-            "compression": None,
-            "max_size": None,
-            "ping_interval": None,
-            "close_timeout": 1,
-            "proxy": None,
-            **args,
-        }
-        peer = Peer(await connect_websocket(server if isinstance(server, str) else server.url, **args))
+        address = urlsplit(server if isinstance(server, str) else server.url)
+        assert address.port is not None
+        peer = Peer(await Wire.open(address.port, host=address.hostname, **options))
         peers.append(peer)
         if hello:
             fields = {} if token is None else {"token": token}
@@ -86,8 +94,8 @@ async def connect() -> AsyncIterator[Connect]:
 
     yield start
     for peer in peers:
-        peer.socket.transport.abort()
-        await peer.socket.wait_closed()
+        peer.wire.abort()
+        await peer.wire.lost()
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""Agents behind a gateway: tools, agents below agents, and the tokens of each, filtered."""
+"""Agents behind a gateway: tools, agents that call agents, and each agent's tokens through a filter.
+
+About `gateway/graphwire_gateway/execution/encode.py` and `protocol/graphwire_protocol/filters.py`.
+"""
 
 from typing import Any
 
@@ -6,7 +9,7 @@ import graphwire
 import pytest
 from langgraph.types import Command
 
-from tests.support.alike import comparable, unordered
+from tests.support.chunks import comparable, unordered
 from tests.support.graphs import Library
 from tests.support.providers.agents import (
     DIGEST,

@@ -1,4 +1,8 @@
-"""Runs that ask, in bad weather: both readers of a run answer, over connections that are cut all the time."""
+"""Runs that ask, over connections that are often cut: two readers of each run answer its questions.
+
+About `gateway/graphwire_gateway/runs/run.py`, `clients/python/graphwire/run.py` and
+`clients/python/graphwire/backoff.py`.
+"""
 
 import asyncio
 from collections import Counter
@@ -10,10 +14,11 @@ from graphwire.backoff import Backoff
 from graphwire_runtime import interrupt
 from langgraph.checkpoint.memory import InMemorySaver
 
-from tests.support.asking import Asked
-from tests.support.faults.weather import Weather
+from tests.support.faults.weather import weather
 from tests.support.graphs import OURS
 from tests.support.peer import Frame, spec
+from tests.support.proxy import Proxy
+from tests.support.questions import Asked
 
 RUNS = 12
 ASKS = 6
@@ -82,11 +87,11 @@ async def test_an_interrupted_run_s_log_is_exact_through_cuts(serve, connect, se
     server = await serve({"quiz": quiz()})
     faults: Counter[str] = Counter()
     refusals: Counter[str] = Counter()
-    async with Weather(server.port, f"asking {seed}", 4_000, faults) as weather:
-        url = f"ws://127.0.0.1:{weather.port}/ws"
+    plan = weather(f"asking {seed}", 4_000)
+    async with Proxy(server.port, plan, faults, buffer=32 << 10) as proxy:
         names = [(f"r{number}", reader) for number in range(RUNS) for reader in ("ann", "bob")]
         logs = await asyncio.wait_for(
-            asyncio.gather(*(read(url, run, reader, refusals) for run, reader in names)), 60
+            asyncio.gather(*(read(proxy.url, run, reader, refusals) for run, reader in names)), 60
         )
     peer = await connect(server)
     for number in range(RUNS):

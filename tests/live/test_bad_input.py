@@ -1,15 +1,19 @@
-"""Whatever a client or a graph does wrong is answered by its code, and nobody else notices."""
+"""Every mistake of a client or a graph is answered with its error code and disturbs nobody else.
+
+About `gateway/graphwire_gateway/connections/connection.py`,
+`gateway/graphwire_gateway/connections/dispatch.py`, `gateway/graphwire_gateway/connections/http.py`,
+`gateway/graphwire_gateway/failures.py`, `protocol/graphwire_protocol/codec.py` and
+`gateway/graphwire_gateway/connections/peer.py`.
+"""
 
 import asyncio
 import base64
 import os
-import socket as sockets
 from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
 import pytest
-from websockets.exceptions import InvalidStatus
 
 from tests.support.graphs import (
     OURS,
@@ -24,9 +28,10 @@ from tests.support.graphs import (
     needs_context,
     node,
 )
-from tests.support.offline import Log
+from tests.support.log import Log
 from tests.support.peer import Frame, Peer, everything, spec
 from tests.support.proxy import Proxy
+from tests.support.wire import PING, Declined, packed
 
 HELLO = {"type": "hello", "id": 1}
 
@@ -257,16 +262,17 @@ async def test_a_hello_in_time_is_not_closed(serve, connect) -> None:
 async def test_a_handshake_without_our_subprotocol_gets_400_that_names_it(
     bystander, connect, offered: Any
 ) -> None:
-    with pytest.raises(InvalidStatus) as caught:
-        await connect(bystander[0], subprotocols=offered)
-    assert caught.value.response.status_code == 400
-    assert b"graphwire.v1.json" in caught.value.response.body
+    with pytest.raises(Declined) as caught:
+        await connect(bystander[0], protocols=offered)
+    assert caught.value.status == 400
+    assert "graphwire.v1.json" in caught.value.body
 
 
 async def test_the_subprotocol_is_found_among_others(bystander, connect) -> None:
-    peer = await connect(bystander[0], subprotocols=["graphwire.v9.json", "graphwire.v1.json"])
-    assert peer.socket.subprotocol == "graphwire.v1.json"
-    assert peer.socket.protocol.extensions == []
+    offered = [("Sec-WebSocket-Extensions", "permessage-deflate")]
+    peer = await connect(bystander[0], protocols=["graphwire.v9.json", "graphwire.v1.json"], headers=offered)
+    assert peer.wire.headers["sec-websocket-protocol"] == "graphwire.v1.json"
+    assert "sec-websocket-extensions" not in peer.wire.headers
 
 
 @pytest.mark.parametrize(
@@ -290,23 +296,20 @@ async def test_the_subprotocol_is_found_among_others(bystander, connect) -> None
 )
 async def test_an_origin_that_is_not_allowed_gets_403(serve, connect, allowed, origin, admitted) -> None:
     server = await serve({"counter": counter()}, allowed_origins=allowed)
+    headers = [] if origin is None else [("Origin", origin)]
     if admitted:
-        await connect(server, origin=origin)
+        await connect(server, headers=headers)
         return
-    with pytest.raises(InvalidStatus) as caught:
-        await connect(server, origin=origin)
-    assert caught.value.response.status_code == 403
+    with pytest.raises(Declined) as caught:
+        await connect(server, headers=headers)
+    assert caught.value.status == 403
 
 
 async def test_two_origins_are_not_one_that_is_allowed(serve, connect) -> None:
     server = await serve({"counter": counter()})
-    with pytest.raises(InvalidStatus) as caught:
-        await connect(
-            server,
-            origin="http://localhost",
-            additional_headers=[("Origin", "https://evil.example")],
-        )
-    assert caught.value.response.status_code == 403
+    with pytest.raises(Declined) as caught:
+        await connect(server, headers=[("Origin", "http://localhost"), ("Origin", "https://evil.example")])
+    assert caught.value.status == 403
 
 
 async def test_a_token_is_asked_for_and_never_guessed(serve, connect) -> None:
@@ -341,7 +344,7 @@ async def test_too_many_connections_of_one_principal_get_4429_until_one_leaves(s
     assert await third.gone() == 4429
     assert third.frames[0]["code"] == "limit_exceeded"
     await connect(server, token="b")
-    await first.socket.close()
+    await first.wire.close()
     while True:  # the place is free once the server has noticed
         again = await connect(server, hello=False)
         reply = await again.ask(**HELLO, token="a")
@@ -352,12 +355,8 @@ async def test_too_many_connections_of_one_principal_get_4429_until_one_leaves(s
 
 async def test_a_flood_of_websocket_pings_is_dropped_and_a_few_are_answered(bystander, connect) -> None:
     peer = await connect(bystander[0])
-    await asyncio.wait_for(await peer.socket.ping(), 5)
-    for _ in range(500):
-        try:
-            await peer.socket.ping(os.urandom(8))
-        except Exception:
-            break
+    await asyncio.wait_for(peer.wire.ping(), 5)
+    peer.wire.raw(packed(os.urandom(8), PING) * 500)
     assert await peer.gone() == 1006
 
 
@@ -673,18 +672,11 @@ async def test_a_graph_of_nobody_s_making_may_yield_what_it_likes(serve, connect
 # ── peers that do not read ───────────────────────────────────────────────────────────────────────
 
 
-def _small_buffer(server: Any) -> sockets.socket:
-    raw = sockets.socket()
-    raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
-    raw.setblocking(False)
-    return raw
-
-
 async def _deaf(connect: Any, server: Any) -> Peer:
-    """A client whose socket holds little, and that reads only when told to."""
-    raw = _small_buffer(server)
-    await asyncio.get_running_loop().sock_connect(raw, (server.host, server.port))
-    return await connect(server, sock=raw, max_queue=1, write_limit=1024)
+    """A client whose socket holds little, and that reads only when the test does."""
+    peer: Peer = await connect(server, buffer=4096, held=0)
+    peer.wire.transport.set_write_buffer_limits(1024)
+    return peer
 
 
 async def test_a_client_that_never_reads_is_aborted_and_its_run_lives_on(serve, connect) -> None:
@@ -740,7 +732,7 @@ async def test_a_client_that_asks_much_and_reads_nothing_is_aborted_too(serve, c
 async def test_a_slow_reader_that_makes_progress_is_not_aborted(serve, connect) -> None:
     server = await serve({"counter": counter()}, limits={"send_timeout_s": 0.3, "heartbeat_s": 30})
     count = 6000
-    async with Proxy(server.host, server.port, lambda: None, pace=4096) as proxy:
+    async with Proxy(server.port, pace=4096) as proxy:
         slow = await connect(proxy.url)
         await slow.run("counter", {"count": count}, spec(1, "custom"))
         begin = asyncio.get_running_loop().time()

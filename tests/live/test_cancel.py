@@ -1,7 +1,10 @@
-"""A cancel is answered at once and ends the run in time, whatever the graph or the socket is doing."""
+"""A cancel is answered at once and ends the run in time, whatever the graph or the socket is doing.
+
+About `gateway/graphwire_gateway/runs/runs.py`, `gateway/graphwire_gateway/execution/execution.py`,
+`gateway/graphwire_gateway/graphs/runner.py` and `gateway/graphwire_gateway/runs/slots.py`.
+"""
 
 import asyncio
-import socket as sockets
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -10,9 +13,11 @@ from typing import Any
 import pytest
 
 from tests.support.graphs import OURS, Counter, Gate, Library, Stream, counter, gated, node
-from tests.support.offline import Log, is_terminal
+from tests.support.log import Log, is_terminal
 from tests.support.peer import Frame, Peer, everything, spec
 from tests.support.stores import FlakyStore, GatedStore
+
+pytestmark = pytest.mark.slow_store
 
 
 def _terminal(peer: Peer, sub: int) -> list[Frame]:
@@ -219,11 +224,7 @@ async def test_a_cancel_overtakes_a_flood_on_a_saturated_socket(serve, connect) 
         {"counter": counter(), "gated": gated(gate)},
         limits={"log_events": 100_000, "log_bytes": 1 << 30, "send_timeout_s": 60, "cancel_grace_s": 60},
     )
-    raw = sockets.socket()
-    raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 16_384)
-    raw.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(raw, (server.host, server.port))
-    peer = await connect(server, sock=raw, max_queue=1)
+    peer = await connect(server, buffer=16_384, held=0)
     other = await connect(server)
     await peer.run("gated", {"count": 1}, run="r")
     flood = 60_000

@@ -1,4 +1,10 @@
-"""The commands as a person runs them: processes, their output, their errors, their exit codes."""
+"""The commands as a person runs them: processes, their output, their errors, their exit codes.
+
+About `gateway/graphwire_gateway/serve/command.py`, `gateway/graphwire_gateway/serve/config.py`,
+`gateway/graphwire_gateway/serve/process.py`, `gateway/graphwire_gateway/serve/reload.py`,
+`clients/python/graphwire/cli/app.py`, `clients/python/graphwire/cli/demo.py` and
+`gateway/graphwire_gateway/serve/selection.py`.
+"""
 
 import asyncio
 import json

@@ -1,4 +1,8 @@
-"""Credit is kept to the event, a subscription that waits costs nothing, and turns are fair."""
+"""Credit is exact to the event, a subscription without credit costs nothing, and turns are fair.
+
+About `gateway/graphwire_gateway/connections/delivery.py`, `gateway/graphwire_gateway/connections/reader.py`
+and `protocol/graphwire_protocol/credit.py`.
+"""
 
 import gc
 import tracemalloc
@@ -7,9 +11,11 @@ from typing import Any
 import pytest
 
 from tests.support.graphs import OURS, Counter, Gate, counter, gated
-from tests.support.offline import Log, check_exact, is_terminal
+from tests.support.log import Log, check_exact, is_terminal
 from tests.support.peer import Frame, Peer, everything, spec
 from tests.support.stores import CountingStore, shrink
+
+pytestmark = pytest.mark.slow_store
 
 CUSTOM = {"modes": ["custom"]}
 

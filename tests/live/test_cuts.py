@@ -1,4 +1,8 @@
-"""Cut at any byte, a client that follows the protocol's rule misses nothing and sees nothing twice."""
+"""A client that resumes by the protocol's rule misses and repeats nothing, whatever byte it is cut at.
+
+About `gateway/graphwire_gateway/connections/delivery.py`, `clients/python/graphwire/transport.py`,
+`protocol/graphwire_protocol/cursor.py` and `clients/python/graphwire/reconnector.py`.
+"""
 
 import asyncio
 import random
@@ -8,11 +12,12 @@ from typing import Any
 import graphwire
 import orjson
 import pytest
-from websockets.asyncio.client import connect as connect_websocket
-from websockets.exceptions import InvalidHandshake, WebSocketException
 
 from tests.support.graphs import OURS, Counter, node
-from tests.support.proxy import Cut, Proxy
+from tests.support.proxy import Act, Proxy, cut
+from tests.support.wire import Gone, Wire
+
+pytestmark = pytest.mark.slow_store
 
 LOG = 2500
 RUNS = 5
@@ -34,23 +39,23 @@ def paced() -> Any:
     return node(count)
 
 
-def plan(seed: int, done: Callable[[], bool]) -> Callable[[], Cut | None]:
+def plan(seed: int, done: Callable[[], bool]) -> Callable[[int], list[Act]]:
     """Cut handshakes, flights, replays and events in turn, at random bytes, until ``done``."""
     draw = random.Random(seed)
 
-    def next_cut() -> Cut | None:
+    def next_cut(number: int) -> list[Act]:
         if done():
-            return None
+            return []
         match draw.randrange(8):
             case 0 | 1:
-                return Cut("down", draw.randrange(1, 129))
+                return [cut("down", draw.randrange(1, 129))]
             case 2:
-                return Cut("up", draw.randrange(1, 200))
+                return [cut("up", draw.randrange(1, 200))]
             case 3:
-                return Cut("up", draw.randrange(250, 1500))
+                return [cut("up", draw.randrange(250, 1500))]
             case 4 | 5:
-                return Cut("down", draw.randrange(200, 6000))
-        return Cut("down", draw.randrange(6000, 40_000))
+                return [cut("down", draw.randrange(200, 6000))]
+        return [cut("down", draw.randrange(6000, 40_000))]
 
     return next_cut
 
@@ -62,8 +67,8 @@ def has_enough(proxy: Proxy) -> bool:
 class Resumer:
     """A client made of frames that resumes by the rule: from its cursors, ignoring what it has seen."""
 
-    def __init__(self, url: str, runs: list[str], credit: int | None) -> None:
-        self.url = url
+    def __init__(self, port: int, runs: list[str], credit: int | None) -> None:
+        self.port = port
         self.credit = credit
         self.open = dict(enumerate(runs))
         self.cursor: dict[int, tuple[str, int]] = {}
@@ -75,23 +80,15 @@ class Resumer:
         while self.open:
             try:
                 await self._connection()
-            except (OSError, EOFError, WebSocketException, InvalidHandshake):
+            except Gone:
                 await asyncio.sleep(0)
 
     async def _connection(self) -> None:
-        socket = await connect_websocket(
-            self.url,
-            subprotocols=["graphwire.v1.json"],
-            compression=None,
-            max_size=None,
-            proxy=None,
-            ping_interval=None,
-            close_timeout=1,
-        )
+        wire = await Wire.open(self.port)
         try:
-            await socket.send(orjson.dumps({"type": "hello", "id": 0}), text=True)
+            flight = [{"type": "hello", "id": 0}]
             for sub, run in self.open.items():
-                frame = {
+                frame: dict[str, Any] = {
                     "type": "subscribe",
                     "id": sub + 1,
                     "sub": sub,
@@ -103,22 +100,20 @@ class Resumer:
                     frame["from"] = {"epoch": epoch, "seq": seq}
                 if self.credit is not None:
                     frame["credit"] = self.credit
-                await socket.send(orjson.dumps(frame), text=True)
+                flight.append(frame)
+            wire.send(*map(orjson.dumps, flight))
             attached: dict[int, list[Any]] = {}
             while self.open:
-                message = orjson.loads(await socket.recv(decode=False))
+                message = orjson.loads(await wire.recv())
                 taken: dict[int, int] = {}
                 for frame in message if isinstance(message, list) else [message]:
                     if "sub" in frame:
                         self._take(frame, attached, taken)
                 for sub, events in taken.items():
                     if self.credit is not None:
-                        await socket.send(
-                            orjson.dumps({"type": "credit", "sub": sub, "events": events}), text=True
-                        )
+                        wire.send(orjson.dumps({"type": "credit", "sub": sub, "events": events}))
         finally:
-            socket.transport.abort()
-            await socket.wait_closed()
+            wire.abort()
 
     def _take(self, frame: dict[str, Any], attached: dict[int, list[Any]], taken: dict[int, int]) -> None:
         sub = frame["sub"]
@@ -160,8 +155,8 @@ async def test_a_raw_client_that_resumes_from_its_cursors_loses_and_repeats_noth
     for name in names:
         await starter.run("paced", {"count": LOG}, run=name, record={"modes": ["custom"]})
     proxy: Proxy
-    async with Proxy(server.host, server.port, plan(7, lambda: has_enough(proxy))) as proxy:
-        seeker = Resumer(proxy.url, names, credit)
+    async with Proxy(server.port, plan(7, lambda: has_enough(proxy))) as proxy:
+        seeker = Resumer(proxy.port, names, credit)
         # When the runs are through before there were enough cuts, more of them are read from the start.
         while True:
             await asyncio.wait_for(seeker.run(), 30)
@@ -171,13 +166,13 @@ async def test_a_raw_client_that_resumes_from_its_cursors_loses_and_repeats_noth
                 assert seeker.ends[name]["status"] == "completed"
             if has_enough(proxy):
                 break
-            seeker = Resumer(proxy.url, names, credit)
+            seeker = Resumer(proxy.port, names, credit)
 
 
 async def test_the_python_client_s_iterators_lose_and_repeat_nothing(serve, connect) -> None:
     server = await serve({"paced": paced()}, limits={"request_burst": 100_000})
     proxy: Proxy
-    async with Proxy(server.host, server.port, plan(11, lambda: has_enough(proxy))) as proxy:
+    async with Proxy(server.port, plan(11, lambda: has_enough(proxy))) as proxy:
         backoff = graphwire.Backoff(first_s=0.001, longest_s=0.002)
         opened = None
         while opened is None:

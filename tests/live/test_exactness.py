@@ -1,11 +1,14 @@
-"""What a subscription gets is its filter laid over the run's whole log: nothing else, nothing less."""
+"""A subscription receives exactly those events of a run's log that its filter admits.
+
+About `gateway/graphwire_gateway/connections/reader.py` and `protocol/graphwire_protocol/filters.py`.
+"""
 
 from typing import Any
 
 import pytest
 
 from tests.support.graphs import OURS, Library, talker
-from tests.support.offline import Log, check_exact
+from tests.support.log import Log, check_exact
 from tests.support.peer import everything
 
 FILTERS: list[dict[str, Any]] = [

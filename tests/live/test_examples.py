@@ -1,6 +1,10 @@
-"""LangGraph's streaming pages, in process and over the wire: the same chunks, on either library.
+"""The examples of LangGraph's streaming pages give the same chunks in process and over the wire.
 
-On Python 3.10 these are the documented rules for async code without context in tasks.
+They run on either library. On Python 3.10 they follow the documented rules for async code whose tasks have no
+context.
+
+About `runtime/graphwire_runtime/compiled.py`, `clients/python/graphwire/langgraph_shapes.py` and
+`gateway/graphwire_gateway/execution/encode.py`.
 """
 
 from typing import Any
@@ -8,7 +12,7 @@ from typing import Any
 import graphwire
 import pytest
 
-from tests.support.alike import comparable, unordered
+from tests.support.chunks import comparable, unordered
 from tests.support.examples import CONTEXT_IN_TASKS, EXAMPLES, Example
 from tests.support.graphs import Library
 

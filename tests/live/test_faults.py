@@ -1,30 +1,27 @@
-"""A thousand faults of network, readers and runs; an outside oracle sees nothing lost or repeated."""
+"""A thousand faults of networks, readers and runs lose and repeat no event, says an independent oracle.
+
+About `gateway/graphwire_gateway/connections/delivery.py`, `gateway/graphwire_gateway/log/log.py`,
+`gateway/graphwire_gateway/log/commit.py` and `clients/python/graphwire/reconnector.py`.
+"""
 
 from typing import Any
 
 import pytest
-from graphwire_gateway.log.memory import MemoryStore
 
 from tests.support.faults.report import Report
 from tests.support.faults.storm import Plan, storm
-from tests.support.stores import DelayingStore
 
-STORES: dict[str, Any] = {"memory": MemoryStore, "delay": DelayingStore}
-
-
-@pytest.fixture
-def store(request: pytest.FixtureRequest) -> Any:
-    return STORES[request.config.getoption("--store")]
+pytestmark = pytest.mark.slow_store
 
 
-async def test_a_thousand_faults_and_200_000_events_without_a_broken_promise(store: Any) -> None:
+async def test_a_thousand_faults_and_200_000_events_without_a_broken_promise(store_kind: Any) -> None:
     whole = Report()
     seed = 0
     while not whole.violations and (whole.faults.total() < 1_000 or whole.events < 200_000):
         seed += 1
         # Of three storms one has logs so short that readers fall behind them.
         log_events = 200 if seed % 3 == 0 else 100_000
-        whole.add(await storm(Plan(seed, log_events=log_events), store))
+        whole.add(await storm(Plan(seed, log_events=log_events), store_kind))
     print(whole)
     assert not whole.violations, str(whole)
     assert whole.faults.total() >= 1_000
@@ -37,8 +34,8 @@ async def test_a_thousand_faults_and_200_000_events_without_a_broken_promise(sto
     assert whole.figures["snapshots"] >= 100
 
 
-async def test_while_logs_are_long_enough_nobody_meets_a_gap(store: Any) -> None:
-    report = await storm(Plan(101, faults=60), store)
+async def test_while_logs_are_long_enough_nobody_meets_a_gap(store_kind: Any) -> None:
+    report = await storm(Plan(101, faults=60), store_kind)
     assert not report.violations, str(report)
     # But who asks for another log's cursor is told that it is not this one.
     assert report.figures["gaps"] <= report.faults["cursor of another epoch"]

@@ -1,4 +1,8 @@
-"""A hundred thousand malformed frames, and a healthy run beside them that notices nothing."""
+"""A hundred thousand malformed frames do not disturb a healthy run beside them.
+
+About `gateway/graphwire_gateway/connections/connection.py`, `protocol/graphwire_protocol/codec.py` and
+`protocol/graphwire_protocol/server.py`.
+"""
 
 import asyncio
 import random
@@ -10,12 +14,12 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.support.asking import asker
 from tests.support.faults.oracle import Cursor, Watched
 from tests.support.faults.report import Report
 from tests.support.faults.truth import RECORD, Input, story
-from tests.support.faults.wire import BINARY, Gone, Wire, packed
 from tests.support.graphs import OURS, Gate, gated
+from tests.support.questions import asker
+from tests.support.wire import BINARY, Gone, Wire, packed
 
 FRAMES = 160_000
 """Some of them say something legal at the wrong time, or at the right one by chance."""

@@ -1,14 +1,19 @@
-"""A run that asks, waits, and goes on in the same log with its answers: by id, once, whoever answers."""
+"""A run that asks waits, then continues in the same log: each answer counts once, whoever sends it.
+
+About `gateway/graphwire_gateway/runs/run.py` and `gateway/graphwire_gateway/execution/request.py`.
+"""
 
 import asyncio
 from typing import Any
 
 import pytest
 
-from tests.support.asking import asker, checkpointer, several, stepper
 from tests.support.graphs import LIBRARIES, Library, library
-from tests.support.offline import Log
+from tests.support.log import Log
 from tests.support.peer import Frame, Peer, everything, spec
+from tests.support.questions import asker, checkpointer, several, stepper
+
+pytestmark = pytest.mark.slow_store
 
 
 async def asked(peer: Peer, sub: int, times: int = 1) -> list[Frame]:

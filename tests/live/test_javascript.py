@@ -1,4 +1,7 @@
-"""The example in plain JavaScript, written from the reference alone, on real servers and bad networks."""
+"""The JavaScript example, written from the reference alone, on real servers and bad networks.
+
+About `clients/javascript/minimal.mjs`.
+"""
 
 import asyncio
 import functools
@@ -20,10 +23,10 @@ from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websocket
 
 from tests.live.conftest import Connect, Serve
-from tests.support.asking import several
 from tests.support.graphs import OURS, counter
 from tests.support.peer import spec
-from tests.support.proxy import Cut, Proxy
+from tests.support.proxy import Proxy, cut
+from tests.support.questions import several
 
 CLIENT = Path(__file__).parents[2] / "clients" / "javascript" / "minimal.mjs"
 PATIENCE_S = 60.0
@@ -125,9 +128,9 @@ async def test_cut_at_any_byte_it_loses_nothing_and_shows_nothing_twice(
 ) -> None:
     server = await serve({"counter": counter()})
     draw = random.Random(seed)
-    cuts = [Cut("down", draw.randrange(1, 120)), Cut("up", draw.randrange(200, 900))]
-    cuts += [Cut("down", draw.randrange(800, 9000)) for _ in range(8)]
-    async with Proxy(server.host, server.port, lambda: cuts.pop(0) if cuts else None) as proxy:
+    cuts = [cut("down", draw.randrange(1, 120)), cut("up", draw.randrange(200, 900))]
+    cuts += [cut("down", draw.randrange(800, 9000)) for _ in range(8)]
+    async with Proxy(server.port, lambda number: cuts[number - 1 : number]) as proxy:
         task = {"run": "r", "graph": "counter", "input": {"count": 600}, "filter": {"modes": ["custom"]}}
         told = await minimal(node, proxy.url, **task, window=32)
         assert told.code == 0, told.err
@@ -140,8 +143,8 @@ async def test_it_answers_what_it_is_asked_once_though_it_is_cut_off_all_the_tim
     serve: Serve, connect: Connect, node: Sequence[str]
 ) -> None:
     server = await serve({"several": several(OURS, InMemorySaver())})
-    cuts = [Cut("down", 700), Cut("up", 600), Cut("down", 1500), Cut("up", 900)]
-    async with Proxy(server.host, server.port, lambda: cuts.pop(0) if cuts else None) as proxy:
+    cuts = [cut("down", 700), cut("up", 600), cut("down", 1500), cut("up", 900)]
+    async with Proxy(server.port, lambda number: cuts[number - 1 : number]) as proxy:
         task = {"run": "r", "graph": "several", "input": {"topic": "x"}, "filter": {"modes": ["updates"]}}
         told = await minimal(node, proxy.url, **task, answer="yes")
         assert (told.code, told.err) == (0, "")

@@ -1,4 +1,7 @@
-"""An agent's tools over MCP: their progress reaches whoever watches the run."""
+"""An agent's tools over MCP: whoever watches the run sees their progress.
+
+About `gateway/graphwire_gateway/execution/execution.py` and `gateway/graphwire_gateway/graphs/lifespan.py`.
+"""
 
 import asyncio
 import contextlib
@@ -15,7 +18,7 @@ from langchain_mcp_adapters.callbacks import CallbackContext, Callbacks
 from langchain_mcp_adapters.client import MultiServerMCPClient
 from langgraph.config import get_stream_writer
 
-from tests.support.alike import comparable
+from tests.support.chunks import comparable
 from tests.support.graphs import Library
 from tests.support.providers import mcp_tools
 from tests.support.providers.graphs import gpt

@@ -1,14 +1,21 @@
-"""Replies and events come in the order that the protocol promises."""
+"""Replies and events arrive in the order that the protocol promises.
+
+About `gateway/graphwire_gateway/connections/delivery.py`, `gateway/graphwire_gateway/connections/dispatch.py`
+and `gateway/graphwire_gateway/log/log.py`.
+"""
 
 from itertools import pairwise
 from typing import Any
 
 import orjson
+import pytest
 from graphwire_protocol.codec import Unknown, decode_frames, encode
 
 from tests.support.graphs import OURS, Gate, Library, counter, gated, talker
-from tests.support.offline import Log, check_exact
+from tests.support.log import Log, check_exact
 from tests.support.peer import Frame, everything, spec
+
+pytestmark = pytest.mark.slow_store
 
 
 async def test_started_then_subscribed_then_events_then_closed(serve, connect) -> None:

@@ -1,4 +1,7 @@
-"""``values: patch`` tells what changed, and comes to the same states at a fraction of the bytes."""
+"""``values: patch`` sends what changed and leads to the same states in a fraction of the bytes.
+
+About `gateway/graphwire_gateway/connections/patching.py` and `protocol/graphwire_protocol/patches.py`.
+"""
 
 import json
 from operator import add

@@ -1,4 +1,8 @@
-"""Where delivery begins: from the start, now, a cursor or a snapshot; and what stands for what is gone."""
+"""Delivery begins at the start, now, at a cursor or at a snapshot; a gap stands for evicted events.
+
+About `gateway/graphwire_gateway/connections/delivery.py`, `gateway/graphwire_gateway/connections/reader.py`
+and `gateway/graphwire_gateway/log/fold.py`.
+"""
 
 import asyncio
 from typing import Any
@@ -7,9 +11,11 @@ import pytest
 from graphwire_gateway.connections import delivery
 
 from tests.support.graphs import OURS, Gate, Library, counter, gated, storyteller, talker
-from tests.support.offline import Log, check_exact
+from tests.support.log import Log, check_exact
 from tests.support.peer import Frame, Peer, everything, spec
 from tests.support.stores import shrink
+
+pytestmark = pytest.mark.slow_store
 
 KEPT = 40
 ALL = everything(0)["filter"]

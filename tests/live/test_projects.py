@@ -1,4 +1,8 @@
-"""A project of LangGraph is served by one command, and its threads outlive the server that is killed."""
+"""One command serves a LangGraph project, and its threads outlive a server that is killed.
+
+About `gateway/graphwire_gateway/serve/command.py`, `gateway/graphwire_gateway/serve/langgraph_json.py`,
+`gateway/graphwire_gateway/graphs/savers.py` and `gateway/graphwire_gateway/connections/langgraph_auth.py`.
+"""
 
 import asyncio
 import os
@@ -14,10 +18,10 @@ import pytest
 from langchain_core.runnables import RunnableConfig
 from langgraph_sdk import Auth
 from langgraph_sdk.runtime import ServerRuntime
-from websockets.exceptions import InvalidStatus
 
 from tests.live.conftest import Connect, Serve
 from tests.support.graphs import OURS, Counter, counter
+from tests.support.wire import Declined
 
 DESK = Path(__file__).parents[2] / "clients" / "python" / "examples" / "support_desk"
 PROGRAM = [sys.executable, "-c", "from graphwire.cli import main; main()"]
@@ -213,11 +217,10 @@ async def test_an_auth_of_langgraph_says_who_connects(serve: Serve, connect: Con
         refused = await peer.ask(type="hello", **({} if token is None else {"token": token}))
         assert (refused["type"], refused["code"]) == ("error", "unauthenticated")
         assert "hush" not in str(refused)
-        await peer.socket.wait_closed()
-        assert peer.socket.close_code == 4401
-    await connect(server, token="s3cret", origin="https://a.app.example")
-    with pytest.raises(InvalidStatus, match="403"):
-        await connect(server, origin="https://app.example.evil.org")
+        assert await peer.gone() == 4401
+    await connect(server, token="s3cret", headers=[("Origin", "https://a.app.example")])
+    with pytest.raises(Declined, match="403"):
+        await connect(server, headers=[("Origin", "https://app.example.evil.org")])
 
 
 async def test_a_graph_without_threads_is_refused_one_with_what_to_do(serve: Serve) -> None:

@@ -1,4 +1,8 @@
-"""Models of real providers behind a gateway: their own libraries, against a local server that answers."""
+"""Real providers' own client libraries behind a gateway, against a local server that answers for them.
+
+About `gateway/graphwire_gateway/execution/encode.py`, `gateway/graphwire_gateway/failures.py` and
+`clients/python/graphwire/messages.py`.
+"""
 
 import asyncio
 import contextlib
@@ -9,7 +13,7 @@ import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import RunnableConfig
 
-from tests.support.alike import comparable, unordered
+from tests.support.chunks import comparable, unordered
 from tests.support.graphs import OURS, Library
 from tests.support.providers.graphs import (
     EXAMPLES,

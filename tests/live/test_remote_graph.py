@@ -1,4 +1,8 @@
-"""A story told to a graph on a server is the story told to the graph itself, whatever it asks of it."""
+"""A graph behind a server answers every method as the same graph does in process.
+
+About `clients/python/graphwire/graph.py`, `clients/python/graphwire/langgraph_arguments.py`,
+`clients/python/graphwire/langgraph_shapes.py` and `clients/python/graphwire/unavailable.py`.
+"""
 
 import asyncio
 from collections.abc import Iterator
@@ -8,10 +12,10 @@ import graphwire
 import pytest
 from graphwire_gateway import GraphSpec
 
-from tests.support import differential_graphs as graphs
-from tests.support.alike import unordered
-from tests.support.differential import Story, Teller, comparable
+from tests.support import story_graphs as graphs
+from tests.support.chunks import unordered
 from tests.support.graphs import OURS, Gate, Library, gated
+from tests.support.story import Story, Teller, comparable
 
 MODES = ["values", "updates", "custom", "messages", "tasks", "checkpoints", "debug"]
 

@@ -1,4 +1,7 @@
-"""Wherever a graph runs, its stream is the same, it hinders nobody, and it makes no more than is taken."""
+"""On every runner a graph streams the same, blocks nobody else, and produces no more than is consumed.
+
+About `gateway/graphwire_gateway/graphs/runner.py` and `gateway/graphwire_gateway/execution/execution.py`.
+"""
 
 import asyncio
 import threading
@@ -9,7 +12,7 @@ from graphwire_gateway import GraphSpec
 from graphwire_gateway.execution.execution import HAND_OVER_BYTES, HAND_OVER_EVENTS
 
 from tests.support.graphs import OURS, Counter, Library, Stream, counter, node, talker
-from tests.support.offline import Log
+from tests.support.log import Log
 from tests.support.peer import Frame, everything, spec
 from tests.support.stores import GatedStore
 

@@ -1,4 +1,8 @@
-"""The server as an operator sees it: health, heartbeats, principals, and how it goes away."""
+"""The server as an operator sees it: health, heartbeats, principals, and how it shuts down.
+
+About `gateway/graphwire_gateway/server.py`, `gateway/graphwire_gateway/limits.py` and
+`gateway/graphwire_gateway/connections/http.py`.
+"""
 
 import asyncio
 from typing import Any
@@ -8,7 +12,7 @@ from graphwire_gateway import CannotServe, Gateway, Limits
 from graphwire_gateway.runs import runs
 
 from tests.support.graphs import Gate, counter, gated
-from tests.support.offline import Log
+from tests.support.log import Log
 from tests.support.peer import everything, spec
 from tests.support.stores import FlakyStore
 
@@ -63,7 +67,7 @@ async def test_a_peer_that_answers_no_ping_is_dropped_and_one_that_does_is_not(s
         {"counter": counter()}, limits={"heartbeat_s": 0.1, "send_timeout_s": 0.2, "request_burst": 10**6}
     )
     silent, other = await connect(server), await connect(server)
-    silent.socket.transport.pause_reading()
+    silent.wire.transport.pause_reading()
     loop = asyncio.get_running_loop()
     end = loop.time() + 10
     connections = server._connections

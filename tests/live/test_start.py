@@ -1,4 +1,8 @@
-"""Starting: once by id, all or nothing, with what was asked for and nothing half served."""
+"""A run starts once for each id, with all that was asked for or not at all.
+
+About `gateway/graphwire_gateway/runs/runs.py`, `gateway/graphwire_gateway/connections/dispatch.py` and
+`gateway/graphwire_gateway/execution/request.py`.
+"""
 
 import asyncio
 from typing import Any, TypedDict
@@ -20,8 +24,10 @@ from tests.support.graphs import (
     node,
     talker,
 )
-from tests.support.offline import Log, check_exact, is_terminal
+from tests.support.log import Log, check_exact, is_terminal
 from tests.support.peer import Frame, Peer, everything, spec
+
+pytestmark = pytest.mark.slow_store
 
 
 async def _runs(peer: Peer) -> list[str]:
@@ -127,7 +133,7 @@ async def test_losing_the_connection_stops_no_run_by_itself(serve, connect) -> N
     await peer.run("gated", {"count": 1}, everything(1), run="r")
     await peer.until(lambda frame: frame.get("data") == {"i": 2})
     await other.ask(type="subscribe", run="r", **everything(1))
-    peer.socket.transport.abort()
+    peer.wire.abort()
     gate.open()
     log = Log(frame for frame in await other.closed(1) if frame["type"] == "event")
     assert log.events[-1]["data"]["status"] == "completed"
@@ -147,7 +153,7 @@ async def test_on_disconnect_cancel_ends_a_run_whose_starter_is_gone_and_that_no
     await other.ask(type="subscribe", run="watched", **spec(1, "lifecycle"))
     again = await other.run("gated", {"count": 1}, run="adopted", on_disconnect="cancel")
     assert again["created"] is False
-    await peer.socket.close()
+    await peer.wire.close()
     end = asyncio.get_running_loop().time() + 10
     while await _status(other, "alone") != "cancelled":
         assert asyncio.get_running_loop().time() < end
@@ -159,7 +165,7 @@ async def test_on_disconnect_cancel_ends_a_run_whose_starter_is_gone_and_that_no
     while await _status(other, "watched") != "cancelled":
         assert asyncio.get_running_loop().time() < end
     third = await connect(server)
-    await other.socket.close()
+    await other.wire.close()
     while await _status(third, "adopted") != "cancelled":
         assert asyncio.get_running_loop().time() < end
     assert await _status(third, "kept") == "running"
@@ -173,7 +179,7 @@ async def test_a_starter_who_is_back_within_the_grace_finds_its_run(serve, conne
     server = await serve({"gated": gated(gate)}, limits={"disconnect_grace_s": 0.3})
     peer = await connect(server)
     await peer.run("gated", {"count": 1}, run="r", on_disconnect="cancel")
-    await peer.socket.close()
+    await peer.wire.close()
     back = await connect(server)
     started = await back.run("gated", {"count": 1}, spec(1, "lifecycle"), run="r", on_disconnect="cancel")
     assert (started["created"], started["status"]) == (False, "running")

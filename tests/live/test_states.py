@@ -1,4 +1,8 @@
-"""A thread's states are read, listed, edited and deleted as LangGraph's methods of those names do."""
+"""A thread's states are read, listed, edited and deleted as LangGraph's methods of those names do it.
+
+About `gateway/graphwire_gateway/runs/states.py`, `gateway/graphwire_gateway/runs/listing.py`,
+`gateway/graphwire_gateway/graphs/library.py` and `gateway/graphwire_gateway/runs/asking.py`.
+"""
 
 import asyncio
 import threading
@@ -7,9 +11,9 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
-from tests.support.asking import Asked, asker, held, several, stepper
 from tests.support.graphs import LIBRARIES, Gate, Library, library
 from tests.support.peer import Frame, Peer, everything, spec
+from tests.support.questions import Asked, asker, held, several, stepper
 
 OURS = library(LIBRARIES[0])
 

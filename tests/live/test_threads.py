@@ -1,4 +1,8 @@
-"""A thread is kept across runs, written by one at a time, and nobody else's."""
+"""A thread is kept across runs, has one writer at a time, and belongs to one principal.
+
+About `gateway/graphwire_gateway/runs/threads.py`, `gateway/graphwire_gateway/runs/runs.py`,
+`gateway/graphwire_gateway/scope.py` and `gateway/graphwire_gateway/runs/retention.py`.
+"""
 
 import asyncio
 import threading
@@ -9,9 +13,9 @@ import pytest
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 
-from tests.support.asking import Asked, asker, checkpointer, held, stepper, words
 from tests.support.graphs import LIBRARIES, Gate, Library, library
 from tests.support.peer import Frame, Peer, everything
+from tests.support.questions import Asked, asker, checkpointer, held, stepper, words
 
 OURS = library(LIBRARIES[0])
 TOKENS = {"a-token": "ann", "b-token": "bob"}

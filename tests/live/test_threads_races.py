@@ -1,14 +1,20 @@
-"""Races for a thread and for a run's id, each brought about on purpose by a gate."""
+"""Races for a thread and for a run's id; a gate brings each one about on purpose.
+
+About `gateway/graphwire_gateway/runs/threads.py` and `gateway/graphwire_gateway/runs/runs.py`.
+"""
 
 import asyncio
 from typing import Any
 
+import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
-from tests.support.asking import asker, held
 from tests.support.graphs import LIBRARIES, Gate, counter, library
 from tests.support.peer import Frame, Peer, everything, spec
+from tests.support.questions import asker, held
 from tests.support.stores import DelayingStore
+
+pytestmark = pytest.mark.slow_store
 
 OURS = library(LIBRARIES[0])
 
@@ -143,7 +149,7 @@ async def test_who_asks_for_a_run_and_goes_does_not_end_its_creation(serve, conn
     await until(lambda: store.waiting)
     await other.send({"type": "delete", "id": 1, "run": "a"})
     await other.settled()
-    other.socket.transport.abort()
+    other.wire.abort()
     await until(lambda: len(server._connections) == 1)
     store.open("a")
     await reached(peer, 1, "interrupted")

@@ -1,7 +1,10 @@
 """Threads under a storm: starts, answers, cancels, updates and deletions race from several connections.
 
-What is drawn is drawn from a seed. The oracle is what holds whatever the order was: one writer at a time,
-whole logs, legal lifecycles, an answer to each request, nobody else's data, and nothing left at the end.
+A seed draws what happens. The oracle checks what holds in any order: one writer at a time, whole logs, legal
+lifecycles, an answer to each request, no data of other principals, and nothing left at the end.
+
+About `gateway/graphwire_gateway/runs/runs.py`, `gateway/graphwire_gateway/runs/run.py`,
+`gateway/graphwire_gateway/runs/threads.py` and `gateway/graphwire_gateway/runs/states.py`.
 """
 
 import asyncio

@@ -1,4 +1,7 @@
-"""The walks of the reference, walked: a real server answers the frames of the page as the page says."""
+"""A real server answers the frames of the reference's walks as the pages say.
+
+About `proto-docs/` and `gateway/graphwire_gateway/connections/dispatch.py`.
+"""
 
 import asyncio
 import json

@@ -1,4 +1,7 @@
-"""A watch is a feed of the states of all runs that match, on the connection of everything else."""
+"""A watch reports the states of all runs that match, on the connection that carries everything else.
+
+About `gateway/graphwire_gateway/runs/watch.py` and `clients/python/graphwire/watch_queue.py`.
+"""
 
 import asyncio
 from typing import Any
@@ -79,7 +82,7 @@ async def test_a_watch_ends_with_its_unsubscription_and_keeps_no_run_alive(serve
     await peer.ask(type="watch", sub=1)
     await starter.run("gated", {}, run="r", on_disconnect="cancel")
     await _until_told(peer, 1, "r", "running")
-    starter.socket.transport.abort()
+    starter.wire.abort()
     await _until_told(peer, 1, "r", "cancelled")
     assert (await peer.ask(type="unsubscribe", sub=1))["type"] == "ok"
     told = len(peer.of(1))

@@ -1,6 +1,8 @@
-"""The fault suite can fail: each bug that is planted here is caught; without one nothing is.
+"""The fault suite can fail: it catches each bug that is planted here, and finds nothing without one.
 
-A mutant is a patch of a named seam, for the time of one storm; none of it is in the packages.
+A mutant patches a named function for the time of one storm; none of it is in the packages.
+
+About `tests/support/faults/storm.py`, `tests/support/faults/truth.py` and `tests/support/faults/oracle.py`.
 """
 
 from collections.abc import Callable

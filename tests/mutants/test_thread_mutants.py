@@ -1,6 +1,9 @@
-"""Threads, answers and deletions that work wrongly: the conformance kit tells each bug planted here by name.
+"""The conformance kit names the case that each planted bug of threads, answers and deletions breaks.
 
-A mutant is a patch of a named seam, for the time of one case; none of it is in the packages.
+A mutant patches a named function for the time of one case; none of it is in the packages.
+
+About `protocol/graphwire_conformance/graphs.py`, `gateway/graphwire_gateway/runs/run.py` and
+`gateway/graphwire_gateway/runs/threads.py`.
 """
 
 from collections.abc import Callable

@@ -1,1 +1,1 @@
-"""What the live tests stand on: a client made of frames, a cutting proxy, an offline filter, slow stores."""
+"""What several tests share: a WebSocket client, a proxy that cuts, a filter of their own, stores, graphs."""

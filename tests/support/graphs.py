@@ -1,4 +1,4 @@
-"""Graphs for the tests, built with either library, and a model that says what it is told to say."""
+"""Graphs for the tests, built with either library, and a model whose text is given."""
 
 import asyncio
 import importlib

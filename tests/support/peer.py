@@ -1,12 +1,12 @@
-"""A client made of frames: it sends dicts, keeps what comes, and waits for a frame with a deadline."""
+"""A client that speaks in frames: it sends dicts, keeps what comes, and waits for a frame with a deadline."""
 
 import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import orjson
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
+
+from tests.support.wire import BINARY, Gone, Wire, packed
 
 Frame = dict[str, Any]
 
@@ -18,8 +18,8 @@ EVERYTHING = {"modes": ALL_MODES, "namespaces": [["**"]]}
 class Peer:
     """One connection. ``frames`` holds every frame that was read, ``messages`` the raw messages."""
 
-    def __init__(self, socket: ClientConnection) -> None:
-        self.socket = socket
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
         self.frames: list[Frame] = []
         self.messages: list[bytes] = []
         self._id = 1000
@@ -28,16 +28,18 @@ class Peer:
     async def send(self, *frames: Frame) -> None:
         """Send frames, one message each."""
         for frame in frames:
-            await self.socket.send(orjson.dumps(frame), text=True)
+            self.wire.send(orjson.dumps(frame))
+            await self.wire.drain()
 
     async def text(self, message: str | bytes) -> None:
-        """Send a message as it is."""
-        await self.socket.send(message)
+        """Send a message as it is: text, or binary for bytes."""
+        self.wire.raw(packed(message.encode()) if isinstance(message, str) else packed(message, BINARY))
+        await self.wire.drain()
 
     async def next(self, deadline_s: float = DEADLINE_S) -> Frame:
         """Return the next frame."""
         if not self._unread:
-            data = await asyncio.wait_for(self.socket.recv(decode=False), deadline_s)
+            data = await asyncio.wait_for(self.wire.recv(), deadline_s)
             self.messages.append(data)
             parsed = orjson.loads(data)
             self._unread = parsed[::-1] if isinstance(parsed, list) else [parsed]
@@ -96,8 +98,8 @@ class Peer:
         try:
             while True:
                 await self.next(deadline_s)
-        except ConnectionClosed as closed:
-            return closed.rcvd.code if closed.rcvd is not None else 1006
+        except Gone as gone:
+            return gone.code
 
     async def settled(self) -> None:
         """Wait until the server has answered everything that was sent before."""

@@ -1,4 +1,4 @@
-"""Stores as a network makes them: slow, or away for a while."""
+"""Stores that behave as over a network: slow, or not reachable for a while."""
 
 import asyncio
 from collections.abc import Callable, Sequence

@@ -20,8 +20,9 @@ from graphwire_gateway.log.store import Store
 from tests.support.faults.oracle import Cursor, Follower, Watched
 from tests.support.faults.report import Report, Violation
 from tests.support.faults.truth import FILTERS, RECORD, Input, story
-from tests.support.faults.weather import Weather
-from tests.support.faults.wire import Gone, Wire
+from tests.support.faults.weather import weather
+from tests.support.proxy import Proxy
+from tests.support.wire import Gone, Wire
 
 _OPEN_S = 1.0
 _MARK_S = 0.02
@@ -63,13 +64,13 @@ async def storm(plan: Plan, store: Callable[[Any], Store] = MemoryStore) -> Repo
     with _marks_often():
         async with (
             gateway.serve("127.0.0.1", 0) as server,
-            Weather(server.port, str(plan.seed), plan.reach, report.faults) as weather,
+            Proxy(server.port, weather(str(plan.seed), plan.reach), report.faults, buffer=32 << 10) as proxy,
         ):
             try:
-                await _Storm(plan, report, server.port, weather).main()
+                await _Storm(plan, report, server.port, proxy).main()
             except Violation as violation:
                 report.note(violation, plan.seed)
-    report.figures["connections"] += weather.connections
+    report.figures["connections"] += proxy.connections
     report.seconds = loop.time() - begin
     return report
 
@@ -84,18 +85,18 @@ def _marks_often() -> Iterator[None]:
 
 
 class _Storm:
-    def __init__(self, plan: Plan, report: Report, port: int, weather: Weather) -> None:
+    def __init__(self, plan: Plan, report: Report, port: int, proxy: Proxy) -> None:
         self.plan = plan
         self.report = report
         self.port = port
-        self.weather = weather
+        self.proxy = proxy
         self._tasks: set[asyncio.Task[None]] = set()
         draw = self.draw("runs")
         self.runs = [Watched(f"r{number}", _input(draw, plan)) for number in range(plan.runs)]
         self.doomed = {
             run.id: draw.randrange(2, run.length) for run in self.runs if draw.random() < 0.2
         }  # whom a reader cancels, and where
-        weather.on_connection = self._connected
+        proxy.on_connection = self._connected
 
     def draw(self, name: str) -> random.Random:
         return random.Random(f"{self.plan.seed}/{name}")
@@ -103,7 +104,7 @@ class _Storm:
     async def main(self) -> None:
         plan = self.plan
         for number in range(plan.readers):
-            self._spawn(Reader(self, f"reader {number}", self.weather.port, self.runs).main())
+            self._spawn(Reader(self, f"reader {number}", self.proxy.port, self.runs).main())
         for number in range(plan.iterators):
             self._spawn(_iterate(self, f"iterator {number}"))
         watch = asyncio.ensure_future(self._watch())
@@ -132,12 +133,12 @@ class _Storm:
 
     def _connected(self, number: int) -> None:
         """Do what is done now and then, counted by connections."""
-        if self.weather.faults.total() >= self.plan.faults:
-            self.weather.is_calm = True
-        if self.weather.is_calm:
+        if self.proxy.faults.total() >= self.plan.faults:
+            self.proxy.is_calm = True
+        if self.proxy.is_calm:
             return
         if number % 90 == 45:
-            self._spawn(self.weather.restart(self.draw(f"restart/{number}").uniform(0.005, 0.05)))
+            self._spawn(self.proxy.restart(self.draw(f"restart/{number}").uniform(0.005, 0.05)))
         if self.plan.floods and number % 60 == 59:
             self.report.faults["flood"] += 1
             run = Watched(f"flood{number}", Input(1, 1500, 0))
@@ -292,7 +293,7 @@ class Reader:
                 id = self._id()
                 self._asked[id] = ("cancel", cursor)
                 flight.append({"type": "cancel", "id": id, "run": run.id})
-            elif not self._is_greedy and not storm.weather.is_calm and draw.random() < 0.02:
+            elif not self._is_greedy and not storm.proxy.is_calm and draw.random() < 0.02:
                 storm.report.faults["subscription replaced"] += 1
                 id = cursor.leaving = self._id()
                 self._asked[id] = ("unsubscribe", cursor)
@@ -302,7 +303,7 @@ class Reader:
                 flight.append(self._ask(sub, cursor))
 
     async def _dawdle(self) -> None:
-        if self._storm.weather.is_calm:
+        if self._storm.proxy.is_calm:
             return
         if self._mood == "slow" and self._draw.random() < 0.5:
             await asyncio.sleep(self._draw.uniform(0, 0.01))
@@ -318,7 +319,7 @@ async def _iterate(storm: _Storm, name: str) -> None:
     """Read every run through ``graphwire.connect``, a few at a time."""
     draw = storm.draw(name)
     backoff = graphwire.Backoff(first_s=0.001, longest_s=0.01)
-    client = await _client(f"ws://127.0.0.1:{storm.weather.port}/ws", backoff, draw.choice((8, 64, 256)))
+    client = await _client(f"ws://127.0.0.1:{storm.proxy.port}/ws", backoff, draw.choice((8, 64, 256)))
     runs = list(storm.runs)
     draw.shuffle(runs)
     try:

@@ -1,7 +1,7 @@
-"""The same story told twice: to a local graph and to its stand-in, through LangGraph's methods alone.
+"""The same calls, made to a local graph and to a remote one through LangGraph's methods alone.
 
-A story is a coroutine function of a ``Teller``; what it tells is everything that the graph yielded, returned
-and raised.
+A story is a coroutine function of a ``Teller``, which makes the calls and notes everything that the graph
+yields, returns and raises.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,9 +12,9 @@ from typing import Any
 import graphwire
 from graphwire_protocol.projection import Failed
 
-from tests.support import alike
-from tests.support.differential_graphs import words
+from tests.support import chunks
 from tests.support.graphs import Library
+from tests.support.story_graphs import words
 
 
 @dataclass
@@ -88,7 +88,7 @@ Story = Callable[[Teller], Awaitable[Any]]
 
 def comparable(heard: list[Any]) -> list[str]:
     """Return what was heard as JSON that is the same for the same story."""
-    return alike.comparable([_told(item) for item in heard])
+    return chunks.comparable([_told(item) for item in heard])
 
 
 def _told(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Streams made comparable: as JSON, with what is random in each run renamed or masked."""
+"""Chunks of a stream as comparable JSON: what is random in each run is renamed or masked."""
 
 import json
 import re

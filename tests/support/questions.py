@@ -1,4 +1,4 @@
-"""Graphs that pause and ask, built with either library, with a checkpointer of their own or without."""
+"""Graphs that pause and ask, built with either library, with or without a checkpointer of their own."""
 
 import importlib
 from operator import add

@@ -1,4 +1,4 @@
-"""The filter laid over a finished log: what a subscription must have got, event for event."""
+"""A run's whole log, and what a filter admits of it: the events that a subscription must have received."""
 
 import itertools
 from collections.abc import Iterable

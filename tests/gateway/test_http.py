@@ -1,0 +1,77 @@
+"""HTTP requests beside the socket are answered; a handshake goes through if origin and subprotocol fit.
+
+About `gateway/graphwire_gateway/connections/http.py`.
+"""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from graphwire_gateway.connections.auth import Origins
+from graphwire_gateway.connections.http import PATH, Handshake, not_allowed
+from graphwire_protocol.version import SUBPROTOCOLS
+from websockets.datastructures import Headers
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
+OURS = SUBPROTOCOLS[0]
+
+
+def answer(path: str, *headers: tuple[str, str], is_ready: bool = True) -> tuple[int, str] | None:
+    """Return status and text of the answer to a request, None for a handshake that goes through."""
+    connection: Any = SimpleNamespace(respond=lambda status, text: (status.value, text))
+    handshake = Handshake(Origins(["https://app.example"], loopback=True), lambda: is_ready)
+    response: Any = handshake(connection, Request(path, Headers(headers)))
+    return response
+
+
+def upgrade(*headers: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    return (("Upgrade", "websocket"), *headers)
+
+
+def test_health_does_not_depend_on_readiness() -> None:
+    assert answer("/healthz", is_ready=False) == (200, "ok\n")
+    assert answer("/readyz") == (200, "ready\n")
+    assert answer("/readyz?verbose=1", is_ready=False) == (503, "draining\n")
+
+
+def test_another_path_is_not_found_and_says_where_to_connect() -> None:
+    for path in ("/", "/wss", "/ws/", "/threads"):
+        found = answer(path)
+        assert found is not None
+        assert found[0] == 404
+        assert PATH in found[1]
+
+
+@pytest.mark.parametrize(
+    "offered", [[OURS], [f"chat, {OURS}"], ["chat", OURS], [f"  {OURS} ,chat"]], ids=", ".join
+)
+def test_a_handshake_that_offers_our_subprotocol_goes_through(offered: list[str]) -> None:
+    headers = upgrade(*(("Sec-WebSocket-Protocol", value) for value in offered))
+    assert answer(PATH, *headers) is None
+    assert answer(f"{PATH}?token=x", ("Origin", "https://app.example"), *headers) is None
+
+
+@pytest.mark.parametrize("offered", [[], ["chat"], [OURS.upper()], [OURS + "x"]])
+def test_a_handshake_without_it_learns_its_name(offered: list[str]) -> None:
+    found = answer(PATH, *upgrade(*(("Sec-WebSocket-Protocol", value) for value in offered)))
+    assert found is not None
+    assert found[0] == 400
+    assert OURS in found[1]
+
+
+def test_each_origin_of_a_handshake_has_to_be_admitted() -> None:
+    good, bad = ("Origin", "https://app.example"), ("Origin", "https://evil.example")
+    protocol = ("Sec-WebSocket-Protocol", OURS)
+    for origins in ((bad,), (good, bad), (bad, good)):
+        found = answer(PATH, *origins, *upgrade(protocol))
+        assert found is not None
+        assert found[0] == 403
+        assert "allowed_origins" in found[1]
+
+
+def test_another_method_is_answered_with_what_this_server_is() -> None:
+    response = not_allowed(ServerProtocol())
+    assert response.status_code == 405
+    assert response.headers["Allow"] == "GET"
+    assert b"graphwire.connect" in bytes(response.body)

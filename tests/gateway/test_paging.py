@@ -1,0 +1,70 @@
+"""Pages of rows are complete and do not overlap, even if rows come and go between two pages.
+
+About `gateway/graphwire_gateway/runs/paging.py`.
+"""
+
+import pytest
+from graphwire_gateway.runs.paging import page
+from graphwire_protocol.errors import Refusal
+from hypothesis import given
+from hypothesis import strategies as st
+
+Row = tuple[str, ...]
+
+
+def rows(count: int) -> list[Row]:
+    """Rows of (time, name), newest first; three rows share each time."""
+    return [(f"2026-01-{28 - number // 3:02}", f"row {number}") for number in range(count)]
+
+
+def key(row: Row) -> Row:
+    return row
+
+
+def pages(given: list[Row], limit: int) -> list[list[Row]]:
+    found, cursor = page(given, key, limit, None)
+    out = [found]
+    while cursor is not None:
+        found, cursor = page(given, key, limit, cursor)
+        out.append(found)
+        assert len(out) <= len(given), "a cursor leads to the page that it came from"
+    return out
+
+
+@given(count=st.integers(0, 30), limit=st.integers(1, 12))
+def test_the_pages_together_are_the_rows(count: int, limit: int) -> None:
+    found = pages(rows(count), limit)
+    assert [row for each in found for row in each] == rows(count)
+    assert all(len(each) == limit for each in found[:-1])
+    assert len(found[-1]) <= limit
+
+
+def test_a_last_page_has_no_cursor_even_if_it_is_full() -> None:
+    assert page(rows(3), key, 3, None) == (rows(3), None)
+    assert page([], key, 3, None) == ([], None)
+
+
+def test_a_row_that_is_new_moves_no_page() -> None:
+    _, cursor = page(rows(6), key, 2, None)
+    found, _ = page([("2026-02-01", "newer"), *rows(6)], key, 2, cursor)
+    assert found == rows(6)[2:4]
+
+
+def test_a_cursor_whose_row_is_gone_continues_after_its_time() -> None:
+    given = [("3", "a"), ("2", "b"), ("2", "c"), ("1", "d")]
+    _, cursor = page(given, key, 2, None)
+    found, _ = page([given[0], *given[2:]], key, 2, cursor)
+    assert found == [("1", "d")]
+
+
+def test_rows_of_one_time_are_told_apart_by_their_names() -> None:
+    given = [("1", "a", "x"), ("1", "a", "y"), ("1", "b", "x")]
+    assert pages(given, 1) == [[row] for row in given]
+
+
+@pytest.mark.parametrize("cursor", ["", "not base64", "bnVsbA==", "e30=", "W10=", "MQ==", "ä"])
+def test_a_cursor_of_somebody_else_is_refused(cursor: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        page(rows(3), key, 2, cursor)
+    assert refused.value.code == "invalid_argument"
+    assert "list.cursor" in refused.value.message

@@ -1,0 +1,22 @@
+"""A file fits into a head: no more than 400 lines, unless its docstring says why it is longer.
+
+About `tests/support/sources.py`.
+"""
+
+import re
+
+import pytest
+
+from tests.support.sources import MODULES, Module
+
+LINES = 400
+REASON = re.compile(r"^Long because \w.+", re.MULTILINE)
+"""A line of the docstring of a longer file."""
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_a_long_file_says_why(module: Module) -> None:
+    count = len(module.text.splitlines())
+    has_reason = bool(REASON.search(module.docstring))
+    assert count <= LINES or has_reason, f"{count} lines: split it, or say in its docstring: Long because .."
+    assert count > LINES or not has_reason, "it is short now: take the reason out"

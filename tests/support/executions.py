@@ -21,6 +21,7 @@ class PlayedExecution:
         self.request = request
         self.owner = owner
         self.is_over = is_over
+        self.has_outcome = False
         self.calls: list[tuple[Any, ...]] = []
         self.following: PlayedExecution | None = None
         """What continues it."""
@@ -54,6 +55,7 @@ class PlayedExecution:
         """Hand over what was made in one tick: numbers are custom events, an outcome is the last item."""
         outcome = items[-1] if items and isinstance(items[-1], Outcome) else None
         made = items if outcome is None else items[:-1]
+        self.has_outcome = self.has_outcome or outcome is not None
         records = [item if isinstance(item, Record) else custom(item) for item in made]
         self.owner.receive(self, Made(records, outcome))  # type: ignore[arg-type]
 

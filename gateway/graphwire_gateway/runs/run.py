@@ -1,7 +1,8 @@
 """One run: its status, from its start to the end of its result's life.
 
 A run has a log, which it writes, and an execution, which runs its graph. It decides every change of status;
-the table ``RUN`` of the protocol says which ones are legal.
+the table ``RUN`` of the protocol says which ones are legal. That table is the lifecycle as a log tells it. A
+run that has lost its log fails from any status, and no log tells of it.
 """
 
 import asyncio
@@ -22,6 +23,9 @@ from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.log import Log
 from graphwire_gateway.log.record import server_record
 from graphwire_gateway.log.store import Batch
+
+_LOST: frozenset[tuple[Status | None, Status]] = frozenset({("queued", "failed"), ("interrupted", "failed")})
+"""The transitions that only a lost log brings about, beside those in ``RUN``."""
 
 
 class RunListener(Protocol):
@@ -260,7 +264,8 @@ class Run:
     # ── status ───────────────────────────────────────────────────────────────────────────────────
 
     def _become(self, status: Status) -> None:
-        assert (self._entered, status) in RUN, (self._entered, status)
+        step = (self._entered, status)
+        assert step in RUN or step in _LOST, step
         self.status = self._entered = status
         self._changed_at = now()
         if status in TERMINAL:

@@ -173,6 +173,17 @@ async def test_a_status_is_shown_when_the_log_holds_it_and_not_before(make) -> N
     assert [row.status for row in bench.rows] == ["running", "completed"]
 
 
+async def test_a_status_whose_event_comes_in_the_next_batch_is_not_shown_with_this_one(make) -> None:
+    bench = make()
+    bench.run.start()
+    early = bench.run.log.batch()
+    bench.execution.end(DONE)
+    bench.run.log.stored(early)
+    assert bench.heard == ["stopped", "running"]
+    bench.run.log.stored(bench.run.log.batch())
+    assert bench.heard == ["stopped", "running", "completed", "ended"]
+
+
 async def test_each_row_has_the_times_of_its_run(make) -> None:
     bench = make()
     bench.run.queue()
@@ -457,7 +468,7 @@ async def test_an_answered_question_does_not_expire(make) -> None:
     answered.run.resume()
     later = interrupted(make(interrupt_ttl_s=0.02), "a")
     await until(lambda: later.run.status == "cancelled")
-    assert answered.run.status == "running"
+    assert (answered.run.status, answered.run.cancelled_by) == ("running", None)
 
 
 # ── how long a run may take ──────────────────────────────────────────────────────────────────────

@@ -637,6 +637,19 @@ async def test_the_runs_that_ended_first_are_deleted_while_the_store_is_too_larg
     assert bench.rows() == {"d": "running", "a": "completed"}
 
 
+async def test_as_many_runs_are_deleted_as_the_store_needs(make) -> None:
+    bench = make(store_bytes=5_000)
+    small, other, large = [await bench.start(id) for id in ("a", "b", "c")]
+    for run in (small, other):
+        bench.executor.of(run).make("x" * 500)
+        await bench.end(run)
+    assert list(bench.rows()) == ["c", "b", "a"]
+    bench.executor.of(large).make("x" * 4_000)
+    await bench.end(large)
+    await until(lambda: list(bench.rows()) == ["c"])
+    await until(lambda: bench.store.size <= 5_000)
+
+
 async def test_deleting_a_run_cancels_an_interrupted_one_and_refuses_an_active_one(make) -> None:
     bench = make()
     run = await bench.start("r", graph="own", thread="t")

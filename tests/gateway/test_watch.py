@@ -156,6 +156,14 @@ def test_a_status_that_comes_twice_before_it_is_sent_is_sent_once_as_it_is_last(
     ]
 
 
+def test_the_status_that_a_run_has_now_is_sent_last(turns) -> None:
+    turns.open()
+    turns.take()
+    for status in ("running", "interrupted", "running"):
+        turns.watches.changed("p", row("a", status))
+    assert turns.take() == [("a", "interrupted"), ("a", "running")]
+
+
 def test_a_watch_has_one_turn_at_a_time(turns) -> None:
     turns.open(row("a"))
     turns.watches.changed("p", row("a", "completed"))

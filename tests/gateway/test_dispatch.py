@@ -397,14 +397,14 @@ async def test_an_ended_subscription_s_number_is_free_and_an_unsubscribed_one_s_
         ("run", {"graph": "unknown"}, "not_found"),
         ("run", {"run": "held", "graph": "say"}, "conflict"),
         ("run", {"graph": "ask", "thread": "t", "checkpoint": "nowhere"}, "not_found"),
-        ("subscribe", {"run": "nobody", "sub": 9, "filter": CUSTOM}, "not_found"),
+        ("subscribe", {"run": "unknown", "sub": 9, "filter": CUSTOM}, "not_found"),
         ("subscribe", {"run": "held", "sub": 9, "filter": VALUES}, "unsupported"),
         ("run", {"run": "held", "graph": "hold", "subscribe": [{"sub": 9, "filter": VALUES}]}, "unsupported"),
         ("unsubscribe", {"sub": 99}, "not_found"),
-        ("cancel", {"run": "nobody"}, "not_found"),
+        ("cancel", {"run": "unknown"}, "not_found"),
         ("respond", {"run": "held", "responses": []}, "conflict"),
-        ("respond", {"run": "nobody", "responses": []}, "not_found"),
-        ("result", {"run": "nobody"}, "not_found"),
+        ("respond", {"run": "unknown", "responses": []}, "not_found"),
+        ("result", {"run": "unknown"}, "not_found"),
         ("list", {"what": "runs", "cursor": "x"}, "invalid_argument"),
         ("state", {"graph": "unknown", "thread": "t"}, "not_found"),
         ("state", {"graph": "say", "thread": "t", "checkpoint": "nowhere"}, "not_found"),
@@ -415,7 +415,7 @@ async def test_an_ended_subscription_s_number_is_free_and_an_unsubscribed_one_s_
         ("auth", {"token": "x"}, "unsupported"),
     ],
 )
-async def test_a_request_that_is_refused_says_why_and_the_connection_goes_on(
+async def test_a_request_that_is_refused_says_why_and_the_connection_stays_open(
     serve, type, fields, code
 ) -> None:
     line = await prepared(await serve())

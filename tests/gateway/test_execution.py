@@ -312,11 +312,11 @@ async def test_an_execution_that_is_held_back_ends_when_it_is(serve, how) -> Non
 
 
 async def test_what_is_dropped_is_pulled_no_further_and_closed(serve) -> None:
-    goes_on = asyncio.Event()
+    continues = asyncio.Event()
 
     async def run() -> AsyncIterator[Any]:
         yield "custom", 1
-        await goes_on.wait()
+        await continues.wait()
         for number in range(2, 100):
             yield "custom", number
 
@@ -324,7 +324,7 @@ async def test_what_is_dropped_is_pulled_no_further_and_closed(serve) -> None:
     execution = bench.start()
     await until(lambda: bench.owner.data)
     execution.drop()
-    goes_on.set()
+    continues.set()
     await until(lambda: bench.owner.over)
     assert (bench.owner.data, bench.graph.closed) == ([1], [1])
 
@@ -475,7 +475,7 @@ async def test_a_graph_that_asks_is_interrupted_and_an_answer_continues_it(serve
     assert bench.owner.over == [following]
 
 
-async def test_the_deepest_namespace_that_asks_is_told(serve) -> None:
+async def test_the_deepest_namespace_that_asks_is_the_one_named(serve) -> None:
     class Asked:
         id, value = "a", "?"
 

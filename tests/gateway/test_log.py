@@ -237,7 +237,7 @@ def test_a_log_is_sealed_once(bench) -> None:
     assert bench.owner.heard.count("sealed") == 1
 
 
-def test_a_lost_log_forgets_what_is_pending_and_wakes_who_waits(bench) -> None:
+def test_a_lost_log_forgets_what_is_pending_and_wakes_the_readers_that_wait(bench) -> None:
     bench.log.append([plain()])
     bench.store()
     bench.log.append([plain()])

@@ -335,7 +335,7 @@ async def test_metadata_comes_again_behind_a_gap() -> None:
 # ── credit ───────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_without_credit_a_reader_stalls_and_goes_on_with_it() -> None:
+async def test_without_credit_a_reader_stalls_and_continues_with_it() -> None:
     writer = await a_log(5)
     line = reading(writer, credit=2)
     await line.attach("start")

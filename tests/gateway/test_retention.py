@@ -97,7 +97,7 @@ async def test_a_log_without_work_is_not_waited_for(store, retention) -> None:
     await asyncio.wait_for(retention.wait("a"), 5)  # what is done is not waited for again
 
 
-async def test_somebody_who_stops_waiting_stops_no_work(store, retention) -> None:
+async def test_a_caller_that_stops_waiting_stops_no_work(store, retention) -> None:
     deleted = retention.delete("a")
     waiting = asyncio.ensure_future(retention.wait("a"))
     await settle()

@@ -111,10 +111,10 @@ class Bench:
 
     def check(self) -> None:
         """Check what holds of every run at every time."""
-        told = [data_of(record)["status"] for record in self.records if record.address.mode == "lifecycle"]
-        assert all(step in RUN for step in pairwise([None, *told])), told
-        assert not any(status in TERMINAL for status in told[:-1])
-        if told and told[-1] in TERMINAL:
+        entered = [data_of(record)["status"] for record in self.records if record.address.mode == "lifecycle"]
+        assert all(step in RUN for step in pairwise([None, *entered])), entered
+        assert not any(status in TERMINAL for status in entered[:-1])
+        if entered and entered[-1] in TERMINAL:
             assert self.records[-1].address.mode == "lifecycle"
         assert self.heard.count("ended") <= 1
 
@@ -219,7 +219,7 @@ async def test_the_end_waits_until_the_code_has_stopped(make) -> None:
     assert bench.heard == ["running", "stopped", "completed", "ended"]
 
 
-async def test_an_end_whose_code_does_not_stop_is_told_after_the_grace_and_keeps_the_thread(make) -> None:
+async def test_an_end_whose_code_does_not_stop_comes_after_the_grace_and_keeps_the_thread(make) -> None:
     bench = running(make(cancel_grace_s=0.01))
     bench.execution.make(DONE)
     await until(lambda: bench.run.status == "completed")
@@ -524,7 +524,7 @@ async def test_a_reader_keeps_the_run_of_a_starter_that_is_gone_until_it_leaves(
 
 
 @pytest.mark.parametrize("who", ["a reader", "a starter"])
-async def test_somebody_who_comes_within_the_grace_keeps_the_run(make, who) -> None:
+async def test_a_newcomer_within_the_grace_keeps_the_run(make, who) -> None:
     bench, other = running(make()), running(make())
     for each in (bench, other):
         each.run.adopt("connection", 0.01)
@@ -680,7 +680,7 @@ def test_a_run_obeys_its_table_and_ends_once_whatever_happens(steps: list[str], 
         assert "stopped" in bench.heard
         shown = [row.status for row in bench.rows]
         assert [status for status in shown if status in TERMINAL] == [run.status]
-        assert is_lost or shown == [told["status"] for told in lifecycle(bench)]
+        assert is_lost or shown == [data["status"] for data in lifecycle(bench)]
         bench.check()
 
     asyncio.run(main())

@@ -14,7 +14,7 @@ from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.memory import MemoryStore
 from graphwire_gateway.log.store import NoLog
-from graphwire_gateway.runs import asking, runs
+from graphwire_gateway.runs import asking
 from graphwire_gateway.runs.asking import ask_within, has_checkpoint
 from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.runs import Runs
@@ -172,11 +172,6 @@ async def make(catalog) -> AsyncIterator[Callable[..., Bench]]:
         each.store.release()
         each.committing.cancel()
         await asyncio.gather(each.committing, return_exceptions=True)
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch) -> None:
-    monkeypatch.setattr(runs, "PATIENCE_S", 0.0)  # a drain at the end of a test waits for nobody
 
 
 async def stopped(task: "asyncio.Task[Any]") -> None:
@@ -373,7 +368,7 @@ async def test_others_that_wait_for_a_start_hear_that_it_was_given_up(make, how)
     assert first.cancelled() or first.exception().code == "unavailable"
 
 
-async def test_somebody_who_stops_waiting_for_a_start_does_not_stop_it(make) -> None:
+async def test_a_caller_that_stops_waiting_for_a_start_does_not_stop_it(make) -> None:
     bench = make()
     bench.store.held = {"create"}
     first = asyncio.ensure_future(bench.start("r"))
@@ -472,11 +467,11 @@ async def test_a_busy_thread_refuses_queues_or_gives_way_as_it_was_asked(make) -
         await bench.start("refused", graph="own", thread="t")
     assert refused.value.code == "busy"
     waits = await bench.start("waits", graph="own", thread="t", if_busy="enqueue")
-    hasty = await bench.start("hasty", graph="own", thread="t", if_busy="interrupt")
-    assert (first.cancelled_by, waits.status, hasty.status) == ("superseded", "queued", "queued")
+    urgent = await bench.start("urgent", graph="own", thread="t", if_busy="interrupt")
+    assert (first.cancelled_by, waits.status, urgent.status) == ("superseded", "queued", "queued")
     await bench.end(first, CANCELLED)
-    assert (waits.status, hasty.status) == ("queued", "running")
-    await bench.end(hasty)
+    assert (waits.status, urgent.status) == ("queued", "running")
+    await bench.end(urgent)
     assert waits.status == "running"
 
 
@@ -621,8 +616,8 @@ async def test_a_result_is_forgotten_after_its_time(make) -> None:
 
 async def test_the_runs_that_ended_first_are_deleted_while_the_store_is_too_large(make) -> None:
     bench = make(store_bytes=5_000)
-    first, second, third, goes_on = [await bench.start(id) for id in ("a", "b", "c", "d")]
-    for run in (first, second, third, goes_on):
+    first, second, third, running = [await bench.start(id) for id in ("a", "b", "c", "d")]
+    for run in (first, second, third, running):
         bench.executor.of(run).make("x" * 1_500)
     await bench.settled()
     assert bench.store.size > 5_000
@@ -768,7 +763,9 @@ async def test_a_checkpoint_is_found_where_its_thread_has_it(make) -> None:
     assert request.config["configurable"]["checkpoint_id"] == checkpoint
 
 
-async def test_a_question_that_gets_no_answer_is_given_up_and_says_who_asked(make, monkeypatch) -> None:
+async def test_a_question_that_gets_no_answer_is_given_up_and_the_refusal_names_the_frame(
+    make, monkeypatch
+) -> None:
     bench = make()
     monkeypatch.setattr(asking, "PATIENCE_S", 0.01)
     was_cancelled = asyncio.Event()
@@ -780,7 +777,7 @@ async def test_a_question_that_gets_no_answer_is_given_up_and_says_who_asked(mak
             was_cancelled.set()
 
     with pytest.raises(Refusal, match=r"run\.checkpoint: graph 'own' does not answer") as refused:
-        await ask_within(bench.catalog.get("own"), "run.checkpoint", hang)
+        await asyncio.wait_for(ask_within(bench.catalog.get("own"), "run.checkpoint", hang), 5)
     assert (refused.value.code, refused.value.after_ms) == ("unavailable", 1000)
     await asyncio.wait_for(was_cancelled.wait(), 5)
 

@@ -79,11 +79,11 @@ def test_a_slot_is_released_once(slots) -> None:
     assert (third.calls, fourth.calls) == (["queue", "start"], ["queue"])
 
 
-@pytest.mark.parametrize("is_told", [True, False])
-def test_a_run_that_ended_while_it_waited_is_passed_over(slots, is_told) -> None:
+@pytest.mark.parametrize("is_released", [True, False])
+def test_a_run_that_ended_while_it_waited_is_passed_over(slots, is_released) -> None:
     first, _, third, fourth = started(slots, 4)
     third.status = "cancelled"
-    if is_told:
+    if is_released:
         slots.release(third)
     slots.release(first)
     assert (third.calls, fourth.calls) == (["queue"], ["queue", "start"])

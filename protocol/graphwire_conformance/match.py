@@ -63,9 +63,9 @@ def difference(expected: Any, came: Any, bound: Bound, path: str = "") -> str | 
 def _list(expected: list[Any], came: Any, bound: Bound, path: str) -> str | None:
     if not isinstance(came, list):
         return f"{path} is no list"
-    goes_on = bool(expected) and expected[-1] == "<more>"
-    wanted = expected[:-1] if goes_on else expected
-    if len(came) < len(wanted) or (len(came) > len(wanted) and not goes_on):
+    has_more = bool(expected) and expected[-1] == "<more>"
+    wanted = expected[:-1] if has_more else expected
+    if len(came) < len(wanted) or (len(came) > len(wanted) and not has_more):
         return f"{path} has {len(came)} entries, not {len(wanted)}"
     for index, (item, other) in enumerate(zip(wanted, came, strict=False)):
         found = difference(item, other, bound, f"{path}[{index}]")

@@ -1,7 +1,7 @@
 """The frames that a client sends.
 
-This file has more than 400 lines because it is a list of frames, and most of it is the text that the
-reference prints. The union at its end, ``Command``, needs all of them.
+Long because it is a list of frames, and most of it is the text that the reference prints. The union at its
+end, ``Command``, needs all of them.
 """
 
 from typing import Annotated, Literal, TypeAlias

@@ -5,8 +5,8 @@ silently. ``$bytes $set $float $int $map $obj`` are restored as they were. ``$er
 values that cannot be sent, and are restored as ``Failed``, ``Opaque`` and ``Cut``. LangChain's messages are
 recognised by the name of their class: nothing here imports them.
 
-This file has more than 400 lines because both directions stay together: each tag is written and read here,
-and a change to one needs the other.
+Long because both directions stay together: each tag is written and read here, and a change to one needs the
+other.
 """
 
 import base64

@@ -1,6 +1,7 @@
 """A graph that cannot be served is refused in one sentence that says which, where, why and what to do.
 
-About `gateway/graphwire_gateway/graphs/catalog.py`, `gateway/graphwire_gateway/graphs/entry.py`,
+About `gateway/graphwire_gateway/graphs/catalog.py`, `gateway/graphwire_gateway/graphs/spec.py`,
+`gateway/graphwire_gateway/errors.py`, `gateway/graphwire_gateway/graphs/entry.py`,
 `gateway/graphwire_gateway/graphs/description.py` and `gateway/graphwire_gateway/graphs/load.py`.
 """
 

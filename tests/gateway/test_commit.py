@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 from graphwire_gateway.execution.encode import Encoder
-from graphwire_gateway.execution.execution import Made, Outcome
+from graphwire_gateway.execution.execution import Outcome
 from graphwire_gateway.execution.request import RunRequest
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log import commit
@@ -23,6 +23,7 @@ from graphwire_protocol.projection import Projector
 from graphwire_protocol.replies import RunRow
 from graphwire_protocol.types import TERMINAL
 
+from tests.support.executions import PlayedExecutor
 from tests.support.stores import DelayingStore, FlakyStore, GatedStore
 
 
@@ -41,32 +42,6 @@ class Recorder:
         return await self.store.append(batches)
 
 
-class _Execution:
-    """An execution that runs nothing; the test says what it makes."""
-
-    is_over = True
-
-    def __init__(self, owner: Run) -> None:
-        self.owner = owner
-
-    def stored(self, events: int, size: int) -> None: ...
-
-    def cancel(self, again_s: float) -> None: ...
-
-    def drop(self) -> None: ...
-
-    def delete_private_thread(self) -> None: ...
-
-
-class _Executor:
-    def __init__(self) -> None:
-        self.executions: dict[Run, Any] = {}
-
-    def start(self, request: RunRequest, owner: Run) -> Any:
-        execution = self.executions[owner] = _Execution(owner)
-        return execution
-
-
 class Bench:
     """A committer on a store, with runs whose graphs are played by the test. It listens to the runs."""
 
@@ -74,7 +49,7 @@ class Bench:
         self.store = Recorder(store)
         self.committer = Committer(self.store)
         self.task = asyncio.ensure_future(self.committer.main())
-        self.executor = _Executor()
+        self.executor = PlayedExecutor(are_over=True)
         self.ended: list[str] = []
         self.changed: list[tuple[str, str]] = []
         self.encoder = Encoder(Projector(), 1 << 20)
@@ -98,15 +73,9 @@ class Bench:
         return run
 
     def make(self, *items: tuple[Run, list[Any]]) -> None:
-        """Hand over what the executions of some runs made in one tick; numbers are custom events."""
+        """Hand over what the executions of some runs made in one tick."""
         for run, made in items:
-            outcome = made[-1] if isinstance(made[-1], Outcome) else None
-            records = [
-                self.encoder.part((), "custom", item) if isinstance(item, int) else item
-                for item in made
-                if item is not outcome
-            ]
-            run.receive(self.executor.executions[run], Made(records, outcome))
+            self.executor.of(run).make(*made)
 
     def run_changed(self, run: Run, row: RunRow) -> None:
         self.changed.append((run.id, row.status))

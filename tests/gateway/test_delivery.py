@@ -13,20 +13,15 @@ import pytest
 from graphwire_gateway.connections import delivery as module
 from graphwire_gateway.connections.delivery import BATCH_BYTES, CONTROL_BYTES, Delivery, batches
 from graphwire_gateway.limits import LogLimits
-from graphwire_gateway.log.log import Log
 from graphwire_gateway.log.memory import MemoryStore
-from graphwire_gateway.log.record import Record
 from graphwire_gateway.log.store import Batch
 from graphwire_protocol.commands import Spec
 from graphwire_protocol.errors import Refusal
-from graphwire_protocol.filters import Address
-from graphwire_protocol.types import Status
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.logs import LogWriter
 from tests.support.stores import GatedStore
-
-PLACES = {name: Address(name) for name in ("custom", "updates", "values", "lifecycle", "messages")}
 
 
 class Wire:
@@ -72,45 +67,6 @@ class Wire:
         self.delivery.close()
 
 
-class Writer:
-    """Writes a log into a store, and owns it."""
-
-    def __init__(self, store: Any, key: str) -> None:
-        self.store = store
-        self.log = Log(key, key, "e", self, commit=lambda log: None)
-
-    def stored(self, batch: Batch) -> None: ...
-
-    def sealed(self) -> None: ...
-
-    def lost(self) -> None: ...
-
-    async def create(self) -> "Writer":
-        await self.store.create(self.log.key, "e")
-        self.store.tail(self.log.key, self.log.grow)
-        return self
-
-    async def write(self, *items: tuple[str, Any]) -> None:
-        records = []
-        for mode, data in items:
-            head = b'"mode":"%s","data":' % mode.encode()
-            body = head + orjson.dumps(data)
-            records.append(Record(PLACES[mode], body, len(head), len(body)))
-        self.log.append(records)
-        batch = self.log.batch()
-        assert batch is not None
-        await self.store.append([batch])
-        self.log.stored(batch)
-
-    async def customs(self, count: int) -> None:
-        first = self.log.head
-        await self.write(*(("custom", first + number) for number in range(count)))
-
-    async def end(self, status: Status = "completed") -> None:
-        self.log.seal(status)
-        await self.write(("lifecycle", {"status": status, "attempt": 1, "at": "t"}))
-
-
 @pytest.fixture
 async def wire() -> AsyncIterator[Callable[..., Any]]:
     """``await wire(limits, runs)`` returns a wire and so many writers."""
@@ -119,7 +75,7 @@ async def wire() -> AsyncIterator[Callable[..., Any]]:
     async def make(runs: int = 1, limits: LogLimits = LogLimits(min_age_s=0)) -> Any:  # noqa: B008
         store = MemoryStore(limits)
         made.append(Wire(store))
-        return made[-1], [await Writer(store, f"r{number}").create() for number in range(runs)]
+        return made[-1], [await LogWriter(store, f"r{number}").create() for number in range(runs)]
 
     yield make
     for each in made:
@@ -130,7 +86,7 @@ def wish(sub: int, *modes: str, **fields: Any) -> Spec:
     return Spec.model_validate({"sub": sub, "filter": {"modes": modes or ["custom"]}, **fields})
 
 
-async def attach(wire: Wire, writer: Writer, spec: Spec) -> Any:
+async def attach(wire: Wire, writer: LogWriter, spec: Spec) -> Any:
     reader, reply = await wire.delivery.attach(1, writer.log, spec)
     wire.delivery.begin(reader)
     return reply
@@ -254,7 +210,7 @@ async def test_no_frame_follows_a_detachment_even_in_the_middle_of_a_turn(wire) 
 async def test_no_frame_follows_a_detachment_while_the_store_is_reading(how: str) -> None:
     store = GatedStore()
     line = Wire(store)
-    log = await Writer(store, "r").create()
+    log = await LogWriter(store, "r").create()
     await log.customs(100)
     reader, _ = await line.delivery.attach(
         1, log.log, wish(1, **({"from": "snapshot"} if how == "by snapshot" else {}))

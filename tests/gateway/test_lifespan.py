@@ -16,10 +16,7 @@ from graphwire_gateway.graphs.runner import InlineRunner, Runner, ThreadRunner
 
 @pytest.fixture(params=["inline", "thread"])
 async def runner(request: pytest.FixtureRequest) -> AsyncIterator[Runner]:
-    def nothing(items: list[Any]) -> None:
-        pass
-
-    runner = InlineRunner(nothing) if request.param == "inline" else ThreadRunner("test", nothing)
+    runner = InlineRunner() if request.param == "inline" else ThreadRunner("test")
     yield runner
     await runner.close(1)
 

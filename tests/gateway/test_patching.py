@@ -68,7 +68,7 @@ class Reader:
             ns, base = record.address.ns, event.get("base")
             whole = event["data"] if base is None else apply(self.states[ns], event["data"])
             self.states[ns] = whole
-            self.patches.tell(seq, ns)
+            self.patches.sent(seq, ns)
             sent.append((seq, base))
         self.patches.release()
         self._after += len(records)

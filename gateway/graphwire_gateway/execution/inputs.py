@@ -33,5 +33,5 @@ def message_of(fields: dict[str, Any]) -> BaseMessage:
         rest.pop("content", None)
     try:
         return cls(**rest)
-    except (ValidationError, TypeError) as error:
+    except (ValidationError, TypeError, KeyError) as error:  # ToolMessage looks for its tool_call_id itself
         raise ValueError(f"not a valid {cls.__name__}") from error

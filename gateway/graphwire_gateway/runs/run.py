@@ -1,7 +1,8 @@
 """One run: its status, from its start to the end of its result's life.
 
 A run has a log, which it writes, and an execution, which runs its graph. It decides every change of status;
-the table ``RUN`` of the protocol says which ones are legal.
+the table ``RUN`` of the protocol says which ones are legal. That table is the lifecycle as a log tells it. A
+run that has lost its log fails from any status, and no log tells of it.
 """
 
 import asyncio
@@ -22,6 +23,13 @@ from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.log import Log
 from graphwire_gateway.log.record import server_record
 from graphwire_gateway.log.store import Batch
+
+_TRANSITIONS: dict[tuple[Status | None, Status], Status] = {
+    **RUN,
+    ("queued", "failed"): "failed",
+    ("interrupted", "failed"): "failed",
+}
+"""``RUN``, and the transitions that only a lost log brings about."""
 
 
 class RunListener(Protocol):
@@ -82,7 +90,7 @@ class Run:
         self._interrupt_ttl_s = limits.interrupt_ttl_s
         self._max_run_s = limits.max_run_s
         self._metadata = metadata
-        self._entered: Status | None = None  # the status that the log was told last
+        self._entered: Status | None = None  # the status that was appended last
         self._unstored: deque[tuple[Seq, Status]] = deque()  # statuses whose events the store lacks
         self._execution: Execution | None = None
         self._outcome: Outcome | None = None  # until the execution's code has stopped
@@ -260,7 +268,7 @@ class Run:
     # ── status ───────────────────────────────────────────────────────────────────────────────────
 
     def _become(self, status: Status) -> None:
-        self.status = advance(RUN, self._entered, status)
+        self.status = advance(_TRANSITIONS, self._entered, status)
         self._entered = status
         self._changed_at = now()
         if status in TERMINAL:

@@ -131,14 +131,14 @@ class Runs:
             await self._store.create(run.key, run.log.epoch)
         except Exception as error:
             refusal = Refusal("unavailable", "the store of this server is away", after_ms=1000)
-            run.created.set_exception(refusal)
-            run.created.exception()  # raised below; others that wait for it may look or not
+            _fail_creation(run, refusal)
             raise refusal from error
         self._store.tail(run.key, run.log.grow)
         run.created.set_result(None)
 
     def _remove_unstarted(self, run: Run) -> None:
-        if self._runs.get(run.key) is run:  # else it was cancelled and deleted meanwhile
+        is_registered = self._runs.get(run.key) is run  # else it was cancelled and deleted meanwhile
+        if is_registered:
             del self._runs[run.key]
             ended = self._ended.pop(run.key, None)
             if ended is None:
@@ -146,7 +146,10 @@ class Runs:
             else:
                 ended.cancel()
         self.run_stopped(run)
-        if run.created.done() and run.created.exception() is None:
+        if not run.created.done():  # cancelled while the store was creating the log; it may have done so
+            _fail_creation(run, Refusal("unavailable", "the start of this run was cancelled", after_ms=1000))
+            self._retention.delete(run.key)
+        elif run.created.exception() is None and is_registered:
             run.log.delete()
             self._retention.delete(run.key)
 
@@ -353,6 +356,12 @@ class Runs:
 
 def _key(principal: str, id: str) -> str:
     return f"{principal}/{id}"  # an id has no slash
+
+
+def _fail_creation(run: Run, refusal: Refusal) -> None:
+    """Let ``refusal`` reach everybody who waits for the run's log."""
+    run.created.set_exception(refusal)
+    run.created.exception()  # nobody may be waiting, and that is no error
 
 
 def _remedy(entry: Entry, frame: str) -> str:

@@ -62,7 +62,7 @@ async def cut_after_every_event(server: ServerUnderTest) -> None:
 
 
 @CASES.add("resume/cut before the start is told", "2: idempotent start")
-async def cut_before_the_start_is_told(server: ServerUnderTest) -> None:
+async def cut_before_the_start_is_known(server: ServerUnderTest) -> None:
     """The same run is asked for again, and is one run."""
     id = server.new_id()
     ask = run("counter", {"count": 10}, spec(1, "custom"), run=id)

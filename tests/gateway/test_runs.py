@@ -1,0 +1,796 @@
+"""About `gateway/graphwire_gateway/runs/runs.py` and `gateway/graphwire_gateway/runs/asking.py`.
+
+The registry on a store that the test can hold, with real graphs to ask and executions that the test plays.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from graphwire_gateway.execution.execution import Outcome
+from graphwire_gateway.graphs.catalog import Catalog, GraphSpec
+from graphwire_gateway.limits import Limits
+from graphwire_gateway.log.commit import Committer
+from graphwire_gateway.log.memory import MemoryStore
+from graphwire_gateway.log.store import NoLog
+from graphwire_gateway.runs import asking
+from graphwire_gateway.runs.asking import ask_within, has_checkpoint
+from graphwire_gateway.runs.run import Run
+from graphwire_gateway.runs.runs import Runs
+from graphwire_gateway.runs.watch import Watch
+from graphwire_protocol import commands
+from graphwire_protocol.errors import Refusal
+from graphwire_protocol.payloads import PendingInterrupt
+from graphwire_protocol.types import TERMINAL
+from graphwire_runtime import END, START, StateGraph
+from langgraph.checkpoint.memory import InMemorySaver
+from typing_extensions import TypedDict
+
+from tests.support.executions import PlayedExecutor
+from tests.support.waiting import settle, until
+
+DONE = Outcome("completed", b"1")
+CANCELLED = Outcome("cancelled")
+ASKS = Outcome("interrupted", b"null", (PendingInterrupt(id="a", value="?"),))
+
+
+class Broken(Exception):
+    """What a block raises."""
+
+
+class State(TypedDict, total=False):
+    said: str
+
+
+def graph(checkpointer: Any = None) -> Any:
+    building = StateGraph(State)
+    building.add_node("say", lambda state: {"said": "hello"})
+    building.add_edge(START, "say")
+    building.add_edge("say", END)
+    return building.compile(checkpointer=checkpointer)
+
+
+class HeldStore(MemoryStore):
+    """A store that stops in the operations named in ``held`` until the test releases them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: set[str] = set()
+        self.stands: list[str] = []
+        self.error: Exception | None = None
+        self._released = asyncio.Event()
+
+    async def _pass(self, operation: str) -> None:
+        if operation in self.held:
+            self.stands.append(operation)
+            await self._released.wait()
+
+    def release(self) -> None:
+        self.held.clear()
+        self._released.set()
+
+    async def create(self, run: str, epoch: str) -> None:
+        await self._pass("create")
+        if self.error is not None:
+            raise self.error
+        await super().create(run, epoch)
+
+    async def delete(self, run: str) -> None:
+        await self._pass("delete")
+        await super().delete(run)
+
+    async def append(self, batches: Any) -> Any:
+        await self._pass("append")
+        return await super().append(batches)
+
+
+class Bench:
+    """Runs of the graphs ``plain``, ``own`` (with a checkpointer) and ``none`` (that can have none)."""
+
+    def __init__(self, catalog: Catalog, *, shared: bool = False, **limits: Any) -> None:
+        self.catalog = catalog
+        self.store = HeldStore()
+        self.committer = Committer(self.store)
+        self.committing = asyncio.ensure_future(self.committer.main())
+        self.executor = PlayedExecutor()
+        self.limits = Limits(**{"cancel_grace_s": 60, **limits})
+        self.runs = Runs(catalog, self.executor, self.store, self.committer, self.limits, shared)  # type: ignore[arg-type]
+
+    async def start(self, run: str, *, principal: str = "p", **fields: Any) -> Run:
+        async with self.runs.starting(command(run, **fields), principal) as (started, _):
+            pass
+        return started
+
+    async def break_off(self, run: str, work: Callable[[Run], Any], **fields: Any) -> None:
+        """Start a run with a block that does some work and raises."""
+        async with self.runs.starting(command(run, **fields), "p") as (started, _):
+            done = work(started)
+            if done is not None:
+                await done
+            raise Broken
+
+    async def find(self, run: str) -> Run:
+        return await asyncio.wait_for(self.runs.find("p", run), 5)
+
+    async def end(self, run: Run, outcome: Outcome = DONE) -> None:
+        self.executor.of(run).end(outcome)
+        await self.settled()
+
+    async def settled(self) -> None:
+        await self.committer.settle()
+        await settle()
+
+    def rows(self, principal: str = "p", **fields: Any) -> dict[str, str]:
+        listing = commands.List.model_validate({"id": 1, "what": "runs", **fields})
+        return {row.run: row.status for row in self.runs.page(principal, listing)[0]}
+
+    def scope(self, thread: str) -> Any:
+        return self.runs.scope(self.catalog.get("own"), thread, "p", "run")
+
+    async def check_nothing_is_left(self, run: str, thread: str = "t") -> None:
+        """Check that a run that was not started is nowhere any more."""
+        with pytest.raises(Refusal) as refused:
+            await self.find(run)
+        assert refused.value.code == "not_found"
+        assert self.rows() == {}
+        assert self.runs.of_thread(self.scope(thread)) == []
+        self.runs.hold(self.scope(thread))()  # nobody has the thread
+        self.store.release()
+        await settle()
+        with pytest.raises(NoLog):
+            await self.store.read(f"p/{run}", 0, 1)
+        again = await self.start(run, graph="own", thread=thread)  # max_active_runs has room for it
+        await self.settled()
+        assert (again.status, (await self.store.read(f"p/{run}", 0, 9)).head) == ("running", 1)
+        assert len(self.executor.started) == 1
+
+
+def command(run: str | None, **fields: Any) -> commands.Run:
+    return commands.Run.model_validate({"id": 1, "graph": "plain", "run": run, **fields})
+
+
+@pytest.fixture
+async def catalog() -> AsyncIterator[Catalog]:
+    graphs = {"plain": graph(), "own": graph(InMemorySaver()), "none": graph(False)}
+    catalog = Catalog({name: GraphSpec(served, "inline") for name, served in graphs.items()})
+    await catalog.open()
+    yield catalog
+    await catalog.close(5)
+
+
+@pytest.fixture
+async def make(catalog) -> AsyncIterator[Callable[..., Bench]]:
+    made: list[Bench] = []
+
+    def bench(**options: Any) -> Bench:
+        made.append(Bench(catalog, **options))
+        return made[-1]
+
+    yield bench
+    for each in made:
+        each.store.release()
+        each.committing.cancel()
+        await asyncio.gather(each.committing, return_exceptions=True)
+
+
+async def stopped(task: "asyncio.Task[Any]") -> None:
+    task.cancel()
+    await asyncio.wait([task], timeout=5)
+    assert task.cancelled()
+
+
+# ── starting ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_new_run_has_its_log_but_no_event_before_its_block_ends(make) -> None:
+    bench = make()
+    async with bench.runs.starting(command("r"), "p") as (run, is_new):
+        assert is_new
+        assert (run.id, run.status, run.is_queued) == ("r", "queued", False)
+        await bench.settled()
+        assert (await bench.store.read("p/r", 0, 9)).head == 0
+        assert bench.executor.started == []
+    await bench.settled()
+    assert (run.status, bench.executor.of(run).owner, run.log.head) == ("running", run, 1)
+
+
+async def test_a_run_without_an_id_gets_one(make) -> None:
+    bench = make()
+    first = await bench.start(None)
+    second = await bench.start(None)
+    assert first.id != second.id
+    assert await bench.find(first.id) is first
+
+
+async def test_a_known_run_is_found_and_not_started_again(make) -> None:
+    bench = make()
+    run = await bench.start("r", graph="own", thread="t")
+    async with bench.runs.starting(command("r", graph="own"), "p") as found:
+        assert found == (run, False)
+    async with bench.runs.starting(command("r", graph="own", thread="t"), "p") as found:
+        assert found == (run, False)
+    assert len(bench.executor.started) == 1
+
+
+async def test_a_block_that_raises_for_a_known_run_leaves_it_alone(make) -> None:
+    bench = make()
+    run = await bench.start("r")
+    with pytest.raises(Broken):
+        await bench.break_off("r", lambda run: None)
+    assert (await bench.find("r"), run.log.is_deleted) == (run, False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"graph": "plain", "thread": "t"}, "runs graph 'own'"),
+        ({"graph": "own", "thread": "u"}, "another thread"),
+    ],
+)
+async def test_a_known_id_with_another_graph_or_thread_is_a_conflict(make, fields, reason) -> None:
+    bench = make()
+    await bench.start("r", graph="own", thread="t")
+    with pytest.raises(Refusal, match=reason) as refused:
+        await bench.start("r", **fields)
+    assert refused.value.code == "conflict"
+
+
+async def test_an_id_belongs_to_its_principal(make) -> None:
+    bench = make()
+    mine, theirs = await bench.start("r"), await bench.start("r", principal="q")
+    assert mine is not theirs
+    assert await bench.find("r") is mine
+    with pytest.raises(Refusal):
+        await bench.runs.find("other", "r")
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"graph": "unknown"}, "not_found"),
+        ({"graph": "none", "thread": "t"}, "invalid_argument"),
+        ({"graph": "own", "config": {"configurable": {"thread_id": "x"}}}, "invalid_argument"),
+        ({"graph": "own", "thread": "t", "checkpoint": "nowhere"}, "not_found"),
+    ],
+)
+async def test_a_start_that_is_refused_leaves_nothing(make, fields, code) -> None:
+    bench = make(max_active_runs=1)
+    with pytest.raises(Refusal) as refused:
+        await bench.start("r", **fields)
+    assert refused.value.code == code
+    await bench.check_nothing_is_left("r")
+
+
+async def test_a_graph_without_threads_says_how_it_could_have_them(make) -> None:
+    bench = make()
+    with pytest.raises(Refusal, match="compile it without checkpointer=False"):
+        await bench.start("r", graph="none", thread="t")
+
+
+# ── a start that is cut short ────────────────────────────────────────────────────────────────────
+
+
+async def test_a_block_that_raises_takes_its_run_out_again(make) -> None:
+    bench = make(max_active_runs=1)
+    woken: list[int] = []
+
+    class Reader:
+        def wake(self) -> None:
+            woken.append(1)
+
+    with pytest.raises(Broken):
+        await bench.break_off("r", lambda run: run.log.join(Reader()), graph="own", thread="t")
+    assert woken == [1]
+    await bench.check_nothing_is_left("r")
+
+
+async def test_a_start_that_is_cancelled_in_its_block_takes_its_run_out_again(make) -> None:
+    bench = make(max_active_runs=1)
+    inside = asyncio.Event()
+
+    async def start() -> None:
+        async with bench.runs.starting(command("r", graph="own", thread="t"), "p"):
+            inside.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(start())
+    await inside.wait()
+    await stopped(task)
+    await bench.check_nothing_is_left("r")
+
+
+async def test_a_start_that_is_cancelled_while_the_log_is_created_takes_its_run_out_again(make) -> None:
+    bench = make(max_active_runs=1)
+    bench.store.held = {"create"}
+    task = asyncio.ensure_future(bench.start("r", graph="own", thread="t"))
+    await until(lambda: bench.store.stands)
+    await stopped(task)
+    await bench.check_nothing_is_left("r")
+
+
+async def test_a_start_that_is_cancelled_behind_an_older_log_takes_its_run_out_again(make) -> None:
+    bench = make(max_active_runs=1)
+    with pytest.raises(Broken):
+        await bench.break_off("r", lambda run: bench.store.held.add("delete"), graph="own", thread="t")
+    task = asyncio.ensure_future(bench.start("r", graph="own", thread="t"))
+    await until(lambda: bench.store.stands)
+    await settle()
+    assert bench.rows() == {"r": "queued"}
+    await stopped(task)
+    await bench.check_nothing_is_left("r")
+
+
+async def test_a_start_that_is_cancelled_while_its_checkpoint_is_looked_for_leaves_nothing(make) -> None:
+    bench = make(max_active_runs=1)
+    saver = bench.catalog.get("own").graph.checkpointer
+    stands = asyncio.Event()
+
+    async def find(config: Any) -> None:
+        stands.set()
+        await asyncio.Event().wait()
+
+    saver.aget_tuple, found = find, saver.aget_tuple
+    task = asyncio.ensure_future(bench.start("r", graph="own", thread="t", checkpoint="c"))
+    await asyncio.wait_for(stands.wait(), 5)
+    await stopped(task)
+    saver.aget_tuple = found
+    await bench.check_nothing_is_left("r")
+
+
+async def test_a_store_that_is_away_refuses_the_start_and_leaves_nothing(make) -> None:
+    bench = make(max_active_runs=1)
+    bench.store.error = ConnectionError("away")
+    with pytest.raises(Refusal) as refused:
+        await bench.start("r", graph="own", thread="t")
+    assert (refused.value.code, refused.value.after_ms) == ("unavailable", 1000)
+    bench.store.error = None
+    await bench.check_nothing_is_left("r")
+
+
+@pytest.mark.parametrize("how", ["is cancelled", "fails"])
+async def test_others_that_wait_for_a_start_hear_that_it_was_given_up(make, how) -> None:
+    bench = make()
+    bench.store.held = {"create"}
+    first = asyncio.ensure_future(bench.start("r"))
+    await until(lambda: bench.store.stands)
+    others = [asyncio.ensure_future(work) for work in (bench.start("r"), bench.find("r"))]
+    await settle()
+    assert not any(other.done() for other in others)
+    if how == "is cancelled":
+        await stopped(first)
+    else:
+        bench.store.error = ConnectionError("away")
+        bench.store.release()
+        await asyncio.wait([first], timeout=5)
+    await until(lambda: all(other.done() for other in others))
+    assert [getattr(other.exception(), "code", None) for other in others] == ["unavailable"] * 2
+    assert first.cancelled() or first.exception().code == "unavailable"
+
+
+async def test_a_caller_that_stops_waiting_for_a_start_does_not_stop_it(make) -> None:
+    bench = make()
+    bench.store.held = {"create"}
+    first = asyncio.ensure_future(bench.start("r"))
+    await until(lambda: bench.store.stands)
+    other = asyncio.ensure_future(bench.start("r"))
+    await settle()
+    await stopped(other)
+    bench.store.release()
+    assert (await first).status == "running"
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+async def test_a_run_that_is_cancelled_in_its_block_never_begins(make, is_deleted) -> None:
+    bench = make(max_active_runs=1)
+    async with bench.runs.starting(command("r", graph="own", thread="t"), "p") as (run, _):
+        run.cancel("mine")
+        if is_deleted:
+            await asyncio.wait_for(bench.runs.remove(run), 5)
+    await bench.settled()
+    assert (run.status, bench.executor.started) == ("cancelled", [])
+    assert bench.rows() == ({} if is_deleted else {"r": "cancelled"})
+    await bench.start("next", graph="own", thread="t")  # thread and max_active_runs have room
+
+
+async def test_a_run_that_is_cancelled_in_a_block_that_raises_is_counted_out_once(make) -> None:
+    bench = make(max_active_runs=2)
+    await bench.start("other")
+    for is_stored in (True, False):
+
+        async def cancel(run: Run, is_stored: bool = is_stored) -> None:
+            run.cancel()
+            if is_stored:
+                await bench.settled()
+
+        with pytest.raises(Broken):
+            await bench.break_off("r", cancel, graph="own", thread="t")
+        await bench.settled()
+        assert bench.rows() == {"other": "running"}
+    await bench.start("second", graph="own", thread="t")
+    with pytest.raises(Refusal, match="max_active_runs"):
+        await bench.start("third")
+
+
+async def test_a_block_that_raises_late_does_not_touch_the_next_run_of_its_id(make) -> None:
+    bench = make()
+    began: list[Run] = []
+
+    async def replace(old: Run) -> None:
+        old.cancel()
+        await asyncio.wait_for(bench.runs.remove(old), 5)
+        began.append(await bench.start("r"))
+
+    with pytest.raises(Broken):
+        await bench.break_off("r", replace)
+    new = began[0]
+    await bench.settled()
+    bench.executor.of(new).make(1)
+    await bench.settled()
+    assert (await bench.find("r"), new.status, new.log.head) == (new, "running", 2)
+    assert (await bench.store.read("p/r", 0, 9)).head == 2
+
+
+# ── limits ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_each_principal_has_so_many_active_runs(make) -> None:
+    bench = make(max_active_runs=2)
+    first, _ = await bench.start("a"), await bench.start("b")
+    with pytest.raises(Refusal, match="max_active_runs") as refused:
+        await bench.start("c")
+    assert (refused.value.code, refused.value.after_ms) == ("limit_exceeded", 1000)
+    await bench.start("c", principal="q")
+    await bench.end(first)
+    await bench.start("c")
+
+
+async def test_beyond_the_server_s_runs_others_are_queued_in_order(make) -> None:
+    bench = make(max_server_runs=1)
+    first, second, third = [await bench.start(id) for id in "abc"]
+    await bench.settled()
+    assert bench.rows() == {"a": "running", "b": "queued", "c": "queued"}
+    await bench.end(first)
+    assert bench.rows() == {"a": "completed", "b": "running", "c": "queued"}
+    second.cancel()
+    await bench.end(second, CANCELLED)
+    assert third.status == "running"
+
+
+# ── threads ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_busy_thread_refuses_queues_or_gives_way_as_it_was_asked(make) -> None:
+    bench = make()
+    first = await bench.start("first", graph="own", thread="t")
+    with pytest.raises(Refusal) as refused:
+        await bench.start("refused", graph="own", thread="t")
+    assert refused.value.code == "busy"
+    waits = await bench.start("waits", graph="own", thread="t", if_busy="enqueue")
+    urgent = await bench.start("urgent", graph="own", thread="t", if_busy="interrupt")
+    assert (first.cancelled_by, waits.status, urgent.status) == ("superseded", "queued", "queued")
+    await bench.end(first, CANCELLED)
+    assert (waits.status, urgent.status) == ("queued", "running")
+    await bench.end(urgent)
+    assert waits.status == "running"
+
+
+async def test_a_thread_is_free_when_the_code_has_stopped_and_not_before(make) -> None:
+    bench = make(cancel_grace_s=0.01)
+    deaf = await bench.start("deaf", graph="own", thread="t")
+    waits = await bench.start("waits", graph="own", thread="t", if_busy="enqueue")
+    deaf.cancel()
+    await until(lambda: deaf.status == "cancelled")
+    await bench.settled()
+    assert waits.status == "queued"
+    bench.executor.of(deaf).stop()
+    assert waits.status == "running"
+
+
+async def test_a_run_that_asks_frees_its_slot_and_takes_it_again_with_the_answer(make) -> None:
+    bench = make(max_server_runs=1)
+    asks = await bench.start("asks", graph="own", thread="t")
+    waits = await bench.start("waits")
+    await bench.end(asks, ASKS)
+    assert (asks.status, waits.status) == ("interrupted", "running")
+    bench.runs.respond(asks, answer(a=1))
+    assert asks.status == "running"
+    with pytest.raises(Refusal):
+        bench.runs.respond(asks, answer(a=1))
+    third = await bench.start("third")
+    await bench.end(waits)
+    assert third.status == "queued"
+    await bench.end(asks)
+    assert third.status == "running"
+
+
+async def test_an_answer_waits_for_a_request_that_has_the_thread(make) -> None:
+    bench = make()
+    asks = await bench.start("asks", graph="own", thread="t")
+    await bench.end(asks, ASKS)
+    release = bench.runs.hold(bench.scope("t"))
+    with pytest.raises(Refusal) as refused:
+        bench.runs.respond(asks, answer(a=1))
+    assert (refused.value.code, asks.status) == ("busy", "interrupted")
+    release()
+    bench.runs.respond(asks, answer(a=1))
+    assert asks.status == "running"
+
+
+async def test_a_later_run_supersedes_one_that_asks(make) -> None:
+    bench = make()
+    asks = await bench.start("asks", graph="own", thread="t")
+    await bench.end(asks, ASKS)
+    later = await bench.start("later", graph="own", thread="t")
+    await bench.settled()
+    assert (asks.status, asks.cancelled_by, later.status) == ("cancelled", "superseded", "running")
+
+
+async def test_a_request_holds_a_free_thread_and_a_run_that_comes_meanwhile_waits(make) -> None:
+    bench = make()
+    release = bench.runs.hold(bench.scope("t"))
+    with pytest.raises(Refusal) as refused:
+        bench.runs.hold(bench.scope("t"))
+    assert refused.value.code == "busy"
+    run = await bench.start("r", graph="own", thread="t")
+    assert run.status == "queued"
+    release()
+    assert run.status == "running"
+    with pytest.raises(Refusal):
+        bench.runs.hold(bench.scope("t"))
+
+
+async def test_threads_are_shared_where_the_operator_says_so(make) -> None:
+    own, shared = make(), make(shared=True)
+    for bench in (own, shared):
+        await bench.start("a", graph="own", thread="t")
+    await own.start("b", principal="q", graph="own", thread="t")
+    with pytest.raises(Refusal) as refused:
+        await shared.start("b", principal="q", graph="own", thread="t")
+    assert refused.value.code == "busy"
+
+
+def answer(**answers: Any) -> commands.Respond:
+    responses = [{"interrupt": id, "value": value} for id, value in answers.items()]
+    return commands.Respond.model_validate({"id": 2, "run": "asks", "responses": responses})
+
+
+# ── lists and watches ────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_list_has_the_principal_s_runs_the_newest_first(make) -> None:
+    bench = make()
+    for id in "abc":
+        await bench.start(id, metadata={"id": id})
+    await bench.start("d", principal="q")
+    assert list(bench.rows()) == ["c", "b", "a"]
+    assert bench.rows(status=["running"], graph="plain") == dict.fromkeys("cba", "running")
+    assert bench.rows(graph="own") == {}
+    assert bench.rows("q") == {"d": "running"}
+
+
+async def test_each_thread_has_the_status_of_its_latest_run_and_private_ones_are_not_listed(make) -> None:
+    bench = make()
+    first = await bench.start("a", graph="own", thread="t")
+    await bench.end(first)
+    await bench.start("b", graph="own", thread="t")
+    await bench.start("c", graph="own")
+    await bench.start("d", principal="q", graph="own", thread="u")
+    assert [(row.thread, row.status) for row in bench.runs.threads("p")] == [("t", "running")]
+
+
+async def test_a_watch_begins_with_what_is_there_and_follows_every_change(make) -> None:
+    bench = make()
+    run = await bench.start("a")
+    await bench.settled()
+    asked = commands.Watch.model_validate({"id": 1, "sub": 1})
+    ready: list[Watch] = []
+    watch = Watch(asked, "p", ready.append)
+    bench.runs.watch(watch)
+    first: list[bytes] = []
+    ready.pop().take(first, 1 << 20)
+    await bench.end(run)
+    then: list[bytes] = []
+    ready.pop().take(then, 1 << 20)
+    assert [b'"status":"running"' in first[0], b'"type":"synced"' in first[1]] == [True, True]
+    assert b'"status":"completed"' in then[0]
+    bench.runs.unwatch(watch)
+    await bench.start("b")
+    await bench.settled()
+    assert ready == []
+
+
+# ── letting go ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_result_is_forgotten_after_its_time(make) -> None:
+    bench = make(result_ttl_s=0.01)
+    run = await bench.start("r")
+    await bench.end(run)
+    await until(lambda: bench.rows() == {})
+    await until(lambda: bench.store.size == 0)
+    assert run.log.is_deleted
+    with pytest.raises(Refusal):
+        await bench.find("r")
+
+
+async def test_the_runs_that_ended_first_are_deleted_while_the_store_is_too_large(make) -> None:
+    bench = make(store_bytes=5_000)
+    first, second, third, running = [await bench.start(id) for id in ("a", "b", "c", "d")]
+    for run in (first, second, third, running):
+        bench.executor.of(run).make("x" * 1_500)
+    await bench.settled()
+    assert bench.store.size > 5_000
+    await bench.end(second)
+    await until(lambda: list(bench.rows()) == ["d", "c", "a"])
+    assert second.log.is_deleted
+    await until(lambda: bench.store.size < 7_000)
+    await bench.end(third)
+    await until(lambda: list(bench.rows()) == ["d", "a"])
+    await until(lambda: bench.store.size <= 5_000)
+    await bench.end(first)  # now everything has room
+    assert bench.rows() == {"d": "running", "a": "completed"}
+
+
+async def test_as_many_runs_are_deleted_as_the_store_needs(make) -> None:
+    bench = make(store_bytes=5_000)
+    small, other, large = [await bench.start(id) for id in ("a", "b", "c")]
+    for run in (small, other):
+        bench.executor.of(run).make("x" * 500)
+        await bench.end(run)
+    assert list(bench.rows()) == ["c", "b", "a"]
+    bench.executor.of(large).make("x" * 4_000)
+    await bench.end(large)
+    await until(lambda: list(bench.rows()) == ["c"])
+    await until(lambda: bench.store.size <= 5_000)
+
+
+async def test_deleting_a_run_cancels_an_interrupted_one_and_refuses_an_active_one(make) -> None:
+    bench = make()
+    run = await bench.start("r", graph="own", thread="t")
+    with pytest.raises(Refusal) as refused:
+        await bench.runs.remove(run)
+    assert refused.value.code == "conflict"
+    await bench.end(run, ASKS)
+    await asyncio.wait_for(bench.runs.remove(run), 5)
+    assert (run.status, run.cancelled_by, run.log.is_deleted) == ("cancelled", "deleted", True)
+    assert bench.rows() == {}
+    with pytest.raises(NoLog):
+        await bench.store.read("p/r", 0, 1)
+    bench.runs.hold(bench.scope("t"))()
+
+
+async def test_a_deletion_waits_until_the_end_is_stored(make) -> None:
+    bench = make()
+    run = await bench.start("r")
+    await bench.settled()
+    bench.store.held = {"append"}
+    bench.executor.of(run).end(DONE)
+    deleting = asyncio.ensure_future(bench.runs.remove(run))
+    await until(lambda: bench.store.stands)
+    await settle()
+    assert not deleting.done()
+    bench.store.release()
+    await asyncio.wait_for(deleting, 5)
+    assert bench.rows() == {}
+
+
+@pytest.mark.parametrize("status", ["queued", "running", "interrupted"])
+async def test_a_run_that_loses_its_log_is_counted_out_and_frees_thread_and_slot(make, status) -> None:
+    bench = make(max_active_runs=1, max_server_runs=1)
+    if status == "queued":
+        await bench.start("first", principal="q")
+    run = await bench.start("r", graph="own", thread="t")
+    await bench.settled()
+    if status == "interrupted":
+        await bench.end(run, ASKS)
+    assert run.status == status
+    run.log.lost()
+    if status == "running":
+        bench.executor.of(run).end(CANCELLED)
+    await bench.settled()
+    assert bench.rows() == {"r": "failed"}
+    following = await bench.start("next", graph="own", thread="t")
+    assert following.status == ("queued" if status == "queued" else "running")
+
+
+# ── draining ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_drain_refuses_new_runs_and_waits_for_the_others(make) -> None:
+    bench = make()
+    run = await bench.start("r")
+    draining = asyncio.ensure_future(bench.runs.drain(60))
+    await settle()
+    assert bench.runs.draining
+    with pytest.raises(Refusal) as refused:
+        await bench.start("new")
+    assert refused.value.code == "draining"
+    assert await bench.start("r") is run  # a known one is found
+    assert not draining.done()
+    await bench.end(run)
+    await asyncio.wait_for(draining, 5)
+    assert run.status == "completed"
+
+
+async def test_a_drain_cancels_what_has_not_ended_in_time_and_what_asks(make) -> None:
+    bench = make(cancel_grace_s=0.01)
+    asks = await bench.start("asks", graph="own", thread="t")
+    await bench.end(asks, ASKS)
+    queued = await bench.start("queued", graph="own", thread="t", if_busy="enqueue")
+    deaf = await bench.start("deaf")
+    assert queued.status == "queued"
+    await asyncio.wait_for(bench.runs.drain(0.01), 5)
+    for run in (asks, deaf, queued):
+        await until(lambda run=run: run.status == "cancelled")
+        assert run.cancelled_by == "shutdown"
+
+
+async def test_a_drain_waits_for_no_run_that_asks(make) -> None:
+    bench = make()
+    asks = await bench.start("asks", graph="own", thread="t")
+    await bench.end(asks, ASKS)
+    await asyncio.wait_for(bench.runs.drain(60), 5)
+    assert asks.cancelled_by == "shutdown"
+
+
+async def test_a_drain_that_is_hurried_waits_no_longer(make) -> None:
+    bench = make(cancel_grace_s=0.01)
+    run = await bench.start("r")
+    draining = asyncio.ensure_future(bench.runs.drain(3600))
+    await settle()
+    assert run.cancelled_by is None
+    bench.runs.hurry()
+    await asyncio.wait_for(draining, 5)
+    assert run.cancelled_by == "shutdown"
+    await until(lambda: run.status in TERMINAL)
+
+
+# ── asking a saver ───────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_checkpoint_is_found_where_its_thread_has_it(make) -> None:
+    bench = make()
+    entry, scope = bench.catalog.get("own"), bench.scope("t")
+    config: Any = {"configurable": {"thread_id": scope.saved}}
+    await entry.graph.ainvoke({}, config)
+    checkpoint = (await entry.graph.aget_state(config)).config["configurable"]["checkpoint_id"]
+    assert await has_checkpoint(entry, scope, checkpoint, "here")
+    assert not await has_checkpoint(entry, scope, "other", "here")
+    assert not await has_checkpoint(entry, bench.scope("u"), checkpoint, "here")
+    run = await bench.start("r", graph="own", thread="t", checkpoint=checkpoint)
+    request = bench.executor.of(run).request
+    assert request.config["configurable"]["checkpoint_id"] == checkpoint
+
+
+async def test_a_question_that_gets_no_answer_is_given_up_and_the_refusal_names_the_frame(
+    make, monkeypatch
+) -> None:
+    bench = make()
+    monkeypatch.setattr(asking, "PATIENCE_S", 0.01)
+    was_cancelled = asyncio.Event()
+
+    async def hang() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            was_cancelled.set()
+
+    with pytest.raises(Refusal, match=r"run\.checkpoint: graph 'own' does not answer") as refused:
+        await asyncio.wait_for(ask_within(bench.catalog.get("own"), "run.checkpoint", hang), 5)
+    assert (refused.value.code, refused.value.after_ms) == ("unavailable", 1000)
+    await asyncio.wait_for(was_cancelled.wait(), 5)
+
+
+async def test_an_answer_and_a_fault_come_back_as_they_are(make) -> None:
+    entry = make().catalog.get("own")
+
+    async def say() -> int:
+        return 7
+
+    async def fail() -> int:
+        raise LookupError("no such")
+
+    assert await ask_within(entry, "here", say) == 7
+    with pytest.raises(LookupError, match="no such"):
+        await ask_within(entry, "here", fail)

@@ -9,7 +9,7 @@ VENV310 := .venv310
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: help demo test test310 mutants slow soak check format schema bench clean
+.PHONY: help demo test abuse test310 mutants slow soak check format schema bench clean
 
 help:  ## Show what there is
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1	/' | expand -t 16
@@ -38,9 +38,11 @@ demo: $(VENV)/demo.stamp  ## Three graphs streaming over one connection; ONCE=1 
 WORKERS ?= 2
 PYTEST := -m pytest -n $(WORKERS) --dist worksteal
 
-test: $(VENV)/dev.stamp  ## The whole test-suite but the mutants, on Python 3.10 too where it is installed
-	@$(BIN)/python $(PYTEST) --ignore=tests/mutants $(ARGS)
-	@$(if $(PYTHON310),$(MAKE) --no-print-directory test310,echo "no python3.10 here: its tests are left out")
+test: $(VENV)/dev.stamp  ## The test-suite, without what has a command of its own: mutants, abuse, slow, test310
+	@$(BIN)/python $(PYTEST) -m 'not abuse' --ignore=tests/mutants $(ARGS)
+
+abuse: $(VENV)/dev.stamp  ## Storms of faults, and floods of malformed frames
+	@$(BIN)/python $(PYTEST) -m abuse tests/live $(ARGS)
 
 mutants: $(VENV)/dev.stamp  ## Plant bugs in the packages, one at a time: the suites must catch each
 	@$(BIN)/python $(PYTEST) tests/mutants $(ARGS)
@@ -58,8 +60,8 @@ $(VENV310)/stamp: pyproject.toml
 	@$(VENV310)/bin/python $(PIP) install --quiet -e '.[server,langgraph]' --group test
 	@touch $@
 
-test310: $(VENV310)/stamp  ## The tests that tell Pythons apart, on Python 3.10
-	@$(VENV310)/bin/python $(PYTEST) tests/protocol tests/runtime tests/client tests/live/test_examples.py $(ARGS)
+test310: $(if $(PYTHON310),$(VENV310)/stamp)  ## What differs between Pythons, on Python 3.10 where it is installed
+	@$(if $(PYTHON310),,echo "no python3.10 here: its tests are left out"; exit 0;) $(VENV310)/bin/python $(PYTEST) tests/protocol tests/runtime tests/client tests/live/test_examples.py $(ARGS)
 
 soak: $(VENV)/dev.stamp  ## 20,000 faults and 10 million events, or SOAK_MINUTES of them
 	@$(BIN)/python -m tests.support.faults

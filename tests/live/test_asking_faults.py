@@ -20,6 +20,8 @@ from tests.support.peer import Frame, spec
 from tests.support.proxy import Proxy
 from tests.support.questions import Asked
 
+pytestmark = pytest.mark.abuse
+
 RUNS = 12
 ASKS = 6
 FAULTS = 60

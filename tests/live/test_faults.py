@@ -11,7 +11,7 @@ import pytest
 from tests.support.faults.report import Report
 from tests.support.faults.storm import Plan, storm
 
-pytestmark = pytest.mark.slow_store
+pytestmark = [pytest.mark.slow_store, pytest.mark.abuse]
 
 
 async def test_a_thousand_faults_and_200_000_events_without_a_broken_promise(store_kind: Any) -> None:

@@ -21,6 +21,8 @@ from tests.support.graphs import OURS, Gate, gated
 from tests.support.questions import asker
 from tests.support.wire import BINARY, Gone, Wire, packed
 
+pytestmark = pytest.mark.abuse
+
 FRAMES = 160_000
 """Some of them say something legal at the wrong time, or at the right one by chance."""
 

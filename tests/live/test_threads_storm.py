@@ -27,6 +27,8 @@ from typing_extensions import TypedDict
 from tests.support.peer import Frame, Peer
 from tests.support.stores import DelayingStore
 
+pytestmark = pytest.mark.abuse
+
 TOKENS = {"a-token": "ann-the-first", "b-token": "bob-the-second"}
 PLACES = [("own", "t"), ("own", None), ("kept", "t"), ("kept", "u"), ("deaf", "t")]
 """Graphs and their threads; a run's id tells which it is of, so that most starts are no conflict."""
@@ -229,9 +231,9 @@ def left(server: Server, saver: InMemorySaver) -> dict[str, Any]:
     runs: Any = server._runs
     return {
         "unfinished": [(run.id, run.status) for run in runs._unfinished()],
-        "threads": {saved: vars(thread) for saved, thread in runs._threads._threads.items()},
-        "running": [run.id for run in runs._running],
-        "queued": [run.id for run in runs._queue if run.status not in TERMINAL],
+        "threads": {saved: vars(thread) for saved, thread in runs._threads._queues.items()},
+        "running": [run.id for run in runs._slots._running],
+        "queued": [run.id for run in runs._slots._waiting if run.status not in TERMINAL],
         "active": {who: count for who, count in runs._active.items() if count},
         "private": [thread for thread in saver.storage if thread.startswith(PRIVATE)],
     }

@@ -127,5 +127,5 @@ async def test_the_client_watches_over_a_cut(serve, connect) -> None:
 
 
 async def _cut(client: Any) -> None:
-    peer = client._connection._transport
+    peer = client._reconnector._transport
     peer._socket.transport.abort()

@@ -142,7 +142,7 @@ class Runs:
             del self._runs[run.key]
             ended = self._ended.pop(run.key, None)
             if ended is None:
-                self._active[run.principal] -= 1
+                self._count_out(run.principal)
             else:
                 ended.cancel()
         self.run_stopped(run)
@@ -152,6 +152,11 @@ class Runs:
         elif run.created.exception() is None and is_registered:
             run.log.delete()
             self._retention.delete(run.key)
+
+    def _count_out(self, principal: str) -> None:
+        self._active[principal] -= 1
+        if not self._active[principal]:
+            del self._active[principal]
 
     def _begin(self, run: Run) -> None:
         queue = self._queue(run)
@@ -234,7 +239,7 @@ class Runs:
         """Keep the result of a run for ``result_ttl_s``, and free its slot."""
         if self._runs.get(run.key) is not run:
             return
-        self._active[run.principal] -= 1
+        self._count_out(run.principal)
         loop = asyncio.get_running_loop()
         self._ended[run.key] = loop.call_later(self._limits.result_ttl_s, self._expire, run)
         self._retention.spawn(self._close(run))

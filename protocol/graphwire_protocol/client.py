@@ -8,8 +8,8 @@ After each of them the caller sends what ``outgoing`` returns.
 *Requests.* A request is open until its whole answer has arrived: one reply, and for ``run`` one
 ``subscribed`` for each spec. Every request but one is idempotent (the client chooses a run's id), so
 ``connect`` sends each open one again. The exception is ``state_update``, which might be written twice:
-``disconnected`` answers it with an error. After a close with 1009 it answers the largest open request so,
-too, which would break every further connection.
+``disconnected`` answers it with an error. After a close with 1009 (message too big), ``disconnected`` answers
+the largest open request with an error as well; sent again, it would break every further connection.
 
 *Subscriptions.* Each has a cursor (``cursor.Subscription``), which decides what is shown. ``connect``
 attaches every subscription again from its cursor, in the same flight as ``hello``. If a frame is illegal,

@@ -1,6 +1,7 @@
 """The one table of error codes and close codes: what each means, and whether to try again.
 
-The reference and the constants of clients are made from it.
+``reference`` and ``schema`` print it. Our server and client import it. Errors of runs, such as
+``graph_error``, are not here: the gateway's ``failures`` chooses those.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What may follow what: the legal transitions of connections, subscriptions and runs, as tables.
+"""The legal transitions of connections, subscriptions and runs, as tables. (Not the state of a graph.)
 
 A step that is not in a table is illegal. Whatever keeps one of these states moves it with ``advance``, which
 raises on an illegal step; the reference draws its diagrams from the same tables.

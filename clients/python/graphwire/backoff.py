@@ -1,6 +1,7 @@
 """How long to wait before connecting again: exponential backoff with full jitter.
 
-``Reconnector`` counts the attempts. Randomness and sleeping are arguments, for tests.
+``Reconnector`` counts the attempts, which have no limit, and decides from the close code whether to try again
+at all. Randomness and sleeping are arguments, for tests.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What a local graph has and a ``RemoteGraph`` has not, each with what to use instead."""
+"""Methods of a local graph that ``RemoteGraph`` does not have, each with what to use instead."""
 
 from typing import NoReturn
 

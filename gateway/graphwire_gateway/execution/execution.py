@@ -1,6 +1,6 @@
 """One execution of a graph: it pulls parts out of ``astream``, encodes them and hands them over.
 
-An execution lives on two loops: its code runs on the graph's runner, its owner, a run, on the main loop. What
+An execution uses two loops: its code runs on the graph's runner; its owner, a run, is on the main loop. What
 the graph makes crosses over once a tick, as ``Made``: records, and at the end an outcome. The other way,
 ``stored`` reports how much of it the store holds. The graph is not pulled while more than a bounded amount is
 in between, so a slow store slows graphs down instead of filling memory.

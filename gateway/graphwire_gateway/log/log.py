@@ -2,7 +2,8 @@
 
 Everything that a server does meets here. A run appends records. The committer takes them in batches, gives
 them to the store, and comes back when the store holds them. Readers, one for each subscription, follow the
-log from wherever they are. The log itself holds no event that the store has taken: it knows positions.
+log from wherever they are. The log itself keeps no event once the store has it; it keeps only positions.
+The store evicts old events.
 
 An event has three moments, and they are kept apart because each allows something else:
 

@@ -1,4 +1,4 @@
-"""Logs in the memory of one process: a bounded ring a run, the evicted folded into its base."""
+"""Logs in memory: each keeps its newest records, and older ones are folded into its base."""
 
 import asyncio
 from collections import deque

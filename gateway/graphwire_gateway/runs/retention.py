@@ -1,4 +1,7 @@
-"""What becomes of logs that no run writes any more: they are closed and deleted, in order for each log."""
+"""Closes and deletes the logs of ended runs in the background, in order for each log.
+
+``Runs`` decides when. The store evicts the records of a log that is still written.
+"""
 
 import asyncio
 import contextlib

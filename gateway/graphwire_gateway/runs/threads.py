@@ -1,6 +1,7 @@
 """Which run writes which thread: one at a time, and the order of those that wait.
 
-Pure bookkeeping without I/O. Starting, cancelling and ending runs is the caller's.
+Pure bookkeeping without I/O. ``Runs`` starts and cancels the runs. ``states`` reads and edits the threads,
+and ``listing`` lists them.
 """
 
 from collections import deque

@@ -1,6 +1,6 @@
 """``graphwire serve``: the command that the gateway adds to the command line.
 
-``selection`` has what it serves.
+``selection`` works out which graphs and settings to serve.
 """
 
 import asyncio

@@ -1,4 +1,8 @@
-"""What a case is, the lists of cases, and the frames that they send."""
+"""What a case is, how a module lists its cases, and the frames that they send.
+
+The cases are in ``flow``, ``interrupts``, ``runs`` and so on: each has a list ``CASES``, which ``judge``
+collects. Cases that need no code are in ``data/``, and ``vectors`` tries them.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias

@@ -1,1 +1,1 @@
-"""Who runs what, and when."""
+"""Runs a graph: its supersteps, the calls of its nodes with retries and timeouts, and its callbacks."""

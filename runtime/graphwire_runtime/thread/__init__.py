@@ -1,1 +1,1 @@
-"""Checkpoints, in and out."""
+"""A thread's checkpoints: made from a run, saved, restored, and shown as snapshots."""

@@ -1,6 +1,6 @@
 """The command line ``graphwire``: one file a command, ``app`` puts them together.
 
-Needs the extra ``cli``; this file alone is imported without it, to say so.
+Needs the extra ``cli``; without it, only this file is imported; it prints what to install.
 """
 
 import sys

@@ -18,7 +18,7 @@ log = logger("failures")
 
 
 class RunLimit(Exception):
-    """A run exceeded ``max_run_events`` or ``max_run_s``. Clients receive the message as it is."""
+    """A run exceeded ``max_run_events``. Clients receive the message as it is."""
 
 
 class Failures:

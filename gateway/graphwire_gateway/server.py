@@ -285,6 +285,5 @@ class Server:
         await self.catalog.close(self._limits.cancel_grace_s + 1)
         if self._committing is not None:
             self._committing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._committing
+            await asyncio.gather(self._committing, return_exceptions=True)
         await self._store.aclose()

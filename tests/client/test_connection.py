@@ -273,3 +273,19 @@ async def test_a_token_callable_that_raises_is_named(server):
     with pytest.raises(graphwire.CannotConnect, match="token callable raised OSError: no key ring"):
         async with connect(server, token=token):
             pass
+
+
+async def test_a_subscription_whose_caller_is_cancelled_as_its_reply_comes_is_given_up(server, monkeypatch):
+    run = server.run("r")
+    async with connect(server) as client:
+        ask = client._exchange._ask
+
+        async def asked(*args: Any) -> Any:
+            await ask(*args)
+            raise asyncio.CancelledError
+
+        monkeypatch.setattr(client._exchange, "_ask", asked)
+        with pytest.raises(asyncio.CancelledError):
+            await client.attach(run.id)
+        await settle()
+        assert [type(frame).__name__ for frame in server.received][-1] == "Unsubscribe"

@@ -202,6 +202,20 @@ async def test_a_lost_run_s_waiting_readers_look_at_the_log(bench: Bench, answer
     assert woken == [1]
 
 
+async def test_an_owner_that_fails_costs_no_other_log_its_records(bench: Bench, monkeypatch: Any) -> None:
+    broken, other = await bench.run("broken"), await bench.run("other")
+    await bench.committer.settle()
+
+    def stored(batch: Batch) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(broken, "stored", stored)
+    bench.make((broken, [1, DONE]), (other, [1, DONE]))
+    await bench.committer.settle()
+    assert (await bench.log("other"))[1] == 1
+    assert bench.ended == ["other"]
+
+
 @pytest.mark.parametrize("kind", ["completed", "failed", "cancelled", "interrupted"])
 async def test_one_terminal_event_whatever_comes_late(bench: Bench, kind: Any) -> None:
     run = await bench.run("r")

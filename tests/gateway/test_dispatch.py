@@ -453,6 +453,21 @@ async def test_a_fault_beside_the_connection_is_an_error_with_an_id_and_what_fol
     assert (await line.ask("state_history", graph="say", thread="t"))["type"] == "ok"
 
 
+@pytest.mark.parametrize("kind", [SystemExit, asyncio.CancelledError])
+async def test_graph_code_that_exits_or_cancels_itself_fails_its_request_alone(serve, kind) -> None:
+    server = await serve()
+    line = await prepared(server)
+    tuples = server.savers["say"].aget_tuple
+
+    async def leave(config: Any) -> Any:
+        raise kind
+
+    server.savers["say"].aget_tuple = leave
+    assert (await line.ask("state", graph="say", thread="t"))["code"] == "internal"
+    server.savers["say"].aget_tuple = tuples
+    assert (await line.ask("state", graph="say", thread="t"))["type"] == "ok"
+
+
 # ── the first frame, and what ends a connection ──────────────────────────────────────────────────
 
 

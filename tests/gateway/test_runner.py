@@ -145,9 +145,57 @@ async def test_a_cancel_reaches_a_job_at_any_time_and_it_hears_of_it(make: Make)
 async def test_a_call_returns_what_the_function_returns_or_raises(make: Make) -> None:
     _, runner = make()
     assert await runner.call(lambda: 7) == 7
-    with pytest.raises(SystemExit):
-        await runner.call(lambda: exec("raise SystemExit(1)"))
+    with pytest.raises(LookupError):
+        await runner.call(lambda: {}["x"])
     assert await runner.call(lambda: asyncio.get_running_loop() is runner.loop)
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+async def test_an_exit_or_a_cancellation_by_graph_code_is_the_caller_s_error(
+    make: Make, kind: type[BaseException]
+) -> None:
+    _, runner = make()
+
+    def fail() -> None:
+        raise kind
+
+    async def work() -> None:
+        raise kind
+
+    with pytest.raises(RuntimeError, match=kind.__name__):
+        await runner.call(fail)
+    with pytest.raises(RuntimeError, match=kind.__name__):
+        await runner.ask(work)
+    assert await runner.call(lambda: 7) == 7
+
+
+async def test_a_job_ends_once_whatever_a_task_that_it_left_behind_does_later() -> None:
+    runner = ThreadRunner("test")
+    ended: list[Any] = []
+    gate, late = threading.Event(), threading.Event()
+    kept: list[Any] = []
+
+    async def leftover() -> None:
+        await asyncio.to_thread(gate.wait, 10)
+        late.set()
+
+    async def work() -> None:
+        context = contextvars.copy_context()
+        kept.append(asyncio.get_running_loop().call_later(0.01, context.run, begin))
+
+    def begin() -> None:
+        kept.append(asyncio.ensure_future(leftover()))
+
+    job = runner.start(work, ended.append)
+    while not job.is_over or len(kept) < 2:
+        await runner.call(lambda: None)
+    gate.set()
+    while not late.is_set():
+        await runner.call(lambda: None)
+    for _ in range(3):
+        await runner.call(lambda: None)
+    await runner.close(10)
+    assert ended == [job]
 
 
 async def test_closing_cancels_what_is_at_work_and_waits_for_it(make: Make) -> None:

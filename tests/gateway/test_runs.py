@@ -300,6 +300,27 @@ async def test_a_start_that_is_cancelled_in_its_block_takes_its_run_out_again(ma
     await bench.check_nothing_is_left("r")
 
 
+async def test_a_drain_does_not_wait_for_a_start_that_failed(make) -> None:
+    bench = make()
+    inside, leave = asyncio.Event(), asyncio.Event()
+
+    async def start() -> None:
+        async with bench.runs.starting(command("r"), "p"):
+            inside.set()
+            await leave.wait()
+            raise Broken
+
+    starting = asyncio.ensure_future(start())
+    await inside.wait()
+    draining = asyncio.ensure_future(bench.runs.drain(60))
+    await settle()
+    assert not draining.done()
+    leave.set()
+    with pytest.raises(Broken):
+        await starting
+    await asyncio.wait_for(draining, 5)
+
+
 async def test_a_start_that_is_cancelled_while_the_log_is_created_takes_its_run_out_again(make) -> None:
     bench = make(max_active_runs=1)
     bench.store.held = {"create"}

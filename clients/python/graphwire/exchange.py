@@ -133,7 +133,7 @@ class Exchange:
         try:
             answered = await self._ask(lambda id: make(id, sub), window)
         except BaseException:
-            self._queues.pop(sub, None)
+            self.leave(queue)  # the reply may have come in the same tick
             raise
         return answered.reply, queue
 

@@ -167,7 +167,7 @@ class Run:
         _, queue = await self._exchange.subscribe(make, self._window, self._tracker)
         if self._queue is not None or self._loop is not loop:
             self._exchange.leave(queue)  # another loop was faster, or this one was left meanwhile
-            return self._queue or queue
+            return queue if self._queue is None else self._queue
         self._queue = queue
         queue.read_by(loop)
         return queue

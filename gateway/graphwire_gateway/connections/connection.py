@@ -124,7 +124,7 @@ class Connection:
 
     def goaway(self, deadline_s: float, after_ms: int) -> None:
         """Announce that the server goes away."""
-        with contextlib.suppress(Misuse, KeyError):
+        with contextlib.suppress(Misuse):
             frame = Goaway(reason="draining", deadline_s=deadline_s, after_ms=after_ms)
             self._delivery.reply(self._session.goaway(frame))
 

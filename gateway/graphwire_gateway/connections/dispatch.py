@@ -128,11 +128,13 @@ class Dispatch:
             task.add_done_callback(self._tasks.discard)
 
     async def _ask_all(self, graph: str, queue: "deque[SaverCommand]") -> None:
-        while queue:
-            await self._delivery.room()
-            await self._try(queue[0], self._ask)
-            queue.popleft()
-        del self._queued[graph]
+        try:
+            while queue:
+                await self._delivery.room()
+                await self._try(queue[0], self._ask)
+                queue.popleft()
+        finally:
+            del self._queued[graph]
 
     async def _ask(self, command: "SaverCommand") -> None:
         states = self._services.states
@@ -279,16 +281,18 @@ class Dispatch:
         self._reply(Ok(id=command.id, runs=tuple(runs), cursor=cursor))
 
     async def close(self) -> None:
-        """The connection is gone."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Let go of everything that the connection held."""
         for watch in self._watches.values():
             self._services.runs.unwatch(watch)
+        self._watches.clear()
         for run in list(self._started):
             run.abandon(self)
         if self._principal is not None:
             self._services.connections.remove(self._principal)
+            self._principal = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 def _check(spec: Spec, run: Run, where: str) -> None:

@@ -25,8 +25,8 @@ from graphwire_gateway.log.record import Record
 from graphwire_gateway.log.store import NoLog, Page, Store
 
 Next: TypeAlias = Literal["turn", "waiting", "stalled", "closed", "over"]
-"""What follows a turn: another one; the log's growth; credit; nothing, since it sent ``closed`` now, or since
-it was over before.
+"""What follows a turn: another turn; the log's growth; credit; nothing, because the reader has just sent
+``closed``; nothing, because it was left before and sent nothing (``over``).
 """
 
 _TURN_BYTES = 16 << 10
@@ -154,6 +154,8 @@ class Reader:
                 return await self._recover(out)
             page = await self._read()
         except NoLog:
+            if self.is_over:
+                return 0, "over"
             return self._close(out, "deleted"), "closed"
         if self.is_over:  # it was left while the store was reading
             return 0, "over"

@@ -81,10 +81,6 @@ class Encoder:
             chunk = {**chunk, "payload": public_checkpoint(chunk.get("payload"))}
         return self._record(ns, mode, chunk.get("name") if mode == "tasks" else None, chunk)
 
-    def project(self, value: Any) -> Any:
-        """Return a value as plain JSON."""
-        return self._projector.project(value)
-
     def value(self, value: Any) -> bytes:
         """Encode a bare value, such as a run's output."""
         return self._bounded(self._dumps(value))

@@ -293,9 +293,11 @@ class Execution:
         self._room.clear()
         self._is_waiting = True
         # The store may have taken some between the check and the flag.
-        if self._is_full() and not self._is_dropped:
-            await self._room.wait()
-        self._is_waiting = False
+        try:
+            if self._is_full() and not self._is_dropped:
+                await self._room.wait()
+        finally:
+            self._is_waiting = False
 
     def _output(self, graph: Servable) -> bytes:
         return self._encoder.value(

@@ -5,7 +5,7 @@ one event loop for life, and its code may block that loop, so a graph has a runn
 main loop itself, for graphs of an application that embeds the gateway; ``ThreadRunner`` is a loop in a thread
 of its own. The rest of the gateway does not see the difference.
 
-Three threads may run the code of this file:
+Three kinds of threads run the code of this file:
 
 - The main loop starts jobs and cancels them. ``start`` returns at once; ``ask`` and ``call`` wait for a
   result. All of them reach the runner's loop by ``call_soon_threadsafe``, in the order of the calls. They do
@@ -169,6 +169,8 @@ class Runner:
         return job
 
     def _ended(self, job: Job, on_end: Callable[[Job], None] | None) -> None:
+        if job.is_over:  # a task that graph code left behind has made another call in a thread
+            return
         job.is_over = True
         self._jobs.discard(job)
         if not self._jobs:
@@ -179,7 +181,9 @@ class Runner:
     async def ask(
         self, work: Callable[[], Coroutine[Any, Any, T]], on_end: Callable[[Job], None] | None = None
     ) -> T:
-        """Run ``work()`` on the loop, in a fresh context, and return its result. Raises what it raises.
+        """Run ``work()`` on the loop, in a fresh context, and return its result.
+
+        Raises what it raises; an exit or a cancellation by graph code is a ``RuntimeError``.
 
         If the caller is cancelled, so is the work. ``on_end`` is called as by ``start``: before this method
         returns, and also if the caller was cancelled.
@@ -193,7 +197,7 @@ class Runner:
             try:
                 future.set_result(await work())
             except BaseException as error:
-                future.set_exception(error)
+                future.set_exception(_for_caller(error))
 
         def ended(job: Job) -> None:
             if on_end is not None:
@@ -215,7 +219,7 @@ class Runner:
     async def call(self, function: Callable[[], T]) -> T:
         """Run a plain function on the loop and return its result.
 
-        Raises what it raises, SystemExit included.
+        Raises what it raises; an exit by graph code is a ``RuntimeError``.
         """
         future: Future[T] = Future()
 
@@ -223,7 +227,7 @@ class Runner:
             try:
                 future.set_result(function())
             except BaseException as error:
-                future.set_exception(error)
+                future.set_exception(_for_caller(error))
 
         self.loop.call_soon_threadsafe(run)
         return await asyncio.wrap_future(future)
@@ -312,6 +316,15 @@ class ThreadRunner(Runner):
         self._closing = True
         self.loop.call_soon_threadsafe(self.loop.stop)
         await asyncio.to_thread(self._thread.join, timeout_s)
+
+
+def _for_caller(error: BaseException) -> Exception:
+    """Return what to raise on the main loop: graph code may neither end the server nor cancel its tasks."""
+    if isinstance(error, Exception):
+        return error
+    raised = RuntimeError(f"graph code raised {type(error).__name__}")
+    raised.__cause__ = error
+    return raised
 
 
 def _call_all(calls: list[Callable[[], None]]) -> None:

@@ -59,8 +59,11 @@ class Committer:
                 await asyncio.sleep(_RETRY_S[min(attempts, len(_RETRY_S) - 1)])
                 attempts += 1
         for (written, batch), result in zip(group, results, strict=True):
-            if isinstance(result, Fenced | SeqGap):
-                log.error("a run lost its log", run=written.run, reason=repr(result))
-                written.lost()
-            else:
-                written.stored(batch)
+            try:
+                if isinstance(result, Fenced | SeqGap):
+                    log.error("a run lost its log", run=written.run, reason=repr(result))
+                    written.lost()
+                else:
+                    written.stored(batch)
+            except Exception as error:  # the other logs must hear of their records all the same
+                log.error("a log's owner failed", run=written.run, error=repr(error), exc_info=error)

@@ -51,7 +51,7 @@ class RunListener(Protocol):
 class Run:
     """A run of ``principal``, which the store knows as ``key`` and clients as ``request.run``.
 
-    It is the owner of its log and of its executions. ``commit`` is the log's.
+    It is the owner of its log and of its executions. ``commit(log)`` is passed on to the log.
     """
 
     def __init__(
@@ -210,7 +210,7 @@ class Run:
         """All code of the execution has ended."""
         if execution is self._execution:
             self._settle()
-            if self.status in TERMINAL:
+            if self._execution is execution and self.status in TERMINAL:
                 self._leave()
 
     def _settle(self) -> None:
@@ -253,17 +253,18 @@ class Run:
 
     def lost(self) -> None:
         """The store takes no more records: the run fails, and no event can say so."""
+        had_ended = self.status in TERMINAL
         if self._execution is not None:
             self._execution.cancel(self._cancel_grace_s)
-        if self.status not in TERMINAL:
+        if not had_ended:
             self._close()
             self.failure = Failure(code="lost", message="the store takes no more events of this run")
             self._become("failed")
         self._unstored.clear()
         self._listener.run_changed(self, self.row())
         self._listener.run_ended(self)
-        if self._execution is None or self._execution.is_over:
-            self._leave()
+        if not had_ended and (self._execution is None or self._execution.is_over):
+            self._leave()  # else it has left, or leaves when its code stops
 
     # ── status ───────────────────────────────────────────────────────────────────────────────────
 
@@ -300,8 +301,9 @@ class Run:
             self._execution.drop()
 
     def _leave(self) -> None:
-        if self._execution is not None:
-            self._execution.delete_private_thread()
+        execution, self._execution = self._execution, None  # its last state is not kept as long as the result
+        if execution is not None:
+            execution.delete_private_thread()
         self._listener.run_stopped(self)
 
     def _limit_time(self) -> None:

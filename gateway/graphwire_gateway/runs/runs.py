@@ -145,6 +145,7 @@ class Runs:
                 self._count_out(run.principal)
             else:
                 ended.cancel()
+            self._has_changed.set()
         self.run_stopped(run)
         if not run.created.done():  # cancelled while the store was creating the log; it may have done so
             _fail_creation(run, Refusal("unavailable", "the start of this run was cancelled", after_ms=1000))
@@ -225,7 +226,8 @@ class Runs:
 
     def run_changed(self, run: Run, row: RunRow) -> None:
         """Show a new status to the principal's watches."""
-        self._watches.changed(run.principal, row)
+        if self._runs.get(run.key) is run:  # else it was removed meanwhile
+            self._watches.changed(run.principal, row)
 
     def run_paused(self, run: Run) -> None:
         """Free the thread and the slot of a run that waits for answers."""

@@ -109,10 +109,10 @@ class Watches:
 
     def close(self, watch: Watch) -> None:
         """End a watch."""
-        watches = self._watches[watch.principal]
+        watches = self._watches.get(watch.principal, set())
         watches.discard(watch)
         if not watches:
-            del self._watches[watch.principal]
+            self._watches.pop(watch.principal, None)
 
     def changed(self, principal: str, row: RunRow) -> None:
         """A run of ``principal`` has a new status."""

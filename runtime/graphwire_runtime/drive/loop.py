@@ -314,9 +314,8 @@ class Loop:
         if display.values:
             display.show_values(self.standing.values, interrupts)
         display.show_result(self.standing.step, task)
-        task.pairs = (
-            pairs  # if a router asked: `_halt` shows what the node wrote, and a resumed run repeats it
-        )
+        # If a router asked: `_halt` shows what the node wrote, and a resumed run repeats it.
+        task.pairs = pairs
 
     def failed(self, task: Task, error: BaseException) -> Task | None:
         """Keep and show how a task failed, and what it had written.

@@ -1,7 +1,8 @@
 """A graph behind a server answers every method as the same graph does in process.
 
 About `clients/python/graphwire/graph.py`, `clients/python/graphwire/langgraph_arguments.py`,
-`clients/python/graphwire/langgraph_shapes.py` and `clients/python/graphwire/unavailable.py`.
+`clients/python/graphwire/langgraph_shapes.py`, `clients/python/graphwire/state_update.py` and
+`clients/python/graphwire/unavailable.py`.
 """
 
 import asyncio
@@ -122,6 +123,32 @@ async def test_invoking_returns_what_it_returns_locally(both: Any) -> None:
             await teller.invoke({"n": 1}, {"configurable": {"thread_id": f"t{number}"}}, **more)
 
     local, remote = await both(graphs.everything, story)
+    assert remote == local
+
+
+async def test_a_model_as_input_or_update_leaves_unset_fields_alone(both: Any) -> None:
+    async def story(teller: Teller) -> None:
+        config = {"configurable": {"thread_id": "t"}}
+        await teller.invoke(graphs.Profile(q="hello", user="ann", seen=["a"]), config)
+        await teller.invoke(graphs.Profile(q="again"), config)
+        await teller.invoke(graphs.Profile(q="nobody", user=None, limit=None), config)
+        await teller.update(graphs.Profile(q="edited"), config)
+        await teller.state(config)
+
+    local, remote = await both(graphs.profile, story)
+    assert remote == local
+
+
+@pytest.mark.parametrize("lib", ["langgraph"], indirect=True)
+@pytest.mark.parametrize(("build", "value"), [(graphs.doubled, 2), (graphs.root_state, {"q": 1})])
+async def test_a_graph_with_one_channel_returns_its_value(both: Any, build: graphs.Build, value: Any) -> None:
+    async def story(teller: Teller) -> None:
+        await teller.invoke(value)
+        await teller.invoke(value, version="v2")
+        await teller.stream(value)
+        await teller.stream(value, stream_mode=["values", "updates"])
+
+    local, remote = await both(build, story)
     assert remote == local
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
+from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 from tests.support.examples import ScriptedModel
@@ -270,3 +271,35 @@ def narrow(lib: Library) -> Any:
 
 
 Build = Callable[[Library], Any]
+
+
+class Profile(BaseModel):
+    """A state with fields that a caller may leave unset."""
+
+    q: str = ""
+    user: str | None = None
+    seen: list[str] | None = None
+    limit: int | None = 5
+
+
+def profile(lib: Library) -> Any:
+    """A node that reads the state and writes nothing."""
+    building = lib.StateGraph(Profile).add_node("n", lambda state: None)
+    return building.add_edge(lib.START, "n").compile(checkpointer=InMemorySaver())
+
+
+def doubled(lib: Library) -> Any:
+    """A functional graph, whose result is a dict. Only LangGraph has these."""
+    from langgraph.func import entrypoint
+
+    @entrypoint()
+    def double(x: int) -> dict[str, int]:
+        return {"double": 2 * x}
+
+    return double
+
+
+def root_state(lib: Library) -> Any:
+    """A graph whose whole state is one dict."""
+    building = lib.StateGraph(dict).add_node("n", lambda state: {**state, "n": 1})
+    return building.add_edge(lib.START, "n").compile()

@@ -10,6 +10,7 @@ from uuid import UUID
 from graphwire_protocol.types import STREAM_MODES
 
 from graphwire.arguments import require_id
+from graphwire.state_update import state_update
 
 _CONFIG = frozenset({"tags", "metadata", "configurable", "recursion_limit", "max_concurrency", "run_name"})
 _OPTIONS = ("output_keys", "interrupt_before", "interrupt_after", "durability")
@@ -144,7 +145,7 @@ def command_of(command: Any) -> dict[str, Any]:
     if unknown:
         raise ValueError(f"command has no field {unknown[0]!r}; it takes {', '.join(_COMMAND)}")
     if "update" in given:
-        given["update"] = _update(given["update"])
+        given["update"] = _update(state_update(given["update"]))
     if "goto" in given:
         given["goto"] = _goto(given["goto"])
         if given["goto"] == []:

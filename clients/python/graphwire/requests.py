@@ -13,6 +13,7 @@ from graphwire.blocking import LoopThread, needs_event_loop, require_elsewhere
 from graphwire.events import restored
 from graphwire.exchange import Exchange
 from graphwire.state import StateSnapshot, snapshot_of
+from graphwire.state_update import state_update
 
 T = TypeVar("T")
 
@@ -154,7 +155,7 @@ class Requests:
         (the update may have been written, and is not sent again), and like ``state()``.
         """
         fields = _thread_fields(graph, thread, checkpoint, ns)
-        fields |= {"values": projected(values, "values"), "as_node": as_node, "task": task}
+        fields |= {"values": projected(state_update(values), "values"), "as_node": as_node, "task": task}
         checked(StateUpdate, {"id": 0, **fields})
         reply = await self._ok(lambda id: StateUpdate(id=id, **fields))
         config: dict[str, Any] = restored(reply.config or {})

@@ -25,6 +25,7 @@ from graphwire.langgraph_arguments import command_of, is_command
 from graphwire.requests import Requests
 from graphwire.run import Run, Values
 from graphwire.run_tracker import RunTracker
+from graphwire.state_update import state_update
 
 DEFAULT_MODES: tuple[Mode, ...] = ("updates", "messages", "custom")
 """What a viewer most often wants: each step's update, tokens, and what the graph's writers write."""
@@ -120,7 +121,7 @@ class Streams(Requests):
                 raise ValueError("the input is a Command, and command= is given too; give one of them")
             input, command = None, input
         if input is not None:
-            fields["input"] = projected(input, "input")
+            fields["input"] = projected(state_update(input), "input")
         if context is not None:
             fields["context"] = projected(context, "context")
         if metadata is not None:

@@ -340,10 +340,12 @@ def _stream_modes(request: RunRequest, graph: Servable) -> list[StreamMode]:
 
 
 def _output_of(request: RunRequest, graph: Servable, values: Any) -> Any:
-    """Return what ``invoke`` would return: the last values, cut to the output schema."""
-    if request.options.get("output_keys") is not None or not isinstance(values, dict):
-        return values
+    """Return what ``invoke`` would return: the last values, cut to the output schema.
+
+    The values of a graph with a single output channel are that channel's value already, whatever it is.
+    """
     keys = graph.output_channels
-    if isinstance(keys, str):
-        return values.get(keys)
+    has_own_keys = request.options.get("output_keys") is not None
+    if has_own_keys or isinstance(keys, str) or not isinstance(values, dict):
+        return values
     return {key: values[key] for key in keys if key in values} or None

@@ -41,14 +41,43 @@ def encode(frame: Wire) -> bytes:
 
 
 def decode_command(data: str | bytes) -> Command:
-    """Read one frame of a client. Raises ``Refusal``, with the request's ``id`` if that could be read."""
+    """Read one frame of a client. Raises ``Refusal``, with the request's ``id`` if that could be read.
+
+    A lone surrogate, which browsers send for half an emoji, becomes U+FFFD.
+    """
     try:
-        command: Command = _COMMAND.validate_json(data, strict=True, by_alias=True, by_name=False)
+        command: Command = _validated(data)
     except ValidationError as error:
-        raise _refusal(data, error) from None
+        replaced = _without_lone_surrogates(data)
+        if replaced == data:
+            raise _refusal(data, error) from None
+        try:
+            data, command = replaced, _validated(replaced)
+        except ValidationError as other:
+            raise _refusal(replaced, other) from None
     if _may_hold_a_literal(data):
         _require_json(data)
     return command
+
+
+def _validated(data: str | bytes) -> Command:
+    command: Command = _COMMAND.validate_json(data, strict=True, by_alias=True, by_name=False)
+    return command
+
+
+_ESCAPE = re.compile(
+    r"(?P<pair>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    r"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    r"|\\."
+)
+"""An escape in JSON text: two surrogates that are one character, one alone, or any other."""
+
+
+def _without_lone_surrogates(data: str | bytes) -> str | bytes:
+    text = data if isinstance(data, str) else data.decode("utf-8", "replace")
+    if "\\u" not in text:
+        return data
+    return _ESCAPE.sub(lambda found: "\\ufffd" if found["lone"] else found[0], text)
 
 
 def _may_hold_a_literal(data: str | bytes) -> bool:

@@ -64,7 +64,7 @@ REFUSED: list[tuple[str, str | Frame, str, str]] = [
     ("no type", '{"id": 7}', "bad_frame", ""),
     ("a type that is no string", '{"id": 7, "type": 7}', "bad_frame", ""),
     ("NaN", '{"type":"ping","t":NaN}', "bad_frame", ""),
-    ("a lone surrogate", '{"type":"ping","t":"\\ud800"}', "bad_frame", ""),
+    ("a broken escape", '{"type":"ping","t":"\\ud8"}', "bad_frame", ""),
     ("deep nesting", '{"type":"ping","t":' + "[" * 1500 + "]" * 1500 + "}", "bad_frame", ""),
     ("trailing words", '{"type":"ping","t":1} x', "bad_frame", ""),
     ("a type of nobody", {"type": "dance", "id": 7}, "unknown_type", ""),
@@ -431,6 +431,20 @@ async def test_more_active_runs_than_allowed_are_refused_until_one_ends(serve, c
 # ── graphs that misbehave ────────────────────────────────────────────────────────────────────────
 
 SECRET = "hunter2-in-an-exception"
+
+
+async def test_half_an_emoji_in_an_input_is_replaced_and_the_run_goes_through(
+    serve: Any, connect: Any
+) -> None:
+    server = await serve({"counter": counter()})
+    peer = await connect(server)
+    metadata = r'{"title":"\ud83d","\ude00":1}'
+    await peer.text(
+        rf'{{"type":"run","id":7,"run":"r","graph":"counter","input":{{"count":1}},"metadata":{metadata}}}'
+    )
+    assert (await peer.answer(7))["type"] == "started"
+    row = (await peer.ask(type="list", what="runs"))["runs"][0]
+    assert row["metadata"] == {"title": "\ufffd", "\ufffd": 1}
 
 
 class Unspeakable(Exception):

@@ -67,7 +67,7 @@ def paths(refusal: Refusal) -> list[str]:
         f'{{"type":"hello","id":NaN,"token":"{SECRET}"}}',
         f'{{"type":"hello","id":1,"token":"{SECRET}","unknown":NaN}}',
         f'{{"type":"hello","id":1,"token":"{SECRET}","unknown":-Infinity}}',
-        f'{{"type":"ping","t":"{SECRET}\\ud800"}}',
+        f'{{"type":"ping","t":"{SECRET}\\ud8"}}',
         f'{{"type":"ping","t":"{SECRET}\ud800"}}',
         f'{{"type":"ping","t":"{SECRET}\n"}}',
         f'["{SECRET}"]',
@@ -576,3 +576,32 @@ def test_the_schema_is_json_and_lets_no_optional_field_be_null() -> None:
 def test_infinity_never_leaves() -> None:
     with pytest.raises(ValueError, match="finite"):
         replies.Goaway(reason="r", deadline_s=math.inf, after_ms=1)
+
+
+LONE = [
+    (r'"\ud83d"', "\ufffd"),
+    (r'"\uDE00"', "\ufffd"),
+    (r'"a\ud83db"', "a\ufffdb"),
+    (r'"\ud83d\ud83d\ude00"', "\ufffd\U0001f600"),
+    (r'"\ude00\ud83d"', "\ufffd\ufffd"),
+    (r'"\\\ud83d"', "\\\ufffd"),
+]
+
+
+@pytest.mark.parametrize(("text", "meant"), LONE)
+@pytest.mark.parametrize("form", [str, str.encode])
+def test_a_lone_surrogate_is_replaced(text: str, meant: str, form: Any) -> None:
+    data = form(f'{{"type":"run","id":7,"graph":"g","input":{{"x":{text},{text}:1}}}}')
+    command = decode_command(data)
+    assert command.input == {"x": meant, meant: 1}
+
+
+def test_an_escaped_backslash_before_a_surrogate_s_digits_is_text() -> None:
+    command = decode_command(r'{"type":"run","id":7,"graph":"g","input":{"x":"\\ud83d","y":"\ud83d"}}')
+    assert command.input == {"x": "\\ud83d", "y": "\ufffd"}
+
+
+def test_a_frame_with_a_lone_surrogate_that_is_wrong_elsewhere_is_refused_with_its_id() -> None:
+    with pytest.raises(Refusal) as caught:
+        decode_command(r'{"type":"run","id":7,"graph":3,"input":{"x":"\ud83d"}}')
+    assert (caught.value.code, caught.value.id) == ("invalid_argument", 7)

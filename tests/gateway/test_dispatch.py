@@ -2,6 +2,8 @@
 `gateway/graphwire_gateway/connections/connection.py` and `gateway/graphwire_gateway/connections/peer.py`.
 
 Whole connections with everything behind them, on sockets that the test plays.
+
+Long because every command of a connection is here, with the sockets that the tests play.
 """
 
 import asyncio

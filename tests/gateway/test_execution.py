@@ -2,6 +2,8 @@
 and `gateway/graphwire_gateway/execution/inputs.py`.
 
 Graphs on an inline runner, and an owner that notes what it receives.
+
+Long because it follows one execution from its request to each of its ends.
 """
 
 import asyncio

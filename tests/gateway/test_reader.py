@@ -2,6 +2,8 @@
 
 One reader on a log in memory; the test writes the log and gives the reader its turns. Every frame is checked
 against the protocol's table ``SUBSCRIPTION``, as a client would.
+
+Long because each start, gap, mark and end of a subscription is tried against the table of states.
 """
 
 import asyncio

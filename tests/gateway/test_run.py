@@ -2,6 +2,8 @@
 
 One run on a log that the test stores, with an execution that the test plays. What a run may do is the table
 ``RUN``; each test compares what the log tells with it.
+
+Long because it follows one run through every status, with the events that lead there.
 """
 
 import asyncio

@@ -1,6 +1,8 @@
 """About `gateway/graphwire_gateway/runs/runs.py` and `gateway/graphwire_gateway/runs/asking.py`.
 
 The registry on a store that the test can hold, with real graphs to ask and executions that the test plays.
+
+Long because each promise of the registry is tried at each point where a start can be cut short.
 """
 
 import asyncio

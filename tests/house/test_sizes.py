@@ -7,14 +7,17 @@ import re
 
 import pytest
 
-from tests.support.sources import MODULES, Module
+from tests.support.sources import MODULES, ROOT, Module
 
 LINES = 400
 REASON = re.compile(r"^Long because \w.+", re.MULTILINE)
 """A line of the docstring of a longer file."""
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
+TESTS = [Module(path.stem, path) for path in sorted((ROOT / "tests").rglob("*.py"))]
+
+
+@pytest.mark.parametrize("module", [*MODULES, *TESTS], ids=str)
 def test_a_long_file_says_why(module: Module) -> None:
     count = len(module.text.splitlines())
     has_reason = bool(REASON.search(module.docstring))

@@ -4,6 +4,8 @@ About `gateway/graphwire_gateway/connections/connection.py`,
 `gateway/graphwire_gateway/connections/dispatch.py`, `gateway/graphwire_gateway/connections/http.py`,
 `gateway/graphwire_gateway/failures.py`, `protocol/graphwire_protocol/codec.py` and
 `gateway/graphwire_gateway/connections/peer.py`.
+
+Long because it is one list of everything that a peer or a graph can send wrongly.
 """
 
 import asyncio

@@ -4,6 +4,8 @@ About `gateway/graphwire_gateway/serve/command.py`, `gateway/graphwire_gateway/s
 `gateway/graphwire_gateway/serve/process.py`, `gateway/graphwire_gateway/serve/reload.py`,
 `clients/python/graphwire/cli/app.py`, `clients/python/graphwire/cli/demo.py` and
 `gateway/graphwire_gateway/serve/selection.py`.
+
+Long because it starts the command once for each thing that a person can ask of it.
 """
 
 import asyncio

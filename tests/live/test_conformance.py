@@ -12,6 +12,8 @@ About `protocol/graphwire_conformance/command.py`, `protocol/graphwire_conforman
 `protocol/graphwire_conformance/servers/server.py`, `protocol/graphwire_conformance/servers/slow.py`,
 `protocol/graphwire_conformance/servers/threads.py`, `protocol/graphwire_conformance/servers/vectors.py` and
 `protocol/graphwire_conformance/servers/watching.py`.
+
+Long because it holds the broken servers and clients that the kit must catch, each a few lines.
 """
 
 import asyncio

@@ -3,6 +3,8 @@
 About `clients/python/graphwire/graph.py`, `clients/python/graphwire/langgraph_arguments.py`,
 `clients/python/graphwire/langgraph_shapes.py`, `clients/python/graphwire/state_update.py` and
 `clients/python/graphwire/unavailable.py`.
+
+Long because each method of a graph is compared with the local one in one place.
 """
 
 import asyncio

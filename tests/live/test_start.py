@@ -2,6 +2,8 @@
 
 About `gateway/graphwire_gateway/runs/runs.py`, `gateway/graphwire_gateway/connections/dispatch.py` and
 `gateway/graphwire_gateway/execution/request.py`.
+
+Long because each way to start or find a run is tried in one place.
 """
 
 import asyncio

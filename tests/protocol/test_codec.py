@@ -3,6 +3,8 @@
 About `protocol/graphwire_protocol/codec.py`, `protocol/graphwire_protocol/base.py`,
 `protocol/graphwire_protocol/codes.py`, `protocol/graphwire_protocol/commands.py` and
 `protocol/graphwire_protocol/types.py`.
+
+Long because it is one list of frames and what each is refused for.
 """
 
 import json

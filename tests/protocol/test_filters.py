@@ -1,6 +1,8 @@
 """Which events a filter admits, which filters are refused, and what matching costs.
 
 About `protocol/graphwire_protocol/filters.py`.
+
+Long because it is one list of filters and what each lets through.
 """
 
 import json

@@ -1,6 +1,8 @@
 """Python values as JSON and back: what comes back unchanged, and what stands for a value that cannot travel.
 
 About `protocol/graphwire_protocol/projection.py`.
+
+Long because it is one list of values and what each becomes, both ways.
 """
 
 import dataclasses

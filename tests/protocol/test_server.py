@@ -1,6 +1,8 @@
 """The server's session: which frame is legal when, which replies are owed, which limits are enforced.
 
 About `protocol/graphwire_protocol/server.py`.
+
+Long because it is one list of a server session's answers to frames in every state.
 """
 
 import json

@@ -2,6 +2,8 @@
 
 About `protocol/graphwire_protocol/client.py`, `protocol/graphwire_protocol/happenings.py`,
 `protocol/graphwire_protocol/server.py` and `protocol/graphwire_protocol/cursor.py`.
+
+Long because both sessions are driven against each other by one machine of random steps.
 """
 
 from collections import Counter, deque

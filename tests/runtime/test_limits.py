@@ -2,6 +2,8 @@
 
 About `runtime/graphwire_runtime/drive/timeout.py`, `runtime/graphwire_runtime/errors.py` and
 `runtime/graphwire_runtime/step/context.py`.
+
+Long because limits of time and of retries are tried for each way in which a node can run.
 """
 
 from __future__ import annotations

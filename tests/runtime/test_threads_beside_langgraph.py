@@ -6,6 +6,8 @@ if LangGraph is not installed.
 
 About `runtime/graphwire_runtime/state.py`, `runtime/graphwire_runtime/step/writes.py` and
 `runtime/graphwire_runtime/thread/snapshot.py`.
+
+Long because it is one list of stories that both libraries must tell alike.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """One storm: a gateway, weather before it, and readers of every sort, until each has read every run exactly.
 
 Everything that is drawn is drawn from the seed, so that a storm that finds something can be had again.
+
+Long because a storm is one sequence, from its plan to its report.
 """
 
 import asyncio

@@ -266,10 +266,90 @@ async def test_a_client_that_was_not_opened_says_so():
         await graphwire.connect().graphs()
 
 
+def raise_when(state: str, error: BaseException) -> Any:
+    def page_gone(new: str) -> None:
+        if new == state:
+            raise error
+
+    return page_gone
+
+
+@pytest.mark.parametrize("state", ["connecting", "connected", "waiting", "closed"])
+@pytest.mark.parametrize("error", [RuntimeError("the page is gone"), asyncio.CancelledError()])
+async def test_what_on_state_raises_is_logged_by_its_name_and_ends_nothing(server, caplog, state, error):
+    async with connect(server, on_state=raise_when(state, error)) as client:
+        run = await client.run("joke")
+        server.cut()
+        await settle()
+        server.runs[run.id].complete({"joke": "Why"})
+        assert await run.result() == {"joke": "Why"}
+    (first, *_) = caplog.records
+    assert f"page_gone raised at {state!r}" in first.message
+    assert first.exc_info is not None
+
+
+class Tokens:
+    """Returns a token once, then does what a test says."""
+
+    def __init__(self, failure: Any) -> None:
+        self.failure = failure
+        self.calls = 0
+
+    def __call__(self) -> Any:
+        self.calls += 1
+        return self.failure() if self.calls == 2 else "t"
+
+
+async def cancelled() -> str:
+    raise asyncio.CancelledError
+
+
+def raised() -> str:
+    raise OSError("no key ring")
+
+
+@pytest.mark.parametrize(
+    ("failure", "logged"),
+    [
+        (raised, "the callback token=Tokens raised"),
+        (cancelled, "the callback token=Tokens raised"),
+        (lambda: 7, "the token callable Tokens returned int, not a string"),
+    ],
+)
+async def test_a_token_callable_that_fails_between_connections_is_asked_again(
+    server, caplog, failure, logged
+):
+    tokens = Tokens(failure)
+    async with connect(server, token=tokens) as client:
+        run = await client.run("joke")
+        server.cut()
+        await settle()
+        assert (client.connection_state, tokens.calls) == ("connected", 3)
+        server.runs[run.id].complete({"joke": "Why"})
+        assert await run.result() == {"joke": "Why"}
+    assert logged in caplog.text
+
+
+async def test_closing_while_a_token_is_awaited_ends_at_once(server):
+    waiting = asyncio.Event()
+
+    async def never() -> str:
+        waiting.set()
+        await asyncio.sleep(3600)
+        return "t"
+
+    client = connect(server, token=never)
+    opening = asyncio.ensure_future(client.open())
+    await waiting.wait()
+    opening.cancel()
+    await asyncio.wait({opening}, timeout=1)
+    assert opening.cancelled()
+
+
 async def test_a_token_callable_that_raises_is_named(server):
     def token() -> str:
         raise OSError("no key ring")
 
-    with pytest.raises(graphwire.CannotConnect, match="token callable raised OSError: no key ring"):
+    with pytest.raises(graphwire.CannotConnect, match=r"token callable .* raised OSError: no key ring"):
         async with connect(server, token=token):
             pass

@@ -46,7 +46,7 @@ def connect(
             server stops sending.
         backoff: the waits between attempts to connect.
         open_timeout: seconds from the first byte to the server's welcome.
-        on_state: called with each new ``connection_state``.
+        on_state: called with each new ``connection_state``. What it raises is logged, and ends nothing.
         open: opens a transport; for tests.
 
     Raises ``ValueError`` for a window below 1.

@@ -31,7 +31,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from graphwire_protocol import codes
 from graphwire_protocol.cursor import OutOfStep
@@ -113,8 +113,12 @@ class Reconnector:
         if state == self.state:
             return
         self.state = state
-        if self._on_state is not None:
+        if self._on_state is None:
+            return
+        try:
             self._on_state(state)
+        except (Exception, asyncio.CancelledError):  # it may have asked a cancelled future for its result
+            log.exception("the callback on_state=%s raised at %r", _name_of(self._on_state), state)
 
     @property
     def _was_opened(self) -> bool:
@@ -225,12 +229,24 @@ class Reconnector:
     async def _fresh_token(self) -> str | None:
         if not callable(self._token):
             return self._token
+        name = _name_of(self._token)
+        # In a task of its own, so that a cancellation inside the callback is not one of this connection.
+        asking = asyncio.ensure_future(_result_of(self._token))
         try:
-            token = self._token()
-            return await token if inspect.isawaitable(token) else token
-        except Exception as error:
-            reason = f"the token callable raised {type(error).__name__}: {error}"
+            await asyncio.wait({asking})
+            token = asking.result()
+        except (Exception, asyncio.CancelledError) as error:
+            if not asking.done():
+                asking.cancel()
+                raise
+            log.exception("the callback token=%s raised", name)
+            reason = f"the token callable {name} raised {type(error).__name__}: {error}"
             raise NotOpened(reason) from error
+        if token is not None and not isinstance(token, str):
+            reason = f"the token callable {name} returned {type(token).__name__}, not a string"
+            log.error("%s", reason)
+            raise NotOpened(reason)
+        return token
 
     async def _write(self, transport: Transport) -> None:
         try:
@@ -259,3 +275,14 @@ class Reconnector:
             self._enter("connected")
             if self._opened is not None and not self._opened.done():
                 self._opened.set_result(None)
+
+
+async def _result_of(callback: Callable[[], Any]) -> Any:
+    result = callback()
+    return await result if inspect.isawaitable(result) else result
+
+
+def _name_of(callback: Callable[..., object]) -> str:
+    """Return the name by which the application knows ``callback``."""
+    name: str = getattr(callback, "__qualname__", "") or type(callback).__qualname__
+    return name

@@ -3,8 +3,9 @@
 A wrong argument raises here, before anything is sent, with the path of what is wrong.
 """
 
+import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import orjson
@@ -62,6 +63,24 @@ def _sentence(error: ValidationError, name: str) -> str:
     if first["type"] == "string_pattern_mismatch" and (wrong := _why_no_id(first["input"])):
         return f"{path} {wrong}"
     return f"{path}: {first['msg']}" if path else first["msg"]
+
+
+def refuse_unknown(
+    given: Mapping[str, Any], known: Iterable[str], name: str, elsewhere: Mapping[str, str] | None = None
+) -> None:
+    """Raise ``ValueError`` for a key of ``given`` that is none of ``known``: it would have no effect.
+
+    ``name`` is the argument that holds ``given``; ``elsewhere`` says what to write instead of a key.
+    """
+    takes = sorted(known)
+    for key in given:
+        if key in takes:
+            continue
+        instead = (elsewhere or {}).get(key)
+        if instead is None:
+            similar = difflib.get_close_matches(str(key), takes, n=1)
+            instead = f"did you mean {similar[0]!r}?" if similar else f"it takes {', '.join(takes)}"
+        raise ValueError(f"{name}[{key!r}] has no effect; {instead}")
 
 
 def require_id(value: str, path: str) -> None:

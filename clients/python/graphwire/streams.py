@@ -17,7 +17,7 @@ from graphwire_protocol.commands import Run as RunCommand
 from graphwire_protocol.replies import RunRow, Started, Subscribed
 from graphwire_protocol.types import Mode, Status
 
-from graphwire.arguments import IfBusy, Start, checked, filter_of, position_of, projected
+from graphwire.arguments import IfBusy, Start, checked, filter_of, position_of, projected, refuse_unknown
 from graphwire.blocking import needs_event_loop
 from graphwire.errors import Refused
 from graphwire.exchange import Exchange
@@ -86,7 +86,7 @@ class Streams(Requests):
             command: a ``Command`` (which may also be the ``input``), or a dict of its ``resume``, ``update``
                 and ``goto``.
             config: LangGraph's ``tags``, ``metadata``, ``configurable``, ``recursion_limit``,
-                ``max_concurrency`` and ``run_name``.
+                ``max_concurrency`` and ``run_name``. The thread is ``thread=``, not a part of the config.
             context: LangGraph's runtime context.
             options: LangGraph's ``interrupt_before``, ``interrupt_after``, ``output_keys``, ``durability``.
             record: ``{"modes", "subgraphs"}`` that the log records beyond the filter, for later viewers.
@@ -100,8 +100,8 @@ class Streams(Requests):
                 states either way; ``patch`` saves bytes and costs a little time.
 
         Input, context, config and command may hold datetimes, sets, bytes and messages. Raises ``TypeError``
-        for a value that cannot be sent, ``ValueError`` for a malformed filter or option, ``Refused`` with
-        code ``not_found`` for an unknown graph and ``busy`` for a thread that has a run.
+        for a value that cannot be sent, ``ValueError`` for a malformed filter or option and for an unknown
+        key, ``Refused`` with code ``not_found`` for an unknown graph, ``busy`` for a thread that has a run.
         """
         id = run or new_run_id()
         filter = filter_of(modes, namespaces, nodes, tags, keys, exclude)
@@ -128,10 +128,13 @@ class Streams(Requests):
         if command is not None:
             fields["command"] = checked(GraphCommand, projected(command_of(command), "command"), "command")
         if config is not None:
+            _refuse_in_config(config)
             fields["config"] = checked(RunConfig, projected(dict(config), "config"), "config")
         if options is not None:
+            refuse_unknown(options, RunOptions.model_fields, "options")
             fields["options"] = checked(RunOptions, dict(options), "options")
         if record is not None:
+            refuse_unknown(record, RecordOptions.model_fields, "record")
             fields["record"] = checked(RecordOptions, dict(record), "record")
         checked(RunCommand, {"id": 0, **fields})
 
@@ -237,6 +240,25 @@ class Streams(Requests):
                 yield await queue.take()
         finally:
             self._exchange.leave(queue)
+
+
+_ELSEWHERE = {
+    "thread_id": "did you mean thread=?",
+    "checkpoint_id": "did you mean checkpoint=?",
+    "run_id": "did you mean run=?",
+    "callbacks": "callbacks run in the process of the graph",
+}
+_SUBGRAPH = {"checkpoint_ns": "a run starts at the root", "checkpoint_map": "a run starts at the root"}
+
+
+def _refuse_in_config(config: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` for keys of a config that would have no effect, or that the server refuses."""
+    refuse_unknown(config, RunConfig.model_fields, "config", _ELSEWHERE | _SUBGRAPH)
+    configurable = config.get("configurable")
+    if isinstance(configurable, Mapping):
+        addresses = {"thread_id", "checkpoint_id", *_SUBGRAPH} & configurable.keys()
+        known = configurable.keys() - addresses
+        refuse_unknown(configurable, known, "config['configurable']", _ELSEWHERE | _SUBGRAPH)
 
 
 def new_run_id() -> str:

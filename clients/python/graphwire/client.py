@@ -13,7 +13,7 @@ from graphwire_protocol.replies import Welcome
 
 from graphwire.arguments import IfBusy
 from graphwire.backoff import Backoff
-from graphwire.blocking import LoopThread, wait
+from graphwire.blocking import LoopThread, wait, was_forked
 from graphwire.exchange import Exchange
 from graphwire.graph import RemoteGraph
 from graphwire.reconnector import ConnectionState, Reconnector, Token
@@ -123,6 +123,8 @@ class Client(Streams):
         traceback: TracebackType | None,
     ) -> None:
         assert self._thread is not None
+        if was_forked(self._exchange.loop):
+            return  # the connection and the thread are the parent's
         try:
             wait(self._exchange.loop, self.close)
         finally:

@@ -22,6 +22,7 @@ from graphwire_protocol.frames import Closed
 from graphwire_protocol.happenings import Announced, Answered, Deferred, Delivered, Happening
 from graphwire_protocol.replies import Error, Goaway, Notice, Reply, Subscribed, Welcome
 
+from graphwire.blocking import remember_process, require_elsewhere, was_forked
 from graphwire.errors import GraphwireError, Refused
 from graphwire.event_queue import EventQueue
 from graphwire.run_tracker import RunTracker
@@ -85,6 +86,7 @@ class Exchange:
         """Live on the running loop from here on."""
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
+        remember_process(self._loop)
 
     def end(self, make_error: Callable[[], GraphwireError]) -> Callable[[], GraphwireError]:
         """Fail everything that waits, and every later request, with the error that ``make_error`` makes.
@@ -161,6 +163,8 @@ class Exchange:
     def _require_open(self) -> None:
         if self._error is not None:
             raise self._error()
+        if was_forked(self.loop):
+            require_elsewhere(self.loop)
         if asyncio.get_running_loop() is not self.loop:
             raise RuntimeError(
                 "this client lives on another event loop; one that was entered by `with` has its own, and is "
@@ -190,7 +194,7 @@ class Exchange:
 
         Does not wait, and may be called by a destructor, in any thread, even after the loop's end.
         """
-        if queue.sub not in self._queues or self.loop.is_closed():
+        if queue.sub not in self._queues or self.loop.is_closed() or was_forked(self.loop):
             return
         if threading.get_ident() != self._thread:
             self.loop.call_soon_threadsafe(self.leave, queue)

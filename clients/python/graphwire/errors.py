@@ -10,7 +10,7 @@
     │   ├── RunCancelled       it was cancelled
     │   └── RunInterrupted     it waits for an answer
     ├── RemoteError            a graph raised, in ``client.graph(...)``
-    ├── StreamBroken           a stream of ``client.graph(...)`` has a gap or repeats a step
+    ├── StreamBroken           what ``client.graph(...)`` brings has a gap, repeats a step or was cut
     └── MissingExtra           an optional dependency is not installed
 
 A lost connection that is made again raises nothing; waits continue.
@@ -156,7 +156,10 @@ class RemoteError(GraphwireError):
 
 
 class StreamBroken(GraphwireError):
-    """The stream of a remote graph has a gap or repeats a step, which a local graph's stream never does."""
+    """What a remote graph yields or returns has a gap, repeats a step, or was cut for its size.
+
+    A local graph does none of that.
+    """
 
 
 class MissingExtra(GraphwireError, ImportError):

@@ -292,6 +292,9 @@ async def test_a_client_with_a_loop_of_its_own_is_not_awaited_on_another(server)
         ("state_history", ("joke", "t")),
         ("update_state", ("joke", "t", {})),
         ("delete", ()),
+        ("cancel", ("r1",)),
+        ("respond", ("r1",)),
+        ("result", ("r1",)),
     ],
 )
 def test_what_nobody_could_await_is_an_error_at_the_call(blocking, server, name, arguments):

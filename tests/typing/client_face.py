@@ -3,6 +3,7 @@
 from typing import Any
 
 import graphwire
+from graphwire_protocol.types import Status
 from typing_extensions import assert_type
 
 
@@ -52,6 +53,10 @@ async def use() -> None:
         assert_type(await client.update_state("joke", "t", {"joke": ""}, as_node="write"), dict[str, Any])
         await run.respond({"i1": True}, partial=True)
         await run.answer("yes")
+        assert_type(await client.cancel(run.id, reason="enough"), Status | None)
+        assert_type(await client.cancel(graph="joke", status=["running"]), list[str])
+        assert_type(await client.respond(run.id, {"i1": True}, partial=True), Status | None)
+        assert_type(await client.result(run.id), Any)
         await run.delete()
         await client.delete(graph="joke", thread="t")
         try:

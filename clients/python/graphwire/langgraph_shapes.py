@@ -183,8 +183,8 @@ def too_large(size: int | None, limit: int | None) -> StreamBroken:
     """Return the error for a value of ``size`` bytes, which a server with this ``max_event_bytes`` cut."""
     most = "" if limit is None else f", which is {limit:,}"
     return StreamBroken(
-        f"the server cut a value of {size or 0:,} bytes, more than its max_event_bytes{most}. "
-        "A local graph cuts nothing; raise that limit, or keep large data elsewhere and its address in the state"
+        f"the server cut a value of {size or 0:,} bytes, more than its max_event_bytes{most}. A local graph "
+        "cuts nothing: raise that limit, or keep large data elsewhere and its address in the state"
     )
 
 

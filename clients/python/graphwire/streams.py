@@ -1,8 +1,8 @@
-"""Requests that open a stream: start a run, attach to a run, watch runs."""
+"""Requests that open a stream: start a run, attach to a run, watch runs; and acting on a run by its id."""
 
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from graphwire_protocol.commands import (
     GraphCommand,
@@ -15,9 +15,18 @@ from graphwire_protocol.commands import (
 )
 from graphwire_protocol.commands import Run as RunCommand
 from graphwire_protocol.replies import RunRow, Started, Subscribed
-from graphwire_protocol.types import Mode, Status
+from graphwire_protocol.types import TERMINAL, Mode, Status
 
-from graphwire.arguments import IfBusy, Start, checked, filter_of, position_of, projected, refuse_unknown
+from graphwire.arguments import (
+    IfBusy,
+    Start,
+    checked,
+    filter_of,
+    position_of,
+    projected,
+    refuse_unknown,
+    require_id,
+)
 from graphwire.blocking import needs_event_loop
 from graphwire.errors import Refused
 from graphwire.exchange import Exchange
@@ -28,6 +37,10 @@ from graphwire.run_tracker import RunTracker
 
 DEFAULT_MODES: tuple[Mode, ...] = ("updates", "messages", "custom")
 """What a viewer most often wants: each step's update, tokens, and what the graph's writers write."""
+
+
+ACTIVE: tuple[Status, ...] = ("queued", "running", "interrupted")
+"""The statuses of runs that have not ended."""
 
 
 class Streams(Requests):
@@ -212,6 +225,83 @@ class Streams(Requests):
                 case _:
                     raise
         return await subscribe([mode for mode in DEFAULT_MODES if mode in recorded] or ["lifecycle"])
+
+    # ── acting on a run by its id ────────────────────────────────────────────────────────────────
+
+    @overload
+    async def cancel(self, run: str, *, reason: str | None = None) -> Status | None: ...
+
+    @overload
+    async def cancel(
+        self,
+        run: None = None,
+        *,
+        reason: str | None = None,
+        graph: str | None = None,
+        thread: str | None = None,
+        status: Sequence[Status] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> list[str]: ...
+
+    @needs_event_loop
+    async def cancel(
+        self,
+        run: str | None = None,
+        *,
+        reason: str | None = None,
+        graph: str | None = None,
+        thread: str | None = None,
+        status: Sequence[Status] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Status | list[str] | None:
+        """Cancel the run with this id, and return like ``run.cancel()``: its status at the time.
+
+        With a filter instead, as in ``runs()``, cancel those of this user's runs that match and have not
+        ended, and return their ids. A run that starts meanwhile may be missed.
+
+        Raises ``Refused`` with code ``not_found`` for an unknown id, ``ValueError`` for an id together with
+        a filter, and for neither.
+        """
+        filters = {"graph": graph, "thread": thread, "status": status, "metadata": metadata}
+        given = [name for name, value in filters.items() if value is not None]
+        if run is None and not given:
+            raise ValueError(f"cancel() needs the id of a run, or one of {', '.join(filters)}")
+        if run is not None:
+            if given:
+                raise ValueError(f"the id of a run and {given[0]}= are given; give one of them")
+            return await self._run_of(run).cancel(reason)
+        statuses = ACTIVE if status is None else status
+        rows = self.runs(graph=graph, thread=thread, status=statuses, metadata=metadata)
+        ids = [row.run async for row in rows if row.status not in TERMINAL]
+        cancelled: list[str] = []
+        for id in ids:
+            try:
+                before = await self._run_of(id).cancel(reason)
+            except Refused as refused:
+                if refused.code != "not_found":
+                    raise
+                continue  # deleted meanwhile
+            if before not in TERMINAL:
+                cancelled.append(id)
+        return cancelled
+
+    @needs_event_loop
+    async def respond(
+        self, run: str, responses: Mapping[str, Any] | None = None, *, partial: bool = False
+    ) -> Status | None:
+        """Answer the questions of the run with this id, and return and raise like ``run.respond()``."""
+        return await self._run_of(run).respond(responses, partial=partial)
+
+    @needs_event_loop
+    async def result(self, run: str) -> Any:
+        """Wait for the end of the run with this id, and return and raise like ``run.result()``."""
+        return await self._run_of(run).result()
+
+    def _run_of(self, id: str) -> Run:
+        """Return the run with this id, without a subscription. Raises ``ValueError`` for what is no id."""
+        require_id(id, "run")
+        filter = filter_of(["lifecycle"], None, None, None, None, None)
+        return Run(self._exchange, id, None, filter, "now", self._window, RunTracker())
 
     @needs_event_loop
     async def watch(

@@ -5,10 +5,12 @@ About `clients/python/graphwire/reconnector.py`, `clients/python/graphwire/excha
 """
 
 import asyncio
+import ssl
 from typing import Any
 
 import graphwire
 import pytest
+from graphwire import exchange
 from graphwire.transport import NotOpened
 from graphwire_protocol import Refusal
 from graphwire_protocol.commands import Hello, Subscribe
@@ -353,3 +355,96 @@ async def test_a_token_callable_that_raises_is_named(server):
     with pytest.raises(graphwire.CannotConnect, match=r"token callable .* raised OSError: no key ring"):
         async with connect(server, token=token):
             pass
+
+
+# ── a server that is not up yet ──────────────────────────────────────────────────────────────────
+
+
+async def test_a_client_waits_for_a_server_that_is_not_up_yet(server):
+    server.unreachable = NotOpened("connection refused")
+    opening = asyncio.ensure_future(connect(server, wait=60).__aenter__())
+    await settle()
+    assert not opening.done()
+    server.unreachable = None
+    client = await asyncio.wait_for(opening, 5)
+    assert client.connection_state == "connected"
+    await client.close()
+
+
+async def test_waiting_for_a_server_ends(server):
+    server.unreachable = NotOpened("connection refused")
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(graphwire.CannotConnect, match="connection refused"):
+        await asyncio.wait_for(connect(server, wait=0.05).open(), 5)
+    assert asyncio.get_running_loop().time() - began >= 0.05
+
+
+async def test_a_wait_between_two_attempts_is_no_longer_than_what_is_left(server):
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await asyncio.sleep(seconds)
+
+    server.unreachable = NotOpened("connection refused")
+    patient = graphwire.Backoff(first_s=30, longest_s=30, random=lambda: 1.0, sleep=sleep)
+    with pytest.raises(graphwire.CannotConnect):
+        await asyncio.wait_for(connect(server, wait=0.05, backoff=patient).open(), 5)
+    assert 0 < waits[0] <= 0.05
+
+
+async def test_what_waiting_cannot_mend_is_raised_at_once(server):
+    server.unreachable = NotOpened("not a WebSocket address", is_final=True)
+    with pytest.raises(graphwire.CannotConnect):
+        await asyncio.wait_for(connect(server, wait=60).open(), 5)
+    server.unreachable = None
+    server.tokens = {"secret"}
+    with pytest.raises(graphwire.Unauthenticated):
+        await asyncio.wait_for(connect(server, wait=60, token="guess").open(), 5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"), [({"wait": -1}, "wait"), ({"ssl": ssl.create_default_context()}, "wss://")]
+)
+def test_an_argument_that_cannot_work_is_refused(server, arguments, named):
+    with pytest.raises(ValueError, match=named):
+        connect(server, **arguments)
+
+
+# ── too many requests ────────────────────────────────────────────────────────────────────────────
+
+
+def slow_down(kind: str, times: int, after_ms: int = 1) -> list[tuple[str, Refusal]]:
+    return [(kind, Refusal("rate_limited", "slowly", after_ms=after_ms)) for _ in range(times)]
+
+
+async def test_a_request_that_came_too_soon_is_sent_again(server):
+    async with connect(server) as client:
+        server.refusals = [*slow_down("list", 3), *slow_down("run", 2), *slow_down("cancel", 1)]
+        assert [row.name for row in await client.graphs()] == ["joke"]
+        run = await client.run("joke", modes=["custom"])
+        server.runs[run.id].emit("custom", 1)
+        await run.cancel()
+        assert [event.data async for event in run if event.mode == "custom"] == [1]
+    assert not server.refusals
+    assert len(server.of(RunCommand)) == 3
+
+
+async def test_a_request_is_not_sent_again_for_ever(server, monkeypatch):
+    async with connect(server) as client:
+        server.refusals = slow_down("list", 1, after_ms=60_000)
+        with pytest.raises(graphwire.Refused, match="slowly") as raised:
+            await client.graphs()
+        assert raised.value.after_s == 60
+        monkeypatch.setattr(exchange, "_PATIENCE_S", 0.05)
+        server.refusals = slow_down("list", 100, after_ms=20)
+        with pytest.raises(graphwire.Refused, match="slowly"):
+            await client.graphs()
+        assert 96 <= len(server.refusals) <= 98
+
+
+async def test_another_refusal_is_raised_at_once(server):
+    async with connect(server) as client:
+        server.refusals = [("list", Refusal("limit_exceeded", "full", after_ms=1))]
+        with pytest.raises(graphwire.Refused, match="full"):
+            await client.graphs()

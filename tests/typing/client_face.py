@@ -19,6 +19,10 @@ async def use() -> None:
         window=16,
         backoff=graphwire.Backoff(first_s=0.1),
         on_state=states.append,
+        headers={"X-Tenant": "ann"},
+        ssl=None,
+        proxy=False,
+        wait=30,
     ) as client:
         assert_type(client, graphwire.Client)
         run = await client.run(

@@ -9,6 +9,7 @@ subscriptions. The ``Reconnector`` has the sockets: it calls ``connected``, ``ou
 import asyncio
 import contextlib
 import logging
+import random
 import threading
 from collections.abc import Callable, Iterable
 from typing import TypeAlias, TypeVar
@@ -35,6 +36,10 @@ MakeRequest: TypeAlias = Callable[[int], Request]
 
 MakeSubscription: TypeAlias = Callable[[int, int], Request]
 """Returns the request that has this ``id`` and opens the subscription ``sub``."""
+
+_PATIENCE_S = 5.0
+"""How long a request that is ``rate_limited`` is sent again, in all."""
+_FIRST_JITTER_S = 0.02
 
 Q = TypeVar("Q", EventQueue, WatchQueue)
 
@@ -140,6 +145,21 @@ class Exchange:
         return answered.reply, queue
 
     async def _ask(self, make: MakeRequest, window: int | None = None) -> Answered:
+        """Send a request and wait for its reply; send it again if it came too soon, within a bound."""
+        patience_s, jitter_s = _PATIENCE_S, _FIRST_JITTER_S
+        while True:
+            answered = await self._ask_once(make, window)
+            if not isinstance(answered.reply, Error):
+                return answered
+            refused = _refused(answered.reply)
+            # Many that were refused together would come again together, hence the jitter.
+            delay_s = (refused.after_s or 0.0) + random.random() * jitter_s
+            if refused.code != "rate_limited" or delay_s > patience_s:
+                raise refused
+            patience_s, jitter_s = patience_s - delay_s, jitter_s * 2
+            await asyncio.sleep(delay_s)
+
+    async def _ask_once(self, make: MakeRequest, window: int | None) -> Answered:
         self._require_open()
         try:
             id = self._session.request(make, window)
@@ -156,8 +176,6 @@ class Exchange:
             raise
         finally:
             del self._waiting[id]
-        if isinstance(answered.reply, Error):
-            raise _refused(answered.reply)
         return answered
 
     def _require_open(self) -> None:

@@ -68,6 +68,8 @@ async def use() -> None:
         except graphwire.RunFailed as failed:
             assert_type(failed.code, str)
             assert_type(failed.error_id, str | None)
+        except graphwire.RunLost as lost:
+            assert_type(lost.thread, str | None)
         except graphwire.Refused as refused:
             assert_type(refused.after_s, float | None)
 

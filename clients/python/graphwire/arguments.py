@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 import orjson
 from graphwire_protocol.base import Wire
-from graphwire_protocol.commands import From, Position
+from graphwire_protocol.commands import From, Position, Response
 from graphwire_protocol.filters import Filter
 from graphwire_protocol.projection import Projector, TagError, restore
 from graphwire_protocol.types import Mode
@@ -63,6 +63,19 @@ def _sentence(error: ValidationError, name: str) -> str:
     if first["type"] == "string_pattern_mismatch" and (wrong := _why_no_id(first["input"])):
         return f"{path} {wrong}"
     return f"{path}: {first['msg']}" if path else first["msg"]
+
+
+def responses_of(responses: Mapping[str, Any] | None) -> tuple[Response, ...]:
+    """Return the answers by interrupt as the wire has them. Raises ``TypeError``."""
+    if not isinstance(responses, Mapping | None):
+        raise TypeError(
+            f"respond() takes a dict, {{interrupt's id: answer}}, not {type(responses).__name__}; "
+            "if the run asks one question, answer(value) needs no id"
+        )
+    return tuple(
+        Response(interrupt=id, value=projected(value, f"responses[{id!r}]"))
+        for id, value in (responses or {}).items()
+    )
 
 
 def refuse_unknown(

@@ -57,6 +57,8 @@ class Exchange:
         """How long the server asked to stay away before the next connection (``goaway``)."""
         self.refusal: Error | None = None
         """The error by which the server refused this connection's ``hello``."""
+        self.connections = 0
+        """How many connections the server has welcomed."""
         self._session = ClientSession(product)
         self._waiting: dict[int, asyncio.Future[Answered]] = {}
         self._queues: dict[int, EventQueue | WatchQueue] = {}
@@ -258,6 +260,7 @@ class Exchange:
                     self._timers[id] = self.loop.call_later(after_s, self._resend, id)
                 case Announced(Welcome()):
                     is_welcome = True
+                    self.connections += 1
                 case Announced(frame):
                     self._announce(frame)
         self.has_outgoing.set()

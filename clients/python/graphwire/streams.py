@@ -163,6 +163,7 @@ class Streams(Requests):
         out = Run(self._exchange, id, graph, filter, position, window, tracker, values)
         out.thread, out.created = reply.thread, reply.created
         out._queue = queue
+        out.known()
         return out
 
     @needs_event_loop
@@ -212,6 +213,7 @@ class Streams(Requests):
             assert isinstance(reply, Subscribed)
             out = Run(self._exchange, run, None, filter, position, window, tracker, values)
             out._queue = queue
+            out.known()
             return out
 
         if modes is not None:

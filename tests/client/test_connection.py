@@ -333,11 +333,14 @@ async def test_a_token_callable_that_fails_between_connections_is_asked_again(
 
 
 async def test_closing_while_a_token_is_awaited_ends_at_once(server):
-    waiting = asyncio.Event()
+    waiting, left = asyncio.Event(), asyncio.Event()
 
     async def never() -> str:
         waiting.set()
-        await asyncio.sleep(3600)
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            left.set()
         return "t"
 
     client = connect(server, token=never)
@@ -346,6 +349,7 @@ async def test_closing_while_a_token_is_awaited_ends_at_once(server):
     opening.cancel()
     await asyncio.wait({opening}, timeout=1)
     assert opening.cancelled()
+    await asyncio.wait_for(left.wait(), 1)
 
 
 async def test_a_token_callable_that_raises_is_named(server):
@@ -368,6 +372,17 @@ async def test_a_client_waits_for_a_server_that_is_not_up_yet(server):
     server.unreachable = None
     client = await asyncio.wait_for(opening, 5)
     assert client.connection_state == "connected"
+    await client.close()
+
+
+async def test_a_server_that_turns_away_before_its_welcome_is_tried_again(server):
+    server.mute = {"hello"}
+    opening = asyncio.ensure_future(connect(server, wait=60).__aenter__())
+    await settle()
+    server.mute = set()
+    server.connection.end(1013, "not now")
+    client = await asyncio.wait_for(opening, 5)
+    assert (client.connection_state, len(server.connections)) == ("connected", 2)
     await client.close()
 
 

@@ -292,6 +292,9 @@ async def test_a_client_with_a_loop_of_its_own_is_not_awaited_on_another(server)
         ("state_history", ("joke", "t")),
         ("update_state", ("joke", "t", {})),
         ("delete", ()),
+        ("cancel", ("r1",)),
+        ("respond", ("r1",)),
+        ("result", ("r1",)),
     ],
 )
 def test_what_nobody_could_await_is_an_error_at_the_call(blocking, server, name, arguments):
@@ -314,3 +317,59 @@ def test_what_waits_when_the_loop_ends_is_told_so():
     with pytest.raises(graphwire.ConnectionClosed):
         wait(loop, lambda: asyncio.sleep(60))
     stopping.join()
+
+
+def in_a_fork(work: Callable[[], object]) -> str:
+    """Do ``work`` in a forked process; return what it raised there, or that it hung."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(5)  # ends a child that hangs
+        said = b""
+        try:
+            work()
+        except BaseException as error:
+            said = f"{type(error).__name__}: {error}".encode()
+        os.write(writing, said)
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        said = answer.read()
+    _, status = os.waitpid(child, 0)
+    return said if status == 0 else "it hung"
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork()")
+@pytest.mark.parametrize("method", ["invoke", "stream", "next", "get_state", "get_state_history"])
+def test_in_a_forked_process_waiting_is_an_error_that_says_connect_again(blocking, server, method):
+    graph = blocking.graph("joke")
+    chunks = graph.stream({}, stream_mode="custom")
+    assert next(chunks) == 0
+    config = {"configurable": {"thread_id": "t"}}
+    work = {
+        "invoke": lambda: graph.invoke({}),
+        "stream": lambda: list(graph.stream({})),
+        "next": lambda: next(chunks),
+        "get_state": lambda: graph.get_state(config),
+        "get_state_history": lambda: list(graph.get_state_history(config)),
+    }[method]
+    assert in_a_fork(work).startswith("RuntimeError: this client belongs to the process that connected it")
+    assert list(chunks) == [1, 2, 3, 4]
+    assert graph.invoke({}) == {"joke": "Why"}
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork()")
+def test_a_forked_process_may_leave_what_its_parent_opened_and_connect_anew(server):
+    def leave() -> None:
+        chunks.close()
+        client.__exit__(None, None, None)
+        with graphwire.connect("ws://model/ws", open=server.open) as own:
+            assert own.graph("joke").invoke({}) == {"joke": "Why"}
+
+    with graphwire.connect("ws://model/ws", open=server.open) as client:
+        chunks = client.graph("joke").stream({}, stream_mode="custom")
+        assert next(chunks) == 0
+        assert in_a_fork(leave) == ""
+        assert list(chunks) == [1, 2, 3, 4]

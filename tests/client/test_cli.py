@@ -135,7 +135,16 @@ def test_url_and_token_come_from_the_environment(server, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "line", ["run", "nonsense", "runs --limit 0", "run joke -m dreams", "schema --write a --check b"]
+    "line",
+    [
+        "run",
+        "nonsense",
+        "runs --limit 0",
+        "run joke -m dreams",
+        "schema --write a --check b",
+        "cancel",
+        "attach",
+    ],
 )
 def test_wrong_usage_is_2(server, capsys, line):
     assert run(line.split()) == 2
@@ -143,7 +152,19 @@ def test_wrong_usage_is_2(server, capsys, line):
 
 
 def test_every_command_explains_itself_with_an_example(capsys):
-    for command in ("run", "respond", "runs", "threads", "state", "delete", "graphs", "schema", "version"):
+    for command in (
+        "run",
+        "respond",
+        "attach",
+        "cancel",
+        "runs",
+        "threads",
+        "state",
+        "delete",
+        "graphs",
+        "schema",
+        "version",
+    ):
         assert run([command, "--help"]) == 0
         assert f"Example: graphwire {command}" in capsys.readouterr().out
     assert run(["--help"]) == 0

@@ -14,7 +14,8 @@ import pytest
 import typer
 from graphwire.cli import outcome
 from graphwire.cli.app import run
-from graphwire.cli.run import path_segments, read_input, watch
+from graphwire.cli.options import path_segments
+from graphwire.cli.run import read_input, watch
 from graphwire.cli.show import Flow
 from graphwire.events import MessagesEvent
 from graphwire.messages import MessageChunk

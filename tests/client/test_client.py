@@ -54,6 +54,35 @@ async def test_a_malformed_argument_is_a_value_error_that_names_it(client, serve
     assert not server.of(RunCommand)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"config": {"thread_id": "ann"}}, r"config\['thread_id'\] has no effect; did you mean thread=\?"),
+        ({"config": {"checkpoint_id": "c1"}}, "did you mean checkpoint="),
+        ({"config": {"run_id": "r"}}, "did you mean run="),
+        ({"config": {"callbacks": []}}, "callbacks run in the process"),
+        ({"config": {"recursion_limt": 3}}, "did you mean 'recursion_limit'"),
+        ({"config": {"colour": 3}}, "it takes configurable, max_concurrency"),
+        ({"config": {"configurable": {"thread_id": "ann"}}}, r"\['configurable'\]\['thread_id'\].* thread="),
+        ({"config": {"configurable": {"checkpoint_ns": "a"}}}, "a run starts at the root"),
+        ({"options": {"interrupt_befor": ["a"]}}, r"options\['interrupt_befor'\].* 'interrupt_before'"),
+        ({"record": {"mode": ["values"]}}, r"record\['mode'\].* did you mean 'modes'"),
+    ],
+)
+async def test_a_key_that_would_have_no_effect_is_refused_before_anything_is_sent(
+    client, server, arguments, named
+):
+    with pytest.raises(ValueError, match=named):
+        await client.run("joke", **arguments)
+    assert not server.of(RunCommand)
+
+
+async def test_keys_of_the_graph_s_own_are_taken(client, server):
+    await client.run("joke", config={"configurable": {"model": "toy"}, "run_name": "r"})
+    (command,) = server.of(RunCommand)
+    assert (command.config.configurable, command.config.run_name) == ({"model": "toy"}, "r")
+
+
 def test_a_window_without_room_is_refused():
     with pytest.raises(ValueError, match="window"):
         graphwire.connect(window=0)

@@ -5,10 +5,12 @@ About `clients/python/graphwire/reconnector.py`, `clients/python/graphwire/excha
 """
 
 import asyncio
+import ssl
 from typing import Any
 
 import graphwire
 import pytest
+from graphwire import exchange
 from graphwire.transport import NotOpened
 from graphwire_protocol import Refusal
 from graphwire_protocol.commands import Hello, Subscribe
@@ -266,11 +268,95 @@ async def test_a_client_that_was_not_opened_says_so():
         await graphwire.connect().graphs()
 
 
+def raise_when(state: str, error: BaseException) -> Any:
+    def page_gone(new: str) -> None:
+        if new == state:
+            raise error
+
+    return page_gone
+
+
+@pytest.mark.parametrize("state", ["connecting", "connected", "waiting", "closed"])
+@pytest.mark.parametrize("error", [RuntimeError("the page is gone"), asyncio.CancelledError()])
+async def test_what_on_state_raises_is_logged_by_its_name_and_ends_nothing(server, caplog, state, error):
+    async with connect(server, on_state=raise_when(state, error)) as client:
+        run = await client.run("joke")
+        server.cut()
+        await settle()
+        server.runs[run.id].complete({"joke": "Why"})
+        assert await run.result() == {"joke": "Why"}
+    (first, *_) = caplog.records
+    assert f"page_gone raised at {state!r}" in first.message
+    assert first.exc_info is not None
+
+
+class Tokens:
+    """Returns a token once, then does what a test says."""
+
+    def __init__(self, failure: Any) -> None:
+        self.failure = failure
+        self.calls = 0
+
+    def __call__(self) -> Any:
+        self.calls += 1
+        return self.failure() if self.calls == 2 else "t"
+
+
+async def cancelled() -> str:
+    raise asyncio.CancelledError
+
+
+def raised() -> str:
+    raise OSError("no key ring")
+
+
+@pytest.mark.parametrize(
+    ("failure", "logged"),
+    [
+        (raised, "the callback token=Tokens raised"),
+        (cancelled, "the callback token=Tokens raised"),
+        (lambda: 7, "the token callable Tokens returned int, not a string"),
+    ],
+)
+async def test_a_token_callable_that_fails_between_connections_is_asked_again(
+    server, caplog, failure, logged
+):
+    tokens = Tokens(failure)
+    async with connect(server, token=tokens) as client:
+        run = await client.run("joke")
+        server.cut()
+        await settle()
+        assert (client.connection_state, tokens.calls) == ("connected", 3)
+        server.runs[run.id].complete({"joke": "Why"})
+        assert await run.result() == {"joke": "Why"}
+    assert logged in caplog.text
+
+
+async def test_closing_while_a_token_is_awaited_ends_at_once(server):
+    waiting, left = asyncio.Event(), asyncio.Event()
+
+    async def never() -> str:
+        waiting.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            left.set()
+        return "t"
+
+    client = connect(server, token=never)
+    opening = asyncio.ensure_future(client.open())
+    await waiting.wait()
+    opening.cancel()
+    await asyncio.wait({opening}, timeout=1)
+    assert opening.cancelled()
+    await asyncio.wait_for(left.wait(), 1)
+
+
 async def test_a_token_callable_that_raises_is_named(server):
     def token() -> str:
         raise OSError("no key ring")
 
-    with pytest.raises(graphwire.CannotConnect, match="token callable raised OSError: no key ring"):
+    with pytest.raises(graphwire.CannotConnect, match=r"token callable .* raised OSError: no key ring"):
         async with connect(server, token=token):
             pass
 
@@ -289,3 +375,107 @@ async def test_a_subscription_whose_caller_is_cancelled_as_its_reply_comes_is_gi
             await client.attach(run.id)
         await settle()
         assert [type(frame).__name__ for frame in server.received][-1] == "Unsubscribe"
+
+
+# ── a server that is not up yet ──────────────────────────────────────────────────────────────────
+
+
+async def test_a_client_waits_for_a_server_that_is_not_up_yet(server):
+    server.unreachable = NotOpened("connection refused")
+    opening = asyncio.ensure_future(connect(server, wait=60).__aenter__())
+    await settle()
+    assert not opening.done()
+    server.unreachable = None
+    client = await asyncio.wait_for(opening, 5)
+    assert client.connection_state == "connected"
+    await client.close()
+
+
+async def test_a_server_that_turns_away_before_its_welcome_is_tried_again(server):
+    server.mute = {"hello"}
+    opening = asyncio.ensure_future(connect(server, wait=60).__aenter__())
+    await settle()
+    server.mute = set()
+    server.connection.end(1013, "not now")
+    client = await asyncio.wait_for(opening, 5)
+    assert (client.connection_state, len(server.connections)) == ("connected", 2)
+    await client.close()
+
+
+async def test_waiting_for_a_server_ends(server):
+    server.unreachable = NotOpened("connection refused")
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(graphwire.CannotConnect, match="connection refused"):
+        await asyncio.wait_for(connect(server, wait=0.05).open(), 5)
+    assert asyncio.get_running_loop().time() - began >= 0.05
+
+
+async def test_a_wait_between_two_attempts_is_no_longer_than_what_is_left(server):
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await asyncio.sleep(seconds)
+
+    server.unreachable = NotOpened("connection refused")
+    patient = graphwire.Backoff(first_s=30, longest_s=30, random=lambda: 1.0, sleep=sleep)
+    with pytest.raises(graphwire.CannotConnect):
+        await asyncio.wait_for(connect(server, wait=0.05, backoff=patient).open(), 5)
+    assert 0 < waits[0] <= 0.05
+
+
+async def test_what_waiting_cannot_mend_is_raised_at_once(server):
+    server.unreachable = NotOpened("not a WebSocket address", is_final=True)
+    with pytest.raises(graphwire.CannotConnect):
+        await asyncio.wait_for(connect(server, wait=60).open(), 5)
+    server.unreachable = None
+    server.tokens = {"secret"}
+    with pytest.raises(graphwire.Unauthenticated):
+        await asyncio.wait_for(connect(server, wait=60, token="guess").open(), 5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"), [({"wait": -1}, "wait"), ({"ssl": ssl.create_default_context()}, "wss://")]
+)
+def test_an_argument_that_cannot_work_is_refused(server, arguments, named):
+    with pytest.raises(ValueError, match=named):
+        connect(server, **arguments)
+
+
+# ── too many requests ────────────────────────────────────────────────────────────────────────────
+
+
+def slow_down(kind: str, times: int, after_ms: int = 1) -> list[tuple[str, Refusal]]:
+    return [(kind, Refusal("rate_limited", "slowly", after_ms=after_ms)) for _ in range(times)]
+
+
+async def test_a_request_that_came_too_soon_is_sent_again(server):
+    async with connect(server) as client:
+        server.refusals = [*slow_down("list", 3), *slow_down("run", 2), *slow_down("cancel", 1)]
+        assert [row.name for row in await client.graphs()] == ["joke"]
+        run = await client.run("joke", modes=["custom"])
+        server.runs[run.id].emit("custom", 1)
+        await run.cancel()
+        assert [event.data async for event in run if event.mode == "custom"] == [1]
+    assert not server.refusals
+    assert len(server.of(RunCommand)) == 3
+
+
+async def test_a_request_is_not_sent_again_for_ever(server, monkeypatch):
+    async with connect(server) as client:
+        server.refusals = slow_down("list", 1, after_ms=60_000)
+        with pytest.raises(graphwire.Refused, match="slowly") as raised:
+            await client.graphs()
+        assert raised.value.after_s == 60
+        monkeypatch.setattr(exchange, "_PATIENCE_S", 0.05)
+        server.refusals = slow_down("list", 100, after_ms=20)
+        with pytest.raises(graphwire.Refused, match="slowly"):
+            await client.graphs()
+        assert 96 <= len(server.refusals) <= 98
+
+
+async def test_another_refusal_is_raised_at_once(server):
+    async with connect(server) as client:
+        server.refusals = [("list", Refusal("limit_exceeded", "full", after_ms=1))]
+        with pytest.raises(graphwire.Refused, match="full"):
+            await client.graphs()

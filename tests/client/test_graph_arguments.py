@@ -99,7 +99,7 @@ async def test_a_command_that_cannot_travel_is_refused_by_name(client, server, c
         ({"debug": True}, "debug"),
         ({"control": object()}, "control"),
         ({"stream_mode": "tools"}, "tools"),
-        ({"config": {"configurable": {"checkpoint_map": {}}}}, "checkpoint_map"),
+        ({"config": {"configurable": {"checkpoint_place": {}}}}, "checkpoint_place"),
         ({"config": {"configurable": {"thread_id": "t", "checkpoint_ns": "a:1"}}}, "checkpoint_ns"),
         ({"config": {"configurable": {"__pregel_resuming": True}}}, "__pregel_resuming"),
         ({"config": {"callbacks": [print]}}, "callbacks"),

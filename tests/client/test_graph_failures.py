@@ -11,6 +11,8 @@ from graphwire import run_failures
 from graphwire.transport import NotOpened
 from graphwire_protocol import Refusal
 from graphwire_protocol.commands import Cancel
+from graphwire_protocol.projection import Cut
+from graphwire_protocol.replies import ThreadState
 
 from tests.support.model_run import ModelRun
 from tests.support.model_server import ModelServer, settle
@@ -141,3 +143,63 @@ async def test_while_the_server_is_away_a_bounded_wait_ends(client, server, monk
     with pytest.raises(asyncio.TimeoutError):
         await asyncio.wait_for(asyncio.wait_for(invocation, 0.01), 5)
     assert invocation.cancelled()
+
+
+CUT = {"$cut": {"reason": "size", "bytes": 6_400_205}}
+IMAGE = {"type": "ai", "id": "img", "content": [{"type": "image", "base64": CUT}]}
+
+
+@pytest.mark.parametrize(
+    ("mode", "data"),
+    [
+        ("values", CUT),
+        ("values", {"n": 1, "image": CUT}),
+        ("values", {"messages": [IMAGE]}),
+        ("updates", CUT),
+        ("updates", {"draw": {"image": [CUT]}}),
+        ("custom", CUT),
+        ("messages", {"id": "img", **CUT}),
+        ("messages", CUT),
+        ("messages", {"id": "img", "message": IMAGE}),
+        ("tasks", {"id": "1", "name": "draw", "result": {"image": CUT}}),
+        ("tasks", CUT),
+        ("checkpoints", {"values": CUT}),
+        ("debug", {"type": "task_result", "payload": {"result": CUT}}),
+        ("debug", CUT),
+    ],
+)
+async def test_what_the_server_cut_for_its_size_is_raised_with_size_and_limit(client, server, mode, data):
+    server.limits["max_event_bytes"] = 4_000_000
+    server.records = (mode,)
+    server.on_run = lambda run: (run.lifecycle("running"), run.emit(mode, data), run.complete())
+    server.cut()
+    await settle()
+    with pytest.raises(
+        graphwire.StreamBroken, match=r"6,400,205 bytes.* max_event_bytes, which is 4,000,000"
+    ):
+        await stream(client, stream_mode=mode)
+
+
+@pytest.mark.parametrize("output", [CUT, {"image": CUT}, {"messages": [IMAGE]}])
+async def test_an_output_that_was_cut_is_raised(client, server, output):
+    server.on_run = lambda run: (run.lifecycle("running"), run.complete(output))
+    with pytest.raises(graphwire.StreamBroken, match="6,400,205 bytes"):
+        await client.graph("joke").ainvoke({})
+
+
+@pytest.mark.parametrize("values", [CUT, {"image": CUT}])
+async def test_a_state_that_was_cut_is_raised(client, server, values):
+    config = {"configurable": {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": "c1"}}
+    server.states = [ThreadState(values=values, next=(), tasks=(), interrupts=(), config=config)]
+    graph = client.graph("joke")
+    with pytest.raises(graphwire.StreamBroken, match="6,400,205 bytes"):
+        await graph.aget_state(config)
+    with pytest.raises(graphwire.StreamBroken, match="6,400,205 bytes"):
+        _ = [state async for state in graph.aget_state_history(config, limit=1)]
+
+
+async def test_what_is_no_part_of_a_graph_s_limits_still_stands_for_itself(client, server):
+    deep = {"$cut": {"reason": "depth"}}
+    server.on_run = lambda run: (run.lifecycle("running"), run.emit("custom", deep), run.complete())
+    (chunk,) = await stream(client, stream_mode="custom")
+    assert chunk == Cut("depth")

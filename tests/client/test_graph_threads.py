@@ -9,6 +9,7 @@ from typing import Any
 import graphwire
 import pytest
 from graphwire import langgraph_shapes
+from graphwire_protocol.commands import Run as RunCommand
 from graphwire_protocol.commands import State as StateCommand
 from graphwire_protocol.commands import StateHistory, StateUpdate
 from graphwire_protocol.replies import StateTask, ThreadState
@@ -91,3 +92,38 @@ async def test_a_state_of_no_thread_is_refused(client, server, config):
     with pytest.raises(ValueError, match="thread_id"):
         await client.graph("joke").aget_state(config)
     assert not server.of(StateCommand)
+
+
+NS = "inner:7|deep:8"
+
+
+@pytest.mark.parametrize(
+    ("configurable", "checkpoint"),
+    [
+        ({"checkpoint_id": "c3", "checkpoint_map": {"": "c1", "inner:7": "c2", NS: "c3"}}, "c3"),
+        ({"checkpoint_id": "c9", "checkpoint_map": {NS: "c3"}}, "c9"),
+        ({"checkpoint_map": {"": "c1", NS: "c3"}}, "c3"),
+        ({"checkpoint_map": {"": "c1"}}, None),
+        ({"checkpoint_map": {}}, None),
+    ],
+)
+async def test_a_config_of_a_subgraph_is_taken_as_its_state_has_it(
+    client, server, one_state, configurable, checkpoint
+):
+    config = {"configurable": {"thread_id": "t", "checkpoint_ns": NS, **configurable}}
+    graph = client.graph("joke")
+    await graph.aget_state(config)
+    _ = [state async for state in graph.aget_state_history(config, limit=1)]
+    await graph.aupdate_state(config, {"n": 1})
+    for kind in (StateCommand, StateHistory, StateUpdate):
+        (command,) = server.of(kind)
+        assert (command.thread, command.ns, command.checkpoint) == ("t", ("inner:7", "deep:8"), checkpoint)
+
+
+async def test_a_run_from_a_config_of_the_root_needs_no_map(client, server):
+    config = {"configurable": {"thread_id": "t", "checkpoint_ns": "", "checkpoint_map": {"": "c1"}}}
+    stream = client.graph("joke").astream(None, config)
+    server.on_run = lambda run: (run.lifecycle("running"), run.complete())
+    assert [chunk async for chunk in stream] == []
+    (command,) = server.of(RunCommand)
+    assert (command.thread, command.checkpoint, command.config) == ("t", "c1", None)

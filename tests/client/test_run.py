@@ -238,3 +238,32 @@ async def test_values_come_back_as_they_were(client, server):
     )
     event = (await take(run, 2))[1]
     assert event.data == {"seen": {1}, "messages": [graphwire.Message("human", "hi", "h1")], "raw": b"hi"}
+
+
+CUT = {"$cut": {"reason": "size", "bytes": 5000}}
+
+
+async def test_an_event_that_was_cut_for_its_size_keeps_what_is_known_of_it(client, server):
+    run = await client.run("joke", modes=["messages", "values", "updates", "custom"])
+    model = server.runs[run.id]
+    meta = {"langgraph_node": "draw"}
+    model.tokens("other", "hi")
+    model.emit("messages", {"id": "img", **CUT}, node="draw", meta=meta)
+    model.emit("messages", CUT, node="draw", meta=meta)
+    model.tokens("img", " more", node="draw")
+    for mode in ("values", "updates", "custom"):
+        model.emit(mode, CUT)
+    model.complete()
+    events = [event async for event in run if event.mode != "lifecycle"]
+    cut = [event for event in events if event.cut_bytes is not None]
+    assert [event.mode for event in cut] == ["messages", "messages", "values", "updates", "custom"]
+    assert {event.cut_bytes for event in cut} == {5000}
+    named, unnamed = cut[:2]
+    assert isinstance(named, graphwire.MessagesEvent)
+    assert isinstance(unnamed, graphwire.MessagesEvent)
+    assert (named.message.id, named.message.content, named.node) == ("img", "", "draw")
+    assert (unnamed.message.id, unnamed.metadata) == (None, meta)
+    assert named.metadata == meta
+    more = events[3]
+    assert isinstance(more, graphwire.MessagesEvent)
+    assert (more.metadata, more.cut_bytes) == (meta, None)

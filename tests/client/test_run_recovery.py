@@ -12,7 +12,7 @@ from graphwire_protocol.commands import Credit, Subscribe
 from graphwire_protocol.commands import Run as RunCommand
 
 from tests.support.model_run import Record
-from tests.support.model_server import settle
+from tests.support.model_server import ModelServer, settle
 from tests.support.taking import custom_data, take, take_from
 
 
@@ -156,7 +156,7 @@ async def test_a_resumption_that_is_refused_for_good_is_raised_where_one_iterate
     await settle()
     del server.runs[run.id]
     server.cut()
-    with pytest.raises(graphwire.Refused, match="not_found"):
+    with pytest.raises(graphwire.RunLost, match="not_found"):
         async for _ in run:
             pass
 
@@ -228,3 +228,54 @@ async def test_an_event_that_comes_twice_is_shown_once_and_costs_no_credit_for_g
     assert server.of(Subscribe)[0].credit == 1
     model.complete()
     assert [event.seq async for event in events] == [2]
+
+
+async def restarted(server: ModelServer) -> None:
+    server.runs.clear()
+    server.cut()
+    await settle()
+
+
+@pytest.mark.parametrize("act", ["iterate", "iterate anew", "respond", "cancel", "delete", "result"])
+async def test_after_a_restart_a_run_is_lost_and_its_thread_continues(client, server, act):
+    run = await client.run("joke", thread="ann")
+    if act == "iterate anew":
+        await run.detach()
+    await restarted(server)
+    work = {"respond": run.respond, "cancel": run.cancel, "delete": run.delete, "result": run.result}
+    with pytest.raises(graphwire.RunLost, match="restarted") as raised:
+        await work[act]() if act in work else [event async for event in run]
+    lost = raised.value
+    assert (lost.run, lost.thread, lost.code) == (run.id, "ann", "not_found")
+    assert "client.run('joke', thread='ann') continues from its last checkpoint" in str(lost)
+
+
+@pytest.mark.parametrize("wait", ["loop", "result"])
+async def test_what_waits_while_the_server_restarts_learns_of_it(client, server, wait):
+    run = await client.run("joke", thread="ann")
+    events = aiter(run)
+    await anext(events)
+    waiting = asyncio.ensure_future(anext(events) if wait == "loop" else run.result())
+    await settle()
+    await restarted(server)
+    with pytest.raises(graphwire.RunLost, match="Thread ann is as"):
+        await waiting
+
+
+async def test_a_lost_run_without_a_known_thread_says_so_much(client, server):
+    server.run("r1")
+    run = await client.attach("r1")
+    await restarted(server)
+    with pytest.raises(graphwire.RunLost, match="start it again") as raised:
+        await run.result()
+    assert raised.value.thread is None
+
+
+async def test_an_id_that_was_never_known_and_a_run_that_was_deleted_are_no_lost_runs(client, server):
+    run = await client.run("joke")
+    server.runs[run.id].complete()
+    await client.delete(run=run.id)
+    for work in (run.result(), client.result("ghost"), client.attach("ghost")):
+        with pytest.raises(graphwire.Refused) as raised:
+            await work
+        assert not isinstance(raised.value, graphwire.RunLost)

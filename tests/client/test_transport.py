@@ -3,6 +3,8 @@
 About `clients/python/graphwire/transport.py`.
 """
 
+import asyncio
+import ssl
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -83,3 +85,62 @@ async def test_an_address_that_is_none_is_final():
     with pytest.raises(NotOpened, match="write ws://HOST:PORT/ws") as refused:
         await open_websocket("http://127.0.0.1:1/ws", 5)
     assert refused.value.is_final
+
+
+async def test_headers_of_the_application_arrive_with_the_handshake():
+    seen: list[str] = []
+
+    def look(connection: ServerConnection, request: Request) -> None:
+        seen.append(request.headers["X-Tenant"])
+
+    async with serve(echo, "127.0.0.1", 0, subprotocols=SPEAKS, process_request=look) as server:
+        transport = await open_websocket(address(server), 5, headers={"X-Tenant": "ann"})
+        await transport.close()
+    assert seen == ["ann"]
+
+
+async def test_a_named_proxy_is_asked_also_for_this_machine_s_addresses():
+    asked: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        writer.write(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    proxy = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    async with proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        with pytest.raises(NotOpened):
+            await open_websocket("ws://127.0.0.1:9/ws", 5, proxy=f"http://127.0.0.1:{port}")
+    assert asked == [b"CONNECT 127.0.0.1:9 HTTP/1.1\r\n"]
+
+
+async def test_a_proxy_s_address_that_is_none_is_final():
+    with pytest.raises(NotOpened, match="proxy") as refused:
+        await open_websocket("ws://127.0.0.1:9/ws", 5, proxy="ftp://nowhere")
+    assert refused.value.is_final
+
+
+@pytest.mark.parametrize("proxy", [True, False])
+async def test_the_environment_s_proxy_is_none_for_this_machine(monkeypatch, proxy):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    async with serve(echo, "127.0.0.1", 0, subprotocols=SPEAKS) as server:
+        transport = await open_websocket(address(server), 5, proxy=proxy)
+        await transport.close()
+
+
+async def test_tls_settings_are_the_application_s():
+    class Noted(ssl.SSLContext):
+        is_used = False
+
+        def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+            Noted.is_used = True
+            return super().wrap_bio(*args, **kwargs)
+
+    async with serve(echo, "127.0.0.1", 0, subprotocols=SPEAKS) as server:
+        with pytest.raises(NotOpened):
+            await open_websocket(
+                address(server).replace("ws:", "wss:"), 5, tls=Noted(ssl.PROTOCOL_TLS_CLIENT)
+            )
+    assert Noted.is_used

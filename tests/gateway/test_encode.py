@@ -179,7 +179,7 @@ def test_what_is_over_the_limit_is_cut_to_the_byte(size: int) -> None:
     length = len(orjson.dumps(whole))
     assert event(encoder(length).part((), "messages", (chunk, META))).data == whole
     cut = encoder(length - 1).part((), "messages", (chunk, META))
-    assert event(cut).data == {"$cut": {"reason": "size", "bytes": length}}
+    assert event(cut).data == {"id": "m", "$cut": {"reason": "size", "bytes": length}}
     assert cut.message == "m"
 
 

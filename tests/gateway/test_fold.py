@@ -271,3 +271,16 @@ def test_a_run_of_very_many_places_keeps_only_the_modes_of_what_is_lost(
     assert fold.lost(deep, 10) == []
     assert fold.lost(Matcher(Filter(modes=("updates",), namespaces=(("**",),))), 0) == []
     assert len(fold.copy()._lost) == 3
+
+
+def test_a_message_that_was_cut_for_its_size_is_lost_and_the_rest_of_it_stays() -> None:
+    encoder = Encoder(PROJECTOR, 600)
+    fold = Fold()
+    for text in ("a", "x" * 1000, "b"):
+        chunk = AIMessageChunk(content=text, id="m")
+        fold.add(encoder.part((), "messages", (chunk, {"langgraph_node": "n"})))
+    assert fold.lost(EVERYTHING, 0) == ["messages"]
+    assert fold.lost(EVERYTHING, 2) == []
+    (row,) = fold.snapshot(EVERYTHING)["messages"]
+    assert (row["id"], row["message"]["content"]) == ("m", "ab")
+    assert "$cut" not in row["message"]

@@ -328,6 +328,23 @@ async def test_travelling_in_time_branches_alike(both: Any) -> None:
     assert remote == local
 
 
+async def test_the_config_of_a_subgraph_s_state_reads_and_edits_it_alike(both: Any) -> None:
+    async def story(teller: Teller) -> None:
+        await teller.stream({"n": 1})
+        outer = await teller.state(subgraphs=True)
+        inner = outer.tasks[0].state.config
+        await teller.state(inner)
+        await teller.history(inner)
+        edited = await teller.update({"log": ["edited"]}, inner)
+        await teller.state(edited)
+        await teller.state(outer.config, subgraphs=True)
+        await teller.invoke(teller.words.Command(resume="yes"))
+
+    local, remote = await both(graphs.asking_below, story)
+    assert any("edited" in item for item in local)
+    assert remote == local
+
+
 async def test_commands_update_and_go_where_they_say(both: Any) -> None:
     async def story(teller: Teller) -> None:
         command, send = teller.words.Command, teller.words.Send

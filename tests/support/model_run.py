@@ -226,8 +226,8 @@ class Attachment:
             frame["node"] = record.node
         if record.interrupts is not None:
             frame["interrupts"] = record.interrupts
-        if record.meta is not None and record.data["id"] not in self.metas:
-            self.metas.add(record.data["id"])
+        if record.meta is not None and record.data.get("id") not in self.metas:
+            self.metas.add(record.data.get("id"))
             frame["meta"] = record.meta
         return frame
 

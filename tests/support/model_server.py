@@ -373,6 +373,7 @@ class ModelServer:
             )
             for run in reversed(self.runs.values())
             if command.graph in (None, run.graph)
+            if command.status is None or run.status() in command.status
         ]
         return Ok(id=command.id, runs=tuple(rows[begin:end]), cursor=str(end) if end < len(rows) else None)
 

@@ -98,8 +98,10 @@ def _told(value: Any) -> Any:
     if isinstance(value, BaseException):
         return str(value)
     if isinstance(value, dict):
-        # LangGraph's configs of subgraphs repeat the checkpoints above them; over the wire one is enough.
-        return {key: _told(item) for key, item in value.items() if key != "checkpoint_map"}
+        # LangGraph's configs of subgraphs repeat the checkpoints above them, of which one is enough over the
+        # wire, and hold the saver itself once such a config was read.
+        own = ("checkpoint_map", "__pregel_checkpointer")
+        return {key: _told(item) for key, item in value.items() if key not in own}
     if isinstance(value, list | tuple):
         return [_told(item) for item in value]
     return value

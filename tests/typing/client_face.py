@@ -3,6 +3,7 @@
 from typing import Any
 
 import graphwire
+from graphwire_protocol.types import Status
 from typing_extensions import assert_type
 
 
@@ -18,6 +19,10 @@ async def use() -> None:
         window=16,
         backoff=graphwire.Backoff(first_s=0.1),
         on_state=states.append,
+        headers={"X-Tenant": "ann"},
+        ssl=None,
+        proxy=False,
+        wait=30,
     ) as client:
         assert_type(client, graphwire.Client)
         run = await client.run(
@@ -52,6 +57,10 @@ async def use() -> None:
         assert_type(await client.update_state("joke", "t", {"joke": ""}, as_node="write"), dict[str, Any])
         await run.respond({"i1": True}, partial=True)
         await run.answer("yes")
+        assert_type(await client.cancel(run.id, reason="enough"), Status | None)
+        assert_type(await client.cancel(graph="joke", status=["running"]), list[str])
+        assert_type(await client.respond(run.id, {"i1": True}, partial=True), Status | None)
+        assert_type(await client.result(run.id), Any)
         await run.delete()
         await client.delete(graph="joke", thread="t")
         try:
@@ -59,6 +68,8 @@ async def use() -> None:
         except graphwire.RunFailed as failed:
             assert_type(failed.code, str)
             assert_type(failed.error_id, str | None)
+        except graphwire.RunLost as lost:
+            assert_type(lost.thread, str | None)
         except graphwire.Refused as refused:
             assert_type(refused.after_s, float | None)
 

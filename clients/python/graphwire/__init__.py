@@ -25,6 +25,7 @@ from graphwire.errors import (
     RunEnded,
     RunFailed,
     RunInterrupted,
+    RunLost,
     StreamBroken,
     Unauthenticated,
 )
@@ -85,6 +86,7 @@ __all__ = [
     "RunEvents",
     "RunFailed",
     "RunInterrupted",
+    "RunLost",
     "RunRow",
     "SnapshotEvent",
     "SnapshotMessage",

@@ -3,13 +3,14 @@
 A wrong argument raises here, before anything is sent, with the path of what is wrong.
 """
 
+import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import orjson
 from graphwire_protocol.base import Wire
-from graphwire_protocol.commands import From, Position
+from graphwire_protocol.commands import From, Position, Response
 from graphwire_protocol.filters import Filter
 from graphwire_protocol.projection import Projector, TagError, restore
 from graphwire_protocol.types import Mode
@@ -62,6 +63,37 @@ def _sentence(error: ValidationError, name: str) -> str:
     if first["type"] == "string_pattern_mismatch" and (wrong := _why_no_id(first["input"])):
         return f"{path} {wrong}"
     return f"{path}: {first['msg']}" if path else first["msg"]
+
+
+def responses_of(responses: Mapping[str, Any] | None) -> tuple[Response, ...]:
+    """Return the answers by interrupt as the wire has them. Raises ``TypeError``."""
+    if not isinstance(responses, Mapping | None):
+        raise TypeError(
+            f"respond() takes a dict, {{interrupt's id: answer}}, not {type(responses).__name__}; "
+            "if the run asks one question, answer(value) needs no id"
+        )
+    return tuple(
+        Response(interrupt=id, value=projected(value, f"responses[{id!r}]"))
+        for id, value in (responses or {}).items()
+    )
+
+
+def refuse_unknown(
+    given: Mapping[str, Any], known: Iterable[str], name: str, elsewhere: Mapping[str, str] | None = None
+) -> None:
+    """Raise ``ValueError`` for a key of ``given`` that is none of ``known``: it would have no effect.
+
+    ``name`` is the argument that holds ``given``; ``elsewhere`` says what to write instead of a key.
+    """
+    takes = sorted(known)
+    for key in given:
+        if key in takes:
+            continue
+        instead = (elsewhere or {}).get(key)
+        if instead is None:
+            similar = difflib.get_close_matches(str(key), takes, n=1)
+            instead = f"did you mean {similar[0]!r}?" if similar else f"it takes {', '.join(takes)}"
+        raise ValueError(f"{name}[{key!r}] has no effect; {instead}")
 
 
 def require_id(value: str, path: str) -> None:

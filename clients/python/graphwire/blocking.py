@@ -19,7 +19,9 @@ import concurrent.futures
 import contextlib
 import functools
 import inspect
+import os
 import threading
+import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
@@ -35,6 +37,19 @@ CANCEL_TIMEOUT_S = 5
 """Seconds to wait for a cancellation to be confirmed, when a run is left or a wait interrupted."""
 
 _END: Any = object()
+
+_process_of: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, int]" = weakref.WeakKeyDictionary()
+
+
+def remember_process(loop: asyncio.AbstractEventLoop) -> None:
+    """Note that ``loop`` runs in this process. A forked process has a copy of it, which never runs."""
+    _process_of[loop] = os.getpid()
+
+
+def was_forked(loop: asyncio.AbstractEventLoop) -> bool:
+    """Return whether ``loop`` is a copy, made by ``os.fork()``, of a loop that runs in another process."""
+    here = os.getpid()
+    return _process_of.get(loop, here) != here
 
 
 def wait(loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -106,7 +121,7 @@ def iterate(loop: asyncio.AbstractEventLoop, items: AsyncGenerator[T, None]) -> 
     finally:
         # The garbage collector may end this iterator on the loop itself, or after the loop has ended; then
         # the loop closes the async generator.
-        if loop.is_running() and not _is_running_here(loop):
+        if loop.is_running() and not _is_running_here(loop) and not was_forked(loop):
             wait(loop, steps.close)
 
 
@@ -132,6 +147,11 @@ class _Steps(Generic[T]):
 
 def require_elsewhere(loop: asyncio.AbstractEventLoop) -> None:
     """Raise ``RuntimeError`` if waiting for ``loop`` in this thread would never end."""
+    if was_forked(loop):
+        raise RuntimeError(
+            "this client belongs to the process that connected it, and this one was forked from there: "
+            "connect again here, with a new graphwire.connect()"
+        )
     if _is_running_here(loop):
         raise RuntimeError(
             "this would block the event loop that its client lives on: await the form with an a, such as "

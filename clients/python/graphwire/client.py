@@ -4,16 +4,19 @@
 graph and is made of both. The ``Exchange`` carries all of it, and the ``Reconnector`` keeps that connected.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from ssl import SSLContext
 from types import TracebackType
 
 from graphwire_protocol.commands import Product
 from graphwire_protocol.replies import Welcome
 
+from graphwire import blocking
 from graphwire.arguments import IfBusy
 from graphwire.backoff import Backoff
-from graphwire.blocking import LoopThread, wait
+from graphwire.blocking import LoopThread, was_forked
 from graphwire.exchange import Exchange
 from graphwire.graph import RemoteGraph
 from graphwire.reconnector import ConnectionState, Reconnector, Token
@@ -31,12 +34,19 @@ def connect(
     backoff: Backoff | None = None,
     open_timeout: float = 10.0,
     on_state: Callable[[ConnectionState], object] | None = None,
-    open: Open = open_websocket,
+    open: Open | None = None,
+    headers: Mapping[str, str] | None = None,
+    ssl: SSLContext | None = None,
+    proxy: str | bool = True,
+    wait: float = 0.0,
 ) -> "Client":
     """Return a client for the server at ``url``; ``async with`` connects it.
 
     Code without an event loop uses ``with`` instead, and the blocking methods of ``client.graph(name)``: the
     client then has a loop of its own, in a thread that ends with the block.
+
+    One client is enough for a program: any number of tasks of its event loop may share it, each with runs of
+    its own. Other threads share it by the blocking methods.
 
     Args:
         url: a WebSocket address, ``ws://HOST:PORT/ws`` or ``wss://``.
@@ -46,19 +56,34 @@ def connect(
             server stops sending.
         backoff: the waits between attempts to connect.
         open_timeout: seconds from the first byte to the server's welcome.
-        on_state: called with each new ``connection_state``.
+        on_state: called with each new ``connection_state``. What it raises is logged, and ends nothing.
         open: opens a transport; for tests.
+        headers: HTTP headers of the handshake, for what stands in front of the server.
+        ssl: the TLS settings of a ``wss://`` address, such as the certificates to trust.
+        proxy: the URL of an HTTP or SOCKS proxy; ``False`` for none. ``True`` takes the environment's, except
+            for addresses of this machine.
+        wait: seconds for which a first connection that fails is tried again, for a server that is not up yet.
+            What waiting cannot mend, such as a refused token, is raised at once.
 
-    Raises ``ValueError`` for a window below 1.
+    Raises ``ValueError`` for a window below 1, a negative ``wait``, and ``ssl`` for another address than
+    ``wss://``.
     """
-    return Client(url, token, window, backoff or Backoff(), open_timeout, on_state, open)
+    if wait < 0:
+        raise ValueError(f"wait is a number of seconds, at least 0, not {wait:g}")
+    if ssl is not None and not url.lower().startswith("wss:"):
+        raise ValueError(f"ssl is for a wss:// address, not for {url}")
+    opener = open or functools.partial(open_websocket, headers=headers, tls=ssl, proxy=proxy)
+    return Client(url, token, window, backoff or Backoff(), open_timeout, on_state, opener, wait)
 
 
 class Client(Streams):
     """One connection to a server, shared by any number of runs; made by ``connect()``.
 
-    A lost connection is made again, and every run continues where it was. All methods raise ``Refused``
-    when the server refuses a request, and ``ConnectionClosed`` once the client is closed for good.
+    Any number of tasks of one event loop may share it. A lost connection is made again, and every run
+    continues where it was. A request that is ``rate_limited`` is sent again, for 5 s at most.
+
+    All methods raise ``Refused`` when the server refuses a request, and ``ConnectionClosed`` once the client
+    is closed for good.
     """
 
     def __init__(
@@ -70,12 +95,13 @@ class Client(Streams):
         open_timeout: float,
         on_state: Callable[[ConnectionState], object] | None,
         open: Open,
+        wait: float = 0.0,
     ) -> None:
         if window < 1:
             raise ValueError(f"window must be at least 1 event, not {window}")
         product = Product(name="graphwire-python", version=installed_version() or "0")
         super().__init__(Exchange(url, product), window)
-        self._reconnector = Reconnector(self._exchange, token, backoff, open_timeout, on_state, open)
+        self._reconnector = Reconnector(self._exchange, token, backoff, open_timeout, on_state, open, wait)
 
     @property
     def connection_state(self) -> ConnectionState:
@@ -110,7 +136,7 @@ class Client(Streams):
     def __enter__(self) -> "Client":
         self._thread = LoopThread()
         try:
-            wait(self._thread.start(), self.open)
+            blocking.wait(self._thread.start(), self.open)
         except BaseException:
             self._thread.stop()
             raise
@@ -123,8 +149,10 @@ class Client(Streams):
         traceback: TracebackType | None,
     ) -> None:
         assert self._thread is not None
+        if was_forked(self._exchange.loop):
+            return  # the connection and the thread are the parent's
         try:
-            wait(self._exchange.loop, self.close)
+            blocking.wait(self._exchange.loop, self.close)
         finally:
             self._thread.stop()
 

@@ -5,12 +5,13 @@
     ├── ConnectionClosed       the connection is over for good; everything that waits gets this
     │   └── Unauthenticated    the server refused the token, or it expired and there is no new one
     ├── Refused                the server refused one request, or this client did on its behalf
+    │   └── RunLost            the server does not know a run any more, which it did before a reconnect
     ├── RunEnded               a run ended without output
     │   ├── RunFailed          its graph raised, or the run was lost
     │   ├── RunCancelled       it was cancelled
     │   └── RunInterrupted     it waits for an answer
     ├── RemoteError            a graph raised, in ``client.graph(...)``
-    ├── StreamBroken           a stream of ``client.graph(...)`` has a gap or repeats a step
+    ├── StreamBroken           what ``client.graph(...)`` brings has a gap, repeats a step or was cut
     └── MissingExtra           an optional dependency is not installed
 
 A lost connection that is made again raises nothing; waits continue.
@@ -75,6 +76,28 @@ class Refused(GraphwireError):
         self.retry = retry
         self.after_s = after_s
         self.details = details or {}
+
+
+class RunLost(Refused):
+    """The server knew ``run`` on an earlier connection and does not any more; ``code`` is ``not_found``.
+
+    Logs live in a server's memory, so a restart forgets every run. A thread lives as long as what its
+    checkpointer writes to. ``thread`` is the run's, ``None`` if it had none or none is known.
+    """
+
+    def __init__(self, run: str, graph: str | None, thread: str | None, how: str | None = None) -> None:
+        message = f"the server no longer knows run {run}: it restarted, or the run was deleted"
+        if thread is not None:
+            how = how or (
+                f"client.run({graph or '...'!r}, thread={thread!r}) continues from its last checkpoint, and "
+                'command={"resume": ...} answers what it asked'
+            )
+            message += f". Thread {thread} is as its checkpointer kept it: {how}"
+        else:
+            message += "; start it again, or continue its thread if it has one"
+        super().__init__("not_found", message, details={"kind": "run"})
+        self.run = run
+        self.thread = thread
 
 
 class RunEnded(GraphwireError):
@@ -156,7 +179,10 @@ class RemoteError(GraphwireError):
 
 
 class StreamBroken(GraphwireError):
-    """The stream of a remote graph has a gap or repeats a step, which a local graph's stream never does."""
+    """What a remote graph yields or returns has a gap, repeats a step, or was cut for its size.
+
+    A local graph does none of that.
+    """
 
 
 class MissingExtra(GraphwireError, ImportError):
@@ -165,3 +191,13 @@ class MissingExtra(GraphwireError, ImportError):
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what}: pip install 'graphwire[{extra}]'")
         self.extra = extra
+
+
+def is_unknown_run(error: GraphwireError) -> bool:
+    """Return whether the server refused a request since it does not know the run that it names."""
+    return isinstance(error, Refused) and error.code == "not_found" and error.details.get("kind") == "run"
+
+
+def lost_for(error: GraphwireError, run: str, graph: str | None, thread: str | None) -> GraphwireError:
+    """Return ``RunLost`` for an error that says the server does not know ``run``, else ``error``."""
+    return RunLost(run, graph, thread) if is_unknown_run(error) else error

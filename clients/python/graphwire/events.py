@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from graphwire_protocol.frames import Event as EventFrame
 from graphwire_protocol.frames import Gap, Snapshot
 from graphwire_protocol.payloads import Interrupts, Lifecycle, PendingInterrupt
-from graphwire_protocol.projection import TagError, restore
+from graphwire_protocol.projection import Cut, TagError, restore
 from graphwire_protocol.types import Status
 from pydantic import ValidationError
 
@@ -50,6 +50,9 @@ class RunEvent:
     event, and ``data`` what LangGraph's ``stream_mode`` of that name yields. ``namespace`` is the
     subgraph's path (``()`` is the root), and ``node`` the name of the node, ``None`` if the server does not
     say.
+
+    ``cut_bytes`` is ``None``, or the size of data that is larger than the server's ``max_event_bytes`` and
+    was not sent. ``data`` then only stands for it.
     """
 
     run: str
@@ -58,6 +61,7 @@ class RunEvent:
     data: Any = None
     namespace: tuple[str, ...] = ()
     node: str | None = None
+    cut_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +91,8 @@ class CustomEvent(RunEvent):
 class MessagesEvent(RunEvent):
     """A piece of a message (``MessageChunk``) or a whole one (``Message``), with LangGraph's metadata.
 
-    ``data`` is the pair ``(message, metadata)``.
+    ``data`` is the pair ``(message, metadata)``. With ``cut_bytes`` the message has only its ``id``, and the
+    type ``unknown``; an older server sends no ``id`` then.
     """
 
     message: Message
@@ -247,6 +252,7 @@ class EventReader:
         if mode == "lifecycle":
             return _lifecycle(frame, fields)
         data = restored(frame.data)
+        fields["cut_bytes"] = _cut_bytes(data)
         if mode in ("values", "updates"):
             marks = frame.interrupts
             interrupts = None if marks is None else tuple(Interrupt(m.id, restored(m.value)) for m in marks)
@@ -272,7 +278,12 @@ class EventReader:
 
     def _message(self, frame: EventFrame, fields: dict[str, Any]) -> Event:
         data = frame.data
-        id = data["id"]
+        id = data.get("id")
+        if "$cut" in data:
+            fields["cut_bytes"] = _cut_bytes(restored({"$cut": data["$cut"]}))
+            message = Message("unknown", id=id)
+            metadata = self._remember(id, frame.meta)
+            return MessagesEvent(data=(message, metadata), message=message, metadata=metadata, **fields)
         if "delta" in data:
             raw = {"type": "AIMessageChunk", **data["delta"], "id": id}
         else:
@@ -282,7 +293,9 @@ class EventReader:
         metadata = self._remember(id, frame.meta)
         return MessagesEvent(data=(message, metadata), message=message, metadata=metadata, **fields)
 
-    def _remember(self, id: str, meta: dict[str, Any] | None) -> dict[str, Any]:
+    def _remember(self, id: str | None, meta: dict[str, Any] | None) -> dict[str, Any]:
+        if id is None:
+            return {} if meta is None else restored(meta)
         if meta is not None:
             self._metadata[id] = restored(meta)
             if len(self._metadata) > _REMEMBERED:
@@ -308,6 +321,11 @@ class EventReader:
             messages=tuple(messages),
             interrupts=interrupts_of(frame.interrupts),
         )
+
+
+def _cut_bytes(data: Any) -> int | None:
+    """Return the size of what ``data`` stands for; None if it is all there."""
+    return data.bytes if isinstance(data, Cut) and data.reason == "size" else None
 
 
 def _lifecycle(frame: EventFrame, fields: dict[str, Any]) -> LifecycleEvent:

@@ -9,6 +9,7 @@ subscriptions. The ``Reconnector`` has the sockets: it calls ``connected``, ``ou
 import asyncio
 import contextlib
 import logging
+import random
 import threading
 from collections.abc import Callable, Iterable
 from typing import TypeAlias, TypeVar
@@ -22,6 +23,7 @@ from graphwire_protocol.frames import Closed
 from graphwire_protocol.happenings import Announced, Answered, Deferred, Delivered, Happening
 from graphwire_protocol.replies import Error, Goaway, Notice, Reply, Subscribed, Welcome
 
+from graphwire.blocking import remember_process, require_elsewhere, was_forked
 from graphwire.errors import GraphwireError, Refused
 from graphwire.event_queue import EventQueue
 from graphwire.run_tracker import RunTracker
@@ -34,6 +36,10 @@ MakeRequest: TypeAlias = Callable[[int], Request]
 
 MakeSubscription: TypeAlias = Callable[[int, int], Request]
 """Returns the request that has this ``id`` and opens the subscription ``sub``."""
+
+_PATIENCE_S = 5.0
+"""How long a request that is ``rate_limited`` is sent again, in all."""
+_FIRST_JITTER_S = 0.02
 
 Q = TypeVar("Q", EventQueue, WatchQueue)
 
@@ -51,6 +57,8 @@ class Exchange:
         """How long the server asked to stay away before the next connection (``goaway``)."""
         self.refusal: Error | None = None
         """The error by which the server refused this connection's ``hello``."""
+        self.connections = 0
+        """How many connections the server has welcomed."""
         self._session = ClientSession(product)
         self._waiting: dict[int, asyncio.Future[Answered]] = {}
         self._queues: dict[int, EventQueue | WatchQueue] = {}
@@ -85,6 +93,7 @@ class Exchange:
         """Live on the running loop from here on."""
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
+        remember_process(self._loop)
 
     def end(self, make_error: Callable[[], GraphwireError]) -> Callable[[], GraphwireError]:
         """Fail everything that waits, and every later request, with the error that ``make_error`` makes.
@@ -138,6 +147,21 @@ class Exchange:
         return answered.reply, queue
 
     async def _ask(self, make: MakeRequest, window: int | None = None) -> Answered:
+        """Send a request and wait for its reply; send it again if it came too soon, within a bound."""
+        patience_s, jitter_s = _PATIENCE_S, _FIRST_JITTER_S
+        while True:
+            answered = await self._ask_once(make, window)
+            if not isinstance(answered.reply, Error):
+                return answered
+            refused = _refused(answered.reply)
+            # Many that were refused together would come again together, hence the jitter.
+            delay_s = (refused.after_s or 0.0) + random.random() * jitter_s
+            if refused.code != "rate_limited" or delay_s > patience_s:
+                raise refused
+            patience_s, jitter_s = patience_s - delay_s, jitter_s * 2
+            await asyncio.sleep(delay_s)
+
+    async def _ask_once(self, make: MakeRequest, window: int | None) -> Answered:
         self._require_open()
         try:
             id = self._session.request(make, window)
@@ -154,13 +178,13 @@ class Exchange:
             raise
         finally:
             del self._waiting[id]
-        if isinstance(answered.reply, Error):
-            raise _refused(answered.reply)
         return answered
 
     def _require_open(self) -> None:
         if self._error is not None:
             raise self._error()
+        if was_forked(self.loop):
+            require_elsewhere(self.loop)
         if asyncio.get_running_loop() is not self.loop:
             raise RuntimeError(
                 "this client lives on another event loop; one that was entered by `with` has its own, and is "
@@ -190,7 +214,7 @@ class Exchange:
 
         Does not wait, and may be called by a destructor, in any thread, even after the loop's end.
         """
-        if queue.sub not in self._queues or self.loop.is_closed():
+        if queue.sub not in self._queues or self.loop.is_closed() or was_forked(self.loop):
             return
         if threading.get_ident() != self._thread:
             self.loop.call_soon_threadsafe(self.leave, queue)
@@ -236,6 +260,7 @@ class Exchange:
                     self._timers[id] = self.loop.call_later(after_s, self._resend, id)
                 case Announced(Welcome()):
                     is_welcome = True
+                    self.connections += 1
                 case Announced(frame):
                     self._announce(frame)
         self.has_outgoing.set()

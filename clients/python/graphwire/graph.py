@@ -105,9 +105,10 @@ class RemoteGraph:
         continue with ``Command(resume=...)`` on the same thread.
 
         Raises ``RemoteError`` if the graph fails, ``RunCancelled`` if the run is cancelled, ``StreamBroken``
-        if events are lost or repeated, ``Refused`` if the server refuses the run, ``MissingExtra`` if
-        messages are asked for and LangChain is missing, ``ValueError`` for what works only locally
-        (``print_mode``, ``debug``, ``control``, callbacks), ``TypeError`` for an unknown argument.
+        if events are lost or repeated, or were cut because they exceed the server's ``max_event_bytes``,
+        ``Refused`` if the server refuses the run, ``MissingExtra`` if messages are asked for and LangChain is
+        missing, ``ValueError`` for what works only locally (``print_mode``, ``debug``, ``control``,
+        callbacks), ``TypeError`` for an unknown argument.
         """
         refuse_local(local)
         several = isinstance(stream_mode, list)
@@ -126,7 +127,7 @@ class RemoteGraph:
                     raise_if_ended_badly(run, event)
                     continue
                 mode = event.mode
-                for chunk in chunks_of(event):
+                for chunk in chunks_of(event, self._max_event_bytes):
                     if version == "v2":
                         yield part_of(event, chunk)
                     elif subgraphs:
@@ -190,14 +191,14 @@ class RemoteGraph:
         async with cancelling_on_exception(self._client._exchange, run, "nobody waits for the result"):
             async for event in run:
                 if isinstance(event, InterruptEvent | SnapshotEvent):
-                    interrupts = interrupts_of(event.interrupts)
+                    interrupts = interrupts_of(event.interrupts, self._max_event_bytes)
                 elif isinstance(event, LifecycleEvent) and event.status in ("failed", "cancelled"):
                     raise_if_ended_badly(run, event)
             if run.status == "interrupted":
                 keys = None if output_keys is not None else await self._output_keys()
                 values = await self._values(run, keys)
             else:
-                values = with_langchain(await run.result())
+                values = with_langchain(await run.result(), self._max_event_bytes)
         if version == "v2":
             return output_of(values, interrupts)
         if not interrupts:
@@ -234,11 +235,17 @@ class RemoteGraph:
         view = await self._client.attach(run.id, modes=["values"], start="snapshot")
         async for event in view:
             if isinstance(event, SnapshotEvent):
-                values = with_langchain(event.values)
+                values = with_langchain(event.values, self._max_event_bytes)
                 if keys is not None and isinstance(values, dict):
                     return {key: values[key] for key in keys if key in values}
                 return values
         return None
+
+    @property
+    def _max_event_bytes(self) -> int | None:
+        welcome = self._client._exchange.welcome
+        limit = None if welcome is None else welcome.limits.get("max_event_bytes")
+        return limit if isinstance(limit, int) else None
 
     async def _output_keys(self) -> list[str] | None:
         """Return the keys of the graph's output schema, None if it has none."""
@@ -252,11 +259,11 @@ class RemoteGraph:
     async def aget_state(self, config: Config, *, subgraphs: bool = False) -> Any:
         """Return the thread's ``StateSnapshot``, at its latest checkpoint or the one that ``config`` names.
 
-        Raises ``ValueError`` for a config without a thread, and ``Refused`` like ``client.state()``.
+        Raises ``ValueError`` for a config without a thread, ``Refused`` like ``client.state()``, and
+        ``StreamBroken`` for a state larger than the server's ``max_event_bytes``.
         """
-        return snapshot_of(
-            await self._client.state(self.name, **thread_arguments(config), subgraphs=subgraphs)
-        )
+        state = await self._client.state(self.name, **thread_arguments(config), subgraphs=subgraphs)
+        return snapshot_of(state, self._max_event_bytes)
 
     @with_parameters_of(aget_state)
     def get_state(self, *args: Any, **kwargs: Any) -> Any:
@@ -284,7 +291,7 @@ class RemoteGraph:
             limit=limit,
         )
         async for state in states:
-            yield snapshot_of(state)
+            yield snapshot_of(state, self._max_event_bytes)
 
     @with_parameters_of(aget_state_history)
     def get_state_history(self, *args: Any, **kwargs: Any) -> Iterator[Any]:

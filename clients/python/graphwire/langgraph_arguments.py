@@ -104,12 +104,18 @@ def _split_configurable(given: Mapping[str, Any] | None) -> tuple[dict[str, Any]
     configurable = dict(given or {})
     thread = configurable.pop("thread_id", None)
     ns = configurable.pop("checkpoint_ns", None)
+    checkpoint = configurable.pop("checkpoint_id", None)
+    # LangGraph's map of the checkpoints of a subgraph and of the graphs around it. It says no more than
+    # the id, which wins; a server finds the outer checkpoints by itself.
+    checkpoints = configurable.pop("checkpoint_map", None)
+    if checkpoint is None and isinstance(checkpoints, Mapping):
+        checkpoint = checkpoints.get(ns or "")
     if thread is not None:
         thread = str(thread)
         require_id(thread, "config['configurable']['thread_id']")
     address = {
         "thread": thread,
-        "checkpoint": configurable.pop("checkpoint_id", None),
+        "checkpoint": checkpoint,
         "ns": ns.split(_NS_SEPARATOR) if ns else None,
     }
     for name in configurable:

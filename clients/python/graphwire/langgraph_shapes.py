@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from graphwire_protocol.projection import Cut
 from graphwire_protocol.types import STREAM_MODES
 
 from graphwire.errors import MissingExtra, StreamBroken
@@ -32,11 +33,13 @@ from graphwire.state import StateSnapshot
 _TUPLES = ("triggers", "langgraph_triggers", "langgraph_path")  # in LangGraph; in JSON they are lists
 
 
-def chunks_of(event: Event) -> list[Any]:
+def chunks_of(event: Event, limit: int | None = None) -> list[Any]:
     """Return the chunks that LangGraph yields for ``event``: one, or none.
 
-    Raises ``StreamBroken`` for a gap.
+    ``limit`` is the server's ``max_event_bytes``. Raises ``StreamBroken`` for a gap and for what was cut.
     """
+    if event.cut_bytes is not None:
+        raise too_large(event.cut_bytes, limit)
     match event:
         case GapEvent():
             raise StreamBroken(
@@ -47,19 +50,19 @@ def chunks_of(event: Event) -> list[Any]:
         case SnapshotEvent() | UnknownEvent():
             return []
         case MessagesEvent(message=message, metadata=metadata):
-            return [(langchain_message(message), _with_tuples(metadata))]
+            return [(langchain_message(message, limit), _with_tuples(metadata))]
         case ValuesEvent(data=data, interrupts=marks) | UpdatesEvent(data=data, interrupts=marks):
-            chunk = with_langchain(data)
+            chunk = with_langchain(data, limit)
             if marks is None or not isinstance(chunk, dict):
                 return [chunk]
-            return [{**chunk, "__interrupt__": interrupts_of(marks)}]
+            return [{**chunk, "__interrupt__": interrupts_of(marks, limit)}]
         case TasksEvent(data=dict(payload)) | CheckpointsEvent(data=dict(payload)):
-            return [_with_tuples(with_langchain(payload))]
+            return [_with_tuples(with_langchain(payload, limit))]
         case DebugEvent(data={"payload": dict(payload), **wrapper}):
-            return [{**wrapper, "payload": _with_tuples(with_langchain(payload))}]
+            return [{**wrapper, "payload": _with_tuples(with_langchain(payload, limit))}]
     if event.mode not in STREAM_MODES:
         return []
-    return [with_langchain(event.data)]
+    return [with_langchain(event.data, limit)]
 
 
 def part_of(event: Event, chunk: Any) -> dict[str, Any]:
@@ -112,12 +115,12 @@ def output_of(value: Any, interrupts: tuple[Any, ...]) -> Any:
     return (GraphOutput if types is None else types.GraphOutput)(value=value, interrupts=interrupts)
 
 
-def interrupts_of(asked: Iterable[Interrupt]) -> tuple[Any, ...]:
+def interrupts_of(asked: Iterable[Interrupt], limit: int | None = None) -> tuple[Any, ...]:
     """Return the interrupts, as LangGraph's class if it is installed."""
     types = _langgraph()
     made = []
     for one in asked:
-        value = with_langchain(one.value)
+        value = with_langchain(one.value, limit)
         if types is None:
             made.append(Interrupt(one.id, value, one.namespace))
         else:
@@ -125,21 +128,23 @@ def interrupts_of(asked: Iterable[Interrupt]) -> tuple[Any, ...]:
     return tuple(made)
 
 
-def snapshot_of(state: StateSnapshot) -> Any:
+def snapshot_of(state: StateSnapshot, limit: int | None = None) -> Any:
     """Return the state, as LangGraph's ``StateSnapshot`` if it is installed."""
     types = _langgraph()
     tasks = []
     for task in state.tasks:
-        inner = snapshot_of(task.state) if isinstance(task.state, StateSnapshot) else task.state
+        inner = snapshot_of(task.state, limit) if isinstance(task.state, StateSnapshot) else task.state
         task = task._replace(
-            interrupts=interrupts_of(task.interrupts), state=inner, result=with_langchain(task.result)
+            interrupts=interrupts_of(task.interrupts, limit),
+            state=inner,
+            result=with_langchain(task.result, limit),
         )
         tasks.append(task if types is None else types.PregelTask(*task))
     state = state._replace(
-        values=with_langchain(state.values),
-        metadata=with_langchain(state.metadata),
+        values=with_langchain(state.values, limit),
+        metadata=with_langchain(state.metadata, limit),
         tasks=tuple(tasks),
-        interrupts=interrupts_of(state.interrupts),
+        interrupts=interrupts_of(state.interrupts, limit),
     )
     return state if types is None else types.StateSnapshot(*state)
 
@@ -158,15 +163,29 @@ def langchain() -> Any:
     return langchain_core.messages
 
 
-def with_langchain(value: Any) -> Any:
-    """Return ``value`` with LangChain's messages in place of this client's. Raises ``MissingExtra``."""
+def with_langchain(value: Any, limit: int | None = None) -> Any:
+    """Return ``value`` with LangChain's messages in place of this client's.
+
+    Raises ``MissingExtra``, and ``StreamBroken`` if a part of ``value`` was cut for its size.
+    """
     if isinstance(value, Message):
-        return langchain_message(value)
+        return langchain_message(value, limit)
     if isinstance(value, dict):
-        return {key: with_langchain(item) for key, item in value.items()}
+        return {key: with_langchain(item, limit) for key, item in value.items()}
     if isinstance(value, list):
-        return [with_langchain(item) for item in value]
+        return [with_langchain(item, limit) for item in value]
+    if isinstance(value, Cut) and value.reason == "size":
+        raise too_large(value.bytes, limit)
     return value
+
+
+def too_large(size: int | None, limit: int | None) -> StreamBroken:
+    """Return the error for a value of ``size`` bytes, which a server with this ``max_event_bytes`` cut."""
+    most = "" if limit is None else f", which is {limit:,}"
+    return StreamBroken(
+        f"the server cut a value of {size or 0:,} bytes, more than its max_event_bytes{most}. A local graph "
+        "cuts nothing: raise that limit, or keep large data elsewhere and its address in the state"
+    )
 
 
 _CLASSES = {
@@ -180,10 +199,10 @@ _CLASSES = {
 }
 
 
-def langchain_message(message: Message) -> Any:
-    """Return the message as LangChain's class of its type. Raises ``MissingExtra``."""
+def langchain_message(message: Message, limit: int | None = None) -> Any:
+    """Return the message as LangChain's class of its type. Raises like ``with_langchain()``."""
     module = langchain()
-    fields = message.to_json()
+    fields = with_langchain(message.to_json(), limit)
     kind = fields.pop("type")
     cls = getattr(module, _CLASSES.get(kind, kind), None)
     if cls is None:

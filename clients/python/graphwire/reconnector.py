@@ -31,7 +31,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from graphwire_protocol import codes
 from graphwire_protocol.cursor import OutOfStep
@@ -64,6 +64,7 @@ class Reconnector:
         open_timeout: float,
         on_state: Callable[[ConnectionState], object] | None,
         open: Open,
+        wait_s: float = 0.0,
     ) -> None:
         self.state: ConnectionState = "closed"
         self._exchange = exchange
@@ -73,6 +74,7 @@ class Reconnector:
         self._open_timeout = open_timeout
         self._on_state = on_state
         self._open_transport = open
+        self._wait_s = wait_s  # for a server that is not up yet
         self._task: asyncio.Task[None] | None = None
         self._opened: asyncio.Future[None] | None = None
         self._transport: Transport | None = None
@@ -113,8 +115,12 @@ class Reconnector:
         if state == self.state:
             return
         self.state = state
-        if self._on_state is not None:
+        if self._on_state is None:
+            return
+        try:
             self._on_state(state)
+        except (Exception, asyncio.CancelledError):  # it may have asked a cancelled future for its result
+            log.exception("the callback on_state=%s raised at %r", _name_of(self._on_state), state)
 
     @property
     def _was_opened(self) -> bool:
@@ -139,6 +145,7 @@ class Reconnector:
 
     async def _keep_connected(self) -> None:
         clock = self._exchange.loop.time
+        give_up_at = clock() + self._wait_s
         attempt = 0
         has_retried_token = False
         while not self._is_closing:
@@ -156,11 +163,15 @@ class Reconnector:
             if is_token_refused and callable(self._token) and not has_retried_token:
                 has_retried_token = True
                 continue
-            make_error = self._error_after(end, was_opened or self._was_opened)
+            was_opened = was_opened or self._was_opened
+            left_s = give_up_at - clock()
+            make_error = self._error_after(end, was_opened, is_awaited=not was_opened and left_s > 0)
             if make_error is not None:
                 self._end(make_error)
                 return
             delay = self._backoff.delay(attempt, self._shortest_wait_after(end))
+            if not was_opened:
+                delay = min(delay, max(left_s, 0.0))
             self._enter("waiting")
             log.info("connection to %s lost (%s); next attempt in %.1f s", self._url, end, delay)
             await self._backoff.sleep(delay)
@@ -172,11 +183,16 @@ class Reconnector:
         asked_for, self._exchange.resume_after_s = self._exchange.resume_after_s, 0.0
         return max(asked_for, _OVERLOADED_WAIT_S if is_overloaded else 0.0)
 
-    def _error_after(self, end: Lost | NotOpened, was_opened: bool) -> Callable[[], GraphwireError] | None:
-        """Return what makes the error that closes the client for good; None if it is to connect again."""
+    def _error_after(
+        self, end: Lost | NotOpened, was_opened: bool, is_awaited: bool = False
+    ) -> Callable[[], GraphwireError] | None:
+        """Return what makes the error that closes the client for good; None if it is to connect again.
+
+        ``is_awaited`` says that a server which cannot be reached yet may still come up in time.
+        """
         refusal, self._exchange.refusal = self._exchange.refusal, None
         if isinstance(end, NotOpened):
-            if was_opened and not end.is_final:
+            if (was_opened or is_awaited) and not end.is_final:
                 return None
             if was_opened:
                 reason = f"cannot connect to {self._url} again: {end.reason}"
@@ -187,7 +203,7 @@ class Reconnector:
             return lambda: Unauthenticated(said or "the server asks for a token; pass connect(token=...)")
         meaning = codes.CLOSES[end.code].meaning if end.code in codes.CLOSES else "closed"
         sentence = f"{meaning} (close code {end.code})" + (f": {said}" if said else "")
-        if not was_opened:
+        if not was_opened and not (is_awaited and codes.reconnects(end.code)):
             return lambda: CannotConnect(self._url, f"the server closed the connection: {sentence}")
         if codes.reconnects(end.code):
             return None
@@ -225,12 +241,24 @@ class Reconnector:
     async def _fresh_token(self) -> str | None:
         if not callable(self._token):
             return self._token
+        name = _name_of(self._token)
+        # In a task of its own, so that a cancellation inside the callback is not one of this connection.
+        asking = asyncio.ensure_future(_result_of(self._token))
         try:
-            token = self._token()
-            return await token if inspect.isawaitable(token) else token
-        except Exception as error:
-            reason = f"the token callable raised {type(error).__name__}: {error}"
+            await asyncio.wait({asking})
+            token = asking.result()
+        except (Exception, asyncio.CancelledError) as error:
+            if not asking.done():
+                asking.cancel()
+                raise
+            log.exception("the callback token=%s raised", name)
+            reason = f"the token callable {name} raised {type(error).__name__}: {error}"
             raise NotOpened(reason) from error
+        if token is not None and not isinstance(token, str):
+            reason = f"the token callable {name} returned {type(token).__name__}, not a string"
+            log.error("%s", reason)
+            raise NotOpened(reason)
+        return token
 
     async def _write(self, transport: Transport) -> None:
         try:
@@ -259,3 +287,14 @@ class Reconnector:
             self._enter("connected")
             if self._opened is not None and not self._opened.done():
                 self._opened.set_result(None)
+
+
+async def _result_of(callback: Callable[[], Any]) -> Any:
+    result = callback()
+    return await result if inspect.isawaitable(result) else result
+
+
+def _name_of(callback: Callable[..., object]) -> str:
+    """Return the name by which the application knows ``callback``."""
+    name: str = getattr(callback, "__qualname__", "") or type(callback).__qualname__
+    return name

@@ -15,7 +15,6 @@ from graphwire_protocol.commands import (
     From,
     Position,
     Respond,
-    Response,
     Result,
     Subscribe,
 )
@@ -26,11 +25,11 @@ from graphwire_protocol.happenings import Delivered
 from graphwire_protocol.replies import Ok
 from graphwire_protocol.types import Status
 
-from graphwire.arguments import projected
-from graphwire.errors import GraphwireError, Refused, RunCancelled, RunFailed, RunInterrupted
+from graphwire.arguments import responses_of
+from graphwire.errors import GraphwireError, Refused, RunCancelled, RunFailed, RunInterrupted, lost_for
 from graphwire.event_queue import EventQueue
 from graphwire.events import Event, EventReader, Interrupt, LifecycleEvent, SnapshotEvent, restored
-from graphwire.exchange import Exchange
+from graphwire.exchange import Exchange, MakeRequest
 from graphwire.run_tracker import RunTracker
 
 _LIFECYCLE = Filter(modes=("lifecycle",), namespaces=())
@@ -80,6 +79,7 @@ class Run:
         self._queue: EventQueue | None = None
         self._reader = EventReader(id)
         self._is_exhausted = False
+        self._known_on = 0  # the latest connection on which the server confirmed this run, by number
         # The token of the loop that takes the events. A reference to the loop itself would keep it alive,
         # and a dropped loop would not be noticed.
         self._loop: object = None
@@ -136,9 +136,9 @@ class Run:
                 queue = await self._attach(loop.token)
             try:
                 delivered = await queue.take(loop.token)
-            except GraphwireError:
+            except GraphwireError as error:
                 self._detach(queue)
-                raise
+                raise self._explained(error) from None
             event = None if delivered is None else self._taken(queue, delivered)
             if event is not None:
                 loop.pause = event.seq if self._pauses_at(queue, event) else None
@@ -164,7 +164,11 @@ class Run:
                 values=self._values,
             )
 
-        _, queue = await self._exchange.subscribe(make, self._window, self._tracker)
+        try:
+            _, queue = await self._exchange.subscribe(make, self._window, self._tracker)
+        except Refused as refused:
+            raise self._explained(refused) from None
+        self.known()
         if self._queue is not None or self._loop is not loop:
             self._exchange.leave(queue)  # another loop was faster, or this one was left meanwhile
             return queue if self._queue is None else self._queue
@@ -244,6 +248,26 @@ class Run:
             with contextlib.suppress(RuntimeError):  # the event loop may be closing
                 self._exchange.leave(queue)
 
+    # ── requests ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _ask(self, make: MakeRequest) -> Ok:
+        try:
+            reply = await self._exchange.ask(make)
+        except Refused as refused:
+            raise self._explained(refused) from None
+        self.known()
+        assert isinstance(reply, Ok)
+        return reply
+
+    def known(self) -> None:
+        """Note that the server knows this run on the present connection."""
+        self._known_on = self._exchange.connections
+
+    def _explained(self, error: GraphwireError) -> GraphwireError:
+        """Return ``RunLost`` if the server knew this run on an earlier connection, else ``error``."""
+        was_known = 0 < self._known_on < self._exchange.connections
+        return lost_for(error, self.id, self.graph, self.thread) if was_known else error
+
     # ── answers ──────────────────────────────────────────────────────────────────────────────────
 
     async def respond(
@@ -261,21 +285,10 @@ class Run:
         question was answered already or the run is not interrupted. If the connection is lost before the
         reply, the answer is sent again; ``conflict`` may then mean that it had arrived.
         """
-        if not isinstance(responses, Mapping | None):
-            raise TypeError(
-                f"respond() takes a dict, {{interrupt's id: answer}}, not {type(responses).__name__}; "
-                "if the run asks one question, answer(value) needs no id"
-            )
-        answers = tuple(
-            Response(interrupt=id, value=projected(value, f"responses[{id!r}]"))
-            for id, value in (responses or {}).items()
-        )
+        answers = responses_of(responses)
         tracker = self._tracker
         pause, resumed = tracker.pause if tracker.status == "interrupted" else None, tracker.resumed
-        reply = await self._exchange.ask(
-            lambda id: Respond(id=id, run=self.id, responses=answers, partial=partial)
-        )
-        assert isinstance(reply, Ok)
+        reply = await self._ask(lambda id: Respond(id=id, run=self.id, responses=answers, partial=partial))
         if reply.status != "interrupted":
             tracker.answer([answer.interrupt for answer in answers], pause, resumed)
         return reply.status
@@ -300,9 +313,7 @@ class Run:
         A run that has ended stays as it is. The cancellation is complete when the event ``cancelled``
         arrives. Raises ``Refused`` with code ``not_found`` for an unknown run.
         """
-        reply = await self._exchange.ask(lambda id: Cancel(id=id, run=self.id, reason=reason))
-        assert isinstance(reply, Ok)
-        return reply.status
+        return (await self._ask(lambda id: Cancel(id=id, run=self.id, reason=reason))).status
 
     async def delete(self) -> None:
         """Delete the run, its log and its result; its thread stays. Every reader's loop raises ``Refused``.
@@ -310,7 +321,7 @@ class Run:
         Raises ``Refused`` with code ``conflict`` while the run is running or queued, ``not_found`` for an
         unknown run.
         """
-        await self._exchange.ask(lambda id: Delete(id=id, run=self.id))
+        await self._ask(lambda id: Delete(id=id, run=self.id))
 
     async def result(self) -> Any:
         """Wait for the run's end and return its output, as LangGraph's ``invoke`` does.
@@ -319,8 +330,7 @@ class Run:
         again. It needs no loop over the events, and does not disturb one.
         """
         while True:
-            reply = await self._exchange.ask(lambda id: Result(id=id, run=self.id))
-            assert isinstance(reply, Ok)
+            reply = await self._ask(lambda id: Result(id=id, run=self.id))
             status = reply.status
             if status == "completed":
                 return restored(reply.output)
@@ -349,6 +359,7 @@ class Run:
         events = Run(
             self._exchange, self.id, self.graph, _LIFECYCLE, "start", _LIFECYCLE_WINDOW, self._tracker
         )
+        events.thread, events._known_on = self.thread, self._known_on
         async for _ in events:
             pass
 

@@ -11,7 +11,16 @@ from collections.abc import AsyncIterator
 from graphwire_protocol.commands import Cancel
 
 from graphwire.blocking import CANCEL_TIMEOUT_S
-from graphwire.errors import ConnectionClosed, Refused, RemoteError, RunCancelled, RunFailed, StreamBroken
+from graphwire.errors import (
+    ConnectionClosed,
+    Refused,
+    RemoteError,
+    RunCancelled,
+    RunFailed,
+    RunLost,
+    StreamBroken,
+    is_unknown_run,
+)
 from graphwire.events import LifecycleEvent
 from graphwire.exchange import Exchange
 from graphwire.run import Run
@@ -33,8 +42,9 @@ async def cancelling_on_exception(exchange: Exchange, run: Run, reason: str) -> 
     except (RemoteError, RunCancelled):
         raise
     except Refused as refused:
-        if refused.code == "not_found" and refused.details.get("kind") == "run":
-            raise _forgotten(run, refused) from None
+        if is_unknown_run(refused):
+            how = "ainvoke(None, config) continues from its last checkpoint"
+            raise RunLost(run.id, run.graph, run.thread, how) from None
         await cancel_quietly(exchange, run.id, reason)
         raise
     except BaseException:
@@ -50,16 +60,6 @@ async def cancel_quietly(exchange: Exchange, run: str, reason: str) -> None:
     with contextlib.suppress(ConnectionClosed, Refused, asyncio.TimeoutError):
         asking = exchange.ask(lambda id: Cancel(id=id, run=run, reason=reason))
         await asyncio.wait_for(asking, CANCEL_TIMEOUT_S)
-
-
-def _forgotten(run: Run, refused: Refused) -> Refused:
-    message = f"the server no longer knows run {run.id}: it was restarted, or the run deleted"
-    if run.thread is not None:
-        message += (
-            f". Thread {run.thread} is as its checkpointer kept it: "
-            "ainvoke(None, config) continues from its last checkpoint"
-        )
-    return Refused(refused.code, message, refused.retry, refused.after_s, refused.details)
 
 
 def raise_if_ended_badly(run: Run, event: LifecycleEvent) -> None:

@@ -1,8 +1,8 @@
-"""Requests that open a stream: start a run, attach to a run, watch runs."""
+"""Requests that open a stream: start a run, attach to a run, watch runs; and acting on a run by its id."""
 
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from graphwire_protocol.commands import (
     GraphCommand,
@@ -15,9 +15,18 @@ from graphwire_protocol.commands import (
 )
 from graphwire_protocol.commands import Run as RunCommand
 from graphwire_protocol.replies import RunRow, Started, Subscribed
-from graphwire_protocol.types import Mode, Status
+from graphwire_protocol.types import TERMINAL, Mode, Status
 
-from graphwire.arguments import IfBusy, Start, checked, filter_of, position_of, projected
+from graphwire.arguments import (
+    IfBusy,
+    Start,
+    checked,
+    filter_of,
+    position_of,
+    projected,
+    refuse_unknown,
+    require_id,
+)
 from graphwire.blocking import needs_event_loop
 from graphwire.errors import Refused
 from graphwire.exchange import Exchange
@@ -29,6 +38,10 @@ from graphwire.state_update import state_update
 
 DEFAULT_MODES: tuple[Mode, ...] = ("updates", "messages", "custom")
 """What a viewer most often wants: each step's update, tokens, and what the graph's writers write."""
+
+
+ACTIVE: tuple[Status, ...] = ("queued", "running", "interrupted")
+"""The statuses of runs that have not ended."""
 
 
 class Streams(Requests):
@@ -87,7 +100,7 @@ class Streams(Requests):
             command: a ``Command`` (which may also be the ``input``), or a dict of its ``resume``, ``update``
                 and ``goto``.
             config: LangGraph's ``tags``, ``metadata``, ``configurable``, ``recursion_limit``,
-                ``max_concurrency`` and ``run_name``.
+                ``max_concurrency`` and ``run_name``. The thread is ``thread=``, not a part of the config.
             context: LangGraph's runtime context.
             options: LangGraph's ``interrupt_before``, ``interrupt_after``, ``output_keys``, ``durability``.
             record: ``{"modes", "subgraphs"}`` that the log records beyond the filter, for later viewers.
@@ -101,8 +114,8 @@ class Streams(Requests):
                 states either way; ``patch`` saves bytes and costs a little time.
 
         Input, context, config and command may hold datetimes, sets, bytes and messages. Raises ``TypeError``
-        for a value that cannot be sent, ``ValueError`` for a malformed filter or option, ``Refused`` with
-        code ``not_found`` for an unknown graph and ``busy`` for a thread that has a run.
+        for a value that cannot be sent, ``ValueError`` for a malformed filter or option and for an unknown
+        key, ``Refused`` with code ``not_found`` for an unknown graph, ``busy`` for a thread that has a run.
         """
         id = run or new_run_id()
         filter = filter_of(modes, namespaces, nodes, tags, keys, exclude)
@@ -129,10 +142,13 @@ class Streams(Requests):
         if command is not None:
             fields["command"] = checked(GraphCommand, projected(command_of(command), "command"), "command")
         if config is not None:
+            _refuse_in_config(config)
             fields["config"] = checked(RunConfig, projected(dict(config), "config"), "config")
         if options is not None:
+            refuse_unknown(options, RunOptions.model_fields, "options")
             fields["options"] = checked(RunOptions, dict(options), "options")
         if record is not None:
+            refuse_unknown(record, RecordOptions.model_fields, "record")
             fields["record"] = checked(RecordOptions, dict(record), "record")
         checked(RunCommand, {"id": 0, **fields})
 
@@ -148,6 +164,7 @@ class Streams(Requests):
         out = Run(self._exchange, id, graph, filter, position, window, tracker, values)
         out.thread, out.created = reply.thread, reply.created
         out._queue = queue
+        out.known()
         return out
 
     @needs_event_loop
@@ -197,6 +214,7 @@ class Streams(Requests):
             assert isinstance(reply, Subscribed)
             out = Run(self._exchange, run, None, filter, position, window, tracker, values)
             out._queue = queue
+            out.known()
             return out
 
         if modes is not None:
@@ -210,6 +228,83 @@ class Streams(Requests):
                 case _:
                     raise
         return await subscribe([mode for mode in DEFAULT_MODES if mode in recorded] or ["lifecycle"])
+
+    # ── acting on a run by its id ────────────────────────────────────────────────────────────────
+
+    @overload
+    async def cancel(self, run: str, *, reason: str | None = None) -> Status | None: ...
+
+    @overload
+    async def cancel(
+        self,
+        run: None = None,
+        *,
+        reason: str | None = None,
+        graph: str | None = None,
+        thread: str | None = None,
+        status: Sequence[Status] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> list[str]: ...
+
+    @needs_event_loop
+    async def cancel(
+        self,
+        run: str | None = None,
+        *,
+        reason: str | None = None,
+        graph: str | None = None,
+        thread: str | None = None,
+        status: Sequence[Status] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Status | list[str] | None:
+        """Cancel the run with this id, and return like ``run.cancel()``: its status at the time.
+
+        With a filter instead, as in ``runs()``, cancel those of this user's runs that match and have not
+        ended, and return their ids. A run that starts meanwhile may be missed.
+
+        Raises ``Refused`` with code ``not_found`` for an unknown id, ``ValueError`` for an id together with
+        a filter, and for neither.
+        """
+        filters = {"graph": graph, "thread": thread, "status": status, "metadata": metadata}
+        given = [name for name, value in filters.items() if value is not None]
+        if run is None and not given:
+            raise ValueError(f"cancel() needs the id of a run, or one of {', '.join(filters)}")
+        if run is not None:
+            if given:
+                raise ValueError(f"the id of a run and {given[0]}= are given; give one of them")
+            return await self._run_of(run).cancel(reason)
+        statuses = ACTIVE if status is None else status
+        rows = self.runs(graph=graph, thread=thread, status=statuses, metadata=metadata)
+        ids = [row.run async for row in rows if row.status not in TERMINAL]
+        cancelled: list[str] = []
+        for id in ids:
+            try:
+                before = await self._run_of(id).cancel(reason)
+            except Refused as refused:
+                if refused.code != "not_found":
+                    raise
+                continue  # deleted meanwhile
+            if before not in TERMINAL:
+                cancelled.append(id)
+        return cancelled
+
+    @needs_event_loop
+    async def respond(
+        self, run: str, responses: Mapping[str, Any] | None = None, *, partial: bool = False
+    ) -> Status | None:
+        """Answer the questions of the run with this id, and return and raise like ``run.respond()``."""
+        return await self._run_of(run).respond(responses, partial=partial)
+
+    @needs_event_loop
+    async def result(self, run: str) -> Any:
+        """Wait for the end of the run with this id, and return and raise like ``run.result()``."""
+        return await self._run_of(run).result()
+
+    def _run_of(self, id: str) -> Run:
+        """Return the run with this id, without a subscription. Raises ``ValueError`` for what is no id."""
+        require_id(id, "run")
+        filter = filter_of(["lifecycle"], None, None, None, None, None)
+        return Run(self._exchange, id, None, filter, "now", self._window, RunTracker())
 
     @needs_event_loop
     async def watch(
@@ -238,6 +333,25 @@ class Streams(Requests):
                 yield await queue.take()
         finally:
             self._exchange.leave(queue)
+
+
+_ELSEWHERE = {
+    "thread_id": "did you mean thread=?",
+    "checkpoint_id": "did you mean checkpoint=?",
+    "run_id": "did you mean run=?",
+    "callbacks": "callbacks run in the process of the graph",
+}
+_SUBGRAPH = {"checkpoint_ns": "a run starts at the root", "checkpoint_map": "a run starts at the root"}
+
+
+def _refuse_in_config(config: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` for keys of a config that would have no effect, or that the server refuses."""
+    refuse_unknown(config, RunConfig.model_fields, "config", _ELSEWHERE | _SUBGRAPH)
+    configurable = config.get("configurable")
+    if isinstance(configurable, Mapping):
+        addresses = {"thread_id", "checkpoint_id", *_SUBGRAPH} & configurable.keys()
+        known = configurable.keys() - addresses
+        refuse_unknown(configurable, known, "config['configurable']", _ELSEWHERE | _SUBGRAPH)
 
 
 def new_run_id() -> str:

@@ -5,13 +5,13 @@ Tests pass a transport made of queues.
 """
 
 import ssl
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeAlias
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from graphwire_protocol import SUBPROTOCOL, codes
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
 _FINAL_STATUSES = frozenset({400, 401, 403})
@@ -87,10 +87,19 @@ def _lost(closed: ConnectionClosed) -> Lost:
     return Lost()
 
 
-async def open_websocket(url: str, timeout_s: float) -> Transport:
+async def open_websocket(
+    url: str,
+    timeout_s: float,
+    *,
+    headers: Mapping[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
+    proxy: str | bool = True,
+) -> Transport:
     """Open a WebSocket with this subprotocol within ``timeout_s`` seconds. Raises ``NotOpened``."""
     host = urlsplit(url).hostname or ""
-    is_local = host in ("localhost", "::1") or host.startswith("127.")
+    if proxy is True and (host in ("localhost", "::1") or host.startswith("127.")):
+        proxy = False  # no proxy of the environment can reach this machine's own addresses
+    options: dict[str, Any] = {} if tls is None else {"ssl": tls}  # websockets takes no ssl=None
     try:
         socket = await connect(
             url,
@@ -100,9 +109,14 @@ async def open_websocket(url: str, timeout_s: float) -> Transport:
             max_size=None,
             open_timeout=timeout_s,
             close_timeout=_CLOSE_TIMEOUT_S,
-            # No proxy can reach this machine's own addresses.
-            proxy=None if is_local else True,
+            additional_headers=headers,
+            proxy=proxy or None,
+            **options,
         )
+    except InvalidProxy as error:
+        raise NotOpened(f"not the address of a proxy: {error}", is_final=True) from None
+    except ImportError as error:
+        raise NotOpened(f"this kind of proxy needs another package: {error}", is_final=True) from None
     except InvalidURI:
         raise NotOpened("not a WebSocket address; write ws://HOST:PORT/ws", is_final=True) from None
     except InvalidStatus as error:

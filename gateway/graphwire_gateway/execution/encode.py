@@ -132,7 +132,7 @@ class Encoder:
         else:
             data = self._dumps(message)
         encoded = b'{"id":%s,"%s":%s}' % (known.id, kind, data)
-        return _splice(known.origin, self._bounded(encoded), message=id, meta=known.meta)
+        return _splice(known.origin, self._bounded(encoded, known.id), message=id, meta=known.meta)
 
     def _delta(self, chunk: Any) -> bytes:
         fields = message_fields(chunk)
@@ -169,10 +169,12 @@ class Encoder:
             origin = origins[key] = _Origin(Address(mode, ns, node, tags))
         return origin
 
-    def _bounded(self, data: bytes) -> bytes:
+    def _bounded(self, data: bytes, message: bytes | None = None) -> bytes:
+        """Return ``data``, or what stands for it if it is too large; ``message`` is the encoded id of one."""
         if len(data) <= self._max:
             return data
-        return b'{"$cut":{"reason":"size","bytes":%d}}' % len(data)
+        id = b"" if message is None else b'"id":%s,' % message
+        return b'{%s"$cut":{"reason":"size","bytes":%d}}' % (id, len(data))
 
 
 _ENVELOPE = 512  # bytes that ids and names take beside a token's text, at most

@@ -99,10 +99,10 @@ class Fold:
 
     def _add_message(self, record: Record) -> None:
         data = orjson.loads(record.data)
-        id = data.get("id")
-        if id is None:  # the event was too large and was cut
+        if "$cut" in data:  # the event was too large
             self._lose(record.address)
             return
+        id = data["id"]
         message = self._messages.get(id)
         if message is None:
             message = self._messages[id] = _MessageFold(record.address, record.meta)

@@ -13,7 +13,19 @@ from typing import Any
 
 import typer
 
-from graphwire.cli import delete, demo, graphs, respond, runs, schema, state, threads, version
+from graphwire.cli import (
+    attach,
+    cancel,
+    delete,
+    demo,
+    graphs,
+    respond,
+    runs,
+    schema,
+    state,
+    threads,
+    version,
+)
 from graphwire.cli import run as run_command
 from graphwire.cli.outcome import EXIT_CODES, FAILED, FINE, TRACEBACK, USAGE, say
 
@@ -22,6 +34,8 @@ GROUP = "graphwire.commands"
 _OWN: tuple[tuple[str, Callable[..., Any], str], ...] = (
     ("run", run_command.run, run_command.HELP),
     ("respond", respond.respond, respond.HELP),
+    ("attach", attach.attach, attach.HELP),
+    ("cancel", cancel.cancel, cancel.HELP),
     ("runs", runs.runs, runs.HELP),
     ("threads", threads.threads, threads.HELP),
     ("state", state.state, state.HELP),

@@ -3,8 +3,10 @@
 from typing import Annotated, TypeAlias
 
 import typer
+from graphwire_protocol.types import STREAM_MODES
 
 from graphwire.client import DEFAULT_URL as DEFAULT_URL
+from graphwire.streams import DEFAULT_MODES
 
 Url: TypeAlias = Annotated[
     str,
@@ -24,3 +26,38 @@ Json: TypeAlias = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON document a line on stdout, and nothing else there."),
 ]
+Modes: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mode",
+        "-m",
+        metavar="MODE",
+        help=f"What to stream: {', '.join(STREAM_MODES)}. Default: {', '.join(DEFAULT_MODES)}.",
+    ),
+]
+Namespaces: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--namespace",
+        "-N",
+        metavar="PATH",
+        help='Which subgraphs: "**" all, "." the root (default), "a" the subgraph at node a, '
+        '"a/b" the one at b in it, "*" for any one node.',
+    ),
+]
+Nodes: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--node", metavar="GLOB", help="Only events of these nodes, such as 'write*'."),
+]
+Tags: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="GLOB", help="Only tokens of model calls with this tag."),
+]
+Keys: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--key", metavar="KEY", help="Only these keys of the state.")
+]
+
+
+def path_segments(path: str) -> list[str]:
+    """Return the segments of a namespace: ``"a/b"`` is ``["a", "b"]``, ``"."`` the root ``[]``."""
+    return [] if path == "." else path.split("/")

@@ -7,12 +7,22 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from graphwire_protocol.types import STREAM_MODES
 from rich.console import Console
 
 from graphwire.blocking import CANCEL_TIMEOUT_S
 from graphwire.cli.answers import ask, how_to_answer, how_to_leave, is_interactive, value_of
-from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
+from graphwire.cli.options import (
+    DEFAULT_URL,
+    Json,
+    Keys,
+    Modes,
+    Namespaces,
+    Nodes,
+    Tags,
+    Token,
+    Url,
+    path_segments,
+)
 from graphwire.cli.outcome import EXIT_CODES, FAILED, FINE, INTERRUPTED, WAITING, say, talk, words
 from graphwire.cli.show import Flow, JsonLines, print_json
 from graphwire.client import Client
@@ -53,36 +63,11 @@ def run(
             help="A field of the input: JSON if it can be read as JSON, else text.",
         ),
     ] = None,
-    mode: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--mode",
-            "-m",
-            metavar="MODE",
-            help=f"What to stream: {', '.join(STREAM_MODES)}. Default: {', '.join(DEFAULT_MODES)}.",
-        ),
-    ] = None,
-    namespace: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--namespace",
-            "-N",
-            metavar="PATH",
-            help='Which subgraphs: "**" all, "." the root (default), "a" the subgraph at node a, '
-            '"a/b" the one at b in it, "*" for any one node.',
-        ),
-    ] = None,
-    node: Annotated[
-        list[str] | None,
-        typer.Option("--node", metavar="GLOB", help="Only events of these nodes, such as 'write*'."),
-    ] = None,
-    tag: Annotated[
-        list[str] | None,
-        typer.Option("--tag", metavar="GLOB", help="Only tokens of model calls with this tag."),
-    ] = None,
-    key: Annotated[
-        list[str] | None, typer.Option("--key", metavar="KEY", help="Only these keys of the state.")
-    ] = None,
+    mode: Modes = None,
+    namespace: Namespaces = None,
+    node: Nodes = None,
+    tag: Tags = None,
+    key: Keys = None,
     run_id: Annotated[
         str | None,
         typer.Option(
@@ -209,11 +194,6 @@ async def _stop(run: Run) -> None:
         say(f"run {run.id} could not be cancelled: no answer from the server; it may still run")
     else:
         say(f"cancelled run {run.id}")
-
-
-def path_segments(path: str) -> list[str]:
-    """Return the segments of a namespace: ``"a/b"`` is ``["a", "b"]``, ``"."`` the root ``[]``."""
-    return [] if path == "." else path.split("/")
 
 
 def read_input(text: str | None, fields: list[str], stdin: Any) -> Any:

@@ -104,15 +104,26 @@ def _no_error(error: BaseException) -> dict[str, str]:
     return {}
 
 
+Encoders: TypeAlias = Mapping[type, Callable[[Any], Any]]
+"""By class, functions that return something with a JSON form for a value without one."""
+
+
 class Projector:
     """Turns Python values into JSON.
 
     ``describe_error`` returns the object for ``$error`` of an exception; by default it is empty, so that
-    nothing about the exception is sent.
+    nothing about the exception is sent. ``encoders`` are asked for values that would become ``$repr``: the
+    one of the nearest base class. What it returns is projected in the value's place; if it raises, the value
+    is one that cannot be read.
     """
 
-    def __init__(self, describe_error: Callable[[BaseException], dict[str, str]] = _no_error) -> None:
+    def __init__(
+        self,
+        describe_error: Callable[[BaseException], dict[str, str]] = _no_error,
+        encoders: Encoders | None = None,
+    ) -> None:
         self._describe_error = describe_error
+        self._encoders = encoders or {}
 
     def dumps(self, value: Any) -> bytes:
         """Return ``value`` as JSON bytes."""
@@ -127,19 +138,20 @@ class Projector:
 
     def dumps_fields(self, fields: Mapping[str, Any]) -> bytes:
         """Return an object as JSON bytes: its values are projected, its keys are the protocol's own."""
-        walk = _Walk(self._describe_error)
+        walk = _Walk(self._describe_error, self._encoders)
         return _dumps({name: walk.value(value, 1) for name, value in fields.items()})
 
     def project(self, value: Any) -> Any:
         """Return ``value`` as plain JSON: dicts with string keys, lists, strings, numbers, booleans, None."""
-        return _Walk(self._describe_error).value(value, 1)
+        return _Walk(self._describe_error, self._encoders).value(value, 1)
 
 
 class _Walk:
     """One walk through a value: how much it may still visit, and the values that it is inside of."""
 
-    def __init__(self, describe_error: Callable[[BaseException], dict[str, str]]) -> None:
+    def __init__(self, describe_error: Callable[[BaseException], dict[str, str]], encoders: Encoders) -> None:
         self._describe_error = describe_error
+        self._encoders = encoders
         self._values = MAX_VALUES
         self._bytes = MAX_BYTES
         self._parents: list[int] = []
@@ -200,6 +212,9 @@ class _Walk:
         items = array_items(value, cls)
         if items is not NOT_SCALAR:
             return self.value(items, depth)
+        for base in cls.__mro__ if self._encoders else ():
+            if base in self._encoders:
+                return self.value(self._encoders[base](value), depth)
         return self._scalar({"$repr": _short_repr(value), "$type": _name(cls)})
 
     def _list(self, value: Iterable[Any], depth: int) -> list[Any]:

@@ -446,6 +446,49 @@ def test_a_mapping_that_another_thread_changes_is_read_as_it_is() -> None:
         thread.join()
 
 
+# ── encoders of an operator ──────────────────────────────────────────────────────────────────────
+
+
+class Money:
+    def __init__(self, cents: Any) -> None:
+        self.cents = cents
+
+
+class Tip(Money):
+    pass
+
+
+def encoded(value: Any, encoders: dict[type, Callable[[Any], Any]]) -> Any:
+    return restore(orjson.loads(Projector(encoders=encoders).dumps(value)))
+
+
+def test_an_encoder_is_asked_for_what_has_no_json_form_and_the_nearest_class_decides() -> None:
+    encoders: dict[type, Callable[[Any], Any]] = {
+        object: lambda value: "anything",
+        Money: lambda value: {"cents": {value.cents}},
+        str: lambda value: "never asked",
+    }
+    value = {"price": Money(5), "tip": Tip(6), "other": Attributes(), "text": "a", "list": [1]}
+    assert encoded(value, encoders) == {
+        "price": {"cents": {5}},
+        "tip": {"cents": {6}},
+        "other": "anything",
+        "text": "a",
+        "list": [1],
+    }
+
+
+@pytest.mark.parametrize("error", [*RAISED, Unkind])
+def test_an_encoder_that_raises_makes_a_value_that_cannot_be_read(error: type[BaseException]) -> None:
+    unread = Opaque(f"<cannot be read: {error.__name__}>", "Money")
+    assert encoded([1, Money(5), {"a": 2}], {Money: raising(error)}) == [1, unread, {"a": 2}]
+
+
+def test_an_encoder_without_an_end_is_cut() -> None:
+    assert "depth" in str(encoded([Money(5)], {Money: lambda value: [Money(value.cents)]}))
+    assert encoded(Money(5), {Money: lambda value: value}) == Cut("cycle")
+
+
 # ── inputs of a client ───────────────────────────────────────────────────────────────────────────
 
 

@@ -366,6 +366,24 @@ def test_only_what_cannot_be_read_is_replaced() -> None:
     }
 
 
+def test_a_field_of_a_message_that_cannot_be_read_leaves_the_others_whole() -> None:
+    sent = wire(message())
+    assert (sent["type"], sent["content"]) == ("ai", "hi")
+
+
+def test_a_repr_that_exits_is_named_and_one_that_lies_about_its_length_is_shortened() -> None:
+    class Long(str):
+        __len__ = lambda self: 0  # noqa: E731
+
+    class Shown:
+        def __repr__(self) -> str:
+            return Long("x" * 10_000)
+
+    exits = hostile(object, (), ["__repr__"], SystemExit)
+    assert back(exits) == Opaque("<Hostile whose repr raised SystemExit>", "Hostile")
+    assert len(back(Shown()).text) == 200
+
+
 def test_a_serializer_that_raises_is_not_bypassed_by_a_repr() -> None:
     assert back(Whole()) == Opaque("<cannot be read: PydanticSerializationError>", "Whole")
     assert SECRET.encode() not in Projector().dumps([Price(), Whole(), {"deep": [Hidden(), {1}]}])

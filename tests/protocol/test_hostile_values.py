@@ -371,6 +371,32 @@ def test_a_field_of_a_message_that_cannot_be_read_leaves_the_others_whole() -> N
     assert (sent["type"], sent["content"]) == ("ai", "hi")
 
 
+def test_a_key_or_a_name_that_is_no_plain_text_costs_no_neighbour() -> None:
+    class Name(str):
+        encode = raising(SystemExit)
+
+    class Own:
+        __graphwire_message__ = True
+        type, content = "ai", "hi"
+
+    own = Own()
+    own.__dict__[Name("x")] = 1
+    assert wire(own) == {"type": "ai", "content": "hi", "x": 1}
+    assert wire({"a": 1, Liar(): 2})["$map"][0] == ["a", 1]
+
+
+def test_what_a_scalars_own_methods_return_is_not_trusted() -> None:
+    class Moment(datetime.datetime):
+        def isoformat(self, *args: Any) -> Any:
+            return {1: object()}
+
+    class Blob(bytes):
+        __bytes__ = raising(SystemExit)
+
+    assert back([Moment(2026, 1, 1), Blob(b"x"), 1])[1:] == [b"x", 1]
+    assert back(Moment(2026, 1, 1)).text == "<cannot be read: TypeError>"
+
+
 def test_a_repr_that_exits_is_named_and_one_that_lies_about_its_length_is_shortened() -> None:
     class Long(str):
         __len__ = lambda self: 0  # noqa: E731
@@ -441,6 +467,11 @@ def test_a_few_lists_that_stand_for_very_many_end(monkeypatch: pytest.MonkeyPatc
     assert len(Projector().dumps([{1}, *[text] * 100])) < (1 << 24) + 100_000
     assert len(Projector().dumps([{1}, *[blob] * 100])) < (1 << 24) + 100_000
     assert len(Projector().dumps([{1}, *[{text: 1}] * 100])) < (1 << 24) + 100_000
+
+
+def test_bytes_that_are_too_many_are_cut_before_they_are_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projection, "MAX_BYTES", 1000)
+    assert back([b"x" * 1001, b"x" * 100]) == [Cut("size", 1001), b"x" * 100]
 
 
 def test_a_mapping_that_another_thread_changes_is_read_as_it_is() -> None:

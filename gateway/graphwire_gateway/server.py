@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from graphwire_protocol.commands import Product
+from graphwire_protocol.projection import Encoders
 from graphwire_protocol.version import SUBPROTOCOLS
 from websockets.asyncio.server import Server as Listener
 from websockets.asyncio.server import ServerConnection, serve
@@ -70,6 +71,9 @@ class Gateway:
       one, or a target that names either. None: in memory. False: such graphs have no threads.
     - ``graph_store`` is the store of graphs compiled without one: a LangGraph ``BaseStore``, what makes one,
       or a target that names either. None: in memory.
+    - ``encoders`` maps classes to functions, for values of graphs that have no JSON form: what the function
+      of a value's class returns is sent in its place. A mapping, or a target that names one. None: a short
+      text is sent.
     - ``expose_errors`` sends the type and message of graphs' exceptions to clients. False: clients receive
       only an id to find them by in the server's log. None: True if the server listens on a loopback address.
     - ``runner`` is the loop of graphs that are not given as a ``GraphSpec``: ``"inline"`` (the default) is
@@ -79,7 +83,7 @@ class Gateway:
       own threads.
 
     Raises ``TypeError`` if ``graphs`` is not a mapping, and ``CannotServe`` for ``tokens`` together with
-    ``auth`` and for an ``auth`` that cannot be used.
+    ``auth`` and for an ``auth`` or ``encoders`` that cannot be used.
     """
 
     def __init__(
@@ -95,6 +99,7 @@ class Gateway:
         allowed_origin_regex: str | None = None,
         checkpointer: Any = None,
         graph_store: Any = None,
+        encoders: Encoders | str | None = None,
         expose_errors: bool | None = None,
         runner: RunsOn = "inline",
         insecure: bool = False,
@@ -113,6 +118,7 @@ class Gateway:
         self._allowed_origin_regex = allowed_origin_regex
         self._checkpointer = checkpointer
         self._graph_store = graph_store
+        self._encoders = _encoders(encoders)
         self._expose_errors = expose_errors
         self._insecure = insecure
         self._shared_threads = shared_threads
@@ -140,6 +146,7 @@ class Gateway:
             catalog=Catalog(self._specs, Savers(self._checkpointer, self._graph_store)),
             origins=Origins(self._allowed_origins, loopback=loopback, pattern=self._allowed_origin_regex),
             shared_threads=self._shared_threads,
+            encoders=self._encoders,
         )
         try:
             await server.open(host, port)
@@ -155,6 +162,22 @@ def _tokens(tokens: Mapping[str, str] | None, auth: Any, ignore_authorization: b
         raise CannotServe("tokens and auth are both given; only one of them can authenticate clients")
     found, source = resolve("auth", auth)
     return Authenticated(found, source, ignore_authorization=ignore_authorization)
+
+
+def _encoders(encoders: Encoders | str | None) -> Encoders | None:
+    if encoders is None:
+        return None
+    found, source = resolve("encoders", encoders)
+    if not isinstance(found, Mapping):
+        raise CannotServe(
+            f"encoders: {source} is of type {type(found).__name__}, not a mapping of classes to functions"
+        )
+    for cls, function in found.items():
+        if not (isinstance(cls, type) and callable(function)):
+            raise CannotServe(
+                f"encoders: {source} maps {cls!r}; it maps classes to functions, {{Money: str}}"
+            )
+    return found
 
 
 def _open_store(store: str | Store, limits: Limits) -> Store:
@@ -179,6 +202,7 @@ class Server:
         catalog: Catalog,
         origins: Origins,
         shared_threads: bool = False,
+        encoders: Encoders | None = None,
     ) -> None:
         self.host = ""
         self.port = 0
@@ -187,7 +211,7 @@ class Server:
         self._origins = origins
         self._committer = Committer(store)
         self.catalog = catalog
-        executor = Executor(catalog, failures, limits.max_event_bytes)
+        executor = Executor(catalog, failures, limits.max_event_bytes, encoders)
         self._runs = Runs(catalog, executor, store, self._committer, limits, shared_threads)
         self._services = Services(
             server=Product(name="graphwire", version=version("graphwire")),
@@ -196,7 +220,7 @@ class Server:
             tokens=tokens,
             catalog=catalog,
             runs=self._runs,
-            states=States(catalog, self._runs, failures, limits.max_event_bytes),
+            states=States(catalog, self._runs, failures, limits.max_event_bytes, encoders),
             listing=Listing(catalog, self._runs),
             failures=failures,
         )

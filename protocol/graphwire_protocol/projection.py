@@ -5,23 +5,24 @@ silently. ``$bytes $set $float $int $map $obj`` are restored as they were. ``$er
 values that cannot be sent, and are restored as ``Failed``, ``Opaque`` and ``Cut``. LangChain's messages are
 recognised by the name of their class: nothing here imports them.
 
+A projection always succeeds, and always ends. A value's own code (properties, iterators, serializers, a
+``__repr__``) may raise anything, ``SystemExit`` and ``KeyboardInterrupt`` included; then ``$repr`` takes the
+place of that value alone. The values that are visited, and their bytes, have a bound, so that a million keys
+or an iterator without an end cost no more than it. Two things stay out of reach: code of a value that never
+returns, and an enum whose ``value`` raises, at which orjson itself crashes.
+
 Long because both directions stay together: each tag is written and read here, and a change to one needs the
 other.
 """
 
 import base64
-import contextlib
 import dataclasses
-import datetime
-import decimal
 import enum
 import functools
 import math
-import numbers
-import pathlib
-import uuid
-from collections import deque
-from collections.abc import Callable, Collection, Mapping, Set
+from collections import OrderedDict, deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
+from itertools import islice
 from typing import Any, Literal, TypeAlias
 
 import orjson
@@ -29,9 +30,15 @@ from pydantic import BaseModel, PlainSerializer, RootModel, WrapSerializer
 from pydantic.fields import FieldInfo
 
 from graphwire_protocol.errors import path_text
+from graphwire_protocol.scalars import MAX_DIGITS, NOT_SCALAR, array_items, exact_text, integer, real, scalar
 from graphwire_protocol.types import MAX_INT
 
 MAX_DEPTH = 64
+MAX_VALUES = 1 << 20
+"""The most values that a projection visits; a collection with more becomes ``$cut``."""
+MAX_BYTES = 1 << 26
+"""The most characters and bytes that a projection copies; a text that does not fit becomes ``$cut``."""
+
 _REPR_CHARS = 200
 
 _MESSAGE_TYPES = frozenset({"human", "ai", "system", "tool", "function", "chat", "remove"})
@@ -56,7 +63,7 @@ class Failed:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Cut:
-    """Stands for what was too deep, cyclic or too large (then ``bytes`` is its size) to send."""
+    """Stands for what was too deep, cyclic or too large to send (then ``bytes`` is its size, or less)."""
 
     reason: Literal["cycle", "depth", "size"]
     bytes: int | None = None
@@ -97,15 +104,26 @@ def _no_error(error: BaseException) -> dict[str, str]:
     return {}
 
 
+Encoders: TypeAlias = Mapping[type, Callable[[Any], Any]]
+"""By class, functions that return something with a JSON form for a value without one."""
+
+
 class Projector:
     """Turns Python values into JSON.
 
     ``describe_error`` returns the object for ``$error`` of an exception; by default it is empty, so that
-    nothing about the exception is sent.
+    nothing about the exception is sent. ``encoders`` are asked for values that would become ``$repr``: the
+    one of the nearest base class. What it returns is projected in the value's place; if it raises, the value
+    is one that cannot be read.
     """
 
-    def __init__(self, describe_error: Callable[[BaseException], dict[str, str]] = _no_error) -> None:
+    def __init__(
+        self,
+        describe_error: Callable[[BaseException], dict[str, str]] = _no_error,
+        encoders: Encoders | None = None,
+    ) -> None:
         self._describe_error = describe_error
+        self._encoders = encoders or {}
 
     def dumps(self, value: Any) -> bytes:
         """Return ``value`` as JSON bytes."""
@@ -120,62 +138,195 @@ class Projector:
 
     def dumps_fields(self, fields: Mapping[str, Any]) -> bytes:
         """Return an object as JSON bytes: its values are projected, its keys are the protocol's own."""
-        return _dumps({name: self.project(value) for name, value in fields.items()})
+        walk = _Walk(self._describe_error, self._encoders)
+        return _dumps({name: walk.value(value, 1) for name, value in fields.items()})
 
     def project(self, value: Any) -> Any:
         """Return ``value`` as plain JSON: dicts with string keys, lists, strings, numbers, booleans, None."""
-        return self._walk(value, 1, [])
+        return _Walk(self._describe_error, self._encoders).value(value, 1)
 
-    def _walk(self, value: Any, depth: int, parents: list[int]) -> Any:
-        cls = value.__class__
-        if value is None or cls is str or cls is bool:
+
+class _Walk:
+    """One walk through a value: how much it may still visit, and the values that it is inside of."""
+
+    def __init__(self, describe_error: Callable[[BaseException], dict[str, str]], encoders: Encoders) -> None:
+        self._describe_error = describe_error
+        self._encoders = encoders
+        self._values = MAX_VALUES
+        self._bytes = MAX_BYTES
+        self._parents: list[int] = []
+
+    def value(self, value: Any, depth: int) -> Any:
+        cls = type(value)  # a value's ``__class__`` may be anything, or raise
+        if value is None or cls is bool:
             return value
+        if cls is str:
+            return self._sized(value, len(value))
         if cls is int:
-            return value if -MAX_INT <= value <= MAX_INT else _big(value)
+            return value if -MAX_INT <= value <= MAX_INT else self._scalar(integer(value))
         if cls is float:
-            return value if math.isfinite(value) else {"$float": _float_name(value)}
-        if isinstance(value, enum.Enum):
-            return self._walk(value.value, depth, parents)
-        simple = _simple(value)
-        if simple is not _NOT_SIMPLE:
-            return simple
+            return value if math.isfinite(value) else real(value)
+        try:
+            return self._other(value, cls, depth)
+        except BaseException as error:
+            return _tag(_unreadable(cls, error))
+
+    def _other(self, value: Any, cls: type, depth: int) -> Any:
+        if cls not in _COLLECTIONS and not issubclass(cls, enum.Enum):
+            out = _tag(value) if cls in _STAND_INS else scalar(value, cls, self._bytes)
+            if out is not NOT_SCALAR:
+                return self._scalar(out)
         if depth > MAX_DEPTH:
             return {"$cut": {"reason": "depth"}}
-        if id(value) in parents:
+        if id(value) in self._parents:
             return {"$cut": {"reason": "cycle"}}
-        parents.append(id(value))
+        self._parents.append(id(value))
         try:
-            return self._compound(value, depth, parents)
+            return self._compound(value, cls, depth + 1)
+        except _TooMany as cut:
+            return {"$cut": {"reason": "size", "bytes": cut.bytes}}
         finally:
-            parents.pop()
+            self._parents.pop()
 
-    def _compound(self, value: Any, depth: int, parents: list[int]) -> Any:
-        def each(item: Any) -> Any:
-            return self._walk(item, depth + 1, parents)
-
+    def _compound(self, value: Any, cls: type, depth: int) -> Any:
+        if issubclass(cls, enum.Enum):
+            return self.value(value.value, depth)
         if isinstance(value, list | tuple | deque):
-            return [each(item) for item in value]
+            return self._list(value, depth)
         if isinstance(value, Set):
-            return {"$set": [each(item) for item in value]}
+            return {"$set": self._list(value, depth)}
         if isinstance(value, Mapping):
-            if not all(isinstance(key, str) for key in value):
-                return {"$map": [[each(key), each(item)] for key, item in value.items()]}
-            out = {str.__str__(key): each(item) for key, item in value.items()}
-            return {"$obj": out} if _needs_wrapping(out) else out
+            return self._mapping(value, cls, depth)
         if isinstance(value, BaseException):
-            return {"$error": self._describe_error(value)}
+            return {"$error": self._error(value)}
         if is_message_class(value.__class__):
-            out = {name: each(item) for name, item in message_fields(value).items()}
-            return {"$obj": out} if any(name.startswith("$") for name in out) else out
+            fields = self._fields(message_fields(value), depth)
+            return {"$obj": fields} if any(name.startswith("$") for name in fields) else fields
         if isinstance(value, BaseModel) and _serializes_itself(value.__class__):
-            return each(value.model_dump())
+            return self.value(_dumped(value), depth)
         if isinstance(value, RootModel):
-            return each(value.root)
-        fields = _fields(value)
-        if fields is not None:
-            out = {name: each(item) for name, item in fields.items()}
-            return {"$obj": out} if _needs_wrapping(out) else out
-        return {"$repr": _short_repr(value), "$type": type(value).__qualname__}
+            return self.value(value.root, depth)
+        held = _fields(value)
+        if held is not None:
+            return _wrapped(self._fields(held, depth))
+        items = array_items(value, cls)
+        if items is not NOT_SCALAR:
+            return self.value(items, depth)
+        for base in cls.__mro__ if self._encoders else ():
+            if base in self._encoders:
+                return self.value(self._encoders[base](value), depth)
+        return self._scalar({"$repr": _short_repr(value), "$type": _name(cls)})
+
+    def _list(self, value: Iterable[Any], depth: int) -> list[Any]:
+        return [self.value(item, depth) for item in self._taken(value)]
+
+    def _mapping(self, value: Mapping[Any, Any], cls: type, depth: int) -> dict[str, Any]:
+        pairs = self._pairs(value, cls)
+        if not all(issubclass(type(key), str) for key, _ in pairs):
+            return {"$map": [[self.value(key, depth), self.value(item, depth)] for key, item in pairs]}
+        return _wrapped(self._fields({exact_text(key): item for key, item in pairs}, depth))
+
+    def _pairs(self, value: Mapping[Any, Any], cls: type) -> list[tuple[Any, Any]]:
+        if getattr(cls, "items", None) is not Mapping.items:
+            return [(key, item) for key, item in self._taken(value.items())]
+        # This is what ``Mapping.items`` does, but that one item that cannot be read spoils no other.
+        return [(key, _read(value.__getitem__, key)) for key in self._taken(value)]
+
+    def _fields(self, fields: dict[str, Any], depth: int) -> dict[str, Any]:
+        names = [exact_text(name) for name in fields]
+        size = sum(map(len, names))
+        if size > self._bytes:
+            raise _TooMany(size)
+        self._bytes -= size
+        return {name: self.value(item, depth) for name, item in zip(names, fields.values(), strict=True)}
+
+    def _error(self, error: BaseException) -> dict[str, str]:
+        try:
+            described = self._describe_error(error)
+            return {name: self._sized(exact_text(text), len(text)) for name, text in described.items()}
+        except BaseException:
+            return {}
+
+    def _taken(self, items: Iterable[Any]) -> list[Any]:
+        """Return all items at once: a collection that another thread changes is read as it is now."""
+        # What says its size truthfully costs nothing when it is too large. Of what may have no end, some part
+        # of the rest is spent before that is known.
+        cls: Any = type(items)
+        is_sized = getattr(cls, "__iter__", None) in _SIZED and getattr(cls, "__len__", None) in _SIZED
+        limit = self._values if is_sized else self._values // 8
+        if is_sized and len(items) > limit:  # type: ignore[arg-type]
+            raise _TooMany(_LEAST_BYTES * len(items))  # type: ignore[arg-type]
+        out = list(islice(items, limit + 1))
+        self._values -= min(len(out), self._values)
+        if len(out) > limit:
+            raise _TooMany(_LEAST_BYTES * len(out))
+        return out
+
+    def _scalar(self, out: Any) -> Any:
+        cls = type(out)
+        if cls is str:
+            return self._sized(out, len(out))
+        if cls is dict:
+            return self._sized(out, sum(len(text) for text in out.values() if type(text) is str))
+        return out
+
+    def _sized(self, out: Any, size: int) -> Any:
+        if size > self._bytes:
+            return {"$cut": {"reason": "size", "bytes": size}}
+        self._bytes -= size
+        return out
+
+
+_COLLECTIONS = frozenset({dict, list, tuple, set})
+_LEAST_BYTES = 2  # an item of a list or an object takes no less
+_BUILTIN: tuple[Any, ...] = (list, tuple, deque, set, frozenset, dict)
+_BUILTIN += (type({}.keys()), type({}.items()), type(OrderedDict[Any, Any]().items()))
+_SIZED = frozenset(method for cls in _BUILTIN for method in (cls.__iter__, cls.__len__))
+"""How built-in collections iterate and measure themselves; a class with other ways may not end."""
+
+
+class _TooMany(Exception):
+    """A collection has more items than a walk may still visit: JSON of ``bytes`` or more."""
+
+    def __init__(self, bytes: int) -> None:
+        self.bytes = bytes
+
+
+_type_name = type.__dict__["__qualname__"].__get__
+"""Reads the name of a class without asking its metaclass, which may raise."""
+
+
+def _name(cls: type) -> str:
+    return exact_text(_type_name(cls))[:_REPR_CHARS]
+
+
+def _unreadable(cls: type, error: BaseException) -> Opaque:
+    # Neither the ``repr`` nor the error's message: they may hold what a serializer would have hidden.
+    return Opaque(f"<cannot be read: {_name(type(error))}>", _name(cls))
+
+
+def _read(read: Callable[[Any], Any], key: Any) -> Any:
+    try:
+        return read(key)
+    except BaseException as error:
+        return _unreadable(object, error)
+
+
+_STAND_INS = frozenset({Opaque, Failed, Cut})
+
+
+def _tag(value: Opaque | Failed | Cut) -> dict[str, Any]:
+    if isinstance(value, Opaque):
+        return {"$repr": exact_text(value.text), "$type": exact_text(value.type)}
+    if isinstance(value, Failed):
+        texts = {"error_id": value.error_id, "type": value.type, "message": value.message}
+        return {"$error": {name: exact_text(text) for name, text in texts.items() if text}}
+    size = {} if value.bytes is None else {"bytes": int(value.bytes)}
+    return {"$cut": {"reason": exact_text(value.reason), **size}}
+
+
+def _wrapped(out: dict[str, Any]) -> dict[str, Any]:
+    return {"$obj": out} if _needs_wrapping(out) else out
 
 
 def _dumps(plain: Any) -> bytes:
@@ -205,66 +356,6 @@ def _is_faithful(out: bytes) -> bool:
     )
 
 
-_NOT_SIMPLE = object()
-
-
-def _simple(value: Any) -> Any:
-    """Project a value that has no parts; return ``_NOT_SIMPLE`` for any other."""
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, bytes | bytearray | memoryview):
-        return {"$bytes": base64.b64encode(bytes(value)).decode("ascii")}
-    if isinstance(value, datetime.datetime):
-        return _timestamp(value)
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
-    if isinstance(value, datetime.timedelta):
-        return value.total_seconds()
-    if isinstance(value, uuid.UUID | decimal.Decimal | pathlib.PurePath):
-        return str(value)
-    if isinstance(value, numbers.Integral):
-        number = int(value)
-        return number if -MAX_INT <= number <= MAX_INT else _big(number)
-    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Rational):
-        real = float(value)
-        return real if math.isfinite(real) else {"$float": _float_name(real)}
-    if isinstance(value, Opaque):
-        return {"$repr": value.text, "$type": value.type}
-    if isinstance(value, Failed):
-        return {"$error": {name: text for name, text in dataclasses.asdict(value).items() if text}}
-    if isinstance(value, Cut):
-        size = {} if value.bytes is None else {"bytes": value.bytes}
-        return {"$cut": {"reason": value.reason, **size}}
-    return _NOT_SIMPLE
-
-
-_MAX_DIGITS = 4300
-"""The most digits that Python converts between text and integers (its guard against slow conversions)."""
-
-_TOO_BIG = 10**_MAX_DIGITS
-
-
-def _big(number: int) -> dict[str, str]:
-    if -_TOO_BIG < number < _TOO_BIG:
-        return {"$int": str(number)}
-    return {"$repr": f"<an integer of {number.bit_length()} bits>", "$type": "int"}
-
-
-def _timestamp(value: datetime.datetime) -> str:
-    # RFC 3339 allows offsets of whole minutes only; local mean times before 1900 have seconds as well.
-    offset = value.utcoffset()
-    if offset is not None and offset % datetime.timedelta(minutes=1):
-        with contextlib.suppress(OverflowError):  # near the first and the last year it keeps its offset
-            value = value.astimezone(datetime.timezone.utc)
-    return value.isoformat()
-
-
-def _float_name(value: float) -> str:
-    if math.isnan(value):
-        return "nan"
-    return "inf" if value > 0 else "-inf"
-
-
 def _needs_wrapping(out: dict[str, Any]) -> bool:
     return any(key.startswith("$") for key in out) or looks_like_message(out)
 
@@ -289,7 +380,7 @@ def message_fields(message: Any) -> dict[str, Any]:
     for name, value in fields.items():
         if name in out or name == "id":
             continue
-        if value is None or value is False or (isinstance(value, dict | list | str) and not value):
+        if _is_empty(value):
             if name in left_out:
                 continue
         elif chunks and name in ("tool_calls", "invalid_tool_calls"):
@@ -298,14 +389,35 @@ def message_fields(message: Any) -> dict[str, Any]:
     return {**out, **extras} if extras else out
 
 
+def _is_empty(value: Any) -> bool:
+    if value is None or value is False:
+        return True
+    try:
+        return isinstance(value, dict | list | str) and not value
+    except BaseException:
+        return False
+
+
 def _fields(value: Any) -> dict[str, Any] | None:
     if isinstance(value, BaseModel):
         return _model_fields(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         excluded = _shape(value.__class__).excluded
         names = [field.name for field in dataclasses.fields(value) if field.name not in excluded]
-        return {name: getattr(value, name) for name in names if hasattr(value, name)}
+        return _attributes(value, names)
     return None
+
+
+def _attributes(value: Any, names: Iterable[str]) -> dict[str, Any]:
+    out = {}
+    for name in names:
+        try:
+            out[name] = getattr(value, name)
+        except AttributeError:  # a field that was never set
+            continue
+        except BaseException as error:
+            out[name] = _unreadable(object, error)
+    return out
 
 
 def _model_fields(model: BaseModel) -> dict[str, Any]:
@@ -314,7 +426,12 @@ def _model_fields(model: BaseModel) -> dict[str, Any]:
     shape = _shape(model.__class__)
     fields = {name: held[name] for name in shape.sent if name in held}
     for name, excludes in shape.sent_unless:
-        if name in fields and excludes(fields[name]):
+        if name not in fields:
+            continue
+        excluded = _read(excludes, fields[name])
+        if isinstance(excluded, Opaque):  # nobody knows whether the field may be sent
+            fields[name] = excluded
+        elif excluded:
             del fields[name]
     if model.__pydantic_extra__:
         fields.update(model.__pydantic_extra__)
@@ -352,6 +469,22 @@ def _serializes_itself(cls: type[BaseModel]) -> bool:
     return any(isinstance(mark, PlainSerializer | WrapSerializer) for mark in marks)
 
 
+def _dumped(model: BaseModel) -> Any:
+    """Return what a model's own serializers make of it; of fields whose serializer raises, a stand-in."""
+    try:
+        return model.model_dump()
+    except BaseException:
+        if type(model).__pydantic_decorators__.model_serializers or isinstance(model, RootModel):
+            raise
+    out: dict[str, Any] = {}
+    for name in (*_shape(type(model)).sent, *(model.__pydantic_extra__ or ())):
+        try:
+            out.update(model.model_dump(include={name}))
+        except BaseException as error:
+            out[name] = _unreadable(object, error)
+    return out
+
+
 def _is_empty_by_default(field: FieldInfo) -> bool:
     if field.default_factory is not None:
         return field.default_factory in (dict, list, str)
@@ -360,9 +493,9 @@ def _is_empty_by_default(field: FieldInfo) -> bool:
 
 def _short_repr(value: Any) -> str:
     try:
-        text = repr(value)
-    except Exception as error:
-        text = f"<{type(value).__qualname__} whose repr raised {type(error).__name__}>"
+        text = exact_text(repr(value))
+    except BaseException as error:
+        text = f"<{_name(type(value))} whose repr raised {_name(type(error))}>"
     return text if len(text) <= _REPR_CHARS else text[: _REPR_CHARS - 1] + "…"
 
 
@@ -441,8 +574,8 @@ class _Restoring:
                     raise self._fault(at, "$bytes is not base64") from None
             case {"$int": str(text), **rest} if not rest:
                 digits = text.removeprefix("-")
-                if not (digits.isascii() and digits.isdigit() and len(digits) <= _MAX_DIGITS):
-                    raise self._fault(at, f"$int is not a decimal integer of at most {_MAX_DIGITS} digits")
+                if not (digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS):
+                    raise self._fault(at, f"$int is not a decimal integer of at most {MAX_DIGITS} digits")
                 return int(text)
             case {"$float": "nan" | "inf" | "-inf" as text, **rest} if not rest:
                 return float(text)

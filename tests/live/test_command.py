@@ -287,6 +287,15 @@ async def test_the_file_configures_and_the_environment_and_the_command_line_win(
     assert (limits["max_active_runs"], limits["drain_s"]) == (7, 3)
 
 
+async def test_the_file_names_encoders(folder: Path) -> None:
+    (folder / "graphs.py").write_text(GRAPHS + "\n\nwrong = 5\n")
+    (folder / "graphwire.toml").write_text('[server]\nencoders = "./graphs.py:wrong"\n')
+    code, _, err = await run(folder, "serve", "j=./graphs.py:joke", "--port", "0")
+    assert code == 2
+    assert "is of type int, not a mapping of classes to functions" in " ".join(err.split())
+    assert "Traceback" not in err
+
+
 async def test_a_graph_without_a_name_is_called_by_its_attribute_or_its_module(folder: Path) -> None:
     (folder / "agent.py").write_text("from graphs import joke as graph\n")
     targets = ["./graphs.py:joke", "agent:graph", "x=graphs:graph_of_config", "graphs:Makers.kept"]

@@ -40,8 +40,8 @@ def projected(value: Any, name: str) -> Any:
         restore(plain, inbound=True, path=name)
     except TagError as error:
         raise TypeError(
-            f"{error.path or name} cannot be sent to a server: it holds an object without a JSON form, "
-            "a cycle, or too deep a nesting"
+            f"{error.path or name} cannot be sent to a server: it holds an object without a JSON form or "
+            "one that cannot be read, a cycle, too deep a nesting, or too much"
         ) from None
     return plain
 

@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol, cast
 
 import orjson
 from graphwire_protocol.payloads import Failure, PendingInterrupt
-from graphwire_protocol.projection import Projector
+from graphwire_protocol.projection import Encoders, Projector
 from graphwire_protocol.types import Mode, Namespace
 from graphwire_runtime.servable import Servable, StreamMode
 
@@ -74,16 +74,18 @@ class ExecutionOwner(Protocol):
 class Executor:
     """The side of the server that runs graphs.
 
-    ``max_event_bytes`` bounds the data of one event.
+    ``max_event_bytes`` bounds the data of one event. ``encoders`` are the operator's for values of graphs.
     """
 
     catalog: Catalog
     failures: Failures
     max_event_bytes: int
+    encoders: Encoders | None = None
 
     def start(self, request: RunRequest, owner: ExecutionOwner) -> "Execution":
         """Start to run a graph; the owner hears of all that follows."""
-        encoder = Encoder(Projector(self.failures.in_data), self.max_event_bytes, request.scope)
+        projector = Projector(self.failures.in_data, self.encoders)
+        encoder = Encoder(projector, self.max_event_bytes, request.scope)
         entry = self.catalog.get(request.graph)
         execution = Execution(request, owner, entry, encoder, self.failures)
         execution.start()

@@ -7,7 +7,7 @@ import orjson
 from graphwire_protocol import commands
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.payloads import AskedInterrupt
-from graphwire_protocol.projection import Projector
+from graphwire_protocol.projection import Encoders, Projector
 from graphwire_protocol.replies import Ok, StateTask, ThreadState
 
 from graphwire_gateway.execution.request import invalid, restored
@@ -34,11 +34,19 @@ _REFUSALS = (
 class States:
     """Carries out ``state``, ``state_history``, ``state_update`` and ``delete``."""
 
-    def __init__(self, catalog: Catalog, runs: Runs, failures: Failures, max_event_bytes: int) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        runs: Runs,
+        failures: Failures,
+        max_event_bytes: int,
+        encoders: Encoders | None = None,
+    ) -> None:
         self._catalog = catalog
         self._runs = runs
         self._failures = failures
         self._max = max_event_bytes
+        self._projector = Projector(failures.in_data, encoders)
 
     async def get(self, command: commands.State, principal: str) -> Ok:
         """Return a thread's state. Raises ``Refusal``."""
@@ -155,7 +163,7 @@ class States:
         values = snapshot.values
         if keys is not None and isinstance(values, dict):
             values = {key: value for key, value in values.items() if key in keys}
-        encoded = scope.clear(Projector(self._failures.in_data).dumps(values))
+        encoded = scope.clear(self._projector.dumps(values))
         if len(encoded) > self._max:
             encoded = b'{"$cut":{"reason":"size","bytes":%d}}' % len(encoded)
         parent = snapshot.parent_config
@@ -197,7 +205,7 @@ class States:
         return tuple(AskedInterrupt(id=item.id, value=self._plain(item.value, scope)) for item in interrupts)
 
     def _plain(self, value: Any, scope: Scope) -> Any:
-        return orjson.loads(scope.clear(Projector(self._failures.in_data).dumps(value)))
+        return orjson.loads(scope.clear(self._projector.dumps(value)))
 
 
 class _Position:

@@ -181,6 +181,7 @@ async def _serve(config: Config, is_restart: bool) -> int:
         allowed_origin_regex=server.allowed_origin_regex,
         checkpointer=server.checkpointer,
         graph_store=server.graph_store,
+        encoders=server.encoders,
         expose_errors=server.expose_errors,
         insecure=server.insecure,
         shared_threads=server.shared_threads,

@@ -49,8 +49,8 @@ class ServerSection(_Section):
     """``[server]``: where to listen, which pages may connect, where logs and threads are kept.
 
     ``store`` is the URL of the logs; ``checkpointer`` and ``graph_store`` are targets, used for graphs
-    compiled without. ``ignore_encryption`` serves a project even if it asks for encryption at rest, which
-    graphwire does not have. The other settings are those of ``Gateway``.
+    compiled without, and ``encoders`` a target, too. ``ignore_encryption`` serves a project even if it asks
+    for encryption at rest, which graphwire does not have. The other settings are those of ``Gateway``.
     """
 
     host: str = "127.0.0.1"
@@ -60,6 +60,7 @@ class ServerSection(_Section):
     allowed_origin_regex: str | None = None
     checkpointer: str | None = None
     graph_store: str | None = None
+    encoders: str | None = None
     shared_threads: bool = False
     expose_errors: bool | None = None
     insecure: bool = False

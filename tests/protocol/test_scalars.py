@@ -1,0 +1,105 @@
+"""Scalars of numpy and pandas become what they are; arrays become lists as long as they are small.
+
+About `protocol/graphwire_protocol/scalars.py`.
+"""
+
+import datetime
+from typing import Any
+
+import numpy as np
+import orjson
+import pandas as pd
+import pytest
+from graphwire_protocol.projection import Opaque, Projector, restore
+
+
+def wire(value: Any) -> Any:
+    return orjson.loads(Projector().dumps(value))
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        (np.bool_(False), False),
+        (np.bool_(True), True),
+        (np.int8(-1), -1),
+        (np.int64(3), 3),
+        (np.uint64(2**63), {"$int": str(2**63)}),
+        (np.float16(0.5), 0.5),
+        (np.float32(1.5), 1.5),
+        (np.float64(1.5), 1.5),
+        (np.longdouble(1.5), 1.5),
+        (np.float32("nan"), {"$float": "nan"}),
+        (np.float64("-inf"), {"$float": "-inf"}),
+        (np.str_("a"), "a"),
+        (np.bytes_(b"ab"), {"$bytes": "YWI="}),
+        (np.datetime64("2026"), "2026-01-01"),
+        (np.datetime64("2026-05"), "2026-05-01"),
+        (np.datetime64("2026-05-02"), "2026-05-02"),
+        (np.datetime64("2026-05-02T03"), "2026-05-02T03:00:00"),
+        (np.datetime64("2026-05-02T03:04:05"), "2026-05-02T03:04:05"),
+        (np.datetime64("2026-05-02T03:04:05.000000006"), "2026-05-02T03:04:05.000000006"),
+        (np.datetime64("NaT"), None),
+        (np.timedelta64(3, "s"), 3.0),
+        (np.timedelta64(1500, "ms"), 1.5),
+        (np.timedelta64(2, "D"), 172800.0),
+        (np.timedelta64("NaT"), None),
+        (pd.Timestamp("2026-05-02T03:04:05"), "2026-05-02T03:04:05"),
+        (pd.Timestamp("2026-05-02", tz="Europe/Berlin"), "2026-05-02T00:00:00+02:00"),
+        (pd.Timedelta(milliseconds=1500), 1.5),
+        (pd.NaT, None),
+        (pd.NA, None),
+        (np.array([1, 2]), [1, 2]),
+        (np.array([[1.5, float("nan")]]), [[1.5, {"$float": "nan"}]]),
+        (np.array([True, False]), [True, False]),
+        (np.array(["2026-01-01", "NaT"], "M8[ns]"), ["2026-01-01T00:00:00.000000000", None]),
+        (np.array([[1500]], "m8[ms]"), [[1.5]]),
+        (np.array("2026-01-01", "M8[D]"), "2026-01-01"),
+        (np.array(5), 5),
+        (np.array([None, {"a": {1}}], dtype=object), [None, {"a": {"$set": [1]}}]),
+    ],
+    ids=repr,
+)
+def test_a_scalar_of_numpy_or_pandas_is_what_it_says(value: Any, sent: Any) -> None:
+    assert wire(value) == sent
+    assert wire({"rows": [value, "neighbour", {1}]}) == {"rows": [sent, "neighbour", {"$set": [1]}]}
+    assert type(wire(value)) is type(sent)
+
+
+def test_rows_of_a_table_with_a_missing_date_are_sent() -> None:
+    table = pd.DataFrame({"due": pd.to_datetime(["2026-05-01", None]), "done": [True, False]})
+    assert wire(table.to_dict("records")) == [
+        {"due": "2026-05-01T00:00:00", "done": True},
+        {"due": None, "done": False},
+    ]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [np.timedelta64(1, "M"), np.complex64(1j), np.zeros(5000), pd.Series([1]), pd.DataFrame({"a": [1]})],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_has_no_json_form_is_shown_as_text_and_spoils_no_neighbour(value: Any) -> None:
+    shown, plain = restore(wire([value, 1]))
+    assert isinstance(shown, Opaque)
+    assert shown.type == type(value).__name__
+    assert plain == 1
+
+
+def test_an_array_that_holds_itself_is_cut() -> None:
+    loop = np.array([None, 1], dtype=object)
+    loop[0] = loop
+    assert wire(loop) == [{"$cut": {"reason": "cycle"}}, 1]
+
+
+def test_a_class_of_another_package_with_such_a_name_is_not_taken_for_it() -> None:
+    class NaTType:
+        def __repr__(self) -> str:
+            return "mine"
+
+    assert wire(NaTType())["$repr"] == "mine"
+
+
+def test_a_time_of_pandas_comes_back_as_the_same_instant() -> None:
+    moment = pd.Timestamp("2026-05-02T03:04:05.000006", tz="UTC")
+    assert datetime.datetime.fromisoformat(wire(moment)) == moment.to_pydatetime()

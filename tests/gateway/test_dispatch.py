@@ -578,6 +578,35 @@ async def test_a_connection_that_closes_while_a_saver_hangs_lets_go_at_once(serv
     assert (await other.ask("state", graph="say", thread="t"))["values"] == {"said": "hello"}
 
 
+async def test_a_run_from_a_checkpoint_waits_for_its_saver_beside_the_connection(serve) -> None:
+    server = await serve()
+    line = await prepared(server)
+    (first, *_) = (await line.ask("state_history", graph="say", thread="t"))["states"]
+    checkpoint = first["config"]["configurable"]["checkpoint_id"]
+    server.savers["say"].answers.clear()
+    fields = {"graph": "say", "thread": "t", "checkpoint": checkpoint, "input": {}}
+    run = line.send("run", run="again", **fields, subscribe=[{"sub": 9, "filter": VALUES, "credit": 0}])
+    held = [
+        line.send("subscribe", run="again", sub=10, filter={"modes": ["lifecycle"]}),
+        line.send("result", run="again"),
+        line.send("run", run="behind", graph="say", thread="t", input={}, if_busy="enqueue"),
+        line.send("result", run="behind"),
+    ]
+    line.socket.put(orjson.dumps({"type": "credit", "sub": 9, "events": 100}).decode())
+    unsubscribed = line.send("unsubscribe", sub=10)
+    assert (await line.ask("list", what="graphs"))["type"] == "ok"
+    assert (await line.ask("cancel", run="held"))["type"] == "ok"
+    assert not any(frame.get("id") in (run, *held, unsubscribed) for frame in line.frames)
+    server.savers["say"].answers.set()
+    await line.replies(unsubscribed)
+    first_replies = list(dict.fromkeys(frame["id"] for frame in line.frames if frame.get("id", 0) >= run))
+    assert [id for id in first_replies if id in (run, *held, unsubscribed)] == [run, *held, unsubscribed]
+    assert not [frame for frame in line.frames if frame["type"] == "error"]
+    await until(lambda: any(frame["type"] == "event" for frame in line.of(9)))
+    await line.status("behind", "completed")
+    assert (await line.ask("result", run="again"))["status"] == "completed"  # nothing is held any more
+
+
 # ── a closed connection lets go ──────────────────────────────────────────────────────────────────
 
 

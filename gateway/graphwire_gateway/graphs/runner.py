@@ -27,10 +27,12 @@ after a timeout.
 import asyncio
 import contextlib
 import contextvars
+import queue
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from graphwire_gateway.telemetry import logger
 
@@ -58,7 +60,7 @@ def _no_callback() -> None:
 
 
 class Job:
-    """A coroutine that a runner runs. Only ``is_over`` and ``cancel`` are for the main loop.
+    """A coroutine that a runner runs. ``is_over``, ``is_cancelled`` and ``cancel`` are for the main loop.
 
     The job is over when the coroutine has ended, and with it every call that it made in a thread of the
     loop's executor: nothing can stop such a call.
@@ -67,6 +69,8 @@ class Job:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.is_over = False
         """Whether all of the job's code has stopped."""
+        self.is_cancelled = False
+        """Whether it was cancelled. Whoever did so decides how long to wait for its end."""
         self._loop = loop
         self._task: asyncio.Task[None] | None = None
         self._unfinished = 1  # the coroutine and its calls in threads
@@ -94,6 +98,7 @@ class Job:
 
         May be called at any time. The coroutine's first step always runs; a job that is over stays as it is.
         """
+        self.is_cancelled = True
         self._loop.call_soon_threadsafe(self._cancel, repeat_s)
 
     def _cancel(self, repeat_s: float | None) -> None:
@@ -111,21 +116,69 @@ _JOB: contextvars.ContextVar[Job] = contextvars.ContextVar("graphwire_job")
 """The job that the current code belongs to."""
 
 
+_Call: TypeAlias = tuple["Future[Any]", Callable[[], Any]]
+
+
 class _NodeThreads(ThreadPoolExecutor):
-    """The executor for nodes without async code; counts each call as part of its job until it ends."""
+    """The executor for nodes without async code; counts each call as part of its job until it ends.
+
+    Its threads are daemons. Those of its base, which asyncio demands, would keep the interpreter alive at its
+    end for as long as a node is stuck.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, name: str) -> None:
         super().__init__(_SYNC_CALLS, name)
         self._loop = loop
+        self._name = name
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._free = threading.Semaphore(0)  # counts the threads that wait for a call
+        self._own: list[threading.Thread] = []
+        self._guard = threading.Lock()
+        self._is_shut = False
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        future = super().submit(fn, *args, **kwargs)
+        future: Future[T] = Future()
         job = _JOB.get(None)
         # A call submitted from another thread comes from a node that is counted already.
-        if job is not None and _running_loop() is self._loop:
+        is_counted = job is not None and _running_loop() is self._loop
+        with self._guard:
+            if self._is_shut:
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            self._calls.put((future, partial(fn, *args, **kwargs)))
+            if not self._free.acquire(blocking=False) and len(self._own) < _SYNC_CALLS:
+                name = f"{self._name}_{len(self._own)}"
+                self._own.append(threading.Thread(target=self._work, name=name, daemon=True))
+                self._own[-1].start()
+        if job is not None and is_counted:
             job.call_started()
             future.add_done_callback(lambda _: self._call_ended(job))
         return future
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            future, function = call
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(function())
+                except BaseException as error:
+                    future.set_exception(error)
+            del call, future, function  # an idle thread keeps nothing alive
+            self._free.release()
+        self._calls.put(None)  # for the next thread
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        with self._guard:
+            self._is_shut = True
+        while cancel_futures:
+            try:
+                call = self._calls.get_nowait()
+            except queue.Empty:
+                break
+            if call is not None:
+                call[0].cancel()
+        self._calls.put(None)
+        for thread in self._own if wait else ():
+            thread.join()
 
     def _call_ended(self, job: Job) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed, and its jobs no longer matter
@@ -147,8 +200,7 @@ class Runner:
         self._main_loop = asyncio.get_running_loop()
         self._tick: list[Source] = []
         self._jobs: set[Job] = set()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._has_ended = asyncio.Event()  # a job
 
     def start(
         self, work: Callable[[], Coroutine[Any, Any, None]], on_end: Callable[[Job], None] | None = None
@@ -160,7 +212,6 @@ class Runner:
         """
         job = Job(self.loop)
         self._jobs.add(job)
-        self._idle.clear()
 
         def ended() -> None:
             self._main_loop.call_soon_threadsafe(self._ended, job, on_end)
@@ -171,8 +222,7 @@ class Runner:
     def _ended(self, job: Job, on_end: Callable[[Job], None] | None) -> None:
         job.is_over = True
         self._jobs.discard(job)
-        if not self._jobs:
-            self._idle.set()
+        self._has_ended.set()
         if on_end is not None:
             on_end(job)
 
@@ -249,11 +299,22 @@ class Runner:
         self.loop.call_soon_threadsafe(function)
 
     async def close(self, timeout_s: float) -> None:
-        """Cancel every job and wait at most ``timeout_s`` seconds for their end."""
-        for job in list(self._jobs):
+        """Cancel every job and wait at most ``timeout_s`` seconds for their end.
+
+        Jobs that were cancelled before have had their time, and are not waited for: a node in a thread may be
+        stuck for ever.
+        """
+        left = [job for job in self._jobs if not job.is_cancelled]
+        for job in left:
             job.cancel()
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), timeout_s)
+
+        async def all_over() -> None:
+            while not all(job.is_over for job in left):
+                self._has_ended.clear()
+                await self._has_ended.wait()
+
+        with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+            await asyncio.wait_for(all_over(), timeout_s)
 
 
 class InlineRunner(Runner):
@@ -316,7 +377,10 @@ class ThreadRunner(Runner):
 
 def _call_all(calls: list[Callable[[], None]]) -> None:
     for call in calls:
-        call()
+        try:
+            call()
+        except Exception as error:  # what other jobs hand over must not be lost with it
+            log.error("internal fault", doing="hand-over", exc_info=error)
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

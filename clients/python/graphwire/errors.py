@@ -96,7 +96,7 @@ class RunFailed(RunEnded):
     def __init__(
         self, run: str, code: str, message: str, error_id: str | None = None, type: str | None = None
     ) -> None:
-        found = f" (error_id {error_id} in the server's log)" if error_id else ""
+        found = _found(message, error_id)
         kind = f"{type}: " if type else ""
         super().__init__(run, f"run {run} failed with {code}: {kind}{message}{found}")
         self.code = code
@@ -148,7 +148,7 @@ class RemoteError(GraphwireError):
     """
 
     def __init__(self, type: str, message: str, error_id: str | None = None) -> None:
-        found = f" (error_id {error_id} in the server's log)" if error_id else ""
+        found = _found(message, error_id)
         super().__init__(f"{type}: {message}{found}")
         self.type = type
         self.message = message
@@ -165,3 +165,8 @@ class MissingExtra(GraphwireError, ImportError):
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what}: pip install 'graphwire[{extra}]'")
         self.extra = extra
+
+
+def _found(message: str, error_id: str | None) -> str:
+    """Return where to find more. A server that exposes no errors has the id in its message already."""
+    return f" (error_id {error_id} in the server's log)" if error_id and error_id not in message else ""

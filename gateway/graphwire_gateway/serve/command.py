@@ -127,15 +127,21 @@ def serve(
 
 def run(selection: Selection) -> int:
     """Serve until asked to stop; return the exit code."""
+    is_json = selection.settings["log_format"] == "json"
     try:
         config, notes = selection.resolve()
         write_log(config.server.log_format, config.server.log_level)
+        is_json = config.server.log_format == "json"
         for level, line in () if selection.is_restart else notes:
             getattr(log, level)(line)
         code = _run(config, selection.is_restart)
         end_soon(code)
         return code
     except CannotServe as error:
+        if is_json:
+            write_log("json", "info")
+            log.error("cannot serve", reason=str(error))
+            return 2
         Console(stderr=True, soft_wrap=True).print(f"graphwire serve: {error}", style="red", markup=False)
         return 2
 
@@ -200,9 +206,14 @@ async def _serve(config: Config, is_restart: bool) -> int:
         if running is None:
             return 0
         tune()
-        _greet(config, running, is_restart)
+        if server.log_format == "json":
+            log.info("serving", url=running.url, graphs=list(config.graphs))
+        else:
+            _greet(config, running, is_restart)
         await stop.requested.wait()
-        if not replaced.is_set():
+        if server.log_format == "json":
+            log.info("draining", drain_s=config.limits.drain_s)
+        elif not replaced.is_set():
             Console(stderr=True, highlight=False).print(
                 f"draining: runs get {config.limits.drain_s:g} s to end; Ctrl-C again stops at once"
             )

@@ -90,6 +90,10 @@ def test_a_loopback_server_admits_its_own_machine_whatever_else_it_admits(given:
         assert not origins.admits(origin), origin
 
 
+def test_an_empty_list_admits_no_page_at_all() -> None:
+    assert not Origins([], loopback=True).admits("http://localhost")
+
+
 def test_a_pattern_admits_the_origins_that_it_matches_whole() -> None:
     origins = Origins(["https://other.example"], loopback=True, pattern=r"https://.*\.app\.example")
     assert origins.admits("https://other.example")

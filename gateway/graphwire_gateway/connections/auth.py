@@ -48,12 +48,12 @@ class Origins:
     """The origins of the pages whose scripts may connect.
 
     ``allowed`` lists them, ``"*"`` allows all; ``pattern`` is a regular expression that matches the whole
-    origin. If ``loopback`` is true, pages from this machine may connect as well. Raises ``CannotServe`` for a
-    wrong pattern.
+    origin. If ``loopback`` is true, pages from this machine may connect as well, unless ``allowed`` is empty.
+    Raises ``CannotServe`` for a wrong pattern.
     """
 
     def __init__(self, allowed: Sequence[str] | None, *, loopback: bool, pattern: str | None = None) -> None:
-        self._loopback = loopback
+        self._loopback = loopback and (allowed is None or len(allowed) > 0)
         self._allowed = frozenset(origin.rstrip("/") for origin in allowed or ())
         try:
             self._pattern = None if pattern is None else re.compile(pattern)

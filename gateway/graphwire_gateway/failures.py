@@ -2,11 +2,15 @@
 
 Only this file decides what clients learn. The server's log has the whole exception with its traceback, under
 the same ``error_id``.
+
+An exception is a graph's code: its ``__str__`` or ``__cause__`` may raise, or exit. Nothing here does.
 """
 
 import asyncio
+import traceback
 import uuid
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
 from graphwire_protocol.payloads import Failure
@@ -37,7 +41,7 @@ class Failures:
 
         If the run has a thread, ``scope`` puts the caller's id for it in the message.
         """
-        if isinstance(error, RunLimit):
+        if issubclass(type(error), RunLimit):
             return Failure(code="limit_exceeded", message=str(error))
         code = _code(error)
         error_id = self._log("run failed", error, graph=graph, run=run)
@@ -85,7 +89,7 @@ class Failures:
             **where,
             error_id=error_id,
             error=f"{type(error).__name__}: {_text(error)}",
-            exc_info=(type(error), error, error.__traceback__),
+            **_shown(error),
         )
         return error_id
 
@@ -94,10 +98,31 @@ _TEXT_CHARS = 4096
 """The longest text of an exception that is passed on; some contain a whole document."""
 
 
+def _shown(error: BaseException) -> dict[str, Any]:
+    """Return the fields of a log's entry that show where an exception was raised."""
+    raised_at = _traceback(error)
+    try:
+        # Whatever writes the entry does the same.
+        traceback.TracebackException(type(error), error, raised_at, lookup_lines=False)
+    except BaseException:
+        return {"traceback": "".join(traceback.format_tb(raised_at))}
+    return {"exc_info": (type(error), error, raised_at)}
+
+
+def _traceback(error: BaseException) -> TracebackType | None:
+    found: TracebackType | None = _own(error, "__traceback__")
+    return found
+
+
+def _own(error: BaseException, name: str) -> Any:
+    """Return an attribute that the interpreter sets, also if the exception's class has one of that name."""
+    return vars(BaseException)[name].__get__(error)
+
+
 def _text(error: BaseException) -> str:
     try:
         text = str(error) or type(error).__name__
-    except Exception:  # __str__ is the exception's own code, and may raise
+    except BaseException:
         return type(error).__name__
     if len(text) > _TEXT_CHARS:
         text = text[: _TEXT_CHARS - 1] + "…"
@@ -112,7 +137,9 @@ def _with_cause(error: BaseException) -> str:
     """Return the text of an exception with its first cause, without which many a wrapper says nothing."""
     first = error
     for _ in range(_MAX_CAUSES):
-        origin = first.__cause__ or _first_of_group(first)
+        origin: BaseException | None = _own(first, "__cause__")
+        if origin is None:
+            origin = _first_of_group(first)
         if origin is None:
             break
         first = origin
@@ -126,8 +153,11 @@ def _with_cause(error: BaseException) -> str:
 def _first_of_group(error: BaseException) -> BaseException | None:
     # By name: before Python 3.11 exception groups come from another package.
     if any(cls.__name__ == "BaseExceptionGroup" for cls in type(error).__mro__):
-        first: BaseException = error.exceptions[0]  # type: ignore[attr-defined]
-        return first
+        try:
+            first = error.exceptions[0]  # type: ignore[attr-defined]
+        except BaseException:
+            return None
+        return first if issubclass(type(first), BaseException) else None
     return None
 
 
@@ -142,4 +172,17 @@ def _code(error: BaseException) -> str:
     # By name: LangGraph and our runtime each have this class, and neither needs to be imported.
     if any(cls.__name__ == "GraphRecursionError" for cls in type(error).__mro__):
         return "recursion_limit"
-    return "timeout" if isinstance(error, TimeoutError | asyncio.TimeoutError) else "graph_error"
+    if issubclass(type(error), TimeoutError | asyncio.TimeoutError) and _is_raised_by_library(error):
+        return "timeout"
+    return "graph_error"
+
+
+_LIBRARIES = ("langgraph.pregel.", "graphwire_runtime.")
+
+
+def _is_raised_by_library(error: BaseException) -> bool:
+    """Return whether a graph's library raised it, for its ``step_timeout``, and not a node's own code."""
+    modules = [str(frame.f_globals.get("__name__", "")) for frame, _ in traceback.walk_tb(_traceback(error))]
+    # LangGraph waits for a superstep with asyncio.wait_for.
+    own = [module for module in modules if not module.startswith("asyncio.")]
+    return bool(own) and own[-1].startswith(_LIBRARIES)

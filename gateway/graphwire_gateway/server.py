@@ -63,9 +63,8 @@ class Gateway:
     - ``ignore_authorization`` accepts an ``auth`` with authorization handlers, which are never called. False:
       such an ``auth`` raises ``CannotServe``.
     - ``allowed_origins`` lists the origins of web pages that may connect, such as ``"https://app.example"``;
-      ``"*"`` allows all. None: only ``allowed_origin_regex`` decides; if that is None too, pages from
-      loopback addresses may connect to a server that listens on a loopback address, and no others. Clients
-      that are no browsers are never refused by this.
+      ``"*"`` allows all. Pages from loopback addresses may also connect to a server that listens on a
+      loopback address, unless the list is empty. Clients that are no browsers are never refused by this.
     - ``allowed_origin_regex`` is a regular expression; an origin that it matches as a whole may connect, too.
     - ``checkpointer`` keeps the threads of graphs compiled without one: a LangGraph checkpointer, what makes
       one, or a target that names either. None: in memory. False: such graphs have no threads.

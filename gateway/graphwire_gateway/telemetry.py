@@ -1,33 +1,131 @@
-"""The server's log: structured events, logged by the standard library's loggers below ``graphwire``.
+"""The server's log: events with fields, logged by the standard library's loggers below ``graphwire``.
 
-An application that embeds a gateway configures these loggers itself. ``graphwire serve`` writes them to
-standard error, for people or as JSON.
+An application that embeds a gateway configures these loggers itself. Its handlers get ordinary records: a
+message that people can read, ``exc_info``, and the event and its fields as the attributes ``event`` and
+``fields``. ``graphwire serve`` writes them to standard error, for people or as JSON.
 """
 
 import logging
 import sys
+import time
+import traceback
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import structlog
 
-_SHARED: list[Any] = [
-    structlog.stdlib.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-]
+
+class EventLogger:
+    """The logger ``graphwire.<name>``. Its methods take an event's name and its fields by keyword.
+
+    ``exc_info`` is what it is in ``logging``.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(f"graphwire.{name}")
+
+    def debug(self, event: str, **fields: Any) -> None:
+        """Log what only somebody who searches for a fault wants to read."""
+        self._log(logging.DEBUG, event, fields)
+
+    def info(self, event: str, **fields: Any) -> None:
+        """Log what happens in the normal course."""
+        self._log(logging.INFO, event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        """Log what an operator may have to act on."""
+        self._log(logging.WARNING, event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        """Log what has failed."""
+        self._log(logging.ERROR, event, fields)
+
+    def _log(self, level: int, event: str, fields: dict[str, Any]) -> None:
+        if not self._logger.isEnabledFor(level):
+            return
+        exc_info = fields.pop("exc_info", None)
+        message = " ".join([event, *(f"{name}={_shown(value)}" for name, value in fields.items())])
+        if isinstance(exc_info, BaseException):
+            exc_info = (type(exc_info), exc_info, exc_info.__traceback__)
+        path, line, function, _ = self._logger.findCaller(stacklevel=3)
+        # Without arguments: logging leaves a percent sign in the message alone.
+        record = self._logger.makeRecord(
+            self._logger.name,
+            level,
+            path,
+            line,
+            _encodable(message),
+            (),
+            exc_info,
+            function,
+            {"event": event, "fields": fields},
+        )
+        if isinstance(exc_info, tuple):
+            record.exc_text = _traceback(exc_info[1])
+        self._logger.handle(record)
 
 
-def logger(name: str) -> Any:
-    """Return the logger ``graphwire.<name>``. Its methods take an event's name and fields by keyword."""
-    return structlog.wrap_logger(
-        logging.getLogger(f"graphwire.{name}"),
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *_SHARED,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        context_class=dict,
-    )
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return repr(text) if isinstance(value, str) and (not text or " " in text or "\n" in text) else text
+
+
+def _encodable(text: str) -> str:
+    """Return a text that any handler can write: a lone surrogate is shown as its escape."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _traceback(error: BaseException | None) -> str | None:
+    """Return a traceback that any handler can write, although the exception's own code may misbehave."""
+    if error is None:
+        return None
+    try:
+        return _encodable(
+            "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip()
+        )
+    except BaseException:
+        return f"{type(error).__name__}: its traceback cannot be formatted"
+
+
+class RateLimitedLogger:
+    """Logs warnings that peers can cause at will: ``burst`` at once, later one in ``every_s`` seconds.
+
+    The field ``left_out`` of a warning counts those that were left out before it.
+    """
+
+    def __init__(self, log: EventLogger, burst: int = 20, every_s: float = 3.0) -> None:
+        self._log = log
+        self._burst = burst
+        self._every_s = every_s
+        self._left = float(burst)
+        self._at = 0.0
+        self._left_out = 0
+
+    def warning(self, event: str, **fields: Any) -> None:
+        """Log the event, unless there were too many."""
+        now = time.monotonic()
+        self._left = min(self._burst, self._left + (now - self._at) / self._every_s)
+        self._at = now
+        if self._left < 1:
+            self._left_out += 1
+            return
+        self._left -= 1
+        more = {"left_out": self._left_out} if self._left_out else {}
+        self._left_out = 0
+        self._log.warning(event, **fields, **more)
+
+
+def logger(name: str) -> EventLogger:
+    """Return the logger ``graphwire.<name>``."""
+    return EventLogger(name)
+
+
+def bind_to_logs(**ids: str | None) -> None:
+    """Add ids to everything that is logged in this context from now on, also by a graph's own code.
+
+    They are context variables of structlog, which ``structlog.contextvars`` reads.
+    """
+    structlog.contextvars.bind_contextvars(**{name: id for name, id in ids.items() if id is not None})
 
 
 def write_log(form: Literal["console", "json"], level: str) -> None:
@@ -35,9 +133,10 @@ def write_log(form: Literal["console", "json"], level: str) -> None:
 
     ``level``, such as ``info``, is the lowest level of graphwire's events; other libraries' begin at warning.
     """
+    is_json = form == "json"
     renderer: Any = (
-        structlog.processors.JSONRenderer()
-        if form == "json"
+        structlog.processors.JSONRenderer(default=repr)
+        if is_json
         else structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(),
             pad_event_to=32,
@@ -46,14 +145,31 @@ def write_log(form: Literal["console", "json"], level: str) -> None:
         )
     )
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
-    exceptions = [structlog.processors.format_exc_info] if form == "json" else []
+    every: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        _with_fields,
+        structlog.stdlib.add_log_level,
+        *([structlog.stdlib.add_logger_name] if is_json else []),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[remove, *exceptions, renderer], foreign_pre_chain=_SHARED
+            processors=[remove, *([structlog.processors.format_exc_info] if is_json else []), renderer],
+            foreign_pre_chain=every,
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("graphwire").setLevel(level.upper())
+    logging.captureWarnings(is_json)  # warnings of Python's would be lines that are no JSON
+
+
+def _with_fields(_: Any, __: str, entry: Any) -> Any:
+    """Put an event and its fields in place of the message that was made of them."""
+    record = entry["_record"]
+    fields = getattr(record, "fields", None)
+    if not record.name.startswith("graphwire.") or not isinstance(fields, Mapping):
+        return entry
+    return {**entry, **fields, "event": record.event}

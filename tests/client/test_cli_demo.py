@@ -4,8 +4,9 @@ About `clients/python/graphwire/cli/demo.py`.
 """
 
 import io
+import socket
 
-from graphwire.cli.demo import RunPanel
+from graphwire.cli.demo import RunPanel, _free_port
 from graphwire.events import CustomEvent, LifecycleEvent, MessagesEvent, UpdatesEvent
 from graphwire.messages import MessageChunk
 from rich.console import Console
@@ -38,3 +39,17 @@ def test_progress_is_a_bar():
     text = shown(panel)
     assert "counting …" in text
     assert "3 of 10" in text
+
+
+def test_a_demo_keeps_its_port_though_connections_of_an_earlier_one_linger():
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            accepted, _ = listener.accept()
+            accepted.close()  # the server closes first, and its side lingers
+            assert client.recv(1) == b""
+            assert _free_port(port) != port, "somebody listens"
+    assert _free_port(port) == port

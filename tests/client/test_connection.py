@@ -2,6 +2,8 @@
 
 About `clients/python/graphwire/reconnector.py`, `clients/python/graphwire/exchange.py` and
 `clients/python/graphwire/backoff.py`.
+
+Long because each way in which a connection can be lost, refused or made again is tried in one place.
 """
 
 import asyncio
@@ -49,12 +51,13 @@ async def test_a_token_travels_in_the_first_frame(server):
     assert server.of(Hello)[0].token == "secret"
 
 
-async def test_a_wrong_token_is_unauthenticated_and_not_tried_again(server):
+async def test_a_wrong_token_is_unauthenticated_and_not_tried_again(server, caplog):
     server.tokens = {"secret"}
     with pytest.raises(graphwire.Unauthenticated, match="not known"):
         async with connect(server, token="guess"):
             pass
     assert len(server.connections) == 1
+    assert not caplog.records, "the exception says it"
 
 
 async def test_a_callable_is_asked_for_a_fresh_token_once_when_one_is_refused(server):

@@ -81,14 +81,27 @@ def test_a_server_on_the_open_net_allows_no_origin_that_is_not_listed() -> None:
     assert not origins.admits("https://app.example:8443")
 
 
+@pytest.mark.parametrize("given", [{"allowed": ["https://app.example"]}, {"pattern": "https://app.example"}])
+def test_a_loopback_server_admits_its_own_machine_whatever_else_it_admits(given: dict[str, Any]) -> None:
+    origins = Origins(given.get("allowed"), loopback=True, pattern=given.get("pattern"))
+    for origin in ("https://app.example", "http://localhost:3000", "http://127.0.0.1", "http://[::1]:5173"):
+        assert origins.admits(origin), origin
+    for origin in ("https://evil.example", "http://localhost.evil.example", "null", "http://[::"):
+        assert not origins.admits(origin), origin
+
+
+def test_an_empty_list_admits_no_page_at_all() -> None:
+    assert not Origins([], loopback=True).admits("http://localhost")
+
+
 def test_a_pattern_admits_the_origins_that_it_matches_whole() -> None:
     origins = Origins(["https://other.example"], loopback=True, pattern=r"https://.*\.app\.example")
     assert origins.admits("https://other.example")
     assert origins.admits("https://a.app.example")
     assert not origins.admits("https://a.app.example.evil.org")
-    alone = Origins(None, loopback=True, pattern="https://a")
+    alone = Origins(None, loopback=False, pattern="https://a")
     assert alone.admits("https://a")
-    assert not alone.admits("http://localhost"), "what is given replaces the default"
+    assert not alone.admits("http://localhost")
     with pytest.raises(CannotServe, match=r"allowed_origin_regex '\(' is not a regular expression"):
         Origins(None, loopback=True, pattern="(")
 

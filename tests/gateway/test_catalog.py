@@ -223,7 +223,22 @@ async def test_a_graph_whose_state_has_no_schema_is_described_without_one() -> N
     graph.__class__ = Odd
     catalog = Catalog({"mine": GraphSpec(graph, "inline")})
     await catalog.open()
-    (row,) = await catalog.rows()
+    (row,) = catalog.rows()
     assert row.input_schema is None
     assert row.output_schema is not None
+    await catalog.close(1)
+
+
+async def test_a_graph_that_cannot_be_drawn_is_described_without_edges() -> None:
+    graph = counter()
+
+    class Odd(type(graph)):  # type: ignore[misc]
+        def get_graph(self, *args: Any, **kwargs: Any) -> Any:
+            raise ValueError("no picture")
+
+    graph.__class__ = Odd
+    catalog = Catalog({"mine": GraphSpec(graph, "inline")})
+    await catalog.open()
+    (row,) = catalog.rows()
+    assert (row.edges, row.nodes) == ((), ("count",))
     await catalog.close(1)

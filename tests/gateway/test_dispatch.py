@@ -1,5 +1,6 @@
 """About `gateway/graphwire_gateway/connections/dispatch.py`,
-`gateway/graphwire_gateway/connections/connection.py` and `gateway/graphwire_gateway/connections/peer.py`.
+`gateway/graphwire_gateway/connections/connection.py`, `gateway/graphwire_gateway/connections/peer.py` and
+`gateway/graphwire_gateway/runs/report.py`.
 
 Whole connections with everything behind them, on sockets that the test plays.
 
@@ -7,6 +8,7 @@ Long because every command of a connection is here, with the sockets that the te
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -157,15 +159,19 @@ class Saver(InMemorySaver):
 
 
 class Server:
-    """What connections share. Graphs: ``say`` ends at once, ``ask`` asks, ``hold`` waits for ``gate``."""
+    """What connections share. Graphs: ``say`` ends at once, ``ask`` asks, ``hold`` waits for ``gate``.
+
+    ``deaf`` does so, too, and loses cancellations.
+    """
 
     def __init__(self, limits: Limits, tokens: dict[str, str] | None) -> None:
         self.gate = asyncio.Event()
-        self.savers = {name: Saver() for name in ("say", "ask", "hold")}
+        self.savers = {name: Saver() for name in ("say", "ask", "hold", "deaf")}
         nodes: dict[str, Any] = {
             "say": lambda state: {"said": "hello"},
             "ask": lambda state: {"said": interrupt("how?")},
             "hold": self._hold,
+            "deaf": self._deaf,
         }
         graphs = {name: GraphSpec(self._graph(name, node), "inline") for name, node in nodes.items()}
         self.catalog = Catalog(graphs)
@@ -177,6 +183,12 @@ class Server:
     async def _hold(self, state: State) -> State:
         await self.gate.wait()
         return {"said": "at last"}
+
+    async def _deaf(self, state: State) -> State:
+        while not self.gate.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.gate.wait()
+        return {"said": "what?"}
 
     def _graph(self, name: str, node: Any) -> Any:
         building = StateGraph(State)
@@ -333,7 +345,7 @@ async def test_an_answer_resumes_a_run(serve) -> None:
 async def test_lists_have_graphs_runs_and_threads(serve) -> None:
     line = await prepared(await serve())
     graphs = (await line.ask("list", what="graphs"))["graphs"]
-    assert [row["name"] for row in graphs] == ["say", "ask", "hold"]
+    assert [row["name"] for row in graphs] == ["say", "ask", "hold", "deaf"]
     assert [row["name"] for row in (await line.ask("list", what="graphs", graph="ask"))["graphs"]] == ["ask"]
     runs = (await line.ask("list", what="runs"))["runs"]
     assert {row["run"]: row["status"] for row in runs} == {
@@ -593,6 +605,116 @@ async def test_a_connection_that_closes_while_a_saver_hangs_lets_go_at_once(serv
     server.savers["say"].answers.set()
     other = await server.greeted()
     assert (await other.ask("state", graph="say", thread="t"))["values"] == {"said": "hello"}
+
+
+async def test_a_run_from_a_checkpoint_waits_for_its_saver_beside_the_connection(serve) -> None:
+    server = await serve()
+    line = await prepared(server)
+    (first, *_) = (await line.ask("state_history", graph="say", thread="t"))["states"]
+    checkpoint = first["config"]["configurable"]["checkpoint_id"]
+    server.savers["say"].answers.clear()
+    fields = {"graph": "say", "thread": "t", "checkpoint": checkpoint, "input": {}}
+    run = line.send("run", run="again", **fields, subscribe=[{"sub": 9, "filter": VALUES, "credit": 0}])
+    held = [
+        line.send("subscribe", run="again", sub=10, filter={"modes": ["lifecycle"]}),
+        line.send("result", run="again"),
+        line.send("run", run="behind", graph="say", thread="t", input={}, if_busy="enqueue"),
+        line.send("result", run="behind"),
+    ]
+    line.socket.put(orjson.dumps({"type": "credit", "sub": 9, "events": 100}).decode())
+    unsubscribed = line.send("unsubscribe", sub=10)
+    assert (await line.ask("list", what="graphs"))["type"] == "ok"
+    assert (await line.ask("cancel", run="held"))["type"] == "ok"
+    assert not any(frame.get("id") in (run, *held, unsubscribed) for frame in line.frames)
+    server.savers["say"].answers.set()
+    await line.replies(unsubscribed)
+    first_replies = list(dict.fromkeys(frame["id"] for frame in line.frames if frame.get("id", 0) >= run))
+    assert [id for id in first_replies if id in (run, *held, unsubscribed)] == [run, *held, unsubscribed]
+    assert not [frame for frame in line.frames if frame["type"] == "error"]
+    await until(lambda: any(frame["type"] == "event" for frame in line.of(9)))
+    await line.status("behind", "completed")
+    assert (await line.ask("result", run="again"))["status"] == "completed"  # nothing is held any more
+
+
+# ── what the operator reads ──────────────────────────────────────────────────────────────────────
+
+
+def events_of(caplog: pytest.LogCaptureFixture, logger: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return level, event and fields of what that logger has logged."""
+    return [
+        (record.levelname, vars(record)["event"], vars(record)["fields"])
+        for record in caplog.records
+        if record.name == f"graphwire.{logger}"
+    ]
+
+
+async def test_the_log_has_the_start_and_the_end_of_each_run(serve, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "graphwire")
+    server = await serve()
+    line = await server.greeted()
+    await line.start("r", "say", thread="t")
+    await line.status("r", "completed")
+    await line.start("held", "hold")
+    await line.ask("cancel", run="held", reason="enough")
+    await line.status("held", "cancelled")
+    await until(lambda: len(events_of(caplog, "runs")) == 4)
+    ids = {"run": "r", "graph": "say", "thread": "t", "principal": "anonymous"}
+    started, ended, _, cancelled = events_of(caplog, "runs")
+    assert started == ("INFO", "run started", ids)
+    seconds, events = ended[2].pop("seconds"), ended[2].pop("events")
+    assert ended == ("INFO", "run ended", {**ids, "status": "completed"})
+    assert 0 <= seconds < 5
+    assert events == 2
+    expected = {"run": "held", "status": "cancelled", "reason": "enough", "principal": "anonymous"}
+    assert expected.items() <= cancelled[2].items()
+    assert "thread" not in cancelled[2], "its thread is private"
+
+
+async def test_the_log_tells_a_run_that_asks_from_one_that_continues(
+    serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "graphwire")
+    server = await serve()
+    line = await server.greeted()
+    await line.start("r", "ask", thread="t")
+    await line.status("r", "interrupted")
+    (row,) = (await line.ask("list", what="runs"))["runs"]
+    await line.ask("respond", run="r", responses=[{"interrupt": row["interrupts"][0], "value": "so"}])
+    await line.status("r", "completed")
+    await until(lambda: len(events_of(caplog, "runs")) == 4)
+    names = [event for _, event, _ in events_of(caplog, "runs")]
+    assert names == ["run started", "run waits for answers", "run resumed", "run ended"]
+
+
+async def test_the_log_has_each_refused_token_with_its_peer_and_connections_at_debug(
+    serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "graphwire")
+    server = await serve(tokens={"known": "ann"})
+    line = server.connect()
+    line.send("hello", token="wrong")
+    await until(lambda: len(events_of(caplog, "connection")) == 3)
+    opened, refused, closed = events_of(caplog, "connection")
+    assert opened == ("DEBUG", "connection opened", {"peer": ("peer", 1)})
+    reason = "the token is not known"
+    fields = {"peer": ("peer", 1), "code": "unauthenticated", "reason": reason}
+    assert refused == ("WARNING", "refused a connection", fields)
+    assert closed[:2] == ("DEBUG", "connection closed")
+    assert "wrong" not in caplog.text, "a token is a secret"
+
+
+async def test_a_thread_is_busy_until_a_cancelled_run_s_code_has_stopped_and_says_so(serve) -> None:
+    server = await serve(cancel_grace_s=60)
+    line = await server.greeted()
+    await line.start("deaf", "deaf", thread="t")
+    refused = await line.ask("run", run="x", graph="deaf", thread="t", input={})
+    assert refused["message"].startswith("this thread has a run; wait for its end")
+    await line.ask("cancel", run="deaf")
+    refused = await line.ask("run", run="x", graph="deaf", thread="t", input={})
+    assert refused["code"] == "busy"
+    assert "was cancelled, but its code has not stopped yet" in refused["message"]
+    server.gate.set()
+    await line.status("deaf", "cancelled")
 
 
 # ── a closed connection lets go ──────────────────────────────────────────────────────────────────

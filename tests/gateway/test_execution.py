@@ -231,7 +231,7 @@ async def test_the_graph_gets_input_config_context_and_options(serve) -> None:
     [
         ({}, ("said",), {"said": 1, "secret": 2}, b'{"said":1}'),
         ({}, ("other",), {"said": 1}, b"null"),
-        ({}, "said", {"said": 1, "secret": 2}, b"1"),
+        ({}, "said", {"said": 1, "secret": 2}, b'{"said":1,"secret":2}'),
         ({}, "said", 7, b"7"),
         ({"output_keys": ["secret"]}, ("said",), {"secret": 2}, b'{"secret":2}'),
         ({}, ("said",), None, b"null"),

@@ -3,10 +3,16 @@
 About `gateway/graphwire_gateway/failures.py`.
 """
 
+import asyncio
+from typing import Any
+
 import anyio
+import graphwire_runtime
+import langgraph.graph
 import pytest
 from graphwire_gateway.failures import Failures, RunLimit
 from graphwire_gateway.scope import Scope
+from typing_extensions import TypedDict
 
 SCOPE = Scope(saved="g/ann/t", thread="t")
 
@@ -66,7 +72,7 @@ class GraphRecursionError(Exception):
     ("error", "code"),
     [
         (ValueError("x"), "graph_error"),
-        (TimeoutError("x"), "timeout"),
+        (TimeoutError("x"), "graph_error"),
         (GraphRecursionError("x"), "recursion_limit"),
         (RunLimit("the run has more events than max_run_events"), "limit_exceeded"),
     ],
@@ -74,6 +80,32 @@ class GraphRecursionError(Exception):
 @pytest.mark.parametrize("expose", [True, False])
 def test_the_code_says_what_happened_exposed_or_not(error: Exception, code: str, expose: bool) -> None:
     assert Failures(expose).of_run(error, "g", "r").code == code
+
+
+@pytest.mark.parametrize("library", [graphwire_runtime, langgraph.graph])
+async def test_a_library_s_step_timeout_is_a_timeout_and_what_a_node_waited_for_is_not(library: Any) -> None:
+    class State(TypedDict, total=False):
+        n: int
+
+    async def too_slow(state: State) -> State:
+        await asyncio.sleep(20)
+        return {}
+
+    async def waits_too_short(state: State) -> State:
+        await asyncio.wait_for(asyncio.sleep(20), 0.01)
+        return {}
+
+    codes = []
+    for node in (too_slow, waits_too_short):
+        graph = library.StateGraph(State)
+        graph.add_node("n", node)
+        graph.add_edge(library.START, "n")
+        compiled = graph.compile()
+        compiled.step_timeout = 0.1
+        with pytest.raises(asyncio.TimeoutError) as raised:
+            await compiled.ainvoke({})
+        codes.append(Failures(expose=True).of_run(raised.value, "g", "r").code)
+    assert codes == ["timeout", "graph_error"]
 
 
 def test_a_limit_is_no_secret_and_needs_no_id() -> None:
@@ -110,9 +142,30 @@ def test_a_text_is_short_and_can_be_encoded() -> None:
     assert message_of(ValueError("\ud800")) == "?"
 
 
-def test_an_exception_that_cannot_say_itself_is_called_by_its_type() -> None:
-    class Broken(Exception):
-        def __str__(self) -> str:
-            raise RuntimeError
+def _raises(self: Any, *_: Any) -> Any:
+    raise RuntimeError("not to be asked")
 
-    assert message_of(Broken()) == "Broken"
+
+def _exits(self: Any, *_: Any) -> Any:
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize("base", [Exception, BaseException])
+@pytest.mark.parametrize("code", [_raises, _exits])
+@pytest.mark.parametrize("name", ["__str__", "__cause__", "__context__", "__traceback__", "__class__"])
+def test_an_exception_whose_code_raises_or_exits_is_described_and_logged(
+    name: str, code: Any, base: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    member = code if name == "__str__" else property(code, lambda self, value: None)
+    error = type("Odd", (base,), {name: member})("odd indeed")
+    expected = "Odd" if name == "__str__" else "odd indeed"
+    failures = Failures(expose=True, new_id=lambda: "e1")
+    assert failures.of_run(error, "g", "r").message == expected
+    assert failures.of_run(error, "g", "r", SCOPE).code == "graph_error"
+    assert failures.in_data(error) == {"error_id": "e1", "type": "Odd", "message": expected}
+    assert failures.of_state(error, "g", SCOPE) == expected
+    failures.internal(error, "testing")
+    assert caplog.text.count("e1") >= 4
+    outer = caused(ValueError("outer"), RuntimeError("x"))
+    vars(BaseException)["__cause__"].__set__(outer, error)
+    assert failures.of_run(outer, "g", "r").message.startswith("outer (caused by Odd")

@@ -19,7 +19,9 @@ OURS = SUBPROTOCOLS[0]
 
 def answer(path: str, *headers: tuple[str, str], is_ready: bool = True) -> tuple[int, str] | None:
     """Return status and text of the answer to a request, None for a handshake that goes through."""
-    connection: Any = SimpleNamespace(respond=lambda status, text: (status.value, text))
+    connection: Any = SimpleNamespace(
+        respond=lambda status, text: (status.value, text), remote_address=("h", 1)
+    )
     handshake = Handshake(Origins(["https://app.example"], loopback=True), lambda: is_ready)
     response: Any = handshake(connection, Request(path, Headers(headers)))
     return response
@@ -75,3 +77,11 @@ def test_another_method_is_answered_with_what_this_server_is() -> None:
     assert response.status_code == 405
     assert response.headers["Allow"] == "GET"
     assert b"graphwire.connect" in bytes(response.body)
+
+
+def test_a_refused_origin_is_logged_with_its_peer(caplog: pytest.LogCaptureFixture) -> None:
+    assert answer("/ws", ("Origin", "https://evil.example")) is not None
+    (record,) = caplog.records
+    assert (record.levelname, vars(record)["event"]) == ("WARNING", "refused an origin")
+    assert vars(record)["fields"]["peer"] == ("h", 1)
+    assert vars(record)["fields"]["origin"] == "https://evil.example"

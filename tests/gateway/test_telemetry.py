@@ -3,12 +3,18 @@
 About `gateway/graphwire_gateway/telemetry.py`.
 """
 
+import contextvars
 import json
 import logging
+import sys
+import time
+import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from graphwire_gateway.telemetry import logger, write_log
+from graphwire_gateway.failures import Failures
+from graphwire_gateway.telemetry import RateLimitedLogger, bind_to_logs, logger, write_log
 
 
 @pytest.fixture(autouse=True)
@@ -20,12 +26,84 @@ def restored() -> Iterator[None]:
     root.handlers[:] = before[0]
     root.setLevel(before[1])
     ours.setLevel(before[2])
+    logging.captureWarnings(False)
 
 
 def test_an_application_gets_records_of_its_own_logging(caplog: pytest.LogCaptureFixture) -> None:
     logger("test").warning("a run failed", run="r")
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("graphwire.test", "WARNING")
+    assert record.getMessage() == "a run failed run=r"
+    assert (vars(record)["event"], vars(record)["fields"]) == ("a run failed", {"run": "r"})
+    assert (record.filename, record.exc_info) == ("test_telemetry.py", None)
+
+
+def test_an_application_s_own_format_shows_message_fields_and_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter(logging.BASIC_FORMAT))
+    logging.getLogger().addHandler(handler)
+    Failures(expose=False, new_id=lambda: "e1").of_run(_raised(), "100%", "r s")
+    first, *rest = capsys.readouterr().err.splitlines()
+    assert first == (
+        "ERROR:graphwire.failures:run failed graph=100% run='r s' error_id=e1 error='ValueError: no joke'"
+    )
+    assert rest[0] == "Traceback (most recent call last):"
+    assert rest[-1] == "ValueError: no joke"
+
+
+def _raised() -> ValueError:
+    try:
+        raise ValueError("no joke")
+    except ValueError as error:
+        return error
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_what_a_graph_logs_names_its_run(form: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    write_log(form, "info")
+
+    def graph() -> None:
+        bind_to_logs(run="r", graph="g", thread=None)
+        logging.getLogger("app").warning("low on %s", "jokes")
+
+    contextvars.Context().run(graph)
+    logging.getLogger("app").warning("elsewhere")
+    line, other = capsys.readouterr().err.splitlines()
+    if form == "json":
+        entry = json.loads(line)
+        assert (entry["event"], entry["run"], entry["graph"]) == ("low on jokes", "r", "g")
+        assert (entry["logger"], entry["level"]) == ("app", "warning")
+        assert not {"thread", "_record"} & set(entry)
+        assert "run" not in json.loads(other)
+    else:
+        assert "low on jokes" in line
+        assert "run=r" in line
+
+
+def test_json_has_nothing_but_json(capsys: pytest.CaptureFixture[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        write_log("json", "info")
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+        logger("test").warning("odd", what=object(), peer=("h", 1))
+    entries = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [entry["logger"] for entry in entries] == ["py.warnings", "graphwire.test"]
+
+
+def test_a_flood_of_warnings_is_thinned_out_and_counted(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    log = RateLimitedLogger(logger("test"), burst=3, every_s=10)
+    for _ in range(50):
+        log.warning("refused")
+    now[0] += 10
+    log.warning("refused")
+    log.warning("refused")
+    assert [vars(record)["fields"] for record in caplog.records] == [{}, {}, {}, {"left_out": 47}]
 
 
 def test_json_has_a_line_for_each_event(capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,3 +149,19 @@ def test_the_level_is_ours_alone(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger("other.library").warning("shown too")
     events = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
     assert events == ["shown", "shown too"]
+
+
+def test_what_a_record_says_can_be_written_by_any_handler(caplog) -> None:
+    class Exits(BaseException):
+        def __str__(self) -> str:
+            raise SystemExit(3)
+
+    log = logger("test")
+    for error in (ValueError("half: \ud83d"), Exits()):
+        log.error("failed", error=str(error) if isinstance(error, ValueError) else "", exc_info=error)
+    first, second = caplog.records
+    for record in (first, second):
+        logging.Formatter().format(record).encode("utf-8")
+    assert "\\ud83d" in first.getMessage()
+    assert "half: \\ud83d" in logging.Formatter().format(first)
+    assert "Exits" in logging.Formatter().format(second)

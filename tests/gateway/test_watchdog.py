@@ -23,8 +23,9 @@ class Captured(logging.Handler):
         self.entries: queue.Queue[dict[str, Any]] = queue.Queue()
 
     def emit(self, record: logging.LogRecord) -> None:
-        assert isinstance(record.msg, dict)
-        self.entries.put(record.msg)
+        self.entries.put(
+            {**vars(record)["fields"], "event": vars(record)["event"], "level": record.levelname}
+        )
 
     async def next(self) -> dict[str, Any]:
         return await asyncio.to_thread(self.entries.get, timeout=10)
@@ -55,7 +56,7 @@ async def test_a_block_is_logged_once_with_its_line_and_its_end(captured: Captur
         work = asyncio.ensure_future(runner.ask(blocks))
         assert await asyncio.to_thread(at_work.wait, 10)
         warning = await captured.next()
-        assert warning["level"] == "warning"
+        assert warning["level"] == "WARNING"
         assert __file__ in warning["where"]
         assert warning["where"].endswith("in blocks")
         release.set()

@@ -189,6 +189,68 @@ async def test_a_signal_drains_and_a_second_one_stops_at_once(folder: Path, numb
     assert "Traceback" not in err
 
 
+STUCK = """
+import asyncio, time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypedDict
+from langgraph.graph import START, StateGraph
+
+
+class State(TypedDict, total=False):
+    n: int
+
+
+def node(state):
+    time.sleep(60)
+
+
+async def to_thread(state):
+    await asyncio.to_thread(time.sleep, 60)
+
+
+async def blocks(state):
+    time.sleep(60)
+
+
+pool = ThreadPoolExecutor()
+
+
+async def own_pool(state):
+    await asyncio.wrap_future(pool.submit(time.sleep, 60))
+
+
+def graph(node):
+    return StateGraph(State).add_node("n", node).add_edge(START, "n").compile()
+
+
+node, to_thread, blocks, own_pool = map(graph, (node, to_thread, blocks, own_pool))
+"""
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+@pytest.mark.parametrize("graph", ["node", "to_thread", "blocks", "own_pool"])
+async def test_code_that_is_stuck_does_not_keep_a_server_alive(
+    folder: Path, graph: str, signals: int
+) -> None:
+    (folder / "stuck.py").write_text(STUCK)
+    env = {"GRAPHWIRE_LIMITS__DRAIN_S": "0.1" if signals == 1 else "60"}
+    async with program(folder, "serve", f"./stuck.py:{graph}", "--port", "0", **env) as server:
+        url = (await server.until(r"at (ws://[\d.]+:\d+/ws)")).group(1)
+        async with graphwire.connect(url) as client:
+            run = await client.run(graph, {"n": 1})
+            async for event in run:
+                assert isinstance(event, graphwire.LifecycleEvent), event
+                if event.status == "running":
+                    break
+            await asyncio.sleep(0.2)  # let the node begin
+            server.process.send_signal(signal.SIGTERM)
+            if signals == 2:
+                await server.until("^draining")
+                server.process.send_signal(signal.SIGTERM)
+            code, _, err = await server.end()
+    assert code == 0, err
+
+
 async def test_a_server_that_does_not_come_up_can_be_stopped(folder: Path) -> None:
     (folder / "slow.py").write_text(
         "import asyncio, sys\n"

@@ -76,6 +76,29 @@ async def test_a_graph_that_blocks_its_thread_delays_no_other(serve, connect) ->
     assert (await peer.closed(1))[-1]["status"] == "completed"
 
 
+async def test_a_list_of_graphs_waits_for_no_busy_graph_and_what_follows_it_neither(serve, connect) -> None:
+    release, at_work = threading.Event(), threading.Event()
+
+    async def block(state: Counter) -> Counter:
+        at_work.set()
+        release.wait(20)
+        return {"done": 1}
+
+    server = await serve({"blocks": node(block)}, runner="thread")
+    peer = await connect(server)
+    try:
+        await peer.run("blocks", {"count": 1}, everything(1), run="b")
+        assert await asyncio.to_thread(at_work.wait, 10)
+        (row,) = (await peer.ask(type="list", what="graphs"))["graphs"]
+        assert row["name"] == "blocks"
+        assert row["input_schema"]["properties"]
+        assert row["edges"]
+        assert (await peer.ask(type="cancel", run="b"))["status"] == "running"
+        assert (await peer.closed(1))[-1]["status"] == "cancelled"
+    finally:
+        release.set()
+
+
 async def _no_more(stream: Stream) -> int:
     """Wait until the stream stands still, over many turns of both loops; return how far it got."""
     seen, still = -1, 0

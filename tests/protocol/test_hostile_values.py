@@ -1,6 +1,8 @@
 """A projection succeeds whatever a value's own code does, and spoils none of the plain values beside it.
 
 About `protocol/graphwire_protocol/projection.py` and `clients/python/graphwire/arguments.py`.
+
+Long because it is one list of values whose own code misbehaves, and what is sent for each.
 """
 
 import collections

@@ -119,7 +119,7 @@ class RunFailed(RunEnded):
     def __init__(
         self, run: str, code: str, message: str, error_id: str | None = None, type: str | None = None
     ) -> None:
-        found = f" (error_id {error_id} in the server's log)" if error_id else ""
+        found = _found(message, error_id)
         kind = f"{type}: " if type else ""
         super().__init__(run, f"run {run} failed with {code}: {kind}{message}{found}")
         self.code = code
@@ -171,7 +171,7 @@ class RemoteError(GraphwireError):
     """
 
     def __init__(self, type: str, message: str, error_id: str | None = None) -> None:
-        found = f" (error_id {error_id} in the server's log)" if error_id else ""
+        found = _found(message, error_id)
         super().__init__(f"{type}: {message}{found}")
         self.type = type
         self.message = message
@@ -201,3 +201,8 @@ def is_unknown_run(error: GraphwireError) -> bool:
 def lost_for(error: GraphwireError, run: str, graph: str | None, thread: str | None) -> GraphwireError:
     """Return ``RunLost`` for an error that says the server does not know ``run``, else ``error``."""
     return RunLost(run, graph, thread) if is_unknown_run(error) else error
+
+
+def _found(message: str, error_id: str | None) -> str:
+    """Return where to find more. A server that exposes no errors has the id in its message already."""
+    return f" (error_id {error_id} in the server's log)" if error_id and error_id not in message else ""

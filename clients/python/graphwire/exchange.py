@@ -303,8 +303,9 @@ class Exchange:
                 log.warning("%s: %s (%s)", self.url, message, code)
             case Error(code=code, message=message):
                 if self.is_opening:
-                    self.refusal = frame
-                log.warning("%s: %s (%s)", self.url, message, code)
+                    self.refusal = frame  # and becomes an exception, which says it
+                else:
+                    log.warning("%s: %s (%s)", self.url, message, code)
             case Unknown(type=type):
                 log.info("%s sent a frame of type %r, which this version does not know", self.url, type)
 

@@ -48,15 +48,13 @@ class Origins:
     """The origins of the pages whose scripts may connect.
 
     ``allowed`` lists them, ``"*"`` allows all; ``pattern`` is a regular expression that matches the whole
-    origin. If neither is given and ``loopback`` is true, pages from this machine may connect, else none.
+    origin. If ``loopback`` is true, pages from this machine may connect as well, unless ``allowed`` is empty.
     Raises ``CannotServe`` for a wrong pattern.
     """
 
     def __init__(self, allowed: Sequence[str] | None, *, loopback: bool, pattern: str | None = None) -> None:
-        self._loopback = loopback and allowed is None and pattern is None
-        if allowed is None and pattern is not None:
-            allowed = ()
-        self._allowed = None if allowed is None else frozenset(origin.rstrip("/") for origin in allowed)
+        self._loopback = loopback and (allowed is None or len(allowed) > 0)
+        self._allowed = frozenset(origin.rstrip("/") for origin in allowed or ())
         try:
             self._pattern = None if pattern is None else re.compile(pattern)
         except re.error as error:
@@ -66,12 +64,10 @@ class Origins:
 
     def admits(self, origin: str) -> bool:
         """Return whether a handshake with this ``Origin`` header may continue. One without the header may."""
-        if self._allowed is not None:
-            return (
-                "*" in self._allowed
-                or origin.rstrip("/") in self._allowed
-                or (self._pattern is not None and self._pattern.fullmatch(origin) is not None)
-            )
+        if "*" in self._allowed or origin.rstrip("/") in self._allowed:
+            return True
+        if self._pattern is not None and self._pattern.fullmatch(origin) is not None:
+            return True
         try:
             return self._loopback and is_loopback(urlsplit(origin).hostname)
         except ValueError:  # the origin is not a URL

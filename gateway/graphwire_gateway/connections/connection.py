@@ -14,9 +14,10 @@ from websockets.exceptions import ConnectionClosed
 from graphwire_gateway.connections.delivery import Delivery
 from graphwire_gateway.connections.dispatch import Dispatch, Services
 from graphwire_gateway.log.store import Store
-from graphwire_gateway.telemetry import logger
+from graphwire_gateway.telemetry import RateLimitedLogger, logger
 
 log = logger("connection")
+_refusals = RateLimitedLogger(log)
 
 _CHECKS = 4  # of the socket's buffer within ``send_timeout_s``
 
@@ -37,6 +38,8 @@ class Connection:
     async def main(self) -> None:
         """Serve the connection until it is closed, by either side."""
         self._writer = self._loop.create_task(self._write())
+        log.debug("connection opened", peer=self._socket.remote_address)
+        began_at = time.monotonic()
         try:
             await self._read()
         except ConnectionClosed:
@@ -48,6 +51,11 @@ class Connection:
             self._session.close()
             self._delivery.close()
             await self._dispatch.close()
+            log.debug(
+                "connection closed",
+                peer=self._socket.remote_address,
+                seconds=round(time.monotonic() - began_at, 3),
+            )
 
     async def _read(self) -> None:
         try:
@@ -59,6 +67,12 @@ class Connection:
             try:
                 await self._receive(data)
             except Refusal as refusal:
+                _refusals.warning(
+                    "refused a connection",
+                    peer=self._socket.remote_address,
+                    code=refusal.code,
+                    reason=refusal.message,
+                )
                 await self._close(refusal.close or codes.MISUSE, refusal.message)
                 return
             await self._delivery.room()

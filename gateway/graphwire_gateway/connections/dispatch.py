@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias, TypeVar, cast
+from typing import TypeAlias, TypeVar
 from weakref import WeakSet
 
 import orjson
@@ -29,10 +29,8 @@ from graphwire_gateway.runs.watch import Watch
 
 C = TypeVar("C", bound=Command)
 
-SaverCommand: TypeAlias = (
-    commands.State | commands.StateHistory | commands.StateUpdate | commands.Delete | commands.List
-)
-"""The commands that ask a graph's saver."""
+Name: TypeAlias = tuple[str | int, ...]
+"""A run, a subscription or a thread that a command names: ``("run", id)``, for example."""
 
 FEATURES = ("patch", "state", "watch")
 """The optional parts of the protocol that are served."""
@@ -102,53 +100,47 @@ class Dispatch:
         self._principal: str | None = None
         self._started: WeakSet[Run] = WeakSet()
         self._watches: dict[int, Watch] = {}
-        self._queued: dict[str, deque[SaverCommand]] = {}  # by graph, in order
+        self._queued: dict[str, deque[Command]] = {}  # by graph, in order
+        self._held: dict[Name, str] = {}  # what runs in a queue and those behind them name; its graph
         self._tasks: set[asyncio.Future[None]] = set()
 
     async def handle(self, command: Command) -> None:
         """Carry out one command and queue its reply. Raises a ``Refusal`` only if it ends the connection.
 
-        A command that asks a graph's saver runs beside the connection, and behind earlier ones for the same
-        graph, so that a saver that hangs delays nothing else.
+        A command that asks a graph or its saver runs beside the connection, and behind earlier ones for the
+        same graph, so that a graph that hangs delays nothing else. A command about a run that waits there
+        waits behind it, so commands about one run, thread or subscription keep their order.
         """
-        lists_threads = isinstance(command, commands.List) and command.what == "threads"
-        if lists_threads or isinstance(command, commands.ThreadRequest | commands.Delete):
-            self._later(cast("SaverCommand", command))
-            await asyncio.sleep(0)  # let it reserve its thread or its run before the next frame is read
-        else:
+        names = _names(command)
+        graph = next((self._held[name] for name in names if name in self._held), None)
+        is_behind = graph is not None
+        if graph is None:
+            graph = _asked(command)
+        if graph is None:
             await self._try(command, self._do)
+            return
+        if is_behind or isinstance(command, commands.Run):
+            self._held.update(dict.fromkeys(names, graph))
+        self._later(graph, command)
+        await asyncio.sleep(0)  # let it reserve its thread or its run before the next frame is read
 
-    def _later(self, command: "SaverCommand") -> None:
-        graph = command.graph or ""
+    def _later(self, graph: str, command: Command) -> None:
         queue = self._queued.setdefault(graph, deque())
         queue.append(command)
         if len(queue) == 1:
-            task = asyncio.ensure_future(self._ask_all(graph, queue))
+            task = asyncio.ensure_future(self._do_all(graph, queue))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _ask_all(self, graph: str, queue: "deque[SaverCommand]") -> None:
+    async def _do_all(self, graph: str, queue: deque[Command]) -> None:
         try:
             while queue:
                 await self._delivery.room()
-                await self._try(queue[0], self._ask)
+                await self._try(queue[0], self._do)
                 queue.popleft()
         finally:
             del self._queued[graph]
-
-    async def _ask(self, command: "SaverCommand") -> None:
-        states = self._services.states
-        match command:
-            case commands.State():
-                self._reply(await states.get(command, self.principal))
-            case commands.StateHistory():
-                self._reply(await states.history(command, self.principal))
-            case commands.StateUpdate():
-                self._reply(await states.update(command, self.principal))
-            case commands.Delete():
-                self._reply(await states.delete(command, self.principal))
-            case commands.List():
-                self._reply(await self._services.listing.threads(command, self.principal))
+            self._held = {name: other for name, other in self._held.items() if other != graph}
 
     async def _try(self, command: C, work: Callable[[C], Awaitable[None]]) -> None:
         try:
@@ -196,6 +188,14 @@ class Dispatch:
                 self._result(command.id, await self._find(command.run))
             case commands.List():
                 await self._list(command)
+            case commands.State():
+                self._reply(await self._services.states.get(command, self.principal))
+            case commands.StateHistory():
+                self._reply(await self._services.states.history(command, self.principal))
+            case commands.StateUpdate():
+                self._reply(await self._services.states.update(command, self.principal))
+            case commands.Delete():
+                self._reply(await self._services.states.delete(command, self.principal))
 
     def _reply(self, frame: Ok | Welcome | Started | Subscribed) -> None:
         self._delivery.reply(self._session.reply(frame))
@@ -274,8 +274,11 @@ class Dispatch:
 
     async def _list(self, command: commands.List) -> None:
         if command.what == "graphs":
-            rows = [row for row in await self._services.catalog.rows() if command.graph in (None, row.name)]
+            rows = [row for row in self._services.catalog.rows() if command.graph in (None, row.name)]
             self._reply(Ok(id=command.id, graphs=tuple(rows)))
+            return
+        if command.what == "threads":
+            self._reply(await self._services.listing.threads(command, self.principal))
             return
         runs, cursor = self._services.runs.page(self.principal, command)
         self._reply(Ok(id=command.id, runs=tuple(runs), cursor=cursor))
@@ -298,3 +301,24 @@ class Dispatch:
 def _check(spec: Spec, run: Run, where: str) -> None:
     modes = frozenset(mode for mode in spec.filter.modes if mode in STREAM_MODES)
     run.check_records(modes, spec.filter.below_root, where)
+
+
+def _asked(command: Command) -> str | None:
+    """Return the graph that carries out the command or is asked about it; "" for all, None for none."""
+    match command:
+        case commands.ThreadRequest() | commands.Delete():
+            return command.graph or ""
+        case commands.List(what="threads"):
+            return command.graph or ""
+        case commands.Run() if command.checkpoint is not None:
+            return command.graph
+    return None
+
+
+def _names(command: Command) -> list[Name]:
+    """Return what the command names."""
+    names: list[Name] = [(kind, getattr(command, kind, None) or "") for kind in ("run", "sub")]
+    if isinstance(command, commands.Run):
+        names += [("sub", spec.sub) for spec in command.subscribe]
+        names.append(("thread", command.graph, command.thread or ""))
+    return [name for name in names if name[-1] != ""]

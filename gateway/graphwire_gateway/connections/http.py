@@ -9,6 +9,11 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
 from graphwire_gateway.connections.auth import Origins
+from graphwire_gateway.telemetry import RateLimitedLogger, logger
+
+refusals = RateLimitedLogger(logger("connection"))
+
+_REFUSED = "it is not in allowed_origins"
 
 PATH = "/ws"
 """Where clients connect."""
@@ -38,6 +43,10 @@ class Handshake:
                 HTTPStatus.NOT_FOUND, f"there is nothing here; clients connect by WebSocket to {PATH}\n"
             )
         if not all(self._origins.admits(origin) for origin in request.headers.get_all("Origin")):
+            origins = ", ".join(request.headers.get_all("Origin"))
+            refusals.warning(
+                "refused an origin", peer=connection.remote_address, origin=origins[:200], reason=_REFUSED
+            )
             return connection.respond(
                 HTTPStatus.FORBIDDEN,
                 "pages of this origin may not connect; the operator can allow them (allowed_origins)\n",

@@ -27,9 +27,9 @@ from graphwire_gateway.execution.request import RunRequest
 from graphwire_gateway.failures import Failures, RunLimit
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
-from graphwire_gateway.graphs.runner import Job
+from graphwire_gateway.graphs.job import Job
 from graphwire_gateway.log.record import Record
-from graphwire_gateway.telemetry import logger
+from graphwire_gateway.telemetry import bind_to_logs, logger
 
 log = logger("execution")
 
@@ -197,6 +197,9 @@ class Execution:
 
     async def _work(self) -> None:
         # Raises nothing: every end is an outcome.
+        request = self._request
+        thread = None if request.scope is None or request.scope.is_private else request.scope.thread
+        bind_to_logs(run=request.run, graph=request.graph, thread=thread)
         try:
             outcome = await self._run()
         except BaseException as error:

@@ -27,6 +27,7 @@ class Catalog:
         self._specs = specs
         self.savers = savers or Savers()
         self._entries: dict[str, Entry] = {}
+        self._rows: dict[str, GraphRow] = {}
         self._runners: list[Runner] = []
         self._watchdog = Watchdog()
         self._lifespans: list[Lifespan] = []
@@ -55,9 +56,12 @@ class Catalog:
         async def enter(stack: AsyncExitStack) -> dict[str, Entry]:
             saver = await self.savers.saver(stack)
             store = await self.savers.graph_store(stack)
-            return {
+            entries = {
                 name: await entry_of(stack, name, spec, runner, saver, store) for name, spec in specs.items()
             }
+            # Now, while no run can keep the loop busy: nobody who lists the graphs waits for one of them.
+            self._rows.update({name: row_of(entry) for name, entry in entries.items()})
+            return entries
 
         entries = await lifespan.open(enter)
         if isinstance(runner, ThreadRunner):  # only now: an import may block the loop for long
@@ -80,12 +84,9 @@ class Catalog:
         """Return every graph, in the order of the specs."""
         return list(self._entries.values())
 
-    async def rows(self) -> list[GraphRow]:
-        """Describe every graph, in the order of the specs. The first call asks the graphs' loops."""
-        for entry in self._entries.values():
-            if entry.row is None:
-                entry.row = await entry.runner.call(lambda entry=entry: row_of(entry))  # type: ignore[misc]
-        return [entry.row for entry in self._entries.values() if entry.row is not None]
+    def rows(self) -> list[GraphRow]:
+        """Return the descriptions of all graphs, in the order of the specs. They are made at the start."""
+        return [self._rows[name] for name in self._entries]
 
     async def close(self, timeout_s: float) -> None:
         """Close what the factories opened, then the runners.

@@ -8,10 +8,13 @@ from graphwire_protocol.types import STREAM_MODES
 from graphwire_runtime.plan.schema import json_schema_of
 
 from graphwire_gateway.graphs.entry import Entry
+from graphwire_gateway.telemetry import logger
+
+log = logger("graphs")
 
 
 def row_of(entry: Entry) -> GraphRow:
-    """Describe a graph as a row of a list. Call it on the graph's loop."""
+    """Describe a graph as a row of a list. Call it on the graph's loop, before any run."""
     graph: Any = entry.graph
     modes = [mode for mode in STREAM_MODES if mode != "checkpoints" or entry.takes_threads]
     return GraphRow(
@@ -21,12 +24,20 @@ def row_of(entry: Entry) -> GraphRow:
         output_schema=_schema(graph, graph.get_output_jsonschema, "output_schema"),
         context_schema=_schema(graph, graph.get_context_jsonschema, "context_schema"),
         nodes=tuple(name for name in graph.nodes if not name.startswith("__")),
-        edges=tuple(
-            Edge(source=edge.source, target=edge.target, conditional=True if edge.conditional else None)
-            for edge in graph.get_graph().edges
-        ),
+        edges=_edges(entry.name, graph),
         modes=tuple(modes),
     )
+
+
+def _edges(name: str, graph: Any) -> tuple[Edge, ...]:
+    try:
+        return tuple(
+            Edge(source=edge.source, target=edge.target, conditional=True if edge.conditional else None)
+            for edge in graph.get_graph().edges
+        )
+    except Exception as error:  # a graph that cannot be drawn is served all the same
+        log.warning("a graph's edges cannot be listed", graph=name, exc_info=error)
+        return ()
 
 
 def _schema(graph: Any, json_schema: Callable[[], Any], declared: str) -> dict[str, Any] | None:

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphwire_protocol.replies import GraphRow
 from graphwire_protocol.types import Mode
 from graphwire_runtime.servable import Servable
 from langchain_core.runnables import RunnableConfig
@@ -39,8 +38,6 @@ class Entry:
     """Where the graph comes from, for people: its target, or ``the object given``."""
     factory: Factory[Servable] | None = None
     """Makes the graph for each use; None if one graph serves all uses."""
-    row: GraphRow | None = field(default=None, repr=False)
-    """The description of the graph, once a client has asked for it."""
     _equipped: dict[bool, Servable] = field(default_factory=dict, repr=False)
     """The graph as it is used, with and without threads."""
 

@@ -10,7 +10,7 @@ Three kinds of threads run the code of this file:
 - The main loop starts jobs and cancels them. ``start`` returns at once; ``ask`` and ``call`` wait for a
   result. All of them reach the runner's loop by ``call_soon_threadsafe``, in the order of the calls. They do
   so inline as well, so that a job never begins inside ``start``.
-- The runner's loop runs the jobs. Each job has a context of its own, which also tells ``_NodeThreads`` whose
+- The runner's loop runs the jobs. Each job has a context of its own, which also tells ``NodeThreads`` whose
   job a call belongs to. Code on this loop calls ``put(source)`` when it has made something; at the end of the
   tick, all such sources are collected, and one callback on the main loop runs the calls that they returned. A
   token thus costs no wake-up of its own, and the order within a runner is kept.
@@ -29,21 +29,18 @@ import contextlib
 import contextvars
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
+from graphwire_gateway.graphs.job import Job, NodeThreads
 from graphwire_gateway.telemetry import logger
 
 T = TypeVar("T")
 
 log = logger("runner")
 
-_LEAST_REPEAT_S = 0.1
-"""The shortest pause between two cancels of one job."""
 _LEFTOVER_TASKS_S = 1.0
 """How long the end of a loop waits for tasks that graph code left on it."""
-_SYNC_CALLS = 128
-"""Calls of nodes without async code that one runner makes at once, over all its runs."""
 
 
 class Source(Protocol):
@@ -51,92 +48,6 @@ class Source(Protocol):
 
     def collect(self) -> Callable[[], None]:
         """Return a call, for the main loop, that hands over what was made since the last collection."""
-
-
-def _no_callback() -> None:
-    """The ``on_end`` of a job that has not begun."""
-
-
-class Job:
-    """A coroutine that a runner runs. Only ``is_over`` and ``cancel`` are for the main loop.
-
-    The job is over when the coroutine has ended, and with it every call that it made in a thread of the
-    loop's executor: nothing can stop such a call.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.is_over = False
-        """Whether all of the job's code has stopped."""
-        self._loop = loop
-        self._task: asyncio.Task[None] | None = None
-        self._unfinished = 1  # the coroutine and its calls in threads
-        self._on_end: Callable[[], None] = _no_callback
-
-    def begin(self, work: Callable[[], Coroutine[Any, Any, None]], on_end: Callable[[], None]) -> None:
-        """Start the coroutine. Runs on the loop, in the job's context."""
-        self._on_end = on_end
-        _JOB.set(self)
-        self._task = self._loop.create_task(work())
-        self._task.add_done_callback(lambda _: self.part_ended())
-
-    def call_started(self) -> None:
-        """Count a call in a thread as part of the job. Runs on the loop."""
-        self._unfinished += 1
-
-    def part_ended(self) -> None:
-        """Note that the coroutine or a call in a thread has ended. Runs on the loop."""
-        self._unfinished -= 1
-        if not self._unfinished:
-            self._on_end()
-
-    def cancel(self, repeat_s: float | None = None) -> None:
-        """Cancel the coroutine, and again every ``repeat_s`` seconds until it ends; None cancels once.
-
-        May be called at any time. The coroutine's first step always runs; a job that is over stays as it is.
-        """
-        self._loop.call_soon_threadsafe(self._cancel, repeat_s)
-
-    def _cancel(self, repeat_s: float | None) -> None:
-        assert self._task is not None  # begin was sent to the loop before any cancel
-        if self._task.done():
-            return
-        # Not before the task's first step: cancelled earlier, its code would never run, not even its cleanup.
-        self._loop.call_soon(self._task.cancel)
-        # Code may lose a cancellation, as asyncio.wait_for does before Python 3.12.
-        if repeat_s is not None:
-            self._loop.call_later(max(repeat_s, _LEAST_REPEAT_S), self._cancel, repeat_s)
-
-
-_JOB: contextvars.ContextVar[Job] = contextvars.ContextVar("graphwire_job")
-"""The job that the current code belongs to."""
-
-
-class _NodeThreads(ThreadPoolExecutor):
-    """The executor for nodes without async code; counts each call as part of its job until it ends."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, name: str) -> None:
-        super().__init__(_SYNC_CALLS, name)
-        self._loop = loop
-
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        future = super().submit(fn, *args, **kwargs)
-        job = _JOB.get(None)
-        # A call submitted from another thread comes from a node that is counted already.
-        if job is not None and _running_loop() is self._loop:
-            job.call_started()
-            future.add_done_callback(lambda _: self._call_ended(job))
-        return future
-
-    def _call_ended(self, job: Job) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed, and its jobs no longer matter
-            self._loop.call_soon_threadsafe(job.part_ended)
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 class Runner:
@@ -147,8 +58,7 @@ class Runner:
         self._main_loop = asyncio.get_running_loop()
         self._tick: list[Source] = []
         self._jobs: set[Job] = set()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._has_ended = asyncio.Event()  # a job
 
     def start(
         self, work: Callable[[], Coroutine[Any, Any, None]], on_end: Callable[[Job], None] | None = None
@@ -160,7 +70,6 @@ class Runner:
         """
         job = Job(self.loop)
         self._jobs.add(job)
-        self._idle.clear()
 
         def ended() -> None:
             self._main_loop.call_soon_threadsafe(self._ended, job, on_end)
@@ -173,8 +82,7 @@ class Runner:
             return
         job.is_over = True
         self._jobs.discard(job)
-        if not self._jobs:
-            self._idle.set()
+        self._has_ended.set()
         if on_end is not None:
             on_end(job)
 
@@ -253,11 +161,22 @@ class Runner:
         self.loop.call_soon_threadsafe(function)
 
     async def close(self, timeout_s: float) -> None:
-        """Cancel every job and wait at most ``timeout_s`` seconds for their end."""
-        for job in list(self._jobs):
+        """Cancel every job and wait at most ``timeout_s`` seconds for their end.
+
+        Jobs that were cancelled before have had their time, and are not waited for: a node in a thread may be
+        stuck for ever.
+        """
+        left = [job for job in self._jobs if not job.is_cancelled]
+        for job in left:
             job.cancel()
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), timeout_s)
+
+        async def all_over() -> None:
+            while not all(job.is_over for job in left):
+                self._has_ended.clear()
+                await self._has_ended.wait()
+
+        with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+            await asyncio.wait_for(all_over(), timeout_s)
 
 
 class InlineRunner(Runner):
@@ -286,7 +205,7 @@ class ThreadRunner(Runner):
 
     def _main(self) -> None:
         asyncio.set_event_loop(self.loop)
-        self.loop.set_default_executor(_NodeThreads(self.loop, f"{threading.current_thread().name}-node"))
+        self.loop.set_default_executor(NodeThreads(self.loop, f"{threading.current_thread().name}-node"))
         while not self._closing:
             try:
                 self.loop.run_forever()
@@ -329,7 +248,10 @@ def _for_caller(error: BaseException) -> Exception:
 
 def _call_all(calls: list[Callable[[], None]]) -> None:
     for call in calls:
-        call()
+        try:
+            call()
+        except Exception as error:  # what other jobs hand over must not be lost with it
+            log.error("internal fault", doing="hand-over", exc_info=error)
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

@@ -83,6 +83,8 @@ class Run:
         self.failure: Failure | None = None
         self.cancelled_by: str | None = None
         """The reason of the first cancel."""
+        self.is_resumed = False
+        """Whether it has continued with answers."""
         self._request = request
         self._executor = executor
         self._listener = listener
@@ -139,6 +141,7 @@ class Run:
         """Continue with the answers that were kept, in the same log."""
         assert self._execution is not None
         answers, self._answers = self._answers, {}
+        self.is_resumed = True
         self._interrupts = ()
         self._clear_timers()
         self._enter("running")

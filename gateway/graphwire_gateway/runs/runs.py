@@ -23,10 +23,11 @@ from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.store import Store
 from graphwire_gateway.runs.asking import PATIENCE_S, has_checkpoint
 from graphwire_gateway.runs.paging import page
+from graphwire_gateway.runs.report import log_status
 from graphwire_gateway.runs.retention import Retention
 from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.slots import Slots
-from graphwire_gateway.runs.threads import ThreadQueue, ThreadQueues, busy
+from graphwire_gateway.runs.threads import ThreadQueue, ThreadQueues
 from graphwire_gateway.runs.watch import Watch, Watches, matches
 from graphwire_gateway.scope import Scope, private_scope, thread_scope
 
@@ -211,7 +212,7 @@ class Runs:
         """Reserve the thread for a request; return its release. Raises ``Refusal(busy)``."""
         queue = self._threads.get(scope.saved)
         if queue.is_busy:
-            raise busy()
+            raise queue.busy()
         request = queue.holder = os.urandom(8).hex()
         return lambda: self._continue(queue.leave(request), scope)
 
@@ -225,7 +226,8 @@ class Runs:
     # ── what runs report ─────────────────────────────────────────────────────────────────────────
 
     def run_changed(self, run: Run, row: RunRow) -> None:
-        """Show a new status to the principal's watches."""
+        """Show a new status to the principal's watches, and to the operator."""
+        log_status(run, row)
         if self._runs.get(run.key) is run:  # else it was removed meanwhile
             self._watches.changed(run.principal, row)
 

@@ -8,6 +8,7 @@ from collections import deque
 from typing import Literal, TypeAlias
 
 from graphwire_protocol.errors import Refusal
+from graphwire_protocol.types import TERMINAL
 
 from graphwire_gateway.runs.run import Run
 
@@ -61,9 +62,22 @@ class ThreadQueue:
             self.waiting.append(run)  # only a request holds it, and soon lets go
             self._superseding.add(run)
         elif if_busy == "reject" and self.is_busy:
-            raise busy()
+            raise self.busy()
         else:
             self.holder = run
+
+    def busy(self) -> Refusal:
+        """Return the refusal of a thread that is busy."""
+        holder = self.holder
+        if isinstance(holder, Run) and (holder.status in TERMINAL or holder.cancelled_by is not None):
+            ended = "was cancelled" if holder.cancelled_by is not None else "has ended"
+            message = (
+                f"this thread's run {ended}, but its code has not stopped yet; "
+                "try again, or say if_busy: enqueue"
+            )
+        else:
+            message = "this thread has a run; wait for its end, or say if_busy: enqueue or interrupt"
+        return Refusal("busy", message, after_ms=_BUSY_MS)
 
     def claim(self, run: Run) -> list[Run]:
         """Return the runs that ``run`` supersedes, now that it is certain to start."""
@@ -85,7 +99,7 @@ class ThreadQueue:
     def check_free(self, run: Run) -> None:
         """Check that the interrupted ``run`` may resume. Raises ``Refusal``."""
         if isinstance(self.holder, str):
-            raise busy()
+            raise self.busy()
         if self.holder is not None:
             raise Refusal("conflict", f"run {run.id!r} is being superseded by another one on its thread")
 
@@ -136,12 +150,3 @@ class ThreadQueues:
         queue = self._queues.get(saved)
         if queue is not None and queue.is_idle:
             del self._queues[saved]
-
-
-def busy() -> Refusal:
-    """Return the refusal of a thread that has a run."""
-    return Refusal(
-        "busy",
-        "this thread has a run; wait for its end, or say if_busy: enqueue or interrupt",
-        after_ms=_BUSY_MS,
-    )

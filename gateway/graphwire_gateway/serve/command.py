@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 import multiprocessing
 import shlex
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -20,7 +22,7 @@ from rich.console import Console
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.graphs.runner import new_loop
 from graphwire_gateway.serve.config import Config
-from graphwire_gateway.serve.process import tune
+from graphwire_gateway.serve.process import end_soon, end_within, tune
 from graphwire_gateway.serve.reload import Reloader, replaced
 from graphwire_gateway.serve.selection import Selection
 from graphwire_gateway.server import Gateway, Server
@@ -29,6 +31,9 @@ from graphwire_gateway.telemetry import logger, write_log
 log = logger("serve")
 
 T = TypeVar("T")
+
+_AT_ONCE_S = 3.0
+"""How long the server may take to cancel its runs and close, once it is asked to stop at once."""
 
 
 def serve(
@@ -122,13 +127,21 @@ def serve(
 
 def run(selection: Selection) -> int:
     """Serve until asked to stop; return the exit code."""
+    is_json = selection.settings["log_format"] == "json"
     try:
         config, notes = selection.resolve()
         write_log(config.server.log_format, config.server.log_level)
+        is_json = config.server.log_format == "json"
         for level, line in () if selection.is_restart else notes:
             getattr(log, level)(line)
-        return _run(config, selection.is_restart)
+        code = _run(config, selection.is_restart)
+        end_soon(code)
+        return code
     except CannotServe as error:
+        if is_json:
+            write_log("json", "info")
+            log.error("cannot serve", reason=str(error))
+            return 2
         Console(stderr=True, soft_wrap=True).print(f"graphwire serve: {error}", style="red", markup=False)
         return 2
 
@@ -194,9 +207,14 @@ async def _serve(config: Config, is_restart: bool) -> int:
         if running is None:
             return 0
         tune()
-        _greet(config, running, is_restart)
+        if server.log_format == "json":
+            log.info("serving", url=running.url, graphs=list(config.graphs))
+        else:
+            _greet(config, running, is_restart)
         await stop.requested.wait()
-        if not replaced.is_set():
+        if server.log_format == "json":
+            log.info("draining", drain_s=config.limits.drain_s)
+        elif not replaced.is_set():
             Console(stderr=True, highlight=False).print(
                 f"draining: runs get {config.limits.drain_s:g} s to end; Ctrl-C again stops at once"
             )
@@ -215,13 +233,15 @@ class _Stop:
     def __init__(self) -> None:
         self.requested = asyncio.Event()
         self.requested_again = asyncio.Event()
-        loop = asyncio.get_running_loop()
+        self._signals = 0
+        self._loop = loop = asyncio.get_running_loop()
         reloader = multiprocessing.parent_process()
+        # Not add_signal_handler: a graph on the main loop may block it.
         if reloader is None:
-            loop.add_signal_handler(signal.SIGINT, self._request)
+            signal.signal(signal.SIGINT, self._signalled)
         else:  # the reloader passes Ctrl-C on; if it has died, nobody would, so stop with it
             loop.add_reader(reloader.sentinel, self._orphaned, loop, reloader.sentinel)
-        loop.add_signal_handler(signal.SIGTERM, self._request)
+        signal.signal(signal.SIGTERM, self._signalled)
 
     async def unless_requested(self, opening: Coroutine[Any, Any, T]) -> T | None:
         """Return what ``opening`` returns; if a request comes first, cancel it and return None."""
@@ -234,6 +254,13 @@ class _Stop:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         return None
+
+    def _signalled(self, number: int, frame: FrameType | None) -> None:
+        self._signals += 1
+        if self._signals == 2:
+            end_within(_AT_ONCE_S, 0)
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and the process ends
+            self._loop.call_soon_threadsafe(self._request)
 
     def _request(self) -> None:
         (self.requested_again if self.requested.is_set() else self.requested).set()

@@ -175,6 +175,13 @@ def _reason(kind: str, path: list[str], project: Mapping[str, Mapping[str, Any]]
     return None
 
 
+def sections() -> dict[str, list[str]]:
+    """Return the settings of each section; of ``[graphs]``, whose keys are names, none."""
+    return {
+        section: list(_settings_of([section])) for section in Config.model_fields if section != "graphs"
+    } | {"graphs": []}
+
+
 def _settings_of(section: list[str]) -> Iterable[str]:
     match section:
         case []:

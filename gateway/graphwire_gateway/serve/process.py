@@ -1,7 +1,15 @@
-"""Settings for a process that only serves: the thread switch interval and the garbage collector."""
+"""A process that only serves: its thread switch interval, its garbage collector, and how it ends."""
 
+import atexit
+import contextlib
 import gc
+import os
 import sys
+import threading
+
+from graphwire_gateway.telemetry import logger
+
+log = logger("serve")
 
 SWITCH_S = 0.0005
 """Seconds that a thread may hold the interpreter while others wait. A tenth of CPython's default, so that a
@@ -10,6 +18,9 @@ graph that computes does not delay the main loop."""
 _ALLOCATIONS = 20_000
 """Allocations between two collections of the youngest generation. Streaming makes many objects that reference
 counting frees at once; at CPython's default the collector took half of the time spent on a token."""
+
+_THREADS_S = 1.0
+"""How long the end of the process waits for threads that graph code has left."""
 
 
 def tune() -> None:
@@ -21,3 +32,35 @@ def tune() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS, 20, 50)
+
+
+def end_soon(code: int) -> None:
+    """Let the process end with ``code`` even if graph code has left threads that do not end.
+
+    The interpreter would wait for these threads for ever. Call it last.
+    """
+    threads_ended = threading.Event()
+    atexit.register(threads_ended.set)  # exit handlers run behind the threads, the last one first
+
+    def end() -> None:
+        if not threads_ended.wait(_THREADS_S):
+            log.warning("the process ends although threads are stuck")
+            _end(code)
+
+    threading.Thread(target=end, name="graphwire-end", daemon=True).start()
+
+
+def end_within(seconds: float, code: int) -> None:
+    """End the process with ``code`` in that many seconds, whatever it does then."""
+    timer = threading.Timer(seconds, _end, (code,))
+    timer.name, timer.daemon = "graphwire-end", True
+    timer.start()
+
+
+def _end(code: int) -> None:
+    with contextlib.suppress(BaseException):  # handlers of the application
+        atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(code)

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.graphs.load import importable_from, short_path
 from graphwire_gateway.serve import environment, langgraph_json
-from graphwire_gateway.serve.config import FILE, Config, load
+from graphwire_gateway.serve.config import FILE, Config, load, sections
 from graphwire_gateway.serve.langgraph_json import Project
 
 Note: TypeAlias = tuple[Literal["info", "warning"], str]
@@ -68,6 +68,7 @@ class Selection:
         notes: list[Note] = []
         project = None if self.project is None else _set_up(self.project, notes)
         _provide_dotenv(None if project is None else project.env_file, notes)
+        notes += [("warning", sentence) for sentence in environment.unknown(os.environ, sections())]
         settings = {name: value for name, value in self.settings.items() if value is not None}
         for name in ("host", "port", "store"):  # typer read the environment before .env was in it
             if name not in settings and (value := os.environ.get(f"GRAPHWIRE_{name.upper()}")):

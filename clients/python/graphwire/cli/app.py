@@ -27,7 +27,7 @@ from graphwire.cli import (
     version,
 )
 from graphwire.cli import run as run_command
-from graphwire.cli.outcome import EXIT_CODES, FAILED, FINE, TRACEBACK, USAGE, say
+from graphwire.cli.outcome import CUT_OFF, EXIT_CODES, FAILED, FINE, TRACEBACK, USAGE, say
 
 GROUP = "graphwire.commands"
 
@@ -57,7 +57,7 @@ def run(arguments: list[str]) -> int:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
-        return FAILED
+        return CUT_OFF
     except Exception as fault:
         if os.environ.get(TRACEBACK):
             raise
@@ -73,6 +73,8 @@ def _run(arguments: list[str]) -> int:
     try:
         build(arguments, entry_points(group=GROUP))(arguments, prog_name="graphwire")
     except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # typer has caught it
+            return CUT_OFF
         return end.code if isinstance(end.code, int) else FAILED
     return FINE
 

@@ -160,6 +160,8 @@ async def _demo(console: Console, topic: str, once: bool, port: int) -> int:
 def _free_port(wanted: int) -> int:
     for port in (wanted, 0):
         with socket.socket() as probe:
+            if os.name == "posix":  # as the server does: connections of an earlier demo may linger
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:

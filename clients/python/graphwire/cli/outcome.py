@@ -29,10 +29,12 @@ UNREACHABLE = 3
 REFUSED = 4
 WAITING = 5
 INTERRUPTED = 130
+CUT_OFF = 141
 
 EXIT_CODES = (
     "Exit codes: 0 success; 1 the run failed or was cancelled; 2 wrong usage; 3 no connection to the server; "
-    "4 refused by the server; 5 the run waits for an answer; 130 stopped by Ctrl-C."
+    "4 refused by the server; 5 the run waits for an answer; 130 stopped by Ctrl-C; "
+    "141 the reader of the output has gone."
 )
 
 TRACEBACK = "GRAPHWIRE_TRACEBACK"

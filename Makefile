@@ -9,7 +9,7 @@ VENV310 := .venv310
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: help demo test abuse test310 mutants slow soak check format schema bench clean
+.PHONY: help demo test processes abuse test310 mutants slow soak check format schema bench clean
 
 help:  ## Show what there is
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1	/' | expand -t 16
@@ -38,8 +38,11 @@ demo: $(VENV)/demo.stamp  ## Three graphs streaming over one connection; ONCE=1 
 WORKERS ?= 2
 PYTEST := -m pytest -n $(WORKERS) --dist worksteal
 
-test: $(VENV)/dev.stamp  ## The test-suite, without what has a command of its own: mutants, abuse, slow, test310
-	@$(BIN)/python $(PYTEST) -m 'not abuse' --ignore=tests/mutants $(ARGS)
+test: $(VENV)/dev.stamp  ## The test-suite, without what has a command of its own
+	@$(BIN)/python $(PYTEST) -m 'not abuse and not processes' --ignore=tests/mutants $(ARGS)
+
+processes: $(VENV)/dev.stamp  ## The command line, with servers and clients that are processes of their own
+	@$(BIN)/python $(PYTEST) -m processes tests/live $(ARGS)
 
 abuse: $(VENV)/dev.stamp  ## Storms of faults, and floods of malformed frames
 	@$(BIN)/python $(PYTEST) -m abuse tests/live $(ARGS)

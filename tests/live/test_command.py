@@ -21,6 +21,8 @@ from pathlib import Path
 import graphwire
 import pytest
 
+pytestmark = pytest.mark.processes
+
 PROGRAM = [sys.executable, "-c", "from graphwire.cli import main; main()"]
 
 GRAPHS = """

@@ -292,7 +292,6 @@ class Dispatch:
             run.abandon(self)
         if self._principal is not None:
             self._services.connections.remove(self._principal)
-            self._principal = None
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

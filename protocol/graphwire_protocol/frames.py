@@ -122,7 +122,7 @@ class RunInfo(RunRow):
     """The state of a run that a watch matches, or of one that has just stopped matching.
 
     Server: sends one for each matching run before ``synced``, then one for each change of status and each
-    new run.
+    new run; one more, with the same status, when the run's ``checkpoint`` becomes known.
 
     Client: replaces what it has of that ``run``. A ``status`` that the watch does not ask for means that the
     run no longer matches.

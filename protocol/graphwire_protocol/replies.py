@@ -134,6 +134,18 @@ class RunRow(Wire):
     """The ids of its pending interrupts."""
     modes: tuple[str, ...]
     """The modes that its log records."""
+    thread_seq: Maybe[Uint] = None
+    """The run's number among those of its thread, counted from 1 in the order in which they begin to run;
+    left out before it begins.
+    """
+    thread_epoch: Maybe[Epoch] = None
+    """Names the numbering that ``thread_seq`` belongs to: the server begins another one, from 1, once it
+    knows no run of the thread any more.
+    """
+    checkpoint: Maybe[str] = None
+    """The checkpoint of its thread that it began from; ``""`` if the thread had none. Left out while it is
+    not known yet, and for good if the run ended before its graph began.
+    """
 
 
 class ThreadRow(Wire):
@@ -262,6 +274,12 @@ class Ok(Wire):
     """To ``state``: names the checkpoint before it."""
     created_at: Maybe[Timestamp] = None
     """To ``state``: when the checkpoint was written."""
+    thread_seq: Maybe[Uint] = None
+    """To ``state``: the ``thread_seq`` of the thread's latest run that had begun when the state had been
+    read; left out if no run of the thread is known. A later run has not changed this state.
+    """
+    thread_epoch: Maybe[Epoch] = None
+    """To ``state``: the numbering that ``thread_seq`` belongs to."""
     states: Maybe[tuple[ThreadState, ...]] = None
     """To ``state_history``: the states, the newest first."""
 

@@ -29,6 +29,7 @@ from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.job import Job
 from graphwire_gateway.log.record import Record
+from graphwire_gateway.scope import Scope
 from graphwire_gateway.telemetry import bind_to_logs, logger
 
 log = logger("execution")
@@ -54,10 +55,15 @@ class Outcome:
 
 @dataclass(slots=True)
 class Made:
-    """What an execution made in one tick: records, and its outcome if it has ended."""
+    """What an execution made in one tick: records, and its outcome if it has ended.
+
+    ``checkpoint`` is the one of the thread that the graph begins from, when it is known: before all records.
+    It is "" if the thread has none.
+    """
 
     records: list[Record]
     outcome: Outcome | None = None
+    checkpoint: str | None = None
 
 
 class ExecutionOwner(Protocol):
@@ -95,7 +101,7 @@ class Executor:
 class Execution:
     """One execution of ``request``, made by an ``Executor``. Call its methods on the main loop.
 
-    ``events_before`` counts the events that earlier executions of the same run made.
+    ``events_before`` counts the events that earlier executions of the same run made, if it ``is_resumed``.
     """
 
     def __init__(
@@ -106,8 +112,10 @@ class Execution:
         encoder: Encoder,
         failures: Failures,
         events_before: int = 0,
+        is_resumed: bool = False,
     ) -> None:
         self._request = request
+        self._is_resumed = is_resumed
         self._owner = owner
         self._entry = entry
         self._runner = entry.runner
@@ -120,6 +128,8 @@ class Execution:
         # On the runner's loop.
         self._records: list[Record] = []  # made in this tick
         self._outcome: Outcome | None = None
+        self._checkpoint: str | None = None
+        self._is_put = False  # whether the runner collects at the end of this tick
         self._values: Any = None
         self._has_values = False
         self._asked: dict[str, PendingInterrupt] = {}
@@ -150,6 +160,7 @@ class Execution:
             self._encoder,
             self._failures,
             self._events_before + self._put_events,
+            is_resumed=True,
         )
         following.start()
         return following
@@ -191,8 +202,8 @@ class Execution:
 
     def collect(self) -> Callable[[], None]:
         """Return the hand-over of what was made since the last tick; called by the runner."""
-        made = Made(self._records, self._outcome)
-        self._records = []
+        made = Made(self._records, self._outcome, self._checkpoint)
+        self._records, self._checkpoint, self._is_put = [], None, False
         return partial(self._owner.receive, self, made)
 
     async def _work(self) -> None:
@@ -204,9 +215,8 @@ class Execution:
             outcome = await self._run()
         except BaseException as error:
             outcome = self._ended_by(error)
-        if not self._records:
-            self._runner.put(self)
         self._outcome = outcome
+        self._hand_over()
 
     def _ended_by(self, error: BaseException) -> Outcome:
         if self._is_cancelled:
@@ -220,11 +230,16 @@ class Execution:
         return Outcome("failed", failure=failure)
 
     def _put(self, record: Record) -> None:
-        if not self._records:
-            self._runner.put(self)
+        if not self._is_put:
+            self._hand_over()
         self._records.append(record)
         self._put_events += 1
         self._put_bytes += record.size
+
+    def _hand_over(self) -> None:
+        if not self._is_put:
+            self._is_put = True
+            self._runner.put(self)
 
     async def _run(self) -> Outcome:
         request = self._request
@@ -236,6 +251,10 @@ class Execution:
 
     async def _stream(self, graph: Servable) -> Outcome:
         request, recorded, encoder = self._request, self._request.modes, self._encoder
+        scope = request.scope
+        if scope is not None and not scope.is_private and request.checkpoint is None and not self._is_resumed:
+            self._checkpoint = await _latest_checkpoint(graph, scope)
+            self._hand_over()
         stream = graph.astream(
             request.argument(graph),
             request.config.copy(),
@@ -318,6 +337,13 @@ class Execution:
                 await _delete_thread(request, graph)
         except Exception as error:
             log.warning("a run's private thread was not deleted", error=repr(error))
+
+
+async def _latest_checkpoint(graph: Servable, scope: Scope) -> str:
+    """Return the id of the thread's latest checkpoint, "" if it has none."""
+    config: Any = {"configurable": {"thread_id": scope.saved, "checkpoint_ns": ""}}
+    saved = await graph.checkpointer.aget_tuple(config)
+    return "" if saved is None else str(saved.config["configurable"]["checkpoint_id"])
 
 
 async def _delete_thread(request: RunRequest, graph: Servable) -> None:

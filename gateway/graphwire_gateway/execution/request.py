@@ -37,6 +37,12 @@ class RunRequest:
     scope: Scope | None = None
     max_events: int | None = None
 
+    @property
+    def checkpoint(self) -> str | None:
+        """The checkpoint of the thread to start at; None is the latest."""
+        id: str | None = self.config.get("configurable", {}).get("checkpoint_id")
+        return id
+
     def argument(self, graph: Any) -> Any:
         """Return the first argument of ``graph.astream``: the input, or a ``Command`` of its library."""
         return self.input if self.command is None else command_for(graph, **self.command)

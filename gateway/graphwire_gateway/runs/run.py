@@ -3,6 +3,8 @@
 A run has a log, which it writes, and an execution, which runs its graph. It decides every change of status;
 the table ``RUN`` of the protocol says which ones are legal. That table is the lifecycle as a log tells it. A
 run that has lost its log fails from any status, and no log tells of it.
+
+Long because every change of a run's status is decided here, with what goes with it.
 """
 
 import asyncio
@@ -23,6 +25,7 @@ from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.log import Log
 from graphwire_gateway.log.record import server_record
 from graphwire_gateway.log.store import Batch
+from graphwire_gateway.runs.numbers import Numbering
 
 _TRANSITIONS: dict[tuple[Status | None, Status], Status] = {
     **RUN,
@@ -37,6 +40,9 @@ class RunListener(Protocol):
 
     def run_changed(self, run: "Run", row: RunRow) -> None:
         """The log holds a new status; ``row`` shows the run as it was when it got that status."""
+
+    def row_changed(self, run: "Run", row: RunRow) -> None:
+        """The row shows more of the run, which has no new status."""
 
     def run_paused(self, run: "Run") -> None:
         """The run waits for answers; nothing of it executes."""
@@ -66,6 +72,7 @@ class Run:
         listener: RunListener,
         limits: Limits,
         metadata: dict[str, Any],
+        numbering: Numbering | None = None,
     ) -> None:
         self.id = request.run
         self.key = key
@@ -92,6 +99,10 @@ class Run:
         self._interrupt_ttl_s = limits.interrupt_ttl_s
         self._max_run_s = limits.max_run_s
         self._metadata = metadata
+        self._numbering = numbering  # of its thread; None for a private one
+        self._thread_seq: int | None = None
+        self._thread_epoch: str | None = None
+        self._checkpoint = request.checkpoint
         self._entered: Status | None = None  # the status that was appended last
         self._unstored: deque[tuple[Seq, Status]] = deque()  # statuses whose events the store lacks
         self._execution: Execution | None = None
@@ -115,6 +126,8 @@ class Run:
     def start(self) -> None:
         """Begin to run the graph."""
         self._started_at = now()
+        if self._numbering is not None:
+            self._thread_seq, self._thread_epoch = self._numbering.next(), self._numbering.epoch
         self._enter("running")
         self._execution = self._executor.start(self._request, self)
         self._limit_time()
@@ -163,6 +176,11 @@ class Run:
         self._execution.cancel(self._cancel_grace_s)
         self._after(self._cancel_grace_s, self._end, "cancelled", self.cancelled_by)
 
+    def forget(self) -> None:
+        """Delete the log: nobody can find the run any more. It no longer keeps its thread's numbering."""
+        self._numbering = None
+        self.log.delete()
+
     def _cancel_created(self, created: "asyncio.Future[None]", reason: str | None) -> None:
         if created.exception() is None:
             self.cancel(reason)
@@ -198,6 +216,10 @@ class Run:
         """Write what the execution made into the log; what comes too late is dropped."""
         if execution is not self._execution or self.status in TERMINAL:
             return
+        if made.checkpoint is not None:
+            self._checkpoint = made.checkpoint
+            if not self._unstored:  # else the row that is shown next has it
+                self._listener.row_changed(self, self.row())
         if made.records:
             self.log.append(made.records)
         if made.outcome is not None:
@@ -373,6 +395,9 @@ class Run:
             ended_at=self._ended_at,
             interrupts=(self._interrupts or None) if (status or self.status) == "interrupted" else None,
             modes=tuple(sorted(self.modes)),
+            thread_seq=self._thread_seq,
+            thread_epoch=self._thread_epoch,
+            checkpoint=None if self.thread is None else self._checkpoint,
         )
 
 

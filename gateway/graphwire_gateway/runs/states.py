@@ -59,7 +59,10 @@ class States:
             return self._public(snapshot, position.scope, command.keys)
 
         state = await self._ask(command, position, read)
-        return Ok(id=command.id, **state.__dict__)
+        # Not before the read, during which a run may begin.
+        numbering = self._runs.numberings.find(position.scope.saved)
+        seq, epoch = (None, None) if numbering is None else (numbering.last, numbering.epoch)
+        return Ok(id=command.id, **state.__dict__, thread_seq=seq, thread_epoch=epoch)
 
     async def history(self, command: commands.StateHistory, principal: str) -> Ok:
         """Return a thread's states, newest first. Raises ``Refusal``."""

@@ -48,6 +48,9 @@ from graphwire.events import (
     UpdatesEvent,
     ValuesEvent,
 )
+from graphwire.follow import ThreadFollower
+from graphwire.follow_events import FollowDiscard, FollowEvent, FollowMessages, FollowRun
+from graphwire.follow_view import ThreadView
 from graphwire.graph import RemoteGraph
 from graphwire.messages import Message, MessageChunk
 from graphwire.run import Run, RunEvents
@@ -66,6 +69,10 @@ __all__ = [
     "DebugEvent",
     "Event",
     "Failure",
+    "FollowDiscard",
+    "FollowEvent",
+    "FollowMessages",
+    "FollowRun",
     "GapEvent",
     "GraphRow",
     "GraphwireError",
@@ -94,7 +101,9 @@ __all__ = [
     "StateTask",
     "StreamBroken",
     "TasksEvent",
+    "ThreadFollower",
     "ThreadRow",
+    "ThreadView",
     "Unauthenticated",
     "UnknownEvent",
     "UpdatesEvent",

@@ -252,7 +252,7 @@ class EventReader:
         if mode == "lifecycle":
             return _lifecycle(frame, fields)
         data = restored(frame.data)
-        fields["cut_bytes"] = _cut_bytes(data)
+        fields["cut_bytes"] = cut_bytes(data)
         if mode in ("values", "updates"):
             marks = frame.interrupts
             interrupts = None if marks is None else tuple(Interrupt(m.id, restored(m.value)) for m in marks)
@@ -280,7 +280,7 @@ class EventReader:
         data = frame.data
         id = data.get("id")
         if "$cut" in data:
-            fields["cut_bytes"] = _cut_bytes(restored({"$cut": data["$cut"]}))
+            fields["cut_bytes"] = cut_bytes(restored({"$cut": data["$cut"]}))
             message = Message("unknown", id=id)
             metadata = self._remember(id, frame.meta)
             return MessagesEvent(data=(message, metadata), message=message, metadata=metadata, **fields)
@@ -323,7 +323,7 @@ class EventReader:
         )
 
 
-def _cut_bytes(data: Any) -> int | None:
+def cut_bytes(data: Any) -> int | None:
     """Return the size of what ``data`` stands for; None if it is all there."""
     return data.bytes if isinstance(data, Cut) and data.reason == "size" else None
 

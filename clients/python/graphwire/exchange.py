@@ -41,7 +41,8 @@ _PATIENCE_S = 5.0
 """How long a request that is ``rate_limited`` is sent again, in all."""
 _FIRST_JITTER_S = 0.02
 
-Q = TypeVar("Q", EventQueue, WatchQueue)
+Q = TypeVar("Q", bound=EventQueue | WatchQueue)
+W = TypeVar("W", bound=WatchQueue)
 
 
 class Exchange:
@@ -132,7 +133,11 @@ class Exchange:
 
     async def watch(self, make: MakeSubscription) -> WatchQueue:
         """Send a request that opens a watch; return its queue."""
-        return (await self._open_queue(make, None, WatchQueue))[1]
+        return await self.watch_into(make, WatchQueue)
+
+    async def watch_into(self, make: MakeSubscription, new: Callable[[int], W]) -> W:
+        """Send a request that opens a watch; return its queue, which ``new(sub)`` makes."""
+        return (await self._open_queue(make, None, new))[1]
 
     async def _open_queue(
         self, make: MakeSubscription, window: int | None, new: Callable[[int], Q]

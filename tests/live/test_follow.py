@@ -57,11 +57,12 @@ class Story:
         self.active: list[graphwire.Run] = []
         self.said = 0
         self.is_edited = False
+        self.is_away = False
 
     # ── the server ───────────────────────────────────────────────────────────────────────────────
 
     async def open(self, url: str, timeout_s: float) -> Any:
-        if self.url is None:
+        if self.url is None or (self.is_away and url.endswith("pages")):
             raise NotOpened("the server is down")
         transport = await open_websocket(self.url, timeout_s)
         self.transports.append(transport)
@@ -77,6 +78,11 @@ class Story:
             transport._socket.transport.abort()
         await asyncio.sleep(0)
 
+    async def away(self) -> None:
+        """Let the pages be offline, until the next call."""
+        self.is_away = not self.is_away
+        await self.cut()
+
     async def restart(self) -> None:
         """As after a crash: nobody hears of the end of what was running."""
         self.url = None
@@ -86,8 +92,9 @@ class Story:
         await self.start()
 
     @contextlib.asynccontextmanager
-    async def client(self) -> AsyncIterator[graphwire.Client]:
-        async with graphwire.connect("ws://story/ws", open=self.open, backoff=impatient(), wait=20) as client:
+    async def client(self, path: str = "ws") -> AsyncIterator[graphwire.Client]:
+        url = f"ws://story/{path}"
+        async with graphwire.connect(url, open=self.open, backoff=impatient(), wait=20) as client:
             yield client
 
     # ── pages ────────────────────────────────────────────────────────────────────────────────────
@@ -239,11 +246,12 @@ class Story:
     async def play(self, actions: list[tuple[str, Any]]) -> None:
         await self.start()
         try:
-            async with self.client() as self.client_, self.client() as self.viewer:
+            async with self.client() as self.client_, self.client("pages") as self.viewer:
                 await self.tab()
                 for name, argument in actions:
                     await getattr(self, name)(*(() if argument is None else (argument,)))
                     self.check_all()
+                self.is_away = False
                 await self.release()
                 await asyncio.gather(*self.readers)
                 if self.is_edited:
@@ -302,7 +310,9 @@ ACTIONS = st.lists(
     st.one_of(
         flags("say", "hold", "ask", "fail", "enqueue", "take_over", "edit"),
         st.tuples(
-            st.sampled_from(["release", "cancel", "tab", "reload", "cut", "restart", "update", "delete"]),
+            st.sampled_from(
+                ["release", "cancel", "tab", "reload", "cut", "away", "restart", "update", "delete"]
+            ),
             st.none(),
         ),
     ),

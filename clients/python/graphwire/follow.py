@@ -110,7 +110,8 @@ class ThreadFollower(AsyncIterator[FollowEvent]):
     async def __anext__(self) -> FollowEvent:
         if self._step is None:
             self._step = asyncio.ensure_future(anext(self._events))
-        await asyncio.wait({self._step})
+        if not self._step.done():  # else a reader that waits for no time at all would never get it
+            await asyncio.wait({self._step})
         step, self._step = self._step, None
         event = step.result()
         self._view.apply(event)

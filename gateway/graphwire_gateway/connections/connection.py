@@ -75,6 +75,8 @@ class Connection:
                 )
                 await self._close(refusal.close or codes.MISUSE, refusal.message)
                 return
+            if self._session.pause:
+                await asyncio.sleep(self._session.pause)
             await self._delivery.room()
             data = await self._socket.recv()
 

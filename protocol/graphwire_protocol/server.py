@@ -27,6 +27,7 @@ _CREDITS = 10
 """How many ``credit`` frames may come where one request may."""
 
 _ROUNDING = 1e-6
+_ROUNDING_MS = 1e-3
 """Float tolerance: a client that waited exactly ``after_ms`` is admitted."""
 
 Answer: TypeAlias = Welcome | Started | Subscribed | Ok
@@ -48,7 +49,7 @@ class _Bucket:
         self._at = now
         missing = 1 - self._left
         if missing > _ROUNDING:
-            return (missing - _ROUNDING) / self._rate
+            return missing / self._rate
         self._left -= 1
         return 0.0
 
@@ -131,7 +132,7 @@ class ServerSession:
                 f"more than {limits.requests_per_s:g} requests a second (request_burst is "
                 f"{limits.request_burst})",
                 id=id,
-                after_ms=math.ceil(self.pause * 1000),
+                after_ms=math.ceil(self.pause * 1000 - _ROUNDING_MS),
             )
 
     def _open(self, command: Command) -> None:

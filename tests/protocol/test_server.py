@@ -352,7 +352,7 @@ def test_a_peer_over_its_rate_is_read_at_its_rate() -> None:
     assert peer.session.pause == 0
     for _ in range(5):
         peer.refuses(cancel(7))
-        assert peer.session.pause == pytest.approx(0.1, abs=1e-5)
+        assert peer.session.pause == pytest.approx(0.1)
         peer.now += peer.session.pause
         peer.receive(PING)
 

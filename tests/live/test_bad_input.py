@@ -356,6 +356,28 @@ async def test_too_many_connections_of_one_principal_get_4429_until_one_leaves(s
     await again.settled()
 
 
+async def test_a_message_in_endless_fragments_ends_its_connection(bystander, connect) -> None:
+    server, _ = bystander
+    for fragment in (b"", b" "):
+        peer = await connect(server)
+        peer.wire.raw(packed(b'{"type":', fin=False))
+        for _ in range(5000):
+            peer.wire.raw(packed(fragment, 0, fin=False))
+        await peer.wire.lost()
+
+
+async def test_a_message_that_is_never_finished_ends_its_connection(serve, connect, caplog) -> None:
+    server = await serve({"counter": counter()}, limits={"message_timeout_s": 0.2})
+    quiet, peer = await connect(server), await connect(server)
+    peer.wire.raw(packed(b'{"type":', fin=False))
+    await peer.wire.lost()
+    assert "did not finish a message" in caplog.text
+    await quiet.wire.ping()
+    quiet.wire.raw(packed(b'{"type":"ping",', fin=False))
+    quiet.wire.raw(packed(b'"t":1}', 0))
+    assert (await quiet.next())["type"] == "pong"
+
+
 async def test_a_flood_of_websocket_pings_is_dropped_and_a_few_are_answered(bystander, connect) -> None:
     peer = await connect(bystander[0])
     await asyncio.wait_for(peer.wire.ping(), 5)
@@ -370,9 +392,10 @@ async def test_requests_beyond_the_rate_are_refused_with_when_to_come_again(serv
         await peer.send({"type": "list", "id": number + 10, "what": "runs"})
     replies = [await peer.answer(number + 10) for number in range(8)]
     assert [reply["type"] for reply in replies[:4]] == ["ok"] * 4
-    late = replies[-1]
+    late = replies[4]
     assert (late["code"], late["retry"]) == ("rate_limited", "after")
     assert 0 < late["after_ms"] <= 50
+    assert replies[5]["type"] == "ok"  # it was not read before it was due
     await peer.send({"type": "credit", "sub": 1, "events": 1})  # costs nothing
     loop = asyncio.get_running_loop()
     end = loop.time() + 10

@@ -19,6 +19,8 @@ from graphwire_gateway.telemetry import RateLimitedLogger, logger
 log = logger("connection")
 _refusals = RateLimitedLogger(log)
 
+_MAX_FRAGMENTS = 4096  # WebSocket frames that one message may consist of
+
 _CHECKS = 4  # of the socket's buffer within ``send_timeout_s``
 
 
@@ -59,7 +61,7 @@ class Connection:
 
     async def _read(self) -> None:
         try:
-            data = await asyncio.wait_for(self._socket.recv(), self._limits.hello_timeout_s)
+            data = await asyncio.wait_for(self._message(), self._limits.hello_timeout_s)
         except (TimeoutError, asyncio.TimeoutError):
             await self._close(codes.TIMEOUT, f"no hello within {self._limits.hello_timeout_s:g} s")
             return
@@ -78,7 +80,27 @@ class Connection:
             if self._session.pause:
                 await asyncio.sleep(self._session.pause)
             await self._delivery.room()
-            data = await self._socket.recv()
+            data = await self._message()
+
+    async def _message(self) -> str | bytes:
+        """Read one message. A peer that does not finish one it has begun, or divides it endlessly, is cut."""
+        timer: asyncio.TimerHandle | None = None
+        fragments: list[str | bytes] = []
+        try:
+            async for fragment in self._socket.recv_streaming():
+                fragments.append(fragment)
+                if timer is None:
+                    seconds = self._limits.message_timeout_s
+                    timer = self._loop.call_later(seconds, self._abort, "did not finish a message")
+                elif len(fragments) == _MAX_FRAGMENTS:
+                    self._abort("sent a message in too many fragments")
+        finally:
+            if timer is not None:
+                timer.cancel()
+        first = fragments[0]
+        if len(fragments) == 1:
+            return first
+        return "".join(fragments) if isinstance(first, str) else b"".join(fragments)  # type: ignore[arg-type]
 
     async def _receive(self, data: str | bytes) -> None:
         """Receive one message. Raises the ``Refusal`` that ends the connection."""
@@ -117,14 +139,13 @@ class Connection:
         left = self._socket.transport.get_write_buffer_size()
         stuck = stuck + 1 if left_before is not None and left >= left_before else 0
         if stuck == _CHECKS:
-            log.info(
-                "aborted a connection that takes nothing",
-                peer=self._socket.remote_address,
-                send_timeout_s=self._limits.send_timeout_s,
-            )
-            self._socket.transport.abort()
+            self._abort("takes nothing")
             return
         self._timer = self._loop.call_later(seconds, self._check_progress, seconds, left, stuck)
+
+    def _abort(self, reason: str) -> None:
+        _refusals.warning("aborted a connection", peer=self._socket.remote_address, reason=f"it {reason}")
+        self._socket.transport.abort()
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
 

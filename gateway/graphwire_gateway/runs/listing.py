@@ -16,7 +16,7 @@ from graphwire_gateway.runs.runs import Runs
 from graphwire_gateway.scope import PRINCIPAL
 
 SCANNED = 10_000
-"""How many checkpoints of a graph's saver are read at most; most savers give the newest first."""
+"""How many checkpoints of a principal are read in a graph's saver; most savers give the newest first."""
 
 _AT_ONCE = 16  # checkpoints that are read before other work on the graph's loop gets a turn
 
@@ -60,12 +60,15 @@ class Listing:
         """Return the threads of ``principal`` in the graph's saver, and when each was last written."""
         config: Any = {"configurable": {PRINCIPAL: principal}}
         prefix = self._runs.scope(entry, "", principal, "list").saved
+        # Savers keep the configuration's keys in a checkpoint's metadata. So the checkpoints of others do not
+        # count.
+        whose = None if self._runs.shared_threads else {PRINCIPAL: principal}
 
         async def scan(at_once: float = _AT_ONCE) -> dict[str, str]:
             found: dict[str, str] = {}
             async with entry.open(config, with_threads=True) as graph:
                 number = 0
-                async for saved in graph.checkpointer.alist(None, limit=SCANNED):
+                async for saved in graph.checkpointer.alist(None, filter=whose, limit=SCANNED):
                     number += 1
                     if not number % at_once:
                         await asyncio.sleep(0)

@@ -49,7 +49,8 @@ class Runs:
         self._store = store
         self._committer = committer
         self._limits = limits
-        self._shared_threads = shared_threads
+        self.shared_threads = shared_threads
+        """Whether all principals share their threads."""
         self._runs: dict[str, Run] = {}
         self._active: Counter[str] = Counter()
         self._threads = ThreadQueues()
@@ -176,7 +177,7 @@ class Runs:
             remedy = _remedy(entry, frame)
             reason = f"graph {entry.name!r} can have no checkpointer, so it has no threads; {remedy}"
             raise invalid("thread", f"{frame}.thread: {reason}", reason)
-        return thread_scope(principal, entry.name, thread, is_shared=self._shared_threads)
+        return thread_scope(principal, entry.name, thread, is_shared=self.shared_threads)
 
     async def _check_checkpoint(self, command: commands.Run, principal: str) -> None:
         assert command.thread is not None

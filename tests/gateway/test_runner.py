@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from graphwire_gateway.graphs import job
 from graphwire_gateway.graphs.runner import InlineRunner, Runner, ThreadRunner
 
 _HANDOVER: contextvars.ContextVar[list[Any]] = contextvars.ContextVar("handover")
@@ -236,6 +237,49 @@ async def test_a_thread_ends_the_tasks_that_graph_code_has_left_behind() -> None
     await runner.close(10)
     assert ended.is_set()
     assert not [thread for thread in threading.enumerate() if thread.name == "graphwire-test"]
+
+
+async def test_what_a_job_leaves_behind_is_cancelled_and_what_has_a_context_of_its_own_is_not(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(job, "LEFTOVER_S", 0.05)
+    runner = ThreadRunner("test")
+    ended: list[str] = []
+    over = threading.Event()
+
+    async def sleeper(name: str) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(name)
+            if len(ended) == 3:
+                over.set()
+
+    async def parent() -> None:
+        inner = asyncio.create_task(sleeper("grandchild"))
+        try:
+            await sleeper("child")
+        finally:
+            await asyncio.wait([inner])
+
+    kept: list[asyncio.Task[None]] = []
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        tasks = [asyncio.create_task(parent()), asyncio.ensure_future(sleeper("other"))]
+        kept.extend(tasks)
+        outside = contextvars.Context()
+        kept.append(outside.run(loop.create_task, sleeper("outside")))
+        await asyncio.sleep(0)
+
+    await asyncio.wait_for(runner.ask(work), 10)
+    assert await asyncio.to_thread(over.wait, 10)
+    assert sorted(ended) == ["child", "grandchild", "other"]
+    assert not kept[2].done()
+    assert caplog.text.count("cancelled tasks that a run has left behind") == 1
+    assert "tasks=3" in caplog.text
+    await runner.close(1)
+    assert "outside" in ended
 
 
 async def test_code_that_ends_the_process_ends_its_job_alone() -> None:

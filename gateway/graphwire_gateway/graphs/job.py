@@ -5,15 +5,23 @@ import contextlib
 import contextvars
 import queue
 import threading
+import weakref
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
+from graphwire_gateway.telemetry import logger
+
 T = TypeVar("T")
+
+log = logger("runner")
 
 _LEAST_REPEAT_S = 0.1
 """The shortest pause between two cancels of one job."""
+LEFTOVER_S = 1.0
+"""How long tasks may run on whose job has ended."""
+
 _SYNC_CALLS = 128
 """Calls of nodes without async code that one runner makes at once, over all its runs."""
 
@@ -26,7 +34,8 @@ class Job:
     """A coroutine that a runner runs. ``is_over``, ``is_cancelled`` and ``cancel`` are for the main loop.
 
     The job is over when the coroutine has ended, and with it every call that it made in a thread of the
-    loop's executor: nothing can stop such a call.
+    loop's executor: nothing can stop such a call. Tasks that it leaves behind do not delay that; they are
+    cancelled ``LEFTOVER_S`` later, if the loop makes its tasks by ``make_task``.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -38,13 +47,41 @@ class Job:
         self._task: asyncio.Task[None] | None = None
         self._unfinished = 1  # the coroutine and its calls in threads
         self._on_end: Callable[[], None] = _no_callback
+        self._tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()  # which its code started
+        self._has_named_leftovers = False
 
     def begin(self, work: Callable[[], Coroutine[Any, Any, None]], on_end: Callable[[], None]) -> None:
         """Start the coroutine. Runs on the loop, in the job's context."""
         self._on_end = on_end
         _JOB.set(self)
         self._task = self._loop.create_task(work())
-        self._task.add_done_callback(lambda _: self.part_ended())
+        self._task.add_done_callback(self._coroutine_ended)
+
+    def _coroutine_ended(self, _: object) -> None:
+        self.part_ended()
+        if any(not task.done() for task in self._tasks):
+            self._loop.call_later(LEFTOVER_S, self._cancel_leftovers)
+
+    def _cancel_leftovers(self, times_left: int = 10) -> None:
+        left = [task for task in self._tasks if not task.done()]
+        if not left or not times_left:
+            return
+        if not self._has_named_leftovers:
+            self._has_named_leftovers = True
+            log.warning(
+                "cancelled tasks that a run has left behind; a task that outlives its run needs a context of "
+                "its own: contextvars.Context().run(loop.create_task, ...)",
+                tasks=len(left),
+                first=getattr(left[0].get_coro(), "__qualname__", left[0].get_name()),
+            )
+        for task in left:
+            task.cancel()
+        # One may have started others, or may not have heard.
+        self._loop.call_later(LEFTOVER_S, self._cancel_leftovers, times_left - 1)
+
+    def add(self, task: asyncio.Task[Any]) -> None:
+        """Note a task that the job's code has started. Runs on the loop."""
+        self._tasks.add(task)
 
     def call_started(self) -> None:
         """Count a call in a thread as part of the job. Runs on the loop."""
@@ -77,6 +114,16 @@ class Job:
 
 _JOB: contextvars.ContextVar[Job] = contextvars.ContextVar("graphwire_job")
 """The job that the current code belongs to."""
+
+
+def make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+    """Make a task; the task factory of a runner's loop. The job in whose context it runs keeps it."""
+    task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
+    context: contextvars.Context | None = options.get("context")
+    job = _JOB.get(None) if context is None else context.get(_JOB)
+    if job is not None:
+        job.add(task)
+    return task
 
 
 _Call: TypeAlias = tuple["Future[Any]", Callable[[], Any]]

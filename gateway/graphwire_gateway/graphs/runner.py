@@ -32,7 +32,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
-from graphwire_gateway.graphs.job import Job, NodeThreads
+from graphwire_gateway.graphs.job import Job, NodeThreads, make_task
 from graphwire_gateway.telemetry import logger
 
 T = TypeVar("T")
@@ -205,6 +205,7 @@ class ThreadRunner(Runner):
 
     def _main(self) -> None:
         asyncio.set_event_loop(self.loop)
+        self.loop.set_task_factory(make_task)
         self.loop.set_default_executor(NodeThreads(self.loop, f"{threading.current_thread().name}-node"))
         while not self._closing:
             try:

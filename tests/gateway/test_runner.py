@@ -6,7 +6,6 @@ About `gateway/graphwire_gateway/graphs/runner.py` and `gateway/graphwire_gatewa
 import asyncio
 import contextvars
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
@@ -316,56 +315,3 @@ async def test_a_hand_over_that_fails_takes_no_other_with_it(
     runner.start(work)
     assert await receiver.until(1) == [[1]]
     assert "ZeroDivisionError" in caplog.text
-
-
-async def test_a_node_that_is_stuck_in_a_thread_has_its_time_once_and_keeps_no_process_alive() -> None:
-    runner = ThreadRunner("stuck")
-    release, at_work = threading.Event(), threading.Event()
-    ended: list[Any] = []
-
-    def stuck() -> None:
-        at_work.set()
-        release.wait(20)
-
-    async def work() -> None:
-        await asyncio.to_thread(stuck)
-
-    try:
-        job = runner.start(work, ended.append)
-        assert await asyncio.to_thread(at_work.wait, 10)
-        job.cancel()
-        await asyncio.wait_for(runner.close(15), 10)  # it was cancelled before: nothing is waited for
-        nodes = [thread for thread in threading.enumerate() if thread.name.startswith("graphwire-stuck-node")]
-        assert [thread.daemon for thread in nodes] == [True]
-        assert not ended
-    finally:
-        release.set()
-    nodes[0].join(10)
-    assert not nodes[0].is_alive()
-
-
-async def test_nodes_in_threads_run_at_once_up_to_a_bound_and_give_what_they_return_or_raise() -> None:
-    runner = ThreadRunner("busy")
-    barrier = threading.Barrier(20)
-
-    def node(number: int) -> int:
-        barrier.wait(10)
-        if number == 7:
-            raise ValueError("seven")
-        return number
-
-    async def work() -> list[Any]:
-        calls = [asyncio.to_thread(node, number) for number in range(20)]
-        return await asyncio.gather(*calls, return_exceptions=True)
-
-    async def many() -> int:
-        await asyncio.gather(*(asyncio.to_thread(time.sleep, 0.001) for _ in range(1000)))
-        return sum(thread.name.startswith("graphwire-busy-node") for thread in threading.enumerate())
-
-    try:
-        results = await runner.ask(work)
-        assert repr(results.pop(7)) == "ValueError('seven')"
-        assert results == [number for number in range(20) if number != 7]
-        assert 20 <= await runner.ask(many) <= 128
-    finally:
-        await runner.close(5)

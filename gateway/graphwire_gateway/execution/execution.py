@@ -29,6 +29,7 @@ from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.job import Job
 from graphwire_gateway.log.record import Record
+from graphwire_gateway.scope import PRINCIPAL
 from graphwire_gateway.telemetry import bind_to_logs, logger
 
 log = logger("execution")
@@ -139,7 +140,8 @@ class Execution:
 
     def start(self) -> None:
         """Begin on the runner's loop."""
-        self._job = self._runner.start(self._work, self._stopped)
+        principal = self._request.config.get("configurable", {}).get(PRINCIPAL, "")
+        self._job = self._runner.start(self._work, self._stopped, principal=principal)
 
     def resume(self, answers: Mapping[str, Any]) -> "Execution":
         """Start and return the execution that continues an interrupted one with ``answers``."""

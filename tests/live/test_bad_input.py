@@ -11,6 +11,7 @@ Long because it is one list of everything that a peer or a graph can send wrongl
 import asyncio
 import base64
 import os
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -33,7 +34,7 @@ from tests.support.graphs import (
 from tests.support.log import Log
 from tests.support.peer import Frame, Peer, everything, spec
 from tests.support.proxy import Proxy
-from tests.support.wire import PING, Declined, packed
+from tests.support.wire import PING, PROTOCOL, Declined, packed
 
 HELLO = {"type": "hello", "id": 1}
 
@@ -780,3 +781,37 @@ async def test_a_slow_reader_that_makes_progress_is_not_aborted(serve, connect) 
         # One batch alone takes longer than what a stuck reader is given.
         assert asyncio.get_running_loop().time() - begin > 0.9
     assert [event["data"]["i"] for event in slow.events(1)[1:-1]] == list(range(count))
+
+
+async def test_a_reader_of_a_few_bytes_at_a_time_is_not_aborted(
+    serve, connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = {"log_events": 100_000, "log_bytes": 1 << 30}
+    limits = {"send_timeout_s": 1, "heartbeat_s": 600, **kept}
+    server = await serve({"counter": counter()}, limits=limits)
+    peer = await connect(server)
+    await peer.run("counter", {"count": 90_000}, spec(1, "lifecycle"), run="r", record={"modes": ["custom"]})
+    await peer.closed(1)
+    loop = asyncio.get_running_loop()
+    reader = socket.socket()
+    # As on the internet: short segments, of which the receiver's kernel acknowledges each.
+    reader.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    reader.setblocking(False)
+    try:
+        await loop.sock_connect(reader, ("127.0.0.1", server.port))
+        head = [
+            *("GET /ws HTTP/1.1", "Host: 127.0.0.1", "Upgrade: websocket", "Connection: Upgrade"),
+            *("Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}"),
+            f"Sec-WebSocket-Protocol: {PROTOCOL}",
+        ]
+        subscribe = {"type": "subscribe", "id": 2, "run": "r", **spec(1, "custom")}
+        frames = b"".join(packed(orjson.dumps(frame)) for frame in (HELLO, subscribe))
+        await loop.sock_sendall(reader, "".join(f"{line}\r\n" for line in (*head, "")).encode() + frames)
+        end = loop.time() + 5
+        while loop.time() < end:
+            assert await asyncio.wait_for(loop.sock_recv(reader, 1024), 5)
+            assert "aborted a connection" not in caplog.text  # it would still read what the kernel holds
+            await asyncio.sleep(0.1)  # its pace: 10 KiB a second
+    finally:
+        reader.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 import time
 
 from graphwire_protocol import codes
@@ -136,7 +137,7 @@ class Connection:
             self._timer.cancel()
 
     def _check_progress(self, seconds: float, left_before: int | None, stuck: int) -> None:
-        left = self._socket.transport.get_write_buffer_size()
+        left = _unsent(self._socket.transport)
         stuck = stuck + 1 if left_before is not None and left >= left_before else 0
         if stuck == _CHECKS:
             self._abort("takes nothing")
@@ -169,6 +170,20 @@ class Connection:
         """Deliver what is ready, then close for a restart."""
         await self._flush()
         await self._socket.close(codes.RESTART, "the server goes away")
+
+
+def _unsent(transport: asyncio.Transport) -> int:
+    """Return how many bytes the peer has not acknowledged, in our buffer and, where it can tell, in the
+    kernel's: that takes the buffer of a slow reader in few, large parts.
+    """
+    unsent = transport.get_write_buffer_size()
+    with contextlib.suppress(ImportError, OSError, AttributeError, ValueError):
+        import fcntl  # Windows has neither
+        import termios
+
+        answer = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+        unsent += int.from_bytes(answer, sys.byteorder)
+    return unsent
 
 
 def _short(reason: str) -> str:

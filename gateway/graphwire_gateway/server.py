@@ -269,6 +269,7 @@ class Server:
         if raw is not None:
             with contextlib.suppress(OSError):
                 raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, _SOCKET_BYTES)
+        assert isinstance(socket, Peer)
         connection = Connection(socket, self._services, self._store)
         self._connections.add(connection)
         try:

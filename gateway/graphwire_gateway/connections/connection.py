@@ -9,16 +9,15 @@ from graphwire_protocol import codes
 from graphwire_protocol.errors import Misuse, Refusal
 from graphwire_protocol.replies import Goaway
 from graphwire_protocol.server import ServerSession
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from graphwire_gateway.connections.delivery import Delivery
 from graphwire_gateway.connections.dispatch import Dispatch, Services
+from graphwire_gateway.connections.peer import Peer
 from graphwire_gateway.log.store import Store
-from graphwire_gateway.telemetry import RateLimitedLogger, logger
+from graphwire_gateway.telemetry import logger
 
 log = logger("connection")
-_refusals = RateLimitedLogger(log)
 
 _MAX_FRAGMENTS = 4096  # WebSocket frames that one message may consist of
 
@@ -28,13 +27,13 @@ _CHECKS = 4  # of the socket's buffer within ``send_timeout_s``
 class Connection:
     """A connection from its first frame to its end; ``main`` is its whole life."""
 
-    def __init__(self, socket: ServerConnection, services: Services, store: Store) -> None:
+    def __init__(self, socket: Peer, services: Services, store: Store) -> None:
         self._socket = socket
         self._services = services
         self._limits = services.limits
         self._session = ServerSession(services.limits)
         self._delivery = Delivery(store, self._send, self._session.release)
-        self._dispatch = Dispatch(services, self._session, self._delivery)
+        self._dispatch = Dispatch(services, self._session, self._delivery, self)
         self._writer: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -70,7 +69,7 @@ class Connection:
             try:
                 await self._receive(data)
             except Refusal as refusal:
-                _refusals.warning(
+                self._services.refusals.warning(
                     "refused a connection",
                     peer=self._socket.remote_address,
                     code=refusal.code,
@@ -92,9 +91,9 @@ class Connection:
                 fragments.append(fragment)
                 if timer is None:
                     seconds = self._limits.message_timeout_s
-                    timer = self._loop.call_later(seconds, self._abort, "did not finish a message")
+                    timer = self._loop.call_later(seconds, self.abort, "did not finish a message")
                 elif len(fragments) == _MAX_FRAGMENTS:
-                    self._abort("sent a message in too many fragments")
+                    self.abort("sent a message in too many fragments")
         finally:
             if timer is not None:
                 timer.cancel()
@@ -140,12 +139,23 @@ class Connection:
         left = _unsent(self._socket.transport)
         stuck = stuck + 1 if left_before is not None and left >= left_before else 0
         if stuck == _CHECKS:
-            self._abort("takes nothing")
+            self.abort("takes nothing")
             return
         self._timer = self._loop.call_later(seconds, self._check_progress, seconds, left, stuck)
 
-    def _abort(self, reason: str) -> None:
-        _refusals.warning("aborted a connection", peer=self._socket.remote_address, reason=f"it {reason}")
+    def silent_s(self) -> float:
+        """Return for how long the oldest ping has had no answer, in seconds; 0 if none waits for one."""
+        return self._socket.silent_s()
+
+    def probe(self) -> None:
+        """Send a ping, unless one waits for its answer."""
+        self._socket.probe()
+
+    def abort(self, reason: str) -> None:
+        """End the connection at once; ``reason`` is for the log."""
+        self._services.refusals.warning(
+            "aborted a connection", peer=self._socket.remote_address, reason=f"it {reason}"
+        )
         self._socket.transport.abort()
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────

@@ -217,7 +217,7 @@ class Server:
             catalog=self.catalog,
             runs=self.runs,
             states=States(self.catalog, self.runs, failures, self.limits.max_event_bytes),
-            listing=Listing(self.catalog, self.runs),
+            listing=Listing(self.catalog, self.runs, failures),
             failures=failures,
         )
 

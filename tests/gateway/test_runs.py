@@ -6,12 +6,15 @@ Long because each promise of the registry is tried at each point where a start c
 """
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 from graphwire_gateway.execution.execution import Outcome
+from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog, GraphSpec
+from graphwire_gateway.graphs.runner import ThreadRunner
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.memory import MemoryStore
@@ -32,6 +35,7 @@ from typing_extensions import TypedDict
 from tests.support.executions import PlayedExecutor
 from tests.support.waiting import settle, until
 
+FAILURES = Failures(expose=True)
 DONE = Outcome("completed", b"1")
 CANCELLED = Outcome("cancelled")
 ASKS = Outcome("interrupted", b"null", (PendingInterrupt(id="a", value="?"),))
@@ -778,9 +782,9 @@ async def test_a_checkpoint_is_found_where_its_thread_has_it(make) -> None:
     config: Any = {"configurable": {"thread_id": scope.saved}}
     await entry.graph.ainvoke({}, config)
     checkpoint = (await entry.graph.aget_state(config)).config["configurable"]["checkpoint_id"]
-    assert await has_checkpoint(entry, scope, checkpoint, "here")
-    assert not await has_checkpoint(entry, scope, "other", "here")
-    assert not await has_checkpoint(entry, bench.scope("u"), checkpoint, "here")
+    assert await has_checkpoint(entry, FAILURES, scope, checkpoint, "here")
+    assert not await has_checkpoint(entry, FAILURES, scope, "other", "here")
+    assert not await has_checkpoint(entry, FAILURES, bench.scope("u"), checkpoint, "here")
     run = await bench.start("r", graph="own", thread="t", checkpoint=checkpoint)
     request = bench.executor.of(run).request
     assert request.config["configurable"]["checkpoint_id"] == checkpoint
@@ -800,20 +804,61 @@ async def test_a_question_that_gets_no_answer_is_given_up_and_the_refusal_names_
             was_cancelled.set()
 
     with pytest.raises(Refusal, match=r"run\.checkpoint: graph 'own' does not answer") as refused:
-        await asyncio.wait_for(ask_within(bench.catalog.get("own"), "run.checkpoint", hang), 5)
+        await asyncio.wait_for(ask_within(bench.catalog.get("own"), FAILURES, "run.checkpoint", hang), 5)
     assert (refused.value.code, refused.value.after_ms) == ("unavailable", 1000)
     await asyncio.wait_for(was_cancelled.wait(), 5)
 
 
-async def test_an_answer_and_a_fault_come_back_as_they_are(make) -> None:
+class Unspeakable(Exception):
+    def __init__(self, raised: BaseException) -> None:
+        self.raised = raised
+
+    def __str__(self) -> str:
+        raise self.raised
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        LookupError("no such"),
+        SystemExit(3),
+        KeyboardInterrupt(),
+        GeneratorExit(),
+        asyncio.CancelledError(),
+        Unspeakable(ValueError()),
+        Unspeakable(SystemExit(4)),
+        Unspeakable(KeyboardInterrupt()),
+    ],
+    ids=repr,
+)
+async def test_whatever_a_graph_raises_is_described_on_its_loop_and_refuses_the_request(
+    make, raised: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
     entry = make().catalog.get("own")
+    runner = ThreadRunner("own")
+    monkeypatch.setattr(entry, "runner", runner)
+    described_in: list[int] = []
+
+    class Watching(type(raised)):  # type: ignore[misc]
+        def __str__(self) -> str:
+            described_in.append(threading.get_ident())
+            return str(super().__str__())
+
+    async def fail() -> int:
+        raise Watching(*raised.args) if not isinstance(raised, Unspeakable) else Watching(raised.raised)
 
     async def say() -> int:
         return 7
 
-    async def fail() -> int:
-        raise LookupError("no such")
-
-    assert await ask_within(entry, "here", say) == 7
-    with pytest.raises(LookupError, match="no such"):
-        await ask_within(entry, "here", fail)
+    try:
+        assert await ask_within(entry, FAILURES, "here", say) == 7
+        with pytest.raises(Refusal, match="here: the graph or its saver failed: Watching") as refused:
+            await ask_within(entry, FAILURES, "here", fail)
+        assert refused.value.code == "internal"
+        assert refused.value.__cause__ is None
+        assert refused.value.details is not None
+        assert refused.value.details["error_id"] in refused.value.message
+        assert set(described_in) <= {runner.thread}
+        assert await ask_within(entry, FAILURES, "here", say) == 7
+    finally:
+        await runner.close(5)

@@ -8,6 +8,7 @@ from typing import Any
 from graphwire_protocol import commands
 from graphwire_protocol.replies import Ok, ThreadRow
 
+from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.runs.asking import ask_within
@@ -24,9 +25,10 @@ _AT_ONCE = 16  # checkpoints that are read before other work on the graph's loop
 class Listing:
     """Carries out ``list`` of threads."""
 
-    def __init__(self, catalog: Catalog, runs: Runs) -> None:
+    def __init__(self, catalog: Catalog, runs: Runs, failures: Failures) -> None:
         self._catalog = catalog
         self._runs = runs
+        self._failures = failures
 
     async def threads(self, command: commands.List, principal: str) -> Ok:
         """Return a page of rows, the latest change first. Raises ``Refusal``."""
@@ -88,7 +90,7 @@ class Listing:
             except RuntimeError:  # a saver in memory was written meanwhile
                 return await scan(math.inf)
 
-        return await ask_within(entry, "list.threads", scan_undisturbed)
+        return await ask_within(entry, self._failures, "list.threads", scan_undisturbed)
 
     async def _with_status(
         self, row: ThreadRow, known: dict[tuple[str, str], ThreadRow], principal: str
@@ -104,7 +106,9 @@ class Listing:
                 stateful: Any = graph  # a graph with threads has states
                 return bool((await stateful.aget_state(config)).next)
 
-        status = "interrupted" if await ask_within(entry, "list.threads", look) else "completed"
+        status = (
+            "interrupted" if await ask_within(entry, self._failures, "list.threads", look) else "completed"
+        )
         return row.model_copy(update={"status": status})
 
 

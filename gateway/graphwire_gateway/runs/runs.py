@@ -184,7 +184,9 @@ class Runs:
         assert command.checkpoint is not None
         entry = self._catalog.get(command.graph)
         scope = self.scope(entry, command.thread, principal, "run")
-        if not await has_checkpoint(entry, scope, command.checkpoint, "run.checkpoint"):
+        if not await has_checkpoint(
+            entry, self._executor.failures, scope, command.checkpoint, "run.checkpoint"
+        ):
             raise Refusal(
                 "not_found",
                 f"run.checkpoint: thread {command.thread!r} has no such checkpoint",

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -106,8 +106,19 @@ def build(arguments: list[str], plugins: Iterable[EntryPoint]) -> typer.Typer:
     return app
 
 
-def _root() -> None:
-    """Take no options of its own."""
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        version.show_version()
+        raise typer.Exit
+
+
+def _root(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print versions and exit."),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
 
 
 def _add(app: typer.Typer, plugin: EntryPoint) -> None:

@@ -6,7 +6,6 @@ reads the next message.
 """
 
 import math
-from collections import deque
 from typing import TypeAlias
 
 from graphwire_protocol import codes
@@ -36,6 +35,8 @@ Answer: TypeAlias = Welcome | Started | Subscribed | Ok
 class _Bucket:
     """A budget of ``burst`` frames, refilled by ``rate`` a second."""
 
+    __slots__ = ("_at", "_burst", "_left", "_rate")
+
     def __init__(self, rate: float, burst: int) -> None:
         self._rate = rate
         self._burst = burst
@@ -63,7 +64,7 @@ class ServerSession:
         self._greeted = False
         self._owed: dict[int, list[str]] = {}  # open request → its replies, the next last
         self._subs: set[int] = set()
-        self._bad_frames: deque[float] = deque()
+        self._bad_frames: list[float] = []
         self._requests = _Bucket(limits.requests_per_s, limits.request_burst)
         self._credits = _Bucket(limits.requests_per_s * _CREDITS, limits.request_burst * _CREDITS)
         self.pause = 0.0
@@ -120,7 +121,7 @@ class ServerSession:
         times = self._bad_frames
         times.append(now)
         while now - times[0] > 60:
-            times.popleft()
+            times.pop(0)
         return len(times) > BAD_FRAMES_A_MINUTE
 
     def _check_rate(self, now: float, id: int | None) -> None:

@@ -72,6 +72,9 @@ class Socket:
     def probe(self) -> None:
         pass
 
+    def forget_headers(self) -> None:
+        pass
+
     async def send(self, batch: bytes, *, text: bool) -> None:
         assert text
         await self.takes.wait()

@@ -65,6 +65,7 @@ class Connection:
         except (TimeoutError, asyncio.TimeoutError):
             await self._close(codes.TIMEOUT, f"no hello within {self._limits.hello_timeout_s:g} s")
             return
+        self._socket.forget_headers()
         while True:
             try:
                 await self._receive(data)

@@ -78,7 +78,7 @@ class Dispatch:
         self._session = session
         self._delivery = delivery
         self._principal: str | None = None
-        self._started: WeakSet[Run] = WeakSet()
+        self._started: WeakSet[Run] | None = None  # an empty set is 700 bytes
         self._watches: dict[int, Watch] = {}
         self._queued: dict[str, deque[Command]] = {}  # by graph, in order
         self._held: dict[Name, str] = {}  # what runs in a queue and those behind them name; its graph
@@ -216,6 +216,8 @@ class Dispatch:
             attached = [await self._delivery.attach(command.id, run.log, spec) for spec in command.subscribe]
         if command.on_disconnect == "cancel":
             run.adopt(self, services.limits.disconnect_grace_s)
+            if self._started is None:
+                self._started = WeakSet()
             self._started.add(run)
         self._reply(
             Started(
@@ -268,7 +270,7 @@ class Dispatch:
         for watch in self._watches.values():
             self._services.runs.unwatch(watch)
         self._watches.clear()
-        for run in list(self._started):
+        for run in list(self._started or ()):
             run.abandon(self)
         if self._principal is not None:
             self._services.connections.remove(self._principal, self._connection)

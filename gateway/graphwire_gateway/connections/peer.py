@@ -59,6 +59,12 @@ class Peer(ServerConnection):
                 return
         super().process_event(event)
 
+    def forget_headers(self) -> None:
+        """Let go of the handshake's headers: some kilobytes that nobody reads any more."""
+        for message in (self.request, self.response):
+            if message is not None:
+                message.headers.clear()
+
     async def ping(self, data: Any = None) -> Any:
         """Send a ping, as the base does, and remember when."""
         if self._pinged_at is None:

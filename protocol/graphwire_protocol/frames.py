@@ -137,13 +137,17 @@ class Mark(Wire):
 
     Server: sends it at least every 5 seconds while the log advances and nothing matches.
 
-    Client: moves its cursor forward to ``seq``, so that resuming is cheap.
+    Client: moves its cursor forward to ``seq``, so that resuming is cheap. If ``n`` is there and is not the
+    ``n`` of the last event that it received, an event was lost: it unsubscribes and subscribes again from its
+    cursor, as for a hole in ``n``.
     """
 
     type: Literal["mark"] = "mark"
     sub: SubId
     seq: Seq
     """How far the log has advanced."""
+    n: Maybe[Uint] = None
+    """The ``n`` of the last event sent on this attachment; 0 if none was. Left out by servers of 1.0."""
 
 
 class Closed(Wire):

@@ -170,11 +170,12 @@ class Connection:
     def lose(self) -> None:
         """Lose the next event of each subscription that one is on its way for."""
         for here in self.attached.values():
-            # The hole is seen by the event behind it: that must come next, and there has to be credit for it.
+            # The hole is seen by the event or the mark behind it: that must come next, and there has to be
+            # credit for it.
             covered = here.allowance.left is None or here.allowance.left > 1
             next_two = self.log.modes[here.at : here.at + 2]
             is_live = not here.first and here.at >= self.log.evicted
-            if is_live and covered and len(next_two) == 2 and "tasks" not in next_two:
+            if is_live and covered and len(next_two) == 2 and next_two[0] != "tasks":
                 here.allowance.spend(self.log.modes[here.at])
                 here.at += 1
                 here.n += 1
@@ -205,7 +206,7 @@ class Connection:
                     break
                 here.at += 1
                 if mode == "tasks":
-                    out.append(Mark(sub=sub, seq=here.at))
+                    out.append(Mark(sub=sub, seq=here.at, n=here.n))
                     continue
                 here.allowance.spend(mode)
                 here.n += 1

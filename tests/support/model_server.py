@@ -125,9 +125,10 @@ class ModelConnection:
         self.put(*out)
 
     def _drops(self, frame: dict[str, Any], following: dict[str, Any] | None) -> bool:
-        # The client notices a lost event by the number of the next one, so another event must follow.
-        will_be_noticed = following is not None and frame["type"] == following["type"] == "event"
-        if not self.events_to_drop or not will_be_noticed or frame["mode"] in UNCONSTRAINED:
+        # The client notices a lost event by the number of the next one, or by the mark behind it.
+        is_event = frame["type"] == "event" and frame["mode"] not in UNCONSTRAINED
+        will_be_noticed = following is not None and following["type"] in ("event", "mark")
+        if not self.events_to_drop or not is_event or not will_be_noticed:
             return False
         self.events_to_drop -= 1
         return True

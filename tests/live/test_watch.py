@@ -1,12 +1,17 @@
 """A watch reports the states of all runs that match, on the connection that carries everything else.
 
-About `gateway/graphwire_gateway/runs/watch.py` and `clients/python/graphwire/watch_queue.py`.
+About `gateway/graphwire_gateway/runs/watch.py`, `clients/python/graphwire/watching.py` and
+`clients/python/graphwire/watch_queue.py`.
 """
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any
+from urllib.parse import urlsplit
 
+import graphwire
 from graphwire_conformance.graphs import build_ask, build_fails
+from graphwire_gateway import Gateway
 from graphwire_gateway.runs import watch
 
 from tests.support.graphs import Gate, counter, gated
@@ -199,8 +204,6 @@ async def test_many_watches_of_a_thousand_runs_are_listed_in_turns_and_keep_no_r
 
 
 async def test_the_client_watches_over_a_cut(serve, connect) -> None:
-    import graphwire
-
     gate = Gate()
     server = await serve({"gated": gated(gate)})
     seen: list[tuple[str, str]] = []
@@ -219,6 +222,40 @@ async def test_the_client_watches_over_a_cut(serve, connect) -> None:
         await asyncio.wait_for(look(), 10)
     assert seen[0] == ("r", "running")
     assert seen[-1] == ("r", "completed")
+
+
+async def test_a_board_of_the_client_has_no_ghosts_after_a_restart_of_the_server() -> None:
+    board: dict[str, str] = {}
+    items: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def keep(client: graphwire.Client) -> None:
+        async for item in client.watch(synced=True):
+            if not isinstance(item, graphwire.WatchSynced):
+                board[item.run] = item.status
+            items.put_nowait(item)
+
+    async def synced() -> None:
+        while not isinstance(await asyncio.wait_for(items.get(), 10), graphwire.WatchSynced):
+            pass
+
+    gate = Gate()
+    async with AsyncExitStack() as stack:
+        first = AsyncExitStack()
+        server = await first.enter_async_context(Gateway({"gated": gated(gate)}).serve("127.0.0.1", 0))
+        client = await stack.enter_async_context(graphwire.connect(server.url))
+        keeping = asyncio.ensure_future(keep(client))
+        stack.callback(keeping.cancel)
+        await synced()
+        await client.run("gated", {}, run="old", modes=["custom"])
+        while board.get("old") != "running":
+            await asyncio.wait_for(items.get(), 10)
+        gate.open()
+        await first.aclose()
+        port = urlsplit(server.url).port
+        await stack.enter_async_context(Gateway({"gated": gated(Gate())}).serve("127.0.0.1", port))
+        await synced()
+        assert [row.run async for row in client.runs()] == []
+        assert board == {"old": "gone"}
 
 
 async def _cut(client: Any) -> None:

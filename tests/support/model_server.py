@@ -31,6 +31,7 @@ from graphwire_protocol.commands import (
     StateUpdate,
     Subscribe,
     Unsubscribe,
+    Watch,
 )
 from graphwire_protocol.filters import UNCONSTRAINED
 from graphwire_protocol.limits import AnnouncedLimits
@@ -157,6 +158,9 @@ class ModelServer:
         self.threads: list[ThreadRow] = []
         self.output_schema: dict[str, Any] | None = None
         self.is_held_back = False
+        self.minor = 0
+        self.board: list[dict[str, Any]] = []
+        """The frames that a watch begins with."""
 
     async def open(self, url: str, timeout_s: float) -> ModelConnection:
         await asyncio.sleep(0)
@@ -231,7 +235,7 @@ class ModelServer:
                 welcome = Welcome(
                     id=id,
                     server=product,
-                    minor=0,
+                    minor=self.minor,
                     features=(),
                     limits=self.limits,
                     principal="me",
@@ -242,6 +246,9 @@ class ModelServer:
                 self._run(connection, command)
             case Subscribe(id=id):
                 self._attach(connection, id, self._find(command.run), command)
+            case Watch(id=id, sub=sub):
+                connection.put(reply(Subscribed(id=id, sub=sub)))
+                connection.put(*(orjson.dumps({"sub": sub, **frame}) for frame in self.board))
             case Unsubscribe(id=id, sub=sub):
                 connection.attachments.pop(sub, None)
                 connection.session.release(sub)

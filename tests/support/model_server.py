@@ -161,6 +161,7 @@ class ModelServer:
         self.minor = 0
         self.board: list[dict[str, Any]] = []
         """The frames that a watch begins with."""
+        self.ends_watching: int | None = None  # the code with which the connection ends behind them
 
     async def open(self, url: str, timeout_s: float) -> ModelConnection:
         await asyncio.sleep(0)
@@ -249,6 +250,8 @@ class ModelServer:
             case Watch(id=id, sub=sub):
                 connection.put(reply(Subscribed(id=id, sub=sub)))
                 connection.put(*(orjson.dumps({"sub": sub, **frame}) for frame in self.board))
+                if self.ends_watching is not None:
+                    connection.end(self.ends_watching)
             case Unsubscribe(id=id, sub=sub):
                 connection.attachments.pop(sub, None)
                 connection.session.release(sub)

@@ -1,4 +1,5 @@
-"""About `gateway/graphwire_gateway/runs/runs.py` and `gateway/graphwire_gateway/runs/asking.py`.
+"""About `gateway/graphwire_gateway/runs/runs.py`, `gateway/graphwire_gateway/runs/checks.py` and
+`gateway/graphwire_gateway/runs/asking.py`.
 
 The registry on a store that the test can hold, with real graphs to ask and executions that the test plays.
 
@@ -10,6 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import orjson
 import pytest
 from graphwire_gateway.execution.execution import Outcome
 from graphwire_gateway.failures import Failures
@@ -19,7 +21,7 @@ from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.memory import MemoryStore
 from graphwire_gateway.log.store import NoLog
-from graphwire_gateway.runs import asking
+from graphwire_gateway.runs import asking, watch
 from graphwire_gateway.runs.asking import ask_within, has_checkpoint
 from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.runs import Runs
@@ -625,6 +627,94 @@ async def test_a_watch_begins_with_what_is_there_and_follows_every_change(make) 
     await bench.start("b")
     await bench.settled()
     assert ready == []
+
+
+class Board:
+    """A watch of all runs; ``news`` takes what it has to send, shortly."""
+
+    def __init__(self, bench: Bench, **fields: Any) -> None:
+        self._ready: list[Watch] = []
+        asked = commands.Watch.model_validate({"id": 1, "sub": 1, **fields})
+        self.watch = Watch(asked, "p", self._ready.append)
+        bench.runs.watch(self.watch)
+        self.news()
+
+    def news(self) -> list[tuple[str, Any]]:
+        out: list[bytes] = []
+        while self._ready:
+            self._ready.pop().take(out, 1 << 20)
+        frames = [orjson.loads(frame) for frame in out]
+        return [
+            (frame["run"], frame["reason"] if frame["type"] == "run_gone" else frame["status"])
+            for frame in frames
+            if frame["type"] != "synced"
+        ]
+
+
+async def test_a_watch_hears_of_a_run_that_is_deleted_behind_its_end(make) -> None:
+    bench = make()
+    run = await bench.start("r", graph="own", thread="t")
+    await bench.end(run, ASKS)
+    board = Board(bench)
+    await bench.runs.remove(run)
+    assert board.news() == [("r", "cancelled"), ("r", "deleted")]
+
+
+async def test_a_watch_hears_of_a_result_that_is_forgotten(make) -> None:
+    bench = make(result_ttl_s=0.01)
+    board = Board(bench)
+    await bench.end(await bench.start("r"))
+    await until(lambda: bench.rows() == {})
+    assert board.news() == [("r", "running"), ("r", "completed"), ("r", "expired")]
+
+
+async def test_a_watch_hears_of_a_run_that_makes_room_for_others(make) -> None:
+    bench = make(store_bytes=1_000)
+    run = await bench.start("r")
+    bench.executor.of(run).make("x" * 1_500)
+    board = Board(bench)
+    await bench.end(run)
+    await until(lambda: bench.rows() == {})
+    assert board.news() == [("r", "running"), ("r", "completed"), ("r", "evicted")]
+
+
+async def test_a_watch_hears_of_a_run_that_it_has_listed_and_whose_start_then_failed(make) -> None:
+    bench = make()
+    boards: list[Board] = []
+    with pytest.raises(Broken):
+        await bench.break_off("r", lambda run: boards.append(Board(bench)))
+    assert boards[0].news() == [("r", "deleted")]
+
+
+async def test_a_watch_begins_with_what_the_store_holds(make) -> None:
+    bench = make()
+    run = await bench.start("r")
+    await bench.settled()
+    bench.store.held = {"append"}
+    bench.executor.of(run).end(DONE)
+    board = Board(bench, status=["running"])
+    assert (run.status, board.news()) == ("completed", [])
+    bench.store.release()
+    await bench.settled()
+    assert board.news() == [("r", "completed")]
+
+
+async def test_a_watch_that_asks_hears_how_far_the_store_is(make, monkeypatch) -> None:
+    monkeypatch.setattr(watch, "PROGRESS_S", 0.0)
+    bench = make()
+    run = await bench.start("r")
+    await bench.settled()
+    board, other = Board(bench, progress=True), Board(bench)
+    bench.executor.of(run).make(1, 2)
+    await bench.settled()
+    assert (board.news(), other.news()) == ([("r", "running")], [])
+    bench.store.held = {"append"}
+    bench.executor.of(run).make(3)
+    await settle()
+    assert board.news() == []
+    bench.store.release()
+    await bench.settled()
+    assert board.news() == [("r", "running")]
 
 
 # ── letting go ───────────────────────────────────────────────────────────────────────────────────

@@ -25,6 +25,7 @@ from graphwire.cli import (
     state,
     threads,
     version,
+    watch,
 )
 from graphwire.cli import run as run_command
 from graphwire.cli.outcome import CUT_OFF, EXIT_CODES, FAILED, FINE, TRACEBACK, USAGE, say
@@ -37,6 +38,7 @@ _OWN: tuple[tuple[str, Callable[..., Any], str], ...] = (
     ("attach", attach.attach, attach.HELP),
     ("cancel", cancel.cancel, cancel.HELP),
     ("runs", runs.runs, runs.HELP),
+    ("watch", watch.watch, watch.HELP),
     ("threads", threads.threads, threads.HELP),
     ("state", state.state, state.HELP),
     ("delete", delete.delete, delete.HELP),

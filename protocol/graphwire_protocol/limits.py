@@ -37,7 +37,7 @@ class AnnouncedLimits(BaseModel):
     max_frame_bytes: Annotated[_Count, Limit("connection", "bytes")] = 1 << 20
     """size of one message of a client; a larger one closes with 1009, so a client checks before it sends"""
     max_event_bytes: Annotated[_Count, Limit("connection", "bytes")] = 4 << 20
-    """size of one event; a larger one is sent as a `$cut` with its size"""
+    """size of the data of one event; of larger data the largest parts are sent as `$cut` with their sizes"""
     max_subscriptions: Annotated[_Count, Limit("connection")] = 1024
     """open subscriptions"""
     max_open_requests: Annotated[_Count, Limit("connection")] = 1024

@@ -647,7 +647,7 @@ async def test_an_event_over_the_limit_is_cut_and_the_run_goes_on(serve, connect
     customs = [event["data"] for event in peer.events(1) if event["mode"] == "custom"]
     assert customs == ["x" * 1998, {"$cut": {"reason": "size", "bytes": 2001}}]
     update = next(event for event in peer.events(1) if event["mode"] == "updates")
-    assert update["data"]["$cut"]["reason"] == "size"
+    assert update["data"] == {"node": {"done": {"$cut": {"reason": "size", "bytes": 3002}}}}
     assert update["node"] == "node"
     deltas = [event["data"] for event in peer.events(1) if event["mode"] == "messages"]
     assert deltas[0]["delta"]["content"] == "one "

@@ -9,9 +9,12 @@ from typing import Any
 
 import orjson
 from graphwire_protocol.filters import Address
+from graphwire_protocol.limits import DEFAULTS
+from graphwire_protocol.payloads import PendingInterrupt
 from graphwire_protocol.projection import Projector, message_fields
 from graphwire_protocol.types import Namespace
 
+from graphwire_gateway.cutting import LEVELS, cut, cut_whole, shrink, slots
 from graphwire_gateway.log.record import Record
 from graphwire_gateway.scope import Scope, public_checkpoint, without_own
 
@@ -55,14 +58,22 @@ _ROOT_ORIGINS: dict[tuple[Any, ...], _Origin] = {}
 class Encoder:
     """Turns parts into records.
 
-    ``max_event_bytes`` bounds the ``data`` of one event; larger data becomes ``$cut``. ``scope`` is the run's
+    ``max_event_bytes`` bounds the ``data`` of one event, with its ``interrupts``; of larger data, the largest
+    parts become ``$cut``. ``max_meta_bytes`` bounds a message's metadata likewise. ``scope`` is the run's
     thread; its id in the checkpointer never appears in a record.
     """
 
-    def __init__(self, projector: Projector, max_event_bytes: int, scope: Scope | None = None) -> None:
+    def __init__(
+        self,
+        projector: Projector,
+        max_event_bytes: int,
+        scope: Scope | None = None,
+        max_meta_bytes: int = DEFAULTS.max_frame_bytes,
+    ) -> None:
         self._projector = projector
         self._scope = scope
         self._max = max_event_bytes
+        self._max_meta = max_meta_bytes
         self._origins: dict[tuple[Any, ...], _Origin] = {}
         self._messages: dict[str | None, _StreamedMessage] = {}
         self._unnamed = 0
@@ -83,7 +94,19 @@ class Encoder:
 
     def value(self, value: Any) -> bytes:
         """Encode a bare value, such as a run's output."""
-        return self._bounded(self._dumps(value))
+        return cut(self._dumps(value), self._max)
+
+    def questions(self, asked: tuple[PendingInterrupt, ...]) -> tuple[PendingInterrupt, ...]:
+        """Return interrupts that fit into one event together: the largest of their values are cut."""
+        parts = [question.to_wire() for question in asked]
+        excess = len(orjson.dumps(parts)) - self._max
+        if excess <= 0:
+            return asked
+        shrink([(part, "value") for part in parts if "value" in part], excess)
+        return tuple(
+            question.model_copy(update={"value": part["value"]}) if "value" in part else question
+            for question, part in zip(asked, parts, strict=True)
+        )
 
     def _dumps(self, value: Any) -> bytes:
         encoded = self._projector.dumps(value)
@@ -100,14 +123,23 @@ class Encoder:
     def _interrupted(self, ns: Namespace, mode: str, chunk: dict[str, Any]) -> Record:
         marks = [{"id": item.id, "value": item.value} for item in chunk["__interrupt__"]]
         rest = {key: value for key, value in chunk.items() if key != "__interrupt__"}
-        extra = b',"interrupts":' + self._dumps(marks)
-        origin = self._origin((ns, mode, None, ()))
-        return _splice(origin, self._bounded(self._dumps(rest)), extra)
+        data, asked = self._dumps(rest), self._dumps(marks)
+        if len(data) + len(asked) > self._max:
+            data, asked = self._cut_both(data, asked, LEVELS[mode])
+        return _splice(self._origin((ns, mode, None, ())), data, b',"interrupts":' + asked)
+
+    def _cut_both(self, data: bytes, asked: bytes, levels: int) -> tuple[bytes, bytes]:
+        """Return a state and what is asked with it, cut so that they fit together."""
+        tree, marks = orjson.loads(data), orjson.loads(asked)
+        parts = [*slots(tree, levels), *((mark, "value") for mark in marks)]
+        if shrink(parts, len(data) + len(asked) - self._max):
+            return orjson.dumps(tree), orjson.dumps(marks)
+        return cut_whole(len(data)), orjson.dumps(marks)
 
     def _record(self, ns: Namespace, mode: str, node: str | None, data: Any) -> Record:
         encoded = self._dumps(data)
         if len(encoded) > self._max:
-            encoded = self._bounded(encoded)
+            encoded = cut(encoded, self._max, LEVELS.get(mode, 0))
         key = (ns, mode, node, ())
         origin = (self._origins if ns else _ROOT_ORIGINS).get(key) or self._origin(key)
         body = origin.prefix + encoded
@@ -132,7 +164,9 @@ class Encoder:
         else:
             data = self._dumps(message)
         encoded = b'{"id":%s,"%s":%s}' % (known.id, kind, data)
-        return _splice(known.origin, self._bounded(encoded, known.id), message=id, meta=known.meta)
+        if len(encoded) > self._max:
+            encoded = b'{"id":%s,%s' % (known.id, cut_whole(len(encoded))[1:])
+        return _splice(known.origin, encoded, message=id, meta=known.meta)
 
     def _delta(self, chunk: Any) -> bytes:
         fields = message_fields(chunk)
@@ -147,7 +181,8 @@ class Encoder:
             del self._messages[next(iter(self._messages))]
         tags = tuple(metadata.get("tags") or ())
         origin = self._origin((ns, "messages", metadata.get("langgraph_node"), tags))
-        message = _StreamedMessage(id, metadata, self._dumps(without_own(metadata)), origin)
+        meta = cut(self._dumps(without_own(metadata)), self._max_meta, 1)
+        message = _StreamedMessage(id, metadata, meta, origin)
         self._messages[id] = message
         return message
 
@@ -168,13 +203,6 @@ class Encoder:
                 origins.clear()
             origin = origins[key] = _Origin(Address(mode, ns, node, tags))
         return origin
-
-    def _bounded(self, data: bytes, message: bytes | None = None) -> bytes:
-        """Return ``data``, or what stands for it if it is too large; ``message`` is the encoded id of one."""
-        if len(data) <= self._max:
-            return data
-        id = b"" if message is None else b'"id":%s,' % message
-        return b'{%s"$cut":{"reason":"size","bytes":%d}}' % (id, len(data))
 
 
 _ENVELOPE = 512  # bytes that ids and names take beside a token's text, at most

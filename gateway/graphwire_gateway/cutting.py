@@ -1,0 +1,92 @@
+"""What is too large to send becomes smaller: its largest parts are replaced, by ``$cut`` with their size.
+
+Everything here works on JSON that is encoded already, and only on what exceeds its limit. So what fits costs
+nothing, and what is cut is the same for every reader. The largest parts are cut first, until the rest fits.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
+
+import orjson
+from graphwire_protocol.projection import looks_like_message
+
+Slot: TypeAlias = tuple[Any, Any]
+"""A part that may be cut: the object or the list that holds it, and its key or index there."""
+
+LEVELS = {"values": 1, "updates": 2, "tasks": 2, "checkpoints": 2, "debug": 3}
+"""How many levels of objects the data of a mode has above the keys of states; other data is cut whole."""
+
+
+def cut_whole(size: int) -> bytes:
+    """Return the JSON that stands for a value of ``size`` bytes."""
+    return b'{"$cut":{"reason":"size","bytes":%d}}' % size
+
+
+def cut_bytes(data: bytes) -> int | None:
+    """Return the size of the value that ``data`` stands for; None if ``data`` is a value, or parts of it."""
+    if not data.startswith(b'{"$cut":{"reason":"size"'):
+        return None
+    value = orjson.loads(data)
+    return int(value["$cut"]["bytes"]) if len(value) == 1 else None
+
+
+def cut(data: bytes, limit: int, levels: int = 0) -> bytes:
+    """Return JSON of at most ``limit`` bytes: ``data``, or what is left of it.
+
+    Down to ``levels`` of objects, the values of their keys are cut one by one, the largest first. If they all
+    are small and still too many, and without levels, ``data`` is cut as a whole.
+    """
+    if len(data) <= limit:
+        return data
+    if levels:
+        tree = orjson.loads(data)
+        if shrink(slots(tree, levels), len(data) - limit):
+            return orjson.dumps(tree)
+    return cut_whole(len(data))
+
+
+def slots(tree: Any, levels: int) -> Iterator[Slot]:
+    """Return the values of the keys of ``tree`` that may be cut, ``levels`` of objects deep.
+
+    A list of objects is as deep as each of them. A message and a tagged value are cut only as a whole, but
+    for ``$obj``, whose object is looked into.
+    """
+    if not _has_keys(tree):
+        return
+    if "$obj" in tree:
+        tree = tree["$obj"]
+    for key, value in tree.items():
+        parts = value if isinstance(value, list) else [value]
+        if levels > 1 and parts and all(map(_has_keys, parts)):
+            for part in parts:
+                yield from slots(part, levels - 1)
+        else:
+            yield tree, key
+
+
+def _has_keys(value: Any) -> bool:
+    if not isinstance(value, dict) or not value:
+        return False
+    if len(value) == 1 and isinstance(value.get("$obj"), dict):
+        return bool(value["$obj"])
+    return not any(key.startswith("$") for key in value) and not looks_like_message(value)
+
+
+def shrink(parts: Iterable[Slot], excess: int) -> bool:
+    """Cut the largest of ``parts`` until ``excess`` bytes are saved; return whether they are.
+
+    Of parts of the same size the first is cut.
+    """
+    if excess <= 0:
+        return True
+    sized = [(len(orjson.dumps(holder[key])), holder, key) for holder, key in parts]
+    sized.sort(key=lambda part: -part[0])
+    for size, holder, key in sized:
+        saved = size - len(cut_whole(size))
+        if saved <= 0:
+            break
+        holder[key] = {"$cut": {"reason": "size", "bytes": size}}
+        excess -= saved
+        if excess <= 0:
+            return True
+    return False

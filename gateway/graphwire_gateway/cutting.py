@@ -4,10 +4,12 @@ Everything here works on JSON that is encoded already, and only on what exceeds 
 nothing, and what is cut is the same for every reader. The largest parts are cut first, until the rest fits.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 import orjson
+from graphwire_protocol.limits import AnnouncedLimits
 from graphwire_protocol.projection import looks_like_message
 
 Slot: TypeAlias = tuple[Any, Any]
@@ -22,12 +24,14 @@ def cut_whole(size: int) -> bytes:
     return b'{"$cut":{"reason":"size","bytes":%d}}' % size
 
 
-def cut_bytes(data: bytes) -> int | None:
-    """Return the size of the value that ``data`` stands for; None if ``data`` is a value, or parts of it."""
-    if not data.startswith(b'{"$cut":{"reason":"size"'):
-        return None
-    value = orjson.loads(data)
-    return int(value["$cut"]["bytes"]) if len(value) == 1 else None
+def cut_anywhere(data: bytes) -> int | None:
+    """Return the size of the first thing in ``data`` that was cut for its size; None if nothing was."""
+    found = _CUT.search(data)
+    return None if found is None else int(found[1])
+
+
+_CUT = re.compile(rb'\{"\$cut":\{"reason":"size","bytes":(\d+)')
+"""What stands for a value of some size. No text in JSON holds it: there a quote has a backslash before it."""
 
 
 def cut(data: bytes, limit: int, levels: int = 0) -> bytes:
@@ -62,6 +66,38 @@ def slots(tree: Any, levels: int) -> Iterator[Slot]:
                 yield from slots(part, levels - 1)
         else:
             yield tree, key
+
+
+def cut_snapshot(frame: bytes, limits: AnnouncedLimits) -> tuple[bytes, bool]:
+    """Return a ``snapshot`` frame that fits, and whether its oldest messages had to be left out for that.
+
+    Keys of its values, whole messages and questions are cut, the largest first, to ``max_event_bytes``
+    together. A message that is cut keeps its ``type``, and what stands beside it: its id, its node, and its
+    metadata as far as it fits.
+    """
+    if len(frame) <= limits.max_event_bytes:
+        return frame, False
+    tree = orjson.loads(frame)
+    rows = tree["messages"]
+    parts: list[Slot] = [(row, "message") for row in rows]
+    parts += [(question, "value") for question in tree["interrupts"] if "value" in question]
+    if "values" in tree:
+        parts += list(slots(tree["values"], 1)) or [(tree, "values")]
+    kinds = [row["message"].get("type") for row in rows]
+    shrink(parts, sum(len(orjson.dumps(holder[key])) for holder, key in parts) - limits.max_event_bytes)
+    for row, kind in zip(rows, kinds, strict=True):
+        if "$cut" in row["message"] and isinstance(kind, str):
+            row["message"] = {"type": kind, **row["message"]}
+    excess = len(orjson.dumps(tree)) - limits.largest_message
+    if excess > 0:
+        shrink((slot for row in rows for slot in slots(row.get("meta"), 1)), excess)
+        excess = len(orjson.dumps(tree)) - limits.largest_message
+    first = 0
+    while excess > 0 and first < len(rows):
+        excess -= len(orjson.dumps(rows[first])) + 1
+        first += 1
+    tree["messages"] = rows[first:]
+    return orjson.dumps(tree), first > 0
 
 
 def _has_keys(value: Any) -> bool:

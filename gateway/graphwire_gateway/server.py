@@ -220,7 +220,7 @@ class Server:
             catalog=catalog,
             runs=self._runs,
             states=States(catalog, self._runs, failures, limits.max_event_bytes, encoders),
-            listing=Listing(catalog, self._runs),
+            listing=Listing(catalog, self._runs, limits.max_event_bytes),
             failures=failures,
         )
         self._connections: set[Connection] = set()

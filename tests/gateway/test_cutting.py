@@ -8,10 +8,12 @@ from typing import Any
 
 import orjson
 import pytest
-from graphwire_gateway.cutting import LEVELS, cut, cut_bytes, cut_whole
+from graphwire_gateway.cutting import LEVELS, cut, cut_anywhere, cut_snapshot, cut_whole
 from graphwire_gateway.execution.encode import Encoder
 from graphwire_gateway.log.record import Record
 from graphwire_protocol.filters import NOTHING, Filter, Matcher
+from graphwire_protocol.frames import Snapshot
+from graphwire_protocol.limits import AnnouncedLimits
 from graphwire_protocol.payloads import PendingInterrupt
 from graphwire_protocol.projection import Projector
 from hypothesis import given
@@ -140,8 +142,7 @@ def test_what_is_left_fits_and_is_as_it_was(state: dict[str, Any], limit: int, m
     assert left == cut(encoded, limit, LEVELS[mode])
     if len(encoded) <= limit:
         assert left == encoded
-    if cut_bytes(left) is not None:
-        assert cut_bytes(left) == len(encoded)
+    if left == cut_whole(len(encoded)):
         return
     found = orjson.loads(left) if mode == "values" else orjson.loads(left)["n"]
     assert list(found) == list(state)
@@ -154,9 +155,10 @@ def test_what_is_left_fits_and_is_as_it_was(state: dict[str, Any], limit: int, m
 
 
 def test_what_stands_for_a_value_says_its_size() -> None:
-    assert cut_bytes(cut_whole(5)) == 5
-    assert cut_bytes(b'{"a":{"$cut":{"reason":"size","bytes":5}}}') is None
-    assert cut_bytes(b'{"$cut":{"reason":"depth"}}') is None
+    assert cut_anywhere(cut_whole(5)) == 5
+    assert cut_anywhere(b'{"a":{"$cut":{"reason":"size","bytes":5}}}') == 5
+    assert cut_anywhere(b'{"$cut":{"reason":"depth"}}') is None
+    assert cut_anywhere(orjson.dumps([cut_whole(5).decode()])) is None
 
 
 # ── questions ────────────────────────────────────────────────────────────────────────────────────
@@ -182,3 +184,60 @@ def test_a_state_and_what_is_asked_with_it_fit_together(mode: str, data: Any) ->
     assert [one["id"] for one in event["interrupts"]] == ["i", "j"]
     assert [type(one["value"]) for one in event["interrupts"]] == [dict, str]
     assert event["data"] == data
+
+
+# ── snapshots ────────────────────────────────────────────────────────────────────────────────────
+
+
+def snapshot(sizes: list[int], meta: Any = None, **fields: Any) -> bytes:
+    messages = [
+        {
+            "id": f"m{n}",
+            "ns": [],
+            "node": "say",
+            "message": {"type": "ai", "content": "x" * size},
+            "meta": meta or {},
+        }
+        for n, size in enumerate(sizes)
+    ]
+    frame = {
+        "type": "snapshot",
+        "sub": 1,
+        "seq": 9,
+        "status": "running",
+        "messages": messages,
+        "interrupts": [],
+    }
+    return orjson.dumps({**frame, **fields})
+
+
+def test_a_snapshot_that_fits_is_sent_as_it_is() -> None:
+    limits = AnnouncedLimits(max_event_bytes=LIMIT)
+    frame = snapshot([10, 20])
+    assert cut_snapshot(frame, limits) == (frame, False)
+
+
+def test_the_largest_of_a_snapshot_is_cut_and_keeps_its_id_its_node_and_its_type() -> None:
+    limits = AnnouncedLimits(max_event_bytes=LIMIT)
+    asked = [{"id": "q", "value": "?" * 400, "ns": []}]
+    frame = snapshot([2000, 100, 300], values={"pdf": BIG, "note": "n" * 50}, interrupts=asked)
+    left, lacks = cut_snapshot(frame, limits)
+    read = Snapshot.model_validate_json(left)
+    assert not lacks
+    assert [row.id for row in read.messages] == ["m0", "m1", "m2"]
+    size = len(orjson.dumps({"type": "ai", "content": "x" * 2000}))
+    assert read.messages[0].message == {"type": "ai", "$cut": {"reason": "size", "bytes": size}}
+    assert (read.messages[0].node, read.messages[1].message["content"]) == ("say", "x" * 100)
+    assert read.values == {"pdf": GONE, "note": "n" * 50}
+    assert [one.value for one in read.interrupts] == ["?" * 400]
+
+
+def test_a_snapshot_of_very_many_messages_lacks_the_oldest_and_says_so() -> None:
+    limits = AnnouncedLimits(max_event_bytes=LIMIT, max_frame_bytes=1000)
+    left, lacks = cut_snapshot(snapshot([100] * 5000), limits)
+    assert lacks
+    assert limits.largest_message - 1000 < len(left) <= limits.largest_message
+    assert orjson.loads(left)["messages"][-1]["id"] == "m4999"
+    left, lacks = cut_snapshot(snapshot([100] * 1000, {"big": "m" * 1000}), limits)
+    assert not lacks
+    assert len(left) <= limits.largest_message

@@ -654,7 +654,7 @@ async def test_an_event_over_the_limit_is_cut_and_the_run_goes_on(serve, connect
     assert deltas[1]["$cut"]["reason"] == "size"
     assert any(data.get("delta", {}).get("content") == " three" for data in deltas)
     result = await peer.ask(type="result", run="r")
-    assert result["output"]["$cut"]["reason"] == "size"
+    assert (result["code"], result["details"]["limit"]) == ("too_large", "max_event_bytes")
 
 
 async def test_a_failure_whose_text_is_endless_is_told_in_short(serve, connect) -> None:

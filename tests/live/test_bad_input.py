@@ -625,7 +625,7 @@ async def test_a_state_that_json_cannot_hold_travels_by_its_stand_ins(serve, con
         "uuid": "00000000-0000-0000-0000-000000000001",
         "null": None,
     }
-    assert update["surrogate"] in ("a?b", "a\ufffdb")
+    assert update["surrogate"] == "a\ufffdb"
     result = await peer.ask(type="result", run="r")
     assert result["output"]["done"]["set"] == {"$set": [1]}
 

@@ -87,7 +87,7 @@ class Executor:
 
     def start(self, request: RunRequest, owner: ExecutionOwner) -> "Execution":
         """Start to run a graph; the owner hears of all that follows."""
-        projector = Projector(self.failures.in_data, self.encoders)
+        projector = Projector(self.failures.in_data, self.encoders, self.max_event_bytes)
         encoder = Encoder(projector, self.max_event_bytes, request.scope, self.max_meta_bytes)
         entry = self.catalog.get(request.graph)
         execution = Execution(request, owner, entry, encoder, self.failures)

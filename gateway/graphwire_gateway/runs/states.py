@@ -48,7 +48,7 @@ class States:
         self._runs = runs
         self._failures = failures
         self._max = max_event_bytes
-        self._projector = Projector(failures.in_data, encoders)
+        self._projector = Projector(failures.in_data, encoders, max_event_bytes)
 
     async def get(self, command: commands.State, principal: str) -> Ok:
         """Return a thread's state. Raises ``Refusal``."""

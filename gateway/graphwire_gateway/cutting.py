@@ -80,7 +80,7 @@ def cut_snapshot(frame: bytes, limits: AnnouncedLimits) -> tuple[bytes, bool]:
     tree = orjson.loads(frame)
     rows = tree["messages"]
     parts: list[Slot] = [(row, "message") for row in rows]
-    parts += [(question, "value") for question in tree["interrupts"] if "value" in question]
+    parts += question_slots(tree["interrupts"])
     if "values" in tree:
         parts += list(slots(tree["values"], 1)) or [(tree, "values")]
     kinds = [row["message"].get("type") for row in rows]
@@ -98,6 +98,12 @@ def cut_snapshot(frame: bytes, limits: AnnouncedLimits) -> tuple[bytes, bool]:
         first += 1
     tree["messages"] = rows[first:]
     return orjson.dumps(tree), first > 0
+
+
+def question_slots(questions: Iterable[dict[str, Any]]) -> Iterator[Slot]:
+    """Return what may be cut of interrupts on the wire: all but how they are answered."""
+    for question in questions:
+        yield from ((question, name) for name in question if name not in ("id", "ns"))
 
 
 def _has_keys(value: Any) -> bool:

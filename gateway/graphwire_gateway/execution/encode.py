@@ -14,7 +14,7 @@ from graphwire_protocol.payloads import PendingInterrupt
 from graphwire_protocol.projection import Projector, message_fields
 from graphwire_protocol.types import Namespace
 
-from graphwire_gateway.cutting import LEVELS, cut, cut_whole, shrink, slots
+from graphwire_gateway.cutting import LEVELS, cut, cut_whole, question_slots, shrink, slots
 from graphwire_gateway.log.record import Record
 from graphwire_gateway.scope import Scope, public_checkpoint, without_own
 
@@ -94,7 +94,7 @@ class Encoder:
 
     def value(self, value: Any) -> bytes:
         """Encode a bare value, such as a run's output."""
-        return cut(self._dumps(value), self._max)
+        return self._bounded(self._dumps(value))
 
     def questions(self, asked: tuple[PendingInterrupt, ...]) -> tuple[PendingInterrupt, ...]:
         """Return interrupts that fit into one event together: the largest of their values are cut."""
@@ -102,11 +102,8 @@ class Encoder:
         excess = len(orjson.dumps(parts)) - self._max
         if excess <= 0:
             return asked
-        shrink([(part, "value") for part in parts if "value" in part], excess)
-        return tuple(
-            question.model_copy(update={"value": part["value"]}) if "value" in part else question
-            for question, part in zip(asked, parts, strict=True)
-        )
+        shrink(question_slots(parts), excess)
+        return tuple(map(PendingInterrupt.model_validate, parts))
 
     def _dumps(self, value: Any) -> bytes:
         encoded = self._projector.dumps(value)
@@ -131,7 +128,7 @@ class Encoder:
     def _cut_both(self, data: bytes, asked: bytes, levels: int) -> tuple[bytes, bytes]:
         """Return a state and what is asked with it, cut so that they fit together."""
         tree, marks = orjson.loads(data), orjson.loads(asked)
-        parts = [*slots(tree, levels), *((mark, "value") for mark in marks)]
+        parts = [*slots(tree, levels), *question_slots(marks)]
         if shrink(parts, len(data) + len(asked) - self._max):
             return orjson.dumps(tree), orjson.dumps(marks)
         return cut_whole(len(data)), orjson.dumps(marks)
@@ -164,9 +161,7 @@ class Encoder:
         else:
             data = self._dumps(message)
         encoded = b'{"id":%s,"%s":%s}' % (known.id, kind, data)
-        if len(encoded) > self._max:
-            encoded = b'{"id":%s,%s' % (known.id, cut_whole(len(encoded))[1:])
-        return _splice(known.origin, encoded, message=id, meta=known.meta)
+        return _splice(known.origin, self._bounded(encoded, known.id), message=id, meta=known.meta)
 
     def _delta(self, chunk: Any) -> bytes:
         fields = message_fields(chunk)
@@ -203,6 +198,13 @@ class Encoder:
                 origins.clear()
             origin = origins[key] = _Origin(Address(mode, ns, node, tags))
         return origin
+
+    def _bounded(self, data: bytes, message: bytes | None = None) -> bytes:
+        """Return ``data``, or what stands for it if it is too large; ``message`` is the encoded id of one."""
+        if len(data) <= self._max:
+            return data
+        id = b"" if message is None else b'"id":%s,' % message
+        return b'{%s"$cut":{"reason":"size","bytes":%d}}' % (id, len(data))
 
 
 _ENVELOPE = 512  # bytes that ids and names take beside a token's text, at most

@@ -11,7 +11,7 @@ from graphwire_protocol.payloads import AskedInterrupt
 from graphwire_protocol.projection import Encoders, Projector
 from graphwire_protocol.replies import Ok, StateTask, ThreadState
 
-from graphwire_gateway.cutting import Slot, cut_anywhere, cut_whole, shrink, slots
+from graphwire_gateway.cutting import Slot, cut_anywhere, cut_whole, question_slots, shrink, slots
 from graphwire_gateway.execution.request import invalid, restored
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
@@ -278,7 +278,7 @@ def _parts(state: dict[str, Any]) -> Iterator[Slot]:
     for task in state["tasks"]:
         yield from ((task, name) for name in ("result", "state", "error") if name in task)
     for holder in (state, *state["tasks"]):
-        yield from ((mark, "value") for mark in holder.get("interrupts", ()) if "value" in mark)
+        yield from question_slots(holder.get("interrupts", ()))
 
 
 def _checkpoint(state: ThreadState) -> str | None:

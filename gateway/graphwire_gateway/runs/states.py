@@ -195,7 +195,7 @@ class States:
         size = max(len(encoded), cut_anywhere(encoded) or 0)
         if size <= self._max and cut_anywhere(encoded) is None:
             return
-        largest = _largest_keys(orjson.loads(encoded)["values"])
+        largest = _largest_keys(orjson.loads(encoded)["values"], size - self._max)
         which = f", without {', '.join(map(repr, largest))} for example" if largest else ""
         raise Refusal(
             "too_large",
@@ -266,9 +266,18 @@ class _Position:
 _NAMED = 3  # keys in the message of a state that is too large
 
 
-def _largest_keys(values: Any) -> list[str]:
-    sizes = {str(key): len(orjson.dumps(holder[key])) for holder, key in slots(values, 1)}
-    return [key[:64] for key in sorted(sizes, key=lambda key: -sizes[key])[:_NAMED]]
+def _largest_keys(values: Any, excess: int) -> list[str]:
+    """Return the largest keys of a state, as many as have ``excess`` bytes together."""
+    sizes: dict[str, int] = {}
+    for holder, key in slots(values, 1):
+        encoded = orjson.dumps(holder[key])
+        sizes[str(key)] = max(len(encoded), cut_anywhere(encoded) or 0)
+    named: list[str] = []
+    for key in sorted(sizes, key=lambda key: -sizes[key])[:_NAMED]:
+        if excess > 0:
+            named.append(key[:64])
+        excess -= sizes[key]
+    return named
 
 
 def _parts(state: dict[str, Any]) -> Iterator[Slot]:

@@ -250,7 +250,7 @@ function shown({ mode, data, meta }) {
 }
 
 function whole(snapshot) {
-  const messages = snapshot.messages.map(({ id, message }) => ({ id, content: message.content }));
+  const messages = snapshot.messages.map(({ id, message }) => ({ id, ...pick(message, "content", "$cut") }));
   return { ...pick(snapshot, "status", "values"), messages };
 }
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.payloads import Failure
+from graphwire_protocol.scalars import sendable
 
 from graphwire_gateway.scope import Scope
 from graphwire_gateway.telemetry import logger
@@ -138,7 +139,7 @@ def _text(error: BaseException) -> str:
         return type(error).__name__
     if len(text) > _TEXT_CHARS:
         text = text[: _TEXT_CHARS - 1] + "…"
-    return text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be sent
+    return sendable(text)
 
 
 _MAX_CAUSES = 16

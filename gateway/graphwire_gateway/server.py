@@ -212,7 +212,7 @@ class Server:
         self._origins = origins
         self._committer = Committer(store)
         self.catalog = catalog
-        executor = Executor(catalog, failures, limits.max_event_bytes, encoders)
+        executor = Executor(catalog, failures, limits.max_event_bytes, encoders, limits.max_frame_bytes)
         self._runs = Runs(catalog, executor, store, self._committer, limits, shared_threads)
         self._services = Services(
             server=Product(name="graphwire", version=version("graphwire")),
@@ -222,7 +222,7 @@ class Server:
             catalog=catalog,
             runs=self._runs,
             states=States(catalog, self._runs, failures, limits.max_event_bytes, encoders),
-            listing=Listing(catalog, self._runs, failures),
+            listing=Listing(catalog, self._runs, failures, limits.max_event_bytes),
             failures=failures,
         )
         self._connections: set[Connection] = set()

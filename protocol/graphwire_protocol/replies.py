@@ -253,7 +253,9 @@ class Ok(Wire):
     threads: Maybe[tuple[ThreadRow, ...]] = None
     """To ``list`` of threads."""
     cursor: Maybe[str] = None
-    """To ``list``: where the next page begins; left out on the last."""
+    """To ``list``: where the next page begins; left out on the last. To ``state_history``: the ``before`` of
+    the next page, if there is one; since 1.1.
+    """
     values: Json = None
     """To ``state``: the state. This and what follows are ``ThreadState``'s."""
     next: Maybe[tuple[str, ...]] = None

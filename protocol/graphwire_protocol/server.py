@@ -12,8 +12,8 @@ from graphwire_protocol import codes
 from graphwire_protocol.codec import decode_command, encode
 from graphwire_protocol.commands import Command, Credit, Hello, Ping, Run, Spec, Subscribe, Unsubscribe, Watch
 from graphwire_protocol.errors import Misuse, Refusal
-from graphwire_protocol.limits import DEFAULTS, AnnouncedLimits
-from graphwire_protocol.replies import Error, Goaway, Ok, Started, Subscribed, Welcome
+from graphwire_protocol.limits import DEFAULTS, ENVELOPE_BYTES, AnnouncedLimits
+from graphwire_protocol.replies import Error, Goaway, Ok, Pong, Started, Subscribed, Welcome
 from graphwire_protocol.state import CONNECTION, REPLY, ConnectionState, advance
 from graphwire_protocol.types import Retry
 
@@ -24,6 +24,7 @@ MAX_HELLO_BYTES = 16 << 10
 
 _CREDITS = 10
 """How many ``credit`` frames may come where one request may."""
+_MESSAGE_CHARS = 4096  # of an error that would not fit otherwise
 
 _ROUNDING = 1e-6
 _ROUNDING_MS = 1e-3
@@ -194,18 +195,38 @@ class ServerSession:
             raise
 
     def reply(self, frame: Answer) -> bytes:
-        """Return the next reply to request ``frame.id`` as bytes. Raises ``Misuse`` if it is not due."""
+        """Return the next reply to request ``frame.id`` as bytes.
+
+        Raises ``Misuse`` if it is not due, and ``Refusal(too_large)``, to be sent instead, if it is larger
+        than a message may be.
+        """
         owed = self._owed.get(frame.id)
         if owed is None:
             raise Misuse(f"request {frame.id} is not open")
         if frame.type != owed[-1]:
             raise Misuse(f"request {frame.id} is owed {owed[-1]!r}, not {frame.type!r}")
+        encoded = self._checked(encode(frame))
         if isinstance(frame, Welcome):
             self._step("welcome")
         owed.pop()
         if not owed:
             del self._owed[frame.id]
-        return encode(frame)
+        return encoded
+
+    def pong(self, frame: Pong) -> bytes:
+        """Return the reply to a ``ping`` as bytes. Raises ``Refusal(too_large)``."""
+        return self._checked(encode(frame))
+
+    def _checked(self, encoded: bytes) -> bytes:
+        most = self._limits.largest_message
+        if len(encoded) > most:
+            raise Refusal(
+                "too_large",
+                f"the reply takes {len(encoded):,} bytes, and a message of this server at most {most:,}; "
+                "ask for less",
+                details={"bytes": len(encoded)},
+            )
+        return encoded
 
     def _step(self, happening: str) -> None:
         self.state = advance(CONNECTION, self.state, happening)
@@ -225,17 +246,20 @@ class ServerSession:
             elif isinstance(command, Subscribe | Watch):
                 self._subs.discard(command.sub)
         retry: Retry = codes.CODES[refusal.code].retry
-        return encode(
-            Error(
-                id=refusal.id,
-                sub=refusal.sub,
-                code=refusal.code,
-                message=refusal.message,
-                retry=retry,
-                after_ms=refusal.after_ms if retry == "after" else None,
-                details=refusal.details,
-            )
+        error = Error(
+            id=refusal.id,
+            sub=refusal.sub,
+            code=refusal.code,
+            message=refusal.message,
+            retry=retry,
+            after_ms=refusal.after_ms if retry == "after" else None,
+            details=refusal.details,
         )
+        encoded = encode(error)
+        if len(encoded) > ENVELOPE_BYTES:
+            message = refusal.message[:_MESSAGE_CHARS]
+            encoded = encode(error.model_copy(update={"message": message, "details": None}))
+        return encoded
 
     def release(self, sub: int) -> None:
         """Free the number ``sub``: the subscription has been closed or unsubscribed."""

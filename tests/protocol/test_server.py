@@ -13,7 +13,7 @@ from graphwire_protocol.codes import MISUSE
 from graphwire_protocol.commands import Command, Hello, Run
 from graphwire_protocol.errors import Misuse, Refusal
 from graphwire_protocol.limits import AnnouncedLimits
-from graphwire_protocol.replies import Goaway, Ok, Started, Subscribed, Welcome
+from graphwire_protocol.replies import Goaway, Ok, Pong, Started, Subscribed, Welcome
 from graphwire_protocol.server import BAD_FRAMES_A_MINUTE, MAX_HELLO_BYTES, ServerSession
 
 HELLO = {"type": "hello", "id": 0}
@@ -429,3 +429,31 @@ def test_a_closed_session_receives_nothing(data: str | bytes) -> None:
     peer.session.close()
     with pytest.raises(Misuse):
         peer.receive(data)
+
+
+# ── sizes ────────────────────────────────────────────────────────────────────────────────────────
+
+
+SMALL = AnnouncedLimits(max_event_bytes=1000, max_frame_bytes=1000)
+
+
+def test_a_reply_that_is_too_large_is_refused_instead_and_the_request_is_answered_once() -> None:
+    peer = Peer(max_event_bytes=1000, max_frame_bytes=1000)
+    command = peer.receive({"type": "result", "id": 1, "run": "r"})
+    assert len(peer.session.reply(Ok(id=1, status="completed", output="x" * (SMALL.largest_message - 100))))
+    command = peer.receive({"type": "result", "id": 2, "run": "r"})
+    with pytest.raises(Refusal, match="the reply takes") as refused:
+        peer.session.reply(Ok(id=2, status="completed", output="x" * SMALL.largest_message))
+    error = peer.error(refused.value, command)
+    assert (error["code"], error["id"], error["retry"]) == ("too_large", 2, "never")
+    assert error["details"]["bytes"] > SMALL.largest_message
+    peer.receive({"type": "result", "id": 2, "run": "r"})
+    with pytest.raises(Refusal, match="the reply takes"):
+        peer.session.pong(Pong(t=["x" * SMALL.largest_message]))
+
+
+def test_an_error_fits_whatever_it_says() -> None:
+    refusal = Refusal("invalid_argument", "m" * 1_000_000, id=1, details={"x": "d" * 1_000_000})
+    error = Peer(max_event_bytes=1000, max_frame_bytes=1000).error(refusal)
+    assert len(error["message"]) == 4096
+    assert "details" not in error

@@ -155,6 +155,7 @@ class ModelServer:
         self.page = 2
         self.replies_late = False
         self.states: list[ThreadState] = []
+        self.history_page = 100  # fewer: a server of 1.1, whose pages end early and have a cursor
         self.threads: list[ThreadRow] = []
         self.output_schema: dict[str, Any] | None = None
         self.is_held_back = False
@@ -291,8 +292,10 @@ class ModelServer:
             case StateHistory(id=id):
                 known = [state.config["configurable"]["checkpoint_id"] for state in self.states]
                 begin = 0 if command.before is None else known.index(command.before) + 1
-                page = self.states[begin : begin + command.limit]
-                connection.put(reply(Ok(id=id, states=tuple(page))))
+                page = self.states[begin : begin + min(command.limit, self.history_page)]
+                has_more = self.history_page < 100 and begin + len(page) < len(known)
+                cursor = known[begin + len(page) - 1] if has_more else None
+                connection.put(reply(Ok(id=id, states=tuple(page), cursor=cursor)))
             case StateUpdate(id=id):
                 connection.put(reply(Ok(id=id, config={"configurable": {"checkpoint_id": "new"}})))
             case List():

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from graphwire_protocol import commands
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.filters import Filter, Matcher
+from graphwire_protocol.limits import DEFAULTS, AnnouncedLimits
 from graphwire_protocol.replies import Subscribed
 
 from graphwire_gateway.connections.patching import Patches
@@ -78,9 +79,14 @@ class Delivery:
     """
 
     def __init__(
-        self, store: Store, send: Callable[[bytes], Awaitable[None]], release: Callable[[int], None]
+        self,
+        store: Store,
+        send: Callable[[bytes], Awaitable[None]],
+        release: Callable[[int], None],
+        limits: AnnouncedLimits = DEFAULTS,
     ) -> None:
         self._store = store
+        self._limits = limits
         self._send = send
         self._release = release
         self._control: list[bytes] = []
@@ -121,7 +127,9 @@ class Delivery:
         """
         patches = Patches() if spec.values == "patch" else None
         matcher = _matcher(spec.filter)
-        reader = Reader(spec.sub, log, self._store, matcher, spec.credit, self._enqueue, patches)
+        reader = Reader(
+            spec.sub, log, self._store, matcher, spec.credit, self._enqueue, patches, self._limits
+        )
         try:
             page, recovery, after = await reader.attach(spec.from_)
         except NoLog:

@@ -8,7 +8,6 @@ from weakref import WeakSet
 
 import orjson
 from graphwire_protocol import commands
-from graphwire_protocol.codec import encode
 from graphwire_protocol.commands import Command, Product, Spec
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.replies import Ok, Pong, Started, Subscribed, Welcome
@@ -19,6 +18,7 @@ from graphwire_protocol.version import MINOR
 from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.delivery import Delivery
 from graphwire_gateway.connections.open_connections import OpenConnections, Pinged
+from graphwire_gateway.cutting import cut_anywhere
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.limits import Limits
@@ -140,7 +140,7 @@ class Dispatch:
             case commands.Credit():
                 self._delivery.grant(command.sub, command.events)
             case commands.Ping():
-                self._delivery.reply(encode(Pong(t=command.t)))
+                self._delivery.reply(self._session.pong(Pong(t=command.t)))
             case commands.Hello():
                 await self._hello(command)
             case commands.Run():
@@ -247,6 +247,15 @@ class Dispatch:
         self._services.runs.watch(watch)
 
     def _result(self, id: int, run: Run) -> None:
+        size = None if run.output is None else cut_anywhere(run.output)
+        if run.status == "completed" and size is not None:
+            raise Refusal(
+                "too_large",
+                f"result: the output takes {size:,} bytes, more than max_event_bytes, which is "
+                f"{self._services.limits.max_event_bytes:,}; subscribe to values with keys for parts of it, "
+                "or raise that limit",
+                details={"status": run.status, "bytes": size, "limit": "max_event_bytes"},
+            )
         if run.status == "completed" and run.output is not None:
             self._reply(Ok(id=id, status=run.status, output=orjson.Fragment(run.output)))
         else:
@@ -256,8 +265,7 @@ class Dispatch:
 
     async def _list(self, command: commands.List) -> None:
         if command.what == "graphs":
-            rows = [row for row in self._services.catalog.rows() if command.graph in (None, row.name)]
-            self._reply(Ok(id=command.id, graphs=tuple(rows)))
+            self._reply(self._services.listing.graphs(command))
             return
         if command.what == "threads":
             self._reply(await self._services.listing.threads(command, self.principal))

@@ -277,7 +277,8 @@ class Runs:
         """Return rows of this principal's runs, newest first, and the cursor of the next page."""
         graphs = None if command.graph is None else (command.graph,)
         rows = [row for row in self._rows(principal) if matches(row, row.status, command, graphs)]
-        return page(rows, lambda row: (row.created_at, row.run), command.limit, command.cursor)
+        most_bytes = self._limits.max_event_bytes
+        return page(rows, lambda row: (row.created_at, row.run), command.limit, command.cursor, most_bytes)
 
     def threads(self, principal: str) -> list[ThreadRow]:
         """Return rows of the threads of this principal's runs, each with its latest run's status."""

@@ -53,6 +53,7 @@ from graphwire.follow_events import FollowDiscard, FollowEvent, FollowMessages, 
 from graphwire.follow_view import ThreadView
 from graphwire.graph import RemoteGraph
 from graphwire.messages import Message, MessageChunk
+from graphwire.rows import RunGone, WatchSynced
 from graphwire.run import Run, RunEvents
 from graphwire.state import StateSnapshot, StateTask
 from graphwire.streams import DEFAULT_MODES
@@ -92,6 +93,7 @@ __all__ = [
     "RunEvent",
     "RunEvents",
     "RunFailed",
+    "RunGone",
     "RunInterrupted",
     "RunLost",
     "RunRow",
@@ -108,5 +110,6 @@ __all__ = [
     "UnknownEvent",
     "UpdatesEvent",
     "ValuesEvent",
+    "WatchSynced",
     "connect",
 ]

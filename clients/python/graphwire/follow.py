@@ -88,7 +88,7 @@ class ThreadFollower(AsyncIterator[FollowEvent]):
         self._view = ThreadView()
         self._run: Run | None = None
         self._settled: tuple[Any, ...] | None = None  # the messages of the last state
-        self._compared_on = 0  # the connection on which the thread's state was read last, by number
+        self._compared_at = (0, 0)  # when the thread's state was read last, as a moment of the watch
         self._events = self._follow()
         self._step: asyncio.Future[FollowEvent] | None = None
 
@@ -179,7 +179,7 @@ class ThreadFollower(AsyncIterator[FollowEvent]):
 
     def _is_current(self, watch: ThreadWatch) -> bool:
         """Tell whether nothing can have been missed: the rows are complete, and the state was read since."""
-        return watch.is_synced and self._compared_on == watch.synced_on
+        return watch.is_synced and self._compared_at == watch.moment
 
     async def _begin(self, watch: ThreadWatch, anew: _Anew | None) -> AsyncGenerator[FollowEvent, None]:
         """Begin, or begin anew, from the thread's state."""
@@ -190,10 +190,10 @@ class ThreadFollower(AsyncIterator[FollowEvent]):
             yield FollowDiscard(reason=anew.reason, run=anew.run if anew.reason == "lost" else None)
         while not watch.is_synced:
             await watch.change()
-        before, on = order.now, watch.synced_on
+        before, on = order.now, watch.moment
         read = await self._read()
         event = await self._start_from(read, before)
-        self._compared_on = on
+        self._compared_at = on
         if event is not None:
             yield event
 
@@ -212,9 +212,9 @@ class ThreadFollower(AsyncIterator[FollowEvent]):
 
     async def _refresh(self, watch: ThreadWatch) -> AsyncGenerator[FollowEvent, None]:
         """Compare with the thread's state after a reconnect, during which anything may have happened."""
-        order, on = self._order, watch.synced_on
+        order, on = self._order, watch.moment
         read = await self._read()
-        self._compared_on = on
+        self._compared_at = on
         if read.label == order.shown:
             if read.messages != self._settled:
                 self._settled = read.messages
@@ -368,7 +368,7 @@ class ThreadFollower(AsyncIterator[FollowEvent]):
         if reply.thread_epoch is not None and reply.thread_seq is not None:
             label = (reply.thread_epoch, reply.thread_seq)
         values = restored(reply.values)
-        size = cut_bytes(values)
+        size = cut_bytes(values.get(self._key) if isinstance(values, dict) else values)
         return _Read(None if size is not None else messages_in(values, self._key) or (), label, size)
 
     async def _ask(self, make: Any) -> Ok:

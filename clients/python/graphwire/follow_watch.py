@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from graphwire_protocol.frames import RunInfo, Synced
+from graphwire_protocol.frames import RunGone, RunInfo, Synced
 from graphwire_protocol.happenings import Delivered
 
 from graphwire.errors import GraphwireError
@@ -21,7 +21,7 @@ class ThreadWatch(WatchQueue):
         super().__init__(sub)
         self._order = order
         self._connection = connection
-        self._began_on = self._synced_on = 0
+        self._began_on = self._synced_on = self._deleted = 0
         self._error: Callable[[], GraphwireError] | None = None
         self._changed = asyncio.Event()
 
@@ -31,9 +31,12 @@ class ThreadWatch(WatchQueue):
         return self._synced_on == self._connection()
 
     @property
-    def synced_on(self) -> int:
-        """The number of the latest connection on which the rows were complete, 0 before the first."""
-        return self._synced_on
+    def moment(self) -> tuple[int, int]:
+        """Changes when more may have happened to the thread than its rows say."""
+        return self._synced_on, self._deleted
+
+    def begin_list(self) -> None:
+        """The connection is lost; the first frame of the next one begins the list."""
 
     def put(self, delivered: Delivered) -> None:
         """Take a frame into account; a frame of another type says nothing here."""
@@ -43,8 +46,10 @@ class ThreadWatch(WatchQueue):
         match delivered.frame:
             case RunInfo() as row:
                 self._order.add(row)
-            case Synced():
-                self._order.end_list()
+            case RunGone(reason="deleted"):
+                self._deleted += 1  # its thread may be deleted with it
+            case Synced(cut=cut):
+                self._order.end_list(is_cut=bool(cut))
                 self._synced_on = self._began_on
         self._changed.set()
 

@@ -91,12 +91,25 @@ class CustomEvent(RunEvent):
 class MessagesEvent(RunEvent):
     """A piece of a message (``MessageChunk``) or a whole one (``Message``), with LangGraph's metadata.
 
-    ``data`` is the pair ``(message, metadata)``. With ``cut_bytes`` the message has only its ``id``, and the
-    type ``unknown``; an older server sends no ``id`` then.
+    ``data`` is the pair ``(message, metadata)``. ``call`` names the call of a model that wrote the message,
+    uniquely in the run: add up the pieces with the same ``call``, not those with the same ``id``, because a
+    model may use an id again. A whole message replaces what came before with its ``call``.
+
+    ``message.id`` is the one that the state will have, as far as it is known; ``chunk_id`` is the one that
+    this piece had in the graph. With ``cut_bytes`` the message has only its ``id``, and the type ``unknown``;
+    an older server sends no ``id`` then, and ``call`` is ``None``.
     """
 
     message: Message
     metadata: dict[str, Any]
+    call: str | None = None
+    chunk_id: str | None = None
+
+    def __post_init__(self) -> None:
+        """Let what is left out be the message's id."""
+        for name in ("call", "chunk_id"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, self.message.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +138,8 @@ class InterruptEvent(RunEvent):
 class LifecycleEvent(RunEvent):
     """The run has a new ``status``, since ``at`` (RFC 3339).
 
-    ``attempt`` counts from 1 and rises when another worker takes over the run; ``discard`` then holds the ids
-    of the messages that are sent again from their beginning.
+    ``attempt`` counts from 1 and rises when another worker takes over the run; ``discard`` then holds the
+    ``call`` of each message that is sent again from its beginning.
     """
 
     status: Status
@@ -153,12 +166,13 @@ class GapEvent(RunEvent):
 
 @dataclass(frozen=True, slots=True)
 class SnapshotMessage:
-    """A message as it was at the snapshot: all its pieces added up."""
+    """A message as it was at the snapshot: all its pieces added up. Later pieces have the same ``call``."""
 
     message: Message
     metadata: dict[str, Any]
     namespace: tuple[str, ...] = ()
     node: str | None = None
+    call: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +230,7 @@ class EventReader:
 
     def __init__(self, run: str) -> None:
         self._run = run
-        self._metadata: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._metadata: OrderedDict[str, dict[str, Any]] = OrderedDict()  # by ``call``
 
     def read(self, frame: EventFrame | Gap | Snapshot) -> Event:
         """Return the event for ``frame``."""
@@ -279,39 +293,49 @@ class EventReader:
     def _message(self, frame: EventFrame, fields: dict[str, Any]) -> Event:
         data = frame.data
         id = data.get("id")
+        call = data.get("call", id)
+        chunk_id = id
         if "$cut" in data:
             fields["cut_bytes"] = _cut_bytes(restored({"$cut": data["$cut"]}))
             message = Message("unknown", id=id)
-            metadata = self._remember(id, frame.meta)
-            return MessagesEvent(data=(message, metadata), message=message, metadata=metadata, **fields)
-        if "delta" in data:
-            raw = {"type": "AIMessageChunk", **data["delta"], "id": id}
         else:
-            raw = {**data["message"], "id": id}
-        # The keys of a message belong to the protocol; only the values may be tagged.
-        message = message_from_json({name: restored(value) for name, value in raw.items()})
-        metadata = self._remember(id, frame.meta)
-        return MessagesEvent(data=(message, metadata), message=message, metadata=metadata, **fields)
+            if "delta" in data:
+                raw = {"type": "AIMessageChunk", **data["delta"], "id": id}
+                chunk_id = data["delta"].get("id", id)
+            else:
+                raw = {**data["message"], "id": id}
+            # The keys of a message belong to the protocol; only the values may be tagged.
+            message = message_from_json({name: restored(value) for name, value in raw.items()})
+        metadata = self._remember(call, frame.meta)
+        return MessagesEvent(
+            data=(message, metadata),
+            message=message,
+            metadata=metadata,
+            call=call,
+            chunk_id=chunk_id,
+            **fields,
+        )
 
-    def _remember(self, id: str | None, meta: dict[str, Any] | None) -> dict[str, Any]:
-        if id is None:
+    def _remember(self, call: str | None, meta: dict[str, Any] | None) -> dict[str, Any]:
+        if call is None:
             return {} if meta is None else restored(meta)
         if meta is not None:
-            self._metadata[id] = restored(meta)
+            self._metadata[call] = restored(meta)
             if len(self._metadata) > _REMEMBERED:
                 self._metadata.popitem(last=False)
-        elif id not in self._metadata:
+        elif call not in self._metadata:
             return {}
-        self._metadata.move_to_end(id)
-        return self._metadata[id]
+        self._metadata.move_to_end(call)
+        return self._metadata[call]
 
     def _snapshot(self, frame: Snapshot) -> SnapshotEvent:
         messages: list[SnapshotMessage] = []
         for item in frame.messages:
             restored_fields = {name: restored(value) for name, value in item.message.items()}
             message = message_from_json({**restored_fields, "id": item.id})
-            metadata = self._remember(item.id, item.meta)
-            messages.append(SnapshotMessage(message, metadata, item.ns, item.node))
+            call = item.id if item.call is None else item.call
+            metadata = self._remember(call, item.meta)
+            messages.append(SnapshotMessage(message, metadata, item.ns, item.node, call))
         return SnapshotEvent(
             run=self._run,
             seq=frame.seq,

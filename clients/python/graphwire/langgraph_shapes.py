@@ -7,7 +7,7 @@ is installed, so that ``isinstance()`` works; otherwise this client's classes, w
 import functools
 import importlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graphwire_protocol.projection import Cut
@@ -49,8 +49,9 @@ def chunks_of(event: Event, limit: int | None = None) -> list[Any]:
             )
         case SnapshotEvent() | UnknownEvent():
             return []
-        case MessagesEvent(message=message, metadata=metadata):
-            return [(langchain_message(message, limit), _with_tuples(metadata))]
+        case MessagesEvent(message=message, metadata=metadata, chunk_id=id):
+            _restore_tuples(metadata)
+            return [(langchain_message(replace(message, id=id), limit), metadata)]
         case ValuesEvent(data=data, interrupts=marks) | UpdatesEvent(data=data, interrupts=marks):
             chunk = with_langchain(data, limit)
             if marks is None or not isinstance(chunk, dict):
@@ -76,12 +77,17 @@ def part_of(event: Event, chunk: Any) -> dict[str, Any]:
 
 def _with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
     out = dict(fields)
-    for name in _TUPLES:
-        if isinstance(out.get(name), list):
-            out[name] = tuple(out[name])
+    _restore_tuples(out)
     if isinstance(out.get("tasks"), list):  # of a checkpoint; LangGraph keeps their interrupts in tuples
         out["tasks"] = [_with_interrupts(task) if isinstance(task, dict) else task for task in out["tasks"]]
     return out
+
+
+def _restore_tuples(fields: dict[str, Any]) -> None:
+    # In place: as in a local graph, the metadata of a call is one object for all its chunks.
+    for name in _TUPLES:
+        if isinstance(fields.get(name), list):
+            fields[name] = tuple(fields[name])
 
 
 def _with_interrupts(task: dict[str, Any]) -> dict[str, Any]:

@@ -71,8 +71,8 @@ class Flow:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._writing: str | None = None  # the message of the unfinished line
-        self._held: dict[str, list[MessagesEvent]] = {}  # by message, until that line is finished
+        self._writing: str | None = None  # the call whose message the unfinished line shows
+        self._held: dict[str, list[MessagesEvent]] = {}  # by call, until that line is finished
 
     def show(self, event: Event) -> None:
         """Print ``event``."""
@@ -122,18 +122,18 @@ class Flow:
 
     def _message(self, event: MessagesEvent, message: Message) -> None:
         # Parallel nodes take turns message by message; mixed tokens would be unreadable.
-        if self._writing is not None and self._writing != message.id:
-            self._held.setdefault(message.id or "", []).append(event)
+        if self._writing is not None and self._writing != event.call:
+            self._held.setdefault(event.call or "", []).append(event)
             return
         self._write(event, message)
         while self._writing is None and self._held:
             self._show_next()
 
     def _write(self, event: MessagesEvent, message: Message) -> None:
-        if self._writing != message.id:
+        if self._writing != event.call:
             self._close()
             self._head(event, event.node or message.type)
-        self._writing = message.id
+        self._writing = event.call
         self._console.out(_visible(message.text), end="", highlight=False)
         for call in message.tool_calls:
             if call.get("name"):
@@ -169,7 +169,7 @@ class Flow:
             self.end()
             self._head(None, item.node or item.message.type)
             self._console.out(_visible(item.message.text), end="", highlight=False)
-            self._writing = item.message.id
+            self._writing = item.call
         if event.interrupts:
             self.end()
             self._questions(event)

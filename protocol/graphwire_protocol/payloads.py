@@ -82,6 +82,8 @@ class MessageData(Wire):
     """
     message: Maybe[JsonObject] = None
     """A whole message."""
+    discard: Maybe[Literal[True]] = None
+    """The node failed and begins again: the client drops what it has of the call. ``delta`` is empty."""
 
 
 class SnapshotMessage(Wire):

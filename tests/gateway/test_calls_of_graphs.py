@@ -16,13 +16,16 @@ from graphwire_protocol.codec import decode_frames
 from graphwire_protocol.filters import Filter, Matcher
 from graphwire_protocol.frames import Event
 from graphwire_protocol.projection import Projector
+from graphwire_runtime import START, RetryPolicy, StateGraph
+from graphwire_runtime.servable import RETRIES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.memory import InMemorySaver
 
 from tests.support.graphs import LIBRARIES, OURS, Library, library
-from tests.support.speaking import Said, Scripted, chat
+from tests.support.speaking import Failing, Said, Scripted, chat
 
 MESSAGES = Matcher(Filter(modes=("messages",), namespaces=(("**",),)))
 
@@ -32,15 +35,17 @@ def lib(request: pytest.FixtureRequest) -> Library:
     return library(request.param)
 
 
-async def messages_of(graph: Any) -> tuple[list[Record], list[Any]]:
+async def messages_of(graph: Any, config: Any = None) -> tuple[list[Record], list[Any]]:
     """Return the records of a run's messages, and the messages of its state."""
     encoder = Encoder(Projector(), 1 << 20)
     records, state = [], []
     async for ns, mode, part in graph.astream(
-        {"messages": []}, stream_mode=["messages", "values"], subgraphs=True
+        {"messages": []}, config, stream_mode=["messages", "values", RETRIES], subgraphs=True
     ):
         if mode == "messages":
             records.append(encoder.part(ns, mode, part))
+        elif mode == RETRIES:
+            records += encoder.take_back(part["checkpoint_ns"])
         elif not ns:
             state = part["messages"]
     return records, state
@@ -55,7 +60,9 @@ def summed(records: list[Record]) -> list[tuple[str | None, str]]:
         assert isinstance(read, Event)
         event = reader.read(read)
         assert isinstance(event, MessagesEvent)
-        if isinstance(event.message, MessageChunk) and event.call in sums:
+        if event.discard:
+            del sums[event.call]
+        elif isinstance(event.message, MessageChunk) and event.call in sums:
             sums[event.call] += event.message
         else:
             sums[event.call] = event.message
@@ -154,3 +161,93 @@ async def test_in_our_runtime_they_are_even_under_one_id() -> None:
     graph = asking_twice(OURS, Scripted(pieces=[("a", "fixed"), ("b", "fixed")]), sync=False)
     records, _ = await messages_of(graph)
     assert folded(records) == [("fixed", "ab"), ("fixed", "ab")]
+
+
+# ── nodes that fail and begin again ──────────────────────────────────────────────────────────────
+
+SOON = RetryPolicy(initial_interval=0, jitter=False, max_attempts=4)
+
+
+def persisting(models: list[Scripted], fails: Failing, sync: bool, where: str) -> Any:
+    """Return a builder of a graph with a node that calls the models, fails, and is retried.
+
+    ``where`` it fails: in that ``node``; or, if a graph in the node calls the models, ``inside`` the node
+    that does, in a ``later`` node of the inner graph, or ``outside`` of that graph.
+    """
+
+    async def ask(state: Said, config: RunnableConfig) -> Any:
+        answers = [await model.ainvoke("go", config) for model in models]
+        if where in ("node", "inside"):
+            fails()
+        return {"messages": answers}
+
+    def ask_blocking(state: Said, config: RunnableConfig) -> Any:
+        answers = [model.invoke("go", config) for model in models]
+        if where in ("node", "inside"):
+            fails()
+        return {"messages": answers}
+
+    def later(state: Said) -> Any:
+        if where == "later":
+            fails()
+        return {}
+
+    call = ask_blocking if sync else ask
+    if where == "node":
+        return StateGraph(Said).add_node("ask", call, retry_policy=SOON).add_edge(START, "ask")
+    inner = StateGraph(Said).add_node("ask", call).add_node(later)
+    below = inner.add_edge(START, "ask").add_edge("ask", "later").compile()
+
+    async def outer(state: Said, config: RunnableConfig) -> Any:
+        result = await below.ainvoke(state, config)
+        if where == "outside":
+            fails()
+        return result
+
+    return StateGraph(Said).add_node("outer", outer, retry_policy=SOON).add_edge(START, "outer")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("streams", [True, False])
+@pytest.mark.parametrize("sync", [False, True])
+@pytest.mark.parametrize("keeps", [False, True])
+@pytest.mark.parametrize("where", ["node", "inside", "later", "outside"])
+async def test_the_answers_of_an_attempt_that_failed_are_taken_back_and_no_others(
+    where: str, keeps: bool, sync: bool, streams: bool, times: int
+) -> None:
+    models = [
+        Scripted(pieces=[("a", None), ("b", None)], disable_streaming=not streams),
+        Scripted(pieces=[("c", None)], disable_streaming=not streams),
+    ]
+    builder = persisting(models, Failing(times), sync, where)
+    graph = builder.compile(checkpointer=InMemorySaver() if keeps else None)
+    records, state = await messages_of(graph, {"configurable": {"thread_id": "t"}} if keeps else None)
+    expected = [(message.id, message.text) for message in state]
+    assert len(expected) == 2
+    assert folded(records) == expected
+    assert summed(records) == expected
+    taken_back = sum(b'"discard":true' in record.data for record in records)
+    is_kept = keeps and where in ("later", "outside")  # the inner graph continues behind the answers
+    assert taken_back == (0 if is_kept else 2 * times)
+
+
+class Breaking(Scripted):
+    """Breaks off in the middle, as often as ``fails`` says."""
+
+    fails: Any
+
+    async def _astream(self, *args: Any, **kwargs: Any) -> Any:
+        async for piece in super()._astream(*args, **kwargs):
+            yield piece
+            self.fails()
+
+
+async def test_half_an_answer_is_taken_back_whatever_its_ids() -> None:
+    model = Breaking(pieces=[("half", "fixed"), (" and half", "fixed")], fails=Failing(2))
+
+    async def ask(state: Said, config: RunnableConfig) -> Any:
+        return {"messages": [await model.ainvoke("go", config)]}
+
+    graph = StateGraph(Said).add_node("ask", ask, retry_policy=SOON).add_edge(START, "ask").compile()
+    records, _ = await messages_of(graph)
+    assert folded(records) == summed(records) == [("fixed", "half and half")]

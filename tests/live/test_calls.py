@@ -8,10 +8,21 @@ from typing import Any
 
 import graphwire
 import pytest
+from graphwire_runtime import START, RetryPolicy, StateGraph
+from langchain_core.runnables import RunnableConfig
 
 from tests.live.conftest import Serve
 from tests.support.graphs import Library
-from tests.support.speaking import NAMED_LATE, NAMED_THROUGHOUT, RESPONSES_API, Pieces, chat
+from tests.support.speaking import (
+    NAMED_LATE,
+    NAMED_THROUGHOUT,
+    RESPONSES_API,
+    Failing,
+    Pieces,
+    Said,
+    Scripted,
+    chat,
+)
 
 FIXED: Pieces = (("one ", "ai-1"), ("two", "ai-1"))
 
@@ -99,3 +110,44 @@ async def test_calls_under_one_id_are_two_messages_each_with_its_own_metadata(
                 nodes or "ab", "one two"
             )
             assert {each.metadata["langgraph_node"] for each in snapshot.messages} == set(nodes or "ab")
+
+
+async def test_what_a_node_said_before_it_failed_and_began_again_is_taken_back(serve: Serve) -> None:
+    fails = Failing(0)
+    model = Scripted(pieces=[("Hello ", None), ("there", None)])
+
+    async def ask(state: Said, config: RunnableConfig) -> Any:
+        answer = await model.ainvoke("go on", config)
+        fails()
+        return {"messages": [answer]}
+
+    policy = RetryPolicy(initial_interval=0, jitter=False)
+    graph = StateGraph(Said).add_node("ask", ask, retry_policy=policy).add_edge(START, "ask").compile()
+    server = await serve({"g": graph})
+    async with graphwire.connect(server.url) as client:
+        fails.left = 1
+        run = await client.run("g", {"messages": []}, modes=["messages"])
+        events = [event async for event in run if isinstance(event, graphwire.MessagesEvent)]
+        said: dict[Any, Any] = {}
+        for event in events:
+            if event.discard:
+                del said[event.call]
+            else:
+                said[event.call] = said[event.call] + event.message if event.call in said else event.message
+        (stated,) = (await run.result())["messages"]
+        assert [(message.id, message.text) for message in said.values()] == [(stated.id, stated.text)]
+        (discard,) = [event for event in events if event.discard]
+        assert (discard.node, discard.metadata["langgraph_node"], discard.message.text) == ("ask", "ask", "")
+        view = await client.attach(run.id, modes=["messages"], start="snapshot")
+        (snapshot,) = [event async for event in view if isinstance(event, graphwire.SnapshotEvent)]
+        assert [each.message.id for each in snapshot.messages] == [stated.id]
+        other = await client.attach(run.id, modes=["messages"], nodes=["other"])
+        assert not [event async for event in other if isinstance(event, graphwire.MessagesEvent)]
+
+        fails.left = 1
+        local = [chunk async for chunk in graph.astream({"messages": []}, stream_mode="messages")]
+        fails.left = 1
+        stand_in = client.graph("g")
+        remote = [chunk async for chunk in stand_in.astream({"messages": []}, stream_mode="messages")]
+    assert told(remote) == told(local)
+    assert len(local) == 6

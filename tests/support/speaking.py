@@ -78,6 +78,19 @@ def chat(
     return graph.compile()
 
 
+class Failing:
+    """A failure behind the model's answers, ``times`` times; a node awaits or calls it."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    def __call__(self) -> None:
+        """Raise, if there is a failure left."""
+        if self.left:
+            self.left -= 1
+            raise ConnectionError("not now")
+
+
 def _awaiting(models: list[Scripted]) -> Any:
     async def ask(state: Said, config: RunnableConfig) -> Any:
         return {"messages": [await model.ainvoke("go on", config) for model in models]}

@@ -96,7 +96,8 @@ class MessagesEvent(RunEvent):
     model may use an id again. A whole message replaces what came before with its ``call``.
 
     ``message.id`` is the one that the state will have, as far as it is known; ``chunk_id`` is the one that
-    this piece had in the graph. With ``cut_bytes`` the message has only its ``id``, and the type ``unknown``;
+    this piece had in the graph. ``discard``: the node failed and begins again; drop what you have of the
+    ``call``. With ``cut_bytes`` the message has only its ``id``, and the type ``unknown``;
     an older server sends no ``id`` then, and ``call`` is ``None``.
     """
 
@@ -104,6 +105,7 @@ class MessagesEvent(RunEvent):
     metadata: dict[str, Any]
     call: str | None = None
     chunk_id: str | None = None
+    discard: bool = False
 
     def __post_init__(self) -> None:
         """Let what is left out be the message's id."""
@@ -313,6 +315,7 @@ class EventReader:
             metadata=metadata,
             call=call,
             chunk_id=chunk_id,
+            discard=bool(data.get("discard")),
             **fields,
         )
 

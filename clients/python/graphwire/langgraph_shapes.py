@@ -47,7 +47,7 @@ def chunks_of(event: Event, limit: int | None = None) -> list[Any]:
                 f"({event.reason}), and a local graph loses none; use client.run(), which shows gaps and "
                 "snapshots, or read faster"
             )
-        case SnapshotEvent() | UnknownEvent():
+        case SnapshotEvent() | UnknownEvent() | MessagesEvent(discard=True):
             return []
         case MessagesEvent(message=message, metadata=metadata, chunk_id=id):
             _restore_tuples(metadata)

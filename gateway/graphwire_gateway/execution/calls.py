@@ -135,18 +135,36 @@ class Calls:
             if len(self._ended) > _KNOWN_ENDED:
                 self._forget(self._ended.popleft())
 
-    def whole(self, id: str | None, ns: Namespace, metadata: Any) -> tuple[str, str]:
+    def whole(self, id: str | None, metadata: Any, origin: Origin, meta: bytes) -> tuple[str, str]:
         """Return the key and the id of a whole message.
 
         It is a message of its own. But the whole answer of a call replaces the call's chunks, and a message
         whose id was shown before replaces what was shown, as it does in the state.
         """
         name = self._named(id)
-        call = self._made_with(metadata, ns)
+        call = self._made_with(metadata, origin.address.ns)
         if call is not None and _is_from_here(metadata):
             self._remember(name, call.key)
             return call.key, name
-        return self._keys.get(name) or self._new_key(name), name
+        known = self._keys.get(name)
+        if known is not None:
+            return known, name
+        call = ModelCall(self._new_key(name), name, metadata, origin, meta)
+        if name.startswith("lc_run-"):  # the answer of a model: its call may be taken back
+            self._calls[call.key] = call
+            self.end(call)
+        return call.key, name
+
+    def take_back(self, checkpoint_ns: str) -> list[ModelCall]:
+        """Forget the calls of the task with this ``checkpoint_ns`` that are remembered; return them."""
+        void = [
+            call
+            for call in self._calls.values()
+            if call.metadata.get("langgraph_checkpoint_ns") == checkpoint_ns
+        ]
+        for call in void:
+            self._forget(call)
+        return void
 
     def _made_with(self, metadata: Any, ns: Namespace) -> ModelCall | None:
         """Return the latest call at ``ns`` with this very object as its metadata."""

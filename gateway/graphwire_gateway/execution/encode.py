@@ -53,6 +53,18 @@ class Encoder:
             chunk = {**chunk, "payload": public_checkpoint(chunk.get("payload"))}
         return self._record(ns, mode, chunk.get("name") if mode == "tasks" else None, chunk)
 
+    def take_back(self, checkpoint_ns: str) -> list[Record]:
+        """Encode that the messages of a task are void: it begins again."""
+        return [
+            _splice(
+                call.origin,
+                b'{%s"delta":{},"discard":true}' % message_head(call.id, call.key),
+                call=call.key,
+                meta=call.meta,
+            )
+            for call in self._calls.take_back(checkpoint_ns)
+        ]
+
     def value(self, value: Any) -> bytes:
         """Encode a bare value, such as a run's output."""
         return self._bounded(self._dumps(value))
@@ -105,11 +117,11 @@ class Encoder:
         return _splice(line.origin, self._bounded(encoded, line.head), call=line.key, meta=line.meta)
 
     def _whole(self, ns: Namespace, message: Any, metadata: Any) -> Record:
-        key, id = self._calls.whole(message.id, ns, metadata)
+        origin, meta = self._message_origin(ns, metadata), self._dumps(without_own(metadata))
+        key, id = self._calls.whole(message.id, metadata, origin, meta)
         head = message_head(id, key)
         encoded = b'{%s"message":%s}' % (head, self._dumps(message))
-        origin = self._message_origin(ns, metadata)
-        return _splice(origin, self._bounded(encoded, head), meta=self._dumps(without_own(metadata)))
+        return _splice(origin, self._bounded(encoded, head), meta=meta)
 
     def _delta(self, chunk: Any, line: Line) -> bytes:
         fields = message_fields(chunk)

@@ -20,7 +20,8 @@ import orjson
 from graphwire_protocol.payloads import Failure, PendingInterrupt
 from graphwire_protocol.projection import Encoders, Projector
 from graphwire_protocol.types import Mode, Namespace
-from graphwire_runtime.servable import Servable, StreamMode
+from graphwire_runtime import CompiledStateGraph
+from graphwire_runtime.servable import RETRIES, Servable, StreamMode
 
 from graphwire_gateway.execution.encode import Encoder
 from graphwire_gateway.execution.request import RunRequest
@@ -259,6 +260,9 @@ class Execution:
                         raise RunLimit(f"the run has more than {request.max_events} events (max_run_events)")
                     if self._is_full():
                         await self._wait_for_room()
+                elif mode == RETRIES:
+                    for record in encoder.take_back(chunk["checkpoint_ns"]):
+                        self._put(record)
                 if mode == "values" or mode == "updates":
                     self._follow(ns, mode, chunk)
         finally:
@@ -333,7 +337,8 @@ async def _delete_thread(request: RunRequest, graph: Servable) -> None:
 def _stream_modes(request: RunRequest, graph: Servable) -> list[StreamMode]:
     """Return the modes to ask the graph for: the recorded ones, and those that ``_follow`` needs.
 
-    A static breakpoint shows only in ``updates``, and so does an interrupt where states are bare values.
+    A static breakpoint shows only in ``updates``, and so does an interrupt where states are bare values. Our
+    runtime says which tasks begin again: their messages are taken back.
     """
     has_breakpoints = any(
         request.options.get(name) for name in ("interrupt_before", "interrupt_after")
@@ -341,7 +346,10 @@ def _stream_modes(request: RunRequest, graph: Servable) -> list[StreamMode]:
     keys = request.options.get("output_keys")
     is_bare = isinstance(graph.output_channels if keys is None else keys, str)
     needed: set[Mode] = {"values", "updates"} if has_breakpoints or is_bare else {"values"}
-    return sorted(cast("set[StreamMode]", request.modes | needed))
+    asked: set[str] = {*request.modes, *needed}
+    if "messages" in asked and isinstance(graph, CompiledStateGraph):
+        asked.add(RETRIES)
+    return sorted(cast("set[StreamMode]", asked))
 
 
 def _output_of(request: RunRequest, graph: Servable, values: Any) -> Any:

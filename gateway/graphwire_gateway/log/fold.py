@@ -112,6 +112,9 @@ class Fold:
         if "$cut" in data:  # the event was too large
             self._lose(record.address)
             return
+        if data.get("discard"):
+            self._messages.pop(data.get("call", data["id"]), None)
+            return
         messages = self._messages.setdefault(data.get("call", data["id"]), [])
         message = next((one for one in messages if one.address == record.address), None)
         if message is None:

@@ -142,6 +142,25 @@ async def one_id_for_two_calls(stage: Stage) -> None:
     await conn.finish(6)
 
 
+@SCRIPTS.add("messages/taken back", "3: discard")
+async def taken_back(stage: Stage) -> None:
+    """A node fails and begins again: the delta that says so is empty; the next call has its own metadata."""
+    stage.task["filter"] = {"modes": ["messages"]}
+    meta = {"langgraph_node": "write"}
+    datas: list[Frame] = [
+        {"id": "m-1", "delta": {"type": "AIMessageChunk", "content": "half"}},
+        {"id": "m-1", "delta": {}, "discard": True},
+        {"id": "m-1", "call": "call-2", "delta": {"type": "AIMessageChunk", "content": "whole"}},
+    ]
+    events: list[Frame] = [
+        {"mode": "messages", "node": "write", "data": data, "meta": meta} for data in datas
+    ]
+    stage.log = [lifecycle("running"), *events, lifecycle("completed")]
+    conn = await stage.accept()
+    await conn.begin("live")
+    await conn.finish(1, synced=False)
+
+
 # ── what is new or beside the point ──────────────────────────────────────────────────────────────
 
 

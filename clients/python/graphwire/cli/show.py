@@ -58,6 +58,7 @@ class JsonLines:
             is_redundant = item.name == "data" and isinstance(
                 event, MessagesEvent | LifecycleEvent | InterruptEvent | GapEvent | SnapshotEvent
             )
+            is_redundant |= item.name == "discard" and value is False
             if not is_redundant and value is not None:
                 out[item.name] = value
         print_json(out)
@@ -77,6 +78,8 @@ class Flow:
     def show(self, event: Event) -> None:
         """Print ``event``."""
         match event:
+            case MessagesEvent(discard=True):
+                self._discard(event)
             case MessagesEvent(message=message):
                 self._message(event, message)
             case UpdatesEvent(interrupts=marks) if marks is not None:
@@ -126,6 +129,13 @@ class Flow:
             self._held.setdefault(event.call or "", []).append(event)
             return
         self._write(event, message)
+        while self._writing is None and self._held:
+            self._show_next()
+
+    def _discard(self, event: MessagesEvent) -> None:
+        if self._held.pop(event.call or "", None) is None:  # else nobody has seen it
+            self._close()
+            say(f"{event.node or 'a node'} failed and begins again; what it said before does not count")
         while self._writing is None and self._held:
             self._show_next()
 

@@ -84,7 +84,12 @@ class UpdatesEvent(RunEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomEvent(RunEvent):
-    """``data`` is what a node passed to its stream writer."""
+    """``data`` is what a node passed to its stream writer.
+
+    ``task_namespace``: if LangGraph's ``@task`` passed it, where LangGraph shows it with subgraphs.
+    """
+
+    task_namespace: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,8 +216,7 @@ Event: TypeAlias = (
 )
 """Everything that iterating over a run yields."""
 
-_PLAIN: dict[str, type[CustomEvent | TasksEvent | CheckpointsEvent | DebugEvent]] = {
-    "custom": CustomEvent,
+_PLAIN: dict[str, type[TasksEvent | CheckpointsEvent | DebugEvent]] = {
     "tasks": TasksEvent,
     "checkpoints": CheckpointsEvent,
     "debug": DebugEvent,
@@ -278,6 +282,8 @@ class EventReader:
         if mode == "interrupt":
             pending = Interrupts.model_validate(frame.data).interrupts
             return InterruptEvent(data=data, interrupts=interrupts_of(pending), **fields)
+        if mode == "custom":
+            return CustomEvent(data=data, task_namespace=frame.task_ns, **fields)
         if mode in _PLAIN:
             return _PLAIN[mode](data=data, **fields)
         return UnknownEvent(data=frame.data, **fields)

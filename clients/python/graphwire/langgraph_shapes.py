@@ -16,6 +16,7 @@ from graphwire_protocol.types import STREAM_MODES
 from graphwire.errors import MissingExtra, StreamBroken
 from graphwire.events import (
     CheckpointsEvent,
+    CustomEvent,
     DebugEvent,
     Event,
     GapEvent,
@@ -66,9 +67,16 @@ def chunks_of(event: Event, limit: int | None = None) -> list[Any]:
     return [with_langchain(event.data, limit)]
 
 
+def namespace_of(event: Event) -> tuple[str, ...]:
+    """Return the namespace under which LangGraph yields ``event``."""
+    if isinstance(event, CustomEvent) and event.task_namespace is not None:
+        return event.task_namespace
+    return event.namespace
+
+
 def part_of(event: Event, chunk: Any) -> dict[str, Any]:
     """Return a chunk as the item that ``version="v2"`` yields."""
-    part = {"type": event.mode, "ns": event.namespace, "data": chunk}
+    part = {"type": event.mode, "ns": namespace_of(event), "data": chunk}
     if isinstance(event, ValuesEvent):
         marks = chunk.pop("__interrupt__", ()) if isinstance(chunk, dict) else ()
         part["interrupts"] = marks

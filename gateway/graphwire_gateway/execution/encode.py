@@ -53,6 +53,11 @@ class Encoder:
             chunk = {**chunk, "payload": public_checkpoint(chunk.get("payload"))}
         return self._record(ns, mode, chunk.get("name") if mode == "tasks" else None, chunk)
 
+    def custom_of_task(self, ns: Namespace, task_ns: Namespace, chunk: Any) -> Record:
+        """Encode custom data of an ``@task`` of the graph at ``ns``; the graph showed it at ``task_ns``."""
+        extra = b',"task_ns":' + orjson.dumps(task_ns)
+        return _splice(self._origin((ns, "custom", None, ())), self._bounded(self._dumps(chunk)), extra)
+
     def take_back(self, checkpoint_ns: str) -> list[Record]:
         """Encode that the messages of a task are void: it begins again."""
         return [

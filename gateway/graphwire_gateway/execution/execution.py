@@ -24,6 +24,7 @@ from graphwire_runtime import CompiledStateGraph
 from graphwire_runtime.servable import RETRIES, Servable, StreamMode
 
 from graphwire_gateway.execution.encode import Encoder
+from graphwire_gateway.execution.namespaces import GraphNamespaces, may_have_tasks
 from graphwire_gateway.execution.request import RunRequest
 from graphwire_gateway.failures import Failures, RunLimit
 from graphwire_gateway.graphs.catalog import Catalog
@@ -246,6 +247,7 @@ class Execution:
             **request.options,
         )
         ns: Namespace = ()
+        namespaces = GraphNamespaces() if _needs_namespaces(request, graph) else None
         try:
             async for item in stream:
                 if self._is_dropped:
@@ -254,8 +256,13 @@ class Execution:
                     ns, mode, chunk = item
                 else:
                     mode, chunk = item
+                if namespaces is not None and mode == "tasks":
+                    namespaces.note(ns, chunk)
                 if mode in recorded:
-                    self._put(encoder.part(ns, mode, chunk))
+                    if namespaces is None or mode != "custom" or (at := namespaces.graph_of(ns)) == ns:
+                        self._put(encoder.part(ns, mode, chunk))
+                    else:
+                        self._put(encoder.custom_of_task(at, ns, chunk))
                     if self._put_events > self._limit:
                         raise RunLimit(f"the run has more than {request.max_events} events (max_run_events)")
                     if self._is_full():
@@ -349,7 +356,13 @@ def _stream_modes(request: RunRequest, graph: Servable) -> list[StreamMode]:
     asked: set[str] = {*request.modes, *needed}
     if "messages" in asked and isinstance(graph, CompiledStateGraph):
         asked.add(RETRIES)
+    if _needs_namespaces(request, graph):
+        asked.add("tasks")
     return sorted(cast("set[StreamMode]", asked))
+
+
+def _needs_namespaces(request: RunRequest, graph: Servable) -> bool:
+    return request.subgraphs and "custom" in request.modes and may_have_tasks(graph)
 
 
 def _output_of(request: RunRequest, graph: Servable, values: Any) -> Any:

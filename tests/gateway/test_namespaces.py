@@ -6,7 +6,7 @@ About `gateway/graphwire_gateway/execution/namespaces.py`.
 from typing import Any
 
 import pytest
-from graphwire_gateway.execution.namespaces import GraphNamespaces, may_have_tasks
+from graphwire_gateway.execution.namespaces import GraphNamespaces, is_of_langgraph
 
 from tests.support.functional import functional
 from tests.support.graphs import counter
@@ -42,5 +42,5 @@ def test_a_namespace_is_a_graph_s_as_long_as_one_of_its_tasks_is_at_work() -> No
 
 
 def test_only_langgraph_s_graphs_have_such_tasks() -> None:
-    assert may_have_tasks(functional()["flow"])
-    assert not may_have_tasks(counter())
+    assert is_of_langgraph(functional()["flow"])
+    assert not is_of_langgraph(counter())

@@ -4,11 +4,11 @@ About `clients/python/graphwire/events.py`, `clients/python/graphwire/langgraph_
 `gateway/graphwire_gateway/execution/calls.py`.
 """
 
+import importlib
 from typing import Any
 
 import graphwire
 import pytest
-from graphwire_runtime import START, RetryPolicy, StateGraph
 from langchain_core.runnables import RunnableConfig
 
 from tests.live.conftest import Serve
@@ -112,7 +112,9 @@ async def test_calls_under_one_id_are_two_messages_each_with_its_own_metadata(
             assert {each.metadata["langgraph_node"] for each in snapshot.messages} == set(nodes or "ab")
 
 
-async def test_what_a_node_said_before_it_failed_and_began_again_is_taken_back(serve: Serve) -> None:
+async def test_what_a_node_said_before_it_failed_and_began_again_is_taken_back(
+    lib: Library, serve: Serve
+) -> None:
     fails = Failing(0)
     model = Scripted(pieces=[("Hello ", None), ("there", None)])
 
@@ -121,8 +123,10 @@ async def test_what_a_node_said_before_it_failed_and_began_again_is_taken_back(s
         fails()
         return {"messages": [answer]}
 
-    policy = RetryPolicy(initial_interval=0, jitter=False)
-    graph = StateGraph(Said).add_node("ask", ask, retry_policy=policy).add_edge(START, "ask").compile()
+    home = importlib.import_module("langgraph.types" if lib.name == "langgraph" else "graphwire_runtime")
+    policy = home.RetryPolicy(initial_interval=0, jitter=False)
+    graph = lib.StateGraph(Said).add_node("ask", ask, retry_policy=policy).add_edge(lib.START, "ask")
+    graph = graph.compile()
     server = await serve({"g": graph})
     async with graphwire.connect(server.url) as client:
         fails.left = 1
@@ -151,3 +155,23 @@ async def test_what_a_node_said_before_it_failed_and_began_again_is_taken_back(s
         remote = [chunk async for chunk in stand_in.astream({"messages": []}, stream_mode="messages")]
     assert told(remote) == told(local)
     assert len(local) == 6
+
+
+async def test_it_is_taken_back_even_if_the_next_attempt_says_nothing(lib: Library, serve: Serve) -> None:
+    fails = Failing(1)
+    model = Scripted(pieces=[("Hello ", None), ("there", None)])
+
+    async def ask(state: Said, config: RunnableConfig) -> Any:
+        if fails.left:
+            await model.ainvoke("go on", config)
+        fails()
+        return {}
+
+    home = importlib.import_module("langgraph.types" if lib.name == "langgraph" else "graphwire_runtime")
+    policy = home.RetryPolicy(initial_interval=0, jitter=False)
+    graph = lib.StateGraph(Said).add_node("ask", ask, retry_policy=policy).add_edge(lib.START, "ask")
+    server = await serve({"g": graph.compile()})
+    async with graphwire.connect(server.url) as client:
+        run = await client.run("g", {"messages": []}, modes=["messages"])
+        events = [event async for event in run if isinstance(event, graphwire.MessagesEvent)]
+        assert [event.discard for event in events] == [False, False, False, True]

@@ -23,8 +23,9 @@ from graphwire_protocol.types import Mode, Namespace
 from graphwire_runtime import CompiledStateGraph
 from graphwire_runtime.servable import RETRIES, Servable, StreamMode
 
+from graphwire_gateway.execution.attempts import Attempts, may_begin_again
 from graphwire_gateway.execution.encode import Encoder
-from graphwire_gateway.execution.namespaces import GraphNamespaces, may_have_tasks
+from graphwire_gateway.execution.namespaces import GraphNamespaces, is_of_langgraph
 from graphwire_gateway.execution.request import RunRequest
 from graphwire_gateway.failures import Failures, RunLimit
 from graphwire_gateway.graphs.catalog import Catalog
@@ -238,9 +239,14 @@ class Execution:
 
     async def _stream(self, graph: Servable) -> Outcome:
         request, recorded, encoder = self._request, self._request.modes, self._encoder
+        config = request.config.copy()
+        attempts = None
+        if "messages" in recorded and is_of_langgraph(graph) and may_begin_again(graph):
+            attempts = Attempts()
+            config["callbacks"] = [attempts]
         stream = graph.astream(
             request.argument(graph),
-            request.config.copy(),
+            config,
             stream_mode=_stream_modes(request, graph),
             subgraphs=request.subgraphs,
             **({} if request.context is None else {"context": request.context}),
@@ -258,6 +264,8 @@ class Execution:
                     mode, chunk = item
                 if namespaces is not None and mode == "tasks":
                     namespaces.note(ns, chunk)
+                if attempts is not None and attempts.has_any and mode == "messages":
+                    self._take_back(attempts.void_before(chunk[1]))
                 if mode in recorded:
                     if namespaces is None or mode != "custom" or (at := namespaces.graph_of(ns)) == ns:
                         self._put(encoder.part(ns, mode, chunk))
@@ -268,8 +276,7 @@ class Execution:
                     if self._is_full():
                         await self._wait_for_room()
                 elif mode == RETRIES:
-                    for record in encoder.take_back(chunk["checkpoint_ns"]):
-                        self._put(record)
+                    self._take_back(chunk["checkpoint_ns"])
                 if mode == "values" or mode == "updates":
                     self._follow(ns, mode, chunk)
         finally:
@@ -280,9 +287,16 @@ class Execution:
             finally:
                 if not self._is_interrupted:
                     await _delete_thread(request, graph)
+        for void in () if attempts is None else attempts.void_at_end():
+            self._take_back(void)
         self._has_deleted_thread = not self._is_interrupted
         kind: Literal["interrupted", "completed"] = "interrupted" if self._is_interrupted else "completed"
         return Outcome(kind, self._output(graph), tuple(self._asked.values()))
+
+    def _take_back(self, checkpoint_ns: str | None) -> None:
+        """Record that what the task with this namespace has said is void."""
+        for record in () if checkpoint_ns is None else self._encoder.take_back(checkpoint_ns):
+            self._put(record)
 
     def _follow(self, ns: Namespace, mode: str, chunk: Any) -> None:
         """Remember the root's values, for the result, and the interrupts that wait for answers."""
@@ -362,7 +376,7 @@ def _stream_modes(request: RunRequest, graph: Servable) -> list[StreamMode]:
 
 
 def _needs_namespaces(request: RunRequest, graph: Servable) -> bool:
-    return request.subgraphs and "custom" in request.modes and may_have_tasks(graph)
+    return request.subgraphs and "custom" in request.modes and is_of_langgraph(graph)
 
 
 def _output_of(request: RunRequest, graph: Servable, values: Any) -> Any:

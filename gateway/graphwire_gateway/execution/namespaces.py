@@ -41,6 +41,6 @@ class GraphNamespaces:
         return ns
 
 
-def may_have_tasks(graph: Servable) -> bool:
+def is_of_langgraph(graph: Servable) -> bool:
     """Return whether a graph is LangGraph's, whose nodes may call an ``@task``."""
     return any(cls.__module__.partition(".")[0] == "langgraph" for cls in type(graph).__mro__)

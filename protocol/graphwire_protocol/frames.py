@@ -43,6 +43,8 @@ class Event(Wire):
     """The subgraph path; left out for the root."""
     node: Maybe[str] = None
     """The node that it comes from, if that is known."""
+    task_ns: Maybe[Namespace] = None
+    """With ``custom`` data of an ``@task``: where LangGraph shows it with subgraphs, below ``ns``."""
     data: Json
     """What happened; its shape depends on the mode."""
     meta: Maybe[JsonObject] = None

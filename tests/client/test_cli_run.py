@@ -201,3 +201,30 @@ def test_parallel_messages_are_shown_one_after_the_other(capsys: pytest.CaptureF
         flow.show(event)
     flow.end()
     assert capsys.readouterr().out == "joke  one two\npoem  red rose red\n"
+
+
+def test_what_a_node_said_in_vain_is_said_to_be_void_and_dropped_if_nobody_saw_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    flow = Flow(Console(highlight=False, soft_wrap=True))
+
+    def token(call: str, node: str, text: str, **more: Any) -> MessagesEvent:
+        chunk = MessageChunk(type="AIMessageChunk", content=text, id="same")
+        fields: Any = {"run": "r", "seq": 1, "node": node, "mode": "messages", "metadata": {}, **more}
+        return MessagesEvent(message=chunk, call=call, **fields)
+
+    for event in (
+        token("a", "joke", "one "),
+        token("b", "poem", "red "),
+        token("b", "poem", "", discard=True),
+        token("a", "joke", "two"),
+        token("c", "poem", "rose"),
+        token("a", "joke", "", discard=True),
+        token("d", "joke", "three"),
+    ):
+        flow.show(event)
+    flow.end()
+    out, err = capsys.readouterr()
+    assert out == "joke  one two\npoem  rose\njoke  three\n"
+    assert err.count("does not count") == 1
+    assert "joke failed and begins again" in err

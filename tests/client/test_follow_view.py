@@ -61,6 +61,22 @@ def test_a_repeated_step_takes_its_messages_back() -> None:
     assert texts(state(HI), token("a1", "hel"), token("a2", "two"), again) == ["hi", "two"]
 
 
+def test_a_call_whose_node_begins_again_is_taken_back_and_ids_that_come_again_stay_apart() -> None:
+    one, other = replace(token("a1", "half"), call="c1"), replace(token("a1", "whole"), call="c2")
+    assert texts(state(HI), one, replace(token("a1", ""), call="c1", discard=True), other) == ["hi", "whole"]
+    assert texts(state(HI), one, replace(other, message=MessageChunk("AIMessageChunk", "two", id="a2"))) == [
+        "hi",
+        "half",
+        "two",
+    ]
+
+
+def test_what_is_cut_adds_up_to_nothing() -> None:
+    cut = replace(token("a1", ""), cut_bytes=9, message=MessageChunk("unknown", id="a1"))
+    assert texts(state(HI), token("a1", "hel"), cut) == ["hi", "hel"]
+    assert texts(state(HI), cut, cut) == ["hi", ""]
+
+
 def test_a_snapshot_holds_what_was_streamed_and_later_pieces_continue_it() -> None:
     items = tuple(
         graphwire.SnapshotMessage(message, {})

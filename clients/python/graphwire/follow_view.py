@@ -42,6 +42,10 @@ class ThreadView:
                 known = set(map(_id, self._settled))
                 new = (item for item in items if item.message.id not in known)
                 self._streamed = {_call(item, item.message): item.message for item in new}
+            case MessagesEvent(discard=True, message=message):
+                self._streamed.pop(_call(event, message), None)
+            case MessagesEvent(cut_bytes=int(), message=message):
+                self._streamed.setdefault(_call(event, message), message)  # it adds up to nothing
             case MessagesEvent(message=message) if message.type != "remove":
                 self._add(_call(event, message), message)
             case LifecycleEvent(discard=discard) if discard:
@@ -70,9 +74,8 @@ class ThreadView:
 
 
 def _call(event: MessagesEvent | SnapshotMessage, message: Message) -> str:
-    """Return the key of the call of a model that made the message; an older server names the message only."""
-    call: str | None = getattr(event, "call", None)
-    return call or message.id or ""
+    """Return the key of the call of a model that wrote the message; a server of 1.0 may name none."""
+    return event.call or message.id or ""
 
 
 def _id(message: Any) -> str | None:

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from graphwire_conformance.clients.scripts import resume, talking_log
+from graphwire_conformance.clients.scripts import resume, talking_log, twin_log
 from graphwire_conformance.clients.stage import (
     Scripts,
     Stage,
@@ -307,6 +307,38 @@ async def snapshot_with_a_message(stage: Stage) -> None:
         *printed_lines(stage.log[:2]),
         *_gap_lines(2, 4, "evicted", messages=[shown]),
         *printed_lines(stage.log[4:], 5),
+    ]
+
+
+@SCRIPTS.add("snapshot/with two messages of one id", "5: snapshot; 3: a message is known by its call")
+async def snapshot_with_two_messages_of_one_id(stage: Stage) -> None:
+    """Each of the two goes on behind the snapshot."""
+    stage.task["filter"] = {"modes": ["messages"]}
+    stage.log = twin_log()
+    conn = await stage.accept()
+    await conn.begin("live")
+    await conn.send_log(1, 2)
+    await conn.cut()
+    conn = await stage.accept()
+    await conn.begin("gap")
+    messages: list[Frame] = [
+        {
+            "id": "m-1",
+            **call,
+            "ns": [],
+            "node": side,
+            "message": {"type": "AIMessageChunk", "content": f"{side[0]}0 "},
+            "meta": {"langgraph_node": side},
+        }
+        for side, call in (("left", {}), ("right", {"call": "call-2"}))
+    ]
+    await conn.send(*conn.gap(2, 3, "evicted", messages=messages))
+    await conn.finish(4)
+    shown = [{"id": "m-1", "content": "l0 "}, {"id": "m-1", "content": "r0 "}]
+    stage.expected_lines = [
+        *printed_lines(stage.log[:2]),
+        *_gap_lines(2, 3, "evicted", messages=shown),
+        *printed_lines(stage.log[3:], 4),
     ]
 
 

@@ -395,6 +395,6 @@ def _returned(request: Request, chunks: list[Any]) -> Any:
     value = None if loop is None else request.result(loop)
     if not request.parts:
         return value
-    if loop is not None and isinstance(value, dict) and request.output_keys is None:
+    if loop is not None and isinstance(value, dict):
         value = request.plan.output.instance(value)
     return GraphOutput(value, () if loop is None else loop.interrupts)

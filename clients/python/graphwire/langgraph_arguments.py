@@ -13,7 +13,7 @@ from graphwire.arguments import require_id
 from graphwire.state_update import state_update
 
 _CONFIG = frozenset({"tags", "metadata", "configurable", "recursion_limit", "max_concurrency", "run_name"})
-_OPTIONS = ("output_keys", "interrupt_before", "interrupt_after", "durability")
+_OPTIONS = ("output_keys", "interrupt_before", "interrupt_after", "durability", "version")
 _LOCAL = {
     "print_mode": "prints in the process of the graph",
     "debug": "prints in the process of the graph",

@@ -102,7 +102,8 @@ class Streams(Requests):
             config: LangGraph's ``tags``, ``metadata``, ``configurable``, ``recursion_limit``,
                 ``max_concurrency`` and ``run_name``. The thread is ``thread=``, not a part of the config.
             context: LangGraph's runtime context.
-            options: LangGraph's ``interrupt_before``, ``interrupt_after``, ``output_keys``, ``durability``.
+            options: LangGraph's ``interrupt_before``, ``interrupt_after``, ``output_keys``, ``durability``,
+                ``version``.
             record: ``{"modes", "subgraphs"}`` that the log records beyond the filter, for later viewers.
             metadata: for finding the run in lists.
             if_busy: what to do if the thread has a run: ``reject`` this one, ``enqueue`` it, or

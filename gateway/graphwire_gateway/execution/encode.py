@@ -5,6 +5,7 @@ and changes the objects in it. The hot case, a token, is written by hand; tests 
 protocol's models.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -67,14 +68,19 @@ class Encoder:
         self._messages: dict[str | None, _StreamedMessage] = {}
         self._unnamed = 0
 
-    def part(self, ns: Namespace, mode: str, chunk: Any) -> Record:
-        """Encode what the graph yielded for ``mode`` at ``ns`` (``()`` for the root)."""
+    def part(self, ns: Namespace, mode: str, chunk: Any, asked: Sequence[Any] = ()) -> Record:
+        """Encode what the graph yielded for ``mode`` at ``ns`` (``()`` for the root).
+
+        ``asked`` has the interrupts that came beside ``chunk`` instead of in it, in LangGraph's version v2.
+        """
+        if asked:
+            return self._interrupted(ns, mode, chunk, asked)
         if mode == "messages":
             return self._message(ns, chunk[0], chunk[1])
         if mode == "updates":
             return self._update(ns, chunk)
         if mode == "values" and isinstance(chunk, dict) and "__interrupt__" in chunk:
-            return self._interrupted(ns, mode, chunk)
+            return self._interrupted(ns, mode, *_parted(chunk))
         if mode == "checkpoints":
             chunk = public_checkpoint(chunk)
         elif mode == "debug" and isinstance(chunk, dict) and chunk.get("type") == "checkpoint":
@@ -93,16 +99,15 @@ class Encoder:
         if not isinstance(chunk, dict):
             return self._record(ns, "updates", None, chunk)
         if "__interrupt__" in chunk:
-            return self._interrupted(ns, "updates", chunk)
+            return self._interrupted(ns, "updates", *_parted(chunk))
         node = next((key for key in chunk if key != "__metadata__"), None)
         return self._record(ns, "updates", node, chunk)
 
-    def _interrupted(self, ns: Namespace, mode: str, chunk: dict[str, Any]) -> Record:
-        marks = [{"id": item.id, "value": item.value} for item in chunk["__interrupt__"]]
-        rest = {key: value for key, value in chunk.items() if key != "__interrupt__"}
+    def _interrupted(self, ns: Namespace, mode: str, data: Any, asked: Sequence[Any]) -> Record:
+        marks = [{"id": item.id, "value": item.value} for item in asked]
         extra = b',"interrupts":' + self._dumps(marks)
         origin = self._origin((ns, mode, None, ()))
-        return _splice(origin, self._bounded(self._dumps(rest)), extra)
+        return _splice(origin, self._bounded(self._dumps(data)), extra)
 
     def _record(self, ns: Namespace, mode: str, node: str | None, data: Any) -> Record:
         encoded = self._dumps(data)
@@ -175,6 +180,11 @@ class Encoder:
             return data
         id = b"" if message is None else b'"id":%s,' % message
         return b'{%s"$cut":{"reason":"size","bytes":%d}}' % (id, len(data))
+
+
+def _parted(chunk: dict[str, Any]) -> tuple[dict[str, Any], Sequence[Any]]:
+    """Return the data of a chunk, and the interrupts in it."""
+    return {key: value for key, value in chunk.items() if key != "__interrupt__"}, chunk["__interrupt__"]
 
 
 _ENVELOPE = 512  # bytes that ids and names take beside a token's text, at most

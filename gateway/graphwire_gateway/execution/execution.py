@@ -23,6 +23,7 @@ from graphwire_protocol.types import Mode, Namespace
 from graphwire_runtime.servable import Servable, StreamMode
 
 from graphwire_gateway.execution.encode import Encoder
+from graphwire_gateway.execution.models import Models
 from graphwire_gateway.execution.request import RunRequest
 from graphwire_gateway.failures import Failures, RunLimit
 from graphwire_gateway.graphs.catalog import Catalog
@@ -244,6 +245,7 @@ class Execution:
             **({} if request.context is None else {"context": request.context}),
             **request.options,
         )
+        models = Models(graph) if request.version == "v2" else None
         ns: Namespace = ()
         try:
             async for item in stream:
@@ -254,7 +256,10 @@ class Execution:
                 else:
                     mode, chunk = item
                 if mode in recorded:
-                    self._put(encoder.part(ns, mode, chunk))
+                    if models is None:
+                        self._put(encoder.part(ns, mode, chunk))
+                    else:
+                        self._put(encoder.part(ns, mode, *models.part(ns, mode, chunk)))
                     if self._put_events > self._limit:
                         raise RunLimit(f"the run has more than {request.max_events} events (max_run_events)")
                     if self._is_full():
@@ -271,7 +276,10 @@ class Execution:
                     await _delete_thread(request, graph)
         self._has_deleted_thread = not self._is_interrupted
         kind: Literal["interrupted", "completed"] = "interrupted" if self._is_interrupted else "completed"
-        return Outcome(kind, self._output(graph), tuple(self._asked.values()))
+        output = _output_of(request, graph, self._values) if self._has_values else None
+        if models is not None:
+            output = models.output(output)
+        return Outcome(kind, encoder.value(output), tuple(self._asked.values()))
 
     def _follow(self, ns: Namespace, mode: str, chunk: Any) -> None:
         """Remember the root's values, for the result, and the interrupts that wait for answers."""
@@ -303,11 +311,6 @@ class Execution:
                 await self._room.wait()
         finally:
             self._is_waiting = False
-
-    def _output(self, graph: Servable) -> bytes:
-        return self._encoder.value(
-            _output_of(self._request, graph, self._values) if self._has_values else None
-        )
 
     async def _delete_thread(self) -> None:
         request = self._request

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from graphwire_protocol import commands
 from graphwire_protocol.errors import Refusal
@@ -21,8 +21,9 @@ class RunRequest:
     """What run ``run`` asks of the graph named ``graph``: arguments of ``astream``, and what is recorded.
 
     With a ``command`` (the fields of the library's ``Command``) there is no ``input``. ``scope`` is the run's
-    thread; None without one. ``modes`` and ``subgraphs`` say what the log records. ``max_events`` bounds the
-    run's events, over all its executions.
+    thread; None without one. ``modes`` and ``subgraphs`` say what the log records. ``version`` says whether
+    states are recorded as LangGraph's version v1 or v2 has them. ``max_events`` bounds the run's events, over
+    all its executions.
     """
 
     run: str
@@ -35,6 +36,7 @@ class RunRequest:
     modes: frozenset[Mode] = frozenset()
     subgraphs: bool = False
     scope: Scope | None = None
+    version: Literal["v1", "v2"] = "v1"
     max_events: int | None = None
 
     def argument(self, graph: Any) -> Any:
@@ -101,6 +103,7 @@ def run_request(
         modes=modes,
         subgraphs=subgraphs,
         scope=scope,
+        version=(command.options and command.options.version) or "v1",
         max_events=max_events,
     )
 
@@ -149,6 +152,7 @@ def _options(options: commands.RunOptions | None, *, has_thread: bool) -> dict[s
     if options is None:
         return {}
     wire = options.to_wire()
+    wire.pop("version", None)  # of what is recorded; see RunRequest
     if not has_thread:
         wire.pop("durability", None)  # nothing writes checkpoints; some graphs warn of it, some fail
     return {name: list(value) if isinstance(value, tuple) else value for name, value in wire.items()}

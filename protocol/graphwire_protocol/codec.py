@@ -17,6 +17,7 @@ from graphwire_protocol.base import Wire
 from graphwire_protocol.commands import UNSERVED, Command
 from graphwire_protocol.errors import Refusal, path_text
 from graphwire_protocol.frames import ServerFrame
+from graphwire_protocol.suggest import choices_of, did_you_mean
 from graphwire_protocol.types import MAX_INT
 
 _COMMAND: TypeAdapter[Any] = TypeAdapter(Command)
@@ -99,7 +100,7 @@ def _not_json(reason: str) -> str:
 
 
 def _refusal(data: str | bytes, error: ValidationError) -> Refusal:
-    faults = error.errors(include_url=False, include_input=False)
+    faults = error.errors(include_url=False)
     first = faults[0]
     if first["type"] in ("json_invalid", "string_unicode"):
         reason = str(first.get("ctx", {}).get("error", "syntax error"))
@@ -175,7 +176,9 @@ def _reason(fault: ErrorDetails) -> str:
         return "not one of the expected types"
     if kind == "extra_forbidden":
         return "not a field that this server knows"
-    return str(fault["msg"])
+    given = fault.get("input")
+    meant = did_you_mean(given, choices_of(fault)) if isinstance(given, str) else ""
+    return f"{fault['msg']}{meant}"
 
 
 def decode_frames(data: str | bytes) -> list[Any]:

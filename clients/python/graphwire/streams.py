@@ -152,6 +152,7 @@ class Streams(Requests):
             refuse_unknown(record, RecordOptions.model_fields, "record")
             fields["record"] = checked(RecordOptions, dict(record), "record")
         checked(RunCommand, {"id": 0, **fields})
+        checked(Spec, {"sub": 0, "filter": filter, "credit": window, "values": values})
 
         def make(id: int, sub: int) -> RunCommand:
             spec = Spec(sub=sub, filter=filter, from_=position, credit=window, values=values)
@@ -210,7 +211,8 @@ class Streams(Requests):
                     values=values,
                 )
 
-            checked(Subscribe, {"id": 0, "sub": 0, "run": run, "filter": filter})
+            view = {"filter": filter, "credit": window, "values": values}
+            checked(Subscribe, {"id": 0, "sub": 0, "run": run, **view})
             reply, queue = await self._exchange.subscribe(make, window, tracker)
             assert isinstance(reply, Subscribed)
             out = Run(self._exchange, run, None, filter, position, window, tracker, values)

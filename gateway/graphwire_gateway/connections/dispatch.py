@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeAlias, TypeVar
 from weakref import WeakSet
 
@@ -11,13 +11,14 @@ from graphwire_protocol import codes, commands
 from graphwire_protocol.codec import encode
 from graphwire_protocol.commands import Command, Product, Spec
 from graphwire_protocol.errors import Refusal
-from graphwire_protocol.replies import Ok, Pong, Started, Subscribed, Welcome
+from graphwire_protocol.replies import Notice, Ok, Pong, Started, Subscribed, Welcome
 from graphwire_protocol.server import ServerSession
 from graphwire_protocol.types import STREAM_MODES, Durability
 from graphwire_protocol.version import MINOR
 
 from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.delivery import Delivery
+from graphwire_gateway.execution.names import filter_notes, run_notes, update_notes
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.limits import Limits
@@ -194,8 +195,13 @@ class Dispatch:
                 self._reply(await self._services.states.history(command, self.principal))
             case commands.StateUpdate():
                 self._reply(await self._services.states.update(command, self.principal))
+                self._note(update_notes(command, self._services.catalog.get(command.graph)))
             case commands.Delete():
                 self._reply(await self._services.states.delete(command, self.principal))
+
+    def _note(self, notes: Iterable[str]) -> None:
+        for note in notes:
+            self._delivery.reply(encode(Notice(code="ignored", message=note)))
 
     def _reply(self, frame: Ok | Welcome | Started | Subscribed) -> None:
         self._delivery.reply(self._session.reply(frame))
@@ -250,6 +256,8 @@ class Dispatch:
         for reader, subscribed in attached:
             self._reply(subscribed)
             self._delivery.begin(reader)
+        if is_new:
+            self._note(run_notes(command, services.catalog.get(run.graph)))
 
     async def _subscribe(self, command: commands.Subscribe) -> None:
         run = await self._find(command.run)
@@ -257,6 +265,7 @@ class Dispatch:
         reader, subscribed = await self._delivery.attach(command.id, run.log, command)
         self._reply(subscribed)
         self._delivery.begin(reader)
+        self._note(filter_notes(command.filter, self._services.catalog.get(run.graph), "subscribe.filter"))
 
     def _watch(self, command: commands.Watch) -> None:
         watch = self._delivery.watch(command, self.principal)

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from graphwire_protocol import commands
-from graphwire_protocol.errors import Refusal
 from graphwire_protocol.projection import TagError, restore
 from graphwire_protocol.types import STREAM_MODES, Mode
 from langchain_core.runnables import RunnableConfig
 
 from graphwire_gateway.execution.inputs import message_of
+from graphwire_gateway.execution.names import check_run, invalid
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.library import command_for, given
 from graphwire_gateway.scope import OWN, PRINCIPAL, Scope
@@ -68,6 +68,7 @@ def run_request(
     max_events: int | None,
 ) -> RunRequest:
     """Return what ``command`` asks of the graph. Raises ``Refusal(invalid_argument)`` with the path."""
+    check_run(command, entry)
     config = command.config or commands.RunConfig()
     configurable = restored(config.configurable or {}, "run", "config.configurable")
     for name in configurable:
@@ -114,11 +115,6 @@ def restored(value: Any, frame: str, path: str) -> Any:
         return restore(value, message_of, inbound=True, path=path)
     except TagError as error:
         raise invalid(error.path, f"{frame}.{error.path}: {error.reason}", error.reason) from None
-
-
-def invalid(path: str, message: str, reason: str) -> Refusal:
-    """Return the refusal of one field."""
-    return Refusal("invalid_argument", message, details={"errors": [{"path": path, "reason": reason}]})
 
 
 def _command(command: commands.GraphCommand) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from graphwire_protocol.replies import RunRow, ThreadRow
 from graphwire_protocol.types import TERMINAL
 
 from graphwire_gateway.execution.execution import Executor
-from graphwire_gateway.execution.request import invalid, restored, run_request
+from graphwire_gateway.execution.names import invalid
+from graphwire_gateway.execution.request import restored, run_request
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.limits import Limits

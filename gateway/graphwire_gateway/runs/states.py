@@ -10,7 +10,8 @@ from graphwire_protocol.payloads import AskedInterrupt
 from graphwire_protocol.projection import Encoders, Projector
 from graphwire_protocol.replies import Ok, StateTask, ThreadState
 
-from graphwire_gateway.execution.request import invalid, restored
+from graphwire_gateway.execution.names import invalid
+from graphwire_gateway.execution.request import restored
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry

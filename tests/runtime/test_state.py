@@ -305,6 +305,6 @@ def test_an_input_may_lack_what_the_thread_has_and_name_what_no_state_has(lib: s
     with pytest.raises(ValidationError, match="topic"):
         graph.invoke({"count": 1}, {"configurable": {"thread_id": "other"}})
     with pytest.raises(ValidationError, match="count"):
-        graph.invoke({"topic": "cats", "count": "many"}, thread)
+        graph.invoke({"topic": "cats", "count": "many"}, {"configurable": {"thread_id": "third"}})
     graph.invoke({"topic": "cats", "colour": "red"}, thread)
     assert graph.invoke({"count": 5}, thread) == {"topic": "cats", "count": 6}

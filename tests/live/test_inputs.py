@@ -81,3 +81,17 @@ async def test_subscriptions_and_updates_are_compared_with_the_graph_too(
         "subscribe.filter.nodes: graph 'joke' ignores the unknown node 'wriet'; did you mean 'write'?",
         "state_update.values: graph 'joke' ignores the unknown key 'jok'; did you mean 'joke'?",
     ]
+
+
+async def test_lists_and_watches_of_a_graph_that_is_not_served_say_so(serve, connect, lib: Library) -> None:
+    server = await serve({"joke": joker(lib)})
+    peer: Peer = await connect(server)
+    for what in ("runs", "threads"):
+        await peer.ask(type="list", what=what, graph="jole")
+        await peer.ask(type="list", what=what, graph="joke")
+    await peer.ask(type="watch", sub=5, graphs=["joke", "poem"])
+    await peer.settled()
+    assert notes(peer.frames) == [
+        *["list.graph: no graph 'jole' is served; did you mean 'joke'?"] * 2,
+        "watch.graphs: no graph 'poem' is served",
+    ]

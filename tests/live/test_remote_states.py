@@ -92,6 +92,27 @@ async def test_states_of_every_class_are_asked_and_answered_alike(both: Tell, na
     assert remote == local
 
 
+@pytest.mark.parametrize("state", [graphs.Model, graphs.Record])
+async def test_instances_with_unset_fields_are_inputs_and_updates_as_they_are_locally(
+    both: Tell, state: Any
+) -> None:
+    async def story(teller: Teller) -> None:
+        config = thread("t")
+        await teller.invoke(state(n=1, note="kept", log=["a"]), config)
+        await teller.invoke(state(n=2), config)
+        await teller.invoke(state(n=3, note=None), config, version="v2")
+        await teller.invoke(teller.words.Command(update=state(n=4, level=9), goto="one"), config)
+        await teller.update(state(n=5), config, as_node="one")
+        await teller.update({"note": "edited", "nothing": 1}, config, as_node="one")
+        await teller.state(config)
+        await teller.stream(None, config, stream_mode=["values", "updates"])
+        await teller.history(config)
+
+    local, remote = await both(lambda lib: graphs.counting(lib, state), story)
+    assert not any("raised" in item for item in local)
+    assert remote == local
+
+
 # ── one value ────────────────────────────────────────────────────────────────────────────────────
 
 ONE_VALUE: dict[str, tuple[Callable[[], Any], Any]] = {

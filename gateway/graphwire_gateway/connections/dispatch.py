@@ -18,7 +18,7 @@ from graphwire_protocol.version import MINOR
 
 from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.delivery import Delivery
-from graphwire_gateway.execution.names import filter_notes, run_notes, update_notes
+from graphwire_gateway.execution.names import filter_notes, graph_notes, run_notes, update_notes
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.limits import Limits
@@ -170,6 +170,7 @@ class Dispatch:
                 await self._subscribe(command)
             case commands.Watch():
                 self._watch(command)
+                self._note(graph_notes("watch.graphs", command.graphs or (), self._served))
             case commands.Unsubscribe():
                 watch = self._watches.pop(command.sub, None)
                 if watch is not None:
@@ -189,6 +190,7 @@ class Dispatch:
                 self._result(command.id, await self._find(command.run))
             case commands.List():
                 await self._list(command)
+                self._note(graph_notes("list.graph", filter(None, [command.graph]), self._served))
             case commands.State():
                 self._reply(await self._services.states.get(command, self.principal))
             case commands.StateHistory():
@@ -198,6 +200,10 @@ class Dispatch:
                 self._note(update_notes(command, self._services.catalog.get(command.graph)))
             case commands.Delete():
                 self._reply(await self._services.states.delete(command, self.principal))
+
+    @property
+    def _served(self) -> list[str]:
+        return [entry.name for entry in self._services.catalog.all()]
 
     def _note(self, notes: Iterable[str]) -> None:
         for note in notes:

@@ -5,7 +5,7 @@ what a graph ignores without a word: it runs, and a notice says so. None of them
 only a model's validators can tell is left to the graph.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from graphwire_protocol import commands
@@ -87,6 +87,12 @@ def update_notes(command: commands.StateUpdate, entry: Entry) -> Iterator[str]:
     """Yield a sentence if an update of the root writes keys that the state does not have."""
     if not command.ns and isinstance(command.values, dict) and not _is_tag(command.values):
         yield from _unknown("state_update.values", "key", command.values, entry.shape.state, entry)
+
+
+def graph_notes(where: str, names: Iterable[str], served: Collection[str]) -> Iterator[str]:
+    """Yield a sentence for each name of a graph that is not served, so that nothing of it is ever listed."""
+    for name in [name for name in names if name not in served][:_MOST]:
+        yield f"{where}: no graph {shown(name)} is served{did_you_mean(name, served)}"
 
 
 def _unknown(

@@ -179,9 +179,7 @@ function connect() {
       case "event":
         attached.n += 1;
         if (frame.n !== attached.n) {
-          // A missing number: an event was lost on the way. Attach again from the cursor.
-          request({ type: "unsubscribe", sub: SUB });
-          subscribe();
+          attachAnew();
           return;
         }
         failures = 0;
@@ -204,6 +202,10 @@ function connect() {
         entered(frame.status, frame.seq);
         break;
       case "mark":
+        if ((frame.n ?? attached.n) !== attached.n) {
+          attachAnew();
+          return;
+        }
         cursor = { epoch: attached.epoch, seq: Math.max(frame.seq, cursor?.seq ?? 0) };
         break;
       case "closed":
@@ -212,6 +214,12 @@ function connect() {
         status = "over";
         socket.close(1000);
     }
+  }
+
+  // A number is missing: an event was lost on the way. Attach again from the cursor.
+  function attachAnew() {
+    request({ type: "unsubscribe", sub: SUB });
+    subscribe();
   }
 
   function entered(now, seq) {
@@ -242,7 +250,7 @@ function shown({ mode, data, meta }) {
 }
 
 function whole(snapshot) {
-  const messages = snapshot.messages.map(({ id, message }) => ({ id, content: message.content }));
+  const messages = snapshot.messages.map(({ id, message }) => ({ id, ...pick(message, "content", "$cut") }));
   return { ...pick(snapshot, "status", "values"), messages };
 }
 

@@ -32,6 +32,7 @@ CODES: dict[str, Code] = {
         Code("conflict", "an id is in use, or the object is not in the state for it", "never"),
         Code("busy", "the thread has a run", "after"),
         Code("limit_exceeded", "an announced limit is reached", "after"),
+        Code("too_large", "what the reply would hold is larger than the server sends: ask for less", "never"),
         Code("rate_limited", "too many requests in a short time", "after"),
         Code("draining", "the server is going away", "after"),
         Code("unavailable", "the server's store is away", "after"),

@@ -214,11 +214,13 @@ class Subscribe(Spec):
 class Watch(Wire):
     """Follow the states of all runs that match: states, not events. A watch keeps no run alive.
 
-    Client: watches again after a lost connection; a ``run_info`` that it has seen before is harmless.
+    Client: watches again after a lost connection; a ``run_info`` that it has seen before is harmless. What
+    the new list does not name is gone, or does not match any more, unless the list was cut.
 
     Server: answers ``subscribed``, then sends a ``run_info`` for each run that matches now, newest first and
     at most ``max_watch_runs``, then ``synced``. After that it sends one for every new run that matches and
-    for every change of status, including the change by which a run stops matching.
+    for every change of status, including the change by which a run stops matching; and ``run_gone`` for a run
+    that matched at some time and is forgotten.
 
     Misuse: a ``sub`` in use is ``conflict``.
     """
@@ -234,6 +236,10 @@ class Watch(Wire):
     """Only runs in one of these statuses."""
     metadata: Maybe[InputObject] = None
     """Only runs whose metadata has all of these."""
+    progress: Maybe[bool] = None
+    """Whether to report how far the runs are: a ``run_info`` with the new ``head`` for each run whose log
+    grows, at most once a second for each. Servers of 1.0 ignore it.
+    """
 
 
 class Unsubscribe(Wire):
@@ -334,7 +340,7 @@ class Result(Wire):
     Client: asks when it has seen the run end, or at any other time.
 
     Server: answers ``ok`` with ``status``, and with ``output`` once the run is ``completed``, until
-    ``result_ttl_s`` after its end.
+    ``result_ttl_s`` after its end. An output larger than ``max_event_bytes`` is ``too_large``.
 
     Misuse: an unknown or forgotten run is ``not_found``.
     """
@@ -366,7 +372,8 @@ class State(ThreadRequest):
 
     Server: answers ``ok`` with ``values``, ``next``, ``tasks``, ``interrupts``, ``config`` and, if there
     is a checkpoint, ``metadata``, ``created_at`` and ``parent_config``. A thread that has never been written
-    has no values, and ``next`` is empty.
+    has no values, and ``next`` is empty. A state larger than ``max_event_bytes`` is ``too_large``: ask with
+    ``keys``.
 
     Misuse: an unknown graph or checkpoint is ``not_found``; a graph that can have no checkpointer is
     ``invalid_argument``.
@@ -382,9 +389,11 @@ class State(ThreadRequest):
 class StateHistory(ThreadRequest):
     """Ask for a thread's states, the newest first: LangGraph's ``get_state_history``.
 
-    Client: gets the next page with ``before``, the checkpoint of the last state that it got.
+    Client: gets the next page with the ``cursor`` of the reply as ``before``.
 
-    Server: answers ``ok`` with ``states``.
+    Server: answers ``ok`` with ``states``. A page that would be larger than ``max_event_bytes`` ends early,
+    but not before its first state, whose largest keys are cut if it does not fit. ``cursor`` says that there
+    are more; before 1.1 there is none, and a page is the last if it has fewer states than ``limit``.
 
     Misuse: as of ``state``.
     """
@@ -453,7 +462,8 @@ class List(Wire):
 
     Client: sends the ``cursor`` of the reply to get the next page; the last page has none.
 
-    Server: answers ``ok`` with the rows under the name of ``what``.
+    Server: answers ``ok`` with the rows under the name of ``what``. A page that would be larger than
+    ``max_event_bytes`` ends early, with a ``cursor``.
     """
 
     type: Literal["list"] = "list"

@@ -18,7 +18,12 @@ _LATEST = frozenset({"index", "created", "timestamp"})
 
 
 def add_delta(message: dict[str, Any], delta: dict[str, Any]) -> dict[str, Any]:
-    """Return ``message`` with ``delta`` added; both are flat objects, and neither is changed."""
+    """Return ``message`` with ``delta`` added; both are flat objects, and neither is changed.
+
+    A message that was cut for its size stays as it is: what comes later is not all of it.
+    """
+    if "$cut" in message:
+        return message
     out = dict(message)
     for name, value in delta.items():
         if value is None:

@@ -14,6 +14,9 @@ Scope: TypeAlias = Literal["connection", "run", "principal", "server"]
 
 Unit: TypeAlias = Literal["bytes", "seconds", "events", "entries", "characters", "a second", ""]
 
+ENVELOPE_BYTES: Final = 1 << 18
+"""What a server's message may hold beside values of graphs and what the client itself sent."""
+
 _Count: TypeAlias = Annotated[int, Field(ge=1)]
 _Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _NotNegative: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -37,7 +40,7 @@ class AnnouncedLimits(BaseModel):
     max_frame_bytes: Annotated[_Count, Limit("connection", "bytes")] = 1 << 20
     """size of one message of a client; a larger one closes with 1009, so a client checks before it sends"""
     max_event_bytes: Annotated[_Count, Limit("connection", "bytes")] = 4 << 20
-    """size of one event; a larger one is sent as a `$cut` with its size"""
+    """size of the data of one event; of larger data the largest parts are sent as `$cut` with their sizes"""
     max_subscriptions: Annotated[_Count, Limit("connection")] = 1024
     """open subscriptions"""
     max_open_requests: Annotated[_Count, Limit("connection")] = 1024
@@ -48,6 +51,8 @@ class AnnouncedLimits(BaseModel):
     """requests at once before `requests_per_s` applies"""
     hello_timeout_s: Annotated[_Positive, Limit("connection", "seconds")] = 10
     """time from the handshake to `hello`; then close 4408"""
+    message_timeout_s: Annotated[_Positive, Limit("connection", "seconds")] = 30
+    """time from the first to the last WebSocket frame of a message of a client; then it is dropped"""
     send_timeout_s: Annotated[_Positive, Limit("connection", "seconds")] = 5
     """time for which a client may read nothing while frames wait for it; then its connection is dropped"""
     heartbeat_s: Annotated[_Positive, Limit("connection", "seconds")] = 15
@@ -91,6 +96,11 @@ class AnnouncedLimits(BaseModel):
     """runs that a `watch` reports at its beginning"""
     drain_s: Annotated[_NotNegative, Limit("server", "seconds")] = 30
     """time that runs get to end when the server goes away"""
+
+    @property
+    def largest_message(self) -> int:
+        """The bytes of the largest message, a frame or a batch, that a server with these limits sends."""
+        return self.max_event_bytes + self.max_frame_bytes + ENVELOPE_BYTES
 
 
 def _mark(name: str) -> Limit:

@@ -86,6 +86,6 @@ class SnapshotMessage(Wire):
     node: Maybe[str] = None
     """The node that wrote it."""
     message: JsonObject
-    """The sum of its deltas so far."""
+    """The sum of its deltas so far; ``{"type", "$cut"}`` if that is too large to send."""
     meta: Maybe[JsonObject] = None
     """LangGraph's metadata."""

@@ -64,6 +64,17 @@ def exact_text(value: Any) -> str:
     return str.__str__(value)
 
 
+def sendable(text: str) -> str:
+    """Return a text as it can be sent: two surrogates that are one character become it, others U+FFFD."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
 def integer(number: int) -> Any:
     """Project an exact ``int``."""
     if -MAX_INT <= number <= MAX_INT:

@@ -267,3 +267,39 @@ async def test_an_event_that_was_cut_for_its_size_keeps_what_is_known_of_it(clie
     more = events[3]
     assert isinstance(more, graphwire.MessagesEvent)
     assert (more.metadata, more.cut_bytes) == (meta, None)
+
+
+async def test_what_follows_a_message_that_a_snapshot_had_to_cut_is_cut_too(client, server):
+    model = server.run("r1")
+    model.tokens("m1", "Hel")
+    model.tokens("m2", "Hel")
+    whole = model.snapshot
+
+    def shortened(sub, seq):
+        frame = whole(sub, seq)
+        frame["messages"][0]["message"] = {"type": "AIMessageChunk", **CUT}
+        return frame
+
+    model.snapshot = shortened
+    run = await client.attach("r1", modes=["messages"], start="snapshot")
+    (snapshot,) = await take(run, 1)
+    assert isinstance(snapshot, graphwire.SnapshotEvent)
+    cut, kept = snapshot.messages
+    assert (cut.message.id, cut.message.type, cut.message.text) == ("m1", "AIMessageChunk", "")
+    assert cut.metadata["langgraph_node"] == "write"
+    assert (cut.cut_bytes, kept.cut_bytes, kept.message.text) == (5000, None, "Hel")
+    model.tokens("m1", "lo")
+    model.tokens("m2", "lo")
+    first, second = await take(run, 2)
+    assert isinstance(first, graphwire.MessagesEvent)
+    assert isinstance(second, graphwire.MessagesEvent)
+    assert (first.cut_bytes, first.message.id, first.message.text) == (5000, "m1", "")
+    assert (second.cut_bytes, second.message.text) == (None, "lo")
+
+
+async def test_an_output_that_was_cut_is_raised_with_its_size(client, server):
+    run = await client.run("joke", modes=["custom"])
+    server.runs[run.id].complete(CUT)
+    with pytest.raises(graphwire.Refused, match=r"takes 5,000 bytes.*max_event_bytes") as refused:
+        await run.result()
+    assert refused.value.code == "too_large"

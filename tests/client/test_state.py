@@ -92,6 +92,15 @@ async def test_a_history_is_read_page_by_page(client, server, limit, asked):
     assert [command.before for command in server.of(StateHistory)] == [None, "c99", "c199"][: len(asked)]
 
 
+@pytest.mark.parametrize(("limit", "asked"), [(None, [100] * 3), (30, [30, 10]), (20, [20])])
+async def test_a_history_whose_pages_end_early_is_read_to_its_end(client, server, limit, asked):
+    server.history_page = 20
+    server.states = [state(f"c{number}", {"n": number}) for number in range(50)]
+    got = [snapshot.values["n"] async for snapshot in client.state_history("joke", "t", limit=limit)]
+    assert got == list(range(50))[:limit]
+    assert [command.limit for command in server.of(StateHistory)] == asked
+
+
 async def test_a_history_is_asked_for_what_matches(client, server):
     server.states = [state("c1"), state("c0")]
     more = {"before": "c1", "metadata": {"source": "loop"}, "checkpoint": "c0", "keys": ["n"], "ns": ["s:1"]}

@@ -80,6 +80,8 @@ class Bench:
     def run_changed(self, run: Run, row: RunRow) -> None:
         self.changed.append((run.id, row.status))
 
+    def run_moved(self, run: Run) -> None: ...
+
     def run_paused(self, run: Run) -> None: ...
 
     def run_ended(self, run: Run) -> None:

@@ -3,6 +3,7 @@
 About `gateway/graphwire_gateway/runs/paging.py`.
 """
 
+import orjson
 import pytest
 from graphwire_gateway.runs.paging import page
 from graphwire_protocol.errors import Refusal
@@ -42,6 +43,22 @@ def test_the_pages_together_are_the_rows(count: int, limit: int) -> None:
 def test_a_last_page_has_no_cursor_even_if_it_is_full() -> None:
     assert page(rows(3), key, 3, None) == (rows(3), None)
     assert page([], key, 3, None) == ([], None)
+
+
+@given(count=st.integers(1, 30), most_bytes=st.integers(1, 200))
+def test_a_page_that_would_be_too_large_ends_early_and_leads_on(count: int, most_bytes: int) -> None:
+    found, cursor = page(rows(count), key, 12, None, most_bytes)
+    each = [found]
+    while cursor is not None:
+        found, cursor = page(rows(count), key, 12, cursor, most_bytes)
+        each.append(found)
+    assert [row for found in each for row in found] == rows(count)
+    sizes = [len(orjson.dumps(found)) for found in each]
+    assert all(len(found) == 1 or size <= most_bytes + 1 for found, size in zip(each, sizes, strict=True))
+    assert all(
+        len(found) == 12 or size + len(orjson.dumps(following[0])) > most_bytes
+        for found, size, following in zip(each, sizes, each[1:], strict=False)
+    ), "a page ends before it has to"
 
 
 def test_a_row_that_is_new_moves_no_page() -> None:

@@ -20,6 +20,7 @@ from graphwire_gateway.log.record import Record
 from graphwire_gateway.log.store import NoLog
 from graphwire_protocol.commands import Position
 from graphwire_protocol.filters import Filter, Matcher
+from graphwire_protocol.limits import DEFAULTS, AnnouncedLimits
 from graphwire_protocol.projection import Projector
 from graphwire_protocol.state import SUBSCRIPTION
 from hypothesis import given, settings
@@ -37,12 +38,18 @@ class Attached:
     """A reader, what it has sent, and the state in which a client believes it to be."""
 
     def __init__(
-        self, writer: LogWriter, credit: int | None, is_patched: bool, filter: dict[str, Any]
+        self,
+        writer: LogWriter,
+        credit: int | None,
+        is_patched: bool,
+        filter: dict[str, Any],
+        limits: AnnouncedLimits = DEFAULTS,
     ) -> None:
         self.ready: list[Reader] = []
         matcher = Matcher(Filter.model_validate({"modes": ["custom"], **filter}))
         patches = Patches() if is_patched else None
-        self.reader = Reader(7, writer.log, writer.store, matcher, credit, self.ready.append, patches)
+        ready = self.ready.append
+        self.reader = Reader(7, writer.log, writer.store, matcher, credit, ready, patches, limits)
         self.state: Any = "requested"
         self.frames: list[dict[str, Any]] = []
         self.next = ""
@@ -78,6 +85,8 @@ class Attached:
         for frame in frames:
             assert frame["sub"] == 7
             self.state = SUBSCRIPTION[self.state, frame["type"]]
+            if frame["type"] == "mark":
+                assert frame["n"] == len(events)
             if frame["type"] == "event":
                 assert frame["n"] == (events[-1]["n"] + 1 if events else 1)
                 assert not events or frame["seq"] > events[-1]["seq"]
@@ -333,6 +342,20 @@ async def test_metadata_comes_again_behind_a_gap() -> None:
     assert [item[0] for item in sent if isinstance(item, tuple)] == ["gap", "snapshot"]
     events = [frame for frame in line.frames if frame["type"] == "event"]
     assert [bool(frame.get("meta")) for frame in events[:3]] == [True, True, False]
+
+
+async def test_a_gap_names_messages_if_its_snapshot_has_no_room_for_all_of_them() -> None:
+    limits = AnnouncedLimits(max_event_bytes=1000, max_frame_bytes=1000)
+    for count, lost in ((4000, ["messages"]), (100, [])):
+        writer = await a_log(0, SMALL)
+        for number in range(count):
+            await writer.store_records([delta("x" * 100, f"m{number}")])
+        line = Attached(writer, None, False, {"modes": ["messages"]}, limits)
+        await line.attach("start")
+        await line.turn()
+        gap, snapshot = line.frames
+        assert gap["lost"] == lost
+        assert len(orjson.dumps(snapshot)) <= limits.largest_message
 
 
 # ── credit ───────────────────────────────────────────────────────────────────────────────────────

@@ -51,7 +51,13 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "clients" / "python" / "examples" / "conformance_client.py"
 COMMAND = [sys.executable, "-c", "from graphwire.cli import main; main()"]
 # Small enough that a log is driven over its limits and a drain is short.
-LIMITS = {"log_events": 400, "log_min_age_s": 0.2, "disconnect_grace_s": 0.2, "drain_s": 0.3}
+LIMITS = {
+    "log_events": 400,
+    "log_min_age_s": 0.2,
+    "disconnect_grace_s": 0.2,
+    "drain_s": 0.3,
+    "max_watch_runs": 20,
+}
 
 
 def failed(verdicts: list[Verdict]) -> list[str]:

@@ -89,3 +89,8 @@ def test_any_two_values_can_be_added(left: Any, right: Any) -> None:
     for name in ("content", "usage_metadata", "tool_call_chunks", "anything", "index"):
         add_delta({name: left}, {name: right})
         add_delta({"deep": {name: left}}, {"deep": {name: right}})
+
+
+def test_a_message_that_was_cut_stays_as_it_is() -> None:
+    cut = {"type": "AIMessageChunk", "$cut": {"reason": "size", "bytes": 9}}
+    assert add_delta(cut, {"content": "the rest", "chunk_position": "last"}) == cut

@@ -13,8 +13,8 @@ from graphwire_protocol.codes import MISUSE
 from graphwire_protocol.commands import Command, Hello, Run
 from graphwire_protocol.errors import Misuse, Refusal
 from graphwire_protocol.limits import AnnouncedLimits
-from graphwire_protocol.replies import Goaway, Ok, Started, Subscribed, Welcome
-from graphwire_protocol.server import BAD_FRAMES_A_MINUTE, ServerSession
+from graphwire_protocol.replies import Goaway, Ok, Pong, Started, Subscribed, Welcome
+from graphwire_protocol.server import BAD_FRAMES_A_MINUTE, MAX_HELLO_BYTES, ServerSession
 
 HELLO = {"type": "hello", "id": 0}
 PING = {"type": "ping", "t": 1}
@@ -331,10 +331,38 @@ def test_a_clock_that_stands_still_or_goes_back_earns_and_costs_nothing() -> Non
     assert peer.refuses(PING).after_ms == 100
 
 
-def test_credit_is_no_request_to_be_counted() -> None:
-    peer = Peer(request_burst=1)
-    for _ in range(100):
-        peer.receive({"type": "credit", "sub": 1, "events": 1})
+CREDIT = {"type": "credit", "sub": 1, "events": 1}
+
+
+def test_credit_has_a_budget_of_its_own_and_is_never_refused() -> None:
+    peer = Peer(requests_per_s=10, request_burst=2)
+    for _ in range(20):
+        peer.receive(CREDIT)
+        assert peer.session.pause == 0
+    peer.receive(CREDIT)
+    assert peer.session.pause == pytest.approx(0.01)
+    peer.receive(cancel(7))
+    assert peer.session.pause == 0
+
+
+def test_a_peer_over_its_rate_is_read_at_its_rate() -> None:
+    peer = Peer(requests_per_s=10, request_burst=1)
+    peer.now += 1
+    peer.receive(cancel(1))
+    assert peer.session.pause == 0
+    for _ in range(5):
+        peer.refuses(cancel(7))
+        assert peer.session.pause == pytest.approx(0.1)
+        peer.now += peer.session.pause
+        peer.receive(PING)
+
+
+def test_a_first_message_is_small() -> None:
+    session = ServerSession()
+    with pytest.raises(Refusal) as caught:
+        session.receive("[" * (MAX_HELLO_BYTES + 1), 0)
+    assert (caught.value.code, caught.value.close) == ("bad_frame", MISUSE)
+    assert f"at most {MAX_HELLO_BYTES} bytes" in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -401,3 +429,31 @@ def test_a_closed_session_receives_nothing(data: str | bytes) -> None:
     peer.session.close()
     with pytest.raises(Misuse):
         peer.receive(data)
+
+
+# ── sizes ────────────────────────────────────────────────────────────────────────────────────────
+
+
+SMALL = AnnouncedLimits(max_event_bytes=1000, max_frame_bytes=1000)
+
+
+def test_a_reply_that_is_too_large_is_refused_instead_and_the_request_is_answered_once() -> None:
+    peer = Peer(max_event_bytes=1000, max_frame_bytes=1000)
+    command = peer.receive({"type": "result", "id": 1, "run": "r"})
+    assert len(peer.session.reply(Ok(id=1, status="completed", output="x" * (SMALL.largest_message - 100))))
+    command = peer.receive({"type": "result", "id": 2, "run": "r"})
+    with pytest.raises(Refusal, match="the reply takes") as refused:
+        peer.session.reply(Ok(id=2, status="completed", output="x" * SMALL.largest_message))
+    error = peer.error(refused.value, command)
+    assert (error["code"], error["id"], error["retry"]) == ("too_large", 2, "never")
+    assert error["details"]["bytes"] > SMALL.largest_message
+    peer.receive({"type": "result", "id": 2, "run": "r"})
+    with pytest.raises(Refusal, match="the reply takes"):
+        peer.session.pong(Pong(t=["x" * SMALL.largest_message]))
+
+
+def test_an_error_fits_whatever_it_says() -> None:
+    refusal = Refusal("invalid_argument", "m" * 1_000_000, id=1, details={"x": "d" * 1_000_000})
+    error = Peer(max_event_bytes=1000, max_frame_bytes=1000).error(refusal)
+    assert len(error["message"]) == 4096
+    assert "details" not in error

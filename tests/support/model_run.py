@@ -213,7 +213,7 @@ class Attachment:
             self.cursor += 1
             out.append(self._event(record))
         if self.skipped > skipped_before:
-            out.append({"type": "mark", "sub": self.sub, "seq": self.cursor})
+            out.append({"type": "mark", "sub": self.sub, "seq": self.cursor, "n": self.n})
         return out
 
     def _event(self, record: Record) -> dict[str, Any]:

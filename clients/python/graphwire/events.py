@@ -15,7 +15,8 @@ from graphwire_protocol.projection import Cut, TagError, restore
 from graphwire_protocol.types import Status
 from pydantic import ValidationError
 
-from graphwire.messages import Message, message_from_json
+from graphwire.errors import Refused
+from graphwire.messages import Message, MessageChunk, message_from_json
 
 _REMEMBERED = 1024  # messages being written at the same time whose metadata is kept
 
@@ -92,7 +93,8 @@ class MessagesEvent(RunEvent):
     """A piece of a message (``MessageChunk``) or a whole one (``Message``), with LangGraph's metadata.
 
     ``data`` is the pair ``(message, metadata)``. With ``cut_bytes`` the message has only its ``id``, and the
-    type ``unknown``; an older server sends no ``id`` then.
+    type ``unknown``; an older server sends no ``id`` then. So it is with all later pieces of a message that
+    a snapshot had to cut: nobody can add them to anything.
     """
 
     message: Message
@@ -153,12 +155,17 @@ class GapEvent(RunEvent):
 
 @dataclass(frozen=True, slots=True)
 class SnapshotMessage:
-    """A message as it was at the snapshot: all its pieces added up."""
+    """A message as it was at the snapshot: all its pieces added up.
+
+    With ``cut_bytes``, its size, it was too large for the snapshot: the message has only its ``id`` and its
+    ``type``, and the events of its later pieces have ``cut_bytes`` too.
+    """
 
     message: Message
     metadata: dict[str, Any]
     namespace: tuple[str, ...] = ()
     node: str | None = None
+    cut_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,12 +218,27 @@ def restored(value: Any) -> Any:
         return value
 
 
+def whole_output(run: str, output: Any) -> Any:
+    """Return a run's output. Raises ``Refused`` if the server, one of 1.0, cut all of it for its size."""
+    value = restored(output)
+    size = _cut_bytes(value)
+    if size is not None:
+        raise Refused(
+            "too_large",
+            f"the output of run {run} takes {size:,} bytes, more than the server's max_event_bytes; read "
+            "values events with keys for parts of it, or raise that limit",
+            details={"bytes": size},
+        )
+    return value
+
+
 class EventReader:
     """Makes events of the frames of one run, in order, across all its subscriptions."""
 
     def __init__(self, run: str) -> None:
         self._run = run
         self._metadata: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._cut: dict[str, int | None] = {}  # messages that the last snapshot had to cut, with their sizes
 
     def read(self, frame: EventFrame | Gap | Snapshot) -> Event:
         """Return the event for ``frame``."""
@@ -279,6 +301,12 @@ class EventReader:
     def _message(self, frame: EventFrame, fields: dict[str, Any]) -> Event:
         data = frame.data
         id = data.get("id")
+        if "delta" in data and id in self._cut:
+            fields["cut_bytes"] = self._cut[id]
+            last = {name: data["delta"][name] for name in ("chunk_position",) if name in data["delta"]}
+            piece = MessageChunk("unknown", id=id, extras=last)
+            metadata = self._remember(id, frame.meta)
+            return MessagesEvent(data=(piece, metadata), message=piece, metadata=metadata, **fields)
         if "$cut" in data:
             fields["cut_bytes"] = _cut_bytes(restored({"$cut": data["$cut"]}))
             message = Message("unknown", id=id)
@@ -307,10 +335,16 @@ class EventReader:
 
     def _snapshot(self, frame: Snapshot) -> SnapshotEvent:
         messages: list[SnapshotMessage] = []
+        self._cut.clear()
         for item in frame.messages:
+            metadata = self._remember(item.id, item.meta)
+            if "$cut" in item.message:
+                size = self._cut[item.id] = _cut_bytes(restored({"$cut": item.message["$cut"]}))
+                message = Message(str(item.message.get("type", "unknown")), id=item.id)
+                messages.append(SnapshotMessage(message, metadata, item.ns, item.node, size))
+                continue
             restored_fields = {name: restored(value) for name, value in item.message.items()}
             message = message_from_json({**restored_fields, "id": item.id})
-            metadata = self._remember(item.id, item.meta)
             messages.append(SnapshotMessage(message, metadata, item.ns, item.node))
         return SnapshotEvent(
             run=self._run,

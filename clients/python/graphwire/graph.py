@@ -9,8 +9,8 @@ says what is raised when a run fails, is cancelled or lost. ``Run`` does the str
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, get_args
+from collections.abc import AsyncGenerator, Awaitable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar, get_args
 
 from graphwire.arguments import IfBusy
 from graphwire.blocking import iterate, wait, with_parameters_of
@@ -30,6 +30,7 @@ from graphwire.langgraph_shapes import (
     output_of,
     part_of,
     snapshot_of,
+    too_large,
     with_langchain,
 )
 from graphwire.run import Run
@@ -43,6 +44,8 @@ Names: TypeAlias = Literal["*"] | Sequence[str]
 Durability: TypeAlias = Literal["sync", "async", "exit"]
 Version: TypeAlias = Literal["v1", "v2"]
 Config: TypeAlias = Mapping[str, Any]
+
+T = TypeVar("T")
 
 
 class RemoteGraph:
@@ -199,7 +202,7 @@ class RemoteGraph:
                 keys = None if output_keys is not None else await self._output_keys()
                 values = await self._values(run, keys)
             else:
-                values = with_langchain(await run.result(), self._max_event_bytes)
+                values = with_langchain(await self._whole(run.result()), self._max_event_bytes)
         if version == "v2":
             return output_of(values, interrupts)
         if not interrupts:
@@ -242,6 +245,15 @@ class RemoteGraph:
                 return values
         return None
 
+    async def _whole(self, asking: Awaitable[T]) -> T:
+        """Wait for an output or a state. Raises ``StreamBroken`` if the server refuses it for its size."""
+        try:
+            return await asking
+        except Refused as refused:
+            if refused.code != "too_large":
+                raise
+            raise too_large(refused.details.get("bytes"), self._max_event_bytes) from None
+
     @property
     def _max_event_bytes(self) -> int | None:
         welcome = self._client._exchange.welcome
@@ -267,8 +279,8 @@ class RemoteGraph:
         Raises ``ValueError`` for a config without a thread, ``Refused`` like ``client.state()``, and
         ``StreamBroken`` for a state larger than the server's ``max_event_bytes``.
         """
-        state = await self._client.state(self.name, **thread_arguments(config), subgraphs=subgraphs)
-        return snapshot_of(state, self._max_event_bytes)
+        asking = self._client.state(self.name, **thread_arguments(config), subgraphs=subgraphs)
+        return snapshot_of(await self._whole(asking), self._max_event_bytes)
 
     @with_parameters_of(aget_state)
     def get_state(self, *args: Any, **kwargs: Any) -> Any:

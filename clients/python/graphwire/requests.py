@@ -12,6 +12,7 @@ from graphwire.arguments import checked, projected
 from graphwire.blocking import LoopThread, needs_event_loop, require_elsewhere
 from graphwire.events import restored
 from graphwire.exchange import Exchange
+from graphwire.rows import restored_row
 from graphwire.state import StateSnapshot, snapshot_of
 from graphwire.state_update import state_update
 
@@ -69,7 +70,7 @@ class Requests:
         fields["status"] = None if status is None else tuple(status)
         fields["metadata"] = None if metadata is None else projected(dict(metadata), "metadata")
         async for row in self._rows(fields, limit, lambda page: page.runs):
-            yield row
+            yield restored_row(row)
 
     # ── threads ──────────────────────────────────────────────────────────────────────────────────
 
@@ -91,7 +92,8 @@ class Requests:
         empty ``next``.
 
         Raises ``Refused`` with code ``not_found`` for an unknown graph or checkpoint, ``invalid_argument``
-        for a graph without a checkpointer.
+        for a graph without a checkpointer, ``too_large`` for a state larger than the server's
+        ``max_event_bytes``: ask for some of its ``keys`` then.
         """
         fields = _thread_fields(graph, thread, checkpoint, ns)
         fields |= {"keys": None if keys is None else tuple(keys), "subgraphs": subgraphs}
@@ -114,7 +116,8 @@ class Requests:
         """Iterate over a thread's states, newest first, at most ``limit``. Pages are requested as needed.
 
         With ``before``, a checkpoint id, only earlier states; with ``metadata``, only states whose metadata
-        contains it. The other arguments and the errors are those of ``state()``.
+        contains it. Of a state larger than the server's ``max_event_bytes`` the largest values are ``Cut``.
+        The other arguments and the errors are those of ``state()``.
         """
         fields = _thread_fields(graph, thread, checkpoint, ns)
         fields["keys"] = None if keys is None else tuple(keys)
@@ -124,14 +127,17 @@ class Requests:
             fields["limit"] = size = _PAGE if left is None else min(left, _PAGE)
             fields["before"] = before
             page = checked(StateHistory, {"id": 0, **fields})
-            states = (await self._ok(lambda id, page=page: page.model_copy(update={"id": id}))).states or ()  # type: ignore[misc]
+            reply = await self._ok(lambda id, page=page: page.model_copy(update={"id": id}))  # type: ignore[misc]
+            states = reply.states or ()
             for state in states:
                 snapshot = snapshot_of(state)
                 before = snapshot.checkpoint
                 yield snapshot
-            if len(states) < size or before is None:
+            # A server of 1.0 gives no cursor, and only whole pages have another one behind them.
+            before = reply.cursor or (before if len(states) == size else None)
+            if before is None:
                 return
-            left = None if left is None else left - size
+            left = None if left is None else left - len(states)
 
     @needs_event_loop
     async def update_state(

@@ -28,7 +28,7 @@ from graphwire_protocol.types import Status
 from graphwire.arguments import responses_of
 from graphwire.errors import GraphwireError, Refused, RunCancelled, RunFailed, RunInterrupted, lost_for
 from graphwire.event_queue import EventQueue
-from graphwire.events import Event, EventReader, Interrupt, LifecycleEvent, SnapshotEvent, restored
+from graphwire.events import Event, EventReader, Interrupt, LifecycleEvent, SnapshotEvent, whole_output
 from graphwire.exchange import Exchange, MakeRequest
 from graphwire.run_tracker import RunTracker
 
@@ -326,14 +326,15 @@ class Run:
     async def result(self) -> Any:
         """Wait for the run's end and return its output, as LangGraph's ``invoke`` does.
 
-        Raises ``RunFailed``, ``RunCancelled`` or ``RunInterrupted``. After ``respond()`` it may be called
-        again. It needs no loop over the events, and does not disturb one.
+        Raises ``RunFailed``, ``RunCancelled`` or ``RunInterrupted``, and ``Refused`` with code ``too_large``
+        for an output over the server's ``max_event_bytes``. After ``respond()`` it may be called again. It
+        needs no loop over the events, and does not disturb one.
         """
         while True:
             reply = await self._ask(lambda id: Result(id=id, run=self.id))
             status = reply.status
             if status == "completed":
-                return restored(reply.output)
+                return whole_output(self.id, reply.output)
             if self._tracker.status != status or status not in _ENDED:
                 await self._follow()
             if status in _ENDED or (status == "interrupted" and self._tracker.status == status):

@@ -105,7 +105,7 @@ async def open_websocket(
             url,
             subprotocols=[Subprotocol(SUBPROTOCOL)],
             compression=None,
-            # A snapshot may be larger than any event. Credit bounds what arrives, not size.
+            # What the server announces bounds it, and a server of 1.0 announces no bound for all messages.
             max_size=None,
             open_timeout=timeout_s,
             close_timeout=_CLOSE_TIMEOUT_S,

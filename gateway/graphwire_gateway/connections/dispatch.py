@@ -7,7 +7,7 @@ from typing import TypeAlias, TypeVar
 from weakref import WeakSet
 
 import orjson
-from graphwire_protocol import codes, commands
+from graphwire_protocol import commands
 from graphwire_protocol.codec import encode
 from graphwire_protocol.commands import Command, Product, Spec
 from graphwire_protocol.errors import Refusal
@@ -18,6 +18,8 @@ from graphwire_protocol.version import MINOR
 
 from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.delivery import Delivery
+from graphwire_gateway.connections.open_connections import OpenConnections, Pinged
+from graphwire_gateway.cutting import cut_anywhere
 from graphwire_gateway.execution.names import filter_notes, graph_notes, run_notes, update_notes
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
@@ -27,6 +29,7 @@ from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.runs import Runs
 from graphwire_gateway.runs.states import States
 from graphwire_gateway.runs.watch import Watch
+from graphwire_gateway.telemetry import RateLimitedLogger, logger
 
 C = TypeVar("C", bound=Command)
 
@@ -35,32 +38,6 @@ Name: TypeAlias = tuple[str | int, ...]
 
 FEATURES = ("patch", "state", "watch")
 """The optional parts of the protocol that are served."""
-
-
-class ConnectionCounts:
-    """How many connections each principal has, at most ``limit`` (``max_connections``)."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._counts: dict[str, int] = {}
-
-    def add(self, principal: str) -> None:
-        """Count one more. Raises a ``Refusal`` that closes the connection."""
-        count = self._counts.get(principal, 0)
-        if count >= self._limit:
-            raise Refusal(
-                "limit_exceeded",
-                f"{count} connections are open (max_connections)",
-                after_ms=1000,
-                close=codes.TOO_MANY,
-            )
-        self._counts[principal] = count + 1
-
-    def remove(self, principal: str) -> None:
-        """Count one less."""
-        self._counts[principal] -= 1
-        if not self._counts[principal]:
-            del self._counts[principal]
 
 
 class Services:
@@ -88,18 +65,22 @@ class Services:
         self.states = states
         self.listing = listing
         self.failures = failures
-        self.connections = ConnectionCounts(limits.max_connections)
+        self.connections = OpenConnections(limits.max_connections)
+        self.refusals = RateLimitedLogger(logger("connection"))
 
 
 class Dispatch:
     """Carries out the commands of one connection, in order."""
 
-    def __init__(self, services: Services, session: ServerSession, delivery: Delivery) -> None:
+    def __init__(
+        self, services: Services, session: ServerSession, delivery: Delivery, connection: Pinged
+    ) -> None:
         self._services = services
+        self._connection = connection
         self._session = session
         self._delivery = delivery
         self._principal: str | None = None
-        self._started: WeakSet[Run] = WeakSet()
+        self._started: WeakSet[Run] | None = None  # an empty set is 700 bytes
         self._watches: dict[int, Watch] = {}
         self._queued: dict[str, deque[Command]] = {}  # by graph, in order
         self._held: dict[Name, str] = {}  # what runs in a queue and those behind them name; its graph
@@ -161,7 +142,7 @@ class Dispatch:
             case commands.Credit():
                 self._delivery.grant(command.sub, command.events)
             case commands.Ping():
-                self._delivery.reply(encode(Pong(t=command.t)))
+                self._delivery.reply(self._session.pong(Pong(t=command.t)))
             case commands.Hello():
                 await self._hello(command)
             case commands.Run():
@@ -221,7 +202,7 @@ class Dispatch:
     async def _hello(self, command: commands.Hello) -> None:
         services = self._services
         principal = await services.tokens.principal(command.token)
-        services.connections.add(principal)
+        services.connections.add(principal, self._connection)
         self._principal = principal
         self._reply(
             Welcome(
@@ -248,6 +229,8 @@ class Dispatch:
             attached = [await self._delivery.attach(command.id, run.log, spec) for spec in command.subscribe]
         if command.on_disconnect == "cancel":
             run.adopt(self, services.limits.disconnect_grace_s)
+            if self._started is None:
+                self._started = WeakSet()
             self._started.add(run)
         self._reply(
             Started(
@@ -280,6 +263,15 @@ class Dispatch:
         self._services.runs.watch(watch)
 
     def _result(self, id: int, run: Run) -> None:
+        size = None if run.output is None else cut_anywhere(run.output)
+        if run.status == "completed" and size is not None:
+            raise Refusal(
+                "too_large",
+                f"result: the output takes {size:,} bytes, more than max_event_bytes, which is "
+                f"{self._services.limits.max_event_bytes:,}; subscribe to values with keys for parts of it, "
+                "or raise that limit",
+                details={"status": run.status, "bytes": size, "limit": "max_event_bytes"},
+            )
         if run.status == "completed" and run.output is not None:
             self._reply(Ok(id=id, status=run.status, output=orjson.Fragment(run.output)))
         else:
@@ -289,8 +281,7 @@ class Dispatch:
 
     async def _list(self, command: commands.List) -> None:
         if command.what == "graphs":
-            rows = [row for row in self._services.catalog.rows() if command.graph in (None, row.name)]
-            self._reply(Ok(id=command.id, graphs=tuple(rows)))
+            self._reply(self._services.listing.graphs(command))
             return
         if command.what == "threads":
             self._reply(await self._services.listing.threads(command, self.principal))
@@ -303,10 +294,10 @@ class Dispatch:
         for watch in self._watches.values():
             self._services.runs.unwatch(watch)
         self._watches.clear()
-        for run in list(self._started):
+        for run in list(self._started or ()):
             run.abandon(self)
         if self._principal is not None:
-            self._services.connections.remove(self._principal)
+            self._services.connections.remove(self._principal, self._connection)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

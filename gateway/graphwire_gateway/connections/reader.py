@@ -15,10 +15,12 @@ from graphwire_protocol.commands import From, Position
 from graphwire_protocol.credit import Allowance
 from graphwire_protocol.filters import BY_KEY, NOTHING, Matcher
 from graphwire_protocol.frames import Closed, Gap, Mark, Synced
+from graphwire_protocol.limits import DEFAULTS, AnnouncedLimits
 from graphwire_protocol.state import SUBSCRIPTION, SubscriptionState, advance
 from graphwire_protocol.types import ClosedReason, GapReason, Recovery, Seq
 
 from graphwire_gateway.connections.patching import Patches
+from graphwire_gateway.cutting import cut_snapshot
 from graphwire_gateway.log.fold import Fold
 from graphwire_gateway.log.log import Log
 from graphwire_gateway.log.record import Record
@@ -46,6 +48,7 @@ class Reader:
         "_gap_reason",
         "_head",
         "_is_stalled",
+        "_limits",
         "_missing",
         "_origin",
         "_patches",
@@ -72,6 +75,7 @@ class Reader:
         credit: int | None,
         ready: "Callable[[Reader], None]",
         patches: Patches | None = None,
+        limits: AnnouncedLimits = DEFAULTS,
     ) -> None:
         self.sub = sub
         self.log = log
@@ -83,6 +87,7 @@ class Reader:
         self._store = store
         self._ready = ready
         self._patches = patches
+        self._limits = limits
         self._state: SubscriptionState = "requested"
         self._sync_at: Seq | None = None  # where the replay of what lay before the attachment ends
         self._missing: Literal["nothing", "gap", "snapshot"] = "nothing"
@@ -256,8 +261,11 @@ class Reader:
         if self.is_over:
             return 0, "over"
         self._check_there()
-        frames = [self._gap(fold)] if self._missing == "gap" else []
-        frames.append(self._snapshot(fold))
+        snapshot, is_short = self._encoded(fold)
+        frames = [self._gap(fold, is_short)] if self._missing == "gap" else []
+        self._move("snapshot")
+        self._jump(fold.upto)
+        frames.append(snapshot)
         self._missing = "nothing"
         out.extend(frames)
         return sum(map(len, frames)), "turn"
@@ -273,7 +281,7 @@ class Reader:
                 fold.add(record)
         return fold
 
-    def _gap(self, base: Fold) -> bytes:
+    def _gap(self, base: Fold, lacks_messages: bool) -> bytes:
         """Return a ``gap`` up to the end of ``base``; its snapshot must follow."""
         self._move("gap")
         # In another epoch, or beyond the head of this one, the client has seen nothing of this log.
@@ -283,17 +291,16 @@ class Reader:
             after_seq=self.shown,
             upto_seq=base.upto,
             reason=self._gap_reason,
-            lost=tuple(base.lost(self.matcher, seen)),
+            lost=tuple(sorted({*base.lost(self.matcher, seen), *(("messages",) if lacks_messages else ())})),
         )
         self._gap_reason = "evicted"
         self._jump(base.upto)
         return encode(gap)
 
-    def _snapshot(self, fold: Fold) -> bytes:
-        """Return the ``snapshot`` of ``fold`` as the filter shows it; events behind it follow."""
-        self._move("snapshot")
-        self._jump(fold.upto)
-        return orjson.dumps({"type": "snapshot", "sub": self.sub, **fold.snapshot(self.matcher)})
+    def _encoded(self, fold: Fold) -> tuple[bytes, bool]:
+        """Return the ``snapshot`` of ``fold`` as the filter shows it, and whether messages are left out."""
+        frame = {"type": "snapshot", "sub": self.sub, **fold.snapshot(self.matcher)}
+        return cut_snapshot(orjson.dumps(frame), self._limits)
 
     def _jump(self, seq: Seq) -> None:
         self.cursor = self.shown = self._origin = seq
@@ -313,7 +320,7 @@ class Reader:
             return None
         self._move("mark")
         self.shown = self.cursor
-        return encode(Mark(sub=self.sub, seq=self.cursor))
+        return encode(Mark(sub=self.sub, seq=self.cursor, n=self._delivered))
 
     def _close(self, out: list[bytes], reason: ClosedReason) -> int:
         """Send ``closed``; nothing follows it."""

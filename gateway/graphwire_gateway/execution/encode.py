@@ -10,9 +10,12 @@ from typing import Any
 
 import orjson
 from graphwire_protocol.filters import Address
+from graphwire_protocol.limits import DEFAULTS
+from graphwire_protocol.payloads import PendingInterrupt
 from graphwire_protocol.projection import Projector, message_fields
 from graphwire_protocol.types import Namespace
 
+from graphwire_gateway.cutting import LEVELS, cut, cut_whole, question_slots, shrink, slots
 from graphwire_gateway.log.record import Record
 from graphwire_gateway.scope import Scope, public_checkpoint, without_own
 
@@ -56,14 +59,22 @@ _ROOT_ORIGINS: dict[tuple[Any, ...], _Origin] = {}
 class Encoder:
     """Turns parts into records.
 
-    ``max_event_bytes`` bounds the ``data`` of one event; larger data becomes ``$cut``. ``scope`` is the run's
+    ``max_event_bytes`` bounds the ``data`` of one event, with its ``interrupts``; of larger data, the largest
+    parts become ``$cut``. ``max_meta_bytes`` bounds a message's metadata likewise. ``scope`` is the run's
     thread; its id in the checkpointer never appears in a record.
     """
 
-    def __init__(self, projector: Projector, max_event_bytes: int, scope: Scope | None = None) -> None:
+    def __init__(
+        self,
+        projector: Projector,
+        max_event_bytes: int,
+        scope: Scope | None = None,
+        max_meta_bytes: int = DEFAULTS.max_frame_bytes,
+    ) -> None:
         self._projector = projector
         self._scope = scope
         self._max = max_event_bytes
+        self._max_meta = max_meta_bytes
         self._origins: dict[tuple[Any, ...], _Origin] = {}
         self._messages: dict[str | None, _StreamedMessage] = {}
         self._unnamed = 0
@@ -91,6 +102,15 @@ class Encoder:
         """Encode a bare value, such as a run's output."""
         return self._bounded(self._dumps(value))
 
+    def questions(self, asked: tuple[PendingInterrupt, ...]) -> tuple[PendingInterrupt, ...]:
+        """Return interrupts that fit into one event together: the largest of their values are cut."""
+        parts = [question.to_wire() for question in asked]
+        excess = len(orjson.dumps(parts)) - self._max
+        if excess <= 0:
+            return asked
+        shrink(question_slots(parts), excess)
+        return tuple(map(PendingInterrupt.model_validate, parts))
+
     def _dumps(self, value: Any) -> bytes:
         encoded = self._projector.dumps(value)
         return encoded if self._scope is None else self._scope.clear(encoded)
@@ -105,14 +125,23 @@ class Encoder:
 
     def _interrupted(self, ns: Namespace, mode: str, data: Any, asked: Sequence[Any]) -> Record:
         marks = [{"id": item.id, "value": item.value} for item in asked]
-        extra = b',"interrupts":' + self._dumps(marks)
-        origin = self._origin((ns, mode, None, ()))
-        return _splice(origin, self._bounded(self._dumps(data)), extra)
+        state, questions = self._dumps(data), self._dumps(marks)
+        if len(state) + len(questions) > self._max:
+            state, questions = self._cut_both(state, questions, LEVELS[mode])
+        return _splice(self._origin((ns, mode, None, ())), state, b',"interrupts":' + questions)
+
+    def _cut_both(self, data: bytes, asked: bytes, levels: int) -> tuple[bytes, bytes]:
+        """Return a state and what is asked with it, cut so that they fit together."""
+        tree, marks = orjson.loads(data), orjson.loads(asked)
+        parts = [*slots(tree, levels), *question_slots(marks)]
+        if shrink(parts, len(data) + len(asked) - self._max):
+            return orjson.dumps(tree), orjson.dumps(marks)
+        return cut_whole(len(data)), orjson.dumps(marks)
 
     def _record(self, ns: Namespace, mode: str, node: str | None, data: Any) -> Record:
         encoded = self._dumps(data)
         if len(encoded) > self._max:
-            encoded = self._bounded(encoded)
+            encoded = cut(encoded, self._max, LEVELS.get(mode, 0))
         key = (ns, mode, node, ())
         origin = (self._origins if ns else _ROOT_ORIGINS).get(key) or self._origin(key)
         body = origin.prefix + encoded
@@ -152,7 +181,8 @@ class Encoder:
             del self._messages[next(iter(self._messages))]
         tags = tuple(metadata.get("tags") or ())
         origin = self._origin((ns, "messages", metadata.get("langgraph_node"), tags))
-        message = _StreamedMessage(id, metadata, self._dumps(without_own(metadata)), origin)
+        meta = cut(self._dumps(without_own(metadata)), self._max_meta, 1)
+        message = _StreamedMessage(id, metadata, meta, origin)
         self._messages[id] = message
         return message
 

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, Literal, Protocol, cast
 
 import orjson
+from graphwire_protocol.limits import DEFAULTS
 from graphwire_protocol.payloads import Failure, PendingInterrupt
 from graphwire_protocol.projection import Encoders, Projector
 from graphwire_protocol.types import Mode, Namespace
@@ -30,6 +31,7 @@ from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.job import Job
 from graphwire_gateway.log.record import Record
+from graphwire_gateway.scope import PRINCIPAL
 from graphwire_gateway.telemetry import bind_to_logs, logger
 
 log = logger("execution")
@@ -75,18 +77,20 @@ class ExecutionOwner(Protocol):
 class Executor:
     """The side of the server that runs graphs.
 
-    ``max_event_bytes`` bounds the data of one event. ``encoders`` are the operator's for values of graphs.
+    ``max_event_bytes`` bounds the data of one event, ``max_meta_bytes`` the metadata of a message.
+    ``encoders`` are the operator's for values of graphs.
     """
 
     catalog: Catalog
     failures: Failures
     max_event_bytes: int
     encoders: Encoders | None = None
+    max_meta_bytes: int = DEFAULTS.max_frame_bytes
 
     def start(self, request: RunRequest, owner: ExecutionOwner) -> "Execution":
         """Start to run a graph; the owner hears of all that follows."""
-        projector = Projector(self.failures.in_data, self.encoders)
-        encoder = Encoder(projector, self.max_event_bytes, request.scope)
+        projector = Projector(self.failures.in_data, self.encoders, self.max_event_bytes)
+        encoder = Encoder(projector, self.max_event_bytes, request.scope, self.max_meta_bytes)
         entry = self.catalog.get(request.graph)
         execution = Execution(request, owner, entry, encoder, self.failures)
         execution.start()
@@ -140,7 +144,8 @@ class Execution:
 
     def start(self) -> None:
         """Begin on the runner's loop."""
-        self._job = self._runner.start(self._work, self._stopped)
+        principal = self._request.config.get("configurable", {}).get(PRINCIPAL, "")
+        self._job = self._runner.start(self._work, self._stopped, principal=principal)
 
     def resume(self, answers: Mapping[str, Any]) -> "Execution":
         """Start and return the execution that continues an interrupted one with ``answers``."""
@@ -279,7 +284,7 @@ class Execution:
         output = _output_of(request, graph, self._values) if self._has_values else None
         if models is not None:
             output = models.output(output)
-        return Outcome(kind, encoder.value(output), tuple(self._asked.values()))
+        return Outcome(kind, encoder.value(output), encoder.questions(tuple(self._asked.values())))
 
     def _follow(self, ns: Namespace, mode: str, chunk: Any) -> None:
         """Remember the root's values, for the result, and the interrupts that wait for answers."""

@@ -16,6 +16,8 @@ from graphwire_protocol.suggest import did_you_mean, shown
 from graphwire_gateway.graphs.entry import Entry
 
 _MOST = 3  # unknown names of one place that a note lists
+_SHOWN = 12  # names that there are, which a sentence lists
+_LONGEST = 64  # characters of each
 _WILD = frozenset("*?\\")
 
 
@@ -34,8 +36,9 @@ def check_run(command: commands.Run, entry: Entry) -> None:
             reason = f"graph {entry.name!r} needs an input, since without a thread nothing can be continued"
             raise invalid("input", f"run.input: {reason}", reason)
         if shape.input is not None and isinstance(command.input, str | int | float | list):
-            keys = ", ".join(shape.input) or "none"
-            reason = f"graph {entry.name!r} takes an object as its input, with the keys {keys}"
+            reason = (
+                f"graph {entry.name!r} takes an object as its input, with the keys {_listed(shape.input)}"
+            )
             raise invalid("input", f"run.input: {reason}", reason)
     shown_keys = None if command.options is None else command.options.output_keys
     if shown_keys is None or shape.state is None:
@@ -117,7 +120,12 @@ def _unknown(
 
 
 def _instead(name: str, known: tuple[str, ...]) -> str:
-    return did_you_mean(name, known) or f"; it has {', '.join(known) or 'none'}"
+    return did_you_mean(name, known) or f"; it has {_listed(known)}"
+
+
+def _listed(known: tuple[str, ...]) -> str:
+    names = ", ".join(name[:_LONGEST] for name in known[:_SHOWN]) or "none"
+    return names if len(known) <= _SHOWN else f"{names} and {len(known) - _SHOWN} more"
 
 
 def _targets(goto: Any) -> list[str]:

@@ -1,8 +1,12 @@
-"""Pages of rows, newest first. A cursor holds the key of a page's last row: its time, then its names."""
+"""Pages of rows, newest first. A cursor holds the key of a page's last row: its time, then its names.
+
+A page ends early, with a cursor, where its rows would be larger than one reply may be.
+"""
 
 import base64
+import math
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from graphwire_protocol.errors import Refusal
@@ -11,16 +15,36 @@ T = TypeVar("T")
 
 
 def page(
-    rows: Sequence[T], key: Callable[[T], tuple[str, ...]], limit: int, cursor: str | None
+    rows: Sequence[T],
+    key: Callable[[T], tuple[str, ...]],
+    limit: int,
+    cursor: str | None,
+    most_bytes: float = math.inf,
 ) -> tuple[list[T], str | None]:
     """Return a page of ``rows`` and the cursor of the next one. ``key(row)`` is its time, then its names.
 
-    Raises ``Refusal(invalid_argument)`` for a foreign cursor.
+    The page has at most ``limit`` rows and ``most_bytes``, but one row at least. Raises
+    ``Refusal(invalid_argument)`` for a foreign cursor.
     """
     skip = 0 if cursor is None else _skip([key(row) for row in rows], cursor)
-    found = list(rows[skip : skip + limit])
-    has_more = len(rows) > skip + limit
+    found = _fitting(rows[skip : skip + limit], most_bytes)
+    has_more = len(rows) > skip + len(found)
     return found, _encode(key(found[-1])) if has_more else None
+
+
+def _fitting(rows: Sequence[T], most_bytes: float) -> list[T]:
+    found: list[T] = []
+    size = 0
+    for row in rows:
+        size += len(orjson.dumps(row, default=_wire)) + 1
+        if found and size > most_bytes:
+            break
+        found.append(row)
+    return found
+
+
+def _wire(row: Any) -> Any:
+    return row.to_wire()
 
 
 def _encode(key: tuple[str, ...]) -> str:

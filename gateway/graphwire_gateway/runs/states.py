@@ -1,6 +1,7 @@
 """Threads between their runs: the graph itself reads, lists and writes their states, and deletes them."""
 
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar, cast
 
 import orjson
@@ -10,12 +11,14 @@ from graphwire_protocol.payloads import AskedInterrupt
 from graphwire_protocol.projection import Encoders, Projector
 from graphwire_protocol.replies import Ok, StateTask, ThreadState
 
+from graphwire_gateway.cutting import Slot, cut_anywhere, cut_whole, question_slots, shrink, slots
 from graphwire_gateway.execution.names import invalid
 from graphwire_gateway.execution.request import restored
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.factory import AccessContext
+from graphwire_gateway.runs.asking import ask
 from graphwire_gateway.runs.runs import Runs
 from graphwire_gateway.scope import PRINCIPAL, Scope, public_config, without_own
 
@@ -47,7 +50,7 @@ class States:
         self._runs = runs
         self._failures = failures
         self._max = max_event_bytes
-        self._projector = Projector(failures.in_data, encoders)
+        self._projector = Projector(failures.in_data, encoders, max_event_bytes)
 
     async def get(self, command: commands.State, principal: str) -> Ok:
         """Return a thread's state. Raises ``Refusal``."""
@@ -60,20 +63,31 @@ class States:
             return self._public(snapshot, position.scope, command.keys)
 
         state = await self._ask(command, position, read)
+        self._check_size(state)
         return Ok(id=command.id, **state.__dict__)
 
     async def history(self, command: commands.StateHistory, principal: str) -> Ok:
-        """Return a thread's states, newest first. Raises ``Refusal``."""
+        """Return a thread's states, newest first, and where the next page begins. Raises ``Refusal``."""
         position = self._position(command, principal)
         before = None if command.before is None else position.config(command.before)
 
-        async def read(graph: Any) -> tuple[ThreadState, ...]:
+        async def read(graph: Any) -> tuple[tuple[ThreadState, ...], str | None]:
             states = graph.aget_state_history(
-                position.config(), filter=command.metadata, before=before, limit=command.limit
+                position.config(), filter=command.metadata, before=before, limit=command.limit + 1
             )
-            return tuple([self._public(state, position.scope, command.keys) async for state in states])
+            page: list[ThreadState] = []
+            size = 0
+            async with contextlib.aclosing(states):
+                async for snapshot in states:
+                    state, length = self._fitting(self._public(snapshot, position.scope, command.keys))
+                    size += length
+                    if len(page) == command.limit or (page and size > self._max):
+                        return tuple(page), _checkpoint(page[-1])
+                    page.append(state)
+            return tuple(page), None
 
-        return Ok(id=command.id, states=await self._ask(command, position, read))
+        states, cursor = await self._ask(command, position, read)
+        return Ok(id=command.id, states=states, cursor=cursor)
 
     async def update(self, command: commands.StateUpdate, principal: str) -> Ok:
         """Write into a thread's state. Raises ``Refusal``; ``busy`` if a run has the thread."""
@@ -142,21 +156,19 @@ class States:
     ) -> T:
         purpose: AccessContext = "threads.update" if command.type == "state_update" else "threads.read"
 
-        async def ask() -> T:
+        async def answer() -> T:
             async with position.entry.open(
                 position.config(), with_threads=True, access_context=purpose
             ) as graph:
-                return await work(graph)
+                try:
+                    return await work(graph)
+                except Exception as error:
+                    if not any(cls.__name__ in _REFUSALS for cls in type(error).__mro__):
+                        raise
+                    reason = self._failures.of_state(error, position.entry.name, position.scope)
+                    raise invalid("", f"{command.type}: {reason}", reason) from None
 
-        try:
-            return await position.entry.runner.ask(ask, over)
-        except Refusal:
-            raise
-        except Exception as error:
-            if not any(cls.__name__ in _REFUSALS for cls in type(error).__mro__):
-                raise
-            reason = self._failures.of_state(error, position.entry.name, position.scope)
-            raise invalid("", f"{command.type}: {reason}", reason) from error
+        return await ask(position.entry, self._failures, command.type, answer, over)
 
     # ── states as the caller may see them ────────────────────────────────────────────────────────
 
@@ -165,8 +177,6 @@ class States:
         if keys is not None and isinstance(values, dict):
             values = {key: value for key, value in values.items() if key in keys}
         encoded = scope.clear(self._projector.dumps(values))
-        if len(encoded) > self._max:
-            encoded = b'{"$cut":{"reason":"size","bytes":%d}}' % len(encoded)
         parent = snapshot.parent_config
         return ThreadState(
             values=orjson.Fragment(encoded),
@@ -178,6 +188,31 @@ class States:
             parent_config=None if parent is None else self._plain(public_config(parent), scope),
             created_at=snapshot.created_at,
         )
+
+    def _check_size(self, state: ThreadState) -> None:
+        """Check that a state fits into a reply as it is. Raises ``Refusal(too_large)``."""
+        encoded = orjson.dumps(state.to_wire())
+        size = max(len(encoded), cut_anywhere(encoded) or 0)
+        if size <= self._max and cut_anywhere(encoded) is None:
+            return
+        largest = _largest_keys(orjson.loads(encoded)["values"], size - self._max)
+        which = f", without {', '.join(map(repr, largest))} for example" if largest else ""
+        raise Refusal(
+            "too_large",
+            f"state: this state takes {size:,} bytes, more than max_event_bytes, which is {self._max:,}; "
+            f"ask for some of its keys{which}, or raise that limit",
+            details={"bytes": size, "limit": "max_event_bytes", "largest": largest},
+        )
+
+    def _fitting(self, state: ThreadState) -> tuple[ThreadState, int]:
+        """Return a state of a history so that it fits into a reply, with its size: the largest is cut."""
+        encoded = orjson.dumps(state.to_wire())
+        if len(encoded) <= self._max:
+            return state, len(encoded)
+        tree = orjson.loads(encoded)
+        if not shrink(_parts(tree), len(encoded) - self._max):
+            tree["values"] = orjson.loads(cut_whole(len(encoded)))
+        return ThreadState.model_validate(tree), len(orjson.dumps(tree))
 
     def _task(self, task: Any, scope: Scope) -> StateTask:
         error, state = task.error, task.state
@@ -226,6 +261,38 @@ class _Position:
         if checkpoint is not None:
             configurable["checkpoint_id"] = checkpoint
         return {"configurable": configurable}
+
+
+_NAMED = 3  # keys in the message of a state that is too large
+
+
+def _largest_keys(values: Any, excess: int) -> list[str]:
+    """Return the largest keys of a state, as many as have ``excess`` bytes together."""
+    sizes: dict[str, int] = {}
+    for holder, key in slots(values, 1):
+        encoded = orjson.dumps(holder[key])
+        sizes[str(key)] = max(len(encoded), cut_anywhere(encoded) or 0)
+    named: list[str] = []
+    for key in sorted(sizes, key=lambda key: -sizes[key])[:_NAMED]:
+        if excess > 0:
+            named.append(key[:64])
+        excess -= sizes[key]
+    return named
+
+
+def _parts(state: dict[str, Any]) -> Iterator[Slot]:
+    """Return what may be cut of a state on the wire."""
+    for name in ("values", "metadata"):
+        yield from list(slots(state.get(name), 1)) or ([(state, name)] if name in state else [])
+    for task in state["tasks"]:
+        yield from ((task, name) for name in ("result", "state", "error") if name in task)
+    for holder in (state, *state["tasks"]):
+        yield from question_slots(holder.get("interrupts", ()))
+
+
+def _checkpoint(state: ThreadState) -> str | None:
+    id = state.config.get("configurable", {}).get("checkpoint_id")
+    return id if isinstance(id, str) else None
 
 
 def _plain_state(state: ThreadState) -> dict[str, Any]:

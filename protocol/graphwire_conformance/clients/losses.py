@@ -188,6 +188,19 @@ async def hole(stage: Stage) -> None:
     await conn.finish(3)
 
 
+@SCRIPTS.add("hole/before a mark", "5: a mark names the last n: a hole before it is a fault as well")
+async def hole_before_a_mark(stage: Stage) -> None:
+    """An event is lost on the way, and nothing but a mark follows it."""
+    conn = await stage.accept()
+    await conn.begin("live")
+    await conn.send_log(1, 2)
+    conn.event(3)
+    await conn.send({"type": "mark", "sub": conn.sub, "seq": 4, "n": 3})
+    conn = await stage.accept_again(conn)
+    await resume(conn, 2)
+    await conn.finish(3)
+
+
 @SCRIPTS.add("epoch/changed", "5: a gap sets the cursor, downwards too")
 async def epoch_changed(stage: Stage) -> None:
     """The server comes back with another log: what follows the snapshot is shown, whatever its ``seq``."""
@@ -305,7 +318,7 @@ async def mark(stage: Stage) -> None:
     conn = await stage.accept()
     await conn.begin("live")
     await conn.send_log(1, 3)
-    await conn.send({"type": "mark", "sub": conn.sub, "seq": 6})
+    await conn.send({"type": "mark", "sub": conn.sub, "seq": 6, "n": 3})
     await conn.cut()
     conn = await stage.accept()
     await resume(conn, 6)

@@ -175,6 +175,7 @@ async def of_no_subscription(stage: Stage) -> None:
         {"type": "event", "sub": 77, "n": 3, "seq": 900, "mode": "custom", "data": {"i": 900}},
         {"type": "mark", "sub": 77, "seq": 901},
         {"type": "synced", "sub": 77, "seq": 901},
+        {"type": "run_gone", "sub": 77, "run": "another", "reason": "deleted"},
         {"type": "closed", "sub": 77, "reason": "end", "delivered": 3, "skipped": 0},
     ):
         await conn.send(frame)

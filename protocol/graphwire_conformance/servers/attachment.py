@@ -61,6 +61,8 @@ class Attachment:
                 self.synced = frame
             case "mark":
                 check(frame["seq"] >= self.seq, "5", f"a mark at or behind seq {self.seq}", frame)
+                sent = frame.get("n", self._n)
+                check(sent == self._n, "5: mark.n is the last event's n", f"n {self._n}", frame)
                 self.seq = frame["seq"]
             case "closed":
                 self._closed(frame)

@@ -150,6 +150,8 @@ async def state_of_one_that_asks(server: ServerUnderTest) -> None:
     checkpoint = newest["config"]["configurable"]["checkpoint_id"]
     before = await conn.ask({"type": "state_history", **key, "before": checkpoint, "limit": 1})
     check(before.get("states") == [older], "2: state_history", "the one before", before)
+    cursor = (await conn.ask({"type": "state_history", **key, "limit": 1})).get("cursor")
+    check(cursor in (None, checkpoint), "2: state_history", "a cursor that is the last checkpoint", cursor)
     at = older["config"]["configurable"]["checkpoint_id"]
     check_like(_STATES, {"next": older["next"]}, await conn.ask({"type": "state", **key, "checkpoint": at}))
     unknown = await conn.ask({"type": "state", **key, "checkpoint": "made-up"})

@@ -178,6 +178,8 @@ class Flow:
         if self._writing != message.id:
             self._close()
             self._head(event, event.node or message.type)
+            if event.cut_bytes is not None:
+                self._console.out(_cut_text(event.cut_bytes), end="", highlight=False)
         self._writing = message.id
         self._texts[message.id] = self._texts.pop(message.id, "") + message.text
         if len(self._texts) > _KNOWN_TEXTS:
@@ -227,11 +229,16 @@ class Flow:
         for item in event.messages:
             self.end()
             self._head(None, item.node or item.message.type)
-            self._console.out(_visible(item.message.text), end="", highlight=False)
+            text = item.message.text if item.cut_bytes is None else _cut_text(item.cut_bytes)
+            self._console.out(_visible(text), end="", highlight=False)
             self._writing = item.message.id
         if event.interrupts:
             self.end()
             self._questions(event)
+
+
+def _cut_text(size: int) -> str:
+    return f"[{size:,} bytes, too large to send]"
 
 
 def short(value: Any) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from graphwire_protocol.base import Json, JsonObject, Maybe, Wire
+from graphwire_protocol.base import Json, JsonObject, Many, Maybe, Wire
 from graphwire_protocol.commands import Product
 from graphwire_protocol.filters import Filter
 from graphwire_protocol.payloads import AskedInterrupt, Failure, PendingInterrupt
@@ -233,6 +233,8 @@ class GraphRow(Wire):
     """JSON Schema of the input."""
     output_schema: Maybe[JsonObject] = None
     """JSON Schema of the output."""
+    output_keys: Maybe[Many[str] | str] = None
+    """The state keys of the output. A string if the output is one value, which need not be an object."""
     context_schema: Maybe[JsonObject] = None
     """JSON Schema of the context."""
     nodes: tuple[str, ...]

@@ -28,6 +28,7 @@ from graphwire_runtime.servable import RETRIES, Servable, StreamMode
 
 from graphwire_gateway.execution.attempts import Attempts, may_begin_again
 from graphwire_gateway.execution.encode import Encoder
+from graphwire_gateway.execution.models import Models
 from graphwire_gateway.execution.namespaces import GraphNamespaces, is_of_langgraph
 from graphwire_gateway.execution.request import RunRequest
 from graphwire_gateway.failures import Failures, RunLimit
@@ -277,6 +278,7 @@ class Execution:
             **({} if request.context is None else {"context": request.context}),
             **request.options,
         )
+        models = Models(graph) if request.version == "v2" else None
         ns: Namespace = ()
         namespaces = GraphNamespaces() if _needs_namespaces(request, graph) else None
         try:
@@ -292,10 +294,13 @@ class Execution:
                 if attempts is not None and attempts.has_any and mode == "messages":
                     self._take_back(attempts.void_before(chunk[1]))
                 if mode in recorded:
-                    if namespaces is None or mode != "custom" or (at := namespaces.graph_of(ns)) == ns:
+                    at = ns if namespaces is None or mode != "custom" else namespaces.graph_of(ns)
+                    if at != ns:
+                        self._put(encoder.custom_of_task(at, ns, chunk))
+                    elif models is None:
                         self._put(encoder.part(ns, mode, chunk))
                     else:
-                        self._put(encoder.custom_of_task(at, ns, chunk))
+                        self._put(encoder.part(ns, mode, *models.part(ns, mode, chunk)))
                     if self._put_events > self._limit:
                         raise RunLimit(f"the run has more than {request.max_events} events (max_run_events)")
                     if self._is_full():
@@ -316,8 +321,10 @@ class Execution:
             self._take_back(void)
         self._has_deleted_thread = not self._is_interrupted
         kind: Literal["interrupted", "completed"] = "interrupted" if self._is_interrupted else "completed"
-        asked = self._encoder.questions(tuple(self._asked.values()))
-        return Outcome(kind, self._output(graph), asked)
+        output = _output_of(request, graph, self._values) if self._has_values else None
+        if models is not None:
+            output = models.output(output)
+        return Outcome(kind, encoder.value(output), encoder.questions(tuple(self._asked.values())))
 
     def _take_back(self, checkpoint_ns: str | None) -> None:
         """Record that what the task with this namespace has said is void."""
@@ -354,11 +361,6 @@ class Execution:
                 await self._room.wait()
         finally:
             self._is_waiting = False
-
-    def _output(self, graph: Servable) -> bytes:
-        return self._encoder.value(
-            _output_of(self._request, graph, self._values) if self._has_values else None
-        )
 
     async def _delete_thread(self) -> None:
         request = self._request

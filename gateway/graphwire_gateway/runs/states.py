@@ -12,7 +12,8 @@ from graphwire_protocol.projection import Encoders, Projector
 from graphwire_protocol.replies import Ok, StateTask, ThreadState
 
 from graphwire_gateway.cutting import Slot, cut_anywhere, cut_whole, question_slots, shrink, slots
-from graphwire_gateway.execution.request import invalid, restored
+from graphwire_gateway.execution.names import invalid
+from graphwire_gateway.execution.request import restored
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from graphwire.events import EventReader, MessagesEvent
+from graphwire.events import EventReader, MessagesEvent, SnapshotEvent
 from graphwire_gateway.execution import calls
 from graphwire_gateway.execution.encode import Encoder
 from graphwire_gateway.execution.origin import Origin
@@ -17,7 +17,7 @@ from graphwire_gateway.log.record import Record
 from graphwire_protocol.codec import decode_frames
 from graphwire_protocol.deltas import preferred_id
 from graphwire_protocol.filters import Address, Filter, Matcher
-from graphwire_protocol.frames import Event
+from graphwire_protocol.frames import Event, Snapshot
 from graphwire_protocol.projection import Projector
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -297,3 +297,27 @@ def test_an_older_server_s_messages_go_by_their_ids() -> None:
     ]
     told = [(each.call, each.chunk_id, each.metadata) for each in events if isinstance(each, MessagesEvent)]
     assert told == [("m", "m", {"langgraph_node": "n"})] * 2
+
+
+def test_what_a_snapshot_cut_stays_cut_by_its_call_until_the_call_is_taken_back() -> None:
+    reader = EventReader("r")
+    message = {"type": "AIMessageChunk", "content": "whole"}
+    cut = {"type": "AIMessageChunk", "$cut": {"reason": "size", "bytes": 9}}
+    rows = ({"id": "m", "message": message}, {"id": "m", "call": "call-2", "message": cut})
+    snapshot = Snapshot.model_validate(
+        {"sub": 1, "seq": 1, "status": "running", "messages": rows, "interrupts": ()}
+    )
+    read = reader.read(snapshot)
+    assert isinstance(read, SnapshotEvent)
+    assert [(each.call, each.cut_bytes) for each in read.messages] == [("m", None), ("call-2", 9)]
+    datas: Iterable[dict[str, Any]] = (
+        {"id": "m", "delta": {"content": "a"}},
+        {"id": "m", "call": "call-2", "delta": {"content": "b"}},
+        {"id": "m", "call": "call-2", "delta": {}, "discard": True},
+    )
+    events = [
+        reader.read(Event(sub=1, n=n, seq=n + 1, mode="messages", data=data))
+        for n, data in enumerate(datas, 1)
+    ]
+    told = [(each.call, each.cut_bytes, each.discard) for each in events if isinstance(each, MessagesEvent)]
+    assert told == [("m", None, False), ("call-2", 9, False), ("call-2", None, True)]

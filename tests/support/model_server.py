@@ -2,6 +2,8 @@
 
 It replies in the same tick and keeps every run's whole log. Tests cut its connections, drop its events, and
 look at what it received.
+
+Long because a server is one thing: what it answers to each frame stands together.
 """
 
 import asyncio

@@ -181,11 +181,11 @@ async def test_many_watches_of_a_thousand_runs_are_listed_in_turns_and_keep_no_r
     server = await serve({"counter": counter()}, limits={"max_active_runs": 2000, "requests_per_s": 10**6})
     peer = await connect(server)
     runs, watches = 1000, 8
+    await peer.ask(type="watch", sub=1)
     for number in range(runs):
         await peer.send(
             {"type": "run", "id": number, "graph": "counter", "input": {"count": 0}, "run": f"r{number}"}
         )
-    await peer.ask(type="watch", sub=1)
     completed: set[str] = set()
     while len(completed) < runs:
         frame = await peer.until(lambda frame: frame.get("status") == "completed", since=len(peer.frames))

@@ -58,8 +58,8 @@ ASKS = row(
 )
 
 
-def test_a_board_shows_the_newest_run_first_and_what_waits_for_an_answer():
-    failed = row("r3", "failed", created_at="2026-03-01T11:00:00Z", ended_at="2026-03-01T12:00:02Z")
+def test_a_board_shows_first_what_waits_for_an_answer_and_last_what_has_ended():
+    failed = row("r3", "failed", created_at="2026-03-01T13:00:00Z", ended_at="2026-03-01T12:00:02Z")
     failed = failed.model_copy(update={"error": Failure(code="graph_error", message="no")})
     shown = lines(board(row(), failed, ASKS))
     assert shown[0] == "3 runs: 1 running, 1 interrupted, 1 failed"
@@ -69,6 +69,14 @@ def test_a_board_shows_the_newest_run_first_and_what_waits_for_an_answer():
     assert shown[4].split() == ["running", "joke", "1m30s", "1", "0", ID]
     assert shown[5].split() == ["failed", "joke", "2.0s", "1", "r3"]
     assert shown[6] == "  graph_error: no"
+
+
+def test_of_runs_of_one_kind_the_newest_is_first():
+    times = {"c": "12:00:03", "a": "12:00:01", "b": "12:00:02"}
+    made = board(*(row(id, created_at=f"2026-03-01T{at}Z") for id, at in times.items()))
+    made.put(row("z", "completed", created_at="2026-03-01T13:00:00Z", ended_at=AT), NOON)
+    made.put(row("q", "queued", created_at="2026-03-01T12:00:00Z"), NOON)
+    assert [line.split()[-1] for line in lines(made)[2:]] == ["c", "b", "a", "q", "z"]
 
 
 def test_at_80_columns_an_id_is_whole_on_a_line_of_its_own():

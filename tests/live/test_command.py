@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import re
+import shlex
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -488,6 +489,25 @@ async def test_nobody_there_is_said_with_what_to_do(folder: Path) -> None:
     assert code == 3
     assert "127.0.0.1:9" in err
     assert "Traceback" not in err
+
+
+async def test_a_watch_prints_changes_until_ctrl_c_or_until_nobody_reads_it(folder: Path) -> None:
+    async with serving(folder, "joke=./graphs.py:joke") as (_, url):
+        async with program(folder, "watch", "--json", "--url", url) as watching:
+            assert watching.process.stdout is not None
+            await run(folder, "run", "joke", "-f", "topic=cats", "--run-id", "r", "--url", url)
+            statuses = []
+            while statuses[-1:] != ["completed"]:
+                line = await asyncio.wait_for(watching.process.stdout.readline(), 30)
+                statuses.append(json.loads(line)["status"])
+            watching.process.send_signal(signal.SIGINT)
+            assert (await watching.end())[0] == 130
+        piped = f"{shlex.join(PROGRAM)} watch --url {url} | head -1; exit ${{PIPESTATUS[0]}}"
+        process = await asyncio.create_subprocess_exec(
+            "bash", "-c", piped, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        out, err = await asyncio.wait_for(process.communicate(), 30)
+        assert (process.returncode, out.decode().split()[:3]) == (141, ["r", "joke", "completed"]), err
 
 
 async def test_the_demo_runs_three_graphs_over_one_connection_and_ends(folder: Path) -> None:

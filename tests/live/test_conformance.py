@@ -40,7 +40,7 @@ from graphwire_conformance.servers.vectors import data
 from graphwire_conformance.verdict import SECTIONS, Verdict, as_json, section, wanted
 from graphwire_gateway import GraphSpec, Server
 from graphwire_protocol.client import ClientSession, OutOfStep, Subscription
-from graphwire_protocol.frames import Event
+from graphwire_protocol.frames import Event, Mark
 from websockets.asyncio.client import connect as connect_websocket
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websocket
@@ -359,6 +359,19 @@ def loses_snapshots(frame: Frame) -> list[Frame]:
     return [] if frame["type"] == "snapshot" else [frame]
 
 
+def keeps_ghosts(frame: Frame) -> list[Frame]:
+    return [] if frame["type"] == "run_gone" else [frame]
+
+
+def hides_cuts(frame: Frame) -> list[Frame]:
+    return [{name: value for name, value in frame.items() if name != "cut"}]
+
+
+def asked_without(field: str) -> Tamper:
+    """Leave a field out of every request on its way to the server."""
+    return lambda frame: [{name: value for name, value in frame.items() if name != field}]
+
+
 def as_it_is(frame: Frame) -> list[Frame]:
     return [frame]
 
@@ -471,6 +484,13 @@ async def test_the_spoiler_itself_is_innocent(serve) -> None:
             "vector/filter/unknown key",
             id="takes what it does not understand",
         ),
+        pytest.param(Spoiler(plainly(keeps_ghosts)), "watch/a run that is deleted", id="keeps ghosts"),
+        pytest.param(Spoiler(plainly(hides_cuts)), "watch/a list that is cut", id="hides that a list is cut"),
+        pytest.param(
+            Spoiler(plainly(as_it_is), asked_without("progress")),
+            "watch/how far runs are",
+            id="tells no progress",
+        ),
         pytest.param(
             Spoiler(plainly(as_it_is), respecced(one_too_early)),
             "resume/cut after every event",
@@ -579,6 +599,15 @@ def sees_no_holes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Subscription, "receive", receive)
 
 
+def believes_marks(patch: pytest.MonkeyPatch) -> None:
+    whole = Subscription.receive
+
+    def receive(self: Subscription, frame: Any) -> Any:
+        return whole(self, frame.model_copy(update={"n": None}) if isinstance(frame, Mark) else frame)
+
+    patch.setattr(Subscription, "receive", receive)
+
+
 def gives_no_credit(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ClientSession, "consumed", lambda self, sub, mode: None)
 
@@ -610,6 +639,7 @@ def forgets_meta_between(patch: pytest.MonkeyPatch) -> None:
         pytest.param(shows_everything, "twice/events that were shown", id="shows again what was shown"),
         pytest.param(begins_anew, "cut/after 3 events", id="has no cursor"),
         pytest.param(sees_no_holes, "hole/in n", id="sees no holes"),
+        pytest.param(believes_marks, "hole/before a mark", id="believes every mark"),
         pytest.param(gives_no_credit, "credit/a window of 1", id="gives no credit back"),
         pytest.param(is_in_a_hurry, "close/goaway and 1012", id="does not wait as it is told"),
         pytest.param(never_gives_up, "close/4400 is final", id="comes back where it is not wanted"),

@@ -24,11 +24,15 @@ _COLORS = {
     "failed": "red",
     "cancelled": "red",
 }
+_RANKS = {"interrupted": 0, "running": 1, "queued": 2}  # what needs somebody first, what has ended last
 _HEAD = ("status", "graph", "thread", "elapsed", "events", "ev/s", "run")
 
 
 class Board:
-    """All runs of a watch, newest first; ``cut`` is how many the server left out of its list."""
+    """All runs of a watch: what waits for an answer, what runs, what has ended, each newest first.
+
+    ``cut`` is how many runs the server left out of its list.
+    """
 
     def __init__(self) -> None:
         self.cut = 0
@@ -64,6 +68,7 @@ class Board:
     def lines(self, width: int, height: int, at: float, remark: str = "") -> list[Text]:
         """Return the board as at most ``height`` lines of ``width`` columns."""
         rows = sorted(self._rows.values(), key=lambda row: row.created_at, reverse=True)
+        rows.sort(key=lambda row: _RANKS.get(row.status, len(_RANKS)))
         entries = [self._entry(row, at) for row in rows]
         head = Text(self._summary(remark), "bold")
         if not entries:

@@ -174,7 +174,7 @@ def test_each_change_is_a_document(server, capfdbinary):
 
 def test_a_status_that_does_not_exist_is_wrong_usage(server, capsys):
     assert run(["watch", "--status", "asleep"]) == outcome.USAGE
-    assert "status.0" in capsys.readouterr().err
+    assert "status[0]" in capsys.readouterr().err
 
 
 async def test_who_stops_reading_ends_it_though_nothing_changes(monkeypatch):

@@ -60,7 +60,7 @@ async def test_a_command_is_the_input_or_the_command(client, server, library):
 @pytest.mark.parametrize(
     ("command", "error", "named"),
     [
-        ({"resum": 1}, ValueError, "no field 'resum'; it takes resume, update, goto"),
+        ({"resum": 1}, ValueError, "command has no field 'resum'; did you mean 'resume'"),
         ({}, ValueError, "empty"),
         ({"goto": ()}, ValueError, "empty"),
         ("yes", TypeError, "a dict of its fields, not str"),

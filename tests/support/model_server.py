@@ -2,6 +2,8 @@
 
 It replies in the same tick and keeps every run's whole log. Tests cut its connections, drop its events, and
 look at what it received.
+
+Long because it answers every request of the protocol.
 """
 
 import asyncio

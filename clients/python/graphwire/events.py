@@ -2,6 +2,8 @@
 
 ``EventReader`` makes them from the protocol's frames. It restores values from the wire's tags, and remembers
 the metadata that the server sends only once for each message.
+
+Long because it is a list of classes, whose fields are explained.
 """
 
 from collections import OrderedDict

@@ -165,7 +165,7 @@ class Projector:
     def dumps_fields(self, fields: Mapping[str, Any]) -> bytes:
         """Return an object as JSON bytes: its values are projected, its keys are the protocol's own."""
         walk = self._walk()
-        names = _unique(list(map(sendable, fields)))
+        names = _unique([sendable(exact_text(name)) for name in fields])
         return _dumps({name: walk.value(item, 1) for name, item in zip(names, fields.values(), strict=True)})
 
     def project(self, value: Any) -> Any:

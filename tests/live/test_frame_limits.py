@@ -143,8 +143,9 @@ async def test_many_questions_fit_together_and_each_can_be_answered(serve, watch
     await late.ask(type="subscribe", run="r", **spec(1, "values", from_="snapshot"))
     snapshot = await late.until(lambda frame: frame["type"] == "snapshot")
     assert [one["id"] for one in snapshot["interrupts"]] == [one["id"] for one in asked]
-    refused = await peer.ask(type="state", graph="ask", thread="t", keys=["topic"])
-    assert refused["code"] == "too_large"
+    state = await peer.ask(type="state", graph="ask", thread="t")
+    assert (state["values"], len(state["tasks"])) == ({"topic": "t", "many": []}, 100)
+    assert sorted(one["id"] for one in state["interrupts"]) == sorted(one["id"] for one in asked)
     await peer.ask(type="list", what="runs")
     answers = [{"interrupt": one["id"], "value": "y"} for one in asked]
     assert (await peer.ask(type="respond", run="r", responses=answers))["status"] == "running"

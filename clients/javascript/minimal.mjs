@@ -28,7 +28,7 @@ let status = null; // of the latest lifecycle event
 let failures = 0;
 let asked = []; // ids of the open interrupts [runs.md]
 let isAnswering = false; // an answer without a reply is sent again on the next connection
-const metadata = new Map(); // message id → metadata, sent only with its first event [events.md]
+const metadata = new Map(); // call → metadata, sent only with its first event [events.md]
 let token = process.env.GRAPHWIRE_TOKEN;
 
 connect();
@@ -179,9 +179,7 @@ function connect() {
       case "event":
         attached.n += 1;
         if (frame.n !== attached.n) {
-          // A missing number: an event was lost on the way. Attach again from the cursor.
-          request({ type: "unsubscribe", sub: SUB });
-          subscribe();
+          attachAnew();
           return;
         }
         failures = 0;
@@ -197,13 +195,17 @@ function connect() {
         show({ seq: frame.upto_seq, mode: "gap", data: pick(frame, "after_seq", "upto_seq", "reason", "lost") });
         break; // the snapshot that follows moves the cursor
       case "snapshot":
-        for (const { id, meta } of frame.messages) metadata.set(id, meta);
+        for (const message of frame.messages) metadata.set(callOf(message), message.meta);
         show({ seq: frame.seq, mode: "snapshot", data: whole(frame) });
         cursor = { epoch: attached.epoch, seq: frame.seq };
         asked = frame.interrupts.map(({ id }) => id);
         entered(frame.status, frame.seq);
         break;
       case "mark":
+        if ((frame.n ?? attached.n) !== attached.n) {
+          attachAnew();
+          return;
+        }
         cursor = { epoch: attached.epoch, seq: Math.max(frame.seq, cursor?.seq ?? 0) };
         break;
       case "closed":
@@ -212,6 +214,12 @@ function connect() {
         status = "over";
         socket.close(1000);
     }
+  }
+
+  // A number is missing: an event was lost on the way. Attach again from the cursor.
+  function attachAnew() {
+    request({ type: "unsubscribe", sub: SUB });
+    subscribe();
   }
 
   function entered(now, seq) {
@@ -235,10 +243,15 @@ function shown({ mode, data, meta }) {
   if (mode === "lifecycle") return pick(data, "status");
   if (mode === "interrupt") return { interrupts: data.interrupts.map((item) => pick(item, "id", "value")) };
   if (mode !== "messages" || data.$cut) return data;
-  if (meta) metadata.set(data.id, meta);
+  if (meta) metadata.set(callOf(data), meta);
   const { content = "" } = data.delta ?? data.message;
-  const node = metadata.get(data.id)?.langgraph_node;
+  const node = metadata.get(callOf(data))?.langgraph_node;
   return { id: data.id, content, ...(node === undefined ? {} : { node }) };
+}
+
+// What a message is known by; the id alone may come again with another message.
+function callOf(message) {
+  return message.call ?? message.id;
 }
 
 function whole(snapshot) {

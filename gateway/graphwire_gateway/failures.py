@@ -13,6 +13,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from graphwire_protocol.errors import Refusal
 from graphwire_protocol.payloads import Failure
 from graphwire_protocol.scalars import sendable
 
@@ -63,6 +64,17 @@ class Failures:
         if not self._expose:
             return f"the graph refused the request (error_id {error_id})"
         return scope.clear_text(_with_cause(error))
+
+    def of_request(self, error: BaseException, graph: str, where: str) -> Refusal:
+        """Describe, to whoever asked for a thread, what the graph or its saver raised instead of an answer.
+
+        ``where`` is the frame that asks.
+        """
+        error_id = self._log("a request to a graph failed", error, graph=graph, asked=where)
+        what = "the graph or its saver failed"
+        if self._expose:
+            what += f": {type(error).__name__}: {_text(error)}"
+        return Refusal("internal", f"{where}: {what} (error_id {error_id})", details={"error_id": error_id})
 
     def kept(self, text: str, scope: Scope) -> Any:
         """Describe, as JSON, an exception of which a checkpoint has only the text."""

@@ -55,7 +55,8 @@ class Gateway:
 
     - ``store`` keeps the logs of runs: a URL, of which this version knows ``"memory://"`` (the default), or a
       ``Store``.
-    - ``limits`` bounds what connections, runs and principals may use. None: the defaults of ``Limits``.
+    - ``limits`` bounds what connections, runs and principals may use: ``Limits``, or a mapping of its
+      fields. What is left out has its default.
     - ``tokens`` maps each token that clients may present to its principal. Without ``tokens`` and ``auth``
       every client is the principal ``anonymous``, and ``serve`` accepts only loopback addresses.
     - ``auth`` authenticates clients instead of ``tokens``: a ``langgraph_sdk.Auth``, or a target that names
@@ -81,8 +82,9 @@ class Gateway:
     - ``shared_threads`` makes a thread of a graph the same for all principals. False: each principal has its
       own threads.
 
-    Raises ``TypeError`` if ``graphs`` is not a mapping, and ``CannotServe`` for ``tokens`` together with
-    ``auth`` and for an ``auth`` or ``encoders`` that cannot be used.
+    Raises ``TypeError`` if ``graphs`` is not a mapping, ``ValueError`` for a limit that is none, and
+    ``CannotServe`` for ``tokens`` together with ``auth`` and for an ``auth`` or ``encoders`` that cannot be
+    used.
     """
 
     def __init__(
@@ -90,7 +92,7 @@ class Gateway:
         graphs: Mapping[str, Any],
         *,
         store: str | Store = "memory://",
-        limits: Limits | None = None,
+        limits: Limits | Mapping[str, Any] | None = None,
         tokens: Mapping[str, str] | None = None,
         auth: Any = None,
         ignore_authorization: bool = False,
@@ -110,7 +112,7 @@ class Gateway:
             name: graph if isinstance(graph, GraphSpec) else GraphSpec(graph, runner)
             for name, graph in graphs.items()
         }
-        self._limits = limits or Limits()
+        self._limits = limits if isinstance(limits, Limits) else Limits(**(limits or {}))
         self._store = store
         self._tokens = _tokens(tokens, auth, ignore_authorization)
         self._allowed_origins = allowed_origins
@@ -220,7 +222,7 @@ class Server:
             catalog=catalog,
             runs=self._runs,
             states=States(catalog, self._runs, failures, limits.max_event_bytes, encoders),
-            listing=Listing(catalog, self._runs, limits.max_event_bytes),
+            listing=Listing(catalog, self._runs, failures, limits.max_event_bytes),
             failures=failures,
         )
         self._connections: set[Connection] = set()
@@ -269,6 +271,7 @@ class Server:
         if raw is not None:
             with contextlib.suppress(OSError):
                 raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, _SOCKET_BYTES)
+        assert isinstance(socket, Peer)
         connection = Connection(socket, self._services, self._store)
         self._connections.add(connection)
         try:

@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import structlog
 
@@ -44,6 +44,7 @@ class EventLogger:
         if not self._logger.isEnabledFor(level):
             return
         exc_info = fields.pop("exc_info", None)
+        fields = {name: _cut(value) if isinstance(value, str) else value for name, value in fields.items()}
         message = " ".join([event, *(f"{name}={_shown(value)}" for name, value in fields.items())])
         if isinstance(exc_info, BaseException):
             exc_info = (type(exc_info), exc_info, exc_info.__traceback__)
@@ -65,6 +66,20 @@ class EventLogger:
         self._logger.handle(record)
 
 
+_MAX_CHARS = 8192
+"""The longest text of a field."""
+
+_MAX_TRACEBACK_CHARS = 32_768
+
+
+def _cut(text: str, limit: int = _MAX_CHARS) -> str:
+    """Return a text without its middle if it is too long."""
+    left_out = len(text) - limit
+    if left_out <= 0:
+        return text
+    return f"{text[: limit // 2]} … {left_out} characters left out … {text[-limit // 2 :]}"
+
+
 def _shown(value: Any) -> str:
     text = value if isinstance(value, str) else repr(value)
     return repr(text) if isinstance(value, str) and (not text or " " in text or "\n" in text) else text
@@ -80,9 +95,8 @@ def _traceback(error: BaseException | None) -> str | None:
     if error is None:
         return None
     try:
-        return _encodable(
-            "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip()
-        )
+        text = "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip()
+        return _encodable(_cut(text, _MAX_TRACEBACK_CHARS))
     except BaseException:
         return f"{type(error).__name__}: its traceback cannot be formatted"
 
@@ -141,7 +155,7 @@ def write_log(form: Literal["console", "json"], level: str) -> None:
             colors=sys.stderr.isatty(),
             pad_event_to=32,
             # A rich traceback blocks the loop for half a second, and shows the values of locals.
-            exception_formatter=structlog.dev.plain_traceback,
+            exception_formatter=_write_traceback,
         )
     )
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
@@ -150,12 +164,13 @@ def write_log(form: Literal["console", "json"], level: str) -> None:
         _with_fields,
         structlog.stdlib.add_log_level,
         *([structlog.stdlib.add_logger_name] if is_json else []),
+        *([] if is_json else [_on_one_line]),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[remove, *([structlog.processors.format_exc_info] if is_json else []), renderer],
+            processors=[remove, *([_with_exception] if is_json else []), renderer],
             foreign_pre_chain=every,
         )
     )
@@ -173,3 +188,32 @@ def _with_fields(_: Any, __: str, entry: Any) -> Any:
     if not record.name.startswith("graphwire.") or not isinstance(fields, Mapping):
         return entry
     return {**entry, **fields, "event": record.event}
+
+
+def _with_exception(_: Any, __: str, entry: Any) -> Any:
+    """Put the text of an exception in its place."""
+    exc_info = entry.pop("exc_info", None)
+    if exc_info is True:
+        exc_info = sys.exc_info()
+    if isinstance(exc_info, tuple):
+        exc_info = exc_info[1]
+    if isinstance(exc_info, BaseException):
+        entry["exception"] = _traceback(exc_info)
+    return entry
+
+
+def _on_one_line(_: Any, __: str, entry: Any) -> Any:
+    """Escape control characters, so that no text of a peer or a graph forges lines or colors."""
+    return {name: _printable(value) if isinstance(value, str) else value for name, value in entry.items()}
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
+def _write_traceback(out: TextIO, exc_info: Any) -> None:
+    """Write a traceback, indented: a line that an exception's text begins is not taken for an entry."""
+    text = _traceback(exc_info[1]) or ""
+    out.write("\n" + "\n".join(f"  {_printable(line)}" for line in text.split("\n")))

@@ -28,3 +28,8 @@ TERMINAL = ("completed", "failed", "cancelled")
 
 REPLIES = ("welcome", "started", "subscribed", "ok", "error")
 """The frames that answer a request."""
+
+
+def call_of(message: Frame) -> str:
+    """Return the key of a message's call, given its data or its row in a snapshot."""
+    return str(message.get("call", message["id"]))

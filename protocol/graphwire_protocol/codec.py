@@ -11,11 +11,12 @@ from typing import Any
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails, from_json
+from pydantic_core import ErrorDetails, from_json, to_json
 
 from graphwire_protocol.base import Wire
 from graphwire_protocol.commands import UNSERVED, Command
 from graphwire_protocol.errors import Refusal, path_text
+from graphwire_protocol.filters import Exclude, Filter
 from graphwire_protocol.frames import ServerFrame
 from graphwire_protocol.types import MAX_INT
 
@@ -56,7 +57,7 @@ def decode_command(data: str | bytes) -> Command:
         except ValidationError as other:
             raise _refusal(replaced, other) from None
     if _may_hold_a_literal(data):
-        _require_json(data)
+        _parsed(data)
     return command
 
 
@@ -86,10 +87,10 @@ def _may_hold_a_literal(data: str | bytes) -> bool:
     return "NaN" in data or "Infinity" in data
 
 
-def _require_json(data: str | bytes) -> None:
+def _parsed(data: str | bytes) -> Any:
     # The validating parser accepts the literals NaN and Infinity, which are not JSON.
     try:
-        from_json(data, allow_inf_nan=False)
+        return from_json(data, allow_inf_nan=False)
     except ValueError as error:
         raise Refusal("bad_frame", _not_json(str(error))) from None
 
@@ -98,8 +99,36 @@ def _not_json(reason: str) -> str:
     return f"the message is not one JSON object: {reason}"
 
 
+def _faults(data: str | bytes, error: ValidationError) -> list[ErrorDetails]:
+    """Return what is wrong, at most ``_LISTED`` faults or little more.
+
+    Only filters have more: each of their unknown fields is one. Most of them are left out before the frame is
+    validated again, because making a fault costs far more than finding it.
+    """
+    if error.error_count() > _LISTED:
+        frame = _parsed(data)
+        specs = frame.get("subscribe") or ()
+        for spec in (frame, *(specs if isinstance(specs, list) else ())):
+            filter = spec.get("filter") if isinstance(spec, dict) else None
+            if isinstance(filter, dict):
+                _drop_unknown(filter, Filter)
+                if isinstance(filter.get("exclude"), dict):
+                    _drop_unknown(filter["exclude"], Exclude)
+        try:
+            _validated(to_json(frame))
+        except ValidationError as other:
+            error = other
+    return error.errors(include_url=False, include_input=False)
+
+
+def _drop_unknown(fields: dict[str, Any], model: type[Wire]) -> None:
+    known = model.model_fields
+    for name in [name for name in fields if name not in known][_LISTED:]:
+        del fields[name]
+
+
 def _refusal(data: str | bytes, error: ValidationError) -> Refusal:
-    faults = error.errors(include_url=False, include_input=False)
+    faults = _faults(data, error)
     first = faults[0]
     if first["type"] in ("json_invalid", "string_unicode"):
         reason = str(first.get("ctx", {}).get("error", "syntax error"))
@@ -110,8 +139,7 @@ def _refusal(data: str | bytes, error: ValidationError) -> Refusal:
                 id=_id_despite_long_integers(data),
             )
         return Refusal("bad_frame", _not_json(reason))
-    _require_json(data)
-    frame = from_json(data)
+    frame = _parsed(data)
     if not isinstance(frame, dict):
         return Refusal("bad_frame", "a frame is a JSON object with a string 'type'")
     id = _id(frame)

@@ -211,11 +211,13 @@ class Subscribe(Spec):
 class Watch(Wire):
     """Follow the states of all runs that match: states, not events. A watch keeps no run alive.
 
-    Client: watches again after a lost connection; a ``run_info`` that it has seen before is harmless.
+    Client: watches again after a lost connection; a ``run_info`` that it has seen before is harmless. What
+    the new list does not name is gone, or does not match any more, unless the list was cut.
 
     Server: answers ``subscribed``, then sends a ``run_info`` for each run that matches now, newest first and
     at most ``max_watch_runs``, then ``synced``. After that it sends one for every new run that matches and
-    for every change of status, including the change by which a run stops matching.
+    for every change of status, including the change by which a run stops matching; and ``run_gone`` for a run
+    that matched at some time and is forgotten.
 
     Misuse: a ``sub`` in use is ``conflict``.
     """
@@ -231,6 +233,10 @@ class Watch(Wire):
     """Only runs in one of these statuses."""
     metadata: Maybe[InputObject] = None
     """Only runs whose metadata has all of these."""
+    progress: Maybe[bool] = None
+    """Whether to report how far the runs are: a ``run_info`` with the new ``head`` for each run whose log
+    grows, at most once a second for each. Servers of 1.0 ignore it.
+    """
 
 
 class Unsubscribe(Wire):

@@ -103,7 +103,9 @@ class Subscription:
             case Snapshot(seq=seq):
                 self._states.clear()
                 self.epoch, self.seq = self._attached, seq
-            case Mark(seq=seq):
+            case Mark(seq=seq, n=n):
+                if n is not None and n != self._n:
+                    raise OutOfStep(f"a mark behind event n={n}, where n={self._n} was the last to arrive")
                 self.seq = max(seq, self.seq or 0)
                 return None
         return frame

@@ -7,7 +7,7 @@ never stops for it.
 
 from typing import Any
 
-_REPLACED = frozenset({"type", "id", "name", "role", "tool_call_id", "status", "chunk_position"})
+_REPLACED = frozenset({"type", "name", "role", "tool_call_id", "status", "chunk_position"})
 """Fields of a message that are replaced by the later value."""
 
 _SAME = frozenset({"id", "output_version", "model_provider"})
@@ -15,6 +15,23 @@ _SAME = frozenset({"id", "output_version", "model_provider"})
 
 _LATEST = frozenset({"index", "created", "timestamp"})
 """Keys whose numbers are no counts: the later value stands, they are not summed."""
+
+
+def preferred_id(first: str, second: str) -> str:
+    """Return which of two ids of one message LangChain keeps.
+
+    A provider's id comes before the id of LangChain's run, and that before other ids of LangChain; of two
+    alike, the first one is kept.
+    """
+    return second if _rank(second) > _rank(first) else first
+
+
+def _rank(id: str) -> int:
+    if not id:
+        return -1
+    if not id.startswith("lc_"):
+        return 2
+    return 1 if id.startswith("lc_run-") else 0
 
 
 def add_delta(message: dict[str, Any], delta: dict[str, Any]) -> dict[str, Any]:
@@ -30,6 +47,8 @@ def add_delta(message: dict[str, Any], delta: dict[str, Any]) -> dict[str, Any]:
             continue
         if name not in out or out[name] is None or name in _REPLACED:
             out[name] = value
+        elif name == "id":
+            out[name] = preferred_id(out[name], value)
         elif name == "content":
             out[name] = _add_content(out[name], value)
         elif name == "usage_metadata":

@@ -151,8 +151,9 @@ SERVER: Final[tuple[dict[str, Any], ...]] = (
         "interrupts": [],
     },
     {"type": "synced", "sub": 1, "seq": 408},
-    {"type": "mark", "sub": 2, "seq": 977},
+    {"type": "mark", "sub": 2, "seq": 977, "n": 41},
     {"type": "run_info", "sub": 3, **_ROW},
+    {"type": "run_gone", "sub": 3, "run": _RUN, "reason": "deleted"},
     {
         "type": "closed",
         "sub": 1,

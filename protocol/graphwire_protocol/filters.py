@@ -5,7 +5,9 @@ Server, client and tests share this matching: a subscription delivers exactly th
 the error, never widened and never repaired.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import AfterValidator, ConfigDict, Field
@@ -27,7 +29,7 @@ _ONE: Final = "*"
 
 
 class _Wild:
-    """A wildcard inside a compiled pattern."""
+    """A wildcard among the segments of a compiled namespace pattern."""
 
     def __init__(self, many: bool) -> None:
         self.many = many
@@ -37,23 +39,65 @@ _ANY_RUN = _Wild(many=True)
 _ANY_ONE = _Wild(many=False)
 _Pattern: TypeAlias = tuple[str | _Wild, ...]
 
+_MATCHED_CHARS = 256
+"""Characters of a name that globs look at."""
 
-def _glob(text: str) -> _Pattern:
-    """Compile a glob: ``*`` any characters, ``?`` one, ``\\`` takes the next one literally."""
-    out: list[str | _Wild] = []
-    characters = iter(text)
+_MATCHED_ENTRIES = 64
+"""Tags of a call, and segments of a namespace, that patterns look at."""
+
+
+class _Globs:
+    """Globs as one automaton: ``*`` any characters, ``?`` one, ``\\`` takes the next one literally.
+
+    Each bit of an integer is a position in one of the globs, and a character moves all of them at once. The
+    cost is the length of the name times that of the globs over 64, and no glob can make it larger.
+    """
+
+    def __init__(self, globs: Iterable[str]) -> None:
+        self._starts = self._ends = self._stays = self._any = 0
+        self._moves: dict[str, int] = {}  # by character: the positions that it leads to, without ``_any``
+        position = 0
+        for glob in globs:
+            self._starts |= 1 << position
+            for character, is_literal in _characters(glob):
+                if character == "*" and not is_literal:
+                    self._stays |= 1 << position
+                    continue
+                position += 1
+                if character == "?" and not is_literal:
+                    self._any |= 1 << position
+                else:
+                    self._moves[character] = self._moves.get(character, 0) | 1 << position
+            self._ends |= 1 << position
+            position += 1
+
+    def accept(self, name: str) -> bool:
+        """Tell whether a glob matches the whole ``name``, of which it looks at ``_MATCHED_CHARS``."""
+        moves, stays, anything = self._moves, self._stays, self._any
+        current = self._starts
+        for character in name[:_MATCHED_CHARS]:
+            current = current << 1 & (moves.get(character, 0) | anything) | current & stays
+            if not current:
+                return False
+        return bool(current & self._ends)
+
+
+def _characters(glob: str) -> Iterable[tuple[str, bool]]:
+    """Yield each character and whether it was escaped. Raises ``PydanticCustomError``."""
+    characters = iter(glob)
     for character in characters:
-        if character == "\\":
-            literal = next(characters, None)
-            if literal is None:
-                raise PydanticCustomError("pattern", "a pattern may not end in a lone backslash")
-            out.append(literal)
-        elif character == "*":
-            if not out or out[-1] is not _ANY_RUN:
-                out.append(_ANY_RUN)
-        else:
-            out.append(_ANY_ONE if character == "?" else character)
-    return tuple(out)
+        if character != "\\":
+            yield character, False
+            continue
+        literal = next(characters, None)
+        if literal is None:
+            raise PydanticCustomError("pattern", "a pattern may not end in a lone backslash")
+        yield literal, True
+
+
+def _check_glob(glob: str) -> str:
+    deque(_characters(glob), maxlen=0)
+    return glob
 
 
 def _segment(text: str) -> str | _Wild:
@@ -79,18 +123,15 @@ def _segment(text: str) -> str | _Wild:
     return "".join(out)
 
 
-def _checked(read: Callable[[str], Any]) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        read(text)
-        return text
-
-    return check
+def _check_segment(text: str) -> str:
+    _segment(text)
+    return text
 
 
-Glob: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_checked(_glob))]
+Glob: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_check_glob)]
 """``*`` and ``?`` are wild, ``\\`` escapes; matches the whole name, case-sensitively."""
 
-Segment: TypeAlias = Annotated[str, AfterValidator(_checked(_segment))]
+Segment: TypeAlias = Annotated[str, AfterValidator(_check_segment)]
 """``researcher`` any task of that node, ``researcher:6f…`` that one, ``*`` one segment, ``**`` any number."""
 
 NamespacePattern: TypeAlias = Many[Segment]
@@ -292,8 +333,8 @@ _Names: TypeAlias = Callable[[Iterable[str]], bool]
 def _names(globs: tuple[str, ...] | None) -> _Names | None:
     if globs is None:
         return None
-    patterns = [_glob(glob) for glob in globs]
-    return lambda names: any(_accepts(pattern, name) for name in names for pattern in patterns)
+    accept = _Globs(globs).accept
+    return lambda names: any(map(accept, itertools.islice(names, _MATCHED_ENTRIES)))
 
 
 def _passes(include: _Names | None, exclude: _Names | None, names: Sequence[str]) -> bool:
@@ -304,11 +345,7 @@ def _passes(include: _Names | None, exclude: _Names | None, names: Sequence[str]
 
 def _namespaces(patterns: tuple[NamespacePattern, ...]) -> Callable[[Namespace], bool]:
     compiled = [tuple(_segment(segment) for segment in pattern) for pattern in patterns]
-
-    def any_matches(ns: Namespace) -> bool:
-        return any(_accepts(pattern, ns, fits=_is_task, stays=_is_counter) for pattern in compiled)
-
-    return any_matches
+    return lambda ns: any(_accepts(pattern, ns[:_MATCHED_ENTRIES]) for pattern in compiled)
 
 
 def _is_task(pattern: str, segment: str) -> bool:
@@ -321,25 +358,10 @@ def _is_counter(segment: str) -> bool:
     return ":" not in segment
 
 
-def _equal(pattern: str, item: str) -> bool:
-    return pattern == item
+def _accepts(pattern: _Pattern, ns: Namespace) -> bool:
+    """Match a whole namespace, following all positions in the pattern at once.
 
-
-def _never(item: str) -> bool:
-    return False
-
-
-def _accepts(
-    pattern: _Pattern,
-    items: Iterable[str],
-    fits: Callable[[str, str], bool] = _equal,
-    stays: Callable[[str], bool] = _never,
-) -> bool:
-    """Match a whole sequence, following all positions in the pattern at once.
-
-    It takes time proportional to pattern times items, whatever the pattern: no pattern can be made expensive.
-    ``fits`` compares a segment with an item; an item for which ``stays`` holds may also be skipped after a
-    match.
+    It takes time proportional to pattern times segments, whatever the pattern.
     """
     end = len(pattern)
 
@@ -349,30 +371,27 @@ def _accepts(
             # A position that has been reached before has reached all that follow from it, too.
             while position not in out:
                 out.add(position)
-                if position < end and _is_run(pattern[position]):
+                if position < end and pattern[position] is _ANY_RUN:
                     position += 1
         return out
 
     current = reach((0,))
-    for item in items:
+    for segment in ns:
+        is_counter = _is_counter(segment)
         following: list[int] = []
         for position in current:
-            if position and stays(item):
+            if position and is_counter:
                 following.append(position)
             if position < end:
                 want = pattern[position]
                 if isinstance(want, _Wild):
                     if want.many:
                         following.append(position)
-                    elif not stays(item):
+                    elif not is_counter:
                         following.append(position + 1)
-                elif fits(want, item):
+                elif _is_task(want, segment):
                     following.append(position + 1)
         current = reach(following)
         if not current:
             return False
     return end in current
-
-
-def _is_run(item: Hashable) -> bool:
-    return isinstance(item, _Wild) and item.many

@@ -17,7 +17,7 @@ from graphwire_protocol.replies import (
     Subscribed,
     Welcome,
 )
-from graphwire_protocol.types import ClosedReason, GapReason, Namespace, Seq, Status, SubId, Uint
+from graphwire_protocol.types import ClosedReason, GapReason, Name, Namespace, Seq, Status, SubId, Uint
 
 
 class Event(Wire):
@@ -43,6 +43,8 @@ class Event(Wire):
     """The subgraph path; left out for the root."""
     node: Maybe[str] = None
     """The node that it comes from, if that is known."""
+    task_ns: Maybe[Namespace] = None
+    """With ``custom`` data of an ``@task``: where LangGraph shows it with subgraphs, below ``ns``."""
     data: Json
     """What happened; its shape depends on the mode."""
     meta: Maybe[JsonObject] = None
@@ -116,13 +118,15 @@ class Synced(Wire):
     sub: SubId
     seq: Maybe[Seq] = None
     """The position that the replay reached."""
+    cut: Maybe[Uint] = None
+    """For a watch: how many matching runs its list left out (``max_watch_runs``); left out if none."""
 
 
 class RunInfo(RunRow):
     """The state of a run that a watch matches, or of one that has just stopped matching.
 
     Server: sends one for each matching run before ``synced``, then one for each change of status and each
-    new run.
+    new run; with ``progress`` also one, at most once a second, for a run whose log grows.
 
     Client: replaces what it has of that ``run``. A ``status`` that the watch does not ask for means that the
     run no longer matches.
@@ -132,18 +136,40 @@ class RunInfo(RunRow):
     sub: SubId
 
 
+class RunGone(Wire):
+    """A run is no longer there: no list has it, and its id may be used for another run.
+
+    Server: sends it to each watch that the run has matched, behind all of the run's ``run_info``.
+
+    Client: drops what it has of that ``run``; it may have nothing.
+    """
+
+    type: Literal["run_gone"] = "run_gone"
+    sub: SubId
+    run: Name
+    """The run's id."""
+    reason: Literal["deleted", "expired", "evicted"] | str
+    """Why: it was deleted; it was kept as long as ``result_ttl_s`` allows; it made room for others
+    (``store_bytes``).
+    """
+
+
 class Mark(Wire):
     """The log has advanced to ``seq``, and no event in between passed the filter.
 
     Server: sends it at least every 5 seconds while the log advances and nothing matches.
 
-    Client: moves its cursor forward to ``seq``, so that resuming is cheap.
+    Client: moves its cursor forward to ``seq``, so that resuming is cheap. If ``n`` is there and is not the
+    ``n`` of the last event that it received, an event was lost: it unsubscribes and subscribes again from its
+    cursor, as for a hole in ``n``.
     """
 
     type: Literal["mark"] = "mark"
     sub: SubId
     seq: Seq
     """How far the log has advanced."""
+    n: Maybe[Uint] = None
+    """The ``n`` of the last event sent on this attachment; 0 if none was. Left out by servers of 1.0."""
 
 
 class Closed(Wire):
@@ -187,6 +213,7 @@ ServerFrame: TypeAlias = Annotated[
     | Synced
     | Mark
     | RunInfo
+    | RunGone
     | Closed,
     Field(discriminator="type"),
 ]

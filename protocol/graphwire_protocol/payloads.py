@@ -33,7 +33,9 @@ class Lifecycle(Wire):
     error: Maybe[Failure] = None
     """With ``failed``: what went wrong."""
     discard: Maybe[tuple[str, ...]] = None
-    """With a takeover: messages that the repeated step sends again; the client drops what it has of them."""
+    """With a takeover: messages that the repeated step sends again, by the keys of their calls; the client
+    drops what it has of them.
+    """
 
 
 class PendingInterrupt(Wire):
@@ -69,18 +71,28 @@ class MessageData(Wire):
     """``data`` of mode ``messages``: a delta, or a whole message."""
 
     id: str
-    """The message's id, shared by all its deltas."""
+    """The message's id, as far as it is known; the last delta names the one that the state has."""
+    call: Maybe[str] = None
+    """The key of the call of a model that it belongs to, unique in the log; deltas add up by it. Left out, it
+    is ``id``.
+    """
     delta: Maybe[JsonObject] = None
-    """The chunk's fields that are not empty; deltas add up."""
+    """The chunk's fields that are not empty; deltas add up. Its ``id`` is the chunk's own, if that is not the
+    message's.
+    """
     message: Maybe[JsonObject] = None
     """A whole message."""
+    discard: Maybe[Literal[True]] = None
+    """The node failed and begins again: the client drops what it has of the call. ``delta`` is empty."""
 
 
 class SnapshotMessage(Wire):
     """A message as a snapshot holds it: merged, with LangGraph's metadata."""
 
     id: str
-    """The message's id."""
+    """The message's id, the one that the state has."""
+    call: Maybe[str] = None
+    """The key of its call, which later deltas name. Left out, it is ``id``."""
     ns: Namespace = ()
     """The subgraph path."""
     node: Maybe[str] = None

@@ -20,7 +20,7 @@ import dataclasses
 import enum
 import functools
 import math
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from itertools import islice
 from typing import Any, Literal, TypeAlias
@@ -636,6 +636,9 @@ def restore(
     return _Restoring(message, inbound, path).value(value, None)
 
 
+_SAME_HASH = 64  # entries of a set, or keys of a map
+
+
 class _Restoring:
     def __init__(self, message: Callable[[dict[str, Any]], Any], inbound: bool, path: str) -> None:
         self._message = message
@@ -698,7 +701,9 @@ class _Restoring:
 
     def _set(self, items: list[Any], at: _Location) -> Any:
         try:
-            return {_hashable(item) for item in items}
+            entries = list(map(_hashable, items))
+            self._check_spread(entries, at)
+            return set(entries)
         except TypeError:
             if self._inbound:
                 raise self._fault(at, "$set has an entry that cannot be one of a set") from None
@@ -706,7 +711,9 @@ class _Restoring:
 
     def _map(self, pairs: list[list[Any]], at: _Location) -> Any:
         try:
-            out = {_hashable(key): item for key, item in pairs}
+            keys = [_hashable(key) for key, _ in pairs]
+            self._check_spread(keys, at)
+            out = dict(zip(keys, (item for _, item in pairs), strict=True))
         except TypeError:
             if self._inbound:
                 raise self._fault(at, "$map has a key that cannot be one") from None
@@ -716,6 +723,11 @@ class _Restoring:
                 raise self._fault(at, "$map has a key twice")
             return [(key, item) for key, item in pairs]
         return out
+
+    def _check_spread(self, entries: list[Any], at: _Location) -> None:
+        # Entries of one hash are compared with each other: 30,000 chosen integers would take seconds.
+        if len(entries) > _SAME_HASH and max(Counter(map(hash, entries)).values()) > _SAME_HASH:
+            raise self._fault(at, f"more than {_SAME_HASH} entries have the same hash")
 
     def _fault(self, at: _Location, reason: str) -> TagError:
         parts: list[str | int] = []

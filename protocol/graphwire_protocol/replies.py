@@ -7,7 +7,7 @@ from pydantic import Field
 from graphwire_protocol.base import Json, JsonObject, Maybe, Wire
 from graphwire_protocol.commands import Product
 from graphwire_protocol.filters import Filter
-from graphwire_protocol.payloads import AskedInterrupt
+from graphwire_protocol.payloads import AskedInterrupt, Failure, PendingInterrupt
 from graphwire_protocol.types import (
     Durability,
     Epoch,
@@ -132,6 +132,14 @@ class RunRow(Wire):
     """When it ended."""
     interrupts: Maybe[tuple[str, ...]] = None
     """The ids of its pending interrupts."""
+    reason: Maybe[str] = None
+    """Why it has this status, as its ``lifecycle`` event says."""
+    error: Maybe[Failure] = None
+    """With ``failed``: what went wrong. A long message is shortened."""
+    questions: Maybe[tuple[PendingInterrupt, ...]] = None
+    """With ``interrupted``: what it asks, as far as 4 KiB hold it. A value that is too large is ``$cut``, and
+    the last questions are left out if there are too many; ``interrupts`` names all.
+    """
     modes: tuple[str, ...]
     """The modes that its log records."""
 

@@ -1,11 +1,11 @@
 """The server's side of a connection, without I/O: which frame is legal now, and which reply is owed.
 
 Time is an argument. ``receive`` turns a message into a command or raises ``Refusal``; ``reply`` and
-``refuse`` turn answers into bytes. The gateway does what the commands ask for.
+``refuse`` turn answers into bytes. The gateway does what the commands ask for, and waits ``pause`` before it
+reads the next message.
 """
 
 import math
-from collections import deque
 from typing import TypeAlias
 
 from graphwire_protocol import codes
@@ -19,12 +19,41 @@ from graphwire_protocol.types import Retry
 
 BAD_FRAMES_A_MINUTE = 10
 
+MAX_HELLO_BYTES = 16 << 10
+"""Size of a connection's first message."""
+
+_CREDITS = 10
+"""How many ``credit`` frames may come where one request may."""
 _MESSAGE_CHARS = 4096  # of an error that would not fit otherwise
 
 _ROUNDING = 1e-6
+_ROUNDING_MS = 1e-3
 """Float tolerance: a client that waited exactly ``after_ms`` is admitted."""
 
 Answer: TypeAlias = Welcome | Started | Subscribed | Ok
+
+
+class _Bucket:
+    """A budget of ``burst`` frames, refilled by ``rate`` a second."""
+
+    __slots__ = ("_at", "_burst", "_left", "_rate")
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._left = float(burst)
+        self._at: float | None = None
+
+    def take(self, now: float) -> float:
+        """Take one frame out and return 0, or return the seconds until there is one."""
+        since = 0.0 if self._at is None else max(0.0, now - self._at)
+        self._left = min(self._burst, self._left + since * self._rate)
+        self._at = now
+        missing = 1 - self._left
+        if missing > _ROUNDING:
+            return missing / self._rate
+        self._left -= 1
+        return 0.0
 
 
 class ServerSession:
@@ -36,9 +65,13 @@ class ServerSession:
         self._greeted = False
         self._owed: dict[int, list[str]] = {}  # open request → its replies, the next last
         self._subs: set[int] = set()
-        self._bad_frames: deque[float] = deque()
-        self._tokens = float(limits.request_burst)
-        self._tokens_at: float | None = None
+        self._bad_frames: list[float] = []
+        self._requests = _Bucket(limits.requests_per_s, limits.request_burst)
+        self._credits = _Bucket(limits.requests_per_s * _CREDITS, limits.request_burst * _CREDITS)
+        self.pause = 0.0
+        """Seconds to wait before the next message is read: a peer over its rate is not read any faster than
+        it may send.
+        """
 
     def receive(self, data: str | bytes, now: float) -> Command:
         """Read one message that arrived at ``now``, in seconds of any monotonic clock.
@@ -48,6 +81,13 @@ class ServerSession:
         """
         if self.state == "closed":
             raise Misuse("a closed session receives nothing")
+        self.pause = 0.0
+        if not self._greeted and len(data) > MAX_HELLO_BYTES:
+            raise Refusal(
+                "bad_frame",
+                f"the first frame is 'hello', of at most {MAX_HELLO_BYTES} bytes",
+                close=codes.MISUSE,
+            )
         if isinstance(data, bytes):
             raise Refusal("bad_frame", "frames are text messages, not binary ones", close=codes.MISUSE)
         try:
@@ -66,6 +106,7 @@ class ServerSession:
                 close=codes.MISUSE,
             )
         if isinstance(command, Credit):
+            self.pause = self._credits.take(now)
             return command
         self._check_rate(now, getattr(command, "id", None))
         if isinstance(command, Ping):
@@ -81,24 +122,20 @@ class ServerSession:
         times = self._bad_frames
         times.append(now)
         while now - times[0] > 60:
-            times.popleft()
+            times.pop(0)
         return len(times) > BAD_FRAMES_A_MINUTE
 
     def _check_rate(self, now: float, id: int | None) -> None:
-        limits = self._limits
-        since = 0.0 if self._tokens_at is None else max(0.0, now - self._tokens_at)
-        self._tokens = min(limits.request_burst, self._tokens + since * limits.requests_per_s)
-        self._tokens_at = now
-        missing = 1 - self._tokens
-        if missing > _ROUNDING:
+        self.pause = self._requests.take(now)
+        if self.pause:
+            limits = self._limits
             raise Refusal(
                 "rate_limited",
                 f"more than {limits.requests_per_s:g} requests a second (request_burst is "
                 f"{limits.request_burst})",
                 id=id,
-                after_ms=math.ceil((missing - _ROUNDING) / limits.requests_per_s * 1000),
+                after_ms=math.ceil(self.pause * 1000 - _ROUNDING_MS),
             )
-        self._tokens -= 1
 
     def _open(self, command: Command) -> None:
         assert not isinstance(command, Credit | Ping)

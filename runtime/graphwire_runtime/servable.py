@@ -11,10 +11,16 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.graph import Graph
 
-__all__ = ["Durability", "Servable", "StreamMode"]
+__all__ = ["RETRIES", "Durability", "Servable", "StreamMode"]
 
 StreamMode = Literal["values", "updates", "custom", "messages", "tasks", "debug", "checkpoints"]
 """What a stream shows. A list asks for several."""
+
+RETRIES = "retries"
+"""A mode of this runtime for servers, which ask for it by name: `{id, name, checkpoint_ns}` of each task that
+begins again because its attempt failed, or that of a task around it. What the failed attempt streamed is
+void. LangGraph yields nothing for it.
+"""
 
 Durability = Literal["sync", "async", "exit"]
 """When checkpoints are written: before the next superstep, during it, or once at the end of the run."""

@@ -1,6 +1,7 @@
 """The command line: lists, the schema, the version, exit codes, and commands of other packages.
 
-About `clients/python/graphwire/__init__.py`, `clients/python/graphwire/cli/__init__.py`,
+About `clients/python/graphwire/__init__.py`, `clients/python/graphwire/__main__.py`,
+`clients/python/graphwire/cli/__init__.py`,
 `clients/python/graphwire/cli/app.py`, `clients/python/graphwire/cli/listing.py`,
 `clients/python/graphwire/cli/graphs.py`, `clients/python/graphwire/cli/runs.py`,
 `clients/python/graphwire/cli/options.py`, `clients/python/graphwire/cli/outcome.py`,
@@ -110,8 +111,15 @@ def test_the_schema_is_printed_as_one_object(capsys):
 def test_the_version_names_program_and_protocol(capfd):
     assert run(["version"]) == 0
     assert "graphwire.v1.json" in capfd.readouterr().out
+    assert run(["--version"]) == 0
+    assert "graphwire.v1.json" in capfd.readouterr().out
     assert run(["version", "--json"]) == 0
     assert set(json.loads(capfd.readouterr().out)) == {"graphwire", "protocol", "python"}
+
+
+def test_the_package_is_the_command_as_well():
+    shown = subprocess.run([sys.executable, "-m", "graphwire", "--version"], capture_output=True, check=True)
+    assert b"graphwire.v1.json" in shown.stdout
 
 
 def test_no_server_is_3(server, capsys):

@@ -205,16 +205,43 @@ def test_parallel_messages_are_shown_one_after_the_other(capsys: pytest.CaptureF
 
 def test_a_message_that_was_cut_is_shown_as_its_size_once(capsys: pytest.CaptureFixture[str]) -> None:
     flow = Flow(Console(highlight=False, soft_wrap=True))
-    cut = SnapshotMessage(Message("AIMessageChunk", id="m1"), {}, (), "write", 5000)
+    cut = SnapshotMessage(Message("AIMessageChunk", id="m1"), {}, (), "write", 5000, "c1")
     flow.show(SnapshotEvent(run="r", seq=1, mode="snapshot", status="running", messages=(cut,)))
     for seq, last in ((2, {}), (3, {"chunk_position": "last"})):
         piece = MessageChunk("unknown", id="m1", extras=last)
         common: Any = {"run": "r", "seq": seq, "mode": "messages", "node": "write", "cut_bytes": 5000}
-        flow.show(MessagesEvent(message=piece, metadata={}, **common))
+        flow.show(MessagesEvent(message=piece, metadata={}, call="c1", **common))
     whole = Message("unknown", id="m2")
     common = {"run": "r", "seq": 4, "mode": "messages", "node": "draw", "cut_bytes": 7000}
-    flow.show(MessagesEvent(message=whole, metadata={}, **common))
+    flow.show(MessagesEvent(message=whole, metadata={}, call="m2", **common))
     flow.end()
     assert capsys.readouterr().out == (
         "write  [5,000 bytes, too large to send]\ndraw  [7,000 bytes, too large to send]\n"
     )
+
+
+def test_what_a_node_said_in_vain_is_said_to_be_void_and_dropped_if_nobody_saw_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    flow = Flow(Console(highlight=False, soft_wrap=True))
+
+    def token(call: str, node: str, text: str, **more: Any) -> MessagesEvent:
+        chunk = MessageChunk(type="AIMessageChunk", content=text, id="same")
+        fields: Any = {"run": "r", "seq": 1, "node": node, "mode": "messages", "metadata": {}, **more}
+        return MessagesEvent(message=chunk, call=call, **fields)
+
+    for event in (
+        token("a", "joke", "one "),
+        token("b", "poem", "red "),
+        token("b", "poem", "", discard=True),
+        token("a", "joke", "two"),
+        token("c", "poem", "rose"),
+        token("a", "joke", "", discard=True),
+        token("d", "joke", "three"),
+    ):
+        flow.show(event)
+    flow.end()
+    out, err = capsys.readouterr()
+    assert out == "joke  one two\npoem  rose\njoke  three\n"
+    assert err.count("does not count") == 1
+    assert "joke failed and begins again" in err

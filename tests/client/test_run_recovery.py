@@ -74,6 +74,20 @@ async def test_a_hole_in_n_makes_the_session_attach_anew_from_the_cursor(client,
     assert server.of(Subscribe)[0].from_.seq == 2
 
 
+async def test_an_event_lost_before_a_mark_is_fetched_and_the_mark_does_not_pass_it(client, server):
+    run = await client.run("joke", modes=["custom"])
+    model = server.runs[run.id]
+    events = aiter(run)
+    server.connection.events_to_drop = 1
+    with server.held_back():
+        model.emit("custom", "dropped")
+        model.emit("values", {})
+    await settle()
+    assert [attach.from_.seq for attach in server.of(Subscribe)] == [1]
+    model.complete()
+    assert custom_data([event async for event in events]) == ["dropped"]
+
+
 async def test_a_gap_is_an_event_and_the_snapshot_behind_it_too(client, server):
     run = await client.run("joke", modes=["values", "custom"], window=2)
     model = server.runs[run.id]

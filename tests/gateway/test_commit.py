@@ -80,6 +80,8 @@ class Bench:
     def run_changed(self, run: Run, row: RunRow) -> None:
         self.changed.append((run.id, row.status))
 
+    def run_moved(self, run: Run) -> None: ...
+
     def run_paused(self, run: Run) -> None: ...
 
     def run_ended(self, run: Run) -> None:
@@ -258,5 +260,5 @@ async def test_deltas_of_a_message_know_the_one_before(bench: Bench) -> None:
     bench.make((run, parts[4:]))
     await bench.committer.settle()
     records = (await bench.store.read("r", 0, 99)).records
-    previous = [record.previous for record in records if record.message is not None]
+    previous = [record.previous for record in records if record.call is not None]
     assert previous == [0, 0, 2, 5, 3]

@@ -141,7 +141,7 @@ def test_chunks_without_an_id_are_one_message_as_long_as_they_share_their_metada
     mine = encoder()
     other = dict(META)
     ids = [
-        mine.part((), "messages", (AIMessageChunk(content="a"), metadata)).message
+        mine.part((), "messages", (AIMessageChunk(content="a"), metadata)).call
         for metadata in (META, META, other, META, other)
     ]
     assert ids == ["unnamed-1", "unnamed-1", "unnamed-2", "unnamed-1", "unnamed-2"]
@@ -180,12 +180,11 @@ def test_what_is_over_the_limit_is_cut_to_the_byte(size: int) -> None:
     assert event(encoder(length).part((), "messages", (chunk, META))).data == whole
     cut = encoder(length - 1).part((), "messages", (chunk, META))
     assert event(cut).data == {"id": "m", "$cut": {"reason": "size", "bytes": length}}
-    assert cut.message == "m"
+    assert cut.call == "m"
 
 
 def test_a_run_with_more_places_than_are_remembered_goes_on(monkeypatch) -> None:
     monkeypatch.setattr(encode, "_KNOWN_ORIGINS", 4)
-    monkeypatch.setattr(encode, "_KNOWN_MESSAGES", 4)
     mine = encoder()
     for number in range(50):
         ns = (f"sub:{number % 7}",)
@@ -193,4 +192,3 @@ def test_a_run_with_more_places_than_are_remembered_goes_on(monkeypatch) -> None
         chunk = AIMessageChunk(content="a", id=f"m{number % 9}")
         assert event(mine.part(ns, "messages", (chunk, META))).data["id"] == f"m{number % 9}"
     assert len(mine._origins) <= 4
-    assert len(mine._messages) <= 4

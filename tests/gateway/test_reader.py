@@ -85,6 +85,8 @@ class Attached:
         for frame in frames:
             assert frame["sub"] == 7
             self.state = SUBSCRIPTION[self.state, frame["type"]]
+            if frame["type"] == "mark":
+                assert frame["n"] == len(events)
             if frame["type"] == "event":
                 assert frame["n"] == (events[-1]["n"] + 1 if events else 1)
                 assert not events or frame["seq"] > events[-1]["seq"]

@@ -17,6 +17,7 @@ from graphwire_gateway.execution.request import RunRequest
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.log import Log
 from graphwire_gateway.log.record import Record
+from graphwire_gateway.runs.details import StatusDetails
 from graphwire_gateway.runs.run import Run
 from graphwire_gateway.scope import Scope
 from graphwire_protocol.errors import Refusal
@@ -48,6 +49,7 @@ class Bench:
     def __init__(self, *, scope: Scope | None = THREAD, has_log: bool = True, **limits: Any) -> None:
         self.heard: list[str] = []
         self.rows: list[RunRow] = []
+        self.moves = 0
         self.records: list[Record] = []
         self.executor = PlayedExecutor()
         self.run = Run(
@@ -69,6 +71,9 @@ class Bench:
     def run_changed(self, run: Run, row: RunRow) -> None:
         self.heard.append(row.status)
         self.rows.append(row)
+
+    def run_moved(self, run: Run) -> None:
+        self.moves += 1
 
     def run_paused(self, run: Run) -> None:
         self.heard.append("paused")
@@ -374,9 +379,62 @@ async def test_a_run_that_asks_pauses_without_waiting_for_its_code_to_stop(make)
 async def test_only_an_interrupted_run_s_row_has_its_interrupts(make) -> None:
     bench = interrupted(make(), "a")
     assert [row.interrupts for row in bench.rows] == [None, ("a",)]
-    assert bench.run.row("running").interrupts is None
+    assert bench.run.row(StatusDetails("running")).interrupts is None
     bench.run.cancel()
     assert bench.run.row().interrupts is None
+
+
+async def test_a_row_says_what_the_run_asks_and_why_it_ended(make) -> None:
+    bench = interrupted(make(), "a")
+    bench.run.answer({"a": 1}, is_partial=False)
+    bench.run.resume()
+    bench.execution.end(FAILED)
+    bench.store()
+    shown = [(row.status, row.reason, row.error, row.questions) for row in bench.rows]
+    questions = (PendingInterrupt(id="a", value="a?"),)
+    assert shown == [
+        ("running", None, None, None),
+        ("interrupted", None, None, questions),
+        ("running", None, None, None),
+        ("failed", None, FAILED.failure, None),
+    ]
+    other = running(make())
+    other.run.cancel("enough")
+    other.execution.end(CANCELLED)
+    other.store()
+    assert (other.rows[-1].status, other.rows[-1].reason) == ("cancelled", "enough")
+
+
+async def test_a_row_of_an_earlier_status_says_what_was_then(make) -> None:
+    bench = running(make())
+    bench.execution.end(asks("a"))
+    bench.run.answer({"a": 1}, is_partial=False)
+    bench.run.resume()
+    bench.execution.end(DONE)
+    bench.store()
+    assert [row.interrupts for row in bench.rows] == [None, ("a",), None, None]
+    assert [row.ended_at is not None for row in bench.rows] == [False, False, False, True]
+
+
+async def test_what_is_shown_is_the_last_status_that_the_store_holds(make) -> None:
+    bench = running(make())
+    bench.execution.end(FAILED)
+    assert (bench.run.shown_status, bench.run.shown_row().error, bench.run.row().status) == (
+        "running",
+        None,
+        "failed",
+    )
+    bench.store()
+    assert (bench.run.shown_status, bench.run.shown_row()) == ("failed", bench.run.row())
+
+
+async def test_every_batch_that_is_stored_moves_the_run(make) -> None:
+    bench = running(make())
+    assert bench.moves == 1
+    bench.execution.make(1, 2)
+    assert bench.moves == 1
+    bench.store()
+    assert bench.moves == 2
 
 
 async def test_a_run_resumes_in_the_same_log_when_it_has_every_answer(make) -> None:
@@ -577,6 +635,9 @@ def check_lost(bench: Bench) -> None:
     assert bench.heard.count("failed") == 1
     assert bench.heard.count("ended") == 1
     assert bench.run.log.batch() is None
+    assert bench.run.shown_row() == row
+    assert row.error is not None
+    assert row.error.code == "lost"
 
 
 async def test_a_queued_run_that_loses_its_log_fails_and_frees_its_thread(make) -> None:

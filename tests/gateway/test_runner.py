@@ -6,12 +6,12 @@ About `gateway/graphwire_gateway/graphs/runner.py` and `gateway/graphwire_gatewa
 import asyncio
 import contextvars
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
 import pytest
+from graphwire_gateway.graphs import job
 from graphwire_gateway.graphs.runner import InlineRunner, Runner, ThreadRunner
 
 _HANDOVER: contextvars.ContextVar[list[Any]] = contextvars.ContextVar("handover")
@@ -238,6 +238,49 @@ async def test_a_thread_ends_the_tasks_that_graph_code_has_left_behind() -> None
     assert not [thread for thread in threading.enumerate() if thread.name == "graphwire-test"]
 
 
+async def test_what_a_job_leaves_behind_is_cancelled_and_what_has_a_context_of_its_own_is_not(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(job, "LEFTOVER_S", 0.05)
+    runner = ThreadRunner("test")
+    ended: list[str] = []
+    over = threading.Event()
+
+    async def sleeper(name: str) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(name)
+            if len(ended) == 3:
+                over.set()
+
+    async def parent() -> None:
+        inner = asyncio.create_task(sleeper("grandchild"))
+        try:
+            await sleeper("child")
+        finally:
+            await asyncio.wait([inner])
+
+    kept: list[asyncio.Task[None]] = []
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        tasks = [asyncio.create_task(parent()), asyncio.ensure_future(sleeper("other"))]
+        kept.extend(tasks)
+        outside = contextvars.Context()
+        kept.append(outside.run(loop.create_task, sleeper("outside")))
+        await asyncio.sleep(0)
+
+    await asyncio.wait_for(runner.ask(work), 10)
+    assert await asyncio.to_thread(over.wait, 10)
+    assert sorted(ended) == ["child", "grandchild", "other"]
+    assert not kept[2].done()
+    assert caplog.text.count("cancelled tasks that a run has left behind") == 1
+    assert "tasks=3" in caplog.text
+    await runner.close(1)
+    assert "outside" in ended
+
+
 async def test_code_that_ends_the_process_ends_its_job_alone() -> None:
     receiver = Receiver()
     runner = ThreadRunner("test")
@@ -272,56 +315,3 @@ async def test_a_hand_over_that_fails_takes_no_other_with_it(
     runner.start(work)
     assert await receiver.until(1) == [[1]]
     assert "ZeroDivisionError" in caplog.text
-
-
-async def test_a_node_that_is_stuck_in_a_thread_has_its_time_once_and_keeps_no_process_alive() -> None:
-    runner = ThreadRunner("stuck")
-    release, at_work = threading.Event(), threading.Event()
-    ended: list[Any] = []
-
-    def stuck() -> None:
-        at_work.set()
-        release.wait(20)
-
-    async def work() -> None:
-        await asyncio.to_thread(stuck)
-
-    try:
-        job = runner.start(work, ended.append)
-        assert await asyncio.to_thread(at_work.wait, 10)
-        job.cancel()
-        await asyncio.wait_for(runner.close(15), 10)  # it was cancelled before: nothing is waited for
-        nodes = [thread for thread in threading.enumerate() if thread.name.startswith("graphwire-stuck-node")]
-        assert [thread.daemon for thread in nodes] == [True]
-        assert not ended
-    finally:
-        release.set()
-    nodes[0].join(10)
-    assert not nodes[0].is_alive()
-
-
-async def test_nodes_in_threads_run_at_once_up_to_a_bound_and_give_what_they_return_or_raise() -> None:
-    runner = ThreadRunner("busy")
-    barrier = threading.Barrier(20)
-
-    def node(number: int) -> int:
-        barrier.wait(10)
-        if number == 7:
-            raise ValueError("seven")
-        return number
-
-    async def work() -> list[Any]:
-        calls = [asyncio.to_thread(node, number) for number in range(20)]
-        return await asyncio.gather(*calls, return_exceptions=True)
-
-    async def many() -> int:
-        await asyncio.gather(*(asyncio.to_thread(time.sleep, 0.001) for _ in range(1000)))
-        return sum(thread.name.startswith("graphwire-busy-node") for thread in threading.enumerate())
-
-    try:
-        results = await runner.ask(work)
-        assert repr(results.pop(7)) == "ValueError('seven')"
-        assert results == [number for number in range(20) if number != 7]
-        assert 20 <= await runner.ask(many) <= 128
-    finally:
-        await runner.close(5)

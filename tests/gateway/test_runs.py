@@ -1,4 +1,5 @@
-"""About `gateway/graphwire_gateway/runs/runs.py` and `gateway/graphwire_gateway/runs/asking.py`.
+"""About `gateway/graphwire_gateway/runs/runs.py`, `gateway/graphwire_gateway/runs/checks.py` and
+`gateway/graphwire_gateway/runs/asking.py`.
 
 The registry on a store that the test can hold, with real graphs to ask and executions that the test plays.
 
@@ -6,17 +7,21 @@ Long because each promise of the registry is tried at each point where a start c
 """
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import orjson
 import pytest
 from graphwire_gateway.execution.execution import Outcome
+from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog, GraphSpec
+from graphwire_gateway.graphs.runner import ThreadRunner
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.memory import MemoryStore
 from graphwire_gateway.log.store import NoLog
-from graphwire_gateway.runs import asking
+from graphwire_gateway.runs import asking, watch
 from graphwire_gateway.runs.asking import ask_within, has_checkpoint
 from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.runs import Runs
@@ -32,6 +37,7 @@ from typing_extensions import TypedDict
 from tests.support.executions import PlayedExecutor
 from tests.support.waiting import settle, until
 
+FAILURES = Failures(expose=True)
 DONE = Outcome("completed", b"1")
 CANCELLED = Outcome("cancelled")
 ASKS = Outcome("interrupted", b"null", (PendingInterrupt(id="a", value="?"),))
@@ -623,6 +629,94 @@ async def test_a_watch_begins_with_what_is_there_and_follows_every_change(make) 
     assert ready == []
 
 
+class Board:
+    """A watch of all runs; ``news`` takes what it has to send, shortly."""
+
+    def __init__(self, bench: Bench, **fields: Any) -> None:
+        self._ready: list[Watch] = []
+        asked = commands.Watch.model_validate({"id": 1, "sub": 1, **fields})
+        self.watch = Watch(asked, "p", self._ready.append)
+        bench.runs.watch(self.watch)
+        self.news()
+
+    def news(self) -> list[tuple[str, Any]]:
+        out: list[bytes] = []
+        while self._ready:
+            self._ready.pop().take(out, 1 << 20)
+        frames = [orjson.loads(frame) for frame in out]
+        return [
+            (frame["run"], frame["reason"] if frame["type"] == "run_gone" else frame["status"])
+            for frame in frames
+            if frame["type"] != "synced"
+        ]
+
+
+async def test_a_watch_hears_of_a_run_that_is_deleted_behind_its_end(make) -> None:
+    bench = make()
+    run = await bench.start("r", graph="own", thread="t")
+    await bench.end(run, ASKS)
+    board = Board(bench)
+    await bench.runs.remove(run)
+    assert board.news() == [("r", "cancelled"), ("r", "deleted")]
+
+
+async def test_a_watch_hears_of_a_result_that_is_forgotten(make) -> None:
+    bench = make(result_ttl_s=0.01)
+    board = Board(bench)
+    await bench.end(await bench.start("r"))
+    await until(lambda: bench.rows() == {})
+    assert board.news() == [("r", "running"), ("r", "completed"), ("r", "expired")]
+
+
+async def test_a_watch_hears_of_a_run_that_makes_room_for_others(make) -> None:
+    bench = make(store_bytes=1_000)
+    run = await bench.start("r")
+    bench.executor.of(run).make("x" * 1_500)
+    board = Board(bench)
+    await bench.end(run)
+    await until(lambda: bench.rows() == {})
+    assert board.news() == [("r", "running"), ("r", "completed"), ("r", "evicted")]
+
+
+async def test_a_watch_hears_of_a_run_that_it_has_listed_and_whose_start_then_failed(make) -> None:
+    bench = make()
+    boards: list[Board] = []
+    with pytest.raises(Broken):
+        await bench.break_off("r", lambda run: boards.append(Board(bench)))
+    assert boards[0].news() == [("r", "deleted")]
+
+
+async def test_a_watch_begins_with_what_the_store_holds(make) -> None:
+    bench = make()
+    run = await bench.start("r")
+    await bench.settled()
+    bench.store.held = {"append"}
+    bench.executor.of(run).end(DONE)
+    board = Board(bench, status=["running"])
+    assert (run.status, board.news()) == ("completed", [])
+    bench.store.release()
+    await bench.settled()
+    assert board.news() == [("r", "completed")]
+
+
+async def test_a_watch_that_asks_hears_how_far_the_store_is(make, monkeypatch) -> None:
+    monkeypatch.setattr(watch, "PROGRESS_S", 0.0)
+    bench = make()
+    run = await bench.start("r")
+    await bench.settled()
+    board, other = Board(bench, progress=True), Board(bench)
+    bench.executor.of(run).make(1, 2)
+    await bench.settled()
+    assert (board.news(), other.news()) == ([("r", "running")], [])
+    bench.store.held = {"append"}
+    bench.executor.of(run).make(3)
+    await settle()
+    assert board.news() == []
+    bench.store.release()
+    await bench.settled()
+    assert board.news() == [("r", "running")]
+
+
 # ── letting go ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -778,9 +872,9 @@ async def test_a_checkpoint_is_found_where_its_thread_has_it(make) -> None:
     config: Any = {"configurable": {"thread_id": scope.saved}}
     await entry.graph.ainvoke({}, config)
     checkpoint = (await entry.graph.aget_state(config)).config["configurable"]["checkpoint_id"]
-    assert await has_checkpoint(entry, scope, checkpoint, "here")
-    assert not await has_checkpoint(entry, scope, "other", "here")
-    assert not await has_checkpoint(entry, bench.scope("u"), checkpoint, "here")
+    assert await has_checkpoint(entry, FAILURES, scope, checkpoint, "here")
+    assert not await has_checkpoint(entry, FAILURES, scope, "other", "here")
+    assert not await has_checkpoint(entry, FAILURES, bench.scope("u"), checkpoint, "here")
     run = await bench.start("r", graph="own", thread="t", checkpoint=checkpoint)
     request = bench.executor.of(run).request
     assert request.config["configurable"]["checkpoint_id"] == checkpoint
@@ -800,20 +894,61 @@ async def test_a_question_that_gets_no_answer_is_given_up_and_the_refusal_names_
             was_cancelled.set()
 
     with pytest.raises(Refusal, match=r"run\.checkpoint: graph 'own' does not answer") as refused:
-        await asyncio.wait_for(ask_within(bench.catalog.get("own"), "run.checkpoint", hang), 5)
+        await asyncio.wait_for(ask_within(bench.catalog.get("own"), FAILURES, "run.checkpoint", hang), 5)
     assert (refused.value.code, refused.value.after_ms) == ("unavailable", 1000)
     await asyncio.wait_for(was_cancelled.wait(), 5)
 
 
-async def test_an_answer_and_a_fault_come_back_as_they_are(make) -> None:
+class Unspeakable(Exception):
+    def __init__(self, raised: BaseException) -> None:
+        self.raised = raised
+
+    def __str__(self) -> str:
+        raise self.raised
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        LookupError("no such"),
+        SystemExit(3),
+        KeyboardInterrupt(),
+        GeneratorExit(),
+        asyncio.CancelledError(),
+        Unspeakable(ValueError()),
+        Unspeakable(SystemExit(4)),
+        Unspeakable(KeyboardInterrupt()),
+    ],
+    ids=repr,
+)
+async def test_whatever_a_graph_raises_is_described_on_its_loop_and_refuses_the_request(
+    make, raised: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
     entry = make().catalog.get("own")
+    runner = ThreadRunner("own")
+    monkeypatch.setattr(entry, "runner", runner)
+    described_in: list[int] = []
+
+    class Watching(type(raised)):  # type: ignore[misc]
+        def __str__(self) -> str:
+            described_in.append(threading.get_ident())
+            return str(super().__str__())
+
+    async def fail() -> int:
+        raise Watching(*raised.args) if not isinstance(raised, Unspeakable) else Watching(raised.raised)
 
     async def say() -> int:
         return 7
 
-    async def fail() -> int:
-        raise LookupError("no such")
-
-    assert await ask_within(entry, "here", say) == 7
-    with pytest.raises(LookupError, match="no such"):
-        await ask_within(entry, "here", fail)
+    try:
+        assert await ask_within(entry, FAILURES, "here", say) == 7
+        with pytest.raises(Refusal, match="here: the graph or its saver failed: Watching") as refused:
+            await ask_within(entry, FAILURES, "here", fail)
+        assert refused.value.code == "internal"
+        assert refused.value.__cause__ is None
+        assert refused.value.details is not None
+        assert refused.value.details["error_id"] in refused.value.message
+        assert set(described_in) <= {runner.thread}
+        assert await ask_within(entry, FAILURES, "here", say) == 7
+    finally:
+        await runner.close(5)

@@ -133,6 +133,36 @@ def test_a_person_reads_the_event_and_its_fields(capsys: pytest.CaptureFixture[s
     assert "\x1b" not in line.replace("\x1b[0m", ""), "no colors where no terminal is"
 
 
+def test_no_text_forges_a_line_or_a_color_on_a_console(capsys: pytest.CaptureFixture[str]) -> None:
+    write_log("console", "info")
+    forged = "x\n2026-01-01T00:00:00Z [info     ] run ended\r\x1b[31m\x9b5m\u2028\u202e"
+    try:
+        raise ValueError(forged)
+    except ValueError as error:
+        logger("test").error("run failed", exc_info=error, error=forged, run="r\nr")
+    logging.getLogger("a.library").warning(forged)
+    text = capsys.readouterr().err
+    assert "ValueError: x" in text
+    assert not set(text) & {"\r", "\x1b", "\x9b", "\u2028", "\u202e"}
+    starts = [line for line in text.split("\n") if line.startswith("2026-01-01")]
+    assert not starts
+    assert len([line for line in text.split("\n") if line and not line.startswith("  ")]) == 2
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_huge_text_is_cut_before_it_is_written(form: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    write_log(form, "info")
+    huge = "a" + "b" * 5_000_000 + "c"
+    try:
+        raise ValueError(huge)
+    except ValueError as error:
+        logger("test").error("run failed", exc_info=error, error=huge)
+    text = capsys.readouterr().err
+    assert len(text) < 100_000
+    assert "characters left out" in text
+    assert "ValueError: abbb" in text
+
+
 def test_the_last_choice_of_a_form_counts(capsys: pytest.CaptureFixture[str]) -> None:
     write_log("console", "info")
     write_log("json", "info")

@@ -3,12 +3,15 @@
 Rows as runs report them; the test takes frames where the connection would.
 """
 
-from typing import Any
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
 
 import orjson
 import pytest
-from graphwire_gateway.runs.watch import Watch, Watches, matches
+from graphwire_gateway.runs.watch import PROGRESS_S, Watch, Watches, matches
 from graphwire_protocol import commands
+from graphwire_protocol.frames import RunInfo
 from graphwire_protocol.replies import RunRow
 from graphwire_protocol.types import Status
 
@@ -32,29 +35,75 @@ def command(**fields: Any) -> commands.Watch:
     return commands.Watch.model_validate({"id": 1, "sub": 3, **fields})
 
 
+class WatchedRow:
+    """A run that shows one row, which a test may exchange; ``asked`` counts how often it was made."""
+
+    def __init__(self, row: RunRow, principal: str = "p") -> None:
+        self.id, self.graph, self.thread, self.metadata = row.run, row.graph, row.thread, row.metadata
+        self.principal = principal
+        self.row = row
+        self.asked = 0
+
+    @property
+    def shown_status(self) -> Status:
+        return self.row.status
+
+    def shown_row(self) -> RunRow:
+        self.asked += 1
+        return self.row
+
+
+class Timer:
+    """A timer that the test lets fire."""
+
+    def __init__(self, seconds: float, function: Callable[[], None]) -> None:
+        self.seconds, self.fire, self.is_cancelled = seconds, function, False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+
 class Turns:
-    """Takes what watches have to send; ``ready`` has those that ask for a turn."""
+    """Takes what watches have to send; ``ready`` has those that ask for a turn, ``timers`` what was set."""
 
     def __init__(self, limit: int = 1000) -> None:
-        self.watches = Watches(limit)
+        self.watches = Watches(limit, self.later)
         self.ready: list[Watch] = []
+        self.timers: list[Timer] = []
 
-    def open(self, *rows: RunRow, principal: str = "p", **fields: Any) -> Watch:
+    def later(self, seconds: float, function: Callable[[], None]) -> asyncio.TimerHandle:
+        self.timers.append(Timer(seconds, function))
+        return cast("asyncio.TimerHandle", self.timers[-1])
+
+    def open(self, *rows: RunRow | WatchedRow, principal: str = "p", **fields: Any) -> Watch:
         watch = Watch(command(**fields), principal, self.ready.append)
-        self.watches.open(watch, rows)
+        self.watches.open(watch, [WatchedRow(row) if isinstance(row, RunRow) else row for row in rows])
         return watch
 
-    def take(self, room: int = 1 << 20) -> list[Any]:
-        """Give the first one that is ready its turn; return what it sends, shortly."""
+    def frames(self, room: int = 1 << 20) -> list[dict[str, Any]]:
+        """Give the first one that is ready its turn; return what it sends."""
         out: list[bytes] = []
         size = self.ready.pop(0).take(out, room)
         assert size == sum(map(len, out))
         frames = [orjson.loads(frame) for frame in out]
         assert {frame["sub"] for frame in frames} <= {3}
-        return [
-            (frame["run"], frame["status"]) if frame["type"] == "run_info" else frame["type"]
-            for frame in frames
-        ]
+        return frames
+
+    def take(self, room: int = 1 << 20) -> list[Any]:
+        """Give the first one that is ready its turn; return what it sends, shortly."""
+        return [short(frame) for frame in self.frames(room)]
+
+
+def short(frame: dict[str, Any]) -> Any:
+    match frame["type"]:
+        case "run_info":
+            return frame["run"], frame["status"]
+        case "run_gone":
+            return frame["run"], "gone", frame["reason"]
+        case "synced" if "cut" in frame:
+            return "synced", frame["cut"]
+        case kind:
+            return kind
 
 
 @pytest.fixture
@@ -87,14 +136,14 @@ ROW = row("r", "running", graph="a", thread="t", metadata={"user": 1, "tags": ["
 )
 def test_a_run_matches_where_every_condition_does(fields, expected) -> None:
     asked = command(**fields)
-    assert matches(ROW, asked, asked.graphs) is expected
+    assert matches(ROW, ROW.status, asked, asked.graphs) is expected
 
 
 def test_a_list_names_one_graph() -> None:
     asked = commands.List.model_validate({"id": 1, "what": "runs", "thread": "t"})
-    assert matches(ROW, asked, ("a",))
-    assert not matches(ROW, asked, ("b",))
-    assert matches(ROW, asked, None)
+    assert matches(ROW, ROW.status, asked, ("a",))
+    assert not matches(ROW, ROW.status, asked, ("b",))
+    assert matches(ROW, ROW.status, asked, None)
 
 
 # ── what a watch sends ───────────────────────────────────────────────────────────────────────────
@@ -116,7 +165,7 @@ def test_a_watch_of_nothing_is_synced_at_once_and_once(turns) -> None:
 def test_a_watch_begins_with_so_many_runs_at_most_and_hears_of_every_change() -> None:
     turns = Turns(limit=2)
     turns.open(row("c"), row("b"), row("a"))
-    assert turns.take() == [("c", "running"), ("b", "running"), "synced"]
+    assert turns.take() == [("c", "running"), ("b", "running"), ("synced", 1)]
     turns.watches.changed("p", row("a", "completed"))
     assert turns.take() == [("a", "completed")]
 
@@ -185,12 +234,144 @@ def test_a_turn_sends_as_much_as_there_is_room_and_asks_for_another(turns) -> No
     assert size > 1
 
 
-def test_a_deleted_run_is_forgotten_so_a_new_one_of_its_id_begins_anew(turns) -> None:
+def test_a_frame_is_what_the_models_would_write(turns) -> None:
+    turns.open(row("a", thread="t", interrupts=("i",)))
+    turns.watches.gone("p", "b", "deleted")
+    (info, _), listed = turns.frames(), row("a", thread="t", interrupts=("i",))
+    assert RunInfo.model_validate(info) == RunInfo(sub=3, **listed.__dict__)
+
+
+def test_a_row_of_the_list_is_made_when_there_is_room_for_it(turns) -> None:
+    runs = [WatchedRow(row(f"r{number}")) for number in range(3)]
+    turns.open(*runs)
+    assert [run.asked for run in runs] == [0, 0, 0]
+    turns.take(room=1)
+    assert [run.asked for run in runs] == [1, 0, 0]
+
+
+def test_a_run_that_changes_before_the_list_names_it_is_named_as_it_is_then(turns) -> None:
+    run = WatchedRow(row("b"))
+    turns.open(row("a"), run)
+    assert turns.take(room=1) == [("a", "running")]
+    run.row = row("b", "completed")
+    turns.watches.changed("p", run.row)
+    assert turns.take() == [("b", "completed"), "synced"]
+
+
+# ── runs that are gone ───────────────────────────────────────────────────────────────────────────
+
+
+def test_a_run_that_is_gone_is_told_behind_its_last_status(turns) -> None:
+    turns.open(row("a"))
+    turns.take()
+    turns.watches.changed("p", row("a", "cancelled"))
+    turns.watches.gone("p", "a", "deleted")
+    assert turns.take() == [("a", "cancelled"), ("a", "gone", "deleted")]
+    turns.watches.gone("p", "a", "deleted")
+    assert turns.ready == []
+
+
+def test_a_run_that_matched_once_is_told_to_be_gone_and_one_that_never_did_is_not(turns) -> None:
     turns.open(row("a"), status=["running"])
     turns.take()
-    turns.watches.forget("p", "a")
-    turns.watches.changed("p", row("a", "queued"))
+    turns.watches.changed("p", row("a", "completed"))
+    turns.take()
+    turns.watches.changed("p", row("b", "queued"))
+    turns.watches.gone("p", "b", "expired")
     assert turns.ready == []
+    turns.watches.gone("p", "a", "expired")
+    assert turns.take() == [("a", "gone", "expired")]
+
+
+def test_a_run_that_goes_before_the_list_names_it_is_not_named(turns) -> None:
+    turns.open(row("a"), row("b"))
+    turns.watches.gone("p", "a", "evicted")
+    assert turns.take() == [("b", "running"), ("a", "gone", "evicted"), "synced"]
+
+
+def test_what_becomes_of_a_run_that_the_list_left_out_is_told() -> None:
+    turns = Turns(limit=1)
+    turns.open(row("b"), row("a"), row("0"), status=["running"])
+    assert turns.take() == [("b", "running"), ("synced", 2)]
+    turns.watches.gone("p", "a", "deleted")
+    turns.watches.changed("p", row("0", "completed"))
+    assert turns.take() == [("a", "gone", "deleted"), ("0", "completed")]
+
+
+def test_a_new_run_with_the_id_of_one_that_is_gone_begins_anew(turns) -> None:
+    turns.open(row("a"), status=["running"])
+    turns.take()
+    turns.watches.gone("p", "a", "deleted")
+    turns.watches.changed("p", row("a", "queued"))
+    turns.watches.changed("p", row("a", "running"))
+    assert turns.take() == [("a", "gone", "deleted"), ("a", "running")]
+
+
+# ── progress ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_runs_that_move_are_told_once_for_each_time_that_the_one_timer_fires(turns) -> None:
+    runs = [WatchedRow(row(id, head=1)) for id in ("a", "b", "still")]
+    turns.open(*runs, progress=True)
+    turns.take()
+    for head in (5, 9):
+        for run in runs[:2]:
+            run.row = row(run.id, head=head)
+            turns.watches.moved(run)
+    assert (turns.ready, [timer.seconds for timer in turns.timers]) == ([], [PROGRESS_S])
+    turns.timers[0].fire()
+    assert [(frame["run"], frame["head"]) for frame in turns.frames()] == [("a", 9), ("b", 9)]
+    assert turns.ready == []
+    turns.watches.moved(runs[0])
+    assert len(turns.timers) == 2
+
+
+def test_where_nobody_asks_for_progress_a_move_costs_nothing(turns) -> None:
+    run, theirs = WatchedRow(row("a")), WatchedRow(row("b"), principal="q")
+    turns.open(run)
+    turns.open(principal="q", progress=True)
+    turns.take(), turns.take()
+    turns.watches.moved(run)
+    assert (turns.ready, turns.timers) == ([], [])
+    turns.watches.moved(theirs)
+    assert len(turns.timers) == 1
+
+
+def test_a_status_says_how_far_a_run_is_so_no_progress_follows_it(turns) -> None:
+    run = WatchedRow(row("a"))
+    turns.open(run, progress=True)
+    turns.take()
+    turns.watches.moved(run)
+    turns.watches.changed("p", row("a", "completed"))
+    turns.timers[0].fire()
+    assert turns.take() == [("a", "completed")]
+    assert turns.ready == []
+
+
+def test_progress_is_told_of_runs_that_match_now_alone(turns) -> None:
+    run, gone = WatchedRow(row("a")), WatchedRow(row("b"))
+    turns.open(run, gone, progress=True, status=["running"])
+    turns.take()
+    turns.watches.changed("p", row("a", "interrupted"))
+    turns.watches.moved(run)
+    turns.watches.moved(gone)
+    turns.watches.gone("p", "b", "deleted")
+    turns.take()
+    turns.timers[0].fire()
+    assert turns.ready == []
+
+
+def test_the_timer_ends_with_the_last_watch_that_asks_for_progress(turns) -> None:
+    run = WatchedRow(row("a"))
+    first, second = turns.open(run, progress=True), turns.open(run, progress=True)
+    turns.watches.moved(run)
+    turns.watches.close(first)
+    assert not turns.timers[0].is_cancelled
+    turns.watches.close(second)
+    turns.watches.close(second)
+    assert turns.timers[0].is_cancelled
+    turns.watches.moved(run)
+    assert len(turns.timers) == 1
 
 
 # ── several watches ──────────────────────────────────────────────────────────────────────────────
@@ -203,7 +384,7 @@ def test_a_watch_hears_of_its_principal_s_runs_alone(turns) -> None:
     assert turns.ready == [mine]
     turns.take()
     turns.watches.changed("q", row("b"))
-    turns.watches.forget("p", "b")
+    turns.watches.gone("p", "b", "deleted")
     assert turns.ready == [theirs]
 
 

@@ -99,6 +99,7 @@ SHARED = {
     "GraphOutput": "LangGraph's class: made by the runtime, rebuilt by the client",
     "Interrupt": "LangGraph's class: made by the runtime, shown by the client",
     "Run": "the frame that starts a run; a run as its server and as its client see it",
+    "RunGone": "the frame that says that a run is gone, and what the client's watch yields then",
     "SnapshotMessage": "a message of a snapshot as the protocol writes it and as the client's events show it",
     "StateSnapshot": "LangGraph's class: made by the runtime, rebuilt by the client",
     "StateTask": "a task of a state as the protocol writes it and as the client shows it",

@@ -11,6 +11,7 @@ Long because it is one list of everything that a peer or a graph can send wrongl
 import asyncio
 import base64
 import os
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -33,7 +34,7 @@ from tests.support.graphs import (
 from tests.support.log import Log
 from tests.support.peer import Frame, Peer, everything, spec
 from tests.support.proxy import Proxy
-from tests.support.wire import PING, Declined, packed
+from tests.support.wire import PING, PROTOCOL, Declined, packed
 
 HELLO = {"type": "hello", "id": 1}
 
@@ -356,6 +357,46 @@ async def test_too_many_connections_of_one_principal_get_4429_until_one_leaves(s
     await again.settled()
 
 
+async def test_a_connection_that_has_vanished_makes_room_for_a_newcomer(serve, connect) -> None:
+    server = await serve({"counter": counter()}, limits={"max_connections": 2, "heartbeat_s": 600})
+    lively, vanished = await connect(server), await connect(server)
+    vanished.wire.transport.pause_reading()  # no FIN, no pong
+    loop = asyncio.get_running_loop()
+    begin, refused = loop.time(), 0
+    while True:
+        newcomer = await connect(server, hello=False)
+        if (await newcomer.ask(**HELLO))["type"] == "welcome":
+            break
+        refused += 1
+        assert await newcomer.gone() == 4429
+        assert loop.time() - begin < 10
+    assert refused
+    assert (await lively.ask(type="list", what="runs"))["type"] == "ok"
+    vanished.wire.transport.resume_reading()
+    assert await vanished.gone() == 1006
+
+
+async def test_a_message_in_endless_fragments_ends_its_connection(bystander, connect) -> None:
+    server, _ = bystander
+    for fragment in (b"", b" "):
+        peer = await connect(server)
+        peer.wire.raw(packed(b'{"type":', fin=False))
+        for _ in range(5000):
+            peer.wire.raw(packed(fragment, 0, fin=False))
+        await peer.wire.lost()
+
+
+async def test_a_message_that_is_never_finished_ends_its_connection(serve, connect) -> None:
+    server = await serve({"counter": counter()}, limits={"message_timeout_s": 0.2})
+    quiet, peer = await connect(server), await connect(server)
+    peer.wire.raw(packed(b'{"type":', fin=False))
+    await peer.wire.lost()
+    await quiet.wire.ping()
+    quiet.wire.raw(packed(b'{"type":"ping",', fin=False))
+    quiet.wire.raw(packed(b'"t":1}', 0))
+    assert (await quiet.next())["type"] == "pong"
+
+
 async def test_a_flood_of_websocket_pings_is_dropped_and_a_few_are_answered(bystander, connect) -> None:
     peer = await connect(bystander[0])
     await asyncio.wait_for(peer.wire.ping(), 5)
@@ -370,9 +411,10 @@ async def test_requests_beyond_the_rate_are_refused_with_when_to_come_again(serv
         await peer.send({"type": "list", "id": number + 10, "what": "runs"})
     replies = [await peer.answer(number + 10) for number in range(8)]
     assert [reply["type"] for reply in replies[:4]] == ["ok"] * 4
-    late = replies[-1]
+    late = replies[4]
     assert (late["code"], late["retry"]) == ("rate_limited", "after")
     assert 0 < late["after_ms"] <= 50
+    assert replies[5]["type"] == "ok"  # it was not read before it was due
     await peer.send({"type": "credit", "sub": 1, "events": 1})  # costs nothing
     loop = asyncio.get_running_loop()
     end = loop.time() + 10
@@ -757,3 +799,37 @@ async def test_a_slow_reader_that_makes_progress_is_not_aborted(serve, connect) 
         # One batch alone takes longer than what a stuck reader is given.
         assert asyncio.get_running_loop().time() - begin > 0.9
     assert [event["data"]["i"] for event in slow.events(1)[1:-1]] == list(range(count))
+
+
+async def test_a_reader_of_a_few_bytes_at_a_time_is_not_aborted(
+    serve, connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = {"log_events": 100_000, "log_bytes": 1 << 30}
+    limits = {"send_timeout_s": 1, "heartbeat_s": 600, **kept}
+    server = await serve({"counter": counter()}, limits=limits)
+    peer = await connect(server)
+    await peer.run("counter", {"count": 90_000}, spec(1, "lifecycle"), run="r", record={"modes": ["custom"]})
+    await peer.closed(1)
+    loop = asyncio.get_running_loop()
+    reader = socket.socket()
+    # As on the internet: short segments, of which the receiver's kernel acknowledges each.
+    reader.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    reader.setblocking(False)
+    try:
+        await loop.sock_connect(reader, ("127.0.0.1", server.port))
+        head = [
+            *("GET /ws HTTP/1.1", "Host: 127.0.0.1", "Upgrade: websocket", "Connection: Upgrade"),
+            *("Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}"),
+            f"Sec-WebSocket-Protocol: {PROTOCOL}",
+        ]
+        subscribe = {"type": "subscribe", "id": 2, "run": "r", **spec(1, "custom")}
+        frames = b"".join(packed(orjson.dumps(frame)) for frame in (HELLO, subscribe))
+        await loop.sock_sendall(reader, "".join(f"{line}\r\n" for line in (*head, "")).encode() + frames)
+        end = loop.time() + 5
+        while loop.time() < end:
+            assert await asyncio.wait_for(loop.sock_recv(reader, 1024), 5)
+            assert "aborted a connection" not in caplog.text  # it would still read what the kernel holds
+            await asyncio.sleep(0.1)  # its pace: 10 KiB a second
+    finally:
+        reader.close()

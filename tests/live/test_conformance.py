@@ -34,6 +34,7 @@ from graphwire import Run
 from graphwire_conformance import graphs as conformance
 from graphwire_conformance.clients import judge as client_kit
 from graphwire_conformance.match import difference, filled
+from graphwire_conformance.protocol import call_of
 from graphwire_conformance.servers import judge as server_kit
 from graphwire_conformance.servers.vectors import data
 from graphwire_conformance.verdict import SECTIONS, Verdict, as_json, section, wanted
@@ -51,7 +52,13 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "clients" / "python" / "examples" / "conformance_client.py"
 COMMAND = [sys.executable, "-c", "from graphwire.cli import main; main()"]
 # Small enough that a log is driven over its limits and a drain is short.
-LIMITS = {"log_events": 400, "log_min_age_s": 0.2, "disconnect_grace_s": 0.2, "drain_s": 0.3}
+LIMITS = {
+    "log_events": 400,
+    "log_min_age_s": 0.2,
+    "disconnect_grace_s": 0.2,
+    "drain_s": 0.3,
+    "max_watch_runs": 20,
+}
 
 
 def failed(verdicts: list[Verdict]) -> list[str]:
@@ -273,7 +280,7 @@ def tells_meta_always() -> Tamper:
     def tamper(frame: Frame) -> list[Frame]:
         if frame.get("mode") != "messages":
             return [frame]
-        meta = metas.setdefault(frame["data"]["id"], frame.get("meta"))
+        meta = metas.setdefault(call_of(frame["data"]), frame.get("meta"))
         return [{**frame, "meta": meta}]
 
     return tamper

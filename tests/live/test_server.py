@@ -207,3 +207,12 @@ async def test_an_unknown_store_is_said_in_a_sentence() -> None:
     with pytest.raises(CannotServe, match="'redis' is not known"):
         async with Gateway({"counter": counter()}, store="redis://x").serve("127.0.0.1", 0):
             raise AssertionError
+
+
+async def test_limits_may_be_given_as_a_mapping_and_a_limit_that_is_none_is_named(connect) -> None:
+    async with Gateway({"counter": counter()}, limits={"max_connections": 7}).serve(port=0) as server:
+        peer = await connect(server, hello=False)
+        welcome = await peer.ask(type="hello")
+        assert welcome["limits"]["max_connections"] == 7
+    with pytest.raises(ValueError, match="max_conections"):
+        Gateway({"counter": counter()}, limits={"max_conections": 7})

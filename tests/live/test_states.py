@@ -9,6 +9,7 @@ import threading
 from typing import Any
 
 import pytest
+from graphwire_gateway.runs import listing
 from langgraph.checkpoint.memory import InMemorySaver
 
 from tests.support.graphs import LIBRARIES, Gate, Library, library
@@ -275,6 +276,26 @@ async def test_threads_are_listed_the_last_to_change_first(serve, connect, lib: 
     assert await names(graph="stepper", thread="b") == [("stepper", "b")]
     first = await peer.ask(type="list", what="threads", limit=2)
     assert await names(limit=2, cursor=first["cursor"]) == [("stepper", "b")]
+
+
+async def test_no_principal_writes_another_s_threads_out_of_the_list(
+    serve, connect, lib: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "SCANNED", 20)
+    saver = InMemorySaver()
+    tokens = {"a-token": "ann", "b-token": "bob"}
+    graph = stepper(lib, saver)
+    first = await serve({"stepper": graph}, tokens=tokens)
+    ann, bob = await connect(first, token="a-token"), await connect(first, token="b-token")
+    for number in range(25):
+        update = {"graph": "stepper", "thread": f"b{number % 3}", "values": {"topic": "y"}}
+        assert (await bob.ask(type="state_update", **update, as_node=lib.START))["type"] == "ok"
+    # A saver in memory lists the oldest threads first.
+    await ann.run("stepper", {"topic": "x"}, everything(1), run="r", thread="t")
+    await ann.closed(1)
+    second = await serve({"stepper": graph}, tokens=tokens)
+    again = await connect(second, token="a-token")
+    assert [row["thread"] for row in (await again.ask(type="list", what="threads"))["threads"]] == ["t"]
 
 
 async def test_a_saver_that_hangs_holds_up_no_other_request(serve, connect, lib: Library) -> None:

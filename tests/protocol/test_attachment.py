@@ -48,6 +48,7 @@ def test_a_legal_attachment_breaks_no_rule() -> None:
         pytest.param([event(1, 1), END, closed(3)], "delivered", id="a wrong count"),
         pytest.param([event(1, 1), END, closed(2, "failed")], "closed", id="another status"),
         pytest.param([{"type": "gap", "upto_seq": 9}, event(1, 10)], "gap, then snapshot", id="a gap alone"),
+        pytest.param([event(1, 1), {"type": "mark", "seq": 5, "n": 2}], "mark.n", id="a mark behind a loss"),
         pytest.param([event(1, 1, "messages", id="m")], "meta once", id="a message without metadata"),
     ],
 )

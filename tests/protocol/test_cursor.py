@@ -76,6 +76,26 @@ def test_a_mark_moves_the_cursor_forward_only_and_is_not_shown() -> None:
     assert one.position == Position(epoch="e1", seq=7)
 
 
+def test_a_mark_that_names_another_n_is_out_of_step_and_leaves_the_cursor() -> None:
+    one = subscription()
+    one.subscribed(attached())
+    one.receive(event(1, 1))
+    assert one.receive(Mark(sub=1, seq=4, n=1)) is None
+    with pytest.raises(OutOfStep, match="n=2"):
+        one.receive(Mark(sub=1, seq=9, n=2))
+    assert one.position == Position(epoch="e1", seq=4)
+
+
+def test_a_mark_before_the_first_event_names_n_0() -> None:
+    one = subscription()
+    one.subscribed(attached())
+    assert one.receive(Mark(sub=1, seq=4, n=0)) is None
+    one.spec()
+    one.subscribed(attached(after=4))
+    with pytest.raises(OutOfStep, match="n=1"):
+        one.receive(Mark(sub=1, seq=9, n=1))
+
+
 def test_patches_become_whole_states_and_start_anew_with_each_attachment() -> None:
     one = subscription(values="patch")
     one.subscribed(attached())

@@ -339,6 +339,31 @@ def test_a_list_of_faults_costs_no_more_than_its_first() -> None:
     ]
 
 
+def test_of_many_unknown_fields_the_first_sixteen_are_named() -> None:
+    for fields in ({"modes": ["values"]}, {"modes": [], "exclude": {f"y{i}": 1 for i in range(20_000)}}):
+        refusal = refused({**fields, **{f"x{i}": 1 for i in range(20_000)}})
+        assert refusal.details is not None
+        assert len(refusal.details["errors"]) == 16
+        assert refusal.code == "invalid_filter"
+
+
+def test_unknown_fields_cost_no_error_object_each() -> None:
+    filter = {"modes": ["values"], **{f"x{i}": 1 for i in range(20_000)}}
+    made = 0
+
+    def trace(frame: Any, event: str, arg: Any) -> None:
+        nonlocal made
+        made += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(trace)
+    try:
+        refused(filter)
+    finally:
+        sys.setprofile(before)
+    assert made < 2_000
+
+
 @pytest.mark.parametrize(
     ("fields", "path"),
     [
@@ -518,6 +543,36 @@ def test_a_pathological_glob_costs_pattern_times_name() -> None:
     small = work(stars=8, length=100)
     assert work(stars=8, length=400) < 5 * small
     assert work(stars=32, length=100) < 5 * small
+
+
+def test_many_globs_and_long_names_cost_no_more_than_the_first_part_of_a_name() -> None:
+    globs = ["*a" * 60 + "*b"] * 64
+
+    def work(tags: int, length: int) -> int:
+        return steps_of({"tags": globs}, Address("messages", tags=("a" * length,) * tags))
+
+    longest = work(1, 256)
+    assert work(1, 100_000) == longest
+    assert work(1, 256) < 5 * work(1, 64)
+    assert work(10_000, 256) == work(64, 256) < 70 * longest
+
+
+def test_globs_look_at_the_first_256_characters_and_64_tags() -> None:
+    def has(tags: tuple[str, ...], glob: str) -> bool:
+        return admits(Address("messages", tags=tags), modes=("messages",), tags=(glob,))
+
+    assert has(("a" * 300,), "a" * 256)
+    assert not has(("a" * 256 + "b",), "*b")
+    assert has(("a",) * 63 + ("b",), "b")
+    assert not has(("a",) * 64 + ("b",), "b")
+
+
+def test_a_namespace_is_matched_by_its_first_64_segments() -> None:
+    def has(ns: tuple[str, ...], *pattern: str) -> bool:
+        return admits(Address("values", ns), modes=("values",), namespaces=(pattern,))
+
+    assert has(("a:1",) * 63 + ("b:1",), "**", "b")
+    assert not has(("a:1",) * 64 + ("b:1",), "**", "b")
 
 
 def test_a_pathological_namespace_costs_pattern_times_path() -> None:

@@ -14,6 +14,7 @@ import functools
 import gc
 import math
 import pathlib
+import sys
 import uuid
 import weakref
 from collections import OrderedDict, defaultdict, deque, namedtuple
@@ -690,3 +691,13 @@ def test_what_a_models_own_serializers_hide_stays_hidden() -> None:
         {"key": "sk…", "pin": "****"},
         {"$obj": {"$safe": "yes"}},
     ]
+
+
+def test_entries_of_one_hash_are_refused_before_they_are_compared() -> None:
+    modulus = sys.hash_info.modulus
+    same = [{"$int": str(number * modulus)} for number in range(30_000)]
+    for value in ({"$set": same}, {"$map": [[key, 1] for key in same]}, {"$set": [[key] for key in same]}):
+        with pytest.raises(TagError, match="more than 64 entries have the same hash"):
+            restore(value, inbound=True)
+    assert restore({"$set": same[:64]}) == {number * modulus for number in range(64)}
+    assert len(restore({"$set": list(range(30_000))})) == 30_000

@@ -14,7 +14,7 @@ from graphwire_protocol.commands import Command, Hello, Run
 from graphwire_protocol.errors import Misuse, Refusal
 from graphwire_protocol.limits import AnnouncedLimits
 from graphwire_protocol.replies import Goaway, Ok, Pong, Started, Subscribed, Welcome
-from graphwire_protocol.server import BAD_FRAMES_A_MINUTE, ServerSession
+from graphwire_protocol.server import BAD_FRAMES_A_MINUTE, MAX_HELLO_BYTES, ServerSession
 
 HELLO = {"type": "hello", "id": 0}
 PING = {"type": "ping", "t": 1}
@@ -331,10 +331,38 @@ def test_a_clock_that_stands_still_or_goes_back_earns_and_costs_nothing() -> Non
     assert peer.refuses(PING).after_ms == 100
 
 
-def test_credit_is_no_request_to_be_counted() -> None:
-    peer = Peer(request_burst=1)
-    for _ in range(100):
-        peer.receive({"type": "credit", "sub": 1, "events": 1})
+CREDIT = {"type": "credit", "sub": 1, "events": 1}
+
+
+def test_credit_has_a_budget_of_its_own_and_is_never_refused() -> None:
+    peer = Peer(requests_per_s=10, request_burst=2)
+    for _ in range(20):
+        peer.receive(CREDIT)
+        assert peer.session.pause == 0
+    peer.receive(CREDIT)
+    assert peer.session.pause == pytest.approx(0.01)
+    peer.receive(cancel(7))
+    assert peer.session.pause == 0
+
+
+def test_a_peer_over_its_rate_is_read_at_its_rate() -> None:
+    peer = Peer(requests_per_s=10, request_burst=1)
+    peer.now += 1
+    peer.receive(cancel(1))
+    assert peer.session.pause == 0
+    for _ in range(5):
+        peer.refuses(cancel(7))
+        assert peer.session.pause == pytest.approx(0.1)
+        peer.now += peer.session.pause
+        peer.receive(PING)
+
+
+def test_a_first_message_is_small() -> None:
+    session = ServerSession()
+    with pytest.raises(Refusal) as caught:
+        session.receive("[" * (MAX_HELLO_BYTES + 1), 0)
+    assert (caught.value.code, caught.value.close) == ("bad_frame", MISUSE)
+    assert f"at most {MAX_HELLO_BYTES} bytes" in caught.value.message
 
 
 @pytest.mark.parametrize(

@@ -29,12 +29,13 @@ from graphwire_protocol.commands import (
     StateUpdate,
     Subscribe,
     Unsubscribe,
+    Watch,
 )
 from graphwire_protocol.credit import Allowance
 from graphwire_protocol.cursor import OutOfStep, Subscription
 from graphwire_protocol.errors import IllegalTransition, Misuse, Refusal
 from graphwire_protocol.filters import Filter
-from graphwire_protocol.frames import Closed, Event, Gap, Mark, Snapshot, SubFrame, Synced
+from graphwire_protocol.frames import Closed, Event, Gap, Mark, RunGone, Snapshot, SubFrame, Synced
 from graphwire_protocol.happenings import Answered, Delivered, Happening
 from graphwire_protocol.limits import AnnouncedLimits
 from graphwire_protocol.replies import Error, Goaway, Ok, Pong, Product, Started, Subscribed, Welcome
@@ -170,11 +171,12 @@ class Connection:
     def lose(self) -> None:
         """Lose the next event of each subscription that one is on its way for."""
         for here in self.attached.values():
-            # The hole is seen by the event behind it: that must come next, and there has to be credit for it.
+            # The hole is seen by the event or the mark behind it: that must come next, and there has to be
+            # credit for it.
             covered = here.allowance.left is None or here.allowance.left > 1
             next_two = self.log.modes[here.at : here.at + 2]
             is_live = not here.first and here.at >= self.log.evicted
-            if is_live and covered and len(next_two) == 2 and "tasks" not in next_two:
+            if is_live and covered and len(next_two) == 2 and next_two[0] != "tasks":
                 here.allowance.spend(self.log.modes[here.at])
                 here.at += 1
                 here.n += 1
@@ -205,7 +207,7 @@ class Connection:
                     break
                 here.at += 1
                 if mode == "tasks":
-                    out.append(Mark(sub=sub, seq=here.at))
+                    out.append(Mark(sub=sub, seq=here.at, n=here.n))
                     continue
                 here.allowance.spend(mode)
                 here.n += 1
@@ -546,3 +548,15 @@ def test_a_subscription_that_is_refused_has_ended() -> None:
     assert subscription.state == "ended"
     with pytest.raises(OutOfStep):
         subscription.refused()
+
+
+def test_the_frames_of_a_watch_are_delivered_until_it_is_left() -> None:
+    client = ClientSession()
+    client.connect()
+    client.request(lambda id: Watch(id=id, sub=1))
+    gone = RunGone(sub=1, run="r", reason="deleted")
+    frames = (gone, Synced(sub=1, cut=4), RunGone(sub=2, run="r", reason="deleted"))
+    batch = b"[" + b",".join(map(encode, frames)) + b"]"
+    assert client.receive(batch) == [Delivered(1, gone), Delivered(1, Synced(sub=1, cut=4))]
+    client.request(lambda id: Unsubscribe(id=id, sub=1))
+    assert client.receive(batch) == []

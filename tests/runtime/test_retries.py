@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import pytest
 from graphwire_runtime import START, NodeTimeoutError, RetryPolicy, StateGraph, StreamWriter, interrupt
+from graphwire_runtime.servable import RETRIES
 from langgraph.checkpoint.memory import InMemorySaver
 from typing_extensions import TypedDict
 
@@ -125,3 +126,35 @@ async def test_a_node_that_takes_too_long_is_cancelled() -> None:
 def test_a_timeout_is_for_async_nodes() -> None:
     with pytest.raises(ValueError, match="is not async"):
         graph(lambda state: None, timeout=1)
+
+
+async def test_a_server_hears_which_tasks_begin_again_in_order_with_what_they_stream(drain: Any) -> None:
+    outer = graph(tries(ConnectionError(), 2), retry_policy=SOON).compile()
+    chunks = await drain(outer, {}, stream_mode=["custom", RETRIES])
+    assert [mode if mode == RETRIES else chunk for mode, chunk in chunks] == [2, RETRIES, 1, RETRIES, 0]
+    again = chunks[1][1]
+    assert again["name"] == "node"
+    assert again["checkpoint_ns"] == f"node:{again['id']}"
+    assert await drain(graph(tries(ConnectionError(), 2), retry_policy=SOON).compile(), {}) == [
+        {"node": {"log": ["done"]}}
+    ]
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+async def test_within_a_task_that_begins_again_those_tasks_do_that_are_not_finished(
+    drain: Any, keeps: bool
+) -> None:
+    inner = StateGraph(Log).add_sequence(
+        [("before", lambda state: {"log": ["before"]}), ("node", tries(ConnectionError(), 1))]
+    )
+    inner.add_edge(START, "before")
+    outer = graph(inner.compile(), retry_policy=SOON)
+    built = outer.compile(checkpointer=InMemorySaver() if keeps else None)
+    config = {"configurable": {"thread_id": "t"}} if keeps else None
+    chunks = await drain(built, {}, config=config, stream_mode=[RETRIES, "tasks"], subgraphs=True)
+    again = [chunk["name"] for _, mode, chunk in chunks if mode == RETRIES]
+    assert again == (["node", "node"] if keeps else ["node", "before", "node"])
+    namespaces = {ns for ns, mode, _ in chunks if mode == RETRIES}
+    assert len(namespaces) == 2
+    ids = {chunk["id"] for _, mode, chunk in chunks if mode == "tasks"}
+    assert {chunk["id"] for _, mode, chunk in chunks if mode == RETRIES} <= ids

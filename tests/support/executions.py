@@ -7,6 +7,7 @@ import orjson
 from graphwire_gateway.execution.encode import Encoder
 from graphwire_gateway.execution.execution import ExecutionOwner, Made, Outcome
 from graphwire_gateway.execution.request import RunRequest
+from graphwire_gateway.failures import Failures
 from graphwire_gateway.log.record import Record
 from graphwire_protocol.projection import Projector
 
@@ -77,6 +78,7 @@ class PlayedExecutor:
     """
 
     def __init__(self, *, are_over: bool = False) -> None:
+        self.failures = Failures(expose=True)
         self.started: list[PlayedExecution] = []
         self._are_over = are_over
 

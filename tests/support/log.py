@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
+from graphwire_conformance.protocol import call_of
 from graphwire_protocol.filters import NOTHING, Address, Filter, Matcher
 
 Frame = dict[str, Any]
@@ -19,8 +20,9 @@ class Log:
         self._metas: dict[str, Frame] = {}
         for event in self.events:
             if "meta" in event:
-                assert event["data"]["id"] not in self._metas, "meta comes once a message"
-                self._metas[event["data"]["id"]] = event["meta"]
+                call = call_of(event["data"])
+                assert call not in self._metas, "meta comes once a call"
+                self._metas[call] = event["meta"]
 
     @property
     def head(self) -> int:
@@ -38,10 +40,10 @@ class Log:
             frame["data"] = matcher.project(event["mode"], event["data"])
             if frame["data"] is NOTHING:
                 continue
-            id = event["data"].get("id") if event["mode"] == "messages" else None
-            if id is not None and id not in told:
-                told.add(id)
-                frame["meta"] = self._metas[id]
+            call = call_of(event["data"]) if event["mode"] == "messages" else None
+            if call is not None and call not in told:
+                told.add(call)
+                frame["meta"] = self._metas[call]
             frame["n"] = len(out) + 1
             out.append(frame)
         return out
@@ -49,7 +51,7 @@ class Log:
     def _address(self, event: Frame) -> Address:
         tags: tuple[str, ...] = ()
         if event["mode"] == "messages":
-            tags = tuple(self._metas[event["data"]["id"]].get("tags", ()))
+            tags = tuple(self._metas[call_of(event["data"])].get("tags", ()))
         return Address(event["mode"], tuple(event.get("ns", ())), event.get("node"), tags)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from graphwire_conformance.protocol import call_of
 from graphwire_protocol import Refusal
 from graphwire_protocol.commands import Position, Respond, Run, Spec
 from graphwire_protocol.credit import Allowance
@@ -118,11 +119,13 @@ class ModelRun:
         messages: dict[str, dict[str, Any]] = {}
         for record in self.log[:seq]:
             if record.mode == "messages":
-                id = record.data["id"]
                 item = messages.setdefault(
-                    id, {"id": id, "ns": record.ns, "node": record.node, "message": {}, "meta": record.meta}
+                    call_of(record.data),
+                    {"ns": record.ns, "node": record.node, "message": {}, "meta": record.meta},
                 )
-                item["message"] = add_delta(item["message"], record.data["delta"])
+                item |= {name: record.data[name] for name in ("id", "call") if name in record.data}
+                delta = {name: value for name, value in record.data["delta"].items() if name != "id"}
+                item["message"] = add_delta(item["message"], delta)
         pending = [r.data["interrupts"] for r in self.log[:seq] if r.mode == "interrupt"]
         return {
             "type": "snapshot",
@@ -145,7 +148,7 @@ class Attachment:
         self.allowance = Allowance(spec.credit)
         self.epoch = run.epoch
         self.n = self.skipped = 0
-        self.metas: set[str] = set()
+        self.metas: set[str | None] = set()
         self.first: list[dict[str, Any]] = []
         self.after: int | None
         self.sync_at: int | None
@@ -213,7 +216,7 @@ class Attachment:
             self.cursor += 1
             out.append(self._event(record))
         if self.skipped > skipped_before:
-            out.append({"type": "mark", "sub": self.sub, "seq": self.cursor})
+            out.append({"type": "mark", "sub": self.sub, "seq": self.cursor, "n": self.n})
         return out
 
     def _event(self, record: Record) -> dict[str, Any]:
@@ -226,9 +229,11 @@ class Attachment:
             frame["node"] = record.node
         if record.interrupts is not None:
             frame["interrupts"] = record.interrupts
-        if record.meta is not None and record.data.get("id") not in self.metas:
-            self.metas.add(record.data.get("id"))
-            frame["meta"] = record.meta
+        if record.meta is not None:
+            call = call_of(record.data) if "id" in record.data else None
+            if call not in self.metas:
+                self.metas.add(call)
+                frame["meta"] = record.meta
         return frame
 
     @property

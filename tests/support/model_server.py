@@ -2,6 +2,8 @@
 
 It replies in the same tick and keeps every run's whole log. Tests cut its connections, drop its events, and
 look at what it received.
+
+Long because it answers every request that there is.
 """
 
 import asyncio
@@ -31,6 +33,7 @@ from graphwire_protocol.commands import (
     StateUpdate,
     Subscribe,
     Unsubscribe,
+    Watch,
 )
 from graphwire_protocol.filters import UNCONSTRAINED
 from graphwire_protocol.limits import AnnouncedLimits
@@ -125,9 +128,10 @@ class ModelConnection:
         self.put(*out)
 
     def _drops(self, frame: dict[str, Any], following: dict[str, Any] | None) -> bool:
-        # The client notices a lost event by the number of the next one, so another event must follow.
-        will_be_noticed = following is not None and frame["type"] == following["type"] == "event"
-        if not self.events_to_drop or not will_be_noticed or frame["mode"] in UNCONSTRAINED:
+        # The client notices a lost event by the number of the next one, or by the mark behind it.
+        is_event = frame["type"] == "event" and frame["mode"] not in UNCONSTRAINED
+        will_be_noticed = following is not None and following["type"] in ("event", "mark")
+        if not self.events_to_drop or not is_event or not will_be_noticed:
             return False
         self.events_to_drop -= 1
         return True
@@ -157,6 +161,10 @@ class ModelServer:
         self.threads: list[ThreadRow] = []
         self.output_schema: dict[str, Any] | None = None
         self.is_held_back = False
+        self.minor = 0
+        self.board: list[dict[str, Any]] = []
+        """The frames that a watch begins with."""
+        self.ends_watching: int | None = None  # the code with which the connection ends behind them
 
     async def open(self, url: str, timeout_s: float) -> ModelConnection:
         await asyncio.sleep(0)
@@ -231,7 +239,7 @@ class ModelServer:
                 welcome = Welcome(
                     id=id,
                     server=product,
-                    minor=0,
+                    minor=self.minor,
                     features=(),
                     limits=self.limits,
                     principal="me",
@@ -242,6 +250,11 @@ class ModelServer:
                 self._run(connection, command)
             case Subscribe(id=id):
                 self._attach(connection, id, self._find(command.run), command)
+            case Watch(id=id, sub=sub):
+                connection.put(reply(Subscribed(id=id, sub=sub)))
+                connection.put(*(orjson.dumps({"sub": sub, **frame}) for frame in self.board))
+                if self.ends_watching is not None:
+                    connection.end(self.ends_watching)
             case Unsubscribe(id=id, sub=sub):
                 connection.attachments.pop(sub, None)
                 connection.session.release(sub)

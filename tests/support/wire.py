@@ -37,15 +37,16 @@ class Declined(Gone):
         self.body = body
 
 
-def packed(payload: bytes, opcode: int = TEXT) -> bytes:
+def packed(payload: bytes, opcode: int = TEXT, *, fin: bool = True) -> bytes:
     """Return a client's frame: masked, with a mask of zeros, which is one."""
     size = len(payload)
+    first = fin << 7 | opcode
     if size < 126:
-        head = bytes((0x80 | opcode, 0x80 | size))
+        head = bytes((first, 0x80 | size))
     elif size < 1 << 16:
-        head = bytes((0x80 | opcode, 0x80 | 126)) + size.to_bytes(2, "big")
+        head = bytes((first, 0x80 | 126)) + size.to_bytes(2, "big")
     else:
-        head = bytes((0x80 | opcode, 0x80 | 127)) + size.to_bytes(8, "big")
+        head = bytes((first, 0x80 | 127)) + size.to_bytes(8, "big")
     return head + b"\0\0\0\0" + payload
 
 

@@ -46,6 +46,18 @@ async def use() -> None:
             assert_type(row, graphwire.RunRow)
             assert_type(row.run, str)
         assert_type(await client.graphs(), list[graphwire.GraphRow])
+        async for watched in client.watch(graphs=["joke"], progress=True):
+            assert_type(watched, graphwire.RunRow | graphwire.RunGone)
+            if watched.status == "gone":
+                assert_type(watched, graphwire.RunGone)
+            else:
+                assert_type(watched, graphwire.RunRow)
+                assert_type(watched.head, int)
+        async for item in client.watch(synced=True):
+            if isinstance(item, graphwire.WatchSynced):
+                assert_type(item.cut, int)
+            else:
+                assert_type(item, graphwire.RunRow | graphwire.RunGone)
         async for thread in client.threads(graph="joke", status=["interrupted"]):
             assert_type(thread, graphwire.ThreadRow)
         state = await client.state("joke", "t", keys=["joke"])

@@ -50,6 +50,7 @@ from graphwire.events import (
 )
 from graphwire.graph import RemoteGraph
 from graphwire.messages import Message, MessageChunk
+from graphwire.rows import RunGone, WatchSynced
 from graphwire.run import Run, RunEvents
 from graphwire.state import StateSnapshot, StateTask
 from graphwire.streams import DEFAULT_MODES
@@ -85,6 +86,7 @@ __all__ = [
     "RunEvent",
     "RunEvents",
     "RunFailed",
+    "RunGone",
     "RunInterrupted",
     "RunLost",
     "RunRow",
@@ -99,5 +101,6 @@ __all__ = [
     "UnknownEvent",
     "UpdatesEvent",
     "ValuesEvent",
+    "WatchSynced",
     "connect",
 ]

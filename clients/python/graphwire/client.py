@@ -1,7 +1,8 @@
 """``connect()`` and ``Client``: opening, closing, and what a client is made of.
 
-``Requests`` asks for one answer each, ``Streams`` opens runs and watches; ``RemoteGraph`` looks like a local
-graph and is made of both. The ``Exchange`` carries all of it, and the ``Reconnector`` keeps that connected.
+``Requests`` asks for one answer each, ``Watching`` watches runs, ``Streams`` opens them; ``RemoteGraph``
+looks like a local graph and is made of both. The ``Exchange`` carries all of it, and the ``Reconnector``
+keeps that connected.
 """
 
 import functools

@@ -2,6 +2,8 @@
 
 ``EventReader`` makes them from the protocol's frames. It restores values from the wire's tags, and remembers
 the metadata that the server sends only once for each message.
+
+Long because the events and what makes them stay together: a field of one is a line of the other.
 """
 
 from collections import OrderedDict
@@ -85,20 +87,40 @@ class UpdatesEvent(RunEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomEvent(RunEvent):
-    """``data`` is what a node passed to its stream writer."""
+    """``data`` is what a node passed to its stream writer.
+
+    ``task_namespace``: if LangGraph's ``@task`` passed it, where LangGraph shows it with subgraphs.
+    """
+
+    task_namespace: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessagesEvent(RunEvent):
     """A piece of a message (``MessageChunk``) or a whole one (``Message``), with LangGraph's metadata.
 
-    ``data`` is the pair ``(message, metadata)``. With ``cut_bytes`` the message has only its ``id``, and the
-    type ``unknown``; an older server sends no ``id`` then. So it is with all later pieces of a message that
-    a snapshot had to cut: nobody can add them to anything.
+    ``data`` is the pair ``(message, metadata)``. ``call`` names the call of a model that wrote the message,
+    uniquely in the run: add up the pieces with the same ``call``, not those with the same ``id``, because a
+    model may use an id again. A whole message replaces what came before with its ``call``.
+
+    ``message.id`` is the one that the state will have, as far as it is known; ``chunk_id`` is the one that
+    this piece had in the graph. ``discard``: the node failed and begins again; drop what you have of the
+    ``call``. With ``cut_bytes`` the message has only its ``id``, and the type ``unknown``; an older server
+    sends no ``id`` then, and ``call`` is ``None``. So it is with all later pieces of a message that a
+    snapshot had to cut: nobody can add them to anything.
     """
 
     message: Message
     metadata: dict[str, Any]
+    call: str | None = None
+    chunk_id: str | None = None
+    discard: bool = False
+
+    def __post_init__(self) -> None:
+        """Let what is left out be the message's id."""
+        for name in ("call", "chunk_id"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, self.message.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +149,8 @@ class InterruptEvent(RunEvent):
 class LifecycleEvent(RunEvent):
     """The run has a new ``status``, since ``at`` (RFC 3339).
 
-    ``attempt`` counts from 1 and rises when another worker takes over the run; ``discard`` then holds the ids
-    of the messages that are sent again from their beginning.
+    ``attempt`` counts from 1 and rises when another worker takes over the run; ``discard`` then holds the
+    ``call`` of each message that is sent again from its beginning.
     """
 
     status: Status
@@ -155,7 +177,7 @@ class GapEvent(RunEvent):
 
 @dataclass(frozen=True, slots=True)
 class SnapshotMessage:
-    """A message as it was at the snapshot: all its pieces added up.
+    """A message as it was at the snapshot: all its pieces added up. Later pieces have the same ``call``.
 
     With ``cut_bytes``, its size, it was too large for the snapshot: the message has only its ``id`` and its
     ``type``, and the events of its later pieces have ``cut_bytes`` too.
@@ -166,6 +188,7 @@ class SnapshotMessage:
     namespace: tuple[str, ...] = ()
     node: str | None = None
     cut_bytes: int | None = None
+    call: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,8 +225,7 @@ Event: TypeAlias = (
 )
 """Everything that iterating over a run yields."""
 
-_PLAIN: dict[str, type[CustomEvent | TasksEvent | CheckpointsEvent | DebugEvent]] = {
-    "custom": CustomEvent,
+_PLAIN: dict[str, type[TasksEvent | CheckpointsEvent | DebugEvent]] = {
     "tasks": TasksEvent,
     "checkpoints": CheckpointsEvent,
     "debug": DebugEvent,
@@ -237,8 +259,8 @@ class EventReader:
 
     def __init__(self, run: str) -> None:
         self._run = run
-        self._metadata: OrderedDict[str, dict[str, Any]] = OrderedDict()
-        self._cut: dict[str, int | None] = {}  # messages that the last snapshot had to cut, with their sizes
+        self._metadata: OrderedDict[str, dict[str, Any]] = OrderedDict()  # by ``call``
+        self._cut: dict[str, int | None] = {}  # calls that the last snapshot had to cut, with their sizes
 
     def read(self, frame: EventFrame | Gap | Snapshot) -> Event:
         """Return the event for ``frame``."""
@@ -284,6 +306,8 @@ class EventReader:
         if mode == "interrupt":
             pending = Interrupts.model_validate(frame.data).interrupts
             return InterruptEvent(data=data, interrupts=interrupts_of(pending), **fields)
+        if mode == "custom":
+            return CustomEvent(data=data, task_namespace=frame.task_ns, **fields)
         if mode in _PLAIN:
             return _PLAIN[mode](data=data, **fields)
         return UnknownEvent(data=frame.data, **fields)
@@ -301,51 +325,64 @@ class EventReader:
     def _message(self, frame: EventFrame, fields: dict[str, Any]) -> Event:
         data = frame.data
         id = data.get("id")
-        if "delta" in data and id in self._cut:
-            fields["cut_bytes"] = self._cut[id]
+        call = data.get("call", id)
+        chunk_id = id
+        if "delta" in data and call in self._cut and not data.get("discard"):
+            fields["cut_bytes"] = self._cut[call]
             last = {name: data["delta"][name] for name in ("chunk_position",) if name in data["delta"]}
             piece = MessageChunk("unknown", id=id, extras=last)
-            metadata = self._remember(id, frame.meta)
-            return MessagesEvent(data=(piece, metadata), message=piece, metadata=metadata, **fields)
+            metadata = self._remember(call, frame.meta)
+            return MessagesEvent(
+                data=(piece, metadata), message=piece, metadata=metadata, call=call, chunk_id=id, **fields
+            )
         if "$cut" in data:
             fields["cut_bytes"] = _cut_bytes(restored({"$cut": data["$cut"]}))
             message = Message("unknown", id=id)
-            metadata = self._remember(id, frame.meta)
-            return MessagesEvent(data=(message, metadata), message=message, metadata=metadata, **fields)
-        if "delta" in data:
-            raw = {"type": "AIMessageChunk", **data["delta"], "id": id}
         else:
-            raw = {**data["message"], "id": id}
-        # The keys of a message belong to the protocol; only the values may be tagged.
-        message = message_from_json({name: restored(value) for name, value in raw.items()})
-        metadata = self._remember(id, frame.meta)
-        return MessagesEvent(data=(message, metadata), message=message, metadata=metadata, **fields)
+            if "delta" in data:
+                raw = {"type": "AIMessageChunk", **data["delta"], "id": id}
+                chunk_id = data["delta"].get("id", id)
+            else:
+                raw = {**data["message"], "id": id}
+            # The keys of a message belong to the protocol; only the values may be tagged.
+            message = message_from_json({name: restored(value) for name, value in raw.items()})
+        metadata = self._remember(call, frame.meta)
+        return MessagesEvent(
+            data=(message, metadata),
+            message=message,
+            metadata=metadata,
+            call=call,
+            chunk_id=chunk_id,
+            discard=bool(data.get("discard")),
+            **fields,
+        )
 
-    def _remember(self, id: str | None, meta: dict[str, Any] | None) -> dict[str, Any]:
-        if id is None:
+    def _remember(self, call: str | None, meta: dict[str, Any] | None) -> dict[str, Any]:
+        if call is None:
             return {} if meta is None else restored(meta)
         if meta is not None:
-            self._metadata[id] = restored(meta)
+            self._metadata[call] = restored(meta)
             if len(self._metadata) > _REMEMBERED:
                 self._metadata.popitem(last=False)
-        elif id not in self._metadata:
+        elif call not in self._metadata:
             return {}
-        self._metadata.move_to_end(id)
-        return self._metadata[id]
+        self._metadata.move_to_end(call)
+        return self._metadata[call]
 
     def _snapshot(self, frame: Snapshot) -> SnapshotEvent:
         messages: list[SnapshotMessage] = []
         self._cut.clear()
         for item in frame.messages:
-            metadata = self._remember(item.id, item.meta)
+            call = item.id if item.call is None else item.call
+            metadata = self._remember(call, item.meta)
+            size: int | None = None
             if "$cut" in item.message:
-                size = self._cut[item.id] = _cut_bytes(restored({"$cut": item.message["$cut"]}))
+                size = self._cut[call] = _cut_bytes(restored({"$cut": item.message["$cut"]}))
                 message = Message(str(item.message.get("type", "unknown")), id=item.id)
-                messages.append(SnapshotMessage(message, metadata, item.ns, item.node, size))
-                continue
-            restored_fields = {name: restored(value) for name, value in item.message.items()}
-            message = message_from_json({**restored_fields, "id": item.id})
-            messages.append(SnapshotMessage(message, metadata, item.ns, item.node))
+            else:
+                restored_fields = {name: restored(value) for name, value in item.message.items()}
+                message = message_from_json({**restored_fields, "id": item.id})
+            messages.append(SnapshotMessage(message, metadata, item.ns, item.node, size, call))
         return SnapshotEvent(
             run=self._run,
             seq=frame.seq,

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import random
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TypeAlias, TypeVar
 
 from graphwire_protocol import Refusal
@@ -130,9 +130,17 @@ class Exchange:
         """Send a request that opens a subscription; return its reply and its queue of ``window`` events."""
         return await self._open_queue(make, window, lambda sub: EventQueue(sub, tracker))
 
-    async def watch(self, make: MakeSubscription) -> WatchQueue:
-        """Send a request that opens a watch; return its queue."""
-        return (await self._open_queue(make, None, WatchQueue))[1]
+    async def watch(self, make: MakeSubscription, statuses: Collection[str] | None) -> WatchQueue:
+        """Send a request that opens a watch for runs in one of ``statuses``; return its queue."""
+        return (await self._open_queue(make, None, lambda sub: WatchQueue(sub, statuses, self._may_be_cut)))[
+            1
+        ]
+
+    def _may_be_cut(self, listed: int) -> bool:
+        """Tell whether a watch's list of so many runs may have left some out without saying so."""
+        welcome = self.welcome
+        most = None if welcome is None else welcome.limits.get("max_watch_runs")
+        return welcome is not None and welcome.minor < 1 and most is not None and listed >= most
 
     async def _open_queue(
         self, make: MakeSubscription, window: int | None, new: Callable[[int], Q]
@@ -246,6 +254,9 @@ class Exchange:
 
     def disconnected(self, code: int) -> None:
         """Prepare for the next socket: this one was closed with ``code``."""
+        for queue in self._queues.values():
+            if isinstance(queue, WatchQueue):
+                queue.begin_list()
         self._handle(self._session.disconnected(code))
 
     def _handle(self, happenings: Iterable[Happening]) -> bool:

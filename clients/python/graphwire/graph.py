@@ -27,6 +27,7 @@ from graphwire.langgraph_shapes import (
     chunks_of,
     interrupts_of,
     langchain,
+    namespace_of,
     output_of,
     part_of,
     snapshot_of,
@@ -134,7 +135,8 @@ class RemoteGraph:
                     if version == "v2":
                         yield part_of(event, chunk)
                     elif subgraphs:
-                        yield (event.namespace, mode, chunk) if several else (event.namespace, chunk)
+                        ns = namespace_of(event)
+                        yield (ns, mode, chunk) if several else (ns, chunk)
                     else:
                         yield (mode, chunk) if several else chunk
 

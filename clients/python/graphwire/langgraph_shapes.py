@@ -7,7 +7,7 @@ is installed, so that ``isinstance()`` works; otherwise this client's classes, w
 import functools
 import importlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graphwire_protocol.projection import Cut
@@ -16,6 +16,7 @@ from graphwire_protocol.types import STREAM_MODES
 from graphwire.errors import MissingExtra, StreamBroken
 from graphwire.events import (
     CheckpointsEvent,
+    CustomEvent,
     DebugEvent,
     Event,
     GapEvent,
@@ -47,10 +48,11 @@ def chunks_of(event: Event, limit: int | None = None) -> list[Any]:
                 f"({event.reason}), and a local graph loses none; use client.run(), which shows gaps and "
                 "snapshots, or read faster"
             )
-        case SnapshotEvent() | UnknownEvent():
+        case SnapshotEvent() | UnknownEvent() | MessagesEvent(discard=True):
             return []
-        case MessagesEvent(message=message, metadata=metadata):
-            return [(langchain_message(message, limit), _with_tuples(metadata))]
+        case MessagesEvent(message=message, metadata=metadata, chunk_id=id):
+            _restore_tuples(metadata)
+            return [(langchain_message(replace(message, id=id), limit), metadata)]
         case ValuesEvent(data=data, interrupts=marks) | UpdatesEvent(data=data, interrupts=marks):
             chunk = with_langchain(data, limit)
             if marks is None or not isinstance(chunk, dict):
@@ -65,9 +67,16 @@ def chunks_of(event: Event, limit: int | None = None) -> list[Any]:
     return [with_langchain(event.data, limit)]
 
 
+def namespace_of(event: Event) -> tuple[str, ...]:
+    """Return the namespace under which LangGraph yields ``event``."""
+    if isinstance(event, CustomEvent) and event.task_namespace is not None:
+        return event.task_namespace
+    return event.namespace
+
+
 def part_of(event: Event, chunk: Any) -> dict[str, Any]:
     """Return a chunk as the item that ``version="v2"`` yields."""
-    part = {"type": event.mode, "ns": event.namespace, "data": chunk}
+    part = {"type": event.mode, "ns": namespace_of(event), "data": chunk}
     if isinstance(event, ValuesEvent):
         marks = chunk.pop("__interrupt__", ()) if isinstance(chunk, dict) else ()
         part["interrupts"] = marks
@@ -76,12 +85,17 @@ def part_of(event: Event, chunk: Any) -> dict[str, Any]:
 
 def _with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
     out = dict(fields)
-    for name in _TUPLES:
-        if isinstance(out.get(name), list):
-            out[name] = tuple(out[name])
+    _restore_tuples(out)
     if isinstance(out.get("tasks"), list):  # of a checkpoint; LangGraph keeps their interrupts in tuples
         out["tasks"] = [_with_interrupts(task) if isinstance(task, dict) else task for task in out["tasks"]]
     return out
+
+
+def _restore_tuples(fields: dict[str, Any]) -> None:
+    # In place: as in a local graph, the metadata of a call is one object for all its chunks.
+    for name in _TUPLES:
+        if isinstance(fields.get(name), list):
+            fields[name] = tuple(fields[name])
 
 
 def _with_interrupts(task: dict[str, Any]) -> dict[str, Any]:

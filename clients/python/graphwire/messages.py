@@ -58,7 +58,7 @@ class MessageChunk(Message):
     ``type`` is ``AIMessageChunk`` for what a model streams. ``tool_call_chunks`` are ``{"name", "args": "..",
     "id", "index"}`` with pieces of JSON text in ``args``; ``tool_calls`` are those with complete ``args``.
     Adding works as in LangChain: texts are joined, blocks and tool calls with the same ``index`` are merged,
-    token counts are summed.
+    token counts are summed, and of several ids the provider's is kept.
     """
 
     tool_call_chunks: list[dict[str, Any]] = field(default_factory=list)

@@ -12,6 +12,7 @@ from graphwire.arguments import checked, projected
 from graphwire.blocking import LoopThread, needs_event_loop, require_elsewhere
 from graphwire.events import restored
 from graphwire.exchange import Exchange
+from graphwire.rows import restored_row
 from graphwire.state import StateSnapshot, snapshot_of
 from graphwire.state_update import state_update
 
@@ -69,7 +70,7 @@ class Requests:
         fields["status"] = None if status is None else tuple(status)
         fields["metadata"] = None if metadata is None else projected(dict(metadata), "metadata")
         async for row in self._rows(fields, limit, lambda page: page.runs):
-            yield row
+            yield restored_row(row)
 
     # ── threads ──────────────────────────────────────────────────────────────────────────────────
 

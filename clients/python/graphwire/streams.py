@@ -1,7 +1,7 @@
-"""Requests that open a stream: start a run, attach to a run, watch runs; and acting on a run by its id."""
+"""Requests that open a stream: start a run, attach to a run; and acting on a run by its id."""
 
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, overload
 
 from graphwire_protocol.commands import (
@@ -11,10 +11,9 @@ from graphwire_protocol.commands import (
     RunOptions,
     Spec,
     Subscribe,
-    Watch,
 )
 from graphwire_protocol.commands import Run as RunCommand
-from graphwire_protocol.replies import RunRow, Started, Subscribed
+from graphwire_protocol.replies import Started, Subscribed
 from graphwire_protocol.types import TERMINAL, Mode, Status
 
 from graphwire.arguments import (
@@ -31,10 +30,10 @@ from graphwire.blocking import needs_event_loop
 from graphwire.errors import Refused
 from graphwire.exchange import Exchange
 from graphwire.langgraph_arguments import command_of, is_command
-from graphwire.requests import Requests
 from graphwire.run import Run, Values
 from graphwire.run_tracker import RunTracker
 from graphwire.state_update import state_update
+from graphwire.watching import Watching
 
 DEFAULT_MODES: tuple[Mode, ...] = ("updates", "messages", "custom")
 """What a viewer most often wants: each step's update, tokens, and what the graph's writers write."""
@@ -44,7 +43,7 @@ ACTIVE: tuple[Status, ...] = ("queued", "running", "interrupted")
 """The statuses of runs that have not ended."""
 
 
-class Streams(Requests):
+class Streams(Watching):
     """The part of a client that opens streams. ``RemoteGraph`` needs no more of a client than this."""
 
     def __init__(self, exchange: Exchange, window: int) -> None:
@@ -305,34 +304,6 @@ class Streams(Requests):
         require_id(id, "run")
         filter = filter_of(["lifecycle"], None, None, None, None, None)
         return Run(self._exchange, id, None, filter, "now", self._window, RunTracker())
-
-    @needs_event_loop
-    async def watch(
-        self,
-        *,
-        graphs: Sequence[str] | None = None,
-        thread: str | None = None,
-        status: Sequence[Status] | None = None,
-        metadata: Mapping[str, Any] | None = None,
-    ) -> AsyncIterator[RunRow]:
-        """Iterate without end over this user's matching runs: first their present states, newest first, then
-        every change, including the one after which a run no longer matches.
-
-        Watching does not keep a run alive. After a reconnect the present states are sent again.
-        """
-        fields: dict[str, Any] = {
-            "graphs": None if graphs is None else tuple(graphs),
-            "thread": thread,
-            "status": None if status is None else tuple(status),
-            "metadata": None if metadata is None else projected(dict(metadata), "metadata"),
-        }
-        checked(Watch, {"id": 0, "sub": 0, **fields})
-        queue = await self._exchange.watch(lambda id, sub: Watch(id=id, sub=sub, **fields))
-        try:
-            while True:
-                yield await queue.take()
-        finally:
-            self._exchange.leave(queue)
 
 
 _ELSEWHERE = {

@@ -4,25 +4,39 @@ import hmac
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
 
 from graphwire_protocol import codes
 from graphwire_protocol.errors import Refusal
 
 from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.telemetry import logger
 
 ANONYMOUS = "anonymous"
 """The principal of every connection to a server without authentication."""
+
+
+log = logger("connection")
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
+"""An origin as browsers write it, in lower case."""
+
+_STRANGERS = ("https://stranger.invalid", "http://stranger.invalid:8000")
 
 
 class Tokens:
     """Static tokens.
 
     ``principals`` maps each token to its principal. Without any, every connection is ``ANONYMOUS``, and the
-    object is false.
+    object is false. Raises ``CannotServe`` for an empty token.
     """
 
     def __init__(self, principals: Mapping[str, str] | None = None) -> None:
+        for token, principal in (principals or {}).items():
+            if not token.strip():
+                raise CannotServe(
+                    f"the token of {principal!r} is empty: a client without a token would be {principal!r}. "
+                    "Set it, for example by the environment variable that it is read from"
+                )
         self._principals = {token.encode(): principal for token, principal in (principals or {}).items()}
 
     def __bool__(self) -> bool:
@@ -49,7 +63,8 @@ class Origins:
 
     ``allowed`` lists them, ``"*"`` allows all; ``pattern`` is a regular expression that matches the whole
     origin. If ``loopback`` is true, pages from this machine may connect as well, unless ``allowed`` is empty.
-    Raises ``CannotServe`` for a wrong pattern.
+    Only ``allowed`` admits what is not written as an origin is, ``scheme://host`` or ``scheme://host:port``.
+    Raises ``CannotServe`` for a wrong pattern, and warns of one that admits every page.
     """
 
     def __init__(self, allowed: Sequence[str] | None, *, loopback: bool, pattern: str | None = None) -> None:
@@ -61,17 +76,24 @@ class Origins:
             raise CannotServe(
                 f"allowed_origin_regex {pattern!r} is not a regular expression: {error}"
             ) from None
+        if any(self._fits(page) for page in _STRANGERS):
+            log.warning(
+                "allowed_origin_regex admits pages of strangers; does it lack a domain's end, or a backslash "
+                "before a dot?",
+                allowed_origin_regex=pattern,
+            )
 
     def admits(self, origin: str) -> bool:
         """Return whether a handshake with this ``Origin`` header may continue. One without the header may."""
         if "*" in self._allowed or origin.rstrip("/") in self._allowed:
             return True
-        if self._pattern is not None and self._pattern.fullmatch(origin) is not None:
-            return True
-        try:
-            return self._loopback and is_loopback(urlsplit(origin).hostname)
-        except ValueError:  # the origin is not a URL
+        parts = _ORIGIN.fullmatch(origin)
+        if parts is None:
             return False
+        return self._fits(origin) or (self._loopback and is_loopback(parts["host"].strip("[]")))
+
+    def _fits(self, origin: str) -> bool:
+        return self._pattern is not None and self._pattern.fullmatch(origin) is not None
 
 
 def is_loopback(host: str | None) -> bool:

@@ -2,22 +2,24 @@
 
 import asyncio
 import contextlib
+import sys
 import time
 
 from graphwire_protocol import codes
 from graphwire_protocol.errors import Misuse, Refusal
 from graphwire_protocol.replies import Goaway
 from graphwire_protocol.server import ServerSession
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from graphwire_gateway.connections.delivery import Delivery
 from graphwire_gateway.connections.dispatch import Dispatch, Services
+from graphwire_gateway.connections.peer import Peer
 from graphwire_gateway.log.store import Store
-from graphwire_gateway.telemetry import RateLimitedLogger, logger
+from graphwire_gateway.telemetry import logger
 
 log = logger("connection")
-_refusals = RateLimitedLogger(log)
+
+_MAX_FRAGMENTS = 4096  # WebSocket frames that one message may consist of
 
 _CHECKS = 4  # of the socket's buffer within ``send_timeout_s``
 
@@ -25,13 +27,13 @@ _CHECKS = 4  # of the socket's buffer within ``send_timeout_s``
 class Connection:
     """A connection from its first frame to its end; ``main`` is its whole life."""
 
-    def __init__(self, socket: ServerConnection, services: Services, store: Store) -> None:
+    def __init__(self, socket: Peer, services: Services, store: Store) -> None:
         self._socket = socket
         self._services = services
         self._limits = services.limits
         self._session = ServerSession(services.limits)
         self._delivery = Delivery(store, self._send, self._session.release, services.limits)
-        self._dispatch = Dispatch(services, self._session, self._delivery)
+        self._dispatch = Dispatch(services, self._session, self._delivery, self)
         self._writer: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -59,15 +61,16 @@ class Connection:
 
     async def _read(self) -> None:
         try:
-            data = await asyncio.wait_for(self._socket.recv(), self._limits.hello_timeout_s)
+            data = await asyncio.wait_for(self._message(), self._limits.hello_timeout_s)
         except (TimeoutError, asyncio.TimeoutError):
             await self._close(codes.TIMEOUT, f"no hello within {self._limits.hello_timeout_s:g} s")
             return
+        self._socket.forget_headers()
         while True:
             try:
                 await self._receive(data)
             except Refusal as refusal:
-                _refusals.warning(
+                self._services.refusals.warning(
                     "refused a connection",
                     peer=self._socket.remote_address,
                     code=refusal.code,
@@ -75,8 +78,30 @@ class Connection:
                 )
                 await self._close(refusal.close or codes.MISUSE, refusal.message)
                 return
+            if self._session.pause:
+                await asyncio.sleep(self._session.pause)
             await self._delivery.room()
-            data = await self._socket.recv()
+            data = await self._message()
+
+    async def _message(self) -> str | bytes:
+        """Read one message. A peer that does not finish one it has begun, or divides it endlessly, is cut."""
+        timer: asyncio.TimerHandle | None = None
+        fragments: list[str | bytes] = []
+        try:
+            async for fragment in self._socket.recv_streaming():
+                fragments.append(fragment)
+                if timer is None:
+                    seconds = self._limits.message_timeout_s
+                    timer = self._loop.call_later(seconds, self.abort, "did not finish a message")
+                elif len(fragments) == _MAX_FRAGMENTS:
+                    self.abort("sent a message in too many fragments")
+        finally:
+            if timer is not None:
+                timer.cancel()
+        first = fragments[0]
+        if len(fragments) == 1:
+            return first
+        return "".join(fragments) if isinstance(first, str) else b"".join(fragments)  # type: ignore[arg-type]
 
     async def _receive(self, data: str | bytes) -> None:
         """Receive one message. Raises the ``Refusal`` that ends the connection."""
@@ -112,17 +137,27 @@ class Connection:
             self._timer.cancel()
 
     def _check_progress(self, seconds: float, left_before: int | None, stuck: int) -> None:
-        left = self._socket.transport.get_write_buffer_size()
+        left = _unsent(self._socket.transport)
         stuck = stuck + 1 if left_before is not None and left >= left_before else 0
         if stuck == _CHECKS:
-            log.info(
-                "aborted a connection that takes nothing",
-                peer=self._socket.remote_address,
-                send_timeout_s=self._limits.send_timeout_s,
-            )
-            self._socket.transport.abort()
+            self.abort("takes nothing")
             return
         self._timer = self._loop.call_later(seconds, self._check_progress, seconds, left, stuck)
+
+    def silent_s(self) -> float:
+        """Return for how long the oldest ping has had no answer, in seconds; 0 if none waits for one."""
+        return self._socket.silent_s()
+
+    def probe(self) -> None:
+        """Send a ping, unless one waits for its answer."""
+        self._socket.probe()
+
+    def abort(self, reason: str) -> None:
+        """End the connection at once; ``reason`` is for the log."""
+        self._services.refusals.warning(
+            "aborted a connection", peer=self._socket.remote_address, reason=f"it {reason}"
+        )
+        self._socket.transport.abort()
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
 
@@ -146,6 +181,20 @@ class Connection:
         """Deliver what is ready, then close for a restart."""
         await self._flush()
         await self._socket.close(codes.RESTART, "the server goes away")
+
+
+def _unsent(transport: asyncio.Transport) -> int:
+    """Return how many bytes the peer has not acknowledged, in our buffer and, where it can tell, in the
+    kernel's: that takes the buffer of a slow reader in few, large parts.
+    """
+    unsent = transport.get_write_buffer_size()
+    with contextlib.suppress(ImportError, OSError, AttributeError, ValueError):
+        import fcntl  # Windows has neither
+        import termios
+
+        answer = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+        unsent += int.from_bytes(answer, sys.byteorder)
+    return unsent
 
 
 def _short(reason: str) -> str:

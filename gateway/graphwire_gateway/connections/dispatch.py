@@ -7,7 +7,7 @@ from typing import TypeAlias, TypeVar
 from weakref import WeakSet
 
 import orjson
-from graphwire_protocol import codes, commands
+from graphwire_protocol import commands
 from graphwire_protocol.commands import Command, Product, Spec
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.replies import Ok, Pong, Started, Subscribed, Welcome
@@ -17,6 +17,7 @@ from graphwire_protocol.version import MINOR
 
 from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.delivery import Delivery
+from graphwire_gateway.connections.open_connections import OpenConnections, Pinged
 from graphwire_gateway.cutting import cut_anywhere
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
@@ -26,6 +27,7 @@ from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.runs import Runs
 from graphwire_gateway.runs.states import States
 from graphwire_gateway.runs.watch import Watch
+from graphwire_gateway.telemetry import RateLimitedLogger, logger
 
 C = TypeVar("C", bound=Command)
 
@@ -34,32 +36,6 @@ Name: TypeAlias = tuple[str | int, ...]
 
 FEATURES = ("patch", "state", "watch")
 """The optional parts of the protocol that are served."""
-
-
-class ConnectionCounts:
-    """How many connections each principal has, at most ``limit`` (``max_connections``)."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._counts: dict[str, int] = {}
-
-    def add(self, principal: str) -> None:
-        """Count one more. Raises a ``Refusal`` that closes the connection."""
-        count = self._counts.get(principal, 0)
-        if count >= self._limit:
-            raise Refusal(
-                "limit_exceeded",
-                f"{count} connections are open (max_connections)",
-                after_ms=1000,
-                close=codes.TOO_MANY,
-            )
-        self._counts[principal] = count + 1
-
-    def remove(self, principal: str) -> None:
-        """Count one less."""
-        self._counts[principal] -= 1
-        if not self._counts[principal]:
-            del self._counts[principal]
 
 
 class Services:
@@ -87,18 +63,22 @@ class Services:
         self.states = states
         self.listing = listing
         self.failures = failures
-        self.connections = ConnectionCounts(limits.max_connections)
+        self.connections = OpenConnections(limits.max_connections)
+        self.refusals = RateLimitedLogger(logger("connection"))
 
 
 class Dispatch:
     """Carries out the commands of one connection, in order."""
 
-    def __init__(self, services: Services, session: ServerSession, delivery: Delivery) -> None:
+    def __init__(
+        self, services: Services, session: ServerSession, delivery: Delivery, connection: Pinged
+    ) -> None:
         self._services = services
+        self._connection = connection
         self._session = session
         self._delivery = delivery
         self._principal: str | None = None
-        self._started: WeakSet[Run] = WeakSet()
+        self._started: WeakSet[Run] | None = None  # an empty set is 700 bytes
         self._watches: dict[int, Watch] = {}
         self._queued: dict[str, deque[Command]] = {}  # by graph, in order
         self._held: dict[Name, str] = {}  # what runs in a queue and those behind them name; its graph
@@ -209,7 +189,7 @@ class Dispatch:
     async def _hello(self, command: commands.Hello) -> None:
         services = self._services
         principal = await services.tokens.principal(command.token)
-        services.connections.add(principal)
+        services.connections.add(principal, self._connection)
         self._principal = principal
         self._reply(
             Welcome(
@@ -236,6 +216,8 @@ class Dispatch:
             attached = [await self._delivery.attach(command.id, run.log, spec) for spec in command.subscribe]
         if command.on_disconnect == "cancel":
             run.adopt(self, services.limits.disconnect_grace_s)
+            if self._started is None:
+                self._started = WeakSet()
             self._started.add(run)
         self._reply(
             Started(
@@ -296,10 +278,10 @@ class Dispatch:
         for watch in self._watches.values():
             self._services.runs.unwatch(watch)
         self._watches.clear()
-        for run in list(self._started):
+        for run in list(self._started or ()):
             run.abandon(self)
         if self._principal is not None:
-            self._services.connections.remove(self._principal)
+            self._services.connections.remove(self._principal, self._connection)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

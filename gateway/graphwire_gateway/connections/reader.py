@@ -320,7 +320,7 @@ class Reader:
             return None
         self._move("mark")
         self.shown = self.cursor
-        return encode(Mark(sub=self.sub, seq=self.cursor))
+        return encode(Mark(sub=self.sub, seq=self.cursor, n=self._delivered))
 
     def _close(self, out: list[bytes], reason: ClosedReason) -> int:
         """Send ``closed``; nothing follows it."""

@@ -15,43 +15,15 @@ from graphwire_protocol.projection import Projector, message_fields
 from graphwire_protocol.types import Namespace
 
 from graphwire_gateway.cutting import LEVELS, cut, cut_whole, question_slots, shrink, slots
+from graphwire_gateway.execution.calls import Calls, Line, message_head
+from graphwire_gateway.execution.origin import Origin
 from graphwire_gateway.log.record import Record
 from graphwire_gateway.scope import Scope, public_checkpoint, without_own
 
-_KNOWN_MESSAGES = 256  # messages whose encoded metadata is remembered; an older one's is encoded again
 _KNOWN_ORIGINS = 4096  # origins that are remembered; beyond that many all are forgotten
 
 
-class _Origin:
-    """An address that events come from, and the JSON that each of them begins with."""
-
-    __slots__ = ("address", "prefix", "start")
-
-    def __init__(self, address: Address) -> None:
-        self.address = address
-        head: dict[str, Any] = {"mode": address.mode}
-        if address.ns:
-            head["ns"] = address.ns
-        if address.node is not None:
-            head["node"] = address.node
-        self.prefix = orjson.dumps(head)[1:-1] + b',"data":'
-        self.start = len(self.prefix)
-
-
-class _StreamedMessage:
-    """A message whose deltas are being streamed: what all of them have in common, encoded."""
-
-    __slots__ = ("id", "meta", "metadata", "origin", "text")
-
-    def __init__(self, id: str, metadata: Any, meta: bytes, origin: _Origin) -> None:
-        self.id = orjson.dumps(id)
-        self.metadata = metadata
-        self.meta = meta
-        self.origin = origin
-        self.text = b'%s{"id":%s,"delta":{"type":"AIMessageChunk","content":' % (origin.prefix, self.id)
-
-
-_ROOT_ORIGINS: dict[tuple[Any, ...], _Origin] = {}
+_ROOT_ORIGINS: dict[tuple[Any, ...], Origin] = {}
 """Origins at the root. All runs share them, so that matchers decide about each address once."""
 
 
@@ -74,9 +46,9 @@ class Encoder:
         self._scope = scope
         self._max = max_event_bytes
         self._max_meta = max_meta_bytes
-        self._origins: dict[tuple[Any, ...], _Origin] = {}
-        self._messages: dict[str | None, _StreamedMessage] = {}
-        self._unnamed = 0
+        self._origins: dict[tuple[Any, ...], Origin] = {}
+        self._calls = Calls()
+        self._lines = self._calls.lines
 
     def part(self, ns: Namespace, mode: str, chunk: Any) -> Record:
         """Encode what the graph yielded for ``mode`` at ``ns`` (``()`` for the root)."""
@@ -91,6 +63,23 @@ class Encoder:
         elif mode == "debug" and isinstance(chunk, dict) and chunk.get("type") == "checkpoint":
             chunk = {**chunk, "payload": public_checkpoint(chunk.get("payload"))}
         return self._record(ns, mode, chunk.get("name") if mode == "tasks" else None, chunk)
+
+    def custom_of_task(self, ns: Namespace, task_ns: Namespace, chunk: Any) -> Record:
+        """Encode custom data of an ``@task`` of the graph at ``ns``; the graph showed it at ``task_ns``."""
+        extra = b',"task_ns":' + orjson.dumps(task_ns)
+        return _splice(self._origin((ns, "custom", None, ())), self._bounded(self._dumps(chunk)), extra)
+
+    def take_back(self, checkpoint_ns: str) -> list[Record]:
+        """Encode that the messages of a task are void: it begins again."""
+        return [
+            _splice(
+                call.origin,
+                b'{%s"delta":{},"discard":true}' % message_head(call.id, call.key),
+                call=call.key,
+                meta=call.meta,
+            )
+            for call in self._calls.take_back(checkpoint_ns)
+        ]
 
     def value(self, value: Any) -> bytes:
         """Encode a bare value, such as a run's output."""
@@ -145,80 +134,85 @@ class Encoder:
     def _message(self, ns: Namespace, message: Any, metadata: Any) -> Record:
         fields = message.__dict__
         id = fields["id"]
-        known = self._messages.get(id)
-        if known is None or known.metadata is not metadata or known.origin.address.ns != ns:
-            if id is None:
-                id = self._id_for(metadata)
-            known = self._begin(id, ns, metadata)
+        line = self._lines.get(id)
+        if line is None or line.metadata is not metadata or line.origin.address.ns != ns:
+            if not _is_chunk(message):
+                return self._whole(ns, message, metadata)
+            is_end = not fields["content"] and fields.get("chunk_position") == "last"
+            line = self._calls.line(id, ns, metadata, is_end) or self._begin(id, ns, metadata)
         text = _plain_text(message, fields)
         if text is not None and len(text) + _ENVELOPE < self._max:
-            body = known.text + text + b"}}"
-            origin = known.origin
-            return Record(origin.address, body, origin.start, len(body), id, known.meta)
-        kind, data = b"message", b""
-        if message.__class__.__name__.endswith("Chunk"):
-            kind, data = b"delta", self._delta(message)
-        else:
-            data = self._dumps(message)
-        encoded = b'{"id":%s,"%s":%s}' % (known.id, kind, data)
-        return _splice(known.origin, self._bounded(encoded, known.id), message=id, meta=known.meta)
+            body = line.text + text + b"}}"
+            origin = line.origin
+            return Record(origin.address, body, origin.start, len(body), line.key, line.meta)
+        if not _is_chunk(message):
+            return self._whole(ns, message, metadata)
+        encoded = b'{%s"delta":%s}' % (line.head, self._delta(message, line))
+        return _splice(line.origin, self._bounded(encoded, line.head), call=line.key, meta=line.meta)
 
-    def _delta(self, chunk: Any) -> bytes:
+    def _whole(self, ns: Namespace, message: Any, metadata: Any) -> Record:
+        origin, meta = self._message_origin(ns, metadata), self._meta(metadata)
+        key, id = self._calls.whole(message.id, metadata, origin, meta)
+        head = message_head(id, key)
+        encoded = b'{%s"message":%s}' % (head, self._dumps(message))
+        return _splice(origin, self._bounded(encoded, head), meta=meta)
+
+    def _delta(self, chunk: Any, line: Line) -> bytes:
         fields = message_fields(chunk)
         fields.pop("id", None)
+        if line.own_id is not None and line.own_id != line.call.id:
+            fields["id"] = line.own_id
+        if fields.get("chunk_position") == "last":
+            self._calls.end(line.call)
         if fields["content"] == "":  # an empty list stays: content blocks add up to a list, not to a text
             del fields["content"]
         encoded = self._projector.dumps_fields(fields)
         return encoded if self._scope is None else self._scope.clear(encoded)
 
-    def _begin(self, id: str, ns: Namespace, metadata: Any) -> _StreamedMessage:
-        if len(self._messages) >= _KNOWN_MESSAGES:
-            del self._messages[next(iter(self._messages))]
+    def _begin(self, id: str | None, ns: Namespace, metadata: Any) -> Line:
+        origin = self._message_origin(ns, metadata)
+        return self._calls.begin(id, metadata, origin, self._meta(metadata))
+
+    def _meta(self, metadata: Any) -> bytes:
+        return cut(self._dumps(without_own(metadata)), self._max_meta, 1)
+
+    def _message_origin(self, ns: Namespace, metadata: Any) -> Origin:
         tags = tuple(metadata.get("tags") or ())
-        origin = self._origin((ns, "messages", metadata.get("langgraph_node"), tags))
-        meta = cut(self._dumps(without_own(metadata)), self._max_meta, 1)
-        message = _StreamedMessage(id, metadata, meta, origin)
-        self._messages[id] = message
-        return message
+        return self._origin((ns, "messages", metadata.get("langgraph_node"), tags))
 
-    def _id_for(self, metadata: Any) -> str:
-        # Deltas without an id belong to one message if they share their metadata object.
-        for id, known in self._messages.items():
-            if known.metadata is metadata and id is not None:
-                return id
-        self._unnamed += 1
-        return f"unnamed-{self._unnamed}"
-
-    def _origin(self, key: tuple[Namespace, str, str | None, tuple[str, ...]]) -> _Origin:
+    def _origin(self, key: tuple[Namespace, str, str | None, tuple[str, ...]]) -> Origin:
         ns, mode, node, tags = key
         origins = self._origins if ns else _ROOT_ORIGINS
         origin = origins.get(key)
         if origin is None:
             if len(origins) >= _KNOWN_ORIGINS:
                 origins.clear()
-            origin = origins[key] = _Origin(Address(mode, ns, node, tags))
+            origin = origins[key] = Origin(Address(mode, ns, node, tags))
         return origin
 
-    def _bounded(self, data: bytes, message: bytes | None = None) -> bytes:
-        """Return ``data``, or what stands for it if it is too large; ``message`` is the encoded id of one."""
+    def _bounded(self, data: bytes, head: bytes = b"") -> bytes:
+        """Return ``data``, or what stands for it if it is too large: behind ``head``, how large it was."""
         if len(data) <= self._max:
             return data
-        id = b"" if message is None else b'"id":%s,' % message
-        return b'{%s"$cut":{"reason":"size","bytes":%d}}' % (id, len(data))
+        return b'{%s"$cut":{"reason":"size","bytes":%d}}' % (head, len(data))
 
 
 _ENVELOPE = 512  # bytes that ids and names take beside a token's text, at most
 
 
 def _splice(
-    origin: _Origin,
+    origin: Origin,
     data: bytes,
     extra: bytes = b"",
-    message: str | None = None,
+    call: str | None = None,
     meta: bytes | None = None,
 ) -> Record:
     start = origin.start
-    return Record(origin.address, origin.prefix + data + extra, start, start + len(data), message, meta)
+    return Record(origin.address, origin.prefix + data + extra, start, start + len(data), call, meta)
+
+
+def _is_chunk(message: Any) -> bool:
+    return bool(message.__class__.__name__.endswith("Chunk"))
 
 
 def _plain_text(message: Any, fields: dict[str, Any]) -> bytes | None:

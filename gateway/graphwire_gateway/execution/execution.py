@@ -21,15 +21,19 @@ from graphwire_protocol.limits import DEFAULTS
 from graphwire_protocol.payloads import Failure, PendingInterrupt
 from graphwire_protocol.projection import Encoders, Projector
 from graphwire_protocol.types import Mode, Namespace
-from graphwire_runtime.servable import Servable, StreamMode
+from graphwire_runtime import CompiledStateGraph
+from graphwire_runtime.servable import RETRIES, Servable, StreamMode
 
+from graphwire_gateway.execution.attempts import Attempts, may_begin_again
 from graphwire_gateway.execution.encode import Encoder
+from graphwire_gateway.execution.namespaces import GraphNamespaces, is_of_langgraph
 from graphwire_gateway.execution.request import RunRequest
 from graphwire_gateway.failures import Failures, RunLimit
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.job import Job
 from graphwire_gateway.log.record import Record
+from graphwire_gateway.scope import PRINCIPAL
 from graphwire_gateway.telemetry import bind_to_logs, logger
 
 log = logger("execution")
@@ -142,7 +146,8 @@ class Execution:
 
     def start(self) -> None:
         """Begin on the runner's loop."""
-        self._job = self._runner.start(self._work, self._stopped)
+        principal = self._request.config.get("configurable", {}).get(PRINCIPAL, "")
+        self._job = self._runner.start(self._work, self._stopped, principal=principal)
 
     def resume(self, answers: Mapping[str, Any]) -> "Execution":
         """Start and return the execution that continues an interrupted one with ``answers``."""
@@ -239,15 +244,21 @@ class Execution:
 
     async def _stream(self, graph: Servable) -> Outcome:
         request, recorded, encoder = self._request, self._request.modes, self._encoder
+        config = request.config.copy()
+        attempts = None
+        if "messages" in recorded and is_of_langgraph(graph) and may_begin_again(graph):
+            attempts = Attempts()
+            config["callbacks"] = [attempts]
         stream = graph.astream(
             request.argument(graph),
-            request.config.copy(),
+            config,
             stream_mode=_stream_modes(request, graph),
             subgraphs=request.subgraphs,
             **({} if request.context is None else {"context": request.context}),
             **request.options,
         )
         ns: Namespace = ()
+        namespaces = GraphNamespaces() if _needs_namespaces(request, graph) else None
         try:
             async for item in stream:
                 if self._is_dropped:
@@ -256,12 +267,21 @@ class Execution:
                     ns, mode, chunk = item
                 else:
                     mode, chunk = item
+                if namespaces is not None and mode == "tasks":
+                    namespaces.note(ns, chunk)
+                if attempts is not None and attempts.has_any and mode == "messages":
+                    self._take_back(attempts.void_before(chunk[1]))
                 if mode in recorded:
-                    self._put(encoder.part(ns, mode, chunk))
+                    if namespaces is None or mode != "custom" or (at := namespaces.graph_of(ns)) == ns:
+                        self._put(encoder.part(ns, mode, chunk))
+                    else:
+                        self._put(encoder.custom_of_task(at, ns, chunk))
                     if self._put_events > self._limit:
                         raise RunLimit(f"the run has more than {request.max_events} events (max_run_events)")
                     if self._is_full():
                         await self._wait_for_room()
+                elif mode == RETRIES:
+                    self._take_back(chunk["checkpoint_ns"])
                 if mode == "values" or mode == "updates":
                     self._follow(ns, mode, chunk)
         finally:
@@ -272,10 +292,17 @@ class Execution:
             finally:
                 if not self._is_interrupted:
                     await _delete_thread(request, graph)
+        for void in () if attempts is None else attempts.void_at_end():
+            self._take_back(void)
         self._has_deleted_thread = not self._is_interrupted
         kind: Literal["interrupted", "completed"] = "interrupted" if self._is_interrupted else "completed"
         asked = self._encoder.questions(tuple(self._asked.values()))
         return Outcome(kind, self._output(graph), asked)
+
+    def _take_back(self, checkpoint_ns: str | None) -> None:
+        """Record that what the task with this namespace has said is void."""
+        for record in () if checkpoint_ns is None else self._encoder.take_back(checkpoint_ns):
+            self._put(record)
 
     def _follow(self, ns: Namespace, mode: str, chunk: Any) -> None:
         """Remember the root's values, for the result, and the interrupts that wait for answers."""
@@ -337,7 +364,8 @@ async def _delete_thread(request: RunRequest, graph: Servable) -> None:
 def _stream_modes(request: RunRequest, graph: Servable) -> list[StreamMode]:
     """Return the modes to ask the graph for: the recorded ones, and those that ``_follow`` needs.
 
-    A static breakpoint shows only in ``updates``, and so does an interrupt where states are bare values.
+    A static breakpoint shows only in ``updates``, and so does an interrupt where states are bare values. Our
+    runtime says which tasks begin again: their messages are taken back.
     """
     has_breakpoints = any(
         request.options.get(name) for name in ("interrupt_before", "interrupt_after")
@@ -345,7 +373,16 @@ def _stream_modes(request: RunRequest, graph: Servable) -> list[StreamMode]:
     keys = request.options.get("output_keys")
     is_bare = isinstance(graph.output_channels if keys is None else keys, str)
     needed: set[Mode] = {"values", "updates"} if has_breakpoints or is_bare else {"values"}
-    return sorted(cast("set[StreamMode]", request.modes | needed))
+    asked: set[str] = {*request.modes, *needed}
+    if "messages" in asked and isinstance(graph, CompiledStateGraph):
+        asked.add(RETRIES)
+    if _needs_namespaces(request, graph):
+        asked.add("tasks")
+    return sorted(cast("set[StreamMode]", asked))
+
+
+def _needs_namespaces(request: RunRequest, graph: Servable) -> bool:
+    return request.subgraphs and "custom" in request.modes and is_of_langgraph(graph)
 
 
 def _output_of(request: RunRequest, graph: Servable, values: Any) -> Any:

@@ -32,7 +32,8 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
-from graphwire_gateway.graphs.job import Job, NodeThreads
+from graphwire_gateway.graphs.job import Job, make_task
+from graphwire_gateway.graphs.node_threads import NodeThreads
 from graphwire_gateway.telemetry import logger
 
 T = TypeVar("T")
@@ -61,14 +62,18 @@ class Runner:
         self._has_ended = asyncio.Event()  # a job
 
     def start(
-        self, work: Callable[[], Coroutine[Any, Any, None]], on_end: Callable[[Job], None] | None = None
+        self,
+        work: Callable[[], Coroutine[Any, Any, None]],
+        on_end: Callable[[Job], None] | None = None,
+        *,
+        principal: str = "",
     ) -> Job:
         """Start ``work()`` on the loop, in a fresh context, and return its job, which the runner owns.
 
         ``on_end(job)`` is called on the main loop when all of the job's code has stopped. An exception of
-        ``work`` is not passed on; ``ask`` does that.
+        ``work`` is not passed on; ``ask`` does that. ``principal`` is whose share of the threads it uses.
         """
-        job = Job(self.loop)
+        job = Job(self.loop, principal)
         self._jobs.add(job)
 
         def ended() -> None:
@@ -205,6 +210,7 @@ class ThreadRunner(Runner):
 
     def _main(self) -> None:
         asyncio.set_event_loop(self.loop)
+        self.loop.set_task_factory(make_task)
         self.loop.set_default_executor(NodeThreads(self.loop, f"{threading.current_thread().name}-node"))
         while not self._closing:
             try:

@@ -1,5 +1,6 @@
 """How events merge into a state: a log's base, and every snapshot made of it."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -16,24 +17,29 @@ _LOST_ADDRESSES = 4096  # remembered one by one; beyond them only the mode of a 
 class _MessageFold:
     """A message while its deltas add up. Text stays in pieces until it is read."""
 
-    __slots__ = ("_fields", "_text", "address", "meta")
+    __slots__ = ("_fields", "_text", "address", "id", "meta", "upto")
 
-    def __init__(self, address: Address, meta: bytes | None) -> None:
+    def __init__(self, address: Address) -> None:
         self.address = address
-        self.meta = meta
+        self.id = ""
+        self.meta: bytes | None = None
+        self.upto: Seq = 0
         self._fields: dict[str, Any] = {}
         self._text: list[str] = []
 
     def copy(self) -> "_MessageFold":
-        other = _MessageFold(self.address, self.meta)
+        other = _MessageFold(self.address)
+        other.id, other.meta, other.upto = self.id, self.meta, self.upto
         other._fields, other._text = self._fields, list(self._text)
         return other
 
-    def add(self, data: dict[str, Any]) -> None:
+    def add(self, data: dict[str, Any], upto: Seq) -> None:
+        self.id, self.upto = data["id"], upto
         if "message" in data:
             self._fields, self._text = data["message"], []
             return
         delta = data["delta"]
+        delta.pop("id", None)  # the chunk's own
         content = delta.get("content")
         if isinstance(content, str) and self._fields and len(delta) == 1 + ("type" in delta):
             self._text.append(content)
@@ -58,7 +64,9 @@ class Fold:
         self.upto: Seq = 0
         self.status = "queued"
         self._values: bytes | None = None
-        self._messages: dict[str, _MessageFold] = {}
+        self._messages: dict[str, list[_MessageFold]] = {}
+        """By a call's key: its message. A whole message that came again from elsewhere is a second one, so
+        that every filter finds the last one that it admits."""
         self._interrupts: list[dict[str, Any]] = []
         self._lost: dict[Address, Seq] = {}
         self._lost_anywhere: dict[str, Seq] = {}
@@ -69,7 +77,9 @@ class Fold:
         """Return an independent copy."""
         other = Fold()
         other.upto, other.status, other._values = self.upto, self.status, self._values
-        other._messages = {id: message.copy() for id, message in self._messages.items()}
+        other._messages = {
+            key: [message.copy() for message in messages] for key, messages in self._messages.items()
+        }
         other._interrupts, other._lost = list(self._interrupts), dict(self._lost)
         other._lost_anywhere = dict(self._lost_anywhere)
         other.size = self.size
@@ -85,8 +95,8 @@ class Fold:
             case "lifecycle":
                 data = orjson.loads(record.data)
                 self.status = data["status"]
-                for id in data.get("discard", ()):
-                    self._messages.pop(id, None)
+                for key in data.get("discard", ()):
+                    self._messages.pop(key, None)
                 if self.status == "running" or self.status in TERMINAL:
                     self._interrupts = []
             case "interrupt":
@@ -102,14 +112,19 @@ class Fold:
         if "$cut" in data:  # the event was too large
             self._lose(record.address)
             return
-        id = data["id"]
-        message = self._messages.get(id)
+        if data.get("discard"):
+            self._messages.pop(data.get("call", data["id"]), None)
+            return
+        messages = self._messages.setdefault(data.get("call", data["id"]), [])
+        message = next((one for one in messages if one.address == record.address), None)
         if message is None:
-            message = self._messages[id] = _MessageFold(record.address, record.meta)
+            message = _MessageFold(record.address)
+            messages.append(message)
             self.size += record.size + len(record.meta or b"")
         else:
             self.size += len(record.data)
-        message.add(data)
+        message.add(data, self.upto)
+        message.meta = record.meta
 
     def _lose(self, address: Address) -> None:
         if len(self._lost) >= _LOST_ADDRESSES and address not in self._lost:
@@ -137,16 +152,23 @@ class Fold:
                 values = matcher.project("values", orjson.loads(self._values))
                 if values is not NOTHING:
                     out["values"] = values
-        out["messages"] = [
-            _row(id, message) for id, message in self._messages.items() if matcher.admits(message.address)
-        ]
+        out["messages"] = list(self._rows(matcher))
         out["interrupts"] = self._interrupts
         return out
 
+    def _rows(self, matcher: Matcher) -> Iterator[dict[str, Any]]:
+        for key, messages in self._messages.items():
+            admitted = [message for message in messages if matcher.admits(message.address)]
+            if admitted:
+                yield _row(key, max(admitted, key=lambda message: message.upto))
 
-def _row(id: str, message: _MessageFold) -> dict[str, Any]:
+
+def _row(key: str, message: _MessageFold) -> dict[str, Any]:
     address = message.address
-    row: dict[str, Any] = {"id": id, "ns": address.ns}
+    row: dict[str, Any] = {"id": message.id}
+    if key != message.id:
+        row["call"] = key
+    row["ns"] = address.ns
     if address.node is not None:
         row["node"] = address.node
     row["message"] = message.fields

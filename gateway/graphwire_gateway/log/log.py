@@ -9,7 +9,7 @@ An event has three moments, and they are kept apart because each allows somethin
 
 1. **Appended.** The record waits in ``pending``. Its seq is decided by its order here, but no reader can see
    it, and if the process dies now, nobody was promised anything.
-2. **Batched.** ``batch()`` numbers what is pending and links each message's deltas (``Record.previous``).
+2. **Batched.** ``batch()`` numbers what is pending and links each call's deltas (``Record.previous``).
    One batch is on its way to the store at a time, so numbers have no holes.
 3. **Stored.** The store holds the batch. It moves ``head``, which wakes the readers that wait there, and
    ``stored()`` tells the owner, which may let its graph go on and publish a new status. Only now may a client
@@ -97,7 +97,7 @@ class Log:
         self._pending: list[Record] = []
         self._numbered: Seq = 0
         self._final: Status | None = None
-        self._last_seqs: dict[str, Seq] = {}  # message id → seq of its latest delta
+        self._last_seqs: dict[str, Seq] = {}  # by a call's key: the seq of its latest delta
         self._readers: set[Follower] = set()
         self._waiting: dict[Follower, None] = {}
 
@@ -123,9 +123,9 @@ class Log:
         first = seq = self._numbered + 1
         last_seqs = self._last_seqs
         for record in records:
-            if record.message is not None:
-                record.previous = last_seqs.get(record.message, 0)
-                last_seqs[record.message] = seq
+            if record.call is not None:
+                record.previous = last_seqs.get(record.call, 0)
+                last_seqs[record.call] = seq
             seq += 1
         self._numbered = seq - 1
         while len(last_seqs) > _KNOWN_MESSAGES:

@@ -13,12 +13,13 @@ class Record:
     """One event of a log, encoded once.
 
     ``body`` is the JSON of an event's fields from ``mode`` on, without braces; its ``data`` is
-    ``body[start:stop]``. For a message's delta, ``message`` is the message's id, ``meta`` its metadata as
-    JSON, and ``previous`` the seq of the delta before it (0 if it is the first). By ``previous``, delivery
-    knows without a set whether an attachment has sent the metadata already.
+    ``body[start:stop]``. ``meta`` is a message's metadata as JSON. For a delta, ``call`` is the key of the
+    call of a model that it belongs to, and ``previous`` the seq of that call's delta before it (0 if it is
+    the first). By ``previous``, delivery knows without a set whether an attachment has sent the metadata
+    already; with a whole message it is always sent.
     """
 
-    __slots__ = ("address", "body", "message", "meta", "patch", "previous", "size", "start", "stop")
+    __slots__ = ("address", "body", "call", "meta", "patch", "previous", "size", "start", "stop")
 
     def __init__(
         self,
@@ -26,14 +27,14 @@ class Record:
         body: bytes,
         start: int,
         stop: int,
-        message: str | None = None,
+        call: str | None = None,
         meta: bytes | None = None,
     ) -> None:
         self.address = address
         self.body = body
         self.start = start
         self.stop = stop
-        self.message = message
+        self.call = call
         self.meta = meta
         self.previous: Seq = 0
         self.patch: tuple[Seq, bytes] | None = None

@@ -1,4 +1,8 @@
-"""Short questions to a graph's saver, which are given up after a while."""
+"""Requests to a graph and its saver, and short questions, which are given up after a while.
+
+What the graph's code raises is described on the graph's loop: an exception is code of the graph, too, and may
+block, raise or exit when it is asked for its text.
+"""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -6,7 +10,9 @@ from typing import Any, TypeVar
 
 from graphwire_protocol.errors import Refusal
 
+from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.entry import Entry
+from graphwire_gateway.graphs.job import Job, current_job
 from graphwire_gateway.scope import Scope
 
 T = TypeVar("T")
@@ -15,20 +21,46 @@ PATIENCE_S = 5.0
 """How long a graph's loop or a store may take to answer, in seconds."""
 
 
-async def ask_within(entry: Entry, where: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run ``work`` on the graph's loop, for at most ``PATIENCE_S``. Raises ``Refusal(unavailable)``.
+async def ask(
+    entry: Entry,
+    failures: Failures,
+    where: str,
+    work: Callable[[], Coroutine[Any, Any, T]],
+    on_end: Callable[[Job], None] | None = None,
+) -> T:
+    """Run ``work`` on the graph's loop, and ``on_end`` when all its code has stopped.
 
-    ``where`` is the frame and field that asks, for the error's text.
+    Raises the ``Refusal`` that it raises; anything else becomes ``Refusal(internal)``. ``where`` is the frame
+    and field that asks, for the error's text.
     """
+
+    async def contained() -> T:
+        try:
+            return await work()
+        except Refusal:
+            raise
+        except BaseException as error:
+            job = current_job()
+            if isinstance(error, asyncio.CancelledError) and job is not None and job.is_cancelled:
+                raise
+            raise failures.of_request(error, entry.name, where) from None
+
+    return await entry.runner.ask(contained, on_end)
+
+
+async def ask_within(
+    entry: Entry, failures: Failures, where: str, work: Callable[[], Coroutine[Any, Any, T]]
+) -> T:
+    """Run ``work`` as ``ask`` does, for at most ``PATIENCE_S``. Raises ``Refusal(unavailable)`` as well."""
     try:
-        return await asyncio.wait_for(entry.runner.ask(work), PATIENCE_S)
+        return await asyncio.wait_for(ask(entry, failures, where, work), PATIENCE_S)
     except (TimeoutError, asyncio.TimeoutError):
         message = f"{where}: graph {entry.name!r} does not answer; its loop or its saver is busy"
         raise Refusal("unavailable", message, after_ms=1000) from None
 
 
-async def has_checkpoint(entry: Entry, scope: Scope, checkpoint: str, where: str) -> bool:
-    """Tell whether the thread has that checkpoint. Raises ``Refusal(unavailable)``."""
+async def has_checkpoint(entry: Entry, failures: Failures, scope: Scope, checkpoint: str, where: str) -> bool:
+    """Tell whether the thread has that checkpoint. Raises ``Refusal``."""
     config: Any = {
         "configurable": {"thread_id": scope.saved, "checkpoint_ns": "", "checkpoint_id": checkpoint}
     }
@@ -37,4 +69,4 @@ async def has_checkpoint(entry: Entry, scope: Scope, checkpoint: str, where: str
         async with entry.open(config, with_threads=True) as graph:
             return await graph.checkpointer.aget_tuple(config) is not None
 
-    return await ask_within(entry, where, find)
+    return await ask_within(entry, failures, where, find)

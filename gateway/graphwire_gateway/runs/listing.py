@@ -10,6 +10,7 @@ from graphwire_protocol import commands
 from graphwire_protocol.limits import DEFAULTS
 from graphwire_protocol.replies import GraphRow, Ok, ThreadRow
 
+from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.runs.asking import ask_within
@@ -18,7 +19,7 @@ from graphwire_gateway.runs.runs import Runs
 from graphwire_gateway.scope import PRINCIPAL
 
 SCANNED = 10_000
-"""How many checkpoints of a graph's saver are read at most; most savers give the newest first."""
+"""How many checkpoints of a principal are read in a graph's saver; most savers give the newest first."""
 
 _AT_ONCE = 16  # checkpoints that are read before other work on the graph's loop gets a turn
 
@@ -26,9 +27,16 @@ _AT_ONCE = 16  # checkpoints that are read before other work on the graph's loop
 class Listing:
     """Carries out ``list`` of graphs and of threads. A page is at most ``max_event_bytes`` long."""
 
-    def __init__(self, catalog: Catalog, runs: Runs, max_event_bytes: int = DEFAULTS.max_event_bytes) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        runs: Runs,
+        failures: Failures,
+        max_event_bytes: int = DEFAULTS.max_event_bytes,
+    ) -> None:
         self._catalog = catalog
         self._runs = runs
+        self._failures = failures
         self._max = max_event_bytes
 
     def graphs(self, command: commands.List) -> Ok:
@@ -74,12 +82,15 @@ class Listing:
         """Return the threads of ``principal`` in the graph's saver, and when each was last written."""
         config: Any = {"configurable": {PRINCIPAL: principal}}
         prefix = self._runs.scope(entry, "", principal, "list").saved
+        # Savers keep the configuration's keys in a checkpoint's metadata. So the checkpoints of others do not
+        # count.
+        whose = None if self._runs.shared_threads else {PRINCIPAL: principal}
 
         async def scan(at_once: float = _AT_ONCE) -> dict[str, str]:
             found: dict[str, str] = {}
             async with entry.open(config, with_threads=True) as graph:
                 number = 0
-                async for saved in graph.checkpointer.alist(None, limit=SCANNED):
+                async for saved in graph.checkpointer.alist(None, filter=whose, limit=SCANNED):
                     number += 1
                     if not number % at_once:
                         await asyncio.sleep(0)
@@ -99,7 +110,7 @@ class Listing:
             except RuntimeError:  # a saver in memory was written meanwhile
                 return await scan(math.inf)
 
-        return await ask_within(entry, "list.threads", scan_undisturbed)
+        return await ask_within(entry, self._failures, "list.threads", scan_undisturbed)
 
     async def _with_status(
         self, row: ThreadRow, known: dict[tuple[str, str], ThreadRow], principal: str
@@ -115,7 +126,9 @@ class Listing:
                 stateful: Any = graph  # a graph with threads has states
                 return bool((await stateful.aget_state(config)).next)
 
-        status = "interrupted" if await ask_within(entry, "list.threads", look) else "completed"
+        status = (
+            "interrupted" if await ask_within(entry, self._failures, "list.threads", look) else "completed"
+        )
         return row.model_copy(update={"status": status})
 
 

@@ -3,16 +3,18 @@
 A run has a log, which it writes, and an execution, which runs its graph. It decides every change of status;
 the table ``RUN`` of the protocol says which ones are legal. That table is the lifecycle as a log tells it. A
 run that has lost its log fails from any status, and no log tells of it.
+
+Long because every change of a run's status is decided here, with what goes with it.
 """
 
 import asyncio
 import datetime
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from graphwire_protocol.errors import Refusal
-from graphwire_protocol.payloads import Failure, Interrupts, Lifecycle
+from graphwire_protocol.payloads import Failure, Interrupts, Lifecycle, PendingInterrupt
 from graphwire_protocol.replies import RunRow
 from graphwire_protocol.state import RUN, advance
 from graphwire_protocol.types import TERMINAL, Mode, Seq, Status
@@ -23,6 +25,7 @@ from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.log import Log
 from graphwire_gateway.log.record import server_record
 from graphwire_gateway.log.store import Batch
+from graphwire_gateway.runs.details import StatusDetails, details_of
 
 _TRANSITIONS: dict[tuple[Status | None, Status], Status] = {
     **RUN,
@@ -37,6 +40,9 @@ class RunListener(Protocol):
 
     def run_changed(self, run: "Run", row: RunRow) -> None:
         """The log holds a new status; ``row`` shows the run as it was when it got that status."""
+
+    def run_moved(self, run: "Run") -> None:
+        """The log has grown."""
 
     def run_paused(self, run: "Run") -> None:
         """The run waits for answers; nothing of it executes."""
@@ -93,10 +99,12 @@ class Run:
         self._max_run_s = limits.max_run_s
         self._metadata = metadata
         self._entered: Status | None = None  # the status that was appended last
-        self._unstored: deque[tuple[Seq, Status]] = deque()  # statuses whose events the store lacks
+        self._unstored: deque[tuple[Seq, StatusDetails]] = deque()  # statuses whose events the store lacks
         self._execution: Execution | None = None
         self._outcome: Outcome | None = None  # until the execution's code has stopped
         self._timers: list[asyncio.TimerHandle] = []
+        self._details = StatusDetails("queued")  # of the status that it has
+        self._shown = self._details  # of the last one that the store holds
         self._interrupts: tuple[str, ...] = ()
         self._answers: dict[str, Any] = {}
         self._starters: set[object] = set()
@@ -232,7 +240,7 @@ class Run:
             if self.scope is not None:
                 self._clear_timers()
                 self._interrupts = tuple(item.id for item in outcome.interrupts)
-                self._enter("interrupted")
+                self._enter("interrupted", asked=outcome.interrupts)
                 self._after(self._interrupt_ttl_s, self.cancel, "expired")
                 self._listener.run_paused(self)
             else:
@@ -247,8 +255,10 @@ class Run:
         if self._execution is not None:
             self._execution.stored(len(batch.records), batch.size)
         head = batch.first_seq + len(batch.records) - 1
+        self._listener.run_moved(self)
         while self._unstored and self._unstored[0][0] <= head:
-            self._listener.run_changed(self, self.row(self._unstored.popleft()[1]))
+            self._shown = self._unstored.popleft()[1]
+            self._listener.run_changed(self, self.row(self._shown))
 
     def sealed(self) -> None:
         """The store holds the terminal event."""
@@ -262,8 +272,9 @@ class Run:
         if not had_ended:
             self._close()
             self.failure = Failure(code="lost", message="the store takes no more events of this run")
-            self._become("failed")
+            self._become(details_of("failed", failure=self.failure))
         self._unstored.clear()
+        self._shown = self._details
         self._listener.run_changed(self, self.row())
         self._listener.run_ended(self)
         if not had_ended and (self._execution is None or self._execution.is_over):
@@ -271,21 +282,27 @@ class Run:
 
     # ── status ───────────────────────────────────────────────────────────────────────────────────
 
-    def _become(self, status: Status) -> None:
-        self.status = advance(_TRANSITIONS, self._entered, status)
-        self._entered = status
+    def _become(self, details: StatusDetails) -> None:
+        self.status = status = advance(_TRANSITIONS, self._entered, details.status)
+        self._entered, self._details = status, details
         self._changed_at = now()
         if status in TERMINAL:
             self._interrupts = ()
             self._ended_at = self._changed_at
 
-    def _enter(self, status: Status, reason: str | None = None, failure: Failure | None = None) -> None:
-        self._become(status)
+    def _enter(
+        self,
+        status: Status,
+        reason: str | None = None,
+        failure: Failure | None = None,
+        asked: Iterable[PendingInterrupt] = (),
+    ) -> None:
+        self._become(details_of(status, reason, failure, asked))
         event = Lifecycle(status=status, attempt=1, at=self._changed_at, reason=reason, error=failure)
         if status in TERMINAL:
             self.log.seal(status)
         seq = self.log.append([server_record("lifecycle", event)])
-        self._unstored.append((seq, status))
+        self._unstored.append((seq, self._details))
 
     def _end(self, status: Status, reason: str | None = None, failure: Failure | None = None) -> None:
         if self.status in TERMINAL:
@@ -357,21 +374,39 @@ class Run:
             details={"recorded": recorded},
         )
 
-    def row(self, status: Status | None = None) -> RunRow:
-        """Return the run's row in lists, as it is now or as it was when it got ``status``."""
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The metadata by which lists and watches find it."""
+        return self._metadata
+
+    @property
+    def shown_status(self) -> Status:
+        """The last status that the store holds, which is the one that watches show."""
+        return self._shown.status
+
+    def shown_row(self) -> RunRow:
+        """Return the run's row with the last status that the store holds."""
+        return self.row(self._shown)
+
+    def row(self, details: StatusDetails | None = None) -> RunRow:
+        """Return the run's row in lists, as it is now or as it was with an earlier status."""
+        details = details or self._details
         return RunRow(
             run=self.id,
             graph=self.graph,
             thread=self.thread,
             metadata=self._metadata,
-            status=status or self.status,
+            status=details.status,
             attempt=1,
             epoch=self.log.epoch,
             head=self.log.head,
             created_at=self._created_at,
-            started_at=self._started_at,
-            ended_at=self._ended_at,
-            interrupts=(self._interrupts or None) if (status or self.status) == "interrupted" else None,
+            started_at=None if details.status == "queued" else self._started_at,
+            ended_at=self._ended_at if details.status in TERMINAL else None,
+            interrupts=details.interrupts,
+            reason=details.reason,
+            error=details.error,
+            questions=details.questions,
             modes=tuple(sorted(self.modes)),
         )
 

@@ -15,13 +15,14 @@ from graphwire_protocol.replies import RunRow, ThreadRow
 from graphwire_protocol.types import TERMINAL
 
 from graphwire_gateway.execution.execution import Executor
-from graphwire_gateway.execution.request import invalid, restored, run_request
+from graphwire_gateway.execution.request import restored, run_request
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.store import Store
 from graphwire_gateway.runs.asking import PATIENCE_S, has_checkpoint
+from graphwire_gateway.runs.checks import check_same, check_takes_threads
 from graphwire_gateway.runs.paging import page
 from graphwire_gateway.runs.report import log_status
 from graphwire_gateway.runs.retention import Retention
@@ -49,7 +50,8 @@ class Runs:
         self._store = store
         self._committer = committer
         self._limits = limits
-        self._shared_threads = shared_threads
+        self.shared_threads = shared_threads
+        """Whether all principals share their threads."""
         self._runs: dict[str, Run] = {}
         self._active: Counter[str] = Counter()
         self._threads = ThreadQueues()
@@ -77,7 +79,7 @@ class Runs:
             await self._check_checkpoint(command, principal)
         known = self._runs.get(key)
         if known is not None:
-            _check_same(known, command)
+            check_same(known, command)
             await asyncio.shield(known.created)
             yield known, False
             return
@@ -141,6 +143,7 @@ class Runs:
         is_registered = self._runs.get(run.key) is run  # else it was cancelled and deleted meanwhile
         if is_registered:
             del self._runs[run.key]
+            self._watches.gone(run.principal, run.id, "deleted")
             ended = self._ended.pop(run.key, None)
             if ended is None:
                 self._count_out(run.principal)
@@ -172,18 +175,17 @@ class Runs:
 
     def scope(self, entry: Entry, thread: str, principal: str, frame: str) -> Scope:
         """Return the scope of a caller's thread. Raises ``Refusal(invalid_argument)``."""
-        if not entry.takes_threads:
-            remedy = _remedy(entry, frame)
-            reason = f"graph {entry.name!r} can have no checkpointer, so it has no threads; {remedy}"
-            raise invalid("thread", f"{frame}.thread: {reason}", reason)
-        return thread_scope(principal, entry.name, thread, is_shared=self._shared_threads)
+        check_takes_threads(entry, frame)
+        return thread_scope(principal, entry.name, thread, is_shared=self.shared_threads)
 
     async def _check_checkpoint(self, command: commands.Run, principal: str) -> None:
         assert command.thread is not None
         assert command.checkpoint is not None
         entry = self._catalog.get(command.graph)
         scope = self.scope(entry, command.thread, principal, "run")
-        if not await has_checkpoint(entry, scope, command.checkpoint, "run.checkpoint"):
+        if not await has_checkpoint(
+            entry, self._executor.failures, scope, command.checkpoint, "run.checkpoint"
+        ):
             raise Refusal(
                 "not_found",
                 f"run.checkpoint: thread {command.thread!r} has no such checkpoint",
@@ -231,6 +233,11 @@ class Runs:
         if self._runs.get(run.key) is run:  # else it was removed meanwhile
             self._watches.changed(run.principal, row)
 
+    def run_moved(self, run: Run) -> None:
+        """Let the principal's watches know how far the run is, if they ask for it."""
+        if self._runs.get(run.key) is run:
+            self._watches.moved(run)
+
     def run_paused(self, run: Run) -> None:
         """Free the thread and the slot of a run that waits for answers."""
         assert run.scope is not None
@@ -269,7 +276,7 @@ class Runs:
     def page(self, principal: str, command: commands.List) -> tuple[list[RunRow], str | None]:
         """Return rows of this principal's runs, newest first, and the cursor of the next page."""
         graphs = None if command.graph is None else (command.graph,)
-        rows = [row for row in self._rows(principal) if matches(row, command, graphs)]
+        rows = [row for row in self._rows(principal) if matches(row, row.status, command, graphs)]
         most_bytes = self._limits.max_event_bytes
         return page(rows, lambda row: (row.created_at, row.run), command.limit, command.cursor, most_bytes)
 
@@ -289,32 +296,35 @@ class Runs:
 
     def watch(self, watch: Watch) -> None:
         """Begin a watch: with the runs that match now, newest first, then with every change."""
-        self._watches.open(watch, self._rows(watch.principal))
+        self._watches.open(watch, self._of(watch.principal))
 
     def unwatch(self, watch: Watch) -> None:
         """End a watch."""
         self._watches.close(watch)
 
     def _rows(self, principal: str) -> Iterable[RunRow]:
-        return (run.row() for run in reversed(self._runs.values()) if run.principal == principal)
+        return (run.row() for run in self._of(principal))
+
+    def _of(self, principal: str) -> Iterable[Run]:
+        return (run for run in reversed(self._runs.values()) if run.principal == principal)
 
     # ── letting go ───────────────────────────────────────────────────────────────────────────────
 
     async def _close(self, run: Run) -> None:
         await asyncio.wait([self._retention.close(run.key, self._limits.log_ttl_s)])
         while self._ended and self._store.size > self._limits.store_bytes:
-            await self._delete(self._runs[next(iter(self._ended))])
+            await self._delete(self._runs[next(iter(self._ended))], "evicted")
 
     def _expire(self, run: Run) -> None:
-        self._retention.spawn(self._delete(run))
+        self._retention.spawn(self._delete(run, "expired"))
 
-    async def _delete(self, run: Run) -> None:
+    async def _delete(self, run: Run, reason: str) -> None:
         if self._runs.get(run.key) is run:
             del self._runs[run.key]
             timer = self._ended.pop(run.key, None)
             if timer is not None:
                 timer.cancel()
-            self._watches.forget(run.principal, run.id)
+            self._watches.gone(run.principal, run.id, reason)
             run.log.delete()
             self._retention.delete(run.key)
         await self._retention.wait(run.key)
@@ -327,7 +337,7 @@ class Runs:
         while self._runs.get(run.key) is run and run.key not in self._ended:
             self._has_changed.clear()
             await self._has_changed.wait()
-        await self._delete(run)
+        await self._delete(run, "deleted")
 
     async def drain(self, timeout_s: float) -> None:
         """Refuse new runs, give the others ``timeout_s`` seconds to end, then cancel them."""
@@ -372,22 +382,3 @@ def _fail_creation(run: Run, refusal: Refusal) -> None:
     """Let ``refusal`` reach everybody who waits for the run's log."""
     run.created.set_exception(refusal)
     run.created.exception()  # nobody may be waiting, and that is no error
-
-
-def _remedy(entry: Entry, frame: str) -> str:
-    remedies = ["leave the thread out"] if frame == "run" else []
-    is_its_own = entry.graph.checkpointer is False
-    remedies.append(
-        "compile it without checkpointer=False" if is_its_own else "let the server have a checkpointer"
-    )
-    return ", or ".join(remedies)
-
-
-def _check_same(run: Run, command: commands.Run) -> None:
-    if run.graph != command.graph:
-        reason = f"runs graph {run.graph!r}"
-    elif command.thread is not None and run.thread != command.thread:
-        reason = "has another thread" if run.thread else "has no thread"
-    else:
-        return
-    raise Refusal("conflict", f"run {run.id!r} exists and {reason}", details={"run": run.id})

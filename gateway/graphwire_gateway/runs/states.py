@@ -18,6 +18,7 @@ from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.factory import AccessContext
+from graphwire_gateway.runs.asking import ask
 from graphwire_gateway.runs.runs import Runs
 from graphwire_gateway.scope import PRINCIPAL, Scope, public_config, without_own
 
@@ -157,21 +158,19 @@ class States:
     ) -> T:
         purpose: AccessContext = "threads.update" if command.type == "state_update" else "threads.read"
 
-        async def ask() -> T:
+        async def answer() -> T:
             async with position.entry.open(
                 position.config(), with_threads=True, access_context=purpose
             ) as graph:
-                return await work(graph)
+                try:
+                    return await work(graph)
+                except Exception as error:
+                    if not any(cls.__name__ in _REFUSALS for cls in type(error).__mro__):
+                        raise
+                    reason = self._failures.of_state(error, position.entry.name, position.scope)
+                    raise invalid("", f"{command.type}: {reason}", reason) from None
 
-        try:
-            return await position.entry.runner.ask(ask, over)
-        except Refusal:
-            raise
-        except Exception as error:
-            if not any(cls.__name__ in _REFUSALS for cls in type(error).__mro__):
-                raise
-            reason = self._failures.of_state(error, position.entry.name, position.scope)
-            raise invalid("", f"{command.type}: {reason}", reason) from error
+        return await ask(position.entry, self._failures, command.type, answer, over)
 
     # ── states as the caller may see them ────────────────────────────────────────────────────────
 

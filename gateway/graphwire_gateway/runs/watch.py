@@ -1,26 +1,73 @@
 """Watches: each reports the states of all runs that match, to one subscription of one connection.
 
-A watch keeps one row for each run and status that it has not sent yet. So a slow reader costs no more than
-the runs that changed, and a status that came twice meanwhile is sent once.
+A watch begins with a list. It remembers which runs are on it, and makes each row when the connection has
+room for it. Of the changes it keeps one row for each run and status that it has not sent yet. So a slow
+reader costs no more than the runs that changed, and a status that came twice meanwhile is sent once. The
+change of a run is encoded once for all watches.
 """
 
-import itertools
-from collections.abc import Callable, Iterable
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
 
 from graphwire_protocol import commands
 from graphwire_protocol.codec import encode
-from graphwire_protocol.frames import RunInfo, Synced
+from graphwire_protocol.frames import RunGone, Synced
 from graphwire_protocol.replies import RunRow
+from graphwire_protocol.types import Status
+
+PROGRESS_S = 1.0
+"""Seconds: a watch that asks for progress hears of a run that moves at most once in this time."""
+
+_GONE = "gone"
 
 
-def matches(row: RunRow, command: commands.Watch | commands.List, graphs: tuple[str, ...] | None) -> bool:
-    """Tell whether a watch or a list asks for a run in this state; ``graphs`` are the graphs it names."""
+class Matchable(Protocol):
+    """What decides, beside its status, whether a run matches."""
+
+    @property
+    def graph(self) -> str:
+        """The graph's name."""
+        ...
+
+    @property
+    def thread(self) -> str | None:
+        """The caller's name of its thread."""
+        ...
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """Its metadata."""
+        ...
+
+
+class WatchedRun(Matchable, Protocol):
+    """A run as watches see it."""
+
+    id: str
+    principal: str
+
+    @property
+    def shown_status(self) -> Status:
+        """The last status that the store holds."""
+        ...
+
+    def shown_row(self) -> RunRow:
+        """Return its row with that status."""
+        ...
+
+
+def matches(
+    run: Matchable, status: Status, command: commands.Watch | commands.List, graphs: tuple[str, ...] | None
+) -> bool:
+    """Tell whether a watch or a list asks for a run in this status; ``graphs`` are the graphs it names."""
     return (
-        (graphs is None or row.graph in graphs)
-        and (command.thread is None or row.thread == command.thread)
-        and (command.status is None or row.status in command.status)
+        (graphs is None or run.graph in graphs)
+        and (command.thread is None or run.thread == command.thread)
+        and (command.status is None or status in command.status)
         and all(
-            name in row.metadata and row.metadata[name] == value
+            name in run.metadata and run.metadata[name] == value
             for name, value in (command.metadata or {}).items()
         )
     )
@@ -38,39 +85,53 @@ class Watch:
         self.principal = principal
         self.is_over = False
         self._ready = ready
-        self._matching: set[str] = set()
-        self._rows: dict[tuple[str, str], RunRow] = {}
+        self._known: dict[str, bool] = {}  # each run that has matched: whether it matches now
+        self._listed: dict[str, WatchedRun] = {}  # what the list still has to name
+        self._cut = 0
+        self._frames: dict[tuple[str, str], bytes] = {}  # by run and status: the JSON of a row
         self._is_synced = False
         self._has_turn = False
 
-    def begin(self, rows: Iterable[RunRow]) -> None:
-        """Send ``rows``, all of which match now, newest first; then every change."""
-        for row in rows:
-            self._add(row)
+    def begin(self, runs: Iterable[WatchedRun], limit: int) -> None:
+        """List ``runs``, all of which match now, newest first and at most ``limit``; then every change."""
+        for run in runs:
+            self._known[run.id] = True
+            if len(self._listed) < limit:
+                self._listed[run.id] = run
+            else:
+                self._cut += 1
         self._wake()
 
-    def changed(self, row: RunRow) -> None:
-        """A run of this principal has a new status."""
-        if matches(row, self.command, self.command.graphs):
-            self._add(row)
-        elif row.run in self._matching:
-            self._matching.discard(row.run)
-            self._rows[row.run, row.status] = row
-        else:
+    def changed(self, row: RunRow, body: bytes) -> None:
+        """A run of this principal has a new status; ``body`` is its row as JSON."""
+        is_matching = matches(row, row.status, self.command, self.command.graphs)
+        if is_matching or self._known.get(row.run):
+            self._known[row.run] = is_matching
+            self._put(row, body)
+
+    def moved(self, row: RunRow, body: bytes) -> None:
+        """The log of a run of this principal has grown."""
+        if self.command.progress and self._known.get(row.run):
+            self._put(row, body)
+
+    def gone(self, run: str, reason: str) -> None:
+        """A run of this principal is no longer there."""
+        if self._known.pop(run, None) is None:
             return
+        self._listed.pop(run, None)
+        self._frames.pop((run, _GONE), None)
+        self._frames[run, _GONE] = encode(RunGone(sub=self.sub, run=run, reason=reason))
         self._wake()
 
-    def forget(self, run: str) -> None:
-        """A run was deleted."""
-        self._matching.discard(run)
-
-    def _add(self, row: RunRow) -> None:
-        self._matching.add(row.run)
-        self._rows.pop((row.run, row.status), None)
-        self._rows[row.run, row.status] = row
+    def _put(self, row: RunRow, body: bytes) -> None:
+        if row.run in self._listed:
+            return  # the list names it as it is then
+        self._frames.pop((row.run, row.status), None)
+        self._frames[row.run, row.status] = body
+        self._wake()
 
     def _wake(self) -> None:
-        if not self._has_turn:
+        if not self._has_turn and not self.is_over:
             self._has_turn = True
             self._ready(self)
 
@@ -78,48 +139,103 @@ class Watch:
         """Append frames to ``out``, about ``room`` bytes; return how many bytes."""
         self._has_turn = False
         size = 0
-        while self._rows and size < room:
-            row = self._rows.pop(next(iter(self._rows)))
-            frame = encode(RunInfo(sub=self.sub, **row.__dict__))
+        while size < room and (frame := self._next()) is not None:
             out.append(frame)
             size += len(frame)
-        if self._rows:
+        if self._listed or self._frames:
             self._wake()
         elif not self._is_synced:
             self._is_synced = True
-            frame = encode(Synced(sub=self.sub))
+            frame = encode(Synced(sub=self.sub, cut=self._cut or None))
             out.append(frame)
             size += len(frame)
         return size
 
+    def _next(self) -> bytes | None:
+        if self._listed:
+            return self._info(encode(self._listed.pop(next(iter(self._listed))).shown_row()))
+        if not self._frames:
+            return None
+        key = next(iter(self._frames))
+        frame = self._frames.pop(key)
+        return frame if key[1] == _GONE else self._info(frame)
+
+    def _info(self, body: bytes) -> bytes:
+        return b'{"type":"run_info","sub":%d,%s' % (self.sub, body[1:])
+
 
 class Watches:
-    """The open watches of all principals. A watch begins with at most ``limit`` runs (``max_watch_runs``)."""
+    """The open watches of all principals. A watch begins with at most ``limit`` runs (``max_watch_runs``).
 
-    def __init__(self, limit: int) -> None:
+    ``later(seconds, function)`` calls the function once, after a while; by default the running loop does.
+    """
+
+    def __init__(
+        self, limit: int, later: Callable[[float, Callable[[], None]], asyncio.TimerHandle] | None = None
+    ) -> None:
         self._limit = limit
+        self._later = later
         self._watches: dict[str, set[Watch]] = {}
+        self._progressing: Counter[str] = Counter()  # by principal: the watches that ask for progress
+        self._moved: dict[tuple[str, str], WatchedRun] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
-    def open(self, watch: Watch, rows: Iterable[RunRow]) -> None:
-        """Begin a watch. ``rows`` are all runs of its principal, newest first."""
+    def open(self, watch: Watch, runs: Iterable[WatchedRun]) -> None:
+        """Begin a watch. ``runs`` are all runs of its principal, newest first."""
         command = watch.command
-        matching = (row for row in rows if matches(row, command, command.graphs))
-        watch.begin(list(itertools.islice(matching, self._limit)))
+        watch.begin(
+            (run for run in runs if matches(run, run.shown_status, command, command.graphs)), self._limit
+        )
         self._watches.setdefault(watch.principal, set()).add(watch)
+        if command.progress:
+            self._progressing[watch.principal] += 1
 
     def close(self, watch: Watch) -> None:
         """End a watch."""
         watches = self._watches.get(watch.principal, set())
+        if watch not in watches:
+            return
         watches.discard(watch)
         if not watches:
-            self._watches.pop(watch.principal, None)
+            del self._watches[watch.principal]
+        if watch.command.progress:
+            self._progressing[watch.principal] -= 1
+            if not self._progressing[watch.principal]:
+                del self._progressing[watch.principal]
+        if not self._progressing and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._moved.clear()
 
     def changed(self, principal: str, row: RunRow) -> None:
         """A run of ``principal`` has a new status."""
-        for watch in self._watches.get(principal, ()):
-            watch.changed(row)
+        self._moved.pop((principal, row.run), None)  # the row says how far it is
+        self._show(principal, row, Watch.changed)
 
-    def forget(self, principal: str, run: str) -> None:
-        """A run of ``principal`` was deleted."""
+    def moved(self, run: WatchedRun) -> None:
+        """The log of a run has grown; watches that ask for progress hear of it within ``PROGRESS_S``."""
+        if run.principal not in self._progressing:
+            return
+        self._moved[run.principal, run.id] = run
+        if self._timer is None:
+            later = self._later or asyncio.get_running_loop().call_later
+            self._timer = later(PROGRESS_S, self._report)
+
+    def _report(self) -> None:
+        self._timer = None
+        moved, self._moved = self._moved, {}
+        for run in moved.values():
+            self._show(run.principal, run.shown_row(), Watch.moved)
+
+    def _show(self, principal: str, row: RunRow, show: Callable[[Watch, RunRow, bytes], None]) -> None:
+        watches = self._watches.get(principal)
+        if watches:
+            body = encode(row)
+            for watch in watches:
+                show(watch, row, body)
+
+    def gone(self, principal: str, run: str, reason: str) -> None:
+        """A run of ``principal`` is no longer there."""
+        self._moved.pop((principal, run), None)
         for watch in self._watches.get(principal, ()):
-            watch.forget(run)
+            watch.gone(run, reason)

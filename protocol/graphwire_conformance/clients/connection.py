@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame as WebSocketFrame
 from websockets.frames import Opcode
 
-from graphwire_conformance.protocol import FREE_MODES, Frame
+from graphwire_conformance.protocol import FREE_MODES, Frame, call_of
 from graphwire_conformance.verdict import Violation, check
 
 LIMITS = {
@@ -71,7 +71,7 @@ class ScriptedConnection:
         self.has_unsubscribed = False
         """Whether the client has unsubscribed since it attached."""
         self._n = 0
-        self._seen_messages: set[str] = set()
+        self._seen_calls: set[str] = set()
         self._credited = asyncio.Event()
 
     async def read(self) -> None:
@@ -144,7 +144,7 @@ class ScriptedConnection:
         self.credit = request.spec.get("credit")
         self.highest_credit = self.credit or 0
         self._n = 0
-        self._seen_messages.clear()
+        self._seen_calls.clear()
         return request
 
     def started(self, id: int) -> Frame:
@@ -198,10 +198,10 @@ class ScriptedConnection:
         body = dict(self.stage.log[seq - 1])
         self._n += 1
         if body["mode"] == "messages":
-            id = body["data"]["id"]
-            if id in self._seen_messages:
+            call = call_of(body["data"])
+            if call in self._seen_calls:
                 body.pop("meta", None)
-            self._seen_messages.add(id)
+            self._seen_calls.add(call)
         return {"type": "event", "sub": self.sub, "n": self._n, "seq": seq, **body, **fields}
 
     async def spend_credit(self, mode: str) -> None:
@@ -246,7 +246,7 @@ class ScriptedConnection:
 
     def gap(self, after: int, upto: int, reason: str, **snapshot: Any) -> list[Frame]:
         """Return a gap and its snapshot."""
-        self._seen_messages.clear()
+        self._seen_calls.clear()
         gap = {"type": "gap", "sub": self.sub, "after_seq": after, "upto_seq": upto, "reason": reason}
         state = {"status": "running", "messages": [], "interrupts": [], **snapshot}
         return [{**gap, "lost": ["custom"]}, {"type": "snapshot", "sub": self.sub, "seq": upto, **state}]

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from graphwire_conformance.clients.scripts import resume, talking_log
+from graphwire_conformance.clients.scripts import resume, talking_log, twin_log
 from graphwire_conformance.clients.stage import (
     Scripts,
     Stage,
@@ -188,6 +188,19 @@ async def hole(stage: Stage) -> None:
     await conn.finish(3)
 
 
+@SCRIPTS.add("hole/before a mark", "5: a mark names the last n: a hole before it is a fault as well")
+async def hole_before_a_mark(stage: Stage) -> None:
+    """An event is lost on the way, and nothing but a mark follows it."""
+    conn = await stage.accept()
+    await conn.begin("live")
+    await conn.send_log(1, 2)
+    conn.event(3)
+    await conn.send({"type": "mark", "sub": conn.sub, "seq": 4, "n": 3})
+    conn = await stage.accept_again(conn)
+    await resume(conn, 2)
+    await conn.finish(3)
+
+
 @SCRIPTS.add("epoch/changed", "5: a gap sets the cursor, downwards too")
 async def epoch_changed(stage: Stage) -> None:
     """The server comes back with another log: what follows the snapshot is shown, whatever its ``seq``."""
@@ -297,6 +310,38 @@ async def snapshot_with_a_message(stage: Stage) -> None:
     ]
 
 
+@SCRIPTS.add("snapshot/with two messages of one id", "5: snapshot; 3: a message is known by its call")
+async def snapshot_with_two_messages_of_one_id(stage: Stage) -> None:
+    """Each of the two goes on behind the snapshot."""
+    stage.task["filter"] = {"modes": ["messages"]}
+    stage.log = twin_log()
+    conn = await stage.accept()
+    await conn.begin("live")
+    await conn.send_log(1, 2)
+    await conn.cut()
+    conn = await stage.accept()
+    await conn.begin("gap")
+    messages: list[Frame] = [
+        {
+            "id": "m-1",
+            **call,
+            "ns": [],
+            "node": side,
+            "message": {"type": "AIMessageChunk", "content": f"{side[0]}0 "},
+            "meta": {"langgraph_node": side},
+        }
+        for side, call in (("left", {}), ("right", {"call": "call-2"}))
+    ]
+    await conn.send(*conn.gap(2, 3, "evicted", messages=messages))
+    await conn.finish(4)
+    shown = [{"id": "m-1", "content": "l0 "}, {"id": "m-1", "content": "r0 "}]
+    stage.expected_lines = [
+        *printed_lines(stage.log[:2]),
+        *_gap_lines(2, 3, "evicted", messages=shown),
+        *printed_lines(stage.log[3:], 4),
+    ]
+
+
 @SCRIPTS.add("mark/moves the cursor", "5: mark")
 async def mark(stage: Stage) -> None:
     """Nothing matched for a while; the next attachment begins behind it."""
@@ -305,7 +350,7 @@ async def mark(stage: Stage) -> None:
     conn = await stage.accept()
     await conn.begin("live")
     await conn.send_log(1, 3)
-    await conn.send({"type": "mark", "sub": conn.sub, "seq": 6})
+    await conn.send({"type": "mark", "sub": conn.sub, "seq": 6, "n": 3})
     await conn.cut()
     conn = await stage.accept()
     await resume(conn, 6)

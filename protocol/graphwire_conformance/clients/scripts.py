@@ -115,6 +115,52 @@ async def messages_cut(stage: Stage) -> None:
     await conn.finish(5)
 
 
+def twin_log() -> list[Frame]:
+    """Return the log of two calls of models in turns, under one message id; their chunks have ids, too."""
+    events: list[Frame] = [lifecycle("running")]
+    for number in range(3):
+        for side, call in (("left", {}), ("right", {"call": "call-2"})):
+            own = {"id": f"lc_run--{side}"} if number else {}
+            delta = {"type": "AIMessageChunk", **own, "content": f"{side[0]}{number} "}
+            data = {"id": "m-1", **call, "delta": delta}
+            meta = {"langgraph_node": side}
+            events.append({"mode": "messages", "node": side, "data": data, "meta": meta})
+    return [*events, lifecycle("completed")]
+
+
+@SCRIPTS.add("messages/one id for two calls", "3: a message is known by its call")
+async def one_id_for_two_calls(stage: Stage) -> None:
+    """The metadata, sent once for each call, belongs to the deltas of its call; a chunk's own id is no id."""
+    stage.task["filter"] = {"modes": ["messages"]}
+    stage.log = twin_log()
+    conn = await stage.accept()
+    await conn.begin("live")
+    await conn.send_log(1, 5)
+    await conn.cut()
+    conn = await stage.accept()
+    await resume(conn, 5)
+    await conn.finish(6)
+
+
+@SCRIPTS.add("messages/taken back", "3: discard")
+async def taken_back(stage: Stage) -> None:
+    """A node fails and begins again: the delta that says so is empty; the next call has its own metadata."""
+    stage.task["filter"] = {"modes": ["messages"]}
+    meta = {"langgraph_node": "write"}
+    datas: list[Frame] = [
+        {"id": "m-1", "delta": {"type": "AIMessageChunk", "content": "half"}},
+        {"id": "m-1", "delta": {}, "discard": True},
+        {"id": "m-1", "call": "call-2", "delta": {"type": "AIMessageChunk", "content": "whole"}},
+    ]
+    events: list[Frame] = [
+        {"mode": "messages", "node": "write", "data": data, "meta": meta} for data in datas
+    ]
+    stage.log = [lifecycle("running"), *events, lifecycle("completed")]
+    conn = await stage.accept()
+    await conn.begin("live")
+    await conn.finish(1, synced=False)
+
+
 # ── what is new or beside the point ──────────────────────────────────────────────────────────────
 
 
@@ -175,6 +221,7 @@ async def of_no_subscription(stage: Stage) -> None:
         {"type": "event", "sub": 77, "n": 3, "seq": 900, "mode": "custom", "data": {"i": 900}},
         {"type": "mark", "sub": 77, "seq": 901},
         {"type": "synced", "sub": 77, "seq": 901},
+        {"type": "run_gone", "sub": 77, "run": "another", "reason": "deleted"},
         {"type": "closed", "sub": 77, "reason": "end", "delivered": 3, "skipped": 0},
     ):
         await conn.send(frame)

@@ -204,6 +204,6 @@ def _printed_data(event: Frame) -> Any:
     if event["mode"] == "interrupt":
         return {"interrupts": [{"id": item["id"], "value": item["value"]} for item in data["interrupts"]]}
     if event["mode"] == "messages":
-        part = data.get("delta") or data.get("message")
-        return {"id": data["id"], "content": part["content"], "node": event["meta"]["langgraph_node"]}
+        part = data["message"] if "message" in data else data["delta"]
+        return {"id": data["id"], "content": part.get("content", ""), "node": event["meta"]["langgraph_node"]}
     return data

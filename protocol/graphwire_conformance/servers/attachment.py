@@ -3,7 +3,7 @@
 It keeps the plainest cursor that can be: the last ``seq``, the last ``n``, and which messages it has seen.
 """
 
-from graphwire_conformance.protocol import FREE_MODES, TERMINAL, Frame
+from graphwire_conformance.protocol import FREE_MODES, TERMINAL, Frame, call_of
 from graphwire_conformance.verdict import Violation, check
 
 
@@ -24,7 +24,7 @@ class Attachment:
         self.snapshots: list[Frame] = []
         self.left = credit
         self._n = 0
-        self._seen_messages: set[str] = set()
+        self._seen_calls: set[str] = set()
         self._awaits_snapshot = False
         recovery = subscribed.get("recovery")
         check(
@@ -61,6 +61,8 @@ class Attachment:
                 self.synced = frame
             case "mark":
                 check(frame["seq"] >= self.seq, "5", f"a mark at or behind seq {self.seq}", frame)
+                sent = frame.get("n", self._n)
+                check(sent == self._n, "5: mark.n is the last event's n", f"n {self._n}", frame)
                 self.seq = frame["seq"]
             case "closed":
                 self._closed(frame)
@@ -86,13 +88,14 @@ class Attachment:
             check(self.left >= 0, "6: credit", "no event beyond the credit", event)
 
     def _message(self, event: Frame) -> None:
-        id = event["data"].get("id")
-        check(isinstance(id, str), "3: messages", "data with an id", event)
-        if id in self._seen_messages:
-            check("meta" not in event, "3: meta once", "meta with the first event of a message only", event)
-        else:
+        data = event["data"]
+        check(isinstance(data.get("id"), str), "3: messages", "data with an id", event)
+        call = call_of(data)
+        if call not in self._seen_calls:
             check("meta" in event, "3: meta once", "meta with the first event of a message", event)
-        self._seen_messages.add(id)
+        elif "message" not in data:  # a whole message may come again, from elsewhere
+            check("meta" not in event, "3: meta once", "meta with the first event of a message only", event)
+        self._seen_calls.add(call)
 
     def _snapshot(self, frame: Frame) -> None:
         self._spendable(frame)
@@ -107,7 +110,7 @@ class Attachment:
         self._awaits_snapshot = False
         self.snapshots.append(frame)
         self.seq = frame["seq"]
-        self._seen_messages.clear()
+        self._seen_calls.clear()
         for message in frame["messages"]:
             if "meta" not in message:
                 raise Violation("5: snapshot", "messages with their metadata", message)

@@ -5,7 +5,7 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
-from graphwire_conformance.protocol import TERMINAL, Frame
+from graphwire_conformance.protocol import TERMINAL, Frame, call_of
 from graphwire_conformance.servers.attachment import Attachment
 from graphwire_conformance.servers.cases import Cases, run, spec, subscribe
 from graphwire_conformance.servers.connection import RawConnection
@@ -76,14 +76,14 @@ async def messages(server: ServerUnderTest) -> None:
     metas: dict[str, Frame] = {}
     for event in attachment.events:
         if event["mode"] == "messages":
-            id = event["data"]["id"]
+            call = call_of(event["data"])
             part = event["data"].get("delta") or event["data"].get("message") or {}
-            texts[id] = texts.get(id, "") + part.get("content", "")
-            metas.setdefault(id, event.get("meta", {}))
+            texts[call] = texts.get(call, "") + part.get("content", "")
+            metas.setdefault(call, event.get("meta", {}))
     expected = {"".join(f"{side}{number} " for number in range(12)) for side in "lr"}
     check(set(texts.values()) == expected, "8: deltas", f"{expected}", f"{set(texts.values())}")
-    check(len(texts) == 2, "3: messages", "two ids", f"{list(texts)}")
-    nodes = {texts[id][0]: meta.get("langgraph_node") for id, meta in metas.items()}
+    check(len(texts) == 2, "3: messages", "two calls", f"{list(texts)}")
+    nodes = {texts[call][0]: meta.get("langgraph_node") for call, meta in metas.items()}
     check(nodes == {"l": "left", "r": "right"}, "3: meta", "each message's own node", f"{nodes}")
 
 
@@ -96,8 +96,10 @@ async def meta_once(server: ServerUnderTest) -> None:
         attachment = await conn.closed(sub)
         spoken = [event for event in attachment.events if event["mode"] == "messages"]
         metas = sum("meta" in event for event in spoken)
-        ids = len({event["data"]["id"] for event in spoken})
-        check(metas == ids == (2 if sub == 1 else 1), "3: meta once", f"{ids} of {ids}", f"{metas} metas")
+        calls = len({call_of(event["data"]) for event in spoken})
+        check(
+            metas == calls == (2 if sub == 1 else 1), "3: meta once", f"{calls} of {calls}", f"{metas} metas"
+        )
 
 
 @CASES.add("log/values and updates", "3: modes")

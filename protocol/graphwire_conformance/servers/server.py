@@ -16,8 +16,8 @@ class ServerUnderTest:
     """One server under test.
 
     ``drain`` makes it drain; None if it cannot be made to. ``tries_slow`` says whether cases are tried that
-    take seconds, and ``patience_s`` how long a case waits for a frame. ``open`` fills in ``limits`` and
-    ``features``, as ``welcome`` has them, and ``ended_run`` and its ``epoch``: a run of
+    take seconds, and ``patience_s`` how long a case waits for a frame. ``open`` fills in ``minor``,
+    ``limits`` and ``features``, as ``welcome`` has them, and ``ended_run`` and its ``epoch``: a run of
     ``conformance.filters`` that has ended and that many cases look at.
     """
 
@@ -34,6 +34,7 @@ class ServerUnderTest:
         self.drain = drain
         self.tries_slow = tries_slow
         self.patience_s = patience_s
+        self.minor = 0
         self.limits: dict[str, Any] = {}
         self.features: list[str] = []
         self.ended_run = ""
@@ -56,6 +57,11 @@ class ServerUnderTest:
         """Raise ``Skipped`` unless the server has enabled ``feature``."""
         if feature not in self.features:
             raise Skipped(f"the server has not enabled {feature}")
+
+    def require_minor(self, minor: int) -> None:
+        """Raise ``Skipped`` unless the server knows the additions of this minor version."""
+        if self.minor < minor:
+            raise Skipped(f"the server is of minor version {self.minor}")
 
     async def connect(self, *, greet: bool = True, **options: Any) -> RawConnection:
         """Return a new connection, with ``hello`` answered if ``greet``; ``options`` as of
@@ -83,6 +89,7 @@ class ServerUnderTest:
         Raises ``Skipped`` if a graph is missing, ``Violation`` if the run cannot be made.
         """
         conn = await self.connect(strict=False)
+        self.minor = conn.welcome["minor"]
         self.limits = conn.welcome["limits"]
         self.features = conn.welcome["features"]
         listed = await conn.ask({"type": "list", "what": "graphs", "limit": 1000})

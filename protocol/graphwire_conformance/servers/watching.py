@@ -1,5 +1,7 @@
 """Cases of watches, tried if ``welcome.features`` has ``watch``."""
 
+from collections.abc import Callable
+
 from graphwire_conformance.match import difference
 from graphwire_conformance.protocol import Frame
 from graphwire_conformance.servers.cases import Cases, run, spec
@@ -36,6 +38,11 @@ async def _status(conn: RawConnection, sub: int, id: str, *statuses: str) -> Fra
             and frame["status"] in statuses
         )
     )
+
+
+async def _seen(conn: RawConnection, wanted: Callable[[Frame], bool]) -> Frame:
+    """Return the first frame that is ``wanted``, of those read and those to come."""
+    return next(filter(wanted, conn.frames), None) or await conn.until(wanted)
 
 
 async def _synced(conn: RawConnection, sub: int) -> None:
@@ -107,6 +114,81 @@ async def only_what_was_asked_for(server: ServerUnderTest) -> None:
     await conn.wait_answered()
     late = [frame for frame in conn.frames[since:] if frame["type"] == "run_info" and frame["sub"] == 2]
     check(not late, "2: no frame of that sub follows", "nothing of sub 2", f"{late}")
+
+
+@CASES.add("watch/a run that is deleted", "7: run_gone to every watch that the run has matched")
+async def deleted(server: ServerUnderTest) -> None:
+    """Every board loses the run, also if it does not match any more. A new run of that id is shown again."""
+    server.require("watch")
+    server.require_minor(1)
+    tag = {"tag": server.new_id()}
+    conn, other = await server.connect(), await server.connect()
+    id = server.new_id()
+    await conn.ask({"type": "watch", "sub": 1, "metadata": tag})
+    await conn.ask({"type": "watch", "sub": 2, "metadata": tag, "status": ["running"]})
+    await conn.ask({"type": "watch", "sub": 3, "metadata": {"tag": "none"}})
+    await other.send(run("slow", {}, spec(1, "custom"), run=id, metadata=tag))
+    await _status(conn, 2, id, "running")
+    await other.send({"type": "cancel", "run": id})
+    await other.closed(1)
+    await _status(conn, 2, id, "cancelled")
+    reply = await other.ask({"type": "delete", "run": id})
+    check(reply["type"] == "ok", "2: delete", "ok", reply)
+    for sub in (1, 2):
+        gone = await _seen(conn, _is_gone(sub))
+        check((gone["run"], gone.get("reason")) == (id, "deleted"), "7: run_gone", f"{id}, deleted", gone)
+    last = [frame for frame in conn.frames if frame.get("sub") == 1][-1]
+    check(last["type"] == "run_gone", "7: run_gone is the last of its run", "nothing behind it", last)
+    await other.send(run("counter", {"count": 1}, run=id, metadata=tag))
+    await _status(conn, 1, id, "completed")
+    strangers = [frame for frame in conn.frames if _is_gone(3)(frame)]
+    check(not strangers, "7: run_gone of runs that matched", "nothing for sub 3", f"{strangers}")
+
+
+def _is_gone(sub: int) -> Callable[[Frame], bool]:
+    return lambda frame: frame["type"] == "run_gone" and frame["sub"] == sub
+
+
+@CASES.add("watch/a list that is cut", "7: at most max_watch_runs; synced says how many were left out")
+async def cut(server: ServerUnderTest) -> None:
+    """A board learns that it does not show all."""
+    server.require("watch")
+    server.require_minor(1)
+    most = server.limits.get("max_watch_runs")
+    if not isinstance(most, int) or most > 50:
+        raise Skipped(f"max_watch_runs {most} is large")
+    tag = {"tag": server.new_id()}
+    conn = await server.connect()
+    ids = [server.new_id() for _ in range(most + 2)]
+    for id in ids:
+        await conn.send(run("counter", {"count": 1}, spec(1, "custom"), run=id, metadata=tag))
+        await conn.closed(1)
+        del conn.attachments[1]
+    for sub, metadata, expected in ((8, {"tag": "none"}, None), (9, tag, 2)):
+        await conn.ask({"type": "watch", "sub": sub, "metadata": metadata})
+        await _synced(conn, sub)
+        synced = [frame for frame in conn.frames if frame["type"] == "synced" and frame["sub"] == sub][-1]
+        check(synced.get("cut") == expected, "7: synced.cut", f"cut {expected}", synced)
+    named = [row["run"] for row in _rows(conn, 9)]
+    check(named == ids[:1:-1], "7: newest first", f"{ids[:1:-1]}", f"{named}")
+
+
+@CASES.add("watch/how far runs are", "7: with progress, run_info with the new head")
+async def progress(server: ServerUnderTest) -> None:
+    """A board that asks for progress sees the log grow while the status stays."""
+    server.require("watch")
+    server.require_minor(1)
+    tag = {"tag": server.new_id()}
+    conn = await server.connect()
+    id = server.new_id()
+    await conn.ask({"type": "watch", "sub": 1, "metadata": tag, "progress": True})
+    await conn.ask({"type": "watch", "sub": 2, "metadata": tag})
+    await conn.send(run("slow", {}, run=id, metadata=tag, record={"modes": ["custom"]}))
+    await _seen(conn, lambda frame: frame["type"] == "run_info" and (frame["sub"], frame["head"]) == (1, 2))
+    await conn.send({"type": "cancel", "run": id})
+    await _status(conn, 2, id, "cancelled")
+    quiet = [row["status"] for row in _rows(conn, 2) if row["status"] not in ("queued", "cancelled")]
+    check(quiet == ["running"], "7: progress for whoever asks", "running once on sub 2", f"{quiet}")
 
 
 @CASES.add("watch/keeps nothing alive", "7: a watch is no subscription to a run")

@@ -56,7 +56,7 @@ def execute(loop: Loop, task: Task) -> None:
     try:
         var_child_runnable_config.set(task.config)
         if task.node.retries:
-            _persist(trace, task)
+            _persist(loop, task)
         elif trace is None:
             _work(trace, task)
         elif task.node is loop.run.plan.start:
@@ -78,8 +78,9 @@ def execute(loop: Loop, task: Task) -> None:
         execute(loop, substitute)
 
 
-def _persist(trace: Trace | None, task: Task) -> None:
+def _persist(loop: Loop, task: Task) -> None:
     """Run a task as often as its retry policies say."""
+    trace = loop.trace
     attempts = 0
     while True:
         try:
@@ -95,6 +96,7 @@ def _persist(trace: Trace | None, task: Task) -> None:
             attempts += 1
             pause(_wait(task, error, attempts))
             task.again()
+            loop.display.show_again(task)
 
 
 def _wait(task: Task, error: Exception, attempts: int) -> float:
@@ -105,7 +107,8 @@ def _wait(task: Task, error: Exception, attempts: int) -> float:
     return policy.wait(attempts)
 
 
-async def _persist_async(trace: Trace | None, task: Task) -> None:
+async def _persist_async(loop: Loop, task: Task) -> None:
+    trace = loop.trace
     attempts = 0
     while True:
         try:
@@ -117,6 +120,7 @@ async def _persist_async(trace: Trace | None, task: Task) -> None:
             attempts += 1
             await apause(_wait(task, error, attempts))
             task.again()
+            loop.display.show_again(task)
 
 
 async def _timed(trace: Trace | None, task: Task) -> None:
@@ -190,7 +194,7 @@ async def execute_async(loop: Loop, task: Task) -> None:
         # set in the asyncio task, and so in its own copy of the context: Python 3.10 cannot pass one in
         var_child_runnable_config.set(task.config)
         if task.node.retries or task.node.timeout is not None:
-            await _persist_async(trace, task)
+            await _persist_async(loop, task)
         elif trace is not None and task.node is not loop.run.plan.start:
             async with trace.anode(task):
                 await _work_async(trace, task)

@@ -158,6 +158,9 @@ class Loop:
             for task in tasks:
                 for tap in display.taps:
                     tap.note_input(task.input)
+        if self.run.repeated:
+            for task in tasks:
+                display.show_again(task)
         if not self.written:
             self._show_start(tasks)
             return tasks

@@ -128,6 +128,7 @@ class Request:
             answers,
             heard,
             () if parent is None else parent.beats,
+            parent is not None and (parent.retried or parent.run.repeated),
         )
         self.loop = Loop(
             run,

@@ -74,3 +74,5 @@ class RunContext:
     """The callbacks of models that tasks call, if nothing but these listens."""
     beats: tuple[Callable[[], None], ...] = ()
     """The heartbeats of the surrounding graphs' tasks: progress here is progress there."""
+    repeated: bool = False
+    """Whether it runs in a task of a surrounding graph that has failed and begins again."""

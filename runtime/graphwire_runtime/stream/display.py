@@ -14,6 +14,7 @@ from graphwire_runtime.plan.config import Settings
 from graphwire_runtime.plan.plan import NodePlan, Plan
 from graphwire_runtime.plan.runtime import no_writer
 from graphwire_runtime.plan.schema import Pairs
+from graphwire_runtime.servable import RETRIES
 from graphwire_runtime.stream.outlet import INTERRUPT, Namespace, Outlet
 from graphwire_runtime.stream.tokens import TokenTap
 from graphwire_runtime.types import Interrupt, StreamWriter
@@ -29,6 +30,7 @@ class ShownTask(Protocol):
 
     id: str
     name: str
+    checkpoint_ns: str
     input: Any
     triggers: tuple[str, ...]
     node: NodePlan
@@ -59,6 +61,7 @@ class Display:
         "namespace",
         "outlets",
         "plan",
+        "retries",
         "settings",
         "show",
         "taps",
@@ -85,9 +88,9 @@ class Display:
         self.outlets = outlets
         self.taps = taps
         self._writer: StreamWriter | None = None
-        self.values, self.updates, self.tasks, self.debug, self.checkpoints, self.custom = (
+        self.values, self.updates, self.tasks, self.debug, self.checkpoints, self.custom, self.retries = (
             tuple(outlet for outlet in outlets if mode in outlet.modes)
-            for mode in ("values", "updates", "tasks", "debug", "checkpoints", "custom")
+            for mode in ("values", "updates", "tasks", "debug", "checkpoints", "custom", RETRIES)
         )
         if own is not None and "custom" in own.modes:
             self.custom = (own,)  # only the innermost consumer that asked for custom data gets it
@@ -139,6 +142,12 @@ class Display:
             if metadata:
                 payload["metadata"] = metadata
             self._announce("task", self.tasks, "tasks", step, payload)
+
+    def show_again(self, task: ShownTask) -> None:
+        """Show that a task begins again behind an attempt that failed."""
+        for outlet in self.retries:
+            chunk = {"id": task.id, "name": task.name, "checkpoint_ns": task.checkpoint_ns}
+            outlet.push(RETRIES, self.namespace, chunk)
 
     def show_result(self, step: int, task: ShownTask, error: BaseException | None = None) -> None:
         """Show how a task ended."""

@@ -127,7 +127,8 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         if namespace != self._outlet.namespace and not self._outlet.subgraphs:
             return
         shown = [tag for tag in tags or () if not tag.startswith("seq:step")]
-        self._calls[run_id] = (namespace, {**metadata, "tags": shown} if shown else metadata)
+        # a copy, because the calls of one `generate` share theirs: whoever reads tells calls apart by it
+        self._calls[run_id] = (namespace, {**metadata, "tags": shown} if shown else {**metadata})
 
     def on_llm_new_token(
         self,

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -25,6 +25,7 @@ from graphwire.cli import (
     state,
     threads,
     version,
+    watch,
 )
 from graphwire.cli import run as run_command
 from graphwire.cli.outcome import CUT_OFF, EXIT_CODES, FAILED, FINE, TRACEBACK, USAGE, say
@@ -37,6 +38,7 @@ _OWN: tuple[tuple[str, Callable[..., Any], str], ...] = (
     ("attach", attach.attach, attach.HELP),
     ("cancel", cancel.cancel, cancel.HELP),
     ("runs", runs.runs, runs.HELP),
+    ("watch", watch.watch, watch.HELP),
     ("threads", threads.threads, threads.HELP),
     ("state", state.state, state.HELP),
     ("delete", delete.delete, delete.HELP),
@@ -106,8 +108,19 @@ def build(arguments: list[str], plugins: Iterable[EntryPoint]) -> typer.Typer:
     return app
 
 
-def _root() -> None:
-    """Take no options of its own."""
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        version.show_version()
+        raise typer.Exit
+
+
+def _root(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print versions and exit."),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
 
 
 def _add(app: typer.Typer, plugin: EntryPoint) -> None:

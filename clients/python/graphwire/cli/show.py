@@ -58,6 +58,7 @@ class JsonLines:
             is_redundant = item.name == "data" and isinstance(
                 event, MessagesEvent | LifecycleEvent | InterruptEvent | GapEvent | SnapshotEvent
             )
+            is_redundant |= item.name == "discard" and value is False
             if not is_redundant and value is not None:
                 out[item.name] = value
         print_json(out)
@@ -71,12 +72,14 @@ class Flow:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._writing: str | None = None  # the message of the unfinished line
-        self._held: dict[str, list[MessagesEvent]] = {}  # by message, until that line is finished
+        self._writing: str | None = None  # the call whose message the unfinished line shows
+        self._held: dict[str, list[MessagesEvent]] = {}  # by call, until that line is finished
 
     def show(self, event: Event) -> None:
         """Print ``event``."""
         match event:
+            case MessagesEvent(discard=True):
+                self._discard(event)
             case MessagesEvent(message=message):
                 self._message(event, message)
             case UpdatesEvent(interrupts=marks) if marks is not None:
@@ -122,20 +125,27 @@ class Flow:
 
     def _message(self, event: MessagesEvent, message: Message) -> None:
         # Parallel nodes take turns message by message; mixed tokens would be unreadable.
-        if self._writing is not None and self._writing != message.id:
-            self._held.setdefault(message.id or "", []).append(event)
+        if self._writing is not None and self._writing != event.call:
+            self._held.setdefault(event.call or "", []).append(event)
             return
         self._write(event, message)
         while self._writing is None and self._held:
             self._show_next()
 
+    def _discard(self, event: MessagesEvent) -> None:
+        if self._held.pop(event.call or "", None) is None:  # else nobody has seen it
+            self._close()
+            say(f"{event.node or 'a node'} failed and begins again; what it said before does not count")
+        while self._writing is None and self._held:
+            self._show_next()
+
     def _write(self, event: MessagesEvent, message: Message) -> None:
-        if self._writing != message.id:
+        if self._writing != event.call:
             self._close()
             self._head(event, event.node or message.type)
             if event.cut_bytes is not None:
                 self._console.out(_cut_text(event.cut_bytes), end="", highlight=False)
-        self._writing = message.id
+        self._writing = event.call
         self._console.out(_visible(message.text), end="", highlight=False)
         for call in message.tool_calls:
             if call.get("name"):
@@ -172,7 +182,7 @@ class Flow:
             self._head(None, item.node or item.message.type)
             text = item.message.text if item.cut_bytes is None else _cut_text(item.cut_bytes)
             self._console.out(_visible(text), end="", highlight=False)
-            self._writing = item.message.id
+            self._writing = item.call
         if event.interrupts:
             self.end()
             self._questions(event)

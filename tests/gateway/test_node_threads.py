@@ -1,0 +1,147 @@
+"""Nodes without async code share the threads of a runner, principal by principal.
+
+About `gateway/graphwire_gateway/graphs/node_threads.py`.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from graphwire_gateway.graphs import node_threads
+from graphwire_gateway.graphs.runner import ThreadRunner
+
+from tests.support.waiting import until
+
+
+async def test_a_node_that_is_stuck_in_a_thread_has_its_time_once_and_keeps_no_process_alive() -> None:
+    runner = ThreadRunner("stuck")
+    release, at_work = threading.Event(), threading.Event()
+    ended: list[Any] = []
+
+    def stuck() -> None:
+        at_work.set()
+        release.wait(20)
+
+    async def work() -> None:
+        await asyncio.to_thread(stuck)
+
+    try:
+        job = runner.start(work, ended.append)
+        assert await asyncio.to_thread(at_work.wait, 10)
+        job.cancel()
+        await asyncio.wait_for(runner.close(15), 10)  # it was cancelled before: nothing is waited for
+        nodes = [thread for thread in threading.enumerate() if thread.name.startswith("graphwire-stuck-node")]
+        assert [thread.daemon for thread in nodes] == [True]
+        assert not ended
+    finally:
+        release.set()
+    nodes[0].join(10)
+    assert not nodes[0].is_alive()
+
+
+async def test_nodes_in_threads_run_at_once_up_to_a_bound_and_give_what_they_return_or_raise() -> None:
+    runner = ThreadRunner("busy")
+    barrier = threading.Barrier(20)
+
+    def node(number: int) -> int:
+        barrier.wait(10)
+        if number == 7:
+            raise ValueError("seven")
+        return number
+
+    async def work() -> list[Any]:
+        calls = [asyncio.to_thread(node, number) for number in range(20)]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    async def many() -> int:
+        await asyncio.gather(*(asyncio.to_thread(time.sleep, 0.001) for _ in range(1000)))
+        return sum(thread.name.startswith("graphwire-busy-node") for thread in threading.enumerate())
+
+    try:
+        results = await runner.ask(work)
+        assert repr(results.pop(7)) == "ValueError('seven')"
+        assert results == [number for number in range(20) if number != 7]
+        assert 20 <= await runner.ask(many) <= 128
+    finally:
+        await runner.close(5)
+
+
+async def test_one_principal_leaves_places_in_threads_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_threads, "PLACES", 4)
+    runner = ThreadRunner("shared")
+    release = threading.Event()
+    started: list[str] = []
+
+    def node(name: str) -> None:
+        started.append(name)
+        release.wait(20)
+
+    def work(name: str, calls: int) -> Callable[[], Coroutine[Any, Any, None]]:
+        async def run() -> None:
+            await asyncio.gather(*(asyncio.to_thread(node, name) for _ in range(calls)))
+
+        return run
+
+    def quick(name: str) -> Callable[[], Coroutine[Any, Any, None]]:
+        async def run() -> None:
+            await asyncio.to_thread(started.append, name)
+
+        return run
+
+    ended: list[Any] = []
+    try:
+        greedy = runner.start(work("greedy", 50), ended.append, principal="greedy")
+        await until(lambda: len(started) == 4)
+        over = asyncio.Event()
+        runner.start(quick("other"), lambda _: over.set(), principal="other")
+        await asyncio.wait_for(over.wait(), 10)
+        assert started == ["greedy"] * 4 + ["other"]
+        # Its places are free for its own next run, too, as soon as nobody waits for what is in them.
+        greedy.cancel()
+        over.clear()
+        runner.start(quick("next"), lambda _: over.set(), principal="greedy")
+        await asyncio.wait_for(over.wait(), 10)
+        assert started == ["greedy"] * 4 + ["other", "next"]
+        assert not greedy.is_over
+    finally:
+        release.set()
+    await until(lambda: greedy.is_over)
+    assert ended == [greedy]
+    await runner.close(5)
+
+
+async def test_threads_that_are_stuck_for_nobody_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_threads, "PLACES", 2)
+    monkeypatch.setattr(node_threads, "_MAX_ABANDONED", 3)
+    runner = ThreadRunner("stuck")
+    release = threading.Event()
+    started: list[int] = []
+
+    def node(number: int) -> None:
+        started.append(number)
+        release.wait(20)
+
+    def work(number: int) -> Callable[[], Coroutine[Any, Any, None]]:
+        async def run() -> None:
+            await asyncio.to_thread(node, number)
+
+        return run
+
+    try:
+        for number in range(5):
+            job = runner.start(work(number), principal="p")
+            await until(lambda number=number: number in started)
+            job.cancel()
+            await runner.call(lambda: None)
+        waiting = runner.start(work(5), principal="p")
+        await runner.call(lambda: None)
+        await runner.call(lambda: None)
+        assert sorted(started) == [0, 1, 2, 3, 4]
+    finally:
+        release.set()
+    await until(lambda: waiting.is_over)
+    assert 5 in started
+    await runner.close(5)

@@ -18,6 +18,7 @@ from graphwire_protocol.commands import UNSERVED, Command
 from graphwire_protocol.errors import Refusal, path_text
 from graphwire_protocol.filters import Exclude, Filter
 from graphwire_protocol.frames import ServerFrame
+from graphwire_protocol.suggest import choices_of, did_you_mean
 from graphwire_protocol.types import MAX_INT
 
 _COMMAND: TypeAdapter[Any] = TypeAdapter(Command)
@@ -118,7 +119,7 @@ def _faults(data: str | bytes, error: ValidationError) -> list[ErrorDetails]:
             _validated(to_json(frame))
         except ValidationError as other:
             error = other
-    return error.errors(include_url=False, include_input=False)
+    return error.errors(include_url=False)
 
 
 def _drop_unknown(fields: dict[str, Any], model: type[Wire]) -> None:
@@ -203,7 +204,9 @@ def _reason(fault: ErrorDetails) -> str:
         return "not one of the expected types"
     if kind == "extra_forbidden":
         return "not a field that this server knows"
-    return str(fault["msg"])
+    given = fault.get("input")
+    meant = did_you_mean(given, choices_of(fault)) if isinstance(given, str) else ""
+    return f"{fault['msg']}{meant}"
 
 
 def decode_frames(data: str | bytes) -> list[Any]:

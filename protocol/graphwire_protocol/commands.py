@@ -118,6 +118,9 @@ class RunOptions(Wire):
     """State keys of the output."""
     durability: Maybe[Literal["sync", "async", "exit"]] = None
     """When checkpoints are written."""
+    version: Maybe[Literal["v1", "v2"]] = None
+    """LangGraph's version of the stream. With ``v2`` states of dataclasses and pydantic models are recorded
+    as the class makes them, with its defaults."""
 
 
 class RecordOptions(Wire):

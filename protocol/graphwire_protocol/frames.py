@@ -126,7 +126,8 @@ class RunInfo(RunRow):
     """The state of a run that a watch matches, or of one that has just stopped matching.
 
     Server: sends one for each matching run before ``synced``, then one for each change of status and each
-    new run; with ``progress`` also one, at most once a second, for a run whose log grows.
+    new run; one more, with the same status, when the run's ``checkpoint`` becomes known; with ``progress``
+    also one, at most once a second, for a run whose log grows.
 
     Client: replaces what it has of that ``run``. A ``status`` that the watch does not ask for means that the
     run no longer matches.

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from graphwire_protocol.base import Json, JsonObject, Maybe, Wire
+from graphwire_protocol.base import Json, JsonObject, Many, Maybe, Wire
 from graphwire_protocol.commands import Product
 from graphwire_protocol.filters import Filter
 from graphwire_protocol.payloads import AskedInterrupt, Failure, PendingInterrupt
@@ -142,6 +142,18 @@ class RunRow(Wire):
     """
     modes: tuple[str, ...]
     """The modes that its log records."""
+    thread_seq: Maybe[Uint] = None
+    """The run's number among those of its thread, counted from 1 in the order in which they begin to run;
+    left out before it begins.
+    """
+    thread_epoch: Maybe[Epoch] = None
+    """Names the numbering that ``thread_seq`` belongs to: the server begins another one, from 1, once it
+    knows no run of the thread any more.
+    """
+    checkpoint: Maybe[str] = None
+    """The checkpoint of its thread that it began from; ``""`` if the thread had none. Left out while it is
+    not known yet, and for good if the run ended before its graph began.
+    """
 
 
 class ThreadRow(Wire):
@@ -221,6 +233,8 @@ class GraphRow(Wire):
     """JSON Schema of the input."""
     output_schema: Maybe[JsonObject] = None
     """JSON Schema of the output."""
+    output_keys: Maybe[Many[str] | str] = None
+    """The state keys of the output. A string if the output is one value, which need not be an object."""
     context_schema: Maybe[JsonObject] = None
     """JSON Schema of the context."""
     nodes: tuple[str, ...]
@@ -272,6 +286,12 @@ class Ok(Wire):
     """To ``state``: names the checkpoint before it."""
     created_at: Maybe[Timestamp] = None
     """To ``state``: when the checkpoint was written."""
+    thread_seq: Maybe[Uint] = None
+    """To ``state``: the ``thread_seq`` of the thread's latest run that had begun when the state had been
+    read; left out if no run of the thread is known. A later run has not changed this state.
+    """
+    thread_epoch: Maybe[Epoch] = None
+    """To ``state``: the numbering that ``thread_seq`` belongs to."""
     states: Maybe[tuple[ThreadState, ...]] = None
     """To ``state_history``: the states, the newest first."""
 

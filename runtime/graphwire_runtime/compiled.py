@@ -324,12 +324,10 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
 
     def _cached(self, nodes: Sequence[str] | None) -> list[tuple[str, ...]]:
         if self.cache is None:
-            raise ValueError(f"graph {self.name!r} has no cache to clear; compile it with cache=…")
+            raise ValueError(f"{self.plan.title} has no cache to clear; compile it with cache=…")
         for name in nodes or ():
             if name not in self.plan.nodes:
-                raise ValueError(
-                    f"{name!r} is no node of graph {self.name!r}; it has {list(self.plan.nodes)}"
-                )
+                raise ValueError(f"{name!r} is no node of {self.plan.title}; it has {list(self.plan.nodes)}")
         chosen = self.plan.nodes if nodes is None else nodes
         return [self.plan.nodes[name].cache_namespace for name in chosen]
 
@@ -395,6 +393,6 @@ def _returned(request: Request, chunks: list[Any]) -> Any:
     value = None if loop is None else request.result(loop)
     if not request.parts:
         return value
-    if loop is not None and isinstance(value, dict) and request.output_keys is None:
+    if loop is not None and isinstance(value, dict):
         value = request.plan.output.instance(value)
     return GraphOutput(value, () if loop is None else loop.interrupts)

@@ -16,6 +16,7 @@ from langchain_core.runnables import Runnable
 from graphwire_runtime.compiled import CompiledStateGraph
 from graphwire_runtime.drive.cache import check_cache
 from graphwire_runtime.plan.call import call_of, name_of
+from graphwire_runtime.plan.plan import DEFAULT_NAME
 from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
 from graphwire_runtime.spec import (
     BranchSpec,
@@ -324,7 +325,7 @@ class StateGraph(Generic[State, Context, Input, Result]):
                         f"{what} names {node_name!r}, which is no node; nodes are {sorted(self._spec.nodes)}"
                     )
         return CompiledStateGraph(
-            self._spec.plan(name or "LangGraph"),
+            self._spec.plan(name or DEFAULT_NAME),
             self._spec.sketch(),
             checkpointer=checkpointer,
             cache=cache,

@@ -101,8 +101,7 @@ class ThreadAddress:
             checkpointer = parent.run.thread.saver
         if checkpointer is None or isinstance(checkpointer, bool):
             raise ValueError(
-                f"graph {plan.name!r} has no checkpointer, so there is no thread to look at; "
-                "compile it with one"
+                f"{plan.title} has no checkpointer, so there is no thread to look at; compile it with one"
             )
         if configurable.get("thread_id") is None:
             raise ValueError("the config of a thread is {'configurable': {'thread_id': ...}}; it names none")
@@ -119,7 +118,7 @@ class ThreadAddress:
             if node is None or node.subgraph is None:
                 raise ValueError(
                     f"checkpoint_ns {self.namespace!r} leads to {name!r}, and graph "
-                    f"{self.plan.name!r} has no graph of that name in it"
+                    f"{self.plan.title} has no graph of that name in it"
                 )
             self.plan, self.store = node.subgraph.plan, node.subgraph.store
 

@@ -6,7 +6,7 @@ About `clients/python/graphwire/cli/demo.py`.
 import io
 import socket
 
-from graphwire.cli.demo import RunPanel, _free_port
+from graphwire.cli.demo import RunPanel, _free_port, follow_log
 from graphwire.events import CustomEvent, LifecycleEvent, MessagesEvent, UpdatesEvent
 from graphwire.messages import MessageChunk
 from rich.console import Console
@@ -53,3 +53,18 @@ def test_a_demo_keeps_its_port_though_connections_of_an_earlier_one_linger():
             assert client.recv(1) == b""
             assert _free_port(port) != port, "somebody listens"
     assert _free_port(port) == port
+
+
+async def test_the_server_s_log_follows_from_here_on(tmp_path, capsys):
+    with (tmp_path / "log").open("w") as log:
+        print("the start", file=log, flush=True)
+        rest = iter(["run failed", None])
+
+        def is_over() -> bool:
+            line = next(rest)
+            if line is not None:
+                print(line, file=log, flush=True)
+            return line is None
+
+        await follow_log(log, is_over)
+    assert capsys.readouterr().err == "run failed\n"

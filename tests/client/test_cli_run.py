@@ -50,7 +50,7 @@ def test_tokens_flow_behind_the_name_of_their_node(server, capsys):
     server.on_run = tell
     assert run(["run", "joke", "-f", "topic=cats"]) == 0
     out, err = capsys.readouterr()
-    assert out == "write  Why did it?\nwrite  joke=Why did it?\ncustom  progress=1\n"
+    assert out == "write  Why did it?\nwrite  joke=(above)\ncustom  progress=1\n"
     assert err == ""
 
 

@@ -210,6 +210,10 @@ async def test_the_refusal_of_an_unknown_name_lists_those_there_are() -> None:
     with pytest.raises(Refusal, match="no graph 'c'; this server has: a, b") as caught:
         catalog.get("c")
     assert (caught.value.code, caught.value.details) == ("not_found", {"kind": "graph"})
+    catalog = Catalog({"joke": GraphSpec(counter(), "inline")})
+    await catalog.open()
+    with pytest.raises(Refusal, match=r"no graph 'jole'; did you mean 'joke'\? This server has: joke$"):
+        catalog.get("jole")
     await catalog.close(1)
 
 

@@ -24,6 +24,7 @@ from graphwire_protocol import commands
 from graphwire_protocol.errors import Refusal
 from graphwire_runtime import END, START, StateGraph, interrupt
 from langchain_core import messages
+from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.memory import InMemorySaver
 from typing_extensions import TypedDict
 
@@ -708,3 +709,60 @@ def test_a_message_comes_back_from_its_fields(message) -> None:
 def test_fields_that_make_no_message_say_why_and_repeat_no_value(fields, reason) -> None:
     with pytest.raises(ValueError, match=reason):
         message_of(fields)
+
+
+# ── where it begins ──────────────────────────────────────────────────────────────────────────────
+
+
+async def noting() -> AsyncIterator[Any]:
+    yield "custom", 1
+
+
+def begins(bench: Bench) -> list[str | None]:
+    """Return the checkpoints that were handed over; none comes behind a record."""
+    made = bench.owner.made
+    first = next(index for index, one in enumerate(made) if one.records)
+    assert all(one.checkpoint is None for one in made[first + 1 :])
+    return [one.checkpoint for one in made if one.checkpoint is not None]
+
+
+async def test_the_checkpoint_that_a_graph_begins_from_is_handed_over_before_all_else(serve) -> None:
+    saver = InMemorySaver()
+    bench = await serve(Scripted(noting, saver))
+    bench.start(scope=Scope("s", "t"))
+    await bench.owner.outcome()
+    assert begins(bench) == [""]
+    config: Any = {"configurable": {"thread_id": "s", "checkpoint_ns": ""}}
+    for id in ("c1", "c2"):
+        await saver.aput(config, {**empty_checkpoint(), "id": id}, {}, {})
+    bench.owner.made.clear()
+    bench.owner.over.clear()
+    bench.start(scope=Scope("s", "t"))
+    await bench.owner.outcome()
+    assert begins(bench) == ["c2"]
+
+
+async def test_a_checkpoint_is_read_only_where_a_thread_goes_on_at_its_latest(serve) -> None:
+    class Unread(InMemorySaver):
+        async def aget_tuple(self, config: Any) -> Any:
+            raise AssertionError("read")
+
+    bench = await serve(Scripted(noting, Unread()))
+    asked = {"configurable": {"thread_id": "s", "checkpoint_id": "c1"}}
+    for fields in ({}, {"scope": PRIVATE}, {"scope": Scope("s", "t"), "config": asked}):
+        bench.owner.made.clear()
+        bench.owner.over.clear()
+        bench.start(**fields)
+        assert (await bench.owner.outcome()).kind == "completed"
+        assert begins(bench) == []
+    bench.owner.made.clear()
+    bench.owner.over.clear()
+    scope = Scope("s", "t")
+    request = RunRequest(**{**REQUEST, "scope": scope, "config": asked})
+    execution = bench.executor.start(request, bench.owner)  # what resumes it goes on at the latest checkpoint
+    await until(lambda: bench.owner.over)
+    bench.owner.made.clear()
+    bench.owner.over.clear()
+    execution.resume({})
+    await until(lambda: bench.owner.over)
+    assert begins(bench) == []

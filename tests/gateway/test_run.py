@@ -12,12 +12,13 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from graphwire_gateway.execution.execution import Outcome
+from graphwire_gateway.execution.execution import Made, Outcome
 from graphwire_gateway.execution.request import RunRequest
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.log import Log
 from graphwire_gateway.log.record import Record
 from graphwire_gateway.runs.details import StatusDetails
+from graphwire_gateway.runs.numbers import Numbering
 from graphwire_gateway.runs.run import Run
 from graphwire_gateway.scope import Scope
 from graphwire_protocol.errors import Refusal
@@ -46,7 +47,14 @@ def asks(*ids: str) -> Outcome:
 class Bench:
     """A run; ``heard`` has what its listener was called with, in order."""
 
-    def __init__(self, *, scope: Scope | None = THREAD, has_log: bool = True, **limits: Any) -> None:
+    def __init__(
+        self,
+        *,
+        scope: Scope | None = THREAD,
+        has_log: bool = True,
+        numbering: Numbering | None = None,
+        **limits: Any,
+    ) -> None:
         self.heard: list[str] = []
         self.rows: list[RunRow] = []
         self.moves = 0
@@ -62,6 +70,7 @@ class Bench:
             listener=self,
             limits=Limits(**{"cancel_grace_s": 60, "interrupt_ttl_s": 60, **limits}),
             metadata={"k": 1},
+            numbering=numbering,
         )
         if has_log:
             self.run.created.set_result(None)
@@ -70,6 +79,9 @@ class Bench:
 
     def run_changed(self, run: Run, row: RunRow) -> None:
         self.heard.append(row.status)
+        self.rows.append(row)
+
+    def row_changed(self, run: Run, row: RunRow) -> None:
         self.rows.append(row)
 
     def run_moved(self, run: Run) -> None:
@@ -762,3 +774,56 @@ def play(execution: PlayedExecution, step: str) -> None:
 
 def lifecycle(bench: Bench) -> list[Any]:
     return [data_of(record) for record in bench.records if record.address.mode == "lifecycle"]
+
+
+# ── its place in its thread ──────────────────────────────────────────────────────────────────────
+
+
+def places(bench: Bench) -> list[tuple[str, int | None, str | None]]:
+    return [(row.status, row.thread_seq, row.checkpoint) for row in bench.rows]
+
+
+async def test_a_run_gets_its_number_when_it_begins(make) -> None:
+    numbering = Numbering()
+    numbering.next()
+    bench = make(numbering=numbering)
+    bench.run.queue()
+    bench.store()
+    assert bench.run.row().thread_seq is None
+    assert bench.run.row().thread_epoch is None
+    running(bench)
+    assert [(row.thread_seq, row.thread_epoch) for row in bench.rows] == [(None, None), (2, numbering.epoch)]
+    bench.execution.end(asks("a"))
+    bench.run.answer({"a": 1}, is_partial=False)
+    bench.run.resume()
+    assert bench.run.row().thread_seq == 2
+
+
+async def test_a_run_that_is_cancelled_before_it_begins_takes_no_number(make) -> None:
+    numbering = Numbering()
+    bench = make(numbering=numbering)
+    bench.run.queue()
+    bench.run.cancel()
+    bench.store()
+    assert (bench.run.row().thread_seq, numbering.last) == (None, 0)
+
+
+async def test_a_row_is_shown_again_when_the_checkpoint_is_known(make) -> None:
+    bench = running(make(numbering=Numbering(), scope=THREAD))
+    bench.execution.owner.receive(bench.execution, Made([], None, "c1"))
+    assert places(bench) == [("running", 1, None), ("running", 1, "c1")]
+    assert bench.heard == ["running"]
+
+
+async def test_a_checkpoint_is_not_shown_before_the_status_is_stored(make) -> None:
+    bench = make(numbering=Numbering(), scope=THREAD)
+    bench.run.start()
+    bench.execution.owner.receive(bench.execution, Made([], None, ""))
+    assert bench.rows == []
+    bench.store()
+    assert places(bench) == [("running", 1, "")]
+
+
+async def test_a_private_thread_has_neither_number_nor_checkpoint(make) -> None:
+    bench = running(make(scope=PRIVATE))
+    assert places(bench) == [("running", None, None)]

@@ -155,7 +155,8 @@ class Bench:
 
 
 def command(run: str | None, **fields: Any) -> commands.Run:
-    return commands.Run.model_validate({"id": 1, "graph": "plain", "run": run, **fields})
+    what = {} if "command" in fields else {"input": {}}
+    return commands.Run.model_validate({"id": 1, "graph": "plain", "run": run, **what, **fields})
 
 
 @pytest.fixture

@@ -11,10 +11,11 @@ from typing import Annotated, Any
 
 import pytest
 from graphwire_runtime import interrupt
+from langgraph.graph.message import add_messages
 from typing_extensions import TypedDict
 
 from tests.live.conftest import Connect, Serve
-from tests.support.graphs import OURS, Gate, Speaker
+from tests.support.graphs import OURS, Gate, Hesitant, Speaker
 from tests.support.peer import Frame, Peer
 
 PAGES = Path(__file__).parents[2] / "proto-docs"
@@ -218,6 +219,62 @@ async def test_watching(serve: Serve, connect: Connect) -> None:
     await walk(peer, before)
     gate.open()
     await walk(peer, [after])
+
+
+class Talk(TypedDict, total=False):
+    messages: Annotated[list[Any], add_messages]
+
+
+def chat(gate: Gate) -> Any:
+    async def write(state: Talk) -> Talk:
+        first = len(state["messages"]) == 1
+        words = ["A cat ", "walks in."] if first else ["A dog ", "follows."]
+        speaker = Speaker(words=words) if first else Hesitant(words=words, gate=gate, at=1)
+        return {"messages": [await speaker.ainvoke("go on")]}
+
+    return OURS.StateGraph(Talk).add_node(write).add_edge(OURS.START, "write").compile()
+
+
+async def say(peer: Peer, run: str, text: str) -> None:
+    message = {"type": "human", "content": text}
+    spec = {"sub": 5, "filter": {"modes": ["messages"]}}
+    await peer.run("chat", {"messages": [message]}, spec, run=run, thread="ann")
+
+
+async def test_a_reload_in_mid_run(serve: Serve, connect: Connect) -> None:
+    gate = Gate()
+    server = await serve({"chat": chat(gate)})
+    starter = await connect(server)
+    await say(starter, "r-1", "hi")
+    await starter.closed(5)
+    (second_page,) = walks("A second page", "reload")
+    idle = await connect(server)
+    started = next(index for index, (_, frame) in enumerate(second_page) if frame.get("run") == "r-2")
+    await walk(idle, second_page[:started])
+    starter.frames.clear()
+    await say(starter, "r-2", "more")
+    await walk(idle, second_page[started:])
+    await starter.until(lambda frame: frame.get("mode") == "messages")
+    (reload,) = walks("A reload in mid-run", "reload")
+    place = next(
+        index for index, (by, frame) in enumerate(reload) if by == "client" and "checkpoint" in frame
+    )
+    live = next(index for index, (_, frame) in enumerate(reload) if frame.get("n") == 3)
+    page = await connect(server, hello=False)
+    await walk(page, reload[:place])
+    begun = next(frame["checkpoint"] for frame in page.frames if frame.get("run") == "r-2")
+    await walk(page, [("client", {**reload[place][1], "checkpoint": begun}), *reload[place + 1 : live]])
+    gate.open()
+    await walk(page, reload[live:])
+    shown = [frame["values"]["messages"] for frame in page.frames if "values" in frame]
+    told = [frame["values"]["messages"] for by, frame in reload if "values" in frame]
+    assert [texts(messages) for messages in shown] == [texts(messages) for messages in told]
+    named = [frame["thread_seq"] for frame in page.frames if "values" in frame]
+    assert named == [frame["thread_seq"] for _, frame in reload if "values" in frame]
+
+
+def texts(messages: list[Frame]) -> list[str]:
+    return [message["content"] for message in messages]
 
 
 @pytest.mark.parametrize("section", ["Start and stream", "Multiplex", "Filter", "Cancel", "Reconnect", "Gap"])

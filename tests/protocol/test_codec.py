@@ -607,3 +607,10 @@ def test_a_frame_with_a_lone_surrogate_that_is_wrong_elsewhere_is_refused_with_i
     with pytest.raises(Refusal) as caught:
         decode_command(r'{"type":"run","id":7,"graph":3,"input":{"x":"\ud83d"}}')
     assert (caught.value.code, caught.value.id) == ("invalid_argument", 7)
+
+
+def test_a_word_that_is_spelled_almost_right_is_suggested_and_never_repeated() -> None:
+    frame = {"type": "subscribe", "id": 1, "sub": 1, "run": "r", "filter": {"modes": ["mesages"]}}
+    with pytest.raises(Refusal, match=r"did you mean 'messages'\?$") as refused:
+        decode_command(json.dumps(frame))
+    assert "mesages" not in str(refused.value)

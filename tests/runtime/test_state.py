@@ -12,8 +12,11 @@ from typing import Annotated, Any
 
 import pytest
 from graphwire_runtime import END, START, Command, InvalidUpdateError, Overwrite, StateGraph
-from pydantic import BaseModel, ValidationError
+from langgraph.checkpoint.memory import InMemorySaver
+from pydantic import BaseModel, ConfigDict, ValidationError
 from typing_extensions import TypedDict
+
+from tests.support.graphs import library
 
 
 class Shop(TypedDict, total=False):
@@ -285,3 +288,23 @@ async def test_a_generator_node_returns_its_last_value(drain: Any) -> None:
         yield {"item": "second"}
 
     assert await drain(chain(Shop, draft), {}) == [{"draft": {"item": "second"}}]
+
+
+class Topic(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    topic: str
+    count: int = 0
+
+
+@pytest.mark.parametrize("lib", ["graphwire_runtime", "langgraph"])
+def test_an_input_may_lack_what_the_thread_has_and_name_what_no_state_has(lib: str) -> None:
+    words = library(lib)
+    building = words.StateGraph(Topic).add_node("n", lambda state: {"count": state.count + 1})
+    graph = building.add_edge(words.START, "n").compile(checkpointer=InMemorySaver())
+    thread = {"configurable": {"thread_id": "t"}}
+    with pytest.raises(ValidationError, match="topic"):
+        graph.invoke({"count": 1}, {"configurable": {"thread_id": "other"}})
+    with pytest.raises(ValidationError, match="count"):
+        graph.invoke({"topic": "cats", "count": "many"}, {"configurable": {"thread_id": "third"}})
+    graph.invoke({"topic": "cats", "colour": "red"}, thread)
+    assert graph.invoke({"count": 5}, thread) == {"topic": "cats", "count": 6}

@@ -48,6 +48,9 @@ from graphwire.events import (
     UpdatesEvent,
     ValuesEvent,
 )
+from graphwire.follow import ThreadFollower
+from graphwire.follow_events import FollowDiscard, FollowEvent, FollowMessages, FollowRun
+from graphwire.follow_view import ThreadView
 from graphwire.graph import RemoteGraph
 from graphwire.messages import Message, MessageChunk
 from graphwire.rows import RunGone, WatchSynced
@@ -67,6 +70,10 @@ __all__ = [
     "DebugEvent",
     "Event",
     "Failure",
+    "FollowDiscard",
+    "FollowEvent",
+    "FollowMessages",
+    "FollowRun",
     "GapEvent",
     "GraphRow",
     "GraphwireError",
@@ -96,7 +103,9 @@ __all__ = [
     "StateTask",
     "StreamBroken",
     "TasksEvent",
+    "ThreadFollower",
     "ThreadRow",
+    "ThreadView",
     "Unauthenticated",
     "UnknownEvent",
     "UpdatesEvent",

@@ -3,7 +3,6 @@
 A wrong argument raises here, before anything is sent, with the path of what is wrong.
 """
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -11,8 +10,10 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import orjson
 from graphwire_protocol.base import Wire
 from graphwire_protocol.commands import From, Position, Response
-from graphwire_protocol.filters import Filter
+from graphwire_protocol.errors import path_text
+from graphwire_protocol.filters import Exclude, Filter
 from graphwire_protocol.projection import Projector, TagError, restore
+from graphwire_protocol.suggest import choices_of, did_you_mean
 from graphwire_protocol.types import Mode
 from pydantic import ValidationError
 
@@ -25,6 +26,9 @@ Start: TypeAlias = str | tuple[str, int]
 _ID = "A-Z a-z 0-9 . _ : -"
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9._:\-]")
 _LONGEST_ID = 128
+
+_ARGUMENTS = {"credit": "window"}
+"""Arguments that have another name than the field that they become."""
 
 W = TypeVar("W", bound=Wire)
 
@@ -58,11 +62,23 @@ def checked(model: type[W], fields: Mapping[str, Any], name: str = "") -> W:
 
 def _sentence(error: ValidationError, name: str) -> str:
     first = error.errors(include_url=False)[0]
-    parts = [str(part) for part in first["loc"]]
-    path = ".".join([name, *parts] if name else parts)
-    if first["type"] == "string_pattern_mismatch" and (wrong := _why_no_id(first["input"])):
+    given = first["input"]
+    # The names of the members of a union that were tried are no part of the path.
+    parts = [
+        part
+        for part in first["loc"]
+        if isinstance(part, int) or not (part.endswith("]") or part in ("Position", "str"))
+    ]
+    if parts and parts[0] in _ARGUMENTS and not name:
+        parts[0] = _ARGUMENTS[parts[0]]
+    path = path_text(parts, name)
+    if first["type"] == "string_pattern_mismatch" and (wrong := _why_no_id(given)):
         return f"{path} {wrong}"
-    return f"{path}: {first['msg']}" if path else first["msg"]
+    if choices := choices_of(first):
+        meant = did_you_mean(given, choices) if isinstance(given, str) else ""
+        return f"{path}: {given!r} is none of {', '.join(choices)}{meant}"
+    message = "a list is expected here" if first["type"] == "tuple_type" else first["msg"]
+    return f"{path}: {message}" if path else message
 
 
 def responses_of(responses: Mapping[str, Any] | None) -> tuple[Response, ...]:
@@ -91,8 +107,7 @@ def refuse_unknown(
             continue
         instead = (elsewhere or {}).get(key)
         if instead is None:
-            similar = difflib.get_close_matches(str(key), takes, n=1)
-            instead = f"did you mean {similar[0]!r}?" if similar else f"it takes {', '.join(takes)}"
+            instead = did_you_mean(str(key), takes)[2:] or f"it takes {', '.join(takes)}"
         raise ValueError(f"{name}[{key!r}] has no effect; {instead}")
 
 
@@ -136,8 +151,9 @@ def filter_of(
             raise ValueError(f"each of namespaces is a list of segments, such as [{pattern!r}], not a string")
     fields = {name: value for name, value in given.items() if value is not None}
     if exclude is not None:
+        refuse_unknown(exclude, Exclude.model_fields, "exclude")
         fields["exclude"] = dict(exclude)  # type: ignore[assignment]
-    return checked(Filter, fields, "filter")
+    return checked(Filter, fields)
 
 
 def position_of(start: Start) -> From:

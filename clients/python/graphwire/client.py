@@ -6,19 +6,22 @@ keeps that connected.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from ssl import SSLContext
 from types import TracebackType
+from typing import Any
 
-from graphwire_protocol.commands import Product
+from graphwire_protocol.commands import Product, Watch
 from graphwire_protocol.replies import Welcome
+from graphwire_protocol.types import Mode
 
 from graphwire import blocking
-from graphwire.arguments import IfBusy
+from graphwire.arguments import IfBusy, checked, filter_of
 from graphwire.backoff import Backoff
-from graphwire.blocking import LoopThread, was_forked
+from graphwire.blocking import LoopThread, needs_event_loop, was_forked
 from graphwire.exchange import Exchange
+from graphwire.follow import FOLLOWED_MODES, ThreadFollower
 from graphwire.graph import RemoteGraph
 from graphwire.reconnector import ConnectionState, Reconnector, Token
 from graphwire.streams import Streams
@@ -165,6 +168,50 @@ class Client(Streams):
         ``ValueError`` for any other value.
         """
         return RemoteGraph(self, name, if_busy)
+
+    @needs_event_loop
+    def follow(
+        self,
+        graph: str,
+        thread: str,
+        *,
+        modes: Sequence[Mode] = FOLLOWED_MODES,
+        namespaces: Sequence[Sequence[str]] | None = None,
+        nodes: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+        exclude: Mapping[str, Any] | None = None,
+        key: str = "messages",
+        window: int | None = None,
+    ) -> ThreadFollower:
+        """Follow a thread, whoever runs it: its messages so far, the run that executes, and every later run.
+
+            async with client.follow("chat", "ann") as follower:
+                async for event in follower:
+                    show(follower.messages)
+
+        It yields the events of one run after the other, each once, between a ``FollowRun`` and the
+        ``FollowMessages`` of its end. It survives reconnects and restarts of the server: what was lost with
+        the process is withdrawn by a ``FollowDiscard``. Only the application ends it.
+
+        Args:
+            graph: the graph's name.
+            thread: the thread's id; it need not exist yet.
+            modes: as in ``run()``. A run that does not record all of them is read with those it does.
+            namespaces: as in ``run()``.
+            nodes: as in ``run()``.
+            tags: as in ``run()``.
+            exclude: as in ``run()``.
+            key: the key of the state that holds the messages.
+            window: as in ``run()``.
+
+        Raises ``ValueError`` for a malformed filter or thread, and in the loop ``Refused`` with code
+        ``not_found`` for an unknown graph, ``invalid_argument`` for a graph without a checkpointer.
+        """
+        filter = filter_of(modes, namespaces, nodes, tags, None, exclude)
+        checked(Watch, {"id": 0, "sub": 0, "thread": thread, "graphs": (graph,)})
+        return ThreadFollower(
+            self._exchange, graph, thread, key=key, filter=filter, window=window or self._window
+        )
 
 
 def installed_version() -> str | None:

@@ -243,7 +243,7 @@ def restored(value: Any) -> Any:
 def whole_output(run: str, output: Any) -> Any:
     """Return a run's output. Raises ``Refused`` if the server, one of 1.0, cut all of it for its size."""
     value = restored(output)
-    size = _cut_bytes(value)
+    size = cut_bytes(value)
     if size is not None:
         raise Refused(
             "too_large",
@@ -296,7 +296,7 @@ class EventReader:
         if mode == "lifecycle":
             return _lifecycle(frame, fields)
         data = restored(frame.data)
-        fields["cut_bytes"] = _cut_bytes(data)
+        fields["cut_bytes"] = cut_bytes(data)
         if mode in ("values", "updates"):
             marks = frame.interrupts
             interrupts = None if marks is None else tuple(Interrupt(m.id, restored(m.value)) for m in marks)
@@ -336,7 +336,7 @@ class EventReader:
                 data=(piece, metadata), message=piece, metadata=metadata, call=call, chunk_id=id, **fields
             )
         if "$cut" in data:
-            fields["cut_bytes"] = _cut_bytes(restored({"$cut": data["$cut"]}))
+            fields["cut_bytes"] = cut_bytes(restored({"$cut": data["$cut"]}))
             message = Message("unknown", id=id)
         else:
             if "delta" in data:
@@ -377,7 +377,7 @@ class EventReader:
             metadata = self._remember(call, item.meta)
             size: int | None = None
             if "$cut" in item.message:
-                size = self._cut[call] = _cut_bytes(restored({"$cut": item.message["$cut"]}))
+                size = self._cut[call] = cut_bytes(restored({"$cut": item.message["$cut"]}))
                 message = Message(str(item.message.get("type", "unknown")), id=item.id)
             else:
                 restored_fields = {name: restored(value) for name, value in item.message.items()}
@@ -394,7 +394,7 @@ class EventReader:
         )
 
 
-def _cut_bytes(data: Any) -> int | None:
+def cut_bytes(data: Any) -> int | None:
     """Return the size of what ``data`` stands for; None if it is all there."""
     return data.bytes if isinstance(data, Cut) and data.reason == "size" else None
 

@@ -41,7 +41,8 @@ _PATIENCE_S = 5.0
 """How long a request that is ``rate_limited`` is sent again, in all."""
 _FIRST_JITTER_S = 0.02
 
-Q = TypeVar("Q", EventQueue, WatchQueue)
+Q = TypeVar("Q", bound=EventQueue | WatchQueue)
+W = TypeVar("W", bound=WatchQueue)
 
 
 class Exchange:
@@ -132,9 +133,11 @@ class Exchange:
 
     async def watch(self, make: MakeSubscription, statuses: Collection[str] | None) -> WatchQueue:
         """Send a request that opens a watch for runs in one of ``statuses``; return its queue."""
-        return (await self._open_queue(make, None, lambda sub: WatchQueue(sub, statuses, self._may_be_cut)))[
-            1
-        ]
+        return await self.watch_into(make, lambda sub: WatchQueue(sub, statuses, self._may_be_cut))
+
+    async def watch_into(self, make: MakeSubscription, new: Callable[[int], W]) -> W:
+        """Send a request that opens a watch; return its queue, which ``new(sub)`` makes."""
+        return (await self._open_queue(make, None, new))[1]
 
     def _may_be_cut(self, listed: int) -> bool:
         """Tell whether a watch's list of so many runs may have left some out without saying so."""

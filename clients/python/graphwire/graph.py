@@ -119,7 +119,7 @@ class RemoteGraph:
         modes = modes_of(stream_mode)
         if "messages" in modes:
             langchain()
-        options = (output_keys, interrupt_before, interrupt_after, durability)
+        options = (output_keys, interrupt_before, interrupt_after, durability, _changed(version))
         run = await self._start(
             run_arguments(input, config, context, options),
             modes=modes or ["lifecycle"],
@@ -172,21 +172,22 @@ class RemoteGraph:
         the list of that stream's chunks. Raises like ``astream()``.
         """
         refuse_local(local)
+        if output_keys is None and (stream_mode != "values" or version == "v2"):
+            output_keys = await self._output_keys()
         if stream_mode != "values":
-            keys = output_keys if output_keys is not None else await self._output_keys()
             chunks = self.astream(
                 input,
                 config,
                 context=context,
                 stream_mode=stream_mode,
-                output_keys=keys,
+                output_keys=output_keys,
                 interrupt_before=interrupt_before,
                 interrupt_after=interrupt_after,
                 durability=durability,
                 version=version,
             )
             return [chunk async for chunk in chunks]
-        options = (output_keys, interrupt_before, interrupt_after, durability)
+        options = (output_keys, interrupt_before, interrupt_after, durability, _changed(version))
         run = await self._start(
             run_arguments(input, config, context, options),
             modes=["lifecycle"],
@@ -235,13 +236,13 @@ class RemoteGraph:
                 await cancel_quietly(self._client._exchange, id, "the start was cancelled")
             raise
 
-    async def _values(self, run: Run, keys: Sequence[str] | None) -> Any:
+    async def _values(self, run: Run, keys: str | Sequence[str] | None) -> Any:
         """Return the state of an interrupted run, reduced to ``keys``."""
         view = await self._client.attach(run.id, modes=["values"], start="snapshot")
         async for event in view:
             if isinstance(event, SnapshotEvent):
                 values = with_langchain(event.values, self._max_event_bytes)
-                if keys is not None and isinstance(values, dict):
+                if keys is not None and not isinstance(keys, str) and isinstance(values, dict):
                     return {key: values[key] for key in keys if key in values}
                 return values
         return None
@@ -261,11 +262,15 @@ class RemoteGraph:
         limit = None if welcome is None else welcome.limits.get("max_event_bytes")
         return limit if isinstance(limit, int) else None
 
-    async def _output_keys(self) -> list[str] | None:
-        """Return the keys of the graph's output schema, None if it has none."""
+    async def _output_keys(self) -> str | list[str] | None:
+        """Return the state keys of the graph's output, a string if it is one value; None if unknown."""
         for row in await self._client.graphs():
-            if row.name == self.name:
-                return list((row.output_schema or {}).get("properties", ())) or None
+            if row.name != self.name:
+                continue
+            if row.output_keys is not None:
+                return row.output_keys if isinstance(row.output_keys, str) else list(row.output_keys)
+            # A server of 1.0 sends only the schema. Where the output is one value, that names no state keys.
+            return list((row.output_schema or {}).get("properties", ())) or None
         return None
 
     # ── threads ──────────────────────────────────────────────────────────────────────────────────
@@ -332,3 +337,8 @@ class RemoteGraph:
     def update_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Do as ``aupdate_state()``, blocking. Raises ``RuntimeError`` on the client\'s event loop."""
         return wait(self._client._loop_for_waiting(), lambda: self.aupdate_state(*args, **kwargs))
+
+
+def _changed(version: Version) -> Version | None:
+    """Return what to send for ``version``; nothing for the one that is the default."""
+    return None if version == "v1" else version

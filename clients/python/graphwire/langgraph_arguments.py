@@ -7,19 +7,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from graphwire_protocol.suggest import did_you_mean
 from graphwire_protocol.types import STREAM_MODES
 
 from graphwire.arguments import require_id
 from graphwire.state_update import state_update
 
 _CONFIG = frozenset({"tags", "metadata", "configurable", "recursion_limit", "max_concurrency", "run_name"})
-_OPTIONS = ("output_keys", "interrupt_before", "interrupt_after", "durability")
+_OPTIONS = ("output_keys", "interrupt_before", "interrupt_after", "durability", "version")
 _LOCAL = {
     "print_mode": "prints in the process of the graph",
     "debug": "prints in the process of the graph",
     "control": "stops a graph in its own process",
     "checkpoint_during": "is the old name of durability",
 }
+_ARGUMENTS = ("context", "stream_mode", "subgraphs", *_OPTIONS)
 _COMMAND = ("resume", "update", "goto")
 _NS_SEPARATOR = "|"  # between the segments of a namespace, as LangGraph writes it into configs
 
@@ -28,7 +30,7 @@ def refuse_local(options: Mapping[str, Any]) -> None:
     """Raise ``ValueError`` for an option that only local graphs take, ``TypeError`` for an unknown one."""
     for name, value in options.items():
         if name not in _LOCAL:
-            raise TypeError(f"a graph's streams take no argument {name!r}")
+            raise TypeError(f"a graph's streams take no argument {name!r}{did_you_mean(name, _ARGUMENTS)}")
         if value:
             raise ValueError(f"{name} {_LOCAL[name]}; a remote graph does not take it")
 
@@ -38,7 +40,8 @@ def modes_of(stream_mode: str | Sequence[str] | None) -> list[str]:
     modes = [stream_mode or "updates"] if stream_mode is None or isinstance(stream_mode, str) else stream_mode
     for mode in modes:
         if mode not in STREAM_MODES:
-            raise ValueError(f"stream_mode {mode!r} is none of {', '.join(STREAM_MODES)}")
+            meant = did_you_mean(mode, STREAM_MODES) if isinstance(mode, str) else ""
+            raise ValueError(f"stream_mode {mode!r} is none of {', '.join(STREAM_MODES)}{meant}")
     return list(dict.fromkeys(modes))
 
 
@@ -73,7 +76,8 @@ def run_arguments(
     _refuse_misplaced(rest)
     unknown = sorted(set(rest) - _CONFIG)
     if unknown:
-        raise ValueError(f"config[{unknown[0]!r}] cannot be sent; a remote graph takes {sorted(_CONFIG)}")
+        instead = did_you_mean(unknown[0], _CONFIG) or f"; a remote graph takes {', '.join(sorted(_CONFIG))}"
+        raise ValueError(f"config[{unknown[0]!r}] cannot be sent{instead}")
     if rest:
         out["config"] = rest
     return out
@@ -149,7 +153,8 @@ def command_of(command: Any) -> dict[str, Any]:
         raise TypeError(f"command is a Command or a dict of its fields, not {type(command).__name__}")
     unknown = sorted(str(name) for name in given if name not in _COMMAND)
     if unknown:
-        raise ValueError(f"command has no field {unknown[0]!r}; it takes {', '.join(_COMMAND)}")
+        instead = did_you_mean(unknown[0], _COMMAND) or f"; it takes {', '.join(_COMMAND)}"
+        raise ValueError(f"command has no field {unknown[0]!r}{instead}")
     if "update" in given:
         given["update"] = _update(state_update(given["update"]))
     if "goto" in given:

@@ -101,7 +101,8 @@ class Streams(Watching):
             config: LangGraph's ``tags``, ``metadata``, ``configurable``, ``recursion_limit``,
                 ``max_concurrency`` and ``run_name``. The thread is ``thread=``, not a part of the config.
             context: LangGraph's runtime context.
-            options: LangGraph's ``interrupt_before``, ``interrupt_after``, ``output_keys``, ``durability``.
+            options: LangGraph's ``interrupt_before``, ``interrupt_after``, ``output_keys``, ``durability``,
+                ``version``.
             record: ``{"modes", "subgraphs"}`` that the log records beyond the filter, for later viewers.
             metadata: for finding the run in lists.
             if_busy: what to do if the thread has a run: ``reject`` this one, ``enqueue`` it, or
@@ -150,6 +151,7 @@ class Streams(Watching):
             refuse_unknown(record, RecordOptions.model_fields, "record")
             fields["record"] = checked(RecordOptions, dict(record), "record")
         checked(RunCommand, {"id": 0, **fields})
+        checked(Spec, {"sub": 0, "filter": filter, "credit": window, "values": values})
 
         def make(id: int, sub: int) -> RunCommand:
             spec = Spec(sub=sub, filter=filter, from_=position, credit=window, values=values)
@@ -208,7 +210,8 @@ class Streams(Watching):
                     values=values,
                 )
 
-            checked(Subscribe, {"id": 0, "sub": 0, "run": run, "filter": filter})
+            view = {"filter": filter, "credit": window, "values": values}
+            checked(Subscribe, {"id": 0, "sub": 0, "run": run, **view})
             reply, queue = await self._exchange.subscribe(make, window, tracker)
             assert isinstance(reply, Subscribed)
             out = Run(self._exchange, run, None, filter, position, window, tracker, values)

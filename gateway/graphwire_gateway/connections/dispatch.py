@@ -2,15 +2,16 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeAlias, TypeVar
 from weakref import WeakSet
 
 import orjson
 from graphwire_protocol import commands
+from graphwire_protocol.codec import encode
 from graphwire_protocol.commands import Command, Product, Spec
 from graphwire_protocol.errors import Refusal
-from graphwire_protocol.replies import Ok, Pong, Started, Subscribed, Welcome
+from graphwire_protocol.replies import Notice, Ok, Pong, Started, Subscribed, Welcome
 from graphwire_protocol.server import ServerSession
 from graphwire_protocol.types import STREAM_MODES, Durability
 from graphwire_protocol.version import MINOR
@@ -19,6 +20,7 @@ from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.delivery import Delivery
 from graphwire_gateway.connections.open_connections import OpenConnections, Pinged
 from graphwire_gateway.cutting import cut_anywhere
+from graphwire_gateway.execution.names import filter_notes, graph_notes, run_notes, update_notes
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.limits import Limits
@@ -149,6 +151,7 @@ class Dispatch:
                 await self._subscribe(command)
             case commands.Watch():
                 self._watch(command)
+                self._note(graph_notes("watch.graphs", command.graphs or (), self._served))
             case commands.Unsubscribe():
                 watch = self._watches.pop(command.sub, None)
                 if watch is not None:
@@ -168,14 +171,24 @@ class Dispatch:
                 self._result(command.id, await self._find(command.run))
             case commands.List():
                 await self._list(command)
+                self._note(graph_notes("list.graph", filter(None, [command.graph]), self._served))
             case commands.State():
                 self._reply(await self._services.states.get(command, self.principal))
             case commands.StateHistory():
                 self._reply(await self._services.states.history(command, self.principal))
             case commands.StateUpdate():
                 self._reply(await self._services.states.update(command, self.principal))
+                self._note(update_notes(command, self._services.catalog.get(command.graph)))
             case commands.Delete():
                 self._reply(await self._services.states.delete(command, self.principal))
+
+    @property
+    def _served(self) -> list[str]:
+        return [entry.name for entry in self._services.catalog.all()]
+
+    def _note(self, notes: Iterable[str]) -> None:
+        for note in notes:
+            self._delivery.reply(encode(Notice(code="ignored", message=note)))
 
     def _reply(self, frame: Ok | Welcome | Started | Subscribed) -> None:
         self._delivery.reply(self._session.reply(frame))
@@ -232,6 +245,8 @@ class Dispatch:
         for reader, subscribed in attached:
             self._reply(subscribed)
             self._delivery.begin(reader)
+        if is_new:
+            self._note(run_notes(command, services.catalog.get(run.graph)))
 
     async def _subscribe(self, command: commands.Subscribe) -> None:
         run = await self._find(command.run)
@@ -239,6 +254,7 @@ class Dispatch:
         reader, subscribed = await self._delivery.attach(command.id, run.log, command)
         self._reply(subscribed)
         self._delivery.begin(reader)
+        self._note(filter_notes(command.filter, self._services.catalog.get(run.graph), "subscribe.filter"))
 
     def _watch(self, command: commands.Watch) -> None:
         watch = self._delivery.watch(command, self.principal)

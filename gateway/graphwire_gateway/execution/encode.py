@@ -5,6 +5,7 @@ and changes the objects in it. The hot case, a token, is written by hand; tests 
 protocol's models.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -50,14 +51,19 @@ class Encoder:
         self._calls = Calls()
         self._lines = self._calls.lines
 
-    def part(self, ns: Namespace, mode: str, chunk: Any) -> Record:
-        """Encode what the graph yielded for ``mode`` at ``ns`` (``()`` for the root)."""
+    def part(self, ns: Namespace, mode: str, chunk: Any, asked: Sequence[Any] = ()) -> Record:
+        """Encode what the graph yielded for ``mode`` at ``ns`` (``()`` for the root).
+
+        ``asked`` has the interrupts that came beside ``chunk`` instead of in it, in LangGraph's version v2.
+        """
+        if asked:
+            return self._interrupted(ns, mode, chunk, asked)
         if mode == "messages":
             return self._message(ns, chunk[0], chunk[1])
         if mode == "updates":
             return self._update(ns, chunk)
         if mode == "values" and isinstance(chunk, dict) and "__interrupt__" in chunk:
-            return self._interrupted(ns, mode, chunk)
+            return self._interrupted(ns, mode, *_parted(chunk))
         if mode == "checkpoints":
             chunk = public_checkpoint(chunk)
         elif mode == "debug" and isinstance(chunk, dict) and chunk.get("type") == "checkpoint":
@@ -102,17 +108,16 @@ class Encoder:
         if not isinstance(chunk, dict):
             return self._record(ns, "updates", None, chunk)
         if "__interrupt__" in chunk:
-            return self._interrupted(ns, "updates", chunk)
+            return self._interrupted(ns, "updates", *_parted(chunk))
         node = next((key for key in chunk if key != "__metadata__"), None)
         return self._record(ns, "updates", node, chunk)
 
-    def _interrupted(self, ns: Namespace, mode: str, chunk: dict[str, Any]) -> Record:
-        marks = [{"id": item.id, "value": item.value} for item in chunk["__interrupt__"]]
-        rest = {key: value for key, value in chunk.items() if key != "__interrupt__"}
-        data, asked = self._dumps(rest), self._dumps(marks)
-        if len(data) + len(asked) > self._max:
-            data, asked = self._cut_both(data, asked, LEVELS[mode])
-        return _splice(self._origin((ns, mode, None, ())), data, b',"interrupts":' + asked)
+    def _interrupted(self, ns: Namespace, mode: str, data: Any, asked: Sequence[Any]) -> Record:
+        marks = [{"id": item.id, "value": item.value} for item in asked]
+        state, questions = self._dumps(data), self._dumps(marks)
+        if len(state) + len(questions) > self._max:
+            state, questions = self._cut_both(state, questions, LEVELS[mode])
+        return _splice(self._origin((ns, mode, None, ())), state, b',"interrupts":' + questions)
 
     def _cut_both(self, data: bytes, asked: bytes, levels: int) -> tuple[bytes, bytes]:
         """Return a state and what is asked with it, cut so that they fit together."""
@@ -195,6 +200,11 @@ class Encoder:
         if len(data) <= self._max:
             return data
         return b'{%s"$cut":{"reason":"size","bytes":%d}}' % (head, len(data))
+
+
+def _parted(chunk: dict[str, Any]) -> tuple[dict[str, Any], Sequence[Any]]:
+    """Return the data of a chunk, and the interrupts in it."""
+    return {key: value for key, value in chunk.items() if key != "__interrupt__"}, chunk["__interrupt__"]
 
 
 _ENVELOPE = 512  # bytes that ids and names take beside a token's text, at most

@@ -7,6 +7,8 @@ in between, so a slow store slows graphs down instead of filling memory.
 
 What crosses is data (``RunRequest`` in, ``Made`` out), and the owner is one small Protocol, because the two
 sides need not stay in one process.
+
+Long because an execution is a state on two loops, and each method says on which it runs.
 """
 
 import asyncio
@@ -26,6 +28,7 @@ from graphwire_runtime.servable import RETRIES, Servable, StreamMode
 
 from graphwire_gateway.execution.attempts import Attempts, may_begin_again
 from graphwire_gateway.execution.encode import Encoder
+from graphwire_gateway.execution.models import Models
 from graphwire_gateway.execution.namespaces import GraphNamespaces, is_of_langgraph
 from graphwire_gateway.execution.request import RunRequest
 from graphwire_gateway.failures import Failures, RunLimit
@@ -33,7 +36,7 @@ from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.job import Job
 from graphwire_gateway.log.record import Record
-from graphwire_gateway.scope import PRINCIPAL
+from graphwire_gateway.scope import PRINCIPAL, Scope
 from graphwire_gateway.telemetry import bind_to_logs, logger
 
 log = logger("execution")
@@ -59,10 +62,15 @@ class Outcome:
 
 @dataclass(slots=True)
 class Made:
-    """What an execution made in one tick: records, and its outcome if it has ended."""
+    """What an execution made in one tick: records, and its outcome if it has ended.
+
+    ``checkpoint`` is the one of the thread that the graph begins from, when it is known: before all records.
+    It is "" if the thread has none.
+    """
 
     records: list[Record]
     outcome: Outcome | None = None
+    checkpoint: str | None = None
 
 
 class ExecutionOwner(Protocol):
@@ -102,7 +110,7 @@ class Executor:
 class Execution:
     """One execution of ``request``, made by an ``Executor``. Call its methods on the main loop.
 
-    ``events_before`` counts the events that earlier executions of the same run made.
+    ``events_before`` counts the events that earlier executions of the same run made, if it ``is_resumed``.
     """
 
     def __init__(
@@ -113,8 +121,10 @@ class Execution:
         encoder: Encoder,
         failures: Failures,
         events_before: int = 0,
+        is_resumed: bool = False,
     ) -> None:
         self._request = request
+        self._is_resumed = is_resumed
         self._owner = owner
         self._entry = entry
         self._runner = entry.runner
@@ -127,6 +137,8 @@ class Execution:
         # On the runner's loop.
         self._records: list[Record] = []  # made in this tick
         self._outcome: Outcome | None = None
+        self._checkpoint: str | None = None
+        self._is_put = False  # whether the runner collects at the end of this tick
         self._values: Any = None
         self._has_values = False
         self._asked: dict[str, PendingInterrupt] = {}
@@ -158,6 +170,7 @@ class Execution:
             self._encoder,
             self._failures,
             self._events_before + self._put_events,
+            is_resumed=True,
         )
         following.start()
         return following
@@ -199,8 +212,8 @@ class Execution:
 
     def collect(self) -> Callable[[], None]:
         """Return the hand-over of what was made since the last tick; called by the runner."""
-        made = Made(self._records, self._outcome)
-        self._records = []
+        made = Made(self._records, self._outcome, self._checkpoint)
+        self._records, self._checkpoint, self._is_put = [], None, False
         return partial(self._owner.receive, self, made)
 
     async def _work(self) -> None:
@@ -212,9 +225,8 @@ class Execution:
             outcome = await self._run()
         except BaseException as error:
             outcome = self._ended_by(error)
-        if not self._records:
-            self._runner.put(self)
         self._outcome = outcome
+        self._hand_over()
 
     def _ended_by(self, error: BaseException) -> Outcome:
         if self._is_cancelled:
@@ -228,11 +240,16 @@ class Execution:
         return Outcome("failed", failure=failure)
 
     def _put(self, record: Record) -> None:
-        if not self._records:
-            self._runner.put(self)
+        if not self._is_put:
+            self._hand_over()
         self._records.append(record)
         self._put_events += 1
         self._put_bytes += record.size
+
+    def _hand_over(self) -> None:
+        if not self._is_put:
+            self._is_put = True
+            self._runner.put(self)
 
     async def _run(self) -> Outcome:
         request = self._request
@@ -244,6 +261,10 @@ class Execution:
 
     async def _stream(self, graph: Servable) -> Outcome:
         request, recorded, encoder = self._request, self._request.modes, self._encoder
+        scope = request.scope
+        if scope is not None and not scope.is_private and request.checkpoint is None and not self._is_resumed:
+            self._checkpoint = await _latest_checkpoint(graph, scope)
+            self._hand_over()
         config = request.config.copy()
         attempts = None
         if "messages" in recorded and is_of_langgraph(graph) and may_begin_again(graph):
@@ -257,6 +278,7 @@ class Execution:
             **({} if request.context is None else {"context": request.context}),
             **request.options,
         )
+        models = Models(graph) if request.version == "v2" else None
         ns: Namespace = ()
         namespaces = GraphNamespaces() if _needs_namespaces(request, graph) else None
         try:
@@ -272,10 +294,13 @@ class Execution:
                 if attempts is not None and attempts.has_any and mode == "messages":
                     self._take_back(attempts.void_before(chunk[1]))
                 if mode in recorded:
-                    if namespaces is None or mode != "custom" or (at := namespaces.graph_of(ns)) == ns:
+                    at = ns if namespaces is None or mode != "custom" else namespaces.graph_of(ns)
+                    if at != ns:
+                        self._put(encoder.custom_of_task(at, ns, chunk))
+                    elif models is None:
                         self._put(encoder.part(ns, mode, chunk))
                     else:
-                        self._put(encoder.custom_of_task(at, ns, chunk))
+                        self._put(encoder.part(ns, mode, *models.part(ns, mode, chunk)))
                     if self._put_events > self._limit:
                         raise RunLimit(f"the run has more than {request.max_events} events (max_run_events)")
                     if self._is_full():
@@ -296,8 +321,10 @@ class Execution:
             self._take_back(void)
         self._has_deleted_thread = not self._is_interrupted
         kind: Literal["interrupted", "completed"] = "interrupted" if self._is_interrupted else "completed"
-        asked = self._encoder.questions(tuple(self._asked.values()))
-        return Outcome(kind, self._output(graph), asked)
+        output = _output_of(request, graph, self._values) if self._has_values else None
+        if models is not None:
+            output = models.output(output)
+        return Outcome(kind, encoder.value(output), encoder.questions(tuple(self._asked.values())))
 
     def _take_back(self, checkpoint_ns: str | None) -> None:
         """Record that what the task with this namespace has said is void."""
@@ -335,11 +362,6 @@ class Execution:
         finally:
             self._is_waiting = False
 
-    def _output(self, graph: Servable) -> bytes:
-        return self._encoder.value(
-            _output_of(self._request, graph, self._values) if self._has_values else None
-        )
-
     async def _delete_thread(self) -> None:
         request = self._request
         try:
@@ -349,6 +371,13 @@ class Execution:
                 await _delete_thread(request, graph)
         except Exception as error:
             log.warning("a run's private thread was not deleted", error=repr(error))
+
+
+async def _latest_checkpoint(graph: Servable, scope: Scope) -> str:
+    """Return the id of the thread's latest checkpoint, "" if it has none."""
+    config: Any = {"configurable": {"thread_id": scope.saved, "checkpoint_ns": ""}}
+    saved = await graph.checkpointer.aget_tuple(config)
+    return "" if saved is None else str(saved.config["configurable"]["checkpoint_id"])
 
 
 async def _delete_thread(request: RunRequest, graph: Servable) -> None:

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from graphwire_protocol import commands
-from graphwire_protocol.errors import Refusal
 from graphwire_protocol.projection import TagError, restore
 from graphwire_protocol.types import STREAM_MODES, Mode
 from langchain_core.runnables import RunnableConfig
 
 from graphwire_gateway.execution.inputs import message_of
+from graphwire_gateway.execution.names import check_run, invalid
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.library import command_for, given
 from graphwire_gateway.scope import OWN, PRINCIPAL, Scope
@@ -21,8 +21,9 @@ class RunRequest:
     """What run ``run`` asks of the graph named ``graph``: arguments of ``astream``, and what is recorded.
 
     With a ``command`` (the fields of the library's ``Command``) there is no ``input``. ``scope`` is the run's
-    thread; None without one. ``modes`` and ``subgraphs`` say what the log records. ``max_events`` bounds the
-    run's events, over all its executions.
+    thread; None without one. ``modes`` and ``subgraphs`` say what the log records. ``version`` says whether
+    states are recorded as LangGraph's version v1 or v2 has them. ``max_events`` bounds the run's events, over
+    all its executions.
     """
 
     run: str
@@ -35,7 +36,14 @@ class RunRequest:
     modes: frozenset[Mode] = frozenset()
     subgraphs: bool = False
     scope: Scope | None = None
+    version: Literal["v1", "v2"] = "v1"
     max_events: int | None = None
+
+    @property
+    def checkpoint(self) -> str | None:
+        """The checkpoint of the thread to start at; None is the latest."""
+        id: str | None = self.config.get("configurable", {}).get("checkpoint_id")
+        return id
 
     def argument(self, graph: Any) -> Any:
         """Return the first argument of ``graph.astream``: the input, or a ``Command`` of its library."""
@@ -66,6 +74,7 @@ def run_request(
     max_events: int | None,
 ) -> RunRequest:
     """Return what ``command`` asks of the graph. Raises ``Refusal(invalid_argument)`` with the path."""
+    check_run(command, entry)
     config = command.config or commands.RunConfig()
     configurable = restored(config.configurable or {}, "run", "config.configurable")
     for name in configurable:
@@ -101,6 +110,7 @@ def run_request(
         modes=modes,
         subgraphs=subgraphs,
         scope=scope,
+        version=(command.options and command.options.version) or "v1",
         max_events=max_events,
     )
 
@@ -111,11 +121,6 @@ def restored(value: Any, frame: str, path: str) -> Any:
         return restore(value, message_of, inbound=True, path=path)
     except TagError as error:
         raise invalid(error.path, f"{frame}.{error.path}: {error.reason}", error.reason) from None
-
-
-def invalid(path: str, message: str, reason: str) -> Refusal:
-    """Return the refusal of one field."""
-    return Refusal("invalid_argument", message, details={"errors": [{"path": path, "reason": reason}]})
 
 
 def _command(command: commands.GraphCommand) -> dict[str, Any]:
@@ -149,6 +154,7 @@ def _options(options: commands.RunOptions | None, *, has_thread: bool) -> dict[s
     if options is None:
         return {}
     wire = options.to_wire()
+    wire.pop("version", None)  # of what is recorded; see RunRequest
     if not has_thread:
         wire.pop("durability", None)  # nothing writes checkpoints; some graphs warn of it, some fail
     return {name: list(value) if isinstance(value, tuple) else value for name, value in wire.items()}

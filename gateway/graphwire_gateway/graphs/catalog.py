@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.replies import GraphRow
+from graphwire_protocol.suggest import did_you_mean, shown
 
 from graphwire_gateway.graphs.description import row_of
 from graphwire_gateway.graphs.entry import Entry, entry_of
@@ -73,9 +74,12 @@ class Catalog:
         entry = self._entries.get(name)
         if entry is None:
             served = ", ".join(sorted(self._entries)) or "none"
+            meant = did_you_mean(name, self._entries)
             raise Refusal(
                 "not_found",
-                f"no graph {name[:64]!r}; this server has: {served}",
+                f"no graph {shown(name)}"
+                + (f"{meant} This" if meant else "; this")
+                + f" server has: {served}",
                 details={"kind": "graph"},
             )
         return entry

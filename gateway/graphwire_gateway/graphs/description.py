@@ -22,6 +22,7 @@ def row_of(entry: Entry) -> GraphRow:
         description=entry.description or _own_description(graph),
         input_schema=_schema(graph, graph.get_input_jsonschema, "input_schema"),
         output_schema=_schema(graph, graph.get_output_jsonschema, "output_schema"),
+        output_keys=_output_keys(graph),
         context_schema=_schema(graph, graph.get_context_jsonschema, "context_schema"),
         nodes=tuple(name for name in graph.nodes if not name.startswith("__")),
         edges=_edges(entry.name, graph),
@@ -38,6 +39,11 @@ def _edges(name: str, graph: Any) -> tuple[Edge, ...]:
     except Exception as error:  # a graph that cannot be drawn is served all the same
         log.warning("a graph's edges cannot be listed", graph=name, exc_info=error)
         return ()
+
+
+def _output_keys(graph: Any) -> str | tuple[str, ...]:
+    keys = graph.output_channels
+    return keys if isinstance(keys, str) else tuple(keys)
 
 
 def _schema(graph: Any, json_schema: Callable[[], Any], declared: str) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.graphs.factory import AccessContext, Factory, FactoryRuntime, User, factory_of
 from graphwire_gateway.graphs.load import describe, is_graph, is_uncompiled, resolve
 from graphwire_gateway.graphs.runner import Runner
+from graphwire_gateway.graphs.shape import Shape, shape_of
 from graphwire_gateway.graphs.spec import GraphSpec
 from graphwire_gateway.scope import PRINCIPAL
 
@@ -38,6 +39,8 @@ class Entry:
     """Where the graph comes from, for people: its target, or ``the object given``."""
     factory: Factory[Servable] | None = None
     """Makes the graph for each use; None if one graph serves all uses."""
+    shape: Shape = field(default_factory=Shape)
+    """The names in the graph, with which requests are compared."""
     _equipped: dict[bool, Servable] = field(default_factory=dict, repr=False)
     """The graph as it is used, with and without threads."""
 
@@ -104,9 +107,10 @@ async def entry_of(
     factory = None if is_graph(found) else factory_of(label, source, found, is_graph)
     if factory is not None:
         found = await _made(stack, factory, store)
+    graph = _compiled(label, source if factory is None else f"what {source} makes", found)
     return Entry(
         name=name,
-        graph=_compiled(label, source if factory is None else f"what {source} makes", found),
+        graph=graph,
         runner=runner,
         record=frozenset(spec.record),
         record_subgraphs=spec.record_subgraphs,
@@ -115,6 +119,7 @@ async def entry_of(
         graph_store=store,
         source=source,
         factory=factory if factory is not None and factory.is_per_use else None,
+        shape=shape_of(graph, is_fixed=factory is None or not factory.is_per_use),
     )
 
 

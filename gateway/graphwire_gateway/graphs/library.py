@@ -1,4 +1,4 @@
-"""The ``Command`` and ``Send`` classes of the library that a graph was compiled with."""
+"""What differs between libraries of graphs: ``Command`` and ``Send``, and where a graph has its schemas."""
 
 import importlib
 from typing import Any
@@ -22,6 +22,15 @@ def command_for(graph: Any, **fields: Any) -> Any:
                 fields["goto"] = _goto(fields["goto"], module.Send)
             return module.Command(**fields)
     raise LookupError(f"a {type(graph).__name__} belongs to no library whose Command is known")
+
+
+def schemas_of(graph: Any) -> tuple[Any, Any]:
+    """Return the classes of a graph's output and of its state; None for each that it does not have."""
+    plan = getattr(graph, "plan", None)
+    if plan is not None:
+        return plan.output.cls, plan.state.cls
+    builder = getattr(graph, "builder", None)
+    return getattr(builder, "output_schema", None), getattr(builder, "state_schema", None)
 
 
 def given(command: GraphCommand) -> dict[str, Any]:

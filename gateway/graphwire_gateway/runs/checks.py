@@ -3,7 +3,7 @@
 from graphwire_protocol import commands
 from graphwire_protocol.errors import Refusal
 
-from graphwire_gateway.execution.request import invalid
+from graphwire_gateway.execution.names import invalid
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.runs.run import Run
 

@@ -26,6 +26,7 @@ from graphwire_gateway.log.log import Log
 from graphwire_gateway.log.record import server_record
 from graphwire_gateway.log.store import Batch
 from graphwire_gateway.runs.details import StatusDetails, details_of
+from graphwire_gateway.runs.numbers import Numbering
 
 _TRANSITIONS: dict[tuple[Status | None, Status], Status] = {
     **RUN,
@@ -40,6 +41,9 @@ class RunListener(Protocol):
 
     def run_changed(self, run: "Run", row: RunRow) -> None:
         """The log holds a new status; ``row`` shows the run as it was when it got that status."""
+
+    def row_changed(self, run: "Run", row: RunRow) -> None:
+        """The row shows more of the run, which has no new status."""
 
     def run_moved(self, run: "Run") -> None:
         """The log has grown."""
@@ -72,6 +76,7 @@ class Run:
         listener: RunListener,
         limits: Limits,
         metadata: dict[str, Any],
+        numbering: Numbering | None = None,
     ) -> None:
         self.id = request.run
         self.key = key
@@ -98,6 +103,10 @@ class Run:
         self._interrupt_ttl_s = limits.interrupt_ttl_s
         self._max_run_s = limits.max_run_s
         self._metadata = metadata
+        self._numbering = numbering  # of its thread; None for a private one
+        self._thread_seq: int | None = None
+        self._thread_epoch: str | None = None
+        self._checkpoint = request.checkpoint
         self._entered: Status | None = None  # the status that was appended last
         self._unstored: deque[tuple[Seq, StatusDetails]] = deque()  # statuses whose events the store lacks
         self._execution: Execution | None = None
@@ -123,6 +132,8 @@ class Run:
     def start(self) -> None:
         """Begin to run the graph."""
         self._started_at = now()
+        if self._numbering is not None:
+            self._thread_seq, self._thread_epoch = self._numbering.next(), self._numbering.epoch
         self._enter("running")
         self._execution = self._executor.start(self._request, self)
         self._limit_time()
@@ -171,6 +182,11 @@ class Run:
         self._execution.cancel(self._cancel_grace_s)
         self._after(self._cancel_grace_s, self._end, "cancelled", self.cancelled_by)
 
+    def forget(self) -> None:
+        """Delete the log: nobody can find the run any more. It no longer keeps its thread's numbering."""
+        self._numbering = None
+        self.log.delete()
+
     def _cancel_created(self, created: "asyncio.Future[None]", reason: str | None) -> None:
         if created.exception() is None:
             self.cancel(reason)
@@ -206,6 +222,10 @@ class Run:
         """Write what the execution made into the log; what comes too late is dropped."""
         if execution is not self._execution or self.status in TERMINAL:
             return
+        if made.checkpoint is not None:
+            self._checkpoint = made.checkpoint
+            if not self._unstored:  # else the row that is shown next has it
+                self._listener.row_changed(self, self.row())
         if made.records:
             self.log.append(made.records)
         if made.outcome is not None:
@@ -408,6 +428,9 @@ class Run:
             error=details.error,
             questions=details.questions,
             modes=tuple(sorted(self.modes)),
+            thread_seq=self._thread_seq,
+            thread_epoch=self._thread_epoch,
+            checkpoint=None if self.thread is None else self._checkpoint,
         )
 
 

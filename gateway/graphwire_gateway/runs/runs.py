@@ -23,6 +23,7 @@ from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.store import Store
 from graphwire_gateway.runs.asking import PATIENCE_S, has_checkpoint
 from graphwire_gateway.runs.checks import check_same, check_takes_threads
+from graphwire_gateway.runs.numbers import Numberings
 from graphwire_gateway.runs.paging import page
 from graphwire_gateway.runs.report import log_status
 from graphwire_gateway.runs.retention import Retention
@@ -55,6 +56,7 @@ class Runs:
         self._runs: dict[str, Run] = {}
         self._active: Counter[str] = Counter()
         self._threads = ThreadQueues()
+        self.numberings = Numberings()
         self._slots = Slots(limits.max_server_runs)
         self._watches = Watches(limits.max_watch_runs)
         self._retention = Retention(store)
@@ -126,6 +128,7 @@ class Runs:
             listener=self,
             limits=limits,
             metadata=command.metadata or {},
+            numbering=None if scope is None or scope.is_private else self.numberings.of(scope.saved),
         )
 
     async def _create(self, run: Run) -> None:
@@ -155,7 +158,7 @@ class Runs:
             _fail_creation(run, Refusal("unavailable", "the start of this run was cancelled", after_ms=1000))
             self._retention.delete(run.key)
         elif run.created.exception() is None and is_registered:
-            run.log.delete()
+            run.forget()
             self._retention.delete(run.key)
 
     def _count_out(self, principal: str) -> None:
@@ -230,6 +233,10 @@ class Runs:
     def run_changed(self, run: Run, row: RunRow) -> None:
         """Show a new status to the principal's watches, and to the operator."""
         log_status(run, row)
+        self.row_changed(run, row)
+
+    def row_changed(self, run: Run, row: RunRow) -> None:
+        """Show the principal's watches what is known now."""
         if self._runs.get(run.key) is run:  # else it was removed meanwhile
             self._watches.changed(run.principal, row)
 
@@ -325,7 +332,7 @@ class Runs:
             if timer is not None:
                 timer.cancel()
             self._watches.gone(run.principal, run.id, reason)
-            run.log.delete()
+            run.forget()
             self._retention.delete(run.key)
         await self._retention.wait(run.key)
 

@@ -13,7 +13,8 @@ from graphwire_protocol.projection import Encoders, Projector
 from graphwire_protocol.replies import Ok, StateTask, ThreadState
 
 from graphwire_gateway.cutting import Slot, cut_anywhere, cut_whole, question_slots, shrink, slots
-from graphwire_gateway.execution.request import invalid, restored
+from graphwire_gateway.execution.names import invalid
+from graphwire_gateway.execution.request import restored
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
@@ -65,7 +66,10 @@ class States:
         state = await self._ask(command, position, read)
         self._check_values(state)
         state, _ = self._fitting(state, self._max + ENVELOPE_BYTES // 2, ("metadata",))
-        return Ok(id=command.id, **state.__dict__)
+        # Not before the read, during which a run may begin.
+        numbering = self._runs.numberings.find(position.scope.saved)
+        seq, epoch = (None, None) if numbering is None else (numbering.last, numbering.epoch)
+        return Ok(id=command.id, **state.__dict__, thread_seq=seq, thread_epoch=epoch)
 
     async def history(self, command: commands.StateHistory, principal: str) -> Ok:
         """Return a thread's states, newest first, and where the next page begins. Raises ``Refusal``."""

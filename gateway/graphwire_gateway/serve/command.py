@@ -42,7 +42,8 @@ def serve(
         typer.Argument(
             metavar="TARGET",
             help="A langgraph.json, or a folder that holds one. Or graphs, or functions that make them: "
-            "./file.py:attribute, module:attribute, NAME=module:attribute.",
+            "./file.py:attribute, module:attribute, NAME=module:attribute. (default: those of "
+            "graphwire.toml, or ./langgraph.json)",
         ),
     ] = None,
     config: Annotated[

@@ -13,7 +13,7 @@ from graphwire_conformance.servers.interrupts import (
     wait_status,
 )
 from graphwire_conformance.servers.server import ServerUnderTest
-from graphwire_conformance.verdict import check
+from graphwire_conformance.verdict import Skipped, check
 
 CASES = Cases()
 
@@ -41,6 +41,37 @@ async def busy(server: ServerUnderTest) -> None:
     await wait_ended(conn, 2, "completed")
     await conn.send({"type": "cancel", "run": first})
     await wait_ended(conn, 1, "cancelled")
+
+
+@CASES.add("thread/numbers", "2: a thread's runs are numbered as they begin")
+async def numbers(server: ServerUnderTest) -> None:
+    """Two runs after each other, and one that never begins; the state names the last that began."""
+    server.require("state")
+    conn = await server.connect()
+    thread = server.new_id()
+    place = {"graph": "conformance.ask", "thread": thread}
+    first, never, second = server.new_id(), server.new_id(), server.new_id()
+    await conn.send(run("ask", {"topic": "t"}, every_mode(1), run=first, thread=thread))
+    (one,) = (await wait_questions(conn, 1)).values()
+    await conn.ask(run("ask", {"topic": "n"}, run=never, thread=thread, if_busy="enqueue"))
+    await conn.ask({"type": "cancel", "run": never})
+    await conn.ask(respond(first, (one, 1)))
+    await wait_ended(conn, 1, "completed")
+    state = await conn.ask({"type": "state", **place})
+    if "thread_seq" not in state:
+        raise Skipped("it does not number the runs of a thread (1.1)")
+    check_like(_STATES, {"thread_seq": 1, "thread_epoch": "<string>"}, state)
+    await conn.send(run("ask", {"topic": "u"}, every_mode(2), run=second, thread=thread))
+    await wait_questions(conn, 2)
+    rows = (await conn.ask({"type": "list", "what": "runs", **place}))["runs"]
+    found = {row["run"]: row for row in rows}
+    epoch, checkpoint = state["thread_epoch"], state["config"]["configurable"]["checkpoint_id"]
+    begun = {"thread_epoch": epoch}
+    check_like(_THREADS, {**begun, "thread_seq": 1, "checkpoint": ""}, found[first])
+    check_like(_THREADS, {**begun, "thread_seq": 2, "checkpoint": checkpoint}, found[second])
+    check("thread_seq" not in found[never], _THREADS, "no number for a run that never began", f"{found}")
+    check_like(_STATES, {**begun, "thread_seq": 2}, await conn.ask({"type": "state", **place}))
+    await conn.ask({"type": "cancel", "run": second})
 
 
 @CASES.add("thread/enqueue", "2: enqueue: the run is queued")

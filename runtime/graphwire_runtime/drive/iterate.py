@@ -195,7 +195,7 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
 
 def _too_long(loop: Loop, limit: float | None) -> TimeoutError:
     return TimeoutError(
-        f"superstep {loop.standing.step} of graph {loop.run.plan.name!r} may take {limit} seconds, its "
+        f"superstep {loop.standing.step} of {loop.run.plan.title} may take {limit} seconds, its "
         "step_timeout, and had not come to its end by then"
     )
 

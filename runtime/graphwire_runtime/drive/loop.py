@@ -132,7 +132,7 @@ class Loop:
             return self._start_again()
         if standing.step >= standing.limit:
             raise GraphRecursionError(
-                f"graph {self.run.plan.name!r} took {self.run.settings.recursion_limit} supersteps, all that "
+                f"{self.run.plan.title} took {self.run.settings.recursion_limit} supersteps, all that "
                 "its recursion_limit allows, without coming to an end; raise `recursion_limit` in the config "
                 "if it needs more"
             )

@@ -157,7 +157,7 @@ class Request:
         for key in (asked,) if isinstance(asked, str) else asked:
             if key not in self.plan.channels:
                 raise ValueError(
-                    f"output_keys names {key!r}, which is no key of graph {self.plan.name!r}; "
+                    f"output_keys names {key!r}, which is no key of {self.plan.title}; "
                     f"it has {', '.join(self.plan.keys)}"
                 )
         return asked if isinstance(asked, str) else tuple(asked)

@@ -59,7 +59,7 @@ def _check_command(loop: Loop, command: Command[Any]) -> None:
         return
     if checkpoints is None:
         raise RuntimeError(
-            f"graph {run.plan.name!r} was given Command(resume=...), and has no checkpointer that could "
+            f"{run.plan.title} was given Command(resume=...), and has no checkpointer that could "
             "have kept what was interrupted; compile it with one"
         )
     if run.answers.one_for_all and len(asked := open_interrupts(checkpoints.pending)) > 1:
@@ -103,10 +103,10 @@ def _start(loop: Loop, value: Any) -> list[Task]:
         if isinstance(value, Command):
             task.accept_command(value)
             if not (task.pairs or task.gotos or task.sends or value.update is not None or value.resume):
-                raise EmptyInputError(f"graph {run.plan.name!r} was given an empty Command as input")
+                raise EmptyInputError(f"{run.plan.title} was given an empty Command as input")
         elif value is None:
             raise EmptyInputError(
-                f"graph {run.plan.name!r} was given None as input, and there is no saved state to go on "
+                f"{run.plan.title} was given None as input, and there is no saved state to go on "
                 "from; pass a mapping of state keys (it may be empty)"
             )
         else:

@@ -17,7 +17,10 @@ from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPol
 from graphwire_runtime.plan.schema import Schema, shown
 from graphwire_runtime.types import END, Send
 
-__all__ = ["Join", "NodePlan", "Plan", "RouterPlan"]
+__all__ = ["DEFAULT_NAME", "Join", "NodePlan", "Plan", "RouterPlan"]
+
+DEFAULT_NAME = "LangGraph"
+"""The name of a graph that its author gave none, for tracers: the one that LangGraph gives it."""
 
 View = Callable[[Mapping[str, Any]], Any]
 
@@ -129,3 +132,8 @@ class Plan:
     """The keys of the output schema."""
     managed: Mapping[str, Managed]
     """The keys whose values are computed when a node starts."""
+
+    @property
+    def title(self) -> str:
+        """How messages call the graph: by the name that its author gave it, if there is one."""
+        return "the graph" if self.name == DEFAULT_NAME else f"graph {self.name!r}"

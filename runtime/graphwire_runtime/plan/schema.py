@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, ClassVar, get_args, get_origin
 
 import typing_extensions
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from graphwire_runtime.errors import InvalidUpdateError
 from graphwire_runtime.managed import Managed
@@ -74,10 +74,16 @@ class Schema:
     def validate(self, value: Any) -> None:
         """Validate an input mapping if the schema is a pydantic class; other kinds accept everything.
 
-        Raises pydantic.ValidationError.
+        Other keys than those of the schema are ignored, and a key may be missing: the state may have a value
+        of it. Raises pydantic.ValidationError.
         """
-        if is_model(self.cls) and isinstance(value, Mapping):
-            self.cls.model_validate(value)
+        if not is_model(self.cls) or not isinstance(value, Mapping):
+            return
+        try:
+            self.cls.model_validate({key: value[key] for key in self.keys if key in value})
+        except ValidationError as error:
+            if any(each["type"] != "missing" or len(each["loc"]) > 1 for each in error.errors()):
+                raise
 
     def instance(self, values: Mapping[str, Any]) -> Any:
         """The values as an instance of a dataclass or pydantic class; for a TypedDict the mapping itself."""

@@ -23,7 +23,7 @@ def prepare(run: RunContext, standing: Standing, *, with_inputs: bool = True) ->
     for index, send in enumerate(schedule.sends):
         node = nodes.get(send.node)
         if node is None:
-            logger.warning("graph %r: a Send to %r, which is no node, was ignored", run.plan.name, send.node)
+            logger.warning("%s: a Send to %r, which is no node, was ignored", run.plan.title, send.node)
             continue
         tasks.append(Task(run, standing, node, send.arg, (PUSH, index, False), step))
     for name in sorted(schedule.triggered) if len(schedule.triggered) > 1 else schedule.triggered:

@@ -51,7 +51,7 @@ class Schedule:
         """Run a node next, or let it wait if it is deferred. An unknown name is logged and ignored."""
         node = self._plan.nodes.get(name)
         if node is None:
-            logger.warning("graph %r: a jump to %r, which is no node, was ignored", self._plan.name, name)
+            logger.warning("%s: a jump to %r, which is no node, was ignored", self._plan.title, name)
             return
         (self.waiting if node.defer else self.triggered).add(name)
 

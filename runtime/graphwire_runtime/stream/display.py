@@ -17,7 +17,7 @@ from graphwire_runtime.plan.schema import Pairs
 from graphwire_runtime.servable import RETRIES
 from graphwire_runtime.stream.outlet import INTERRUPT, Namespace, Outlet
 from graphwire_runtime.stream.tokens import TokenTap
-from graphwire_runtime.types import Interrupt, StreamWriter
+from graphwire_runtime.types import START, Interrupt, StreamWriter
 
 __all__ = ["Display", "Show", "ShownTask", "interrupt_data", "results", "shown_values"]
 
@@ -115,7 +115,7 @@ class Display:
         for outlet in self.values:
             chunk = shown_values(values, self.show)
             if outlet.parts and isinstance(chunk, dict):
-                chunk = self.plan.state.instance(chunk)
+                chunk = self.plan.output.instance(chunk)
             outlet.push_values(self.namespace, chunk, interrupts)
 
     def show_update(self, task: ShownTask) -> None:
@@ -163,7 +163,10 @@ class Display:
 
     def show_checkpoint(self, step: int, payload: dict[str, Any]) -> None:
         """Show a checkpoint of the thread."""
-        self._announce("checkpoint", self.checkpoints, "checkpoints", step, payload)
+        made = payload
+        if START not in payload["next"] and any(outlet.parts for outlet in (*self.checkpoints, *self.debug)):
+            made = {**payload, "values": self.plan.state.instance(payload["values"])}
+        self._announce("checkpoint", self.checkpoints, "checkpoints", step, payload, made)
 
     @property
     def writer(self) -> StreamWriter:
@@ -173,14 +176,22 @@ class Display:
         return self._writer
 
     def _announce(
-        self, kind: str, outlets: Sequence[Outlet], mode: str, step: int, payload: dict[str, Any]
+        self,
+        kind: str,
+        outlets: Sequence[Outlet],
+        mode: str,
+        step: int,
+        payload: dict[str, Any],
+        made: dict[str, Any] | None = None,
     ) -> None:
+        """Show a payload; ``made`` takes its place in outlets of parts."""
         for outlet in outlets:
-            outlet.push(mode, self.namespace, payload)
+            outlet.push(mode, self.namespace, payload if made is None or not outlet.parts else made)
         if self.debug:
             event = {"step": step, "timestamp": timestamp(), "type": kind, "payload": payload}
             for outlet in self.debug:
-                outlet.push("debug", self.namespace, event)
+                is_made = made is not None and outlet.parts
+                outlet.push("debug", self.namespace, {**event, "payload": made} if is_made else event)
 
     def _update(self, pairs: Pairs) -> Any:
         show = self.show

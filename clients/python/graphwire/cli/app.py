@@ -96,7 +96,7 @@ def build(arguments: list[str], plugins: Iterable[EntryPoint]) -> typer.Typer:
     app.callback()(_root)
     own = {name for name, _, _ in _OWN}
     for name, command, help in _OWN:
-        app.command(name, help=help)(command)
+        app.command(name, help=_paragraphs(help))(command)
     added = {plugin.name: plugin for plugin in plugins if plugin.name not in own}
     wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
     # A server takes its time to import, and ``graphwire runs`` need not wait for it. All are listed in the
@@ -106,6 +106,11 @@ def build(arguments: list[str], plugins: Iterable[EntryPoint]) -> typer.Typer:
         if name == wanted or not is_known:
             _add(app, plugin)
     return app
+
+
+def _paragraphs(text: str) -> str:
+    """Return a text whose paragraphs are one line each, for a terminal of any width to break."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n"))
 
 
 def _print_version(is_asked: bool) -> None:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -44,6 +44,7 @@ _GRAPHS = ("joke_and_poem", "research", "longjob")
 _MODULE = "graphwire_gateway.demo.graphs"
 _START_TIMEOUT_S = 30
 _RETRY_AFTER_S = 0.1
+_LOG_EVERY_S = 0.2
 _LINES = 9  # of text in a panel
 
 
@@ -128,7 +129,7 @@ def demo(
 
 async def _demo(console: Console, topic: str, once: bool, port: int) -> int:
     url = f"ws://127.0.0.1:{port}/ws"
-    with tempfile.TemporaryFile("w+") as log, _server(port, log) as server:
+    with tempfile.NamedTemporaryFile("w+") as log, _server(port, log) as server:
         with console.status(f"starting: graphwire serve … --port {port}"):
             client = await _connected(url, server)
         if client is None:
@@ -148,10 +149,22 @@ async def _demo(console: Console, topic: str, once: bool, port: int) -> int:
             )
             return FINE if all(panel.status == "completed" for panel in panels) else FAILED
         _explain(console, "Try it yourself", url, topic)
-        console.print("\nThe server is running. [bold]Ctrl-C[/] stops it.")
+        console.print("\nThe server is running, and its log follows. [bold]Ctrl-C[/] stops it.")
         with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
-            await asyncio.to_thread(server.wait)
+            await follow_log(log, lambda: server.poll() is not None)
         return FINE if all(panel.status == "completed" for panel in panels) else FAILED
+
+
+async def follow_log(log: IO[str], is_over: Callable[[], bool]) -> None:
+    """Print what the server logs from now on: there a failed run's ``error_id`` is explained."""
+    with open(log.name, encoding="utf-8", errors="replace") as lines:  # noqa: ASYNC230  # a local file
+        lines.seek(0, os.SEEK_END)
+        while True:
+            ended = is_over()
+            print(lines.read(), end="", file=sys.stderr, flush=True)
+            if ended:
+                return
+            await asyncio.sleep(_LOG_EVERY_S)
 
 
 # ── the server ───────────────────────────────────────────────────────────────────────────────────────

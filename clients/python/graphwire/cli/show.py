@@ -5,9 +5,12 @@ The stream goes to stdout, remarks about it to stderr.
 
 import dataclasses
 import sys
+import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 from graphwire_protocol.projection import Projector
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -27,6 +30,9 @@ from graphwire.events import (
 from graphwire.messages import Message, MessageChunk
 
 _LONGEST = 400  # characters of one value; --json shows all of it
+_KNOWN_TEXTS = 64  # messages whose text an update does not repeat
+_ABOVE = "(above)"
+_INDENT = "    "
 _PROJECTOR = Projector()
 
 
@@ -36,15 +42,53 @@ def print_json(document: Any) -> None:
     sys.stdout.buffer.flush()
 
 
-def print_table(table: Table | str) -> None:
-    """Print a table without shortening any cell: nobody can use half an id."""
-    console = Console(soft_wrap=isinstance(table, str))
-    if isinstance(table, Table):
-        for column in table.columns:
-            column.no_wrap = True
-        unbounded = console.options.update(width=10_000)
-        console.width = max(console.width, console.measure(table, options=unbounded).maximum)
-    console.print(table)
+def print_table(table: Table | str, console: Console | None = None) -> None:
+    """Print a table. No id and no date is cut or broken: nobody can use half of one.
+
+    At a terminal that is too narrow for a table with a header, each row becomes a few lines.
+    """
+    console = console or Console(soft_wrap=isinstance(table, str))
+    if isinstance(table, str):
+        console.print(table)
+        return
+    for column in table.columns:
+        column.no_wrap = True
+    unbounded = console.options.update(width=10_000)
+    width = console.measure(table, options=unbounded).maximum
+    if width <= console.width or not console.is_terminal:
+        console.width = max(console.width, width)
+        console.print(table)
+    elif table.show_header:
+        for cells in zip(*(column.cells for column in table.columns), strict=True):
+            names = [str(column.header) for column in table.columns]
+            for line in folded(names, [str(cell) for cell in cells], console.width):
+                console.out(line, highlight=False)
+    else:  # names and values
+        table.columns[-1].no_wrap = False
+        console.print(table)
+
+
+def folded(names: Sequence[str], cells: Sequence[str], width: int) -> list[str]:
+    """Return a row as lines of at most ``width`` columns, broken between cells.
+
+    From the second line on each cell has its name. What is longer than a line is cut to two lines.
+    """
+    lines = [cells[0]]
+    is_wrapped = False
+    for name, cell in zip(names[1:], cells[1:], strict=True):
+        if not cell:
+            continue
+        item = cell if len(lines) == 1 and not cell.isdigit() else f"{name} {cell}"
+        if not is_wrapped and cell_len(lines[-1]) + 2 + cell_len(item) <= width:
+            lines[-1] += f"  {item}"
+            continue
+        text = f"{name} {cell}"
+        more = textwrap.wrap(
+            text, width, max_lines=2, placeholder=" …", initial_indent=_INDENT, subsequent_indent=_INDENT
+        )
+        is_wrapped = len(more) > 1
+        lines += more
+    return lines
 
 
 class JsonLines:
@@ -74,6 +118,7 @@ class Flow:
         self._console = console
         self._writing: str | None = None  # the call whose message the unfinished line shows
         self._held: dict[str, list[MessagesEvent]] = {}  # by call, until that line is finished
+        self._texts: dict[str | None, str] = {}  # of the newest messages, by id
 
     def show(self, event: Event) -> None:
         """Print ``event``."""
@@ -86,7 +131,7 @@ class Flow:
                 return  # the interrupt event follows
             case UpdatesEvent(data=dict(updates)):
                 for node, update in updates.items():
-                    self._line(event, node, update)
+                    self._line(event, node, self._without_shown(update))
             case ValuesEvent(data=data):
                 self._line(event, "values", data)
             case CustomEvent(data=data):
@@ -146,12 +191,26 @@ class Flow:
             if event.cut_bytes is not None:
                 self._console.out(_cut_text(event.cut_bytes), end="", highlight=False)
         self._writing = event.call
+        self._texts[message.id] = self._texts.pop(message.id, "") + message.text
+        if len(self._texts) > _KNOWN_TEXTS:
+            del self._texts[next(iter(self._texts))]
         self._console.out(_visible(message.text), end="", highlight=False)
         for call in message.tool_calls:
             if call.get("name"):
                 self._console.out(f"\n  calls {call['name']}({short(call.get('args'))})", highlight=False)
         if not isinstance(message, MessageChunk) or message.extras.get("chunk_position") == "last":
             self._close()
+
+    def _without_shown(self, update: Any) -> Any:
+        """Return an update with a word in place of each message and text that stands above it already."""
+        if isinstance(update, dict):
+            return {key: self._without_shown(value) for key, value in update.items()}
+        if isinstance(update, list) and update:
+            items = [self._without_shown(item) for item in update]
+            return _ABOVE if all(item == _ABOVE for item in items) else items
+        text = update.text if isinstance(update, Message) else update
+        is_shown = isinstance(text, str) and text and text in self._texts.values()
+        return _ABOVE if is_shown else update
 
     def _head(self, event: Event | None, name: str) -> None:
         path = "/".join(segment.partition(":")[0] for segment in event.namespace) if event else ""

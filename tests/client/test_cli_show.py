@@ -1,0 +1,89 @@
+"""What a terminal shows: rows that fit, and no answer twice.
+
+About `clients/python/graphwire/cli/show.py`.
+"""
+
+import io
+
+from graphwire.cli.show import Flow, folded, print_table
+from graphwire.events import MessagesEvent, UpdatesEvent
+from graphwire.messages import Message, MessageChunk
+from rich.console import Console
+from rich.table import Table
+
+RUN = "run-1227401a347a4f979d3adbe87b545949"
+NAMES = ["run", "graph", "thread", "status", "events", "created", "seconds"]
+CELLS = [RUN, "joke_and_poem", "", "failed", "2", "2026-11-28 00:58:07", "0.0"]
+
+
+def printed(width: int, *, is_terminal: bool) -> list[str]:
+    out = io.StringIO()
+    table = Table(*NAMES, box=None)
+    table.add_row(*CELLS)
+    print_table(table, Console(file=out, width=width, force_terminal=is_terminal, no_color=True))
+    return out.getvalue().splitlines()
+
+
+def test_a_row_breaks_between_cells_and_names_what_follows():
+    assert folded(NAMES, CELLS, 80) == [
+        f"{RUN}  joke_and_poem  failed  events 2",
+        "    created 2026-11-28 00:58:07  seconds 0.0",
+    ]
+    assert all(len(line) <= 50 for line in folded(NAMES, CELLS, 50))
+
+
+def test_a_text_takes_two_lines_and_what_follows_it_a_new_one():
+    lines = folded(["graph", "description", "nodes"], ["joke", "word " * 50, "write"], 40)
+    assert lines == ["joke", f"    description {'word ' * 4}word", f"    {'word ' * 7}…", "    nodes write"]
+    short = folded(["graph", "description", "nodes"], ["joke", "word " * 7, "write"], 40)
+    assert short == ["joke", f"    description {'word ' * 4}word", "    word word", "    nodes write"]
+
+
+def test_a_narrow_terminal_folds_rows_and_a_wide_one_or_a_file_does_not():
+    assert printed(80, is_terminal=True) == folded(NAMES, CELLS, 80)
+    assert len(printed(200, is_terminal=True)) == len(printed(80, is_terminal=False)) == 2
+
+
+def test_names_and_values_wrap_behind_their_names():
+    out = io.StringIO()
+    table = Table(box=None, show_header=False)
+    table.add_row("joke", "word " * 20)
+    table.add_row("checkpoint", f"{RUN}  2026-11-28 00:58:07")
+    print_table(table, Console(file=out, width=80, force_terminal=True, no_color=True))
+    lines = out.getvalue().splitlines()
+    assert all(len(line.rstrip()) <= 80 for line in lines)
+    assert lines[-1].split() == ["checkpoint", RUN, "2026-11-28", "00:58:07"]
+
+
+# ── no answer twice ──────────────────────────────────────────────────────────────────────────────
+
+
+def flow(*events: MessagesEvent | UpdatesEvent) -> str:
+    out = io.StringIO()
+    shown = Flow(Console(file=out, width=80, highlight=False, soft_wrap=True))
+    for event in events:
+        shown.show(event)
+    shown.end()
+    return out.getvalue()
+
+
+def token(text: str, seq: int, id: str = "m") -> MessagesEvent:
+    chunk = MessageChunk("AIMessageChunk", text, id=id)
+    return MessagesEvent(run="r", seq=seq, mode="messages", node="write", message=chunk, metadata={})
+
+
+def update(data: object) -> UpdatesEvent:
+    return UpdatesEvent(run="r", seq=9, mode="updates", node="write", data={"write": data})
+
+
+def test_an_update_does_not_repeat_the_text_above_it():
+    text = flow(token("Why ", 1), token("not?", 2), update({"joke": "Why not?", "rating": 3}))
+    assert text == "write  Why not?\nwrite  joke=(above)  rating=3\n"
+    messages = [Message("ai", "Why not?", id="m")]
+    assert flow(token("Why not?", 1), update({"messages": messages})).endswith("write  messages=(above)\n")
+
+
+def test_an_update_that_says_something_else_is_shown():
+    text = flow(token("Why not?", 1), update({"joke": "Because."}))
+    assert text.endswith("write  joke=Because.\n")
+    assert flow(update({"joke": "Why not?", "note": ""})).endswith("joke=Why not?  note=\n")

@@ -372,8 +372,8 @@ class State(ThreadRequest):
 
     Server: answers ``ok`` with ``values``, ``next``, ``tasks``, ``interrupts``, ``config`` and, if there
     is a checkpoint, ``metadata``, ``created_at`` and ``parent_config``. A thread that has never been written
-    has no values, and ``next`` is empty. A state larger than ``max_event_bytes`` is ``too_large``: ask with
-    ``keys``.
+    has no values, and ``next`` is empty. Values larger than ``max_event_bytes`` are ``too_large``: ask with
+    ``keys``. Of the rest, what is too large is cut.
 
     Misuse: an unknown graph or checkpoint is ``not_found``; a graph that can have no checkpointer is
     ``invalid_argument``.

@@ -165,7 +165,7 @@ class Projector:
     def dumps_fields(self, fields: Mapping[str, Any]) -> bytes:
         """Return an object as JSON bytes: its values are projected, its keys are the protocol's own."""
         walk = self._walk()
-        names = _unique(list(map(sendable, fields)))
+        names = _unique([sendable(exact_text(name)) for name in fields])
         return _dumps({name: walk.value(item, 1) for name, item in zip(names, fields.values(), strict=True)})
 
     def project(self, value: Any) -> Any:
@@ -301,11 +301,14 @@ class _Walk:
         return self._object(self._pairs(value, cls), depth)
 
     def _object(self, pairs: list[tuple[Any, Any]], depth: int) -> dict[str, Any]:
-        if all(issubclass(type(key), str) for key, _ in pairs):
-            names = [sendable(exact_text(key)) for key, _ in pairs]
-        else:
+        keys, values = [key for key, _ in pairs], [item for _, item in pairs]
+        if _TEXT.issuperset(map(type, keys)) and (joined := "".join(keys)).isascii():  # as nearly all are
+            out = dict(zip(keys, self._named(keys, values, depth), strict=True))
+            return _wrapped(out) if "$" in joined or "content" in out else out
+        if not all(issubclass(type(key), str) for key in keys):
             return {"$map": [[self.value(key, depth), self.value(item, depth)] for key, item in pairs]}
-        items = self._named(names, [item for _, item in pairs], depth)
+        names = [sendable(exact_text(key)) for key in keys]
+        items = self._named(names, values, depth)
         if len(set(names)) < len(names):  # they differed only in what cannot be sent
             return {"$map": [[name, item] for name, item in zip(names, items, strict=True)]}
         return _wrapped(dict(zip(names, items, strict=True)))
@@ -367,6 +370,7 @@ class _Walk:
         return out
 
 
+_TEXT = frozenset({str})
 _COLLECTIONS = frozenset({dict, list, tuple, set})
 _LEAST_BYTES = 2  # an item of a list or an object takes no less
 _BUILTIN: tuple[Any, ...] = (list, tuple, deque, set, frozenset, dict)

@@ -17,8 +17,8 @@ from graphwire.cli.app import run
 from graphwire.cli.options import path_segments
 from graphwire.cli.run import read_input, watch
 from graphwire.cli.show import Flow
-from graphwire.events import MessagesEvent
-from graphwire.messages import MessageChunk
+from graphwire.events import MessagesEvent, SnapshotEvent, SnapshotMessage
+from graphwire.messages import Message, MessageChunk
 from graphwire_protocol.commands import Run as RunCommand
 from rich.console import Console
 
@@ -201,6 +201,23 @@ def test_parallel_messages_are_shown_one_after_the_other(capsys: pytest.CaptureF
         flow.show(event)
     flow.end()
     assert capsys.readouterr().out == "joke  one two\npoem  red rose red\n"
+
+
+def test_a_message_that_was_cut_is_shown_as_its_size_once(capsys: pytest.CaptureFixture[str]) -> None:
+    flow = Flow(Console(highlight=False, soft_wrap=True))
+    cut = SnapshotMessage(Message("AIMessageChunk", id="m1"), {}, (), "write", 5000, "c1")
+    flow.show(SnapshotEvent(run="r", seq=1, mode="snapshot", status="running", messages=(cut,)))
+    for seq, last in ((2, {}), (3, {"chunk_position": "last"})):
+        piece = MessageChunk("unknown", id="m1", extras=last)
+        common: Any = {"run": "r", "seq": seq, "mode": "messages", "node": "write", "cut_bytes": 5000}
+        flow.show(MessagesEvent(message=piece, metadata={}, call="c1", **common))
+    whole = Message("unknown", id="m2")
+    common = {"run": "r", "seq": 4, "mode": "messages", "node": "draw", "cut_bytes": 7000}
+    flow.show(MessagesEvent(message=whole, metadata={}, call="m2", **common))
+    flow.end()
+    assert capsys.readouterr().out == (
+        "write  [5,000 bytes, too large to send]\ndraw  [7,000 bytes, too large to send]\n"
+    )
 
 
 def test_what_a_node_said_in_vain_is_said_to_be_void_and_dropped_if_nobody_saw_it(

@@ -143,8 +143,9 @@ async def test_many_questions_fit_together_and_each_can_be_answered(serve, watch
     await late.ask(type="subscribe", run="r", **spec(1, "values", from_="snapshot"))
     snapshot = await late.until(lambda frame: frame["type"] == "snapshot")
     assert [one["id"] for one in snapshot["interrupts"]] == [one["id"] for one in asked]
-    refused = await peer.ask(type="state", graph="ask", thread="t", keys=["topic"])
-    assert refused["code"] == "too_large"
+    state = await peer.ask(type="state", graph="ask", thread="t")
+    assert (state["values"], len(state["tasks"])) == ({"topic": "t", "many": []}, 100)
+    assert sorted(one["id"] for one in state["interrupts"]) == sorted(one["id"] for one in asked)
     await peer.ask(type="list", what="runs")
     answers = [{"interrupt": one["id"], "value": "y"} for one in asked]
     assert (await peer.ask(type="respond", run="r", responses=answers))["status"] == "running"
@@ -276,3 +277,21 @@ async def test_what_a_client_sends_comes_back_within_the_bound(serve, watched, l
     patterns = [["s" * 100] * 3] * 60
     await peer.run("fail", {}, spec(1, "values", namespaces=patterns), run="r")
     assert (await peer.closed(1))[-1]["status"] == "failed"
+
+
+async def test_a_thread_whose_messages_are_too_large_is_followed_all_the_same(serve, lib: Library) -> None:
+    class Chat(TypedDict, total=False):
+        messages: Annotated[list[Any], operator.add]
+
+    async def say(state: Chat) -> Chat:
+        return {"messages": [{"role": "user", "content": BIG}]}
+
+    graph = lib.StateGraph(Chat).add_node("say", say).add_edge(lib.START, "say")
+    server = await serve({"chat": graph.compile(checkpointer=InMemorySaver())}, limits=LIMITS)
+    async with graphwire.connect(server.url) as client:
+        run = await client.run("chat", {"messages": []}, thread="t", modes=["lifecycle"])
+        assert [event.status async for event in run][-1] == "completed"
+        async for event in client.follow("chat", "t"):
+            assert isinstance(event, graphwire.FollowMessages)
+            assert (event.cut_bytes or 0) >= len(BIG)
+            break

@@ -361,15 +361,16 @@ class ThreadFollower(AsyncIterator[FollowEvent]):
         try:
             reply = await self._ask(lambda id: State(id=id, **place))  # type: ignore[arg-type]
         except Refused as refused:
+            if refused.code == "too_large":
+                without = {**place, "keys": ()}
+                reply = await self._ask(lambda id: State(id=id, **without))  # type: ignore[arg-type]
+                return _Read(None, _label(reply), refused.details.get("bytes") or 0)
             if refused.code == "not_found" and refused.details.get("kind") == "checkpoint":
                 raise _Anew("missed") from None
             raise
-        label = None
-        if reply.thread_epoch is not None and reply.thread_seq is not None:
-            label = (reply.thread_epoch, reply.thread_seq)
         values = restored(reply.values)
         size = cut_bytes(values.get(self._key) if isinstance(values, dict) else values)
-        return _Read(None if size is not None else messages_in(values, self._key) or (), label, size)
+        return _Read(None if size is not None else messages_in(values, self._key) or (), _label(reply), size)
 
     async def _ask(self, make: Any) -> Ok:
         while True:
@@ -382,3 +383,9 @@ class ThreadFollower(AsyncIterator[FollowEvent]):
                 continue
             assert isinstance(reply, Ok)
             return reply
+
+
+def _label(state: Ok) -> Label | None:
+    if state.thread_epoch is None or state.thread_seq is None:
+        return None
+    return state.thread_epoch, state.thread_seq

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 import orjson
 from graphwire_protocol import commands
 from graphwire_protocol.errors import Refusal
+from graphwire_protocol.limits import ENVELOPE_BYTES
 from graphwire_protocol.payloads import AskedInterrupt
 from graphwire_protocol.projection import Encoders, Projector
 from graphwire_protocol.replies import Ok, StateTask, ThreadState
@@ -63,7 +64,8 @@ class States:
             return self._public(snapshot, position.scope, command.keys)
 
         state = await self._ask(command, position, read)
-        self._check_size(state)
+        self._check_values(state)
+        state, _ = self._fitting(state, self._max + ENVELOPE_BYTES // 2, ("metadata",))
         # Not before the read, during which a run may begin.
         numbering = self._runs.numberings.find(position.scope.saved)
         seq, epoch = (None, None) if numbering is None else (numbering.last, numbering.epoch)
@@ -82,7 +84,8 @@ class States:
             size = 0
             async with contextlib.aclosing(states):
                 async for snapshot in states:
-                    state, length = self._fitting(self._public(snapshot, position.scope, command.keys))
+                    state = self._public(snapshot, position.scope, command.keys)
+                    state, length = self._fitting(state, self._max, ("values", "metadata"))
                     size += length
                     if len(page) == command.limit or (page and size > self._max):
                         return tuple(page), _checkpoint(page[-1])
@@ -192,28 +195,31 @@ class States:
             created_at=snapshot.created_at,
         )
 
-    def _check_size(self, state: ThreadState) -> None:
-        """Check that a state fits into a reply as it is. Raises ``Refusal(too_large)``."""
-        encoded = orjson.dumps(state.to_wire())
+    def _check_values(self, state: ThreadState) -> None:
+        """Check that the values fit into a reply as they are. Raises ``Refusal(too_large)``."""
+        encoded = orjson.dumps(state.values)
         size = max(len(encoded), cut_anywhere(encoded) or 0)
         if size <= self._max and cut_anywhere(encoded) is None:
             return
-        largest = _largest_keys(orjson.loads(encoded)["values"], size - self._max)
+        largest = _largest_keys(orjson.loads(encoded), size - self._max)
         which = f", without {', '.join(map(repr, largest))} for example" if largest else ""
         raise Refusal(
             "too_large",
-            f"state: this state takes {size:,} bytes, more than max_event_bytes, which is {self._max:,}; "
+            f"state: the values take {size:,} bytes, more than max_event_bytes, which is {self._max:,}; "
             f"ask for some of its keys{which}, or raise that limit",
             details={"bytes": size, "limit": "max_event_bytes", "largest": largest},
         )
 
-    def _fitting(self, state: ThreadState) -> tuple[ThreadState, int]:
-        """Return a state of a history so that it fits into a reply, with its size: the largest is cut."""
+    def _fitting(self, state: ThreadState, most: int, names: tuple[str, ...]) -> tuple[ThreadState, int]:
+        """Return a state of at most ``most`` bytes, and its size: the largest of its parts are cut.
+
+        These are the keys of the fields ``names``, what is asked, and what its tasks have.
+        """
         encoded = orjson.dumps(state.to_wire())
-        if len(encoded) <= self._max:
+        if len(encoded) <= most:
             return state, len(encoded)
         tree = orjson.loads(encoded)
-        if not shrink(_parts(tree), len(encoded) - self._max):
+        if not shrink(_parts(tree, names), len(encoded) - most) and "values" in names:
             tree["values"] = orjson.loads(cut_whole(len(encoded)))
         return ThreadState.model_validate(tree), len(orjson.dumps(tree))
 
@@ -283,9 +289,9 @@ def _largest_keys(values: Any, excess: int) -> list[str]:
     return named
 
 
-def _parts(state: dict[str, Any]) -> Iterator[Slot]:
-    """Return what may be cut of a state on the wire."""
-    for name in ("values", "metadata"):
+def _parts(state: dict[str, Any], names: tuple[str, ...]) -> Iterator[Slot]:
+    """Return what may be cut of a state on the wire, of its fields ``names`` only their keys."""
+    for name in names:
         yield from list(slots(state.get(name), 1)) or ([(state, name)] if name in state else [])
     for task in state["tasks"]:
         yield from ((task, name) for name in ("result", "state", "error") if name in task)

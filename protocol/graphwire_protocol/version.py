@@ -3,7 +3,7 @@
 MAJOR = 1
 """Rises when a meaning changes; a client and a server of different majors do not talk."""
 
-MINOR = 0
+MINOR = 1
 """Counts the additions within the major: optional fields, frame types, modes, codes."""
 
 SUBPROTOCOL = f"graphwire.v{MAJOR}.json"

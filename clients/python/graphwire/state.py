@@ -11,7 +11,7 @@ from graphwire_protocol.replies import Ok, ThreadState
 from graphwire_protocol.replies import StateTask as WireTask
 from pydantic import ValidationError
 
-from graphwire.events import Interrupt, restored
+from graphwire.events import Interrupt, asked_of, restored
 
 
 class StateTask(NamedTuple):
@@ -94,7 +94,7 @@ def _inner(state: Any) -> Any:
 
 
 def _interrupts(marks: Sequence[AskedInterrupt]) -> tuple[Interrupt, ...]:
-    return tuple(Interrupt(mark.id, restored(mark.value)) for mark in marks)
+    return tuple(asked_of(mark) for mark in marks)
 
 
 def _tuples(value: Any) -> Any:

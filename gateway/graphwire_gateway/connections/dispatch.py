@@ -24,6 +24,7 @@ from graphwire_gateway.limits import Limits
 from graphwire_gateway.runs.listing import Listing
 from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.runs import Runs
+from graphwire_gateway.runs.start import asks_saver
 from graphwire_gateway.runs.states import States
 from graphwire_gateway.runs.watch import Watch
 
@@ -309,7 +310,7 @@ def _asked(command: Command) -> str | None:
             return command.graph or ""
         case commands.List(what="threads"):
             return command.graph or ""
-        case commands.Run() if command.checkpoint is not None:
+        case commands.Run() if asks_saver(command):
             return command.graph
     return None
 

@@ -12,6 +12,7 @@ from graphwire_protocol.filters import Address
 from graphwire_protocol.projection import Projector, message_fields
 from graphwire_protocol.types import Namespace
 
+from graphwire_gateway.execution.schemas import response_schema_of
 from graphwire_gateway.log.record import Record
 from graphwire_gateway.scope import Scope, public_checkpoint, without_own
 
@@ -98,11 +99,16 @@ class Encoder:
         return self._record(ns, "updates", node, chunk)
 
     def _interrupted(self, ns: Namespace, mode: str, chunk: dict[str, Any]) -> Record:
-        marks = [{"id": item.id, "value": item.value} for item in chunk["__interrupt__"]]
+        marks = b",".join(self._mark(item) for item in chunk["__interrupt__"])
         rest = {key: value for key, value in chunk.items() if key != "__interrupt__"}
-        extra = b',"interrupts":' + self._dumps(marks)
+        extra = b',"interrupts":[%s]' % marks
         origin = self._origin((ns, mode, None, ()))
         return _splice(origin, self._bounded(self._dumps(rest)), extra)
+
+    def _mark(self, asked: Any) -> bytes:
+        mark = b'"id":%s,"value":%s' % (orjson.dumps(asked.id), self._dumps(asked.value))
+        schema = response_schema_of(asked)
+        return b"{%s}" % (mark if schema is None else mark + b',"response_schema":' + orjson.dumps(schema))
 
     def _record(self, ns: Namespace, mode: str, node: str | None, data: Any) -> Record:
         encoded = self._dumps(data)

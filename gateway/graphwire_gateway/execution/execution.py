@@ -24,6 +24,7 @@ from graphwire_runtime.servable import Servable, StreamMode
 
 from graphwire_gateway.execution.encode import Encoder
 from graphwire_gateway.execution.request import RunRequest
+from graphwire_gateway.execution.schemas import response_schema_of
 from graphwire_gateway.failures import Failures, RunLimit
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
@@ -286,7 +287,9 @@ class Execution:
             known = self._asked.get(item.id)
             if known is None or len(ns) > len(known.ns):
                 value = orjson.loads(self._encoder.value(item.value))
-                self._asked[item.id] = PendingInterrupt(id=item.id, value=value, ns=ns)
+                self._asked[item.id] = PendingInterrupt(
+                    id=item.id, value=value, ns=ns, response_schema=response_schema_of(item)
+                )
 
     def _is_full(self) -> bool:
         return (

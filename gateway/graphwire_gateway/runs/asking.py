@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from graphwire_protocol.errors import Refusal
 
+from graphwire_gateway.execution.schemas import response_schema_of
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.scope import Scope
 
@@ -38,3 +39,29 @@ async def has_checkpoint(entry: Entry, scope: Scope, checkpoint: str, where: str
             return await graph.checkpointer.aget_tuple(config) is not None
 
     return await ask_within(entry, where, find)
+
+
+async def schemas_of_thread(
+    entry: Entry, scope: Scope, checkpoint: str | None, where: str
+) -> dict[str, dict[str, Any] | None]:
+    """Return the JSON Schemas of the answers that a thread waits for, by interrupt; None for one without.
+
+    Nothing is returned for a thread that cannot be read: the run that resumes it says why. Raises
+    ``Refusal(unavailable)``.
+    """
+    configurable = {"thread_id": scope.saved, "checkpoint_ns": ""}
+    if checkpoint is not None:
+        configurable["checkpoint_id"] = checkpoint
+    config: Any = {"configurable": configurable}
+
+    async def read() -> dict[str, dict[str, Any] | None]:
+        async with entry.open(config, with_threads=True) as graph:
+            snapshot = await graph.aget_state(config)  # type: ignore[attr-defined]
+            return {asked.id: response_schema_of(asked) for asked in snapshot.interrupts}
+
+    try:
+        return await ask_within(entry, where, read)
+    except Refusal:
+        raise
+    except Exception:
+        return {}

@@ -98,6 +98,7 @@ class Run:
         self._outcome: Outcome | None = None  # until the execution's code has stopped
         self._timers: list[asyncio.TimerHandle] = []
         self._interrupts: tuple[str, ...] = ()
+        self._schemas: dict[str, dict[str, Any]] = {}  # of the answers, by interrupt
         self._answers: dict[str, Any] = {}
         self._starters: set[object] = set()
         self._disconnect_grace_s = 0.0
@@ -118,6 +119,16 @@ class Run:
         self._enter("running")
         self._execution = self._executor.start(self._request, self)
         self._limit_time()
+
+    def schema_of(self, interrupt: str) -> dict[str, Any] | None:
+        """Return the JSON Schema of the answer to an open question; None if there is none."""
+        is_open = self.status == "interrupted" and interrupt not in self._answers
+        return self._schemas.get(interrupt) if is_open else None
+
+    @property
+    def open_schemas(self) -> dict[str, dict[str, Any] | None]:
+        """The JSON Schemas of the answers to the open questions, by interrupt."""
+        return {interrupt: self.schema_of(interrupt) for interrupt in self._interrupts}
 
     def answer(self, answers: Mapping[str, Any], *, is_partial: bool) -> bool:
         """Keep answers by interrupt id; return whether the run has all it needs to ``resume``.
@@ -232,6 +243,9 @@ class Run:
             if self.scope is not None:
                 self._clear_timers()
                 self._interrupts = tuple(item.id for item in outcome.interrupts)
+                self._schemas = {
+                    item.id: item.response_schema for item in outcome.interrupts if item.response_schema
+                }
                 self._enter("interrupted")
                 self._after(self._interrupt_ttl_s, self.cancel, "expired")
                 self._listener.run_paused(self)

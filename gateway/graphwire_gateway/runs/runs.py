@@ -21,12 +21,13 @@ from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.store import Store
-from graphwire_gateway.runs.asking import PATIENCE_S, has_checkpoint
+from graphwire_gateway.runs.asking import PATIENCE_S
 from graphwire_gateway.runs.paging import page
 from graphwire_gateway.runs.report import log_status
 from graphwire_gateway.runs.retention import Retention
 from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.slots import Slots
+from graphwire_gateway.runs.start import asks_saver, check_responses, check_start
 from graphwire_gateway.runs.threads import ThreadQueue, ThreadQueues
 from graphwire_gateway.runs.watch import Watch, Watches, matches
 from graphwire_gateway.scope import Scope, private_scope, thread_scope
@@ -73,8 +74,8 @@ class Runs:
         """
         id = command.run or os.urandom(16).hex()
         key = _key(principal, id)
-        if command.checkpoint is not None and key not in self._runs:
-            await self._check_checkpoint(command, principal)
+        if key not in self._runs:
+            await self._check_start(command, principal)
         known = self._runs.get(key)
         if known is not None:
             _check_same(known, command)
@@ -178,17 +179,12 @@ class Runs:
             raise invalid("thread", f"{frame}.thread: {reason}", reason)
         return thread_scope(principal, entry.name, thread, is_shared=self._shared_threads)
 
-    async def _check_checkpoint(self, command: commands.Run, principal: str) -> None:
-        assert command.thread is not None
-        assert command.checkpoint is not None
+    async def _check_start(self, command: commands.Run, principal: str) -> None:
+        if command.thread is None or not asks_saver(command):
+            return
         entry = self._catalog.get(command.graph)
         scope = self.scope(entry, command.thread, principal, "run")
-        if not await has_checkpoint(entry, scope, command.checkpoint, "run.checkpoint"):
-            raise Refusal(
-                "not_found",
-                f"run.checkpoint: thread {command.thread!r} has no such checkpoint",
-                details={"kind": "checkpoint"},
-            )
+        await check_start(command, entry, scope, self._threads.interrupted(scope.saved))
 
     # ── threads ──────────────────────────────────────────────────────────────────────────────────
 
@@ -201,6 +197,7 @@ class Runs:
             response.interrupt: restored(response.value, "respond", f"responses[{index}].value")
             for index, response in enumerate(command.responses)
         }
+        check_responses(run, command)
         queue = self._queue(run) if run.status == "interrupted" else None
         if queue is not None:
             queue.check_free(run)

@@ -6,7 +6,7 @@ from graphwire_conformance.servers.attachment import Attachment
 from graphwire_conformance.servers.cases import ALL_MODES, Cases, run, spec, subscribe
 from graphwire_conformance.servers.connection import RawConnection
 from graphwire_conformance.servers.server import ServerUnderTest
-from graphwire_conformance.verdict import Violation, brief, check
+from graphwire_conformance.verdict import Skipped, Violation, brief, check
 
 CASES = Cases()
 
@@ -189,6 +189,30 @@ async def one_bad_id(server: ServerUnderTest) -> None:
     check_like(
         "2: result", {"output": {"left": 3, "right": 4}}, await conn.ask({"type": "result", "run": id})
     )
+
+
+@CASES.add("ask/an answer that does not fit", "3: an answer that does not fit its response_schema is refused")
+async def unfit_answer(server: ServerUnderTest) -> None:
+    """Neither it nor the answer beside it is kept, and the question waits on."""
+    server.require("state")
+    conn = await server.connect()
+    if conn.welcome["minor"] < 1:
+        raise Skipped("the server speaks 1.0, which has no response_schema")
+    id, thread = await start_asking(server, conn, graph="asks")
+    ids = await wait_questions(conn, 1)
+    asked = {item["value"]: item for item in _pauses(conn.attachments[1])[-1]}
+    schema = asked["right?"].get("response_schema")
+    check(schema == {"type": "integer"}, _INTERRUPTS, "the graph's response_schema", f"{asked['right?']}")
+    bad = await conn.ask(respond(id, (ids["left?"], 1), (ids["right?"], "three")))
+    check_like("9: invalid_argument", {"type": "error", "code": "invalid_argument", "retry": "never"}, bad)
+    check("three" not in str(bad), "9: errors", "the value is not repeated", f"{bad}")
+    answers = {ids["left?"]: 1, ids["right?"]: "three"}
+    fields = {"graph": "conformance.asks", "thread": thread, "command": {"resume": answers}}
+    resumed = await conn.ask({"type": "run", "run": server.new_id(), **fields})
+    check_like("9: invalid_argument", {"type": "error", "code": "invalid_argument"}, resumed)
+    good = await conn.ask(respond(id, (ids["left?"], 3), (ids["right?"], 4)))
+    check_like("2: respond", {"type": "ok", "status": "running"}, good)
+    await wait_ended(conn, 1, "completed")
 
 
 @CASES.add("ask/racing answers", "3: of two racing answers one wins")

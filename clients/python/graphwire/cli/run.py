@@ -26,6 +26,7 @@ from graphwire.cli.options import (
 from graphwire.cli.outcome import EXIT_CODES, FAILED, FINE, INTERRUPTED, WAITING, say, talk, words
 from graphwire.cli.show import Flow, JsonLines, print_json
 from graphwire.client import Client
+from graphwire.errors import Refused
 from graphwire.events import LifecycleEvent
 from graphwire.run import Run
 from graphwire.streams import DEFAULT_MODES
@@ -160,10 +161,8 @@ async def watch(run: Run, as_json: bool, url: str = DEFAULT_URL, resumes: bool =
             if not has_explained_keys:
                 has_explained_keys = True
                 say(how_to_leave(run.id, run.interrupts, url, run.created))
-            answers = await ask(run.interrupts)
-            if answers is None:
+            if not await _answered(run):
                 break
-            await run.respond(answers)
     except asyncio.CancelledError:
         shown.end()
         await _stop(run)
@@ -182,6 +181,22 @@ async def watch(run: Run, as_json: bool, url: str = DEFAULT_URL, resumes: bool =
     if resumes and not has_acted:
         say(f"nothing to resume: thread {run.thread} waits for no answer")
     return FINE
+
+
+async def _answered(run: Run) -> bool:
+    """Ask the person until the server takes the answers; return False if they close the input."""
+    while True:
+        answers = await ask(run.interrupts)
+        if answers is None:
+            return False
+        try:
+            await run.respond(answers)
+        except Refused as refused:
+            if refused.code != "invalid_argument":
+                raise
+            say(refused.message)
+        else:
+            return True
 
 
 async def _stop(run: Run) -> None:

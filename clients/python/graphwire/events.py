@@ -5,6 +5,7 @@ the metadata that the server sends only once for each message.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -257,7 +258,7 @@ class EventReader:
         fields["cut_bytes"] = _cut_bytes(data)
         if mode in ("values", "updates"):
             marks = frame.interrupts
-            interrupts = None if marks is None else tuple(asked_of(mark) for mark in marks)
+            interrupts = None if marks is None else asked_of(marks)
             if mode == "values":
                 return ValuesEvent(data=data, interrupts=interrupts, **fields)
             return UpdatesEvent(data=data, interrupts=interrupts, **fields)
@@ -357,6 +358,8 @@ def interrupts_of(pending: tuple[PendingInterrupt, ...]) -> tuple[Interrupt, ...
     return tuple(Interrupt(item.id, restored(item.value), item.ns, item.response_schema) for item in pending)
 
 
-def asked_of(mark: AskedInterrupt) -> Interrupt:
-    """Return a question as a state has it as an ``Interrupt``."""
-    return Interrupt(mark.id, restored(mark.value), response_schema=mark.response_schema)
+def asked_of(marks: Iterable[AskedInterrupt]) -> tuple[Interrupt, ...]:
+    """Return questions as a state has them as ``Interrupt``s."""
+    return tuple(
+        Interrupt(mark.id, restored(mark.value), response_schema=mark.response_schema) for mark in marks
+    )

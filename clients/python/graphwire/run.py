@@ -28,7 +28,7 @@ from graphwire_protocol.types import Status
 from graphwire.arguments import responses_of
 from graphwire.errors import GraphwireError, Refused, RunCancelled, RunFailed, RunInterrupted, lost_for
 from graphwire.event_queue import EventQueue
-from graphwire.events import Event, EventReader, Interrupt, LifecycleEvent, SnapshotEvent, restored
+from graphwire.events import Event, EventReader, Interrupt, LifecycleEvent, SnapshotEvent, asked_of, restored
 from graphwire.exchange import Exchange, MakeRequest
 from graphwire.run_tracker import RunTracker
 
@@ -326,14 +326,17 @@ class Run:
     async def result(self) -> Any:
         """Wait for the run's end and return its output, as LangGraph's ``invoke`` does.
 
-        Raises ``RunFailed``, ``RunCancelled`` or ``RunInterrupted``. After ``respond()`` it may be called
+        Raises ``RunFailed``, ``RunCancelled`` or ``RunInterrupted``; after ``respond()`` it may be called
         again. It needs no loop over the events, and does not disturb one.
         """
         while True:
             reply = await self._ask(lambda id: Result(id=id, run=self.id))
             status = reply.status
             if status == "completed":
-                return restored(reply.output)
+                output, asked = restored(reply.output), reply.interrupts
+                if asked is None:
+                    return output
+                raise RunInterrupted(self.id, asked_of(asked), output, is_over=True)
             if self._tracker.status != status or status not in _ENDED:
                 await self._follow()
             if status in _ENDED or (status == "interrupted" and self._tracker.status == status):

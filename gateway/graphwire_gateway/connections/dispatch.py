@@ -11,6 +11,7 @@ from graphwire_protocol import codes, commands
 from graphwire_protocol.codec import encode
 from graphwire_protocol.commands import Command, Product, Spec
 from graphwire_protocol.errors import Refusal
+from graphwire_protocol.payloads import AskedInterrupt
 from graphwire_protocol.replies import Ok, Pong, Started, Subscribed, Welcome
 from graphwire_protocol.server import ServerSession
 from graphwire_protocol.types import STREAM_MODES, Durability
@@ -267,7 +268,9 @@ class Dispatch:
 
     def _result(self, id: int, run: Run) -> None:
         if run.status == "completed" and run.output is not None:
-            self._reply(Ok(id=id, status=run.status, output=orjson.Fragment(run.output)))
+            asked = run.unanswered
+            marks = None if asked is None else tuple(AskedInterrupt(**one.to_wire()) for one in asked)
+            self._reply(Ok(id=id, status=run.status, output=orjson.Fragment(run.output), interrupts=marks))
         else:
             self._reply(Ok(id=id, status=run.status))
 

@@ -153,7 +153,10 @@ class Encoder:
             del self._messages[next(iter(self._messages))]
         tags = tuple(metadata.get("tags") or ())
         origin = self._origin((ns, "messages", metadata.get("langgraph_node"), tags))
-        message = _StreamedMessage(id, metadata, self._dumps(without_own(metadata)), origin)
+        shown = without_own(metadata)
+        if self._scope is not None and self._scope.is_held:
+            shown = {key: value for key, value in shown.items() if key != "thread_id"}
+        message = _StreamedMessage(id, metadata, self._dumps(shown), origin)
         self._messages[id] = message
         return message
 

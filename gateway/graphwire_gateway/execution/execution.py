@@ -29,6 +29,7 @@ from graphwire_gateway.failures import Failures, RunLimit
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.job import Job
+from graphwire_gateway.graphs.private import PrivateSaver
 from graphwire_gateway.log.record import Record
 from graphwire_gateway.telemetry import bind_to_logs, logger
 
@@ -51,6 +52,8 @@ class Outcome:
     output: bytes | None = None
     interrupts: tuple[PendingInterrupt, ...] = ()
     failure: Failure | None = None
+    kept_bytes: int = 0
+    """With ``interrupted``: what was written of a private thread, in bytes."""
 
 
 @dataclass(slots=True)
@@ -229,9 +232,12 @@ class Execution:
 
     async def _run(self) -> Outcome:
         request = self._request
-        has_thread = request.scope is not None
+        scope = request.scope
         async with self._entry.open(
-            request.config, with_threads=has_thread, context=request.context
+            request.config,
+            with_threads=scope is not None,
+            is_held=scope is not None and scope.is_held,
+            context=request.context,
         ) as graph:
             return await self._stream(graph)
 
@@ -245,6 +251,7 @@ class Execution:
             **({} if request.context is None else {"context": request.context}),
             **request.options,
         )
+        is_held = request.scope is not None and request.scope.is_held
         ns: Namespace = ()
         try:
             async for item in stream:
@@ -254,7 +261,7 @@ class Execution:
                     ns, mode, chunk = item
                 else:
                     mode, chunk = item
-                if mode in recorded:
+                if mode in recorded and not (is_held and _is_checkpoint(mode, chunk)):
                     self._put(encoder.part(ns, mode, chunk))
                     if self._put_events > self._limit:
                         raise RunLimit(f"the run has more than {request.max_events} events (max_run_events)")
@@ -269,10 +276,15 @@ class Execution:
                     await close()
             finally:
                 if not self._is_interrupted:
+                    self._has_deleted_thread = True
                     await _delete_thread(request, graph)
-        self._has_deleted_thread = not self._is_interrupted
-        kind: Literal["interrupted", "completed"] = "interrupted" if self._is_interrupted else "completed"
-        return Outcome(kind, self._output(graph), tuple(self._asked.values()))
+        if not self._is_interrupted:
+            return Outcome("completed", self._output(graph))
+        kept = 0
+        if isinstance(graph.checkpointer, PrivateSaver):
+            assert request.scope is not None
+            kept = await graph.checkpointer.keep(request.scope.saved)
+        return Outcome("interrupted", self._output(graph), tuple(self._asked.values()), kept_bytes=kept)
 
     def _follow(self, ns: Namespace, mode: str, chunk: Any) -> None:
         """Remember the root's values, for the result, and the interrupts that wait for answers."""
@@ -316,11 +328,20 @@ class Execution:
         request = self._request
         try:
             async with self._entry.open(
-                request.config, with_threads=True, access_context="threads.read"
+                request.config,
+                with_threads=True,
+                is_held=request.scope is not None and request.scope.is_held,
+                access_context="threads.read",
             ) as graph:
                 await _delete_thread(request, graph)
         except Exception as error:
             log.warning("a run's private thread was not deleted", error=repr(error))
+
+
+def _is_checkpoint(mode: str, chunk: Any) -> bool:
+    """Tell whether an item is about a checkpoint."""
+    is_one = mode == "debug" and isinstance(chunk, dict) and chunk.get("type") == "checkpoint"
+    return is_one or mode == "checkpoints"
 
 
 async def _delete_thread(request: RunRequest, graph: Servable) -> None:

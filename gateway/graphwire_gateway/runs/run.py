@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from graphwire_protocol.errors import Refusal
-from graphwire_protocol.payloads import Failure, Interrupts, Lifecycle
+from graphwire_protocol.payloads import Failure, Interrupts, Lifecycle, PendingInterrupt
 from graphwire_protocol.replies import RunRow
 from graphwire_protocol.state import RUN, advance
 from graphwire_protocol.types import TERMINAL, Mode, Seq, Status
@@ -80,9 +80,13 @@ class Run:
         self.status: Status = "queued"
         self.output: bytes | None = None
         """What ``invoke`` would return, as JSON, of a completed run."""
+        self.unanswered: tuple[PendingInterrupt, ...] | None = None
+        """What it asked, if it has ended because nobody could answer; empty at a breakpoint."""
         self.failure: Failure | None = None
         self.cancelled_by: str | None = None
         """The reason of the first cancel."""
+        self.kept_bytes = 0
+        """The size of its private thread in the server's saver."""
         self.is_resumed = False
         """Whether it has continued with answers."""
         self._request = request
@@ -246,12 +250,13 @@ class Run:
                 self._schemas = {
                     item.id: item.response_schema for item in outcome.interrupts if item.response_schema
                 }
+                self.kept_bytes += outcome.kept_bytes
                 self._enter("interrupted")
                 self._after(self._interrupt_ttl_s, self.cancel, "expired")
                 self._listener.run_paused(self)
             else:
                 # Without a thread nothing keeps the state, so nobody can answer.
-                self.output = outcome.output
+                self.output, self.unanswered = outcome.output, outcome.interrupts
                 self._end("completed", "interrupted")
 
     # ── the owner of a log ───────────────────────────────────────────────────────────────────────

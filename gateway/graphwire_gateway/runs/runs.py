@@ -58,6 +58,7 @@ class Runs:
         self._watches = Watches(limits.max_watch_runs)
         self._retention = Retention(store)
         self._ended: dict[str, asyncio.TimerHandle] = {}  # oldest first; each forgets its run
+        self._kept: dict[str, int] = {}  # by run that waits, the bytes of its private thread
         self._has_changed = asyncio.Event()  # a run has ended or paused
         self._is_hurried = asyncio.Event()
         self.draining = False
@@ -111,8 +112,8 @@ class Runs:
         scope: Scope | None = None
         if command.thread is not None:
             scope = self.scope(entry, command.thread, principal, "run")
-        elif entry.keeps_threads:
-            scope = private_scope(principal, id)
+        elif entry.takes_threads:
+            scope = private_scope(principal, id, is_held=not entry.keeps_threads)
         return Run(
             run_request(
                 command, entry, run=id, principal=principal, scope=scope, max_events=limits.max_run_events
@@ -231,6 +232,9 @@ class Runs:
     def run_paused(self, run: Run) -> None:
         """Free the thread and the slot of a run that waits for answers."""
         assert run.scope is not None
+        if run.kept_bytes:
+            self._kept[run.key] = run.kept_bytes
+            self._retention.spawn(self._make_room())
         following = self._threads.get(run.scope.saved).pause(run)
         self._slots.release(run)
         self._continue(following, run.scope)
@@ -240,6 +244,7 @@ class Runs:
         """Keep the result of a run for ``result_ttl_s``, and free its slot."""
         if self._runs.get(run.key) is not run:
             return
+        self._kept.pop(run.key, None)
         self._count_out(run.principal)
         loop = asyncio.get_running_loop()
         self._ended[run.key] = loop.call_later(self._limits.result_ttl_s, self._expire, run)
@@ -298,7 +303,10 @@ class Runs:
 
     async def _close(self, run: Run) -> None:
         await asyncio.wait([self._retention.close(run.key, self._limits.log_ttl_s)])
-        while self._ended and self._store.size > self._limits.store_bytes:
+        await self._make_room()
+
+    async def _make_room(self) -> None:
+        while self._ended and self._store.size + sum(self._kept.values()) > self._limits.store_bytes:
             await self._delete(self._runs[next(iter(self._ended))])
 
     def _expire(self, run: Run) -> None:

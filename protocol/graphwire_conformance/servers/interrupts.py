@@ -33,6 +33,12 @@ def statuses(attachment: Attachment) -> list[str]:
     return [event["data"]["status"] for event in attachment.events if event["mode"] == "lifecycle"]
 
 
+def statuses_of(conn: RawConnection, sub: int) -> list[str]:
+    """Return the statuses that a subscription has received; none before it is there."""
+    attachment = conn.attachments.get(sub)
+    return [] if attachment is None else statuses(attachment)
+
+
 async def wait_status(conn: RawConnection, sub: int, status: str, times: int = 1) -> Attachment:
     """Read until an attachment has received a status ``times`` times."""
     while True:
@@ -295,12 +301,25 @@ async def replay_and_snapshot(server: ServerUnderTest) -> None:
     check(seqs == list(range(1, len(seqs) + 1)), "5: nothing lost, nothing twice", "a whole log", f"{seqs}")
 
 
-@CASES.add("ask/without a checkpointer", "3: a run without any checkpointer that interrupts ends completed")
-async def without_a_checkpointer(server: ServerUnderTest) -> None:
-    """Its end says why, and it cannot be answered."""
+@CASES.add("ask/without a thread", "3: a run without a thread that asks waits, or ends and says why")
+async def without_a_thread(server: ServerUnderTest) -> None:
+    """It can be answered, or its end and its result say that nobody can."""
     server.require("state")
     conn = await server.connect()
     id = server.new_id()
-    await conn.send(run("ask", {"topic": "cats"}, every_mode(1), run=id))
+    started = await conn.ask(run("ask", {"topic": "cats"}, every_mode(1), run=id))
+    check_like("2: started", {"type": "started", "thread": "<absent>"}, started)
+    while not (ends := set(statuses_of(conn, 1)) & {"interrupted", "completed"}):
+        await conn.next()
+    if "interrupted" in ends:
+        ids = await wait_questions(conn, 1)
+        await conn.ask(respond(id, *((one, 1) for one in ids.values())))
+        await wait_ended(conn, 1, "completed")
+        result = await conn.ask({"type": "result", "run": id})
+        check_like("2: result", {"status": "completed", "output": {"answer": 1, "done": True}}, result)
+        return
     await wait_ended(conn, 1, "completed", "interrupted")
     check_like("9: conflict", {"code": "conflict"}, await conn.ask(respond(id)))
+    if conn.welcome["minor"] >= 1:
+        result = await conn.ask({"type": "result", "run": id})
+        check_like("2: result", {"interrupts": [{"value": {"about": "cats"}}]}, result)

@@ -149,12 +149,13 @@ async def watch(run: Run, as_json: bool, url: str = DEFAULT_URL, resumes: bool =
     If the run ``resumes`` a thread and does nothing, say so.
     """
     shown: JsonLines | Flow = JsonLines() if as_json else Flow(Console(highlight=False, soft_wrap=True))
-    has_explained_keys = has_acted = False
+    has_explained_keys = has_acted = has_asked = False
     try:
         while True:
             async for event in run:
                 shown.show(event)
                 has_acted = has_acted or not isinstance(event, LifecycleEvent)
+                has_asked = isinstance(event, LifecycleEvent) and event.reason == "interrupted"
             if run.status != "interrupted" or as_json or not is_interactive():
                 break
             shown.end()
@@ -178,6 +179,8 @@ async def watch(run: Run, as_json: bool, url: str = DEFAULT_URL, resumes: bool =
         case "interrupted":
             say(how_to_answer(run.id, run.interrupts, url))
             return WAITING
+        case "completed" if has_asked:
+            await run.result()  # raises if nobody can answer
     if resumes and not has_acted:
         say(f"nothing to resume: thread {run.thread} waits for no answer")
     return FINE

@@ -50,10 +50,14 @@ class Failures:
         if not self._expose:
             generic = _GENERIC.get(code, _GENERIC["graph_error"])
             return Failure(code=code, message=f"{generic} (error_id {error_id})", error_id=error_id)
-        message = _with_cause(error)
+        name, message = type(error).__name__, _with_cause(error)
+        if type(error) is RuntimeError and message in _OF_GENERATOR_EXIT:
+            name = message = "GeneratorExit"
+        if name == "GeneratorExit" or issubclass(type(error), SystemExit | KeyboardInterrupt):
+            message = f"a node raised {name}" + ("" if message == name else f": {message}")
         if scope is not None:
             message = scope.clear_text(message)
-        return Failure(code=code, message=message, error_id=error_id, type=type(error).__name__)
+        return Failure(code=code, message=message, error_id=error_id, type=name)
 
     def of_state(self, error: BaseException, graph: str, scope: Scope) -> str:
         """Describe why a graph refused a request for the state of a thread."""
@@ -141,6 +145,15 @@ def _text(error: BaseException) -> str:
         text = text[: _TEXT_CHARS - 1] + "…"
     return sendable(text)
 
+
+_OF_GENERATOR_EXIT = (
+    "coroutine ignored GeneratorExit",
+    "async generator ignored GeneratorExit",
+    "aclose(): asynchronous generator is already running",
+)
+"""What Python says if a node of LangGraph raises ``GeneratorExit``, which closes the coroutines that wait for
+the node, and some of them wait again. The exception itself is lost.
+"""
 
 _MAX_CAUSES = 16
 """Causes to follow before giving up: the chain may be a ring."""

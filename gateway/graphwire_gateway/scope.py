@@ -30,6 +30,8 @@ class Scope:
     """The id that the caller uses; of a private thread, the run's."""
     is_private: bool = False
     """Whether the thread lives only as long as its run."""
+    is_held: bool = False
+    """Whether it is private and in the server's saver: the graph has none, and nothing shows the thread."""
 
     def clear(self, data: bytes) -> bytes:
         """Return JSON with the caller's id in place of the checkpointer's."""
@@ -48,9 +50,9 @@ def thread_scope(principal: str, graph: str, thread: str, *, is_shared: bool) ->
     return Scope(f"{quote(graph, safe='')}/{owner}/{thread}", thread)
 
 
-def private_scope(principal: str, run: str) -> Scope:
+def private_scope(principal: str, run: str, *, is_held: bool = False) -> Scope:
     """Return the scope of a private thread, which lives as long as its run and has the run's id."""
-    return Scope(f"{PRIVATE}{quote(principal, safe='')}/{run}", run, is_private=True)
+    return Scope(f"{PRIVATE}{quote(principal, safe='')}/{run}", run, is_private=True, is_held=is_held)
 
 
 def without_own(fields: Any) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
+from graphwire_protocol import codes
 from graphwire_protocol.commands import Product
 from graphwire_protocol.projection import Encoders
 from graphwire_protocol.version import SUBPROTOCOLS
@@ -17,7 +18,7 @@ from websockets.typing import Subprotocol
 from graphwire_gateway.connections.auth import Origins, Tokens, is_loopback
 from graphwire_gateway.connections.connection import Connection
 from graphwire_gateway.connections.dispatch import Services
-from graphwire_gateway.connections.http import PATH, Handshake
+from graphwire_gateway.connections.http import FORBIDDEN_ORIGIN, PATH, Handshake
 from graphwire_gateway.connections.langgraph_auth import Authenticated
 from graphwire_gateway.connections.peer import Peer
 from graphwire_gateway.errors import CannotServe
@@ -225,6 +226,7 @@ class Server:
             listing=Listing(catalog, self._runs, failures, limits.max_event_bytes),
             failures=failures,
         )
+        self._handshake = Handshake(self._origins, lambda: not self._runs.draining)
         self._connections: set[Connection] = set()
         self._listener: Listener | None = None
         self._committing: asyncio.Task[None] | None = None
@@ -247,7 +249,7 @@ class Server:
                 host,
                 port,
                 subprotocols=[Subprotocol(token) for token in SUBPROTOCOLS],
-                process_request=Handshake(self._origins, lambda: not self._runs.draining),
+                process_request=self._handshake,
                 create_connection=Peer,
                 compression=None,
                 max_size=limits.max_frame_bytes,
@@ -267,6 +269,9 @@ class Server:
         log.info("listening", url=self.url)
 
     async def _serve(self, socket: ServerConnection) -> None:
+        if socket.request is None or self._handshake.forbids(socket.request):
+            await socket.close(codes.FORBIDDEN, FORBIDDEN_ORIGIN)
+            return
         raw = socket.transport.get_extra_info("socket")
         if raw is not None:
             with contextlib.suppress(OSError):

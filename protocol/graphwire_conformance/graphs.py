@@ -42,7 +42,8 @@ Where ``welcome.features`` has ``state``, these, too:
     ``{"done": true}``.
 ``conformance.asks``
     Input any object. Nodes ``left`` and ``right`` run in one step; each interrupts, with the value
-    ``"left?"`` or ``"right?"``, and returns its answer under its own name.
+    ``"left?"`` or ``"right?"``, and returns its answer under its own name. From 1.1 on, the second has the
+    ``response_schema`` ``{"type": "integer"}``.
 """
 
 import asyncio
@@ -321,7 +322,7 @@ def build_asks() -> Any:
         return {"left": interrupt("left?")}
 
     def right(state: AsksState) -> AsksState:
-        return {"right": interrupt("right?")}
+        return {"right": interrupt("right?", response_schema={"type": "integer"})}
 
     graph = StateGraph(AsksState).add_node("left", left).add_node("right", right)
     graph.add_edge(START, "left").add_edge(START, "right")

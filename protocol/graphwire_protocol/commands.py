@@ -315,7 +315,8 @@ class Respond(Wire):
 
     Misuse: a run that is not interrupted, or an interrupt that has been answered, is ``conflict``: of two
     racing answers one wins. An interrupt that is not pending is ``not_found``; one that is named twice is
-    ``invalid_argument``. Each of these refuses the whole frame.
+    ``invalid_argument``, as is an answer that does not fit its ``response_schema``. Each of these refuses the
+    whole frame.
     """
 
     type: Literal["respond"] = "respond"

@@ -180,7 +180,9 @@ DATA: Final[dict[str, tuple[dict[str, Any], ...]]] = {
             },
         },
     ),
-    "interrupt": ({"interrupts": [{"id": "i1", "value": "Send it?", "ns": []}]},),
+    "interrupt": (
+        {"interrupts": [{"id": "i1", "value": "Send it?", "ns": [], "response_schema": {"type": "boolean"}}]},
+    ),
     "messages": (
         {"id": "m1", "delta": {"type": "AIMessageChunk", "content": "Soft"}},
         {"id": "m2", "message": {"type": "human", "content": "A poem, please.", "id": "m2"}},

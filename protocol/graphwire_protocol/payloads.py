@@ -47,6 +47,8 @@ class PendingInterrupt(Wire):
     """What the graph asks."""
     ns: Namespace = ()
     """The path of the subgraph that asks, as deep as it is known."""
+    response_schema: Maybe[JsonObject] = None
+    """The JSON Schema of an answer, as it is, without tags; left out if the graph gives none."""
 
 
 class Interrupts(Wire):
@@ -65,6 +67,8 @@ class AskedInterrupt(Wire):
     """The interrupt's id."""
     value: Json = None
     """What the graph asks."""
+    response_schema: Maybe[JsonObject] = None
+    """The JSON Schema of an answer, as it is, without tags; left out if the graph gives none."""
 
 
 class MessageData(Wire):

@@ -277,7 +277,9 @@ class Ok(Wire):
     tasks: Maybe[tuple[StateTask, ...]] = None
     """To ``state``: their tasks."""
     interrupts: Maybe[tuple[AskedInterrupt, ...]] = None
-    """To ``state``: the pending interrupts."""
+    """To ``state``: the pending interrupts. To ``result``: what the run asked, if it is ``completed`` for the
+    reason ``interrupted``, because nobody can answer.
+    """
     metadata: Json = None
     """To ``state``: the checkpoint's metadata."""
     config: Maybe[JsonObject] = None

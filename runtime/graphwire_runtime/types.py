@@ -76,7 +76,7 @@ class Interrupt:
     id: str = ""
     """Names it in `Command(resume={id: answer})`; the same for as long as the question is open."""
     response_schema: Any = field(default=None, kw_only=True)
-    """What the node says about the answer that it expects. The runtime does not read it."""
+    """The JSON Schema of the answer that the node expects, None if it names none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -260,6 +260,53 @@ def test_without_answers_a_person_is_asked_what_stands_there(server, capsys, per
     assert server.of(Respond)[0].responses[0].value == "yes"
 
 
+FORM = {"properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
+
+
+def test_without_answers_the_questions_are_listed_with_the_command_that_answers(server, capsys):
+    server.run("mine").interrupt("i1", "sure?", "i2", {"about": "cats"}, schema=FORM)
+    assert run(["respond", "mine"]) == 5
+    assert capsys.readouterr().err == (
+        "graphwire: run mine asks:\n"
+        "  i1  sure?\n"
+        "  i2  about=cats\n"
+        '    expects {"ok": boolean}\n'
+        "answer with: graphwire respond mine i1=ANSWER i2=ANSWER\n"
+    )
+
+
+def test_a_person_sees_what_is_expected_and_is_asked_again_after_a_refusal(server, capsys, person):
+    person[:] = ["maybe\n", '{"ok": true}\n']
+    model = server.run("mine")
+    model.interrupt("i1", "sure?", schema=FORM)
+    model.refused = "respond.responses[0].value: expected object"
+    assert run(["respond", "mine"]) == 0
+    out, err = capsys.readouterr()
+    assert 'expects  {"ok": boolean}' in out
+    assert "graphwire: respond.responses[0].value: expected object\n" in err
+    assert [command.responses[0].value for command in server.of(Respond)] == ["maybe", {"ok": True}]
+
+
+def test_a_thread_is_answered_without_the_run_s_id(server, capsys):
+    waiting(server)
+    assert run(["respond", "--graph", "joke", "--thread", "t", "i1=yes"]) == 0
+    (command,) = server.of(Respond)
+    assert (command.run, command.responses[0].value) == ("mine", "yes")
+
+
+def test_a_thread_whose_run_is_forgotten_is_resumed_by_a_new_one(server, states):
+    server.on_run = lambda model: model.complete()
+    assert run(["respond", "--graph", "joke", "--thread", "t", "i1=yes"]) == 0
+    (command,) = server.of(RunCommand)
+    assert (command.thread, command.command.resume) == ("t", {"i1": "yes"})
+
+
+def test_a_thread_without_answers_has_its_questions_named(server, states, capsys):
+    assert run(["respond", "--graph", "joke", "--thread", "t"]) == 4
+    assert "thread 't' also asks i1" in capsys.readouterr().err
+    assert not server.of(RunCommand)
+
+
 def test_a_refused_answer_is_4(server, capsys):
     waiting(server)
     assert run(["respond", "mine", "other=1"]) == 4

@@ -118,12 +118,24 @@ async def test_an_interrupt_stands_where_langgraph_puts_it_and_ends_the_stream(c
 
     server.on_run = run
     ask = langgraph_shapes.interrupts_of([graphwire.Interrupt("i1", "sure?")])
-    assert await stream(client, stream_mode=["updates", "values"]) == [
+    config = {"configurable": {"thread_id": "t"}}
+    assert await stream(client, config=config, stream_mode=["updates", "values"]) == [
         ("updates", {"__interrupt__": ask}),
         ("values", {"n": 1, "__interrupt__": ask}),
     ]
     await settle()
     assert not server.of(Cancel)
+
+
+@pytest.mark.parametrize(("config", "is_cancelled"), [({}, True), ({"run_id": "mine"}, False)])
+async def test_a_question_that_no_later_call_can_answer_is_not_left_waiting(
+    client, server, config, is_cancelled
+):
+    server.on_run = lambda run: run.interrupt("i1", "sure?")
+    assert (await client.graph("joke").ainvoke({}, config))["__interrupt__"]
+    assert await stream(client, config={**config, **({"run_id": "yours"} if config else {})}) == []
+    await settle()
+    assert len(server.of(Cancel)) == (2 if is_cancelled else 0)
 
 
 async def test_a_static_breakpoint_is_an_empty_tuple(client, server):

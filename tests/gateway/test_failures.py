@@ -169,3 +169,24 @@ def test_an_exception_whose_code_raises_or_exits_is_described_and_logged(
     outer = caused(ValueError("outer"), RuntimeError("x"))
     vars(BaseException)["__cause__"].__set__(outer, error)
     assert failures.of_run(outer, "g", "r").message.startswith("outer (caused by Odd")
+
+
+@pytest.mark.parametrize(
+    ("error", "type", "message"),
+    [
+        (GeneratorExit("why"), "GeneratorExit", "a node raised GeneratorExit: why"),
+        (GeneratorExit(), "GeneratorExit", "a node raised GeneratorExit"),
+        (
+            RuntimeError("aclose(): asynchronous generator is already running"),
+            "GeneratorExit",
+            "a node raised GeneratorExit",
+        ),
+        (RuntimeError("coroutine ignored GeneratorExit"), "GeneratorExit", "a node raised GeneratorExit"),
+        (SystemExit(3), "SystemExit", "a node raised SystemExit: 3"),
+        (KeyboardInterrupt(), "KeyboardInterrupt", "a node raised KeyboardInterrupt"),
+        (RuntimeError("coroutine"), "RuntimeError", "coroutine"),
+    ],
+)
+def test_an_exit_of_a_node_is_told_as_what_it_is(error, type, message):
+    failure = Failures(expose=True).of_run(error, "g", "r")
+    assert (failure.code, failure.type, failure.message) == ("graph_error", type, message)

@@ -66,10 +66,14 @@ def test_each_origin_of_a_handshake_has_to_be_admitted() -> None:
     good, bad = ("Origin", "https://app.example"), ("Origin", "https://evil.example")
     protocol = ("Sec-WebSocket-Protocol", OURS)
     for origins in ((bad,), (good, bad), (bad, good)):
-        found = answer(PATH, *origins, *upgrade(protocol))
+        found = answer(PATH, *origins)
         assert found is not None
         assert found[0] == 403
         assert "allowed_origins" in found[1]
+        handshake = Handshake(Origins(["https://app.example"], loopback=True), lambda: True)
+        assert handshake.forbids(Request(PATH, Headers((*origins, *upgrade(protocol)))))
+        assert answer(PATH, *origins, *upgrade(protocol)) is None, "it is closed with a code that a page sees"
+    assert not handshake.forbids(Request(PATH, Headers((good, *upgrade(protocol)))))
 
 
 def test_another_method_is_answered_with_what_this_server_is() -> None:

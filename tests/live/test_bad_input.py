@@ -15,6 +15,7 @@ import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
+import graphwire
 import orjson
 import pytest
 
@@ -298,22 +299,35 @@ async def test_the_subprotocol_is_found_among_others(bystander, connect) -> None
         ([], None, True),
     ],
 )
-async def test_an_origin_that_is_not_allowed_gets_403(serve, connect, allowed, origin, admitted) -> None:
+async def test_an_origin_that_is_not_allowed_is_closed_with_4403(
+    serve, connect, allowed, origin, admitted
+) -> None:
     server = await serve({"counter": counter()}, allowed_origins=allowed)
     headers = [] if origin is None else [("Origin", origin)]
     if admitted:
         await connect(server, headers=headers)
         return
-    with pytest.raises(Declined) as caught:
-        await connect(server, headers=headers)
-    assert caught.value.status == 403
+    peer = await connect(server, headers=headers, hello=False)
+    assert await peer.gone() == 4403
+    assert peer.frames == []
 
 
 async def test_two_origins_are_not_one_that_is_allowed(serve, connect) -> None:
     server = await serve({"counter": counter()})
+    origins = [("Origin", "http://localhost"), ("Origin", "https://evil.example")]
     with pytest.raises(Declined) as caught:
-        await connect(server, headers=[("Origin", "http://localhost"), ("Origin", "https://evil.example")])
-    assert caught.value.status == 403
+        await connect(server, headers=origins)
+    assert caught.value.status == 400  # no page sends two
+
+
+async def test_a_page_that_may_not_connect_takes_no_place_and_learns_why(serve) -> None:
+    server = await serve({"counter": counter()}, limits={"max_connections": 1})
+    for _ in range(3):
+        page = graphwire.connect(server.url, headers={"Origin": "https://evil.example"}, wait=60)
+        with pytest.raises(graphwire.CannotConnect, match=r"4403.*allowed_origins"):
+            await asyncio.wait_for(page.open(), 10)  # it is final: nothing is tried again
+    async with graphwire.connect(server.url) as client:
+        assert await client.graphs()
 
 
 async def test_a_token_is_asked_for_and_never_guessed(serve, connect) -> None:

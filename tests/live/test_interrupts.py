@@ -221,12 +221,14 @@ async def test_a_question_is_told_in_a_snapshot_and_in_a_replay(serve, connect, 
 
 
 async def test_a_graph_without_any_thread_ends_where_it_asks(serve, connect, lib: Library) -> None:
-    server = await serve({"asker": asker(lib)})
+    server = await serve({"asker": asker(lib)}, checkpointer=False)
     peer = await connect(server)
     await peer.run("asker", {"topic": "x"}, everything(1), run="r")
     await peer.closed(1)
     end = peer.events(1)[-1]["data"]
     assert (end["status"], end["reason"]) == ("completed", "interrupted")
+    result = await peer.ask(type="result", run="r")
+    assert [one["value"] for one in result["interrupts"]] == [{"about": "x"}]
     late = await peer.ask(type="respond", run="r", responses=[])
     assert late["code"] == "conflict"
 

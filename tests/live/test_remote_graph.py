@@ -8,16 +8,19 @@ Long because each method of a graph is compared with the local one in one place.
 """
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import graphwire
 import pytest
 from graphwire_gateway import GraphSpec
+from langgraph.checkpoint.memory import InMemorySaver
 
 from tests.support import story_graphs as graphs
 from tests.support.chunks import unordered
 from tests.support.graphs import OURS, Gate, Library, gated
+from tests.support.questions import DECISION, Decision, decider
 from tests.support.story import Story, Teller, comparable
 
 MODES = ["values", "updates", "custom", "messages", "tasks", "checkpoints", "debug"]
@@ -188,6 +191,24 @@ async def test_invocations_are_asked_and_answered_alike(both: Any) -> None:
 
     local, remote = await both(graphs.asking, story)
     assert remote == local
+
+
+@pytest.mark.parametrize("schema", [Decision, DECISION, None], ids=["model", "JSON Schema", "none"])
+async def test_the_schema_of_a_question_s_answer_is_seen_and_met_alike(both: Any, schema: Any) -> None:
+    async def story(teller: Teller) -> None:
+        await teller.stream({}, stream_mode=MODES, subgraphs=True)
+        state = await teller.state(subgraphs=True)
+        await teller.history()
+        await teller.stream(teller.words.Command(resume={state.interrupts[0].id: {"ok": True}}))
+        await teller.state()
+        for version in ("v1", "v2"):
+            other = {"configurable": {"thread_id": version}}
+            await teller.invoke({"topic": "x"}, other, version=version)
+            await teller.invoke(teller.words.Command(resume={"ok": False}), other, version=version)
+
+    local, remote = await both(lambda lib: decider(lib, schema, InMemorySaver()), story)
+    assert remote == local
+    assert (json.dumps(DECISION)[1:] in str(local)) == (schema is not None)
 
 
 async def test_several_questions_at_once_are_answered_alike(both: Any) -> None:

@@ -427,7 +427,7 @@ async def test_a_saver_that_cannot_delete_spoils_no_run(serve, connect) -> None:
 
 
 async def test_an_interrupt_without_a_checkpointer_is_the_end(serve, connect) -> None:
-    server = await serve({"asking": _asking(None)})
+    server = await serve({"asking": _asking(None)}, checkpointer=False)
     peer = await connect(server)
     await peer.run("asking", {"count": 1}, spec(1, "updates"), run="r")
     assert (await peer.closed(1))[-1]["status"] == "completed"

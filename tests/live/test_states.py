@@ -215,7 +215,7 @@ async def test_a_deleted_run_is_gone_and_its_viewers_are_told(serve, connect, li
     kept = await peer.ask(type="state", graph="asker", thread="t")
     assert kept["next"] == ["ask"]
     await peer.run("asker", {"topic": "y"}, everything(2), run="r")
-    await peer.closed(2)
+    await paused(peer, 2)
 
 
 async def test_a_viewer_that_waits_at_the_end_of_a_deleted_log_is_told(serve, connect) -> None:

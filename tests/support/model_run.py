@@ -52,6 +52,8 @@ class ModelRun:
     output: Any = None
     modes: tuple[str, ...] = ("values", "updates", "custom", "messages")
     answers: dict[str, Any] = field(default_factory=dict)
+    refused: str | None = None
+    """Why the next answer does not fit its schema."""
     on_answers: Callable[["ModelRun"], object] = lambda run: run.complete(run.answers)
 
     @property
@@ -80,9 +82,14 @@ class ModelRun:
         self.output = output
         self.lifecycle("completed")
 
-    def interrupt(self, *asks: Any) -> None:
-        """Interrupt with questions, given as id, value, id, value …; none is a static breakpoint."""
+    def interrupt(self, *asks: Any, schema: Any = None) -> None:
+        """Interrupt with questions, given as id, value, id, value …; none is a static breakpoint.
+
+        ``schema`` is the ``response_schema`` of the last one.
+        """
         pending = [{"id": id, "value": asks[at + 1], "ns": []} for at, id in enumerate(asks) if at % 2 == 0]
+        if schema is not None:
+            pending[-1]["response_schema"] = schema
         self.answers = {}
         self.emit("interrupt", {"interrupts": pending})
         self.lifecycle("interrupted")
@@ -99,6 +106,9 @@ class ModelRun:
             raise Refusal("conflict", f"run {self.id} does not wait for that")
         if given.keys() - set(self.asked):
             raise Refusal("not_found", "no such interrupt", details={"kind": "interrupt"})
+        if self.refused is not None:
+            reason, self.refused = self.refused, None
+            raise Refusal("invalid_argument", reason)
         is_break = not self.asked
         self.answers |= given
         if (self.asked and not (command.partial and given)) or not (given or is_break):

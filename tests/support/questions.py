@@ -5,6 +5,7 @@ from operator import add
 from typing import Annotated, Any
 
 from langgraph.checkpoint.memory import InMemorySaver
+from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 from tests.support.graphs import Gate, Library
@@ -64,6 +65,28 @@ def several(lib: Library, saver: Any = None) -> Any:
     graph = lib.StateGraph(Asked).add_node(left).add_node(right).add_node("inner", inner)
     for name in ("left", "right", "inner"):
         graph.add_edge(lib.START, name)
+    return graph.compile(checkpointer=saver)
+
+
+class Decision(BaseModel):
+    """An answer with a form."""
+
+    ok: bool
+    why: str | None = None
+
+
+DECISION = Decision.model_json_schema()
+
+
+def decider(lib: Library, schema: Any = Decision, saver: Any = None) -> Any:
+    """Ask for an answer of this schema, in a subgraph; say what came, as text."""
+    interrupt = words(lib).interrupt
+
+    def ask(state: Asked) -> Asked:
+        return {"said": [repr(interrupt("sure?", response_schema=schema))]}
+
+    inner = lib.StateGraph(Asked).add_node(ask).add_edge(lib.START, "ask").compile()
+    graph = lib.StateGraph(Asked).add_node("inner", inner).add_edge(lib.START, "inner")
     return graph.compile(checkpointer=saver)
 
 

@@ -137,11 +137,32 @@ class RunCancelled(RunEnded):
 
 
 class RunInterrupted(RunEnded):
-    """The run waits for an answer; ``interrupts`` are the open questions, ``()`` at a static breakpoint."""
+    """The run waits for an answer; ``interrupts`` are the open questions, ``()`` at a static breakpoint.
 
-    def __init__(self, run: str, interrupts: tuple[Any, ...]) -> None:
-        super().__init__(run, f"run {run} {_waits(interrupts)}")
+    With ``is_over`` it does not wait: its graph has no checkpointer, so it has ended and nobody can answer.
+    ``output`` is then what it had made so far.
+    """
+
+    def __init__(
+        self, run: str, interrupts: tuple[Any, ...], output: Any = None, *, is_over: bool = False
+    ) -> None:
+        super().__init__(run, f"run {run} {_over(interrupts) if is_over else _waits(interrupts)}")
         self.interrupts = interrupts
+        self.output = output
+        self.is_over = is_over
+
+
+def _over(interrupts: tuple[Any, ...]) -> str:
+    what = f"asked {_asked(interrupts)}" if interrupts else "reached a breakpoint"
+    return (
+        f"{what} and has ended, because its graph can have no checkpointer; give the server one, or compile "
+        "the graph without checkpointer=False"
+    )
+
+
+def _asked(interrupts: tuple[Any, ...]) -> str:
+    asked = ", ".join(f"{_shortened(one.value)} ({one.id})" for one in interrupts[:_SHOWN])
+    return f"{asked} and {len(interrupts) - _SHOWN} more" if len(interrupts) > _SHOWN else asked
 
 
 def _waits(interrupts: tuple[Any, ...]) -> str:
@@ -150,10 +171,9 @@ def _waits(interrupts: tuple[Any, ...]) -> str:
             "is interrupted at a breakpoint; "
             "continue with run.respond(), or with a run without input on its thread"
         )
-    asked = ", ".join(f"{_shortened(one.value)} ({one.id})" for one in interrupts[:_SHOWN])
-    more = f" and {len(interrupts) - _SHOWN} more" if len(interrupts) > _SHOWN else ""
     return (
-        f"is interrupted and asks {asked}{more}; answer with run.respond({{{interrupts[0].id!r}: ...}}), "
+        f"is interrupted and asks {_asked(interrupts)}; "
+        f"answer with run.respond({{{interrupts[0].id!r}: ...}}), "
         'or command={"resume": ...} of a run on its thread'
     )
 

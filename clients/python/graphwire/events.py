@@ -7,12 +7,13 @@ Long because an event and how it is read from its frame change together.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from graphwire_protocol.frames import Event as EventFrame
 from graphwire_protocol.frames import Gap, Snapshot
-from graphwire_protocol.payloads import Interrupts, Lifecycle, PendingInterrupt
+from graphwire_protocol.payloads import AskedInterrupt, Interrupts, Lifecycle, PendingInterrupt
 from graphwire_protocol.projection import Cut, TagError, restore
 from graphwire_protocol.types import Status
 from pydantic import ValidationError
@@ -28,11 +29,13 @@ class Interrupt:
     """A question that a graph asked with ``interrupt(value)`` and that has no answer yet.
 
     ``id`` names it in ``run.respond({id: answer})``; ``namespace`` is the path of the subgraph that asks.
+    ``response_schema`` is the JSON Schema that the server checks the answer against, ``None`` without one.
     """
 
     id: str
     value: Any = None
     namespace: tuple[str, ...] = ()
+    response_schema: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +302,7 @@ class EventReader:
         fields["cut_bytes"] = cut_bytes(data)
         if mode in ("values", "updates"):
             marks = frame.interrupts
-            interrupts = None if marks is None else tuple(Interrupt(m.id, restored(m.value)) for m in marks)
+            interrupts = None if marks is None else asked_of(marks)
             if mode == "values":
                 return ValuesEvent(data=data, interrupts=interrupts, **fields)
             return UpdatesEvent(data=data, interrupts=interrupts, **fields)
@@ -423,4 +426,11 @@ def failure_of(life: Lifecycle) -> Failure | None:
 
 def interrupts_of(pending: tuple[PendingInterrupt, ...]) -> tuple[Interrupt, ...]:
     """Return the questions of a frame as ``Interrupt``s."""
-    return tuple(Interrupt(item.id, restored(item.value), item.ns) for item in pending)
+    return tuple(Interrupt(item.id, restored(item.value), item.ns, item.response_schema) for item in pending)
+
+
+def asked_of(marks: Iterable[AskedInterrupt]) -> tuple[Interrupt, ...]:
+    """Return questions as a state has them as ``Interrupt``s."""
+    return tuple(
+        Interrupt(mark.id, restored(mark.value), response_schema=mark.response_schema) for mark in marks
+    )

@@ -35,7 +35,13 @@ from graphwire.langgraph_shapes import (
     with_langchain,
 )
 from graphwire.run import Run
-from graphwire.run_failures import cancel_quietly, cancelling_on_exception, raise_if_ended_badly, with_remedy
+from graphwire.run_failures import (
+    cancel_quietly,
+    cancelling_on_exception,
+    output_so_far,
+    raise_if_ended_badly,
+    with_remedy,
+)
 from graphwire.streams import Streams, new_run_id
 from graphwire.unavailable import refuse_attribute, refuse_chain
 
@@ -55,7 +61,7 @@ class RemoteGraph:
     ``config`` takes LangGraph's ``tags``, ``metadata``, ``configurable`` (``thread_id`` names the thread,
     ``checkpoint_id`` the checkpoint), ``recursion_limit``, ``max_concurrency``, ``run_name`` and ``run_id``.
     The input may be a ``Command``. An exception of the graph is raised as ``RemoteError``. Unlike a local
-    graph, one with a checkpointer runs without a ``thread_id`` too, on a private thread.
+    graph, one with a checkpointer runs without a ``thread_id`` too; a question then ends the run.
 
     The methods that begin with ``a`` are for the event loop that the client lives on. The others block their
     thread; use them within ``with graphwire.connect(...)``, or in another thread.
@@ -120,12 +126,16 @@ class RemoteGraph:
         if "messages" in modes:
             langchain()
         options = (output_keys, interrupt_before, interrupt_after, durability, _changed(version))
+        arguments = run_arguments(input, config, context, options)
+        is_named = "run" in arguments
         run = await self._start(
-            run_arguments(input, config, context, options),
+            arguments,
             modes=modes or ["lifecycle"],
             namespaces=[["**"]] if subgraphs else None,
         )
-        async with cancelling_on_exception(self._client._exchange, run, "the stream was closed"):
+        async with cancelling_on_exception(
+            self._client._exchange, run, "the stream was closed", is_named=is_named
+        ):
             async for event in run:
                 if isinstance(event, LifecycleEvent):
                     raise_if_ended_badly(run, event)
@@ -188,13 +198,17 @@ class RemoteGraph:
             )
             return [chunk async for chunk in chunks]
         options = (output_keys, interrupt_before, interrupt_after, durability, _changed(version))
+        arguments = run_arguments(input, config, context, options)
+        is_named = "run" in arguments
         run = await self._start(
-            run_arguments(input, config, context, options),
+            arguments,
             modes=["lifecycle"],
             record={"modes": ["values"]},
         )
         interrupts: tuple[Any, ...] = ()
-        async with cancelling_on_exception(self._client._exchange, run, "nobody waits for the result"):
+        async with cancelling_on_exception(
+            self._client._exchange, run, "nobody waits for the result", is_named=is_named
+        ):
             async for event in run:
                 if isinstance(event, InterruptEvent | SnapshotEvent):
                     interrupts = interrupts_of(event.interrupts, self._max_event_bytes)
@@ -204,7 +218,7 @@ class RemoteGraph:
                 keys = None if output_keys is not None else await self._output_keys()
                 values = await self._values(run, keys)
             else:
-                values = with_langchain(await self._whole(run.result()), self._max_event_bytes)
+                values = with_langchain(await self._whole(output_so_far(run)), self._max_event_bytes)
         if version == "v2":
             return output_of(values, interrupts)
         if not interrupts:

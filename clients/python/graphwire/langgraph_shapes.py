@@ -136,9 +136,11 @@ def interrupts_of(asked: Iterable[Interrupt], limit: int | None = None) -> tuple
     for one in asked:
         value = with_langchain(one.value, limit)
         if types is None:
-            made.append(Interrupt(one.id, value, one.namespace))
-        else:
+            made.append(Interrupt(one.id, value, one.namespace, one.response_schema))
+        elif one.response_schema is None:
             made.append(types.Interrupt(value=value, id=one.id))
+        else:
+            made.append(types.Interrupt(value=value, id=one.id, response_schema=one.response_schema))
     return tuple(made)
 
 

@@ -72,6 +72,11 @@ class Requests:
         async for row in self._rows(fields, limit, lambda page: page.runs):
             yield restored_row(row)
 
+    async def waiting_run(self, graph: str, thread: str) -> str | None:
+        """Return the id of the run that waits for answers on a thread; ``None`` if the server knows none."""
+        rows = [row async for row in self.runs(graph=graph, thread=thread, status=["interrupted"], limit=1)]
+        return rows[0].run if rows else None
+
     # ── threads ──────────────────────────────────────────────────────────────────────────────────
 
     @needs_event_loop

@@ -28,7 +28,15 @@ from graphwire_protocol.types import Status
 from graphwire.arguments import responses_of
 from graphwire.errors import GraphwireError, Refused, RunCancelled, RunFailed, RunInterrupted, lost_for
 from graphwire.event_queue import EventQueue
-from graphwire.events import Event, EventReader, Interrupt, LifecycleEvent, SnapshotEvent, whole_output
+from graphwire.events import (
+    Event,
+    EventReader,
+    Interrupt,
+    LifecycleEvent,
+    SnapshotEvent,
+    asked_of,
+    whole_output,
+)
 from graphwire.exchange import Exchange, MakeRequest
 from graphwire.run_tracker import RunTracker
 
@@ -334,7 +342,10 @@ class Run:
             reply = await self._ask(lambda id: Result(id=id, run=self.id))
             status = reply.status
             if status == "completed":
-                return whole_output(self.id, reply.output)
+                output, asked = whole_output(self.id, reply.output), reply.interrupts
+                if asked is None:
+                    return output
+                raise RunInterrupted(self.id, asked_of(asked), output, is_over=True)
             if self._tracker.status != status or status not in _ENDED:
                 await self._follow()
             if status in _ENDED or (status == "interrupted" and self._tracker.status == status):

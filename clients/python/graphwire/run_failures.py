@@ -7,6 +7,7 @@ reworded, since they name arguments of ``client.run()``.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 from graphwire_protocol.commands import Cancel
 
@@ -17,6 +18,7 @@ from graphwire.errors import (
     RemoteError,
     RunCancelled,
     RunFailed,
+    RunInterrupted,
     RunLost,
     StreamBroken,
     is_unknown_run,
@@ -35,10 +37,17 @@ def with_remedy(refused: Refused, remedy: str) -> Refused:
 
 
 @contextlib.asynccontextmanager
-async def cancelling_on_exception(exchange: Exchange, run: Run, reason: str) -> AsyncIterator[None]:
-    """Cancel the run if the block is left by an exception while the run may still be running."""
+async def cancelling_on_exception(
+    exchange: Exchange, run: Run, reason: str, *, is_named: bool
+) -> AsyncIterator[None]:
+    """Cancel the run if the block is left by an exception while the run may still be running.
+
+    A run that waits for answers is cancelled, too, if it has no thread and the caller did not name its id.
+    """
     try:
         yield
+        if not is_named and run.status == "interrupted" and run.thread is None:  # nobody can answer it
+            await cancel_quietly(exchange, run.id, "its stream has ended, and it has no thread")
     except (RemoteError, RunCancelled):
         raise
     except Refused as refused:
@@ -60,6 +69,16 @@ async def cancel_quietly(exchange: Exchange, run: str, reason: str) -> None:
     with contextlib.suppress(ConnectionClosed, Refused, asyncio.TimeoutError):
         asking = exchange.ask(lambda id: Cancel(id=id, run=run, reason=reason))
         await asyncio.wait_for(asking, CANCEL_TIMEOUT_S)
+
+
+async def output_so_far(run: Run) -> Any:
+    """Return the output of a run, also of one that has ended because nobody can answer what it asked."""
+    try:
+        return await run.result()
+    except RunInterrupted as asked:
+        if not asked.is_over:
+            raise
+        return asked.output
 
 
 def raise_if_ended_badly(run: Run, event: LifecycleEvent) -> None:

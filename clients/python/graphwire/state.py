@@ -3,15 +3,13 @@
 The fields have LangGraph's names and order. ``Requests`` asks for states.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from graphwire_protocol.payloads import AskedInterrupt
 from graphwire_protocol.replies import Ok, ThreadState
 from graphwire_protocol.replies import StateTask as WireTask
 from pydantic import ValidationError
 
-from graphwire.events import Interrupt, restored
+from graphwire.events import Interrupt, asked_of, restored
 
 
 class StateTask(NamedTuple):
@@ -66,7 +64,7 @@ def snapshot_of(state: Ok | ThreadState) -> StateSnapshot:
         created_at=state.created_at,
         parent_config=restored(state.parent_config),
         tasks=tuple(map(_task, state.tasks or ())),
-        interrupts=_interrupts(state.interrupts or ()),
+        interrupts=asked_of(state.interrupts or ()),
     )
 
 
@@ -77,7 +75,7 @@ def _task(task: WireTask) -> StateTask:
         name=task.name,
         path=path if isinstance(path, tuple) else (),
         error=restored(task.error),
-        interrupts=_interrupts(task.interrupts),
+        interrupts=asked_of(task.interrupts),
         state=_inner(task.state),
         result=restored(task.result),
     )
@@ -91,10 +89,6 @@ def _inner(state: Any) -> Any:
         except ValidationError:
             pass  # from a newer server: returned as it is
     return restored(state)
-
-
-def _interrupts(marks: Sequence[AskedInterrupt]) -> tuple[Interrupt, ...]:
-    return tuple(Interrupt(mark.id, restored(mark.value)) for mark in marks)
 
 
 def _tuples(value: Any) -> Any:

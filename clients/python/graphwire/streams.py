@@ -25,6 +25,7 @@ from graphwire.arguments import (
     projected,
     refuse_unknown,
     require_id,
+    responses_of,
 )
 from graphwire.blocking import needs_event_loop
 from graphwire.errors import Refused
@@ -292,10 +293,50 @@ class Streams(Watching):
 
     @needs_event_loop
     async def respond(
-        self, run: str, responses: Mapping[str, Any] | None = None, *, partial: bool = False
+        self,
+        run: str | None = None,
+        responses: Mapping[str, Any] | None = None,
+        *,
+        graph: str | None = None,
+        thread: str | None = None,
+        partial: bool = False,
     ) -> Status | None:
-        """Answer the questions of the run with this id, and return and raise like ``run.respond()``."""
+        """Answer the questions of a run by its id, and return and raise like ``run.respond()``.
+
+        With ``graph`` and ``thread`` instead, answer what the thread asks: its interrupted run continues. If
+        the server knows none, as after a restart, a new run does, with all answers at once or ``partial``.
+
+        Raises ``Refused`` with code ``conflict`` for a thread that waits for no answer, ``ValueError`` for an
+        id together with a thread, and for neither.
+        """
+        if (run is None) == (thread is None) or (thread is None) != (graph is None):
+            raise ValueError("respond() needs the id of a run, or graph= and thread=")
+        if graph is not None and thread is not None:
+            run = await self.waiting_run(graph, thread)
+        if run is None and graph is not None and thread is not None:
+            resumed = await self.resume_thread(graph, thread, responses, partial=partial)
+            await resumed.detach()
+            return resumed.status
+        assert run is not None
         return await self._run_of(run).respond(responses, partial=partial)
+
+    async def resume_thread(
+        self, graph: str, thread: str, responses: Mapping[str, Any] | None, *, partial: bool = False
+    ) -> Run:
+        """Start a run that continues a thread with answers, or past a breakpoint; see ``respond()``."""
+        answers = {answer.interrupt for answer in responses_of(responses)}
+        state = await self.state(graph, thread)
+        asked = {interrupt.id for interrupt in state.interrupts}
+        if not state.next and not asked:
+            raise Refused("conflict", f"thread {thread!r} of graph {graph!r} waits for no answer")
+        for id in answers - asked:
+            raise Refused(
+                "not_found", f"thread {thread!r} does not ask {id!r}", details={"kind": "interrupt"}
+            )
+        if asked - answers and not (partial and answers):
+            raise Refused("conflict", f"thread {thread!r} also asks {', '.join(sorted(asked - answers))}")
+        resume = {"resume": dict(responses)} if responses else None
+        return await self.run(graph, thread=thread, command=resume)
 
     @needs_event_loop
     async def result(self, run: str) -> Any:

@@ -11,6 +11,7 @@ from graphwire_protocol import commands
 from graphwire_protocol.codec import encode
 from graphwire_protocol.commands import Command, Product, Spec
 from graphwire_protocol.errors import Refusal
+from graphwire_protocol.payloads import AskedInterrupt
 from graphwire_protocol.replies import Notice, Ok, Pong, Started, Subscribed, Welcome
 from graphwire_protocol.server import ServerSession
 from graphwire_protocol.types import STREAM_MODES, Durability
@@ -27,6 +28,7 @@ from graphwire_gateway.limits import Limits
 from graphwire_gateway.runs.listing import Listing
 from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.runs import Runs
+from graphwire_gateway.runs.start import asks_saver
 from graphwire_gateway.runs.states import States
 from graphwire_gateway.runs.watch import Watch
 from graphwire_gateway.telemetry import RateLimitedLogger, logger
@@ -273,7 +275,9 @@ class Dispatch:
                 details={"status": run.status, "bytes": size, "limit": "max_event_bytes"},
             )
         if run.status == "completed" and run.output is not None:
-            self._reply(Ok(id=id, status=run.status, output=orjson.Fragment(run.output)))
+            asked = run.unanswered
+            marks = None if asked is None else tuple(AskedInterrupt(**one.to_wire()) for one in asked)
+            self._reply(Ok(id=id, status=run.status, output=orjson.Fragment(run.output), interrupts=marks))
         else:
             self._reply(Ok(id=id, status=run.status))
 
@@ -315,7 +319,7 @@ def _asked(command: Command) -> str | None:
             return command.graph or ""
         case commands.List(what="threads"):
             return command.graph or ""
-        case commands.Run() if command.checkpoint is not None:
+        case commands.Run() if asks_saver(command):
             return command.graph
     return None
 

@@ -15,6 +15,9 @@ refusals = RateLimitedLogger(logger("connection"))
 
 _REFUSED = "it is not in allowed_origins"
 
+FORBIDDEN_ORIGIN = "pages of this origin may not connect; the operator can allow them (allowed_origins)"
+"""The reason that a page gets when it may not connect."""
+
 PATH = "/ws"
 """Where clients connect."""
 
@@ -42,15 +45,14 @@ class Handshake:
             return connection.respond(
                 HTTPStatus.NOT_FOUND, f"there is nothing here; clients connect by WebSocket to {PATH}\n"
             )
-        if not all(self._origins.admits(origin) for origin in request.headers.get_all("Origin")):
+        if self.forbids(request):
             origins = ", ".join(request.headers.get_all("Origin"))
             refusals.warning(
                 "refused an origin", peer=connection.remote_address, origin=origins[:200], reason=_REFUSED
             )
-            return connection.respond(
-                HTTPStatus.FORBIDDEN,
-                "pages of this origin may not connect; the operator can allow them (allowed_origins)\n",
-            )
+            if "Upgrade" not in request.headers:
+                return connection.respond(HTTPStatus.FORBIDDEN, f"{FORBIDDEN_ORIGIN}\n")
+            return None  # a page can read a close code, and not the status of a handshake
         offered = [
             token.strip()
             for value in request.headers.get_all("Sec-WebSocket-Protocol")
@@ -62,6 +64,10 @@ class Handshake:
                 f"offer a subprotocol that this server supports: {', '.join(SUBPROTOCOLS)}\n",
             )
         return None
+
+    def forbids(self, request: Request) -> bool:
+        """Tell whether a handshake comes from a page that may not connect; its socket is closed at once."""
+        return not all(self._origins.admits(origin) for origin in request.headers.get_all("Origin"))
 
 
 def not_allowed(protocol: ServerProtocol) -> Response:

@@ -18,6 +18,7 @@ from graphwire_protocol.types import Namespace
 from graphwire_gateway.cutting import LEVELS, cut, cut_whole, question_slots, shrink, slots
 from graphwire_gateway.execution.calls import Calls, Line, message_head
 from graphwire_gateway.execution.origin import Origin
+from graphwire_gateway.execution.schemas import response_schema_of
 from graphwire_gateway.log.record import Record
 from graphwire_gateway.scope import Scope, public_checkpoint, without_own
 
@@ -113,8 +114,7 @@ class Encoder:
         return self._record(ns, "updates", node, chunk)
 
     def _interrupted(self, ns: Namespace, mode: str, data: Any, asked: Sequence[Any]) -> Record:
-        marks = [{"id": item.id, "value": item.value} for item in asked]
-        state, questions = self._dumps(data), self._dumps(marks)
+        state, questions = self._dumps(data), b"[%s]" % b",".join(map(self._mark, asked))
         if len(state) + len(questions) > self._max:
             state, questions = self._cut_both(state, questions, LEVELS[mode])
         return _splice(self._origin((ns, mode, None, ())), state, b',"interrupts":' + questions)
@@ -126,6 +126,11 @@ class Encoder:
         if shrink(parts, len(data) + len(asked) - self._max):
             return orjson.dumps(tree), orjson.dumps(marks)
         return cut_whole(len(data)), orjson.dumps(marks)
+
+    def _mark(self, asked: Any) -> bytes:
+        mark = b'"id":%s,"value":%s' % (orjson.dumps(asked.id), self._dumps(asked.value))
+        schema = response_schema_of(asked)
+        return b"{%s}" % (mark if schema is None else mark + b',"response_schema":' + orjson.dumps(schema))
 
     def _record(self, ns: Namespace, mode: str, node: str | None, data: Any) -> Record:
         encoded = self._dumps(data)
@@ -179,7 +184,10 @@ class Encoder:
         return self._calls.begin(id, metadata, origin, self._meta(metadata))
 
     def _meta(self, metadata: Any) -> bytes:
-        return cut(self._dumps(without_own(metadata)), self._max_meta, 1)
+        shown = without_own(metadata)
+        if self._scope is not None and self._scope.is_held:
+            shown = {key: value for key, value in shown.items() if key != "thread_id"}
+        return cut(self._dumps(shown), self._max_meta, 1)
 
     def _message_origin(self, ns: Namespace, metadata: Any) -> Origin:
         tags = tuple(metadata.get("tags") or ())

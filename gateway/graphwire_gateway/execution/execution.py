@@ -31,10 +31,12 @@ from graphwire_gateway.execution.encode import Encoder
 from graphwire_gateway.execution.models import Models
 from graphwire_gateway.execution.namespaces import GraphNamespaces, is_of_langgraph
 from graphwire_gateway.execution.request import RunRequest
+from graphwire_gateway.execution.schemas import response_schema_of
 from graphwire_gateway.failures import Failures, RunLimit
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.job import Job
+from graphwire_gateway.graphs.private import PrivateSaver
 from graphwire_gateway.log.record import Record
 from graphwire_gateway.scope import PRINCIPAL, Scope
 from graphwire_gateway.telemetry import bind_to_logs, logger
@@ -58,6 +60,8 @@ class Outcome:
     output: bytes | None = None
     interrupts: tuple[PendingInterrupt, ...] = ()
     failure: Failure | None = None
+    kept_bytes: int = 0
+    """With ``interrupted``: what was written of a private thread, in bytes."""
 
 
 @dataclass(slots=True)
@@ -253,9 +257,12 @@ class Execution:
 
     async def _run(self) -> Outcome:
         request = self._request
-        has_thread = request.scope is not None
+        scope = request.scope
         async with self._entry.open(
-            request.config, with_threads=has_thread, context=request.context
+            request.config,
+            with_threads=scope is not None,
+            is_held=scope is not None and scope.is_held,
+            context=request.context,
         ) as graph:
             return await self._stream(graph)
 
@@ -279,6 +286,7 @@ class Execution:
             **request.options,
         )
         models = Models(graph) if request.version == "v2" else None
+        is_held = request.scope is not None and request.scope.is_held
         ns: Namespace = ()
         namespaces = GraphNamespaces() if _needs_namespaces(request, graph) else None
         try:
@@ -293,7 +301,7 @@ class Execution:
                     namespaces.note(ns, chunk)
                 if attempts is not None and attempts.has_any and mode == "messages":
                     self._take_back(attempts.void_before(chunk[1]))
-                if mode in recorded:
+                if mode in recorded and not (is_held and _is_checkpoint(mode, chunk)):
                     at = ns if namespaces is None or mode != "custom" else namespaces.graph_of(ns)
                     if at != ns:
                         self._put(encoder.custom_of_task(at, ns, chunk))
@@ -316,15 +324,22 @@ class Execution:
                     await close()
             finally:
                 if not self._is_interrupted:
+                    self._has_deleted_thread = True
                     await _delete_thread(request, graph)
         for void in () if attempts is None else attempts.void_at_end():
             self._take_back(void)
-        self._has_deleted_thread = not self._is_interrupted
-        kind: Literal["interrupted", "completed"] = "interrupted" if self._is_interrupted else "completed"
         output = _output_of(request, graph, self._values) if self._has_values else None
         if models is not None:
             output = models.output(output)
-        return Outcome(kind, encoder.value(output), encoder.questions(tuple(self._asked.values())))
+        encoded = encoder.value(output)
+        if not self._is_interrupted:
+            return Outcome("completed", encoded)
+        kept = 0
+        if isinstance(graph.checkpointer, PrivateSaver):
+            assert request.scope is not None
+            kept = await graph.checkpointer.keep(request.scope.saved)
+        asked = encoder.questions(tuple(self._asked.values()))
+        return Outcome("interrupted", encoded, asked, kept_bytes=kept)
 
     def _take_back(self, checkpoint_ns: str | None) -> None:
         """Record that what the task with this namespace has said is void."""
@@ -344,7 +359,9 @@ class Execution:
             known = self._asked.get(item.id)
             if known is None or len(ns) > len(known.ns):
                 value = orjson.loads(self._encoder.value(item.value))
-                self._asked[item.id] = PendingInterrupt(id=item.id, value=value, ns=ns)
+                self._asked[item.id] = PendingInterrupt(
+                    id=item.id, value=value, ns=ns, response_schema=response_schema_of(item)
+                )
 
     def _is_full(self) -> bool:
         return (
@@ -366,7 +383,10 @@ class Execution:
         request = self._request
         try:
             async with self._entry.open(
-                request.config, with_threads=True, access_context="threads.read"
+                request.config,
+                with_threads=True,
+                is_held=request.scope is not None and request.scope.is_held,
+                access_context="threads.read",
             ) as graph:
                 await _delete_thread(request, graph)
         except Exception as error:
@@ -378,6 +398,12 @@ async def _latest_checkpoint(graph: Servable, scope: Scope) -> str:
     config: Any = {"configurable": {"thread_id": scope.saved, "checkpoint_ns": ""}}
     saved = await graph.checkpointer.aget_tuple(config)
     return "" if saved is None else str(saved.config["configurable"]["checkpoint_id"])
+
+
+def _is_checkpoint(mode: str, chunk: Any) -> bool:
+    """Tell whether an item is about a checkpoint."""
+    is_one = mode == "debug" and isinstance(chunk, dict) and chunk.get("type") == "checkpoint"
+    return is_one or mode == "checkpoints"
 
 
 async def _delete_thread(request: RunRequest, graph: Servable) -> None:

@@ -106,7 +106,7 @@ def run_request(
         config=merged,
         command=None if command.command is None else _command(command.command),
         context=restored(command.context, "run", "context"),
-        options=_options(command.options, has_thread=scope is not None),
+        options=_options(command.options, scope),
         modes=modes,
         subgraphs=subgraphs,
         scope=scope,
@@ -150,11 +150,11 @@ def _recorded(command: commands.Run, entry: Entry) -> tuple[frozenset[Mode], boo
     return frozenset(modes.intersection(STREAM_MODES)), subgraphs
 
 
-def _options(options: commands.RunOptions | None, *, has_thread: bool) -> dict[str, Any]:
-    if options is None:
-        return {}
-    wire = options.to_wire()
+def _options(options: commands.RunOptions | None, scope: Scope | None) -> dict[str, Any]:
+    wire = {} if options is None else options.to_wire()
     wire.pop("version", None)  # of what is recorded; see RunRequest
-    if not has_thread:
+    if scope is None:
         wire.pop("durability", None)  # nothing writes checkpoints; some graphs warn of it, some fail
+    elif scope.is_held:
+        wire["durability"] = "exit"
     return {name: list(value) if isinstance(value, tuple) else value for name, value in wire.items()}

@@ -14,6 +14,7 @@ from langchain_core.runnables import RunnableConfig
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.graphs.factory import AccessContext, Factory, FactoryRuntime, User, factory_of
 from graphwire_gateway.graphs.load import describe, is_graph, is_uncompiled, resolve
+from graphwire_gateway.graphs.private import PrivateSaver
 from graphwire_gateway.graphs.runner import Runner
 from graphwire_gateway.graphs.shape import Shape, shape_of
 from graphwire_gateway.graphs.spec import GraphSpec
@@ -41,8 +42,9 @@ class Entry:
     """Makes the graph for each use; None if one graph serves all uses."""
     shape: Shape = field(default_factory=Shape)
     """The names in the graph, with which requests are compared."""
-    _equipped: dict[bool, Servable] = field(default_factory=dict, repr=False)
-    """The graph as it is used, with and without threads."""
+    _equipped: dict[tuple[bool, bool], Servable] = field(default_factory=dict, repr=False)
+    """The graph as it is used, with and without threads, and with private ones."""
+    _private: PrivateSaver | None = field(default=None, repr=False)
 
     @property
     def keeps_threads(self) -> bool:
@@ -60,31 +62,39 @@ class Entry:
         config: RunnableConfig,
         *,
         with_threads: bool,
+        is_held: bool = False,
         access_context: AccessContext = "threads.create_run",
         context: Any = None,
     ) -> AsyncIterator[Servable]:
         """Yield the graph for one use with ``config``. Enter it on the runner's loop.
 
-        ``with_threads`` gives the server's saver to a graph without a checkpointer. A factory is called with
-        ``config``, and with a runtime that holds ``access_context``, ``context`` and the principal found in
-        ``config``. Raises ``CannotServe`` if the factory makes no graph, and whatever the factory raises.
+        ``with_threads`` gives the server's saver to a graph without a checkpointer; with ``is_held`` it is a
+        ``PrivateSaver``. A factory is called with ``config``, and with a runtime that holds
+        ``access_context``, ``context`` and the principal found in ``config``. Raises ``CannotServe`` if the
+        factory makes no graph, and whatever the factory raises.
         """
+        saver = None
+        if with_threads and is_held and self.saver is not None:
+            saver = self._private = self._private or PrivateSaver(self.saver)
+        elif with_threads:
+            saver = self.saver
         if self.factory is None:
-            if with_threads not in self._equipped:
-                self._equipped[with_threads] = self._equip(self.graph, with_threads)
-            yield self._equipped[with_threads]
+            key = with_threads, is_held
+            if key not in self._equipped:
+                self._equipped[key] = self._equip(self.graph, saver)
+            yield self._equipped[key]
             return
         principal = config.get("configurable", {}).get(PRINCIPAL)
         user = None if principal is None else User(principal)
         runtime = FactoryRuntime(access_context, self.graph_store, user, context)
         async with self.factory.open(config, runtime) as made:
-            yield self._equip(_compiled(self.factory.label, self.source, made), with_threads)
+            yield self._equip(_compiled(self.factory.label, self.source, made), saver)
 
-    def _equip(self, graph: Servable, with_threads: bool) -> Servable:
+    def _equip(self, graph: Servable, server_saver: Any) -> Servable:
         """Return the graph, or a copy with the server's saver and store in place of those it lacks."""
         saver = graph.checkpointer
         if saver is None or saver is True:  # True means the parent graph's, and this graph has no parent
-            saver = self.saver if with_threads else None
+            saver = server_saver
         store = getattr(graph, "store", None) or self.graph_store
         if saver is graph.checkpointer and store is getattr(graph, "store", None):
             return graph

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from graphwire_protocol.errors import Refusal
 
+from graphwire_gateway.execution.schemas import response_schema_of
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.job import Job, current_job
@@ -70,3 +71,29 @@ async def has_checkpoint(entry: Entry, failures: Failures, scope: Scope, checkpo
             return await graph.checkpointer.aget_tuple(config) is not None
 
     return await ask_within(entry, failures, where, find)
+
+
+async def schemas_of_thread(
+    entry: Entry, failures: Failures, scope: Scope, checkpoint: str | None, where: str
+) -> dict[str, dict[str, Any] | None]:
+    """Return the JSON Schemas of the answers that a thread waits for, by interrupt; None for one without.
+
+    Nothing is returned for a thread that cannot be read: the run that resumes it says why. Raises
+    ``Refusal(unavailable)``.
+    """
+    configurable = {"thread_id": scope.saved, "checkpoint_ns": ""}
+    if checkpoint is not None:
+        configurable["checkpoint_id"] = checkpoint
+    config: Any = {"configurable": configurable}
+
+    async def read() -> dict[str, dict[str, Any] | None]:
+        async with entry.open(config, with_threads=True) as graph:
+            snapshot = await graph.aget_state(config)  # type: ignore[attr-defined]
+            return {asked.id: response_schema_of(asked) for asked in snapshot.interrupts}
+
+    try:
+        return await ask_within(entry, failures, where, read)
+    except Refusal as refusal:
+        if refusal.code == "unavailable":
+            raise
+        return {}

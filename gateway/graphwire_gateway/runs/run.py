@@ -91,9 +91,13 @@ class Run:
         self.status: Status = "queued"
         self.output: bytes | None = None
         """What ``invoke`` would return, as JSON, of a completed run."""
+        self.unanswered: tuple[PendingInterrupt, ...] | None = None
+        """What it asked, if it has ended because nobody could answer; empty at a breakpoint."""
         self.failure: Failure | None = None
         self.cancelled_by: str | None = None
         """The reason of the first cancel."""
+        self.kept_bytes = 0
+        """The size of its private thread in the server's saver."""
         self.is_resumed = False
         """Whether it has continued with answers."""
         self._request = request
@@ -115,6 +119,7 @@ class Run:
         self._details = StatusDetails("queued")  # of the status that it has
         self._shown = self._details  # of the last one that the store holds
         self._interrupts: tuple[str, ...] = ()
+        self._schemas: dict[str, dict[str, Any]] = {}  # of the answers, by interrupt
         self._answers: dict[str, Any] = {}
         self._starters: set[object] = set()
         self._disconnect_grace_s = 0.0
@@ -137,6 +142,16 @@ class Run:
         self._enter("running")
         self._execution = self._executor.start(self._request, self)
         self._limit_time()
+
+    def schema_of(self, interrupt: str) -> dict[str, Any] | None:
+        """Return the JSON Schema of the answer to an open question; None if there is none."""
+        is_open = self.status == "interrupted" and interrupt not in self._answers
+        return self._schemas.get(interrupt) if is_open else None
+
+    @property
+    def open_schemas(self) -> dict[str, dict[str, Any] | None]:
+        """The JSON Schemas of the answers to the open questions, by interrupt."""
+        return {interrupt: self.schema_of(interrupt) for interrupt in self._interrupts}
 
     def answer(self, answers: Mapping[str, Any], *, is_partial: bool) -> bool:
         """Keep answers by interrupt id; return whether the run has all it needs to ``resume``.
@@ -260,12 +275,16 @@ class Run:
             if self.scope is not None:
                 self._clear_timers()
                 self._interrupts = tuple(item.id for item in outcome.interrupts)
+                self._schemas = {
+                    item.id: item.response_schema for item in outcome.interrupts if item.response_schema
+                }
+                self.kept_bytes += outcome.kept_bytes
                 self._enter("interrupted", asked=outcome.interrupts)
                 self._after(self._interrupt_ttl_s, self.cancel, "expired")
                 self._listener.run_paused(self)
             else:
                 # Without a thread nothing keeps the state, so nobody can answer.
-                self.output = outcome.output
+                self.output, self.unanswered = outcome.output, outcome.interrupts
                 self._end("completed", "interrupted")
 
     # ── the owner of a log ───────────────────────────────────────────────────────────────────────

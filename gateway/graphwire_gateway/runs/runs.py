@@ -21,7 +21,7 @@ from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.store import Store
-from graphwire_gateway.runs.asking import PATIENCE_S, has_checkpoint
+from graphwire_gateway.runs.asking import PATIENCE_S
 from graphwire_gateway.runs.checks import check_same, check_takes_threads
 from graphwire_gateway.runs.numbers import Numberings
 from graphwire_gateway.runs.paging import page
@@ -29,6 +29,7 @@ from graphwire_gateway.runs.report import log_status
 from graphwire_gateway.runs.retention import Retention
 from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.slots import Slots
+from graphwire_gateway.runs.start import asks_saver, check_responses, check_start
 from graphwire_gateway.runs.threads import ThreadQueue, ThreadQueues
 from graphwire_gateway.runs.watch import Watch, Watches, matches
 from graphwire_gateway.scope import Scope, private_scope, thread_scope
@@ -61,6 +62,7 @@ class Runs:
         self._watches = Watches(limits.max_watch_runs)
         self._retention = Retention(store)
         self._ended: dict[str, asyncio.TimerHandle] = {}  # oldest first; each forgets its run
+        self._kept: dict[str, int] = {}  # by run that waits, the bytes of its private thread
         self._has_changed = asyncio.Event()  # a run has ended or paused
         self._is_hurried = asyncio.Event()
         self.draining = False
@@ -77,8 +79,8 @@ class Runs:
         """
         id = command.run or os.urandom(16).hex()
         key = _key(principal, id)
-        if command.checkpoint is not None and key not in self._runs:
-            await self._check_checkpoint(command, principal)
+        if key not in self._runs:
+            await self._check_start(command, principal)
         known = self._runs.get(key)
         if known is not None:
             check_same(known, command)
@@ -114,8 +116,8 @@ class Runs:
         scope: Scope | None = None
         if command.thread is not None:
             scope = self.scope(entry, command.thread, principal, "run")
-        elif entry.keeps_threads:
-            scope = private_scope(principal, id)
+        elif entry.takes_threads:
+            scope = private_scope(principal, id, is_held=not entry.keeps_threads)
         return Run(
             run_request(
                 command, entry, run=id, principal=principal, scope=scope, max_events=limits.max_run_events
@@ -181,19 +183,13 @@ class Runs:
         check_takes_threads(entry, frame)
         return thread_scope(principal, entry.name, thread, is_shared=self.shared_threads)
 
-    async def _check_checkpoint(self, command: commands.Run, principal: str) -> None:
-        assert command.thread is not None
-        assert command.checkpoint is not None
+    async def _check_start(self, command: commands.Run, principal: str) -> None:
+        if command.thread is None or not asks_saver(command):
+            return
         entry = self._catalog.get(command.graph)
         scope = self.scope(entry, command.thread, principal, "run")
-        if not await has_checkpoint(
-            entry, self._executor.failures, scope, command.checkpoint, "run.checkpoint"
-        ):
-            raise Refusal(
-                "not_found",
-                f"run.checkpoint: thread {command.thread!r} has no such checkpoint",
-                details={"kind": "checkpoint"},
-            )
+        held = self._threads.interrupted(scope.saved)
+        await check_start(command, entry, self._executor.failures, scope, held)
 
     # ── threads ──────────────────────────────────────────────────────────────────────────────────
 
@@ -206,6 +202,7 @@ class Runs:
             response.interrupt: restored(response.value, "respond", f"responses[{index}].value")
             for index, response in enumerate(command.responses)
         }
+        check_responses(run, command)
         queue = self._queue(run) if run.status == "interrupted" else None
         if queue is not None:
             queue.check_free(run)
@@ -248,6 +245,9 @@ class Runs:
     def run_paused(self, run: Run) -> None:
         """Free the thread and the slot of a run that waits for answers."""
         assert run.scope is not None
+        if run.kept_bytes:
+            self._kept[run.key] = run.kept_bytes
+            self._retention.spawn(self._make_room())
         following = self._threads.get(run.scope.saved).pause(run)
         self._slots.release(run)
         self._continue(following, run.scope)
@@ -257,6 +257,7 @@ class Runs:
         """Keep the result of a run for ``result_ttl_s``, and free its slot."""
         if self._runs.get(run.key) is not run:
             return
+        self._kept.pop(run.key, None)
         self._count_out(run.principal)
         loop = asyncio.get_running_loop()
         self._ended[run.key] = loop.call_later(self._limits.result_ttl_s, self._expire, run)
@@ -319,7 +320,10 @@ class Runs:
 
     async def _close(self, run: Run) -> None:
         await asyncio.wait([self._retention.close(run.key, self._limits.log_ttl_s)])
-        while self._ended and self._store.size > self._limits.store_bytes:
+        await self._make_room()
+
+    async def _make_room(self) -> None:
+        while self._ended and self._store.size + sum(self._kept.values()) > self._limits.store_bytes:
             await self._delete(self._runs[next(iter(self._ended))], "evicted")
 
     def _expire(self, run: Run) -> None:

@@ -15,6 +15,7 @@ from graphwire_protocol.replies import Ok, StateTask, ThreadState
 from graphwire_gateway.cutting import Slot, cut_anywhere, cut_whole, question_slots, shrink, slots
 from graphwire_gateway.execution.names import invalid
 from graphwire_gateway.execution.request import restored
+from graphwire_gateway.execution.schemas import response_schema_of
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
@@ -247,7 +248,14 @@ class States:
         )
 
     def _interrupts(self, interrupts: Any, scope: Scope) -> tuple[AskedInterrupt, ...]:
-        return tuple(AskedInterrupt(id=item.id, value=self._plain(item.value, scope)) for item in interrupts)
+        return tuple(
+            AskedInterrupt(
+                id=item.id,
+                value=self._plain(item.value, scope),
+                response_schema=response_schema_of(item),
+            )
+            for item in interrupts
+        )
 
     def _plain(self, value: Any, scope: Scope) -> Any:
         return orjson.loads(scope.clear(self._projector.dumps(value)))

@@ -145,6 +145,11 @@ class ThreadQueues:
             queue = self._queues[saved] = ThreadQueue()
         return queue
 
+    def interrupted(self, saved: str) -> Run | None:
+        """Return the run that waits for answers on the thread, if any."""
+        queue = self._queues.get(saved)
+        return None if queue is None else queue.interrupted
+
     def tidy(self, saved: str) -> None:
         """Forget the thread's queue if it is idle."""
         queue = self._queues.get(saved)

@@ -14,7 +14,7 @@ _RULE = "3: respond answers by id"
 _PAUSE = 4  # the seq of the event with which the run is interrupted
 _ASKS: list[Frame] = [
     {"id": "i-1", "value": {"sure": "?"}, "ns": []},
-    {"id": "i-2", "value": "which?", "ns": []},
+    {"id": "i-2", "value": "which?", "ns": [], "response_schema": {"type": "object"}},
 ]
 
 

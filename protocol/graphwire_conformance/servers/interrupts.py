@@ -6,7 +6,7 @@ from graphwire_conformance.servers.attachment import Attachment
 from graphwire_conformance.servers.cases import ALL_MODES, Cases, run, spec, subscribe
 from graphwire_conformance.servers.connection import RawConnection
 from graphwire_conformance.servers.server import ServerUnderTest
-from graphwire_conformance.verdict import Violation, brief, check
+from graphwire_conformance.verdict import Skipped, Violation, brief, check
 
 CASES = Cases()
 
@@ -31,6 +31,12 @@ def _pauses(attachment: Attachment) -> list[list[Frame]]:
 def statuses(attachment: Attachment) -> list[str]:
     """Return the statuses that an attachment has received."""
     return [event["data"]["status"] for event in attachment.events if event["mode"] == "lifecycle"]
+
+
+def statuses_of(conn: RawConnection, sub: int) -> list[str]:
+    """Return the statuses that a subscription has received; none before it is there."""
+    attachment = conn.attachments.get(sub)
+    return [] if attachment is None else statuses(attachment)
 
 
 async def wait_status(conn: RawConnection, sub: int, status: str, times: int = 1) -> Attachment:
@@ -191,6 +197,30 @@ async def one_bad_id(server: ServerUnderTest) -> None:
     )
 
 
+@CASES.add("ask/an answer that does not fit", "3: an answer that does not fit its response_schema is refused")
+async def unfit_answer(server: ServerUnderTest) -> None:
+    """Neither it nor the answer beside it is kept, and the question waits on."""
+    server.require("state")
+    conn = await server.connect()
+    if conn.welcome["minor"] < 1:
+        raise Skipped("the server speaks 1.0, which has no response_schema")
+    id, thread = await start_asking(server, conn, graph="asks")
+    ids = await wait_questions(conn, 1)
+    asked = {item["value"]: item for item in _pauses(conn.attachments[1])[-1]}
+    schema = asked["right?"].get("response_schema")
+    check(schema == {"type": "integer"}, _INTERRUPTS, "the graph's response_schema", f"{asked['right?']}")
+    bad = await conn.ask(respond(id, (ids["left?"], 1), (ids["right?"], "three")))
+    check_like("9: invalid_argument", {"type": "error", "code": "invalid_argument", "retry": "never"}, bad)
+    check("three" not in str(bad), "9: errors", "the value is not repeated", f"{bad}")
+    answers = {ids["left?"]: 1, ids["right?"]: "three"}
+    fields = {"graph": "conformance.asks", "thread": thread, "command": {"resume": answers}}
+    resumed = await conn.ask({"type": "run", "run": server.new_id(), **fields})
+    check_like("9: invalid_argument", {"type": "error", "code": "invalid_argument"}, resumed)
+    good = await conn.ask(respond(id, (ids["left?"], 3), (ids["right?"], 4)))
+    check_like("2: respond", {"type": "ok", "status": "running"}, good)
+    await wait_ended(conn, 1, "completed")
+
+
 @CASES.add("ask/racing answers", "3: of two racing answers one wins")
 async def racing(server: ServerUnderTest) -> None:
     """Four connections answer at once."""
@@ -271,12 +301,25 @@ async def replay_and_snapshot(server: ServerUnderTest) -> None:
     check(seqs == list(range(1, len(seqs) + 1)), "5: nothing lost, nothing twice", "a whole log", f"{seqs}")
 
 
-@CASES.add("ask/without a checkpointer", "3: a run without any checkpointer that interrupts ends completed")
-async def without_a_checkpointer(server: ServerUnderTest) -> None:
-    """Its end says why, and it cannot be answered."""
+@CASES.add("ask/without a thread", "3: a run without a thread that asks waits, or ends and says why")
+async def without_a_thread(server: ServerUnderTest) -> None:
+    """It can be answered, or its end and its result say that nobody can."""
     server.require("state")
     conn = await server.connect()
     id = server.new_id()
-    await conn.send(run("ask", {"topic": "cats"}, every_mode(1), run=id))
+    started = await conn.ask(run("ask", {"topic": "cats"}, every_mode(1), run=id))
+    check_like("2: started", {"type": "started", "thread": "<absent>"}, started)
+    while not (ends := set(statuses_of(conn, 1)) & {"interrupted", "completed"}):
+        await conn.next()
+    if "interrupted" in ends:
+        ids = await wait_questions(conn, 1)
+        await conn.ask(respond(id, *((one, 1) for one in ids.values())))
+        await wait_ended(conn, 1, "completed")
+        result = await conn.ask({"type": "result", "run": id})
+        check_like("2: result", {"status": "completed", "output": {"answer": 1, "done": True}}, result)
+        return
     await wait_ended(conn, 1, "completed", "interrupted")
     check_like("9: conflict", {"code": "conflict"}, await conn.ask(respond(id)))
+    if conn.welcome["minor"] >= 1:
+        result = await conn.ask({"type": "result", "run": id})
+        check_like("2: result", {"interrupts": [{"value": {"about": "cats"}}]}, result)

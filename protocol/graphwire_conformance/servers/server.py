@@ -39,6 +39,7 @@ class ServerUnderTest:
         self.features: list[str] = []
         self.ended_run = ""
         self.epoch = ""
+        self.minor = 0
         self._connections: list[RawConnection] = []
         self._names = 0
         self._prefix = f"kit-{os.urandom(4).hex()}"
@@ -92,6 +93,7 @@ class ServerUnderTest:
         self.minor = conn.welcome["minor"]
         self.limits = conn.welcome["limits"]
         self.features = conn.welcome["features"]
+        self.minor = conn.welcome["minor"]
         listed = await conn.ask({"type": "list", "what": "graphs", "limit": 1000})
         names = {row["name"] for row in listed.get("graphs", [])}
         missing = [f"conformance.{name}" for name in _GRAPHS if f"conformance.{name}" not in names]

@@ -256,5 +256,28 @@ async def _call(call: Call, state: Any, task: Task) -> Any:
     return await _in_thread(call.sync, state, task)
 
 
+class _Raised:
+    """What a call in a thread raised."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
 async def _in_thread(function: Any, *args: Any) -> Any:
-    return await asyncio.get_running_loop().run_in_executor(None, copy_context().run, function, *args)
+    # A future would bring TimeoutError and CancelledError back as new ones, without their traceback, and
+    # StopIteration not at all.
+    loop = asyncio.get_running_loop()
+    result = await loop.run_in_executor(None, copy_context().run, _caught, function, args)
+    if type(result) is not _Raised:
+        return result
+    try:
+        raise result.error
+    finally:
+        del result  # else the error holds itself
+
+
+def _caught(function: Any, args: tuple[Any, ...]) -> Any:
+    try:
+        return function(*args)
+    except BaseException as error:
+        return _Raised(error)

@@ -1,4 +1,7 @@
-"""The answers that a resumed run was given, until the interrupts that they belong to take them."""
+"""The answers that a resumed run was given, until the interrupts that they belong to take them.
+
+`AnswerSchema` is what an interrupt says about its answer.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from graphwire_runtime.plan.channels import MISSING
 
-__all__ = ["NO_ANSWERS", "ResumeAnswers"]
+__all__ = ["NO_ANSWERS", "AnswerSchema", "ResumeAnswers"]
 
 _ID = re.compile("[0-9a-f]{32}")
 
@@ -58,3 +63,33 @@ NO_ANSWERS = ResumeAnswers()
 
 def _is_id(key: Any) -> bool:
     return isinstance(key, str) and _ID.fullmatch(key) is not None
+
+
+class AnswerSchema:
+    """What an interrupt says about its answer.
+
+    Args:
+        given: `interrupt(response_schema=...)`: None, a JSON Schema, or a type that pydantic validates.
+    """
+
+    __slots__ = ("_adapter", "_given")
+
+    def __init__(self, given: Any) -> None:
+        self._given = given
+        is_type = not (given is None or isinstance(given, Mapping))
+        self._adapter: TypeAdapter[Any] | None = TypeAdapter(given) if is_type else None
+
+    def shown(self) -> Any:
+        """The JSON Schema that is shown with the question, None if there is none."""
+        return self._given if self._adapter is None else self._adapter.json_schema()
+
+    def checked(self, answer: Any) -> Any:
+        """The answer, validated if there is a type. Raises pydantic.ValidationError."""
+        if self._adapter is None:
+            return answer
+        try:
+            return self._adapter.validate_python(answer)
+        except ValidationError as error:
+            # LangGraph's ToolNode asks for this mark: the call's arguments are right, the answer is wrong.
+            error._langgraph_invalid_resume = True  # type: ignore[attr-defined]
+            raise

@@ -26,9 +26,12 @@ def interrupt(value: Any, *, response_schema: Any = None) -> Any:
 
     Args:
         value: the question. It is stored with the thread, so it should be plain data.
-        response_schema: shown with the question; it describes the answer to whoever gives it.
+        response_schema: what the answer must be, for whoever gives it. A JSON Schema is shown as it is. A
+            pydantic class, TypedDict or dataclass is shown as its JSON Schema; the answer is then validated,
+            and returned as an instance.
 
-    Raises RuntimeError if no node is running. Do not catch anything else that it raises.
+    Raises RuntimeError if no node is running, and pydantic.ValidationError for an answer that does not fit
+    such a class; the question can then be answered again. Do not catch anything else that it raises.
     """
     config = var_child_runnable_config.get()
     task: Task | None = None if config is None else config.get("configurable", {}).get(TASK)

@@ -21,6 +21,7 @@ from graphwire_runtime.plan.config import merge
 from graphwire_runtime.plan.plan import NodePlan, RouterPlan
 from graphwire_runtime.plan.runtime import TASK, ExecutionInfo, Runtime, no_heartbeat
 from graphwire_runtime.plan.schema import Pairs, pairs_of, shown
+from graphwire_runtime.step.answers import AnswerSchema
 from graphwire_runtime.step.context import Progress, RunContext
 from graphwire_runtime.step.standing import Standing
 from graphwire_runtime.stream.outlet import Namespace
@@ -254,21 +255,20 @@ class Task:
         return (*own, str(count)) if count else own
 
     def ask(self, value: Any, response_schema: Any) -> Any:
-        """The answer to the task's next interrupt.
-
-        Raises GraphInterrupt if there is no answer yet.
-        """
+        """The answer to the task's next interrupt. Raises GraphInterrupt if there is none yet."""
         index, self.asked = self.asked, self.asked + 1
+        schema = AnswerSchema(response_schema)
         if index < len(self.answers):
-            return self.answers[index]
+            return schema.checked(self.answers[index])
         interrupt_id = blake2b(f"{self.checkpoint_ns}\0{index}".encode(), digest_size=16).hexdigest()
         answer = self.run.answers.take(interrupt_id)
         if answer is MISSING:
-            raise GraphInterrupt((Interrupt(value, interrupt_id, response_schema=response_schema),))
+            raise GraphInterrupt((Interrupt(value, interrupt_id, response_schema=schema.shown()),))
+        checked = schema.checked(answer)
         self.answers = [*self.answers, answer]
         if self.run.thread is not None:
             self.run.thread.answered(self.id, self.path_key, self.answers)
-        return answer
+        return checked
 
     def replace(self, handler: NodePlan, error: BaseException) -> Task:
         """Make the task of the error handler that runs in place of this one, which has failed."""

@@ -7,7 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from graphwire.cli.gist import gist
 from graphwire.cli.options import DEFAULT_URL
+from graphwire.cli.show import short
 from graphwire.events import Interrupt
 
 
@@ -85,6 +87,17 @@ def how_to_answer(run: str, interrupts: Sequence[Interrupt], url: str) -> str:
     command = _respond(run, [f"{one.id}=ANSWER" for one in interrupts], url)
     what = "for an answer" if interrupts else "at a breakpoint"
     return f"run {run} waits {what}: {command}"
+
+
+def list_questions(run: str, interrupts: Sequence[Interrupt], url: str) -> str:
+    """Return the open questions, one a line, and the command that answers them."""
+    lines = [f"run {run} asks:"]
+    for one in interrupts:
+        lines.append(f"  {one.id}  {short(one.value)}")
+        if one.response_schema is not None:
+            lines.append(f"    expects {short(gist(one.response_schema))}")
+    command = _respond(run, [f"{one.id}=ANSWER" for one in interrupts], url)
+    return "\n".join([*lines, f"answer with: {command}"])
 
 
 def _respond(run: str, answers: Sequence[str], url: str) -> str:

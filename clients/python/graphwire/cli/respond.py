@@ -4,18 +4,23 @@ from typing import Annotated, Any
 
 import typer
 
-from graphwire.cli.answers import is_interactive, value_of
+from graphwire.cli.answers import is_interactive, list_questions, value_of
 from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
 from graphwire.cli.outcome import EXIT_CODES, FINE, WAITING, say, talk
 from graphwire.cli.run import watch
 from graphwire.cli.show import print_json
 from graphwire.client import Client
+from graphwire.run import Run
 
 HELP = f"""Answer the questions of an interrupted run, and watch it continue.
 
 ID=ANSWER is the id of an interrupt and its answer: JSON if it can be read as JSON, else text.
 
-Without answers, you are asked at a terminal; elsewhere the run continues past its breakpoint.
+Without answers, you are asked at a terminal; elsewhere the questions are listed, and a run at a breakpoint
+continues.
+
+With --graph and --thread there is no RUN: the thread's questions are answered, also after a restart of the
+server, which forgets runs.
 
 Example: [bold]graphwire respond run-7f3a 14f0d5a4=yes[/bold]
 
@@ -25,10 +30,17 @@ Example: [bold]graphwire respond run-7f3a 14f0d5a4=yes[/bold]
 
 def respond(
     run: Annotated[
-        str, typer.Argument(metavar="RUN", help="The run's id; see: graphwire runs --status interrupted")
-    ],
+        str | None,
+        typer.Argument(metavar="RUN", help="The run's id; see: graphwire runs --status interrupted"),
+    ] = None,
     answer: Annotated[
         list[str] | None, typer.Argument(metavar="ID=ANSWER", help="An interrupt's id and its answer.")
+    ] = None,
+    graph: Annotated[
+        str | None, typer.Option("--graph", metavar="NAME", help="The graph of --thread.")
+    ] = None,
+    thread: Annotated[
+        str | None, typer.Option("--thread", metavar="ID", help="Answer what this thread asks.")
     ] = None,
     partial: Annotated[
         bool,
@@ -42,21 +54,44 @@ def respond(
     token: Token = None,
 ) -> None:
     """Answer a run. ``HELP`` is the text for users."""
-    answers = read_answers(answer or [])
+    if (graph is None) != (thread is None):
+        raise typer.BadParameter("--graph and --thread name a thread together")
+    given = answer or []
+    if thread is not None and run is not None:  # the first argument is an answer, too
+        given = [run, *given]
+        run = None
+    elif thread is None and run is None:
+        raise typer.BadParameter("give the id of a RUN, or --graph and --thread")
+    answers = read_answers(given)
 
     async def work(client: Client) -> int:
-        if not answers and not detach and not as_json and is_interactive():
-            return await watch(await client.attach(run, start="snapshot"), as_json, url)
-        found = await client.attach(run, start="now")
-        status = await found.respond(answers, partial=partial)
+        id = run
+        if graph is not None and thread is not None:
+            id = await client.waiting_run(graph, thread)
+            if id is None:
+                found = await client.resume_thread(graph, thread, answers, partial=partial)
+                return await after(client, found, found.status)
+        assert id is not None
+        if not answers and not detach and is_interactive() and not as_json:
+            return await watch(await client.attach(id, start="snapshot"), as_json, url)
+        found = await client.attach(id, start="now")
+        return await after(client, found, await found.respond(answers, partial=partial))
+
+    async def after(client: Client, found: Run, status: str | None) -> int:
         if detach:
             await found.detach()
-            print_json({"run": run, "status": status}) if as_json else print(status)
+            print_json({"run": found.id, "status": status}) if as_json else print(status)
             return FINE
-        if status == "interrupted":
-            say(f"run {run} waits for more answers; --partial continues without them")
-            return WAITING
-        return await watch(found, as_json, url)
+        if status != "interrupted":
+            return await watch(found, as_json, url)
+        if answers:
+            say(f"run {found.id} waits for more answers; --partial continues without them")
+        else:
+            view = await client.attach(found.id, modes=["lifecycle"], start="snapshot")
+            async for _ in view:
+                break  # the snapshot, which has the questions
+            say(list_questions(found.id, view.interrupts, url))
+        return WAITING
 
     raise typer.Exit(talk(url, token, work))
 

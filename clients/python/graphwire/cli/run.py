@@ -26,6 +26,7 @@ from graphwire.cli.options import (
 from graphwire.cli.outcome import EXIT_CODES, FAILED, FINE, INTERRUPTED, WAITING, say, talk, words
 from graphwire.cli.show import Flow, JsonLines, print_json
 from graphwire.client import Client
+from graphwire.errors import Refused
 from graphwire.events import LifecycleEvent
 from graphwire.run import Run
 from graphwire.streams import DEFAULT_MODES
@@ -148,22 +149,21 @@ async def watch(run: Run, as_json: bool, url: str = DEFAULT_URL, resumes: bool =
     If the run ``resumes`` a thread and does nothing, say so.
     """
     shown: JsonLines | Flow = JsonLines() if as_json else Flow(Console(highlight=False, soft_wrap=True))
-    has_explained_keys = has_acted = False
+    has_explained_keys = has_acted = has_asked = False
     try:
         while True:
             async for event in run:
                 shown.show(event)
                 has_acted = has_acted or not isinstance(event, LifecycleEvent)
+                has_asked = isinstance(event, LifecycleEvent) and event.reason == "interrupted"
             if run.status != "interrupted" or as_json or not is_interactive():
                 break
             shown.end()
             if not has_explained_keys:
                 has_explained_keys = True
                 say(how_to_leave(run.id, run.interrupts, url, run.created))
-            answers = await ask(run.interrupts)
-            if answers is None:
+            if not await _answered(run):
                 break
-            await run.respond(answers)
     except asyncio.CancelledError:
         shown.end()
         await _stop(run)
@@ -179,9 +179,27 @@ async def watch(run: Run, as_json: bool, url: str = DEFAULT_URL, resumes: bool =
         case "interrupted":
             say(how_to_answer(run.id, run.interrupts, url))
             return WAITING
+        case "completed" if has_asked:
+            await run.result()  # raises if nobody can answer
     if resumes and not has_acted:
         say(f"nothing to resume: thread {run.thread} waits for no answer")
     return FINE
+
+
+async def _answered(run: Run) -> bool:
+    """Ask the person until the server takes the answers; return False if they close the input."""
+    while True:
+        answers = await ask(run.interrupts)
+        if answers is None:
+            return False
+        try:
+            await run.respond(answers)
+        except Refused as refused:
+            if refused.code != "invalid_argument":
+                raise
+            say(refused.message)
+        else:
+            return True
 
 
 async def _stop(run: Run) -> None:

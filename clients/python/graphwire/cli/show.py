@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from graphwire.cli.gist import gist
 from graphwire.cli.outcome import say
 from graphwire.events import (
     CustomEvent,
@@ -232,6 +233,8 @@ class Flow:
     def _questions(self, event: InterruptEvent | SnapshotEvent) -> None:
         for ask in event.interrupts:
             self._line(event, f"asks ({ask.id})", ask.value)
+            if ask.response_schema is not None:
+                self._line(event, "expects", gist(ask.response_schema))
 
     def _snapshot(self, event: SnapshotEvent) -> None:
         if event.values is not None:

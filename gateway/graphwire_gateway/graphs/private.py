@@ -1,0 +1,148 @@
+"""Private threads of runs that name none, in the server's saver: written only when a run asks something.
+
+A run needs a checkpointer to ask, and cannot say beforehand whether it will. ``PrivateSaver`` is that
+checkpointer. It holds what the graph writes, which with durability ``exit`` is one checkpoint at the end.
+When the run waits for answers, ``keep`` writes it into the server's saver; when the run ends it is dropped,
+and the server's saver has never been called.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+
+
+class PrivateSaver(BaseCheckpointSaver[Any]):
+    """Stands between runs and the server's saver ``inner``, on one loop."""
+
+    def __init__(self, inner: BaseCheckpointSaver[Any]) -> None:
+        super().__init__(serde=inner.serde)
+        self._inner = inner
+        self._held: dict[str, list[tuple[str, tuple[Any, ...]]]] = {}
+        """By thread, calls that were not made yet: the method (``put``, ``put_writes``) and its arguments."""
+        self._kept: set[str] = set()
+        """The threads that the server's saver has."""
+
+    def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> PrivateSaver:
+        """Return this saver for a graph whose classes may be read; both hold the same threads."""
+        clone = copy.copy(self)
+        clone._inner = self._inner.with_allowlist(extra_allowlist)
+        clone.serde = clone._inner.serde
+        return clone
+
+    @property
+    def config_specs(self) -> list[Any]:
+        """What configs may hold for the server's saver."""
+        return self._inner.config_specs
+
+    def get_next_version(self, current: Any, channel: None) -> Any:
+        """Return the next version of a channel, as the server's saver counts."""
+        return self._inner.get_next_version(current, channel)
+
+    # ── the end of an execution ──────────────────────────────────────────────────────────────────
+
+    async def keep(self, thread_id: str) -> int:
+        """Write what is held of a thread; return the size of that in bytes."""
+        size = 0
+        for method, args in (calls := self._taken(thread_id)):
+            try:
+                await getattr(self._inner, f"a{method}")(*args)
+            except BaseException:
+                self._held[thread_id] = calls  # the thread is deleted, or tried again, by its owner
+                raise
+            size += self._size(method, args)
+        return size
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Forget a thread, and delete what the server's saver has of it."""
+        self._held.pop(thread_id, None)
+        if thread_id in self._kept:
+            await self._inner.adelete_thread(thread_id)
+            self._kept.discard(thread_id)
+
+    def _taken(self, thread_id: str) -> list[tuple[str, tuple[Any, ...]]]:
+        calls = self._held.pop(thread_id, [])
+        if calls:
+            self._kept.add(thread_id)
+        return calls
+
+    def _size(self, method: str, args: tuple[Any, ...]) -> int:
+        values = list(args[1]["channel_values"].values()) if method == "put" else [w[1] for w in args[1]]
+        return sum(len(self.serde.dumps_typed(value)[1]) for value in values)
+
+    # ── what graphs call ─────────────────────────────────────────────────────────────────────────
+
+    async def aget_tuple(self, config: RunnableConfig) -> Any:
+        """Return a checkpoint of a thread; None if it has none."""
+        thread_id, is_held = self._position(config)
+        if is_held:
+            await self.keep(thread_id)
+        return await self._inner.aget_tuple(config) if thread_id in self._kept else None
+
+    def get_tuple(self, config: RunnableConfig) -> Any:
+        """Do as ``aget_tuple``, for a graph that a node without async code runs."""
+        thread_id, is_held = self._position(config)
+        if is_held:
+            self._keep(thread_id)
+        return self._inner.get_tuple(config) if thread_id in self._kept else None
+
+    async def alist(self, config: RunnableConfig | None, **options: Any) -> AsyncIterator[Any]:
+        """Iterate over the checkpoints of a thread."""
+        if config is not None:
+            await self.keep(self._position(config)[0])
+            async for item in self._inner.alist(config, **options):
+                yield item
+
+    def list(self, config: RunnableConfig | None, **options: Any) -> Iterator[Any]:
+        """Do as ``alist``, for a graph that a node without async code runs."""
+        if config is not None:
+            self._keep(self._position(config)[0])
+            yield from self._inner.list(config, **options)
+
+    async def aput(self, config: RunnableConfig, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
+        """Hold a checkpoint."""
+        return self.put(config, checkpoint, metadata, new_versions)
+
+    def put(self, config: RunnableConfig, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
+        """Do as ``aput``, for a graph that a node without async code runs."""
+        place = config["configurable"]
+        self._hold("put", config, checkpoint, metadata, new_versions)
+        names = ("thread_id", "checkpoint_ns")
+        return {
+            "configurable": {
+                **{name: place.get(name, "") for name in names},
+                "checkpoint_id": checkpoint["id"],
+            }
+        }
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Hold the writes of a task."""
+        self._hold("put_writes", config, writes, task_id, task_path)
+
+    def put_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Do as ``aput_writes``, for a graph that a node without async code runs."""
+        self._hold("put_writes", config, writes, task_id, task_path)
+
+    def _hold(self, method: str, *args: Any) -> None:
+        self._held.setdefault(args[0]["configurable"]["thread_id"], []).append((method, args))
+
+    def _position(self, config: RunnableConfig) -> tuple[str, bool]:
+        """Return a config's thread, and whether something is held of the namespace that it names."""
+        place = config["configurable"]
+        ns = place.get("checkpoint_ns", "")
+        held = self._held.get(place["thread_id"], ())
+        return place["thread_id"], any(
+            args[0]["configurable"].get("checkpoint_ns", "") == ns for _, args in held
+        )
+
+    def _keep(self, thread_id: str) -> None:
+        for method, args in self._taken(thread_id):
+            getattr(self._inner, method)(*args)

@@ -3,6 +3,8 @@
 A ``Run`` remembers the position of the last event that was taken. Leaving a loop unsubscribes and stops
 nothing on the server; the next loop continues after that position. Reconnecting happens below, in the
 ``Reconnector``, and is not visible here.
+
+Long because the loop over a run, and what is asked of the run, move the same state.
 """
 
 import contextlib

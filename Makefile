@@ -9,7 +9,7 @@ VENV310 := .venv310
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: help demo test processes abuse test310 mutants slow soak check format schema bench clean
+.PHONY: help lock demo test processes abuse test310 mutants slow soak check format schema bench clean
 
 help:  ## Show what there is
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1	/' | expand -t 16
@@ -80,6 +80,9 @@ check: $(VENV)/dev.stamp  ## Format, lint, types, import contracts, schema, refe
 format: $(VENV)/dev.stamp  ## Rewrite the source in the house's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+lock: $(VENV)/dev.stamp $(VENV310)/stamp  ## Write .ci/constraints.txt from what is installed
+	@$(BIN)/python .ci/lock.py $(BIN)/python $(VENV310)/bin/python
 
 schema: $(VENV)/dev.stamp  ## Generate proto-docs/schema and proto-docs/reference from the models
 	$(BIN)/graphwire schema --write proto-docs

@@ -1,7 +1,8 @@
 """Write constraints.txt: the versions of every package with which the tests last passed.
 
-`make lock` calls it with the Pythons of both virtual environments, the older one last. `.ci/run` installs these
-versions, so that a run that has passed can be had again. Whoever installs graphwire gets what is newest.
+`make lock` calls it with the Pythons of both virtual environments, the older one last. `.ci/run` installs
+these versions, so that a run that has passed can be had again. Whoever installs graphwire gets what is
+newest.
 """
 
 import subprocess

@@ -23,7 +23,7 @@ def is_plain(value: Any, max_depth: int, max_values: int, max_chars: int) -> boo
     cls = type(value)
     if cls not in _PLAIN:
         return False
-    if cls is dict and len(value) <= _FLAT and all(map(_is_flat, value.values())):
+    if cls is dict and len(value) <= _FLAT and _flat_chars(value) <= max_chars:
         return True  # most events
     level = [value]
     for _ in range(max_depth):
@@ -56,8 +56,27 @@ def is_plain(value: Any, max_depth: int, max_values: int, max_chars: int) -> boo
     return False
 
 
-def _is_flat(value: Any) -> bool:
-    cls = type(value)
-    return cls in _SIMPLE or (
-        cls is dict and len(value) <= _FLAT and _SIMPLE.issuperset(map(type, value.values()))
-    )
+def _flat_chars(value: dict[Any, Any]) -> float:
+    """Return the characters of an object of small objects and lists; infinity if it is another one."""
+    if not _KEYS.issuperset(map(type, value)):
+        return math.inf
+    chars = sum(map(len, value))
+    for part in value.values():
+        cls = type(part)
+        if cls is str:
+            chars += len(part)
+        elif cls is dict or cls is list:
+            items = part
+            if cls is dict:
+                if not _KEYS.issuperset(map(type, part)):
+                    return math.inf
+                chars += sum(map(len, part))
+                items = part.values()
+            kinds = set(map(type, items))
+            if len(part) > _FLAT or not kinds <= _SIMPLE:
+                return math.inf
+            if str in kinds:
+                chars += sum([len(item) for item in items if type(item) is str])
+        elif cls not in _SIMPLE:
+            return math.inf
+    return chars

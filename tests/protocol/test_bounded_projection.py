@@ -82,6 +82,13 @@ def test_the_short_way_writes_what_the_long_way_writes(value: Any) -> None:
         (["x" * 400] * 5, False),
         ({"x" * 400: [{"x" * 400: []}] * 5}, False),
         (list(range(2000)), False),
+        # Small objects, whose parts are repeated.
+        ({"a": dict.fromkeys("abc", "x" * 400)}, False),
+        ({"a": ["x" * 400] * 3}, False),
+        ({"a": {"x" * 400: 1}, "b": {"x" * 400: 1}, "c": {"x" * 400: 1}}, False),
+        ({"x" * 1001: 1}, False),
+        ({"a": "x" * 900, "b": {"c": [1, None, True]}}, True),
+        ({"a": {1: 2}}, False),
     ],
 )
 def test_only_what_is_of_pythons_own_classes_and_not_too_much_is_plain(value: Any, is_so: bool) -> None:

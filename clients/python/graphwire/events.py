@@ -297,7 +297,10 @@ class EventReader:
         if mode == "messages":
             return self._message(frame, fields)
         if mode == "lifecycle":
-            return _lifecycle(frame, fields)
+            event = _lifecycle(frame, fields)
+            for call in event.discard:  # it is sent again, whole
+                self._cut.pop(call, None)
+            return event
         data = restored(frame.data)
         fields["cut_bytes"] = cut_bytes(data)
         if mode in ("values", "updates"):

@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 import pytest
-from graphwire.events import EventReader, MessagesEvent, SnapshotEvent
+from graphwire.event_reader import EventReader
+from graphwire.events import MessagesEvent, SnapshotEvent
 from graphwire_gateway.execution import calls
 from graphwire_gateway.execution.encode import Encoder
 from graphwire_gateway.execution.origin import Origin

@@ -1,6 +1,6 @@
 """A call of a model is one message for whoever asks: live, behind a filter, in a snapshot, as a local graph.
 
-About `clients/python/graphwire/events.py`, `clients/python/graphwire/langgraph_shapes.py` and
+About `clients/python/graphwire/event_reader.py`, `clients/python/graphwire/langgraph_shapes.py` and
 `gateway/graphwire_gateway/execution/calls.py`.
 """
 

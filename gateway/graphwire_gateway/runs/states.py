@@ -12,7 +12,7 @@ from graphwire_protocol.payloads import AskedInterrupt
 from graphwire_protocol.projection import Encoders, Projector
 from graphwire_protocol.replies import Ok, StateTask, ThreadState
 
-from graphwire_gateway.cutting import Slot, cut_anywhere, cut_whole, question_slots, shrink, slots
+from graphwire_gateway.cutting import Slot, cut_anywhere, question_slots, shrink, slots, stand_in
 from graphwire_gateway.execution.names import invalid
 from graphwire_gateway.execution.request import restored
 from graphwire_gateway.execution.schemas import response_schema_of
@@ -221,7 +221,7 @@ class States:
             return state, len(encoded)
         tree = orjson.loads(encoded)
         if not shrink(_parts(tree, names), len(encoded) - most) and "values" in names:
-            tree["values"] = orjson.loads(cut_whole(len(encoded)))
+            tree["values"] = stand_in(len(encoded))
         return ThreadState.model_validate(tree), len(orjson.dumps(tree))
 
     def _task(self, task: Any, scope: Scope) -> StateTask:

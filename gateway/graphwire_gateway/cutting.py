@@ -19,9 +19,14 @@ LEVELS = {"values": 1, "updates": 2, "tasks": 2, "checkpoints": 2, "debug": 3}
 """How many levels of objects the data of a mode has above the keys of states; other data is cut whole."""
 
 
+def stand_in(size: int) -> dict[str, Any]:
+    """Return what stands for a value of ``size`` bytes."""
+    return {"$cut": {"reason": "size", "bytes": size}}
+
+
 def cut_whole(size: int) -> bytes:
-    """Return the JSON that stands for a value of ``size`` bytes."""
-    return b'{"$cut":{"reason":"size","bytes":%d}}' % size
+    """Return the same as JSON."""
+    return orjson.dumps(stand_in(size))
 
 
 def cut_anywhere(data: bytes) -> int | None:
@@ -127,7 +132,7 @@ def shrink(parts: Iterable[Slot], excess: int) -> bool:
         saved = size - len(cut_whole(size))
         if saved <= 0:
             break
-        holder[key] = {"$cut": {"reason": "size", "bytes": size}}
+        holder[key] = stand_in(size)
         excess -= saved
         if excess <= 0:
             return True

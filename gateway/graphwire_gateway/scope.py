@@ -55,6 +55,17 @@ def private_scope(principal: str, run: str, *, is_held: bool = False) -> Scope:
     return Scope(f"{PRIVATE}{quote(principal, safe='')}/{run}", run, is_private=True, is_held=is_held)
 
 
+def thread_config(scope: Scope, principal: str, checkpoint: str | None = None, ns: str = "") -> Any:
+    """Return the config by which a graph and its saver find a thread, and maybe one of its checkpoints.
+
+    A factory finds the principal in it.
+    """
+    configurable = {"thread_id": scope.saved, "checkpoint_ns": ns, PRINCIPAL: principal}
+    if checkpoint is not None:
+        configurable["checkpoint_id"] = checkpoint
+    return {"configurable": configurable}
+
+
 def without_own(fields: Any) -> Any:
     """Return a config's ``configurable`` or a checkpoint's metadata without the server's keys."""
     if not isinstance(fields, Mapping) or PRINCIPAL not in fields:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from graphwire_gateway.execution.attempts import Attempts, may_begin_again
+from graphwire_gateway.execution.attempts import Attempts
 from graphwire_gateway.execution.encode import Encoder
 from graphwire_gateway.log.fold import Fold
 from graphwire_protocol.filters import Filter, Matcher
@@ -15,7 +15,7 @@ from graphwire_protocol.projection import Projector
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 
-from tests.support.graphs import Library, counter, library
+from tests.support.graphs import Library, library
 from tests.support.speaking import Failing, Said, Scripted
 
 MESSAGES = Matcher(Filter(modes=("messages",), namespaces=(("**",),)))
@@ -134,7 +134,6 @@ async def test_a_node_of_a_graph_inside_that_is_retried_is_found(lib: Library) -
         lib.StateGraph(Said).add_node("ask", ask, retry_policy=soon()).add_edge(lib.START, "ask").compile()
     )
     outer = lib.StateGraph(Said).add_node("outer", inner).add_edge(lib.START, "outer").compile()
-    assert may_begin_again(outer)
     shown, state, taken_back = await told(outer)
     assert (shown, taken_back) == (state, 2)
 
@@ -177,5 +176,16 @@ async def test_the_graph_s_own_callbacks_hear_as_before(lib: Library) -> None:
     assert own.heard == 2
 
 
-def test_graphs_without_retry_policies_need_no_listening() -> None:
-    assert not may_begin_again(counter(library("langgraph")))
+async def test_an_answer_at_once_that_has_its_provider_s_id_is_taken_back(lib: Library) -> None:
+    models = iter([Scripted(pieces=[("a", f"msg_{number}")], disable_streaming=True) for number in (1, 2)])
+    fails = Failing(1)
+
+    async def ask(state: Said, config: RunnableConfig) -> Any:
+        answer = await next(models).ainvoke("go", config)
+        fails()
+        return {"messages": [answer]}
+
+    builder = lib.StateGraph(Said).add_node("ask", ask, retry_policy=soon())
+    shown, state, taken_back = await told(builder.add_edge(lib.START, "ask").compile())
+    assert (shown, taken_back) == (state, 1)
+    assert [id for id, _ in state] == ["msg_2"]

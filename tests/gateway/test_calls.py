@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 import pytest
-from graphwire.events import EventReader, MessagesEvent, SnapshotEvent
+from graphwire.event_reader import EventReader
+from graphwire.events import MessagesEvent, SnapshotEvent
 from graphwire_gateway.execution import calls
 from graphwire_gateway.execution.encode import Encoder
 from graphwire_gateway.execution.origin import Origin
@@ -321,3 +322,34 @@ def test_what_a_snapshot_cut_stays_cut_by_its_call_until_the_call_is_taken_back(
     ]
     told = [(each.call, each.cut_bytes, each.discard) for each in events if isinstance(each, MessagesEvent)]
     assert told == [("m", None, False), ("call-2", 9, False), ("call-2", None, True)]
+
+
+def test_what_a_snapshot_cut_is_whole_again_once_its_call_is_sent_anew() -> None:
+    reader = EventReader("r")
+    row = {"id": "m", "message": {"type": "AIMessageChunk", "$cut": {"reason": "size", "bytes": 9}}}
+    reader.read(
+        Snapshot.model_validate(
+            {"sub": 1, "seq": 1, "status": "running", "messages": (row,), "interrupts": ()}
+        )
+    )
+    life = {"status": "running", "attempt": 2, "at": "2026-01-01T00:00:00.000Z", "discard": ["m"]}
+    reader.read(Event(sub=1, n=1, seq=2, mode="lifecycle", data=life))
+    delta = {"id": "m", "delta": {"content": "a"}}
+    event = reader.read(Event(sub=1, n=2, seq=3, mode="messages", data=delta))
+    assert isinstance(event, MessagesEvent)
+    assert (event.cut_bytes, event.message.text) == (None, "a")
+
+
+def test_what_is_taken_back_or_replaced_is_not_counted_any_more() -> None:
+    taken = Taken()
+    metadata = traced("n")
+    taken.take(chunk("a" * 1000, "lc_run--1"), metadata)
+    one = taken.fold.size
+    taken.take(chunk("b" * 1000, "lc_run--1"), metadata)
+    assert taken.fold.size > one + 1000
+    taken.take(AIMessage("c" * 1000, id="lc_run--1"), metadata)
+    assert abs(taken.fold.size - one) < 100
+    assert taken.fold.copy().size == taken.fold.size
+    for record in taken.encoder.take_back("n:1"):
+        taken.fold.add(record)
+    assert taken.fold.size == 0

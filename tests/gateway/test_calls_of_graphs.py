@@ -7,7 +7,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from graphwire.events import EventReader, MessagesEvent
+from graphwire.event_reader import EventReader
+from graphwire.events import MessagesEvent
 from graphwire.messages import MessageChunk
 from graphwire_gateway.execution.encode import Encoder
 from graphwire_gateway.log.fold import Fold

@@ -873,9 +873,9 @@ async def test_a_checkpoint_is_found_where_its_thread_has_it(make) -> None:
     config: Any = {"configurable": {"thread_id": scope.saved}}
     await entry.graph.ainvoke({}, config)
     checkpoint = (await entry.graph.aget_state(config)).config["configurable"]["checkpoint_id"]
-    assert await has_checkpoint(entry, FAILURES, scope, checkpoint, "here")
-    assert not await has_checkpoint(entry, FAILURES, scope, "other", "here")
-    assert not await has_checkpoint(entry, FAILURES, bench.scope("u"), checkpoint, "here")
+    assert await has_checkpoint(entry, FAILURES, scope, "ann", checkpoint, "here")
+    assert not await has_checkpoint(entry, FAILURES, scope, "ann", "other", "here")
+    assert not await has_checkpoint(entry, FAILURES, bench.scope("u"), "ann", checkpoint, "here")
     run = await bench.start("r", graph="own", thread="t", checkpoint=checkpoint)
     request = bench.executor.of(run).request
     assert request.config["configurable"]["checkpoint_id"] == checkpoint

@@ -1,6 +1,6 @@
 """A call of a model is one message for whoever asks: live, behind a filter, in a snapshot, as a local graph.
 
-About `clients/python/graphwire/events.py`, `clients/python/graphwire/langgraph_shapes.py` and
+About `clients/python/graphwire/event_reader.py`, `clients/python/graphwire/langgraph_shapes.py` and
 `gateway/graphwire_gateway/execution/calls.py`.
 """
 
@@ -175,3 +175,25 @@ async def test_it_is_taken_back_even_if_the_next_attempt_says_nothing(lib: Libra
         run = await client.run("g", {"messages": []}, modes=["messages"])
         events = [event async for event in run if isinstance(event, graphwire.MessagesEvent)]
         assert [event.discard for event in events] == [False, False, False, True]
+
+
+async def test_what_a_function_said_before_it_was_retried_is_taken_back(serve: Serve) -> None:
+    func, types = pytest.importorskip("langgraph.func"), pytest.importorskip("langgraph.types")
+    model, fails = Scripted(pieces=[("a", None)]), Failing(1)
+
+    @func.task(retry_policy=types.RetryPolicy(initial_interval=0, jitter=False))  # type: ignore[misc]
+    def say(x: int) -> Any:
+        answer = model.invoke("go")
+        fails()
+        return answer
+
+    @func.entrypoint()  # type: ignore[misc]
+    def flow(x: int) -> Any:
+        return say(x).result().text
+
+    server = await serve({"g": flow})
+    async with graphwire.connect(server.url) as client:
+        run = await client.run("g", 1, modes=["messages"])
+        events = [event async for event in run if isinstance(event, graphwire.MessagesEvent)]
+        assert [event.call for event in events if event.discard] == [events[0].call]
+        assert len({event.call for event in events}) == 2

@@ -630,7 +630,7 @@ def answers_one_question(patch: pytest.MonkeyPatch) -> None:
 
 
 def forgets_meta_between(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("graphwire.events.EventReader._remember", lambda self, id, meta: meta or {})
+    patch.setattr("graphwire.event_reader.EventReader._remember", lambda self, id, meta: meta or {})
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,27 @@ async def test_a_factory_learns_what_each_of_its_graphs_is_for(serve: Serve) -> 
     ]
 
 
+async def test_a_factory_knows_the_user_also_while_a_run_s_checkpoint_and_answers_are_checked(
+    serve: Serve,
+) -> None:
+    seen: list[tuple[str, str | None]] = []
+
+    async def make(config: RunnableConfig, runtime: ServerRuntime) -> Any:  # type: ignore[type-arg]
+        seen.append((runtime.access_context, None if runtime.user is None else runtime.user.identity))
+        return counter()
+
+    server = await serve({"g": make}, tokens={"s3cret": "ann"})
+    async with graphwire.connect(server.url, token="s3cret") as client:
+        await (await client.run("g", {"count": 1}, thread="t")).result()
+        checkpoint = (await client.state("g", "t")).checkpoint
+        seen.clear()
+        await (await client.run("g", {"count": 1}, thread="t", checkpoint=checkpoint)).result()
+        assert seen == [("threads.read", "ann"), ("threads.create_run", "ann")]
+        seen.clear()
+        await client.run("g", thread="t", command={"resume": 1})
+        assert seen[0] == ("threads.read", "ann")
+
+
 async def test_what_a_run_opened_is_closed_when_it_fails_or_is_cancelled(serve: Serve) -> None:
     seen: list[str] = []
 

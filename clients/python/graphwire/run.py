@@ -30,9 +30,9 @@ from graphwire_protocol.types import Status
 from graphwire.arguments import responses_of
 from graphwire.errors import GraphwireError, Refused, RunCancelled, RunFailed, RunInterrupted, lost_for
 from graphwire.event_queue import EventQueue
+from graphwire.event_reader import EventReader
 from graphwire.events import (
     Event,
-    EventReader,
     Interrupt,
     LifecycleEvent,
     SnapshotEvent,

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from graphwire_runtime.servable import Servable
 from langchain_core.callbacks import BaseCallbackHandler
 
 _identity = id
@@ -102,14 +101,3 @@ class Attempts(BaseCallbackHandler):
         for ns, number in self._numbers.items():
             if number > self._taken_back.get(ns, 1):
                 yield ns
-
-
-def may_begin_again(graph: Servable) -> bool:
-    """Return whether a graph of LangGraph, or one in its nodes, has a node with a retry policy."""
-    if getattr(graph, "retry_policy", None):
-        return True
-    nodes = getattr(graph, "nodes", {}).values()
-    return any(
-        getattr(node, "retry_policy", None) or any(map(may_begin_again, getattr(node, "subgraphs", ())))
-        for node in nodes
-    )

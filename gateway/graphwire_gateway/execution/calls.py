@@ -135,8 +135,10 @@ class Calls:
             if len(self._ended) > _KNOWN_ENDED:
                 self._forget(self._ended.popleft())
 
-    def whole(self, id: str | None, metadata: Any, origin: Origin, meta: bytes) -> tuple[str, str]:
-        """Return the key and the id of a whole message.
+    def whole(
+        self, id: str | None, metadata: Any, origin: Origin, meta: bytes, *, is_answer: bool
+    ) -> tuple[str, str]:
+        """Return the key and the id of a whole message; ``is_answer`` says whether a model may have said it.
 
         It is a message of its own. But the whole answer of a call replaces the call's chunks, and a message
         whose id was shown before replaces what was shown, as it does in the state.
@@ -150,7 +152,7 @@ class Calls:
         if known is not None:
             return known, name
         call = ModelCall(self._new_key(name), name, metadata, origin, meta)
-        if name.startswith("lc_run-"):  # the answer of a model: its call may be taken back
+        if is_answer:  # its call may be taken back
             self._calls[call.key] = call
             self.end(call)
         return call.key, name

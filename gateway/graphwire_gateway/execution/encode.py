@@ -162,7 +162,8 @@ class Encoder:
 
     def _whole(self, ns: Namespace, message: Any, metadata: Any) -> Record:
         origin, meta = self._message_origin(ns, metadata), self._meta(metadata)
-        key, id = self._calls.whole(message.id, metadata, origin, meta)
+        is_answer = message.type == "ai"
+        key, id = self._calls.whole(message.id, metadata, origin, meta, is_answer=is_answer)
         head = message_head(id, key)
         encoded = b'{%s"message":%s}' % (head, self._dumps(message))
         return _splice(origin, self._bounded(encoded, head), meta=meta)

@@ -26,7 +26,7 @@ from graphwire_protocol.types import Mode, Namespace
 from graphwire_runtime import CompiledStateGraph
 from graphwire_runtime.servable import RETRIES, Servable, StreamMode
 
-from graphwire_gateway.execution.attempts import Attempts, may_begin_again
+from graphwire_gateway.execution.attempts import Attempts
 from graphwire_gateway.execution.encode import Encoder
 from graphwire_gateway.execution.models import Models
 from graphwire_gateway.execution.namespaces import GraphNamespaces, is_of_langgraph
@@ -274,7 +274,7 @@ class Execution:
             self._hand_over()
         config = request.config.copy()
         attempts = None
-        if "messages" in recorded and is_of_langgraph(graph) and may_begin_again(graph):
+        if "messages" in recorded and is_of_langgraph(graph):
             attempts = Attempts()
             config["callbacks"] = [attempts]
         stream = graph.astream(

@@ -17,19 +17,20 @@ _LOST_ADDRESSES = 4096  # remembered one by one; beyond them only the mode of a 
 class _MessageFold:
     """A message while its deltas add up. Text stays in pieces until it is read."""
 
-    __slots__ = ("_fields", "_text", "address", "id", "meta", "upto")
+    __slots__ = ("_fields", "_text", "address", "id", "meta", "size", "upto")
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.id = ""
         self.meta: bytes | None = None
         self.upto: Seq = 0
+        self.size = 0  # of the records in it
         self._fields: dict[str, Any] = {}
         self._text: list[str] = []
 
     def copy(self) -> "_MessageFold":
         other = _MessageFold(self.address)
-        other.id, other.meta, other.upto = self.id, self.meta, self.upto
+        other.id, other.meta, other.size, other.upto = self.id, self.meta, self.size, self.upto
         other._fields, other._text = self._fields, list(self._text)
         return other
 
@@ -96,7 +97,7 @@ class Fold:
                 data = orjson.loads(record.data)
                 self.status = data["status"]
                 for key in data.get("discard", ()):
-                    self._messages.pop(key, None)
+                    self._take_back(key)
                 if self.status == "running" or self.status in TERMINAL:
                     self._interrupts = []
             case "interrupt":
@@ -113,18 +114,24 @@ class Fold:
             self._lose(record.address)
             return
         if data.get("discard"):
-            self._messages.pop(data.get("call", data["id"]), None)
+            self._take_back(data.get("call", data["id"]))
             return
         messages = self._messages.setdefault(data.get("call", data["id"]), [])
         message = next((one for one in messages if one.address == record.address), None)
         if message is None:
             message = _MessageFold(record.address)
             messages.append(message)
-            self.size += record.size + len(record.meta or b"")
+        before = message.size
+        if not before or "message" in data:  # it begins, or replaces what was there
+            message.size = record.size + len(record.meta or b"")
         else:
-            self.size += len(record.data)
+            message.size += len(record.data)
+        self.size += message.size - before
         message.add(data, self.upto)
         message.meta = record.meta
+
+    def _take_back(self, key: str) -> None:
+        self.size -= sum(message.size for message in self._messages.pop(key, ()))
 
     def _lose(self, address: Address) -> None:
         if len(self._lost) >= _LOST_ADDRESSES and address not in self._lost:

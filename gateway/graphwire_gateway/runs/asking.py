@@ -14,7 +14,7 @@ from graphwire_gateway.execution.schemas import response_schema_of
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.job import Job, current_job
-from graphwire_gateway.scope import Scope
+from graphwire_gateway.scope import Scope, thread_config
 
 T = TypeVar("T")
 
@@ -60,34 +60,31 @@ async def ask_within(
         raise Refusal("unavailable", message, after_ms=1000) from None
 
 
-async def has_checkpoint(entry: Entry, failures: Failures, scope: Scope, checkpoint: str, where: str) -> bool:
+async def has_checkpoint(
+    entry: Entry, failures: Failures, scope: Scope, principal: str, checkpoint: str, where: str
+) -> bool:
     """Tell whether the thread has that checkpoint. Raises ``Refusal``."""
-    config: Any = {
-        "configurable": {"thread_id": scope.saved, "checkpoint_ns": "", "checkpoint_id": checkpoint}
-    }
+    config = thread_config(scope, principal, checkpoint)
 
     async def find() -> bool:
-        async with entry.open(config, with_threads=True) as graph:
+        async with entry.open(config, with_threads=True, access_context="threads.read") as graph:
             return await graph.checkpointer.aget_tuple(config) is not None
 
     return await ask_within(entry, failures, where, find)
 
 
 async def schemas_of_thread(
-    entry: Entry, failures: Failures, scope: Scope, checkpoint: str | None, where: str
+    entry: Entry, failures: Failures, scope: Scope, principal: str, checkpoint: str | None, where: str
 ) -> dict[str, dict[str, Any] | None]:
     """Return the JSON Schemas of the answers that a thread waits for, by interrupt; None for one without.
 
     Nothing is returned for a thread that cannot be read: the run that resumes it says why. Raises
     ``Refusal(unavailable)``.
     """
-    configurable = {"thread_id": scope.saved, "checkpoint_ns": ""}
-    if checkpoint is not None:
-        configurable["checkpoint_id"] = checkpoint
-    config: Any = {"configurable": configurable}
+    config = thread_config(scope, principal, checkpoint)
 
     async def read() -> dict[str, dict[str, Any] | None]:
-        async with entry.open(config, with_threads=True) as graph:
+        async with entry.open(config, with_threads=True, access_context="threads.read") as graph:
             snapshot = await graph.aget_state(config)  # type: ignore[attr-defined]
             return {asked.id: response_schema_of(asked) for asked in snapshot.interrupts}
 

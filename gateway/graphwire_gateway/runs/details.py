@@ -7,6 +7,8 @@ import orjson
 from graphwire_protocol.payloads import Failure, PendingInterrupt
 from graphwire_protocol.types import Status
 
+from graphwire_gateway.cutting import stand_in
+
 MESSAGE_CHARS = 1000
 """The most characters of an error's message in a row."""
 
@@ -51,8 +53,8 @@ def _short_questions(asked: Iterable[PendingInterrupt]) -> tuple[PendingInterrup
     for question in asked:
         size = _size(question)
         if size > left:
-            cut = {"$cut": {"reason": "size", "bytes": len(orjson.dumps(question.value))}}
-            question = PendingInterrupt(id=question.id, ns=question.ns, value=cut)
+            value = stand_in(len(orjson.dumps(question.value)))
+            question = PendingInterrupt(id=question.id, ns=question.ns, value=value)
             size = _size(question)
             if size > left:
                 break

@@ -16,7 +16,7 @@ from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.runs.asking import ask_within
 from graphwire_gateway.runs.paging import page
 from graphwire_gateway.runs.runs import Runs
-from graphwire_gateway.scope import PRINCIPAL
+from graphwire_gateway.scope import PRINCIPAL, thread_config
 
 SCANNED = 10_000
 """How many checkpoints of a principal are read in a graph's saver; most savers give the newest first."""
@@ -119,7 +119,7 @@ class Listing:
             return row
         entry = self._catalog.get(row.graph)
         scope = self._runs.scope(entry, row.thread, principal, "list")
-        config: Any = {"configurable": {"thread_id": scope.saved, PRINCIPAL: principal}}
+        config = thread_config(scope, principal)
 
         async def look() -> bool:
             async with entry.open(config, with_threads=True) as graph:

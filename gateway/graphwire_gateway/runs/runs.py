@@ -189,7 +189,7 @@ class Runs:
         entry = self._catalog.get(command.graph)
         scope = self.scope(entry, command.thread, principal, "run")
         held = self._threads.interrupted(scope.saved)
-        await check_start(command, entry, self._executor.failures, scope, held)
+        await check_start(command, entry, self._executor.failures, scope, principal, held)
 
     # ── threads ──────────────────────────────────────────────────────────────────────────────────
 

@@ -24,14 +24,19 @@ def asks_saver(command: commands.Run) -> bool:
 
 
 async def check_start(
-    command: commands.Run, entry: Entry, failures: Failures, scope: Scope, waiting: Run | None
+    command: commands.Run,
+    entry: Entry,
+    failures: Failures,
+    scope: Scope,
+    principal: str,
+    waiting: Run | None,
 ) -> None:
-    """Check the checkpoint and the answers that a run begins with. Raises ``Refusal``.
+    """Check the checkpoint and the answers that a run of ``principal`` begins with. Raises ``Refusal``.
 
     ``waiting`` is the run that waits for answers on the thread, if the server knows one.
     """
     if command.checkpoint is not None and not await has_checkpoint(
-        entry, failures, scope, command.checkpoint, "run.checkpoint"
+        entry, failures, scope, principal, command.checkpoint, "run.checkpoint"
     ):
         raise Refusal(
             "not_found",
@@ -44,7 +49,9 @@ async def check_start(
     if waiting is not None and command.checkpoint is None:
         schemas = waiting.open_schemas
     else:
-        schemas = await schemas_of_thread(entry, failures, scope, command.checkpoint, "run.command.resume")
+        schemas = await schemas_of_thread(
+            entry, failures, scope, principal, command.checkpoint, "run.command.resume"
+        )
     _refuse("run", _wrong_in_resume(schemas, command.command.resume))
 
 

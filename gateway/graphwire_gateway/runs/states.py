@@ -12,7 +12,7 @@ from graphwire_protocol.payloads import AskedInterrupt
 from graphwire_protocol.projection import Encoders, Projector
 from graphwire_protocol.replies import Ok, StateTask, ThreadState
 
-from graphwire_gateway.cutting import Slot, cut_anywhere, cut_whole, question_slots, shrink, slots
+from graphwire_gateway.cutting import Slot, cut_anywhere, question_slots, shrink, slots, stand_in
 from graphwire_gateway.execution.names import invalid
 from graphwire_gateway.execution.request import restored
 from graphwire_gateway.execution.schemas import response_schema_of
@@ -22,7 +22,7 @@ from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.factory import AccessContext
 from graphwire_gateway.runs.asking import ask
 from graphwire_gateway.runs.runs import Runs
-from graphwire_gateway.scope import PRINCIPAL, Scope, public_config, without_own
+from graphwire_gateway.scope import Scope, public_config, thread_config, without_own
 
 T = TypeVar("T")
 
@@ -221,7 +221,7 @@ class States:
             return state, len(encoded)
         tree = orjson.loads(encoded)
         if not shrink(_parts(tree, names), len(encoded) - most) and "values" in names:
-            tree["values"] = orjson.loads(cut_whole(len(encoded)))
+            tree["values"] = stand_in(len(encoded))
         return ThreadState.model_validate(tree), len(orjson.dumps(tree))
 
     def _task(self, task: Any, scope: Scope) -> StateTask:
@@ -273,11 +273,7 @@ class _Position:
 
     def config(self, checkpoint: str | None = None) -> Any:
         """Return the config of this position; ``checkpoint`` replaces its checkpoint."""
-        configurable = {"thread_id": self.scope.saved, "checkpoint_ns": self._ns, PRINCIPAL: self._principal}
-        checkpoint = checkpoint or self._checkpoint
-        if checkpoint is not None:
-            configurable["checkpoint_id"] = checkpoint
-        return {"configurable": configurable}
+        return thread_config(self.scope, self._principal, checkpoint or self._checkpoint, self._ns)
 
 
 _NAMED = 3  # keys in the message of a state that is too large

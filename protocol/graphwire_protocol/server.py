@@ -44,16 +44,19 @@ class _Bucket:
         self._left = float(burst)
         self._at: float | None = None
 
-    def take(self, now: float) -> float:
-        """Take one frame out and return 0, or return the seconds until there is one."""
+    def take(self, now: float, *, is_owed: bool = False) -> float:
+        """Take one frame out and return 0, or return the seconds until there is one.
+
+        A frame that ``is_owed`` is taken out in any case: the next one waits longer.
+        """
         since = 0.0 if self._at is None else max(0.0, now - self._at)
         self._left = min(self._burst, self._left + since * self._rate)
         self._at = now
         missing = 1 - self._left
-        if missing > _ROUNDING:
-            return missing / self._rate
-        self._left -= 1
-        return 0.0
+        is_missing = missing > _ROUNDING
+        if is_owed or not is_missing:
+            self._left -= 1
+        return missing / self._rate if is_missing else 0.0
 
 
 class ServerSession:
@@ -106,7 +109,7 @@ class ServerSession:
                 close=codes.MISUSE,
             )
         if isinstance(command, Credit):
-            self.pause = self._credits.take(now)
+            self.pause = self._credits.take(now, is_owed=True)
             return command
         self._check_rate(now, getattr(command, "id", None))
         if isinstance(command, Ping):

@@ -64,6 +64,20 @@ async def test_a_wrong_answer_is_refused_and_the_question_waits_on(
     assert await said(peer, "r") == ["Decision(ok=True, why=None)" if schema is Decision else "{'ok': True}"]
 
 
+async def test_a_schema_that_is_too_large_to_be_shown_still_holds(serve, connect, lib: Library) -> None:
+    schema = {**DECISION, "description": "why " * 500}
+    server = await serve({"decider": decider(lib, schema)}, limits={"max_event_bytes": 1500})
+    peer = await connect(server)
+    await peer.run("decider", {}, everything(1), run="r", thread="t")
+    (ask,) = await asked(peer, 1)
+    assert "$cut" in ask["response_schema"]
+    wrong = await peer.ask(type="respond", run="r", responses=[answer(ask, {"ok": "maybe"})])
+    assert (wrong["type"], wrong["code"]) == ("error", "invalid_argument")
+    right = await peer.ask(type="respond", run="r", responses=[answer(ask, {"ok": True})])
+    assert right["status"] == "running"
+    await peer.closed(1)
+
+
 @pytest.mark.parametrize("by_id", [False, True])
 @pytest.mark.parametrize("is_known", [True, False], ids=["the run waits", "after a restart"])
 async def test_a_run_that_resumes_with_a_wrong_answer_is_refused(

@@ -343,6 +343,10 @@ def test_credit_has_a_budget_of_its_own_and_is_never_refused() -> None:
     assert peer.session.pause == pytest.approx(0.01)
     peer.receive(cancel(7))
     assert peer.session.pause == 0
+    for _ in range(10):  # one frame a pause, in the long run
+        peer.now += 0.01
+        peer.receive(CREDIT)
+        assert peer.session.pause == pytest.approx(0.01)
 
 
 def test_a_peer_over_its_rate_is_read_at_its_rate() -> None:

@@ -14,7 +14,7 @@ Long because an execution is a state on two loops, and each method says on which
 import asyncio
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, Protocol, cast
 
@@ -60,6 +60,10 @@ class Outcome:
     output: bytes | None = None
     interrupts: tuple[PendingInterrupt, ...] = ()
     failure: Failure | None = None
+    schemas: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """With ``interrupted``: the whole schemas of the answers, by interrupt, of which ``interrupts`` may show
+    a part only.
+    """
     kept_bytes: int = 0
     """With ``interrupted``: what was written of a private thread, in bytes."""
 
@@ -338,8 +342,9 @@ class Execution:
         if isinstance(graph.checkpointer, PrivateSaver):
             assert request.scope is not None
             kept = await graph.checkpointer.keep(request.scope.saved)
-        asked = encoder.questions(tuple(self._asked.values()))
-        return Outcome("interrupted", encoded, asked, kept_bytes=kept)
+        asked = tuple(self._asked.values())
+        schemas = {one.id: one.response_schema for one in asked if one.response_schema}
+        return Outcome("interrupted", encoded, encoder.questions(asked), schemas=schemas, kept_bytes=kept)
 
     def _take_back(self, checkpoint_ns: str | None) -> None:
         """Record that what the task with this namespace has said is void."""

@@ -119,7 +119,7 @@ class Run:
         self._details = StatusDetails("queued")  # of the status that it has
         self._shown = self._details  # of the last one that the store holds
         self._interrupts: tuple[str, ...] = ()
-        self._schemas: dict[str, dict[str, Any]] = {}  # of the answers, by interrupt
+        self._schemas: Mapping[str, dict[str, Any]] = {}  # of the answers, by interrupt
         self._answers: dict[str, Any] = {}
         self._starters: set[object] = set()
         self._disconnect_grace_s = 0.0
@@ -275,9 +275,7 @@ class Run:
             if self.scope is not None:
                 self._clear_timers()
                 self._interrupts = tuple(item.id for item in outcome.interrupts)
-                self._schemas = {
-                    item.id: item.response_schema for item in outcome.interrupts if item.response_schema
-                }
+                self._schemas = outcome.schemas
                 self.kept_bytes += outcome.kept_bytes
                 self._enter("interrupted", asked=outcome.interrupts)
                 self._after(self._interrupt_ttl_s, self.cancel, "expired")

@@ -76,6 +76,8 @@ class AnnouncedLimits(BaseModel):
     """time from the run's end until its id, row, terminal event and result are forgotten"""
     interrupt_ttl_s: Annotated[_NotNegative, Limit("run", "seconds")] = 86_400
     """time for which an interrupted run waits; then it is `cancelled` with reason `expired`"""
+    max_metadata_bytes: Annotated[_Count, Limit("run", "bytes")] = 16 << 10
+    """size as JSON of a run's `metadata`, and of `tags`, `metadata` and `run_name` of its `config`, each"""
     max_run_events: Annotated[_Count | None, Limit("run", "events")] = None
     """events that a run may produce; beyond it fails with `limit_exceeded`"""
     max_run_s: Annotated[_Positive | None, Limit("run", "seconds")] = None
@@ -91,7 +93,7 @@ class AnnouncedLimits(BaseModel):
     max_server_runs: Annotated[_Count, Limit("server")] = 10_000
     """running runs; more are `queued`"""
     store_bytes: Annotated[_Count, Limit("server", "bytes")] = 1 << 30
-    """bytes that the memory store keeps; beyond it the oldest ended runs are dropped"""
+    """bytes kept of all runs: logs, requests, results; beyond it the oldest ended runs are dropped"""
     max_watch_runs: Annotated[_Count, Limit("server")] = 1000
     """runs that a `watch` reports at its beginning"""
     drain_s: Annotated[_NotNegative, Limit("server", "seconds")] = 30

@@ -346,7 +346,7 @@ def test_what_is_taken_back_or_replaced_is_not_counted_any_more() -> None:
     taken.take(chunk("a" * 1000, "lc_run--1"), metadata)
     one = taken.fold.size
     taken.take(chunk("b" * 1000, "lc_run--1"), metadata)
-    assert taken.fold.size > one + 1000
+    assert taken.fold.size >= one + 1000
     taken.take(AIMessage("c" * 1000, id="lc_run--1"), metadata)
     assert abs(taken.fold.size - one) < 100
     assert taken.fold.copy().size == taken.fold.size

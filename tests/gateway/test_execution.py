@@ -7,6 +7,8 @@ Long because it follows one execution from its request to each of its ends.
 """
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from typing import Any
@@ -569,6 +571,32 @@ async def test_the_thread_s_id_in_its_saver_is_in_no_event_and_no_failure(serve)
     outcome = await bench.owner.outcome()
     assert bench.owner.data == [{"thread": "t"}]
     assert outcome.failure.message == "at t!"
+
+
+class Big(dict[str, Any]):
+    """An input that can be watched."""
+
+
+@pytest.mark.parametrize("asks", [False, True])
+async def test_what_it_began_with_and_its_last_state_are_let_go_at_its_end(serve, asks) -> None:
+    state = Big(said="x")
+
+    async def states() -> AsyncIterator[Any]:
+        yield "values", Big(said="y")
+        if asks:
+            yield "updates", {"__interrupt__": ()}
+
+    run = await serve(states)
+    gone = weakref.ref(state)
+    execution = run.start(input=state, context={"c": 1})
+    del state
+    await run.owner.outcome()
+    run.graph.asked.clear()
+    run.owner.made.clear()
+    gc.collect()
+    assert gone() is None
+    assert [one for one in gc.get_objects() if type(one) is Big] == []
+    assert execution.is_over
 
 
 # ── from a frame to a request ────────────────────────────────────────────────────────────────────

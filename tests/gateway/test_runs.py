@@ -1,5 +1,5 @@
-"""About `gateway/graphwire_gateway/runs/runs.py`, `gateway/graphwire_gateway/runs/checks.py` and
-`gateway/graphwire_gateway/runs/asking.py`.
+"""About `gateway/graphwire_gateway/runs/runs.py`, `gateway/graphwire_gateway/runs/checks.py`,
+`gateway/graphwire_gateway/runs/holdings.py` and `gateway/graphwire_gateway/runs/asking.py`.
 
 The registry on a store that the test can hold, with real graphs to ask and executions that the test plays.
 
@@ -748,6 +748,54 @@ async def test_the_runs_that_ended_first_are_deleted_while_the_store_is_too_larg
     await until(lambda: bench.store.size <= 5_000)
     await bench.end(first)  # now everything has room
     assert bench.rows() == {"d": "running", "a": "completed"}
+
+
+async def test_what_a_run_begins_with_counts_until_it_needs_it_no_more(make) -> None:
+    bench = make()
+    big, metadata = "x" * 50_000, {"k": "y" * 1_000}
+    fields = {"input": {"said": big}, "context": {"c": "z" * 10_000}, "metadata": metadata}
+    run = await bench.start("r", graph="own", thread="t", **fields)
+    assert 61_000 < bench.runs.holdings.beside_logs < 61_200
+    await bench.end(run, ASKS)
+    assert 11_000 < bench.runs.holdings.beside_logs < 11_200, "the input is not needed to continue"
+    respond = {"id": 2, "run": "r", "responses": [{"interrupt": "a", "value": "v" * 5_000}]}
+    bench.runs.respond(run, commands.Respond.model_validate(respond))
+    assert 16_000 < bench.runs.holdings.beside_logs < 16_200
+    await bench.end(run, Outcome("completed", b"1" * 2_000))
+    assert 3_000 < bench.runs.holdings.beside_logs < 3_100, "its row and its result"
+    await bench.runs.remove(run)
+    assert bench.runs.holdings.beside_logs == 0
+
+
+async def test_a_run_that_never_began_holds_no_request_when_it_is_cancelled(make) -> None:
+    bench = make(max_server_runs=1)
+    await bench.start("first")
+    before = bench.runs.holdings.beside_logs
+    run = await bench.start("r", input={"said": "x" * 50_000})
+    assert bench.runs.holdings.beside_logs > before + 50_000
+    run.cancel()
+    await bench.settled()
+    assert bench.runs.holdings.beside_logs < before + 100
+
+
+@pytest.mark.parametrize("where", ["metadata", "config.metadata", "config.tags", "config.run_name"])
+async def test_what_lists_and_traces_repeat_is_limited(make, where) -> None:
+    bench = make(max_metadata_bytes=100)
+
+    def fields(size: int) -> dict[str, Any]:
+        value: Any = "x" * (size - len('""'))
+        if where == "config.tags":
+            value = [value[2:]]
+        elif where.endswith("metadata"):
+            value = {"k": value[len('{"k":}') :]}
+        return {"config": {where.removeprefix("config."): value}} if "." in where else {where: value}
+
+    await bench.start("fits", **fields(100))
+    with pytest.raises(Refusal, match=rf"run.{where}: it takes 101 bytes.*max_metadata_bytes") as refused:
+        await bench.start("r", **fields(101))
+    assert refused.value.code == "limit_exceeded"
+    assert refused.value.details == {"path": where, "bytes": 101, "limit": "max_metadata_bytes"}
+    assert list(bench.rows()) == ["fits"]
 
 
 async def test_as_many_runs_are_deleted_as_the_store_needs(make) -> None:

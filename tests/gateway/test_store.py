@@ -213,3 +213,69 @@ async def test_the_size_counts_logs_and_what_they_were_folded_to(make) -> None:
     assert store.size < 30_000
     await store.delete("b")
     assert store.size == 0
+
+
+# ── what is merged is bounded as well ────────────────────────────────────────────────────────────
+
+
+MESSAGES = Address("messages")
+"""One for all records, as an encoder gives them."""
+
+
+def delta(call: str, text: str, previous: int = 0) -> Record:
+    data = orjson.dumps({"id": call, "delta": {"type": "AIMessageChunk", "content": text}})
+    body = b'"mode":"messages","data":' + data
+    made = Record(MESSAGES, body, len(body) - len(data), len(body), call=call)
+    made.previous = previous
+    return made
+
+
+async def folded(store: Store, records: list[Record]) -> Any:
+    """Return the base after ``records`` and one more event, which pushes them out of the log."""
+    await store.create("r", "e")
+    for seq, each in enumerate([*records, record(0), record(0)], 1):
+        await store.append([Batch("r", "e", seq, [each], each.size)])
+    return await store.base("r")
+
+
+TIGHT = LogLimits(events=1, bytes=20_000, min_age_s=0)
+
+
+async def test_of_merged_messages_the_largest_are_cut_and_lost_and_their_deltas_change_nothing(make) -> None:
+    records = [delta("small", "hello"), delta("large", "x" * 19_000)]
+    base = await folded(make(TIGHT), [*records, delta("large", "y" * 900, 2), delta("small", "!", 1)])
+    small, large = base.snapshot(EVERYTHING)["messages"]
+    assert small["message"]["content"] == "hello!"
+    assert sorted(large["message"]) == ["$cut", "type"]
+    assert base.lost(EVERYTHING, 0) == ["custom", "messages"]
+    base = await folded(make(TIGHT), [*records, delta("large", "y" * 900, 2), delta("large", "z", 3)])
+    assert sorted(base.snapshot(EVERYTHING)["messages"][1]["message"]) == ["$cut", "type"]
+    assert "messages" in base.lost(EVERYTHING, 3), "what came behind the cut is lost, too"
+
+
+async def test_of_many_small_messages_the_oldest_are_dropped_and_none_begins_in_its_middle(make) -> None:
+    records = [delta(f"m{number}", "x" * 50) for number in range(300)]
+    base = await folded(make(TIGHT), [*records, delta("m0", "rest", 1)])
+    kept = [row["id"] for row in base.snapshot(EVERYTHING)["messages"]]
+    assert kept == [f"m{number}" for number in range(300 - len(kept), 300)]
+    assert 50 < len(kept) < 200
+    assert "messages" in base.lost(EVERYTHING, 299)
+
+
+async def test_tokens_count_as_their_text_once_they_are_merged(make) -> None:
+    records = [delta("long", "word ", number) for number in range(2_000)]
+    base = await folded(make(TIGHT), records)
+    (row,) = base.snapshot(EVERYTHING)["messages"]
+    assert row["message"]["content"] == "word " * 2_000
+    assert base.lost(EVERYTHING, 0) == ["custom"]
+
+
+async def test_a_base_stays_within_the_limit_of_its_log_whatever_is_merged(make) -> None:
+    store = make(TIGHT)
+    await store.create("r", "e")
+    for seq in range(1, 400):
+        made = delta(f"m{seq}", "x" * (seq * 37 % 9_000))
+        await store.append([Batch("r", "e", seq, [made], made.size)])
+        base = await store.base("r")
+        assert base.size <= TIGHT.bytes
+        assert sum(len(orjson.dumps(row)) for row in base.snapshot(EVERYTHING)["messages"]) <= TIGHT.bytes

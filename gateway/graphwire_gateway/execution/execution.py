@@ -221,7 +221,7 @@ class Execution:
     def collect(self) -> Callable[[], None]:
         """Return the hand-over of what was made since the last tick; called by the runner."""
         made = Made(self._records, self._outcome, self._checkpoint)
-        self._records, self._checkpoint, self._is_put = [], None, False
+        self._records, self._outcome, self._checkpoint, self._is_put = [], None, None, False
         return partial(self._owner.receive, self, made)
 
     async def _work(self) -> None:
@@ -233,6 +233,8 @@ class Execution:
             outcome = await self._run()
         except BaseException as error:
             outcome = self._ended_by(error)
+        # Nothing begins again from here: what it was given and the state that it made are let go.
+        self._request, self._values, self._asked = request.paused(), None, {}
         self._outcome = outcome
         self._hand_over()
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import orjson
 from graphwire_protocol import commands
 from graphwire_protocol.projection import TagError, restore
 from graphwire_protocol.types import STREAM_MODES, Mode
@@ -38,6 +39,10 @@ class RunRequest:
     scope: Scope | None = None
     version: Literal["v1", "v2"] = "v1"
     max_events: int | None = None
+    given_bytes: int = 0
+    """The size as JSON of what it begins with: ``input`` and ``command``."""
+    kept_bytes: int = 0
+    """The size as JSON of what it needs while it may execute: ``context``, ``config`` and ``options``."""
 
     @property
     def checkpoint(self) -> str | None:
@@ -48,6 +53,10 @@ class RunRequest:
     def argument(self, graph: Any) -> Any:
         """Return the first argument of ``graph.astream``: the input, or a ``Command`` of its library."""
         return self.input if self.command is None else command_for(graph, **self.command)
+
+    def paused(self) -> "RunRequest":
+        """Return what an interrupted run needs of the request to continue: nothing that it began with."""
+        return self.resumed({})
 
     def resumed(self, answers: Mapping[str, Any]) -> "RunRequest":
         """Return the request that continues the thread with ``answers`` by interrupt id.
@@ -60,6 +69,7 @@ class RunRequest:
             self,
             input=None,
             command={"resume": dict(answers)} if answers else None,
+            given_bytes=0,
             config=RunnableConfig(**{**self.config, "configurable": configurable}),
         )
 
@@ -112,7 +122,26 @@ def run_request(
         scope=scope,
         version=(command.options and command.options.version) or "v1",
         max_events=max_events,
+        given_bytes=json_size(command.input, command.command and command.command.to_wire()),
+        kept_bytes=json_size(
+            command.context,
+            command.config and command.config.to_wire(),
+            command.options and command.options.to_wire(),
+        ),
     )
+
+
+def json_size(*values: Any) -> int:
+    """Return the bytes of values of a client as JSON; None takes none."""
+    size = 0
+    for value in values:
+        if value is None:
+            continue
+        try:
+            size += len(orjson.dumps(value))
+        except TypeError:  # an integer of more than 64 bits, or nested deeper than orjson writes
+            size += len(repr(value))
+    return size
 
 
 def restored(value: Any, frame: str, path: str) -> Any:

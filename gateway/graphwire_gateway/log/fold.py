@@ -8,51 +8,82 @@ from graphwire_protocol.deltas import add_delta
 from graphwire_protocol.filters import NOTHING, UNCONSTRAINED, Address, Matcher
 from graphwire_protocol.types import TERMINAL, Seq
 
-from graphwire_gateway.log.record import Record
+from graphwire_gateway.cutting import LEVELS, cut
+from graphwire_gateway.log.record import RECORD_OVERHEAD, Record
 
 _ROOT = Address("values")
 _LOST_ADDRESSES = 4096  # remembered one by one; beyond them only the mode of a lost event is
+_PIECES = 256  # of text that are joined at once, since each takes 60 bytes beside its text
+_SMALL = 1024  # bytes of a message that cutting would not make much smaller
+_SLACK = 8  # shrink by an eighth more than needed, so that it is not needed again at once
 
 
 class _MessageFold:
     """A message while its deltas add up. Text stays in pieces until it is read."""
 
-    __slots__ = ("_fields", "_text", "address", "id", "meta", "size", "upto")
+    __slots__ = ("_fields", "_loose", "_text", "address", "id", "is_cut", "meta", "size", "upto")
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.id = ""
         self.meta: bytes | None = None
         self.upto: Seq = 0
-        self.size = 0  # of the records in it
+        self.size = 0
+        """Bytes, about."""
+        self.is_cut = False
+        """Whether it was too large to keep: its deltas change nothing."""
         self._fields: dict[str, Any] = {}
         self._text: list[str] = []
+        self._loose = 0  # pieces of text that came since some were joined
 
     def copy(self) -> "_MessageFold":
         other = _MessageFold(self.address)
-        other.id, other.meta, other.size, other.upto = self.id, self.meta, self.size, self.upto
+        other.id, other.meta, other.upto = self.id, self.meta, self.upto
+        other.size, other.is_cut, other._loose = self.size, self.is_cut, self._loose
         other._fields, other._text = self._fields, list(self._text)
         return other
 
-    def add(self, data: dict[str, Any], upto: Seq) -> None:
+    def add(self, data: dict[str, Any], upto: Seq, size: int) -> None:
         self.id, self.upto = data["id"], upto
         if "message" in data:
-            self._fields, self._text = data["message"], []
+            self._fields, self._text, self._loose = data["message"], [], 0
+            self.size, self.is_cut = size + RECORD_OVERHEAD, False
+            return
+        if self.is_cut:
             return
         delta = data["delta"]
         delta.pop("id", None)  # the chunk's own
         content = delta.get("content")
         if isinstance(content, str) and self._fields and len(delta) == 1 + ("type" in delta):
             self._text.append(content)
+            self.size += len(content)
+            self._loose += 1
+            if self._loose == _PIECES:
+                self._text[-_PIECES:] = ["".join(self._text[-_PIECES:])]
+                self._loose = 0
             return
+        self.size += size if self._fields else size + RECORD_OVERHEAD
         self._fields = add_delta(self.fields, delta)
 
     @property
     def fields(self) -> dict[str, Any]:
         if self._text:
             self._fields = add_delta(self._fields, {"content": "".join(self._text)})
-            self._text = []
+            self._text, self._loose = [], 0
         return self._fields
+
+    def measure(self) -> None:
+        """Find out how large it is: parts that came one by one counted for more."""
+        if not self.is_cut:
+            self.size = len(orjson.dumps(self.fields)) + len(self.meta or b"") + RECORD_OVERHEAD
+
+    def cut(self) -> None:
+        """Keep nothing of its content but its type and its size."""
+        mark = {"$cut": {"reason": "size", "bytes": self.size}}
+        kind = self.fields.get("type")
+        self._fields = {"type": kind, **mark} if isinstance(kind, str) else mark
+        self.is_cut = True
+        self.size = len(orjson.dumps(self._fields)) + len(self.meta or b"") + RECORD_OVERHEAD
 
 
 class Fold:
@@ -71,8 +102,9 @@ class Fold:
         self._interrupts: list[dict[str, Any]] = []
         self._lost: dict[Address, Seq] = {}
         self._lost_anywhere: dict[str, Seq] = {}
+        self._has_dropped = False  # whether messages were dropped, of which deltas may still come
         self.size = 0
-        """Bytes held, as far as they grow with the log."""
+        """Bytes held, as far as they grow with the log; see ``shrink``."""
 
     def copy(self) -> "Fold":
         """Return an independent copy."""
@@ -83,7 +115,7 @@ class Fold:
         }
         other._interrupts, other._lost = list(self._interrupts), dict(self._lost)
         other._lost_anywhere = dict(self._lost_anywhere)
-        other.size = self.size
+        other.size, other._has_dropped = self.size, self._has_dropped
         return other
 
     def add(self, record: Record) -> None:
@@ -97,7 +129,7 @@ class Fold:
                 data = orjson.loads(record.data)
                 self.status = data["status"]
                 for key in data.get("discard", ()):
-                    self._take_back(key)
+                    self._drop(key)
                 if self.status == "running" or self.status in TERMINAL:
                     self._interrupts = []
             case "interrupt":
@@ -106,38 +138,79 @@ class Fold:
                 self.size += len(record.data) - len(self._values or b"")
                 self._values = record.data
             case _:
-                self._lose(address)
+                self._lose(address, self.upto)
 
     def _add_message(self, record: Record) -> None:
         data = orjson.loads(record.data)
         if "$cut" in data:  # the event was too large
-            self._lose(record.address)
+            self._lose(record.address, self.upto)
             return
         if data.get("discard"):
-            self._take_back(data.get("call", data["id"]))
+            self._drop(data.get("call", data["id"]))
             return
         messages = self._messages.setdefault(data.get("call", data["id"]), [])
         message = next((one for one in messages if one.address == record.address), None)
         if message is None:
+            if self._has_dropped and record.previous and "delta" in data:  # its beginning is not kept
+                self._lose(record.address, self.upto)
+                if not messages:
+                    del self._messages[data.get("call", data["id"])]
+                return
             message = _MessageFold(record.address)
             messages.append(message)
         before = message.size
-        if not before or "message" in data:  # it begins, or replaces what was there
-            message.size = record.size + len(record.meta or b"")
-        else:
-            message.size += len(record.data)
+        message.add(data, self.upto, len(record.data))
+        if message.is_cut:
+            self._lose(message.address, self.upto)
+        if message.meta is not record.meta:
+            message.meta = record.meta
+            message.size += len(record.meta or b"")
         self.size += message.size - before
-        message.add(data, self.upto)
-        message.meta = record.meta
 
-    def _take_back(self, key: str) -> None:
-        self.size -= sum(message.size for message in self._messages.pop(key, ()))
+    def _drop(self, key: str) -> None:
+        self.size -= sum([message.size for message in self._messages.pop(key, ())])
 
-    def _lose(self, address: Address) -> None:
+    def _lose(self, address: Address, seq: Seq) -> None:
         if len(self._lost) >= _LOST_ADDRESSES and address not in self._lost:
-            self._lost_anywhere[address.mode] = self.upto
+            mode = address.mode
+            self._lost_anywhere[mode] = max(seq, self._lost_anywhere.get(mode, 0))
             return
-        self._lost[address] = self.upto
+        self._lost[address] = max(seq, self._lost.get(address, 0))
+
+    def shrink(self, limit: int) -> None:
+        """Hold at most ``limit`` bytes: of more, the largest messages are cut, and are ``lost``.
+
+        If that is not enough, the oldest messages are dropped and the largest values are cut.
+        """
+        if self.size <= limit:
+            return
+        messages = [message for group in self._messages.values() for message in group]
+        for message in messages:
+            message.measure()
+        self._add_up()
+        goal = limit - limit // _SLACK
+        for message in sorted(messages, key=lambda message: -message.size):
+            if self.size <= goal or message.size <= _SMALL:
+                break
+            if not message.is_cut:
+                self.size -= message.size
+                message.cut()
+                self.size += message.size
+                self._lose(message.address, message.upto)
+        for key, group in list(self._messages.items()):
+            if self.size <= goal:
+                break
+            for message in group:
+                self._lose(message.address, message.upto)
+            self._drop(key)
+            self._has_dropped = True
+        if self.size > goal and self._values is not None:
+            self._values = cut(self._values, goal, LEVELS["values"])
+            self._add_up()
+
+    def _add_up(self) -> None:
+        sizes = [message.size for group in self._messages.values() for message in group]
+        self.size = sum(sizes) + len(self._values or b"")
 
     def lost(self, matcher: Matcher, after: Seq) -> list[str]:
         """Return the modes with events between ``after`` and ``upto``, admitted by ``matcher``, that a

@@ -109,6 +109,8 @@ class MemoryStore:
         before = base.size
         for record in records[:count]:
             base.add(record)
+            if base.size > self._limits.bytes:
+                base.shrink(self._limits.bytes)
         size = sum([record.size for record in records[:count]])
         del records[:count]
         log.size -= size

@@ -4,7 +4,9 @@ from graphwire_protocol import commands
 from graphwire_protocol.errors import Refusal
 
 from graphwire_gateway.execution.names import invalid
+from graphwire_gateway.execution.request import json_size
 from graphwire_gateway.graphs.entry import Entry
+from graphwire_gateway.limits import Limits
 from graphwire_gateway.runs.run import Run
 
 
@@ -17,6 +19,25 @@ def check_same(run: Run, command: commands.Run) -> None:
     else:
         return
     raise Refusal("conflict", f"run {run.id!r} exists and {reason}", details={"run": run.id})
+
+
+def check_sizes(command: commands.Run, limits: Limits) -> None:
+    """Check that what lists and traces repeat of a run is small. Raises ``Refusal(limit_exceeded)``."""
+    most, config = limits.max_metadata_bytes, command.config or commands.RunConfig()
+    parts = {
+        "metadata": command.metadata,
+        "config.metadata": config.metadata,
+        "config.tags": config.tags,
+        "config.run_name": config.run_name,
+    }
+    for path, value in parts.items():
+        size = json_size(value)
+        if size > most:
+            raise Refusal(
+                "limit_exceeded",
+                f"run.{path}: it takes {size:,} bytes, more than max_metadata_bytes, which is {most:,}",
+                details={"path": path, "bytes": size, "limit": "max_metadata_bytes"},
+            )
 
 
 def check_takes_threads(entry: Entry, frame: str) -> None:

@@ -20,7 +20,7 @@ from graphwire_protocol.state import RUN, advance
 from graphwire_protocol.types import TERMINAL, Mode, Seq, Status
 
 from graphwire_gateway.execution.execution import Execution, Executor, Made, Outcome
-from graphwire_gateway.execution.request import RunRequest
+from graphwire_gateway.execution.request import RunRequest, json_size
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.log import Log
 from graphwire_gateway.log.record import server_record
@@ -100,7 +100,10 @@ class Run:
         """The size of its private thread in the server's saver."""
         self.is_resumed = False
         """Whether it has continued with answers."""
-        self._request = request
+        self._request: RunRequest | None = request  # until it starts or ends
+        self._given_bytes = request.given_bytes
+        self._request_bytes = request.kept_bytes
+        self._row_bytes = json_size(metadata)
         self._executor = executor
         self._listener = listener
         self._cancel_grace_s = limits.cancel_grace_s
@@ -140,7 +143,9 @@ class Run:
         if self._numbering is not None:
             self._thread_seq, self._thread_epoch = self._numbering.next(), self._numbering.epoch
         self._enter("running")
-        self._execution = self._executor.start(self._request, self)
+        assert self._request is not None
+        request, self._request = self._request, None  # the execution has it as long as it needs it
+        self._execution = self._executor.start(request, self)
         self._limit_time()
 
     def schema_of(self, interrupt: str) -> dict[str, Any] | None:
@@ -168,6 +173,7 @@ class Run:
                     "not_found", f"run {self.id!r} does not wait for {id!r}", details={"kind": "interrupt"}
                 )
         self._answers.update(answers)
+        self._given_bytes += json_size(*answers.values())
         missing = len(self._interrupts) - len(self._answers)
         return not missing or (is_partial and bool(self._answers))
 
@@ -276,6 +282,7 @@ class Run:
                 self._clear_timers()
                 self._interrupts = tuple(item.id for item in outcome.interrupts)
                 self._schemas = outcome.schemas
+                self._given_bytes = 0
                 self.kept_bytes += outcome.kept_bytes
                 self._enter("interrupted", asked=outcome.interrupts)
                 self._after(self._interrupt_ttl_s, self.cancel, "expired")
@@ -283,6 +290,7 @@ class Run:
             else:
                 # Without a thread nothing keeps the state, so nobody can answer.
                 self.output, self.unanswered = outcome.output, outcome.interrupts
+                self._row_bytes += json_size(*(one.to_wire() for one in outcome.interrupts))
                 self._end("completed", "interrupted")
 
     # ── the owner of a log ───────────────────────────────────────────────────────────────────────
@@ -358,6 +366,7 @@ class Run:
             self._execution.drop()
 
     def _leave(self) -> None:
+        self._request = None
         execution, self._execution = self._execution, None  # its last state is not kept as long as the result
         if execution is not None:
             execution.delete_private_thread()
@@ -410,6 +419,16 @@ class Run:
             f"{where}: this run does not record {what}; ask for it when the run starts (run.record)",
             details={"recorded": recorded},
         )
+
+    @property
+    def held_bytes(self) -> int:
+        """What is kept of it beside its log, in bytes."""
+        size = self._row_bytes + len(self.output or b"")
+        if self._request is not None or self._execution is not None:
+            size += self._given_bytes + self._request_bytes
+        if self.status == "interrupted":
+            size += self.kept_bytes
+        return size
 
     @property
     def metadata(self) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """All runs of this server: start one, find one, list them, let them go.
 
 Run ids belong to a principal. The runs of others look like runs that do not exist.
+
+Long because one registry decides when a run begins and when nothing is kept of it any more.
 """
 
 import asyncio
@@ -22,7 +24,8 @@ from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.store import Store
 from graphwire_gateway.runs.asking import PATIENCE_S
-from graphwire_gateway.runs.checks import check_same, check_takes_threads
+from graphwire_gateway.runs.checks import check_same, check_sizes, check_takes_threads
+from graphwire_gateway.runs.holdings import Holdings
 from graphwire_gateway.runs.numbers import Numberings
 from graphwire_gateway.runs.paging import page
 from graphwire_gateway.runs.report import log_status
@@ -62,7 +65,7 @@ class Runs:
         self._watches = Watches(limits.max_watch_runs)
         self._retention = Retention(store)
         self._ended: dict[str, asyncio.TimerHandle] = {}  # oldest first; each forgets its run
-        self._kept: dict[str, int] = {}  # by run that waits, the bytes of its private thread
+        self.holdings = Holdings(store, limits.store_bytes)
         self._has_changed = asyncio.Event()  # a run has ended or paused
         self._is_hurried = asyncio.Event()
         self.draining = False
@@ -92,6 +95,7 @@ class Runs:
         if queue is not None:
             queue.enter(run, command.if_busy)
         self._runs[run.key] = run
+        self._count(run)
         self._active[principal] += 1
         try:
             await self._create(run)
@@ -109,6 +113,7 @@ class Runs:
             )
         entry = self._catalog.get(command.graph)
         limits = self._limits
+        check_sizes(command, limits)
         if self._active[principal] >= limits.max_active_runs:
             raise Refusal(
                 "limit_exceeded", f"{limits.max_active_runs} runs are active (max_active_runs)", after_ms=1000
@@ -148,6 +153,7 @@ class Runs:
         is_registered = self._runs.get(run.key) is run  # else it was cancelled and deleted meanwhile
         if is_registered:
             del self._runs[run.key]
+            self.holdings.drop(run)
             self._watches.gone(run.principal, run.id, "deleted")
             ended = self._ended.pop(run.key, None)
             if ended is None:
@@ -206,7 +212,9 @@ class Runs:
         queue = self._queue(run) if run.status == "interrupted" else None
         if queue is not None:
             queue.check_free(run)
-        if run.answer(answers, is_partial=command.partial) and queue is not None:
+        has_all = run.answer(answers, is_partial=command.partial)
+        self._count(run)
+        if has_all and queue is not None:
             queue.resume(run)
             self._slots.resume(run)
 
@@ -245,9 +253,8 @@ class Runs:
     def run_paused(self, run: Run) -> None:
         """Free the thread and the slot of a run that waits for answers."""
         assert run.scope is not None
-        if run.kept_bytes:
-            self._kept[run.key] = run.kept_bytes
-            self._retention.spawn(self._make_room())
+        self._count(run)
+        self._retention.spawn(self._make_room())
         following = self._threads.get(run.scope.saved).pause(run)
         self._slots.release(run)
         self._continue(following, run.scope)
@@ -257,7 +264,7 @@ class Runs:
         """Keep the result of a run for ``result_ttl_s``, and free its slot."""
         if self._runs.get(run.key) is not run:
             return
-        self._kept.pop(run.key, None)
+        self._count(run)
         self._count_out(run.principal)
         loop = asyncio.get_running_loop()
         self._ended[run.key] = loop.call_later(self._limits.result_ttl_s, self._expire, run)
@@ -267,6 +274,7 @@ class Runs:
 
     def run_stopped(self, run: Run) -> None:
         """Free the thread of a run whose code has stopped, for the next run in line."""
+        self._count(run)
         queue = self._queue(run)
         if queue is not None and run.scope is not None:
             self._continue(queue.leave(run), run.scope)
@@ -322,8 +330,12 @@ class Runs:
         await asyncio.wait([self._retention.close(run.key, self._limits.log_ttl_s)])
         await self._make_room()
 
+    def _count(self, run: Run) -> None:
+        if self._runs.get(run.key) is run:
+            self.holdings.count(run)
+
     async def _make_room(self) -> None:
-        while self._ended and self._store.size + sum(self._kept.values()) > self._limits.store_bytes:
+        while self._ended and self.holdings.excess > 0:
             await self._delete(self._runs[next(iter(self._ended))], "evicted")
 
     def _expire(self, run: Run) -> None:
@@ -332,6 +344,7 @@ class Runs:
     async def _delete(self, run: Run, reason: str) -> None:
         if self._runs.get(run.key) is run:
             del self._runs[run.key]
+            self.holdings.drop(run)
             timer = self._ended.pop(run.key, None)
             if timer is not None:
                 timer.cancel()

@@ -88,7 +88,7 @@ class AnnouncedLimits(BaseModel):
     max_connections: Annotated[_Count, Limit("principal")] = 1024
     """open connections; one more closes with 4429"""
     max_active_runs: Annotated[_Count, Limit("principal")] = 1024
-    """queued and running runs"""
+    """runs that have not ended: queued, running and interrupted ones, since each of them is kept"""
 
     max_server_runs: Annotated[_Count, Limit("server")] = 10_000
     """running runs; more are `queued`"""

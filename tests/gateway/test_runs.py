@@ -798,6 +798,17 @@ async def test_what_lists_and_traces_repeat_is_limited(make, where) -> None:
     assert list(bench.rows()) == ["fits"]
 
 
+async def test_a_run_that_waits_for_answers_counts_among_the_active_ones_until_it_ends(make) -> None:
+    bench = make(max_active_runs=1)
+    run = await bench.start("r", graph="own", thread="t")
+    await bench.end(run, ASKS)
+    with pytest.raises(Refusal, match="max_active_runs"):
+        await bench.start("other")
+    run.cancel()
+    await bench.settled()
+    await bench.start("other")
+
+
 async def test_as_many_runs_are_deleted_as_the_store_needs(make) -> None:
     bench = make(store_bytes=5_000)
     small, other, large = [await bench.start(id) for id in ("a", "b", "c")]

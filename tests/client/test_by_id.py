@@ -88,6 +88,13 @@ async def test_a_filter_cancels_what_it_finds_and_what_has_not_ended(client, ser
     assert len(server.of(Cancel)) == 5
 
 
+async def test_a_filter_also_names_the_idle_runs_that_it_cancelled(client, server):
+    for name, status in (("waits", "queued"), ("asks", "interrupted"), ("works", "running")):
+        server.run(name).lifecycle(status)
+    assert sorted(await client.cancel(graph="joke")) == ["asks", "waits", "works"]
+    assert await client.cancel(graph="joke") == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
@@ -117,6 +124,15 @@ def test_named_runs_are_cancelled_and_an_unknown_one_is_reported(terminal, capsy
     assert "run r2 has ended already: completed" in err
     assert [command.run for command in terminal.of(Cancel)] == ["r1", "ghost", "r2"]
     assert terminal.run("r1").status() == "cancelled"
+
+
+@pytest.mark.parametrize("status", ["queued", "interrupted"])
+def test_an_idle_run_that_is_cancelled_had_not_ended_already(terminal, capsys, status):
+    terminal.run("r1").lifecycle(status)
+    assert command_line(["cancel", "r1"]) == 0
+    err = capsys.readouterr().err
+    assert "run r1 is cancelled" in err
+    assert "already" not in err
 
 
 def test_named_runs_are_json_lines(terminal, capfdbinary):

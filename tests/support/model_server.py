@@ -264,9 +264,12 @@ class ModelServer:
                     connection.attachments[sub].allowance.add(events)
             case Cancel(id=id):
                 run = self._find(command.run)
-                connection.put(reply(Ok(id=id, status=run.status())))
-                if run.status() not in TERMINAL:
+                before = run.status()
+                if before not in TERMINAL:
                     run.lifecycle("cancelled", **({"reason": command.reason} if command.reason else {}))
+                # Code that runs takes a moment to stop; a run that is idle has ended before the reply.
+                is_idle = before in ("queued", "interrupted")
+                connection.put(reply(Ok(id=id, status="cancelled" if is_idle else before)))
             case Result(id=id):
                 run = self._find(command.run)
                 output = {"output": run.output} if run.status() == "completed" else {}

@@ -318,7 +318,7 @@ class Run:
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
 
     async def cancel(self, reason: str | None = None) -> Status | None:
-        """Cancel the run; return its status at the time of the request.
+        """Cancel the run; return its status: a queued or interrupted one is ``cancelled`` at once.
 
         A run that has ended stays as it is. The cancellation is complete when the event ``cancelled``
         arrives. Raises ``Refused`` with code ``not_found`` for an unknown run.

@@ -260,7 +260,7 @@ class Streams(Watching):
         status: Sequence[Status] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Status | list[str] | None:
-        """Cancel the run with this id, and return like ``run.cancel()``: its status at the time.
+        """Cancel the run with this id, and return its status like ``run.cancel()``.
 
         With a filter instead, as in ``runs()``, cancel those of this user's runs that match and have not
         ended, and return their ids. A run that starts meanwhile may be missed.
@@ -282,12 +282,15 @@ class Streams(Watching):
         cancelled: list[str] = []
         for id in ids:
             try:
-                before = await self._run_of(id).cancel(reason)
+                status_then = await self._run_of(id).cancel(reason)
             except Refused as refused:
                 if refused.code != "not_found":
                     raise
                 continue  # deleted meanwhile
-            if before not in TERMINAL:
+            if status_then not in (
+                "completed",
+                "failed",
+            ):  # one that was idle is "cancelled" in the reply already
                 cancelled.append(id)
         return cancelled
 

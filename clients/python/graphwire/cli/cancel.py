@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-from graphwire_protocol.types import TERMINAL
 
 from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
 from graphwire.cli.outcome import EXIT_CODES, FINE, REFUSED, say, talk
@@ -62,9 +61,10 @@ def cancel(
                 continue
             if as_json:
                 print_json({"run": id, "status": status})
-            else:
-                has_ended = status in TERMINAL
-                say(f"run {id} has ended already: {status}" if has_ended else f"cancelled run {id}")
+            elif status in ("completed", "failed"):
+                say(f"run {id} has ended already: {status}")
+            else:  # one that was queued or interrupted is "cancelled" in the reply, like one cancelled before
+                say(f"run {id} is cancelled" if status == "cancelled" else f"cancelled run {id}")
         return code
 
     raise typer.Exit(talk(url, token, work))

@@ -169,6 +169,52 @@ def test_no_text_keeps_a_pattern_busy():
     assert time.process_time() - began < 5, "it would take years"
 
 
+def in_lists(levels: int, value: Any) -> Any:
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+LISTS = {"anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "array", "items": {"$ref": "#"}}]}
+ANCHORED = {
+    "$defs": {f"d{number}": {"$anchor": f"a{number}", "type": "integer"} for number in range(1000)},
+    "items": {"$ref": "#a999"},
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "answer"),
+    [
+        ({"items": {}}, [0] * 300_000),
+        ({"items": {"title": "Anything"}}, [0] * 300_000),
+        ({"contains": False}, [0] * 300_000),
+        ({"additionalProperties": {}}, {str(number): 0 for number in range(300_000)}),
+        ({"propertyNames": {}}, {str(number): 0 for number in range(300_000)}),
+        ({"items": {}, "unevaluatedItems": False}, [0] * 30_000),
+        (LISTS, in_lists(60, [{"": [0] * 300_000}])),
+        (LISTS, in_lists(60, [{"": "x" * 3_000_000}])),
+        (ANCHORED, [0] * 3000),
+    ],
+)
+def test_no_answer_takes_long(schema, answer):
+    check_answer(schema, [], "v")  # what is made once for each schema does not count
+    began = time.process_time()
+    check_answer(schema, answer, "v")
+    assert time.process_time() - began < 1, "seconds to a minute without the bounds"
+
+
+def test_a_list_of_anything_may_be_long():
+    assert check_answer({"type": "array", "items": {}}, [0] * 100_000, "v") == []
+
+
+def test_a_broken_schema_is_looked_at_once(monkeypatch):
+    made = []
+    monkeypatch.setattr(answers, "_made", lambda schema: made.append(schema) or 1 / 0)
+    for _ in range(3):
+        assert check_answer({"title": "broken in a way of its own"}, 1, "v") == []
+    assert len(made) == 1
+
+
 def test_the_errors_of_one_answer_are_few():
     assert len(check_answer({"items": {"type": "string"}}, [1] * 100, "v")) == answers.MAX_ERRORS
 

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 import pytest
+from graphwire_gateway.execution import names
 from graphwire_gateway.execution.names import check_run, filter_notes, run_notes, update_notes
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.shape import Shape, shape_of
@@ -190,6 +191,17 @@ def test_names_in_filters_are_noted_if_similar_ones_exist(
 ) -> None:
     spec = commands.Spec.model_validate({"sub": 1, "filter": {"modes": ["updates"], **fields}})
     assert len([*filter_notes(spec.filter, joker, "subscribe.filter")]) == count
+
+
+def test_the_names_of_one_frame_are_compared_a_few_times_only(
+    joker: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[str] = []
+    monkeypatch.setattr(names, "did_you_mean", lambda name, known: compared.append(name) or "")
+    filter = {"modes": ["values"], "keys": ["jokes"] * 64, "nodes": ["writes"] * 64}
+    frame = run(subscribe=[{"sub": sub, "filter": filter} for sub in range(1, 500)])
+    assert list(run_notes(frame, joker)) == []
+    assert len(compared) <= 8, "each comparison takes up to a millisecond of the connections' loop"
 
 
 def test_updates_of_the_root_are_noted(joker: Entry) -> None:

@@ -16,6 +16,9 @@ from graphwire_protocol.suggest import did_you_mean, shown
 from graphwire_gateway.graphs.entry import Entry
 
 _MOST = 3  # unknown names of one place that a note lists
+_COMPARED = (
+    8  # unknown names of one frame's filters that are compared with those there are: a millisecond each
+)
 _SHOWN = 12  # names that there are, which a sentence lists
 _LONGEST = 64  # characters of each
 _WILD = frozenset("*?\\")
@@ -67,8 +70,10 @@ def run_notes(command: commands.Run, entry: Entry) -> Iterator[str]:
     ):
         if isinstance(nodes, tuple):
             yield from _unknown(f"run.options.{name}", "node", nodes, shape.nodes, entry)
-    for index, spec in enumerate(command.subscribe):
-        yield from filter_notes(spec.filter, entry, f"run.subscribe[{index}].filter")
+    yield from _notes_of(
+        ((spec.filter, f"run.subscribe[{index}].filter") for index, spec in enumerate(command.subscribe)),
+        entry,
+    )
 
 
 def filter_notes(filter: Filter, entry: Entry, where: str) -> Iterator[str]:
@@ -76,14 +81,26 @@ def filter_notes(filter: Filter, entry: Entry, where: str) -> Iterator[str]:
 
     A name that is not similar to any is left out: it may be one of a task, of which nothing is known.
     """
-    if filter.below_root:
-        return
-    for path, kind, names, known in (
-        ("nodes", "node", filter.nodes, entry.shape.nodes),
-        ("keys", "key", filter.keys, entry.shape.state),
-    ):
-        literal = [name for name in names or () if kind == "key" or not _WILD.intersection(name)]
-        yield from _unknown(f"{where}.{path}", kind, literal, known, entry, only_similar=True)
+    return _notes_of([(filter, where)], entry)
+
+
+def _notes_of(filters: Iterable[tuple[Filter, str]], entry: Entry) -> Iterator[str]:
+    left = _COMPARED
+    for filter, where in filters:
+        if filter.below_root:
+            continue
+        for path, kind, names, known in (
+            ("nodes", "node", filter.nodes, entry.shape.nodes),
+            ("keys", "key", filter.keys, entry.shape.state),
+        ):
+            unknown = _not_in(known, [name for name in names or () if kind == "key" or not _is_glob(name)])[
+                :left
+            ]
+            left -= len(unknown)
+            similar = [name for name in unknown if did_you_mean(name, known or ())]
+            yield from _unknown(f"{where}.{path}", kind, similar, known, entry)
+            if not left:
+                return
 
 
 def update_notes(command: commands.StateUpdate, entry: Entry) -> Iterator[str]:
@@ -104,19 +121,23 @@ def _unknown(
     names: Iterable[str],
     known: tuple[str, ...] | None,
     entry: Entry,
-    *,
-    only_similar: bool = False,
 ) -> Iterator[str]:
-    if known is None:
-        return
-    unknown = [name for name in names if name not in known and not name.startswith("__")]
-    if only_similar:
-        unknown = [name for name in unknown if did_you_mean(name, known)]
-    if not unknown:
+    unknown = _not_in(known, names)
+    if known is None or not unknown:
         return
     parts = [f"{shown(name)}{_instead(name, known)}" for name in unknown[:_MOST]]
     more = f", and {len(unknown) - _MOST} more" if len(unknown) > _MOST else ""
     yield f"{where}: graph {entry.name!r} ignores the unknown {kind} {', '.join(parts)}{more}"
+
+
+def _not_in(known: tuple[str, ...] | None, names: Iterable[str]) -> list[str]:
+    if known is None:
+        return []
+    return [name for name in names if name not in known and not name.startswith("__")]
+
+
+def _is_glob(name: str) -> bool:
+    return not _WILD.isdisjoint(name)
 
 
 def _instead(name: str, known: tuple[str, ...]) -> str:

@@ -3,8 +3,12 @@
 The schema is written by the graph's author and trusted as code is; the answer may be hostile. The check runs
 on the connections' loop, so its cost is bounded:
 
-- An answer costs at most ``MAX_STEPS`` keywords of the schema. A schema that refers to itself in two branches
-  would otherwise cost twice as much with each level of the answer.
+- An answer costs at most ``MAX_STEPS``, of which each keyword takes one, and more for a large value. A schema
+  that refers to itself in two branches would otherwise cost twice as much with each level of the answer.
+- Nor does it take more than ``MAX_S`` of CPU: some keywords cost more than their value says, as a ``$ref`` to
+  an ``$anchor`` does, which looks through the whole schema.
+- No value is written as text. ``jsonschema`` does so in each of its messages, also in those of branches of an
+  ``anyOf`` that another branch makes good.
 - A ``pattern`` is matched by the engine of pydantic, whose time is linear. Python's own could be kept busy
   for years by thirty characters. What that engine does not know, such as a lookaround, is not checked.
 - ``uniqueItems`` compares texts, not each item with each other.
@@ -16,6 +20,8 @@ A schema that is broken does no harm: answers to it are not checked, and the log
 
 import contextlib
 import contextvars
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
@@ -33,6 +39,9 @@ log = RateLimitedLogger(logger("answers"))
 MAX_STEPS = 10_000
 """The most keywords of a schema that one answer is compared with: less than a tenth of a second."""
 
+MAX_S = 0.25
+"""The most CPU time that the check of one answer takes, in seconds."""
+
 MAX_ERRORS = 8
 """The most errors of one answer that are named."""
 
@@ -49,17 +58,15 @@ def check_answer(schema: Mapping[str, Any] | None, value: Any, where: str) -> li
     """
     if schema is None:
         return []
-    try:
-        validator = _validator(orjson.dumps(schema))
-    except Exception as error:
-        log.warning("a response_schema is broken; its answers are not checked", error=_shortened(str(error)))
+    validator = _validator(orjson.dumps(schema))
+    if validator is None:
         return []
     try:
         answer = restore(value, lambda fields: fields, inbound=True)
     except TagError:
         return []  # refused elsewhere, by its path
     try:
-        with _counting():
+        with _counting(MAX_S):
             found = list(islice(validator.iter_errors(answer), MAX_ERRORS))
             return [(path_text(error.absolute_path, where), _reason(error)) for error in found]
     except (_TooCostly, RecursionError):
@@ -77,27 +84,38 @@ class _TooCostly(Exception):
 
 
 _left: contextvars.ContextVar[int] = contextvars.ContextVar("graphwire_check_steps_left")
+_ends_at: contextvars.ContextVar[float] = contextvars.ContextVar("graphwire_check_ends_at", default=math.inf)
 
 
 @contextlib.contextmanager
-def _counting() -> Iterator[None]:
-    token = _left.set(MAX_STEPS)
+def _counting(seconds: float = math.inf) -> Iterator[None]:
+    left, ends_at = _left.set(MAX_STEPS), _ends_at.set(time.thread_time() + seconds)
     try:
         yield
     finally:
-        _left.reset(token)
+        _left.reset(left)
+        _ends_at.reset(ends_at)
 
 
 def _spend(steps: int = 1) -> None:
     left = _left.get() - steps
-    if left < 0:
+    if left < 0 or time.thread_time() > _ends_at.get():
         raise _TooCostly
     _left.set(left)
 
 
 @lru_cache(maxsize=64)
 def _validator(schema: bytes) -> Any:
-    """Return the validator of a schema. Raises an exception of any kind if the schema is broken."""
+    """Return the validator of a schema; None if the schema is broken, which is logged once."""
+    try:
+        return _made(schema)
+    except Exception as error:
+        log.warning("a response_schema is broken; its answers are not checked", error=_shortened(str(error)))
+        return None
+
+
+def _made(schema: bytes) -> Any:
+    """Make the validator of a schema. Raises an exception of any kind if the schema is broken."""
     # Imported with the first question that has a schema: it takes a tenth of a second.
     from jsonschema_specifications import REGISTRY
 
@@ -136,7 +154,7 @@ def _drafts() -> dict[str, Any]:
     }
     drafts = {}
     for cls in classes:
-        checks = {name: _counted(own.get(name, check)) for name, check in cls.VALIDATORS.items()}
+        checks = {name: _counted(name, own.get(name, check)) for name, check in cls.VALIDATORS.items()}
         id = cls.META_SCHEMA.get("$id") or cls.META_SCHEMA["id"]
         # What it finds depends on patternProperties, which jsonschema matches by Python's own engine.
         checks.pop("unevaluatedProperties", None)
@@ -154,12 +172,46 @@ def _with_tagged(checker: Any) -> Any:
     )
 
 
-def _counted(check: Check) -> Check:
+_EACH = frozenset({"items", "additionalItems", "additionalProperties", "propertyNames", "unevaluatedItems"})
+"""The keywords that say something of each item or key."""
+
+
+def _counted(name: str, check: Check) -> Check:
     def checked(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
-        _spend()
-        return check(validator, value, instance, schema) or iter(())
+        if name in _EACH and _allows_all(validator, value):
+            return iter(())
+        _spend(_steps(name, instance))
+        mute = _MUTE.get(type(instance))
+        return check(validator, value, instance if mute is None else mute(instance), schema) or iter(())
 
     return checked
+
+
+def _allows_all(validator: Any, schema: Any) -> bool:
+    return schema is True or (isinstance(schema, dict) and not schema.keys() & validator.VALIDATORS.keys())
+
+
+def _steps(name: str, instance: Any) -> int:
+    """Return what one keyword costs: more than one step for what it copies or looks at one by one."""
+    if isinstance(instance, str | bytes):
+        return 1 + len(instance) // 10_000
+    if not isinstance(instance, list | tuple | dict | set | frozenset):
+        return 1
+    size = len(instance)
+    steps = 1 + size // 1000
+    if name in _EACH or name == "contains":
+        steps += size
+    if name == "unevaluatedItems":  # looks for each of them in a list of those that were
+        steps += size * size // 1000
+    return steps
+
+
+def _mute(cls: type) -> type:
+    return type(f"_Mute{cls.__name__.title()}", (cls,), {"__repr__": lambda self: "…", "__slots__": ()})
+
+
+_MUTE: dict[type, type] = {cls: _mute(cls) for cls in (list, tuple, dict, set, frozenset, str, bytes)}
+"""What stands for a value while a keyword is checked: the same one, but for its text."""
 
 
 # ── keywords that jsonschema checks at a cost that an answer decides ─────────────────────────────

@@ -57,6 +57,7 @@ CODES = {
     "busy",
     "limit_exceeded",
     "rate_limited",
+    "unavailable",  # a start that was cancelled while the store was at it
 }
 """What the worst of clients may be told; ``internal`` is not among it."""
 

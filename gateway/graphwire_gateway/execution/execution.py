@@ -38,7 +38,7 @@ from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.job import Job
 from graphwire_gateway.graphs.private import PrivateSaver
 from graphwire_gateway.log.record import Record
-from graphwire_gateway.scope import PRINCIPAL, Scope
+from graphwire_gateway.scope import Scope, thread_config
 from graphwire_gateway.telemetry import bind_to_logs, logger
 
 log = logger("execution")
@@ -166,8 +166,7 @@ class Execution:
 
     def start(self) -> None:
         """Begin on the runner's loop."""
-        principal = self._request.config.get("configurable", {}).get(PRINCIPAL, "")
-        self._job = self._runner.start(self._work, self._stopped, principal=principal)
+        self._job = self._runner.start(self._work, self._stopped, principal=self._request.principal)
 
     def resume(self, answers: Mapping[str, Any]) -> "Execution":
         """Start and return the execution that continues an interrupted one with ``answers``."""
@@ -263,11 +262,10 @@ class Execution:
 
     async def _run(self) -> Outcome:
         request = self._request
-        scope = request.scope
         async with self._entry.open(
             request.config,
-            with_threads=scope is not None,
-            is_held=scope is not None and scope.is_held,
+            with_threads=request.scope is not None,
+            is_held=request.is_held,
             context=request.context,
         ) as graph:
             return await self._stream(graph)
@@ -276,7 +274,7 @@ class Execution:
         request, recorded, encoder = self._request, self._request.modes, self._encoder
         scope = request.scope
         if scope is not None and not scope.is_private and request.checkpoint is None and not self._is_resumed:
-            self._checkpoint = await _latest_checkpoint(graph, scope)
+            self._checkpoint = await _latest_checkpoint(graph, scope, request.principal)
             self._hand_over()
         config = request.config.copy()
         attempts = None
@@ -292,7 +290,9 @@ class Execution:
             **request.options,
         )
         models = Models(graph) if request.version == "v2" else None
-        is_held = request.scope is not None and request.scope.is_held
+        is_held = request.is_held
+        if is_held:
+            recorded -= {"checkpoints"}
         ns: Namespace = ()
         namespaces = GraphNamespaces() if _needs_namespaces(request, graph) else None
         try:
@@ -307,7 +307,7 @@ class Execution:
                     namespaces.note(ns, chunk)
                 if attempts is not None and attempts.has_any and mode == "messages":
                     self._take_back(attempts.void_before(chunk[1]))
-                if mode in recorded and not (is_held and _is_checkpoint(mode, chunk)):
+                if mode in recorded and not (is_held and mode == "debug" and _is_checkpoint(chunk)):
                     at = ns if namespaces is None or mode != "custom" else namespaces.graph_of(ns)
                     if at != ns:
                         self._put(encoder.custom_of_task(at, ns, chunk))
@@ -392,7 +392,7 @@ class Execution:
             async with self._entry.open(
                 request.config,
                 with_threads=True,
-                is_held=request.scope is not None and request.scope.is_held,
+                is_held=request.is_held,
                 access_context="threads.read",
             ) as graph:
                 await _delete_thread(request, graph)
@@ -400,17 +400,15 @@ class Execution:
             log.warning("a run's private thread was not deleted", error=repr(error))
 
 
-async def _latest_checkpoint(graph: Servable, scope: Scope) -> str:
+async def _latest_checkpoint(graph: Servable, scope: Scope, principal: str) -> str:
     """Return the id of the thread's latest checkpoint, "" if it has none."""
-    config: Any = {"configurable": {"thread_id": scope.saved, "checkpoint_ns": ""}}
-    saved = await graph.checkpointer.aget_tuple(config)
+    saved = await graph.checkpointer.aget_tuple(thread_config(scope, principal))
     return "" if saved is None else str(saved.config["configurable"]["checkpoint_id"])
 
 
-def _is_checkpoint(mode: str, chunk: Any) -> bool:
-    """Tell whether an item is about a checkpoint."""
-    is_one = mode == "debug" and isinstance(chunk, dict) and chunk.get("type") == "checkpoint"
-    return is_one or mode == "checkpoints"
+def _is_checkpoint(chunk: Any) -> bool:
+    """Tell whether an item of mode ``debug`` is about a checkpoint."""
+    return isinstance(chunk, dict) and chunk.get("type") == "checkpoint"
 
 
 async def _delete_thread(request: RunRequest, graph: Servable) -> None:

@@ -45,6 +45,17 @@ class RunRequest:
     """The size as JSON of what it needs while it may execute: ``context``, ``config`` and ``options``."""
 
     @property
+    def principal(self) -> str:
+        """For whom it runs."""
+        principal: str = self.config.get("configurable", {}).get(PRINCIPAL, "")
+        return principal
+
+    @property
+    def is_held(self) -> bool:
+        """Whether its thread is a private one in the server's saver, which nothing shows."""
+        return self.scope is not None and self.scope.is_held
+
+    @property
     def checkpoint(self) -> str | None:
         """The checkpoint of the thread to start at; None is the latest."""
         id: str | None = self.config.get("configurable", {}).get("checkpoint_id")

@@ -292,7 +292,7 @@ class Runs:
     def page(self, principal: str, command: commands.List) -> tuple[list[RunRow], str | None]:
         """Return rows of this principal's runs, newest first, and the cursor of the next page."""
         graphs = None if command.graph is None else (command.graph,)
-        rows = [row for row in self._rows(principal) if matches(row, row.status, command, graphs)]
+        rows = [run.row() for run in self._of(principal) if matches(run, run.status, command, graphs)]
         most_bytes = self._limits.max_event_bytes
         return page(rows, lambda row: (row.created_at, row.run), command.limit, command.cursor, most_bytes)
 
@@ -317,9 +317,6 @@ class Runs:
     def unwatch(self, watch: Watch) -> None:
         """End a watch."""
         self._watches.close(watch)
-
-    def _rows(self, principal: str) -> Iterable[RunRow]:
-        return (run.row() for run in self._of(principal))
 
     def _of(self, principal: str) -> Iterable[Run]:
         return (run for run in reversed(self._runs.values()) if run.principal == principal)

@@ -199,9 +199,10 @@ class States:
     def _check_values(self, state: ThreadState) -> None:
         """Check that the values fit into a reply as they are. Raises ``Refusal(too_large)``."""
         encoded = orjson.dumps(state.values)
-        size = max(len(encoded), cut_anywhere(encoded) or 0)
-        if size <= self._max and cut_anywhere(encoded) is None:
+        cut = cut_anywhere(encoded)
+        if cut is None and len(encoded) <= self._max:
             return
+        size = max(len(encoded), cut or 0)
         largest = _largest_keys(orjson.loads(encoded), size - self._max)
         which = f", without {', '.join(map(repr, largest))} for example" if largest else ""
         raise Refusal(

@@ -56,6 +56,17 @@ Tags: TypeAlias = Annotated[
 Keys: TypeAlias = Annotated[
     list[str] | None, typer.Option("--key", metavar="KEY", help="Only these keys of the state.")
 ]
+OnlyStatuses: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--status",
+        metavar="STATUS",
+        help="Only these: queued, running, interrupted, completed, failed, cancelled.",
+    ),
+]
+OnlyThread: TypeAlias = Annotated[
+    str | None, typer.Option("--thread", metavar="ID", help="Only runs of this conversation.")
+]
 
 
 def path_segments(path: str) -> list[str]:

@@ -7,7 +7,7 @@ import typer
 from graphwire_protocol.replies import RunRow
 
 from graphwire.cli.listing import short_time, show_list
-from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
+from graphwire.cli.options import DEFAULT_URL, Json, OnlyStatuses, OnlyThread, Token, Url
 from graphwire.cli.outcome import EXIT_CODES
 
 HELP = f"""List your runs on the server, newest first.
@@ -22,17 +22,8 @@ def runs(
     graph: Annotated[
         str | None, typer.Option("--graph", metavar="GRAPH", help="Only runs of this graph.")
     ] = None,
-    status: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--status",
-            metavar="STATUS",
-            help="Only these: queued, running, interrupted, completed, failed, cancelled.",
-        ),
-    ] = None,
-    thread: Annotated[
-        str | None, typer.Option("--thread", metavar="ID", help="Only runs of this conversation.")
-    ] = None,
+    status: OnlyStatuses = None,
+    thread: OnlyThread = None,
     limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="List N runs at most.")] = 20,
     as_json: Json = False,
     url: Url = DEFAULT_URL,

@@ -13,7 +13,7 @@ from rich.console import Console, Group
 from rich.live import Live
 
 from graphwire.cli.board import Board, note_of
-from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
+from graphwire.cli.options import DEFAULT_URL, Json, OnlyStatuses, OnlyThread, Token, Url
 from graphwire.cli.outcome import EXIT_CODES, FINE, say, talk
 from graphwire.cli.show import print_json
 from graphwire.client import Client
@@ -37,17 +37,8 @@ def watch(
     graph: Annotated[
         list[str] | None, typer.Option("--graph", metavar="GRAPH", help="Only runs of these graphs.")
     ] = None,
-    status: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--status",
-            metavar="STATUS",
-            help="Only these: queued, running, interrupted, completed, failed, cancelled.",
-        ),
-    ] = None,
-    thread: Annotated[
-        str | None, typer.Option("--thread", metavar="ID", help="Only runs of this conversation.")
-    ] = None,
+    status: OnlyStatuses = None,
+    thread: OnlyThread = None,
     as_json: Json = False,
     url: Url = DEFAULT_URL,
     token: Token = None,

@@ -771,7 +771,7 @@ async def test_logs_of_runs_that_have_not_ended_are_shortened_the_largest_first(
 async def test_no_run_starts_while_what_is_kept_of_others_takes_all_room(make) -> None:
     bench = make(store_bytes=100_000)
     first, _ = [await bench.start(id, input={"said": "x" * 60_000}) for id in ("a", "b")]
-    with pytest.raises(Refusal, match=r"100000 bytes \(store_bytes\)") as refused:
+    with pytest.raises(Refusal, match=r"100000 bytes \(store_bytes\), and yours 12\d{4}") as refused:
         await bench.start("c")
     assert (refused.value.code, refused.value.details) == ("limit_exceeded", {"limit": "store_bytes"})
     assert refused.value.after_ms
@@ -779,7 +779,14 @@ async def test_no_run_starts_while_what_is_kept_of_others_takes_all_room(make) -
     assert (await bench.find("a")) is first, "a run that is there is found all the same"
     async with bench.runs.starting(command("a", input={"said": "x" * 60_000}), "p") as (again, is_new):
         assert (again, is_new) == (first, False)
+    await bench.start("c", principal="q", input={"said": "x" * 40_000})
+    await bench.start("d", principal="q", input={"said": "x" * 20_000})
+    with pytest.raises(Refusal, match="and yours 60"):
+        await bench.start("e", principal="q")
+    assert bench.rows("q") == {"d": "running", "c": "running"}, "others have their share all the same"
     await bench.end(first)
+    for run in bench.rows("q"):
+        await bench.end(await bench.runs.find("q", run))
     await bench.start("c")
     assert set(bench.rows()) >= {"b", "c"}
 

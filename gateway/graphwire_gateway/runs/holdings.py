@@ -1,10 +1,12 @@
 """What runs take of ``store_bytes``: logs, and beside those requests, results and private threads.
 
 Whatever is over the limit is freed in this order: runs that have ended go, oldest first; the logs of those
-that have not are shortened, the largest first. If that is not enough, no new run starts.
+that have not are shortened, the largest first. If that is not enough, no run starts of a principal that has
+its share already: the limit, divided by the principals of whom something is kept.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -20,6 +22,7 @@ class Holder(Protocol):
     """A run, as far as it is counted."""
 
     key: str
+    principal: str
 
     @property
     def held_bytes(self) -> int:
@@ -40,18 +43,25 @@ class Holdings:
         self._limit = limit
         self._evict = evict
         self._sizes: dict[str, int] = {}
+        self._principals: Counter[str] = Counter()
         self._making_room = asyncio.Lock()
         self._log = RateLimitedLogger(logger("holdings"), burst=1, every_s=60)
 
     def count(self, run: Holder) -> None:
         """Count what is kept of the run now."""
         size = run.held_bytes
-        self.beside_logs += size - self._sizes.get(run.key, 0)
+        self._add(run, size - self._sizes.get(run.key, 0))
         self._sizes[run.key] = size
 
     def drop(self, run: Holder) -> None:
         """Nothing is kept of the run any more."""
-        self.beside_logs -= self._sizes.pop(run.key, 0)
+        self._add(run, -self._sizes.pop(run.key, 0))
+
+    def _add(self, run: Holder, size: int) -> None:
+        self.beside_logs += size
+        self._principals[run.principal] += size
+        if not self._principals[run.principal]:
+            del self._principals[run.principal]
 
     @property
     def excess(self) -> int:
@@ -76,14 +86,15 @@ class Holdings:
                     bytes=before - self._store.size,
                 )
 
-    async def check_room(self) -> None:
+    async def check_room(self, principal: str) -> None:
         """Check that there is room for a new run. Raises ``Refusal(limit_exceeded)``."""
         await self.make_room()
-        if self.excess > 0:
+        held = self._principals[principal]
+        if self.excess > 0 and held and held >= self._limit // len(self._principals):
             raise Refusal(
                 "limit_exceeded",
-                f"what this server keeps of its runs takes all of {self._limit} bytes (store_bytes); wait "
-                "until some have ended, or cancel them",
+                f"the runs of this server take all of its {self._limit} bytes (store_bytes), and yours {held} "
+                "of them, for what they were given and wait for; let some of yours end, or cancel them",
                 details={"limit": "store_bytes"},
                 after_ms=1000,
             )

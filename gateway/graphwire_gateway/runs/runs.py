@@ -83,7 +83,7 @@ class Runs:
         id = command.run or os.urandom(16).hex()
         key = _key(principal, id)
         if key not in self._runs:
-            await self.holdings.check_room()
+            await self.holdings.check_room(principal)
             await self._check_start(command, principal)
         known = self._runs.get(key)
         if known is not None:

@@ -93,7 +93,7 @@ class Holdings:
         if self.excess > 0 and held and held >= self._limit // len(self._principals):
             raise Refusal(
                 "limit_exceeded",
-                f"the runs of this server take all of its {self._limit} bytes (store_bytes), and yours {held} "
+                f"the runs of this server take all of {self._limit} bytes (store_bytes), and yours {held} "
                 "of them, for what they were given and wait for; let some of yours end, or cancel them",
                 details={"limit": "store_bytes"},
                 after_ms=1000,

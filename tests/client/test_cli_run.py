@@ -108,7 +108,7 @@ def test_an_interrupted_run_shows_its_question(server, capsys):
     assert run(["run", "joke", "--run-id", "mine"]) == 5
     out, err = capsys.readouterr()
     assert "sure?" in out
-    assert "run mine waits for an answer: graphwire respond mine i1=ANSWER\n" in err
+    assert err == "graphwire: run mine waits for an answer: graphwire respond mine i1=ANSWER\n"
 
 
 async def test_ctrl_c_cancels_a_run_that_was_started_here(server, client, capsys):

@@ -148,7 +148,8 @@ def _http_refusal(error: InvalidStatus) -> NotOpened:
     response = error.response
     body = (response.body or b"").decode("utf-8", "replace").strip()
     text = f": {body[:200]}" if body and not body.startswith("<") else ""
-    hint = "; the path is usually /ws" if response.status_code == 404 else ""
+    # graphwire's own server says the path itself.
+    hint = "; the path is usually /ws" if response.status_code == 404 and "/ws" not in text else ""
     return NotOpened(
         f"the server answered HTTP {response.status_code}{text}{hint}",
         is_final=response.status_code in _FINAL_STATUSES,

@@ -249,10 +249,8 @@ class Flow:
         if event.discard:
             self.end()
             say("another worker took over the run; its last step starts again")
-        if event.status in (
-            "queued",
-            "cancelled",
-        ):  # what an interrupted run asks is shown, or the command says
+        # Of an interrupted run the questions are shown, and the command says that it waits.
+        if event.status in ("queued", "cancelled"):
             self.end()
             say(f"the run is {event.status}" + (f": {event.reason}" if event.reason else ""))
 

@@ -254,10 +254,14 @@ async def _show_runs(console: Console, client: Client, topic: str) -> list[RunPa
                 panel.show(event)
 
         following = asyncio.gather(*(follow(run, panel) for run, panel in shown))
-        while not following.done():
-            await asyncio.wait({following}, timeout=0.08)
-            live.update(screen(), refresh=True)
-        await following
+        try:
+            while not following.done():
+                await asyncio.wait({following}, timeout=0.08)
+                live.update(screen(), refresh=True)
+            await following
+        finally:  # Ctrl-C: nobody else would learn how they end
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
     return panels
 
 
@@ -300,7 +304,7 @@ def _explain(console: Console, head: str, url: str, topic: str) -> None:
               match event:
                   case graphwire.MessagesEvent(message=chunk):
                       print(chunk.text, end="", flush=True)
-          print(await run.result())
+          print(f"\\n{{await run.result()}}")
 
   asyncio.run(main())""",
         markup=False,

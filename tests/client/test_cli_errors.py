@@ -60,7 +60,8 @@ def test_each_mistake_is_one_line_of_the_same_style(server, capsys, line, said):
 @pytest.mark.parametrize("command", ["cancel", "runs", "threads", "watch"])
 def test_a_graph_that_the_server_does_not_have_is_refused(server, capsys, command):
     assert run([command, "--graph", "jok"]) == outcome.REFUSED
-    assert capsys.readouterr() == ("", "graphwire: no graph 'jok'; did you mean 'joke'? (not_found)\n")
+    said = "no graph 'jok'; did you mean 'joke'? This server has: joke (not_found)"
+    assert capsys.readouterr() == ("", f"graphwire: {said}\n")
     assert run([command, "--graph", "other"]) == outcome.REFUSED
     assert capsys.readouterr().err == "graphwire: no graph 'other'; this server has: joke (not_found)\n"
 

@@ -129,7 +129,7 @@ async def test_ctrl_c_only_leaves_a_run_that_was_there_before(server, client, ca
     watching.cancel()
     assert await watching == 130
     assert server.runs["mine"].status() == "running"
-    assert "continues" in capsys.readouterr().err
+    assert capsys.readouterr().err == "graphwire: left run mine as it is\n"
 
 
 def test_what_a_model_writes_cannot_drive_the_terminal(server, capsys):

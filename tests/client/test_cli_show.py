@@ -6,7 +6,7 @@ About `clients/python/graphwire/cli/show.py`.
 import io
 
 from graphwire.cli.show import Flow, folded, print_row, print_table
-from graphwire.events import MessagesEvent, UpdatesEvent
+from graphwire.events import MessagesEvent, SnapshotEvent, SnapshotMessage, UpdatesEvent
 from graphwire.messages import Message, MessageChunk
 from rich.console import Console
 from rich.table import Table
@@ -109,3 +109,19 @@ def test_a_message_that_calls_tools_leaves_no_blank_line():
     assert flow(calling(1, "", "find")) == "agent  calls find(q=1)\n"
     assert flow(calling(1, "", "find", "read")) == "agent  calls find(q=1)\n  calls read(q=1)\n"
     assert flow(calling(1, "Let me see.", "find")) == "agent  Let me see.\n  calls find(q=1)\n"
+
+
+def test_an_update_does_not_repeat_a_call_above_it_either():
+    called = calling(1, "", "find")
+    assert flow(called, update({"messages": [called.message]})).endswith(
+        "calls find(q=1)\nwrite  messages=(above)\n"
+    )
+
+
+def test_a_snapshot_shows_the_calls_of_tools_too():
+    out = io.StringIO()
+    shown = Flow(Console(file=out, width=80, highlight=False, soft_wrap=True))
+    item = SnapshotMessage(calling(1, "", "find").message, {}, (), "agent", call="c")
+    shown.show(SnapshotEvent(run="r", seq=1, mode="snapshot", status="running", messages=(item,)))
+    shown.end()
+    assert out.getvalue() == "agent  calls find(q=1)\n"

@@ -190,7 +190,7 @@ def test_the_hint_names_a_server_elsewhere_and_a_breakpoint(server, capsys):
     assert hint in capsys.readouterr().err
 
 
-async def test_a_line_is_read_from_a_terminal_without_holding_up_the_loop(monkeypatch):
+async def test_a_line_is_read_from_a_terminal_without_holding_up_the_loop(monkeypatch, capsys):
     keyboard, terminal = os.openpty()
     with os.fdopen(terminal) as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
@@ -203,6 +203,7 @@ async def test_a_line_is_read_from_a_terminal_without_holding_up_the_loop(monkey
         again.cancel()
         with pytest.raises(asyncio.CancelledError):
             await again
+        assert capsys.readouterr().err.endswith("Enter to continue: \n")
     os.close(keyboard)
 
 
@@ -346,7 +347,7 @@ def states(server: ModelServer) -> None:
 def test_a_state_shows_its_values_and_what_it_waits_for(server, states, capsys):
     assert run(["state", "joke", "t", "--key", "topic", "--checkpoint", "c2"]) == 0
     shown = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    assert shown[:3] == [["topic", "cats"], ["asks (i1)", "sure?"], ["next", "ask"]]
+    assert shown[:3] == [["topic", "cats"], ["asks", "i1 sure?"], ["next", "ask"]]
     assert (server.of(State)[0].keys, server.of(State)[0].checkpoint) == (("topic",), "c2")
 
 

@@ -67,8 +67,9 @@ async def refuse_unknown(client: Client, graphs: Sequence[str]) -> None:
     served = [row.name for row in await client.graphs()]
     for name in graphs:
         if name not in served:
-            there = f"; this server has: {', '.join(sorted(served))}" if served else ""
-            raise Refused("not_found", f"no graph {shown(name)}{did_you_mean(name, served) or there}")
+            meant = did_you_mean(name, served)  # as the server says it of a run
+            there = f"{f'{meant} This' if meant else '; this'} server has: {', '.join(sorted(served))}"
+            raise Refused("not_found", f"no graph {shown(name)}{there}")
 
 
 def short_time(rfc3339: str) -> str:

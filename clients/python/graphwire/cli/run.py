@@ -204,7 +204,7 @@ async def _answered(run: Run) -> bool:
 
 async def _stop(run: Run) -> None:
     if not run.created:
-        say(f"left run {run.id}, which was there before and continues")
+        say(f"left run {run.id} as it is")
         return
     try:
         await asyncio.wait_for(run.cancel("stopped at the terminal"), CANCEL_TIMEOUT_S)

@@ -209,21 +209,24 @@ class Flow:
             self._head(event, event.node or message.type)
             if event.cut_bytes is not None:
                 self._console.out(_cut_text(event.cut_bytes), end="", highlight=False)
-            self._has_said = event.cut_bytes is not None
+                self._has_said = True
         self._writing = event.call
-        self._has_said = self._has_said or bool(message.text)
         self._texts[message.id] = self._texts.pop(message.id, "") + message.text
         if len(self._texts) > _KNOWN_TEXTS:
             del self._texts[next(iter(self._texts))]
+        self._say(message)
+        if not isinstance(message, MessageChunk) or message.extras.get("chunk_position") == "last":
+            self._close()
+
+    def _say(self, message: Message) -> None:
         self._console.out(_visible(message.text), end="", highlight=False)
+        self._has_said = self._has_said or bool(message.text)
         for call in message.tool_calls:
             if call.get("name"):
                 before = "\n  " if self._has_said else ""
                 text = f"{before}calls {call['name']}({short(call.get('args'))})"
                 self._console.out(text, end="", highlight=False)
                 self._has_said = True
-        if not isinstance(message, MessageChunk) or message.extras.get("chunk_position") == "last":
-            self._close()
 
     def _without_shown(self, update: Any) -> Any:
         """Return an update with a word in place of each message and text that stands above it already."""
@@ -232,6 +235,8 @@ class Flow:
         if isinstance(update, list) and update:
             items = [self._without_shown(item) for item in update]
             return _ABOVE if all(item == _ABOVE for item in items) else items
+        if isinstance(update, Message) and self._texts.get(update.id) == update.text:
+            return _ABOVE
         text = update.text if isinstance(update, Message) else update
         is_shown = isinstance(text, str) and text and text in self._texts.values()
         return _ABOVE if is_shown else update
@@ -239,6 +244,7 @@ class Flow:
     def _head(self, event: Event | None, name: str) -> None:
         path = "/".join(segment.partition(":")[0] for segment in event.namespace) if event else ""
         self._console.print(Text(f"{path}/{name}" if path else name, style="bold cyan"), end="  ")
+        self._has_said = False
 
     def _line(self, event: Event, name: str, data: Any) -> None:
         self._close()
@@ -266,8 +272,10 @@ class Flow:
         for item in event.messages:
             self.end()
             self._head(None, item.node or item.message.type)
-            text = item.message.text if item.cut_bytes is None else _cut_text(item.cut_bytes)
-            self._console.out(_visible(text), end="", highlight=False)
+            if item.cut_bytes is None:
+                self._say(item.message)
+            else:
+                self._console.out(_cut_text(item.cut_bytes), end="", highlight=False)
             self._writing = item.call
         if event.interrupts:
             self.end()

@@ -81,9 +81,10 @@ def _state(state: StateSnapshot) -> Table:
     for name, value in values.items():
         table.add_row(name, short(value))
     for one in state.interrupts:
-        table.add_row(f"asks ({one.id})", short(one.value))
+        table.add_row("asks", f"{one.id}  {short(one.value)}")
     table.add_row("next", ", ".join(state.next) or "nothing")
-    table.add_row("checkpoint", f"{state.checkpoint}  {_time(state)}")
+    table.add_row("checkpoint", state.checkpoint)
+    table.add_row("created", _time(state))
     return table
 
 

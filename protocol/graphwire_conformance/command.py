@@ -22,10 +22,10 @@ FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
 
-HELP = """Judge a server or a client by the protocol, from outside.
+HELP = "Judge a server or a client by the protocol, from outside."
 
-Exit codes: 0 every case passed or was left out; 1 a case failed; 2 wrong usage.
-"""
+_CODES = """Exit codes: 0 every case passed or was left out; 1 a case failed, or none has the name;
+2 wrong usage; 130 stopped by Ctrl-C; 141 the reader of the output has gone."""
 
 SERVER_HELP = f"""Judge the server at URL with raw connections.
 
@@ -33,7 +33,7 @@ It has to offer the kit's graphs; ours does with: graphwire serve --conformance-
 
 Example: [bold]graphwire conformance server ws://127.0.0.1:8765/ws[/bold]
 
-{HELP}
+{_CODES}
 """
 
 CLIENT_HELP = f"""Judge a client: COMMAND is run once for each case against a scripted, faulty server.
@@ -44,7 +44,7 @@ graphwire_conformance/clients/judge.py.
 
 Example: [bold]graphwire conformance client -- python my_client.py[/bold]
 
-{HELP}
+{_CODES}
 """
 
 conformance = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")

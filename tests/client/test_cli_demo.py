@@ -3,13 +3,19 @@
 About `clients/python/graphwire/cli/demo.py`.
 """
 
+import asyncio
+import gc
 import io
 import socket
+from typing import Any
 
-from graphwire.cli.demo import RunPanel, _free_port, follow_log
+import pytest
+from graphwire.cli.demo import RunPanel, _free_port, _show_runs, follow_log
 from graphwire.events import CustomEvent, LifecycleEvent, MessagesEvent, UpdatesEvent
 from graphwire.messages import MessageChunk
 from rich.console import Console
+
+from tests.support.model_server import settle
 
 
 def shown(panel: RunPanel) -> str:
@@ -68,3 +74,19 @@ async def test_the_server_s_log_follows_from_here_on(tmp_path, capsys):
 
         await follow_log(log, is_over)
     assert capsys.readouterr().err == "run failed\n"
+
+
+async def test_ctrl_c_in_the_middle_leaves_nothing_that_fails_later(server, client):
+    faults: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
+    showing = asyncio.ensure_future(_show_runs(Console(file=io.StringIO()), client, "cats"))
+    await settle()
+    assert len(server.runs) == 3
+    showing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await showing
+    await client.close()
+    del showing
+    gc.collect()
+    await asyncio.sleep(0)
+    assert not faults

@@ -108,7 +108,7 @@ def test_an_interrupted_run_shows_its_question(server, capsys):
     assert run(["run", "joke", "--run-id", "mine"]) == 5
     out, err = capsys.readouterr()
     assert "sure?" in out
-    assert "run mine waits for an answer: graphwire respond mine i1=ANSWER\n" in err
+    assert err == "graphwire: run mine waits for an answer: graphwire respond mine i1=ANSWER\n"
 
 
 async def test_ctrl_c_cancels_a_run_that_was_started_here(server, client, capsys):
@@ -129,7 +129,7 @@ async def test_ctrl_c_only_leaves_a_run_that_was_there_before(server, client, ca
     watching.cancel()
     assert await watching == 130
     assert server.runs["mine"].status() == "running"
-    assert "continues" in capsys.readouterr().err
+    assert capsys.readouterr().err == "graphwire: left run mine as it is\n"
 
 
 def test_what_a_model_writes_cannot_drive_the_terminal(server, capsys):

@@ -5,8 +5,8 @@ About `clients/python/graphwire/cli/show.py`.
 
 import io
 
-from graphwire.cli.show import Flow, folded, print_table
-from graphwire.events import MessagesEvent, UpdatesEvent
+from graphwire.cli.show import Flow, folded, print_row, print_table
+from graphwire.events import MessagesEvent, SnapshotEvent, SnapshotMessage, UpdatesEvent
 from graphwire.messages import Message, MessageChunk
 from rich.console import Console
 from rich.table import Table
@@ -39,9 +39,16 @@ def test_a_text_takes_two_lines_and_what_follows_it_a_new_one():
     assert short == ["joke", f"    description {'word ' * 4}word", "    word word", "    nodes write"]
 
 
-def test_a_narrow_terminal_folds_rows_and_a_wide_one_or_a_file_does_not():
+def test_a_narrow_terminal_folds_rows_and_a_wide_one_does_not():
     assert printed(80, is_terminal=True) == folded(NAMES, CELLS, 80)
-    assert len(printed(200, is_terminal=True)) == len(printed(80, is_terminal=False)) == 2
+    assert len(printed(200, is_terminal=True)) == 2
+
+
+def test_a_row_for_scripts_has_a_tab_between_cells_and_nothing_else():
+    assert printed(80, is_terminal=False) == ["\t".join(CELLS)]
+    out = io.StringIO()
+    print_row(["a\tb\nc", "", " d"], out)
+    assert out.getvalue() == "a b c\t\td\n"
 
 
 def test_names_and_values_wrap_behind_their_names():
@@ -87,3 +94,34 @@ def test_an_update_that_says_something_else_is_shown():
     text = flow(token("Why not?", 1), update({"joke": "Because."}))
     assert text.endswith("write  joke=Because.\n")
     assert flow(update({"joke": "Why not?", "note": ""})).endswith("joke=Why not?  note=\n")
+
+
+# ── calls of tools ───────────────────────────────────────────────────────────────────────────────
+
+
+def calling(seq: int, text: str = "", *names: str) -> MessagesEvent:
+    calls = [{"name": name, "args": {"q": 1}, "id": name, "type": "tool_call"} for name in names]
+    message = Message("ai", text, id="m", tool_calls=calls)
+    return MessagesEvent(run="r", seq=seq, mode="messages", node="agent", message=message, metadata={})
+
+
+def test_a_message_that_calls_tools_leaves_no_blank_line():
+    assert flow(calling(1, "", "find")) == "agent  calls find(q=1)\n"
+    assert flow(calling(1, "", "find", "read")) == "agent  calls find(q=1)\n  calls read(q=1)\n"
+    assert flow(calling(1, "Let me see.", "find")) == "agent  Let me see.\n  calls find(q=1)\n"
+
+
+def test_an_update_does_not_repeat_a_call_above_it_either():
+    called = calling(1, "", "find")
+    assert flow(called, update({"messages": [called.message]})).endswith(
+        "calls find(q=1)\nwrite  messages=(above)\n"
+    )
+
+
+def test_a_snapshot_shows_the_calls_of_tools_too():
+    out = io.StringIO()
+    shown = Flow(Console(file=out, width=80, highlight=False, soft_wrap=True))
+    item = SnapshotMessage(calling(1, "", "find").message, {}, (), "agent", call="c")
+    shown.show(SnapshotEvent(run="r", seq=1, mode="snapshot", status="running", messages=(item,)))
+    shown.end()
+    assert out.getvalue() == "agent  calls find(q=1)\n"

@@ -190,7 +190,7 @@ def test_the_hint_names_a_server_elsewhere_and_a_breakpoint(server, capsys):
     assert hint in capsys.readouterr().err
 
 
-async def test_a_line_is_read_from_a_terminal_without_holding_up_the_loop(monkeypatch):
+async def test_a_line_is_read_from_a_terminal_without_holding_up_the_loop(monkeypatch, capsys):
     keyboard, terminal = os.openpty()
     with os.fdopen(terminal) as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
@@ -203,6 +203,7 @@ async def test_a_line_is_read_from_a_terminal_without_holding_up_the_loop(monkey
         again.cancel()
         with pytest.raises(asyncio.CancelledError):
             await again
+        assert capsys.readouterr().err.endswith("Enter to continue: \n")
     os.close(keyboard)
 
 
@@ -319,16 +320,13 @@ def test_a_refused_answer_is_4(server, capsys):
 def test_threads_are_a_table_or_json(server, capsys):
     server.threads = [ThreadRow(graph="joke", thread="t", status="interrupted", updated_at=AT)]
     assert run(["threads", "--graph", "joke", "--status", "interrupted"]) == 0
-    assert capsys.readouterr().out.splitlines()[1].split() == [
-        *["joke", "t", "interrupted"],
-        *["2026-03-01", "12:00:00"],
-    ]
-    assert server.of(List)[0].status == ("interrupted",)
+    assert capsys.readouterr().out == "joke\tt\tinterrupted\t2026-03-01 12:00:00\n"
+    assert server.of(List)[1].status == ("interrupted",)
     assert run(["threads", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["thread"] == "t"
     server.threads = []
     assert run(["threads"]) == 0
-    assert capsys.readouterr().out == "no threads\n"
+    assert capsys.readouterr() == ("", "graphwire: no threads\n")
 
 
 @pytest.fixture
@@ -348,19 +346,16 @@ def states(server: ModelServer) -> None:
 
 def test_a_state_shows_its_values_and_what_it_waits_for(server, states, capsys):
     assert run(["state", "joke", "t", "--key", "topic", "--checkpoint", "c2"]) == 0
-    shown = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
-    assert ["topic", "cats"] in [[part.strip() for part in line] for line in shown]
-    assert any("sure?" in " ".join(line) for line in shown)
-    assert ["next", "ask"] in [[part.strip() for part in line] for line in shown]
+    shown = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert shown[:3] == [["topic", "cats"], ["asks", "i1 sure?"], ["next", "ask"]]
     assert (server.of(State)[0].keys, server.of(State)[0].checkpoint) == (("topic",), "c2")
 
 
 def test_a_history_names_its_checkpoints(server, states, capsys):
     assert run(["state", "joke", "t", "--history", "--limit", "5"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["checkpoint", "c2", "c1"]
-    assert "loop 1" in lines[1]
-    assert "topic=cats" in lines[1]
+    assert lines[0].split("\t") == ["c2", "2026-03-01 12:00:00", "loop 1", "ask", "topic=cats"]
+    assert lines[1].split("\t")[0] == "c1"
     assert server.of(StateHistory)[0].limit == 5
 
 
@@ -375,7 +370,7 @@ def test_states_are_json_with_all_they_hold(server, states, capsys):
 def test_a_thread_that_nobody_has_written_says_so(server, capsys):
     server.states = [ThreadState(values={}, next=(), tasks=(), interrupts=(), config={})]
     assert run(["state", "joke", "t"]) == 0
-    assert capsys.readouterr().out == "nothing has been written to this thread yet\n"
+    assert "nothing has been written to this thread yet" in capsys.readouterr().err
 
 
 def test_a_run_and_a_thread_are_deleted(server, capsys):

@@ -157,8 +157,8 @@ def test_each_change_is_a_line(server, capsys):
     assert run(["watch"]) == outcome.UNREACHABLE
     out, err = capsys.readouterr()
     assert out.splitlines() == [
-        "r2  joke  thread ann  interrupted  asks: question=Send it?; 1 more",
-        "r1  gone: expired",
+        "r2\tjoke\tann\tinterrupted\tasks: question=Send it?; 1 more",
+        "r1\t\t\tgone\texpired",
     ]
     assert "leaves out the 3 oldest runs" in err
 
@@ -168,13 +168,13 @@ def test_each_change_is_a_document(server, capfdbinary):
     first, second = map(json.loads, capfdbinary.readouterr().out.splitlines())
     assert (first["run"], first["questions"][0]["value"]) == ("r2", {"question": "Send it?"})
     assert second == {"run": "r1", "status": "gone", "reason": "expired"}
-    asked = server.received[1]
+    asked = server.received[2]
     assert (asked.graphs, asked.thread, asked.status) == (("joke",), "ann", ("interrupted",))
 
 
 def test_a_status_that_does_not_exist_is_wrong_usage(server, capsys):
     assert run(["watch", "--status", "asleep"]) == outcome.USAGE
-    assert "status[0]" in capsys.readouterr().err
+    assert "graphwire: --status: 'asleep'" in capsys.readouterr().err
 
 
 async def test_who_stops_reading_ends_it_though_nothing_changes(monkeypatch):

@@ -11,7 +11,6 @@ from graphwire import run_failures
 from graphwire.transport import NotOpened
 from graphwire_protocol import Refusal
 from graphwire_protocol.commands import Cancel
-from graphwire_protocol.projection import Cut
 from graphwire_protocol.replies import ThreadState
 
 from tests.support.model_run import ModelRun
@@ -202,4 +201,4 @@ async def test_what_is_no_part_of_a_graph_s_limits_still_stands_for_itself(clien
     deep = {"$cut": {"reason": "depth"}}
     server.on_run = lambda run: (run.lifecycle("running"), run.emit("custom", deep), run.complete())
     (chunk,) = await stream(client, stream_mode="custom")
-    assert chunk == Cut("depth")
+    assert chunk == graphwire.Cut("depth")

@@ -62,8 +62,9 @@ def answer(status: HTTPStatus, body: str) -> Callable[[ServerConnection, Request
     [
         ({}, f"does not speak {SUBPROTOCOL}", True),
         ({"process_request": answer(HTTPStatus.NOT_FOUND, "")}, "HTTP 404; the path is usually /ws", False),
+        ({"process_request": answer(HTTPStatus.NOT_FOUND, "use /ws")}, "HTTP 404: use /ws$", False),
         ({"process_request": answer(HTTPStatus.FORBIDDEN, "no")}, "HTTP 403: no", True),
-        ({"process_request": answer(HTTPStatus.BAD_GATEWAY, "<html>")}, "HTTP 502$", False),
+        ({"process_request": answer(HTTPStatus.BAD_GATEWAY, "<html>")}, "HTTP 502; a proxy answered", False),
     ],
 )
 async def test_a_server_that_refuses_is_one_sentence(options: dict[str, Any], reason: str, is_final: bool):

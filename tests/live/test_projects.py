@@ -123,10 +123,10 @@ async def test_a_factory_makes_the_graph_that_the_config_asks_for_and_a_subgraph
             assert result["report"].count("source") == sources
 
 
-async def test_the_ten_lines_of_the_client_talk_to_it(tmp_path: Path) -> None:
+async def test_the_eleven_lines_of_the_client_talk_to_it(tmp_path: Path) -> None:
     source = (DESK / "client.py").read_text("utf-8")
     docstrings = re.sub(r'""".*?"""', "", source, flags=re.DOTALL)
-    assert len([line for line in docstrings.splitlines() if line.strip()]) == 10
+    assert len([line for line in docstrings.splitlines() if line.strip()]) == 11
     async with desk(tmp_path) as (_, url):
         for text, words in (("hello", "You wrote: hello."), ("again", "Before that you wrote: hello.")):
             client = await asyncio.create_subprocess_exec(
@@ -138,6 +138,7 @@ async def test_the_ten_lines_of_the_client_talk_to_it(tmp_path: Path) -> None:
             )
             out, _ = await asyncio.wait_for(client.communicate(), 30)
             assert words in out.decode()
+            assert out.endswith(b"\n"), "the prompt of a shell gets a line of its own"
 
 
 async def test_a_factory_learns_what_each_of_its_graphs_is_for(serve: Serve) -> None:

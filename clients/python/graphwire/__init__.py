@@ -10,6 +10,7 @@
 Knows the wire only: neither a server nor a graph library needs to be installed.
 """
 
+from graphwire_protocol.projection import Cut, Failed, Opaque
 from graphwire_protocol.replies import GraphRow, RunRow, ThreadRow
 
 from graphwire.backoff import Backoff
@@ -67,8 +68,10 @@ __all__ = [
     "Client",
     "ConnectionClosed",
     "CustomEvent",
+    "Cut",
     "DebugEvent",
     "Event",
+    "Failed",
     "Failure",
     "FollowDiscard",
     "FollowEvent",
@@ -84,6 +87,7 @@ __all__ = [
     "MessageChunk",
     "MessagesEvent",
     "MissingExtra",
+    "Opaque",
     "Refused",
     "RemoteError",
     "RemoteGraph",

@@ -50,7 +50,8 @@ class RunEvent:
     say.
 
     ``cut_bytes`` is ``None``, or the size of data that is larger than the server's ``max_event_bytes`` and
-    was not sent. ``data`` then only stands for it.
+    was not sent. ``data`` then only stands for it. A key that alone is too large is a ``Cut`` within
+    ``data``.
     """
 
     run: str

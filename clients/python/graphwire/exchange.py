@@ -314,12 +314,12 @@ class Exchange:
                 self.resume_after_s = after_ms / 1000
                 log.info("%s goes away (%s); this client connects again", self.url, reason)
             case Notice(code=code, message=message):
-                log.warning("%s: %s (%s)", self.url, message, code)
+                log.warning("%s says: %s (%s)", self.url, message, code)
             case Error(code=code, message=message):
                 if self.is_opening:
                     self.refusal = frame  # and becomes an exception, which says it
                 else:
-                    log.warning("%s: %s (%s)", self.url, message, code)
+                    log.warning("%s says: %s (%s)", self.url, message, code)
             case Unknown(type=type):
                 log.info("%s sent a frame of type %r, which this version does not know", self.url, type)
 

@@ -15,6 +15,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidPro
 from websockets.typing import Subprotocol
 
 _FINAL_STATUSES = frozenset({400, 401, 403})
+_NO_SERVER = "; a proxy answered, and behind it no server does: is graphwire serve running there?"
+_HINTS = {404: "; the path is usually /ws", 502: _NO_SERVER, 504: _NO_SERVER}
 _CLOSE_TIMEOUT_S = 2  # for the peer's close frame
 
 
@@ -148,7 +150,7 @@ def _http_refusal(error: InvalidStatus) -> NotOpened:
     response = error.response
     body = (response.body or b"").decode("utf-8", "replace").strip()
     text = f": {body[:200]}" if body and not body.startswith("<") else ""
-    hint = "; the path is usually /ws" if response.status_code == 404 else ""
+    hint = "" if "/ws" in text else _HINTS.get(response.status_code, "")  # graphwire's server says the path
     return NotOpened(
         f"the server answered HTTP {response.status_code}{text}{hint}",
         is_final=response.status_code in _FINAL_STATUSES,

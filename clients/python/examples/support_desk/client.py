@@ -13,6 +13,7 @@ async def main(text: str, url: str = "ws://127.0.0.1:8765/ws") -> None:
         async for event in await client.run("chat", said, thread="ann", modes=["messages"]):
             if isinstance(event, graphwire.MessagesEvent):
                 print(event.message.text, end="", flush=True)
+        print()
 
 
 asyncio.run(main(*sys.argv[1:]))

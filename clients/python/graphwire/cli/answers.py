@@ -65,6 +65,9 @@ async def _line(prompt: str) -> str:
         return sys.stdin.readline()
     try:
         await is_readable
+    except asyncio.CancelledError:  # Ctrl-C leaves the cursor after the prompt
+        print(file=sys.stderr)
+        raise
     finally:
         loop.remove_reader(sys.stdin)
     return sys.stdin.readline()

@@ -6,12 +6,14 @@ are listed. An entry point that cannot be loaded becomes a command that says why
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any
 
 import typer
+from typer.exceptions import TyperException
 
 from graphwire.cli import (
     attach,
@@ -28,7 +30,7 @@ from graphwire.cli import (
     watch,
 )
 from graphwire.cli import run as run_command
-from graphwire.cli.outcome import CUT_OFF, EXIT_CODES, FAILED, FINE, TRACEBACK, USAGE, say
+from graphwire.cli.outcome import CUT_OFF, FAILED, FINE, INTERRUPTED, STREAMS, TRACEBACK, USAGE, say
 
 GROUP = "graphwire.commands"
 
@@ -73,12 +75,32 @@ def run(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     try:
-        build(arguments, entry_points(group=GROUP))(arguments, prog_name="graphwire")
+        app = build(arguments, entry_points(group=GROUP))
+        return app(arguments, prog_name="graphwire", standalone_mode=False) or FINE
+    except TyperException as wrong:
+        return explain(wrong)
+    except typer.Abort as aborted:  # a question that was not confirmed
+        say("aborted")
+        return INTERRUPTED if isinstance(aborted.__context__, KeyboardInterrupt) else FAILED
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):  # typer has caught it
             return CUT_OFF
         return end.code if isinstance(end.code, int) else FAILED
-    return FINE
+
+
+def explain(wrong: Any) -> int:
+    """Say what is wrong with the arguments in the style of every other sentence; return the exit code."""
+    message = wrong.format_message().removeprefix("Invalid value: ").removeprefix("Invalid value for ")
+    if not message:  # no arguments: the help is on the screen
+        return USAGE
+    message = re.sub(r"^'(-[^']+)'", r"\1", message)
+    message = re.sub(r" \(Possible options: (.*)\)$", r"; did you mean \1?", message.rstrip("."))
+    message = message.replace(". Did you mean", "; did you mean")
+    if message[1:2].islower():
+        message = message[0].lower() + message[1:]
+    context = getattr(wrong, "ctx", None)
+    say(message if context is None else f"{message} (see: {context.command_path} --help)")
+    return USAGE
 
 
 def build(arguments: list[str], plugins: Iterable[EntryPoint]) -> typer.Typer:
@@ -86,7 +108,7 @@ def build(arguments: list[str], plugins: Iterable[EntryPoint]) -> typer.Typer:
     app = typer.Typer(
         name="graphwire",
         help="Stream graph runs over one WebSocket: nothing lost, nothing repeated.",
-        epilog=EXIT_CODES,
+        epilog=STREAMS,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -145,6 +167,8 @@ def _add(app: typer.Typer, plugin: EntryPoint) -> None:
         app.command(plugin.name, help="Not available here.", context_settings=context)(command)
         return
     if isinstance(command, typer.Typer):
+        for info in command.registered_commands:
+            info.help = _paragraphs(info.help or "")
         app.add_typer(command, name=plugin.name)
     else:
-        app.command(plugin.name, help=command.__doc__)(command)
+        app.command(plugin.name, help=_paragraphs(command.__doc__ or ""))(command)

@@ -16,7 +16,7 @@ from graphwire.cli.options import (
     Url,
     path_segments,
 )
-from graphwire.cli.outcome import EXIT_CODES, talk
+from graphwire.cli.outcome import STREAMS, talk
 from graphwire.cli.run import watch
 from graphwire.client import Client
 
@@ -27,7 +27,7 @@ terminal; elsewhere the command exits with 5 and prints the command that answers
 
 Example: [bold]graphwire attach run-7f3a --from now[/bold]
 
-{EXIT_CODES}
+{STREAMS}
 """
 
 
@@ -51,6 +51,8 @@ def attach(
     token: Token = None,
 ) -> None:
     """Attach to a run. ``HELP`` is the text for users."""
+    if start not in ("start", "snapshot", "now"):
+        raise typer.BadParameter(f"--from is start, snapshot or now, not {start!r}")
     arguments: dict[str, Any] = {"modes": mode or None, "nodes": node, "tags": tag, "keys": key}
     if namespace:
         arguments["namespaces"] = [path_segments(path) for path in namespace]

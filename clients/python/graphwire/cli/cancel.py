@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
+from graphwire.cli.listing import refuse_unknown
 from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
-from graphwire.cli.outcome import EXIT_CODES, FINE, REFUSED, say, talk
+from graphwire.cli.outcome import FINE, LISTS, REFUSED, say, talk
 from graphwire.cli.show import print_json
 from graphwire.client import Client
 from graphwire.errors import Refused
@@ -17,7 +18,7 @@ A run that has ended stays as it is. The run's code may take a moment to stop; g
 
 Example: [bold]graphwire cancel run-7f3a run-81c0[/bold], or [bold]graphwire cancel --graph joke[/bold]
 
-{EXIT_CODES}
+{LISTS}
 """
 
 
@@ -46,6 +47,7 @@ def cancel(
 
     async def work(client: Client) -> int:
         if not run:
+            await refuse_unknown(client, [graph] if graph is not None else ())
             cancelled = await client.cancel(graph=graph, thread=thread, status=ACTIVE, reason=reason)
             for id in cancelled:
                 print_json({"run": id}) if as_json else print(id)

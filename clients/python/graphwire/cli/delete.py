@@ -6,8 +6,20 @@ from typing import Annotated
 import typer
 
 from graphwire.cli.options import DEFAULT_URL, Token, Url
-from graphwire.cli.outcome import EXIT_CODES, FINE, say, talk
+from graphwire.cli.outcome import (
+    FAILED,
+    FINE,
+    INTERRUPTED,
+    REFUSED,
+    UNREACHABLE,
+    USAGE,
+    exit_codes,
+    say,
+    talk,
+)
 from graphwire.client import Client
+
+_CODES = exit_codes(FINE, FAILED, USAGE, UNREACHABLE, REFUSED, INTERRUPTED, failed="you did not confirm")
 
 HELP = f"""Delete a run, or a thread with all its runs and checkpoints. This cannot be undone.
 
@@ -15,7 +27,7 @@ At a terminal you are asked before a thread is deleted. Elsewhere -y is required
 
 Example: [bold]graphwire delete --run run-7f3a[/bold], or [bold]graphwire delete chat mine -y[/bold]
 
-{EXIT_CODES}
+{_CODES}
 """
 
 

@@ -26,18 +26,22 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from graphwire.cli.outcome import FAILED, FINE, INTERRUPTED, say
+from graphwire.cli.outcome import FAILED, FINE, INTERRUPTED, USAGE, exit_codes, say, say_logs
 from graphwire.client import DEFAULT_URL, Client, connect
 from graphwire.errors import CannotConnect, GraphwireError
 from graphwire.events import CustomEvent, LifecycleEvent, MessagesEvent, RunEvent, UpdatesEvent
 from graphwire.run import Run
 
-HELP = """Start a server with three graphs and watch them stream at once over one connection.
+_CODES = exit_codes(FINE, FAILED, USAGE, INTERRUPTED, failed="the server did not start, or a run failed")
+
+HELP = f"""Start a server with three graphs and watch them stream at once over one connection.
 
 Each panel is a subscription with its own filter. Afterwards the server keeps running for you to try, until
 Ctrl-C. GRAPHWIRE_DEMO_MODEL=openai:gpt-4o-mini uses a real model instead of the toy.
 
 Example: [bold]graphwire demo --topic penguins[/bold]
+
+{_CODES}
 """
 
 _GRAPHS = ("joke_and_poem", "research", "longjob")
@@ -129,7 +133,7 @@ def demo(
 
 async def _demo(console: Console, topic: str, once: bool, port: int) -> int:
     url = f"ws://127.0.0.1:{port}/ws"
-    with tempfile.NamedTemporaryFile("w+") as log, _server(port, log) as server:
+    with say_logs(), tempfile.NamedTemporaryFile("w+") as log, _server(port, log) as server:
         with console.status(f"starting: graphwire serve … --port {port}"):
             client = await _connected(url, server)
         if client is None:
@@ -250,10 +254,14 @@ async def _show_runs(console: Console, client: Client, topic: str) -> list[RunPa
                 panel.show(event)
 
         following = asyncio.gather(*(follow(run, panel) for run, panel in shown))
-        while not following.done():
-            await asyncio.wait({following}, timeout=0.08)
-            live.update(screen(), refresh=True)
-        await following
+        try:
+            while not following.done():
+                await asyncio.wait({following}, timeout=0.08)
+                live.update(screen(), refresh=True)
+            await following
+        finally:  # Ctrl-C: nobody else would learn how they end
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
     return panels
 
 
@@ -296,7 +304,7 @@ def _explain(console: Console, head: str, url: str, topic: str) -> None:
               match event:
                   case graphwire.MessagesEvent(message=chunk):
                       print(chunk.text, end="", flush=True)
-          print(await run.result())
+          print(f"\\n{{await run.result()}}")
 
   asyncio.run(main())""",
         markup=False,

@@ -1,14 +1,19 @@
-"""What ``graphs``, ``runs`` and ``threads`` share: rows from the server, as a table or as JSON lines."""
+"""What ``graphs``, ``runs`` and ``threads`` share: rows from the server, as a table or as JSON lines.
+
+Also the check of the graphs that they, ``watch`` and ``cancel`` name.
+"""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol, TypeVar
 
 import typer
+from graphwire_protocol.suggest import did_you_mean, shown
 from rich.table import Table
 
 from graphwire.cli.outcome import FINE, talk
 from graphwire.cli.show import print_json, print_table
 from graphwire.client import Client
+from graphwire.errors import Refused
 
 
 class Row(Protocol):
@@ -27,6 +32,7 @@ def show_list(
     cells_of: Callable[[R], Sequence[str]],
     *,
     nothing: str,
+    graphs: Sequence[str] = (),
     as_json: bool,
     url: str,
     token: str | None,
@@ -35,9 +41,11 @@ def show_list(
 
     As a table each row has the cells ``cells_of(row)``, one for each of ``columns``; an empty table is the
     sentence ``nothing``. As JSON each row is one line, and no row is no line.
+    A name in ``graphs`` that the server does not have is refused.
     """
 
     async def work(client: Client) -> int:
+        await refuse_unknown(client, graphs)
         rows = [row async for row in rows_of(client)]
         if as_json:
             for row in rows:
@@ -50,6 +58,18 @@ def show_list(
         return FINE
 
     raise typer.Exit(talk(url, token, work))
+
+
+async def refuse_unknown(client: Client, graphs: Sequence[str]) -> None:
+    """Raise ``Refused`` if the server does not have one of these graphs: nothing could match its name."""
+    if not graphs:
+        return
+    served = [row.name for row in await client.graphs()]
+    for name in graphs:
+        if name not in served:
+            meant = did_you_mean(name, served)  # as the server says it of a run
+            there = f"{f'{meant} This' if meant else '; this'} server has: {', '.join(sorted(served))}"
+            raise Refused("not_found", f"no graph {shown(name)}{there}")
 
 
 def short_time(rfc3339: str) -> str:

@@ -5,7 +5,9 @@
 
 import asyncio
 import contextlib
+import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -31,13 +33,34 @@ WAITING = 5
 INTERRUPTED = 130
 CUT_OFF = 141
 
-EXIT_CODES = (
-    "Exit codes: 0 success; 1 the run failed or was cancelled; 2 wrong usage; 3 no connection to the server; "
-    "4 refused by the server; 5 the run waits for an answer; 130 stopped by Ctrl-C; "
-    "141 the reader of the output has gone."
-)
+_MEANINGS = {
+    FINE: "success",
+    FAILED: "the run failed or was cancelled",
+    USAGE: "wrong usage",
+    UNREACHABLE: "no connection to the server",
+    REFUSED: "refused by the server",
+    WAITING: "the run waits for an answer",
+    INTERRUPTED: "stopped by Ctrl-C",
+    CUT_OFF: "the reader of the output has gone",
+}
 
 TRACEBACK = "GRAPHWIRE_TRACEBACK"
+
+
+def exit_codes(*codes: int, failed: str = _MEANINGS[FAILED]) -> str:
+    """Return the sentence of a command's help about the exit codes that it can have.
+
+    ``failed`` is what 1 means.
+    """
+    meanings = _MEANINGS | {FAILED: failed}
+    return f"Exit codes: {'; '.join(f'{code} {meanings[code]}' for code in codes)}."
+
+
+LISTS = exit_codes(FINE, USAGE, UNREACHABLE, REFUSED, INTERRUPTED, CUT_OFF)
+"""Of commands that print what the server has."""
+
+STREAMS = exit_codes(*_MEANINGS)
+"""Of commands that watch a run."""
 
 
 def say(sentence: str) -> None:
@@ -54,7 +77,7 @@ def talk(url: str, token: str | None, work: Callable[[Client], Awaitable[int]]) 
 
 
 async def _connected(url: str, token: str | None, work: Callable[[Client], Awaitable[int]]) -> int:
-    with _cancelled_by_ctrl_c():
+    with _cancelled_by_ctrl_c(), say_logs():
         try:
             async with connect(url, token=token, on_state=_ReportOutages()) as client:
                 return await work(client)
@@ -66,8 +89,42 @@ async def _connected(url: str, token: str | None, work: Callable[[Client], Await
         except (TypeError, ValueError) as error:
             if os.environ.get(TRACEBACK):
                 raise
-            say(str(error))
+            say(_in_options(str(error)))
             return USAGE
+
+
+_OPTIONS = {
+    "status": "--status",
+    "modes": "--mode",
+    "namespaces": "--namespace",
+    "nodes": "--node",
+    "tags": "--tag",
+    "keys": "--key",
+    "if_busy": "--if-busy",
+}
+
+
+def _in_options(sentence: str) -> str:
+    """Return a sentence about an argument of the client as one about the option that it came from."""
+    found = re.match(r"(\w+)(\[\d+\])*: ", sentence)
+    option = _OPTIONS.get(found[1]) if found else None
+    return sentence if found is None or option is None else f"{option}: {sentence[found.end() :]}"
+
+
+class _Say(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
+
+
+@contextlib.contextmanager
+def say_logs() -> Iterator[None]:
+    """Say what the client logs, such as a server's notices, in the style of all other sentences."""
+    log, handler = logging.getLogger("graphwire"), _Say(logging.WARNING)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 def exit_code(error: GraphwireError) -> int:

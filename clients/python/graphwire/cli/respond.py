@@ -6,7 +6,7 @@ import typer
 
 from graphwire.cli.answers import is_interactive, list_questions, value_of
 from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
-from graphwire.cli.outcome import EXIT_CODES, FINE, WAITING, say, talk
+from graphwire.cli.outcome import FINE, STREAMS, WAITING, say, talk
 from graphwire.cli.run import watch
 from graphwire.cli.show import print_json
 from graphwire.client import Client
@@ -24,7 +24,7 @@ server, which forgets runs.
 
 Example: [bold]graphwire respond run-7f3a 14f0d5a4=yes[/bold]
 
-{EXIT_CODES}
+{STREAMS}
 """
 
 

@@ -23,7 +23,7 @@ from graphwire.cli.options import (
     Url,
     path_segments,
 )
-from graphwire.cli.outcome import EXIT_CODES, FAILED, FINE, INTERRUPTED, WAITING, say, talk, words
+from graphwire.cli.outcome import FAILED, FINE, INTERRUPTED, STREAMS, WAITING, say, talk, words
 from graphwire.cli.show import Flow, JsonLines, print_json
 from graphwire.client import Client
 from graphwire.errors import Refused
@@ -45,7 +45,7 @@ Example: [bold]graphwire run joke -f topic=cats -m messages -m updates[/bold]
 
 A conversation: [bold]graphwire run chat -f message=hi --thread mine[/bold], and again with the same thread.
 
-{EXIT_CODES}
+{STREAMS}
 """
 
 
@@ -204,7 +204,7 @@ async def _answered(run: Run) -> bool:
 
 async def _stop(run: Run) -> None:
     if not run.created:
-        say(f"left run {run.id}, which was there before and continues")
+        say(f"left run {run.id} as it is")
         return
     try:
         await asyncio.wait_for(run.cancel("stopped at the terminal"), CANCEL_TIMEOUT_S)

@@ -8,13 +8,18 @@ from graphwire_protocol.replies import RunRow
 
 from graphwire.cli.listing import short_time, show_list
 from graphwire.cli.options import DEFAULT_URL, Json, OnlyStatuses, OnlyThread, Token, Url
-from graphwire.cli.outcome import EXIT_CODES
+from graphwire.cli.outcome import LISTS
+from graphwire.cli.show import piped
+
+_COLUMNS = ("run", "graph", "thread", "status", "events", "created", "seconds")
 
 HELP = f"""List your runs on the server, newest first.
 
 Example: [bold]graphwire runs --status running --graph joke[/bold]
 
-{EXIT_CODES}
+{piped(*_COLUMNS)}
+
+{LISTS}
 """
 
 
@@ -33,9 +38,10 @@ def runs(
     statuses: Any = status or None  # checked by the client
     show_list(
         lambda client: client.runs(graph=graph, thread=thread, status=statuses, limit=limit),
-        ("run", "graph", "thread", "status", "events", "created", "seconds"),
+        _COLUMNS,
         _cells,
         nothing="no runs",
+        graphs=[graph] if graph is not None else (),
         as_json=as_json,
         url=url,
         token=token,

@@ -9,15 +9,25 @@ from graphwire_protocol.growth import breaks
 from graphwire_protocol.reference import documents, machine_readable
 from graphwire_protocol.schema import pretty, schemas
 
-from graphwire.cli.outcome import FAILED, FINE, say, words
+from graphwire.cli.outcome import CUT_OFF, FAILED, FINE, USAGE, exit_codes, say, words
 
-HELP = """Print the JSON Schema of the wire protocol, or write and check its reference.
+_CODES = exit_codes(
+    FINE,
+    FAILED,
+    USAGE,
+    CUT_OFF,
+    failed="a file differs or cannot be read or written, or a client would break",
+)
+
+HELP = f"""Print the JSON Schema of the wire protocol, or write and check its reference.
 
 Without options it prints one JSON object, with each schema under its file name. --write writes DIR/schema and
 DIR/reference from the models. --check exits 1 if a file differs, or if a change would break a client of the
 last release, whose documents are in DIR/baseline.
 
 Example: [bold]graphwire schema --check proto-docs[/bold]
+
+{_CODES}
 """
 
 _BASELINE = "baseline"

@@ -6,8 +6,8 @@ The stream goes to stdout, remarks about it to stderr.
 import dataclasses
 import sys
 import textwrap
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import IO, Any
 
 from graphwire_protocol.projection import Projector
 from rich.cells import cell_len
@@ -44,11 +44,19 @@ def print_json(document: Any) -> None:
 
 
 def print_table(table: Table | str, console: Console | None = None) -> None:
-    """Print a table. No id and no date is cut or broken: nobody can use half of one.
+    """Print a table, or a sentence in its place. No id and no date is cut or broken: half of one is no use.
 
-    At a terminal that is too narrow for a table with a header, each row becomes a few lines.
+    At a terminal that is too narrow for a table with a header, each row becomes a few lines. Elsewhere each
+    row is a line for scripts, as ``print_row()`` writes it, and the sentence goes to stderr.
     """
     console = console or Console(soft_wrap=isinstance(table, str))
+    if not console.is_terminal:
+        if isinstance(table, str):
+            say(table)
+            return
+        for cells in zip(*(column.cells for column in table.columns), strict=True):
+            print_row(map(str, cells), console.file)
+        return
     if isinstance(table, str):
         console.print(table)
         return
@@ -56,8 +64,7 @@ def print_table(table: Table | str, console: Console | None = None) -> None:
         column.no_wrap = True
     unbounded = console.options.update(width=10_000)
     width = console.measure(table, options=unbounded).maximum
-    if width <= console.width or not console.is_terminal:
-        console.width = max(console.width, width)
+    if width <= console.width:
         console.print(table)
     elif table.show_header:
         for cells in zip(*(column.cells for column in table.columns), strict=True):
@@ -67,6 +74,16 @@ def print_table(table: Table | str, console: Console | None = None) -> None:
     else:  # names and values
         table.columns[-1].no_wrap = False
         console.print(table)
+
+
+def print_row(cells: Iterable[str], file: IO[str] | None = None) -> None:
+    """Print a row for scripts: a tab between two cells, and none and no line break within one."""
+    print("\t".join(" ".join(cell.split()) for cell in cells), file=file, flush=True)
+
+
+def piped(*columns: str) -> str:
+    """Return the sentence of a command's help about what it prints where there is no terminal."""
+    return f"Piped, it prints one line a row, without a header, with tabs between {', '.join(columns)}."
 
 
 def folded(names: Sequence[str], cells: Sequence[str], width: int) -> list[str]:
@@ -118,6 +135,7 @@ class Flow:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._writing: str | None = None  # the call whose message the unfinished line shows
+        self._has_said = False  # whether that line shows more than who writes
         self._held: dict[str, list[MessagesEvent]] = {}  # by call, until that line is finished
         self._texts: dict[str | None, str] = {}  # of the newest messages, by id
 
@@ -191,16 +209,24 @@ class Flow:
             self._head(event, event.node or message.type)
             if event.cut_bytes is not None:
                 self._console.out(_cut_text(event.cut_bytes), end="", highlight=False)
+                self._has_said = True
         self._writing = event.call
         self._texts[message.id] = self._texts.pop(message.id, "") + message.text
         if len(self._texts) > _KNOWN_TEXTS:
             del self._texts[next(iter(self._texts))]
-        self._console.out(_visible(message.text), end="", highlight=False)
-        for call in message.tool_calls:
-            if call.get("name"):
-                self._console.out(f"\n  calls {call['name']}({short(call.get('args'))})", highlight=False)
+        self._say(message)
         if not isinstance(message, MessageChunk) or message.extras.get("chunk_position") == "last":
             self._close()
+
+    def _say(self, message: Message) -> None:
+        self._console.out(_visible(message.text), end="", highlight=False)
+        self._has_said = self._has_said or bool(message.text)
+        for call in message.tool_calls:
+            if call.get("name"):
+                before = "\n  " if self._has_said else ""
+                text = f"{before}calls {call['name']}({short(call.get('args'))})"
+                self._console.out(text, end="", highlight=False)
+                self._has_said = True
 
     def _without_shown(self, update: Any) -> Any:
         """Return an update with a word in place of each message and text that stands above it already."""
@@ -209,6 +235,8 @@ class Flow:
         if isinstance(update, list) and update:
             items = [self._without_shown(item) for item in update]
             return _ABOVE if all(item == _ABOVE for item in items) else items
+        if isinstance(update, Message) and self._texts.get(update.id) == update.text:
+            return _ABOVE
         text = update.text if isinstance(update, Message) else update
         is_shown = isinstance(text, str) and text and text in self._texts.values()
         return _ABOVE if is_shown else update
@@ -216,6 +244,7 @@ class Flow:
     def _head(self, event: Event | None, name: str) -> None:
         path = "/".join(segment.partition(":")[0] for segment in event.namespace) if event else ""
         self._console.print(Text(f"{path}/{name}" if path else name, style="bold cyan"), end="  ")
+        self._has_said = False
 
     def _line(self, event: Event, name: str, data: Any) -> None:
         self._close()
@@ -226,7 +255,8 @@ class Flow:
         if event.discard:
             self.end()
             say("another worker took over the run; its last step starts again")
-        if event.status in ("queued", "interrupted", "cancelled"):
+        # Of an interrupted run the questions are shown, and the command says that it waits.
+        if event.status in ("queued", "cancelled"):
             self.end()
             say(f"the run is {event.status}" + (f": {event.reason}" if event.reason else ""))
 
@@ -242,8 +272,10 @@ class Flow:
         for item in event.messages:
             self.end()
             self._head(None, item.node or item.message.type)
-            text = item.message.text if item.cut_bytes is None else _cut_text(item.cut_bytes)
-            self._console.out(_visible(text), end="", highlight=False)
+            if item.cut_bytes is None:
+                self._say(item.message)
+            else:
+                self._console.out(_cut_text(item.cut_bytes), end="", highlight=False)
             self._writing = item.call
         if event.interrupts:
             self.end()

@@ -7,10 +7,12 @@ from rich.table import Table
 
 from graphwire.cli.listing import short_time
 from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
-from graphwire.cli.outcome import EXIT_CODES, FINE, talk
-from graphwire.cli.show import print_json, print_table, short
+from graphwire.cli.outcome import FINE, LISTS, talk
+from graphwire.cli.show import piped, print_json, print_table, short
 from graphwire.client import Client
 from graphwire.state import StateSnapshot
+
+_COLUMNS = ("checkpoint", "created", "by", "next", "values")
 
 HELP = f"""Show a thread's state, or all its states.
 
@@ -18,7 +20,9 @@ Example: [bold]graphwire state chat mine --history[/bold]
 
 With --history it lists the checkpoints, at which [bold]graphwire run --thread --checkpoint[/bold] can start.
 
-{EXIT_CODES}
+{piped("name", "value")} With --history these are {", ".join(_COLUMNS)}.
+
+{LISTS}
 """
 
 
@@ -77,14 +81,15 @@ def _state(state: StateSnapshot) -> Table:
     for name, value in values.items():
         table.add_row(name, short(value))
     for one in state.interrupts:
-        table.add_row(f"asks ({one.id})", short(one.value))
+        table.add_row("asks", f"{one.id}  {short(one.value)}")
     table.add_row("next", ", ".join(state.next) or "nothing")
-    table.add_row("checkpoint", f"{state.checkpoint}  {_time(state)}")
+    table.add_row("checkpoint", state.checkpoint)
+    table.add_row("created", _time(state))
     return table
 
 
 def _history(states: list[StateSnapshot]) -> Table:
-    table = Table("checkpoint", "created", "by", "next", "values", box=None)
+    table = Table(*_COLUMNS, box=None)
     for state in states:
         metadata = state.metadata or {}
         by = f"{metadata.get('source', '')} {metadata.get('step', '')}".strip()

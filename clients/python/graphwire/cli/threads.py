@@ -7,13 +7,18 @@ from graphwire_protocol.replies import ThreadRow
 
 from graphwire.cli.listing import short_time, show_list
 from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
-from graphwire.cli.outcome import EXIT_CODES
+from graphwire.cli.outcome import LISTS
+from graphwire.cli.show import piped
+
+_COLUMNS = ("graph", "thread", "status", "updated")
 
 HELP = f"""List your threads on the server, newest first.
 
 Example: [bold]graphwire threads --graph chat --status interrupted[/bold]
 
-{EXIT_CODES}
+{piped(*_COLUMNS)}
+
+{LISTS}
 """
 
 
@@ -34,9 +39,10 @@ def threads(
     statuses: Any = status or None  # checked by the client
     show_list(
         lambda client: client.threads(graph=graph, status=statuses, limit=limit),
-        ("graph", "thread", "status", "updated"),
+        _COLUMNS,
         _cells,
         nothing="no threads",
+        graphs=[graph] if graph is not None else (),
         as_json=as_json,
         url=url,
         token=token,

@@ -5,12 +5,15 @@ import platform
 from graphwire_protocol import MINOR, SUBPROTOCOL
 
 from graphwire.cli.options import Json
+from graphwire.cli.outcome import CUT_OFF, FINE, USAGE, exit_codes
 from graphwire.cli.show import print_json
 from graphwire.client import installed_version
 
-HELP = """Print the versions of this program, its protocol and Python.
+HELP = f"""Print the versions of this program, its protocol and Python.
 
 Example: [bold]graphwire version --json[/bold]
+
+{exit_codes(FINE, USAGE, CUT_OFF)}
 """
 
 

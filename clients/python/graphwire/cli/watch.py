@@ -13,20 +13,32 @@ from rich.console import Console, Group
 from rich.live import Live
 
 from graphwire.cli.board import Board, note_of
+from graphwire.cli.listing import refuse_unknown
 from graphwire.cli.options import DEFAULT_URL, Json, OnlyStatuses, OnlyThread, Token, Url
-from graphwire.cli.outcome import EXIT_CODES, FINE, say, talk
-from graphwire.cli.show import print_json
+from graphwire.cli.outcome import (
+    CUT_OFF,
+    FINE,
+    INTERRUPTED,
+    REFUSED,
+    UNREACHABLE,
+    USAGE,
+    exit_codes,
+    say,
+    talk,
+)
+from graphwire.cli.show import piped, print_json, print_row
 from graphwire.client import Client
 from graphwire.rows import RunGone, WatchSynced
 
 HELP = f"""Watch your runs: what there is, and every change, until Ctrl-C.
 
-At a terminal it is a table that is kept up to date. Elsewhere each change is one line, or with --json one
-document; a run that is no longer there has the status "gone".
+At a terminal it is a table that is kept up to date. A run that is no longer there has the status "gone".
+
+{piped("run", "graph", "thread", "status", "note")} The note says what the run asks or why it ended.
 
 Example: [bold]graphwire watch --graph joke --status interrupted[/bold]
 
-{EXIT_CODES}
+{exit_codes(USAGE, UNREACHABLE, REFUSED, INTERRUPTED, CUT_OFF)}
 """
 
 REFRESH_S = 0.5
@@ -49,6 +61,7 @@ def watch(
     statuses: Any = status or None  # checked by the client
 
     async def work(client: Client) -> int:
+        await refuse_unknown(client, graph or ())
         items: AsyncIterator[Any] = client.watch(
             graphs=graph or None, thread=thread, status=statuses, progress=is_table, synced=True
         )
@@ -97,15 +110,11 @@ async def _print(items: AsyncIterator[Any], as_json: bool) -> None:
             case RunGone() if as_json:
                 print_json({"run": item.run, "status": item.status, "reason": item.reason})
             case RunGone():
-                print(f"{item.run}  gone: {item.reason}", flush=True)
+                print_row((item.run, "", "", item.status, item.reason))
             case row if as_json:
                 print_json(row.to_wire())
             case row:
-                thread = () if row.thread is None else (f"thread {row.thread}",)
-                print(
-                    "  ".join(filter(None, (row.run, row.graph, *thread, row.status, note_of(row)))),
-                    flush=True,
-                )
+                print_row((row.run, row.graph, row.thread or "", row.status, note_of(row)))
 
 
 async def _until_unread(printing: Awaitable[None]) -> None:

@@ -222,7 +222,7 @@ class Server:
             tokens=tokens,
             catalog=catalog,
             runs=self._runs,
-            states=States(catalog, self._runs, failures, limits.max_event_bytes, encoders),
+            states=States(catalog, self._runs, failures, limits, encoders),
             listing=Listing(catalog, self._runs, failures, limits.max_event_bytes),
             failures=failures,
         )

@@ -219,7 +219,7 @@ class Server:
             tokens=self.tokens,
             catalog=self.catalog,
             runs=self.runs,
-            states=States(self.catalog, self.runs, failures, self.limits.max_event_bytes),
+            states=States(self.catalog, self.runs, failures, self.limits),
             listing=Listing(self.catalog, self.runs, failures),
             failures=failures,
         )

@@ -249,6 +249,8 @@ class Execution:
         return Outcome("failed", failure=failure)
 
     def _put(self, record: Record) -> None:
+        """Hand a record over. Raises ``RunLimit``."""
+        self._encoder.check(record)
         if not self._is_put:
             self._hand_over()
         self._records.append(record)

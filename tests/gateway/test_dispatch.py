@@ -75,6 +75,12 @@ class Socket:
     def forget_headers(self) -> None:
         pass
 
+    def forget_message(self) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return self.is_aborted
+
     async def send(self, batch: bytes, *, text: bool) -> None:
         assert text
         await self.takes.wait()

@@ -210,7 +210,7 @@ class Execution:
         """Delete the run's private thread, if it has one, on the runner: nothing can continue it."""
         scope = self._request.scope
         if scope is not None and scope.is_private and not self._has_deleted_thread:
-            self._runner.start(self._delete_thread)
+            self._runner.start(self._delete_thread, principal=self._request.principal)
 
     def _stopped(self, job: Job) -> None:
         self._owner.stopped(self)

@@ -111,7 +111,7 @@ class Listing:
             except RuntimeError:  # a saver in memory was written meanwhile
                 return await scan(math.inf)
 
-        return await ask_within(entry, self._failures, "list.threads", scan_undisturbed)
+        return await ask_within(entry, self._failures, "list.threads", scan_undisturbed, principal)
 
     async def _with_status(
         self, row: ThreadRow, known: dict[tuple[str, str], ThreadRow], principal: str
@@ -127,9 +127,8 @@ class Listing:
                 stateful: Any = graph  # a graph with threads has states
                 return bool((await stateful.aget_state(config)).next)
 
-        status = (
-            "interrupted" if await ask_within(entry, self._failures, "list.threads", look) else "completed"
-        )
+        is_waiting = await ask_within(entry, self._failures, "list.threads", look, principal)
+        status = "interrupted" if is_waiting else "completed"
         return row.model_copy(update={"status": status})
 
 

@@ -180,7 +180,7 @@ class States:
                     reason = self._failures.of_state(error, position.entry.name, position.scope)
                     raise invalid("", f"{command.type}: {reason}", reason) from None
 
-        return await ask(position.entry, self._failures, command.type, answer, over)
+        return await ask(position.entry, self._failures, command.type, answer, position.principal, over)
 
     # ── states as the caller may see them ────────────────────────────────────────────────────────
 
@@ -285,13 +285,13 @@ class _Position:
     def __init__(self, entry: Entry, scope: Scope, principal: str, ns: str, checkpoint: str | None) -> None:
         self.entry = entry
         self.scope = scope
-        self._principal = principal
+        self.principal = principal
         self._ns = ns
         self._checkpoint = checkpoint
 
     def config(self, checkpoint: str | None = None) -> Any:
         """Return the config of this position; ``checkpoint`` replaces its checkpoint."""
-        return thread_config(self.scope, self._principal, checkpoint or self._checkpoint, self._ns)
+        return thread_config(self.scope, self.principal, checkpoint or self._checkpoint, self._ns)
 
 
 _NAMED = 3  # keys in the message of a state that is too large

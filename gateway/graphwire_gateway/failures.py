@@ -24,7 +24,10 @@ log = logger("failures")
 
 
 class RunLimit(Exception):
-    """A run exceeded ``max_run_events``. Clients receive the message as it is."""
+    """A run exceeded a limit: it made too many events, or one that no message can hold.
+
+    Clients receive the message as it is.
+    """
 
 
 class Failures:
@@ -57,7 +60,7 @@ class Failures:
             message = f"a node raised {name}" + ("" if message == name else f": {message}")
         if scope is not None:
             message = scope.clear_text(message)
-        return Failure(code=code, message=message, error_id=error_id, type=name)
+        return Failure(code=code, message=message, error_id=error_id, type=sendable(name[:_NAME_CHARS]))
 
     def of_state(self, error: BaseException, graph: str, scope: Scope) -> str:
         """Describe why a graph refused a request for the state of a thread."""
@@ -93,7 +96,8 @@ class Failures:
         error_id = self._log("exception in an event's data", error)
         if not self._expose:
             return {"error_id": error_id}
-        return {"error_id": error_id, "type": type(error).__name__, "message": _text(error)}
+        name = sendable(type(error).__name__[:_NAME_CHARS])
+        return {"error_id": error_id, "type": name, "message": _text(error)}
 
     def internal(self, error: BaseException, doing: str) -> str:
         """Log an exception of the server's own code and what it was ``doing``; return the ``error_id``."""
@@ -110,6 +114,9 @@ class Failures:
         )
         return error_id
 
+
+_NAME_CHARS = 256
+"""The most characters of the name of an exception's class that are passed on."""
 
 _TEXT_CHARS = 4096
 """The longest text of an exception that is passed on; some contain a whole document."""

@@ -20,7 +20,7 @@ from graphwire_gateway.connections.connection import Connection
 from graphwire_gateway.connections.dispatch import Services
 from graphwire_gateway.connections.http import FORBIDDEN_ORIGIN, PATH, Handshake
 from graphwire_gateway.connections.langgraph_auth import Authenticated
-from graphwire_gateway.connections.peer import Peer
+from graphwire_gateway.connections.peer import MAX_QUEUE, Peer
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.execution.execution import Executor
 from graphwire_gateway.failures import Failures
@@ -39,8 +39,10 @@ from graphwire_gateway.telemetry import logger
 
 log = logger("server")
 
-_SOCKET_BYTES = 64 << 10
+_SENT_BYTES = 64 << 10
 """The kernel's send buffer of a connection. Small, since a reply waits behind all that is in it."""
+_RECEIVED_BYTES = 128 << 10
+"""The kernel's receive buffer of a connection, which it would else let grow to some MiB."""
 _RECONNECT_MS = 1000
 """How long clients should wait before they reconnect to a server that goes away."""
 
@@ -222,7 +224,7 @@ class Server:
             tokens=tokens,
             catalog=catalog,
             runs=self._runs,
-            states=States(catalog, self._runs, failures, limits.max_event_bytes, encoders),
+            states=States(catalog, self._runs, failures, limits, encoders),
             listing=Listing(catalog, self._runs, failures, limits.max_event_bytes),
             failures=failures,
         )
@@ -253,6 +255,7 @@ class Server:
                 create_connection=Peer,
                 compression=None,
                 max_size=limits.max_frame_bytes,
+                max_queue=MAX_QUEUE,
                 ping_interval=limits.heartbeat_s,
                 ping_timeout=limits.heartbeat_s,
                 open_timeout=limits.hello_timeout_s,
@@ -275,7 +278,8 @@ class Server:
         raw = socket.transport.get_extra_info("socket")
         if raw is not None:
             with contextlib.suppress(OSError):
-                raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, _SOCKET_BYTES)
+                raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, _SENT_BYTES)
+                raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, _RECEIVED_BYTES)
         assert isinstance(socket, Peer)
         connection = Connection(socket, self._services, self._store)
         self._connections.add(connection)

@@ -203,6 +203,29 @@ def test_no_answer_takes_long(schema, answer):
     assert time.process_time() - began < 1, "seconds to a minute without the bounds"
 
 
+def test_the_answers_of_one_frame_take_no_more_time_than_one_may(monkeypatch):
+    checked = []
+
+    def check(schema, value, where, seconds):
+        checked.append(seconds)
+        now[0] += answers.MAX_S / 4
+        return []
+
+    now = [0.0]
+    monkeypatch.setattr(answers.time, "thread_time", lambda: now[0])
+    monkeypatch.setattr(answers, "check_answer", check)
+    ((path, reason),) = answers.check_answers(({}, number, f"v{number}") for number in range(100))
+    assert (path, len(checked)) == ("v4", 4)
+    assert "send fewer at once" in reason
+    assert checked == [answers.MAX_S * left / 4 for left in (4, 3, 2, 1)]
+
+
+def test_the_errors_of_one_frame_are_few():
+    many = (({"type": "string"}, 1, f"v{number}") for number in range(10_000))
+    assert len(answers.check_answers(many)) == 2 * answers.MAX_ERRORS
+    assert answers.check_answers([(None, 1, "v"), ({"type": "integer"}, 1, "w")]) == []
+
+
 def test_a_list_of_anything_may_be_long():
     assert check_answer({"type": "array", "items": {}}, [0] * 100_000, "v") == []
 

@@ -241,3 +241,14 @@ def test_a_snapshot_of_very_many_messages_lacks_the_oldest_and_says_so() -> None
     left, lacks = cut_snapshot(snapshot([100] * 1000, {"big": "m" * 1000}), limits)
     assert not lacks
     assert len(left) <= limits.largest_message
+
+
+def test_a_snapshot_of_many_questions_keeps_their_ids_and_lacks_values_of_many_keys() -> None:
+    limits = AnnouncedLimits(max_event_bytes=400_000, max_frame_bytes=1000)
+    values = {f"k{number}": number for number in range(30_000)}
+    asked = [{"id": f"{number:032}", "value": None} for number in range(6000)]
+    left, _ = cut_snapshot(snapshot([], values=values, interrupts=asked), limits)
+    assert len(left) <= limits.largest_message
+    read = orjson.loads(left)
+    assert read["interrupts"] == asked
+    assert read["values"] == {"$cut": {"reason": "size", "bytes": len(orjson.dumps(values))}}

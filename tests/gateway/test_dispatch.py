@@ -21,6 +21,7 @@ from graphwire_gateway.connections.peer import Peer
 from graphwire_gateway.execution.execution import Executor
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog, GraphSpec
+from graphwire_gateway.graphs.runner import Runner
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.memory import MemoryStore
@@ -74,6 +75,12 @@ class Socket:
 
     def forget_headers(self) -> None:
         pass
+
+    def forget_message(self) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return self.is_aborted
 
     async def send(self, batch: bytes, *, text: bool) -> None:
         assert text
@@ -219,7 +226,7 @@ class Server:
             tokens=self.tokens,
             catalog=self.catalog,
             runs=self.runs,
-            states=States(self.catalog, self.runs, failures, self.limits.max_event_bytes),
+            states=States(self.catalog, self.runs, failures, self.limits),
             listing=Listing(self.catalog, self.runs, failures),
             failures=failures,
         )
@@ -377,6 +384,25 @@ async def test_states_are_read_written_and_deleted(serve) -> None:
     assert (await line.ask("state", **where))["values"] == {}
     assert (await line.ask("result", run="ended"))["code"] == "not_found"
     assert (await line.ask("delete", run="asks"))["type"] == "ok"
+
+
+async def test_what_a_request_does_in_threads_takes_the_share_of_its_principal(serve, monkeypatch) -> None:
+    line = await prepared(await serve())
+    principals: list[str] = []
+    ask = Runner.ask
+
+    async def note(self: Any, work: Any, on_end: Any = None, principal: str = "") -> Any:
+        principals.append(principal)
+        return await ask(self, work, on_end, principal)
+
+    monkeypatch.setattr(Runner, "ask", note)
+    where = {"graph": "say", "thread": "t"}
+    await line.ask("state", **where)
+    await line.ask("state_history", **where)
+    await line.ask("list", what="threads")
+    await line.ask("delete", **where)
+    assert len(principals) >= 4
+    assert set(principals) == {"anonymous"}
 
 
 async def test_credit_has_no_reply_and_lets_events_through(serve) -> None:

@@ -145,3 +145,56 @@ async def test_threads_that_are_stuck_for_nobody_are_bounded(monkeypatch: pytest
     await until(lambda: waiting.is_over)
     assert 5 in started
     await runner.close(5)
+
+
+async def test_a_call_for_which_no_thread_can_be_started_fails_and_leaves_its_place_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(node_threads, "PLACES", 2)
+    runner = ThreadRunner("full")
+    start = threading.Thread.start
+    has_room = False
+
+    def start_if_room(thread: threading.Thread) -> None:
+        if not has_room and "-full-node" in thread.name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    async def work() -> int:
+        return await asyncio.to_thread(int, "7")
+
+    monkeypatch.setattr(threading.Thread, "start", start_if_room)
+    try:
+        for _ in range(5):
+            with pytest.raises(RuntimeError, match="can't start new thread"):
+                await asyncio.wait_for(runner.ask(work, principal="p"), 10)
+        has_room = True
+        assert await asyncio.wait_for(runner.ask(work, principal="p"), 10) == 7
+    finally:
+        await runner.close(5)
+
+
+async def test_a_request_takes_the_places_of_its_principal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_threads, "PLACES", 1)
+    runner = ThreadRunner("asked")
+    release = threading.Event()
+    started: list[str] = []
+
+    def ask(name: str) -> "asyncio.Task[None]":
+        def node() -> None:
+            started.append(name)
+            release.wait(20)
+
+        async def work() -> None:
+            await asyncio.to_thread(node)
+
+        return asyncio.ensure_future(runner.ask(work, principal=name))
+
+    try:
+        asked = [ask(name) for name in ("greedy", "greedy", "other")]
+        await until(lambda: len(started) == 2)
+        assert sorted(started) == ["greedy", "other"]
+    finally:
+        release.set()
+    await asyncio.gather(*asked)
+    await runner.close(5)

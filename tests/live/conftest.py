@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
 import pytest
 from graphwire_gateway import Gateway, Limits, Server
 from graphwire_gateway.log.memory import MemoryStore
@@ -96,6 +97,27 @@ async def connect() -> AsyncIterator[Connect]:
     for peer in peers:
         peer.wire.abort()
         await peer.wire.lost()
+
+
+@pytest.fixture
+async def watched(connect: Connect) -> AsyncIterator[Callable[[Server], Awaitable[Peer]]]:
+    """Connect peers; in the end, check every message that they got against their ``welcome``."""
+    peers: list[Peer] = []
+
+    async def start(server: Server) -> Peer:
+        peers.append(await connect(server, held=1 << 30))
+        return peers[-1]
+
+    yield start
+    for peer in peers:
+        limits = peer.frames[0]["limits"]
+        most = limits["max_event_bytes"] + limits["max_frame_bytes"] + 262_144
+        sizes = [len(message) for message in peer.messages]
+        assert max(sizes) <= most, [frame["type"] for frame in peer.frames if len(orjson.dumps(frame)) > most]
+        for frame in peer.frames:
+            if frame["type"] == "event":
+                parts = [frame["data"], frame.get("interrupts", [])]
+                assert sum(len(orjson.dumps(part)) for part in parts) <= limits["max_event_bytes"] + 2
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ About `gateway/graphwire_gateway/cutting.py`, `gateway/graphwire_gateway/runs/st
 
 import asyncio
 import operator
-from collections.abc import AsyncIterator
 from typing import Annotated, Any, TypedDict
 
 import graphwire
@@ -16,10 +15,9 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 
 from tests.support.graphs import Library, Speaker, node
-from tests.support.peer import Peer, everything, spec
+from tests.support.peer import everything, spec
 from tests.support.questions import words
 
-ENVELOPE = 262_144
 LIMITS = {"max_event_bytes": 10_000, "max_frame_bytes": 20_000, "log_events": 50, "log_min_age_s": 0}
 BIG = "x" * 500_000
 """More than any message may hold."""
@@ -31,27 +29,6 @@ class State(TypedDict, total=False):
     many: Annotated[list[str], operator.add]
     pdf: str
     number: int
-
-
-@pytest.fixture
-async def watched(connect) -> AsyncIterator[Any]:
-    """Connect peers; in the end, check every message that they got against their ``welcome``."""
-    peers: list[Peer] = []
-
-    async def start(server: Any) -> Peer:
-        peers.append(await connect(server, held=1 << 30))
-        return peers[-1]
-
-    yield start
-    for peer in peers:
-        limits = peer.frames[0]["limits"]
-        most = limits["max_event_bytes"] + limits["max_frame_bytes"] + ENVELOPE
-        sizes = [len(message) for message in peer.messages]
-        assert max(sizes) <= most, [frame["type"] for frame in peer.frames if len(orjson.dumps(frame)) > most]
-        for frame in peer.frames:
-            if frame["type"] == "event":
-                parts = [frame["data"], frame.get("interrupts", [])]
-                assert sum(len(orjson.dumps(part)) for part in parts) <= limits["max_event_bytes"] + 2
 
 
 def large_in_every_mode(lib: Library) -> Any:

@@ -61,14 +61,14 @@ class Connection:
 
     async def _read(self) -> None:
         try:
-            data = await asyncio.wait_for(self._message(), self._limits.hello_timeout_s)
+            data = [await asyncio.wait_for(self._message(), self._limits.hello_timeout_s)]
         except (TimeoutError, asyncio.TimeoutError):
             await self._close(codes.TIMEOUT, f"no hello within {self._limits.hello_timeout_s:g} s")
             return
         self._socket.forget_headers()
         while True:
             try:
-                await self._receive(data)
+                await self._receive(data.pop())  # nothing keeps it while the next one is waited for
             except Refusal as refusal:
                 self._services.refusals.warning(
                     "refused a connection",
@@ -80,8 +80,10 @@ class Connection:
                 return
             if self._session.pause:
                 await asyncio.sleep(self._session.pause)
+                if self._socket.transport.is_closing():
+                    return  # what it sent too fast before it left is worth no wait
             await self._delivery.room()
-            data = await self._message()
+            data.append(await self._message())
 
     async def _message(self) -> str | bytes:
         """Read one message. A peer that does not finish one it has begun, or divides it endlessly, is cut."""
@@ -98,6 +100,7 @@ class Connection:
         finally:
             if timer is not None:
                 timer.cancel()
+        self._socket.forget_message()
         first = fragments[0]
         if len(fragments) == 1:
             return first

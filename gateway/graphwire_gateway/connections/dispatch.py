@@ -11,7 +11,7 @@ from graphwire_protocol import commands
 from graphwire_protocol.codec import encode
 from graphwire_protocol.commands import Command, Product, Spec
 from graphwire_protocol.errors import Refusal
-from graphwire_protocol.payloads import AskedInterrupt
+from graphwire_protocol.payloads import AskedInterrupt, PendingInterrupt
 from graphwire_protocol.replies import Notice, Ok, Pong, Started, Subscribed, Welcome
 from graphwire_protocol.server import ServerSession
 from graphwire_protocol.types import STREAM_MODES, Durability
@@ -20,7 +20,7 @@ from graphwire_protocol.version import MINOR
 from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.delivery import Delivery
 from graphwire_gateway.connections.open_connections import OpenConnections, Pinged
-from graphwire_gateway.cutting import cut_anywhere
+from graphwire_gateway.cutting import cut_anywhere, question_slots, shrink
 from graphwire_gateway.execution.names import filter_notes, graph_notes, run_notes, update_notes
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
@@ -37,6 +37,8 @@ C = TypeVar("C", bound=Command)
 
 Name: TypeAlias = tuple[str | int, ...]
 """A run, a subscription or a thread that a command names: ``("run", id)``, for example."""
+
+_NOTE_CHARS = 4096  # of a notice: it may name nodes of a graph
 
 FEATURES = ("patch", "state", "watch")
 """The optional parts of the protocol that are served."""
@@ -190,7 +192,7 @@ class Dispatch:
 
     def _note(self, notes: Iterable[str]) -> None:
         for note in notes:
-            self._delivery.reply(encode(Notice(code="ignored", message=note)))
+            self._delivery.reply(encode(Notice(code="ignored", message=note[:_NOTE_CHARS])))
 
     def _reply(self, frame: Ok | Welcome | Started | Subscribed) -> None:
         self._delivery.reply(self._session.reply(frame))
@@ -275,11 +277,17 @@ class Dispatch:
                 details={"status": run.status, "bytes": size, "limit": "max_event_bytes"},
             )
         if run.status == "completed" and run.output is not None:
-            asked = run.unanswered
-            marks = None if asked is None else tuple(AskedInterrupt(**one.to_wire()) for one in asked)
+            marks = None if run.unanswered is None else self._marks(run.unanswered, len(run.output))
             self._reply(Ok(id=id, status=run.status, output=orjson.Fragment(run.output), interrupts=marks))
         else:
             self._reply(Ok(id=id, status=run.status))
+
+    def _marks(self, asked: Iterable[PendingInterrupt], beside: int) -> tuple[AskedInterrupt, ...]:
+        """Return questions as a result has them, cut so that they fit beside so many bytes of output."""
+        marks = [AskedInterrupt(**one.to_wire()).to_wire() for one in asked]
+        most = self._services.limits.max_event_bytes
+        shrink(question_slots(marks), len(orjson.dumps(marks)) + beside - most)
+        return tuple(map(AskedInterrupt.model_validate, marks))
 
     # ── lists ────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,10 +1,17 @@
-"""The WebSocket of one peer, guarded below the protocol: floods of control frames, and plain HTTP methods."""
+"""The WebSocket of one peer, guarded below the protocol.
+
+What a peer can make its server hold, beside the message that is being handled, is bounded: before ``hello``
+by ``MAX_HELLO_BYTES``, and then by one large message or ``MAX_QUEUE`` small ones. Small frames take far more
+memory than bytes on the wire, so what is read is parsed in slices, and no further while the queue is full.
+"""
 
 import asyncio
 import contextlib
 import time
 from typing import Any
 
+from graphwire_protocol import codes
+from graphwire_protocol.server import MAX_HELLO_BYTES
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
@@ -13,6 +20,12 @@ from graphwire_gateway.connections.http import OTHER_METHODS, not_allowed
 from graphwire_gateway.telemetry import logger
 
 log = logger("connection")
+
+MAX_QUEUE = (16, 0)
+"""WebSocket frames that may wait to be handled before no more is read, and how many are left when it is."""
+
+_LARGE = 16 << 10  # bytes of a frame that fills the queue alone
+_SLICE = 4 << 10  # bytes that are parsed before the queue is looked at
 
 _CONTROL_BURST = 100  # WebSocket pings and pongs that may come at once
 _CONTROL_PER_S = 10.0  # and in the long run
@@ -24,6 +37,10 @@ class Peer(ServerConnection):
     """A WebSocket that drops a flood of control frames, and answers requests that want no WebSocket."""
 
     _has_begun = False
+    _is_complete = False  # whether the first message, which is hello, has come
+    _begun_bytes = 0  # of the first message's complete frames
+    _unparsed = b""
+    _last: Frame | None = None
     _control = float(_CONTROL_BURST)
     _control_at = 0.0
     _is_dropped = False
@@ -39,12 +56,59 @@ class Peer(ServerConnection):
                 self.protocol.send_response(not_allowed(self.protocol))
                 self.send_data()
                 return  # the rest of the body is discarded until the peer has the answer and closes
-        super().data_received(data)
+        if self.request is None:
+            super().data_received(data)
+        else:
+            self._unparsed += data
+            self._parse()
+        if not self._is_complete and self._held() > MAX_HELLO_BYTES:
+            self._refuse_first()
+
+    def _parse(self) -> None:
+        """Parse what was read, slice by slice, until the queue of frames is full."""
+        read, at = self._unparsed, 0
+        while at < len(read) and not self.recv_messages.paused:
+            super().data_received(read[at : at + _SLICE])
+            at += _SLICE
+        self._unparsed = read[at:]
+
+    def _resume(self) -> None:
+        self._parse()
+        if not self.recv_messages.paused:
+            self.transport.resume_reading()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; the queue of frames asks here for more."""
+        super().connection_made(transport)
+        self.recv_messages.resume = self._resume
+
+    def eof_received(self) -> None:
+        """Parse the rest: it may end with a close frame."""
+        rest, self._unparsed = self._unparsed, b""
+        if rest:
+            super().data_received(rest)
+        super().eof_received()
+
+    def _held(self) -> int:
+        """Return the bytes of an unfinished first message."""
+        return 0 if self.request is None else self._begun_bytes + len(self.protocol.reader.buffer)
+
+    def _refuse_first(self) -> None:
+        self._is_complete = True
+        reason = f"the first frame is 'hello', of at most {MAX_HELLO_BYTES} bytes"
+        log.warning("refused a connection", peer=self.remote_address, reason=reason)
+        self.protocol.fail(codes.MISUSE, reason)
+        self.send_data()
 
     def process_event(self, event: Any) -> None:
-        """Count control frames."""
+        """Count control frames, and what the queue of the others holds."""
         if self._is_dropped:
             return
+        if isinstance(event, Frame) and event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            self.recv_messages.high = 0 if len(event.data) > _LARGE else MAX_QUEUE[0]
+            self._is_complete = self._is_complete or event.fin
+            self._begun_bytes += len(event.data)
+            self._last = event
         if isinstance(event, Frame) and event.opcode is Opcode.PONG and self._pinged_at is not None:
             self._pinged_at = None  # this one was asked for
         elif isinstance(event, Frame) and event.opcode in (Opcode.PING, Opcode.PONG):
@@ -64,6 +128,12 @@ class Peer(ServerConnection):
         for message in (self.request, self.response):
             if message is not None:
                 message.headers.clear()
+
+    def forget_message(self) -> None:
+        """Let go of the message that was read last: the parser keeps its last frame until the next one."""
+        if self._last is not None and not len(self.recv_messages.frames):
+            self._last.data = b""
+            self._last = None
 
     async def ping(self, data: Any = None) -> Any:
         """Send a ping, as the base does, and remember when."""

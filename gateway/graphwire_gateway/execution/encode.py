@@ -19,8 +19,12 @@ from graphwire_gateway.cutting import LEVELS, cut, cut_whole, question_slots, sh
 from graphwire_gateway.execution.calls import Calls, Line, message_head
 from graphwire_gateway.execution.origin import Origin
 from graphwire_gateway.execution.schemas import response_schema_of
+from graphwire_gateway.failures import RunLimit
 from graphwire_gateway.log.record import Record
 from graphwire_gateway.scope import Scope, public_checkpoint, without_own
+
+NAMES_BYTES = 128 << 10
+"""What names of nodes and ids may take in an event beside its data."""
 
 _KNOWN_ORIGINS = 4096  # origins that are remembered; beyond that many all are forgotten
 
@@ -88,18 +92,40 @@ class Encoder:
             for call in self._calls.take_back(checkpoint_ns)
         ]
 
+    def check(self, record: Record) -> None:
+        """Check that a message can hold the event, whatever its names are. Raises ``RunLimit``."""
+        names = len(record.body) - self._max
+        if names > NAMES_BYTES:
+            raise RunLimit(
+                f"an event of mode {record.address.mode!r} has names of nodes or ids of {names:,} bytes "
+                f"beside its data; a message holds {NAMES_BYTES:,}, so use shorter ones"
+            )
+
     def value(self, value: Any) -> bytes:
         """Encode a bare value, such as a run's output."""
         return self._bounded(self._dumps(value))
 
     def questions(self, asked: tuple[PendingInterrupt, ...]) -> tuple[PendingInterrupt, ...]:
-        """Return interrupts that fit into one event together: the largest of their values are cut."""
+        """Return interrupts that fit into one event together: the largest of their values are cut.
+
+        Raises ``RunLimit`` if there are too many for that.
+        """
         parts = [question.to_wire() for question in asked]
-        excess = len(orjson.dumps(parts)) - self._max
+        excess = len(orjson.dumps(parts)) + _AROUND_QUESTIONS - self._max
         if excess <= 0:
             return asked
         shrink(question_slots(parts), excess)
+        self._check_questions(orjson.dumps(parts), len(parts))
         return tuple(map(PendingInterrupt.model_validate, parts))
+
+    def _check_questions(self, encoded: bytes, count: int) -> None:
+        size = len(encoded) + _AROUND_QUESTIONS
+        if size > self._max:
+            raise RunLimit(
+                f"the graph asks {count:,} questions at once, which take {size:,} bytes even without what "
+                f"they ask, more than max_event_bytes, which is {self._max:,}; ask fewer at once, or raise "
+                "that limit"
+            )
 
     def _dumps(self, value: Any) -> bytes:
         encoded = self._projector.dumps(value)
@@ -125,7 +151,9 @@ class Encoder:
         parts = [*slots(tree, levels), *question_slots(marks)]
         if shrink(parts, len(data) + len(asked) - self._max):
             return orjson.dumps(tree), orjson.dumps(marks)
-        return cut_whole(len(data)), orjson.dumps(marks)
+        asked = orjson.dumps(marks)
+        self._check_questions(asked, len(marks))
+        return cut_whole(len(data)), asked
 
     def _mark(self, asked: Any) -> bytes:
         mark = b'"id":%s,"value":%s' % (orjson.dumps(asked.id), self._dumps(asked.value))
@@ -215,6 +243,8 @@ def _parted(chunk: dict[str, Any]) -> tuple[dict[str, Any], Sequence[Any]]:
     """Return the data of a chunk, and the interrupts in it."""
     return {key: value for key, value in chunk.items() if key != "__interrupt__"}, chunk["__interrupt__"]
 
+
+_AROUND_QUESTIONS = len(b'{"interrupts":}')
 
 _ENVELOPE = 512  # bytes that ids and names take beside a token's text, at most
 

@@ -210,7 +210,7 @@ class Execution:
         """Delete the run's private thread, if it has one, on the runner: nothing can continue it."""
         scope = self._request.scope
         if scope is not None and scope.is_private and not self._has_deleted_thread:
-            self._runner.start(self._delete_thread)
+            self._runner.start(self._delete_thread, principal=self._request.principal)
 
     def _stopped(self, job: Job) -> None:
         self._owner.stopped(self)
@@ -249,6 +249,8 @@ class Execution:
         return Outcome("failed", failure=failure)
 
     def _put(self, record: Record) -> None:
+        """Hand a record over. Raises ``RunLimit``."""
+        self._encoder.check(record)
         if not self._is_put:
             self._hand_over()
         self._records.append(record)

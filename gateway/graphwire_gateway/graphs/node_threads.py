@@ -60,6 +60,7 @@ class NodeThreads(ThreadPoolExecutor):
         self._ready: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)  # counts the threads that wait for a call
         self._own: list[threading.Thread] = []
+        self._failed: deque[tuple[_Call, BaseException]] = deque()
         self._is_shut = False
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
@@ -73,6 +74,7 @@ class NodeThreads(ThreadPoolExecutor):
                 raise RuntimeError("cannot schedule new futures after shutdown")
             self._waiting.setdefault(call.principal, deque()).append(call)
             self._start_waiting()
+        self._report_failed()
         if job is not None and is_counted:
             job.call_started(call)
             call.future.add_done_callback(lambda _: self._call_ended(job, call))
@@ -91,13 +93,24 @@ class NodeThreads(ThreadPoolExecutor):
                 self._waiting[principal] = calls  # its next turn is behind everybody else's
 
     def _start(self, call: _Call) -> None:
+        if not self._idle.acquire(blocking=False):
+            thread = threading.Thread(target=self._work, name=f"{self._name}_{len(self._own)}", daemon=True)
+            try:
+                thread.start()
+            except BaseException as error:  # the process may have no more threads
+                self._failed.append((call, error))
+                return
+            self._own.append(thread)
         call.has_place = True
         self._taken[call.principal] = self._taken.get(call.principal, 0) + 1
         self._ready.put(call)
-        if not self._idle.acquire(blocking=False):
-            thread = threading.Thread(target=self._work, name=f"{self._name}_{len(self._own)}", daemon=True)
-            self._own.append(thread)
-            thread.start()
+
+    def _report_failed(self) -> None:
+        """Let calls fail for which no thread could be started. The guard is not held: callbacks run here."""
+        while self._failed:
+            call, error = self._failed.popleft()
+            if call.future.set_running_or_notify_cancel():
+                call.future.set_exception(error)
 
     def _work(self) -> None:
         while (call := self._ready.get()) is not None:
@@ -115,6 +128,7 @@ class NodeThreads(ThreadPoolExecutor):
                 self._idle.release()
                 self._start_waiting()
                 self._end_if_done()
+            self._report_failed()
         self._ready.put(None)  # for the next thread
 
     def _free(self, call: _Call) -> None:
@@ -130,6 +144,7 @@ class NodeThreads(ThreadPoolExecutor):
                 self._abandoned += 1
                 self._free(call)
                 self._start_waiting()
+        self._report_failed()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Start no more calls; with ``wait``, return when the running ones have ended."""

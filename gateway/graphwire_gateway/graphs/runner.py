@@ -92,14 +92,17 @@ class Runner:
             on_end(job)
 
     async def ask(
-        self, work: Callable[[], Coroutine[Any, Any, T]], on_end: Callable[[Job], None] | None = None
+        self,
+        work: Callable[[], Coroutine[Any, Any, T]],
+        on_end: Callable[[Job], None] | None = None,
+        principal: str = "",
     ) -> T:
         """Run ``work()`` on the loop, in a fresh context, and return its result.
 
         Raises what it raises; an exit or a cancellation by graph code is a ``RuntimeError``.
 
         If the caller is cancelled, so is the work. ``on_end`` is called as by ``start``: before this method
-        returns, and also if the caller was cancelled.
+        returns, and also if the caller was cancelled. ``principal`` is whose share of the threads it uses.
         """
         future: Future[T] = Future()
         stopped = asyncio.Event()
@@ -117,7 +120,7 @@ class Runner:
                 on_end(job)
             stopped.set()
 
-        job = self.start(answer, ended)
+        job = self.start(answer, ended, principal=principal)
         answered = asyncio.wrap_future(future)
         try:
             await asyncio.wait([answered])

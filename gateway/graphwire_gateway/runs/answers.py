@@ -5,8 +5,8 @@ on the connections' loop, so its cost is bounded:
 
 - An answer costs at most ``MAX_STEPS``, of which each keyword takes one, and more for a large value. A schema
   that refers to itself in two branches would otherwise cost twice as much with each level of the answer.
-- Nor does it take more than ``MAX_S`` of CPU: some keywords cost more than their value says, as a ``$ref`` to
-  an ``$anchor`` does, which looks through the whole schema.
+- Nor do the answers of one frame take more than ``MAX_S`` of CPU: some keywords cost more than their value
+  says, as a ``$ref`` to an ``$anchor`` does, which looks through the whole schema.
 - No value is written as text. ``jsonschema`` does so in each of its messages, also in those of branches of an
   ``anyOf`` that another branch makes good.
 - A ``pattern`` is matched by the engine of pydantic, whose time is linear. Python's own could be kept busy
@@ -22,7 +22,7 @@ import contextlib
 import contextvars
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 from typing import Annotated, Any, TypeAlias
@@ -40,7 +40,7 @@ MAX_STEPS = 10_000
 """The most keywords of a schema that one answer is compared with: less than a tenth of a second."""
 
 MAX_S = 0.25
-"""The most CPU time that the check of one answer takes, in seconds."""
+"""The most CPU time that the check of one frame's answers takes, in seconds."""
 
 MAX_ERRORS = 8
 """The most errors of one answer that are named."""
@@ -51,10 +51,34 @@ Check: TypeAlias = Callable[[Any, Any, Any, Any], Any]
 """How ``jsonschema`` checks one keyword: of the validator, the keyword's value, the answer and the schema."""
 
 
-def check_answer(schema: Mapping[str, Any] | None, value: Any, where: str) -> list[tuple[str, str]]:
+def check_answers(answers: Iterable[tuple[Mapping[str, Any] | None, Any, str]]) -> list[tuple[str, str]]:
+    """Return what is wrong with the answers of one frame: ``(path, reason)`` for the first errors.
+
+    Each answer is its schema, its value and its path, as ``check_answer`` takes them. All of them together
+    take no more time than one may.
+    """
+    wrong: list[tuple[str, str]] = []
+    ends_at = time.thread_time() + MAX_S
+    for schema, value, where in answers:
+        if schema is None:
+            continue
+        left = ends_at - time.thread_time()
+        if left <= 0:
+            wrong.append((where, "the answers before it took too long to be checked; send fewer at once"))
+            break
+        wrong += check_answer(schema, value, where, left)
+        if len(wrong) >= 2 * MAX_ERRORS:
+            break
+    return wrong
+
+
+def check_answer(
+    schema: Mapping[str, Any] | None, value: Any, where: str, seconds: float = MAX_S
+) -> list[tuple[str, str]]:
     """Return what is wrong with an answer: ``(path, reason)`` for each error; no reason repeats the answer.
 
     ``value`` is the answer's JSON, and ``where`` its path in the frame. Without a ``schema`` all answers fit.
+    ``seconds`` is the most CPU time that the check may take.
     """
     if schema is None:
         return []
@@ -66,7 +90,7 @@ def check_answer(schema: Mapping[str, Any] | None, value: Any, where: str) -> li
     except TagError:
         return []  # refused elsewhere, by its path
     try:
-        with _counting(MAX_S):
+        with _counting(seconds):
             found = list(islice(validator.iter_errors(answer), MAX_ERRORS))
             return [(path_text(error.absolute_path, where), _reason(error)) for error in found]
     except (_TooCostly, RecursionError):

@@ -27,9 +27,10 @@ async def ask(
     failures: Failures,
     where: str,
     work: Callable[[], Coroutine[Any, Any, T]],
+    principal: str,
     on_end: Callable[[Job], None] | None = None,
 ) -> T:
-    """Run ``work`` on the graph's loop, and ``on_end`` when all its code has stopped.
+    """Run ``work`` on the graph's loop for ``principal``, and ``on_end`` when all its code has stopped.
 
     Raises the ``Refusal`` that it raises; anything else becomes ``Refusal(internal)``. ``where`` is the frame
     and field that asks, for the error's text.
@@ -46,15 +47,19 @@ async def ask(
                 raise
             raise failures.of_request(error, entry.name, where) from None
 
-    return await entry.runner.ask(contained, on_end)
+    return await entry.runner.ask(contained, on_end, principal)
 
 
 async def ask_within(
-    entry: Entry, failures: Failures, where: str, work: Callable[[], Coroutine[Any, Any, T]]
+    entry: Entry,
+    failures: Failures,
+    where: str,
+    work: Callable[[], Coroutine[Any, Any, T]],
+    principal: str,
 ) -> T:
     """Run ``work`` as ``ask`` does, for at most ``PATIENCE_S``. Raises ``Refusal(unavailable)`` as well."""
     try:
-        return await asyncio.wait_for(ask(entry, failures, where, work), PATIENCE_S)
+        return await asyncio.wait_for(ask(entry, failures, where, work, principal), PATIENCE_S)
     except (TimeoutError, asyncio.TimeoutError):
         message = f"{where}: graph {entry.name!r} does not answer; its loop or its saver is busy"
         raise Refusal("unavailable", message, after_ms=1000) from None
@@ -70,7 +75,7 @@ async def has_checkpoint(
         async with entry.open(config, with_threads=True, access_context="threads.read") as graph:
             return await graph.checkpointer.aget_tuple(config) is not None
 
-    return await ask_within(entry, failures, where, find)
+    return await ask_within(entry, failures, where, find, principal)
 
 
 async def schemas_of_thread(
@@ -89,7 +94,7 @@ async def schemas_of_thread(
             return {asked.id: response_schema_of(asked) for asked in snapshot.interrupts}
 
     try:
-        return await ask_within(entry, failures, where, read)
+        return await ask_within(entry, failures, where, read, principal)
     except Refusal as refusal:
         if refusal.code == "unavailable":
             raise

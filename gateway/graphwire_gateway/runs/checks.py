@@ -23,7 +23,9 @@ def check_same(run: Run, command: commands.Run) -> None:
 
 def check_sizes(command: commands.Run, limits: Limits) -> None:
     """Check that what lists and traces repeat of a run is small. Raises ``Refusal(limit_exceeded)``."""
-    most, config = limits.max_metadata_bytes, command.config or commands.RunConfig()
+    # As JSON it may be larger than the frame that it came in: 1e15 becomes 1000000000000000.0.
+    limit = min(("max_metadata_bytes", "max_frame_bytes"), key=lambda name: getattr(limits, name))
+    most, config = getattr(limits, limit), command.config or commands.RunConfig()
     parts = {
         "metadata": command.metadata,
         "config.metadata": config.metadata,
@@ -35,8 +37,8 @@ def check_sizes(command: commands.Run, limits: Limits) -> None:
         if size > most:
             raise Refusal(
                 "limit_exceeded",
-                f"run.{path}: it takes {size:,} bytes, more than max_metadata_bytes, which is {most:,}",
-                details={"path": path, "bytes": size, "limit": "max_metadata_bytes"},
+                f"run.{path}: it takes {size:,} bytes, more than {limit}, which is {most:,}",
+                details={"path": path, "bytes": size, "limit": limit},
             )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 from graphwire_protocol import commands
+from graphwire_protocol.errors import Refusal
 from graphwire_protocol.limits import DEFAULTS
 from graphwire_protocol.replies import GraphRow, Ok, ThreadRow
 
@@ -40,7 +41,7 @@ class Listing:
         self._max = max_event_bytes
 
     def graphs(self, command: commands.List) -> Ok:
-        """Return a page of rows, all that fit. Raises ``Refusal`` for a foreign cursor."""
+        """Return a page of rows, all that fit. Raises ``Refusal``: a foreign cursor, a graph too large."""
         rows = [row for row in self._catalog.rows() if command.graph in (None, row.name)]
         rows = [_fitting(row, self._max) for row in rows]
         found, cursor = page(rows, lambda row: ("", row.name), len(rows) or 1, command.cursor, self._max)
@@ -110,7 +111,7 @@ class Listing:
             except RuntimeError:  # a saver in memory was written meanwhile
                 return await scan(math.inf)
 
-        return await ask_within(entry, self._failures, "list.threads", scan_undisturbed)
+        return await ask_within(entry, self._failures, "list.threads", scan_undisturbed, principal)
 
     async def _with_status(
         self, row: ThreadRow, known: dict[tuple[str, str], ThreadRow], principal: str
@@ -126,19 +127,29 @@ class Listing:
                 stateful: Any = graph  # a graph with threads has states
                 return bool((await stateful.aget_state(config)).next)
 
-        status = (
-            "interrupted" if await ask_within(entry, self._failures, "list.threads", look) else "completed"
-        )
+        is_waiting = await ask_within(entry, self._failures, "list.threads", look, principal)
+        status = "interrupted" if is_waiting else "completed"
         return row.model_copy(update={"status": status})
 
 
 def _fitting(row: GraphRow, most_bytes: int) -> GraphRow:
-    """Return a graph's row without the schemas that make it too large."""
-    for name in ("context_schema", "output_schema", "input_schema"):
-        if len(orjson.dumps(row.to_wire())) <= most_bytes:
-            break
-        row = row.model_copy(update={name: None})
-    return row
+    """Return a graph's row without the schemas and the description that make it too large.
+
+    Raises ``Refusal(too_large)`` if its nodes and edges alone are.
+    """
+    for name in ("context_schema", "output_schema", "input_schema", "description", None):
+        size = len(orjson.dumps(row.to_wire()))
+        if size <= most_bytes:
+            return row
+        if name is not None:
+            row = row.model_copy(update={name: None})
+    raise Refusal(
+        "too_large",
+        f"list: the {len(row.nodes):,} nodes and {len(row.edges):,} edges of graph {row.name!r} take "
+        f"{size:,} bytes, more than max_event_bytes, which is {most_bytes:,}; name another graph in "
+        "list.graph, or raise that limit",
+        details={"bytes": size, "limit": "max_event_bytes", "graph": row.name},
+    )
 
 
 def _in_utc(timestamp: str) -> str:

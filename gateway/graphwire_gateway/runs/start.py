@@ -1,6 +1,6 @@
 """What is checked before a run starts or resumes: that its checkpoint exists, and that its answers fit.
 
-``runs/answers.py`` compares one answer with the JSON Schema of its question.
+``runs/answers.py`` compares answers with the JSON Schemas of their questions.
 """
 
 import re
@@ -12,7 +12,7 @@ from graphwire_protocol.errors import Refusal
 
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.entry import Entry
-from graphwire_gateway.runs.answers import check_answer
+from graphwire_gateway.runs.answers import check_answers
 from graphwire_gateway.runs.asking import has_checkpoint, schemas_of_thread
 from graphwire_gateway.runs.run import Run
 from graphwire_gateway.scope import Scope
@@ -57,11 +57,11 @@ async def check_start(
 
 def check_responses(run: Run, command: commands.Respond) -> None:
     """Check the answers of ``respond``. Raises ``Refusal(invalid_argument)``; the questions wait on."""
-    wrong: list[tuple[str, str]] = []
-    for index, response in enumerate(command.responses):
-        path = f"responses[{index}].value"
-        wrong += check_answer(run.schema_of(response.interrupt), response.value, path)
-    _refuse("respond", wrong)
+    answers = (
+        (run.schema_of(response.interrupt), response.value, f"responses[{index}].value")
+        for index, response in enumerate(command.responses)
+    )
+    _refuse("respond", check_answers(answers))
 
 
 def _resumes(command: commands.Run) -> bool:
@@ -75,13 +75,12 @@ _ID = re.compile("[0-9a-f]{32}")
 def _wrong_in_resume(schemas: Mapping[str, Mapping[str, Any] | None], resume: Any) -> list[tuple[str, str]]:
     # As both libraries read it: an object with an answer for each interrupt, or the answer to the only one.
     if isinstance(resume, dict) and resume and all(_ID.fullmatch(key) for key in resume):
-        wrong: list[tuple[str, str]] = []
-        for key, value in resume.items():
-            wrong += check_answer(schemas.get(key), value, f"command.resume.{key}")
-        return wrong
+        return check_answers(
+            (schemas.get(key), value, f"command.resume.{key}") for key, value in resume.items()
+        )
     if len(schemas) != 1:
         return []
-    return check_answer(next(iter(schemas.values())), resume, "command.resume")
+    return check_answers([(next(iter(schemas.values())), resume, "command.resume")])
 
 
 def _refuse(frame: str, wrong: Iterable[tuple[str, str]]) -> None:

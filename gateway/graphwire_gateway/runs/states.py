@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 import orjson
 from graphwire_protocol import commands
 from graphwire_protocol.errors import Refusal
-from graphwire_protocol.limits import ENVELOPE_BYTES
+from graphwire_protocol.limits import DEFAULTS, ENVELOPE_BYTES, AnnouncedLimits
 from graphwire_protocol.payloads import AskedInterrupt
 from graphwire_protocol.projection import Encoders, Projector
 from graphwire_protocol.replies import Ok, StateTask, ThreadState
@@ -45,14 +45,15 @@ class States:
         catalog: Catalog,
         runs: Runs,
         failures: Failures,
-        max_event_bytes: int,
+        limits: AnnouncedLimits = DEFAULTS,
         encoders: Encoders | None = None,
     ) -> None:
         self._catalog = catalog
         self._runs = runs
         self._failures = failures
-        self._max = max_event_bytes
-        self._projector = Projector(failures.in_data, encoders, max_event_bytes)
+        self._max = limits.max_event_bytes
+        self._largest = limits.largest_message - ENVELOPE_BYTES // 2
+        self._projector = Projector(failures.in_data, encoders, self._max)
 
     async def get(self, command: commands.State, principal: str) -> Ok:
         """Return a thread's state. Raises ``Refusal``."""
@@ -66,7 +67,9 @@ class States:
 
         state = await self._ask(command, position, read)
         self._check_values(state)
-        state, _ = self._fitting(state, self._max + ENVELOPE_BYTES // 2, ("metadata",))
+        state, size = self._fitting(state, self._max + ENVELOPE_BYTES // 2, ("metadata",))
+        if size > self._largest:
+            raise self._too_large("state", state, size)
         # Not before the read, during which a run may begin.
         numbering = self._runs.numberings.find(position.scope.saved)
         seq, epoch = (None, None) if numbering is None else (numbering.last, numbering.epoch)
@@ -87,6 +90,8 @@ class States:
                 async for snapshot in states:
                     state = self._public(snapshot, position.scope, command.keys)
                     state, length = self._fitting(state, self._max, ("values", "metadata"))
+                    if not page and length > self._largest:
+                        raise self._too_large("state_history", state, length, _checkpoint(state))
                     size += length
                     if len(page) == command.limit or (page and size > self._max):
                         return tuple(page), _checkpoint(page[-1])
@@ -175,7 +180,7 @@ class States:
                     reason = self._failures.of_state(error, position.entry.name, position.scope)
                     raise invalid("", f"{command.type}: {reason}", reason) from None
 
-        return await ask(position.entry, self._failures, command.type, answer, over)
+        return await ask(position.entry, self._failures, command.type, answer, position.principal, over)
 
     # ── states as the caller may see them ────────────────────────────────────────────────────────
 
@@ -210,6 +215,18 @@ class States:
             f"state: the values take {size:,} bytes, more than max_event_bytes, which is {self._max:,}; "
             f"ask for some of its keys{which}, or raise that limit",
             details={"bytes": size, "limit": "max_event_bytes", "largest": largest},
+        )
+
+    def _too_large(self, frame: str, state: ThreadState, size: int, checkpoint: str | None = None) -> Refusal:
+        """Return the refusal of a state that is too large even where all that can be is cut."""
+        after = "" if checkpoint is None else f"begin behind it, with before {checkpoint[:64]!r}, "
+        return Refusal(
+            "too_large",
+            f"{frame}: the {len(state.tasks):,} tasks and {len(state.interrupts):,} questions of a state "
+            f"take {size:,} bytes even without what they hold, more than max_event_bytes and "
+            f"max_frame_bytes together; {after or 'do less in one step, '}or raise one of them",
+            details={"bytes": size, "limit": "max_event_bytes"}
+            | ({} if checkpoint is None else {"checkpoint": checkpoint[:128]}),
         )
 
     def _fitting(self, state: ThreadState, most: int, names: tuple[str, ...]) -> tuple[ThreadState, int]:
@@ -268,13 +285,13 @@ class _Position:
     def __init__(self, entry: Entry, scope: Scope, principal: str, ns: str, checkpoint: str | None) -> None:
         self.entry = entry
         self.scope = scope
-        self._principal = principal
+        self.principal = principal
         self._ns = ns
         self._checkpoint = checkpoint
 
     def config(self, checkpoint: str | None = None) -> Any:
         """Return the config of this position; ``checkpoint`` replaces its checkpoint."""
-        return thread_config(self.scope, self._principal, checkpoint or self._checkpoint, self._ns)
+        return thread_config(self.scope, self.principal, checkpoint or self._checkpoint, self._ns)
 
 
 _NAMED = 3  # keys in the message of a state that is too large

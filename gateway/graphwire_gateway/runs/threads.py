@@ -150,6 +150,10 @@ class ThreadQueues:
         queue = self._queues.get(saved)
         return None if queue is None else queue.interrupted
 
+    def is_in_use(self, saved: str) -> bool:
+        """Tell whether a run or a request needs the thread. May be called on any thread of the process."""
+        return saved in self._queues
+
     def tidy(self, saved: str) -> None:
         """Forget the thread's queue if it is idle."""
         queue = self._queues.get(saved)

@@ -75,6 +75,8 @@ class ThreadQueue:
                 f"this thread's run {ended}, but its code has not stopped yet; "
                 "try again, or say if_busy: enqueue"
             )
+        elif isinstance(holder, str) and not self.waiting:
+            message = "a request that updates or deletes this thread has not ended yet; try again"
         else:
             message = "this thread has a run; wait for its end, or say if_busy: enqueue or interrupt"
         return Refusal("busy", message, after_ms=_BUSY_MS)

@@ -26,6 +26,7 @@ from graphwire_gateway.execution.execution import Executor
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.load import resolve
+from graphwire_gateway.graphs.memory_saver import ThreadLimits
 from graphwire_gateway.graphs.savers import Savers
 from graphwire_gateway.graphs.spec import GraphSpec, RunsOn
 from graphwire_gateway.limits import Limits
@@ -72,6 +73,10 @@ class Gateway:
     - ``allowed_origin_regex`` is a regular expression; an origin that it matches as a whole may connect, too.
     - ``checkpointer`` keeps the threads of graphs compiled without one: a LangGraph checkpointer, what makes
       one, or a target that names either. None: in memory. False: such graphs have no threads.
+    - ``thread_bytes`` bounds the threads in memory, of each loop that graphs run on: of more, the ones that
+      are idle longest are let go. Default: 1 GiB. ``thread_ttl_s`` lets a thread in memory go that was idle
+      for so many seconds. None: never. Threads that a run uses, or waits on for answers, are always kept.
+      Neither applies to threads that another ``checkpointer`` keeps.
     - ``graph_store`` is the store of graphs compiled without one: a LangGraph ``BaseStore``, what makes one,
       or a target that names either. None: in memory.
     - ``encoders`` maps classes to functions, for values of graphs that have no JSON form: what the function
@@ -102,6 +107,8 @@ class Gateway:
         allowed_origins: Sequence[str] | None = None,
         allowed_origin_regex: str | None = None,
         checkpointer: Any = None,
+        thread_bytes: int = ThreadLimits().bytes,
+        thread_ttl_s: float | None = None,
         graph_store: Any = None,
         encoders: Encoders | str | None = None,
         expose_errors: bool | None = None,
@@ -121,6 +128,7 @@ class Gateway:
         self._allowed_origins = allowed_origins
         self._allowed_origin_regex = allowed_origin_regex
         self._checkpointer = checkpointer
+        self._thread_limits = ThreadLimits(thread_bytes, thread_ttl_s)
         self._graph_store = graph_store
         self._encoders = _encoders(encoders)
         self._expose_errors = expose_errors
@@ -147,7 +155,7 @@ class Gateway:
             limits=self._limits,
             tokens=self._tokens,
             failures=Failures(expose),
-            catalog=Catalog(self._specs, Savers(self._checkpointer, self._graph_store)),
+            catalog=Catalog(self._specs, Savers(self._checkpointer, self._graph_store, self._thread_limits)),
             origins=Origins(self._allowed_origins, loopback=loopback, pattern=self._allowed_origin_regex),
             shared_threads=self._shared_threads,
             encoders=self._encoders,
@@ -217,6 +225,7 @@ class Server:
         self.catalog = catalog
         executor = Executor(catalog, failures, limits.max_event_bytes, encoders, limits.max_frame_bytes)
         self._runs = Runs(catalog, executor, store, self._committer, limits, shared_threads)
+        catalog.savers.is_in_use = self._runs.uses
         self._services = Services(
             server=Product(name="graphwire", version=version("graphwire")),
             limits=limits,

@@ -25,6 +25,7 @@ from graphwire_gateway.graphs.runner import Runner
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.memory import MemoryStore
+from graphwire_gateway.runs import asking
 from graphwire_gateway.runs.listing import Listing
 from graphwire_gateway.runs.runs import Runs
 from graphwire_gateway.runs.states import States
@@ -171,6 +172,11 @@ class Saver(InMemorySaver):
         self.asked += 1
         await self.answers.wait()
         return await super().aget_tuple(config)
+
+    async def alist(self, config: Any, **options: Any) -> Any:
+        await self.answers.wait()
+        async for saved in super().alist(config, **options):
+            yield saved
 
 
 class Server:
@@ -590,6 +596,28 @@ async def test_a_saver_that_hangs_delays_only_what_asks_it(serve) -> None:
     await line.replies(hanging[1])
     done = [frame["id"] for frame in line.frames if frame.get("id") in hanging]
     assert done == hanging  # those of one graph in order
+
+
+async def test_a_saver_that_hangs_is_given_up_and_serves_again_when_it_recovers(
+    serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "SAVER_PATIENCE_S", 0.01)
+    server = await serve()
+    line = await prepared(server)
+    server.savers["say"].answers.clear()
+    for type, fields in (
+        ("state", {}),
+        ("state_history", {}),
+        ("state_update", {"values": {"said": "x"}}),
+        ("delete", {}),
+    ):
+        (refused,) = await line.replies(line.send(type, graph="say", thread="t", **fields))
+        assert refused["code"] == "unavailable", refused
+        assert f"{type}: graph 'say' does not answer" in refused["message"]
+    monkeypatch.undo()
+    server.savers["say"].answers.set()
+    update = line.send("state_update", graph="say", thread="t", values={"said": "x"})
+    assert (await line.replies(update))[0]["type"] == "ok", "the thread is free"
 
 
 async def test_those_of_one_graph_are_asked_one_after_another(serve) -> None:

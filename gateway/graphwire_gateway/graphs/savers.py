@@ -7,18 +7,18 @@ each runner gets its own, since their connections belong to one loop; an object 
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.base import BaseStore, Op, Result
 from langgraph.store.memory import InMemoryStore
 
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.graphs.factory import enter, factory_of
 from graphwire_gateway.graphs.load import describe, line_of, resolve
+from graphwire_gateway.graphs.memory_saver import BoundedMemorySaver, ThreadLimits
 
 _PROBE = "graphwire:probe"
 """The id of a thread that is never written; reading it shows whether a saver works."""
@@ -28,14 +28,20 @@ class Savers:
     """Makes the server's saver and graph store for each loop.
 
     ``checkpointer`` and ``graph_store`` are each a target, an object or a factory; None keeps them in memory.
-    If ``checkpointer`` is False, graphs without one of their own have no threads.
+    If ``checkpointer`` is False, graphs without one of their own have no threads. ``limits`` bound the
+    threads in memory, of each loop.
     """
 
-    def __init__(self, checkpointer: Any = None, graph_store: Any = None) -> None:
+    def __init__(
+        self, checkpointer: Any = None, graph_store: Any = None, limits: ThreadLimits | None = None
+    ) -> None:
         self._checkpointer = checkpointer
         self._graph_store = graph_store
         self._shared = SharedInMemoryStore() if graph_store is None else None
         self._entered: set[int] = set()
+        self._limits = limits or ThreadLimits()
+        self.is_in_use: Callable[[str], bool] = lambda _: False
+        """Tells whether a run or a request uses a thread, by the saver's id; then memory keeps it."""
         self.description = ""
         """What the threads are kept in, for people. Set once a saver is made."""
 
@@ -48,7 +54,7 @@ class Savers:
             return None
         if self._checkpointer is None:
             self.description = "memory, until this server ends"
-            return InMemorySaver()
+            return BoundedMemorySaver(self._limits, lambda thread: self.is_in_use(thread))
         saver, source = await self._open(stack, "checkpointer", self._checkpointer, BaseCheckpointSaver)
         self.description = f"{type(saver).__name__} ({source})"
         loop = getattr(saver, "loop", None)

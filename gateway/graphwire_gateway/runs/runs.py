@@ -203,6 +203,10 @@ class Runs:
     def _queue(self, run: Run) -> ThreadQueue | None:
         return None if run.scope is None else self._threads.get(run.scope.saved)
 
+    def uses(self, saved: str) -> bool:
+        """Tell whether a run or a request uses the thread of that id. May be called on any thread."""
+        return self._threads.is_in_use(saved)
+
     def respond(self, run: Run, command: commands.Respond) -> None:
         """Answer what the run asks; it resumes if it has all that it needs. Raises ``Refusal``."""
         answers = {

@@ -75,6 +75,8 @@ class ThreadQueue:
                 f"this thread's run {ended}, but its code has not stopped yet; "
                 "try again, or say if_busy: enqueue"
             )
+        elif isinstance(holder, str) and not self.waiting:
+            message = "a request that updates or deletes this thread has not ended yet; try again"
         else:
             message = "this thread has a run; wait for its end, or say if_busy: enqueue or interrupt"
         return Refusal("busy", message, after_ms=_BUSY_MS)
@@ -149,6 +151,10 @@ class ThreadQueues:
         """Return the run that waits for answers on the thread, if any."""
         queue = self._queues.get(saved)
         return None if queue is None else queue.interrupted
+
+    def is_in_use(self, saved: str) -> bool:
+        """Tell whether a run or a request needs the thread. May be called on any thread of the process."""
+        return saved in self._queues
 
     def tidy(self, saved: str) -> None:
         """Forget the thread's queue if it is idle."""

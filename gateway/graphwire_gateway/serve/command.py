@@ -198,6 +198,8 @@ async def _serve(config: Config, is_restart: bool) -> int:
         encoders=server.encoders,
         expose_errors=server.expose_errors,
         insecure=server.insecure,
+        thread_bytes=server.thread_bytes,
+        thread_ttl_s=server.thread_ttl_s,
         shared_threads=server.shared_threads,
     )
     stop = _Stop()

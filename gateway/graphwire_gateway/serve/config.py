@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.graphs.memory_saver import ThreadLimits
 from graphwire_gateway.graphs.spec import GraphSpec, RunsOn
 from graphwire_gateway.limits import Limits
 
@@ -59,6 +60,8 @@ class ServerSection(_Section):
     allowed_origins: tuple[str, ...] | None = None
     allowed_origin_regex: str | None = None
     checkpointer: str | None = None
+    thread_bytes: Annotated[int, Field(ge=1)] = ThreadLimits().bytes
+    thread_ttl_s: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
     graph_store: str | None = None
     encoders: str | None = None
     shared_threads: bool = False

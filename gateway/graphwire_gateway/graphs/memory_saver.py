@@ -1,0 +1,238 @@
+"""The saver that keeps threads in memory, within limits: what is idle longest is let go first.
+
+`savers` makes one for each loop that has graphs without a checkpointer. A thread that a run or a request uses
+is never let go, even if the limits are exceeded without it. A thread that was let go is one that was never
+written: its state is empty, and a run on it begins anew.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import WRITES_IDX_MAP
+from langgraph.checkpoint.memory import InMemorySaver
+
+from graphwire_gateway.telemetry import logger
+
+log = logger("threads")
+
+_ENTRY_BYTES = 500
+"""What Python needs for one entry beside its data, about."""
+_LOOKS = 16
+"""How many idle threads one write looks for; so a write costs the same, however many are in use."""
+_LOG_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadLimits:
+    """How much a saver in memory keeps: ``bytes`` of all threads, each ``ttl_s`` seconds after its last use.
+
+    ``ttl_s`` is None if threads do not age. Raises ``ValueError``.
+    """
+
+    bytes: int = 1 << 30
+    ttl_s: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the limits."""
+        if isinstance(self.bytes, bool) or not isinstance(self.bytes, int) or self.bytes < 1:
+            raise ValueError(f"thread_bytes is a whole number of bytes above 0, not {self.bytes!r}")
+        if self.ttl_s is not None and not 0 < self.ttl_s < float("inf"):
+            raise ValueError(f"thread_ttl_s is a number of seconds above 0, or left out, not {self.ttl_s!r}")
+
+
+@dataclass(slots=True)
+class _Thread:
+    used_at: float
+    bytes: int = 0
+    blobs: set[tuple[Any, ...]] = field(default_factory=set)
+    writes: set[tuple[str, str, str]] = field(default_factory=set)
+
+
+class _Ledger:
+    """What each thread takes, least recently used first. Clones of a saver share it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()  # nodes without async code run subgraphs in threads
+        self.threads: OrderedDict[str, _Thread] = OrderedDict()
+        self.bytes = 0
+        self.let_go: dict[str, int] = {"too_many_bytes": 0, "too_old": 0}
+        """How many threads went since the last line of the log, by the reason."""
+        self.logged_at = float("-inf")
+
+
+class BoundedMemorySaver(InMemorySaver):
+    """LangGraph's saver in memory, within ``limits``. ``is_in_use`` tells whether a thread must stay.
+
+    ``is_in_use`` is called on any thread.
+    """
+
+    def __init__(
+        self,
+        limits: ThreadLimits,
+        is_in_use: Callable[[str], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self._limits = limits
+        self._is_in_use = is_in_use
+        self._clock = clock
+        self._ledger = _Ledger()
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes all threads take, about."""
+        return self._ledger.bytes
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────
+
+    def get_tuple(self, config: RunnableConfig) -> Any:
+        """Return a checkpoint of a thread; None if it has none."""
+        place = config["configurable"]
+        id, ns = place["thread_id"], place.get("checkpoint_ns", "")
+        with self._ledger.lock:  # the inherited method makes room for whatever it is asked for
+            return super().get_tuple(config) if self._touch(id) and ns in self.storage[id] else None
+
+    def list(self, config: RunnableConfig | None, **options: Any) -> Iterator[Any]:
+        """Iterate over the checkpoints of a thread, or of all."""
+        if config is None:
+            with self._ledger.lock:
+                self._drop_old()
+        elif not self._touch(config["configurable"]["thread_id"]):
+            return
+        yield from super().list(config, **options)
+
+    def _touch(self, thread_id: str) -> bool:
+        """Note that a thread is used; tell whether it is there."""
+        ledger = self._ledger
+        with ledger.lock:
+            thread = ledger.threads.get(thread_id)
+            if thread is None:
+                return False
+            if self._is_old(thread) and not self._is_in_use(thread_id):
+                self._let_go(thread_id, "too_old")
+                return False
+            thread.used_at = self._clock()
+            ledger.threads.move_to_end(thread_id)
+            return True
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────────
+
+    def put(self, config: RunnableConfig, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
+        """Save a checkpoint, and let go what there is no room for."""
+        place = config["configurable"]
+        id, ns = place["thread_id"], place["checkpoint_ns"]
+        with self._ledger.lock:
+            thread = self._written(id)
+            keys = [(id, ns, channel, version) for channel, version in new_versions.items()]
+            before = self._size(keys, id, ns, checkpoint["id"])
+            thread.blobs.update(keys)
+            try:
+                return super().put(config, checkpoint, metadata, new_versions)
+            finally:  # of a checkpoint with a value that cannot be saved, the others are kept
+                self._count(thread, self._size(keys, id, ns, checkpoint["id"]) - before)
+                self._make_room(id)
+
+    def put_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Save the writes of a task, and let go what there is no room for."""
+        place = config["configurable"]
+        id = place["thread_id"]
+        key = (id, place.get("checkpoint_ns", ""), place["checkpoint_id"])
+        with self._ledger.lock:
+            thread = self._written(id)
+            names = {
+                (task_id, WRITES_IDX_MAP.get(channel, index)) for index, (channel, _) in enumerate(writes)
+            }
+            before = self._size_of_writes(key, names)
+            thread.writes.add(key)
+            try:
+                super().put_writes(config, writes, task_id, task_path)
+            finally:
+                self._count(thread, self._size_of_writes(key, names) - before)
+                self._make_room(id)
+
+    def delete_thread(self, thread_id: str) -> None:
+        """Delete everything of a thread."""
+        ledger = self._ledger
+        with ledger.lock:
+            thread = ledger.threads.pop(thread_id, None)
+            if thread is None:
+                return
+            ledger.bytes -= thread.bytes
+            self.storage.pop(thread_id, None)
+            for key in thread.writes:
+                self.writes.pop(key, None)
+            for blob in thread.blobs:
+                self.blobs.pop(blob, None)
+
+    def _written(self, thread_id: str) -> _Thread:
+        ledger = self._ledger
+        thread = ledger.threads.setdefault(thread_id, _Thread(0))
+        thread.used_at = self._clock()
+        ledger.threads.move_to_end(thread_id)
+        return thread
+
+    def _count(self, thread: _Thread, bytes: int) -> None:
+        thread.bytes += bytes
+        self._ledger.bytes += bytes
+
+    def _size(self, keys: Sequence[Any], id: str, ns: str, checkpoint: str) -> int:
+        size = sum(len(self.blobs[key][1]) + _ENTRY_BYTES for key in keys if key in self.blobs)
+        saved = self.storage[id][ns].get(checkpoint)
+        return size if saved is None else size + len(saved[0][1]) + len(saved[1][1]) + _ENTRY_BYTES
+
+    def _size_of_writes(self, key: tuple[str, str, str], names: set[tuple[str, int]]) -> int:
+        kept = self.writes.get(key, {})
+        return sum(len(kept[name][2][1]) + _ENTRY_BYTES for name in names if name in kept)
+
+    # ── letting go ───────────────────────────────────────────────────────────────────────────────
+
+    def _is_old(self, thread: _Thread) -> bool:
+        return self._limits.ttl_s is not None and thread.used_at + self._limits.ttl_s < self._clock()
+
+    def _make_room(self, but: str) -> None:
+        """Let idle threads go until the limit is met; of all but one, which is being written."""
+        self._drop_old()
+        threads = self._ledger.threads
+        for _ in range(_LOOKS):
+            oldest = next(iter(threads))
+            if self._ledger.bytes <= self._limits.bytes or oldest == but:
+                break
+            self._look_at(oldest, "too_many_bytes")
+        self._log()
+
+    def _drop_old(self) -> None:
+        threads = self._ledger.threads
+        while threads and self._is_old(threads[oldest := next(iter(threads))]):
+            self._look_at(oldest, "too_old")
+
+    def _look_at(self, thread_id: str, reason: str) -> None:
+        if self._is_in_use(thread_id):
+            self._written(thread_id)  # to the end of the line
+        else:
+            self._let_go(thread_id, reason)
+
+    def _let_go(self, thread_id: str, reason: str) -> None:
+        self.delete_thread(thread_id)
+        self._ledger.let_go[reason] += 1
+
+    def _log(self) -> None:
+        ledger, now = self._ledger, self._clock()
+        if not any(ledger.let_go.values()) or now < ledger.logged_at + _LOG_EVERY_S:
+            return
+        log.warning(
+            "let go idle threads that were kept in memory; a checkpointer with a database keeps them, "
+            "or raise thread_bytes or thread_ttl_s ([server])",
+            **ledger.let_go,
+            kept=len(ledger.threads),
+            kept_bytes=ledger.bytes,
+            thread_bytes=self._limits.bytes,
+        )
+        ledger.let_go = dict.fromkeys(ledger.let_go, 0)
+        ledger.logged_at = now

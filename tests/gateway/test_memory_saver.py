@@ -1,0 +1,167 @@
+"""The saver in memory keeps its limits: what is idle longest goes, what is in use never.
+
+About `gateway/graphwire_gateway/graphs/memory_saver.py`.
+"""
+
+import logging
+from typing import Any
+
+import pytest
+from graphwire_gateway import Gateway
+from graphwire_gateway.graphs.memory_saver import BoundedMemorySaver, ThreadLimits
+from langchain_core.runnables import RunnableConfig
+
+from tests.support.graphs import LIBRARIES, Library, library
+from tests.support.questions import stepper
+
+TOPIC = "x" * 10_000
+
+
+@pytest.fixture(params=LIBRARIES)
+def lib(request: pytest.FixtureRequest) -> Library:
+    return library(request.param)
+
+
+class Kept:
+    """A saver, and a graph of each library that writes threads into it."""
+
+    def __init__(self, lib: Library, *busy: str, **limits: Any) -> None:
+        self.now = 0.0
+        self.busy = set(busy)
+        self.saver = BoundedMemorySaver(
+            ThreadLimits(**limits), lambda thread: thread in self.busy, lambda: self.now
+        )
+        self.graph = stepper(lib, self.saver)
+
+    async def write(self, *threads: str) -> None:
+        for thread in threads:
+            await self.graph.ainvoke({"topic": TOPIC}, at(thread))
+
+    def has(self, thread: str) -> bool:
+        return self.saver.get_tuple(at(thread)) is not None
+
+    @property
+    def threads(self) -> set[str]:
+        return {saved.config["configurable"]["thread_id"] for saved in self.saver.list(None)}
+
+
+def at(thread: str, ns: str = "") -> RunnableConfig:
+    return {"configurable": {"thread_id": thread, "checkpoint_ns": ns}}
+
+
+async def size_of_one(lib: Library) -> int:
+    kept = Kept(lib)
+    await kept.write("one")
+    return kept.saver.bytes
+
+
+async def test_many_threads_stay_within_the_limit(lib: Library) -> None:
+    one = await size_of_one(lib)
+    assert one > len(TOPIC)
+    kept = Kept(lib, bytes=5 * one)
+    for number in range(40):
+        await kept.write(f"t{number}")
+        assert kept.saver.bytes <= 5 * one
+    assert {"t38", "t39"} <= kept.threads <= {f"t{number}" for number in range(35, 40)}
+    stored = {key[0] for key in (*kept.saver.blobs, *kept.saver.writes)} | set(kept.saver.storage)
+    assert stored == kept.threads, "nothing of the others is left"
+
+
+async def test_the_least_recently_used_goes_first_and_one_in_use_never(lib: Library) -> None:
+    kept = Kept(lib, "busy", bytes=int(3.5 * await size_of_one(lib)))
+    await kept.write("busy", "a", "b")
+    assert kept.has("a"), "a read is a use"
+    await kept.write("c")
+    assert kept.threads == {"busy", "a", "c"}
+    await kept.write("d", "e", "f")
+    assert "busy" in kept.threads
+    kept.busy.clear()
+    await kept.write("g", "h", "i", "j")
+    assert "busy" not in kept.threads
+
+
+async def test_one_write_looks_at_few_threads_however_many_are_in_use(lib: Library) -> None:
+    names = [f"t{number}" for number in range(100)]
+    kept = Kept(lib, *names, bytes=1)
+    await kept.write(*names)
+    assert kept.threads == set(names)
+    looked: list[str] = []
+    kept.saver._is_in_use = lambda thread: not looked.append(thread)  # type: ignore[func-returns-value]
+    kept.saver.put_writes(
+        {"configurable": {"thread_id": "t0", "checkpoint_ns": "", "checkpoint_id": "c"}},
+        [("said", "x")],
+        "task",
+    )
+    assert 0 < len(looked) <= 20
+
+
+async def test_a_thread_that_is_too_old_is_gone_unless_it_is_in_use(lib: Library) -> None:
+    kept = Kept(lib, "busy", ttl_s=60)
+    await kept.write("busy", "old")
+    kept.now = 50
+    await kept.write("young")
+    kept.now = 61
+    assert (kept.has("busy"), kept.has("old"), kept.has("young")) == (True, False, True)
+    kept.busy.clear()
+    kept.now = 200
+    assert kept.threads == set()
+    assert kept.saver.bytes == 0
+    assert not kept.saver.storage
+    assert not kept.saver.blobs
+    assert not kept.saver.writes
+
+
+async def test_a_thread_that_was_let_go_is_as_if_never_written(lib: Library) -> None:
+    kept = Kept(lib, ttl_s=60)
+    await kept.write("t")
+    kept.now = 61
+    state = await kept.graph.aget_state(at("t"))
+    assert (state.values, state.next, state.metadata) == ({}, (), None)
+    assert [one async for one in kept.graph.aget_state_history(at("t"))] == []
+    assert (await kept.graph.ainvoke({"topic": "new"}, at("t")))["topic"] == "new"
+
+
+async def test_reading_threads_that_do_not_exist_keeps_nothing(lib: Library) -> None:
+    kept = Kept(lib)
+    await kept.write("t")
+    spaces = len(kept.saver.storage["t"])
+    for number in range(20):
+        assert not kept.has(f"no{number}")
+        assert list(kept.saver.list(at(f"no{number}"))) == []
+        assert kept.saver.get_tuple(at("t", f"no{number}")) is None
+    assert set(kept.saver.storage) == {"t"}
+    assert len(kept.saver.storage["t"]) == spaces
+
+
+async def test_a_checkpoint_that_cannot_be_saved_is_counted_and_deleted(lib: Library) -> None:
+    kept = Kept(lib)
+    checkpoint = {"id": "c", "channel_values": {"a": TOPIC, "b": lambda: 0}}
+    with pytest.raises(TypeError):
+        kept.saver.put(at("t"), checkpoint, {}, {"a": 1, "b": 1})
+    assert kept.saver.bytes > len(TOPIC)
+    await kept.saver.adelete_thread("t")
+    assert kept.saver.bytes == 0
+    assert not kept.saver.blobs
+
+
+async def test_the_log_says_how_many_went_once_a_minute(
+    lib: Library, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = Kept(lib, bytes=2 * await size_of_one(lib))
+    with caplog.at_level(logging.WARNING, "graphwire.threads"):
+        for _ in range(2):
+            await kept.write(*(f"t{number}" for number in range(10)))
+        assert len(caplog.records) == 1
+        kept.now = 61
+        await kept.write("t10")
+    assert len(caplog.records) == 2
+    assert "thread_bytes" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "setting", [{"thread_bytes": 0}, {"thread_bytes": 1.5}, {"thread_ttl_s": 0}, {"thread_ttl_s": -1}]
+)
+def test_a_limit_that_is_none_is_refused(setting: dict[str, Any]) -> None:
+    (name,) = setting
+    with pytest.raises(ValueError, match=name):
+        Gateway({}, **setting)

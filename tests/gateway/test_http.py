@@ -20,7 +20,9 @@ OURS = SUBPROTOCOLS[0]
 def answer(path: str, *headers: tuple[str, str], is_ready: bool = True) -> tuple[int, str] | None:
     """Return status and text of the answer to a request, None for a handshake that goes through."""
     connection: Any = SimpleNamespace(
-        respond=lambda status, text: (status.value, text), remote_address=("h", 1)
+        respond=lambda status, text: (status.value, text),
+        remote_address=("h", 1),
+        transport=SimpleNamespace(get_extra_info=lambda _: None),
     )
     handshake = Handshake(Origins(["https://app.example"], loopback=True), lambda: is_ready)
     response: Any = handshake(connection, Request(path, Headers(headers)))
@@ -107,7 +109,11 @@ def test_the_first_request_through_a_proxy_names_what_is_open(
     header: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     handshake = Handshake(Origins(None, loopback=True), lambda: True, ["this is open (set [x] y)"])
-    connection: Any = SimpleNamespace(respond=lambda *_: None, remote_address=("h", 1))
+    connection: Any = SimpleNamespace(
+        respond=lambda *_: None,
+        remote_address=("h", 1),
+        transport=SimpleNamespace(get_extra_info=lambda _: None),
+    )
     handshake(connection, Request("/healthz", Headers([("Host", "x")])))
     assert not caplog.text
     for _ in range(2):

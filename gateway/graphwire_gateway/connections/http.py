@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from typing import Any
 
 from graphwire_protocol import codes
 from graphwire_protocol.url import TOKEN_IN_URL, holds_token
@@ -11,6 +12,7 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
 from graphwire_gateway.connections.auth import Origins
+from graphwire_gateway.connections.descriptors import is_short, soft_limit
 from graphwire_gateway.telemetry import RateLimitedLogger, logger
 
 log = logger("connection")
@@ -20,6 +22,8 @@ _REFUSED = "it is not in allowed_origins"
 
 FORBIDDEN_ORIGIN = "pages of this origin may not connect; the operator can allow them (allowed_origins)"
 """The reason that a page gets when it may not connect."""
+
+CROWDED = "this server has no descriptors left for another connection; try again later"
 
 PATH = "/ws"
 """Where clients connect."""
@@ -65,6 +69,9 @@ class Handshake:
             if "Upgrade" not in request.headers:
                 return connection.respond(HTTPStatus.FORBIDDEN, f"{FORBIDDEN_ORIGIN}\n")
             return None  # a page can read a close code, and not the status of a handshake
+        if is_short(connection.transport):
+            log_crowded(connection.remote_address)
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{CROWDED}\n")
         if holds_token(request.path):
             refusals.warning("refused a token in a URL", peer=connection.remote_address)
             is_page = "Origin" in request.headers and "Upgrade" in request.headers
@@ -104,6 +111,15 @@ class Handshake:
 
 
 _PROXY_HEADERS = frozenset({"forwarded", "via", "x-real-ip"})
+
+
+def log_crowded(peer: Any) -> None:
+    """Log that a connection was refused for want of descriptors."""
+    refusals.warning(
+        "refused a connection: few descriptors are left; raise the limit (ulimit -n, LimitNOFILE)",
+        peer=peer,
+        limit=soft_limit(),
+    )
 
 
 def not_allowed(protocol: ServerProtocol) -> Response:

@@ -9,7 +9,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
-from graphwire_gateway.connections.http import OTHER_METHODS, not_allowed
+from graphwire_gateway.connections.descriptors import is_out
+from graphwire_gateway.connections.http import OTHER_METHODS, log_crowded, not_allowed
 from graphwire_gateway.telemetry import logger
 
 log = logger("connection")
@@ -30,6 +31,14 @@ class Peer(ServerConnection):
     _pinged_at: float | None = None  # when the oldest ping without an answer was sent
     _probed_at = 0.0
     _probe: "asyncio.Task[None] | None" = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Drop a connection that takes one of the last descriptors."""
+        super().connection_made(transport)
+        if is_out(transport):
+            log_crowded(self.remote_address)
+            self._is_dropped = True
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Look at the request's method: websockets closes on most without an answer."""

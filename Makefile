@@ -9,10 +9,10 @@ VENV310 := .venv310
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: help lock demo test processes abuse test310 mutants slow soak check format schema bench clean
+.PHONY: help lock demo test processes abuse test310 mutants slow soak soak-steady check format schema bench clean
 
 help:  ## Show what there is
-	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1	/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1	/' | expand -t 16
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "graphwire needs Python 3.10 or newer; set PYTHON=/path/to/python3" >&2; exit 1; }
@@ -68,6 +68,9 @@ test310: $(if $(PYTHON310),$(VENV310)/stamp)  ## What differs between Pythons, o
 
 soak: $(VENV)/dev.stamp  ## 20,000 faults and 10 million events, or SOAK_MINUTES of them
 	@$(BIN)/python -m tests.support.faults
+
+soak-steady: $(VENV)/dev.stamp  ## A steady load for half an hour, or SOAK_MINUTES: does anything grow?
+	@$(BIN)/python -m tests.benchmarks.steady
 
 check: $(VENV)/dev.stamp  ## Format, lint, types, import contracts, schema, reference, no break of the last release
 	$(BIN)/ruff format --check .

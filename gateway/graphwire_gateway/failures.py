@@ -138,6 +138,14 @@ def _traceback(error: BaseException) -> TracebackType | None:
     return found
 
 
+def forget_frames(error: BaseException) -> None:
+    """Let go of the frames that raised an exception, once it has been described.
+
+    Frames of a graph's library hold the exception, and so themselves and all that the run had.
+    """
+    vars(BaseException)["__traceback__"].__set__(error, None)  # the exception's class may have its own
+
+
 def _own(error: BaseException, name: str) -> Any:
     """Return an attribute that the interpreter sets, also if the exception's class has one of that name."""
     return vars(BaseException)[name].__get__(error)

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from graphwire_protocol import codes
 from graphwire_protocol.commands import Product
 from graphwire_protocol.projection import Encoders
 from graphwire_protocol.version import SUBPROTOCOLS
@@ -18,8 +17,14 @@ from websockets.typing import Subprotocol
 from graphwire_gateway.connections.auth import Origins, Tokens, is_loopback
 from graphwire_gateway.connections.connection import Connection
 from graphwire_gateway.connections.dispatch import Services
-from graphwire_gateway.connections.http import FORBIDDEN_ORIGIN, PATH, Handshake
+from graphwire_gateway.connections.http import PATH, Handshake
 from graphwire_gateway.connections.langgraph_auth import Authenticated
+from graphwire_gateway.connections.openings import (
+    check_origins,
+    check_start,
+    check_tokens,
+    open_behind_a_proxy,
+)
 from graphwire_gateway.connections.peer import MAX_QUEUE, Peer
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.execution.execution import Executor
@@ -144,21 +149,28 @@ class Gateway:
         is no authentication, and for an address that is not available.
         """
         loopback = is_loopback(host)
-        if not loopback and not self._tokens and not self._insecure:
-            raise CannotServe(
-                f"{host} is not a loopback address and there is no authentication: anybody could run these "
-                "graphs. Set tokens ([auth] tokens, Gateway(tokens=...)), or pass --insecure (insecure=True)"
-            )
+        has_authentication = bool(self._tokens)
+        check_start(
+            host, is_loopback=loopback, has_authentication=has_authentication, insecure=self._insecure
+        )
         expose = loopback if self._expose_errors is None else self._expose_errors
+        origins = Origins(self._allowed_origins, loopback=loopback, pattern=self._allowed_origin_regex)
+        check_origins(
+            self._allowed_origins, self._allowed_origin_regex, has_authentication=has_authentication
+        )
+        proxied = open_behind_a_proxy(
+            has_authentication=has_authentication, exposes_errors=expose and self._expose_errors is None
+        )
         server = Server(
             store=_open_store(self._store, self._limits),
             limits=self._limits,
             tokens=self._tokens,
             failures=Failures(expose),
             catalog=Catalog(self._specs, Savers(self._checkpointer, self._graph_store, self._thread_limits)),
-            origins=Origins(self._allowed_origins, loopback=loopback, pattern=self._allowed_origin_regex),
+            origins=origins,
             shared_threads=self._shared_threads,
             encoders=self._encoders,
+            open_to_proxied=proxied if loopback else (),
         )
         try:
             await server.open(host, port)
@@ -169,6 +181,7 @@ class Gateway:
 
 def _tokens(tokens: Mapping[str, str] | None, auth: Any, ignore_authorization: bool) -> Tokens:
     if auth is None:
+        check_tokens(tokens or {})
         return Tokens(tokens)
     if tokens:
         raise CannotServe("tokens and auth are both given; only one of them can authenticate clients")
@@ -215,12 +228,12 @@ class Server:
         origins: Origins,
         shared_threads: bool = False,
         encoders: Encoders | None = None,
+        open_to_proxied: Sequence[str] = (),
     ) -> None:
         self.host = ""
         self.port = 0
         self._store = store
         self._limits = limits
-        self._origins = origins
         self._committer = Committer(store)
         self.catalog = catalog
         executor = Executor(catalog, failures, limits.max_event_bytes, encoders, limits.max_frame_bytes)
@@ -237,7 +250,7 @@ class Server:
             listing=Listing(catalog, self._runs, failures, limits.max_event_bytes),
             failures=failures,
         )
-        self._handshake = Handshake(self._origins, lambda: not self._runs.draining)
+        self._handshake = Handshake(origins, lambda: not self._runs.draining, open_to_proxied)
         self._connections: set[Connection] = set()
         self._listener: Listener | None = None
         self._committing: asyncio.Task[None] | None = None
@@ -281,8 +294,10 @@ class Server:
         log.info("listening", url=self.url)
 
     async def _serve(self, socket: ServerConnection) -> None:
-        if socket.request is None or self._handshake.forbids(socket.request):
-            await socket.close(codes.FORBIDDEN, FORBIDDEN_ORIGIN)
+        assert socket.request is not None
+        refusal = self._handshake.refusal(socket.request)
+        if refusal is not None:
+            await socket.close(*refusal)
             return
         raw = socket.transport.get_extra_info("socket")
         if raw is not None:

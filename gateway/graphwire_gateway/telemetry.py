@@ -9,7 +9,7 @@ import logging
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -102,9 +102,9 @@ def _traceback(error: BaseException | None) -> str | None:
 
 
 class RateLimitedLogger:
-    """Logs warnings that peers can cause at will: ``burst`` at once, later one in ``every_s`` seconds.
+    """Logs what peers can cause at will: ``burst`` at once, later one in ``every_s`` seconds.
 
-    The field ``left_out`` of a warning counts those that were left out before it.
+    The field ``left_out`` of an event counts those that were left out before it.
     """
 
     def __init__(self, log: EventLogger, burst: int = 20, every_s: float = 3.0) -> None:
@@ -117,6 +117,17 @@ class RateLimitedLogger:
 
     def warning(self, event: str, **fields: Any) -> None:
         """Log the event, unless there were too many."""
+        self._limited(self._log.warning, event, fields)
+
+    def info(self, event: str, **fields: Any) -> None:
+        """Do the same at level info."""
+        self._limited(self._log.info, event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        """Do the same at level error."""
+        self._limited(self._log.error, event, fields)
+
+    def _limited(self, log: Callable[..., None], event: str, fields: dict[str, Any]) -> None:
         now = time.monotonic()
         self._left = min(self._burst, self._left + (now - self._at) / self._every_s)
         self._at = now
@@ -126,7 +137,7 @@ class RateLimitedLogger:
         self._left -= 1
         more = {"left_out": self._left_out} if self._left_out else {}
         self._left_out = 0
-        self._log.warning(event, **fields, **more)
+        log(event, **fields, **more)
 
 
 def logger(name: str) -> EventLogger:

@@ -131,3 +131,13 @@ async def test_cancelling_tells_the_reason(client, server):
     run = await client.run("joke")
     await run.cancel("enough")
     assert server.of(Cancel)[0].reason == "enough"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ws://h/ws?token=s3cret", "wss://h/ws?access_token=s3cret", "ws://ann:s3cret@h/ws", "ws://s3cret@h/ws"],
+)
+def test_a_token_in_the_url_is_refused_before_anything_connects(url: str) -> None:
+    with pytest.raises(ValueError, match=r"the URL holds a token.*connect\(token=\.\.\.\)") as caught:
+        graphwire.connect(url)
+    assert "s3cret" not in str(caught.value)

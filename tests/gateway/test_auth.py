@@ -125,18 +125,6 @@ def test_what_only_resembles_an_origin_is_admitted_by_no_pattern_and_as_no_loopb
         assert not origins.admits(origin), origin
 
 
-@pytest.mark.parametrize("pattern", [".*", r"https?://.*", r"https://.*", r"https://[^/]+"])
-def test_a_pattern_that_admits_strangers_is_named(pattern: str, caplog: pytest.LogCaptureFixture) -> None:
-    Origins(None, loopback=False, pattern=pattern)
-    assert "admits pages of strangers" in caplog.text
-    assert pattern in caplog.text
-
-
-def test_a_pattern_with_a_domain_is_not_named(caplog: pytest.LogCaptureFixture) -> None:
-    Origins(None, loopback=False, pattern=r"https://.*\.app\.example")
-    assert not caplog.text
-
-
 @pytest.mark.parametrize("token", ["", " ", "\n"])
 def test_an_empty_token_stops_the_start(token: str) -> None:
     with pytest.raises(CannotServe, match="the token of 'ann' is empty"):

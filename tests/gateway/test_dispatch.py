@@ -750,8 +750,8 @@ async def test_the_log_has_each_refused_token_with_its_peer_and_connections_at_d
     opened, refused, closed = events_of(caplog, "connection")
     assert opened == ("DEBUG", "connection opened", {"peer": ("peer", 1)})
     reason = "the token is not known"
-    fields = {"peer": ("peer", 1), "code": "unauthenticated", "reason": reason}
-    assert refused == ("WARNING", "refused a connection", fields)
+    fields = {"peer": ("peer", 1), "count": 1, "reason": reason}
+    assert refused == ("WARNING", "refused a token", fields)
     assert closed[:2] == ("DEBUG", "connection closed")
     assert "wrong" not in caplog.text, "a token is a secret"
 

@@ -20,7 +20,9 @@ OURS = SUBPROTOCOLS[0]
 def answer(path: str, *headers: tuple[str, str], is_ready: bool = True) -> tuple[int, str] | None:
     """Return status and text of the answer to a request, None for a handshake that goes through."""
     connection: Any = SimpleNamespace(
-        respond=lambda status, text: (status.value, text), remote_address=("h", 1)
+        respond=lambda status, text: (status.value, text),
+        remote_address=("h", 1),
+        transport=SimpleNamespace(get_extra_info=lambda _: None),
     )
     handshake = Handshake(Origins(["https://app.example"], loopback=True), lambda: is_ready)
     response: Any = handshake(connection, Request(path, Headers(headers)))
@@ -51,7 +53,7 @@ def test_another_path_is_not_found_and_says_where_to_connect() -> None:
 def test_a_handshake_that_offers_our_subprotocol_goes_through(offered: list[str]) -> None:
     headers = upgrade(*(("Sec-WebSocket-Protocol", value) for value in offered))
     assert answer(PATH, *headers) is None
-    assert answer(f"{PATH}?token=x", ("Origin", "https://app.example"), *headers) is None
+    assert answer(f"{PATH}?page=1", ("Origin", "https://app.example"), *headers) is None
 
 
 @pytest.mark.parametrize("offered", [[], ["chat"], [OURS.upper()], [OURS + "x"]])
@@ -81,6 +83,45 @@ def test_another_method_is_answered_with_what_this_server_is() -> None:
     assert response.status_code == 405
     assert response.headers["Allow"] == "GET"
     assert b"graphwire.connect" in bytes(response.body)
+
+
+@pytest.mark.parametrize("query", ["token=s3cret", "a=1&access_token=s3cret"])
+def test_a_token_in_the_url_is_refused_aloud_and_never_logged(
+    query: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    protocol = ("Sec-WebSocket-Protocol", OURS)
+    found = answer(f"{PATH}?{query}", *upgrade(protocol))
+    assert found is not None
+    assert found[0] == 400
+    assert "connect(token=...)" in found[1]
+    page = (*upgrade(protocol), ("Origin", "http://localhost:3000"))
+    assert answer(f"{PATH}?{query}", *page) is None, "a page sees a close code, and not an HTTP status"
+    handshake = Handshake(Origins(None, loopback=True), lambda: True)
+    code, reason = handshake.refusal(Request(f"{PATH}?{query}", Headers(page))) or (0, "")
+    assert code == 4401
+    assert "connect(token=...)" in reason
+    assert len(caplog.records) == 2
+    assert "s3cret" not in caplog.text + found[1] + reason
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "x-forwarded-proto", "Via", "X-Real-IP"])
+def test_the_first_request_through_a_proxy_names_what_is_open(
+    header: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    handshake = Handshake(Origins(None, loopback=True), lambda: True, ["this is open (set [x] y)"])
+    connection: Any = SimpleNamespace(
+        respond=lambda *_: None,
+        remote_address=("h", 1),
+        transport=SimpleNamespace(get_extra_info=lambda _: None),
+    )
+    handshake(connection, Request("/healthz", Headers([("Host", "x")])))
+    assert not caplog.text
+    for _ in range(2):
+        handshake(connection, Request(PATH, Headers([(header, "s3cret")])))
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "this is open (set [x] y)" in record.getMessage()
+    assert vars(record)["fields"] == {"headers": header.lower()}
 
 
 def test_a_refused_origin_is_logged_with_its_peer(caplog: pytest.LogCaptureFixture) -> None:

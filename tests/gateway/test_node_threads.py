@@ -147,6 +147,38 @@ async def test_threads_that_are_stuck_for_nobody_are_bounded(monkeypatch: pytest
     await runner.close(5)
 
 
+async def test_threads_that_a_burst_has_needed_end_when_they_are_idle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(node_threads, "IDLE_S", 0.05)
+    runner = ThreadRunner("burst")
+    barrier = threading.Barrier(20)
+    used: list[str] = []
+
+    def left() -> int:
+        return sum(thread.name.startswith("graphwire-burst-node") for thread in threading.enumerate())
+
+    async def burst() -> None:
+        await asyncio.gather(*(asyncio.to_thread(barrier.wait, 10) for _ in range(20)))
+
+    async def one() -> None:
+        await asyncio.to_thread(lambda: used.append(threading.current_thread().name))
+
+    async def one_at_a_time() -> None:
+        while left() > 1:
+            await runner.ask(one)
+
+    try:
+        await runner.ask(burst)
+        await asyncio.wait_for(one_at_a_time(), 10)  # the others end beside it
+        assert len(used) > 1
+        await until(lambda: not left())
+        await runner.ask(one)
+    finally:
+        await runner.close(5)
+    await until(lambda: not left())
+
+
 async def test_a_call_for_which_no_thread_can_be_started_fails_and_leaves_its_place_to_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

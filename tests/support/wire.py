@@ -77,6 +77,7 @@ class Wire(asyncio.Protocol):
         deadline_s: float = _DEADLINE_S,
         *,
         host: str = "127.0.0.1",
+        path: str = "/ws",
         protocols: Iterable[str] | None = (PROTOCOL,),
         headers: Iterable[tuple[str, str]] = (),
         held: int = 1 << 17,
@@ -104,7 +105,7 @@ class Wire(asyncio.Protocol):
             raise
         timer = loop.call_later(deadline_s, wire.abort)
         try:
-            await wire._shake_hands(protocols, headers)
+            await wire._shake_hands(path, protocols, headers)
         except BaseException:
             wire.abort()
             raise
@@ -112,10 +113,12 @@ class Wire(asyncio.Protocol):
             timer.cancel()
         return wire
 
-    async def _shake_hands(self, protocols: Iterable[str] | None, headers: Iterable[tuple[str, str]]) -> None:
+    async def _shake_hands(
+        self, path: str, protocols: Iterable[str] | None, headers: Iterable[tuple[str, str]]
+    ) -> None:
         offered = [] if protocols is None else [("Sec-WebSocket-Protocol", ", ".join(protocols))]
         lines = [
-            "GET /ws HTTP/1.1",
+            f"GET {path} HTTP/1.1",
             *(f"{name}: {value}" for name, value in (("Host", "127.0.0.1"), *offered, *headers)),
             *("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"),
             f"Sec-WebSocket-Key: {self._key.decode()}",

@@ -15,6 +15,7 @@ from typing import Any
 from graphwire_protocol.commands import Product, Watch
 from graphwire_protocol.replies import Welcome
 from graphwire_protocol.types import Mode
+from graphwire_protocol.url import TOKEN_IN_URL, holds_token
 
 from graphwire import blocking
 from graphwire.arguments import IfBusy, checked, filter_of
@@ -69,9 +70,11 @@ def connect(
         wait: seconds for which a first connection that fails is tried again, for a server that is not up yet.
             What waiting cannot mend, such as a refused token, is raised at once.
 
-    Raises ``ValueError`` for a window below 1, a negative ``wait``, and ``ssl`` for another address than
-    ``wss://``.
+    Raises ``ValueError`` for a window below 1, a negative ``wait``, ``ssl`` for another address than
+    ``wss://``, and a URL that holds a token or a user.
     """
+    if holds_token(url):
+        raise ValueError(f"{TOKEN_IN_URL}; what a proxy in front asks for goes into headers=")
     if wait < 0:
         raise ValueError(f"wait is a number of seconds, at least 0, not {wait:g}")
     if ssl is not None and not url.lower().startswith("wss:"):

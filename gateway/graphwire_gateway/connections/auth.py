@@ -9,18 +9,19 @@ from graphwire_protocol import codes
 from graphwire_protocol.errors import Refusal
 
 from graphwire_gateway.errors import CannotServe
-from graphwire_gateway.telemetry import logger
 
 ANONYMOUS = "anonymous"
 """The principal of every connection to a server without authentication."""
 
 
-log = logger("connection")
+NEEDS_TOKEN = (
+    "this server needs a token: --token, GRAPHWIRE_TOKEN or connect(token=...); it is sent in hello, "
+    "no header is read"
+)
+"""The answer to a client without a token."""
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
 """An origin as browsers write it, in lower case."""
-
-_STRANGERS = ("https://stranger.invalid", "http://stranger.invalid:8000")
 
 
 class Tokens:
@@ -52,8 +53,7 @@ class Tokens:
             if hmac.compare_digest(known, given):
                 found = principal
         if found is None:
-            missing = "this server needs a token: --token, GRAPHWIRE_TOKEN or connect(token=...)"
-            reason = missing if token is None else "the token is not known"
+            reason = NEEDS_TOKEN if token is None else "the token is not known"
             raise Refusal("unauthenticated", reason, close=codes.UNAUTHENTICATED)
         return found
 
@@ -64,7 +64,7 @@ class Origins:
     ``allowed`` lists them, ``"*"`` allows all; ``pattern`` is a regular expression that matches the whole
     origin. If ``loopback`` is true, pages from this machine may connect as well, unless ``allowed`` is empty.
     Only ``allowed`` admits what is not written as an origin is, ``scheme://host`` or ``scheme://host:port``.
-    Raises ``CannotServe`` for a wrong pattern, and warns of one that admits every page.
+    Raises ``CannotServe`` for a wrong pattern; ``openings`` warns of one that admits strangers.
     """
 
     def __init__(self, allowed: Sequence[str] | None, *, loopback: bool, pattern: str | None = None) -> None:
@@ -76,12 +76,6 @@ class Origins:
             raise CannotServe(
                 f"allowed_origin_regex {pattern!r} is not a regular expression: {error}"
             ) from None
-        if any(self._fits(page) for page in _STRANGERS):
-            log.warning(
-                "allowed_origin_regex admits pages of strangers; does it lack a domain's end, or a backslash "
-                "before a dot?",
-                allowed_origin_regex=pattern,
-            )
 
     def admits(self, origin: str) -> bool:
         """Return whether a handshake with this ``Origin`` header may continue. One without the header may."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sys
 import time
+from typing import Any
 
 from graphwire_protocol import codes
 from graphwire_protocol.errors import Misuse, Refusal
@@ -70,12 +71,10 @@ class Connection:
             try:
                 await self._receive(data.pop())  # nothing keeps it while the next one is waited for
             except Refusal as refusal:
-                self._services.refusals.warning(
-                    "refused a connection",
-                    peer=self._socket.remote_address,
-                    code=refusal.code,
-                    reason=refusal.message,
-                )
+                if refusal.close != codes.UNAUTHENTICATED:  # that is logged by address
+                    self._services.refusals.warning(
+                        "refused a connection", peer=self.peer, code=refusal.code, reason=refusal.message
+                    )
                 await self._close(refusal.close or codes.MISUSE, refusal.message)
                 return
             if self._session.pause:
@@ -150,6 +149,15 @@ class Connection:
     def silent_s(self) -> float:
         """Return for how long the oldest ping has had no answer, in seconds; 0 if none waits for one."""
         return self._socket.silent_s()
+
+    @property
+    def peer(self) -> Any:
+        """The address of the other side."""
+        return self._socket.remote_address
+
+    async def ended(self) -> None:
+        """Wait until the connection has ended."""
+        await self._socket.wait_closed()
 
     def probe(self) -> None:
         """Send a ping, unless one waits for its answer."""

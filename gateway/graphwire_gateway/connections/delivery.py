@@ -7,6 +7,7 @@ takes everything that is ready in a tick. While the socket takes no more, no log
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from weakref import WeakValueDictionary
 
 from graphwire_protocol import commands
 from graphwire_protocol.errors import Refusal
@@ -32,15 +33,16 @@ MARK_S = 2.5
 _WATCH_BYTES = 16 << 10  # of a watch's turn
 _ROUND = 64  # turns before the rest of the process gets the loop
 
-_matchers: dict[Filter, Matcher] = {}
+_matchers: WeakValueDictionary[Filter, Matcher] = WeakValueDictionary()
 
 
-def _matcher(filter: Filter) -> Matcher:
-    """Return the matcher of a filter. Equal filters share one, and with it the decisions it remembers."""
+def matcher_of(filter: Filter) -> Matcher:
+    """Return the matcher of a filter. Equal filters share one, and with it the decisions it remembers.
+
+    It lives as long as a subscription uses it: a filter may be large, and hold addresses of logs that ended.
+    """
     known = _matchers.get(filter)
     if known is None:
-        if len(_matchers) >= 1024:
-            _matchers.clear()
         known = _matchers[filter] = Matcher(filter)
     return known
 
@@ -69,6 +71,10 @@ class _Signal:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters = [*(self._waiters or ()), waiter]
             await waiter
+
+
+async def _send_nothing(batch: bytes) -> None:
+    """Send nothing: the connection is gone."""
 
 
 class Delivery:
@@ -126,7 +132,7 @@ class Delivery:
         Raises ``Refusal(not_found)``.
         """
         patches = Patches() if spec.values == "patch" else None
-        matcher = _matcher(spec.filter)
+        matcher = matcher_of(spec.filter)
         reader = Reader(
             spec.sub, log, self._store, matcher, spec.credit, self._enqueue, patches, self._limits
         )
@@ -194,6 +200,7 @@ class Delivery:
     def close(self) -> None:
         """The connection is gone."""
         self._closing = True
+        self._send = _send_nothing  # the connection's own: without the cycle, all of it goes at once
         if self._mark_timer is not None:
             self._mark_timer.cancel()
         self.drop()

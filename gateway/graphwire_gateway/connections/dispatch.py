@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 from weakref import WeakSet
 
 import orjson
@@ -20,6 +20,7 @@ from graphwire_protocol.version import MINOR
 from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.delivery import Delivery
 from graphwire_gateway.connections.open_connections import OpenConnections, Pinged
+from graphwire_gateway.connections.wrong_tokens import RefusedConnection, WrongTokens
 from graphwire_gateway.cutting import cut_anywhere, question_slots, shrink
 from graphwire_gateway.execution.names import filter_notes, graph_notes, run_notes, update_notes
 from graphwire_gateway.failures import Failures
@@ -71,13 +72,18 @@ class Services:
         self.failures = failures
         self.connections = OpenConnections(limits.max_connections)
         self.refusals = RateLimitedLogger(logger("connection"))
+        self.wrong_tokens = WrongTokens(RateLimitedLogger(logger("connection")))
+
+
+class Connected(Pinged, RefusedConnection, Protocol):
+    """What the commands need of their connection."""
 
 
 class Dispatch:
     """Carries out the commands of one connection, in order."""
 
     def __init__(
-        self, services: Services, session: ServerSession, delivery: Delivery, connection: Pinged
+        self, services: Services, session: ServerSession, delivery: Delivery, connection: Connected
     ) -> None:
         self._services = services
         self._connection = connection
@@ -205,7 +211,11 @@ class Dispatch:
 
     async def _hello(self, command: commands.Hello) -> None:
         services = self._services
-        principal = await services.tokens.principal(command.token)
+        try:
+            principal = await services.tokens.principal(command.token)
+        except Refusal as refusal:
+            await services.wrong_tokens.slow_down(self._connection, refusal.message)
+            raise
         services.connections.add(principal, self._connection)
         self._principal = principal
         self._reply(
@@ -313,6 +323,7 @@ class Dispatch:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        del self._connection  # which has this: without the cycle, all of it goes at once
 
 
 def _check(spec: Spec, run: Run, where: str) -> None:

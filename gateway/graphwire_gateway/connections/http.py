@@ -1,22 +1,29 @@
 """HTTP: which handshakes may continue, and the health checks ``/healthz`` and ``/readyz``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from typing import Any
 
+from graphwire_protocol import codes
+from graphwire_protocol.url import TOKEN_IN_URL, holds_token
 from graphwire_protocol.version import SUBPROTOCOLS
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
 from graphwire_gateway.connections.auth import Origins
+from graphwire_gateway.connections.descriptors import is_short, soft_limit
 from graphwire_gateway.telemetry import RateLimitedLogger, logger
 
+log = logger("connection")
 refusals = RateLimitedLogger(logger("connection"))
 
 _REFUSED = "it is not in allowed_origins"
 
 FORBIDDEN_ORIGIN = "pages of this origin may not connect; the operator can allow them (allowed_origins)"
 """The reason that a page gets when it may not connect."""
+
+CROWDED = "this server has no descriptors left for another connection; try again later"
 
 PATH = "/ws"
 """Where clients connect."""
@@ -26,14 +33,23 @@ OTHER_METHODS = (b"DELETE ", b"OPTIONS ", b"PATCH ", b"POST ", b"PUT ")
 
 
 class Handshake:
-    """Responds to every HTTP request. ``is_ready`` returns False while the server drains."""
+    """Responds to every HTTP request. ``is_ready`` returns False while the server drains.
 
-    def __init__(self, origins: Origins, is_ready: Callable[[], bool]) -> None:
+    ``open_to_proxied`` says what is open because clients are taken for this machine's own: the first request
+    that came through a proxy logs it.
+    """
+
+    def __init__(
+        self, origins: Origins, is_ready: Callable[[], bool], open_to_proxied: Sequence[str] = ()
+    ) -> None:
         self._origins = origins
         self._is_ready = is_ready
+        self._open_to_proxied = open_to_proxied
 
     def __call__(self, connection: ServerConnection, request: Request) -> Response | None:
         """Return the response, or None for a handshake that may continue."""
+        if self._open_to_proxied:
+            self._look_for_proxy(request)
         path = request.path.partition("?")[0]
         if path == "/healthz":
             return connection.respond(HTTPStatus.OK, "ok\n")
@@ -53,6 +69,13 @@ class Handshake:
             if "Upgrade" not in request.headers:
                 return connection.respond(HTTPStatus.FORBIDDEN, f"{FORBIDDEN_ORIGIN}\n")
             return None  # a page can read a close code, and not the status of a handshake
+        if is_short(connection.transport):
+            log_crowded(connection.remote_address)
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{CROWDED}\n")
+        if holds_token(request.path):
+            refusals.warning("refused a token in a URL", peer=connection.remote_address)
+            is_page = "Origin" in request.headers and "Upgrade" in request.headers
+            return None if is_page else connection.respond(HTTPStatus.BAD_REQUEST, f"{TOKEN_IN_URL}\n")
         offered = [
             token.strip()
             for value in request.headers.get_all("Sec-WebSocket-Protocol")
@@ -68,6 +91,35 @@ class Handshake:
     def forbids(self, request: Request) -> bool:
         """Tell whether a handshake comes from a page that may not connect; its socket is closed at once."""
         return not all(self._origins.admits(origin) for origin in request.headers.get_all("Origin"))
+
+    def refusal(self, request: Request) -> tuple[int, str] | None:
+        """Return the code and the reason with which a page's socket is closed at once, if it is."""
+        if self.forbids(request):
+            return codes.FORBIDDEN, FORBIDDEN_ORIGIN
+        return (codes.UNAUTHENTICATED, TOKEN_IN_URL) if holds_token(request.path) else None
+
+    def _look_for_proxy(self, request: Request) -> None:
+        names = sorted({name.lower() for name, _ in request.headers.raw_items()})
+        signs = [name for name in names if name in _PROXY_HEADERS or name.startswith("x-forwarded-")]
+        if signs:
+            log.warning(
+                "a request came through a proxy to a server that takes every client for this machine's own: "
+                + "; ".join(self._open_to_proxied),
+                headers=", ".join(signs[:5]),
+            )
+            self._open_to_proxied = ()
+
+
+_PROXY_HEADERS = frozenset({"forwarded", "via", "x-real-ip"})
+
+
+def log_crowded(peer: Any) -> None:
+    """Log that a connection was refused for want of descriptors."""
+    refusals.warning(
+        "refused a connection: few descriptors are left; raise the limit (ulimit -n, LimitNOFILE)",
+        peer=peer,
+        limit=soft_limit(),
+    )
 
 
 def not_allowed(protocol: ServerProtocol) -> Response:

@@ -12,12 +12,12 @@ from typing import Any
 from graphwire_protocol import codes
 from graphwire_protocol.errors import Refusal
 
-from graphwire_gateway.connections.auth import Tokens
+from graphwire_gateway.connections.auth import NEEDS_TOKEN, Tokens
 from graphwire_gateway.connections.http import PATH
 from graphwire_gateway.errors import CannotServe
-from graphwire_gateway.telemetry import logger
+from graphwire_gateway.telemetry import RateLimitedLogger, logger
 
-log = logger("auth")
+log = RateLimitedLogger(logger("auth"))
 
 ANSWER_S = 10.0
 """How long the ``authenticate`` function may take."""
@@ -83,8 +83,7 @@ class Authenticated(Tokens):
             )
             identity = None
         if identity is None:
-            missing = "this server needs a token: --token, GRAPHWIRE_TOKEN or connect(token=...)"
-            reason = missing if token is None else "the token is not accepted"
+            reason = NEEDS_TOKEN if token is None else "the token is not accepted"
             raise Refusal("unauthenticated", reason, close=codes.UNAUTHENTICATED)
         return identity
 

@@ -16,7 +16,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
-from graphwire_gateway.connections.http import OTHER_METHODS, not_allowed
+from graphwire_gateway.connections.descriptors import is_out
+from graphwire_gateway.connections.http import OTHER_METHODS, log_crowded, not_allowed
 from graphwire_gateway.telemetry import logger
 
 log = logger("connection")
@@ -48,6 +49,15 @@ class Peer(ServerConnection):
     _probed_at = 0.0
     _probe: "asyncio.Task[None] | None" = None
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, unless the connection takes one of the last descriptors."""
+        super().connection_made(transport)
+        self.recv_messages.resume = self._resume
+        if is_out(transport):
+            log_crowded(self.remote_address)
+            self._is_dropped = True
+            self.transport.abort()
+
     def data_received(self, data: bytes) -> None:
         """Look at the request's method: websockets closes on most without an answer."""
         if not self._has_begun:
@@ -76,11 +86,6 @@ class Peer(ServerConnection):
         self._parse()
         if not self.recv_messages.paused:
             self.transport.resume_reading()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin; the queue of frames asks here for more."""
-        super().connection_made(transport)
-        self.recv_messages.resume = self._resume
 
     def eof_received(self) -> None:
         """Parse the rest: it may end with a close frame."""

@@ -32,7 +32,7 @@ from graphwire_gateway.execution.models import Models
 from graphwire_gateway.execution.namespaces import GraphNamespaces, is_of_langgraph
 from graphwire_gateway.execution.request import RunRequest
 from graphwire_gateway.execution.schemas import response_schema_of
-from graphwire_gateway.failures import Failures, RunLimit
+from graphwire_gateway.failures import Failures, RunLimit, forget_frames
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.job import Job
@@ -232,6 +232,7 @@ class Execution:
             outcome = await self._run()
         except BaseException as error:
             outcome = self._ended_by(error)
+            forget_frames(error)
         # Nothing begins again from here: what it was given and the state that it made are let go.
         self._request, self._values, self._asked = request.paused(), None, {}
         self._outcome = outcome

@@ -95,7 +95,9 @@ class Job:
 
     def _check_end(self) -> None:
         if self._task is not None and self._task.done() and not self._calls:
-            self._on_end()
+            on_end, self._on_end = self._on_end, _no_callback
+            self._task = None  # its context has this job: without the cycle, both go at once
+            on_end()
 
     def cancel(self, repeat_s: float | None = None) -> None:
         """Cancel the coroutine, and again every ``repeat_s`` seconds until it ends; None cancels once.
@@ -106,8 +108,7 @@ class Job:
         self._loop.call_soon_threadsafe(self._cancel, repeat_s)
 
     def _cancel(self, repeat_s: float | None) -> None:
-        assert self._task is not None  # begin was sent to the loop before any cancel
-        if self._task.done():
+        if self._task is None or self._task.done():  # begin was sent to the loop before any cancel
             return
         # Not before the task's first step: cancelled earlier, its code would never run, not even its cleanup.
         self._loop.call_soon(self._task.cancel)

@@ -3,10 +3,14 @@
 Nothing can stop such a call. So places are shared: each principal gets at most ``PLACES`` at once, and what
 waits is started in turn, principal by principal. A call whose job no longer waits for it, because its run was
 cancelled or has failed, gives its place back at once, though its thread is stuck for as long as its code is.
+
+A thread that has waited for a call for ``IDLE_S`` ends. The one that began to wait last gets the next call,
+so that after a burst there are soon no more threads than are used; each holds some megabytes.
 """
 
 import asyncio
 import contextlib
+import itertools
 import queue
 import threading
 from collections import deque
@@ -22,24 +26,46 @@ T = TypeVar("T")
 PLACES = 128
 """Calls that one principal's runs make at once."""
 
+IDLE_S = 10.0
+"""Seconds that a thread waits for a call."""
+
 _ALL_PLACES = 2 * PLACES
 _MAX_ABANDONED = 8 * PLACES
 """Threads that may be stuck in calls for which nobody waits; beyond it, such a call keeps its place."""
 
 
-class _Call:
-    """A call of a node, for one of the threads."""
+class _Place:
+    """The place of a call among its principal's, which it has or waits for.
 
-    def __init__(self, executor: "NodeThreads", principal: str, function: Callable[[], Any]) -> None:
-        self.future: Future[Any] = Future()
-        self.function = function
+    It does not know the call: what the call's future calls at its end has it, and would keep both alive.
+    """
+
+    def __init__(self, executor: "NodeThreads", principal: str) -> None:
         self.principal = principal
-        self.has_place = False
+        self.is_taken = False
         self._executor = executor
 
     def abandon(self) -> None:
         """Nobody waits for the call any more: give its place back."""
         self._executor.abandon(self)
+
+
+class _Call:
+    """A call of a node, for one of the threads."""
+
+    def __init__(self, place: _Place, function: Callable[[], Any]) -> None:
+        self.future: Future[Any] = Future()
+        self.function = function
+        self.place = place
+
+
+class _Worker:
+    """One of the threads; it gets its calls one at a time, and None at its end."""
+
+    def __init__(self, call: _Call) -> None:
+        self.calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self.calls.put(call)
+        self.thread: threading.Thread
 
 
 class NodeThreads(ThreadPoolExecutor):
@@ -57,9 +83,9 @@ class NodeThreads(ThreadPoolExecutor):
         self._waiting: dict[str, deque[_Call]] = {}  # by principal; the first one's turn is next
         self._taken: dict[str, int] = {}  # places, by principal
         self._abandoned = 0
-        self._ready: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
-        self._idle = threading.Semaphore(0)  # counts the threads that wait for a call
-        self._own: list[threading.Thread] = []
+        self._idle: list[_Worker] = []  # the one that waits longest is first
+        self._own: set[_Worker] = set()
+        self._numbers = itertools.count()
         self._failed: deque[tuple[_Call, BaseException]] = deque()
         self._is_shut = False
 
@@ -68,16 +94,17 @@ class NodeThreads(ThreadPoolExecutor):
         job = current_job()
         # A call submitted from another thread comes from a node that is counted already.
         is_counted = job is not None and _running_loop() is self._loop
-        call = _Call(self, "" if job is None else job.principal, partial(fn, *args, **kwargs))
+        place = _Place(self, "" if job is None else job.principal)
+        call = _Call(place, partial(fn, *args, **kwargs))
         with self._guard:
             if self._is_shut:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            self._waiting.setdefault(call.principal, deque()).append(call)
+            self._waiting.setdefault(place.principal, deque()).append(call)
             self._start_waiting()
         self._report_failed()
         if job is not None and is_counted:
-            job.call_started(call)
-            call.future.add_done_callback(lambda _: self._call_ended(job, call))
+            job.call_started(place)
+            call.future.add_done_callback(lambda _: self._call_ended(job, place))
         return call.future
 
     def _start_waiting(self) -> None:
@@ -93,17 +120,21 @@ class NodeThreads(ThreadPoolExecutor):
                 self._waiting[principal] = calls  # its next turn is behind everybody else's
 
     def _start(self, call: _Call) -> None:
-        if not self._idle.acquire(blocking=False):
-            thread = threading.Thread(target=self._work, name=f"{self._name}_{len(self._own)}", daemon=True)
+        if self._idle:
+            self._idle.pop().calls.put(call)
+        else:
+            worker = _Worker(call)
+            name = f"{self._name}_{next(self._numbers)}"
+            worker.thread = threading.Thread(target=self._work, args=(worker,), name=name, daemon=True)
             try:
-                thread.start()
+                worker.thread.start()
             except BaseException as error:  # the process may have no more threads
                 self._failed.append((call, error))
                 return
-            self._own.append(thread)
-        call.has_place = True
-        self._taken[call.principal] = self._taken.get(call.principal, 0) + 1
-        self._ready.put(call)
+            self._own.add(worker)
+        place = call.place  # the guard is held: no thread has ended the call yet
+        place.is_taken = True
+        self._taken[place.principal] = self._taken.get(place.principal, 0) + 1
 
     def _report_failed(self) -> None:
         """Let calls fail for which no thread could be started. The guard is not held: callbacks run here."""
@@ -112,37 +143,49 @@ class NodeThreads(ThreadPoolExecutor):
             if call.future.set_running_or_notify_cancel():
                 call.future.set_exception(error)
 
-    def _work(self) -> None:
-        while (call := self._ready.get()) is not None:
+    def _next(self, worker: _Worker) -> _Call | None:
+        """Wait for the worker's next call; None if it ends."""
+        try:
+            return worker.calls.get(timeout=IDLE_S)
+        except queue.Empty:
+            with self._guard:
+                if worker in self._idle:
+                    self._idle.remove(worker)
+                    return None
+            return worker.calls.get()  # it was given one at the last moment
+
+    def _work(self, worker: _Worker) -> None:
+        while (call := self._next(worker)) is not None:
             if call.future.set_running_or_notify_cancel():
                 try:
                     call.future.set_result(call.function())
                 except BaseException as error:
                     call.future.set_exception(error)
             with self._guard:
-                if call.has_place:
-                    self._free(call)
+                if call.place.is_taken:
+                    self._free(call.place)
                 else:
                     self._abandoned -= 1
                 del call  # an idle thread keeps nothing alive
-                self._idle.release()
+                self._idle.append(worker)
                 self._start_waiting()
                 self._end_if_done()
             self._report_failed()
-        self._ready.put(None)  # for the next thread
+        with self._guard:
+            self._own.discard(worker)
 
-    def _free(self, call: _Call) -> None:
-        call.has_place = False
-        self._taken[call.principal] -= 1
-        if not self._taken[call.principal]:
-            del self._taken[call.principal]
+    def _free(self, place: _Place) -> None:
+        place.is_taken = False
+        self._taken[place.principal] -= 1
+        if not self._taken[place.principal]:
+            del self._taken[place.principal]
 
-    def abandon(self, call: _Call) -> None:
+    def abandon(self, place: _Place) -> None:
         """Give a call's place to others, if too many threads are not stuck already."""
         with self._guard:
-            if call.has_place and self._abandoned < _MAX_ABANDONED:
+            if place.is_taken and self._abandoned < _MAX_ABANDONED:
                 self._abandoned += 1
-                self._free(call)
+                self._free(place)
                 self._start_waiting()
         self._report_failed()
 
@@ -156,16 +199,17 @@ class NodeThreads(ThreadPoolExecutor):
             self._end_if_done()
         for call in waiting if cancel_futures else ():
             call.future.cancel()
-        for thread in self._own if wait else ():
-            thread.join()
+        for worker in list(self._own) if wait else ():
+            worker.thread.join()
 
     def _end_if_done(self) -> None:
         if self._is_shut and not self._waiting:
-            self._ready.put(None)
+            while self._idle:
+                self._idle.pop().calls.put(None)
 
-    def _call_ended(self, job: Job, call: _Call) -> None:
+    def _call_ended(self, job: Job, place: _Place) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed, and its jobs no longer matter
-            self._loop.call_soon_threadsafe(job.call_ended, call)
+            self._loop.call_soon_threadsafe(job.call_ended, place)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -56,6 +56,22 @@ class Owner(Protocol):
         """The store takes no more records from this writer."""
 
 
+class _Nobody:
+    """The owner of a log that was deleted."""
+
+    def stored(self, batch: Batch) -> None:
+        pass
+
+    def sealed(self) -> None:
+        pass
+
+    def lost(self) -> None:
+        pass
+
+
+_NOBODY = _Nobody()
+
+
 class Log:
     """The log of run ``run``, known to the store as ``key``, in its incarnation ``epoch``.
 
@@ -176,6 +192,8 @@ class Log:
     def delete(self) -> None:
         """The log is gone; every reader hears it, also one that has no credit."""
         self.is_deleted = True
+        self._owner = _NOBODY  # which has this log: without the cycle, both go at once
+        self.on_empty = None
         self._waiting.clear()
         for reader in self._readers:
             reader.wake()

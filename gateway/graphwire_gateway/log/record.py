@@ -48,8 +48,11 @@ class Record:
         return self.body[self.start : self.stop]
 
 
+_ADDRESSES = {mode: Address(mode) for mode in ("lifecycle", "interrupt")}
+
+
 def server_record(mode: str, data: Wire) -> Record:
     """Return the record of an event that the server itself adds: ``lifecycle`` or ``interrupt``."""
     prefix = b'"mode":"%s","data":' % mode.encode()
     body = prefix + orjson.dumps(data.to_wire())
-    return Record(Address(mode), body, len(prefix), len(body))
+    return Record(_ADDRESSES[mode], body, len(prefix), len(body))

@@ -32,6 +32,9 @@ log = logger("serve")
 
 T = TypeVar("T")
 
+_CLOSE_S = 8.0
+"""How long the server may take to cancel its runs and close, once ``drain_s`` is over."""
+
 _AT_ONCE_S = 3.0
 """How long the server may take to cancel its runs and close, once it is asked to stop at once."""
 
@@ -202,7 +205,7 @@ async def _serve(config: Config, is_restart: bool) -> int:
         thread_ttl_s=server.thread_ttl_s,
         shared_threads=server.shared_threads,
     )
-    stop = _Stop()
+    stop = _Stop(config.limits.drain_s + _CLOSE_S)
     async with AsyncExitStack() as stack:
         running = await stop.unless_requested(
             stack.enter_async_context(gateway.serve(server.host, server.port))
@@ -213,14 +216,16 @@ async def _serve(config: Config, is_restart: bool) -> int:
         if server.log_format == "json":
             log.info("serving", url=running.url, graphs=list(config.graphs))
         else:
-            _greet(config, running, is_restart)
+            with contextlib.suppress(OSError):  # a full disk under standard error ends no server
+                _greet(config, running, is_restart)
         await stop.requested.wait()
         if server.log_format == "json":
             log.info("draining", drain_s=config.limits.drain_s)
         elif not replaced.is_set():
-            Console(stderr=True, highlight=False).print(
-                f"draining: runs get {config.limits.drain_s:g} s to end; Ctrl-C again stops at once"
-            )
+            with contextlib.suppress(OSError):
+                Console(stderr=True, highlight=False).print(
+                    f"draining: runs get {config.limits.drain_s:g} s to end; Ctrl-C again stops at once"
+                )
         draining = asyncio.ensure_future(running.drain())
         again = asyncio.ensure_future(stop.requested_again.wait())
         await asyncio.wait({draining, again}, return_when=asyncio.FIRST_COMPLETED)
@@ -231,9 +236,13 @@ async def _serve(config: Config, is_restart: bool) -> int:
 
 
 class _Stop:
-    """Requests to stop, by signal: the first to drain, the second to stop at once."""
+    """Requests to stop, by signal: the first to drain, the second to stop at once.
 
-    def __init__(self) -> None:
+    Whatever blocks the main loop, the process ends ``seconds`` after the first.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         self.requested = asyncio.Event()
         self.requested_again = asyncio.Event()
         self._signals = 0
@@ -260,8 +269,8 @@ class _Stop:
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
-        if self._signals == 2:
-            end_within(_AT_ONCE_S, 0)
+        if self._signals <= 2:
+            end_within(self._seconds if self._signals == 1 else _AT_ONCE_S, 0)
         with contextlib.suppress(RuntimeError):  # the loop is closed, and the process ends
             self._loop.call_soon_threadsafe(self._request)
 

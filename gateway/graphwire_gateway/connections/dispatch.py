@@ -20,6 +20,7 @@ from graphwire_protocol.version import MINOR
 from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.delivery import Delivery
 from graphwire_gateway.connections.open_connections import OpenConnections, Pinged
+from graphwire_gateway.connections.sharing import Sharing
 from graphwire_gateway.cutting import cut_anywhere
 from graphwire_gateway.execution.names import filter_notes, graph_notes, run_notes, update_notes
 from graphwire_gateway.failures import Failures
@@ -67,6 +68,7 @@ class Services:
         self.states = states
         self.listing = listing
         self.failures = failures
+        self.sharing = Sharing()
         self.connections = OpenConnections(limits.max_connections)
         self.refusals = RateLimitedLogger(logger("connection"))
 

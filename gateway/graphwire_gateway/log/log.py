@@ -63,6 +63,7 @@ class Log:
     """
 
     __slots__ = (
+        "__weakref__",
         "_commit",
         "_final",
         "_last_seqs",

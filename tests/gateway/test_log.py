@@ -267,7 +267,7 @@ def test_a_record_counts_its_bytes_and_itself_and_shows_its_data() -> None:
     record = Record(Address("custom"), body, 23, 28)
     assert record.data == b"[1,2]"
     assert record.size == len(body) + RECORD_OVERHEAD
-    assert (record.call, record.meta, record.previous, record.patch) == (None, None, 0, None)
+    assert (record.call, record.meta, record.previous) == (None, None, 0)
 
 
 def test_the_server_s_own_event_is_at_the_root_and_has_its_data_whole() -> None:

@@ -5,7 +5,7 @@ About `gateway/graphwire_gateway/runs/paging.py`.
 
 import orjson
 import pytest
-from graphwire_gateway.runs.paging import page
+from graphwire_gateway.runs.paging import made_page, page
 from graphwire_protocol.errors import Refusal
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +59,26 @@ def test_a_page_that_would_be_too_large_ends_early_and_leads_on(count: int, most
         len(found) == 12 or size + len(orjson.dumps(following[0])) > most_bytes
         for found, size, following in zip(each, sizes, each[1:], strict=False)
     ), "a page ends before it has to"
+
+
+@given(count=st.integers(0, 60), limit=st.integers(1, 12), most_bytes=st.integers(1, 400))
+def test_no_rows_are_made_but_those_of_the_page(count: int, limit: int, most_bytes: int) -> None:
+    made: list[Row] = []
+
+    def make(row: Row) -> Row:
+        made.append(row)
+        return row
+
+    cursor: str | None = None
+    out: list[Row] = []
+    while True:
+        made.clear()
+        found, cursor = made_page(rows(count), key, make, limit, cursor, most_bytes)
+        assert len(made) <= min(limit, len(found) + 1), "one more may show that the page is full"
+        out += found
+        if cursor is None:
+            break
+    assert out == rows(count)
 
 
 def test_a_row_that_is_new_moves_no_page() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from graphwire_gateway.connections.patching import Patches
+from graphwire_gateway.connections.sharing import Sharing
 from graphwire_gateway.log.store import Record
 from graphwire_protocol.filters import Address, Filter, Matcher
 from graphwire_protocol.patches import apply
@@ -28,9 +29,10 @@ def custom() -> Record:
 
 
 class Log:
-    """A store of one run, which has all of its records or none of them any more."""
+    """A log and its store, which has all of its records or none of them any more."""
 
     def __init__(self, records: list[Record]) -> None:
+        self.key = "r"
         self.records = records
         self.reads = 0
 
@@ -46,8 +48,9 @@ def matcher(**fields: Any) -> Matcher:
 class Reader:
     """Reads a log page by page, sends all that was prepared, and applies the patches."""
 
-    def __init__(self, log: Log, **fields: Any) -> None:
+    def __init__(self, log: Log, sharing: Sharing | None = None, **fields: Any) -> None:
         self.patches = Patches()
+        self._sharing = sharing or Sharing()
         self.states: dict[tuple[str, ...], Any] = {}
         self._log = log
         self._matcher = matcher(**fields)
@@ -56,11 +59,15 @@ class Reader:
     async def page(self, limit: int) -> list[tuple[int, int | None]]:
         """Take so many records; return the seq and the base of each values event that was sent."""
         records = self._log.records[self._after : self._after + limit]
-        store: Any = self._log
-        await self.patches.prepare(store, "r", self._matcher, self._after, records)
+        log: Any = self._log
         sent = []
-        for seq, record in enumerate(records, self._after + 1):
-            body = self.patches.body(seq)
+        bodies = {
+            seq: await self.patches.body(self._sharing, log, log, self._matcher, seq, record)
+            for seq, record in enumerate(records, self._after + 1)
+            if record.address.mode == "values"
+        }
+        for seq, body in bodies.items():
+            record = log.records[seq - 1]
             if body is None:
                 continue
             event = orjson.loads(b"{%s}" % body)
@@ -120,10 +127,11 @@ async def test_a_base_that_was_evicted_is_replaced_by_a_whole_state() -> None:
     log.read = kept  # type: ignore[method-assign]
 
 
-async def test_readers_of_a_run_share_a_difference_unless_they_chose_keys() -> None:
-    log = Log([values(state) for state in STATES])
-    for reads, fields in ((2, {}), (2, {}), (4, {"keys": ["n"]})):
-        reader = Reader(log, **fields)
+async def test_readers_of_a_run_share_a_difference_if_they_chose_the_same_keys() -> None:
+    log, sharing = Log([values(state) for state in STATES]), Sharing()
+    texts = {"keys": ["n", "text"]}
+    for reads, fields in ((2, {}), (2, {}), (4, texts), (4, texts), (6, {"keys": ["text"]})):
+        reader = Reader(log, sharing, **fields)
         for _ in STATES:
             await reader.page(1)
         assert log.reads == reads
@@ -137,14 +145,14 @@ async def test_keys_make_a_state_of_their_own_and_what_they_leave_empty_is_not_s
     assert reader.states[()] == {"n": 2}
 
 
-async def test_what_was_prepared_is_held_for_one_turn_only() -> None:
-    log = Log([values(STATES[0])])
-    patches, store = Patches(), log
-    given: Any = store
-    await patches.prepare(given, "r", matcher(), 0, log.records)
-    assert patches.body(1) is not None
+async def test_what_was_prepared_and_not_sent_is_no_base() -> None:
+    log: Any = Log([values(state) for state in STATES])
+    patches, sharing = Patches(), Sharing()
+    await patches.body(sharing, log, log, matcher(), 1, log.records[0])
     patches.release()
-    assert patches.body(1) is None
+    body = await patches.body(sharing, log, log, matcher(), 2, log.records[1])
+    assert body is not None
+    assert b'"base"' not in body
 
 
 async def test_it_remembers_a_bounded_number_of_namespaces() -> None:

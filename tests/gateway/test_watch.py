@@ -1,6 +1,8 @@
 """About `gateway/graphwire_gateway/runs/watch.py`.
 
 Rows as runs report them; the test takes frames where the connection would.
+
+Long because a list, its changes, moves and ends meet in one order, which each test checks.
 """
 
 import asyncio
@@ -359,6 +361,24 @@ def test_progress_is_told_of_runs_that_match_now_alone(turns) -> None:
     turns.take()
     turns.timers[0].fire()
     assert turns.ready == []
+
+
+def test_moves_of_many_runs_are_shown_to_many_watches_in_turns(turns) -> None:
+    runs = [WatchedRow(row(f"r{number}")) for number in range(60)]
+    for _ in range(99):
+        turns.open(progress=True)
+    turns.open(*runs, progress=True)
+    for each in runs:
+        each.asked = 0
+        turns.watches.moved(each)
+    asked = []
+    while len(asked) < len(turns.timers):
+        turns.timers[len(asked)].fire()
+        if not asked:
+            turns.watches.moved(runs[0])  # it is told again, but not before its time
+        asked.append(sum(each.asked for each in runs))
+    assert asked == [10, 20, 30, 40, 50, 60, 61]
+    assert [timer.seconds for timer in turns.timers] == [PROGRESS_S, 0, 0, 0, 0, 0, PROGRESS_S]
 
 
 def test_the_timer_ends_with_the_last_watch_that_asks_for_progress(turns) -> None:

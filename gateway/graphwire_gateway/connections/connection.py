@@ -33,7 +33,7 @@ class Connection:
         self._services = services
         self._limits = services.limits
         self._session = ServerSession(services.limits)
-        self._delivery = Delivery(store, self._send, self._session.release, services.limits)
+        self._delivery = Delivery(store, self._send, self._session.release, services.limits, services.sharing)
         self._dispatch = Dispatch(services, self._session, self._delivery, self)
         self._writer: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()

@@ -17,6 +17,7 @@ from graphwire_protocol.replies import Subscribed
 
 from graphwire_gateway.connections.patching import Patches
 from graphwire_gateway.connections.reader import Reader
+from graphwire_gateway.connections.sharing import Sharing
 from graphwire_gateway.log.log import Log
 from graphwire_gateway.log.store import NoLog, Store
 from graphwire_gateway.runs.watch import Watch
@@ -90,8 +91,10 @@ class Delivery:
         send: Callable[[bytes], Awaitable[None]],
         release: Callable[[int], None],
         limits: AnnouncedLimits = DEFAULTS,
+        sharing: Sharing | None = None,
     ) -> None:
         self._store = store
+        self._sharing = sharing or Sharing()
         self._limits = limits
         self._send = send
         self._release = release
@@ -134,7 +137,15 @@ class Delivery:
         patches = Patches() if spec.values == "patch" else None
         matcher = matcher_of(spec.filter)
         reader = Reader(
-            spec.sub, log, self._store, matcher, spec.credit, self._enqueue, patches, self._limits
+            spec.sub,
+            log,
+            self._store,
+            matcher,
+            spec.credit,
+            self._enqueue,
+            patches,
+            self._limits,
+            self._sharing,
         )
         try:
             page, recovery, after = await reader.attach(spec.from_)

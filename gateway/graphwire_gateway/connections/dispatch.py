@@ -20,6 +20,7 @@ from graphwire_protocol.version import MINOR
 from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.delivery import Delivery
 from graphwire_gateway.connections.open_connections import OpenConnections, Pinged
+from graphwire_gateway.connections.sharing import Sharing
 from graphwire_gateway.connections.wrong_tokens import RefusedConnection, WrongTokens
 from graphwire_gateway.cutting import cut_anywhere, question_slots, shrink
 from graphwire_gateway.execution.names import filter_notes, graph_notes, run_notes, update_notes
@@ -70,6 +71,7 @@ class Services:
         self.states = states
         self.listing = listing
         self.failures = failures
+        self.sharing = Sharing()
         self.connections = OpenConnections(limits.max_connections)
         self.refusals = RateLimitedLogger(logger("connection"))
         self.wrong_tokens = WrongTokens(RateLimitedLogger(logger("connection")))

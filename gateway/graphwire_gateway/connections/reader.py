@@ -6,21 +6,19 @@ protocol's table ``SUBSCRIPTION``.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Literal, TypeAlias
 
-import orjson
 from graphwire_protocol.codec import encode
 from graphwire_protocol.commands import From, Position
 from graphwire_protocol.credit import Allowance
-from graphwire_protocol.filters import BY_KEY, NOTHING, Matcher
+from graphwire_protocol.filters import BY_KEY, Matcher
 from graphwire_protocol.frames import Closed, Gap, Mark, Synced
 from graphwire_protocol.limits import DEFAULTS, AnnouncedLimits
 from graphwire_protocol.state import SUBSCRIPTION, SubscriptionState, advance
 from graphwire_protocol.types import ClosedReason, GapReason, Recovery, Seq
 
 from graphwire_gateway.connections.patching import Patches
-from graphwire_gateway.cutting import cut_snapshot
+from graphwire_gateway.connections.sharing import SMALL, Sharing
 from graphwire_gateway.log.fold import Fold
 from graphwire_gateway.log.log import Log
 from graphwire_gateway.log.record import Record
@@ -33,7 +31,6 @@ Next: TypeAlias = Literal["turn", "waiting", "stalled", "closed", "over"]
 
 _TURN_BYTES = 16 << 10
 _TURN_RECORDS = 256
-_PATCHED_RECORDS = 32  # fewer, because a patch compares two whole states
 
 
 class Reader:
@@ -53,6 +50,7 @@ class Reader:
         "_origin",
         "_patches",
         "_ready",
+        "_sharing",
         "_skipped",
         "_state",
         "_store",
@@ -76,6 +74,7 @@ class Reader:
         ready: "Callable[[Reader], None]",
         patches: Patches | None = None,
         limits: AnnouncedLimits = DEFAULTS,
+        sharing: Sharing | None = None,
     ) -> None:
         self.sub = sub
         self.log = log
@@ -88,6 +87,7 @@ class Reader:
         self._ready = ready
         self._patches = patches
         self._limits = limits
+        self._sharing = sharing or Sharing()
         self._state: SubscriptionState = "requested"
         self._sync_at: Seq | None = None  # where the replay of what lay before the attachment ends
         self._missing: Literal["nothing", "gap", "snapshot"] = "nothing"
@@ -158,6 +158,7 @@ class Reader:
             if self._missing != "nothing":
                 return await self._recover(out)
             page = await self._read()
+            records, bodies = await self._prepare(page.records, min(room, _TURN_BYTES))
         except NoLog:
             if self.is_over:
                 return 0, "over"
@@ -167,7 +168,7 @@ class Reader:
         if page.evicted > self.cursor:
             self._missing = "gap"
             return 0, "turn"
-        size = self._take(page.records, out, min(room, _TURN_BYTES)) + self._sync(out)
+        size = self._take(records, bodies, out, min(room, _TURN_BYTES)) + self._sync(out)
         if self._is_stalled:
             return size, "stalled"
         if self.cursor < self.log.head:
@@ -179,18 +180,51 @@ class Reader:
 
     async def _read(self) -> Page:
         page = await self._store.read(self.log.key, self.cursor, _TURN_RECORDS)
-        if self._patches is not None:
-            page = replace(page, records=page.records[:_PATCHED_RECORDS])
-            await self._patches.prepare(self._store, self.log.key, self.matcher, self.cursor, page.records)
         self._check_there()
         return page
 
-    def _take(self, records: Sequence[Record], out: list[bytes], room: int) -> int:
-        """Append the frames of ``records``, the ones behind the cursor; return how many bytes."""
+    async def _prepare(
+        self, records: Sequence[Record], room: int
+    ) -> tuple[Sequence[Record], dict[Seq, bytes | None]]:
+        """Make the bodies that differ from those of the records, about ``room`` bytes of them.
+
+        Return the records up to there, and by seq the bodies, None for what ``keys`` leave nothing of.
+        """
+        patches, matcher = self._patches, self.matcher
+        bodies: dict[Seq, bytes | None] = {}
+        if matcher.keys is None and patches is None:
+            return records, bodies
+        size = 0
+        for seq, record in enumerate(records, self.cursor + 1):
+            address, body = record.address, None
+            if address.mode not in BY_KEY or not matcher.admits(address):
+                continue
+            if size >= room:
+                records = records[: seq - self.cursor - 1]
+                break
+            if patches is not None and address.mode == "values":
+                body = await patches.body(self._sharing, self._store, self.log, matcher, seq, record)
+            else:
+                data = await self._sharing.cut(self.log, seq, record, matcher)
+                body = None if data is None else record.body_with(data)
+            bodies[seq] = body
+            size += len(body or b"") + min(record.size, SMALL)
+            if self.is_over:
+                break
+        self._check_there()
+        return records, bodies
+
+    def _take(
+        self, records: Sequence[Record], bodies: dict[Seq, bytes | None], out: list[bytes], room: int
+    ) -> int:
+        """Append the frames of ``records``, the ones behind the cursor; return how many bytes.
+
+        ``bodies`` has those that differ from the records' own.
+        """
         self._move("event")  # once for all records: events do not change the state
         size = 0
         admits, is_unlimited = self.matcher.admits, self.allowance.left is None
-        has_keys, patches = self.matcher.keys is not None, self._patches
+        patches = self._patches
         seq = self.cursor
         for record in records:
             address = record.address
@@ -198,11 +232,7 @@ class Reader:
                 seq += 1
                 self._skipped += 1
                 continue
-            body: bytes | None = record.body
-            if patches is not None and address.mode == "values":
-                body = patches.body(seq + 1)
-            elif has_keys and address.mode in BY_KEY:
-                body = self._with_keys(record)
+            body = bodies.get(seq + 1, record.body) if bodies else record.body
             if body is None:
                 seq += 1
                 self._skipped += 1
@@ -230,13 +260,6 @@ class Reader:
             patches.release()
         return size
 
-    def _with_keys(self, record: Record) -> bytes | None:
-        data = self.matcher.project(record.address.mode, orjson.loads(record.data))
-        if data is NOTHING:
-            return None
-        body = record.body
-        return body[: record.start] + orjson.dumps(data) + body[record.stop :]
-
     def _sync(self, out: list[bytes]) -> int:
         """Send ``synced`` once what lay before the attachment is through."""
         if self._sync_at is None or self.cursor < self._sync_at:
@@ -255,31 +278,20 @@ class Reader:
         if self.allowance.left == 0:
             self._is_stalled = True
             return 0, "stalled"
-        fold = await self._store.base(self.log.key)
-        if self._missing == "snapshot":
-            fold = await self._fold_to_head(fold)
+        is_gap = self._missing == "gap"
+        snapshot = await self._sharing.snapshot(
+            self._store, self.log, self.matcher, self._limits, is_of_base=is_gap
+        )
         if self.is_over:
             return 0, "over"
         self._check_there()
-        snapshot, is_short = self._encoded(fold)
-        frames = [self._gap(fold, is_short)] if self._missing == "gap" else []
+        frames = [self._gap(snapshot.fold, snapshot.lacks_messages)] if is_gap else []
         self._move("snapshot")
-        self._jump(fold.upto)
-        frames.append(snapshot)
+        self._jump(snapshot.upto)
+        frames.append(snapshot.frame(self.sub))
         self._missing = "nothing"
         out.extend(frames)
         return sum(map(len, frames)), "turn"
-
-    async def _fold_to_head(self, fold: Fold) -> Fold:
-        head, key = self.log.head, self.log.key
-        while fold.upto < head:
-            page = await self._store.read(key, fold.upto, _TURN_RECORDS)
-            if page.evicted > fold.upto:
-                fold = await self._store.base(key)
-                continue
-            for record in page.records[: head - fold.upto]:
-                fold.add(record)
-        return fold
 
     def _gap(self, base: Fold, lacks_messages: bool) -> bytes:
         """Return a ``gap`` up to the end of ``base``; its snapshot must follow."""
@@ -296,11 +308,6 @@ class Reader:
         self._gap_reason = "evicted"
         self._jump(base.upto)
         return encode(gap)
-
-    def _encoded(self, fold: Fold) -> tuple[bytes, bool]:
-        """Return the ``snapshot`` of ``fold`` as the filter shows it, and whether messages are left out."""
-        frame = {"type": "snapshot", "sub": self.sub, **fold.snapshot(self.matcher)}
-        return cut_snapshot(orjson.dumps(frame), self._limits)
 
     def _jump(self, seq: Seq) -> None:
         self.cursor = self.shown = self._origin = seq

@@ -19,7 +19,7 @@ class Record:
     already; with a whole message it is always sent.
     """
 
-    __slots__ = ("address", "body", "call", "meta", "patch", "previous", "size", "start", "stop")
+    __slots__ = ("address", "body", "call", "meta", "previous", "size", "start", "stop")
 
     def __init__(
         self,
@@ -37,10 +37,12 @@ class Record:
         self.call = call
         self.meta = meta
         self.previous: Seq = 0
-        self.patch: tuple[Seq, bytes] | None = None
-        """For a values event, once a reader has asked for it: the seq it is a patch from, and the patch."""
         self.size = len(body) + RECORD_OVERHEAD
         """What the record counts in bytes."""
+
+    def body_with(self, data: bytes) -> bytes:
+        """Return ``body`` with other ``data``."""
+        return self.body[: self.start] + data + self.body[self.stop :]
 
     @property
     def data(self) -> bytes:

@@ -5,35 +5,48 @@ A page ends early, with a cursor, where its rows would be larger than one reply 
 
 import base64
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import orjson
 from graphwire_protocol.errors import Refusal
 
 T = TypeVar("T")
+Row = TypeVar("Row")
 
 
 def page(
-    rows: Sequence[T],
-    key: Callable[[T], tuple[str, ...]],
+    rows: Sequence[Row],
+    key: Callable[[Row], tuple[str, ...]],
     limit: int,
     cursor: str | None,
     most_bytes: float = math.inf,
-) -> tuple[list[T], str | None]:
+) -> tuple[list[Row], str | None]:
     """Return a page of ``rows`` and the cursor of the next one. ``key(row)`` is its time, then its names.
 
     The page has at most ``limit`` rows and ``most_bytes``, but one row at least. Raises
     ``Refusal(invalid_argument)`` for a foreign cursor.
     """
-    skip = 0 if cursor is None else _skip([key(row) for row in rows], cursor)
-    found = _fitting(rows[skip : skip + limit], most_bytes)
-    has_more = len(rows) > skip + len(found)
-    return found, _encode(key(found[-1])) if has_more else None
+    return made_page(rows, key, lambda row: row, limit, cursor, most_bytes)
 
 
-def _fitting(rows: Sequence[T], most_bytes: float) -> list[T]:
-    found: list[T] = []
+def made_page(
+    items: Sequence[T],
+    key: Callable[[T], tuple[str, ...]],
+    make: Callable[[T], Row],
+    limit: int,
+    cursor: str | None,
+    most_bytes: float = math.inf,
+) -> tuple[list[Row], str | None]:
+    """Return the same of ``items``, of which ``make(item)`` makes the rows: those of the page alone."""
+    skip = 0 if cursor is None else _skip([key(item) for item in items], cursor)
+    found = _fitting(map(make, items[skip : skip + limit]), most_bytes)
+    has_more = len(items) > skip + len(found)
+    return found, _encode(key(items[skip + len(found) - 1])) if has_more else None
+
+
+def _fitting(rows: Iterable[Row], most_bytes: float) -> list[Row]:
+    found: list[Row] = []
     size = 0
     for row in rows:
         size += len(orjson.dumps(row, default=_wire)) + 1

@@ -127,7 +127,7 @@ class Run:
         self._starters: set[object] = set()
         self._disconnect_grace_s = 0.0
         self._disconnected: asyncio.TimerHandle | None = None
-        self._created_at = self._changed_at = now()
+        self.created_at = self._changed_at = now()
         self._started_at: str | None = None
         self._ended_at: str | None = None
 
@@ -456,7 +456,7 @@ class Run:
             attempt=1,
             epoch=self.log.epoch,
             head=self.log.head,
-            created_at=self._created_at,
+            created_at=self.created_at,
             started_at=None if details.status == "queued" else self._started_at,
             ended_at=self._ended_at if details.status in TERMINAL else None,
             interrupts=details.interrupts,

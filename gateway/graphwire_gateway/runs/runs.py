@@ -27,7 +27,7 @@ from graphwire_gateway.runs.asking import PATIENCE_S
 from graphwire_gateway.runs.checks import check_same, check_sizes, check_takes_threads
 from graphwire_gateway.runs.holdings import Holdings
 from graphwire_gateway.runs.numbers import Numberings
-from graphwire_gateway.runs.paging import page
+from graphwire_gateway.runs.paging import made_page
 from graphwire_gateway.runs.report import log_status
 from graphwire_gateway.runs.retention import Retention
 from graphwire_gateway.runs.run import Run
@@ -297,9 +297,15 @@ class Runs:
     def page(self, principal: str, command: commands.List) -> tuple[list[RunRow], str | None]:
         """Return rows of this principal's runs, newest first, and the cursor of the next page."""
         graphs = None if command.graph is None else (command.graph,)
-        rows = [run.row() for run in self._of(principal) if matches(run, run.status, command, graphs)]
-        most_bytes = self._limits.max_event_bytes
-        return page(rows, lambda row: (row.created_at, row.run), command.limit, command.cursor, most_bytes)
+        runs = [run for run in self._of(principal) if matches(run, run.status, command, graphs)]
+        return made_page(
+            runs,
+            lambda run: (run.created_at, run.id),
+            Run.row,
+            command.limit,
+            command.cursor,
+            self._limits.max_event_bytes,
+        )
 
     def threads(self, principal: str) -> list[ThreadRow]:
         """Return rows of the threads of this principal's runs, each with its latest run's status."""

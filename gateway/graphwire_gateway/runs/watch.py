@@ -21,6 +21,7 @@ PROGRESS_S = 1.0
 """Seconds: a watch that asks for progress hears of a run that moves at most once in this time."""
 
 _GONE = "gone"
+_AT_ONCE = 1000  # rows of moved runs for watches, before the rest of the process gets the loop
 
 
 class Matchable(Protocol):
@@ -178,6 +179,7 @@ class Watches:
         self._watches: dict[str, set[Watch]] = {}
         self._progressing: Counter[str] = Counter()  # by principal: the watches that ask for progress
         self._moved: dict[tuple[str, str], WatchedRun] = {}
+        self._reported: dict[tuple[str, str], WatchedRun] = {}  # of those, the ones whose time has come
         self._timer: asyncio.TimerHandle | None = None
 
     def open(self, watch: Watch, runs: Iterable[WatchedRun]) -> None:
@@ -206,10 +208,11 @@ class Watches:
             self._timer.cancel()
             self._timer = None
             self._moved.clear()
+            self._reported.clear()
 
     def changed(self, principal: str, row: RunRow) -> None:
         """A run of ``principal`` has a new status."""
-        self._moved.pop((principal, row.run), None)  # the row says how far it is
+        self._forget_move(principal, row.run)  # the row says how far it is
         self._show(principal, row, Watch.changed)
 
     def moved(self, run: WatchedRun) -> None:
@@ -218,14 +221,30 @@ class Watches:
             return
         self._moved[run.principal, run.id] = run
         if self._timer is None:
-            later = self._later or asyncio.get_running_loop().call_later
-            self._timer = later(PROGRESS_S, self._report)
+            self._wait(PROGRESS_S)
+
+    def _wait(self, seconds: float) -> None:
+        later = self._later or asyncio.get_running_loop().call_later
+        self._timer = later(seconds, self._report)
+
+    def _forget_move(self, principal: str, run: str) -> None:
+        self._moved.pop((principal, run), None)
+        self._reported.pop((principal, run), None)
 
     def _report(self) -> None:
+        """Show runs that have moved, as many as may be shown at once; the others follow at once."""
         self._timer = None
-        moved, self._moved = self._moved, {}
-        for run in moved.values():
+        if not self._reported:
+            self._reported, self._moved = self._moved, {}
+        left = _AT_ONCE
+        while self._reported and left > 0:
+            run = self._reported.pop(next(iter(self._reported)))
             self._show(run.principal, run.shown_row(), Watch.moved)
+            left -= 1 + len(self._watches.get(run.principal, ()))
+        if self._reported:
+            self._wait(0)
+        elif self._moved:
+            self._wait(PROGRESS_S)
 
     def _show(self, principal: str, row: RunRow, show: Callable[[Watch, RunRow, bytes], None]) -> None:
         watches = self._watches.get(principal)
@@ -236,6 +255,6 @@ class Watches:
 
     def gone(self, principal: str, run: str, reason: str) -> None:
         """A run of ``principal`` is no longer there."""
-        self._moved.pop((principal, run), None)
+        self._forget_move(principal, run)
         for watch in self._watches.get(principal, ()):
             watch.gone(run, reason)

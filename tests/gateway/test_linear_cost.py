@@ -1,0 +1,122 @@
+"""What a peer or a graph makes larger costs at most in proportion: counted in lines of our code that run.
+
+About `protocol/graphwire_protocol/filters.py`, `protocol/graphwire_protocol/patches.py`,
+`gateway/graphwire_gateway/cutting.py` and `gateway/graphwire_gateway/log/fold.py`. Something of four times
+the size takes four times the lines; what is quadratic takes sixteen times. Lines do not see what C does.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from graphwire_gateway.cutting import cut
+from graphwire_gateway.log.fold import Fold
+from graphwire_protocol.filters import Address, Filter, Matcher
+from graphwire_protocol.patches import difference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.logs import event
+
+TIMES = 4
+SLACK = 1.6  # a sort, and what is done once
+
+
+def lines(work: Callable[[], Any]) -> int:
+    """Return how many lines of Python ``work`` runs."""
+    count = 0
+
+    def trace(frame: Any, happening: str, argument: Any) -> Any:
+        nonlocal count
+        count += happening == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def check_linear(make: Callable[[int], Callable[[], Any]], size: int) -> None:
+    """Check that what ``make(size)`` returns takes lines in proportion to ``size``."""
+    small, large = lines(make(size)), lines(make(size * TIMES))
+    assert large <= (small + 50) * TIMES * SLACK, f"{small} lines for {size}, {large} for {size * TIMES}"
+
+
+SIZES = st.integers(20, 60)
+_GLOB = st.text("ab*?", min_size=1, max_size=20)
+
+
+@settings(max_examples=30)
+@given(SIZES, st.lists(_GLOB, min_size=1, max_size=8), st.text("ab", min_size=1, max_size=4))
+def test_tags_and_nodes_against_globs(size: int, globs: list[str], part: str) -> None:
+    matcher = Matcher(Filter(modes=("messages",), nodes=tuple(globs), tags=tuple(globs)))
+
+    def make(size: int) -> Callable[[], Any]:
+        address = Address("messages", (), part * size, (part * size, *[part] * size))
+        return lambda: matcher.admits(address)
+
+    check_linear(make, size)
+
+
+@settings(max_examples=30)
+@given(SIZES, st.lists(st.sampled_from(["*", "**", "a", "a:1"]), min_size=1, max_size=8))
+def test_namespaces_against_patterns(size: int, pattern: list[str]) -> None:
+    matcher = Matcher(Filter(modes=("values",), namespaces=(tuple(pattern),)))
+    check_linear(lambda size: lambda: matcher.admits(Address("values", ("a:1", "1") * size)), size)
+
+
+_STATE = st.recursive(
+    st.none() | st.integers(0, 3) | st.text("ab", max_size=3),
+    lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text("ab", max_size=2), part, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=30)
+@given(SIZES, _STATE, _STATE)
+def test_differences_of_states(size: int, old: Any, new: Any) -> None:
+    def make(size: int) -> Callable[[], Any]:
+        before = {"list": [old] * size, "keys": {str(number): old for number in range(size)}}
+        after = {"list": [old] * (size - 1) + [new], "keys": {str(number): new for number in range(size)}}
+        return lambda: difference(before, after)
+
+    check_linear(make, size)
+
+
+@settings(max_examples=30)
+@given(SIZES, _STATE)
+def test_cuts_of_states(size: int, value: Any) -> None:
+    def make(size: int) -> Callable[[], Any]:
+        data = orjson.dumps({f"key {number}": [value, "x" * 100] for number in range(size)})
+        return lambda: cut(data, len(data) // 3, 1)
+
+    check_linear(make, size)
+
+
+@settings(max_examples=30)
+@given(SIZES, st.integers(1, 9), st.booleans())
+def test_folds_of_messages(size: int, calls: int, is_listed: bool) -> None:
+    address = Address("messages")
+
+    def make(size: int) -> Callable[[], Any]:
+        records = []
+        for number in range(size):
+            content: Any = [{"type": "text", "text": "x", "index": 0}] if is_listed else "word "
+            delta = {"type": "AIMessageChunk", "content": content}
+            records.append(event("messages", {"id": f"m{number % calls}", "delta": delta}))
+            records[-1].address = address
+
+        def fold() -> None:
+            made = Fold()
+            for record in records:
+                made.add(record)
+            made.snapshot(Matcher(Filter(modes=("messages",))))
+
+        return fold
+
+    check_linear(make, size)

@@ -8,16 +8,17 @@ from __future__ import annotations
 import asyncio
 import random
 from datetime import datetime, timezone
+from os import urandom
 from threading import Lock
 from time import monotonic, sleep, time, time_ns
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 __all__ = ["apause", "chance", "checkpoint_id", "fresh_id", "pause", "seconds", "time", "timestamp"]
 
 
-def timestamp() -> str:
-    """The present time in UTC, as ISO 8601 with microseconds."""
-    return datetime.now(timezone.utc).isoformat()
+def timestamp(seconds: float) -> str:
+    """A moment that `time` returned, in UTC, as ISO 8601 with microseconds."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat()
 
 
 def seconds() -> float:
@@ -50,10 +51,9 @@ def checkpoint_id(step: int) -> str:
 
     Later ids sort after earlier ones. Savers rely on that to find the latest checkpoint of a thread.
     """
-    ticks = _ticks.next()
-    high = ticks >> 12 & 0xFFFF_FFFF_FFFF
-    sequence, node = step & 0x3FFF, uuid4().int & 0xFFFF_FFFF_FFFF
-    return str(UUID(int=high << 80 | 6 << 76 | (ticks & 0xFFF) << 64 | 2 << 62 | sequence << 48 | node))
+    ticks = f"{_ticks.next() & 0xFFF_FFFF_FFFF_FFFF:015x}"
+    variant = 0x8000 | step & 0x3FFF
+    return f"{ticks[:8]}-{ticks[8:12]}-6{ticks[12:]}-{variant:04x}-{urandom(6).hex()}"
 
 
 class _Ticks:

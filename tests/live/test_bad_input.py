@@ -560,18 +560,19 @@ def failing(lib: Library, kind: str, events: int) -> Any:
     return node(fail, lib)
 
 
+@pytest.mark.parametrize("runner", ["inline", "thread"])
 @pytest.mark.parametrize("expose", [True, False])
 @pytest.mark.parametrize("events", [0, 5])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["graphwire_runtime", "langgraph"])
 async def test_a_graph_that_raises_ends_its_run_failed_and_tells_no_more_than_it_may(
-    serve, connect, name: str, kind: str, events: int, expose: bool
+    serve, connect, name: str, kind: str, events: int, expose: bool, runner: str
 ) -> None:
     lib = library(name)
     if (name, kind) == ("langgraph", "generator"):
         pytest.skip("LangGraph itself leaves a coroutine behind")
     server = await serve(
-        {"bad": failing(lib, kind, events), "counter": counter()}, runner="thread", expose_errors=expose
+        {"bad": failing(lib, kind, events), "counter": counter()}, runner=runner, expose_errors=expose
     )
     peer = await connect(server)
     await peer.run("bad", {"count": 1}, everything(1), run="r")

@@ -1,6 +1,6 @@
-"""Everything that is queued for the saver is written, whenever the run is cancelled.
+"""Everything that is queued for the saver is written, whenever a run is cancelled; nothing else is made.
 
-About `runtime/graphwire_runtime/thread/saving.py`.
+About `runtime/graphwire_runtime/thread/saving.py` and `runtime/graphwire_runtime/thread/checkpoints.py`.
 """
 
 import asyncio
@@ -9,7 +9,8 @@ from operator import add
 from typing import Annotated, Any
 
 import pytest
-from graphwire_runtime import START, StateGraph
+from graphwire_runtime import START, InvalidUpdateError, StateGraph
+from graphwire_runtime.thread import checkpoints
 from langgraph.checkpoint.memory import InMemorySaver
 from typing_extensions import TypedDict
 
@@ -61,3 +62,75 @@ async def test_a_cancelled_run_leaves_no_write_undone(durability: Any, cancels: 
     await asyncio.wait_for(saver.idle.wait(), 5)
     state = await graph.aget_state(config)
     assert state.values["said"][0] == "begin"
+
+
+def _counted(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The moments of the checkpoints that are made from now on."""
+    made: list[float] = []
+    timestamp = checkpoints.timestamp
+
+    def counted(seconds: float) -> str:
+        made.append(seconds)
+        return timestamp(seconds)
+
+    monkeypatch.setattr(checkpoints, "timestamp", counted)
+    return made
+
+
+@pytest.mark.parametrize(("durability", "made"), [("sync", 5), ("async", 5), ("exit", 1)])
+async def test_no_checkpoint_is_made_that_nobody_saves(
+    durability: Any, made: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def say(state: Said) -> Said:
+        return {"said": [str(len(state["said"]))]}
+
+    saver = InMemorySaver()
+    nodes = [(name, say) for name in "abc"]
+    graph = StateGraph(Said).add_sequence(nodes).add_edge(START, "a").compile(checkpointer=saver)
+    counted = _counted(monkeypatch)
+    config: Any = {"configurable": {"thread_id": "t"}}
+    await graph.ainvoke({"said": ["begin"]}, config, durability=durability)
+    assert len(counted) == made
+    state = await graph.aget_state(config)
+    assert state.values == {"said": ["begin", "1", "2", "3"]}
+    assert (state.metadata or {})["step"] == 3
+
+
+async def test_what_is_saved_at_the_end_is_the_state_before_the_superstep_that_failed() -> None:
+    class Both(TypedDict, total=False):
+        first: int
+        then: int
+
+    def one(state: Both) -> Both:
+        return {"first": 1, "then": 1}
+
+    def again(state: Both) -> Both:
+        return {"first": 2, "then": 2}
+
+    def other(state: Both) -> Both:
+        return {"then": 3}  # two writes to a key that takes one: "first" is written by then
+
+    saver = InMemorySaver()
+    graph = (
+        StateGraph(Both)
+        .add_node(one)
+        .add_node(again)
+        .add_node(other)
+        .add_edge(START, "one")
+        .add_edge("one", "again")
+        .add_edge("one", "other")
+        .compile(checkpointer=saver)
+    )
+    config: Any = {"configurable": {"thread_id": "t"}}
+    with pytest.raises(InvalidUpdateError):
+        await graph.ainvoke({}, config, durability="exit")
+    saved = saver.get_tuple(config)
+    assert saved is not None
+    values = saved.checkpoint["channel_values"]
+    assert (values["first"], values["then"]) == (1, 1)
+    assert sorted(saved.checkpoint["updated_channels"] or ()) == [
+        "branch:to:again",
+        "branch:to:other",
+        "first",
+        "then",
+    ]

@@ -35,6 +35,7 @@ from graphwire_gateway.execution.schemas import response_schema_of
 from graphwire_gateway.failures import Failures, RunLimit, forget_frames
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
+from graphwire_gateway.graphs.exits import cause_of
 from graphwire_gateway.graphs.job import Job
 from graphwire_gateway.graphs.private import PrivateSaver
 from graphwire_gateway.log.record import Record
@@ -243,7 +244,7 @@ class Execution:
             return Outcome("cancelled")
         request = self._request
         try:
-            failure = self._failures.of_run(error, request.graph, request.run, request.scope)
+            failure = self._failures.of_run(cause_of(error), request.graph, request.run, request.scope)
         except BaseException as fault:  # describing an exception calls its code
             log.error("an exception cannot be described", run=request.run, error=type(fault).__name__)
             failure = Failure(code="graph_error", message="the graph raised what cannot be described")

@@ -8,12 +8,16 @@ and the server's saver has never been called.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
+
+Call = tuple[str, tuple[Any, ...]]
+"""A method of a saver (``put``, ``put_writes``) and its arguments."""
 
 
 class PrivateSaver(BaseCheckpointSaver[Any]):
@@ -22,8 +26,8 @@ class PrivateSaver(BaseCheckpointSaver[Any]):
     def __init__(self, inner: BaseCheckpointSaver[Any]) -> None:
         super().__init__(serde=inner.serde)
         self._inner = inner
-        self._held: dict[str, list[tuple[str, tuple[Any, ...]]]] = {}
-        """By thread, calls that were not made yet: the method (``put``, ``put_writes``) and its arguments."""
+        self._held: dict[str, list[Call]] = {}
+        """By thread, calls that were not made yet."""
         self._kept: set[str] = set()
         """The threads that the server's saver has."""
 
@@ -48,13 +52,10 @@ class PrivateSaver(BaseCheckpointSaver[Any]):
     async def keep(self, thread_id: str) -> int:
         """Write what is held of a thread; return the size of that in bytes."""
         size = 0
-        for method, args in (calls := self._taken(thread_id)):
-            try:
+        with self._taken(thread_id) as calls:
+            for method, args in calls:
                 await getattr(self._inner, f"a{method}")(*args)
-            except BaseException:
-                self._held[thread_id] = calls  # the thread is deleted, or tried again, by its owner
-                raise
-            size += self._size(method, args)
+                size += self._size(method, args)
         return size
 
     async def adelete_thread(self, thread_id: str) -> None:
@@ -64,11 +65,17 @@ class PrivateSaver(BaseCheckpointSaver[Any]):
             await self._inner.adelete_thread(thread_id)
             self._kept.discard(thread_id)
 
-    def _taken(self, thread_id: str) -> list[tuple[str, tuple[Any, ...]]]:
+    @contextlib.contextmanager
+    def _taken(self, thread_id: str) -> Iterator[list[Call]]:
+        """Yield the calls that are held of a thread; if one fails, all are held again, before later ones."""
         calls = self._held.pop(thread_id, [])
         if calls:
             self._kept.add(thread_id)
-        return calls
+        try:
+            yield calls
+        except BaseException:  # the thread is deleted, or tried again, by its owner
+            self._held[thread_id] = calls + self._held.get(thread_id, [])
+            raise
 
     def _size(self, method: str, args: tuple[Any, ...]) -> int:
         values = list(args[1]["channel_values"].values()) if method == "put" else [w[1] for w in args[1]]
@@ -144,5 +151,6 @@ class PrivateSaver(BaseCheckpointSaver[Any]):
         )
 
     def _keep(self, thread_id: str) -> None:
-        for method, args in self._taken(thread_id):
-            getattr(self._inner, method)(*args)
+        with self._taken(thread_id) as calls:
+            for method, args in calls:
+                getattr(self._inner, method)(*args)

@@ -20,8 +20,8 @@ Three kinds of threads run the code of this file:
   counted.
 
 Graph code may lose a cancellation, block, or call ``sys.exit()``. A cancel can be repeated, the thread is a
-daemon, and the loop runs on after an exit; what is left when a runner closes is cancelled, and abandoned
-after a timeout.
+daemon, and its loop runs on after an exit, as does the main loop (``exits``); what is left when a runner
+closes is cancelled, and abandoned after a timeout.
 """
 
 import asyncio
@@ -32,6 +32,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
+from graphwire_gateway.graphs.exits import ExitGuard
 from graphwire_gateway.graphs.job import Job, make_task
 from graphwire_gateway.graphs.node_threads import NodeThreads
 from graphwire_gateway.telemetry import logger
@@ -192,6 +193,12 @@ class InlineRunner(Runner):
 
     def __init__(self) -> None:
         super().__init__(asyncio.get_running_loop())
+        self._guard = ExitGuard(self.loop)
+
+    async def close(self, timeout_s: float) -> None:
+        """Cancel every job, and wait at most ``timeout_s`` seconds for their end."""
+        await super().close(timeout_s)
+        self._guard.remove()
 
 
 class ThreadRunner(Runner):

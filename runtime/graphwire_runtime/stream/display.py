@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from graphwire_runtime.clock import timestamp
+from graphwire_runtime.clock import time, timestamp
 from graphwire_runtime.plan.config import Settings
 from graphwire_runtime.plan.plan import NodePlan, Plan
 from graphwire_runtime.plan.runtime import no_writer
@@ -188,7 +188,7 @@ class Display:
         for outlet in outlets:
             outlet.push(mode, self.namespace, payload if made is None or not outlet.parts else made)
         if self.debug:
-            event = {"step": step, "timestamp": timestamp(), "type": kind, "payload": payload}
+            event = {"step": step, "timestamp": timestamp(time()), "type": kind, "payload": payload}
             for outlet in self.debug:
                 is_made = made is not None and outlet.parts
                 outlet.push("debug", self.namespace, {**event, "payload": made} if is_made else event)

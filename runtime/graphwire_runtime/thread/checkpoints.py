@@ -5,14 +5,18 @@ which versions each node has seen. This is the layout of the langgraph-checkpoin
 it unchanged. The writes of an unfinished superstep are kept beside the checkpoint, in the form of
 `step.writes`. Nothing here reads or writes storage: what is to be saved is queued, and `saving` carries it
 out.
+
+With durability "exit" most checkpoints are replaced before anybody saves or shows them. So a superstep only
+notes what its checkpoint holds; whoever reads `checkpoint`, `metadata` or `config` has it made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from graphwire_runtime.clock import checkpoint_id, timestamp
+from graphwire_runtime.clock import checkpoint_id, time, timestamp
 from graphwire_runtime.plan.channels import fold
 from graphwire_runtime.plan.config import Settings
 from graphwire_runtime.plan.schema import Pairs
@@ -35,6 +39,8 @@ from graphwire_runtime.stream.outlet import INTERRUPT
 from graphwire_runtime.types import START, Send
 
 __all__ = ["Checkpoints"]
+
+Writes = list[tuple[str, Any]]
 
 FORMAT = 4
 """The version of the layout, as langgraph-checkpoint counts it."""
@@ -69,9 +75,11 @@ class Checkpoints:
         self.parents = dict(parents)
         self.saved: Any = None
         """The saver's tuple that the run started from, None if the thread was empty."""
-        self.checkpoint: dict[str, Any] = {}
+        self._checkpoint: dict[str, Any] = {}
+        self._unmade: Callable[[], dict[str, Any]] | None = None  # makes the checkpoint, None if it is made
         self.metadata: dict[str, Any] = {}
-        self.config: dict[str, Any] | None = None
+        self._own_id: str | None = None
+        """The id of the checkpoint, None if there is none."""
         self.parent_config: dict[str, Any] | None = None
         self.pending: list[tuple[str, str, Any]] = []
         """The writes kept beside the checkpoint: (task id, channel, value)."""
@@ -84,11 +92,23 @@ class Checkpoints:
         """The channels of the checkpoint that schedule nodes."""
         self._dirty: set[str] = set()
         """Keys written since the checkpoint was made, by no task."""
-        self._notes: dict[str, tuple[list[tuple[str, Any]], str]] = {}
-        """With "exit": writes that wait for the end, by task id, each with the task's path."""
+        self._notes: list[tuple[str, Callable[[], Writes], str]] = []
+        """With "exit": the writes of tasks, which wait for the end: task id, writes, path."""
         self._kept: dict[str, Any] = {}
         """The versions that the saver has."""
         self._unsaved = False
+
+    @property
+    def checkpoint(self) -> dict[str, Any]:
+        """The checkpoint, in the layout of the langgraph-checkpoint package; empty if there is none."""
+        if self._unmade is not None:
+            self._checkpoint, self._unmade = self._unmade(), None
+        return self._checkpoint
+
+    @property
+    def config(self) -> dict[str, Any] | None:
+        """The config that names the checkpoint, None if there is none."""
+        return None if self._own_id is None else self._config_of(self._own_id)
 
     # ---- from the saver
 
@@ -102,9 +122,9 @@ class Checkpoints:
         self.saved = saved
         if saved is None:
             return
-        self.checkpoint = saved.checkpoint
+        self._checkpoint, self._unmade = saved.checkpoint, None
         self.metadata = dict(saved.metadata)
-        self.config = self._config_of(saved.config["configurable"]["checkpoint_id"])
+        self._own_id = saved.config["configurable"]["checkpoint_id"]
         self.parent_config = saved.parent_config
         if self.parents and saved.parent_config is not None:
             parent = saved.parent_config["configurable"]
@@ -169,7 +189,7 @@ class Checkpoints:
         """Schedule nodes between two supersteps."""
         for name in gotos:
             standing.schedule.trigger(name)
-            self._schedule[f"{BRANCH}{name}"] = None
+            self._schedule = {**self._schedule, f"{BRANCH}{name}": None}
         standing.schedule.sends += sends
 
     # ---- to the saver
@@ -180,7 +200,8 @@ class Checkpoints:
         Its parent is this checkpoint or, with `beside`, the parent of this one.
         """
         if beside:
-            self.config = self.parent_config
+            named = {} if self.parent_config is None else self.parent_config["configurable"]
+            self._own_id = named.get("checkpoint_id")
         self._commit(standing, source, step, (), dict(self._schedule), set())
 
     def commit(self, standing: Standing, source: str, step: int, tasks: Sequence[Task]) -> None:
@@ -215,44 +236,55 @@ class Checkpoints:
         touched: set[str],
     ) -> None:
         seen, versions = self._seen, self._versions
+        version = self.saver.get_next_version(max(versions.values(), default=None), None)
         for task in tasks:
             looked_at = (START,) if task.node is standing.plan.start else task.node.triggers
             seen[task.name] = {
                 **seen.get(task.name, {}),
                 **{trigger: versions[trigger] for trigger in looked_at if trigger in versions},
             }
-        changed = {key for task in tasks for key, _ in task.pairs} | self._dirty
-        changed.update(key for key in schedule if key in touched or key not in self._schedule)
-        changed.update(
-            key for key, old in self._schedule.items() if key not in schedule or schedule[key] != old
-        )
-        version = self.saver.get_next_version(max(versions.values(), default=None), None)
+        changed, before = {key for task in tasks for key, _ in task.pairs} | self._dirty, self._schedule
+        changed.update(key for key in schedule if key in touched or key not in before)
+        changed.update(key for key, old in before.items() if key not in schedule or schedule[key] != old)
         versions.update(dict.fromkeys(changed, version))
         self._schedule, self._dirty = schedule, set()
-        new_id = checkpoint_id(step)
-        self.checkpoint = {
-            "v": FORMAT,
-            "ts": timestamp(),
-            "id": new_id,
-            "channel_values": {
-                **{key: value for key, value in standing.values.items() if key in versions},
-                **schedule,
-            },
-            "channel_versions": dict(versions),
-            "versions_seen": {name: dict(looked) for name, looked in seen.items()},
-            "updated_channels": sorted(changed & (schedule.keys() | standing.plan.channels.keys())),
-        }
+        parent, self._own_id = self._own_id, checkpoint_id(step)
+        self._unmade = partial(
+            self._made, self._own_id, time(), standing.plan.channels, dict(standing.values), schedule, changed
+        )
         self.metadata = {"source": source, "step": step, "parents": self.parents}
-        parent = None if self.config is None else self.config["configurable"]["checkpoint_id"]
-        self.config = self._config_of(new_id)
-        self.pending, self._notes = [], {}
-        self._identify(standing, new_id)
+        self.pending, self._notes = [], []
+        self._identify(standing, self._own_id)
         if self.durability == "exit":
             self.parent_config = None
             self._unsaved = True
         else:
             self.parent_config = None if parent is None else self._config_of(parent)
             self._save(parent, {key: versions[key] for key in changed})
+
+    def _made(
+        self,
+        id: str,
+        at: float,
+        channels: Mapping[str, Any],
+        values: Mapping[str, Any],
+        schedule: Mapping[str, Any],
+        changed: set[str],
+    ) -> dict[str, Any]:
+        # Versions and what nodes have seen change with the next checkpoint only, which replaces this one.
+        versions = self._versions
+        return {
+            "v": FORMAT,
+            "ts": timestamp(at),
+            "id": id,
+            "channel_values": {
+                **{key: value for key, value in values.items() if key in versions},
+                **schedule,
+            },
+            "channel_versions": dict(versions),
+            "versions_seen": {name: dict(looked) for name, looked in self._seen.items()},
+            "updated_channels": sorted(changed & (schedule.keys() | channels.keys())),
+        }
 
     def _scheduled(self, standing: Standing, touched: set[str]) -> dict[str, Any]:
         plan = standing.plan
@@ -275,7 +307,10 @@ class Checkpoints:
 
     def finished(self, task: Task) -> None:
         """Keep what a task wrote, so that it need not run again if its superstep stays unfinished."""
-        self._note(task.id, writes_of(task), task.path_key)
+        if self.durability == "exit":
+            self._notes.append((task.id, partial(writes_of, task), task.path_key))
+        else:
+            self._note(task.id, writes_of(task), task.path_key)
 
     def interrupted(self, task: Task) -> None:
         """Keep the questions that stopped a task."""
@@ -305,11 +340,9 @@ class Checkpoints:
             )
             self._note(f"{COMMAND_TASK_PREFIX}{earlier:012}", writes, "")
 
-    def _note(self, task_id: str, writes: list[tuple[str, Any]], path: str) -> None:
+    def _note(self, task_id: str, writes: Writes, path: str) -> None:
         if self.durability == "exit":
-            earlier = self._notes.get(task_id, ([], path))[0]
-            kinds = {channel for channel, _ in writes}
-            self._notes[task_id] = ([each for each in earlier if each[0] not in kinds] + writes, path)
+            self._notes.append((task_id, lambda: writes, path))
         else:
             self.queue.append(("put_writes", (self.config, writes, task_id, path)))
 
@@ -324,9 +357,15 @@ class Checkpoints:
                 parent,
                 {key: new for key, new in self._versions.items() if self._kept.get(key) != new},
             )
-        for task_id, (writes, path) in self._notes.items():
+        merged: dict[str, tuple[Writes, str]] = {}
+        for task_id, noted, path in self._notes:
+            writes = noted()
+            kinds = {channel for channel, _ in writes}
+            earlier = merged.get(task_id, ([], path))[0]
+            merged[task_id] = ([each for each in earlier if each[0] not in kinds] + writes, path)
+        for task_id, (writes, path) in merged.items():
             self.queue.append(("put_writes", (self.config, writes, task_id, path)))
-        self._notes = {}
+        self._notes = []
 
     def _save(self, parent: str | None, new_versions: dict[str, Any]) -> None:
         settings = self._settings

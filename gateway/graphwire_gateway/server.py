@@ -241,7 +241,7 @@ class Server:
     async def open(self, host: str, port: int) -> None:
         """Load the graphs and listen. Raises ``CannotServe``."""
         await self.catalog.open()
-        self._committing = asyncio.create_task(self._committer.main())
+        self._committing = asyncio.create_task(self._committer.main(self._runs.holdings.make_room))
         limits = self._limits
         try:
             self._listener = await serve(

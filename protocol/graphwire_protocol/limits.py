@@ -93,7 +93,7 @@ class AnnouncedLimits(BaseModel):
     max_server_runs: Annotated[_Count, Limit("server")] = 10_000
     """running runs; more are `queued`"""
     store_bytes: Annotated[_Count, Limit("server", "bytes")] = 1 << 30
-    """bytes kept of all runs: logs, requests, results; beyond it the oldest ended runs are dropped"""
+    """bytes kept of all runs: logs, requests, results; beyond it ended runs go, then large logs fold"""
     max_watch_runs: Annotated[_Count, Limit("server")] = 1000
     """runs that a `watch` reports at its beginning"""
     drain_s: Annotated[_NotNegative, Limit("server", "seconds")] = 30

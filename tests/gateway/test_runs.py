@@ -100,10 +100,10 @@ class Bench:
         self.catalog = catalog
         self.store = HeldStore()
         self.committer = Committer(self.store)
-        self.committing = asyncio.ensure_future(self.committer.main())
         self.executor = PlayedExecutor()
         self.limits = Limits(**{"cancel_grace_s": 60, **limits})
         self.runs = Runs(catalog, self.executor, self.store, self.committer, self.limits, shared)  # type: ignore[arg-type]
+        self.committing = asyncio.ensure_future(self.committer.main(self.runs.holdings.make_room))
 
     async def start(self, run: str, *, principal: str = "p", **fields: Any) -> Run:
         async with self.runs.starting(command(run, **fields), principal) as (started, _):
@@ -748,6 +748,55 @@ async def test_the_runs_that_ended_first_are_deleted_while_the_store_is_too_larg
     await until(lambda: bench.store.size <= 5_000)
     await bench.end(first)  # now everything has room
     assert bench.rows() == {"d": "running", "a": "completed"}
+
+
+async def test_logs_of_runs_that_have_not_ended_are_shortened_the_largest_first(make, caplog) -> None:
+    bench = make(store_bytes=100_000)
+    ended, small, large = [await bench.start(id) for id in ("ended", "small", "large")]
+    for run, count in ((ended, 2), (small, 5)):
+        bench.executor.of(run).make(*["x" * 1_000] * count)
+    await bench.end(ended)
+    for _ in range(100):
+        bench.executor.of(large).make(*["x" * 1_000] * 3)
+        await bench.settled()
+        assert bench.runs.holdings.excess <= 0
+    assert bench.rows() == {"large": "running", "small": "running"}, "what has ended goes first"
+    assert (await bench.store.read("p/small", 0, 0)).evicted == 0
+    assert (await bench.store.read("p/large", 0, 0)).evicted > 200
+    told = [record.getMessage() for record in caplog.records if "store_bytes are full" in record.getMessage()]
+    assert len(told) == 1, "once a minute"
+    assert "limit=100000" in told[0]
+
+
+async def test_no_run_starts_while_what_is_kept_of_others_takes_all_room(make) -> None:
+    bench = make(store_bytes=100_000)
+    first, _ = [await bench.start(id, input={"said": "x" * 60_000}) for id in ("a", "b")]
+    with pytest.raises(Refusal, match=r"100000 bytes \(store_bytes\), and yours 12\d{4}") as refused:
+        await bench.start("c")
+    assert (refused.value.code, refused.value.details) == ("limit_exceeded", {"limit": "store_bytes"})
+    assert refused.value.after_ms
+    assert bench.rows() == {"b": "running", "a": "running"}
+    assert (await bench.find("a")) is first, "a run that is there is found all the same"
+    async with bench.runs.starting(command("a", input={"said": "x" * 60_000}), "p") as (again, is_new):
+        assert (again, is_new) == (first, False)
+    await bench.start("c", principal="q", input={"said": "x" * 40_000})
+    await bench.start("d", principal="q", input={"said": "x" * 20_000})
+    with pytest.raises(Refusal, match="and yours 60"):
+        await bench.start("e", principal="q")
+    assert bench.rows("q") == {"d": "running", "c": "running"}, "others have their share all the same"
+    await bench.end(first)
+    for run in bench.rows("q"):
+        await bench.end(await bench.runs.find("q", run))
+    await bench.start("c")
+    assert set(bench.rows()) >= {"b", "c"}
+
+
+async def test_a_run_that_has_ended_makes_room_for_one_that_starts(make) -> None:
+    bench = make(store_bytes=100_000)
+    await bench.end(await bench.start("ended"), Outcome("completed", b"1" * 90_000))
+    await bench.start("a", input={"said": "x" * 60_000})
+    await bench.start("b")
+    assert bench.rows() == {"b": "running", "a": "running"}
 
 
 async def test_what_a_run_begins_with_counts_until_it_needs_it_no_more(make) -> None:

@@ -6,6 +6,7 @@ About `gateway/graphwire_gateway/log/store.py`, `gateway/graphwire_gateway/log/m
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -279,3 +280,107 @@ async def test_a_base_stays_within_the_limit_of_its_log_whatever_is_merged(make)
         base = await store.base("r")
         assert base.size <= TIGHT.bytes
         assert sum(len(orjson.dumps(row)) for row in base.snapshot(EVERYTHING)["messages"]) <= TIGHT.bytes
+
+
+# ── a store that has too much altogether ─────────────────────────────────────────────────────────
+
+
+async def filled(store: Store, run: str, count: int, size: int = 1000, **fields: Any) -> None:
+    await store.create(run, "e")
+    await store.append([batch(run, 1, count, size=size, **fields)])
+
+
+async def kept(store: Store, run: str) -> int:
+    """Return how many records the store has of a run."""
+    page = await store.read(run, 0, 0)
+    return page.head - page.evicted
+
+
+async def test_the_largest_logs_are_folded_first_and_small_ones_stay_whole(make) -> None:
+    store = make()
+    for run, count in (("small", 10), ("large", 400), ("larger", 800)):
+        await filled(store, run, count)
+    before = store.size
+    await store.trim(400_000)
+    assert before - 1_100_000 < store.size <= before - 400_000, "some more is freed, since slices are folded"
+    assert await kept(store, "small") == 10
+    assert await kept(store, "large") == 400
+    assert await kept(store, "larger") < 400
+    page = await store.read("larger", 0, 9)
+    assert (page.head, numbers(page)) == (800, [])
+    assert (await store.base("larger")).upto == page.evicted
+    await store.trim(store.size)
+    assert store.size < 3 * 8192, "each log keeps a little"
+    assert await store.append([batch("larger", 801)]) == [801]
+
+
+async def test_what_logs_fold_to_is_cut_when_that_is_not_enough(make) -> None:
+    store = make()
+    await filled(store, "values", 1, size=500_000, mode="values")
+    await store.create("messages", "e")
+    records = [delta(f"m{number}", "x" * 20_000) for number in range(30)]
+    await store.append([Batch("messages", "e", 1, records, sum(each.size for each in records))])
+    await store.trim(1_000_000)
+    assert store.size < 200_000
+    base = await store.base("values")
+    cut = {"$cut": {"reason": "size", "bytes": 500_002}}
+    assert orjson.loads(orjson.dumps(base.snapshot(EVERYTHING)["values"])) == {"i": 1, "text": cut}
+    assert (await store.base("messages")).lost(EVERYTHING, 0) == ["messages"]
+
+
+async def test_nothing_is_folded_where_nothing_is_to_be_freed(make) -> None:
+    store = make()
+    await filled(store, "r", 100)
+    await store.trim(0)
+    assert await kept(store, "r") == 100
+
+
+async def test_others_get_the_loop_while_logs_are_folded(make) -> None:
+    store = make()
+    await filled(store, "r", 8_000, size=10)
+    await filled(store, "large", 16, size=500_000)
+    turns = 0
+    trimming = asyncio.ensure_future(store.trim(store.size))
+    while not trimming.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns > 8_000 // 512 + 16
+
+
+@pytest.mark.parametrize("work", ["trim", "close"])
+async def test_a_log_that_is_deleted_while_it_is_folded_leaves_nothing_behind(make, work) -> None:
+    store = make()
+    await filled(store, "r", 5_000, size=10)
+    await filled(store, "other", 1)
+    folding = asyncio.ensure_future(store.trim(store.size) if work == "trim" else store.close("r", 0))
+    end = asyncio.get_running_loop().time() + 5
+    while (page := await store.read("r", 0, 0)).evicted == 0:
+        assert asyncio.get_running_loop().time() < end
+        await asyncio.sleep(0)
+    assert page.evicted < 5_000, "the rest is still to be folded"
+    await store.delete("r")
+    await store.create("r", "e2")
+    await store.append([batch("r", 1, 3, epoch="e2")])
+    await folding
+    for _ in range(50):
+        await asyncio.sleep(0)
+    await store.delete("other")
+    page = await store.read("r", 0, 9)
+    assert (page.epoch, numbers(page)) == ("e2", [1, 2, 3])
+    await store.delete("r")
+    assert store.size == 0
+
+
+async def test_a_burst_that_ages_is_folded_bit_by_bit(make) -> None:
+    store = make(LogLimits(events=4_000, bytes=1 << 30, min_age_s=0.5))
+    await filled(store, "r", 20_000, size=10)
+    counts = [await kept(store, "r")]
+    assert counts == [16_000], "of what comes at once, four times the limit stays"
+    old = asyncio.Event()
+    asyncio.get_running_loop().call_later(1, old.set)
+    await old.wait()
+    for first in range(20_001, 20_041):
+        await store.append([batch("r", first)])
+        counts.append(await kept(store, "r"))
+    assert 4_000 <= counts[-1] <= 4_500
+    assert max(before - after for before, after in pairwise(counts)) <= 512

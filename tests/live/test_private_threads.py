@@ -152,10 +152,8 @@ async def test_a_waiting_run_counts_in_store_bytes_and_is_never_let_go(serve, co
     assert await asked(peer, 2) == []
     while (await peer.ask(type="result", run="old")).get("code") != "not_found":
         pass
-    await peer.run("stepper", {}, spec(3, "custom"), run="new")
-    await peer.closed(3)
-    while (await peer.ask(type="result", run="new")).get("code") != "not_found":
-        pass
+    refused = await peer.ask(type="run", graph="stepper", input={}, run="new")
+    assert (refused["code"], refused["details"]) == ("limit_exceeded", {"limit": "store_bytes"})
     await peer.ask(type="respond", run="waits", responses=[])
     await peer.closed(2)
     await peer.run("stepper", {}, spec(4, "custom"), run="last")

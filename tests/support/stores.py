@@ -58,6 +58,9 @@ class DelayingStore:
         await asyncio.sleep(self._append_s)
         await self._store.close(run, ttl_s)
 
+    async def trim(self, size: int) -> None:
+        await self._store.trim(size)
+
     async def delete(self, run: str) -> None:
         await asyncio.sleep(self._append_s)
         await self._store.delete(run)
@@ -127,4 +130,4 @@ def shrink(store: Any, run: str, keep: int) -> None:
     """Evict all but the newest ``keep`` events of an anonymous user's run at once, whatever the limits."""
     memory = getattr(store, "_store", store)
     log = memory._logs[f"anonymous/{run}"]
-    memory._fold(log, len(log.records) - keep)
+    memory._fold(log, len(log.records) - keep, _LIMITS.bytes)

@@ -4,6 +4,7 @@ One append is under way at a time, so a slow store gets larger groups instead of
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from graphwire_gateway.log.log import Log
 from graphwire_gateway.log.store import Batch, Fenced, SeqGap, Store
@@ -34,8 +35,8 @@ class Committer:
         """Wait until everything that is pending now is stored."""
         await self._idle.wait()
 
-    async def main(self) -> None:
-        """Commit until cancelled."""
+    async def main(self, make_room: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Commit until cancelled; ``make_room`` is awaited after each group, before the next."""
         while True:
             if not self._dirty:
                 self._idle.set()
@@ -45,6 +46,8 @@ class Committer:
             group = [(written, batch) for written in dirty if (batch := written.batch()) is not None]
             if group:
                 await self._append(group)
+                if make_room is not None:
+                    await make_room()
 
     async def _append(self, group: list[tuple[Log, Batch]]) -> None:
         batches = [batch for _, batch in group]

@@ -12,6 +12,9 @@ from graphwire_gateway.log.record import Record
 from graphwire_gateway.log.store import Batch, Fenced, NoLog, Page, SeqGap
 
 _BURST = 4  # nothing younger than min_age_s goes below this many times the limits
+_FLOOR = 4096  # bytes of a log that are left to it when the store has too many
+_SLICE = 512  # records that are folded before others get the loop
+_SLICE_BYTES = 256 << 10  # and about how many bytes of them
 _SLACK = 8  # evict an eighth at once, so that a full log does not move its tail at every append
 
 
@@ -38,6 +41,7 @@ class MemoryStore:
         self._limits = limits or LogLimits()
         self._logs: dict[str, _StoredLog] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._folding: set[asyncio.Task[None]] = set()
         self.size = 0
         """Bytes held by all logs."""
 
@@ -66,7 +70,7 @@ class MemoryStore:
         self.size += batch.size
         head += len(batch.records)
         self._note_age(log, head)
-        self._evict(log)
+        self._evict(log, 2 * len(batch.records))
         for wake in log.wakes:
             wake(head)
         return head
@@ -80,7 +84,9 @@ class MemoryStore:
         else:
             ages.append((now, head))
 
-    def _evict(self, log: _StoredLog) -> None:
+    def _evict(self, log: _StoredLog, most: int) -> None:
+        # At most ``most`` records are folded, so that a burst that ages does not hold the loop. They are more
+        # than have come, so the log shrinks all the same.
         limits = self._limits
         events, size = limits.events, limits.bytes
         if len(log.records) <= events + events // _SLACK and log.size <= size + size // _SLACK:
@@ -88,14 +94,14 @@ class MemoryStore:
         old = self._old(log, asyncio.get_running_loop().time())
         count = 0
         records, held = log.records, log.size
-        while count < len(records) - 1:
+        while count < min(len(records) - 1, max(most, _SLICE)):
             left = len(records) - count
             factor = 1 if log.base.upto + count + 1 <= old else _BURST
             if left <= events * factor and held <= size * factor:
                 break
             held -= records[count].size
             count += 1
-        self._fold(log, count)
+        self._fold(log, count, size)
 
     def _old(self, log: _StoredLog, now: float) -> Seq:
         """Return the last seq that is surely older than ``min_age_s``: its whole interval is."""
@@ -104,13 +110,14 @@ class MemoryStore:
             ages.popleft()
         return ages[0][1] if now - ages[0][0] >= age else 0
 
-    def _fold(self, log: _StoredLog, count: int) -> None:
+    def _fold(self, log: _StoredLog, count: int, limit: int) -> None:
+        """Fold the ``count`` oldest records into the base, which then holds at most ``limit`` bytes."""
         records, base = log.records, log.base
         before = base.size
         for record in records[:count]:
             base.add(record)
-            if base.size > self._limits.bytes:
-                base.shrink(self._limits.bytes)
+            if base.size > limit:
+                base.shrink(limit)
         size = sum([record.size for record in records[:count]])
         del records[:count]
         log.size -= size
@@ -147,7 +154,39 @@ class MemoryStore:
 
     def _expire(self, run: str, log: _StoredLog) -> None:
         self._timers.pop(run, None)
-        self._fold(log, len(log.records) - 1)  # the terminal event stays, for who comes late
+        folding = asyncio.ensure_future(self._fold_ended(run, log))
+        self._folding.add(folding)
+        folding.add_done_callback(self._folding.discard)
+
+    async def _fold_ended(self, run: str, log: _StoredLog) -> None:
+        while (
+            len(log.records) > 1 and self._logs.get(run) is log
+        ):  # the terminal event stays, for who comes late
+            await self._fold_slice(log, 1)
+
+    async def _fold_slice(self, log: _StoredLog, keep: int) -> None:
+        """Fold some of the records but for the newest ``keep``, and give the loop away."""
+        count = size = 0
+        for record in log.records[: min(_SLICE, len(log.records) - keep)]:
+            count += 1
+            size += record.size
+            if size >= _SLICE_BYTES:
+                break
+        self._fold(log, count, self._limits.bytes)
+        await asyncio.sleep(0)
+
+    async def trim(self, size: int) -> None:
+        """Free ``size`` bytes if that is possible; see ``Store``."""
+        share = _share([log.size + log.base.size for log in self._logs.values()], self.size - size)
+        share = max(share, _FLOOR)
+        for run, log in list(self._logs.items()):
+            while log.records and log.size + log.base.size > share and self._logs.get(run) is log:
+                await self._fold_slice(log, 0)
+            if log.size + log.base.size > share and self._logs.get(run) is log:
+                before = log.base.size
+                log.base.shrink(max(share - log.size, _FLOOR))
+                self.size += log.base.size - before
+                await asyncio.sleep(0)
 
     async def delete(self, run: str) -> None:
         """Forget the log."""
@@ -160,5 +199,18 @@ class MemoryStore:
 
     async def aclose(self) -> None:
         """Forget everything."""
+        for folding in self._folding:
+            folding.cancel()
         for run in list(self._logs):
             await self.delete(run)
+
+
+def _share(sizes: Sequence[int], total: int) -> int:
+    """Return the most bytes that each may have, if all together are to have ``total``; not below 0."""
+    left = len(sizes)
+    for size in sorted(sizes):
+        if size * left >= total:
+            return max(total, 0) // left
+        total -= size
+        left -= 1
+    return total

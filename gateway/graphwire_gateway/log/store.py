@@ -89,6 +89,12 @@ class Store(Protocol):
     async def close(self, run: str, ttl_s: float) -> None:
         """Fold a log that has its last record into its base after ``ttl_s`` seconds. Raises ``NoLog``."""
 
+    async def trim(self, size: int) -> None:
+        """Free about ``size`` bytes, as far as possible: fold the largest logs, and cut what they fold to.
+
+        Nothing happens where the store bounds itself. Gives the loop away in between.
+        """
+
     async def delete(self, run: str) -> None:
         """Forget the log; an unknown one is no error."""
 

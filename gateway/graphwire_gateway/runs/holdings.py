@@ -1,14 +1,28 @@
-"""What runs take of ``store_bytes``: logs, and beside those requests, results and private threads."""
+"""What runs take of ``store_bytes``: logs, and beside those requests, results and private threads.
 
+Whatever is over the limit is freed in this order: runs that have ended go, oldest first; the logs of those
+that have not are shortened, the largest first. If that is not enough, no run starts of a principal that has
+its share already: the limit, divided by the principals of whom something is kept.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from graphwire_protocol.errors import Refusal
+
 from graphwire_gateway.log.store import Store
+from graphwire_gateway.telemetry import RateLimitedLogger, logger
+
+_SLACK = 8  # free an eighth of the limit more than needed, so that it is not needed again at once
 
 
 class Holder(Protocol):
     """A run, as far as it is counted."""
 
     key: str
+    principal: str
 
     @property
     def held_bytes(self) -> int:
@@ -17,26 +31,70 @@ class Holder(Protocol):
 
 
 class Holdings:
-    """Counts what all runs take, next to what ``store`` holds, against ``limit`` bytes."""
+    """Counts what all runs take, next to what ``store`` holds, and keeps it below ``limit`` bytes.
 
-    def __init__(self, store: Store, limit: int) -> None:
+    ``evict`` lets the run go that ended first; it returns False if there is none.
+    """
+
+    def __init__(self, store: Store, limit: int, evict: Callable[[], Awaitable[bool]]) -> None:
         self.beside_logs = 0
         """Bytes that are kept of all runs beside their logs."""
         self._store = store
         self._limit = limit
+        self._evict = evict
         self._sizes: dict[str, int] = {}
+        self._principals: Counter[str] = Counter()
+        self._making_room = asyncio.Lock()
+        self._log = RateLimitedLogger(logger("holdings"), burst=1, every_s=60)
 
     def count(self, run: Holder) -> None:
         """Count what is kept of the run now."""
         size = run.held_bytes
-        self.beside_logs += size - self._sizes.get(run.key, 0)
+        self._add(run, size - self._sizes.get(run.key, 0))
         self._sizes[run.key] = size
 
     def drop(self, run: Holder) -> None:
         """Nothing is kept of the run any more."""
-        self.beside_logs -= self._sizes.pop(run.key, 0)
+        self._add(run, -self._sizes.pop(run.key, 0))
+
+    def _add(self, run: Holder, size: int) -> None:
+        self.beside_logs += size
+        self._principals[run.principal] += size
+        if not self._principals[run.principal]:
+            del self._principals[run.principal]
 
     @property
     def excess(self) -> int:
         """The bytes by which all of it exceeds the limit; not above 0 if it does not."""
         return self._store.size + self.beside_logs - self._limit
+
+    async def make_room(self) -> None:
+        """Free what is over the limit, as far as that is possible."""
+        if self.excess <= 0:
+            return
+        async with self._making_room:
+            while self.excess > 0 and await self._evict():
+                pass
+            excess = self.excess
+            if excess > 0:
+                before = self._store.size
+                await self._store.trim(excess + self._limit // _SLACK)
+                self._log.warning(
+                    "store_bytes are full: events of runs that have not ended were folded, and readers that "
+                    "had not come to them get a snapshot instead",
+                    limit=self._limit,
+                    bytes=before - self._store.size,
+                )
+
+    async def check_room(self, principal: str) -> None:
+        """Check that there is room for a new run. Raises ``Refusal(limit_exceeded)``."""
+        await self.make_room()
+        held = self._principals[principal]
+        if self.excess > 0 and held and held >= self._limit // len(self._principals):
+            raise Refusal(
+                "limit_exceeded",
+                f"the runs of this server take all of {self._limit} bytes (store_bytes), and yours {held} "
+                "of them, for what they were given and wait for; let some of yours end, or cancel them",
+                details={"limit": "store_bytes"},
+                after_ms=1000,
+            )

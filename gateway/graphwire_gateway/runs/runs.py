@@ -65,7 +65,7 @@ class Runs:
         self._watches = Watches(limits.max_watch_runs)
         self._retention = Retention(store)
         self._ended: dict[str, asyncio.TimerHandle] = {}  # oldest first; each forgets its run
-        self.holdings = Holdings(store, limits.store_bytes)
+        self.holdings = Holdings(store, limits.store_bytes, self._evict)
         self._has_changed = asyncio.Event()  # a run has ended or paused
         self._is_hurried = asyncio.Event()
         self.draining = False
@@ -83,6 +83,7 @@ class Runs:
         id = command.run or os.urandom(16).hex()
         key = _key(principal, id)
         if key not in self._runs:
+            await self.holdings.check_room(principal)
             await self._check_start(command, principal)
         known = self._runs.get(key)
         if known is not None:
@@ -254,7 +255,7 @@ class Runs:
         """Free the thread and the slot of a run that waits for answers."""
         assert run.scope is not None
         self._count(run)
-        self._retention.spawn(self._make_room())
+        self._retention.spawn(self.holdings.make_room())
         following = self._threads.get(run.scope.saved).pause(run)
         self._slots.release(run)
         self._continue(following, run.scope)
@@ -325,15 +326,17 @@ class Runs:
 
     async def _close(self, run: Run) -> None:
         await asyncio.wait([self._retention.close(run.key, self._limits.log_ttl_s)])
-        await self._make_room()
+        await self.holdings.make_room()
 
     def _count(self, run: Run) -> None:
         if self._runs.get(run.key) is run:
             self.holdings.count(run)
 
-    async def _make_room(self) -> None:
-        while self._ended and self.holdings.excess > 0:
-            await self._delete(self._runs[next(iter(self._ended))], "evicted")
+    async def _evict(self) -> bool:
+        if not self._ended:
+            return False
+        await self._delete(self._runs[next(iter(self._ended))], "evicted")
+        return True
 
     def _expire(self, run: Run) -> None:
         self._retention.spawn(self._delete(run, "expired"))

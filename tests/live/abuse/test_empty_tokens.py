@@ -18,8 +18,9 @@ async def test_an_empty_token_admits_nobody(tmp_path: Path, token: str) -> None:
         f'[server]\nport = 0\n[graphs]\ng = "./g.py:g"\n[auth.tokens]\n"{token}" = "ann"\n'
     )
     (tmp_path / "g.py").write_text(
-        "from graphwire_runtime import START, StateGraph\n"
-        "g = StateGraph(dict).add_node('n', lambda s: {}).add_edge(START, 'n').compile()\n"
+        "from typing import TypedDict\nfrom graphwire_runtime import START, StateGraph\n"
+        "State = TypedDict('State', {'x': int})\n"
+        "g = StateGraph(State).add_node('n', lambda s: {}).add_edge(START, 'n').compile()\n"
     )
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", "from graphwire.cli import main; main()", "serve"),

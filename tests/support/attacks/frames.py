@@ -31,7 +31,7 @@ async def _until_gone(peer: Peer) -> None:
             await peer.next()
 
 
-@listed(FRAMES)
+@listed(FRAMES, mib_each=2.5)
 async def large_frames_before_hello(server: Attacker) -> Report:
     """Sixteen peers without a token each send a frame with 98,000 faults, again and again."""
     assert len(_WIDE) < 1 << 20
@@ -60,9 +60,9 @@ async def large_frames_behind_hello(server: Attacker) -> Report:
     return {"connections": 1}
 
 
-@listed(FRAMES)
+@listed(FRAMES, worst_ping_s=4, mib_each=4)
 async def fragments_without_end(server: Attacker) -> Report:
-    """Four peers without a token each send one message in empty fragments, without end."""
+    """Eight peers without a token each send one message in empty fragments, without end."""
     await server.ready()
 
     async def flood() -> None:
@@ -74,8 +74,8 @@ async def fragments_without_end(server: Attacker) -> Report:
                     peer.wire.raw(packed(b"", 0, fin=False) * 1000)
                     await peer.wire.drain()
 
-    await asyncio.gather(*(flood() for _ in range(4)))
-    return {"connections": 4}
+    await asyncio.gather(*(flood() for _ in range(8)))
+    return {"connections": 8}
 
 
 @listed(FRAMES, limits={"message_timeout_s": 2}, cut_within_s=4, mib_each=2.5, keeps_mib=500, grows_mib=500)
@@ -140,15 +140,14 @@ async def guessed_tokens(server: Attacker) -> Report:
 
 @listed(FRAMES)
 async def values_of_one_hash(server: Attacker) -> Report:
-    """Runs are asked for whose input is a set, or a map, of 30,000 integers of one hash."""
+    """Runs are asked for whose input is a set, or a map, of 20,000 integers and more of one hash."""
     peer = await server.connect()
-    numbers = [number * (2**61 - 1) for number in range(1, 30_001)]
-    tagged = (f'{{"$set":{numbers}}}', f'{{"$map":{[[number, 1] for number in numbers]}}}')
+    numbers = [{"$int": str(number * (2**61 - 1))} for number in range(1, 24_001)]
+    values = ({"$set": numbers}, {"$map": [[number, 1] for number in numbers[:20_000]]})
     await server.ready()
     codes = []
-    for id, value in enumerate(tagged, start=1):
-        text = f'{{"type":"run","id":{id},"graph":"echo","input":{{"text":{value}}}}}'.replace(" ", "")
-        await peer.text(text)
+    for id, value in enumerate(values, start=1):
+        await peer.send({"type": "run", "id": id, "graph": "echo", "input": {"text": value}})
         codes.append((await peer.answer(id)).get("code"))
     return {"codes": codes}
 

@@ -18,6 +18,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 class State(TypedDict, total=False):
     n: int
     size: int
+    times: int
     kind: str
     text: Any
     total: Annotated[int, operator.add]
@@ -97,7 +98,7 @@ class _Model(BaseChatModel):
 
 
 async def _speak(state: State) -> State:
-    for _ in range(state.get("total", 1)):
+    for _ in range(state.get("times", 1)):
         await _Model(n=state["n"], size=state.get("size", 1)).ainvoke("?")
     return {}
 

@@ -50,7 +50,7 @@ async def exceptions_that_take_their_time(server: Attacker) -> None:
     await _fail(server, "slow", 2)
 
 
-@listed(CODE, grows_mib=400)
+@listed(CODE, worst_ping_s=4, grows_mib=400)
 async def exceptions_with_huge_texts(server: Attacker) -> None:
     """Three runs fail with an exception whose text has 50 MB."""
     await _fail(server, "huge", 3)

@@ -138,7 +138,7 @@ async def guessed_tokens(server: Attacker) -> Report:
     return {"connections": 8, "guesses": guesses}
 
 
-@listed(FRAMES)
+@listed(FRAMES, worst_ping_s=2)
 async def values_of_one_hash(server: Attacker) -> Report:
     """Runs are asked for whose input is a set, or a map, of 20,000 integers and more of one hash."""
     peer = await server.connect()

@@ -184,8 +184,11 @@ def _with_cause(error: BaseException) -> str:
         if origin is None:
             break
         first = origin
-    text, cause = _text(error), _text(first)
-    if first is error or cause in text:
+    text = _text(error)
+    if first is error:
+        return text
+    cause = _text(first)
+    if cause in text:
         return text
     name = type(first).__name__
     return f"{text} (caused by {name if cause == name else f'{name}: {cause}'})"

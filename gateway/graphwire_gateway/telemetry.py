@@ -46,7 +46,9 @@ class EventLogger:
         exc_info = fields.pop("exc_info", None)
         fields = {name: _cut(value) if isinstance(value, str) else value for name, value in fields.items()}
         message = " ".join([event, *(f"{name}={_shown(value)}" for name, value in fields.items())])
-        if isinstance(exc_info, BaseException):
+        if exc_info is True:
+            exc_info = sys.exc_info()
+        elif isinstance(exc_info, BaseException):
             exc_info = (type(exc_info), exc_info, exc_info.__traceback__)
         path, line, function, _ = self._logger.findCaller(stacklevel=3)
         # Without arguments: logging leaves a percent sign in the message alone.
@@ -95,7 +97,8 @@ def _traceback(error: BaseException | None) -> str | None:
     if error is None:
         return None
     try:
-        text = "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip()
+        parts = traceback.TracebackException(type(error), error, error.__traceback__, compact=True).format()
+        text = "".join(_cut(part, _MAX_TRACEBACK_CHARS) for part in parts).rstrip()
         return _encodable(_cut(text, _MAX_TRACEBACK_CHARS))
     except BaseException:
         return f"{type(error).__name__}: its traceback cannot be formatted"
@@ -165,8 +168,7 @@ def write_log(form: Literal["console", "json"], level: str) -> None:
         else structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(),
             pad_event_to=32,
-            # A rich traceback blocks the loop for half a second, and shows the values of locals.
-            exception_formatter=_write_traceback,
+            exception_formatter=structlog.dev.plain_traceback,
         )
     )
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
@@ -177,11 +179,13 @@ def write_log(form: Literal["console", "json"], level: str) -> None:
         *([structlog.stdlib.add_logger_name] if is_json else []),
         *([] if is_json else [_on_one_line]),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _with_exception,
+        *([] if is_json else [_indented]),
     ]
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _LogWriter(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[remove, *([_with_exception] if is_json else []), renderer],
+            processors=[remove, renderer],
             foreign_pre_chain=every,
         )
     )
@@ -202,14 +206,13 @@ def _with_fields(_: Any, __: str, entry: Any) -> Any:
 
 
 def _with_exception(_: Any, __: str, entry: Any) -> Any:
-    """Put the text of an exception in its place."""
+    """Put the text of an exception in its place: the one that was made when it was logged, if it was."""
     exc_info = entry.pop("exc_info", None)
-    if exc_info is True:
-        exc_info = sys.exc_info()
-    if isinstance(exc_info, tuple):
-        exc_info = exc_info[1]
-    if isinstance(exc_info, BaseException):
-        entry["exception"] = _traceback(exc_info)
+    text = entry["_record"].exc_text
+    if text is None and isinstance(exc_info, tuple):
+        text = _traceback(exc_info[1])
+    if text is not None:
+        entry["exception"] = _encodable(text)
     return entry
 
 
@@ -224,7 +227,30 @@ def _printable(text: str) -> str:
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
-def _write_traceback(out: TextIO, exc_info: Any) -> None:
-    """Write a traceback, indented: a line that an exception's text begins is not taken for an entry."""
-    text = _traceback(exc_info[1]) or ""
-    out.write("\n" + "\n".join(f"  {_printable(line)}" for line in text.split("\n")))
+def _indented(_: Any, __: str, entry: Any) -> Any:
+    """Indent a traceback: a line that an exception's text begins is not taken for an entry."""
+    if "exception" in entry:
+        entry["exception"] = "\n".join(f"  {_printable(line)}" for line in entry["exception"].split("\n"))
+    return entry
+
+
+class _LogWriter(logging.StreamHandler[TextIO]):
+    """Formats a record before it takes its lock.
+
+    An exception's own code may take its time, and every thread that logs, such as the one that serves the
+    connections, would wait for it.
+    """
+
+    def handle(self, record: logging.LogRecord) -> Any:
+        """Write a record."""
+        try:
+            text = self.format(record)
+        except Exception:
+            self.handleError(record)
+            return False
+        return super().handle(logging.makeLogRecord({**record.__dict__, "text": text}))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text of a record."""
+        text: str | None = getattr(record, "text", None)
+        return super().format(record) if text is None else text

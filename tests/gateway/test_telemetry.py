@@ -7,6 +7,7 @@ import contextvars
 import json
 import logging
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -195,3 +196,27 @@ def test_what_a_record_says_can_be_written_by_any_handler(caplog) -> None:
     assert "\\ud83d" in first.getMessage()
     assert "half: \\ud83d" in logging.Formatter().format(first)
     assert "Exits" in logging.Formatter().format(second)
+
+
+@pytest.mark.parametrize("name", ["graphwire.test", "another"])
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_an_exception_that_takes_its_time_lets_other_threads_log(
+    form: Any, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_log(form, "info")
+    waited: list[bool] = []
+
+    class Slow(Exception):
+        def __str__(self) -> str:
+            other = threading.Thread(target=logging.getLogger("graphwire.test").info, args=("meanwhile",))
+            other.start()
+            other.join(5)
+            waited.append(other.is_alive())
+            return "slow at last"
+
+    if name == "another":
+        logging.getLogger(name).error("failed", exc_info=Slow())
+    else:
+        logger("test").error("failed", exc_info=Slow())
+    assert waited == [False]  # its text was asked for once, while others could log
+    assert "slow at last" in capsys.readouterr().err

@@ -143,7 +143,7 @@ def test_named_runs_are_json_lines(terminal, capfdbinary):
 
 @pytest.mark.parametrize(
     ("line", "cancelled"),
-    [("cancel --graph joke", {"r1"}), ("cancel --all", {"r1", "p1"}), ("cancel --graph none", set())],
+    [("cancel --graph joke", {"r1"}), ("cancel --all", {"r1", "p1"})],
 )
 def test_filters_cancel_what_is_active_and_print_the_ids(terminal, capsys, line, cancelled):
     terminal.run("r1")

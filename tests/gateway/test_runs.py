@@ -1003,7 +1003,7 @@ async def test_a_question_that_gets_no_answer_is_given_up_and_the_refusal_names_
             was_cancelled.set()
 
     with pytest.raises(Refusal, match=r"run\.checkpoint: graph 'own' does not answer") as refused:
-        await asyncio.wait_for(ask_within(bench.catalog.get("own"), FAILURES, "run.checkpoint", hang), 5)
+        await asyncio.wait_for(ask_within(bench.catalog.get("own"), FAILURES, "run.checkpoint", hang, "p"), 5)
     assert (refused.value.code, refused.value.after_ms) == ("unavailable", 1000)
     await asyncio.wait_for(was_cancelled.wait(), 5)
 
@@ -1050,14 +1050,14 @@ async def test_whatever_a_graph_raises_is_described_on_its_loop_and_refuses_the_
         return 7
 
     try:
-        assert await ask_within(entry, FAILURES, "here", say) == 7
+        assert await ask_within(entry, FAILURES, "here", say, "p") == 7
         with pytest.raises(Refusal, match="here: the graph or its saver failed: Watching") as refused:
-            await ask_within(entry, FAILURES, "here", fail)
+            await ask_within(entry, FAILURES, "here", fail, "p")
         assert refused.value.code == "internal"
         assert refused.value.__cause__ is None
         assert refused.value.details is not None
         assert refused.value.details["error_id"] in refused.value.message
         assert set(described_in) <= {runner.thread}
-        assert await ask_within(entry, FAILURES, "here", say) == 7
+        assert await ask_within(entry, FAILURES, "here", say, "p") == 7
     finally:
         await runner.close(5)

@@ -19,7 +19,10 @@ from graphwire_protocol.filters import Address, Filter, Matcher
 
 from tests.support.stores import DelayingStore
 
-STORES: dict[str, Callable[[LogLimits], Any]] = {"memory": MemoryStore, "delay": DelayingStore}
+STORES: dict[str, Callable[[LogLimits], Any]] = {
+    "memory": MemoryStore,
+    "delay": lambda limits: DelayingStore(limits, 0, 0),  # each operation gives the loop away
+}
 LARGE = LogLimits(events=10_000, bytes=1 << 30, min_age_s=2)
 EVERYTHING = Matcher(Filter(modes=("custom", "values", "messages", "updates"), namespaces=(("**",),)))
 

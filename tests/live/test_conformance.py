@@ -511,7 +511,7 @@ async def test_the_spoiler_itself_is_innocent(serve) -> None:
 async def test_a_broken_server_fails_by_name(serve, spoiler: Spoiler, case: str) -> None:
     server = await serve(graphs("inline"), limits=LIMITS)
     async with spoiler.before(server) as url:
-        verdicts = await server_kit.judge_server(url, only=[case])
+        verdicts = await server_kit.judge_server(url, only=[case], patience_s=4)
     assert [verdict.case for verdict in verdicts if is_failed(verdict)] == [case], verdicts
     told = verdicts[-1]
     assert told.rule

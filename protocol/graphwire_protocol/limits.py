@@ -51,6 +51,8 @@ class AnnouncedLimits(BaseModel):
     """requests at once before `requests_per_s` applies"""
     hello_timeout_s: Annotated[_Positive, Limit("connection", "seconds")] = 10
     """time from the handshake to `hello`; then close 4408"""
+    state_timeout_s: Annotated[_Positive, Limit("connection", "seconds")] = 30
+    """time until a thread's state was read, written or deleted; then the request is `unavailable`"""
     message_timeout_s: Annotated[_Positive, Limit("connection", "seconds")] = 30
     """time from the first to the last WebSocket frame of a message of a client; then it is dropped"""
     send_timeout_s: Annotated[_Positive, Limit("connection", "seconds")] = 5

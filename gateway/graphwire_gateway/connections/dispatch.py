@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Protocol, TypeAlias, TypeVar
 from weakref import WeakSet
 
@@ -94,7 +95,7 @@ class Dispatch:
         self._principal: str | None = None
         self._started: WeakSet[Run] | None = None  # an empty set is 700 bytes
         self._watches: dict[int, Watch] = {}
-        self._queued: dict[str, deque[Command]] = {}  # by graph, in order
+        self._queued: dict[str, deque[tuple[Command, float]]] = {}  # by graph, in order; with when to give up
         self._held: dict[Name, str] = {}  # what runs in a queue and those behind them name; its graph
         self._tasks: set[asyncio.Future[None]] = set()
 
@@ -116,25 +117,46 @@ class Dispatch:
         if is_behind or isinstance(command, commands.Run):
             self._held.update(dict.fromkeys(names, graph))
         self._later(graph, command)
-        await asyncio.sleep(0)  # let it reserve its thread or its run before the next frame is read
+        for _ in range(2):  # wait_for, before Python 3.12, begins a task of its own
+            await asyncio.sleep(0)  # let it reserve its thread or its run before the next frame is read
 
     def _later(self, graph: str, command: Command) -> None:
         queue = self._queued.setdefault(graph, deque())
-        queue.append(command)
+        ends_at = asyncio.get_running_loop().time() + self._services.limits.state_timeout_s
+        queue.append((command, ends_at))
         if len(queue) == 1:
             task = asyncio.ensure_future(self._do_all(graph, queue))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _do_all(self, graph: str, queue: deque[Command]) -> None:
+    async def _do_all(self, graph: str, queue: deque[tuple[Command, float]]) -> None:
         try:
             while queue:
                 await self._delivery.room()
-                await self._try(queue[0], self._do)
+                command, ends_at = queue[0]
+                await self._try(command, partial(self._do_until, ends_at))
                 queue.popleft()
         finally:
             del self._queued[graph]
             self._held = {name: other for name, other in self._held.items() if other != graph}
+
+    async def _do_until(self, ends_at: float, command: Command) -> None:
+        if not isinstance(command, commands.ThreadRequest | commands.Delete):
+            await self._do(command)
+            return
+        try:
+            await asyncio.wait_for(self._do(command), ends_at - asyncio.get_running_loop().time())
+        except (TimeoutError, asyncio.TimeoutError):
+            limit = self._services.limits.state_timeout_s
+            written = command.type in ("state_update", "delete")
+            raise Refusal(
+                "unavailable",
+                f"{command.type}: the graph or its checkpointer did not answer within {limit:g} s "
+                f"(state_timeout_s)"
+                + ("; it may be carried out yet, so look at the thread's state first" if written else ""),
+                details={"limit": "state_timeout_s"},
+                after_ms=1000,
+            ) from None
 
     async def _try(self, command: C, work: Callable[[C], Awaitable[None]]) -> None:
         try:

@@ -43,6 +43,8 @@ log = logger("runner")
 
 _LEFTOVER_TASKS_S = 1.0
 """How long the end of a loop waits for tasks that graph code left on it."""
+_REPEAT_S = 1.0
+"""How often a request that nobody waits for is cancelled again, until its code has heard."""
 
 
 class Source(Protocol):
@@ -130,7 +132,7 @@ class Runner:
             return answered.result()
         except asyncio.CancelledError:
             answered.cancel()
-            job.cancel()
+            job.cancel(_REPEAT_S)
             raise
 
     async def call(self, function: Callable[[], T]) -> T:

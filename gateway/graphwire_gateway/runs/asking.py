@@ -20,8 +20,6 @@ T = TypeVar("T")
 
 PATIENCE_S = 5.0
 """How long a graph's loop or a store may take to answer, in seconds."""
-SAVER_PATIENCE_S = 30.0
-"""How long a saver may take to read, write or delete a thread for a client, in seconds."""
 
 
 async def ask(
@@ -58,17 +56,10 @@ async def ask_within(
     where: str,
     work: Callable[[], Coroutine[Any, Any, T]],
     principal: str,
-    on_end: Callable[[Job], None] | None = None,
-    patience_s: float | None = None,
 ) -> T:
-    """Run ``work`` as ``ask`` does, for at most ``patience_s`` seconds; None stands for ``PATIENCE_S``.
-
-    Then it is cancelled; ``on_end`` is called when its code has stopped, which may be never. Raises
-    ``Refusal(unavailable)`` as well.
-    """
+    """Run ``work`` as ``ask`` does, for at most ``PATIENCE_S``. Raises ``Refusal(unavailable)`` as well."""
     try:
-        asked = ask(entry, failures, where, work, principal, on_end)
-        return await asyncio.wait_for(asked, PATIENCE_S if patience_s is None else patience_s)
+        return await asyncio.wait_for(ask(entry, failures, where, work, principal), PATIENCE_S)
     except (TimeoutError, asyncio.TimeoutError):
         message = f"{where}: graph {entry.name!r} does not answer; its loop or its saver is busy"
         raise Refusal("unavailable", message, after_ms=1000) from None

@@ -20,8 +20,7 @@ from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.factory import AccessContext
-from graphwire_gateway.runs import asking
-from graphwire_gateway.runs.asking import ask_within
+from graphwire_gateway.runs.asking import ask
 from graphwire_gateway.runs.runs import Runs
 from graphwire_gateway.scope import Scope, public_config, thread_config, without_own
 
@@ -181,10 +180,7 @@ class States:
                     reason = self._failures.of_state(error, position.entry.name, position.scope)
                     raise invalid("", f"{command.type}: {reason}", reason) from None
 
-        patience_s = asking.SAVER_PATIENCE_S
-        return await ask_within(
-            position.entry, self._failures, command.type, answer, position.principal, over, patience_s
-        )
+        return await ask(position.entry, self._failures, command.type, answer, position.principal, over)
 
     # ── states as the caller may see them ────────────────────────────────────────────────────────
 

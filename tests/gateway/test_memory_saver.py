@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from graphwire_gateway import Gateway
 from graphwire_gateway.graphs.memory_saver import BoundedMemorySaver, ThreadLimits
+from graphwire_gateway.scope import PRINCIPAL
 from langchain_core.runnables import RunnableConfig
 
 from tests.support.graphs import LIBRARIES, Library, library
@@ -33,9 +34,9 @@ class Kept:
         )
         self.graph = stepper(lib, self.saver)
 
-    async def write(self, *threads: str) -> None:
+    async def write(self, *threads: str, principal: str = "") -> None:
         for thread in threads:
-            await self.graph.ainvoke({"topic": TOPIC}, at(thread))
+            await self.graph.ainvoke({"topic": TOPIC}, at(thread, principal=principal))
 
     def has(self, thread: str) -> bool:
         return self.saver.get_tuple(at(thread)) is not None
@@ -45,14 +46,28 @@ class Kept:
         return {saved.config["configurable"]["thread_id"] for saved in self.saver.list(None)}
 
 
-def at(thread: str, ns: str = "") -> RunnableConfig:
-    return {"configurable": {"thread_id": thread, "checkpoint_ns": ns}}
+def at(thread: str, ns: str = "", principal: str = "") -> RunnableConfig:
+    return {"configurable": {"thread_id": thread, "checkpoint_ns": ns, PRINCIPAL: principal}}
 
 
 async def size_of_one(lib: Library) -> int:
     kept = Kept(lib)
     await kept.write("one")
     return kept.saver.bytes
+
+
+async def test_nobody_s_threads_push_out_those_of_others(lib: Library) -> None:
+    one = await size_of_one(lib)
+    kept = Kept(lib, bytes=8 * one)
+    await kept.write("quiet", principal="ann")
+    await kept.write(*(f"busy{number}" for number in range(30)), principal="bob")
+    assert kept.saver.bytes <= 8 * one
+    assert "quiet" in kept.threads
+    assert "busy29" in kept.threads
+    assert len(kept.threads) > 4
+    for thread in kept.threads:
+        kept.saver.delete_thread(thread)
+    assert kept.saver.bytes == 0
 
 
 async def test_many_threads_stay_within_the_limit(lib: Library) -> None:

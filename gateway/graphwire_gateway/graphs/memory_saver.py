@@ -1,5 +1,8 @@
 """The saver that keeps threads in memory, within limits: what is idle longest is let go first.
 
+Of too many bytes, the threads of the principal who has most of them go first, so that nobody's threads push
+out those of others.
+
 `savers` makes one for each loop that has graphs without a checkpointer. A thread that a run or a request uses
 is never let go, even if the limits are exceeded without it. A thread that was let go is one that was never
 written: its state is empty, and a run on it begins anew.
@@ -7,7 +10,7 @@ written: its state is empty, and a run on it begins anew.
 
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +19,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import WRITES_IDX_MAP
 from langgraph.checkpoint.memory import InMemorySaver
 
+from graphwire_gateway.scope import PRINCIPAL
 from graphwire_gateway.telemetry import logger
 
 log = logger("threads")
@@ -48,6 +52,7 @@ class ThreadLimits:
 @dataclass(slots=True)
 class _Thread:
     used_at: float
+    principal: str = ""
     bytes: int = 0
     blobs: set[tuple[Any, ...]] = field(default_factory=set)
     writes: set[tuple[str, str, str]] = field(default_factory=set)
@@ -59,7 +64,11 @@ class _Ledger:
     def __init__(self) -> None:
         self.lock = threading.RLock()  # nodes without async code run subgraphs in threads
         self.threads: OrderedDict[str, _Thread] = OrderedDict()
+        self.of: dict[str, OrderedDict[str, None]] = {}
+        """The threads of each principal, least recently used first."""
         self.bytes = 0
+        self.bytes_of: Counter[str] = Counter()
+        """The bytes of each principal's threads."""
         self.let_go: dict[str, int] = {"too_many_bytes": 0, "too_old": 0}
         """How many threads went since the last line of the log, by the reason."""
         self.logged_at = float("-inf")
@@ -116,8 +125,7 @@ class BoundedMemorySaver(InMemorySaver):
             if self._is_old(thread) and not self._is_in_use(thread_id):
                 self._let_go(thread_id, "too_old")
                 return False
-            thread.used_at = self._clock()
-            ledger.threads.move_to_end(thread_id)
+            self._used(thread_id, thread)
             return True
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────
@@ -127,7 +135,7 @@ class BoundedMemorySaver(InMemorySaver):
         place = config["configurable"]
         id, ns = place["thread_id"], place["checkpoint_ns"]
         with self._ledger.lock:
-            thread = self._written(id)
+            thread = self._written(id, place.get(PRINCIPAL, ""))
             keys = [(id, ns, channel, version) for channel, version in new_versions.items()]
             before = self._size(keys, id, ns, checkpoint["id"])
             thread.blobs.update(keys)
@@ -145,7 +153,7 @@ class BoundedMemorySaver(InMemorySaver):
         id = place["thread_id"]
         key = (id, place.get("checkpoint_ns", ""), place["checkpoint_id"])
         with self._ledger.lock:
-            thread = self._written(id)
+            thread = self._written(id, place.get(PRINCIPAL, ""))
             names = {
                 (task_id, WRITES_IDX_MAP.get(channel, index)) for index, (channel, _) in enumerate(writes)
             }
@@ -164,23 +172,34 @@ class BoundedMemorySaver(InMemorySaver):
             thread = ledger.threads.pop(thread_id, None)
             if thread is None:
                 return
-            ledger.bytes -= thread.bytes
+            self._count(thread, -thread.bytes)
+            del ledger.of[thread.principal][thread_id]
+            if not ledger.of[thread.principal]:
+                del ledger.of[thread.principal], ledger.bytes_of[thread.principal]
             self.storage.pop(thread_id, None)
             for key in thread.writes:
                 self.writes.pop(key, None)
             for blob in thread.blobs:
                 self.blobs.pop(blob, None)
 
-    def _written(self, thread_id: str) -> _Thread:
+    def _written(self, thread_id: str, principal: str) -> _Thread:
         ledger = self._ledger
-        thread = ledger.threads.setdefault(thread_id, _Thread(0))
-        thread.used_at = self._clock()
-        ledger.threads.move_to_end(thread_id)
+        thread = ledger.threads.get(thread_id)
+        if thread is None:
+            thread = ledger.threads[thread_id] = _Thread(0, principal)
+            ledger.of.setdefault(principal, OrderedDict())[thread_id] = None
+        self._used(thread_id, thread)
         return thread
+
+    def _used(self, thread_id: str, thread: _Thread) -> None:
+        thread.used_at = self._clock()
+        self._ledger.threads.move_to_end(thread_id)
+        self._ledger.of[thread.principal].move_to_end(thread_id)
 
     def _count(self, thread: _Thread, bytes: int) -> None:
         thread.bytes += bytes
         self._ledger.bytes += bytes
+        self._ledger.bytes_of[thread.principal] += bytes
 
     def _size(self, keys: Sequence[Any], id: str, ns: str, checkpoint: str) -> int:
         size = sum(len(self.blobs[key][1]) + _ENTRY_BYTES for key in keys if key in self.blobs)
@@ -199,10 +218,13 @@ class BoundedMemorySaver(InMemorySaver):
     def _make_room(self, but: str) -> None:
         """Let idle threads go until the limit is met; of all but one, which is being written."""
         self._drop_old()
-        threads = self._ledger.threads
+        ledger = self._ledger
         for _ in range(_LOOKS):
-            oldest = next(iter(threads))
-            if self._ledger.bytes <= self._limits.bytes or oldest == but:
+            if ledger.bytes <= self._limits.bytes:
+                break
+            largest, _ = ledger.bytes_of.most_common(1)[0]
+            oldest = next(iter(ledger.of[largest]))
+            if oldest == but:
                 break
             self._look_at(oldest, "too_many_bytes")
         self._log()
@@ -214,7 +236,7 @@ class BoundedMemorySaver(InMemorySaver):
 
     def _look_at(self, thread_id: str, reason: str) -> None:
         if self._is_in_use(thread_id):
-            self._written(thread_id)  # to the end of the line
+            self._used(thread_id, self._ledger.threads[thread_id])  # to the end of the line
         else:
             self._let_go(thread_id, reason)
 

@@ -5,6 +5,7 @@ never ``null``); or a user's value (``Json``: anything, ``null`` included).
 """
 
 import math
+from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler
@@ -50,22 +51,27 @@ Many: TypeAlias = Annotated[tuple[T, ...], _FailFast()]
 def _checked_numbers(value: Any) -> Any:
     # JSON has no infinity, but a parser reads 1e999 as one: such a number is refused, not rounded. An integer
     # beyond 64 bits could be read but not written again, neither to a store nor to a client.
-    pending = [value]
+    pending: list[Iterable[Any]] = [(value,)]
     while pending:
-        item = pending.pop()
-        if isinstance(item, float):
-            if not math.isfinite(item):
-                raise PydanticCustomError("finite_number", "a number is too large for a float")
-        elif isinstance(item, int):
-            if not -(2**63) <= item < 2**64:
-                raise PydanticCustomError(
-                    "integer_64", 'an integer beyond 64 bits is written as {"$int": "..."}'
-                )
-        elif isinstance(item, dict):
-            pending.extend(item.values())
-        elif isinstance(item, list):
-            pending.extend(item)
+        for item in pending.pop():
+            if item.__class__ is str:
+                continue
+            if isinstance(item, int):
+                if not _LEAST <= item <= _MOST:
+                    raise PydanticCustomError(
+                        "integer_64", 'an integer beyond 64 bits is written as {"$int": "..."}'
+                    )
+            elif isinstance(item, float):
+                if not math.isfinite(item):
+                    raise PydanticCustomError("finite_number", "a number is too large for a float")
+            elif item and isinstance(item, list):
+                pending.append(item)
+            elif item and isinstance(item, dict):
+                pending.append(item.values())
     return value
+
+
+_LEAST, _MOST = -(2**63), 2**64 - 1
 
 
 Json: TypeAlias = Annotated[Any, _Value()]

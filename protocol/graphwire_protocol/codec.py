@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 
 from graphwire_protocol.base import Wire
@@ -25,7 +25,16 @@ _COMMAND: TypeAdapter[Any] = TypeAdapter(Command)
 _FRAME: TypeAdapter[Any] = TypeAdapter(ServerFrame)
 _BATCH: TypeAdapter[list[Any]] = TypeAdapter(list[ServerFrame])
 
+
+class _Head(BaseModel):
+    """What a refusal repeats of a frame; the rest is parsed without making objects of it."""
+
+    id: Any = None
+    type: Any = None
+
+
 _ECHOED = 64  # how many characters of the peer's input a message may repeat
+_SMALL = 64 << 10  # characters of a frame whose wrong words are compared with the right ones
 _LISTED = 16  # how many validation errors a refusal lists
 
 
@@ -118,8 +127,9 @@ def _faults(data: str | bytes, error: ValidationError) -> list[ErrorDetails]:
         try:
             _validated(to_json(frame))
         except ValidationError as other:
-            error = other
-    return error.errors(include_url=False)
+            error = other.with_traceback(None)  # which has this frame, and so all that was parsed
+    # A large frame would be copied into each fault, and more than once.
+    return error.errors(include_url=False, include_input=len(data) <= _SMALL)
 
 
 def _drop_unknown(fields: dict[str, Any], model: type[Wire]) -> None:
@@ -140,11 +150,13 @@ def _refusal(data: str | bytes, error: ValidationError) -> Refusal:
                 id=_id_despite_long_integers(data),
             )
         return Refusal("bad_frame", _not_json(reason))
-    frame = _parsed(data)
-    if not isinstance(frame, dict):
+    try:
+        head = _Head.model_validate_json(data)
+    except ValidationError:
         return Refusal("bad_frame", "a frame is a JSON object with a string 'type'")
-    id = _id(frame)
-    kind = frame.get("type")
+    if _may_hold_a_literal(data):
+        _parsed(data)
+    id, kind = _id({"id": head.id}), head.type
     if not isinstance(kind, str):
         return Refusal("bad_frame", "a frame is a JSON object with a string 'type'", id=id)
     if kind in UNSERVED:

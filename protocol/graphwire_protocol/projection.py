@@ -639,6 +639,9 @@ def restore(
 _SAME_HASH = 64  # entries of a set, or keys of a map
 
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})  # which have no tags
+
+
 class _Restoring:
     def __init__(self, message: Callable[[dict[str, Any]], Any], inbound: bool, path: str) -> None:
         self._message = message
@@ -647,11 +650,17 @@ class _Restoring:
 
     def value(self, value: Any, at: _Location) -> Any:
         if isinstance(value, list):
-            return [self.value(item, (at, index)) for index, item in enumerate(value)]
+            return [
+                item if item.__class__ in _PLAIN else self.value(item, (at, index))
+                for index, item in enumerate(value)
+            ]
         if not isinstance(value, dict):
             return value
-        if any(key.startswith("$") for key in value):
-            return self._untag(value, at)
+        if not value:
+            return {}
+        for key in value:
+            if key.startswith("$"):
+                return self._untag(value, at)
         out = self._fields(value, at)
         if looks_like_message(out):
             try:
@@ -665,7 +674,10 @@ class _Restoring:
         return out
 
     def _fields(self, value: dict[str, Any], at: _Location) -> dict[str, Any]:
-        return {key: self.value(item, (at, key)) for key, item in value.items()}
+        return {
+            key: item if item.__class__ in _PLAIN else self.value(item, (at, key))
+            for key, item in value.items()
+        }
 
     def _untag(self, value: dict[str, Any], at: _Location) -> Any:
         match value:

@@ -7,6 +7,7 @@ About `protocol/graphwire_protocol/codec.py`, `protocol/graphwire_protocol/base.
 Long because it is one list of frames and what each is refused for.
 """
 
+import gc
 import json
 import math
 from types import UnionType
@@ -614,3 +615,17 @@ def test_a_word_that_is_spelled_almost_right_is_suggested_and_never_repeated() -
     with pytest.raises(Refusal, match=r"did you mean 'messages'\?$") as refused:
         decode_command(json.dumps(frame))
     assert "mesages" not in str(refused.value)
+
+
+def test_a_refused_frame_leaves_nothing_to_the_collector() -> None:
+    unknown = {f"key{number}": [] for number in range(5_000)}
+    frame = json.dumps({"type": "run", "id": 1, "graph": "g", "subscribe": [{"sub": 1, "filter": unknown}]})
+    for text in (frame, frame.replace('"id": 1', '"id": "x"'), frame.replace('"run"', '"ran"')):
+        gc.collect()
+        gc.disable()
+        try:
+            with pytest.raises(Refusal):
+                decode_command(text)
+            assert gc.collect() < 500, "what was parsed is freed with the refusal"
+        finally:
+            gc.enable()

@@ -651,6 +651,28 @@ def test_restoring_costs_no_more_where_a_long_name_stands_above_a_long_list(
     assert len(caught.value.path) < 100
 
 
+def test_restoring_plain_values_costs_no_call_for_each() -> None:
+    def calls(value: Any) -> int:
+        made = 0
+
+        def count(frame: Any, event: str, arg: Any) -> None:
+            nonlocal made
+            made += event == "call"
+
+        sys.setprofile(count)
+        try:
+            restore(value, inbound=True)
+        finally:
+            sys.setprofile(None)
+        return made
+
+    leaves: list[Any] = [1, 2.5, "text", True, None]
+    few, many = calls(leaves), calls(leaves * 1_000)
+    assert many - few < 10
+    few, many = (calls({str(key): leaves[key % 5] for key in range(count)}) for count in (10, 5_000))
+    assert many - few < 10
+
+
 def test_the_deepest_json_that_a_parser_takes_is_restored() -> None:
     for head, tail in (("[", "]"), ('{"a":', "}"), ('{"$obj":{"a":', "}}"), ('{"$map":[[1,', "]]}")):
         depth = 200 // (len(tail))

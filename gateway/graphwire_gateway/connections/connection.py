@@ -22,6 +22,8 @@ log = logger("connection")
 
 _MAX_FRAGMENTS = 4096  # WebSocket frames that one message may consist of
 
+_TURN_S = 0.005  # for which a connection's messages are read and handled before others get their turn
+
 _CHECKS = 4  # of the socket's buffer within ``send_timeout_s``
 
 
@@ -37,6 +39,7 @@ class Connection:
         self._dispatch = Dispatch(services, self._session, self._delivery, self)
         self._writer: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
+        self._turn_at = 0.0
 
     async def main(self) -> None:
         """Serve the connection until it is closed, by either side."""
@@ -91,6 +94,7 @@ class Connection:
         try:
             async for fragment in self._socket.recv_streaming():
                 fragments.append(fragment)
+                await self._take_turns()
                 if timer is None:
                     seconds = self._limits.message_timeout_s
                     timer = self._loop.call_later(seconds, self.abort, "did not finish a message")
@@ -104,6 +108,12 @@ class Connection:
         if len(fragments) == 1:
             return first
         return "".join(fragments) if isinstance(first, str) else b"".join(fragments)  # type: ignore[arg-type]
+
+    async def _take_turns(self) -> None:
+        """Let others have theirs: many messages, or parts of one, may be there without a wait."""
+        if time.monotonic() - self._turn_at > _TURN_S:
+            await asyncio.sleep(0)
+            self._turn_at = time.monotonic()
 
     async def _receive(self, data: str | bytes) -> None:
         """Receive one message. Raises the ``Refusal`` that ends the connection."""

@@ -50,6 +50,10 @@ class WatchedRow:
     def shown_status(self) -> Status:
         return self.row.status
 
+    @property
+    def shown_version(self) -> object:
+        return self.row
+
     def shown_row(self) -> RunRow:
         self.asked += 1
         return self.row
@@ -258,6 +262,29 @@ def test_a_run_that_changes_before_the_list_names_it_is_named_as_it_is_then(turn
     run.row = row("b", "completed")
     turns.watches.changed("p", run.row)
     assert turns.take() == [("b", "completed"), "synced"]
+
+
+def test_a_row_that_many_watches_list_is_made_once_until_it_changes(turns) -> None:
+    runs = [WatchedRow(row(f"r{number}")) for number in range(3)]
+    other = WatchedRow(row("r0", "failed"), "q")
+    for _ in range(50):
+        turns.open(*runs)
+        turns.open(other, principal="q")
+        assert turns.take() == [("r0", "running"), ("r1", "running"), ("r2", "running"), "synced"]
+        assert turns.take() == [("r0", "failed"), "synced"]
+    assert [run.asked for run in (*runs, other)] == [1, 1, 1, 1]
+    runs[1].row = row("r1", head=7)
+    turns.open(*runs)
+    assert [frame.get("head") for frame in turns.frames()] == [1, 7, 1, None]
+
+
+def test_rows_that_are_kept_for_other_watches_have_a_bound(turns, monkeypatch) -> None:
+    monkeypatch.setattr("graphwire_gateway.runs.watch._ROWS_BYTES", 5_000)
+    runs = [WatchedRow(row(f"r{number}")) for number in range(100)]
+    for _ in range(2):
+        turns.open(*runs)
+        assert len(turns.take()) == 101
+    assert sum(run.asked for run in runs) > 150, "most were let go before they were needed again"
 
 
 # ── runs that are gone ───────────────────────────────────────────────────────────────────────────

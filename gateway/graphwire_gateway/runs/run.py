@@ -440,6 +440,11 @@ class Run:
         """The last status that the store holds, which is the one that watches show."""
         return self._shown.status
 
+    @property
+    def shown_version(self) -> object:
+        """Equal to an earlier one only if the run's row with that status is the same."""
+        return self._shown, self.log.epoch, self.log.head, self._checkpoint, self._thread_seq, self._ended_at
+
     def shown_row(self) -> RunRow:
         """Return the run's row with the last status that the store holds."""
         return self.row(self._shown)

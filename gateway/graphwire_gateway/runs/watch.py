@@ -3,7 +3,7 @@
 A watch begins with a list. It remembers which runs are on it, and makes each row when the connection has
 room for it. Of the changes it keeps one row for each run and status that it has not sent yet. So a slow
 reader costs no more than the runs that changed, and a status that came twice meanwhile is sent once. The
-change of a run is encoded once for all watches.
+change of a run is encoded once for all watches, and so is a row that many of them list.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ PROGRESS_S = 1.0
 """Seconds: a watch that asks for progress hears of a run that moves at most once in this time."""
 
 _GONE = "gone"
+_ROWS_BYTES = 4 << 20  # of encoded rows that are kept for other watches that list the same runs
 _AT_ONCE = 1000  # rows of moved runs for watches, before the rest of the process gets the loop
 
 
@@ -54,6 +55,11 @@ class WatchedRun(Matchable, Protocol):
         """The last status that the store holds."""
         ...
 
+    @property
+    def shown_version(self) -> object:
+        """Equal to an earlier one of the run only if its row is the same."""
+        ...
+
     def shown_row(self) -> RunRow:
         """Return its row with that status."""
         ...
@@ -74,6 +80,28 @@ def matches(
     )
 
 
+class ListedRows:
+    """The rows of runs as JSON, each made once for all watches that list it before it changes."""
+
+    def __init__(self) -> None:
+        self._bodies: dict[tuple[str, str], tuple[object, bytes]] = {}
+        self._size = 0
+
+    def body(self, run: WatchedRun) -> bytes:
+        """Return the run's row."""
+        key, version = (run.principal, run.id), run.shown_version
+        known = self._bodies.get(key)
+        if known is not None and known[0] == version:
+            return known[1]
+        body = encode(run.shown_row())
+        if self._size + len(body) > _ROWS_BYTES:
+            self._bodies.clear()
+            self._size = 0
+        self._bodies[key] = version, body
+        self._size += len(body)
+        return body
+
+
 class Watch:
     """What one ``watch`` frame asked for. It takes turns among its connection's subscriptions.
 
@@ -90,11 +118,16 @@ class Watch:
         self._listed: dict[str, WatchedRun] = {}  # what the list still has to name
         self._cut = 0
         self._frames: dict[tuple[str, str], bytes] = {}  # by run and status: the JSON of a row
+        self._rows = ListedRows()
         self._is_synced = False
         self._has_turn = False
 
-    def begin(self, runs: Iterable[WatchedRun], limit: int) -> None:
-        """List ``runs``, all of which match now, newest first and at most ``limit``; then every change."""
+    def begin(self, runs: Iterable[WatchedRun], limit: int, rows: ListedRows) -> None:
+        """List ``runs``, all of which match now, newest first and at most ``limit``; then every change.
+
+        ``rows`` are shared with other watches.
+        """
+        self._rows = rows
         for run in runs:
             self._known[run.id] = True
             if len(self._listed) < limit:
@@ -154,7 +187,7 @@ class Watch:
 
     def _next(self) -> bytes | None:
         if self._listed:
-            return self._info(encode(self._listed.pop(next(iter(self._listed))).shown_row()))
+            return self._info(self._rows.body(self._listed.pop(next(iter(self._listed)))))
         if not self._frames:
             return None
         key = next(iter(self._frames))
@@ -177,6 +210,7 @@ class Watches:
         self._limit = limit
         self._later = later
         self._watches: dict[str, set[Watch]] = {}
+        self._rows = ListedRows()
         self._progressing: Counter[str] = Counter()  # by principal: the watches that ask for progress
         self._moved: dict[tuple[str, str], WatchedRun] = {}
         self._reported: dict[tuple[str, str], WatchedRun] = {}  # of those, the ones whose time has come
@@ -186,7 +220,9 @@ class Watches:
         """Begin a watch. ``runs`` are all runs of its principal, newest first."""
         command = watch.command
         watch.begin(
-            (run for run in runs if matches(run, run.shown_status, command, command.graphs)), self._limit
+            (run for run in runs if matches(run, run.shown_status, command, command.graphs)),
+            self._limit,
+            self._rows,
         )
         self._watches.setdefault(watch.principal, set()).add(watch)
         if command.progress:

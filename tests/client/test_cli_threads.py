@@ -159,7 +159,9 @@ def test_enter_is_no_answer_and_the_keys_are_told_once(server, capsys, person):
     server.on_run = begin
     assert run(["run", "joke", "--run-id", "mine"]) == 0
     assert [item.value for command in server.of(Respond) for item in command.responses] == ["", "b"]
-    keys = "Ctrl-D leaves the question open, for graphwire respond mine later; Ctrl-C cancels the run"
+    keys = (
+        "Ctrl-C cancels the run; Ctrl-D leaves the question open, to continue later with: graphwire respond"
+    )
     assert capsys.readouterr().err.count(keys) == 1
 
 

@@ -15,8 +15,8 @@ ANONYMOUS = "anonymous"
 
 
 NEEDS_TOKEN = (
-    "this server needs a token: --token, GRAPHWIRE_TOKEN or connect(token=...); it is sent in hello, "
-    "no header is read"
+    "this server needs a token: connect(token=...) in a program, --token or GRAPHWIRE_TOKEN on the command "
+    "line; HTTP headers are not read for it"
 )
 """The answer to a client without a token."""
 

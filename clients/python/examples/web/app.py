@@ -10,12 +10,13 @@ from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
 URL = os.environ.get("GRAPHWIRE_URL", "ws://127.0.0.1:8765/ws")
+TOKEN = os.environ.get("GRAPHWIRE_TOKEN")
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Connect once. All requests share the client; ``wait`` is for a server that starts at the same time."""
-    async with graphwire.connect(URL, wait=30) as app.state.client:
+    async with graphwire.connect(URL, token=TOKEN, wait=30) as app.state.client:
         yield
 
 

@@ -82,7 +82,7 @@ def how_to_leave(run: str, interrupts: Sequence[Interrupt], url: str, was_starte
     """Return a sentence about Ctrl-D and Ctrl-C, for a person who is asked."""
     what = "the question open" if interrupts else "the run at its breakpoint"
     stops = "cancels the run" if was_started_here else "leaves the run as it is"
-    return f"Ctrl-D leaves {what}, for {_respond(run, [], url)} later; Ctrl-C {stops}"
+    return f"Ctrl-C {stops}; Ctrl-D leaves {what}, to continue later with: {_respond(run, [], url)}"
 
 
 def how_to_answer(run: str, interrupts: Sequence[Interrupt], url: str) -> str:

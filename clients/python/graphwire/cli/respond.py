@@ -23,6 +23,7 @@ With --graph and --thread there is no RUN: the thread's questions are answered, 
 server, which forgets runs.
 
 Example: [bold]graphwire respond run-7f3a 14f0d5a4=yes[/bold]
+or: [bold]graphwire respond --graph chat --thread ann 14f0d5a4=yes[/bold]
 
 {STREAMS}
 """

@@ -110,8 +110,8 @@ async def slow(server: ServerUnderTest) -> None:
     count = min(3000, _kept(server))
     idle, busy = await server.connect(max_queue=1), await server.connect()
     id = server.new_id()
-    await idle.send(run("counter", {"count": count}, spec(1, "custom"), run=id))
-    await idle.reply(101)
+    started, *_ = await idle.send(run("counter", {"count": count}, spec(1, "custom"), run=id))
+    await idle.reply(started)
     await _ended(busy, id, 1)
     check_whole((await idle.closed(1)).events, count)
 
@@ -123,8 +123,8 @@ async def stalled_beside_others(server: ServerUnderTest) -> None:
     idle, busy = await server.connect(max_queue=1), await server.connect()
     id = server.new_id()
     specs = [spec(sub, "custom") for sub in range(1, 9)]
-    await idle.send(run("counter", {"count": count}, *specs, run=id))
-    await idle.reply(101)
+    started, *_ = await idle.send(run("counter", {"count": count}, *specs, run=id))
+    await idle.reply(started)
     await busy.send(subscribe(id, spec(1, "custom")))
     check_whole((await busy.closed(1)).events, count)
     await idle.closed(*range(1, 9))
@@ -147,8 +147,10 @@ async def replies_overtake(server: ServerUnderTest) -> None:
     size, subs = 4000, range(2, 14)
     id = server.new_id()
     text = "x" * size
-    await conn.send(run("echo", {"value": [text] * 20}, run=id, record={"modes": ["custom", "values"]}))
-    await conn.reply(101)
+    started, *_ = await conn.send(
+        run("echo", {"value": [text] * 20}, run=id, record={"modes": ["custom", "values"]})
+    )
+    await conn.reply(started)
     await _ended(conn, id, 1)
     for round in range(4):
         await conn.send(
@@ -214,8 +216,8 @@ async def one_log(server: ServerUnderTest) -> None:
     """Two connections see the same events at the same positions."""
     one, two = await server.connect(), await server.connect()
     id = server.new_id()
-    await one.send(run("talk", {"words": 4}, spec(1, "messages", "updates"), run=id))
-    await one.reply(101)
+    started, *_ = await one.send(run("talk", {"words": 4}, spec(1, "messages", "updates"), run=id))
+    await one.reply(started)
     await two.send(subscribe(id, spec(5, "updates", "messages")))
     first, second = await asyncio.gather(one.closed(1), two.closed(5))
     views = [

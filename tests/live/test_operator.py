@@ -153,15 +153,9 @@ FEW = 64
 
 async def test_with_few_descriptors_newcomers_are_refused_and_runs_go_on(tmp_path: Path) -> None:
     (tmp_path / "stuck.py").write_text(STUCK + "\nfine = graph(one)\n")
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (FEW, before[1]))
-    try:
-        starting = program(tmp_path, "serve", "./stuck.py:fine", "--port", "0")
-        server = await starting.__aenter__()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
-    try:
+    async with program(tmp_path, "serve", "./stuck.py:fine", "--port", "0") as server:
         url = (await server.until(r"at (ws://[\d.]+:\d+/ws)")).group(1)
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (FEW, FEW))  # not of this process
         port = int(re.findall(r"\d+", url)[-1])
         wires: list[Wire] = []
 
@@ -179,8 +173,6 @@ async def test_with_few_descriptors_newcomers_are_refused_and_runs_go_on(tmp_pat
             assert (await (await client.run("fine", {"n": 1})).result())["n"] == 1
         for wire in wires:
             wire.abort()
-    finally:
-        await starting.__aexit__(None, None, None)
 
 
 async def test_a_full_disk_under_the_log_ends_nothing(tmp_path: Path) -> None:

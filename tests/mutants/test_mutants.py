@@ -148,14 +148,14 @@ def the_log_itself_is_out_of_order(patch: Patch) -> None:
 def the_terminal_event_is_lost(patch: Patch) -> None:
     right = Reader._take
 
-    def take(self: Reader, records: Any, out: list[bytes], room: int) -> int:
+    def take(self: Reader, records: Any, bodies: Any, out: list[bytes], room: int) -> int:
         last = records[-1] if records else None
         if last and last.address.mode == "lifecycle" and orjson.loads(last.data)["status"] in TERMINAL:
-            size = right(self, records[:-1], out, room)
+            size = right(self, records[:-1], bodies, out, room)
             if self.cursor == self.log.head - 1:
                 self.cursor += 1
             return size
-        return right(self, records, out, room)
+        return right(self, records, bodies, out, room)
 
     patch.setattr(Reader, "_take", take)
 
@@ -283,9 +283,9 @@ def metadata_is_missing_after_a_reattachment(patch: Patch) -> None:
 def a_hole_in_n_is_not_noticed(patch: Patch) -> None:
     take, receive = Reader._take, ClientSubscription.receive
 
-    def taken(self: Reader, records: Any, out: list[bytes], room: int) -> int:
+    def taken(self: Reader, records: Any, bodies: Any, out: list[bytes], room: int) -> int:
         before = len(out)
-        size = take(self, records, out, room)
+        size = take(self, records, bodies, out, room)
         if len(out) - before > 4 and self.sub % 2:
             del out[before + 2]
         return size

@@ -4,6 +4,7 @@ About `gateway/graphwire_gateway/connections/sharing.py`. What is counted here a
 """
 
 import asyncio
+import weakref
 from typing import Any
 
 import orjson
@@ -119,7 +120,7 @@ async def test_snapshots_of_one_log_are_folded_once(monkeypatch: pytest.MonkeyPa
     sharing, matcher = Sharing(), Counting("n")
 
     async def snapshot() -> dict[str, Any]:
-        made = await sharing.snapshot(writer.store, writer.log, matcher, DEFAULTS, is_of_base=False)
+        made, _ = await sharing.snapshot(writer.store, writer.log, matcher, DEFAULTS, is_of_base=False)
         frame: dict[str, Any] = orjson.loads(made.frame(7))
         return frame
 
@@ -151,10 +152,22 @@ async def test_a_base_is_copied_once_until_more_is_evicted(monkeypatch: pytest.M
     for expected in (1, 2):
         evicted = (await writer.store.read("r", 0, 0)).evicted
         for _ in range(5):
-            made = await sharing.snapshot(writer.store, writer.log, matcher, DEFAULTS, is_of_base=True)
-            assert made.upto == made.fold.upto == evicted
+            made, fold = await sharing.snapshot(writer.store, writer.log, matcher, DEFAULTS, is_of_base=True)
+            assert made.upto == fold.upto == evicted
         assert copied == expected
         await writer.store_records([_delta(number) for number in range(100, 130)])
+
+
+async def test_of_a_base_that_grows_only_the_last_one_is_kept() -> None:
+    writer = await _log(*map(_delta, range(100)), limits=LogLimits(events=8, min_age_s=0))
+    sharing, matcher = Sharing(), Counting("n")
+    bases: list[weakref.ref[Fold]] = []
+    for _ in range(5):
+        _, fold = await sharing.snapshot(writer.store, writer.log, matcher, DEFAULTS, is_of_base=True)
+        bases.append(weakref.ref(fold))
+        del fold
+        await writer.store_records([_delta(number) for number in range(100, 130)])
+    assert [base() is None for base in bases] == [True, True, True, True, False]
 
 
 _PARTS = st.sampled_from([None, 1, "a", [], [1, {"a": 1}], {"a": 1}, {"$obj": {"a": {"b": 1}}}, {"$x": [{}]}])

@@ -279,13 +279,13 @@ class Reader:
             self._is_stalled = True
             return 0, "stalled"
         is_gap = self._missing == "gap"
-        snapshot = await self._sharing.snapshot(
+        snapshot, fold = await self._sharing.snapshot(
             self._store, self.log, self.matcher, self._limits, is_of_base=is_gap
         )
         if self.is_over:
             return 0, "over"
         self._check_there()
-        frames = [self._gap(snapshot.fold, snapshot.lacks_messages)] if is_gap else []
+        frames = [self._gap(fold, snapshot.lacks_messages)] if is_gap else []
         self._move("snapshot")
         self._jump(snapshot.upto)
         frames.append(snapshot.frame(self.sub))

@@ -52,8 +52,6 @@ class ShownFold(NamedTuple):
     """The frame behind its ``sub``."""
     lacks_messages: bool
     """Whether messages were left out because it would be too large."""
-    fold: Fold
-    """What it was made of. That of a log's head goes on with the log."""
 
     def frame(self, sub: int) -> bytes:
         """Return the frame for a subscription."""
@@ -124,8 +122,11 @@ class Sharing:
 
     async def snapshot(
         self, store: Store, log: Log, matcher: Matcher, limits: AnnouncedLimits, *, is_of_base: bool
-    ) -> ShownFold:
-        """Return the snapshot of a log's head, or of its base. Raises ``NoLog``."""
+    ) -> tuple[ShownFold, Fold]:
+        """Return the snapshot of a log's head, or of its base, and what it was made of. Raises ``NoLog``.
+
+        The fold of a head goes on with the log.
+        """
         lock = self._folding.get(log)
         if lock is None:
             lock = self._folding[log] = asyncio.Lock()
@@ -136,9 +137,10 @@ class Sharing:
             def show() -> ShownFold:
                 frame = {"type": "snapshot", "sub": 0, **fold.snapshot(matcher)}
                 encoded, lacks_messages = cut_snapshot(orjson.dumps(frame), limits)
-                return ShownFold(fold.upto, encoded[len(_HEAD) :], lacks_messages, fold)
+                return ShownFold(fold.upto, encoded[len(_HEAD) :], lacks_messages)
 
-            return await self._made((log, is_of_base, fold.upto, matcher), show, fold.size)
+            # It has no reference to the fold: of each log one base is kept, and it is counted by itself.
+            return await self._made((log, is_of_base, fold.upto, matcher), show, fold.size), fold
 
     async def _base(self, store: Store, log: Log) -> Fold:
         known = self._find((log, "base"))

@@ -46,7 +46,7 @@ async def logs_of_running_runs(server: Attacker) -> None:
     await server.stays(5)
 
 
-@listed(RUNS, limits={"log_bytes": 1 << 20, "log_min_age_s": 0}, grows_mib=150, keeps_mib=30, within_s=40)
+@listed(RUNS, limits={"log_bytes": 1 << 20, "log_min_age_s": 0}, grows_mib=60, keeps_mib=30, within_s=40)
 async def messages_that_merge(server: Attacker) -> None:
     """One run writes 200 messages of 0.5 MB, where its log may hold 1 MiB."""
     peer = await server.connect()

@@ -5,7 +5,6 @@ About `protocol/graphwire_protocol/filters.py`, `protocol/graphwire_protocol/pat
 the size takes four times the lines; what is quadratic takes sixteen times. Lines do not see what C does.
 """
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -18,32 +17,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.logs import event
+from tests.support.steps import lines_of
 
 TIMES = 4
 SLACK = 1.6  # a sort, and what is done once
 
 
-def lines(work: Callable[[], Any]) -> int:
-    """Return how many lines of Python ``work`` runs."""
-    count = 0
-
-    def trace(frame: Any, happening: str, argument: Any) -> Any:
-        nonlocal count
-        count += happening == "line"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        work()
-    finally:
-        sys.settrace(before)
-    return count
-
-
 def check_linear(make: Callable[[int], Callable[[], Any]], size: int) -> None:
     """Check that what ``make(size)`` returns takes lines in proportion to ``size``."""
-    small, large = lines(make(size)), lines(make(size * TIMES))
+    small, large = lines_of(make(size)), lines_of(make(size * TIMES))
     assert large <= (small + 50) * TIMES * SLACK, f"{small} lines for {size}, {large} for {size * TIMES}"
 
 

@@ -7,7 +7,6 @@ Long because it is one list of filters and what each lets through.
 
 import json
 import re
-import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,6 +18,8 @@ from graphwire_protocol.filters import NOTHING, Address, Exclude, Filter, Matche
 from graphwire_protocol.types import STREAM_MODES
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.support.steps import calls_of, lines_of
 
 ALL = [*STREAM_MODES, "interrupt", "lifecycle"]
 
@@ -349,19 +350,7 @@ def test_of_many_unknown_fields_the_first_sixteen_are_named() -> None:
 
 def test_unknown_fields_cost_no_error_object_each() -> None:
     filter = {"modes": ["values"], **{f"x{i}": 1 for i in range(20_000)}}
-    made = 0
-
-    def trace(frame: Any, event: str, arg: Any) -> None:
-        nonlocal made
-        made += event == "call"
-
-    before = sys.getprofile()
-    sys.setprofile(trace)
-    try:
-        refused(filter)
-    finally:
-        sys.setprofile(before)
-    assert made < 2_000
+    assert calls_of(lambda: refused(filter)) < 2_000
 
 
 @pytest.mark.parametrize(
@@ -515,24 +504,9 @@ def test_a_filter_travels_unchanged(filter: Filter) -> None:
 
 
 def steps_of(fields: dict[str, Any], address: Address) -> int:
-    """Count the lines that the matching runs through: a measure of work that knows no clock."""
+    """Count the lines that the matching runs through."""
     matcher = Matcher(Filter(modes=(address.mode,), **fields))
-    lines = 0
-
-    def trace(frame: Any, event: str, arg: Any) -> Any:
-        nonlocal lines
-        if frame.f_code.co_filename != filters.__file__:
-            return None
-        lines += event == "line"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        matcher.admits(address)
-    finally:
-        sys.settrace(before)
-    return lines
+    return lines_of(lambda: matcher.admits(address), filters.__file__)
 
 
 def test_a_pathological_glob_costs_pattern_times_name() -> None:

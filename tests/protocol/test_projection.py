@@ -65,6 +65,8 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
+from tests.support.steps import calls_of
+
 SECRET = "hunter2-xyzzy"
 
 
@@ -653,18 +655,7 @@ def test_restoring_costs_no_more_where_a_long_name_stands_above_a_long_list(
 
 def test_restoring_plain_values_costs_no_call_for_each() -> None:
     def calls(value: Any) -> int:
-        made = 0
-
-        def count(frame: Any, event: str, arg: Any) -> None:
-            nonlocal made
-            made += event == "call"
-
-        sys.setprofile(count)
-        try:
-            restore(value, inbound=True)
-        finally:
-            sys.setprofile(None)
-        return made
+        return calls_of(lambda: restore(value, inbound=True))
 
     leaves: list[Any] = [1, 2.5, "text", True, None]
     few, many = calls(leaves), calls(leaves * 1_000)

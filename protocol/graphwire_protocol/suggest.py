@@ -19,6 +19,14 @@ def shown(name: str) -> str:
     return repr(name[:_LONGEST])
 
 
+def no_graph(name: str, served: Iterable[str]) -> str:
+    """Return the sentence about a graph that a server does not have; ``served`` are those that it has."""
+    names = sorted(served)
+    meant = did_you_mean(name, names)
+    there = f"{meant} This" if meant else "; this"
+    return f"no graph {shown(name)}{there} server has: {', '.join(names) or 'none'}"
+
+
 def choices_of(fault: Mapping[str, Any]) -> list[str]:
     """Return the words that a field takes, from pydantic's error about another one; none for other errors."""
     if fault["type"] != "literal_error":

@@ -12,14 +12,12 @@ _RESERVE = 64
 
 def is_short(transport: asyncio.BaseTransport) -> bool:
     """Tell whether a connection has one of the last descriptors, and so should not be kept."""
-    number, limit = _number(transport), soft_limit()
-    return number is not None and limit is not None and number >= limit - min(_RESERVE, limit // 4)
+    return _reaches(transport, 1)
 
 
 def is_out(transport: asyncio.BaseTransport) -> bool:
     """Tell whether half of what is left to the rest is taken, so that a connection gets no answer either."""
-    number, limit = _number(transport), soft_limit()
-    return number is not None and limit is not None and number >= limit - min(_RESERVE, limit // 4) // 2
+    return _reaches(transport, 2)
 
 
 def soft_limit() -> int | None:
@@ -32,6 +30,7 @@ def soft_limit() -> int | None:
     return None
 
 
-def _number(transport: asyncio.BaseTransport) -> int | None:
-    raw = transport.get_extra_info("socket")
-    return None if raw is None else raw.fileno()
+def _reaches(transport: asyncio.BaseTransport, part: int) -> bool:
+    """Tell whether a connection has a descriptor of the rest's; with ``part`` 2, one of the last half."""
+    raw, limit = transport.get_extra_info("socket"), soft_limit()
+    return raw is not None and limit is not None and raw.fileno() >= limit - min(_RESERVE, limit // 4) // part

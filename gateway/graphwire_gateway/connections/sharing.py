@@ -8,7 +8,7 @@ on a connection of its own, hold up nobody for longer than one piece takes.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
@@ -22,7 +22,7 @@ from graphwire_protocol.types import Seq
 from graphwire_gateway.cutting import cut_snapshot
 from graphwire_gateway.log.fold import Fold
 from graphwire_gateway.log.log import Log
-from graphwire_gateway.log.record import RECORD_OVERHEAD, Record
+from graphwire_gateway.log.record import RECORD_OVERHEAD, Record, first_of
 from graphwire_gateway.log.store import Store
 
 T = TypeVar("T")
@@ -161,7 +161,7 @@ class Sharing:
             if page.evicted > fold.upto:
                 fold = await store.base(log.key)
                 continue
-            records, size = _first(page.records[: head - fold.upto], _FOLDED_BYTES)
+            records, size = first_of(page.records[: head - fold.upto], _FOLDED_BYTES)
             async with self._piece(size):
                 for record in records:
                     fold.add(record)
@@ -221,16 +221,6 @@ class Sharing:
             self._drop(key)
         self._idle = set(self._kept)
         self._timer = asyncio.get_running_loop().call_later(KEPT_S, self._let_go) if self._kept else None
-
-
-def _first(records: Sequence[Record], most_bytes: int) -> tuple[Sequence[Record], int]:
-    """Return the first of ``records``, one at least, of about ``most_bytes``, and their bytes."""
-    size = 0
-    for number, record in enumerate(records, 1):
-        size += record.size
-        if size > most_bytes:
-            return records[:number], size
-    return records, size
 
 
 def _json(data: Any) -> bytes | None:

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.replies import GraphRow
-from graphwire_protocol.suggest import did_you_mean, shown
+from graphwire_protocol.suggest import no_graph
 
 from graphwire_gateway.graphs.description import row_of
 from graphwire_gateway.graphs.entry import Entry, entry_of
@@ -73,15 +73,7 @@ class Catalog:
         """Return the graph of that name. Raises ``Refusal`` with code ``not_found``."""
         entry = self._entries.get(name)
         if entry is None:
-            served = ", ".join(sorted(self._entries)) or "none"
-            meant = did_you_mean(name, self._entries)
-            raise Refusal(
-                "not_found",
-                f"no graph {shown(name)}"
-                + (f"{meant} This" if meant else "; this")
-                + f" server has: {served}",
-                details={"kind": "graph"},
-            )
+            raise Refusal("not_found", no_graph(name, self._entries), details={"kind": "graph"})
         return entry
 
     def all(self) -> list[Entry]:

@@ -8,7 +8,7 @@ from graphwire_protocol.types import Durability, Seq
 
 from graphwire_gateway.limits import LogLimits
 from graphwire_gateway.log.fold import Fold
-from graphwire_gateway.log.record import Record
+from graphwire_gateway.log.record import Record, first_of
 from graphwire_gateway.log.store import Batch, Fenced, NoLog, Page, SeqGap
 
 _BURST = 4  # nothing younger than min_age_s goes below this many times the limits
@@ -166,13 +166,8 @@ class MemoryStore:
 
     async def _fold_slice(self, log: _StoredLog, keep: int) -> None:
         """Fold some of the records but for the newest ``keep``, and give the loop away."""
-        count = size = 0
-        for record in log.records[: min(_SLICE, len(log.records) - keep)]:
-            count += 1
-            size += record.size
-            if size >= _SLICE_BYTES:
-                break
-        self._fold(log, count, self._limits.bytes)
+        records, _ = first_of(log.records[: min(_SLICE, len(log.records) - keep)], _SLICE_BYTES)
+        self._fold(log, len(records), self._limits.bytes)
         await asyncio.sleep(0)
 
     async def trim(self, size: int) -> None:

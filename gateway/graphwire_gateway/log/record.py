@@ -1,5 +1,7 @@
 """A record: one event of a log, encoded once."""
 
+from collections.abc import Sequence
+
 import orjson
 from graphwire_protocol.base import Wire
 from graphwire_protocol.filters import Address
@@ -48,6 +50,16 @@ class Record:
     def data(self) -> bytes:
         """The JSON of the event's ``data``."""
         return self.body[self.start : self.stop]
+
+
+def first_of(records: Sequence[Record], most_bytes: int) -> tuple[Sequence[Record], int]:
+    """Return the first of ``records``, one at least, of about ``most_bytes``, and their bytes."""
+    size = 0
+    for number, record in enumerate(records, 1):
+        size += record.size
+        if size > most_bytes:
+            return records[:number], size
+    return records, size
 
 
 _ADDRESSES = {mode: Address(mode) for mode in ("lifecycle", "interrupt")}

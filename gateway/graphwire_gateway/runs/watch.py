@@ -118,7 +118,7 @@ class Watch:
         self._listed: dict[str, WatchedRun] = {}  # what the list still has to name
         self._cut = 0
         self._frames: dict[tuple[str, str], bytes] = {}  # by run and status: the JSON of a row
-        self._rows = ListedRows()
+        self._rows: ListedRows  # those of the list, once it begins
         self._is_synced = False
         self._has_turn = False
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol, TypeVar
 
 import typer
-from graphwire_protocol.suggest import did_you_mean, shown
+from graphwire_protocol.suggest import no_graph
 from rich.table import Table
 
 from graphwire.cli.outcome import FINE, talk
@@ -67,9 +67,7 @@ async def refuse_unknown(client: Client, graphs: Sequence[str]) -> None:
     served = [row.name for row in await client.graphs()]
     for name in graphs:
         if name not in served:
-            meant = did_you_mean(name, served)  # as the server says it of a run
-            there = f"{f'{meant} This' if meant else '; this'} server has: {', '.join(sorted(served))}"
-            raise Refused("not_found", f"no graph {shown(name)}{there}")
+            raise Refused("not_found", no_graph(name, served))  # as the server says it of a run
 
 
 def short_time(rfc3339: str) -> str:

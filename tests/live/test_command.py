@@ -22,6 +22,8 @@ from pathlib import Path
 import graphwire
 import pytest
 
+from tests.support.processes import started
+
 pytestmark = pytest.mark.processes
 
 PROGRAM = [sys.executable, "-c", "from graphwire.cli import main; main()"]
@@ -92,7 +94,7 @@ class Program:
 
 @asynccontextmanager
 async def program(folder: Path, *arguments: str, **env: str) -> AsyncIterator[Program]:
-    process = await asyncio.create_subprocess_exec(
+    async with started(
         *PROGRAM,
         *arguments,
         cwd=folder,
@@ -100,18 +102,13 @@ async def program(folder: Path, *arguments: str, **env: str) -> AsyncIterator[Pr
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", **env},
-    )
-    try:
+    ) as process:
         yield Program(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
 
 
 async def run(folder: Path, *arguments: str, **env: str) -> tuple[int, str, str]:
-    async with program(folder, *arguments, **env) as started:
-        return await started.end()
+    async with program(folder, *arguments, **env) as ran:
+        return await ran.end()
 
 
 Serving = Callable[..., object]
@@ -503,10 +500,10 @@ async def test_a_watch_prints_changes_until_ctrl_c_or_until_nobody_reads_it(fold
             watching.process.send_signal(signal.SIGINT)
             assert (await watching.end())[0] == 130
         piped = f"{shlex.join(PROGRAM)} watch --url {url} | head -1; exit ${{PIPESTATUS[0]}}"
-        process = await asyncio.create_subprocess_exec(
+        async with started(
             "bash", "-c", piped, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
-        out, err = await asyncio.wait_for(process.communicate(), 30)
+        ) as process:
+            out, err = await asyncio.wait_for(process.communicate(), 30)
         assert (process.returncode, out.decode().split()[:3]) == (141, ["r", "joke", "completed"]), err
 
 

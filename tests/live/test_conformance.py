@@ -22,7 +22,6 @@ import importlib.util
 import json
 import os
 import re
-import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.metadata import EntryPoint
@@ -47,6 +46,7 @@ from websockets.asyncio.server import serve as serve_websocket
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.peer import Frame
+from tests.support.processes import started
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "clients" / "python" / "examples" / "conformance_client.py"
@@ -659,23 +659,22 @@ async def test_a_client_that_works_wrongly_fails_by_name(
 
 
 async def run_command(*arguments: str) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
+    async with started(
         *COMMAND, "conformance", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    out, err = await asyncio.wait_for(process.communicate(), 60)
+    ) as process:
+        out, err = await asyncio.wait_for(process.communicate(), 60)
     assert b"Traceback" not in err, err.decode()
     return process.returncode or 0, out.decode()
 
 
 async def test_the_command_judges_a_served_server_and_drains_it() -> None:
     environment = {**os.environ, "GRAPHWIRE_LIMITS__DRAIN_S": "0.3"}
-    serving = await asyncio.create_subprocess_exec(
+    async with started(
         *[*COMMAND, "serve", "--conformance-graphs", "--port", "0"],
         env=environment,
         stderr=asyncio.subprocess.PIPE,
-    )
-    assert serving.stderr is not None
-    try:
+    ) as serving:
+        assert serving.stderr is not None
         told = b""
         while b"ws://" not in told:
             told = await asyncio.wait_for(serving.stderr.readline(), 30)
@@ -689,10 +688,6 @@ async def test_the_command_judges_a_served_server_and_drains_it() -> None:
         assert document["conforms"] is True
         assert {case["outcome"] for case in document["cases"]} == {"passed"}
         await asyncio.wait_for(serving.communicate(), 30)
-    finally:
-        if serving.returncode is None:
-            serving.send_signal(signal.SIGKILL)
-            await serving.communicate()
 
 
 async def test_the_command_judges_a_client_that_is_a_command() -> None:

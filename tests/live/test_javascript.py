@@ -25,6 +25,7 @@ from websockets.asyncio.server import serve as serve_websocket
 from tests.live.conftest import Connect, Serve
 from tests.support.graphs import OURS, counter
 from tests.support.peer import spec
+from tests.support.processes import started
 from tests.support.proxy import Proxy, cut
 from tests.support.questions import several
 
@@ -73,15 +74,10 @@ class Told:
 async def minimal(node: Sequence[str], url: str, **task: Any) -> Told:
     env = {**os.environ, "GRAPHWIRE_URL": url, "GRAPHWIRE_TASK": json.dumps(task), "NODE_NO_WARNINGS": "1"}
     env.pop("GRAPHWIRE_TOKEN", None)
-    child = await asyncio.create_subprocess_exec(
+    async with started(
         *node, str(CLIENT), env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    try:
+    ) as child:
         out, err = await asyncio.wait_for(child.communicate(), PATIENCE_S)
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
     assert child.returncode is not None
     return Told(child.returncode, out, err)
 

@@ -18,6 +18,7 @@ import graphwire
 import pytest
 
 from tests.live.test_command import PROGRAM, program, run
+from tests.support.processes import started
 from tests.support.wire import Declined, Wire
 
 pytestmark = pytest.mark.processes
@@ -181,18 +182,13 @@ async def test_a_full_disk_under_the_log_ends_nothing(tmp_path: Path) -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     full = os.open("/dev/full", os.O_WRONLY)
-    process = await asyncio.create_subprocess_exec(
+    url = f"ws://127.0.0.1:{port}/ws"
+    async with started(
         *PROGRAM, "serve", "./stuck.py:fine", "--port", str(port), cwd=tmp_path, stdout=full, stderr=full
-    )
-    os.close(full)
-    try:
-        url = f"ws://127.0.0.1:{port}/ws"
+    ) as process:
+        os.close(full)
         async with graphwire.connect(url, wait=20) as client:
             assert (await (await client.run("fine", {"n": 1})).result())["n"] == 1
         process.send_signal(signal.SIGTERM)
         await asyncio.wait_for(process.wait(), 20)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
     assert (await run(tmp_path, "runs", "--url", url))[0] == 3

@@ -21,6 +21,7 @@ from langgraph_sdk.runtime import ServerRuntime
 
 from tests.live.conftest import Connect, Serve
 from tests.support.graphs import OURS, Counter, counter
+from tests.support.processes import started
 
 DESK = Path(__file__).parents[2] / "clients" / "python" / "examples" / "support_desk"
 PROGRAM = [sys.executable, "-c", "from graphwire.cli import main; main()"]
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.skipif(
 @asynccontextmanager
 async def desk(folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """Serve the project by the command of its README; yield the process and the server's address."""
-    process = await asyncio.create_subprocess_exec(
+    async with started(
         *PROGRAM,
         "serve",
         str(DESK),
@@ -44,10 +45,9 @@ async def desk(folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, 
         stdin=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, "NO_COLOR": "1", "DESK_DB": str(folder / "desk.db")},
-    )
-    assert process.stderr is not None
-    lines: list[str] = []
-    try:
+    ) as process:
+        assert process.stderr is not None
+        lines: list[str] = []
         while line := (await asyncio.wait_for(process.stderr.readline(), 30)).decode():
             lines.append(line)
             if found := re.search(r"serves chat, refund, research at (ws://\S+)", line):
@@ -58,10 +58,6 @@ async def desk(folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, 
             line = (await asyncio.wait_for(process.stderr.readline(), 30)).decode()
         assert "AsyncSqliteSaver" in line
         yield process, found.group(1)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
 
 
 def says(text: str) -> dict[str, Any]:
@@ -129,14 +125,10 @@ async def test_the_eleven_lines_of_the_client_talk_to_it(tmp_path: Path) -> None
     assert len([line for line in docstrings.splitlines() if line.strip()]) == 11
     async with desk(tmp_path) as (_, url):
         for text, words in (("hello", "You wrote: hello."), ("again", "Before that you wrote: hello.")):
-            client = await asyncio.create_subprocess_exec(
-                sys.executable,
-                str(DESK / "client.py"),
-                text,
-                url,
-                stdout=asyncio.subprocess.PIPE,
-            )
-            out, _ = await asyncio.wait_for(client.communicate(), 30)
+            async with started(
+                sys.executable, str(DESK / "client.py"), text, url, stdout=asyncio.subprocess.PIPE
+            ) as client:
+                out, _ = await asyncio.wait_for(client.communicate(), 30)
             assert words in out.decode()
             assert out.endswith(b"\n"), "the prompt of a shell gets a line of its own"
 

@@ -19,6 +19,7 @@ from typing_extensions import TypedDict
 
 from tests.live.test_javascript import node_command
 from tests.support.graphs import OURS, Gate, Speaker, counter, storyteller
+from tests.support.processes import started
 from tests.support.proxy import Proxy, cut
 from tests.support.story_graphs import words
 
@@ -101,10 +102,9 @@ async def test_nginx_passes_connections_and_their_origins(serve, unused_tcp_port
     paths += f" uwsgi_temp_path {tmp_path}/uwsgi; scgi_temp_path {tmp_path}/scgi;"
     around = f"daemon off; pid {tmp_path}/pid; events {{}} http {{ access_log off; {paths}\n{own}\n}}"
     (tmp_path / "nginx.conf").write_text(around, "utf-8")
-    child = await asyncio.create_subprocess_exec(
+    async with started(
         nginx, "-e", "stderr", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")
-    )
-    try:
+    ) as child:
         url = f"ws://127.0.0.1:{unused_tcp_port}/ws"
         async with graphwire.connect(url, wait=20, headers={"Origin": "https://app.example"}) as client:
             run = await client.run("counter", {"count": 500}, modes=["custom"])
@@ -112,7 +112,6 @@ async def test_nginx_passes_connections_and_their_origins(serve, unused_tcp_port
         with pytest.raises(graphwire.CannotConnect):
             async with graphwire.connect(url, headers={"Origin": "https://other.example"}):
                 pass
-    finally:
         child.terminate()
         await child.wait()
 
@@ -163,10 +162,10 @@ async def test_the_page_chats_and_continues_after_a_lost_connection(serve, tmp_p
     server = await serve({"chat": chat()})
     cuts = [cut("down", 60), cut("down", 2500), cut("down", 3500)]
     async with Proxy(server.port, lambda number: cuts[number - 1 : number]) as proxy:
-        child = await asyncio.create_subprocess_exec(
+        async with started(
             *node, str(tmp_path / "page.mjs"), proxy.url, stdout=asyncio.subprocess.PIPE
-        )
-        out, _ = await asyncio.wait_for(child.communicate(), 60)
+        ) as child:
+            out, _ = await asyncio.wait_for(child.communicate(), 60)
         assert proxy.connections > 3
     tail = f"{'and ' * 40}so on\n"
     assert out.decode() == f"> hello\nhello {tail}> again\nhello again {tail}\n"

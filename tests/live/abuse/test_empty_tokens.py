@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import started
+
 pytestmark = pytest.mark.abuse
 
 
@@ -22,17 +24,12 @@ async def test_an_empty_token_admits_nobody(tmp_path: Path, token: str) -> None:
         "State = TypedDict('State', {'x': int})\n"
         "g = StateGraph(State).add_node('n', lambda s: {}).add_edge(START, 'n').compile()\n"
     )
-    process = await asyncio.create_subprocess_exec(
+    async with started(
         *(sys.executable, "-c", "from graphwire.cli import main; main()", "serve"),
         cwd=tmp_path,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
-    )
-    try:
+    ) as process:
         _, said = await asyncio.wait_for(process.communicate(), 30)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
     assert process.returncode == 2
     assert "the token of 'ann' is empty" in " ".join(said.decode().split())

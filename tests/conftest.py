@@ -1,5 +1,7 @@
 """What all suites share: the option that names the store of the live tests."""
 
+import gc
+
 import pytest
 
 
@@ -11,3 +13,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the store of tests/live: delay waits 5 ms before each append, as a store over a network does; "
         "with memory, tests that are marked slow_store run on both",
     )
+
+
+def pytest_collection_finish() -> None:
+    """Leave the modules and the tests themselves out of every later collection, which would look at each."""
+    gc.collect()
+    gc.freeze()

@@ -10,9 +10,15 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import structlog
+
+# The class takes a parameter from Python 3.11 on.
+if TYPE_CHECKING:
+    _StreamHandler = logging.StreamHandler[TextIO]
+else:
+    _StreamHandler = logging.StreamHandler
 
 
 class EventLogger:
@@ -234,7 +240,7 @@ def _indented(_: Any, __: str, entry: Any) -> Any:
     return entry
 
 
-class _LogWriter(logging.StreamHandler[TextIO]):
+class _LogWriter(_StreamHandler):
     """Formats a record before it takes its lock.
 
     An exception's own code may take its time, and every thread that logs, such as the one that serves the

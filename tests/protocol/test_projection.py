@@ -459,8 +459,9 @@ def test_an_object_that_json_cannot_hold_is_told_shortly() -> None:
 
 def test_a_class_that_was_met_is_not_kept_for_ever() -> None:
     made = []
+    base = dataclasses.make_dataclass("Base", ["a"])
     for n in range(3000):
-        cls = dataclasses.make_dataclass(f"Made{n}", ["a"])
+        cls = type(f"Made{n}", (base,), {})
         wire(cls(1))
         made.append(weakref.ref(cls))
         del cls

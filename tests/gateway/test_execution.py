@@ -18,7 +18,7 @@ import pytest
 from graphwire_gateway.execution import execution as module
 from graphwire_gateway.execution.execution import Execution, Executor, Made, Outcome
 from graphwire_gateway.execution.inputs import message_of
-from graphwire_gateway.execution.request import RunRequest, run_request
+from graphwire_gateway.execution.request import RunRequest, run_request, run_sizes, run_values
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog, GraphSpec
 from graphwire_gateway.scope import Scope, private_scope
@@ -609,7 +609,8 @@ async def entry(serve) -> Any:
 
 def requested(entry: Any, scope: Scope | None = None, **fields: Any) -> RunRequest:
     command = commands.Run.model_validate({"id": 1, "graph": "g", **fields})
-    return run_request(command, entry, run="r", principal="p", scope=scope, max_events=9)
+    values = run_values(command, run_sizes(command))
+    return run_request(command, values, entry, run="r", principal="p", scope=scope, max_events=9)
 
 
 async def test_a_request_has_the_server_s_keys_and_the_caller_s(entry) -> None:

@@ -523,10 +523,10 @@ async def test_a_run_that_asks_frees_its_slot_and_takes_it_again_with_the_answer
     waits = await bench.start("waits")
     await bench.end(asks, ASKS)
     assert (asks.status, waits.status) == ("interrupted", "running")
-    bench.runs.respond(asks, answer(a=1))
+    await bench.runs.respond(asks, answer(a=1))
     assert asks.status == "running"
     with pytest.raises(Refusal):
-        bench.runs.respond(asks, answer(a=1))
+        await bench.runs.respond(asks, answer(a=1))
     third = await bench.start("third")
     await bench.end(waits)
     assert third.status == "queued"
@@ -540,10 +540,10 @@ async def test_an_answer_waits_for_a_request_that_has_the_thread(make) -> None:
     await bench.end(asks, ASKS)
     release = bench.runs.hold(bench.scope("t"))
     with pytest.raises(Refusal) as refused:
-        bench.runs.respond(asks, answer(a=1))
+        await bench.runs.respond(asks, answer(a=1))
     assert (refused.value.code, asks.status) == ("busy", "interrupted")
     release()
-    bench.runs.respond(asks, answer(a=1))
+    await bench.runs.respond(asks, answer(a=1))
     assert asks.status == "running"
 
 
@@ -808,7 +808,7 @@ async def test_what_a_run_begins_with_counts_until_it_needs_it_no_more(make) -> 
     await bench.end(run, ASKS)
     assert 11_000 < bench.runs.holdings.beside_logs < 11_200, "the input is not needed to continue"
     respond = {"id": 2, "run": "r", "responses": [{"interrupt": "a", "value": "v" * 5_000}]}
-    bench.runs.respond(run, commands.Respond.model_validate(respond))
+    await bench.runs.respond(run, commands.Respond.model_validate(respond))
     assert 16_000 < bench.runs.holdings.beside_logs < 16_200
     await bench.end(run, Outcome("completed", b"1" * 2_000))
     assert 3_000 < bench.runs.holdings.beside_logs < 3_100, "its row and its result"

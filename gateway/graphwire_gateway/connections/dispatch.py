@@ -223,7 +223,7 @@ class Dispatch:
                 self._reply(Ok(id=command.id, status=run.status))
             case commands.Respond():
                 run = await self._find(command.run)
-                self._services.runs.respond(run, command)
+                await self._services.runs.respond(run, command)
                 self._reply(Ok(id=command.id, status=run.status))
             case commands.Result():
                 self._result(command.id, await self._find(command.run))

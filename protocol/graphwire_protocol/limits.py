@@ -53,7 +53,7 @@ class AnnouncedLimits(BaseModel):
     hello_timeout_s: Annotated[_Positive, Limit("connection", "seconds")] = 10
     """time from the handshake to `hello`; then close 4408"""
     state_timeout_s: Annotated[_Positive, Limit("connection", "seconds")] = 30
-    """time until a thread's state was read, written or deleted; then the request is `unavailable`"""
+    """time until a request about a thread, or a run that asks its saver, was answered; then `unavailable`"""
     message_timeout_s: Annotated[_Positive, Limit("connection", "seconds")] = 30
     """time from the first to the last WebSocket frame of a message of a client; then it is dropped"""
     send_timeout_s: Annotated[_Positive, Limit("connection", "seconds")] = 5

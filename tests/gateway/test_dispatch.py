@@ -1,4 +1,5 @@
 """About `gateway/graphwire_gateway/connections/dispatch.py`,
+`gateway/graphwire_gateway/connections/waiting.py`,
 `gateway/graphwire_gateway/connections/connection.py`, `gateway/graphwire_gateway/connections/peer.py` and
 `gateway/graphwire_gateway/runs/report.py`.
 
@@ -676,6 +677,54 @@ async def test_a_saver_that_hangs_is_given_up_by_each_request_in_time(serve) -> 
     assert (await line.ask("state", graph="say", thread="t"))["values"] == {"said": "hello"}
     update = await line.ask("state_update", graph="say", thread="t", values={"said": "y"})
     assert update["type"] == "ok", "the thread is free again"
+
+
+async def test_a_run_and_a_list_that_ask_it_are_given_up_as_well_and_what_is_behind_is_carried_out(
+    serve,
+) -> None:
+    server = await serve(state_timeout_s=0.2)
+    line = await prepared(server)
+    server.savers["say"].answers.clear()
+    started = [
+        line.send("run", run=name, graph="say", thread="t", checkpoint="c", input={}) for name in ("a", "b")
+    ]
+    behind = line.send("cancel", run="b")
+    lists = [line.send("list", what="threads", limit=5) for _ in range(2)]
+    for id, type in (*((id, "run") for id in started), *((id, "list") for id in lists)):
+        (reply,) = await line.replies(id)
+        assert (reply["code"], reply["details"]) == ("unavailable", {"limit": "state_timeout_s"})
+        assert reply["message"].startswith(
+            f"{type}: the graph or its checkpointer did not answer within 0.2 s"
+        )
+        assert ("nothing was started" in reply["message"]) == (type == "run")
+    assert (await line.replies(behind))[0]["code"] == "not_found"
+    server.savers["say"].answers.set()
+    assert (await line.start("a", "say", thread="t"))["created"]
+
+
+async def test_a_deletion_of_a_run_waits_for_no_saver_and_says_that_it_waits_for_the_store(serve) -> None:
+    server = await serve(state_timeout_s=0.2)
+    line = await prepared(server)
+    await line.start("r", "say")
+    await line.start("s", "say")
+    for run in ("r", "s"):
+        await line.status(run, "completed")
+    server.savers["say"].answers.clear()
+    hanging = line.send("list", what="threads")
+    assert (await line.ask("delete", run="r"))["type"] == "ok"
+    assert not any(frame.get("id") == hanging for frame in line.frames)
+    gate = asyncio.Event()
+    delete = server.store.delete
+
+    async def wait_and_delete(key: str) -> None:
+        await gate.wait()
+        await delete(key)
+
+    server.store.delete = wait_and_delete
+    refused = await line.ask("delete", run="s")
+    assert refused["message"].startswith("delete: the store of this server did not answer within 0.2 s")
+    gate.set()
+    server.savers["say"].answers.set()
 
 
 async def test_a_saver_that_hears_no_cancel_keeps_its_thread_and_no_other(serve) -> None:

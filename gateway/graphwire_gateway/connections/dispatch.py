@@ -22,6 +22,7 @@ from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.delivery import Delivery
 from graphwire_gateway.connections.open_connections import OpenConnections, Pinged
 from graphwire_gateway.connections.sharing import Sharing
+from graphwire_gateway.connections.waiting import asked, too_late
 from graphwire_gateway.connections.wrong_tokens import RefusedConnection, WrongTokens
 from graphwire_gateway.cutting import cut_anywhere, question_slots, shrink
 from graphwire_gateway.execution.names import filter_notes, graph_notes, run_notes, update_notes
@@ -31,7 +32,6 @@ from graphwire_gateway.limits import Limits
 from graphwire_gateway.runs.listing import Listing
 from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.runs import Runs
-from graphwire_gateway.runs.start import asks_saver
 from graphwire_gateway.runs.states import States
 from graphwire_gateway.runs.watch import Watch
 from graphwire_gateway.telemetry import RateLimitedLogger, logger
@@ -118,7 +118,7 @@ class Dispatch:
         graph = next((self._held[name] for name in names if name in self._held), None)
         is_behind = graph is not None
         if graph is None:
-            graph = _asked(command)
+            graph = asked(command)
         if graph is None:
             await self._try(command, self._do)
             return
@@ -165,22 +165,13 @@ class Dispatch:
             self._held = {name: other for name, other in self._held.items() if other != graph}
 
     async def _do_until(self, ends_at: float, command: Command) -> None:
-        if not isinstance(command, commands.ThreadRequest | commands.Delete):
+        if asked(command) is None:  # it only waited behind one that asks
             await self._do(command)
             return
         try:
             await asyncio.wait_for(self._do(command), ends_at - asyncio.get_running_loop().time())
         except (TimeoutError, asyncio.TimeoutError):
-            limit = self._services.limits.state_timeout_s
-            written = command.type in ("state_update", "delete")
-            raise Refusal(
-                "unavailable",
-                f"{command.type}: the graph or its checkpointer did not answer within {limit:g} s "
-                f"(state_timeout_s)"
-                + ("; it may be carried out yet, so look at the thread's state first" if written else ""),
-                details={"limit": "state_timeout_s"},
-                after_ms=1000,
-            ) from None
+            raise too_late(command, self._services.limits.state_timeout_s) from None
 
     async def _try(self, command: C, work: Callable[[C], Awaitable[None]]) -> None:
         try:
@@ -377,18 +368,6 @@ class Dispatch:
 def _check(spec: Spec, run: Run, where: str) -> None:
     modes = frozenset(mode for mode in spec.filter.modes if mode in STREAM_MODES)
     run.check_records(modes, spec.filter.below_root, where)
-
-
-def _asked(command: Command) -> str | None:
-    """Return the graph that carries out the command or is asked about it; "" for all, None for none."""
-    match command:
-        case commands.ThreadRequest() | commands.Delete():
-            return command.graph or ""
-        case commands.List(what="threads"):
-            return command.graph or ""
-        case commands.Run() if asks_saver(command):
-            return command.graph
-    return None
 
 
 def _names(command: Command) -> list[Name]:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket as sockets
 from collections.abc import AsyncIterator, Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
@@ -51,6 +52,15 @@ _RECEIVED_BYTES = 128 << 10
 """The kernel's receive buffer of a connection, which it would else let grow to some MiB."""
 _RECONNECT_MS = 1000
 """How long clients should wait before they reconnect to a server that goes away."""
+_IMPORTED_LATER = (
+    "jsonschema",
+    "jsonschema_specifications",
+    "langchain_core.messages.block_translators.langchain_v0",
+    "langchain_core.tracers.context",
+    "langchain_core.tracers.run_collector",
+    "langchain_core.tracers.stdout",
+)
+"""What the first run or the first answer would import: a server that has few descriptors left cannot."""
 
 
 class Gateway:
@@ -264,6 +274,8 @@ class Server:
 
     async def open(self, host: str, port: int) -> None:
         """Load the graphs and listen. Raises ``CannotServe``."""
+        for name in _IMPORTED_LATER:
+            import_module(name)
         await self.catalog.open()
         self._committing = asyncio.create_task(self._committer.main(self._runs.holdings.make_room))
         limits = self._limits

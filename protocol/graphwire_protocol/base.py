@@ -54,20 +54,22 @@ def _checked_numbers(value: Any) -> Any:
     pending: list[Iterable[Any]] = [(value,)]
     while pending:
         for item in pending.pop():
-            if item.__class__ is str:
+            kind = item.__class__
+            if kind is str or item is None:
                 continue
-            if isinstance(item, int):
+            if kind is list:
+                if item:
+                    pending.append(item)
+            elif kind is dict:
+                if item:
+                    pending.append(item.values())
+            elif isinstance(item, int):
                 if not _LEAST <= item <= _MOST:
                     raise PydanticCustomError(
                         "integer_64", 'an integer beyond 64 bits is written as {"$int": "..."}'
                     )
-            elif isinstance(item, float):
-                if not math.isfinite(item):
-                    raise PydanticCustomError("finite_number", "a number is too large for a float")
-            elif item and isinstance(item, list):
-                pending.append(item)
-            elif item and isinstance(item, dict):
-                pending.append(item.values())
+            elif isinstance(item, float) and not math.isfinite(item):
+                raise PydanticCustomError("finite_number", "a number is too large for a float")
     return value
 
 

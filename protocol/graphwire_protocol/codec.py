@@ -5,18 +5,18 @@ and reason and never repeats a value. A client reads leniently: a frame of an un
 ``Unknown``.
 """
 
+import gc
 import re
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails, from_json, to_json
+from pydantic_core import ErrorDetails, from_json
 
 from graphwire_protocol.base import Wire
 from graphwire_protocol.commands import UNSERVED, Command
 from graphwire_protocol.errors import Refusal, path_text
-from graphwire_protocol.filters import Exclude, Filter
 from graphwire_protocol.frames import ServerFrame
 from graphwire_protocol.suggest import choices_of, did_you_mean
 from graphwire_protocol.types import MAX_INT
@@ -34,7 +34,7 @@ class _Head(BaseModel):
 
 
 _ECHOED = 64  # how many characters of the peer's input a message may repeat
-_SMALL = 64 << 10  # characters of a frame whose wrong words are compared with the right ones
+_SMALL = 64 << 10  # characters of a frame whose wrong words are compared with the right ones, for example
 _LISTED = 16  # how many validation errors a refusal lists
 
 
@@ -56,6 +56,16 @@ def decode_command(data: str | bytes) -> Command:
 
     A lone surrogate, which browsers send for half an emoji, becomes U+FFFD.
     """
+    if len(data) <= _SMALL or not gc.isenabled():
+        return _read(data)
+    gc.disable()  # nothing that is parsed is a cycle, and every collection would look at all of it
+    try:
+        return _read(data)
+    finally:
+        gc.enable()
+
+
+def _read(data: str | bytes) -> Command:
     try:
         command: Command = _validated(data)
     except ValidationError as error:
@@ -109,38 +119,11 @@ def _not_json(reason: str) -> str:
     return f"the message is not one JSON object: {reason}"
 
 
-def _faults(data: str | bytes, error: ValidationError) -> list[ErrorDetails]:
-    """Return what is wrong, at most ``_LISTED`` faults or little more.
-
-    Only filters have more: each of their unknown fields is one. Most of them are left out before the frame is
-    validated again, because making a fault costs far more than finding it.
-    """
-    if error.error_count() > _LISTED:
-        frame = _parsed(data)
-        specs = frame.get("subscribe") or ()
-        for spec in (frame, *(specs if isinstance(specs, list) else ())):
-            filter = spec.get("filter") if isinstance(spec, dict) else None
-            if isinstance(filter, dict):
-                _drop_unknown(filter, Filter)
-                if isinstance(filter.get("exclude"), dict):
-                    _drop_unknown(filter["exclude"], Exclude)
-        try:
-            _validated(to_json(frame))
-        except ValidationError as other:
-            error = other.with_traceback(None)  # which has this frame, and so all that was parsed
-    # A large frame would be copied into each fault, and more than once.
-    return error.errors(include_url=False, include_input=len(data) <= _SMALL)
-
-
-def _drop_unknown(fields: dict[str, Any], model: type[Wire]) -> None:
-    known = model.model_fields
-    for name in [name for name in fields if name not in known][_LISTED:]:
-        del fields[name]
-
-
 def _refusal(data: str | bytes, error: ValidationError) -> Refusal:
-    faults = _faults(data, error)
-    first = faults[0]
+    has_many = error.error_count() > _LISTED
+    # A list of all faults would cost far more than to find them, and a large frame would be copied into each.
+    faults = [] if has_many else error.errors(include_url=False, include_input=len(data) <= _SMALL)
+    first: Any = {"type": "many"} if has_many else faults[0]
     if first["type"] in ("json_invalid", "string_unicode"):
         reason = str(first.get("ctx", {}).get("error", "syntax error"))
         if "number out of range" in reason:
@@ -163,7 +146,15 @@ def _refusal(data: str | bytes, error: ValidationError) -> Refusal:
         return Refusal("unsupported", f"{kind!r} frames are not served by this server", id=id)
     if first["type"] == "union_tag_invalid" and first["loc"] == ():
         return Refusal("unknown_type", f"no frame type {kind[:_ECHOED]!r}", id=id)
-    return _invalid(kind, faults, id)
+    return _too_many(kind, id) if has_many else _invalid(kind, faults, id)
+
+
+def _too_many(kind: str, id: int | None) -> Refusal:
+    # Whatever else is wrong, a frame has so many faults only in its filters: each unknown field is one.
+    reason = f"more than {_LISTED} fields that this server does not know"
+    path = "filter" if kind == "subscribe" else "subscribe"
+    details = {"errors": [{"path": path, "reason": reason}]}
+    return Refusal("invalid_filter", f"{kind}.{path}: {reason}", id=id, details=details)
 
 
 _LONG_INTEGER = re.compile(r"[0-9]{1000,}")

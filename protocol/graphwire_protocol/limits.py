@@ -38,7 +38,8 @@ class AnnouncedLimits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_frame_bytes: Annotated[_Count, Limit("connection", "bytes")] = 1 << 20
-    """size of one message of a client; a larger one closes with 1009, so a client checks before it sends"""
+    """size of one message of a client; a larger one closes with 1009, so a client checks before it sends;
+    requests that wait for a graph or its checkpointer take no more together: others are `rate_limited`"""
     max_event_bytes: Annotated[_Count, Limit("connection", "bytes")] = 4 << 20
     """size of the data of one event; of larger data the largest parts are sent as `$cut` with their sizes"""
     max_subscriptions: Annotated[_Count, Limit("connection")] = 1024

@@ -56,6 +56,7 @@ class Socket:
         self.takes = asyncio.Event()
         self.takes.set()
         self._incoming: asyncio.Queue[Any] = asyncio.Queue()
+        self._ended = asyncio.Event()
 
     @property
     def transport(self) -> "Socket":
@@ -82,6 +83,9 @@ class Socket:
     def is_closing(self) -> bool:
         return self.is_aborted
 
+    async def wait_closed(self) -> None:
+        await self._ended.wait()
+
     async def send(self, batch: bytes, *, text: bool) -> None:
         assert text
         await self.takes.wait()
@@ -99,6 +103,7 @@ class Socket:
 
     def abort(self) -> None:
         self.is_aborted = True
+        self._ended.set()
         self.takes.set()
         self.put(ConnectionClosedError(None, None))
 
@@ -617,6 +622,34 @@ async def test_those_of_one_graph_are_asked_one_after_another(serve) -> None:
     saver.answers.set()
     for id in ids:
         assert (await line.replies(id))[0]["values"] == {"said": "hello"}
+
+
+async def test_what_waits_for_a_saver_that_hangs_is_no_more_than_a_frame_may_be(serve) -> None:
+    server = await serve(max_frame_bytes=10_000)
+    line = await prepared(server)
+    server.savers["say"].answers.clear()
+    values = {"said": "x" * 4000}
+    waiting = [line.send("state_update", graph="say", thread=f"t{n}", values=values) for n in range(2)]
+    refused = await line.ask("state_update", graph="ask", thread="t", values=values)
+    assert (refused["code"], refused["retry"]) == ("rate_limited", "after")
+    assert refused["details"] == {"limit": "max_frame_bytes"}
+    assert "no more than 10,000 may (max_frame_bytes)" in refused["message"]
+    assert (await line.ask("state", graph="ask", thread="t"))["next"] == ["ask"], "a small one has room"
+    assert (await line.ask("cancel", run="held"))["type"] == "ok"
+    server.savers["say"].answers.set()
+    for id in waiting:
+        assert (await line.replies(id))[0]["type"] == "ok"
+    for _ in range(4):
+        answered = await line.ask("state_update", graph="say", thread="t0", values=values)
+        assert answered["type"] == "ok", "what was answered waits no longer"
+
+
+async def test_one_that_leaves_while_it_sends_too_fast_is_let_go_at_once(serve) -> None:
+    server = await serve(requests_per_s=0.001, request_burst=1)
+    line = await server.greeted()
+    assert (await line.ask("list", what="graphs"))["code"] == "rate_limited"
+    line.socket.abort()
+    await asyncio.wait_for(line.task, 10)
 
 
 async def test_a_saver_that_hangs_is_given_up_by_each_request_in_time(serve) -> None:

@@ -1,21 +1,29 @@
 """What a peer or a graph makes larger costs at most in proportion: counted in lines of our code that run.
 
-About `protocol/graphwire_protocol/filters.py`, `protocol/graphwire_protocol/patches.py`,
-`gateway/graphwire_gateway/cutting.py` and `gateway/graphwire_gateway/log/fold.py`. Something of four times
-the size takes four times the lines; what is quadratic takes sixteen times. Lines do not see what C does.
+About `protocol/graphwire_protocol/codec.py`, `protocol/graphwire_protocol/filters.py`,
+`protocol/graphwire_protocol/patches.py`, `protocol/graphwire_protocol/projection.py`,
+`gateway/graphwire_gateway/cutting.py`, `gateway/graphwire_gateway/log/fold.py` and
+`gateway/graphwire_gateway/runs/answers.py`. Something of four times the size takes four times the lines; what
+is quadratic takes sixteen times. Lines do not see what C does.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import orjson
 from graphwire_gateway.cutting import cut
 from graphwire_gateway.log.fold import Fold
+from graphwire_gateway.runs.answers import check_answers
+from graphwire_protocol.codec import decode_command
+from graphwire_protocol.errors import Refusal
 from graphwire_protocol.filters import Address, Filter, Matcher
 from graphwire_protocol.patches import difference
+from graphwire_protocol.projection import Projector, restore
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.hostile import nests
 from tests.support.logs import event
 from tests.support.steps import lines_of
 
@@ -102,3 +110,92 @@ def test_folds_of_messages(size: int, calls: int, is_listed: bool) -> None:
         return fold
 
     check_linear(make, size)
+
+
+def test_folds_of_one_message_that_many_graphs_show() -> None:
+    def make(size: int) -> Callable[[], Any]:
+        records = []
+        for number in range(size):
+            delta = {"type": "AIMessageChunk", "content": "word "}
+            records.append(event("messages", {"id": "m", "call": "m", "delta": delta}))
+            records[-1].address = Address("messages", (f"graph:{number}",))
+
+        def fold() -> None:
+            made = Fold()
+            for record in records:
+                made.add(record)
+
+        return fold
+
+    check_linear(make, 200)
+
+
+_JSON = st.recursive(
+    st.none() | st.integers(0, 3) | st.text("ab$", max_size=3),
+    lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text("ab$", max_size=2), part, max_size=3),
+    max_leaves=6,
+)
+
+
+def _frame(fields: dict[str, Any]) -> str:
+    return orjson.dumps({"type": "run", "id": 1, "graph": "g", **fields}).decode()
+
+
+@settings(max_examples=30)
+@given(SIZES, _JSON, st.sampled_from(["input", "unknown", "filter", "tags", "metadata", "subscribe"]))
+def test_frames_whatever_is_large_in_them(size: int, value: Any, where: str) -> None:
+    def make(size: int) -> Callable[[], Any]:
+        many = {f"key{number}": value for number in range(size)}
+        specs = [{"sub": 1, "filter": {"modes": ["values"], **(many if where == "filter" else {})}}]
+        frame = {
+            "input": {"input": {"list": [value] * size, **many}},
+            "unknown": many,
+            "filter": {"subscribe": specs},
+            "tags": {"subscribe": [{"sub": 1, "filter": {"modes": ["values"], "tags": [value] * size}}]},
+            "metadata": {"metadata": many},
+            "subscribe": {"subscribe": [value] * size},
+        }[where]
+        text = _frame(frame)
+
+        def read() -> None:
+            with suppress(Refusal):
+                decode_command(text)
+
+        return read
+
+    check_linear(make, size)
+
+
+@settings(max_examples=30)
+@given(SIZES, nests().map(lambda nest: nest[0]))
+def test_projections_of_what_a_graph_makes(size: int, value: Any) -> None:
+    check_linear(lambda size: lambda: Projector().dumps([value] * size), size)
+
+
+@settings(max_examples=30)
+@given(SIZES, _JSON)
+def test_values_that_a_peer_sends(size: int, value: Any) -> None:
+    def make(size: int) -> Callable[[], Any]:
+        values = [orjson.loads(orjson.dumps(value)) for _ in range(size)]
+
+        def read() -> None:
+            with suppress(ValueError):
+                restore(values)
+
+        return read
+
+    check_linear(make, size)
+
+
+_SCHEMA: dict[str, Any] = {
+    "type": "array",
+    "uniqueItems": True,
+    "items": {"anyOf": [{"type": "string", "pattern": "^a+$"}, {"$ref": "#/$defs/part"}]},
+    "$defs": {"part": {"type": "object", "additionalProperties": {"$ref": "#/$defs/part"}}},
+}
+
+
+@settings(max_examples=30)
+@given(SIZES, _JSON)
+def test_answers_against_a_schema(size: int, value: Any) -> None:
+    check_linear(lambda size: lambda: check_answers([(_SCHEMA, [value] * size, "answers")]), size)

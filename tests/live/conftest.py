@@ -42,9 +42,10 @@ async def nothing_left() -> AsyncIterator[None]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what is marked ``slow_store`` on both stores."""
+    """Run what is marked ``slow_store`` on both stores, but for ``slow_store(False)``, which has its own."""
     has_choice = "store_kind" in metafunc.fixturenames and metafunc.config.getoption("--store") == "memory"
-    if has_choice and metafunc.definition.get_closest_marker("slow_store"):
+    marker = metafunc.definition.get_closest_marker("slow_store")
+    if has_choice and marker is not None and marker.args != (False,):
         metafunc.parametrize("store_kind", ["memory", "delay"], indirect=True)
 
 

@@ -269,6 +269,7 @@ async def test_a_queued_run_is_told_so_starts_in_its_turn_and_can_be_cancelled(s
     await peer.closed(5)
 
 
+@pytest.mark.slow_store(False)
 async def test_a_run_that_another_connection_cancels_before_it_begins_never_begins(serve, connect) -> None:
     store = GatedStore()
     server = await serve({"counter": counter()}, store=store)
@@ -298,6 +299,7 @@ async def test_a_run_that_another_connection_cancels_before_it_begins_never_begi
     await peer.closed(2)
 
 
+@pytest.mark.slow_store(False)
 async def test_a_store_that_is_away_delays_events_and_loses_none(serve, connect) -> None:
     store = FlakyStore()
     gate = Gate()

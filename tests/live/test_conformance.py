@@ -667,6 +667,7 @@ async def run_command(*arguments: str) -> tuple[int, str]:
     return process.returncode or 0, out.decode()
 
 
+@pytest.mark.processes
 async def test_the_command_judges_a_served_server_and_drains_it() -> None:
     environment = {**os.environ, "GRAPHWIRE_LIMITS__DRAIN_S": "0.3"}
     async with started(
@@ -690,6 +691,7 @@ async def test_the_command_judges_a_served_server_and_drains_it() -> None:
         await asyncio.wait_for(serving.communicate(), 30)
 
 
+@pytest.mark.processes
 async def test_the_command_judges_a_client_that_is_a_command() -> None:
     code, out = await run_command(
         *["client", "--only", "cut/after 3 events", "--only", "gap/while attached", "--"],
@@ -699,6 +701,7 @@ async def test_the_command_judges_a_client_that_is_a_command() -> None:
     assert "FAILED" not in out
 
 
+@pytest.mark.processes
 async def test_a_command_that_is_no_client_is_told_what_was_expected() -> None:
     silent = [sys.executable, "-c", "print('{}')"]
     code, out = await run_command("client", "--only", "run/one frame a message", "--", *silent)
@@ -714,6 +717,7 @@ def test_the_command_is_plugged_in_by_its_entry_point() -> None:
     assert {command.callback.__name__ for command in group.registered_commands} == {"server", "client"}
 
 
+@pytest.mark.processes
 async def test_the_cases_are_listed() -> None:
     (code, servers), (_, clients) = await asyncio.gather(
         run_command("server", "--list"), run_command("client", "--list")

@@ -231,6 +231,7 @@ async def test_a_hole_in_n_makes_it_subscribe_anew_from_its_cursor(node: Sequenc
     assert asked[-1]["from"] == {"epoch": "e", "seq": 1}
 
 
+@pytest.mark.processes
 async def test_the_kit_that_judges_clients_finds_no_fault(
     node: Sequence[str], request: pytest.FixtureRequest
 ) -> None:

@@ -1,7 +1,8 @@
 """The process obeys its operator, whatever its graphs, their savers and its output do.
 
 About `gateway/graphwire_gateway/serve/process.py`, `gateway/graphwire_gateway/serve/command.py`,
-`gateway/graphwire_gateway/connections/descriptors.py` and `gateway/graphwire_gateway/connections/peer.py`.
+`gateway/graphwire_gateway/connections/descriptors.py`, `gateway/graphwire_gateway/connections/peer.py` and
+`gateway/graphwire_gateway/server.py`.
 """
 
 import asyncio
@@ -11,7 +12,9 @@ import re
 import resource
 import signal
 import socket
+import sys
 import time
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import graphwire
@@ -192,3 +195,84 @@ async def test_a_full_disk_under_the_log_ends_nothing(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         await asyncio.wait_for(process.wait(), 20)
     assert (await run(tmp_path, "runs", "--url", url))[0] == 3
+
+
+USES_ALL = """
+import asyncio, sys
+from typing import TypedDict
+
+import graphwire
+import graphwire_runtime as ours
+from graphwire_gateway import Gateway
+from langchain_core.language_models import GenericFakeChatModel
+from langgraph import graph as theirs
+from langgraph.types import interrupt
+
+
+class State(TypedDict, total=False):
+    n: int
+
+
+async def say(state):
+    await GenericFakeChatModel(messages=iter(["a word"])).ainvoke("?")
+    return {"n": 1}
+
+
+def ask(state):
+    return {"n": ours.interrupt("?", response_schema={"type": "integer"})}
+
+
+def ask_theirs(state):
+    return {"n": interrupt("?")}
+
+
+def fail(state):
+    raise ValueError("no")
+
+
+def graph(library, *nodes):
+    built = library.StateGraph(State)
+    for before, node in zip([library.START, *[one.__name__ for one in nodes]], nodes):
+        built.add_node(node).add_edge(before, node.__name__)
+    return built.compile()
+
+
+async def use(url):
+    async with graphwire.connect(url) as client:
+        for name in ("ours", "theirs"):
+            run = await client.run(name, {}, thread="t", modes=["values", "updates", "messages", "debug"])
+            async for event in run:
+                if isinstance(event, graphwire.InterruptEvent):
+                    await run.answer(5)
+            state = await client.graph(name).aget_state({"configurable": {"thread_id": "t"}})
+            assert state.values == {"n": 5}, state
+        for name in ("fails", "they_fail"):
+            try:
+                await (await client.run(name, {})).result()
+            except graphwire.RunFailed:
+                pass
+
+
+async def main():
+    graphs = {
+        "ours": graph(ours, say, ask), "theirs": graph(theirs, say, ask_theirs),
+        "fails": graph(ours, fail), "they_fail": graph(theirs, fail),
+    }
+    async with Gateway(graphs).serve("127.0.0.1", 0) as server:
+        before = set(sys.modules)
+        await use(server.url)
+        print("\\n".join(sorted(set(sys.modules) - before)))
+
+
+asyncio.run(main())
+"""
+
+
+async def test_a_server_imports_what_it_will_need_when_it_starts(tmp_path: Path) -> None:
+    (tmp_path / "uses_all.py").write_text(USES_ALL)
+    command = [sys.executable, "uses_all.py"]
+    async with started(*command, cwd=tmp_path, stdout=PIPE, stderr=PIPE) as process:
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, err.decode()
+    ours = {"langchain_core", "graphwire_gateway", "graphwire_runtime", "jsonschema", "pydantic", "langgraph"}
+    assert [name for name in out.decode().split() if name.partition(".")[0] in ours] == []

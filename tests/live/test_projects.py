@@ -78,6 +78,7 @@ async def waits_for(run: graphwire.Run) -> list[dict[str, Any]]:
     return [interrupt.value for interrupt in caught.value.interrupts]
 
 
+@pytest.mark.processes
 async def test_what_was_said_and_what_was_asked_outlives_a_server_that_is_killed(tmp_path: Path) -> None:
     question = [{"question": "Refund order A7?", "order": "A7"}]
     async with desk(tmp_path) as (process, url):
@@ -102,6 +103,7 @@ async def test_what_was_said_and_what_was_asked_outlives_a_server_that_is_killed
         assert (await client.state("refund", "ann")).next == ()
 
 
+@pytest.mark.processes
 async def test_a_factory_makes_the_graph_that_the_config_asks_for_and_a_subgraph_is_seen_at_work(
     tmp_path: Path,
 ) -> None:
@@ -119,6 +121,7 @@ async def test_a_factory_makes_the_graph_that_the_config_asks_for_and_a_subgraph
             assert result["report"].count("source") == sources
 
 
+@pytest.mark.processes
 async def test_the_eleven_lines_of_the_client_talk_to_it(tmp_path: Path) -> None:
     source = (DESK / "client.py").read_text("utf-8")
     docstrings = re.sub(r'""".*?"""', "", source, flags=re.DOTALL)

@@ -86,12 +86,15 @@ class Connection:
                     )
                 await self._close(refusal.close or codes.MISUSE, refusal.message)
                 return
-            if self._session.pause:
-                await asyncio.sleep(self._session.pause)
-                if self._socket.transport.is_closing():
-                    return  # what it sent too fast before it left is worth no wait
+            if self._session.pause and await self._is_gone_within(self._session.pause):
+                return  # what it sent too fast before it left is worth no wait
             await self._delivery.room()
             data.append(await self._message())
+
+    async def _is_gone_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+            await asyncio.wait_for(self._socket.wait_closed(), seconds)
+        return self._socket.transport.is_closing()
 
     async def _message(self) -> str | bytes:
         """Read one message. A peer that does not finish one it has begun, or divides it endlessly, is cut."""
@@ -128,7 +131,7 @@ class Connection:
             if refusal.close is not None:
                 raise
             return
-        await self._dispatch.handle(command)
+        await self._dispatch.handle(command, len(data))
 
     # ── out ──────────────────────────────────────────────────────────────────────────────────────
 

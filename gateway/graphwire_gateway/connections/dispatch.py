@@ -42,6 +42,11 @@ C = TypeVar("C", bound=Command)
 Name: TypeAlias = tuple[str | int, ...]
 """A run, a subscription or a thread that a command names: ``("run", id)``, for example."""
 
+_Queued: TypeAlias = tuple[Command, float, int]
+"""A command that waits for its graph, when it is given up, and its bytes."""
+
+_QUEUE_MS = 100  # after which there may be room for another one
+
 _NOTE_CHARS = 4096  # of a notice: it may name nodes of a graph
 
 FEATURES = ("patch", "state", "watch")
@@ -97,12 +102,15 @@ class Dispatch:
         self._principal: str | None = None
         self._started: WeakSet[Run] | None = None  # an empty set is 700 bytes
         self._watches: dict[int, Watch] = {}
-        self._queued: dict[str, deque[tuple[Command, float]]] = {}  # by graph, in order; with when to give up
+        self._queued: dict[str, deque[_Queued]] = {}  # by graph, in order
+        self._queued_bytes = 0
         self._held: dict[Name, str] = {}  # what runs in a queue and those behind them name; its graph
         self._tasks: set[asyncio.Future[None]] = set()
 
-    async def handle(self, command: Command) -> None:
-        """Carry out one command and queue its reply. Raises a ``Refusal`` only if it ends the connection.
+    async def handle(self, command: Command, size: int) -> None:
+        """Carry out one command, which took ``size`` bytes, and queue its reply.
+
+        Raises a ``Refusal`` only if it ends the connection.
 
         A command that asks a graph or its saver runs beside the connection, and behind earlier ones for the
         same graph, so that a graph that hangs delays nothing else. A command about a run that waits there
@@ -116,29 +124,45 @@ class Dispatch:
         if graph is None:
             await self._try(command, self._do)
             return
+        if self._queued_bytes and self._queued_bytes + size > self._services.limits.max_frame_bytes:
+            self._delivery.reply(self._session.refuse(self._too_many(), command))
+            return
         if is_behind or isinstance(command, commands.Run):
             self._held.update(dict.fromkeys(names, graph))
-        self._later(graph, command)
+        self._later(graph, command, size)
         for _ in range(2):  # wait_for, before Python 3.12, begins a task of its own
             await asyncio.sleep(0)  # let it reserve its thread or its run before the next frame is read
 
-    def _later(self, graph: str, command: Command) -> None:
+    def _too_many(self) -> Refusal:
+        most = self._services.limits.max_frame_bytes
+        return Refusal(
+            "rate_limited",
+            f"requests of {self._queued_bytes:,} bytes wait for answers of graphs and their checkpointers, "
+            f"and no more than {most:,} may (max_frame_bytes); send this one once some are answered",
+            details={"limit": "max_frame_bytes"},
+            after_ms=_QUEUE_MS,
+        )
+
+    def _later(self, graph: str, command: Command, size: int) -> None:
         queue = self._queued.setdefault(graph, deque())
         ends_at = asyncio.get_running_loop().time() + self._services.limits.state_timeout_s
-        queue.append((command, ends_at))
+        queue.append((command, ends_at, size))
+        self._queued_bytes += size
         if len(queue) == 1:
             task = asyncio.ensure_future(self._do_all(graph, queue))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _do_all(self, graph: str, queue: deque[tuple[Command, float]]) -> None:
+    async def _do_all(self, graph: str, queue: deque[_Queued]) -> None:
         try:
             while queue:
                 await self._delivery.room()
-                command, ends_at = queue[0]
+                command, ends_at, size = queue[0]
                 await self._try(command, partial(self._do_until, ends_at))
                 queue.popleft()
+                self._queued_bytes -= size
         finally:
+            self._queued_bytes -= sum(size for _, _, size in queue)
             del self._queued[graph]
             self._held = {name: other for name, other in self._held.items() if other != graph}
 

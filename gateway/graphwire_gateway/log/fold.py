@@ -96,7 +96,7 @@ class Fold:
         self.upto: Seq = 0
         self.status = "queued"
         self._values: bytes | None = None
-        self._messages: dict[str, list[_MessageFold]] = {}
+        self._messages: dict[str, dict[Address, _MessageFold]] = {}  # by call and where it is shown
         """By a call's key: its message. A whole message that came again from elsewhere is a second one, so
         that every filter finds the last one that it admits."""
         self._interrupts: list[dict[str, Any]] = []
@@ -111,7 +111,8 @@ class Fold:
         other = Fold()
         other.upto, other.status, other._values = self.upto, self.status, self._values
         other._messages = {
-            key: [message.copy() for message in messages] for key, messages in self._messages.items()
+            key: {address: message.copy() for address, message in group.items()}
+            for key, group in self._messages.items()
         }
         other._interrupts, other._lost = list(self._interrupts), dict(self._lost)
         other._lost_anywhere = dict(self._lost_anywhere)
@@ -148,16 +149,15 @@ class Fold:
         if data.get("discard"):
             self._drop(data.get("call", data["id"]))
             return
-        messages = self._messages.setdefault(data.get("call", data["id"]), [])
-        message = next((one for one in messages if one.address == record.address), None)
+        group = self._messages.setdefault(data.get("call", data["id"]), {})
+        message = group.get(record.address)
         if message is None:
             if self._has_dropped and record.previous and "delta" in data:  # its beginning is not kept
                 self._lose(record.address, self.upto)
-                if not messages:
+                if not group:
                     del self._messages[data.get("call", data["id"])]
                 return
-            message = _MessageFold(record.address)
-            messages.append(message)
+            message = group[record.address] = _MessageFold(record.address)
         before = message.size
         message.add(data, self.upto, len(record.data))
         if message.is_cut:
@@ -168,7 +168,7 @@ class Fold:
         self.size += message.size - before
 
     def _drop(self, key: str) -> None:
-        self.size -= sum([message.size for message in self._messages.pop(key, ())])
+        self.size -= sum([message.size for message in self._messages.pop(key, {}).values()])
 
     def _lose(self, address: Address, seq: Seq) -> None:
         if len(self._lost) >= _LOST_ADDRESSES and address not in self._lost:
@@ -184,7 +184,7 @@ class Fold:
         """
         if self.size <= limit:
             return
-        messages = [message for group in self._messages.values() for message in group]
+        messages = [message for group in self._messages.values() for message in group.values()]
         for message in messages:
             message.measure()
         self._add_up()
@@ -200,7 +200,7 @@ class Fold:
         for key, group in list(self._messages.items()):
             if self.size <= goal:
                 break
-            for message in group:
+            for message in group.values():
                 self._lose(message.address, message.upto)
             self._drop(key)
             self._has_dropped = True
@@ -209,7 +209,7 @@ class Fold:
             self._add_up()
 
     def _add_up(self) -> None:
-        sizes = [message.size for group in self._messages.values() for message in group]
+        sizes = [message.size for group in self._messages.values() for message in group.values()]
         self.size = sum(sizes) + len(self._values or b"")
 
     def lost(self, matcher: Matcher, after: Seq) -> list[str]:
@@ -237,8 +237,8 @@ class Fold:
         return out
 
     def _rows(self, matcher: Matcher) -> Iterator[dict[str, Any]]:
-        for key, messages in self._messages.items():
-            admitted = [message for message in messages if matcher.admits(message.address)]
+        for key, group in self._messages.items():
+            admitted = [message for message in group.values() if matcher.admits(message.address)]
             if admitted:
                 yield _row(key, max(admitted, key=lambda message: message.upto))
 

@@ -140,7 +140,7 @@ def _validator(schema: bytes) -> Any:
 
 def _made(schema: bytes) -> Any:
     """Make the validator of a schema. Raises an exception of any kind if the schema is broken."""
-    # Imported with the first question that has a schema: it takes a tenth of a second.
+    # Imported here, since it takes a tenth of a second; the server does so when it starts.
     from jsonschema_specifications import REGISTRY
 
     plain = orjson.loads(schema)

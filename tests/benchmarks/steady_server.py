@@ -105,7 +105,7 @@ def _held(server: Server, log: _Counted, with_types: bool) -> dict[str, Any]:
         "descriptors": len(os.listdir("/proc/self/fd")) - 1,
         "connections": len(connections),
         "subscriptions": sum(len(connection._delivery._readers) for connection in connections),
-        "runs": len(runs._runs),
+        "runs": len(runs._runs.all()),
         "thread queues": len(runs._threads._queues),
         "watches": len(runs._watches._watches),
         "logs": len(store._logs),  # type: ignore[attr-defined]

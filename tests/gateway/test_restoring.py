@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 from graphwire_gateway.runs.restoring import Restoring
 
+from tests.support.waiting import until
+
 LARGE, SMALL = 1 << 20, 1000
 
 
@@ -34,8 +36,7 @@ async def test_what_is_small_is_done_at_once_and_on_the_loop() -> None:
 async def test_the_loop_goes_on_while_something_large_is_restored() -> None:
     held = Held()
     asked = asyncio.ensure_future(Restoring().run("p", LARGE, held.of(1)))
-    while not held.began:
-        await asyncio.sleep(0)
+    await until(lambda: bool(held.began))
     assert not asked.done()
     held.goes.set()
     assert await asked == 1
@@ -47,8 +48,7 @@ async def test_a_principal_has_one_thread_and_waits_for_no_other() -> None:
         asyncio.ensure_future(restoring.run(principal, LARGE, held.of(number)))
         for number, principal in enumerate(["p", "p", "q"])
     ]
-    while len(held.began) < 2:
-        await asyncio.sleep(0)
+    await until(lambda: len(held.began) == 2)
     assert sorted(held.began) == [0, 2]
     assert await restoring.run("p", SMALL, lambda: 3) == 3, "a small one waits for nothing"
     held.goes.set()

@@ -35,6 +35,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from typing_extensions import TypedDict
 
 from tests.support.executions import PlayedExecutor
+from tests.support.steps import lines_of
 from tests.support.waiting import settle, until
 
 FAILURES = Failures(expose=True)
@@ -748,6 +749,62 @@ async def test_the_runs_that_ended_first_are_deleted_while_the_store_is_too_larg
     await until(lambda: bench.store.size <= 5_000)
     await bench.end(first)  # now everything has room
     assert bench.rows() == {"d": "running", "a": "completed"}
+
+
+async def test_a_list_and_a_watch_cost_the_same_however_many_runs_others_have(make) -> None:
+    bench = make()
+
+    def cost() -> int:
+        listing = commands.List.model_validate({"id": 1, "what": "runs", "graph": "own"})
+        return lines_of(
+            lambda: (bench.runs.page("p", listing), bench.runs.threads("p"), Board(bench, graphs=["own"]))
+        )
+
+    await bench.start("r")
+    await bench.settled()
+    cost()
+    before = cost()
+    for number in range(50):
+        await bench.start(f"{number}", principal="q")
+    await bench.settled()
+    assert cost() == before
+
+
+async def test_nobody_pushes_out_the_ended_runs_of_others(make) -> None:
+    bench = make(store_bytes=100_000)
+    for id in "ab":
+        run = await bench.start(id)
+        bench.executor.of(run).make("x" * 10_000)
+        await bench.end(run, Outcome("completed", b"1" * 10_000))
+    for number in range(20):
+        run = await bench.start(f"{number}", principal="q")
+        bench.executor.of(run).make("x" * 15_000)
+        await bench.end(run)
+    await until(lambda: bench.runs.holdings.excess <= 0)
+    assert list(bench.rows()) == ["b", "a"]
+    assert list(bench.rows("q")) == ["19", "18", "17"]
+
+
+async def test_logs_of_others_that_have_not_ended_push_out_no_ended_runs_either(make) -> None:
+    bench = make(store_bytes=100_000)
+    kept = await bench.start("kept")
+    bench.executor.of(kept).make("x" * 20_000)
+    await bench.end(kept)
+    running = [await bench.start(f"{number}", principal="q") for number in range(8)]
+    for run in running:
+        bench.executor.of(run).make(*["x" * 1_000] * 50)
+        await bench.settled()
+    await until(lambda: bench.runs.holdings.excess <= 0)
+    assert list(bench.rows()) == ["kept"]
+    assert (await bench.store.read("p/kept", 0, 0)).evicted == 0
+
+
+async def test_what_is_left_of_others_goes_if_nothing_else_makes_room(make) -> None:
+    bench = make(store_bytes=100_000)
+    await bench.end(await bench.start("kept"), Outcome("completed", b"1" * 20_000))
+    await bench.start("a", principal="q", input={"said": "x" * 90_000})
+    await bench.start("b", principal="r")
+    assert list(bench.rows()) == []
 
 
 async def test_logs_of_runs_that_have_not_ended_are_shortened_the_largest_first(make, caplog) -> None:

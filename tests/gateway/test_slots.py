@@ -15,7 +15,8 @@ from graphwire_protocol.types import Status
 class Run:
     """A run whose status the slots move."""
 
-    def __init__(self) -> None:
+    def __init__(self, principal: str = "p") -> None:
+        self.principal = principal
         self.status: Status = "queued"
         self.is_queued = False
         self.calls: list[str] = []
@@ -38,8 +39,8 @@ def slots() -> Any:
     return Slots(2)
 
 
-def started(slots: Any, count: int) -> list[Run]:
-    runs = [Run() for _ in range(count)]
+def started(slots: Any, count: int, principal: str = "p") -> list[Run]:
+    runs = [Run(principal) for _ in range(count)]
     for run in runs:
         slots.start(run)
     return runs
@@ -56,6 +57,32 @@ def test_a_slot_that_is_released_goes_to_the_run_that_waits_longest(slots) -> No
     assert (third.calls, fourth.calls) == (["queue", "start"], ["queue"])
     slots.release(first)
     assert fourth.calls == ["queue", "start"]
+
+
+def test_a_slot_that_is_released_goes_to_the_principal_with_the_fewest_runs(slots) -> None:
+    first, second, third, fourth = started(slots, 4, "many")
+    late, later = started(slots, 2, "few")
+    slots.release(first)
+    assert (late.status, third.status) == ("running", "queued")
+    slots.release(late)
+    assert (later.status, third.status) == ("running", "queued")
+    slots.release(second)
+    assert (third.status, fourth.status) == ("running", "queued")
+
+
+def test_of_principals_with_as_many_runs_the_one_that_was_served_last_is_last(slots) -> None:
+    running = started(slots, 2)
+    principals = ("a", "b", "c")
+    waiting = {principal: started(slots, 3, principal) for principal in principals}
+    order: list[Run] = []
+    for _ in range(9):
+        slots.release(running.pop(0))
+        started_now = [
+            run for runs in waiting.values() for run in runs if run.status == "running" and run not in order
+        ]
+        order += started_now
+        running += started_now
+    assert [run.principal for run in order] == ["a", "b", "c"] * 3
 
 
 def test_a_run_that_is_queued_already_is_not_queued_again(slots) -> None:

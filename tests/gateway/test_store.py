@@ -317,6 +317,17 @@ async def test_the_largest_logs_are_folded_first_and_small_ones_stay_whole(make)
     assert await store.append([batch("larger", 801)]) == [801]
 
 
+async def test_many_logs_of_one_principal_shorten_no_logs_of_another(make) -> None:
+    store = make()
+    await filled(store, "few/large", 300)
+    for number in range(20):
+        await filled(store, f"many/{number}", 100)
+    await store.trim(1_000_000)
+    assert await kept(store, "few/large") == 300
+    await store.trim(store.size_of("few") + store.size_of("many") - 100_000)
+    assert await kept(store, "few/large") < 300, "it has more than its half"
+
+
 async def test_what_logs_fold_to_is_cut_when_that_is_not_enough(make) -> None:
     store = make()
     await filled(store, "values", 1, size=500_000, mode="values")

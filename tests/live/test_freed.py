@@ -70,7 +70,7 @@ async def test_a_deleted_run_and_all_that_it_was_made_of_is_freed(
     before = alive(*classes)
     await peer.run("g", {"n": 0}, everything(1), run="r")
     await peer.closed(1)
-    ref = weakref.ref(server._runs._runs["anonymous/r"])
+    ref = weakref.ref(server._runs._runs.get("anonymous/r"))
     await until(lambda: (run := ref()) is not None and run._execution is None)
     assert (await peer.ask(type="delete", run="r"))["type"] == "ok"
     await until(lambda: alive(*classes) == before)

@@ -29,6 +29,9 @@ class DelayingStore:
     def size(self) -> int:
         return self._store.size
 
+    def size_of(self, principal: str) -> int:
+        return self._store.size_of(principal)
+
     async def create(self, run: str, epoch: str) -> None:
         await asyncio.sleep(self._append_s)
         await self._store.create(run, epoch)

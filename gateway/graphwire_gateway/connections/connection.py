@@ -22,8 +22,6 @@ log = logger("connection")
 
 _MAX_FRAGMENTS = 4096  # WebSocket frames that one message may consist of
 
-_TURN_S = 0.005  # for which a connection's messages are read and handled before others get their turn
-
 _CHECKS = 4  # of the socket's buffer within ``send_timeout_s``
 
 
@@ -35,11 +33,18 @@ class Connection:
         self._services = services
         self._limits = services.limits
         self._session = ServerSession(services.limits)
-        self._delivery = Delivery(store, self._send, self._session.release, services.limits, services.sharing)
+        self._delivery = Delivery(
+            store,
+            self._send,
+            self._session.release,
+            services.limits,
+            services.sharing,
+            self._turn,
+            services.loop_time.done,
+        )
         self._dispatch = Dispatch(services, self._session, self._delivery, self)
         self._writer: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
-        self._turn_at = 0.0
 
     async def main(self) -> None:
         """Serve the connection until it is closed, by either side."""
@@ -73,6 +78,7 @@ class Connection:
         while True:
             try:
                 await self._receive(data.pop())  # nothing keeps it while the next one is waited for
+                self._services.loop_time.done()
             except Refusal as refusal:
                 if refusal.close != codes.UNAUTHENTICATED:  # that is logged by address
                     self._services.refusals.warning(
@@ -97,7 +103,7 @@ class Connection:
         try:
             async for fragment in self._socket.recv_streaming():
                 fragments.append(fragment)
-                await self._take_turns()
+                await self._turn()
                 if timer is None:
                     seconds = self._limits.message_timeout_s
                     timer = self._loop.call_later(seconds, self.abort, "did not finish a message")
@@ -112,11 +118,9 @@ class Connection:
             return first
         return "".join(fragments) if isinstance(first, str) else b"".join(fragments)  # type: ignore[arg-type]
 
-    async def _take_turns(self) -> None:
-        """Let others have theirs: many messages, or parts of one, may be there without a wait."""
-        if time.monotonic() - self._turn_at > _TURN_S:
-            await asyncio.sleep(0)
-            self._turn_at = time.monotonic()
+    async def _turn(self) -> None:
+        """Let others have their turns: many messages, or parts of one, may be there without a wait."""
+        await self._services.loop_time.wait(self._dispatch.whose)
 
     async def _receive(self, data: str | bytes) -> None:
         """Receive one message. Raises the ``Refusal`` that ends the connection."""

@@ -82,7 +82,8 @@ class Delivery:
     """The outgoing side of one connection.
 
     ``send(batch)`` writes one message and returns when the socket can take more. ``release(sub)`` is called
-    when a subscription has ended by itself.
+    when a subscription has ended by itself. ``turn()`` returns when events may be read, and ``done()``
+    is called when they are: other connections have their turns.
     """
 
     def __init__(
@@ -92,11 +93,15 @@ class Delivery:
         release: Callable[[int], None],
         limits: AnnouncedLimits = DEFAULTS,
         sharing: Sharing | None = None,
+        turn: Callable[[], Awaitable[None]] | None = None,
+        done: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._sharing = sharing or Sharing()
         self._limits = limits
         self._send = send
+        self._turn_of_all = turn
+        self._done = done
         self._release = release
         self._control: list[bytes] = []
         self._control_size = 0
@@ -211,7 +216,8 @@ class Delivery:
     def close(self) -> None:
         """The connection is gone."""
         self._closing = True
-        self._send = _send_nothing  # the connection's own: without the cycle, all of it goes at once
+        self._send = _send_nothing  # the connection's own: without the cycles, all of it goes at once
+        self._turn_of_all = None
         if self._mark_timer is not None:
             self._mark_timer.cancel()
         self.drop()
@@ -237,6 +243,8 @@ class Delivery:
                 self._wake.clear()
                 self._idle.set()
                 await self._wake.wait()
+            if self._turns and self._turn_of_all is not None:
+                await self._turn_of_all()
             await self._round()
             if self._turns:
                 await asyncio.sleep(0)  # store and socket may not have waited: let others run
@@ -255,6 +263,7 @@ class Delivery:
             elif not ready.is_over:
                 size += ready.take(out, min(room, _WATCH_BYTES))
             turns += 1
+        self._done()
         for batch in batches(out):
             await self._send(batch)
 

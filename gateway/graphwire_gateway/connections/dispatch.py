@@ -20,10 +20,11 @@ from graphwire_protocol.version import MINOR
 
 from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.delivery import Delivery
+from graphwire_gateway.connections.loop_time import LoopTime
 from graphwire_gateway.connections.open_connections import OpenConnections, Pinged
 from graphwire_gateway.connections.sharing import Sharing
 from graphwire_gateway.connections.waiting import asked, too_late
-from graphwire_gateway.connections.wrong_tokens import RefusedConnection, WrongTokens
+from graphwire_gateway.connections.wrong_tokens import RefusedConnection, WrongTokens, address_of
 from graphwire_gateway.cutting import cut_anywhere, question_slots, shrink
 from graphwire_gateway.execution.names import filter_notes, graph_notes, run_notes, update_notes
 from graphwire_gateway.failures import Failures
@@ -78,6 +79,7 @@ class Services:
         self.listing = listing
         self.failures = failures
         self.sharing = Sharing()
+        self.loop_time = LoopTime()
         self.connections = OpenConnections(limits.max_connections)
         self.refusals = RateLimitedLogger(logger("connection"))
         self.wrong_tokens = WrongTokens(RateLimitedLogger(logger("connection")))
@@ -241,6 +243,13 @@ class Dispatch:
 
     def _reply(self, frame: Ok | Welcome | Started | Subscribed) -> None:
         self._delivery.reply(self._session.reply(frame))
+
+    @property
+    def whose(self) -> str:
+        """With whose other work that of this connection takes turns: its principal's, or its address's."""
+        if self._principal is None:
+            return f"address {address_of(self._connection.peer)}"
+        return f"principal {self._principal}"
 
     @property
     def principal(self) -> str:

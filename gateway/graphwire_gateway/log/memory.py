@@ -1,7 +1,7 @@
 """Logs in memory: each keeps its newest records, and older ones are folded into its base."""
 
 import asyncio
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 
 from graphwire_protocol.types import Durability, Seq
@@ -19,9 +19,10 @@ _SLACK = 8  # evict an eighth at once, so that a full log does not move its tail
 
 
 class _StoredLog:
-    __slots__ = ("ages", "base", "epoch", "records", "size", "wakes")
+    __slots__ = ("ages", "base", "epoch", "principal", "records", "size", "wakes")
 
-    def __init__(self, epoch: str) -> None:
+    def __init__(self, principal: str, epoch: str) -> None:
+        self.principal = principal
         self.epoch = epoch
         self.base = Fold()
         self.records: list[Record] = []
@@ -33,6 +34,11 @@ class _StoredLog:
     def head(self) -> Seq:
         return self.base.upto + len(self.records)
 
+    @property
+    def total(self) -> int:
+        """What it takes, with what was evicted of it."""
+        return self.size + self.base.size
+
 
 class MemoryStore:
     """A store of one process: nothing of it survives the process."""
@@ -42,6 +48,7 @@ class MemoryStore:
         self._logs: dict[str, _StoredLog] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._folding: set[asyncio.Task[None]] = set()
+        self._sizes: Counter[str] = Counter()  # by principal
         self.size = 0
         """Bytes held by all logs."""
 
@@ -50,9 +57,19 @@ class MemoryStore:
         """Nothing survives."""
         return "none"
 
+    def size_of(self, principal: str) -> int:
+        """Return the bytes held by the logs of a principal's runs."""
+        return self._sizes[principal]
+
+    def _count(self, log: _StoredLog, size: int) -> None:
+        self.size += size
+        self._sizes[log.principal] += size
+        if not self._sizes[log.principal]:
+            del self._sizes[log.principal]
+
     async def create(self, run: str, epoch: str) -> None:
         """Begin an empty log."""
-        self._logs[run] = _StoredLog(epoch)
+        self._logs[run] = _StoredLog(run.rpartition("/")[0], epoch)
 
     async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
         """Append many batches at once; see ``Store``."""
@@ -67,7 +84,7 @@ class MemoryStore:
             return SeqGap(head)
         log.records.extend(batch.records)
         log.size += batch.size
-        self.size += batch.size
+        self._count(log, batch.size)
         head += len(batch.records)
         self._note_age(log, head)
         self._evict(log, 2 * len(batch.records))
@@ -121,7 +138,7 @@ class MemoryStore:
         size = sum([record.size for record in records[:count]])
         del records[:count]
         log.size -= size
-        self.size += base.size - before - size
+        self._count(log, base.size - before - size)
 
     async def read(self, run: str, after: Seq, limit: int) -> Page:
         """Return at most ``limit`` records behind ``after``; see ``Store``."""
@@ -172,16 +189,27 @@ class MemoryStore:
 
     async def trim(self, size: int) -> None:
         """Free ``size`` bytes if that is possible; see ``Store``."""
-        share = _share([log.size + log.base.size for log in self._logs.values()], self.size - size)
-        share = max(share, _FLOOR)
+        shares = self._shares(self.size - size)
         for run, log in list(self._logs.items()):
-            while log.records and log.size + log.base.size > share and self._logs.get(run) is log:
+            share = shares.get(log.principal)
+            if share is None:
+                continue
+            while log.records and log.total > share and self._logs.get(run) is log:
                 await self._fold_slice(log, 0)
-            if log.size + log.base.size > share and self._logs.get(run) is log:
+            if log.total > share and self._logs.get(run) is log:
                 before = log.base.size
                 log.base.shrink(max(share - log.size, _FLOOR))
-                self.size += log.base.size - before
+                self._count(log, log.base.size - before)
                 await asyncio.sleep(0)
+
+    def _shares(self, total: int) -> dict[str, int]:
+        """Return how large each log may be, of principals with too much, if all are to have ``total``."""
+        most = _share(list(self._sizes.values()), total)
+        logs: defaultdict[str, list[int]] = defaultdict(list)
+        for log in self._logs.values():
+            if self._sizes[log.principal] > most:
+                logs[log.principal].append(log.total)
+        return {principal: max(_share(sizes, most), _FLOOR) for principal, sizes in logs.items()}
 
     async def delete(self, run: str) -> None:
         """Forget the log."""
@@ -190,7 +218,7 @@ class MemoryStore:
             timer.cancel()
         log = self._logs.pop(run, None)
         if log is not None:
-            self.size -= log.size + log.base.size
+            self._count(log, -log.total)
 
     async def aclose(self) -> None:
         """Forget everything."""

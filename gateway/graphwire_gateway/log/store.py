@@ -57,7 +57,7 @@ class Page:
 
 
 class Store(Protocol):
-    """Where logs live. ``run`` is a key that is unique among all principals' runs."""
+    """Where logs live. ``run`` is a key that is unique among all runs: its principal, a slash, its id."""
 
     @property
     def durability(self) -> Durability:
@@ -66,6 +66,9 @@ class Store(Protocol):
     @property
     def size(self) -> int:
         """Bytes that all logs take; 0 where the store bounds itself."""
+
+    def size_of(self, principal: str) -> int:
+        """Return the bytes that the logs of a principal's runs take; 0 where the store bounds itself."""
 
     async def create(self, run: str, epoch: str) -> None:
         """Begin an empty log."""
@@ -90,9 +93,10 @@ class Store(Protocol):
         """Fold a log that has its last record into its base after ``ttl_s`` seconds. Raises ``NoLog``."""
 
     async def trim(self, size: int) -> None:
-        """Free about ``size`` bytes, as far as possible: fold the largest logs, and cut what they fold to.
+        """Free about ``size`` bytes, as far as possible: fold logs, and cut what they fold to.
 
-        Nothing happens where the store bounds itself. Gives the loop away in between.
+        They are the largest logs of the principals whose logs take most. Nothing happens where the store
+        bounds itself. Gives the loop away in between.
         """
 
     async def delete(self, run: str) -> None:

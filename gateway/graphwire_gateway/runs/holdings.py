@@ -1,13 +1,15 @@
 """What runs take of ``store_bytes``: logs, and beside those requests, results and private threads.
 
-Whatever is over the limit is freed in this order: runs that have ended go, oldest first; the logs of those
-that have not are shortened, the largest first. If that is not enough, no run starts of a principal that has
-its share already: the limit, divided by the principals of whom something is kept.
+A principal's share is the limit, divided by the principals of whom something is kept. Whatever is over the
+limit is freed in this order: runs that have ended go, the oldest of the principal who has most first, until
+nobody with such runs has more than the share; the logs of those that have not are shortened, the largest
+first, and of the principal who has most; then the other runs that have ended go. If that is not enough, no
+run starts of a principal that has its share already. So nobody pushes out what is kept for others.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Protocol
 
 from graphwire_protocol.errors import Refusal
@@ -33,14 +35,18 @@ class Holder(Protocol):
 class Holdings:
     """Counts what all runs take, next to what ``store`` holds, and keeps it below ``limit`` bytes.
 
-    ``evict`` lets the run go that ended first; it returns False if there is none.
+    ``evict`` lets the run of a principal go that ended first; ``evictable`` is a view of the principals that
+    have such runs.
     """
 
-    def __init__(self, store: Store, limit: int, evict: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(
+        self, store: Store, limit: int, evictable: Collection[str], evict: Callable[[str], Awaitable[None]]
+    ) -> None:
         self.beside_logs = 0
         """Bytes that are kept of all runs beside their logs."""
         self._store = store
         self._limit = limit
+        self._evictable = evictable
         self._evict = evict
         self._sizes: dict[str, int] = {}
         self._principals: Counter[str] = Counter()
@@ -73,8 +79,7 @@ class Holdings:
         if self.excess <= 0:
             return
         async with self._making_room:
-            while self.excess > 0 and await self._evict():
-                pass
+            await self._let_go(self._limit // max(1, len(self._principals)))
             excess = self.excess
             if excess > 0:
                 before = self._store.size
@@ -85,6 +90,18 @@ class Holdings:
                     limit=self._limit,
                     bytes=before - self._store.size,
                 )
+                await self._let_go(0)
+
+    async def _let_go(self, share: int) -> None:
+        """Let ended runs of principals go who have more than ``share``, as many as are over the limit."""
+        while self.excess > 0 and self._evictable:
+            principal = max(self._evictable, key=self._held)
+            if self._held(principal) <= share:
+                break
+            await self._evict(principal)
+
+    def _held(self, principal: str) -> int:
+        return self._principals[principal] + self._store.size_of(principal)
 
     async def check_room(self, principal: str) -> None:
         """Check that there is room for a new run. Raises ``Refusal(limit_exceeded)``."""

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
@@ -37,6 +37,7 @@ from graphwire_gateway.runs.checks import check_same, check_sizes, check_takes_t
 from graphwire_gateway.runs.holdings import Holdings
 from graphwire_gateway.runs.numbers import Numberings
 from graphwire_gateway.runs.paging import made_page
+from graphwire_gateway.runs.registry import Registry
 from graphwire_gateway.runs.report import log_status
 from graphwire_gateway.runs.restoring import Restoring
 from graphwire_gateway.runs.retention import Retention
@@ -67,15 +68,14 @@ class Runs:
         self._limits = limits
         self.shared_threads = shared_threads
         """Whether all principals share their threads."""
-        self._runs: dict[str, Run] = {}
+        self._runs = Registry()
         self._active: Counter[str] = Counter()
         self._threads = ThreadQueues()
         self.numberings = Numberings()
         self._slots = Slots(limits.max_server_runs)
         self._watches = Watches(limits.max_watch_runs)
         self._retention = Retention(store)
-        self._ended: dict[str, asyncio.TimerHandle] = {}  # oldest first; each forgets its run
-        self.holdings = Holdings(store, limits.store_bytes, self._evict)
+        self.holdings = Holdings(store, limits.store_bytes, self._runs.with_ended(), self._evict)
         self.restoring = Restoring()
         self._has_changed = asyncio.Event()  # a run has ended or paused
         self._is_hurried = asyncio.Event()
@@ -94,7 +94,7 @@ class Runs:
         id = command.run or os.urandom(16).hex()
         key = _key(principal, id)
         values: RunValues | None = None
-        if key not in self._runs:
+        if self._runs.get(key) is None:
             await self.holdings.check_room(principal)
             await self._check_start(command, principal)
             self._check_new(command, principal)
@@ -112,7 +112,7 @@ class Runs:
         queue = self._queue(run)
         if queue is not None:
             queue.enter(run, command.if_busy)
-        self._runs[run.key] = run
+        self._runs.add(run)
         self._count(run)
         self._active[principal] += 1
         try:
@@ -176,16 +176,12 @@ class Runs:
         run.created.set_result(None)
 
     def _remove_unstarted(self, run: Run) -> None:
-        is_registered = self._runs.get(run.key) is run  # else it was cancelled and deleted meanwhile
+        is_registered = self._runs.holds(run)  # else it was cancelled and deleted meanwhile
         if is_registered:
-            del self._runs[run.key]
+            if not self._runs.remove(run):
+                self._count_out(run.principal)
             self.holdings.drop(run)
             self._watches.gone(run.principal, run.id, "deleted")
-            ended = self._ended.pop(run.key, None)
-            if ended is None:
-                self._count_out(run.principal)
-            else:
-                ended.cancel()
             self._has_changed.set()
         self.run_stopped(run)
         if not run.created.done():  # cancelled while the store was creating the log; it may have done so
@@ -270,12 +266,12 @@ class Runs:
 
     def row_changed(self, run: Run, row: RunRow) -> None:
         """Show the principal's watches what is known now."""
-        if self._runs.get(run.key) is run:  # else it was removed meanwhile
+        if self._runs.holds(run):  # else it was removed meanwhile
             self._watches.changed(run.principal, row)
 
     def run_moved(self, run: Run) -> None:
         """Let the principal's watches know how far the run is, if they ask for it."""
-        if self._runs.get(run.key) is run:
+        if self._runs.holds(run):
             self._watches.moved(run)
 
     def run_paused(self, run: Run) -> None:
@@ -290,12 +286,12 @@ class Runs:
 
     def run_ended(self, run: Run) -> None:
         """Keep the result of a run for ``result_ttl_s``, and free its slot."""
-        if self._runs.get(run.key) is not run:
+        if not self._runs.holds(run):
             return
         self._count(run)
         self._count_out(run.principal)
         loop = asyncio.get_running_loop()
-        self._ended[run.key] = loop.call_later(self._limits.result_ttl_s, self._expire, run)
+        self._runs.end(run, loop.call_later(self._limits.result_ttl_s, self._expire, run))
         self._retention.spawn(self._close(run))
         self._slots.release(run)
         self._has_changed.set()
@@ -320,7 +316,7 @@ class Runs:
     def page(self, principal: str, command: commands.List) -> tuple[list[RunRow], str | None]:
         """Return rows of this principal's runs, newest first, and the cursor of the next page."""
         graphs = None if command.graph is None else (command.graph,)
-        runs = [run for run in self._of(principal) if matches(run, run.status, command, graphs)]
+        runs = [run for run in self._runs.of(principal) if matches(run, run.status, command, graphs)]
         return made_page(
             runs,
             lambda run: (run.created_at, run.id),
@@ -333,8 +329,8 @@ class Runs:
     def threads(self, principal: str) -> list[ThreadRow]:
         """Return rows of the threads of this principal's runs, each with its latest run's status."""
         rows: dict[tuple[str, str], ThreadRow] = {}
-        for run in self._runs.values():
-            if run.principal == principal and run.thread is not None:
+        for run in reversed(list(self._runs.of(principal))):
+            if run.thread is not None:
                 rows[run.graph, run.thread] = ThreadRow(
                     graph=run.graph, thread=run.thread, status=run.status, updated_at=run.changed_at
                 )
@@ -342,18 +338,15 @@ class Runs:
 
     def of_thread(self, scope: Scope) -> list[Run]:
         """Return all known runs of a thread, of any principal."""
-        return [run for run in self._runs.values() if run.scope == scope]
+        return [run for run in self._runs.all() if run.scope == scope]
 
     def watch(self, watch: Watch) -> None:
         """Begin a watch: with the runs that match now, newest first, then with every change."""
-        self._watches.open(watch, self._of(watch.principal))
+        self._watches.open(watch, self._runs.of(watch.principal))
 
     def unwatch(self, watch: Watch) -> None:
         """End a watch."""
         self._watches.close(watch)
-
-    def _of(self, principal: str) -> Iterable[Run]:
-        return (run for run in reversed(self._runs.values()) if run.principal == principal)
 
     # ── letting go ───────────────────────────────────────────────────────────────────────────────
 
@@ -362,25 +355,19 @@ class Runs:
         await self.holdings.make_room()
 
     def _count(self, run: Run) -> None:
-        if self._runs.get(run.key) is run:
+        if self._runs.holds(run):
             self.holdings.count(run)
 
-    async def _evict(self) -> bool:
-        if not self._ended:
-            return False
-        await self._delete(self._runs[next(iter(self._ended))], "evicted")
-        return True
+    async def _evict(self, principal: str) -> None:
+        await self._delete(self._runs.first_ended(principal), "evicted")
 
     def _expire(self, run: Run) -> None:
         self._retention.spawn(self._delete(run, "expired"))
 
     async def _delete(self, run: Run, reason: str) -> None:
-        if self._runs.get(run.key) is run:
-            del self._runs[run.key]
+        if self._runs.holds(run):
+            self._runs.remove(run)
             self.holdings.drop(run)
-            timer = self._ended.pop(run.key, None)
-            if timer is not None:
-                timer.cancel()
             self._watches.gone(run.principal, run.id, reason)
             run.forget()
             self._retention.delete(run.key)
@@ -391,7 +378,7 @@ class Runs:
         if run.status not in TERMINAL and run.status != "interrupted":
             raise Refusal("conflict", f"run {run.id!r} is {run.status}; cancel it first")
         run.cancel("deleted")
-        while self._runs.get(run.key) is run and run.key not in self._ended:
+        while self._runs.holds(run) and not self._runs.is_ended(run):
             self._has_changed.clear()
             await self._has_changed.wait()
         await self._delete(run, "deleted")
@@ -400,28 +387,24 @@ class Runs:
         """Refuse new runs, give the others ``timeout_s`` seconds to end, then cancel them."""
         self.draining = True
         await self._wait_for_ends(timeout_s, self._is_hurried)
-        for run in self._unfinished():
+        for run in self._runs.unfinished():
             run.cancel("shutdown")
         patience_s = self._limits.cancel_grace_s + PATIENCE_S
         await self._wait_for_ends(patience_s)
         with contextlib.suppress(TimeoutError, asyncio.TimeoutError):  # the store may be away for good
             await asyncio.wait_for(self._committer.settle(), patience_s)
         await self._retention.finish(patience_s)
-        for timer in self._ended.values():
-            timer.cancel()
+        self._runs.stop_timers()
 
     def hurry(self) -> None:
         """Let a drain that is under way wait for no more runs."""
         self._is_hurried.set()
         self._has_changed.set()
 
-    def _unfinished(self) -> Iterable[Run]:
-        return [run for run in self._runs.values() if run.key not in self._ended]
-
     async def _wait_for_ends(self, timeout_s: float, unless: asyncio.Event | None = None) -> None:
         async def all_ended() -> None:
             # An interrupted run has nothing to do until it is answered.
-            while any(run.status != "interrupted" for run in self._unfinished()) and not (
+            while any(run.status != "interrupted" for run in self._runs.unfinished()) and not (
                 unless is not None and unless.is_set()
             ):
                 self._has_changed.clear()

@@ -1,4 +1,11 @@
-"""How many runs execute at once in this server; the others wait in order."""
+"""How many runs execute at once in this server; the others wait.
+
+The slots that become free go round among the principals whose runs wait: the one who has the fewest is next,
+and of a principal the run that waits longest. So whoever has queued a thousand runs delays those of others
+by one.
+"""
+
+from collections import Counter
 
 from graphwire_protocol.types import TERMINAL
 
@@ -11,30 +18,49 @@ class Slots:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._running: set[Run] = set()
-        self._waiting: dict[Run, None] = {}  # in order; a dict, so that any of them can leave at once
+        self._running_of: Counter[str] = Counter()
+        self._waiting: dict[str, dict[Run, None]] = {}
+        """Of each principal, in order; dicts, so that any run can leave at once."""
 
     def start(self, run: Run) -> None:
         """Start ``run`` if a slot is free; else queue it."""
         if len(self._running) < self._limit:
-            self._running.add(run)
+            self._take(run)
             run.start()
             return
         if not run.is_queued:
             run.queue()
-        self._waiting[run] = None
+        self._waiting.setdefault(run.principal, {})[run] = None
 
     def resume(self, run: Run) -> None:
         """Resume ``run``, even if no slot is free: it was admitted once."""
-        self._running.add(run)
+        self._take(run)
         run.resume()
 
     def release(self, run: Run) -> None:
         """Take the slot of ``run``, or its turn to get one, and start the runs that wait."""
-        self._running.discard(run)
-        self._waiting.pop(run, None)
+        if run in self._running:
+            self._running.discard(run)
+            self._running_of[run.principal] -= 1
+            if not self._running_of[run.principal]:
+                del self._running_of[run.principal]
+        self._leave(run)
         while self._waiting and len(self._running) < self._limit:
-            following = next(iter(self._waiting))
-            del self._waiting[following]
+            principal = min(self._waiting, key=lambda principal: self._running_of[principal])
+            following = next(iter(self._waiting[principal]))
+            self._leave(following)
             if following.status not in TERMINAL:
-                self._running.add(following)
+                self._take(following)
                 following.start()
+
+    def _take(self, run: Run) -> None:
+        if run not in self._running:
+            self._running.add(run)
+            self._running_of[run.principal] += 1
+
+    def _leave(self, run: Run) -> None:
+        """Let ``run`` wait no more. Its principal is then the last of those that have as many runs."""
+        waiting = self._waiting.pop(run.principal, {})
+        waiting.pop(run, None)
+        if waiting:
+            self._waiting[run.principal] = waiting

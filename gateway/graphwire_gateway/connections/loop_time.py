@@ -1,0 +1,122 @@
+"""Whose work is next on the loop of the connections, when there is more than one turn of it should take.
+
+A turn of the event loop that handles one message of each of a thousand connections holds up everybody else.
+So whatever a connection does, message by message and batch by batch, waits here for its time. Within the time
+of a turn nobody waits. Beyond it the principals share the loop, not their connections: the next one is the
+principal who has had least of its time while others waited. Whoever has a thousand connections, or sends what
+takes long, delays others by one piece of work.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+TURN_S = 0.005
+"""Seconds: for so long one turn of the loop begins more pieces of work."""
+
+_MOST = 256  # pieces of work that are called up for one turn
+
+
+class LoopTime:
+    """Shares the loop's time among principals. ``clock`` is in seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._used: dict[str, float] = {}
+        """The time that each principal has had since anybody began to wait."""
+        self._least = 0.0
+        """The least of these, of the principals that wait. Nobody saves up more by not being there."""
+        self._working: tuple[str, float] | None = None  # who, and since when
+        self._ends_at: float | None = None  # of the turn under way; None before its first piece of work
+        self._served = 0  # of those that were called up for this turn
+        self._is_scheduled = False
+
+    async def wait(self, principal: str) -> None:
+        """Return when the principal may do one piece of work, which begins at once; then call ``done``."""
+        if self._begins(principal, is_called=False):
+            return
+        waiter = self._line_up(principal)
+        while True:
+            await waiter
+            if self._begins(principal, is_called=True):
+                self._served += 1
+                return
+            waiter = self._line_up(principal, is_first=True)
+
+    def done(self) -> None:
+        """The piece of work is done. One that is followed by another one at once need not say so."""
+        self._settle(self._clock())
+
+    def _begins(self, principal: str, *, is_called: bool) -> bool:
+        now = self._clock()
+        self._settle(now)
+        if self._ends_at is None:
+            self._ends_at = now + TURN_S
+            self._schedule()
+        if now >= self._ends_at:
+            return False
+        if not is_called and not self._is_first(principal):
+            return False
+        self._working = principal, now
+        return True
+
+    def _is_first(self, principal: str) -> bool:
+        """Tell whether nobody else who waits has had less."""
+        used = self._time_of(principal)
+        return all(used <= self._time_of(other) for other in self._waiting if other != principal)
+
+    def _time_of(self, principal: str) -> float:
+        return max(self._used.get(principal, 0.0), self._least)
+
+    def _settle(self, now: float) -> None:
+        """Count the time of the piece of work that has come to its end."""
+        if self._working is not None:
+            principal, since = self._working
+            self._used[principal] = self._time_of(principal) + now - since
+            self._working = None
+
+    def _line_up(self, principal: str, *, is_first: bool = False) -> "asyncio.Future[None]":
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        line = self._waiting.setdefault(principal, deque())
+        if is_first:
+            line.appendleft(waiter)
+        else:
+            line.append(waiter)
+        self._schedule()
+        return waiter
+
+    def _schedule(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            asyncio.get_running_loop().call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        """Call up, for the next turn, twice as many as found time in this one."""
+        self._is_scheduled = False
+        self._ends_at = None
+        self._settle(self._clock())
+        room = min(2 * max(1, self._served), _MOST)
+        self._served = 0
+        if not self._waiting:
+            self._used.clear()
+            self._least = 0.0
+            return
+        order = sorted(self._waiting, key=self._time_of)
+        self._least = self._time_of(order[0])
+        self._used = {principal: used for principal, used in self._used.items() if used > self._least}
+        self._call_up(order, room)
+        self._schedule()
+
+    def _call_up(self, order: list[str], room: int) -> None:
+        while room and order:
+            for principal in order[:room]:
+                line = self._waiting[principal]
+                waiter = line.popleft()
+                if not line:
+                    del self._waiting[principal]
+                if not waiter.done():  # else its connection is gone
+                    waiter.set_result(None)
+                    room -= 1
+            order = [principal for principal in order if principal in self._waiting]

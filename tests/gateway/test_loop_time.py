@@ -1,0 +1,112 @@
+"""About `gateway/graphwire_gateway/connections/loop_time.py`.
+
+The clock stands still but for the work, which says how long it takes.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from graphwire_gateway.connections.loop_time import TURN_S, LoopTime
+
+from tests.support.waiting import settle
+
+
+class Loop:
+    """Connections that work as soon as they may. ``done`` has who worked, in order, and in which turn."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.time = LoopTime(lambda: self.now)
+        self.turn = 0
+        self.done: list[tuple[str, int]] = []
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def work(self, principal: str, seconds: float, connections: int = 1, times: int = 1) -> None:
+        """Let connections of a principal do several pieces of work, each of them as long as the others."""
+
+        async def connection() -> None:
+            for _ in range(times):
+                await self.time.wait(principal)
+                self.done.append((principal, self.turn))
+                self.now += seconds
+                self.time.done()
+
+        self.tasks += [asyncio.ensure_future(connection()) for _ in range(connections)]
+
+    async def until(self, is_reached: Callable[[], Any]) -> None:
+        while not is_reached():
+            self.turn += 1
+            await asyncio.sleep(0)
+
+    async def all_done(self) -> None:
+        await self.until(lambda: all(task.done() for task in self.tasks))
+
+    def turns_of(self, principal: str) -> list[int]:
+        return [turn for who, turn in self.done if who == principal]
+
+
+@pytest.fixture
+def loop() -> Any:
+    return Loop()
+
+
+async def test_within_the_time_of_a_turn_nobody_waits(loop) -> None:
+    loop.work("p", TURN_S / 20, connections=10)
+    loop.work("q", TURN_S / 40, times=15)
+    await loop.all_done()
+    assert {turn for _, turn in loop.done} == {1}
+
+
+async def test_a_turn_begins_no_more_work_when_its_time_is_over(loop) -> None:
+    loop.work("p", TURN_S, connections=10)
+    await loop.all_done()
+    turns = loop.turns_of("p")
+    assert len(set(turns)) == 10, "one in each"
+    assert turns[-1] <= 25
+
+
+async def test_a_thousand_connections_of_one_principal_delay_another_by_one_piece_of_work(loop) -> None:
+    loop.work("many", TURN_S, connections=1000)
+    await settle()
+    before = len(loop.turns_of("many"))
+    loop.work("few", TURN_S / 50)
+    await loop.until(lambda: loop.turns_of("few"))
+    assert len(loop.turns_of("many")) <= before + 1
+    for task in loop.tasks:
+        task.cancel()
+
+
+async def test_principals_share_the_time_and_not_the_pieces_of_work(loop) -> None:
+    loop.work("heavy", TURN_S, connections=50)
+    loop.work("light", TURN_S / 20, times=100)
+    await loop.all_done()
+    last = max(index for index, (who, _) in enumerate(loop.done) if who == "light")
+    assert 3 <= sum(who == "heavy" for who, _ in loop.done[:last]) <= 8, "the light work takes five turns"
+
+
+async def test_nobody_saves_up_time_while_they_do_nothing(loop) -> None:
+    loop.work("first", TURN_S, connections=60)
+    loop.work("second", TURN_S, connections=60)
+    await loop.until(lambda: len(loop.done) == 60)
+    loop.work("late", TURN_S, connections=20)
+    seen = len(loop.done)
+    await loop.all_done()
+    assert {who for who, _ in loop.done[seen : seen + 9]} == {"first", "second", "late"}
+
+
+async def test_work_that_takes_a_moment_is_called_up_in_growing_numbers(loop) -> None:
+    loop.work("p", TURN_S, connections=1)
+    loop.work("p", TURN_S / 1000, connections=1000)
+    await loop.all_done()
+    assert max(loop.turns_of("p")) < 30
+
+
+async def test_a_connection_that_is_gone_holds_up_nobody(loop) -> None:
+    loop.work("p", TURN_S, connections=4)
+    await asyncio.sleep(0)
+    for task in loop.tasks[1:3]:
+        task.cancel()
+    await settle()
+    assert [who for who, _ in loop.done] == ["p", "p"]

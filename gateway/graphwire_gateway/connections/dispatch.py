@@ -104,7 +104,7 @@ class Dispatch:
         self._watches: dict[int, Watch] = {}
         self._queued: dict[str, deque[_Queued]] = {}  # by graph, in order
         self._queued_bytes = 0
-        self._held: dict[Name, str] = {}  # what runs in a queue and those behind them name; its graph
+        self._held: dict[Name, list[str]] = {}  # the graphs of the queued commands that name it
         self._tasks: set[asyncio.Future[None]] = set()
 
     async def handle(self, command: Command, size: int) -> None:
@@ -113,22 +113,19 @@ class Dispatch:
         Raises a ``Refusal`` only if it ends the connection.
 
         A command that asks a graph or its saver runs beside the connection, and behind earlier ones for the
-        same graph, so that a graph that hangs delays nothing else. A command about a run that waits there
-        waits behind it, so commands about one run, thread or subscription keep their order.
+        same graph, so that a graph that hangs delays nothing else. A command that names a run, a thread or a
+        subscription which one that waits there names, too, waits behind it, so those keep their order.
         """
         names = _names(command)
-        graph = next((self._held[name] for name in names if name in self._held), None)
-        is_behind = graph is not None
-        if graph is None:
-            graph = asked(command)
+        graph = next((self._held[name][-1] for name in names if name in self._held), asked(command))
         if graph is None:
             await self._try(command, self._do)
             return
         if self._queued_bytes and self._queued_bytes + size > self._services.limits.max_frame_bytes:
             self._delivery.reply(self._session.refuse(self._too_many(), command))
             return
-        if is_behind or isinstance(command, commands.Run):
-            self._held.update(dict.fromkeys(names, graph))
+        for name in names:
+            self._held.setdefault(name, []).append(graph)
         self._later(graph, command, size)
         for _ in range(2):  # wait_for, before Python 3.12, begins a task of its own
             await asyncio.sleep(0)  # let it reserve its thread or its run before the next frame is read
@@ -161,10 +158,16 @@ class Dispatch:
                 await self._try(command, partial(self._do_until, ends_at))
                 queue.popleft()
                 self._queued_bytes -= size
+                self._let_go(_names(command), graph)
         finally:
             self._queued_bytes -= sum(size for _, _, size in queue)
             del self._queued[graph]
-            self._held = {name: other for name, other in self._held.items() if other != graph}
+
+    def _let_go(self, names: Iterable[Name], graph: str) -> None:
+        for name in names:
+            self._held[name].remove(graph)
+            if not self._held[name]:
+                del self._held[name]
 
     async def _do_until(self, ends_at: float, command: Command) -> None:
         if asked(command) is None:  # it only waited behind one that asks
@@ -384,5 +387,6 @@ def _names(command: Command) -> list[Name]:
     names: list[Name] = [(kind, getattr(command, kind, None) or "") for kind in ("run", "sub")]
     if isinstance(command, commands.Run):
         names += [("sub", spec.sub) for spec in command.subscribe]
-        names.append(("thread", command.graph, command.thread or ""))
+    if isinstance(command, commands.Run | commands.ThreadRequest | commands.Delete):
+        names.append(("thread", command.graph or "", command.thread or ""))
     return [name for name in names if name[-1] != ""]

@@ -107,7 +107,6 @@ def test_a_resumed_thread_that_waits_for_nothing_is_told_so(server, capsys, line
         "run joke -f a=1 --thread t --resume yes",
         "run joke --checkpoint c1",
         "run joke --thread t --if-busy whatever",
-        "respond mine yes",
         "respond mine i1=yes i1=no",
         "state joke t --history --checkpoint c1",
         "delete",
@@ -159,9 +158,7 @@ def test_enter_is_no_answer_and_the_keys_are_told_once(server, capsys, person):
     server.on_run = begin
     assert run(["run", "joke", "--run-id", "mine"]) == 0
     assert [item.value for command in server.of(Respond) for item in command.responses] == ["", "b"]
-    keys = (
-        "Ctrl-C cancels the run; Ctrl-D leaves the question open, to continue later with: graphwire respond"
-    )
+    keys = "Ctrl-C cancels the run; Ctrl-D leaves the question open, to answer later:\n  graphwire respond"
     assert capsys.readouterr().err.count(keys) == 1
 
 
@@ -181,14 +178,14 @@ def test_enter_passes_a_breakpoint(server, person):
 def test_a_person_who_closes_the_input_leaves_the_run_waiting(server, capsys, person):
     person[:] = [""]
     assert run(["run", "joke", "--run-id", "mine"]) == 5
-    assert "graphwire respond mine i1=ANSWER" in capsys.readouterr().err
+    assert "to give it:\n  graphwire respond mine ANSWER\n" in capsys.readouterr().err
     assert server.runs["mine"].status() == "interrupted"
 
 
 def test_the_hint_names_a_server_elsewhere_and_a_breakpoint(server, capsys):
     server.on_run = lambda run: (run.lifecycle("running"), run.interrupt())
     assert run(["run", "joke", "--run-id", "mine", "--url", "ws://there/ws"]) == 5
-    hint = "run mine waits at a breakpoint: graphwire respond --url ws://there/ws mine\n"
+    hint = "at a breakpoint; to continue:\n  graphwire respond --url ws://there/ws mine\n"
     assert hint in capsys.readouterr().err
 
 
@@ -274,7 +271,8 @@ def test_without_answers_the_questions_are_listed_with_the_command_that_answers(
         "  i1  sure?\n"
         "  i2  about=cats\n"
         '    expects {"ok": boolean}\n'
-        "answer with: graphwire respond mine i1=ANSWER i2=ANSWER\n"
+        "to answer:\n"
+        "  graphwire respond mine i1=ANSWER i2=ANSWER\n"
     )
 
 

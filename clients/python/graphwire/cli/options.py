@@ -8,15 +8,18 @@ from graphwire_protocol.types import STREAM_MODES
 from graphwire.client import DEFAULT_URL as DEFAULT_URL
 from graphwire.streams import DEFAULT_MODES
 
+URL_VARIABLE = "GRAPHWIRE_URL"
+TOKEN_VARIABLE = "GRAPHWIRE_TOKEN"
+
 Url: TypeAlias = Annotated[
     str,
-    typer.Option("--url", envvar="GRAPHWIRE_URL", metavar="URL", help="The server's address."),
+    typer.Option("--url", envvar=URL_VARIABLE, metavar="URL", help="The server's address."),
 ]
 Token: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--token",
-        envvar="GRAPHWIRE_TOKEN",
+        envvar=TOKEN_VARIABLE,
         metavar="TOKEN",
         help="Your token. Prefer the environment variable: other users of this machine can see options.",
         show_envvar=True,

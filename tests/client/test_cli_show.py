@@ -1,10 +1,18 @@
-"""What a terminal shows: rows that fit, and no answer twice.
+"""What a terminal shows: rows that fit, no answer twice, and nothing that changes the terminal.
 
-About `clients/python/graphwire/cli/show.py`.
+About `clients/python/graphwire/cli/show.py`, `clients/python/graphwire/cli/outcome.py` and
+`clients/python/graphwire/cli/listing.py`.
 """
 
 import io
+import re
+import sys
 
+import graphwire
+import pytest
+from graphwire.cli.board import Board
+from graphwire.cli.listing import short_time
+from graphwire.cli.outcome import say
 from graphwire.cli.show import Flow, folded, print_row, print_table
 from graphwire.events import MessagesEvent, SnapshotEvent, SnapshotMessage, UpdatesEvent
 from graphwire.messages import Message, MessageChunk
@@ -125,3 +133,84 @@ def test_a_snapshot_shows_the_calls_of_tools_too():
     shown.show(SnapshotEvent(run="r", seq=1, mode="snapshot", status="running", messages=(item,)))
     shown.end()
     assert out.getvalue() == "agent  calls find(q=1)\n"
+
+
+# ── what could change the terminal or the table ──────────────────────────────────────────────────
+
+STRANGE = "a [draft] [/b] :smile: \x1b[2J"
+
+
+@pytest.mark.parametrize("width", [80, 30])
+def test_the_words_of_a_cell_are_no_markup_and_move_no_cursor(width):
+    out = io.StringIO()
+    table = Table("graph", "description", box=None)
+    table.add_row("joke", STRANGE)
+    print_table(table, Console(file=out, width=width, force_terminal=True, no_color=True))
+    shown = re.sub(r"\x1b\[\d*m", "", out.getvalue())  # bold names
+    assert "a [draft] [/b] :smile: \N{REPLACEMENT CHARACTER}[2J" in " ".join(shown.split())
+
+
+def test_a_sentence_and_a_board_move_no_cursor_either(capsys):
+    say(STRANGE)
+    assert "\x1b" not in capsys.readouterr().err
+    board = Board()
+    board.put(
+        graphwire.RunRow(
+            run=RUN,
+            graph=STRANGE[-4:],
+            metadata={},
+            status="running",
+            attempt=1,
+            epoch="e",
+            head=1,
+            created_at="2026-03-01T12:00:00Z",
+            modes=(),
+        ),
+        0.0,
+    )
+    assert "\x1b" not in "".join(line.plain for line in board.lines(80, 10, 0.0))
+
+
+def test_a_value_without_spaces_is_shown_whole():
+    out = io.StringIO()
+    table = Table(box=None, show_header=False)
+    table.add_row("messages", "x" * 200)
+    print_table(table, Console(file=out, width=40, force_terminal=True, no_color=True))
+    assert out.getvalue().count("x") == 200
+    assert max(map(len, out.getvalue().splitlines())) <= 40
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_at_a_terminal_a_sentence_is_broken_between_words_but_not_within_a_command(
+    monkeypatch, capsys, width
+):
+    monkeypatch.setenv("COLUMNS", str(width))
+    text = (
+        "cannot connect to ws://127.0.0.1:8765/ws: connection refused; start one with: graphwire serve joke"
+    )
+    said = f"{text} (see: graphwire serve --help)\n  an indented line stays as it is, however wide"
+    say(said)
+    assert capsys.readouterr().err == f"graphwire: {said}\n"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    say(said)
+    *lines, last = capsys.readouterr().err.splitlines()
+    assert max(map(len, lines)) <= width
+    assert " ".join(lines) == f"graphwire: {text} (see: graphwire serve --help)"
+    assert any("graphwire serve joke" in line for line in lines)
+    assert any("graphwire serve --help" in line for line in lines)
+    assert said.endswith(f"\n{last}")
+
+
+@pytest.mark.parametrize(
+    ("time", "shown"),
+    [
+        ("2026-03-01T12:00:00.345Z", "2026-03-01 12:00:00Z"),
+        ("2026-03-01T12:00:00.345678+00:00", "2026-03-01 12:00:00Z"),
+        ("2026-03-01T12:00:00+02:00", "2026-03-01 10:00:00Z"),
+        ("2026-03-01T12:00:00", "2026-03-01 12:00:00"),
+        ("yesterday", "yesterday"),
+        ("", ""),
+    ],
+)
+def test_a_time_is_shown_in_utc_and_says_so(time, shown):
+    assert short_time(time) == shown

@@ -320,7 +320,7 @@ def test_a_refused_answer_is_4(server, capsys):
 def test_threads_are_a_table_or_json(server, capsys):
     server.threads = [ThreadRow(graph="joke", thread="t", status="interrupted", updated_at=AT)]
     assert run(["threads", "--graph", "joke", "--status", "interrupted"]) == 0
-    assert capsys.readouterr().out == "joke\tt\tinterrupted\t2026-03-01 12:00:00\n"
+    assert capsys.readouterr().out == "joke\tt\tinterrupted\t2026-03-01 12:00:00Z\n"
     assert server.of(List)[1].status == ("interrupted",)
     assert run(["threads", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["thread"] == "t"
@@ -354,7 +354,7 @@ def test_a_state_shows_its_values_and_what_it_waits_for(server, states, capsys):
 def test_a_history_names_its_checkpoints(server, states, capsys):
     assert run(["state", "joke", "t", "--history", "--limit", "5"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split("\t") == ["c2", "2026-03-01 12:00:00", "loop 1", "ask", "topic=cats"]
+    assert lines[0].split("\t") == ["c2", "2026-03-01 12:00:00Z", "loop 1", "ask", "topic=cats"]
     assert lines[1].split("\t")[0] == "c1"
     assert server.of(StateHistory)[0].limit == 5
 

@@ -8,8 +8,10 @@ import contextlib
 import logging
 import os
 import re
+import shutil
 import signal
 import sys
+import textwrap
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -63,9 +65,32 @@ STREAMS = exit_codes(*_MEANINGS)
 """Of commands that watch a run."""
 
 
+_COMMAND = re.compile(r"(?<=: )graphwire [^;()]*[^;() ]")  # in a sentence, as in "see: graphwire --help"
+
+
 def say(sentence: str) -> None:
-    """Print a sentence for the user on stderr; stdout is for the command's output."""
-    print(f"graphwire: {sentence}", file=sys.stderr, flush=True)
+    """Print a sentence for the user on stderr; stdout is for the command's output.
+
+    At a terminal it is broken between words, but not within a command; indented lines stay as they are.
+    """
+    text = f"graphwire: {visible(sentence)}"
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        text = "\n".join(line if line[:1] == " " else _wrapped(line, width) for line in text.split("\n"))
+    print(text, file=sys.stderr, flush=True)
+
+
+def _wrapped(line: str, width: int) -> str:
+    whole = _COMMAND.sub(lambda command: command[0].replace(" ", "\N{NO-BREAK SPACE}"), line)
+    wrapped = textwrap.fill(whole, width, break_long_words=False, break_on_hyphens=False)
+    return wrapped.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def visible(text: str) -> str:
+    """Return a text with a mark for each character that could move the cursor or change the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def talk(url: str, token: str | None, work: Callable[[Client], Awaitable[int]]) -> int:

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from graphwire.cli.gist import gist
-from graphwire.cli.outcome import say
+from graphwire.cli.outcome import say, visible
 from graphwire.events import (
     CustomEvent,
     Event,
@@ -50,30 +50,34 @@ def print_table(table: Table | str, console: Console | None = None) -> None:
     row is a line for scripts, as ``print_row()`` writes it, and the sentence goes to stderr.
     """
     console = console or Console(soft_wrap=isinstance(table, str))
-    if not console.is_terminal:
-        if isinstance(table, str):
-            say(table)
-            return
-        for cells in zip(*(column.cells for column in table.columns), strict=True):
-            print_row(map(str, cells), console.file)
-        return
     if isinstance(table, str):
-        console.print(table)
+        console.print(table) if console.is_terminal else say(table)
         return
-    for column in table.columns:
+    rows = [
+        [str(cell) for cell in cells] for cells in zip(*(one.cells for one in table.columns), strict=True)
+    ]
+    if not console.is_terminal:
+        for cells in rows:
+            print_row(cells, console.file)
+        return
+    names = [str(column.header) for column in table.columns]
+    shown = Table(*names, box=None, show_header=table.show_header)
+    for cells in rows:
+        shown.add_row(*(Text(visible(cell)) for cell in cells))  # a str would be read as rich's markup
+    for column in shown.columns:
         column.no_wrap = True
     unbounded = console.options.update(width=10_000)
-    width = console.measure(table, options=unbounded).maximum
+    width = console.measure(shown, options=unbounded).maximum
     if width <= console.width:
-        console.print(table)
-    elif table.show_header:
-        for cells in zip(*(column.cells for column in table.columns), strict=True):
-            names = [str(column.header) for column in table.columns]
-            for line in folded(names, [str(cell) for cell in cells], console.width):
+        console.print(shown)
+    elif shown.show_header:
+        for cells in rows:
+            for line in folded(names, [visible(cell) for cell in cells], console.width):
                 console.out(line, highlight=False)
     else:  # names and values
-        table.columns[-1].no_wrap = False
-        console.print(table)
+        shown.columns[-1].no_wrap = False
+        shown.columns[-1].overflow = "fold"
+        console.print(shown)
 
 
 def print_row(cells: Iterable[str], file: IO[str] | None = None) -> None:
@@ -219,7 +223,7 @@ class Flow:
             self._close()
 
     def _say(self, message: Message) -> None:
-        self._console.out(_visible(message.text), end="", highlight=False)
+        self._console.out(visible(message.text), end="", highlight=False)
         self._has_said = self._has_said or bool(message.text)
         for call in message.tool_calls:
             if call.get("name"):
@@ -294,12 +298,5 @@ def short(value: Any) -> str:
         text = "  ".join(f"{key}={short(item)}" for key, item in value.items())
     else:
         text = _PROJECTOR.dumps(value).decode()
-    text = _visible(text)
+    text = visible(text)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
-
-
-def _visible(text: str) -> str:
-    # A model's output must not move the cursor or change the terminal's title.
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -52,16 +52,23 @@ def serve(
     config: Annotated[
         Path | None,
         typer.Option(
-            "--config", "-c", help="The configuration file. (default: ./graphwire.toml, if it exists)"
+            "--config",
+            "-c",
+            metavar="FILE",
+            help="The configuration file. (default: ./graphwire.toml, if it exists)",
         ),
     ] = None,
     host: Annotated[
         str | None,
-        typer.Option(envvar="GRAPHWIRE_HOST", help="Address to listen on. (default: 127.0.0.1)"),
+        typer.Option(
+            metavar="ADDRESS", envvar="GRAPHWIRE_HOST", help="Address to listen on. (default: 127.0.0.1)"
+        ),
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(envvar="GRAPHWIRE_PORT", help="Port; 0 takes any free one. (default: 8765)"),
+        typer.Option(
+            metavar="N", envvar="GRAPHWIRE_PORT", help="Port; 0 takes any free one. (default: 8765)"
+        ),
     ] = None,
     reload: Annotated[
         bool,
@@ -77,13 +84,17 @@ def serve(
     store: Annotated[
         str | None,
         typer.Option(
+            metavar="URL",
             envvar="GRAPHWIRE_STORE",
             help="Where logs are kept. (default, and so far the only choice: memory://)",
         ),
     ] = None,
     allow_origin: Annotated[
         list[str] | None,
-        typer.Option(help="An origin whose pages may connect, such as https://app.example. May be repeated."),
+        typer.Option(
+            metavar="ORIGIN",
+            help="An origin whose pages may connect, such as https://app.example. Repeatable.",
+        ),
     ] = None,
     expose_errors: Annotated[
         bool | None,
@@ -101,9 +112,11 @@ def serve(
             "--conformance-graphs", help="Also serve the graphs that graphwire conformance server needs."
         ),
     ] = False,
-    log_format: Annotated[str | None, typer.Option(help="console or json. (default: console)")] = None,
+    log_format: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="console or json. (default: console)")
+    ] = None,
     log_level: Annotated[
-        str | None, typer.Option(help="debug, info, warning or error. (default: info)")
+        str | None, typer.Option(metavar="LEVEL", help="debug, info, warning or error. (default: info)")
     ] = None,
 ) -> None:
     """Serve graphs over one WebSocket endpoint until Ctrl-C or SIGTERM, then drain.

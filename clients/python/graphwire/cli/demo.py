@@ -117,10 +117,10 @@ class RunPanel:
 
 
 def demo(
-    topic: Annotated[str, typer.Option("--topic", help="What to write about.")] = "cats",
+    topic: Annotated[str, typer.Option("--topic", metavar="TEXT", help="What to write about.")] = "cats",
     once: Annotated[bool, typer.Option("--once", help="Exit when the runs have ended.")] = False,
     port: Annotated[
-        int, typer.Option("--port", help="The server's port; if it is taken, a free one.")
+        int, typer.Option("--port", metavar="N", help="The server's port; if it is taken, a free one.")
     ] = 8765,
 ) -> None:
     """Show the demo. ``HELP`` is the text for users."""

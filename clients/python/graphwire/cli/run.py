@@ -62,7 +62,7 @@ def run(
             "--field",
             "-f",
             metavar="KEY=VALUE",
-            help="A field of the input: JSON if it can be read as JSON, else text.",
+            help="A field of the input: JSON if it can be read as JSON, else text. Repeatable.",
         ),
     ] = None,
     mode: Modes = None,

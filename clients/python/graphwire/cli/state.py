@@ -36,7 +36,8 @@ def state(
         str | None, typer.Option("--checkpoint", metavar="ID", help="The state at this checkpoint.")
     ] = None,
     key: Annotated[
-        list[str] | None, typer.Option("--key", metavar="KEY", help="Only these keys of the state.")
+        list[str] | None,
+        typer.Option("--key", metavar="KEY", help="Only these keys of the state. Repeatable."),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Show N states at most.")] = 20,
     as_json: Json = False,

@@ -18,6 +18,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.graphs.runner import new_loop
@@ -303,7 +304,8 @@ def _greet(config: Config, running: Server, is_restart: bool) -> None:
     shown = f"{address} and every other address of this machine" if everywhere else address
     entries = running.catalog.all()
     again = " again" if is_restart else ""
-    console.print(f"[bold]graphwire[/] serves [cyan]{', '.join(config.graphs)}[/]{again} at [bold]{shown}[/]")
+    names = escape(", ".join(config.graphs))
+    console.print(f"[bold]graphwire[/] serves [cyan]{names}[/]{again} at [bold]{escape(shown)}[/]")
     if is_restart:
         return
     width = max(len(entry.name) for entry in entries)
@@ -318,7 +320,8 @@ def _greet(config: Config, running: Server, is_restart: bool) -> None:
     if any(not entry.keeps_threads for entry in entries):
         console.print(f"threads are kept in {running.catalog.savers.description}", markup=False)
     url = "" if address == "ws://127.0.0.1:8765/ws" else f" --url {address}"
-    token = " --token …" if config.auth.tokens or config.auth.path else ""
-    console.print(f"  graphwire graphs{url}{token}")
-    console.print(f"  graphwire run {shlex.quote(next(iter(config.graphs)))} -f KEY=VALUE{url}{token}")
+    if config.auth.tokens or config.auth.path:
+        console.print("with a token of this server in GRAPHWIRE_TOKEN:")
+    console.print(f"  graphwire graphs{url}", markup=False)
+    console.print(f"  graphwire run {shlex.quote(next(iter(config.graphs)))} -f KEY=VALUE{url}", markup=False)
     console.print("Ctrl-C drains and stops; a second Ctrl-C stops at once.")

@@ -14,7 +14,7 @@ from graphwire.cli.board import Board
 from graphwire.cli.listing import short_time
 from graphwire.cli.outcome import say
 from graphwire.cli.show import Flow, folded, print_row, print_table
-from graphwire.events import MessagesEvent, SnapshotEvent, SnapshotMessage, UpdatesEvent
+from graphwire.events import CustomEvent, MessagesEvent, SnapshotEvent, SnapshotMessage, UpdatesEvent
 from graphwire.messages import Message, MessageChunk
 from rich.console import Console
 from rich.table import Table
@@ -73,7 +73,7 @@ def test_names_and_values_wrap_behind_their_names():
 # ── no answer twice ──────────────────────────────────────────────────────────────────────────────
 
 
-def flow(*events: MessagesEvent | UpdatesEvent) -> str:
+def flow(*events: MessagesEvent | UpdatesEvent | CustomEvent) -> str:
     out = io.StringIO()
     shown = Flow(Console(file=out, width=80, highlight=False, soft_wrap=True))
     for event in events:
@@ -102,6 +102,36 @@ def test_an_update_that_says_something_else_is_shown():
     text = flow(token("Why not?", 1), update({"joke": "Because."}))
     assert text.endswith("write  joke=Because.\n")
     assert flow(update({"joke": "Why not?", "note": ""})).endswith("joke=Why not?  note=\n")
+
+
+def test_an_update_of_another_node_waits_until_the_message_is_said():
+    other = UpdatesEvent(run="r", seq=2, mode="updates", node="count", data={"count": {"n": 1}})
+    whole = MessageChunk("AIMessageChunk", "", id="m", extras={"chunk_position": "last"})
+    last = MessagesEvent(run="r", seq=4, mode="messages", node="write", message=whole, metadata={})
+    said = "write  Why not?\n"
+    assert flow(token("Why ", 1), other, token("not?", 3), last) == f"{said}count  n=1\n"
+    own = "write  joke=(above)\n"
+    assert (
+        flow(token("Why ", 1), other, token("not?", 3), update({"joke": "Why not?"}))
+        == f"{said}{own}count  n=1\n"
+    )
+    assert flow(token("Why ", 1), other, token("not?", 3)) == f"{said}count  n=1\n"
+    custom = CustomEvent(run="r", seq=2, mode="custom", node="count", data=1)
+    assert flow(token("Why ", 1), custom, token("not?", 3)) == "write  Why \ncount  1\nwrite  not?\n"
+
+
+def test_behind_a_snapshot_nothing_waits_for_a_message_that_may_be_complete():
+    item = SnapshotMessage(Message("ai", "Why not?", id="m"), {}, node="write", call="m")
+    snapshot = SnapshotEvent(run="r", seq=1, mode="snapshot", status="running", messages=(item,))
+    out = io.StringIO()
+    shown = Flow(Console(file=out, width=80, highlight=False, soft_wrap=True))
+    shown.show(token("Hm.", 0, "first"))
+    shown.show(snapshot)
+    shown.show(UpdatesEvent(run="r", seq=2, mode="updates", node="count", data={"count": {"n": 1}}))
+    assert out.getvalue() == "write  Hm.\nwrite  Why not?\ncount  n=1\n"
+    shown.show(snapshot)
+    shown.show(token("Because.", 3, "other"))
+    assert out.getvalue().endswith("write  Why not?\nwrite  Because.")
 
 
 # ── calls of tools ───────────────────────────────────────────────────────────────────────────────

@@ -140,7 +140,8 @@ class Flow:
         self._console = console
         self._writing: str | None = None  # the call whose message the unfinished line shows
         self._has_said = False  # whether that line shows more than who writes
-        self._held: dict[str, list[MessagesEvent]] = {}  # by call, until that line is finished
+        self._writer: tuple[tuple[str, ...], str | None] | None = None  # namespace and node of who writes it
+        self._held: dict[str, list[MessagesEvent | UpdatesEvent]] = {}  # by call, until that line is finished
         self._texts: dict[str | None, str] = {}  # of the newest messages, by id
 
     def show(self, event: Event) -> None:
@@ -152,9 +153,8 @@ class Flow:
                 self._message(event, message)
             case UpdatesEvent(interrupts=marks) if marks is not None:
                 return  # the interrupt event follows
-            case UpdatesEvent(data=dict(updates)):
-                for node, update in updates.items():
-                    self._line(event, node, self._without_shown(update))
+            case UpdatesEvent(data=dict()):
+                self._update(event)
             case ValuesEvent(data=data):
                 self._line(event, "values", data)
             case CustomEvent(data=data):
@@ -189,16 +189,35 @@ class Flow:
     def _show_next(self) -> None:
         """Write what has come of the message that waited longest."""
         for event in self._held.pop(next(iter(self._held))):
-            self._write(event, event.message)
+            if isinstance(event, UpdatesEvent):
+                self._lines(event)
+            else:
+                self._write(event, event.message)
 
     def _message(self, event: MessagesEvent, message: Message) -> None:
         # Parallel nodes take turns message by message; mixed tokens would be unreadable.
-        if self._writing is not None and self._writing != event.call:
+        if self._is_busy() and self._writing != event.call:
             self._held.setdefault(event.call or "", []).append(event)
             return
         self._write(event, message)
         while self._writing is None and self._held:
             self._show_next()
+
+    def _is_busy(self) -> bool:
+        # A message of a snapshot may be complete already; nobody says whether its writer still writes.
+        return self._writing is not None and self._writer is not None
+
+    def _update(self, event: UpdatesEvent) -> None:
+        if self._is_busy() and self._writer != (event.namespace, event.node):
+            self._held[f"update {event.seq}"] = [event]
+            return
+        self._lines(event)
+        while self._writing is None and self._held:
+            self._show_next()
+
+    def _lines(self, event: UpdatesEvent) -> None:
+        for node, update in event.data.items():
+            self._line(event, node, self._without_shown(update))
 
     def _discard(self, event: MessagesEvent) -> None:
         if self._held.pop(event.call or "", None) is None:  # else nobody has seen it
@@ -215,6 +234,7 @@ class Flow:
                 self._console.out(_cut_text(event.cut_bytes), end="", highlight=False)
                 self._has_said = True
         self._writing = event.call
+        self._writer = (event.namespace, event.node)
         self._texts[message.id] = self._texts.pop(message.id, "") + message.text
         if len(self._texts) > _KNOWN_TEXTS:
             del self._texts[next(iter(self._texts))]
@@ -280,7 +300,7 @@ class Flow:
                 self._say(item.message)
             else:
                 self._console.out(_cut_text(item.cut_bytes), end="", highlight=False)
-            self._writing = item.call
+            self._writing, self._writer = item.call, None
         if event.interrupts:
             self.end()
             self._questions(event)

@@ -18,7 +18,7 @@ HELP = f"""Show a thread's state, or all its states.
 
 Example: [bold]graphwire state chat mine --history[/bold]
 
-With --history it lists the checkpoints, at which [bold]graphwire run --thread --checkpoint[/bold] can start.
+With --history it lists the checkpoints, at which a run can start: --checkpoint of graphwire run.
 
 {piped("name", "value")} With --history these are {", ".join(_COLUMNS)}.
 

@@ -175,6 +175,16 @@ def test_a_breakpoint_and_a_run_that_does_not_wait_take_no_answer(server, capsys
     assert not server.of(Respond)
 
 
+def test_a_thread_that_does_not_wait_takes_none_either(server, capsys):
+    server.states = [ThreadState(values={}, next=(), tasks=(), interrupts=(), config={}, created_at=AT)]
+    for answer in ([], ["yes"]):
+        assert run(["respond", *THREAD, *answer, *HERE]) == 4
+        assert (
+            capsys.readouterr().err
+            == "graphwire: thread 't' of graph 'joke' waits for no answer (conflict)\n"
+        )
+
+
 THREAD = ["--graph", "joke", "--thread", "t"]
 
 

@@ -106,6 +106,7 @@ def test_a_resumed_thread_that_waits_for_nothing_is_told_so(server, capsys, line
     [
         "run joke -f a=1 --thread t --resume yes",
         "run joke --checkpoint c1",
+        "run joke --resume yes",
         "run joke --thread t --if-busy whatever",
         "respond mine i1=yes i1=no",
         "state joke t --history --checkpoint c1",

@@ -116,12 +116,15 @@ async def questions(
 ) -> Sequence[Interrupt]:
     """Return the open questions of a run, or of a thread whose run the server has forgotten.
 
-    Raises ``Refused`` for a run that is not interrupted.
+    Raises ``Refused`` for one that is not interrupted.
     """
     if run is None:
         assert graph is not None
         assert thread is not None
-        return (await client.state(graph, thread)).interrupts
+        state = await client.state(graph, thread)
+        if not state.next and not state.interrupts:
+            raise Refused("conflict", f"thread {thread!r} of graph {graph!r} waits for no answer")
+        return state.interrupts
     view = await client.attach(run, modes=["lifecycle"], start="snapshot")
     async for _ in view:
         break  # the snapshot, which has the questions

@@ -113,6 +113,8 @@ def run(
     given = read_input(input, field or [], sys.stdin)
     if resume is not None and given is not None:
         raise typer.BadParameter("--resume continues what the thread has; it takes no INPUT and no -f")
+    if resume is not None and thread is None:
+        raise typer.BadParameter("--resume answers what a thread asks; name that with --thread")
     if checkpoint is not None and thread is None:
         raise typer.BadParameter("--checkpoint belongs to a thread; name that with --thread")
     arguments: dict[str, Any] = {"run": run_id, "nodes": node, "tags": tag, "keys": key}

@@ -245,12 +245,9 @@ class Flow:
     def _say(self, message: Message) -> None:
         self._console.out(visible(message.text), end="", highlight=False)
         self._has_said = self._has_said or bool(message.text)
-        for call in message.tool_calls:
-            if call.get("name"):
-                before = "\n  " if self._has_said else ""
-                text = f"{before}calls {call['name']}({short(call.get('args'))})"
-                self._console.out(text, end="", highlight=False)
-                self._has_said = True
+        for call in _calls(message):
+            self._console.out(("\n  " if self._has_said else "") + call, end="", highlight=False)
+            self._has_said = True
 
     def _without_shown(self, update: Any) -> Any:
         """Return an update with a word in place of each message and text that stands above it already."""
@@ -304,6 +301,17 @@ class Flow:
         if event.interrupts:
             self.end()
             self._questions(event)
+
+
+def _calls(message: Message) -> list[str]:
+    return [
+        f"calls {call['name']}({short(call.get('args'))})" for call in message.tool_calls if call.get("name")
+    ]
+
+
+def short_message(message: Message) -> str:
+    """Return who says what as one line, at most ``_LONGEST`` characters of it."""
+    return short("  ".join([message.type, *filter(None, [message.text]), *_calls(message)]))
 
 
 def _cut_text(size: int) -> str:

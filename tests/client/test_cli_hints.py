@@ -197,7 +197,7 @@ def test_a_thread_takes_an_answer_without_an_id_as_well(server):
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_so_does_a_thread_whose_run_is_forgotten(server, capsys, count):
-    asks = tuple({"id": f"i{number}", "value": "sure?"} for number in range(count))
+    asks: Any = tuple({"id": f"i{number}", "value": "sure?"} for number in range(count))
     place = {"configurable": {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": "c"}}
     task = StateTask(id="t1", name="ask", interrupts=asks)
     state = ThreadState(values={}, next=("ask",), tasks=(task,), interrupts=asks, config=place, created_at=AT)

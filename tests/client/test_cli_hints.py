@@ -209,3 +209,20 @@ def test_so_does_a_thread_whose_run_is_forgotten(server, capsys, count):
     else:
         assert not server.of(RunCommand)
         assert hint_in(capsys.readouterr().err)[-6:] == [*THREAD, "i0=ANSWER", "i1=ANSWER"]
+
+
+# ── a run that is lost ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("thread", ["t", None])
+def test_a_run_that_a_restart_has_lost_is_continued_by_what_is_printed(server, capsys, thread):
+    async def work(client: graphwire.Client) -> int:
+        raise graphwire.RunLost(ID, "joke", thread)
+
+    assert outcome.talk(URL, "secret", work) == 4
+    err = capsys.readouterr().err
+    assert f"the server no longer knows run {ID}" in err
+    assert "client." not in err
+    if thread is not None:
+        assert "with GRAPHWIRE_TOKEN set:\n" in err
+        assert hint_in(err) == ["graphwire", "respond", "--url", URL, *THREAD]

@@ -304,8 +304,13 @@ def test_a_thread_whose_run_is_forgotten_is_resumed_by_a_new_one(server, states)
 
 
 def test_a_thread_without_answers_has_its_questions_named(server, states, capsys):
-    assert run(["respond", "--graph", "joke", "--thread", "t"]) == 4
-    assert "thread 't' also asks i1" in capsys.readouterr().err
+    assert run(["respond", "--graph", "joke", "--thread", "t"]) == 5
+    assert capsys.readouterr().err == (
+        "graphwire: thread t asks:\n"
+        "  i1  sure?\n"
+        "to answer:\n"
+        "  graphwire respond --graph joke --thread t ANSWER\n"
+    )
     assert not server.of(RunCommand)
 
 

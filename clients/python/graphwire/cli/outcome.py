@@ -15,6 +15,7 @@ import textwrap
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+from graphwire.cli.hints import Hints
 from graphwire.client import Client, connect
 from graphwire.errors import (
     CannotConnect,
@@ -22,6 +23,7 @@ from graphwire.errors import (
     GraphwireError,
     Refused,
     RunEnded,
+    RunLost,
     Unauthenticated,
 )
 from graphwire.reconnector import ConnectionState
@@ -109,13 +111,24 @@ async def _connected(url: str, token: str | None, work: Callable[[Client], Await
         except asyncio.CancelledError:
             return INTERRUPTED
         except GraphwireError as error:
-            say(str(error))
+            say(_in_commands(error, Hints(url, token)))
             return exit_code(error)
         except (TypeError, ValueError) as error:
             if os.environ.get(TRACEBACK):
                 raise
             say(_in_options(str(error)))
             return USAGE
+
+
+def _in_commands(error: GraphwireError, hints: Hints) -> str:
+    """Return an error's sentence, with a command where it would name a method of the client."""
+    if isinstance(error, RunLost) and error.graph is not None and error.thread is not None:
+        what = (
+            f"the server no longer knows run {error.run}: it restarted, or the run was deleted; "
+            f"thread {error.thread} is as its checkpointer kept it; to continue it"
+        )
+        return hints.to(what, "respond", "--graph", error.graph, "--thread", error.thread)
+    return str(error)
 
 
 _OPTIONS = {

@@ -88,6 +88,10 @@ def respond(
         if id is None:
             assert graph is not None
             assert thread is not None
+            asked = () if answers else await questions(client, None, graph, thread)
+            if asked:
+                say(list_questions(f"thread {thread}", asked, hints, "--graph", graph, "--thread", thread))
+                return WAITING
             found = await client.resume_thread(graph, thread, answers, partial=partial)
             return await after(client, found, found.status, bool(answers))
         if not answers and not detach and is_interactive() and not as_json:

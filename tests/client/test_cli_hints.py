@@ -226,3 +226,35 @@ def test_a_run_that_a_restart_has_lost_is_continued_by_what_is_printed(server, c
     if thread is not None:
         assert "with GRAPHWIRE_TOKEN set:\n" in err
         assert hint_in(err) == ["graphwire", "respond", "--url", URL, *THREAD]
+
+
+# ── how the program is called ────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("called", "found", "shown"),
+    [
+        ("venv/bin/graphwire", None, "venv/bin/graphwire"),
+        ("venv/bin/graphwire", "other/graphwire", "venv/bin/graphwire"),
+        ("venv/bin/graphwire", "venv/bin/graphwire", "graphwire"),
+        ("link/graphwire", "link/graphwire", "graphwire"),
+        ("my venv/graphwire", None, "'my venv/graphwire'"),
+        ("graphwire/__main__.py", None, "python -m graphwire"),
+        ("graphwire/__main__.py", "venv/bin/graphwire", "graphwire"),
+        ("pytest", None, "graphwire"),
+    ],
+)
+def test_a_command_calls_the_program_as_it_was_called(
+    server, monkeypatch, capsys, tmp_path, called, found, shown
+):
+    monkeypatch.chdir(tmp_path)
+    for path in ("venv/bin/graphwire", "other/graphwire", "my venv/graphwire"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch(0o755)
+    (tmp_path / "link").symlink_to("venv/bin")
+    monkeypatch.setenv("PATH", str(tmp_path / found.rpartition("/")[0]) if found else "")
+    monkeypatch.setattr("sys.argv", [str(tmp_path / called)])
+    assert run(["run", "joke", *HERE, "--run-id", "mine"]) == 5
+    assert f"to give it, with GRAPHWIRE_TOKEN set:\n  {shown} respond --url" in capsys.readouterr().err
+    assert run(["attach"]) == 2
+    assert capsys.readouterr().err == f"graphwire: missing argument 'ID' (see: {shown} attach --help)\n"

@@ -8,14 +8,12 @@ import contextlib
 import io
 import os
 import shlex
-import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import IO, Annotated, Any
 
 import typer
@@ -26,7 +24,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from graphwire.cli.hints import broken
+from graphwire.cli.hints import broken, program
 from graphwire.cli.outcome import FAILED, FINE, INTERRUPTED, USAGE, exit_codes, say, say_logs
 from graphwire.client import DEFAULT_URL, Client, connect
 from graphwire.errors import CannotConnect, GraphwireError
@@ -287,14 +285,14 @@ def _short(value: Any) -> str:
 
 def explain(console: Console, head: str, url: str, topic: str) -> None:
     """Say what to try while the server at ``url`` runs."""
-    program = _program()
+    called = program()
     where = [] if url == DEFAULT_URL else [f"--url {url}"]
     about = f"-f topic={shlex.quote(topic)}"
     console.print(f"\n{head}, from a second terminal:")
     for command in (["graphs"], ["run", "joke_and_poem", about, "-m messages", "--tag poem"]):
-        for line in broken([program, *command, *where]):
+        for line in broken([called, *command, *where]):
             console.print(line, markup=False, soft_wrap=True)
-    console.print(f"\n[bold]or from Python[/] ({program.replace('graphwire', 'python')}):")
+    console.print(f"\n[bold]or from Python[/] ({called.replace('graphwire', 'python')}):")
     console.print(
         f"""  import asyncio, graphwire
 
@@ -312,11 +310,3 @@ def explain(console: Console, head: str, url: str, topic: str) -> None:
         markup=False,
         soft_wrap=True,
     )
-
-
-def _program() -> str:
-    """Return how to call this program from here: by its name if the shell finds it, else by its path."""
-    path = Path(sys.argv[0])
-    if shutil.which("graphwire") == str(path.resolve()) or path.name != "graphwire":
-        return "graphwire"
-    return os.path.relpath(path)

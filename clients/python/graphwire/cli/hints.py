@@ -5,8 +5,11 @@ No hint shows a token: one that was given as an option has to be in the environm
 
 import os
 import shlex
+import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from graphwire.cli.options import DEFAULT_URL, TOKEN_VARIABLE, URL_VARIABLE
 
@@ -23,13 +26,23 @@ class Hints:
     token: str | None
 
     def to(self, purpose: str, *words: str) -> str:
-        """Return ``purpose`` and, on lines of their own, ``graphwire`` with ``words``."""
+        """Return ``purpose`` and, on lines of their own, this program with ``words``."""
         needs_token = self.token is not None and self.token != os.environ.get(TOKEN_VARIABLE)
         setting = f", with {TOKEN_VARIABLE} set" if needs_token else ""
         is_reached_without = self.url == DEFAULT_URL == os.environ.get(URL_VARIABLE, DEFAULT_URL)
         address = [] if is_reached_without else [f"--url {shlex.quote(self.url)}"]
         head, *rest = map(shlex.quote, words)
-        return "\n".join([f"{purpose}{setting}:", *broken(["graphwire", head, *address, *rest])])
+        return "\n".join([f"{purpose}{setting}:", *broken([program(), head, *address, *rest])])
+
+
+def program() -> str:
+    """Return how to call this program from here: by its name if the shell finds it, else by its path."""
+    path, found = Path(sys.argv[0]), shutil.which("graphwire")
+    if path.name == "__main__.py" and found is None:
+        return "python -m graphwire"
+    if path.name != "graphwire" or (found is not None and Path(found).resolve() == path.resolve()):
+        return "graphwire"
+    return shlex.quote(os.path.relpath(path))
 
 
 def broken(parts: Sequence[str], width: int = _WIDTH) -> list[str]:

@@ -15,7 +15,7 @@ import textwrap
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from graphwire.cli.hints import Hints
+from graphwire.cli.hints import Hints, program
 from graphwire.client import Client, connect
 from graphwire.errors import (
     CannotConnect,
@@ -67,25 +67,31 @@ STREAMS = exit_codes(*_MEANINGS)
 """Of commands that watch a run."""
 
 
-_COMMAND = re.compile(r"(?<=: )graphwire [^;()]*[^;() ]")  # in a sentence, as in "see: graphwire --help"
+_COMMAND = re.compile(r"(?<=: )graphwire( [^;()]*[^;() ])")  # in a sentence, as in "see: graphwire --help"
 
 
 def say(sentence: str) -> None:
     """Print a sentence for the user on stderr; stdout is for the command's output.
 
-    At a terminal it is broken between words, but not within a command; indented lines stay as they are.
+    Commands in it call this program as it was called. At a terminal it is broken between words, but not
+    within a command; indented lines stay as they are.
     """
-    text = f"graphwire: {visible(sentence)}"
-    if sys.stderr.isatty():
+    is_terminal = sys.stderr.isatty()
+    gap = "\N{NO-BREAK SPACE}" if is_terminal else " "
+
+    def command(found: re.Match[str]) -> str:
+        return f"{program()}{found[1]}".replace(" ", gap)
+
+    text = _COMMAND.sub(command, f"graphwire: {visible(sentence)}")
+    if is_terminal:
         width = shutil.get_terminal_size().columns
-        text = "\n".join(line if line[:1] == " " else _wrapped(line, width) for line in text.split("\n"))
+        lines = [line if line[:1] == " " else _wrapped(line, width) for line in text.split("\n")]
+        text = "\n".join(lines).replace(gap, " ")
     print(text, file=sys.stderr, flush=True)
 
 
 def _wrapped(line: str, width: int) -> str:
-    whole = _COMMAND.sub(lambda command: command[0].replace(" ", "\N{NO-BREAK SPACE}"), line)
-    wrapped = textwrap.fill(whole, width, break_long_words=False, break_on_hyphens=False)
-    return wrapped.replace("\N{NO-BREAK SPACE}", " ")
+    return textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
 
 
 def visible(text: str) -> str:

@@ -32,7 +32,7 @@ class Job:
 
     The job is over when the coroutine has ended, and with it every call that it made in a thread of the
     loop's executor: nothing can stop such a call. Tasks that it leaves behind do not delay that; they are
-    cancelled ``LEFTOVER_S`` later, if the loop makes its tasks by ``make_task``.
+    cancelled ``LEFTOVER_S`` later.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, principal: str = "") -> None:

@@ -60,6 +60,7 @@ class Runner:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._main_loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()  # of no job
         self._tick: list[Source] = []
         self._jobs: set[Job] = set()
         self._has_ended = asyncio.Event()  # a job
@@ -80,7 +81,7 @@ class Runner:
         self._jobs.add(job)
 
         def ended() -> None:
-            self._main_loop.call_soon_threadsafe(self._ended, job, on_end)
+            self._main_loop.call_soon_threadsafe(self._ended, job, on_end, context=self._context.copy())
 
         self.loop.call_soon_threadsafe(job.begin, work, ended, context=contextvars.Context())
         return job
@@ -157,7 +158,8 @@ class Runner:
         Call it once a tick, for the first thing that is made.
         """
         if not self._tick:
-            self.loop.call_soon(self._flush)
+            # In no job's context: what the main loop begins is not a job's, and not cancelled with it.
+            self.loop.call_soon(self._flush, context=self._context.copy())
         self._tick.append(source)
 
     def _flush(self) -> None:

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning",  # of __del__, and of LangGraph behind a GeneratorExit
 )
 
-BOUND_S = 5.0
+BOUND_S = 10.0
 PAUSE_S = 0.05
 LIMITS = {"state_timeout_s": 0.2, "cancel_grace_s": 0.1, "max_event_bytes": 1 << 16}
 

@@ -126,6 +126,12 @@ def current_job() -> Job | None:
     return _JOB.get(None)
 
 
+def is_cancelled(error: BaseException) -> bool:
+    """Tell whether an exception is the cancellation of the current job by its owner, not its own."""
+    job = current_job()
+    return isinstance(error, asyncio.CancelledError) and job is not None and job.is_cancelled
+
+
 def make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
     """Make a task; the task factory of a runner's loop. The job in whose context it runs keeps it."""
     task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)

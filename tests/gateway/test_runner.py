@@ -7,6 +7,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -300,6 +301,20 @@ async def test_what_a_job_leaves_behind_is_cancelled_and_what_has_a_context_of_i
     else:
         await runner.close(1)
     assert "outside" in ended
+
+
+async def test_a_thread_ends_though_all_threads_of_the_main_loop_are_stuck() -> None:
+    release = threading.Event()
+    executor = ThreadPoolExecutor(1)
+    asyncio.get_running_loop().set_default_executor(executor)
+    stuck = asyncio.ensure_future(asyncio.to_thread(release.wait, 20))
+    runner = ThreadRunner("test")
+    try:
+        await asyncio.wait_for(runner.close(5), 10)
+        assert not [thread for thread in threading.enumerate() if thread.name == "graphwire-test"]
+    finally:
+        release.set()
+        await stuck
 
 
 async def test_code_that_ends_the_process_ends_its_job_alone() -> None:

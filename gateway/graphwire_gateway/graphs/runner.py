@@ -212,6 +212,8 @@ class ThreadRunner(Runner):
         loop = new_loop()
         super().__init__(loop)
         self._closing = False
+        self._stopped: Future[None] = Future()
+        self._stopped.set_running_or_notify_cancel()  # from here on nobody can cancel it
         # A daemon, so that code that never ends does not keep the process alive.
         self._thread = threading.Thread(target=self._main, name=f"graphwire-{name}", daemon=True)
         self._thread.start()
@@ -223,6 +225,12 @@ class ThreadRunner(Runner):
         return self._thread.ident
 
     def _main(self) -> None:
+        try:
+            self._run()
+        finally:
+            self._stopped.set_result(None)
+
+    def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.set_task_factory(make_task)
         self.loop.set_default_executor(NodeThreads(self.loop, f"{threading.current_thread().name}-node"))
@@ -254,7 +262,12 @@ class ThreadRunner(Runner):
         await super().close(timeout_s)
         self._closing = True
         self.loop.call_soon_threadsafe(self.loop.stop)
-        await asyncio.to_thread(self._thread.join, timeout_s)
+        # Not in a thread of the main loop: nodes of graphs on that loop may be stuck in all of them.
+        stopped = asyncio.wrap_future(self._stopped)
+        await asyncio.wait({stopped}, timeout=timeout_s)
+        stopped.cancel()
+        if self._stopped.done():
+            self._thread.join()
 
 
 def _for_caller(error: BaseException) -> Exception:

@@ -166,6 +166,32 @@ def test_a_node_is_told_where_the_part_tells_it() -> None:
         assert event(mine.part((), mode, {"n": 1})).node is None
 
 
+class Name(str):
+    """A name whose code would run where it is compared."""
+
+    def __eq__(self, other: object) -> bool:
+        return str.__eq__(self, other)
+
+    def __hash__(self) -> int:
+        return str.__hash__(self)
+
+
+def test_names_and_ids_reach_the_main_loop_without_the_code_of_their_classes() -> None:
+    metadata = {"langgraph_node": Name("node"), "tags": [Name("tag")]}
+    chunk = AIMessageChunk("x")
+    chunk.id = Name("id")
+    whole = AIMessage("y")
+    whole.id = Name("other")
+    for message in (chunk, whole):
+        record = encoder().part((), "messages", (message, metadata))
+        names = [record.address.node, *record.address.tags, *([record.call] if record.call else [])]
+        assert [type(name) for name in names] == [str] * len(names)
+    updated = encoder().part((), "updates", {Name("node"): 1}).address.node
+    assert (updated, type(updated)) == ("node", str)
+    names = [name for _, _, *rest in encode._ROOT_ORIGINS for name in (rest[0], *rest[1]) if name is not None]
+    assert {type(name) for name in names} == {str}, "all runs share these"
+
+
 @pytest.mark.parametrize("size", [0, 10, 600])
 def test_what_is_over_the_limit_is_cut_to_the_byte(size: int) -> None:
     data = {"text": "x" * size}

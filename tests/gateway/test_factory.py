@@ -149,6 +149,44 @@ async def test_what_was_opened_before_a_graph_that_fails_is_closed() -> None:
     assert [name for name, _ in seen] == ["open", "close"]
 
 
+class Unspeakable(BaseException):
+    def __str__(self) -> str:
+        raise SystemExit(4)
+
+
+EXITS = [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError, Unspeakable]
+
+
+@pytest.mark.parametrize("runner", ["inline", "thread"])
+@pytest.mark.parametrize("kind", EXITS)
+async def test_a_factory_that_exits_is_a_sentence_at_the_start(
+    kind: type[BaseException], runner: str
+) -> None:
+    async def later() -> Any:
+        raise kind
+
+    def now(config: RunnableConfig) -> Any:
+        raise kind
+
+    for make in (later, now):
+        with pytest.raises(CannotServe, match=f"graph 'mine': the object given raised {kind.__name__}"):
+            async with served(make, runner):
+                pass
+
+
+@pytest.mark.parametrize("kind", EXITS)
+async def test_a_graph_whose_description_exits_is_served_without_one(kind: type[BaseException]) -> None:
+    graph = counter()
+
+    def fail(*args: Any, **options: Any) -> Any:
+        raise kind
+
+    graph.get_graph = fail
+    graph.get_input_jsonschema = fail
+    async with served(graph) as entry:
+        assert await used(entry, lambda graph: graph.name) == graph.name
+
+
 # ── for each use ─────────────────────────────────────────────────────────────────────────────────
 
 

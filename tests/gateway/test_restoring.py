@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from graphwire_gateway.runs.restoring import Restoring
@@ -69,3 +70,14 @@ async def test_an_error_is_the_callers() -> None:
 
     with pytest.raises(ValueError, match="no"):
         await restoring.run("p", LARGE, fails)
+
+
+async def test_nodes_that_are_stuck_in_all_threads_of_the_loop_hold_up_nothing() -> None:
+    release = threading.Event()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    stuck = asyncio.ensure_future(asyncio.to_thread(release.wait, 20))
+    try:
+        assert await asyncio.wait_for(Restoring().run("p", LARGE, lambda: 1), 5) == 1
+    finally:
+        release.set()
+        await stuck

@@ -7,12 +7,15 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 import pytest
 from graphwire_gateway.graphs import job
 from graphwire_gateway.graphs.runner import InlineRunner, Runner, ThreadRunner
+
+from tests.support.waiting import until
 
 _HANDOVER: contextvars.ContextVar[list[Any]] = contextvars.ContextVar("handover")
 
@@ -98,6 +101,21 @@ async def test_everything_arrives_in_order_on_the_main_loop(make: Make) -> None:
     assert [number for tick in receiver.ticks for made in tick for number in made] == list(range(1000))
     assert receiver.threads == {threading.get_ident()}
     assert len(receiver.ticks) <= 110
+
+
+async def test_what_the_main_loop_begins_belongs_to_no_job(make: Make) -> None:
+    receiver, runner = make()
+    source = Source(runner, receiver)
+    seen: list[Any] = []
+    receiver.receive = lambda made: seen.append(job.current_job())  # type: ignore[method-assign]
+
+    async def work() -> None:
+        assert job.current_job() is not None
+        source.put(1)
+
+    runner.start(work, lambda _: seen.append(job.current_job()))
+    await until(lambda: len(seen) == 2)
+    assert seen == [None, None]
 
 
 async def test_many_jobs_of_a_tick_arrive_in_one_call(make: Make) -> None:
@@ -239,10 +257,10 @@ async def test_a_thread_ends_the_tasks_that_graph_code_has_left_behind() -> None
 
 
 async def test_what_a_job_leaves_behind_is_cancelled_and_what_has_a_context_of_its_own_is_not(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(job, "LEFTOVER_S", 0.05)
-    runner = ThreadRunner("test")
+    _, runner = make()
     ended: list[str] = []
     over = threading.Event()
 
@@ -277,8 +295,26 @@ async def test_what_a_job_leaves_behind_is_cancelled_and_what_has_a_context_of_i
     assert not kept[2].done()
     assert caplog.text.count("cancelled tasks that a run has left behind") == 1
     assert "tasks=3" in caplog.text
-    await runner.close(1)
+    if isinstance(runner, InlineRunner):
+        kept[2].cancel()  # the loop is the application's
+        await asyncio.wait(kept)
+    else:
+        await runner.close(1)
     assert "outside" in ended
+
+
+async def test_a_thread_ends_though_all_threads_of_the_main_loop_are_stuck() -> None:
+    release = threading.Event()
+    executor = ThreadPoolExecutor(1)
+    asyncio.get_running_loop().set_default_executor(executor)
+    stuck = asyncio.ensure_future(asyncio.to_thread(release.wait, 20))
+    runner = ThreadRunner("test")
+    try:
+        await asyncio.wait_for(runner.close(5), 10)
+        assert not [thread for thread in threading.enumerate() if thread.name == "graphwire-test"]
+    finally:
+        release.set()
+        await stuck
 
 
 async def test_code_that_ends_the_process_ends_its_job_alone() -> None:

@@ -164,8 +164,15 @@ async def test_what_is_no_saver_or_store_is_refused(key: str) -> None:
 
 async def test_a_saver_that_cannot_be_used_is_refused_at_the_start(tmp_path: Path) -> None:
     class Away(InMemorySaver):
+        def __init__(self, error: BaseException | None = None) -> None:
+            super().__init__()
+            self._error = error or ConnectionError("nobody there")
+
         async def aget_tuple(self, config: Any) -> Any:
-            raise ConnectionError("nobody there")
+            raise self._error
+
+    def exits() -> Any:
+        raise GeneratorExit
 
     def made_by(kind: Any) -> Any:
         with kind.from_conn_string(str(tmp_path / "x.db")) as saver:
@@ -175,6 +182,9 @@ async def test_a_saver_that_cannot_be_used_is_refused_at_the_start(tmp_path: Pat
         (contextlib.contextmanager(lambda: made_by(SqliteSaver)), "SqliteSaver .* has no async methods"),
         (Away, "is of type ABCMeta, not a BaseCheckpointSaver"),
         (lambda: Away(), "cannot be read: ConnectionError: nobody there"),
+        (lambda: Away(SystemExit(3)), "cannot be read: SystemExit: 3"),
+        (lambda: Away(asyncio.CancelledError()), "cannot be read: CancelledError"),
+        (exits, "raised GeneratorExit"),
     ):
         with pytest.raises(CannotServe, match=words):
             async with served({"g": counter()}, checkpointer=given):

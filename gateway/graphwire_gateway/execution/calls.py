@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 from graphwire_protocol.deltas import preferred_id
+from graphwire_protocol.scalars import exact_text
 from graphwire_protocol.types import Namespace
 
 from graphwire_gateway.execution.origin import Origin
@@ -201,7 +202,7 @@ class Calls:
 
     def _named(self, id: str | None) -> str:
         if id:
-            return id
+            return exact_text(id)  # the main loop merges messages by it, and runs no code of the graph's
         self._unnamed += 1
         return f"unnamed-{self._unnamed}"
 

@@ -13,6 +13,7 @@ from graphwire_protocol.filters import Address
 from graphwire_protocol.limits import DEFAULTS
 from graphwire_protocol.payloads import PendingInterrupt
 from graphwire_protocol.projection import Projector, message_fields
+from graphwire_protocol.scalars import exact_text
 from graphwire_protocol.types import Namespace
 
 from graphwire_gateway.cutting import LEVELS, cut, cut_whole, question_slots, shrink, slots
@@ -227,9 +228,12 @@ class Encoder:
         origins = self._origins if ns else _ROOT_ORIGINS
         origin = origins.get(key)
         if origin is None:
+            # The main loop and other runs compare these: no code of the graph's own classes may run there.
+            node, tags = None if node is None else _exact(node), tuple(map(_exact, tags))
+            origin = Origin(Address(mode, ns, node, tags))
             if len(origins) >= _KNOWN_ORIGINS:
                 origins.clear()
-            origin = origins[key] = Origin(Address(mode, ns, node, tags))
+            origin = origins.setdefault((ns, mode, node, tags), origin)
         return origin
 
     def _bounded(self, data: bytes, head: bytes = b"") -> bytes:
@@ -258,6 +262,10 @@ def _splice(
 ) -> Record:
     start = origin.start
     return Record(origin.address, origin.prefix + data + extra, start, start + len(data), call, meta)
+
+
+def _exact(name: Any) -> str:
+    return exact_text(name if isinstance(name, str) else str(name))
 
 
 def _is_chunk(message: Any) -> bool:

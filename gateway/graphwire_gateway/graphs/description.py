@@ -36,7 +36,7 @@ def _edges(name: str, graph: Any) -> tuple[Edge, ...]:
             Edge(source=edge.source, target=edge.target, conditional=True if edge.conditional else None)
             for edge in graph.get_graph().edges
         )
-    except Exception as error:  # a graph that cannot be drawn is served all the same
+    except BaseException as error:  # a graph that cannot be drawn is served all the same
         log.warning("a graph's edges cannot be listed", graph=name, exc_info=error)
         return ()
 
@@ -51,13 +51,13 @@ def _schema(graph: Any, json_schema: Callable[[], Any], declared: str) -> dict[s
     # LangGraph returns no schema for a typing.TypedDict, so the declared class is tried as well.
     try:
         schema = json_schema()
-    except Exception:
+    except BaseException:
         cls = getattr(getattr(graph, "builder", None), declared, None)
         if cls is None:
             return None
         try:
             schema = json_schema_of(cls)
-        except Exception:
+        except BaseException:
             return None
     return schema if isinstance(schema, dict) else None
 

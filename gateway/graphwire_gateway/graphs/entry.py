@@ -13,6 +13,7 @@ from langchain_core.runnables import RunnableConfig
 
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.graphs.factory import AccessContext, Factory, FactoryRuntime, User, factory_of
+from graphwire_gateway.graphs.job import is_cancelled
 from graphwire_gateway.graphs.load import describe, is_graph, is_uncompiled, resolve
 from graphwire_gateway.graphs.private import PrivateSaver
 from graphwire_gateway.graphs.runner import Runner
@@ -142,7 +143,9 @@ async def _made(stack: AsyncExitStack, factory: Factory[Servable], store: Any) -
             return made
     except CannotServe:
         raise
-    except (Exception, SystemExit, KeyboardInterrupt) as error:
+    except BaseException as error:
+        if is_cancelled(error):
+            raise
         raise factory.start_error(error) from error
 
 
@@ -158,6 +161,6 @@ def _compiled(label: str, source: str, found: Any) -> Servable:
         return graph
     try:
         compiled: Servable = found.compile()
-    except Exception as error:
+    except BaseException as error:
         raise CannotServe(f"{label}: {source} does not compile: {describe(error)}") from error
     return compiled

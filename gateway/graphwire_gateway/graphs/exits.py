@@ -4,6 +4,9 @@ asyncio ends a loop when a task on it raises ``SystemExit`` or ``KeyboardInterru
 of each node, so ``sys.exit()`` in a node would end the application. Tasks that a job's code makes on such a
 loop raise ``Exited`` instead, which the loop passes on to whoever awaits the task, as any other exception.
 
+A callback that graph code gives such a loop (``call_soon``) and that exits still ends it. To put something
+around every callback would slow every task of the application down.
+
 A Ctrl-C that Python raises inside graph code counts as graph code's own. Where asyncio handles Ctrl-C itself,
 as it does since Python 3.11, that does not happen.
 """
@@ -40,12 +43,17 @@ class ExitGuard:
     def __call__(
         self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
     ) -> "asyncio.Future[Any]":
-        """Make a task."""
-        if current_job() is not None:
+        """Make a task; the job whose code makes it keeps it, as on a loop of its own."""
+        job = current_job()
+        if job is not None:
             coroutine = _Guarded(coroutine)
         if self._before is None:
-            return asyncio.Task(coroutine, loop=loop, **options)
-        return self._before(loop, coroutine, **options)
+            task: asyncio.Future[Any] = asyncio.Task(coroutine, loop=loop, **options)
+        else:
+            task = self._before(loop, coroutine, **options)
+        if job is not None and isinstance(task, asyncio.Task):
+            job.add(task)
+        return task
 
     def remove(self) -> None:
         """Give the loop its own factory back, unless another was set over this one."""

@@ -32,7 +32,7 @@ class Job:
 
     The job is over when the coroutine has ended, and with it every call that it made in a thread of the
     loop's executor: nothing can stop such a call. Tasks that it leaves behind do not delay that; they are
-    cancelled ``LEFTOVER_S`` later, if the loop makes its tasks by ``make_task``.
+    cancelled ``LEFTOVER_S`` later.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, principal: str = "") -> None:
@@ -124,6 +124,12 @@ _JOB: contextvars.ContextVar[Job] = contextvars.ContextVar("graphwire_job")
 def current_job() -> Job | None:
     """Return the job that the current code belongs to."""
     return _JOB.get(None)
+
+
+def is_cancelled(error: BaseException) -> bool:
+    """Tell whether an exception is the cancellation of the current job by its owner, not its own."""
+    job = current_job()
+    return isinstance(error, asyncio.CancelledError) and job is not None and job.is_cancelled
 
 
 def make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:

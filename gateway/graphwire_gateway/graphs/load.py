@@ -196,8 +196,11 @@ def _module(label: str, location: str) -> ModuleType:
 
 
 def describe(error: BaseException) -> str:
-    """Return the type and message of an exception in one line."""
-    text = " ".join(str(error).split())
+    """Return the type and message of an exception in one line, or its type if its own code raises."""
+    try:
+        text = " ".join(str(error).split())
+    except BaseException:
+        text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

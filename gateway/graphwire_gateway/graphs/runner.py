@@ -60,6 +60,7 @@ class Runner:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._main_loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()  # of no job
         self._tick: list[Source] = []
         self._jobs: set[Job] = set()
         self._has_ended = asyncio.Event()  # a job
@@ -80,7 +81,7 @@ class Runner:
         self._jobs.add(job)
 
         def ended() -> None:
-            self._main_loop.call_soon_threadsafe(self._ended, job, on_end)
+            self._main_loop.call_soon_threadsafe(self._ended, job, on_end, context=self._context.copy())
 
         self.loop.call_soon_threadsafe(job.begin, work, ended, context=contextvars.Context())
         return job
@@ -157,7 +158,8 @@ class Runner:
         Call it once a tick, for the first thing that is made.
         """
         if not self._tick:
-            self.loop.call_soon(self._flush)
+            # In no job's context: what the main loop begins is not a job's, and not cancelled with it.
+            self.loop.call_soon(self._flush, context=self._context.copy())
         self._tick.append(source)
 
     def _flush(self) -> None:
@@ -210,6 +212,8 @@ class ThreadRunner(Runner):
         loop = new_loop()
         super().__init__(loop)
         self._closing = False
+        self._stopped: Future[None] = Future()
+        self._stopped.set_running_or_notify_cancel()  # from here on nobody can cancel it
         # A daemon, so that code that never ends does not keep the process alive.
         self._thread = threading.Thread(target=self._main, name=f"graphwire-{name}", daemon=True)
         self._thread.start()
@@ -221,6 +225,12 @@ class ThreadRunner(Runner):
         return self._thread.ident
 
     def _main(self) -> None:
+        try:
+            self._run()
+        finally:
+            self._stopped.set_result(None)
+
+    def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.set_task_factory(make_task)
         self.loop.set_default_executor(NodeThreads(self.loop, f"{threading.current_thread().name}-node"))
@@ -252,7 +262,12 @@ class ThreadRunner(Runner):
         await super().close(timeout_s)
         self._closing = True
         self.loop.call_soon_threadsafe(self.loop.stop)
-        await asyncio.to_thread(self._thread.join, timeout_s)
+        # Not in a thread of the main loop: nodes of graphs on that loop may be stuck in all of them.
+        stopped = asyncio.wrap_future(self._stopped)
+        await asyncio.wait({stopped}, timeout=timeout_s)
+        stopped.cancel()
+        if self._stopped.done():
+            self._thread.join()
 
 
 def _for_caller(error: BaseException) -> Exception:

@@ -17,6 +17,7 @@ from langgraph.store.memory import InMemoryStore
 
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.graphs.factory import enter, factory_of
+from graphwire_gateway.graphs.job import is_cancelled
 from graphwire_gateway.graphs.load import describe, line_of, resolve
 from graphwire_gateway.graphs.memory_saver import BoundedMemorySaver, ThreadLimits
 
@@ -70,7 +71,9 @@ class Savers:
                 f"the checkpointer: {type(saver).__name__} ({source}) has no async methods; use its async "
                 "counterpart, such as AsyncSqliteSaver or AsyncPostgresSaver"
             ) from error
-        except Exception as error:
+        except BaseException as error:
+            if is_cancelled(error):
+                raise
             raise CannotServe(f"the checkpointer: {source} cannot be read: {describe(error)}") from error
         return saver
 
@@ -103,7 +106,9 @@ class Savers:
                 made = await stack.enter_async_context(factory.open())
         except CannotServe:
             raise
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
+        except BaseException as error:
+            if is_cancelled(error):
+                raise
             raise CannotServe(f"{label}: {source} raised {describe(error)} ({line_of(error)})") from error
         if not is_product(made):
             origin = source if factory is None else f"what {source} makes"

@@ -22,7 +22,7 @@ def shape_of(graph: Any, *, is_fixed: bool) -> Shape:
     """Return the shape of a compiled graph. Call it on the graph's loop."""
     try:
         return Shape(*_keys(graph), _nodes(graph), is_fixed)
-    except Exception:  # what a library calls its parts may change; its graphs are served all the same
+    except BaseException:  # what a library calls its parts may change; its graphs are served all the same
         return Shape()
 
 

@@ -13,7 +13,7 @@ from graphwire_protocol.errors import Refusal
 from graphwire_gateway.execution.schemas import response_schema_of
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.entry import Entry
-from graphwire_gateway.graphs.job import Job, current_job
+from graphwire_gateway.graphs.job import Job, is_cancelled
 from graphwire_gateway.scope import Scope, thread_config
 
 T = TypeVar("T")
@@ -42,8 +42,7 @@ async def ask(
         except Refusal:
             raise
         except BaseException as error:
-            job = current_job()
-            if isinstance(error, asyncio.CancelledError) and job is not None and job.is_cancelled:
+            if is_cancelled(error):
                 raise
             raise failures.of_request(error, entry.name, where) from None
 

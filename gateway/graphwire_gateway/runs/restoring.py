@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
+from graphwire_gateway.graphs.node_threads import NodeThreads
+
 T = TypeVar("T")
 
 _AT_ONCE = 64 << 10
@@ -20,6 +22,7 @@ class Restoring:
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._threads: NodeThreads | None = None  # not the loop's own: nodes may be stuck in all of those
 
     async def run(self, principal: str, size: int, restore: Callable[[], T]) -> T:
         """Return ``restore()``, which restores ``size`` bytes of JSON for a principal."""
@@ -28,5 +31,8 @@ class Restoring:
         lock = self._locks.get(principal)
         if lock is None:
             lock = self._locks[principal] = asyncio.Lock()
+        loop = asyncio.get_running_loop()
+        if self._threads is None:
+            self._threads = NodeThreads(loop, "graphwire-restoring-node")
         async with lock:
-            return await asyncio.to_thread(restore)
+            return await loop.run_in_executor(self._threads, restore)

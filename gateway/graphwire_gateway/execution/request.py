@@ -11,7 +11,7 @@ from graphwire_protocol.types import STREAM_MODES, Mode
 from langchain_core.runnables import RunnableConfig
 
 from graphwire_gateway.execution.inputs import message_of
-from graphwire_gateway.execution.names import check_run, invalid
+from graphwire_gateway.execution.names import check_run, invalid, without_many_unknown
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.library import command_for, given
 from graphwire_gateway.scope import OWN, PRINCIPAL, Scope
@@ -125,7 +125,7 @@ def run_request(
         graph=command.graph,
         input=restored(command.input, "run", "input"),
         config=merged,
-        command=None if command.command is None else _command(command.command),
+        command=None if command.command is None else _command(command.command, entry),
         context=restored(command.context, "run", "context"),
         options=_options(command.options, scope),
         modes=modes,
@@ -163,11 +163,13 @@ def restored(value: Any, frame: str, path: str) -> Any:
         raise invalid(error.path, f"{frame}.{error.path}: {error.reason}", error.reason) from None
 
 
-def _command(command: commands.GraphCommand) -> dict[str, Any]:
+def _command(command: commands.GraphCommand, entry: Entry) -> dict[str, Any]:
     fields = {name: restored(value, "run", f"command.{name}") for name, value in given(command).items()}
     if not _is_goto(fields.get("goto", "")):
         reason = 'a node\'s name, {"node": name, "arg": value}, or a list of them'
         raise invalid("command.goto", f"run.command.goto: expected {reason}", reason)
+    if isinstance(fields.get("goto"), list) and entry.shape.nodes is not None:
+        fields["goto"] = without_many_unknown(fields["goto"], entry.shape.nodes)
     return fields
 
 

@@ -99,6 +99,10 @@ class Failures:
         name = sendable(type(error).__name__[:_NAME_CHARS])
         return {"error_id": error_id, "type": name, "message": _text(error)}
 
+    def note(self, event: str, error: BaseException, **where: str) -> None:
+        """Log an exception that changes nothing for clients."""
+        log.warning(event, **where, error=f"{type(error).__name__}: {_text(error)}")
+
     def internal(self, error: BaseException, doing: str) -> str:
         """Log an exception of the server's own code and what it was ``doing``; return the ``error_id``."""
         return self._log("internal fault", error, doing=doing)

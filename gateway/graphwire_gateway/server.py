@@ -246,7 +246,14 @@ class Server:
         self._limits = limits
         self._committer = Committer(store)
         self.catalog = catalog
-        executor = Executor(catalog, failures, limits.max_event_bytes, encoders, limits.max_frame_bytes)
+        executor = Executor(
+            catalog,
+            failures,
+            limits.max_event_bytes,
+            encoders,
+            limits.max_frame_bytes,
+            limits.state_timeout_s,
+        )
         self._runs = Runs(catalog, executor, store, self._committer, limits, shared_threads)
         catalog.savers.is_in_use = self._runs.uses
         self._services = Services(

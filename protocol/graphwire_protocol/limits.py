@@ -39,7 +39,7 @@ class AnnouncedLimits(BaseModel):
 
     max_frame_bytes: Annotated[_Count, Limit("connection", "bytes")] = 1 << 20
     """size of one message of a client; a larger one closes with 1009, so a client checks before it sends;
-    requests that wait for a graph or its checkpointer take no more together: others are `rate_limited`"""
+    requests that wait for graphs or checkpointers may take as much in all; a further one is `rate_limited`"""
     max_event_bytes: Annotated[_Count, Limit("connection", "bytes")] = 4 << 20
     """size of the data of one event; of larger data the largest parts are sent as `$cut` with their sizes"""
     max_subscriptions: Annotated[_Count, Limit("connection")] = 1024
@@ -53,7 +53,7 @@ class AnnouncedLimits(BaseModel):
     hello_timeout_s: Annotated[_Positive, Limit("connection", "seconds")] = 10
     """time from the handshake to `hello`; then close 4408"""
     state_timeout_s: Annotated[_Positive, Limit("connection", "seconds")] = 30
-    """time until a thread's state was read, written or deleted; then the request is `unavailable`"""
+    """time until a request about a thread, or a run that asks its saver, was answered; then `unavailable`"""
     message_timeout_s: Annotated[_Positive, Limit("connection", "seconds")] = 30
     """time from the first to the last WebSocket frame of a message of a client; then it is dropped"""
     send_timeout_s: Annotated[_Positive, Limit("connection", "seconds")] = 5

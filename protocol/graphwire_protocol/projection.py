@@ -633,7 +633,7 @@ def restore(
     dataclass. Then the set is restored as a list and the map as a list of pairs; inbound it is refused. The
     same holds for a map in which a key occurs twice.
     """
-    return _Restoring(message, inbound, path).value(value, None)
+    return _Restoring(message, inbound).whole(value, path)
 
 
 _SAME_HASH = 64  # entries of a set, or keys of a map
@@ -642,65 +642,70 @@ _SAME_HASH = 64  # entries of a set, or keys of a map
 _PLAIN = frozenset({str, int, float, bool, type(None)})  # which have no tags
 
 
+class _Fault(Exception):
+    """What is wrong with an object of the value that is restored."""
+
+    def __init__(self, value: dict[str, Any], reason: str) -> None:
+        super().__init__(reason)
+        self.value = value
+        self.reason = reason
+
+
 class _Restoring:
-    def __init__(self, message: Callable[[dict[str, Any]], Any], inbound: bool, path: str) -> None:
+    def __init__(self, message: Callable[[dict[str, Any]], Any], inbound: bool) -> None:
         self._message = message
         self._inbound = inbound
-        self._path = path
 
-    def value(self, value: Any, at: _Location) -> Any:
+    def whole(self, value: Any, path: str) -> Any:
+        try:
+            return self.value(value)
+        except _Fault as fault:
+            # Nobody keeps track of where one is: that would take as long as the rest.
+            raise TagError(path_text(_way_to(fault.value, value), path), fault.reason) from None
+
+    def value(self, value: Any) -> Any:
         if isinstance(value, list):
-            return [
-                item if item.__class__ in _PLAIN else self.value(item, (at, index))
-                for index, item in enumerate(value)
-            ]
+            return [item if item.__class__ in _PLAIN else self.value(item) for item in value] if value else []
         if not isinstance(value, dict):
             return value
-        if not value:
-            return {}
         for key in value:
             if key.startswith("$"):
-                return self._untag(value, at)
-        out = self._fields(value, at)
-        if looks_like_message(out):
+                return self._untag(value)
+        out = self._fields(value) if value else {}
+        if "content" in out and looks_like_message(out):
             try:
                 return self._message(out)
             except TagError:
                 raise
             except Exception:  # LangChain's validation raises errors of many kinds, a KeyError among them
-                raise self._fault(
-                    at, "looks like a message and is not a valid one; wrap it in $obj"
-                ) from None
+                raise _Fault(value, "looks like a message and is not a valid one; wrap it in $obj") from None
         return out
 
-    def _fields(self, value: dict[str, Any], at: _Location) -> dict[str, Any]:
-        return {
-            key: item if item.__class__ in _PLAIN else self.value(item, (at, key))
-            for key, item in value.items()
-        }
+    def _fields(self, value: dict[str, Any]) -> dict[str, Any]:
+        return {key: item if item.__class__ in _PLAIN else self.value(item) for key, item in value.items()}
 
-    def _untag(self, value: dict[str, Any], at: _Location) -> Any:
+    def _untag(self, value: dict[str, Any]) -> Any:
         match value:
             case {"$obj": dict(fields), **rest} if not rest:
-                return self._fields(fields, at)
+                return self._fields(fields)
             case {"$bytes": str(text), **rest} if not rest:
                 try:
                     return base64.b64decode(text, validate=True)
                 except ValueError:
-                    raise self._fault(at, "$bytes is not base64") from None
+                    raise _Fault(value, "$bytes is not base64") from None
             case {"$int": str(text), **rest} if not rest:
                 digits = text.removeprefix("-")
                 if not (digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS):
-                    raise self._fault(at, f"$int is not a decimal integer of at most {MAX_DIGITS} digits")
+                    raise _Fault(value, f"$int is not a decimal integer of at most {MAX_DIGITS} digits")
                 return int(text)
             case {"$float": "nan" | "inf" | "-inf" as text, **rest} if not rest:
                 return float(text)
             case {"$set": list(items), **rest} if not rest:
-                return self._set(self.value(items, (at, "$set")), at)
+                return self._set(self.value(items), value)
             case {"$map": list(pairs), **rest} if not rest:
                 if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
-                    raise self._fault(at, "$map is not a list of [key, value] pairs")
-                return self._map(self.value(pairs, (at, "$map")), at)
+                    raise _Fault(value, "$map is not a list of [key, value] pairs")
+                return self._map(self.value(pairs), value)
             case {"$repr": str(text), "$type": str(kind), **rest} if not rest and not self._inbound:
                 return Opaque(text, kind)
             case {"$error": dict(fields), **rest} if not rest and not self._inbound:
@@ -709,44 +714,58 @@ class _Restoring:
                 return Cut(reason)
             case {"$cut": {"reason": "size", "bytes": int(size)}, **rest} if not rest and not self._inbound:
                 return Cut("size", size)
-        raise self._fault(at, "not a tag that is understood here; wrap an object with a '$' key in $obj")
+        raise _Fault(value, "not a tag that is understood here; wrap an object with a '$' key in $obj")
 
-    def _set(self, items: list[Any], at: _Location) -> Any:
+    def _set(self, items: list[Any], value: dict[str, Any]) -> Any:
         try:
             entries = list(map(_hashable, items))
-            self._check_spread(entries, at)
+            _check_spread(entries, value)
             return set(entries)
         except TypeError:
             if self._inbound:
-                raise self._fault(at, "$set has an entry that cannot be one of a set") from None
+                raise _Fault(value, "$set has an entry that cannot be one of a set") from None
             return items
 
-    def _map(self, pairs: list[list[Any]], at: _Location) -> Any:
+    def _map(self, pairs: list[list[Any]], value: dict[str, Any]) -> Any:
         try:
             keys = [_hashable(key) for key, _ in pairs]
-            self._check_spread(keys, at)
+            _check_spread(keys, value)
             out = dict(zip(keys, (item for _, item in pairs), strict=True))
         except TypeError:
             if self._inbound:
-                raise self._fault(at, "$map has a key that cannot be one") from None
+                raise _Fault(value, "$map has a key that cannot be one") from None
             return [(key, item) for key, item in pairs]
         if len(out) < len(pairs):
             if self._inbound:
-                raise self._fault(at, "$map has a key twice")
+                raise _Fault(value, "$map has a key twice")
             return [(key, item) for key, item in pairs]
         return out
 
-    def _check_spread(self, entries: list[Any], at: _Location) -> None:
-        # Entries of one hash are compared with each other: 30,000 chosen integers would take seconds.
-        if len(entries) > _SAME_HASH and max(Counter(map(hash, entries)).values()) > _SAME_HASH:
-            raise self._fault(at, f"more than {_SAME_HASH} entries have the same hash")
 
-    def _fault(self, at: _Location, reason: str) -> TagError:
-        parts: list[str | int] = []
-        while at is not None:
-            at, part = at
-            parts.append(part)
-        return TagError(path_text(reversed(parts), self._path), reason)
+def _check_spread(entries: list[Any], value: dict[str, Any]) -> None:
+    # Entries of one hash are compared with each other: 30,000 chosen integers would take seconds.
+    if len(entries) > _SAME_HASH and max(Counter(map(hash, entries)).values()) > _SAME_HASH:
+        raise _Fault(value, f"more than {_SAME_HASH} entries have the same hash")
+
+
+def _way_to(wanted: dict[str, Any], value: Any) -> list[str | int]:
+    """Return the keys and indices that lead to an object within a value."""
+    found: _Location = None
+    pending: list[tuple[Any, _Location]] = [(value, None)]
+    while pending:
+        item, at = pending.pop()
+        if item is wanted:
+            found = at
+            break
+        if isinstance(item, dict) and item.keys() == {"$obj"}:  # it is no step of the way
+            item = item["$obj"]
+        inner = item.items() if isinstance(item, dict) else enumerate(item)
+        pending += [(part, (at, key)) for key, part in inner if isinstance(part, dict | list)]
+    way: list[str | int] = []
+    while found is not None:
+        found, key = found
+        way.append(key)
+    return way[::-1]
 
 
 def _hashable(value: Any) -> Any:

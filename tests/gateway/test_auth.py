@@ -6,6 +6,7 @@ About `gateway/graphwire_gateway/connections/auth.py` and
 
 import asyncio
 import hmac
+import threading
 from typing import Any
 
 import pytest
@@ -230,6 +231,76 @@ async def test_a_function_that_never_answers_refuses(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(langgraph_auth, "ANSWER_S", 0.01)
     with pytest.raises(Refusal, match="this server needs a token"):
         await asyncio.wait_for(asking(authenticate).principal(None), 10)
+
+
+class Unanswerable(Exception):
+    """Exits when it is asked whether it refuses."""
+
+    @property
+    def status_code(self) -> int:
+        raise SystemExit(3)
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+@pytest.mark.parametrize(
+    "error",
+    [
+        SystemExit(3),
+        KeyboardInterrupt(),
+        asyncio.CancelledError(),
+        GeneratorExit(),
+        StopIteration(),
+        BaseException("own"),
+        Unanswerable(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_function_that_raises_to_end_more_than_itself_refuses(
+    error: BaseException, is_async: bool
+) -> None:
+    def plain() -> str:
+        raise error
+
+    tokens = asking(_raises(error) if is_async else plain)
+    with pytest.raises(Refusal, match="the token is not accepted"):
+        await asyncio.wait_for(tokens.principal("t"), 10)
+
+
+async def test_functions_that_hang_in_threads_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+
+    def authenticate(authorization: str) -> str:
+        if authorization == "Bearer slow":
+            release.wait(20)
+        return "ann"
+
+    tokens = asking(authenticate)
+    hanging = [asyncio.ensure_future(tokens.principal("slow")) for _ in range(40)]
+    try:
+        await asyncio.sleep(0)
+        assert await asyncio.wait_for(tokens.principal("quick"), 5) == "ann"
+    finally:
+        release.set()
+    assert await asyncio.gather(*hanging) == ["ann"] * 40
+
+
+async def test_a_client_that_leaves_while_it_is_asked_for_is_asked_for_no_longer() -> None:
+    asked, ended = asyncio.Event(), asyncio.Event()
+
+    async def authenticate() -> str:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return "ann"
+
+    task = asyncio.ensure_future(asking(authenticate).principal("t"))
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.wait_for(ended.wait(), 5)
 
 
 def test_an_auth_that_cannot_identify_clients_is_refused_at_the_start() -> None:

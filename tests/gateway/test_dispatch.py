@@ -1,6 +1,6 @@
 """About `gateway/graphwire_gateway/connections/dispatch.py`,
-`gateway/graphwire_gateway/connections/connection.py`, `gateway/graphwire_gateway/connections/peer.py`,
-`gateway/graphwire_gateway/connections/services.py` and
+`gateway/graphwire_gateway/connections/services.py`, `gateway/graphwire_gateway/connections/waiting.py`,
+`gateway/graphwire_gateway/connections/connection.py`, `gateway/graphwire_gateway/connections/peer.py` and
 `gateway/graphwire_gateway/runs/report.py`.
 
 Whole connections with everything behind them, on sockets that the test plays.
@@ -679,6 +679,54 @@ async def test_a_saver_that_hangs_is_given_up_by_each_request_in_time(serve) -> 
     assert update["type"] == "ok", "the thread is free again"
 
 
+async def test_a_run_and_a_list_that_ask_it_are_given_up_as_well_and_what_is_behind_is_carried_out(
+    serve,
+) -> None:
+    server = await serve(state_timeout_s=0.2)
+    line = await prepared(server)
+    server.savers["say"].answers.clear()
+    started = [
+        line.send("run", run=name, graph="say", thread="t", checkpoint="c", input={}) for name in ("a", "b")
+    ]
+    behind = line.send("cancel", run="b")
+    lists = [line.send("list", what="threads", limit=5) for _ in range(2)]
+    for id, type in (*((id, "run") for id in started), *((id, "list") for id in lists)):
+        (reply,) = await line.replies(id)
+        assert (reply["code"], reply["details"]) == ("unavailable", {"limit": "state_timeout_s"})
+        assert reply["message"].startswith(
+            f"{type}: the graph or its checkpointer did not answer within 0.2 s"
+        )
+        assert ("nothing was started" in reply["message"]) == (type == "run")
+    assert (await line.replies(behind))[0]["code"] == "not_found"
+    server.savers["say"].answers.set()
+    assert (await line.start("a", "say", thread="t"))["created"]
+
+
+async def test_a_deletion_of_a_run_waits_for_no_saver_and_says_that_it_waits_for_the_store(serve) -> None:
+    server = await serve(state_timeout_s=0.2)
+    line = await prepared(server)
+    await line.start("r", "say")
+    await line.start("s", "say")
+    for run in ("r", "s"):
+        await line.status(run, "completed")
+    server.savers["say"].answers.clear()
+    hanging = line.send("list", what="threads")
+    assert (await line.ask("delete", run="r"))["type"] == "ok"
+    assert not any(frame.get("id") == hanging for frame in line.frames)
+    gate = asyncio.Event()
+    delete = server.store.delete
+
+    async def wait_and_delete(key: str) -> None:
+        await gate.wait()
+        await delete(key)
+
+    server.store.delete = wait_and_delete
+    refused = await line.ask("delete", run="s")
+    assert refused["message"].startswith("delete: the store of this server did not answer within 0.2 s")
+    gate.set()
+    server.savers["say"].answers.set()
+
+
 async def test_a_saver_that_hears_no_cancel_keeps_its_thread_and_no_other(serve) -> None:
     server = await serve(state_timeout_s=0.1)
     line = await prepared(server)
@@ -715,16 +763,65 @@ async def test_a_saver_that_loses_a_cancel_is_cancelled_again(serve) -> None:
     assert set(codes[1:-1]) == {"busy"}
 
 
-async def test_a_request_has_its_thread_before_the_next_frame_is_read(serve) -> None:
+async def test_a_request_has_its_thread_while_it_is_carried_out(serve) -> None:
     server = await serve()
-    line = await prepared(server)
-    server.savers["say"].answers.clear()
+    line, other = await prepared(server), await server.greeted()
+    saver = server.savers["say"]
+    saver.answers.clear()
+    before = saver.asked
     update = line.send("state_update", graph="say", thread="t", values={"said": "x"})
-    started = await line.start("late", "say", thread="t")
+    await until(lambda: saver.asked > before)
+    started = await other.start("late", "say", thread="t")
     assert started["status"] == "queued"
     server.savers["say"].answers.set()
     assert (await line.replies(update))[0]["type"] == "ok"
-    await line.status("late", "completed")
+    await other.status("late", "completed")
+
+
+async def test_requests_about_one_thread_keep_their_order(serve) -> None:
+    server = await serve()
+    line = await prepared(server)
+    server.savers["say"].answers.clear()
+    sent = [
+        line.send("state", graph="say", thread="other"),
+        line.send("state_update", graph="say", thread="t", values={"said": "x"}),
+        line.send("run", run="late", graph="say", thread="t", input={}),
+        line.send("delete", run="ended"),
+        line.send("run", run="ended", graph="say", thread="t2", input={}),
+    ]
+    elsewhere = await line.start("now", "say", thread="t3")
+    assert elsewhere["type"] == "started", "another thread is none of theirs"
+    server.savers["say"].answers.set()
+    replies = [(await line.replies(id))[0] for id in sent]
+    assert [reply["type"] for reply in replies] == ["ok", "ok", "started", "ok", "started"]
+    assert replies[-1]["created"], "the run of that id was deleted before"
+    order = [frame["id"] for frame in line.frames if frame.get("id") in sent[:3]]
+    assert order == sent[:3]
+
+
+async def test_what_was_answered_holds_up_nothing(serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = await serve()
+    line = await prepared(server)
+    saver, gate = server.savers["say"], asyncio.Event()
+    state = await line.ask("state", graph="say", thread="t")
+    checkpoint = state["config"]["configurable"]["checkpoint_id"]
+    read = saver.aget_tuple
+
+    async def gated_read(config: Any) -> Any:
+        if config["configurable"]["thread_id"].endswith("other"):
+            await gate.wait()
+        return await read(config)
+
+    monkeypatch.setattr(saver, "aget_tuple", gated_read)
+    started = line.send("run", run="r", graph="say", thread="t", input={}, checkpoint=checkpoint)
+    behind = line.send("state", graph="say", thread="other")
+    assert (await line.replies(started))[0]["type"] == "started"
+    assert (await line.ask("cancel", run="r"))["type"] == "ok"
+    assert not any(frame.get("id") == behind for frame in line.frames)
+    gate.set()
+    assert (await line.replies(behind))[0]["type"] == "ok"
+    await until(lambda: not line.connection._dispatch._queued)
+    assert not line.connection._dispatch._held
 
 
 async def test_a_connection_that_closes_while_a_saver_hangs_lets_go_at_once(serve) -> None:

@@ -18,7 +18,7 @@ import pytest
 from graphwire_gateway.execution import execution as module
 from graphwire_gateway.execution.execution import Execution, Executor, Made, Outcome
 from graphwire_gateway.execution.inputs import message_of
-from graphwire_gateway.execution.request import RunRequest, run_request
+from graphwire_gateway.execution.request import RunRequest, run_request, run_sizes, run_values
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog, GraphSpec
 from graphwire_gateway.scope import Scope, private_scope
@@ -103,10 +103,12 @@ class Owner:
 
 
 class Bench:
-    def __init__(self, catalog: Catalog, *, expose: bool = True, max_event_bytes: int = 1 << 20) -> None:
+    def __init__(
+        self, catalog: Catalog, *, expose: bool = True, max_event_bytes: int = 1 << 20, delete_s: float = 30
+    ) -> None:
         self.catalog = catalog
         self.owner = Owner()
-        self.executor = Executor(catalog, Failures(expose), max_event_bytes)
+        self.executor = Executor(catalog, Failures(expose), max_event_bytes, delete_s=delete_s)
 
     def start(self, **fields: Any) -> Execution:
         request = RunRequest(**{**REQUEST, **fields})
@@ -497,16 +499,20 @@ class Saver(InMemorySaver):
     def __init__(self) -> None:
         super().__init__()
         self.deleted: list[str] = []
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
+        self.answers: asyncio.Event | None = None
 
     async def adelete_thread(self, thread_id: str) -> None:
         self.deleted.append(thread_id)
+        if self.answers is not None:
+            await self.answers.wait()
         if self.error is not None:
             raise self.error
         await super().adelete_thread(thread_id)
 
 
 PRIVATE = private_scope("p", "r")
+ASKS = ("values", {"__interrupt__": ()})
 
 
 def with_saver(*items: Any) -> Scripted:
@@ -514,20 +520,39 @@ def with_saver(*items: Any) -> Scripted:
 
 
 @pytest.mark.parametrize("item", [1, ValueError("no")])
-async def test_a_private_thread_is_deleted_before_the_outcome(serve, item) -> None:
+async def test_a_private_thread_is_deleted_before_the_code_has_stopped(serve, item) -> None:
     bench = await serve(with_saver(item))
     seen: list[list[str]] = []
-    received = bench.owner.receive
+    stopped = bench.owner.stopped
 
-    def receive(execution: Execution, made: Made) -> None:
-        if made.outcome is not None:
-            seen.append(list(bench.graph.checkpointer.deleted))
-        received(execution, made)
+    def note(execution: Execution) -> None:
+        seen.append(list(bench.graph.checkpointer.deleted))
+        stopped(execution)
 
-    bench.owner.receive = receive
+    bench.owner.stopped = note
     bench.start(scope=PRIVATE)
     await bench.owner.outcome()
     assert seen == [[PRIVATE.saved]]
+
+
+@pytest.mark.parametrize("item", [1, ValueError("no")])
+async def test_a_saver_that_never_deletes_delays_no_outcome_and_is_given_up(serve, item, caplog) -> None:
+    bench = await serve(with_saver(item), delete_s=0.05)
+    bench.graph.checkpointer.answers = asyncio.Event()
+    bench.start(scope=PRIVATE)
+    await until(lambda: bench.owner.outcomes)
+    assert not bench.owner.over
+    await bench.owner.outcome()
+    assert "a run's private thread was not deleted" in caplog.text
+
+
+async def test_so_is_one_that_never_deletes_what_an_interrupted_run_has_kept(serve, caplog) -> None:
+    bench = await serve(with_saver(ASKS), delete_s=0.05)
+    bench.graph.checkpointer.answers = asyncio.Event()
+    execution = bench.start(scope=PRIVATE)
+    await bench.owner.outcome()
+    execution.delete_private_thread()
+    await until(lambda: "a run's private thread was not deleted" in caplog.text)
 
 
 async def test_a_private_thread_is_not_deleted_twice(serve) -> None:
@@ -540,7 +565,7 @@ async def test_a_private_thread_is_not_deleted_twice(serve) -> None:
 
 
 async def test_a_private_thread_that_waits_for_answers_is_deleted_when_its_owner_says_so(serve) -> None:
-    bench = await serve(with_saver(("values", {"__interrupt__": ()})))
+    bench = await serve(with_saver(ASKS))
     execution = bench.start(scope=PRIVATE)
     assert (await bench.owner.outcome()).kind == "interrupted"
     assert bench.graph.checkpointer.deleted == []
@@ -557,11 +582,20 @@ async def test_a_caller_s_thread_is_never_deleted(serve) -> None:
     assert bench.graph.checkpointer.deleted == []
 
 
-async def test_a_saver_that_cannot_delete_changes_no_outcome(serve) -> None:
-    bench = await serve(with_saver(1))
-    bench.graph.checkpointer.error = NotImplementedError()
-    bench.start(scope=PRIVATE)
-    assert (await bench.owner.outcome()).kind == "completed"
+@pytest.mark.parametrize("error", [NotImplementedError, SystemExit, asyncio.CancelledError, GeneratorExit])
+async def test_a_saver_that_cannot_delete_changes_no_outcome(serve, error) -> None:
+    for item, kind in ((1, "completed"), (ValueError("no"), "failed"), (ASKS, "interrupted")):
+        bench = await serve(with_saver(item))
+        logged: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))  # noqa: B023
+        bench.graph.checkpointer.error = error()
+        execution = bench.start(scope=PRIVATE)
+        assert (await bench.owner.outcome()).kind == kind
+        execution.delete_private_thread()
+        await until(lambda: bench.graph.checkpointer.deleted == [PRIVATE.saved])  # noqa: B023
+        await settle()
+        gc.collect()
+        assert logged == []
 
 
 async def test_the_thread_s_id_in_its_saver_is_in_no_event_and_no_failure(serve) -> None:
@@ -609,7 +643,8 @@ async def entry(serve) -> Any:
 
 def requested(entry: Any, scope: Scope | None = None, **fields: Any) -> RunRequest:
     command = commands.Run.model_validate({"id": 1, "graph": "g", **fields})
-    return run_request(command, entry, run="r", principal="p", scope=scope, max_events=9)
+    values = run_values(command, run_sizes(command))
+    return run_request(command, values, entry, run="r", principal="p", scope=scope, max_events=9)
 
 
 async def test_a_request_has_the_server_s_keys_and_the_caller_s(entry) -> None:

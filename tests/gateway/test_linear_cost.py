@@ -41,7 +41,7 @@ SIZES = st.integers(20, 60)
 _GLOB = st.text("ab*?", min_size=1, max_size=20)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(SIZES, st.lists(_GLOB, min_size=1, max_size=8), st.text("ab", min_size=1, max_size=4))
 def test_tags_and_nodes_against_globs(size: int, globs: list[str], part: str) -> None:
     matcher = Matcher(Filter(modes=("messages",), nodes=tuple(globs), tags=tuple(globs)))
@@ -53,7 +53,7 @@ def test_tags_and_nodes_against_globs(size: int, globs: list[str], part: str) ->
     check_linear(make, size)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(SIZES, st.lists(st.sampled_from(["*", "**", "a", "a:1"]), min_size=1, max_size=8))
 def test_namespaces_against_patterns(size: int, pattern: list[str]) -> None:
     matcher = Matcher(Filter(modes=("values",), namespaces=(tuple(pattern),)))
@@ -67,7 +67,7 @@ _STATE = st.recursive(
 )
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(SIZES, _STATE, _STATE)
 def test_differences_of_states(size: int, old: Any, new: Any) -> None:
     def make(size: int) -> Callable[[], Any]:
@@ -78,7 +78,7 @@ def test_differences_of_states(size: int, old: Any, new: Any) -> None:
     check_linear(make, size)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(SIZES, _STATE)
 def test_cuts_of_states(size: int, value: Any) -> None:
     def make(size: int) -> Callable[[], Any]:
@@ -88,7 +88,7 @@ def test_cuts_of_states(size: int, value: Any) -> None:
     check_linear(make, size)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(SIZES, st.integers(1, 9), st.booleans())
 def test_folds_of_messages(size: int, calls: int, is_listed: bool) -> None:
     address = Address("messages")
@@ -141,7 +141,7 @@ def _frame(fields: dict[str, Any]) -> str:
     return orjson.dumps({"type": "run", "id": 1, "graph": "g", **fields}).decode()
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(SIZES, _JSON, st.sampled_from(["input", "unknown", "filter", "tags", "metadata", "subscribe"]))
 def test_frames_whatever_is_large_in_them(size: int, value: Any, where: str) -> None:
     def make(size: int) -> Callable[[], Any]:
@@ -166,13 +166,13 @@ def test_frames_whatever_is_large_in_them(size: int, value: Any, where: str) -> 
     check_linear(make, size)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(SIZES, nests().map(lambda nest: nest[0]))
 def test_projections_of_what_a_graph_makes(size: int, value: Any) -> None:
     check_linear(lambda size: lambda: Projector().dumps([value] * size), size)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(SIZES, _JSON)
 def test_values_that_a_peer_sends(size: int, value: Any) -> None:
     def make(size: int) -> Callable[[], Any]:
@@ -195,7 +195,7 @@ _SCHEMA: dict[str, Any] = {
 }
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(SIZES, _JSON)
 def test_answers_against_a_schema(size: int, value: Any) -> None:
     check_linear(lambda size: lambda: check_answers([(_SCHEMA, [value] * size, "answers")]), size)

@@ -69,6 +69,23 @@ async def test_nodes_in_threads_run_at_once_up_to_a_bound_and_give_what_they_ret
         await runner.close(5)
 
 
+async def test_a_call_that_raises_stop_iteration_ends_for_who_awaits_it() -> None:
+    runner = ThreadRunner("stops")
+
+    def stop() -> None:
+        raise StopIteration("why")
+
+    async def work() -> None:
+        await asyncio.to_thread(stop)
+
+    try:
+        with pytest.raises(RuntimeError, match="StopIteration") as raised:
+            await asyncio.wait_for(runner.ask(work), 5)
+        assert isinstance(raised.value.__cause__, StopIteration)
+    finally:
+        await runner.close(5)
+
+
 async def test_one_principal_leaves_places_in_threads_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node_threads, "PLACES", 4)
     runner = ThreadRunner("shared")

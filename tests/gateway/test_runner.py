@@ -151,7 +151,7 @@ async def test_a_call_returns_what_the_function_returns_or_raises(make: Make) ->
     assert await runner.call(lambda: asyncio.get_running_loop() is runner.loop)
 
 
-@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, asyncio.CancelledError, StopIteration])
 async def test_an_exit_or_a_cancellation_by_graph_code_is_the_caller_s_error(
     make: Make, kind: type[BaseException]
 ) -> None:
@@ -164,7 +164,7 @@ async def test_an_exit_or_a_cancellation_by_graph_code_is_the_caller_s_error(
         raise kind
 
     with pytest.raises(RuntimeError, match=kind.__name__):
-        await runner.call(fail)
+        await asyncio.wait_for(runner.call(fail), 5)
     with pytest.raises(RuntimeError, match=kind.__name__):
         await runner.ask(work)
     assert await runner.call(lambda: 7) == 7
@@ -296,6 +296,25 @@ async def test_code_that_ends_the_process_ends_its_job_alone() -> None:
     runner.start(work)
     assert await receiver.until(1) == [[1]]
     await runner.close(10)
+
+
+class Unspeakable(SystemExit):
+    def __repr__(self) -> str:
+        raise SystemExit(4)
+
+
+async def test_an_exit_that_cannot_be_described_ends_no_loop() -> None:
+    runner = ThreadRunner("exits")
+    try:
+        for _ in range(2):
+            runner.later(partial(_raise, Unspeakable(3)))
+            assert await asyncio.wait_for(runner.call(lambda: "alive"), 5) == "alive"
+    finally:
+        await runner.close(5)
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 async def test_a_hand_over_that_fails_takes_no_other_with_it(

@@ -524,10 +524,10 @@ async def test_a_run_that_asks_frees_its_slot_and_takes_it_again_with_the_answer
     waits = await bench.start("waits")
     await bench.end(asks, ASKS)
     assert (asks.status, waits.status) == ("interrupted", "running")
-    bench.runs.respond(asks, answer(a=1))
+    await bench.runs.respond(asks, answer(a=1))
     assert asks.status == "running"
     with pytest.raises(Refusal):
-        bench.runs.respond(asks, answer(a=1))
+        await bench.runs.respond(asks, answer(a=1))
     third = await bench.start("third")
     await bench.end(waits)
     assert third.status == "queued"
@@ -541,10 +541,10 @@ async def test_an_answer_waits_for_a_request_that_has_the_thread(make) -> None:
     await bench.end(asks, ASKS)
     release = bench.runs.hold(bench.scope("t"))
     with pytest.raises(Refusal) as refused:
-        bench.runs.respond(asks, answer(a=1))
+        await bench.runs.respond(asks, answer(a=1))
     assert (refused.value.code, asks.status) == ("busy", "interrupted")
     release()
-    bench.runs.respond(asks, answer(a=1))
+    await bench.runs.respond(asks, answer(a=1))
     assert asks.status == "running"
 
 
@@ -827,20 +827,21 @@ async def test_logs_of_runs_that_have_not_ended_are_shortened_the_largest_first(
 
 async def test_no_run_starts_while_what_is_kept_of_others_takes_all_room(make) -> None:
     bench = make(store_bytes=100_000)
-    first, _ = [await bench.start(id, input={"said": "x" * 60_000}) for id in ("a", "b")]
-    with pytest.raises(Refusal, match=r"100000 bytes \(store_bytes\), and yours 12\d{4}") as refused:
+    first, _ = [await bench.start(id, input={"said": "x" * 49_000}) for id in ("a", "b")]
+    with pytest.raises(Refusal, match=r"your runs hold 98\d{3} bytes, half of .* \(store_bytes\)") as refused:
         await bench.start("c")
     assert (refused.value.code, refused.value.details) == ("limit_exceeded", {"limit": "store_bytes"})
     assert refused.value.after_ms
     assert bench.rows() == {"b": "running", "a": "running"}
     assert (await bench.find("a")) is first, "a run that is there is found all the same"
-    async with bench.runs.starting(command("a", input={"said": "x" * 60_000}), "p") as (again, is_new):
+    async with bench.runs.starting(command("a", input={"said": "x" * 49_000}), "p") as (again, is_new):
         assert (again, is_new) == (first, False)
-    await bench.start("c", principal="q", input={"said": "x" * 40_000})
-    await bench.start("d", principal="q", input={"said": "x" * 20_000})
-    with pytest.raises(Refusal, match="and yours 60"):
-        await bench.start("e", principal="q")
-    assert bench.rows("q") == {"d": "running", "c": "running"}, "others have their share all the same"
+    await bench.start("c", principal="q", input={"said": "x" * 34_000})
+    await bench.start("c", principal="r", input={"said": "x" * 1_000})
+    with pytest.raises(Refusal, match=r"all of 100000 bytes \(store_bytes\), and yours 34"):
+        await bench.start("d", principal="q")
+    await bench.start("d", principal="r")
+    assert bench.rows("r") == {"d": "running", "c": "running"}, "others have their share all the same"
     await bench.end(first)
     for run in bench.rows("q"):
         await bench.end(await bench.runs.find("q", run))
@@ -848,10 +849,24 @@ async def test_no_run_starts_while_what_is_kept_of_others_takes_all_room(make) -
     assert set(bench.rows()) >= {"b", "c"}
 
 
+async def test_what_a_run_holds_until_it_ends_is_no_more_than_half_for_all_of_a_principal_s(make) -> None:
+    bench = make(store_bytes=100_000)
+    await bench.end(await bench.start("ended"), Outcome("completed", b"1" * 60_000))
+    run = await bench.start("a", input={"said": "x" * 51_000})
+    with pytest.raises(Refusal, match="half of what the server keeps"):
+        await bench.start("b")
+    for number in range(3):
+        other = await bench.start(f"{number}", principal="q")
+        await bench.end(other, Outcome("completed", b"1" * 10_000))
+    assert len(bench.rows("q")) == 3, "what others have is not pushed out"
+    await bench.end(run)
+    await bench.start("b")
+
+
 async def test_a_run_that_has_ended_makes_room_for_one_that_starts(make) -> None:
     bench = make(store_bytes=100_000)
     await bench.end(await bench.start("ended"), Outcome("completed", b"1" * 90_000))
-    await bench.start("a", input={"said": "x" * 60_000})
+    await bench.start("a", input={"said": "x" * 45_000})
     await bench.start("b")
     assert bench.rows() == {"b": "running", "a": "running"}
 
@@ -865,7 +880,7 @@ async def test_what_a_run_begins_with_counts_until_it_needs_it_no_more(make) -> 
     await bench.end(run, ASKS)
     assert 11_000 < bench.runs.holdings.beside_logs < 11_200, "the input is not needed to continue"
     respond = {"id": 2, "run": "r", "responses": [{"interrupt": "a", "value": "v" * 5_000}]}
-    bench.runs.respond(run, commands.Respond.model_validate(respond))
+    await bench.runs.respond(run, commands.Respond.model_validate(respond))
     assert 16_000 < bench.runs.holdings.beside_logs < 16_200
     await bench.end(run, Outcome("completed", b"1" * 2_000))
     assert 3_000 < bench.runs.holdings.beside_logs < 3_100, "its row and its result"

@@ -5,6 +5,8 @@ About `runtime/graphwire_runtime/thread/saving.py` and `runtime/graphwire_runtim
 
 import asyncio
 import contextlib
+import errno
+import gc
 from operator import add
 from typing import Annotated, Any
 
@@ -62,6 +64,64 @@ async def test_a_cancelled_run_leaves_no_write_undone(durability: Any, cancels: 
     await asyncio.wait_for(saver.idle.wait(), 5)
     state = await graph.aget_state(config)
     assert state.values["said"][0] == "begin"
+
+
+class Full(InMemorySaver):
+    """Has no room for one write, the first that `method` makes when a run is under way."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__()
+        self._method = method
+        self._is_full = True
+        self.has_refused = asyncio.Event()
+
+    def _take(self, method: str) -> None:
+        if method == self._method and self._is_full:
+            self._is_full = False
+            self.has_refused.set()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def aput(self, *args: Any) -> Any:
+        self._take("aput")
+        return self.put(*args)
+
+    async def aput_writes(self, *args: Any) -> None:
+        self._take("aput_writes")
+        self.put_writes(*args)
+
+
+@pytest.mark.parametrize("durability", ["sync", "async"])
+@pytest.mark.parametrize("method", ["aput", "aput_writes"])
+async def test_a_write_that_failed_fails_its_run_though_later_ones_succeed(
+    method: str, durability: Any
+) -> None:
+    async def say(state: Said) -> Said:
+        return {"said": ["word"]}
+
+    async def say_late(state: Said) -> Said:
+        await asyncio.wait_for(saver.has_refused.wait(), 5)
+        return {"said": ["late"]}
+
+    async def say_last(state: Said) -> Said:
+        await asyncio.wait_for(saver.has_refused.wait(), 5)
+        for _ in range(10):
+            await asyncio.sleep(0)  # the write of what ended before is begun meanwhile
+        return {"said": ["last"]}
+
+    saver = Full(method)
+    builder = StateGraph(Said).add_node(say).add_node(say_late).add_node(say_last)
+    for name in ("say", "say_late", "say_last"):
+        builder.add_edge(START, name)
+    graph = builder.compile(checkpointer=saver)
+    config: Any = {"configurable": {"thread_id": "t"}}
+    logged: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
+    with pytest.raises(OSError, match="No space left on device"):
+        await graph.ainvoke({"said": ["begin"]}, config, durability=durability)
+    gc.collect()
+    await asyncio.sleep(0)
+    assert logged == []
+    assert "last" in (await graph.ainvoke({"said": ["again"]}, config, durability=durability))["said"]
 
 
 def _counted(monkeypatch: pytest.MonkeyPatch) -> list[float]:

@@ -22,11 +22,11 @@ from graphwire_gateway.connections.delivery import Delivery
 from graphwire_gateway.connections.loop_time import sharer
 from graphwire_gateway.connections.open_connections import Pinged
 from graphwire_gateway.connections.services import Services
+from graphwire_gateway.connections.waiting import asked, too_late
 from graphwire_gateway.connections.wrong_tokens import RefusedConnection
 from graphwire_gateway.cutting import cut_anywhere, question_slots, shrink
 from graphwire_gateway.execution.names import filter_notes, graph_notes, run_notes, update_notes
 from graphwire_gateway.runs.run import Run
-from graphwire_gateway.runs.start import asks_saver
 from graphwire_gateway.runs.watch import Watch
 
 C = TypeVar("C", bound=Command)
@@ -64,7 +64,7 @@ class Dispatch:
         self._watches: dict[int, Watch] = {}
         self._queued: dict[str, deque[_Queued]] = {}  # by graph, in order
         self._queued_bytes = 0
-        self._held: dict[Name, str] = {}  # what runs in a queue and those behind them name; its graph
+        self._held: dict[Name, list[str]] = {}  # the graphs of the queued commands that name it
         self._tasks: set[asyncio.Future[None]] = set()
 
     async def handle(self, command: Command, size: int) -> None:
@@ -73,22 +73,19 @@ class Dispatch:
         Raises a ``Refusal`` only if it ends the connection.
 
         A command that asks a graph or its saver runs beside the connection, and behind earlier ones for the
-        same graph, so that a graph that hangs delays nothing else. A command about a run that waits there
-        waits behind it, so commands about one run, thread or subscription keep their order.
+        same graph, so that a graph that hangs delays nothing else. A command that names a run, a thread or a
+        subscription which one that waits there names, too, waits behind it, so those keep their order.
         """
         names = _names(command)
-        graph = next((self._held[name] for name in names if name in self._held), None)
-        is_behind = graph is not None
-        if graph is None:
-            graph = _asked(command)
+        graph = next((self._held[name][-1] for name in names if name in self._held), asked(command))
         if graph is None:
             await self._try(command, self._do)
             return
         if self._queued_bytes and self._queued_bytes + size > self._services.limits.max_frame_bytes:
             self._delivery.reply(self._session.refuse(self._too_many(), command))
             return
-        if is_behind or isinstance(command, commands.Run):
-            self._held.update(dict.fromkeys(names, graph))
+        for name in names:
+            self._held.setdefault(name, []).append(graph)
         self._later(graph, command, size)
         for _ in range(2):  # wait_for, before Python 3.12, begins a task of its own
             await asyncio.sleep(0)  # let it reserve its thread or its run before the next frame is read
@@ -121,28 +118,25 @@ class Dispatch:
                 await self._try(command, partial(self._do_until, ends_at))
                 queue.popleft()
                 self._queued_bytes -= size
+                self._let_go(_names(command), graph)
         finally:
             self._queued_bytes -= sum(size for _, _, size in queue)
             del self._queued[graph]
-            self._held = {name: other for name, other in self._held.items() if other != graph}
+
+    def _let_go(self, names: Iterable[Name], graph: str) -> None:
+        for name in names:
+            self._held[name].remove(graph)
+            if not self._held[name]:
+                del self._held[name]
 
     async def _do_until(self, ends_at: float, command: Command) -> None:
-        if not isinstance(command, commands.ThreadRequest | commands.Delete):
+        if asked(command) is None:  # it only waited behind one that asks
             await self._do(command)
             return
         try:
             await asyncio.wait_for(self._do(command), ends_at - asyncio.get_running_loop().time())
         except (TimeoutError, asyncio.TimeoutError):
-            limit = self._services.limits.state_timeout_s
-            written = command.type in ("state_update", "delete")
-            raise Refusal(
-                "unavailable",
-                f"{command.type}: the graph or its checkpointer did not answer within {limit:g} s "
-                f"(state_timeout_s)"
-                + ("; it may be carried out yet, so look at the thread's state first" if written else ""),
-                details={"limit": "state_timeout_s"},
-                after_ms=1000,
-            ) from None
+            raise too_late(command, self._services.limits.state_timeout_s) from None
 
     async def _try(self, command: C, work: Callable[[C], Awaitable[None]]) -> None:
         try:
@@ -185,7 +179,7 @@ class Dispatch:
                 self._reply(Ok(id=command.id, status=run.status))
             case commands.Respond():
                 run = await self._find(command.run)
-                self._services.runs.respond(run, command)
+                await self._services.runs.respond(run, command)
                 self._reply(Ok(id=command.id, status=run.status))
             case commands.Result():
                 self._result(command.id, await self._find(command.run))
@@ -346,22 +340,11 @@ def _check(spec: Spec, run: Run, where: str) -> None:
     run.check_records(modes, spec.filter.below_root, where)
 
 
-def _asked(command: Command) -> str | None:
-    """Return the graph that carries out the command or is asked about it; "" for all, None for none."""
-    match command:
-        case commands.ThreadRequest() | commands.Delete():
-            return command.graph or ""
-        case commands.List(what="threads"):
-            return command.graph or ""
-        case commands.Run() if asks_saver(command):
-            return command.graph
-    return None
-
-
 def _names(command: Command) -> list[Name]:
     """Return what the command names."""
     names: list[Name] = [(kind, getattr(command, kind, None) or "") for kind in ("run", "sub")]
     if isinstance(command, commands.Run):
         names += [("sub", spec.sub) for spec in command.subscribe]
-        names.append(("thread", command.graph, command.thread or ""))
+    if isinstance(command, commands.Run | commands.ThreadRequest | commands.Delete):
+        names.append(("thread", command.graph or "", command.thread or ""))
     return [name for name in names if name[-1] != ""]

@@ -5,8 +5,10 @@ Authorization handlers (``@auth.on``) are not called. A server whose ``Auth`` ha
 """
 
 import asyncio
+import contextvars
 import inspect
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from graphwire_protocol import codes
@@ -15,6 +17,7 @@ from graphwire_protocol.errors import Refusal
 from graphwire_gateway.connections.auth import NEEDS_TOKEN, Tokens
 from graphwire_gateway.connections.http import PATH
 from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.graphs.node_threads import NodeThreads
 from graphwire_gateway.telemetry import RateLimitedLogger, logger
 
 log = RateLimitedLogger(logger("auth"))
@@ -52,6 +55,7 @@ class Authenticated(Tokens):
             )
         self._authenticate = authenticate
         self._names = _parameters(authenticate, source)
+        self._threads: NodeThreads | None = None  # for a function without async code
 
     def __bool__(self) -> bool:
         return True
@@ -71,27 +75,51 @@ class Authenticated(Tokens):
             "query_params": {},
         }
         arguments = {name: request[name] for name in self._names}
+        answering = asyncio.ensure_future(self._answer(arguments))
         try:
-            identity = _identity(await asyncio.wait_for(self._call(arguments), ANSWER_S))
-        except Exception as error:
+            await asyncio.wait([answering], timeout=ANSWER_S)
+            answer = answering.result() if answering.done() else TimeoutError(f"no answer in {ANSWER_S:g} s")
+        finally:
+            answering.cancel()
+        if isinstance(answer, BaseException):
             # The log has the reason; the client learns nothing.
-            refused = hasattr(error, "status_code")
+            refused = _is_refusal(answer)
             (log.info if refused else log.error)(
                 "a token was refused" if refused else "authentication failed",
-                error=type(error).__name__,
-                exc_info=None if refused else error,
+                error=type(answer).__name__,
+                exc_info=None if refused else answer,
             )
-            identity = None
-        if identity is None:
+            answer = None
+        if answer is None:
             reason = NEEDS_TOKEN if token is None else "the token is not accepted"
             raise Refusal("unauthenticated", reason, close=codes.UNAUTHENTICATED)
-        return identity
+        return answer
+
+    async def _answer(self, arguments: dict[str, Any]) -> str | BaseException | None:
+        """Return the identity, or what the function raised: an exit must end nothing but this."""
+        try:
+            return _identity(await self._call(arguments))
+        except BaseException as error:
+            return error
 
     async def _call(self, arguments: dict[str, Any]) -> Any:
         if inspect.iscoroutinefunction(self._authenticate):
             return await self._authenticate(**arguments)
-        answer = await asyncio.to_thread(self._authenticate, **arguments)
+        loop = asyncio.get_running_loop()
+        if self._threads is None:
+            # Not the loop's own few: one that hangs would keep them from others, and the process alive.
+            self._threads = NodeThreads(loop, "graphwire-auth-node")
+        call = partial(contextvars.copy_context().run, self._authenticate, **arguments)
+        answer = await loop.run_in_executor(self._threads, call)
         return await answer if inspect.isawaitable(answer) else answer
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Tell whether an exception is the function's way to refuse a token, such as an ``HTTPException``."""
+    try:
+        return isinstance(error, Exception) and hasattr(error, "status_code")
+    except BaseException:
+        return False
 
 
 def _rules(auth: Any) -> list[str]:

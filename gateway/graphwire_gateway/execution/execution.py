@@ -96,8 +96,9 @@ class ExecutionOwner(Protocol):
 class Executor:
     """The side of the server that runs graphs.
 
-    ``max_event_bytes`` bounds the data of one event, ``max_meta_bytes`` the metadata of a message.
-    ``encoders`` are the operator's for values of graphs.
+    ``max_event_bytes`` bounds the data of one event, ``max_meta_bytes`` the metadata of a message, and
+    ``delete_s`` the time until a saver has deleted a private thread. ``encoders`` are the operator's for
+    values of graphs.
     """
 
     catalog: Catalog
@@ -105,13 +106,14 @@ class Executor:
     max_event_bytes: int
     encoders: Encoders | None = None
     max_meta_bytes: int = DEFAULTS.max_frame_bytes
+    delete_s: float = DEFAULTS.state_timeout_s
 
     def start(self, request: RunRequest, owner: ExecutionOwner) -> "Execution":
         """Start to run a graph; the owner hears of all that follows."""
         projector = Projector(self.failures.in_data, self.encoders, self.max_event_bytes)
         encoder = Encoder(projector, self.max_event_bytes, request.scope, self.max_meta_bytes)
         entry = self.catalog.get(request.graph)
-        execution = Execution(request, owner, entry, encoder, self.failures)
+        execution = Execution(request, owner, entry, encoder, self.failures, self.delete_s)
         execution.start()
         return execution
 
@@ -129,6 +131,7 @@ class Execution:
         entry: Entry,
         encoder: Encoder,
         failures: Failures,
+        delete_s: float = DEFAULTS.state_timeout_s,
         events_before: int = 0,
         is_resumed: bool = False,
     ) -> None:
@@ -139,6 +142,7 @@ class Execution:
         self._runner = entry.runner
         self._encoder = encoder
         self._failures = failures
+        self._delete_s = delete_s
         self._events_before = events_before
         self._job: Job | None = None
         self._is_cancelled = False
@@ -146,13 +150,15 @@ class Execution:
         # On the runner's loop.
         self._records: list[Record] = []  # made in this tick
         self._outcome: Outcome | None = None
+        self._ended: Outcome | None = None  # the outcome that was handed over
+        self._failed: tuple[BaseException, Outcome] | None = None  # by what it ended
         self._checkpoint: str | None = None
         self._is_put = False  # whether the runner collects at the end of this tick
         self._values: Any = None
         self._has_values = False
         self._asked: dict[str, PendingInterrupt] = {}
         self._is_interrupted = False
-        self._has_deleted_thread = False
+        self._may_have_thread = is_resumed  # a private one
         self._limit = math.inf if request.max_events is None else request.max_events - events_before
         # The bound on what is handed over: ``_put_*`` is written on the runner's loop, ``_stored_*`` on the
         # main loop.
@@ -177,6 +183,7 @@ class Execution:
             self._entry,
             self._encoder,
             self._failures,
+            self._delete_s,
             self._events_before + self._put_events,
             is_resumed=True,
         )
@@ -210,7 +217,7 @@ class Execution:
     def delete_private_thread(self) -> None:
         """Delete the run's private thread, if it has one, on the runner: nothing can continue it."""
         scope = self._request.scope
-        if scope is not None and scope.is_private and not self._has_deleted_thread:
+        if scope is not None and scope.is_private and self._may_have_thread:
             self._runner.start(self._delete_thread, principal=self._request.principal)
 
     def _stopped(self, job: Job) -> None:
@@ -235,11 +242,20 @@ class Execution:
             outcome = self._ended_by(error)
             forget_frames(error)
         # Nothing begins again from here: what it was given and the state that it made are let go.
-        self._request, self._values, self._asked = request.paused(), None, {}
-        self._outcome = outcome
-        self._hand_over()
+        self._request, self._values, self._asked, self._failed = request.paused(), None, {}, None
+        self._end(outcome)
+
+    def _end(self, outcome: Outcome) -> None:
+        if outcome is not self._ended:  # what happens behind it may have changed it
+            self._ended = self._outcome = outcome
+            self._hand_over()
 
     def _ended_by(self, error: BaseException) -> Outcome:
+        if self._failed is None or self._failed[0] is not error:
+            self._failed = error, self._outcome_of(error)
+        return self._failed[1]
+
+    def _outcome_of(self, error: BaseException) -> Outcome:
         if self._is_cancelled:
             return Outcome("cancelled")
         request = self._request
@@ -272,7 +288,22 @@ class Execution:
             is_held=request.is_held,
             context=request.context,
         ) as graph:
-            return await self._stream(graph)
+            self._may_have_thread = True
+            try:
+                outcome = await self._stream(graph)
+            except BaseException as error:
+                await self._end_and_delete(self._ended_by(error), graph)
+                raise
+            if outcome.kind != "interrupted":
+                await self._end_and_delete(outcome, graph)
+            return outcome
+
+    async def _end_and_delete(self, outcome: Outcome, graph: Servable) -> None:
+        """Hand the outcome over, which a saver thus delays by a grace at most; delete the private thread."""
+        self._may_have_thread = False
+        if _has_private_thread(self._request, graph):
+            self._end(outcome)
+            await self._delete(graph)
 
     async def _stream(self, graph: Servable) -> Outcome:
         request, recorded, encoder = self._request, self._request.modes, self._encoder
@@ -329,13 +360,8 @@ class Execution:
                     self._follow(ns, mode, chunk)
         finally:
             close = getattr(stream, "aclose", None)
-            try:
-                if close is not None:
-                    await close()
-            finally:
-                if not self._is_interrupted:
-                    self._has_deleted_thread = True
-                    await _delete_thread(request, graph)
+            if close is not None:
+                await close()
         for void in () if attempts is None else attempts.void_at_end():
             self._take_back(void)
         output = _output_of(request, graph, self._values) if self._has_values else None
@@ -392,16 +418,39 @@ class Execution:
 
     async def _delete_thread(self) -> None:
         request = self._request
-        try:
+
+        async def open_and_delete() -> None:
             async with self._entry.open(
                 request.config,
                 with_threads=True,
                 is_held=request.is_held,
                 access_context="threads.read",
             ) as graph:
-                await _delete_thread(request, graph)
-        except Exception as error:
-            log.warning("a run's private thread was not deleted", error=repr(error))
+                if _has_private_thread(request, graph):
+                    await self._delete(graph)
+
+        try:
+            await asyncio.wait_for(open_and_delete(), self._delete_s)
+        except BaseException as error:
+            self._note_not_deleted(error)
+
+    async def _delete(self, graph: Servable) -> None:
+        """Delete the private thread; whatever the saver raises or does not do changes no outcome."""
+        assert self._request.scope is not None
+        saver: Any = graph.checkpointer
+        id = self._request.scope.saved
+        if isinstance(saver, PrivateSaver) and saver.forget(id):
+            return
+        try:
+            await asyncio.wait_for(saver.adelete_thread(id), self._delete_s)
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and self._is_cancelled:
+                raise
+            self._note_not_deleted(error)
+
+    def _note_not_deleted(self, error: BaseException) -> None:
+        run = self._request.run
+        self._failures.note("a run's private thread was not deleted", cause_of(error), run=run)
 
 
 async def _latest_checkpoint(graph: Servable, scope: Scope, principal: str) -> str:
@@ -415,14 +464,10 @@ def _is_checkpoint(chunk: Any) -> bool:
     return isinstance(chunk, dict) and chunk.get("type") == "checkpoint"
 
 
-async def _delete_thread(request: RunRequest, graph: Servable) -> None:
-    scope, saver = request.scope, graph.checkpointer
-    if scope is None or not scope.is_private or not hasattr(saver, "adelete_thread"):
-        return
-    try:
-        await saver.adelete_thread(scope.saved)
-    except Exception as error:  # some savers have the method and cannot delete
-        log.warning("a run's private thread was not deleted", thread=scope.saved, error=repr(error))
+def _has_private_thread(request: RunRequest, graph: Servable) -> bool:
+    """Tell whether the run has a private thread, in a saver that may be able to delete it."""
+    is_private = request.scope is not None and request.scope.is_private
+    return is_private and hasattr(graph.checkpointer, "adelete_thread")
 
 
 def _stream_modes(request: RunRequest, graph: Servable) -> list[StreamMode]:

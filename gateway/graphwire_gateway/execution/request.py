@@ -85,8 +85,48 @@ class RunRequest:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class RunValues:
+    """The values of a ``run`` frame as Python's: arguments of ``astream``, or parts of them."""
+
+    input: Any
+    context: Any
+    configurable: dict[str, Any]
+    metadata: dict[str, Any]
+    command: dict[str, Any] | None
+    given_bytes: int
+    """As in ``RunRequest``."""
+    kept_bytes: int
+
+
+def run_values(command: commands.Run, sizes: tuple[int, int]) -> RunValues:
+    """Restore the values of a frame, whose ``run_sizes`` are known. Raises ``Refusal(invalid_argument)``."""
+    config = command.config or commands.RunConfig()
+    return RunValues(
+        input=restored(command.input, "run", "input"),
+        context=restored(command.context, "run", "context"),
+        configurable=restored(config.configurable or {}, "run", "config.configurable"),
+        metadata=restored(config.metadata or {}, "run", "config.metadata"),
+        command=None if command.command is None else _command(command.command),
+        given_bytes=sizes[0],
+        kept_bytes=sizes[1],
+    )
+
+
+def run_sizes(command: commands.Run) -> tuple[int, int]:
+    """Return ``RunRequest.given_bytes`` and ``kept_bytes`` of a frame."""
+    given = json_size(command.input, command.command and command.command.to_wire())
+    kept = json_size(
+        command.context,
+        command.config and command.config.to_wire(),
+        command.options and command.options.to_wire(),
+    )
+    return given, kept
+
+
 def run_request(
     command: commands.Run,
+    values: RunValues,
     entry: Entry,
     *,
     run: str,
@@ -94,10 +134,13 @@ def run_request(
     scope: Scope | None,
     max_events: int | None,
 ) -> RunRequest:
-    """Return what ``command`` asks of the graph. Raises ``Refusal(invalid_argument)`` with the path."""
+    """Return what ``command`` asks of the graph. Raises ``Refusal(invalid_argument)`` with the path.
+
+    ``values`` are those of the command.
+    """
     check_run(command, entry)
     config = command.config or commands.RunConfig()
-    configurable = restored(config.configurable or {}, "run", "config.configurable")
+    configurable = dict(values.configurable)
     for name in configurable:
         if name == "thread_id" or name.startswith(("checkpoint_", OWN, "__")):
             path = f"config.configurable.{name[:64]}"
@@ -110,7 +153,7 @@ def run_request(
         configurable["checkpoint_id"] = command.checkpoint
     merged = RunnableConfig(
         configurable=configurable,
-        metadata=restored(config.metadata or {}, "run", "config.metadata"),
+        metadata=values.metadata,
         tags=list(config.tags or ()),
     )
     if config.recursion_limit is not None:
@@ -123,22 +166,18 @@ def run_request(
     return RunRequest(
         run=run,
         graph=command.graph,
-        input=restored(command.input, "run", "input"),
+        input=values.input,
         config=merged,
-        command=None if command.command is None else _command(command.command, entry),
-        context=restored(command.context, "run", "context"),
+        command=_leading_somewhere(values.command, entry),
+        context=values.context,
         options=_options(command.options, scope),
         modes=modes,
         subgraphs=subgraphs,
         scope=scope,
         version=(command.options and command.options.version) or "v1",
         max_events=max_events,
-        given_bytes=json_size(command.input, command.command and command.command.to_wire()),
-        kept_bytes=json_size(
-            command.context,
-            command.config and command.config.to_wire(),
-            command.options and command.options.to_wire(),
-        ),
+        given_bytes=values.given_bytes,
+        kept_bytes=values.kept_bytes,
     )
 
 
@@ -163,14 +202,19 @@ def restored(value: Any, frame: str, path: str) -> Any:
         raise invalid(error.path, f"{frame}.{error.path}: {error.reason}", error.reason) from None
 
 
-def _command(command: commands.GraphCommand, entry: Entry) -> dict[str, Any]:
+def _command(command: commands.GraphCommand) -> dict[str, Any]:
     fields = {name: restored(value, "run", f"command.{name}") for name, value in given(command).items()}
     if not _is_goto(fields.get("goto", "")):
         reason = 'a node\'s name, {"node": name, "arg": value}, or a list of them'
         raise invalid("command.goto", f"run.command.goto: expected {reason}", reason)
-    if isinstance(fields.get("goto"), list) and entry.shape.nodes is not None:
-        fields["goto"] = without_many_unknown(fields["goto"], entry.shape.nodes)
     return fields
+
+
+def _leading_somewhere(command: dict[str, Any] | None, entry: Entry) -> dict[str, Any] | None:
+    goto = command and command.get("goto")
+    if command is None or not isinstance(goto, list) or entry.shape.nodes is None:
+        return command
+    return {**command, "goto": without_many_unknown(goto, entry.shape.nodes)}
 
 
 def _is_goto(goto: Any) -> bool:

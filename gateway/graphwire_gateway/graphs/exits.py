@@ -83,5 +83,5 @@ class _Guarded(Coroutine[Any, Any, Any]):
         try:
             return step(*args)
         except (SystemExit, KeyboardInterrupt) as error:
-            log.error("graph code tried to end the process", error=repr(error))
+            log.error("graph code tried to end the process", error=type(error).__name__)
             raise Exited(*error.args) from error

@@ -159,6 +159,10 @@ class NodeThreads(ThreadPoolExecutor):
             if call.future.set_running_or_notify_cancel():
                 try:
                     call.future.set_result(call.function())
+                except StopIteration as error:  # asyncio passes it to nobody, and who awaits it waits on
+                    raised = RuntimeError("code in a thread raised StopIteration")
+                    raised.__cause__ = error
+                    call.future.set_exception(raised)
                 except BaseException as error:
                     call.future.set_exception(error)
             with self._guard:

@@ -60,10 +60,14 @@ class PrivateSaver(BaseCheckpointSaver[Any]):
 
     async def adelete_thread(self, thread_id: str) -> None:
         """Forget a thread, and delete what the server's saver has of it."""
-        self._held.pop(thread_id, None)
-        if thread_id in self._kept:
+        if not self.forget(thread_id):
             await self._inner.adelete_thread(thread_id)
             self._kept.discard(thread_id)
+
+    def forget(self, thread_id: str) -> bool:
+        """Forget what is held of a thread; return whether the server's saver has nothing of it either."""
+        self._held.pop(thread_id, None)
+        return thread_id not in self._kept
 
     @contextlib.contextmanager
     def _taken(self, thread_id: str) -> Iterator[list[Call]]:

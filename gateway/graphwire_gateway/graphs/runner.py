@@ -228,7 +228,7 @@ class ThreadRunner(Runner):
             try:
                 self.loop.run_forever()
             except BaseException as error:  # sys.exit() in a node ends its run alone
-                log.error("graph code tried to end the process", error=repr(error))
+                log.error("graph code tried to end the process", error=type(error).__name__)
         with contextlib.suppress(BaseException):
             self._cancel_leftover_tasks()
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
@@ -256,8 +256,11 @@ class ThreadRunner(Runner):
 
 
 def _for_caller(error: BaseException) -> Exception:
-    """Return what to raise on the main loop: graph code may neither end the server nor cancel its tasks."""
-    if isinstance(error, Exception):
+    """Return what to raise on the main loop: graph code may neither end the server nor cancel its tasks.
+
+    asyncio passes a ``StopIteration`` to nobody.
+    """
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
     raised = RuntimeError(f"graph code raised {type(error).__name__}")
     raised.__cause__ = error

@@ -4,7 +4,8 @@ A principal's share is the limit, divided by the principals of whom something is
 limit is freed in this order: runs that have ended go, the oldest of the principal who has most first, until
 nobody with such runs has more than the share; the logs of those that have not are shortened, the largest
 first, and of the principal who has most; then the other runs that have ended go. If that is not enough, no
-run starts of a principal that has its share already. So nobody pushes out what is kept for others.
+run starts of a principal that has its share already. Nor does one start of a principal whose runs hold half
+of the limit until they end, since nothing can free that. So nobody pushes out what is kept for others.
 """
 
 import asyncio
@@ -25,6 +26,11 @@ class Holder(Protocol):
 
     key: str
     principal: str
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it can be let go."""
+        ...
 
     @property
     def held_bytes(self) -> int:
@@ -49,25 +55,24 @@ class Holdings:
         self._evictable = evictable
         self._evict = evict
         self._sizes: dict[str, int] = {}
+        self._fixed: dict[str, int] = {}  # the same, of runs that have not ended
         self._principals: Counter[str] = Counter()
+        self._fixed_of: Counter[str] = Counter()
         self._making_room = asyncio.Lock()
         self._log = RateLimitedLogger(logger("holdings"), burst=1, every_s=60)
 
     def count(self, run: Holder) -> None:
         """Count what is kept of the run now."""
         size = run.held_bytes
-        self._add(run, size - self._sizes.get(run.key, 0))
-        self._sizes[run.key] = size
+        self.beside_logs += size - self._sizes.get(run.key, 0)
+        _set(self._sizes, self._principals, run, size)
+        _set(self._fixed, self._fixed_of, run, 0 if run.has_ended else size)
 
     def drop(self, run: Holder) -> None:
         """Nothing is kept of the run any more."""
-        self._add(run, -self._sizes.pop(run.key, 0))
-
-    def _add(self, run: Holder, size: int) -> None:
-        self.beside_logs += size
-        self._principals[run.principal] += size
-        if not self._principals[run.principal]:
-            del self._principals[run.principal]
+        self.beside_logs -= self._sizes.get(run.key, 0)
+        _set(self._sizes, self._principals, run, 0)
+        _set(self._fixed, self._fixed_of, run, 0)
 
     @property
     def excess(self) -> int:
@@ -106,12 +111,25 @@ class Holdings:
     async def check_room(self, principal: str) -> None:
         """Check that there is room for a new run. Raises ``Refusal(limit_exceeded)``."""
         await self.make_room()
-        held = self._principals[principal]
-        if self.excess > 0 and held and held >= self._limit // len(self._principals):
-            raise Refusal(
-                "limit_exceeded",
-                f"the runs of this server take all of {self._limit} bytes (store_bytes), and yours {held} "
-                "of them, for what they were given and wait for; let some of yours end, or cancel them",
-                details={"limit": "store_bytes"},
-                after_ms=1000,
-            )
+        fixed, held = self._fixed_of[principal], self._principals[principal]
+        if fixed >= max(1, self._limit // 2):
+            whole = f"your runs hold {fixed} bytes, half of what the server keeps (store_bytes) or more,"
+        elif self.excess > 0 and held and held >= self._limit // len(self._principals):
+            whole = f"the runs of this server take all of {self._limit} bytes (store_bytes), and yours {held}"
+        else:
+            return
+        raise Refusal(
+            "limit_exceeded",
+            f"{whole} for what they were given and wait for; let some of yours end, or cancel them",
+            details={"limit": "store_bytes"},
+            after_ms=1000,
+        )
+
+
+def _set(sizes: dict[str, int], sums: Counter[str], run: Holder, size: int) -> None:
+    """Note what a run takes, and what its principal's take in all. What takes nothing is not kept."""
+    sums[run.principal] += size - sizes.pop(run.key, 0)
+    if size:
+        sizes[run.key] = size
+    if not sums[run.principal]:
+        del sums[run.principal]

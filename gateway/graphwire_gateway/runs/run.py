@@ -421,6 +421,11 @@ class Run:
         )
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it is over."""
+        return self.status in TERMINAL
+
+    @property
     def held_bytes(self) -> int:
         """What is kept of it beside its log, in bytes."""
         size = self._row_bytes + len(self.output or b"")

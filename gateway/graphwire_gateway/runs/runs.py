@@ -10,6 +10,8 @@ import contextlib
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any
 
 from graphwire_protocol import commands
 from graphwire_protocol.errors import Refusal
@@ -17,7 +19,14 @@ from graphwire_protocol.replies import RunRow, ThreadRow
 from graphwire_protocol.types import TERMINAL
 
 from graphwire_gateway.execution.execution import Executor
-from graphwire_gateway.execution.request import restored, run_request
+from graphwire_gateway.execution.request import (
+    RunValues,
+    json_size,
+    restored,
+    run_request,
+    run_sizes,
+    run_values,
+)
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.limits import Limits
@@ -30,6 +39,7 @@ from graphwire_gateway.runs.numbers import Numberings
 from graphwire_gateway.runs.paging import made_page
 from graphwire_gateway.runs.registry import Registry
 from graphwire_gateway.runs.report import log_status
+from graphwire_gateway.runs.restoring import Restoring
 from graphwire_gateway.runs.retention import Retention
 from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.slots import Slots
@@ -66,6 +76,7 @@ class Runs:
         self._watches = Watches(limits.max_watch_runs)
         self._retention = Retention(store)
         self.holdings = Holdings(store, limits.store_bytes, self._runs.with_ended(), self._evict)
+        self.restoring = Restoring()
         self._has_changed = asyncio.Event()  # a run has ended or paused
         self._is_hurried = asyncio.Event()
         self.draining = False
@@ -82,16 +93,22 @@ class Runs:
         """
         id = command.run or os.urandom(16).hex()
         key = _key(principal, id)
+        values: RunValues | None = None
         if self._runs.get(key) is None:
             await self.holdings.check_room(principal)
             await self._check_start(command, principal)
+            self._check_new(command, principal)
+            sizes = run_sizes(command)
+            values = await self.restoring.run(principal, sum(sizes), partial(run_values, command, sizes))
         known = self._runs.get(key)
         if known is not None:
             check_same(known, command)
             await asyncio.shield(known.created)
             yield known, False
             return
-        run = self._new(command, id, principal)
+        self._check_new(command, principal)
+        assert values is not None
+        run = self._new(command, values, id, principal)
         queue = self._queue(run)
         if queue is not None:
             queue.enter(run, command.if_busy)
@@ -107,18 +124,20 @@ class Runs:
         if run.status not in TERMINAL:  # it may have been cancelled meanwhile
             self._begin(run)
 
-    def _new(self, command: commands.Run, id: str, principal: str) -> Run:
+    def _check_new(self, command: commands.Run, principal: str) -> None:
         if self.draining:
             raise Refusal(
                 "draining", "this server is going away; connect again and start it there", after_ms=1000
             )
+        self._catalog.get(command.graph)
+        check_sizes(command, self._limits)
+        most = self._limits.max_active_runs
+        if self._active[principal] >= most:
+            raise Refusal("limit_exceeded", f"{most} runs are active (max_active_runs)", after_ms=1000)
+
+    def _new(self, command: commands.Run, values: RunValues, id: str, principal: str) -> Run:
         entry = self._catalog.get(command.graph)
         limits = self._limits
-        check_sizes(command, limits)
-        if self._active[principal] >= limits.max_active_runs:
-            raise Refusal(
-                "limit_exceeded", f"{limits.max_active_runs} runs are active (max_active_runs)", after_ms=1000
-            )
         scope: Scope | None = None
         if command.thread is not None:
             scope = self.scope(entry, command.thread, principal, "run")
@@ -126,7 +145,13 @@ class Runs:
             scope = private_scope(principal, id, is_held=not entry.keeps_threads)
         return Run(
             run_request(
-                command, entry, run=id, principal=principal, scope=scope, max_events=limits.max_run_events
+                command,
+                values,
+                entry,
+                run=id,
+                principal=principal,
+                scope=scope,
+                max_events=limits.max_run_events,
             ),
             key=_key(principal, id),
             principal=principal,
@@ -203,12 +228,10 @@ class Runs:
         """Tell whether a run or a request uses the thread of that id. May be called on any thread."""
         return self._threads.is_in_use(saved)
 
-    def respond(self, run: Run, command: commands.Respond) -> None:
+    async def respond(self, run: Run, command: commands.Respond) -> None:
         """Answer what the run asks; it resumes if it has all that it needs. Raises ``Refusal``."""
-        answers = {
-            response.interrupt: restored(response.value, "respond", f"responses[{index}].value")
-            for index, response in enumerate(command.responses)
-        }
+        size = json_size(*(response.value for response in command.responses))
+        answers = await self.restoring.run(run.principal, size, partial(_answers, command))
         check_responses(run, command)
         queue = self._queue(run) if run.status == "interrupted" else None
         if queue is not None:
@@ -399,3 +422,10 @@ def _fail_creation(run: Run, refusal: Refusal) -> None:
     """Let ``refusal`` reach everybody who waits for the run's log."""
     run.created.set_exception(refusal)
     run.created.exception()  # nobody may be waiting, and that is no error
+
+
+def _answers(command: commands.Respond) -> dict[str, Any]:
+    return {
+        response.interrupt: restored(response.value, "respond", f"responses[{index}].value")
+        for index, response in enumerate(command.responses)
+    }

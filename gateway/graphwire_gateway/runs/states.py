@@ -14,7 +14,7 @@ from graphwire_protocol.replies import Ok, StateTask, ThreadState
 
 from graphwire_gateway.cutting import Slot, cut_anywhere, question_slots, shrink, slots, stand_in
 from graphwire_gateway.execution.names import invalid
-from graphwire_gateway.execution.request import restored
+from graphwire_gateway.execution.request import json_size, restored
 from graphwire_gateway.execution.schemas import response_schema_of
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
@@ -104,7 +104,16 @@ class States:
     async def update(self, command: commands.StateUpdate, principal: str) -> Ok:
         """Write into a thread's state. Raises ``Refusal``; ``busy`` if a run has the thread."""
         position = self._position(command, principal)
-        values = restored(command.values, command.type, "values")
+        release = self._runs.hold(position.scope)
+        try:
+            values = await self._runs.restoring.run(
+                principal,
+                json_size(command.values),
+                lambda: restored(command.values, command.type, "values"),
+            )
+        except BaseException:
+            release()
+            raise
 
         async def write(graph: Any) -> dict[str, Any]:
             if command.checkpoint is not None:
@@ -116,7 +125,6 @@ class States:
             )
             return cast("dict[str, Any]", self._plain(public_config(config), position.scope))
 
-        release = self._runs.hold(position.scope)
         return Ok(id=command.id, config=await self._ask(command, position, write, lambda _: release()))
 
     async def delete(self, command: commands.Delete, principal: str) -> Ok:

@@ -40,8 +40,8 @@ class AsyncSaving:
         checkpoints.load(await checkpoints.saver.aget_tuple(checkpoints.location()))
 
     def begin(self) -> None:
-        """Start to write what is queued, unless a write is under way."""
-        if self._checkpoints.queue and (self._writing is None or self._writing.done()):
+        """Start to write what is queued, unless a write is under way or has failed."""
+        if self._checkpoints.queue and (self._writing is None or _has_succeeded(self._writing)):
             self._writing = asyncio.get_running_loop().create_task(self._write())
 
     async def step(self) -> None:
@@ -67,12 +67,19 @@ class AsyncSaving:
         # The write is shielded: if the run is cancelled here, the write continues, and `close` waits for it.
         writing = self._writing
         if writing is not None:
-            await asyncio.shield(writing)
-            if self._writing is writing:
-                self._writing = None
+            try:
+                await asyncio.shield(writing)
+            finally:
+                if writing.done() and self._writing is writing:
+                    self._writing = None
 
     async def _write(self) -> None:
         checkpoints = self._checkpoints
         while checkpoints.queue:
             method, args = checkpoints.queue.pop(0)
             await getattr(checkpoints.saver, f"a{method}")(*args)
+
+
+def _has_succeeded(writing: asyncio.Task[None]) -> bool:
+    """Tell whether a write has ended, and has nothing to raise."""
+    return writing.done() and not writing.cancelled() and writing.exception() is None

@@ -60,6 +60,17 @@ async def large_frames_behind_hello(server: Attacker) -> Report:
     return {"connections": 1}
 
 
+@listed(FRAMES, limits={"max_active_runs": 100_000}, grows_mib=300, keeps_mib=300)
+async def inputs_of_many_messages(server: Attacker) -> None:
+    """One connection starts runs whose inputs are 27,000 messages each, which LangChain has to make."""
+    messages = [{"type": "human", "content": ""}] * 27_000
+    peer = await server.connect()
+    await server.ready()
+    while server.lasts(_FLOOD_S):
+        started = await peer.run("plain", {"messages": messages})
+        assert started["type"] == "started", started
+
+
 @listed(FRAMES, worst_ping_s=4, mib_each=4)
 async def fragments_without_end(server: Attacker) -> Report:
     """Eight peers without a token each send one message in empty fragments, without end."""

@@ -114,12 +114,14 @@ def server(
 @conformance.command(help=CLIENT_HELP)
 def client(
     command: Annotated[
-        list[str] | None, typer.Argument(metavar="COMMAND...", help="The client under test, behind --")
+        list[str] | None, typer.Argument(metavar="COMMAND", help="The client under test, behind --")
     ] = None,
     as_json: AsJson = False,
     only: Only = None,
     listing: Listing = False,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Cases that are tried at once.")] = 2,
+    jobs: Annotated[
+        int, typer.Option("--jobs", metavar="N", min=1, help="Cases that are tried at once.")
+    ] = 2,
 ) -> None:
     """Judge a client; ``CLIENT_HELP`` is the help."""
     from graphwire_conformance.clients.judge import by_command, judge_client, names

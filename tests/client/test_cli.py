@@ -5,7 +5,8 @@ About `clients/python/graphwire/__init__.py`, `clients/python/graphwire/__main__
 `clients/python/graphwire/cli/app.py`, `clients/python/graphwire/cli/listing.py`,
 `clients/python/graphwire/cli/graphs.py`, `clients/python/graphwire/cli/runs.py`,
 `clients/python/graphwire/cli/options.py`, `clients/python/graphwire/cli/outcome.py`,
-`clients/python/graphwire/cli/schema.py` and `clients/python/graphwire/cli/version.py`.
+`clients/python/graphwire/cli/state.py`, `clients/python/graphwire/cli/schema.py` and
+`clients/python/graphwire/cli/version.py`.
 """
 
 import importlib
@@ -25,9 +26,10 @@ from graphwire.cli import outcome
 from graphwire.cli.app import build, run
 from graphwire.transport import NotOpened
 from graphwire_protocol.reference import documents
+from graphwire_protocol.replies import ThreadState
 from graphwire_protocol.schema import schemas
 
-from tests.support.model_run import ModelRun
+from tests.support.model_run import AT, ModelRun
 from tests.support.model_server import ModelServer, impatient
 
 
@@ -69,6 +71,23 @@ def test_lists_speak_json_too(server, capfdbinary):
 def test_graphs_are_a_table(server, capsys):
     assert run(["graphs"]) == 0
     assert "Tells one" in capsys.readouterr().out
+
+
+def test_a_conversation_is_shown_message_by_message(server, capsys):
+    call = {"name": "refund", "args": {"order": "A7"}, "id": "c1", "type": "tool_call"}
+    said = [
+        {"type": "human", "content": "refund it", "id": "h1"},
+        {"type": "ai", "content": "", "id": "a1", "tool_calls": [call]},
+        {"type": "ai", "content": "word " * 100, "id": "a2"},
+    ]
+    server.states = [
+        ThreadState(values={"messages": said}, next=(), tasks=(), interrupts=(), config={}, created_at=AT)
+    ]
+    assert run(["state", "joke", "t"]) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert rows[:2] == [["messages", "human refund it"], ["messages", "ai calls refund(order=A7)"]]
+    assert rows[2][1].startswith("ai word word")
+    assert rows[3][0] == "next"
 
 
 def test_the_schema_that_was_written_is_the_one_that_is_checked(tmp_path, capsys):

@@ -6,11 +6,13 @@ About `clients/python/graphwire/cli/demo.py`.
 import asyncio
 import gc
 import io
+import shlex
 import socket
+import textwrap
 from typing import Any
 
 import pytest
-from graphwire.cli.demo import RunPanel, _free_port, _show_runs, follow_log
+from graphwire.cli.demo import RunPanel, _free_port, _show_runs, explain, follow_log
 from graphwire.events import CustomEvent, LifecycleEvent, MessagesEvent, UpdatesEvent
 from graphwire.messages import MessageChunk
 from rich.console import Console
@@ -90,3 +92,18 @@ async def test_ctrl_c_in_the_middle_leaves_nothing_that_fails_later(server, clie
     gc.collect()
     await asyncio.sleep(0)
     assert not faults
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:8765/ws", "ws://127.0.0.1:46123/ws"])
+@pytest.mark.parametrize("topic", ["cats", "[b]rackets and it's"])
+def test_what_to_try_is_narrow_and_can_be_pasted(url, topic):
+    out = io.StringIO()
+    explain(Console(file=out, width=80, force_terminal=True, color_system=None), "Try it", url, topic)
+    shown, _, program = out.getvalue().partition("or from Python")
+    assert max(map(len, out.getvalue().splitlines())) <= 80
+    command = shown[shown.index(" run joke_and_poem") :].replace("\\\n", "")
+    assert f"topic={topic}" in shlex.split(command)
+    assert ("--url" in command) == ("46123" in url)
+    code = textwrap.dedent(program.partition(":\n")[2])
+    compile(code, "shown", "exec")
+    assert repr(topic) in code

@@ -5,11 +5,14 @@ About `clients/python/graphwire/cli/app.py`, `clients/python/graphwire/cli/outco
 """
 
 import logging
+import re
+from collections.abc import Iterator
 from importlib.metadata import entry_points
 from typing import Any
 
 import graphwire
 import pytest
+import typer
 from graphwire.cli import outcome
 from graphwire.cli.app import GROUP, build, run
 
@@ -117,3 +120,20 @@ def test_the_kit_says_what_it_is_for_once(capsys):
     for command in ("server", "client"):
         assert run(["conformance", command, "--help"]) == 0
         assert "from outside" not in capsys.readouterr().out
+
+
+def commands(command: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command and group below this one, with the words that call it."""
+    yield path, command
+    for name, one in getattr(command, "commands", {}).items():
+        yield from commands(one, *path, name)
+
+
+def test_no_help_names_types_of_python_and_each_value_has_a_word(capsys):
+    every = list(commands(typer.main.get_command(build([], entry_points(group=GROUP)))))
+    assert len(every) >= 17
+    for path, command in every:
+        for param in command.get_params(typer.Context(command)):
+            assert param.metavar or param.is_flag, f"{path}: what does {param.name} take?"
+        assert run([*path, "--help"]) == 0
+        assert not re.search(r"<\w", capsys.readouterr().out), path

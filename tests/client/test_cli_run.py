@@ -14,7 +14,8 @@ import pytest
 import typer
 from graphwire.cli import outcome
 from graphwire.cli.app import run
-from graphwire.cli.options import path_segments
+from graphwire.cli.hints import Hints
+from graphwire.cli.options import DEFAULT_URL, path_segments
 from graphwire.cli.run import read_input, watch
 from graphwire.cli.show import Flow
 from graphwire.events import MessagesEvent, SnapshotEvent, SnapshotMessage
@@ -24,6 +25,8 @@ from rich.console import Console
 
 from tests.support.model_run import ModelRun
 from tests.support.model_server import ModelServer, impatient, settle
+
+HERE = Hints(DEFAULT_URL, None)
 
 
 @pytest.fixture
@@ -108,12 +111,12 @@ def test_an_interrupted_run_shows_its_question(server, capsys):
     assert run(["run", "joke", "--run-id", "mine"]) == 5
     out, err = capsys.readouterr()
     assert "sure?" in out
-    assert err == "graphwire: run mine waits for an answer: graphwire respond mine i1=ANSWER\n"
+    assert err == "graphwire: run mine waits for an answer; to give it:\n  graphwire respond mine ANSWER\n"
 
 
 async def test_ctrl_c_cancels_a_run_that_was_started_here(server, client, capsys):
     started = await client.run("joke", run="mine")
-    watching = asyncio.ensure_future(watch(started, as_json=False))
+    watching = asyncio.ensure_future(watch(started, False, HERE))
     await settle()
     watching.cancel()
     assert await watching == 130
@@ -124,7 +127,7 @@ async def test_ctrl_c_cancels_a_run_that_was_started_here(server, client, capsys
 async def test_ctrl_c_only_leaves_a_run_that_was_there_before(server, client, capsys):
     server.run("mine")
     found = await client.run("joke", run="mine")
-    watching = asyncio.ensure_future(watch(found, as_json=False))
+    watching = asyncio.ensure_future(watch(found, False, HERE))
     await settle()
     watching.cancel()
     assert await watching == 130

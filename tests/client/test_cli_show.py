@@ -1,12 +1,20 @@
-"""What a terminal shows: rows that fit, and no answer twice.
+"""What a terminal shows: rows that fit, no answer twice, and nothing that changes the terminal.
 
-About `clients/python/graphwire/cli/show.py`.
+About `clients/python/graphwire/cli/show.py`, `clients/python/graphwire/cli/outcome.py` and
+`clients/python/graphwire/cli/listing.py`.
 """
 
 import io
+import re
+import sys
 
+import graphwire
+import pytest
+from graphwire.cli.board import Board
+from graphwire.cli.listing import short_time
+from graphwire.cli.outcome import say
 from graphwire.cli.show import Flow, folded, print_row, print_table
-from graphwire.events import MessagesEvent, SnapshotEvent, SnapshotMessage, UpdatesEvent
+from graphwire.events import CustomEvent, MessagesEvent, SnapshotEvent, SnapshotMessage, UpdatesEvent
 from graphwire.messages import Message, MessageChunk
 from rich.console import Console
 from rich.table import Table
@@ -65,7 +73,7 @@ def test_names_and_values_wrap_behind_their_names():
 # ── no answer twice ──────────────────────────────────────────────────────────────────────────────
 
 
-def flow(*events: MessagesEvent | UpdatesEvent) -> str:
+def flow(*events: MessagesEvent | UpdatesEvent | CustomEvent) -> str:
     out = io.StringIO()
     shown = Flow(Console(file=out, width=80, highlight=False, soft_wrap=True))
     for event in events:
@@ -94,6 +102,36 @@ def test_an_update_that_says_something_else_is_shown():
     text = flow(token("Why not?", 1), update({"joke": "Because."}))
     assert text.endswith("write  joke=Because.\n")
     assert flow(update({"joke": "Why not?", "note": ""})).endswith("joke=Why not?  note=\n")
+
+
+def test_an_update_of_another_node_waits_until_the_message_is_said():
+    other = UpdatesEvent(run="r", seq=2, mode="updates", node="count", data={"count": {"n": 1}})
+    whole = MessageChunk("AIMessageChunk", "", id="m", extras={"chunk_position": "last"})
+    last = MessagesEvent(run="r", seq=4, mode="messages", node="write", message=whole, metadata={})
+    said = "write  Why not?\n"
+    assert flow(token("Why ", 1), other, token("not?", 3), last) == f"{said}count  n=1\n"
+    own = "write  joke=(above)\n"
+    assert (
+        flow(token("Why ", 1), other, token("not?", 3), update({"joke": "Why not?"}))
+        == f"{said}{own}count  n=1\n"
+    )
+    assert flow(token("Why ", 1), other, token("not?", 3)) == f"{said}count  n=1\n"
+    custom = CustomEvent(run="r", seq=2, mode="custom", node="count", data=1)
+    assert flow(token("Why ", 1), custom, token("not?", 3)) == "write  Why \ncount  1\nwrite  not?\n"
+
+
+def test_behind_a_snapshot_nothing_waits_for_a_message_that_may_be_complete():
+    item = SnapshotMessage(Message("ai", "Why not?", id="m"), {}, node="write", call="m")
+    snapshot = SnapshotEvent(run="r", seq=1, mode="snapshot", status="running", messages=(item,))
+    out = io.StringIO()
+    shown = Flow(Console(file=out, width=80, highlight=False, soft_wrap=True))
+    shown.show(token("Hm.", 0, "first"))
+    shown.show(snapshot)
+    shown.show(UpdatesEvent(run="r", seq=2, mode="updates", node="count", data={"count": {"n": 1}}))
+    assert out.getvalue() == "write  Hm.\nwrite  Why not?\ncount  n=1\n"
+    shown.show(snapshot)
+    shown.show(token("Because.", 3, "other"))
+    assert out.getvalue().endswith("write  Why not?\nwrite  Because.")
 
 
 # ── calls of tools ───────────────────────────────────────────────────────────────────────────────
@@ -125,3 +163,84 @@ def test_a_snapshot_shows_the_calls_of_tools_too():
     shown.show(SnapshotEvent(run="r", seq=1, mode="snapshot", status="running", messages=(item,)))
     shown.end()
     assert out.getvalue() == "agent  calls find(q=1)\n"
+
+
+# ── what could change the terminal or the table ──────────────────────────────────────────────────
+
+STRANGE = "a [draft] [/b] :smile: \x1b[2J"
+
+
+@pytest.mark.parametrize("width", [80, 30])
+def test_the_words_of_a_cell_are_no_markup_and_move_no_cursor(width):
+    out = io.StringIO()
+    table = Table("graph", "description", box=None)
+    table.add_row("joke", STRANGE)
+    print_table(table, Console(file=out, width=width, force_terminal=True, no_color=True))
+    shown = re.sub(r"\x1b\[\d*m", "", out.getvalue())  # bold names
+    assert "a [draft] [/b] :smile: \N{REPLACEMENT CHARACTER}[2J" in " ".join(shown.split())
+
+
+def test_a_sentence_and_a_board_move_no_cursor_either(capsys):
+    say(STRANGE)
+    assert "\x1b" not in capsys.readouterr().err
+    board = Board()
+    board.put(
+        graphwire.RunRow(
+            run=RUN,
+            graph=STRANGE[-4:],
+            metadata={},
+            status="running",
+            attempt=1,
+            epoch="e",
+            head=1,
+            created_at="2026-03-01T12:00:00Z",
+            modes=(),
+        ),
+        0.0,
+    )
+    assert "\x1b" not in "".join(line.plain for line in board.lines(80, 10, 0.0))
+
+
+def test_a_value_without_spaces_is_shown_whole():
+    out = io.StringIO()
+    table = Table(box=None, show_header=False)
+    table.add_row("messages", "x" * 200)
+    print_table(table, Console(file=out, width=40, force_terminal=True, no_color=True))
+    assert out.getvalue().count("x") == 200
+    assert max(map(len, out.getvalue().splitlines())) <= 40
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_at_a_terminal_a_sentence_is_broken_between_words_but_not_within_a_command(
+    monkeypatch, capsys, width
+):
+    monkeypatch.setenv("COLUMNS", str(width))
+    text = (
+        "cannot connect to ws://127.0.0.1:8765/ws: connection refused; start one with: graphwire serve joke"
+    )
+    said = f"{text} (see: graphwire serve --help)\n  an indented line stays as it is, however wide"
+    say(said)
+    assert capsys.readouterr().err == f"graphwire: {said}\n"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    say(said)
+    *lines, last = capsys.readouterr().err.splitlines()
+    assert max(map(len, lines)) <= width
+    assert " ".join(lines) == f"graphwire: {text} (see: graphwire serve --help)"
+    assert any("graphwire serve joke" in line for line in lines)
+    assert any("graphwire serve --help" in line for line in lines)
+    assert said.endswith(f"\n{last}")
+
+
+@pytest.mark.parametrize(
+    ("time", "shown"),
+    [
+        ("2026-03-01T12:00:00.345Z", "2026-03-01 12:00:00Z"),
+        ("2026-03-01T12:00:00.345678+00:00", "2026-03-01 12:00:00Z"),
+        ("2026-03-01T12:00:00+02:00", "2026-03-01 10:00:00Z"),
+        ("2026-03-01T12:00:00", "2026-03-01 12:00:00"),
+        ("yesterday", "yesterday"),
+        ("", ""),
+    ],
+)
+def test_a_time_is_shown_in_utc_and_says_so(time, shown):
+    assert short_time(time) == shown

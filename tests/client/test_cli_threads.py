@@ -106,8 +106,8 @@ def test_a_resumed_thread_that_waits_for_nothing_is_told_so(server, capsys, line
     [
         "run joke -f a=1 --thread t --resume yes",
         "run joke --checkpoint c1",
+        "run joke --resume yes",
         "run joke --thread t --if-busy whatever",
-        "respond mine yes",
         "respond mine i1=yes i1=no",
         "state joke t --history --checkpoint c1",
         "delete",
@@ -159,9 +159,7 @@ def test_enter_is_no_answer_and_the_keys_are_told_once(server, capsys, person):
     server.on_run = begin
     assert run(["run", "joke", "--run-id", "mine"]) == 0
     assert [item.value for command in server.of(Respond) for item in command.responses] == ["", "b"]
-    keys = (
-        "Ctrl-C cancels the run; Ctrl-D leaves the question open, to continue later with: graphwire respond"
-    )
+    keys = "Ctrl-C cancels the run; Ctrl-D leaves the question open, to answer later:\n  graphwire respond"
     assert capsys.readouterr().err.count(keys) == 1
 
 
@@ -181,14 +179,14 @@ def test_enter_passes_a_breakpoint(server, person):
 def test_a_person_who_closes_the_input_leaves_the_run_waiting(server, capsys, person):
     person[:] = [""]
     assert run(["run", "joke", "--run-id", "mine"]) == 5
-    assert "graphwire respond mine i1=ANSWER" in capsys.readouterr().err
+    assert "to give it:\n  graphwire respond mine ANSWER\n" in capsys.readouterr().err
     assert server.runs["mine"].status() == "interrupted"
 
 
 def test_the_hint_names_a_server_elsewhere_and_a_breakpoint(server, capsys):
     server.on_run = lambda run: (run.lifecycle("running"), run.interrupt())
     assert run(["run", "joke", "--run-id", "mine", "--url", "ws://there/ws"]) == 5
-    hint = "run mine waits at a breakpoint: graphwire respond --url ws://there/ws mine\n"
+    hint = "at a breakpoint; to continue:\n  graphwire respond --url ws://there/ws mine\n"
     assert hint in capsys.readouterr().err
 
 
@@ -274,7 +272,8 @@ def test_without_answers_the_questions_are_listed_with_the_command_that_answers(
         "  i1  sure?\n"
         "  i2  about=cats\n"
         '    expects {"ok": boolean}\n'
-        "answer with: graphwire respond mine i1=ANSWER i2=ANSWER\n"
+        "to answer:\n"
+        "  graphwire respond mine i1=ANSWER i2=ANSWER\n"
     )
 
 
@@ -305,8 +304,13 @@ def test_a_thread_whose_run_is_forgotten_is_resumed_by_a_new_one(server, states)
 
 
 def test_a_thread_without_answers_has_its_questions_named(server, states, capsys):
-    assert run(["respond", "--graph", "joke", "--thread", "t"]) == 4
-    assert "thread 't' also asks i1" in capsys.readouterr().err
+    assert run(["respond", "--graph", "joke", "--thread", "t"]) == 5
+    assert capsys.readouterr().err == (
+        "graphwire: thread t asks:\n"
+        "  i1  sure?\n"
+        "to answer:\n"
+        "  graphwire respond --graph joke --thread t ANSWER\n"
+    )
     assert not server.of(RunCommand)
 
 
@@ -322,7 +326,7 @@ def test_a_refused_answer_is_4(server, capsys):
 def test_threads_are_a_table_or_json(server, capsys):
     server.threads = [ThreadRow(graph="joke", thread="t", status="interrupted", updated_at=AT)]
     assert run(["threads", "--graph", "joke", "--status", "interrupted"]) == 0
-    assert capsys.readouterr().out == "joke\tt\tinterrupted\t2026-03-01 12:00:00\n"
+    assert capsys.readouterr().out == "joke\tt\tinterrupted\t2026-03-01 12:00:00Z\n"
     assert server.of(List)[1].status == ("interrupted",)
     assert run(["threads", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["thread"] == "t"
@@ -356,7 +360,7 @@ def test_a_state_shows_its_values_and_what_it_waits_for(server, states, capsys):
 def test_a_history_names_its_checkpoints(server, states, capsys):
     assert run(["state", "joke", "t", "--history", "--limit", "5"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split("\t") == ["c2", "2026-03-01 12:00:00", "loop 1", "ask", "topic=cats"]
+    assert lines[0].split("\t") == ["c2", "2026-03-01 12:00:00Z", "loop 1", "ask", "topic=cats"]
     assert lines[1].split("\t")[0] == "c1"
     assert server.of(StateHistory)[0].limit == 5
 

@@ -37,7 +37,7 @@ WRITTEN = documents()
 HOUSE = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 PAGES = sorted(DOCS.rglob("*.md"))
 BY_HAND = [page for page in PAGES if page.name == "README.md" or page.parent == DOCS]
-LINKED = [*PAGES, *HOUSE, *sorted((ROOT / "clients").glob("*/README.md"))]
+LINKED = [*PAGES, *HOUSE, *sorted((ROOT / "clients").rglob("README.md"))]
 
 
 def named(path: Path) -> str:

@@ -349,6 +349,20 @@ async def test_the_file_configures_and_the_environment_and_the_command_line_win(
     assert (limits["max_active_runs"], limits["drain_s"]) == (7, 3)
 
 
+@pytest.mark.parametrize("auth", ["", '[auth]\ntokens = { secret = "alice" }\n'])
+async def test_the_commands_that_a_server_names_work_when_they_are_pasted(folder: Path, auth: str) -> None:
+    (folder / "graphwire.toml").write_text(f'[graphs]\njoke = "graphs:joke"\n{auth}')
+    async with program(folder, "serve", "--port", "0") as server:
+        await server.until("Ctrl-C drains")
+        commands = [shlex.split(line) for line in server.lines if line.startswith("  graphwire ")]
+        assert [words[1] for words in commands] == ["graphs", "run"]
+        assert any("in GRAPHWIRE_TOKEN:" in line for line in server.lines) == bool(auth)
+        for words in commands:
+            pasted = ["topic=cats" if word == "KEY=VALUE" else word for word in words[1:]]
+            code, out, err = await run(folder, *pasted, **({"GRAPHWIRE_TOKEN": "secret"} if auth else {}))
+            assert (code, "joke" in out) == (0, True), err
+
+
 async def test_the_file_names_encoders(folder: Path) -> None:
     (folder / "graphs.py").write_text(GRAPHS + "\n\nwrong = 5\n")
     (folder / "graphwire.toml").write_text('[server]\nencoders = "./graphs.py:wrong"\n')
@@ -513,7 +527,7 @@ async def test_the_demo_runs_three_graphs_over_one_connection_and_ends(folder: P
     assert "three runs, four filters, one WebSocket" in out
     for word in (
         "tag joke",
-        "tag poem",
+        "node *poem",
         "all namespaces",
         "custom",
         "penguins",

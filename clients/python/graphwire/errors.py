@@ -82,7 +82,7 @@ class RunLost(Refused):
     """The server knew ``run`` on an earlier connection and does not any more; ``code`` is ``not_found``.
 
     Logs live in a server's memory, so a restart forgets every run. A thread lives as long as what its
-    checkpointer writes to. ``thread`` is the run's, ``None`` if it had none or none is known.
+    checkpointer writes to. ``graph`` and ``thread`` are the run's, ``None`` if it had none or none is known.
     """
 
     def __init__(self, run: str, graph: str | None, thread: str | None, how: str | None = None) -> None:
@@ -97,6 +97,7 @@ class RunLost(Refused):
             message += "; start it again, or continue its thread if it has one"
         super().__init__("not_found", message, details={"kind": "run"})
         self.run = run
+        self.graph = graph
         self.thread = thread
 
 

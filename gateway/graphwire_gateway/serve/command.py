@@ -18,6 +18,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.graphs.runner import new_loop
@@ -52,16 +53,23 @@ def serve(
     config: Annotated[
         Path | None,
         typer.Option(
-            "--config", "-c", help="The configuration file. (default: ./graphwire.toml, if it exists)"
+            "--config",
+            "-c",
+            metavar="FILE",
+            help="The configuration file. (default: ./graphwire.toml, if it exists)",
         ),
     ] = None,
     host: Annotated[
         str | None,
-        typer.Option(envvar="GRAPHWIRE_HOST", help="Address to listen on. (default: 127.0.0.1)"),
+        typer.Option(
+            metavar="ADDRESS", envvar="GRAPHWIRE_HOST", help="Address to listen on. (default: 127.0.0.1)"
+        ),
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(envvar="GRAPHWIRE_PORT", help="Port; 0 takes any free one. (default: 8765)"),
+        typer.Option(
+            metavar="N", envvar="GRAPHWIRE_PORT", help="Port; 0 takes any free one. (default: 8765)"
+        ),
     ] = None,
     reload: Annotated[
         bool,
@@ -77,13 +85,17 @@ def serve(
     store: Annotated[
         str | None,
         typer.Option(
+            metavar="URL",
             envvar="GRAPHWIRE_STORE",
             help="Where logs are kept. (default, and so far the only choice: memory://)",
         ),
     ] = None,
     allow_origin: Annotated[
         list[str] | None,
-        typer.Option(help="An origin whose pages may connect, such as https://app.example. May be repeated."),
+        typer.Option(
+            metavar="ORIGIN",
+            help="An origin whose pages may connect, such as https://app.example. Repeatable.",
+        ),
     ] = None,
     expose_errors: Annotated[
         bool | None,
@@ -101,9 +113,11 @@ def serve(
             "--conformance-graphs", help="Also serve the graphs that graphwire conformance server needs."
         ),
     ] = False,
-    log_format: Annotated[str | None, typer.Option(help="console or json. (default: console)")] = None,
+    log_format: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="console or json. (default: console)")
+    ] = None,
     log_level: Annotated[
-        str | None, typer.Option(help="debug, info, warning or error. (default: info)")
+        str | None, typer.Option(metavar="LEVEL", help="debug, info, warning or error. (default: info)")
     ] = None,
 ) -> None:
     """Serve graphs over one WebSocket endpoint until Ctrl-C or SIGTERM, then drain.
@@ -290,7 +304,8 @@ def _greet(config: Config, running: Server, is_restart: bool) -> None:
     shown = f"{address} and every other address of this machine" if everywhere else address
     entries = running.catalog.all()
     again = " again" if is_restart else ""
-    console.print(f"[bold]graphwire[/] serves [cyan]{', '.join(config.graphs)}[/]{again} at [bold]{shown}[/]")
+    names = escape(", ".join(config.graphs))
+    console.print(f"[bold]graphwire[/] serves [cyan]{names}[/]{again} at [bold]{escape(shown)}[/]")
     if is_restart:
         return
     width = max(len(entry.name) for entry in entries)
@@ -305,7 +320,8 @@ def _greet(config: Config, running: Server, is_restart: bool) -> None:
     if any(not entry.keeps_threads for entry in entries):
         console.print(f"threads are kept in {running.catalog.savers.description}", markup=False)
     url = "" if address == "ws://127.0.0.1:8765/ws" else f" --url {address}"
-    token = " --token …" if config.auth.tokens or config.auth.path else ""
-    console.print(f"  graphwire graphs{url}{token}")
-    console.print(f"  graphwire run {shlex.quote(next(iter(config.graphs)))} -f KEY=VALUE{url}{token}")
+    if config.auth.tokens or config.auth.path:
+        console.print("with a token of this server in GRAPHWIRE_TOKEN:")
+    console.print(f"  graphwire graphs{url}", markup=False)
+    console.print(f"  graphwire run {shlex.quote(next(iter(config.graphs)))} -f KEY=VALUE{url}", markup=False)
     console.print("Ctrl-C drains and stops; a second Ctrl-C stops at once.")

@@ -24,7 +24,7 @@ HEAD = (
     "worst ping, ms",
     "p50 run, ms",
     "p99 run, ms",
-    "p99 run to before",
+    "p99 run ÷ before",
     "MiB a connection",
     "MiB grown",
     "cut after, s",
@@ -52,7 +52,7 @@ def row(attack: Attack, rounds: list[Figures]) -> list[str]:
     beyond = [
         *(["ping"] if ping > max(PING_S, PING_RATIO * before) else []),
         *(["runs"] if runs > RUN_RATIO * runs_before else []),
-        *(["memory"] if each_mib > 2 else []),
+        *(["memory"] if each_mib > attack.mib_each else []),
         *(["cut"] if attack.cut_within_s is not None and cut_s > attack.cut_within_s else []),
         *(["end"] if any(not figures.report.get("is_over", True) for figures in rounds) else []),
     ]

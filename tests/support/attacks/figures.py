@@ -143,7 +143,7 @@ async def _served(peer: Peer, graph: str) -> None:
 async def holds(attack: Attack) -> Figures:
     """Attack a server, and check that it costs others no more than ``attack`` says.
 
-    Times are the best of three attacks, since whatever else a machine does makes them longer.
+    It tries up to three times, since whatever else a machine does makes times longer.
     """
     for _ in range(_TRIES):
         figures = await carried_out(attack)

@@ -51,13 +51,17 @@ async def large_frames_before_hello(server: Attacker) -> Report:
 
 @listed(FRAMES)
 async def large_frames_behind_hello(server: Attacker) -> Report:
-    """One connection sends frames with 98,000 faults each, and waits for every answer."""
-    peer = await server.connect()
+    """Thirty-two connections send frames with 98,000 faults each, and wait for every answer."""
+    peers = [await server.connect() for _ in range(32)]
     await server.ready()
-    while server.lasts(_FLOOD_S):
-        await peer.text(_WIDE.decode())
-        await peer.next()
-    return {"connections": 1}
+
+    async def flood(peer: Peer) -> None:
+        while server.lasts(_FLOOD_S):
+            await peer.text(_WIDE.decode())
+            await peer.next()
+
+    await asyncio.gather(*map(flood, peers))
+    return {"connections": len(peers)}
 
 
 @listed(FRAMES, limits={"max_active_runs": 100_000}, grows_mib=300, keeps_mib=300)

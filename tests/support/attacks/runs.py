@@ -86,7 +86,7 @@ async def threads_with_many_checkpoints(server: Attacker) -> Report:
     return {"threads": [row["thread"] for row in threads]}
 
 
-@listed(RUNS, within_s=60, grows_mib=150)
+@listed(RUNS, within_s=60, grows_mib=150, keeps_mib=150)
 async def a_burst_of_events(server: Attacker) -> None:
     """One run writes a million events as fast as it can, and nobody reads them."""
     peer = await server.connect()

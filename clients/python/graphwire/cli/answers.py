@@ -2,15 +2,17 @@
 
 import asyncio
 import json
-import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from graphwire.cli.gist import gist
-from graphwire.cli.options import DEFAULT_URL
+from graphwire.cli.hints import Hints
 from graphwire.cli.show import short
 from graphwire.events import Interrupt
+
+PLACEHOLDER = "ANSWER"
+"""What stands for the answer in a hint; as an answer it is refused."""
 
 
 def value_of(text: str) -> Any:
@@ -78,31 +80,28 @@ def _complete(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def how_to_leave(run: str, interrupts: Sequence[Interrupt], url: str, was_started_here: bool) -> str:
+def how_to_leave(run: str, interrupts: Sequence[Interrupt], hints: Hints, was_started_here: bool) -> str:
     """Return a sentence about Ctrl-D and Ctrl-C, for a person who is asked."""
-    what = "the question open" if interrupts else "the run at its breakpoint"
     stops = "cancels the run" if was_started_here else "leaves the run as it is"
-    return f"Ctrl-C {stops}; Ctrl-D leaves {what}, to continue later with: {_respond(run, [], url)}"
+    what = "the question open, to answer" if interrupts else "the run at its breakpoint, to continue"
+    return hints.to(f"Ctrl-C {stops}; Ctrl-D leaves {what} later", "respond", run)
 
 
-def how_to_answer(run: str, interrupts: Sequence[Interrupt], url: str) -> str:
+def how_to_answer(run: str, interrupts: Sequence[Interrupt], hints: Hints) -> str:
     """Return a sentence with the command that answers later."""
-    command = _respond(run, [f"{one.id}=ANSWER" for one in interrupts], url)
-    what = "for an answer" if interrupts else "at a breakpoint"
-    return f"run {run} waits {what}: {command}"
+    what = "for an answer; to give it" if interrupts else "at a breakpoint; to continue"
+    return hints.to(f"run {run} waits {what}", "respond", run, *_answers_to(interrupts))
 
 
-def list_questions(run: str, interrupts: Sequence[Interrupt], url: str) -> str:
-    """Return the open questions, one a line, and the command that answers them."""
-    lines = [f"run {run} asks:"]
+def list_questions(who: str, interrupts: Sequence[Interrupt], hints: Hints, *target: str) -> str:
+    """Return what ``who`` asks, one question a line, and the command that answers ``target``."""
+    lines = [f"{who} asks:"]
     for one in interrupts:
         lines.append(f"  {one.id}  {short(one.value)}")
         if one.response_schema is not None:
             lines.append(f"    expects {short(gist(one.response_schema))}")
-    command = _respond(run, [f"{one.id}=ANSWER" for one in interrupts], url)
-    return "\n".join([*lines, f"answer with: {command}"])
+    return "\n".join([*lines, hints.to("to answer", "respond", *target, *_answers_to(interrupts))])
 
 
-def _respond(run: str, answers: Sequence[str], url: str) -> str:
-    where = [] if url == DEFAULT_URL else ["--url", url]
-    return shlex.join(["graphwire", "respond", *where, run, *answers])
+def _answers_to(interrupts: Sequence[Interrupt]) -> list[str]:
+    return [PLACEHOLDER] if len(interrupts) == 1 else [f"{one.id}={PLACEHOLDER}" for one in interrupts]

@@ -13,6 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from graphwire.cli import (
@@ -107,6 +108,7 @@ def build(arguments: list[str], plugins: Iterable[EntryPoint]) -> typer.Typer:
     """Return the application for these arguments."""
     app = typer.Typer(
         name="graphwire",
+        cls=_Group,
         help="Stream graph runs over one WebSocket: nothing lost, nothing repeated.",
         epilog=STREAMS,
         no_args_is_help=True,
@@ -118,7 +120,7 @@ def build(arguments: list[str], plugins: Iterable[EntryPoint]) -> typer.Typer:
     app.callback()(_root)
     own = {name for name, _, _ in _OWN}
     for name, command, help in _OWN:
-        app.command(name, help=_paragraphs(help))(command)
+        app.command(name, cls=_Command, help=_paragraphs(help))(command)
     added = {plugin.name: plugin for plugin in plugins if plugin.name not in own}
     wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
     # A server takes its time to import, and ``graphwire runs`` need not wait for it. All are listed in the
@@ -128,6 +130,29 @@ def build(arguments: list[str], plugins: Iterable[EntryPoint]) -> typer.Typer:
         if name == wanted or not is_known:
             _add(app, plugin)
     return app
+
+
+class _Command(TyperCommand):
+    """A command whose help names no types of Python: ``KEY=VALUE`` rather than ``<list[str]>``."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the options and arguments."""
+        return _without_types(super().get_params(ctx))
+
+
+class _Group(TyperGroup):
+    """A group of commands whose own help names no types either."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the options."""
+        return _without_types(super().get_params(ctx))
+
+
+def _without_types(params: list[Any]) -> list[Any]:
+    for param in params:
+        if isinstance(param, TyperArgument) or param.metavar is None:
+            param.display_type_rich = lambda ctx: ""
+    return params
 
 
 def _paragraphs(text: str) -> str:
@@ -168,7 +193,8 @@ def _add(app: typer.Typer, plugin: EntryPoint) -> None:
         return
     if isinstance(command, typer.Typer):
         for info in command.registered_commands:
+            info.cls = _Command
             info.help = _paragraphs(info.help or "")
-        app.add_typer(command, name=plugin.name)
+        app.add_typer(command, cls=_Group, name=plugin.name)
     else:
-        app.command(plugin.name, help=_paragraphs(command.__doc__ or ""))(command)
+        app.command(plugin.name, cls=_Command, help=_paragraphs(command.__doc__ or ""))(command)

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from graphwire.cli.hints import Hints
 from graphwire.cli.options import (
     DEFAULT_URL,
     Json,
@@ -58,6 +59,6 @@ def attach(
         arguments["namespaces"] = [path_segments(path) for path in namespace]
 
     async def work(client: Client) -> int:
-        return await watch(await client.attach(run, start=start, **arguments), as_json, url)
+        return await watch(await client.attach(run, start=start, **arguments), as_json, Hints(url, token))
 
     raise typer.Exit(talk(url, token, work))

@@ -5,12 +5,13 @@ A board keeps what a watch yields. It reads no clock: whoever puts a row or asks
 
 from collections import Counter, deque
 from collections.abc import Sequence
-from datetime import datetime
 
 from graphwire_protocol.replies import RunRow
 from graphwire_protocol.types import TERMINAL
 from rich.text import Text
 
+from graphwire.cli.listing import time_of
+from graphwire.cli.outcome import visible
 from graphwire.cli.show import short
 from graphwire.rows import RunGone, WatchSynced
 
@@ -131,22 +132,18 @@ def elapsed(row: RunRow, at: float) -> str:
     """Return how long the run took, or has taken until ``at``; empty before it begins."""
     if row.started_at is None:
         return ""
-    end = at if row.ended_at is None else _seconds(row.ended_at)
+    end = at if row.ended_at is None else time_of(row.ended_at).timestamp()
     if row.status == "interrupted" or (row.ended_at is None and row.status in TERMINAL):
         return ""
-    seconds = max(0.0, end - _seconds(row.started_at))
+    seconds = max(0.0, end - time_of(row.started_at).timestamp())
     if seconds < 60:
         return f"{seconds:.1f}s"
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}m{rest:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"
 
 
-def _seconds(rfc3339: str) -> float:
-    # datetime.fromisoformat() of Python 3.10 does not know "Z".
-    return datetime.fromisoformat(rfc3339.replace("Z", "+00:00")).timestamp()
-
-
 def _shortened(name: str) -> str:
+    name = visible(name)
     return name if len(name) <= _WIDEST else f"{name[: _WIDEST - 1]}…"
 
 

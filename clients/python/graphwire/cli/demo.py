@@ -8,14 +8,12 @@ import contextlib
 import io
 import os
 import shlex
-import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import IO, Annotated, Any
 
 import typer
@@ -26,6 +24,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from graphwire.cli.hints import broken, program
 from graphwire.cli.outcome import FAILED, FINE, INTERRUPTED, USAGE, exit_codes, say, say_logs
 from graphwire.client import DEFAULT_URL, Client, connect
 from graphwire.errors import CannotConnect, GraphwireError
@@ -117,10 +116,10 @@ class RunPanel:
 
 
 def demo(
-    topic: Annotated[str, typer.Option("--topic", help="What to write about.")] = "cats",
+    topic: Annotated[str, typer.Option("--topic", metavar="TEXT", help="What to write about.")] = "cats",
     once: Annotated[bool, typer.Option("--once", help="Exit when the runs have ended.")] = False,
     port: Annotated[
-        int, typer.Option("--port", help="The server's port; if it is taken, a free one.")
+        int, typer.Option("--port", metavar="N", help="The server's port; if it is taken, a free one.")
     ] = 8765,
 ) -> None:
     """Show the demo. ``HELP`` is the text for users."""
@@ -148,11 +147,11 @@ async def _demo(console: Console, topic: str, once: bool, port: int) -> int:
             say(str(error))
             return FAILED
         if once:
-            _explain(
+            explain(
                 console, "While the server runs ([bold]make demo[/] keeps it running)", DEFAULT_URL, topic
             )
             return FINE if all(panel.status == "completed" for panel in panels) else FAILED
-        _explain(console, "Try it yourself", url, topic)
+        explain(console, "Try it yourself", url, topic)
         console.print("\nThe server is running, and its log follows. [bold]Ctrl-C[/] stops it.")
         with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
             await follow_log(log, lambda: server.poll() is not None)
@@ -231,14 +230,14 @@ async def _show_runs(console: Console, client: Client, topic: str) -> list[RunPa
     both = await client.run(
         "joke_and_poem", {"topic": topic}, modes=["messages"], tags=["joke"], record={"modes": ["updates"]}
     )
-    poem = await client.attach(both.id, modes=["messages", "updates"], tags=["poem"])
+    poem = await client.attach(both.id, modes=["messages", "updates"], nodes=["*poem"])
     research = await client.run(
         "research", {"topic": topic}, modes=["messages", "updates", "custom"], namespaces=everything
     )
     job = await client.run("longjob", {"topic": topic}, modes=["custom"])
     shown: list[tuple[Run, RunPanel]] = [
         (both, RunPanel("a joke …", "messages, tag joke")),
-        (poem, RunPanel("… and a poem, from the same run", "messages + updates, tag poem")),
+        (poem, RunPanel("… and a poem, from the same run", "messages + updates, node *poem")),
         (research, RunPanel("research in subgraphs", "all namespaces")),
         (job, RunPanel("a long job", "custom")),
     ]
@@ -284,22 +283,23 @@ def _short(value: Any) -> str:
     return text if len(text) < 60 else text[:59] + "…"
 
 
-def _explain(console: Console, head: str, url: str, topic: str) -> None:
-    program = _program()
-    where = "" if url == DEFAULT_URL else f" --url {url}"
+def explain(console: Console, head: str, url: str, topic: str) -> None:
+    """Say what to try while the server at ``url`` runs."""
+    called = program()
+    where = [] if url == DEFAULT_URL else [f"--url {url}"]
+    about = f"-f topic={shlex.quote(topic)}"
     console.print(f"\n{head}, from a second terminal:")
-    console.print(f"  {program} graphs{where}", soft_wrap=True)
-    console.print(
-        f"  {program} run joke_and_poem -f topic={shlex.quote(topic)} -m messages --tag poem{where}",
-        soft_wrap=True,
-    )
-    console.print(f"\n[bold]or from Python[/] ({program.replace('graphwire', 'python')}):")
+    for command in (["graphs"], ["run", "joke_and_poem", about, "-m messages", "--tag poem"]):
+        for line in broken([called, *command, *where]):
+            console.print(line, markup=False, soft_wrap=True)
+    console.print(f"\n[bold]or from Python[/] ({called.replace('graphwire', 'python')}):")
     console.print(
         f"""  import asyncio, graphwire
 
   async def main():
       async with graphwire.connect("{url}") as client:
-          run = await client.run("joke_and_poem", {{"topic": {topic!r}}}, modes=["messages"], tags=["joke"])
+          topic = {{"topic": {topic!r}}}
+          run = await client.run("joke_and_poem", topic, tags=["joke"])
           async for event in run:
               match event:
                   case graphwire.MessagesEvent(message=chunk):
@@ -310,11 +310,3 @@ def _explain(console: Console, head: str, url: str, topic: str) -> None:
         markup=False,
         soft_wrap=True,
     )
-
-
-def _program() -> str:
-    """Return how to call this program from here: by its name if the shell finds it, else by its path."""
-    path = Path(sys.argv[0])
-    if shutil.which("graphwire") == str(path.resolve()) or path.name != "graphwire":
-        return "graphwire"
-    return os.path.relpath(path)

@@ -4,6 +4,7 @@ Also the check of the graphs that they, ``watch`` and ``cancel`` name.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime, timezone
 from typing import Protocol, TypeVar
 
 import typer
@@ -70,6 +71,18 @@ async def refuse_unknown(client: Client, graphs: Sequence[str]) -> None:
             raise Refused("not_found", no_graph(name, served))  # as the server says it of a run
 
 
+def time_of(rfc3339: str) -> datetime:
+    """Return a time as an object. Raises ``ValueError``."""
+    # datetime.fromisoformat() of Python 3.10 does not know "Z".
+    return datetime.fromisoformat(rfc3339.replace("Z", "+00:00"))
+
+
 def short_time(rfc3339: str) -> str:
-    """Return a time to the second, without ``T`` and zone."""
-    return rfc3339[:19].replace("T", " ")
+    """Return a time to the second, in UTC and without ``T``: ``2026-03-01 12:00:00Z``."""
+    try:
+        time = time_of(rfc3339)
+    except ValueError:  # of a saver that writes times in its own way
+        return rfc3339
+    if time.tzinfo is None:
+        return f"{time:%Y-%m-%d %H:%M:%S}"
+    return f"{time.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}Z"

@@ -8,15 +8,19 @@ from graphwire_protocol.types import STREAM_MODES
 from graphwire.client import DEFAULT_URL as DEFAULT_URL
 from graphwire.streams import DEFAULT_MODES
 
+URL_VARIABLE = "GRAPHWIRE_URL"
+TOKEN_VARIABLE = "GRAPHWIRE_TOKEN"
+_REPEATABLE = " Repeatable."
+
 Url: TypeAlias = Annotated[
     str,
-    typer.Option("--url", envvar="GRAPHWIRE_URL", metavar="URL", help="The server's address."),
+    typer.Option("--url", envvar=URL_VARIABLE, metavar="URL", help="The server's address."),
 ]
 Token: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--token",
-        envvar="GRAPHWIRE_TOKEN",
+        envvar=TOKEN_VARIABLE,
         metavar="TOKEN",
         help="Your token. Prefer the environment variable: other users of this machine can see options.",
         show_envvar=True,
@@ -32,7 +36,7 @@ Modes: TypeAlias = Annotated[
         "--mode",
         "-m",
         metavar="MODE",
-        help=f"What to stream: {', '.join(STREAM_MODES)}. Default: {', '.join(DEFAULT_MODES)}.",
+        help=f"What to stream: {', '.join(STREAM_MODES)}. Default: {', '.join(DEFAULT_MODES)}.{_REPEATABLE}",
     ),
 ]
 Namespaces: TypeAlias = Annotated[
@@ -42,26 +46,28 @@ Namespaces: TypeAlias = Annotated[
         "-N",
         metavar="PATH",
         help='Which subgraphs: "**" all, "." the root (default), "a" the subgraph at node a, '
-        '"a/b" the one at b in it, "*" for any one node.',
+        f'"a/b" the one at b in it, "*" for any one node.{_REPEATABLE}',
     ),
 ]
 Nodes: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option("--node", metavar="GLOB", help="Only events of these nodes, such as 'write*'."),
+    typer.Option(
+        "--node", metavar="GLOB", help=f"Only events of these nodes, such as 'write*'.{_REPEATABLE}"
+    ),
 ]
 Tags: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option("--tag", metavar="GLOB", help="Only tokens of model calls with this tag."),
+    typer.Option("--tag", metavar="GLOB", help=f"Only tokens of model calls with this tag.{_REPEATABLE}"),
 ]
 Keys: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--key", metavar="KEY", help="Only these keys of the state.")
+    list[str] | None, typer.Option("--key", metavar="KEY", help=f"Only these keys of the state.{_REPEATABLE}")
 ]
 OnlyStatuses: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         "--status",
         metavar="STATUS",
-        help="Only these: queued, running, interrupted, completed, failed, cancelled.",
+        help=f"Only these: queued, running, interrupted, completed, failed, cancelled.{_REPEATABLE}",
     ),
 ]
 OnlyThread: TypeAlias = Annotated[

@@ -8,11 +8,14 @@ import contextlib
 import logging
 import os
 import re
+import shutil
 import signal
 import sys
+import textwrap
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+from graphwire.cli.hints import Hints, program
 from graphwire.client import Client, connect
 from graphwire.errors import (
     CannotConnect,
@@ -20,6 +23,7 @@ from graphwire.errors import (
     GraphwireError,
     Refused,
     RunEnded,
+    RunLost,
     Unauthenticated,
 )
 from graphwire.reconnector import ConnectionState
@@ -63,9 +67,38 @@ STREAMS = exit_codes(*_MEANINGS)
 """Of commands that watch a run."""
 
 
+_COMMAND = re.compile(r"(?<=: )graphwire( [^;()]*[^;() ])")  # in a sentence, as in "see: graphwire --help"
+
+
 def say(sentence: str) -> None:
-    """Print a sentence for the user on stderr; stdout is for the command's output."""
-    print(f"graphwire: {sentence}", file=sys.stderr, flush=True)
+    """Print a sentence for the user on stderr; stdout is for the command's output.
+
+    Commands in it call this program as it was called. At a terminal it is broken between words, but not
+    within a command; indented lines stay as they are.
+    """
+    is_terminal = sys.stderr.isatty()
+    gap = "\N{NO-BREAK SPACE}" if is_terminal else " "
+
+    def command(found: re.Match[str]) -> str:
+        return f"{program()}{found[1]}".replace(" ", gap)
+
+    text = _COMMAND.sub(command, f"graphwire: {visible(sentence)}")
+    if is_terminal:
+        width = shutil.get_terminal_size().columns
+        lines = [line if line[:1] == " " else _wrapped(line, width) for line in text.split("\n")]
+        text = "\n".join(lines).replace(gap, " ")
+    print(text, file=sys.stderr, flush=True)
+
+
+def _wrapped(line: str, width: int) -> str:
+    return textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+
+
+def visible(text: str) -> str:
+    """Return a text with a mark for each character that could move the cursor or change the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def talk(url: str, token: str | None, work: Callable[[Client], Awaitable[int]]) -> int:
@@ -84,13 +117,24 @@ async def _connected(url: str, token: str | None, work: Callable[[Client], Await
         except asyncio.CancelledError:
             return INTERRUPTED
         except GraphwireError as error:
-            say(str(error))
+            say(_in_commands(error, Hints(url, token)))
             return exit_code(error)
         except (TypeError, ValueError) as error:
             if os.environ.get(TRACEBACK):
                 raise
             say(_in_options(str(error)))
             return USAGE
+
+
+def _in_commands(error: GraphwireError, hints: Hints) -> str:
+    """Return an error's sentence, with a command where it would name a method of the client."""
+    if isinstance(error, RunLost) and error.graph is not None and error.thread is not None:
+        what = (
+            f"the server no longer knows run {error.run}: it restarted, or the run was deleted; "
+            f"thread {error.thread} is as its checkpointer kept it; to continue it"
+        )
+        return hints.to(what, "respond", "--graph", error.graph, "--thread", error.thread)
+    return str(error)
 
 
 _OPTIONS = {

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from graphwire.blocking import CANCEL_TIMEOUT_S
 from graphwire.cli.answers import ask, how_to_answer, how_to_leave, is_interactive, value_of
+from graphwire.cli.hints import Hints
 from graphwire.cli.options import (
     DEFAULT_URL,
     Json,
@@ -43,7 +44,7 @@ command that answers.
 
 Example: [bold]graphwire run joke -f topic=cats -m messages -m updates[/bold]
 
-A conversation: [bold]graphwire run chat -f message=hi --thread mine[/bold], and again with the same thread.
+A conversation: [bold]graphwire run chat -f messages=hi --thread mine[/bold], and again with the same thread.
 
 {STREAMS}
 """
@@ -61,7 +62,7 @@ def run(
             "--field",
             "-f",
             metavar="KEY=VALUE",
-            help="A field of the input: JSON if it can be read as JSON, else text.",
+            help="A field of the input: JSON if it can be read as JSON, else text. Repeatable.",
         ),
     ] = None,
     mode: Modes = None,
@@ -112,6 +113,8 @@ def run(
     given = read_input(input, field or [], sys.stdin)
     if resume is not None and given is not None:
         raise typer.BadParameter("--resume continues what the thread has; it takes no INPUT and no -f")
+    if resume is not None and thread is None:
+        raise typer.BadParameter("--resume answers what a thread asks; name that with --thread")
     if checkpoint is not None and thread is None:
         raise typer.BadParameter("--checkpoint belongs to a thread; name that with --thread")
     arguments: dict[str, Any] = {"run": run_id, "nodes": node, "tags": tag, "keys": key}
@@ -131,7 +134,7 @@ def run(
             await started.detach()
             _print_start(started, as_json)
             return FINE
-        return await watch(started, as_json, url, is_plain_resume)
+        return await watch(started, as_json, Hints(url, token), is_plain_resume)
 
     raise typer.Exit(talk(url, token, work))
 
@@ -143,7 +146,7 @@ def _print_start(run: Run, as_json: bool) -> None:
         print(run.id)
 
 
-async def watch(run: Run, as_json: bool, url: str = DEFAULT_URL, resumes: bool = False) -> int:
+async def watch(run: Run, as_json: bool, hints: Hints, resumes: bool = False) -> int:
     """Show a run to its end and return the exit code; at a terminal, ask the person what the run asks.
 
     If the run ``resumes`` a thread and does nothing, say so.
@@ -161,7 +164,7 @@ async def watch(run: Run, as_json: bool, url: str = DEFAULT_URL, resumes: bool =
             shown.end()
             if not has_explained_keys:
                 has_explained_keys = True
-                say(how_to_leave(run.id, run.interrupts, url, run.created))
+                say(how_to_leave(run.id, run.interrupts, hints, run.created))
             if not await _answered(run):
                 break
     except asyncio.CancelledError:
@@ -177,7 +180,7 @@ async def watch(run: Run, as_json: bool, url: str = DEFAULT_URL, resumes: bool =
         case "cancelled":
             return FAILED
         case "interrupted":
-            say(how_to_answer(run.id, run.interrupts, url))
+            say(how_to_answer(run.id, run.interrupts, hints))
             return WAITING
         case "completed" if has_asked:
             await run.result()  # raises if nobody can answer

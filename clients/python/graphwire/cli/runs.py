@@ -1,12 +1,11 @@
 """``graphwire runs``: your runs, newest first."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from graphwire_protocol.replies import RunRow
 
-from graphwire.cli.listing import short_time, show_list
+from graphwire.cli.listing import short_time, show_list, time_of
 from graphwire.cli.options import DEFAULT_URL, Json, OnlyStatuses, OnlyThread, Token, Url
 from graphwire.cli.outcome import LISTS
 from graphwire.cli.show import piped
@@ -57,6 +56,4 @@ def _cells(row: RunRow) -> tuple[str, ...]:
 def _seconds(started_at: str | None, ended_at: str | None) -> str:
     if started_at is None or ended_at is None:
         return ""
-    # datetime.fromisoformat() of Python 3.10 does not know "Z".
-    start, end = (datetime.fromisoformat(text.replace("Z", "+00:00")) for text in (started_at, ended_at))
-    return f"{(end - start).total_seconds():.1f}"
+    return f"{(time_of(ended_at) - time_of(started_at)).total_seconds():.1f}"

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from graphwire.cli.gist import gist
-from graphwire.cli.outcome import say
+from graphwire.cli.outcome import say, visible
 from graphwire.events import (
     CustomEvent,
     Event,
@@ -50,30 +50,34 @@ def print_table(table: Table | str, console: Console | None = None) -> None:
     row is a line for scripts, as ``print_row()`` writes it, and the sentence goes to stderr.
     """
     console = console or Console(soft_wrap=isinstance(table, str))
-    if not console.is_terminal:
-        if isinstance(table, str):
-            say(table)
-            return
-        for cells in zip(*(column.cells for column in table.columns), strict=True):
-            print_row(map(str, cells), console.file)
-        return
     if isinstance(table, str):
-        console.print(table)
+        console.print(table) if console.is_terminal else say(table)
         return
-    for column in table.columns:
+    rows = [
+        [str(cell) for cell in cells] for cells in zip(*(one.cells for one in table.columns), strict=True)
+    ]
+    if not console.is_terminal:
+        for cells in rows:
+            print_row(cells, console.file)
+        return
+    names = [str(column.header) for column in table.columns]
+    shown = Table(*names, box=None, show_header=table.show_header)
+    for cells in rows:
+        shown.add_row(*(Text(visible(cell)) for cell in cells))  # a str would be read as rich's markup
+    for column in shown.columns:
         column.no_wrap = True
     unbounded = console.options.update(width=10_000)
-    width = console.measure(table, options=unbounded).maximum
+    width = console.measure(shown, options=unbounded).maximum
     if width <= console.width:
-        console.print(table)
-    elif table.show_header:
-        for cells in zip(*(column.cells for column in table.columns), strict=True):
-            names = [str(column.header) for column in table.columns]
-            for line in folded(names, [str(cell) for cell in cells], console.width):
+        console.print(shown)
+    elif shown.show_header:
+        for cells in rows:
+            for line in folded(names, [visible(cell) for cell in cells], console.width):
                 console.out(line, highlight=False)
     else:  # names and values
-        table.columns[-1].no_wrap = False
-        console.print(table)
+        shown.columns[-1].no_wrap = False
+        shown.columns[-1].overflow = "fold"
+        console.print(shown)
 
 
 def print_row(cells: Iterable[str], file: IO[str] | None = None) -> None:
@@ -136,7 +140,8 @@ class Flow:
         self._console = console
         self._writing: str | None = None  # the call whose message the unfinished line shows
         self._has_said = False  # whether that line shows more than who writes
-        self._held: dict[str, list[MessagesEvent]] = {}  # by call, until that line is finished
+        self._writer: tuple[tuple[str, ...], str | None] | None = None  # namespace and node of who writes it
+        self._held: dict[str, list[MessagesEvent | UpdatesEvent]] = {}  # by call, until that line is finished
         self._texts: dict[str | None, str] = {}  # of the newest messages, by id
 
     def show(self, event: Event) -> None:
@@ -148,9 +153,8 @@ class Flow:
                 self._message(event, message)
             case UpdatesEvent(interrupts=marks) if marks is not None:
                 return  # the interrupt event follows
-            case UpdatesEvent(data=dict(updates)):
-                for node, update in updates.items():
-                    self._line(event, node, self._without_shown(update))
+            case UpdatesEvent(data=dict()):
+                self._update(event)
             case ValuesEvent(data=data):
                 self._line(event, "values", data)
             case CustomEvent(data=data):
@@ -185,16 +189,35 @@ class Flow:
     def _show_next(self) -> None:
         """Write what has come of the message that waited longest."""
         for event in self._held.pop(next(iter(self._held))):
-            self._write(event, event.message)
+            if isinstance(event, UpdatesEvent):
+                self._lines(event)
+            else:
+                self._write(event, event.message)
 
     def _message(self, event: MessagesEvent, message: Message) -> None:
         # Parallel nodes take turns message by message; mixed tokens would be unreadable.
-        if self._writing is not None and self._writing != event.call:
+        if self._is_busy() and self._writing != event.call:
             self._held.setdefault(event.call or "", []).append(event)
             return
         self._write(event, message)
         while self._writing is None and self._held:
             self._show_next()
+
+    def _is_busy(self) -> bool:
+        # A message of a snapshot may be complete already; nobody says whether its writer still writes.
+        return self._writing is not None and self._writer is not None
+
+    def _update(self, event: UpdatesEvent) -> None:
+        if self._is_busy() and self._writer != (event.namespace, event.node):
+            self._held[f"update {event.seq}"] = [event]
+            return
+        self._lines(event)
+        while self._writing is None and self._held:
+            self._show_next()
+
+    def _lines(self, event: UpdatesEvent) -> None:
+        for node, update in event.data.items():
+            self._line(event, node, self._without_shown(update))
 
     def _discard(self, event: MessagesEvent) -> None:
         if self._held.pop(event.call or "", None) is None:  # else nobody has seen it
@@ -211,6 +234,7 @@ class Flow:
                 self._console.out(_cut_text(event.cut_bytes), end="", highlight=False)
                 self._has_said = True
         self._writing = event.call
+        self._writer = (event.namespace, event.node)
         self._texts[message.id] = self._texts.pop(message.id, "") + message.text
         if len(self._texts) > _KNOWN_TEXTS:
             del self._texts[next(iter(self._texts))]
@@ -219,14 +243,11 @@ class Flow:
             self._close()
 
     def _say(self, message: Message) -> None:
-        self._console.out(_visible(message.text), end="", highlight=False)
+        self._console.out(visible(message.text), end="", highlight=False)
         self._has_said = self._has_said or bool(message.text)
-        for call in message.tool_calls:
-            if call.get("name"):
-                before = "\n  " if self._has_said else ""
-                text = f"{before}calls {call['name']}({short(call.get('args'))})"
-                self._console.out(text, end="", highlight=False)
-                self._has_said = True
+        for call in _calls(message):
+            self._console.out(("\n  " if self._has_said else "") + call, end="", highlight=False)
+            self._has_said = True
 
     def _without_shown(self, update: Any) -> Any:
         """Return an update with a word in place of each message and text that stands above it already."""
@@ -276,10 +297,21 @@ class Flow:
                 self._say(item.message)
             else:
                 self._console.out(_cut_text(item.cut_bytes), end="", highlight=False)
-            self._writing = item.call
+            self._writing, self._writer = item.call, None
         if event.interrupts:
             self.end()
             self._questions(event)
+
+
+def _calls(message: Message) -> list[str]:
+    return [
+        f"calls {call['name']}({short(call.get('args'))})" for call in message.tool_calls if call.get("name")
+    ]
+
+
+def short_message(message: Message) -> str:
+    """Return who says what as one line, at most ``_LONGEST`` characters of it."""
+    return short("  ".join([message.type, *filter(None, [message.text]), *_calls(message)]))
 
 
 def _cut_text(size: int) -> str:
@@ -294,12 +326,5 @@ def short(value: Any) -> str:
         text = "  ".join(f"{key}={short(item)}" for key, item in value.items())
     else:
         text = _PROJECTOR.dumps(value).decode()
-    text = _visible(text)
+    text = visible(text)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
-
-
-def _visible(text: str) -> str:
-    # A model's output must not move the cursor or change the terminal's title.
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -8,8 +8,9 @@ from rich.table import Table
 from graphwire.cli.listing import short_time
 from graphwire.cli.options import DEFAULT_URL, Json, Token, Url
 from graphwire.cli.outcome import FINE, LISTS, talk
-from graphwire.cli.show import piped, print_json, print_table, short
+from graphwire.cli.show import piped, print_json, print_table, short, short_message
 from graphwire.client import Client
+from graphwire.messages import Message
 from graphwire.state import StateSnapshot
 
 _COLUMNS = ("checkpoint", "created", "by", "next", "values")
@@ -18,7 +19,7 @@ HELP = f"""Show a thread's state, or all its states.
 
 Example: [bold]graphwire state chat mine --history[/bold]
 
-With --history it lists the checkpoints, at which [bold]graphwire run --thread --checkpoint[/bold] can start.
+With --history it lists the checkpoints, at which a run can start: --checkpoint of graphwire run.
 
 {piped("name", "value")} With --history these are {", ".join(_COLUMNS)}.
 
@@ -36,7 +37,8 @@ def state(
         str | None, typer.Option("--checkpoint", metavar="ID", help="The state at this checkpoint.")
     ] = None,
     key: Annotated[
-        list[str] | None, typer.Option("--key", metavar="KEY", help="Only these keys of the state.")
+        list[str] | None,
+        typer.Option("--key", metavar="KEY", help="Only these keys of the state. Repeatable."),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Show N states at most.")] = 20,
     as_json: Json = False,
@@ -79,13 +81,21 @@ def _state(state: StateSnapshot) -> Table:
     table = Table(box=None, show_header=False)
     values = state.values if isinstance(state.values, dict) else {"state": state.values}
     for name, value in values.items():
-        table.add_row(name, short(value))
+        for line in _lines(value):
+            table.add_row(name, line)
     for one in state.interrupts:
         table.add_row("asks", f"{one.id}  {short(one.value)}")
     table.add_row("next", ", ".join(state.next) or "nothing")
     table.add_row("checkpoint", state.checkpoint)
     table.add_row("created", _time(state))
     return table
+
+
+def _lines(value: Any) -> list[str]:
+    """Return what a key of the state holds: a line for each message of a conversation, one for all else."""
+    if isinstance(value, list) and value and all(isinstance(item, Message) for item in value):
+        return [short_message(item) for item in value]
+    return [short(value)]
 
 
 def _history(states: list[StateSnapshot]) -> Table:

@@ -28,7 +28,9 @@ def threads(
     ] = None,
     status: Annotated[
         list[str] | None,
-        typer.Option("--status", metavar="STATUS", help="Only threads whose latest run has this status."),
+        typer.Option(
+            "--status", metavar="STATUS", help="Only threads whose latest run has this status. Repeatable."
+        ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="List N threads at most.")] = 20,
     as_json: Json = False,

@@ -47,7 +47,8 @@ REFRESH_S = 0.5
 
 def watch(
     graph: Annotated[
-        list[str] | None, typer.Option("--graph", metavar="GRAPH", help="Only runs of these graphs.")
+        list[str] | None,
+        typer.Option("--graph", metavar="GRAPH", help="Only runs of these graphs. Repeatable."),
     ] = None,
     status: OnlyStatuses = None,
     thread: OnlyThread = None,

@@ -17,7 +17,6 @@ from websockets.typing import Subprotocol
 
 from graphwire_gateway.connections.auth import Origins, Tokens, is_loopback
 from graphwire_gateway.connections.connection import Connection
-from graphwire_gateway.connections.dispatch import Services
 from graphwire_gateway.connections.http import PATH, Handshake
 from graphwire_gateway.connections.langgraph_auth import Authenticated
 from graphwire_gateway.connections.openings import (
@@ -27,6 +26,7 @@ from graphwire_gateway.connections.openings import (
     open_behind_a_proxy,
 )
 from graphwire_gateway.connections.peer import MAX_QUEUE, Peer
+from graphwire_gateway.connections.services import Services
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.execution.execution import Executor
 from graphwire_gateway.failures import Failures

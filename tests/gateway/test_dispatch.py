@@ -1,5 +1,5 @@
 """About `gateway/graphwire_gateway/connections/dispatch.py`,
-`gateway/graphwire_gateway/connections/waiting.py`,
+`gateway/graphwire_gateway/connections/services.py`, `gateway/graphwire_gateway/connections/waiting.py`,
 `gateway/graphwire_gateway/connections/connection.py`, `gateway/graphwire_gateway/connections/peer.py` and
 `gateway/graphwire_gateway/runs/report.py`.
 
@@ -17,8 +17,8 @@ import orjson
 import pytest
 from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.connection import Connection
-from graphwire_gateway.connections.dispatch import Services
 from graphwire_gateway.connections.peer import Peer
+from graphwire_gateway.connections.services import Services
 from graphwire_gateway.execution.execution import Executor
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog, GraphSpec

@@ -704,6 +704,15 @@ async def test_a_command_goes_to_nodes(entry, goto) -> None:
     }
 
 
+async def test_of_the_nodes_that_there_are_not_a_graph_gets_only_the_first_few_to_log(entry) -> None:
+    served = replace(entry, shape=replace(entry.shape, nodes=("n", "m")))
+    unknown: list[Any] = [f"x{number}" for number in range(3)]
+    few = ["n", *unknown, {"node": "n", "arg": 1}, "__end__"]
+    assert requested(served, command={"goto": few}).command == {"goto": few}
+    many = [*few, *(f"y{number}" for number in range(1000)), {"node": "z", "arg": 1}, "m"]
+    assert requested(served, command={"goto": many}).command == {"goto": [*few, "m"]}
+
+
 @pytest.mark.parametrize("goto", [1, {"arg": 1}, {"node": "n", "x": 1}, [["n"]], {"node": 3}])
 async def test_a_command_that_goes_elsewhere_is_refused(entry, goto) -> None:
     with pytest.raises(Refusal) as refused:

@@ -120,10 +120,9 @@ def test_runs_that_ended_while_they_waited_are_not_kept(slots) -> None:
     started(slots, 2)
     gone = started(slots, 5)
     kept = weakref.WeakSet(gone)
-    for run in gone:
-        run.status = "cancelled"
-        slots.release(run)
-    del gone, run
+    while gone:
+        gone[-1].status = "cancelled"
+        slots.release(gone.pop())
     gc.collect()
     assert len(kept) == 0
 

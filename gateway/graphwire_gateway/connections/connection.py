@@ -13,8 +13,9 @@ from graphwire_protocol.server import ServerSession
 from websockets.exceptions import ConnectionClosed
 
 from graphwire_gateway.connections.delivery import Delivery
-from graphwire_gateway.connections.dispatch import Dispatch, Services
+from graphwire_gateway.connections.dispatch import Dispatch
 from graphwire_gateway.connections.peer import Peer
+from graphwire_gateway.connections.services import Services
 from graphwire_gateway.log.store import Store
 from graphwire_gateway.telemetry import logger
 

@@ -10,32 +10,24 @@ from weakref import WeakSet
 import orjson
 from graphwire_protocol import commands
 from graphwire_protocol.codec import encode
-from graphwire_protocol.commands import Command, Product, Spec
+from graphwire_protocol.commands import Command, Spec
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.payloads import AskedInterrupt, PendingInterrupt
 from graphwire_protocol.replies import Notice, Ok, Pong, Started, Subscribed, Welcome
 from graphwire_protocol.server import ServerSession
-from graphwire_protocol.types import STREAM_MODES, Durability
+from graphwire_protocol.types import STREAM_MODES
 from graphwire_protocol.version import MINOR
 
-from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.delivery import Delivery
-from graphwire_gateway.connections.loop_time import LoopTime
-from graphwire_gateway.connections.open_connections import OpenConnections, Pinged
-from graphwire_gateway.connections.sharing import Sharing
+from graphwire_gateway.connections.loop_time import sharer
+from graphwire_gateway.connections.open_connections import Pinged
+from graphwire_gateway.connections.services import Services
 from graphwire_gateway.connections.waiting import asked, too_late
-from graphwire_gateway.connections.wrong_tokens import RefusedConnection, WrongTokens, address_of
+from graphwire_gateway.connections.wrong_tokens import RefusedConnection
 from graphwire_gateway.cutting import cut_anywhere, question_slots, shrink
 from graphwire_gateway.execution.names import filter_notes, graph_notes, run_notes, update_notes
-from graphwire_gateway.failures import Failures
-from graphwire_gateway.graphs.catalog import Catalog
-from graphwire_gateway.limits import Limits
-from graphwire_gateway.runs.listing import Listing
 from graphwire_gateway.runs.run import Run
-from graphwire_gateway.runs.runs import Runs
-from graphwire_gateway.runs.states import States
 from graphwire_gateway.runs.watch import Watch
-from graphwire_gateway.telemetry import RateLimitedLogger, logger
 
 C = TypeVar("C", bound=Command)
 
@@ -51,38 +43,6 @@ _NOTE_CHARS = 4096  # of a notice: it may name nodes of a graph
 
 FEATURES = ("patch", "state", "watch")
 """The optional parts of the protocol that are served."""
-
-
-class Services:
-    """What all connections of a server share."""
-
-    def __init__(
-        self,
-        *,
-        server: Product,
-        limits: Limits,
-        durability: Durability,
-        tokens: Tokens,
-        catalog: Catalog,
-        runs: Runs,
-        states: States,
-        listing: Listing,
-        failures: Failures,
-    ) -> None:
-        self.server = server
-        self.limits = limits
-        self.durability = durability
-        self.tokens = tokens
-        self.catalog = catalog
-        self.runs = runs
-        self.states = states
-        self.listing = listing
-        self.failures = failures
-        self.sharing = Sharing()
-        self.loop_time = LoopTime()
-        self.connections = OpenConnections(limits.max_connections)
-        self.refusals = RateLimitedLogger(logger("connection"))
-        self.wrong_tokens = WrongTokens(RateLimitedLogger(logger("connection")))
 
 
 class Connected(Pinged, RefusedConnection, Protocol):
@@ -249,10 +209,8 @@ class Dispatch:
 
     @property
     def whose(self) -> str:
-        """With whose other work that of this connection takes turns: its principal's, or its address's."""
-        if self._principal is None:
-            return f"address {address_of(self._connection.peer)}"
-        return f"principal {self._principal}"
+        """With whose other work that of this connection takes turns."""
+        return sharer(self._principal, self._connection.peer)
 
     @property
     def principal(self) -> str:

@@ -11,11 +11,19 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Any
+
+from graphwire_gateway.connections.wrong_tokens import address_of
 
 TURN_S = 0.005
 """Seconds: for so long one turn of the loop begins more pieces of work."""
 
 _MOST = 256  # pieces of work that are called up for one turn
+
+
+def sharer(principal: str | None, peer: Any) -> str:
+    """Return who shares the time with others: a principal, or before ``hello`` an address."""
+    return f"address {address_of(peer)}" if principal is None else f"principal {principal}"
 
 
 class LoopTime:

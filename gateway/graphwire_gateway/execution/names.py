@@ -133,7 +133,8 @@ def _unknown(
 def _not_in(known: tuple[str, ...] | None, names: Iterable[str]) -> list[str]:
     if known is None:
         return []
-    return [name for name in names if name not in known and not name.startswith("__")]
+    there = frozenset(known)
+    return [name for name in names if name not in there and not name.startswith("__")]
 
 
 def _is_glob(name: str) -> bool:
@@ -154,6 +155,12 @@ def _targets(goto: Any) -> list[str]:
         return [name for target in goto for name in _targets(target)]
     name = goto.get("node") if isinstance(goto, dict) else goto
     return [name] if isinstance(name, str) else []
+
+
+def without_many_unknown(goto: list[Any], nodes: tuple[str, ...]) -> list[Any]:
+    """Return where to go, but of what leads to no node only the first few: a graph logs each of them."""
+    unknown = set(_not_in(nodes, _targets(goto))[_MOST:])
+    return [target for target in goto if unknown.isdisjoint(_targets(target))] if unknown else goto
 
 
 def _is_tag(value: dict[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from graphwire_protocol.types import STREAM_MODES, Mode
 from langchain_core.runnables import RunnableConfig
 
 from graphwire_gateway.execution.inputs import message_of
-from graphwire_gateway.execution.names import check_run, invalid
+from graphwire_gateway.execution.names import check_run, invalid, without_many_unknown
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.library import command_for, given
 from graphwire_gateway.scope import OWN, PRINCIPAL, Scope
@@ -168,7 +168,7 @@ def run_request(
         graph=command.graph,
         input=values.input,
         config=merged,
-        command=values.command,
+        command=_leading_somewhere(values.command, entry),
         context=values.context,
         options=_options(command.options, scope),
         modes=modes,
@@ -208,6 +208,13 @@ def _command(command: commands.GraphCommand) -> dict[str, Any]:
         reason = 'a node\'s name, {"node": name, "arg": value}, or a list of them'
         raise invalid("command.goto", f"run.command.goto: expected {reason}", reason)
     return fields
+
+
+def _leading_somewhere(command: dict[str, Any] | None, entry: Entry) -> dict[str, Any] | None:
+    goto = command and command.get("goto")
+    if command is None or not isinstance(goto, list) or entry.shape.nodes is None:
+        return command
+    return {**command, "goto": without_many_unknown(goto, entry.shape.nodes)}
 
 
 def _is_goto(goto: Any) -> bool:

@@ -1,7 +1,8 @@
 """Connections that read nothing, say nothing, have vanished or are too many.
 
 About `gateway/graphwire_gateway/connections/connection.py`,
-`gateway/graphwire_gateway/connections/open_connections.py` and
+`gateway/graphwire_gateway/connections/open_connections.py`,
+`gateway/graphwire_gateway/connections/loop_time.py` and
 `gateway/graphwire_gateway/connections/auth.py`.
 """
 
@@ -16,6 +17,11 @@ pytestmark = pytest.mark.abuse
 
 @pytest.mark.parametrize("name", ["stalled readers", "idle connections", "all descriptors"])
 async def test_connections_that_say_nothing_cost_little(name: str) -> None:
+    await holds(CONNECTIONS[name])
+
+
+@pytest.mark.parametrize("name", ["a crowd that lists", "a crowd that runs"])
+async def test_a_crowd_of_one_principal_holds_up_nobody_else(name: str) -> None:
     await holds(CONNECTIONS[name])
 
 

@@ -1,6 +1,7 @@
 """What the server keeps of runs is bounded, and keeps nobody from what is theirs.
 
-About `gateway/graphwire_gateway/runs/runs.py`, `gateway/graphwire_gateway/runs/listing.py` and
+About `gateway/graphwire_gateway/runs/runs.py`, `gateway/graphwire_gateway/runs/slots.py`,
+`gateway/graphwire_gateway/runs/holdings.py`, `gateway/graphwire_gateway/runs/listing.py` and
 `gateway/graphwire_gateway/log/fold.py`.
 """
 
@@ -31,3 +32,13 @@ async def test_runs_that_wait_for_an_answer_count_among_the_active_ones() -> Non
 async def test_nobody_writes_another_s_threads_out_of_its_list() -> None:
     figures = await holds(RUNS["threads with many checkpoints"])
     assert figures.report["threads"] == ["t"]
+
+
+async def test_nobody_pushes_out_another_s_results() -> None:
+    assert (await holds(RUNS["results of others"])).report == {"kept": 10}
+
+
+async def test_nobody_s_queue_of_runs_holds_up_another_s() -> None:
+    figures = await holds(RUNS["a queue of runs"])
+    assert figures.report["started"] == 900
+    assert figures.report["other_waited_s"] < 8

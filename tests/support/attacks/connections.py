@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import socket
 
-from tests.support.attacks.attack import ATTACKER, Attacker, Attacks, Report, all_closed, listed
-from tests.support.peer import spec
+from tests.support.attacks.attack import ATTACKER, Attacker, Attacks, Report, all_closed, ask_all, listed
+from tests.support.peer import Frame, spec
 from tests.support.wire import Gone
 
 CONNECTIONS: Attacks = {}
@@ -85,3 +85,39 @@ async def all_descriptors(server: Attacker) -> Report:
     for half in opened:
         half.close()
     return {"connections": len(opened)}
+
+
+_CROWD_S = 3
+
+
+async def _crowd(server: Attacker, asked: Frame) -> Report:
+    """Let two hundred connections of one principal each send a request as fast as it is answered."""
+    peers = [await server.connect() for _ in range(200)]
+    await server.ready()
+    answered = 0
+
+    async def ask_on(number: int) -> None:
+        nonlocal answered
+        while server.lasts(_CROWD_S):
+            await peers[number].send({"id": 1, **asked})
+            await peers[number].next(60)
+            peers[number].frames.clear()
+            peers[number].messages.clear()
+            answered += 1
+
+    await asyncio.gather(*(ask_on(number) for number in range(len(peers))))
+    return {"connections": len(peers), "answered": answered}
+
+
+@listed(CONNECTIONS)
+async def a_crowd_that_lists(server: Attacker) -> Report:
+    """Two hundred connections of one principal each list five hundred runs, as fast as they are answered."""
+    peer = await server.connect()
+    await ask_all(peer, [{"type": "run", "graph": "healthy", "input": {"n": 1}} for _ in range(500)])
+    return await _crowd(server, {"type": "list", "what": "runs"})
+
+
+@listed(CONNECTIONS)
+async def a_crowd_that_runs(server: Attacker) -> Report:
+    """Two hundred connections of one principal each start runs, as fast as they are answered."""
+    return await _crowd(server, {"type": "run", "graph": "plain", "input": {"n": 1}})

@@ -1,6 +1,6 @@
 """Runs that are large, many, or in the way of somebody else's."""
 
-from tests.support.attacks.attack import OTHER, Attacker, Attacks, Report, listed
+from tests.support.attacks.attack import OTHER, Attacker, Attacks, Report, ask_all, listed
 from tests.support.peer import spec
 
 RUNS: Attacks = {}
@@ -94,3 +94,32 @@ async def a_burst_of_events(server: Attacker) -> None:
     await peer.run("events", {"n": 1_000_000}, spec(1, "custom", credit=0), run="r")
     await peer.ask(type="subscribe", run="r", **spec(2, "lifecycle", from_="now"))
     await peer.until(lambda frame: frame["type"] == "closed" and frame["sub"] == 2, 60)
+
+
+@listed(RUNS, limits={"max_server_runs": 20}, within_s=30)
+async def a_queue_of_runs(server: Attacker) -> Report:
+    """Nine hundred runs of one principal, of a second each, wait where twenty execute at once."""
+    peer = await server.connect()
+    await server.ready()
+    asked = [{"type": "run", "graph": "sleeper", "input": {"n": 1}} for _ in range(900)]
+    started = sum(reply["type"] == "started" for reply in await ask_all(peer, asked))
+    other = await server.connect(OTHER)
+    began = server.since_s()
+    await other.run("healthy", {"n": 1}, spec(1, "custom"))
+    await other.until(lambda frame: frame["type"] == "closed", 25)
+    return {"started": started, "other_waited_s": server.since_s() - began}
+
+
+@listed(RUNS, limits={"store_bytes": 32 << 20}, within_s=40)
+async def results_of_others(server: Attacker) -> Report:
+    """One principal fills the store with results, next to ten small ones of another principal."""
+    other, peer = await server.connect(OTHER), await server.connect()
+    for sub in range(1, 11):
+        await other.run("echo", {"n": sub}, spec(sub, "lifecycle"), run=f"kept-{sub}")
+        await other.closed(sub)
+    await server.ready()
+    for sub in range(1, 61):
+        await peer.run("echo", {"text": "x" * 900_000}, spec(sub, "lifecycle"))
+        await peer.closed(sub)
+    replies = [await other.ask(type="result", run=f"kept-{sub}") for sub in range(1, 11)]
+    return {"kept": sum(reply["type"] == "ok" for reply in replies)}

@@ -1,0 +1,49 @@
+"""What all connections of a server share."""
+
+from graphwire_protocol.commands import Product
+from graphwire_protocol.types import Durability
+
+from graphwire_gateway.connections.auth import Tokens
+from graphwire_gateway.connections.loop_time import LoopTime
+from graphwire_gateway.connections.open_connections import OpenConnections
+from graphwire_gateway.connections.sharing import Sharing
+from graphwire_gateway.connections.wrong_tokens import WrongTokens
+from graphwire_gateway.failures import Failures
+from graphwire_gateway.graphs.catalog import Catalog
+from graphwire_gateway.limits import Limits
+from graphwire_gateway.runs.listing import Listing
+from graphwire_gateway.runs.runs import Runs
+from graphwire_gateway.runs.states import States
+from graphwire_gateway.telemetry import RateLimitedLogger, logger
+
+
+class Services:
+    """What all connections of a server share."""
+
+    def __init__(
+        self,
+        *,
+        server: Product,
+        limits: Limits,
+        durability: Durability,
+        tokens: Tokens,
+        catalog: Catalog,
+        runs: Runs,
+        states: States,
+        listing: Listing,
+        failures: Failures,
+    ) -> None:
+        self.server = server
+        self.limits = limits
+        self.durability = durability
+        self.tokens = tokens
+        self.catalog = catalog
+        self.runs = runs
+        self.states = states
+        self.listing = listing
+        self.failures = failures
+        self.sharing = Sharing()
+        self.loop_time = LoopTime()
+        self.connections = OpenConnections(limits.max_connections)
+        self.refusals = RateLimitedLogger(logger("connection"))
+        self.wrong_tokens = WrongTokens(RateLimitedLogger(logger("connection")))

@@ -70,6 +70,40 @@ async def test_nobody_s_threads_push_out_those_of_others(lib: Library) -> None:
     assert kept.saver.bytes == 0
 
 
+async def test_the_limit_is_kept_though_the_largest_principal_uses_all_its_threads(lib: Library) -> None:
+    one = await size_of_one(lib)
+    used = [f"used{number}" for number in range(30)]
+    kept = Kept(lib, *used, bytes=int(50.5 * one))
+    await kept.write(*used, principal="ann")
+    await kept.write("quiet", principal="cid")
+    for number in range(40):
+        await kept.write(f"idle{number}", principal="bob")
+        assert kept.saver.bytes <= 50.5 * one
+    assert {"quiet", "idle39", *used} <= kept.threads
+
+
+async def test_the_limit_is_kept_while_the_only_thread_of_the_largest_is_written(lib: Library) -> None:
+    one = await size_of_one(lib)
+    kept = Kept(lib, bytes=int(14.5 * one))
+    await kept.write("quiet", principal="cid")
+    await kept.write(*(f"idle{number}" for number in range(6)), principal="bob")
+    for _ in range(20):  # its history grows
+        await kept.write("long", principal="ann")
+    assert {"quiet", "long"} <= kept.threads
+    assert "idle0" not in kept.threads
+    assert {"idle4", "idle5"} <= kept.threads, "a fair share is left to everybody"
+
+
+async def test_threads_in_use_push_out_nobody_who_keeps_within_a_share(lib: Library) -> None:
+    one = await size_of_one(lib)
+    used = [f"used{number}" for number in range(20)]
+    kept = Kept(lib, *used, bytes=8 * one)
+    await kept.write("a", "b", "c", principal="bob")
+    await kept.write("quiet", principal="cid")
+    await kept.write(*used, principal="ann")
+    assert {"b", "c", "quiet", *used} <= kept.threads
+
+
 async def test_many_threads_stay_within_the_limit(lib: Library) -> None:
     one = await size_of_one(lib)
     assert one > len(TOPIC)

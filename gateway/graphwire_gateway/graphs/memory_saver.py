@@ -121,13 +121,32 @@ class BoundedMemorySaver(InMemorySaver):
             return super().get_tuple(config) if self._touch(id) and ns in self.storage[id] else None
 
     def list(self, config: RunnableConfig | None, **options: Any) -> Iterator[Any]:
-        """Iterate over the checkpoints of a thread, or of all."""
+        """Iterate over the checkpoints of a thread, or of all.
+
+        If the filter names a principal, no threads of others are read, and the last one used comes first.
+        """
         if config is None:
             with self._ledger.lock:
                 self._drop_old()
+            principal = (options.get("filter") or {}).get(PRINCIPAL)
+            if principal is not None:
+                yield from self._list_of(principal, **options)
+                return
         elif not self._touch(config["configurable"]["thread_id"]):
             return
         yield from super().list(config, **options)
+
+    def _list_of(self, principal: str, *, limit: int | None = None, **options: Any) -> Iterator[Any]:
+        with self._ledger.lock:
+            threads = tuple(reversed(self._ledger.of.get(principal, ())))
+        for thread in threads:
+            if limit is not None and limit <= 0:
+                return
+            if thread not in self._ledger.threads:  # it went meanwhile
+                continue
+            for saved in super().list({"configurable": {"thread_id": thread}}, limit=limit, **options):
+                yield saved
+                limit = None if limit is None else limit - 1
 
     def _touch(self, thread_id: str) -> bool:
         """Note that a thread is used; tell whether it is there."""

@@ -88,10 +88,10 @@ class Gateway:
     - ``allowed_origin_regex`` is a regular expression; an origin that it matches as a whole may connect, too.
     - ``checkpointer`` keeps the threads of graphs compiled without one: a LangGraph checkpointer, what makes
       one, or a target that names either. None: in memory. False: such graphs have no threads.
-    - ``thread_bytes`` bounds the threads in memory, of each loop that graphs run on: of more, the ones that
-      are idle longest are let go. Default: 1 GiB. ``thread_ttl_s`` lets a thread in memory go that was idle
-      for so many seconds. None: never. Threads that a run uses, or waits on for answers, are always kept.
-      Neither applies to threads that another ``checkpointer`` keeps.
+    - ``thread_bytes`` bounds the threads in memory, of each loop that graphs run on: of more, the longest
+      idle threads of the principal who has most are let go. Default: 1 GiB. ``thread_ttl_s`` lets a thread
+      in memory go that was idle for so many seconds. None: never. Threads that a run uses, or waits on for
+      answers, are always kept. Neither applies to threads that another ``checkpointer`` keeps.
     - ``graph_store`` is the store of graphs compiled without one: a LangGraph ``BaseStore``, what makes one,
       or a target that names either. None: in memory.
     - ``encoders`` maps classes to functions, for values of graphs that have no JSON form: what the function

@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 import pytest
+from graphwire_gateway.connections import peer as peer_module
 from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.connection import Connection
 from graphwire_gateway.connections.peer import Peer
@@ -29,6 +30,7 @@ from graphwire_gateway.log.memory import MemoryStore
 from graphwire_gateway.runs.listing import Listing
 from graphwire_gateway.runs.runs import Runs
 from graphwire_gateway.runs.states import States
+from graphwire_gateway.telemetry import RateLimitedLogger, logger
 from graphwire_protocol import codes
 from graphwire_protocol.commands import Product
 from graphwire_protocol.state import REPLY
@@ -1094,11 +1096,15 @@ class Listener:
     async def handler(self, connection: Any) -> None: ...
 
 
-@pytest.fixture
-async def peer() -> Peer:
+def new_peer() -> Peer:
     peer = Peer(ServerProtocol(), Listener(), ping_interval=None)  # type: ignore[arg-type]
     peer.connection_made(Transport())  # type: ignore[arg-type]
     return peer
+
+
+@pytest.fixture
+async def peer() -> Peer:
+    return new_peer()
 
 
 @pytest.mark.parametrize("opcode", [Opcode.PING, Opcode.PONG])
@@ -1129,3 +1135,29 @@ async def test_a_handshake_s_first_bytes_are_not_answered_here(peer) -> None:
     peer.data_received(b"GET /ws HTTP/1.1\r\n")
     peer.data_received(b"POST : of a header, no method\r\n")
     assert peer.transport.written == b""
+
+
+def flood(peer: Peer) -> None:
+    peer.request = object()  # type: ignore[assignment]
+    for _ in range(120):
+        peer.process_event(Frame(Opcode.PING, b""))
+    assert peer.transport.is_aborted  # type: ignore[attr-defined]
+
+
+def begin_with_too_much(peer: Peer) -> None:
+    headers = "Host: x", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"
+    key = "Sec-WebSocket-Key: " + "A" * 22 + "=="
+    peer.data_received("\r\n".join(("GET /ws HTTP/1.1", *headers, key, "", "")).encode())
+    peer.protocol.send_response(peer.protocol.accept(peer.request))  # type: ignore[arg-type]
+    peer.data_received(b"\x81\xff" + (1 << 16).to_bytes(8, "big") + b"mask" + bytes(17 << 10))
+    assert b"the first frame is 'hello'" in peer.transport.written  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("attack", [flood, begin_with_too_much])
+async def test_peers_without_a_token_do_not_fill_the_log(
+    attack: Callable[[Peer], None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(peer_module, "refusals", RateLimitedLogger(logger("connection"), every_s=1000))
+    for _ in range(100):
+        attack(new_peer())
+    assert len(caplog.records) == 20, "a burst, and then a line now and then"

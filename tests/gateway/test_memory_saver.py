@@ -70,6 +70,40 @@ async def test_nobody_s_threads_push_out_those_of_others(lib: Library) -> None:
     assert kept.saver.bytes == 0
 
 
+async def test_the_limit_is_kept_though_the_largest_principal_uses_all_its_threads(lib: Library) -> None:
+    one = await size_of_one(lib)
+    used = [f"used{number}" for number in range(30)]
+    kept = Kept(lib, *used, bytes=int(50.5 * one))
+    await kept.write(*used, principal="ann")
+    await kept.write("quiet", principal="cid")
+    for number in range(40):
+        await kept.write(f"idle{number}", principal="bob")
+        assert kept.saver.bytes <= 50.5 * one
+    assert {"quiet", "idle39", *used} <= kept.threads
+
+
+async def test_the_limit_is_kept_while_the_only_thread_of_the_largest_is_written(lib: Library) -> None:
+    one = await size_of_one(lib)
+    kept = Kept(lib, bytes=int(14.5 * one))
+    await kept.write("quiet", principal="cid")
+    await kept.write(*(f"idle{number}" for number in range(6)), principal="bob")
+    for _ in range(20):  # its history grows
+        await kept.write("long", principal="ann")
+    assert {"quiet", "long"} <= kept.threads
+    assert "idle0" not in kept.threads
+    assert {"idle4", "idle5"} <= kept.threads, "a fair share is left to everybody"
+
+
+async def test_threads_in_use_push_out_nobody_who_keeps_within_a_share(lib: Library) -> None:
+    one = await size_of_one(lib)
+    used = [f"used{number}" for number in range(20)]
+    kept = Kept(lib, *used, bytes=8 * one)
+    await kept.write("a", "b", "c", principal="bob")
+    await kept.write("quiet", principal="cid")
+    await kept.write(*used, principal="ann")
+    assert {"b", "c", "quiet", *used} <= kept.threads
+
+
 async def test_many_threads_stay_within_the_limit(lib: Library) -> None:
     one = await size_of_one(lib)
     assert one > len(TOPIC)
@@ -108,6 +142,46 @@ async def test_one_write_looks_at_few_threads_however_many_are_in_use(lib: Libra
         "task",
     )
     assert 0 < len(looked) <= 20
+
+
+async def test_a_list_of_a_principal_s_checkpoints_reads_none_of_others(lib: Library) -> None:
+    kept = Kept(lib)
+    await kept.write("a", "b", principal="ann")
+    await kept.write(*(f"t{number}" for number in range(50)), principal="bob")
+    await kept.write("a", principal="ann")
+    mine: dict[str, Any] = {"filter": {PRINCIPAL: "ann"}}
+    everything = [saved.config for saved in kept.saver.list(None)]
+    read = 0
+    loads = kept.saver.serde.loads_typed
+
+    def count(data: Any) -> Any:
+        nonlocal read
+        read += 1
+        return loads(data)
+
+    kept.saver.serde.loads_typed = count  # type: ignore[method-assign]
+    found = [saved.config for saved in kept.saver.list(None, **mine)]
+    first = read
+    assert sorted(map(repr, found)) == sorted(
+        repr(config) for config in everything if config["configurable"]["thread_id"] in "ab"
+    )
+    assert found[0]["configurable"]["thread_id"] == "a", "the one used last"
+    await kept.write(*(f"more{number}" for number in range(50)), principal="bob")
+    read = 0
+    assert [saved.config for saved in kept.saver.list(None, **mine)] == found
+    assert read == first
+    assert [saved.config for saved in kept.saver.list(None, limit=3, **mine)] == found[:3]
+    assert list(kept.saver.list(None, filter={PRINCIPAL: "nobody"})) == []
+
+
+async def test_a_thread_that_goes_while_a_list_is_read_is_left_out(lib: Library) -> None:
+    kept = Kept(lib)
+    await kept.write("a", "b", principal="ann")
+    found = kept.saver.list(None, filter={PRINCIPAL: "ann"})
+    assert next(found).config["configurable"]["thread_id"] == "b"
+    kept.saver.delete_thread("a")
+    assert {saved.config["configurable"]["thread_id"] for saved in found} == {"b"}
+    assert set(kept.saver.storage) == {"b"}
 
 
 async def test_a_thread_that_is_too_old_is_gone_unless_it_is_in_use(lib: Library) -> None:

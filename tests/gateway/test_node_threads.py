@@ -4,13 +4,17 @@ About `gateway/graphwire_gateway/graphs/node_threads.py`.
 """
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from graphwire_gateway.graphs import job as job_module
 from graphwire_gateway.graphs import node_threads
+from graphwire_gateway.graphs.job import Job
 from graphwire_gateway.graphs.runner import ThreadRunner
 
 from tests.support.waiting import until
@@ -247,3 +251,122 @@ async def test_a_request_takes_the_places_of_its_principal(monkeypatch: pytest.M
         release.set()
     await asyncio.gather(*asked)
     await runner.close(5)
+
+
+class Sleepers:
+    """Jobs of several principals, whose calls end when ``release`` is set."""
+
+    def __init__(self, name: str) -> None:
+        self.runner = ThreadRunner(name)
+        self.release = threading.Event()
+        self.started: list[str] = []
+
+    def node(self, name: str, *_: object) -> None:
+        self.started.append(name)
+        self.release.wait(20)
+
+    def start(self, name: str, calls: int = 1) -> Job:
+        """Start a job of a principal that waits for its calls."""
+
+        async def run() -> None:
+            await asyncio.gather(*(asyncio.to_thread(self.node, name) for _ in range(calls)))
+
+        return self.runner.start(run, principal=name)
+
+    def leave(self, name: str, principal: str, calls: int) -> Job:
+        """Start a job that ends while its calls run or wait."""
+        left: list[asyncio.Task[None]] = []
+
+        async def run() -> None:
+            left.extend(asyncio.create_task(asyncio.to_thread(self.node, name)) for _ in range(calls))
+            await asyncio.sleep(0)  # each has submitted its call
+
+        return self.runner.start(run, principal=principal)
+
+
+async def test_a_principal_gets_a_thread_though_others_have_all_places(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(node_threads, "PLACES", 2)
+    monkeypatch.setattr(node_threads, "_ALL_PLACES", 4)
+    monkeypatch.setattr(node_threads, "_MAX_BUSY", 6)
+    jobs = Sleepers("crowded")
+    try:
+        greedy = [jobs.start(name, 10) for name in ("a", "b")]
+        await until(lambda: sorted(jobs.started) == ["a", "a", "b", "b"])
+        others = [jobs.start(name, 3) for name in ("c", "d")]
+        await until(lambda: len(jobs.started) == 6)
+        assert sorted(jobs.started[4:]) == ["c", "d"], "one each"
+        late = jobs.start("e")
+        await jobs.runner.call(lambda: None)
+        await jobs.runner.call(lambda: None)
+        assert "e" not in jobs.started, "threads are bounded"
+    finally:
+        jobs.release.set()
+    await until(lambda: all(job.is_over for job in (*greedy, *others, late)))
+    assert len(jobs.started) == 27
+    await jobs.runner.close(5)
+
+
+async def test_a_call_that_has_not_begun_when_its_job_ends_never_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(node_threads, "PLACES", 1)
+    monkeypatch.setattr(job_module, "LEFTOVER_S", 1000)  # nothing else ends the calls
+    jobs = Sleepers("ended")
+    try:
+        first = jobs.start("p")
+        await until(lambda: jobs.started == ["p"])
+        job = jobs.leave("left", "p", 20)
+        await until(lambda: job.is_over)
+        assert not first.is_over
+    finally:
+        jobs.release.set()
+    await until(lambda: first.is_over)
+    last = jobs.start("p")
+    await until(lambda: last.is_over)
+    assert jobs.started == ["p", "p"]
+    await jobs.runner.close(5)
+
+
+async def test_places_that_a_job_gives_back_do_not_go_to_its_own_calls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(node_threads, "PLACES", 2)
+    jobs = Sleepers("given")
+    try:
+        job = jobs.leave("left", "p", 50)
+        next_one = jobs.start("p")
+        await until(lambda: "p" in jobs.started)
+        assert sorted(jobs.started) == ["left", "left", "p"]
+        assert not job.is_over
+    finally:
+        jobs.release.set()
+    await until(lambda: job.is_over and next_one.is_over)
+    assert len(jobs.started) == 3
+    await jobs.runner.close(5)
+
+
+async def test_a_cancelled_call_that_waited_keeps_nothing_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_threads, "PLACES", 1)
+    jobs = Sleepers("waited")
+    held: list[weakref.ref[Any]] = []
+
+    async def wait() -> None:
+        argument = threading.Event()
+        held.append(weakref.ref(argument))
+        await asyncio.to_thread(jobs.node, "waited", argument)
+
+    try:
+        first = jobs.start("p")
+        await until(lambda: jobs.started == ["p"])
+        job = jobs.runner.start(wait, principal="p")
+        await until(lambda: len(held) == 1)
+        job.cancel()
+        await until(lambda: job.is_over)
+        gc.collect()
+        assert held[0]() is None
+    finally:
+        jobs.release.set()
+    await until(lambda: first.is_over)
+    await jobs.runner.close(5)

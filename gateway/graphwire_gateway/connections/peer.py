@@ -17,10 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from graphwire_gateway.connections.descriptors import is_out
-from graphwire_gateway.connections.http import OTHER_METHODS, log_crowded, not_allowed
-from graphwire_gateway.telemetry import logger
-
-log = logger("connection")
+from graphwire_gateway.connections.http import OTHER_METHODS, log_crowded, not_allowed, refusals
 
 MAX_QUEUE = (16, 0)
 """WebSocket frames that may wait to be handled before no more is read, and how many are left when it is."""
@@ -101,7 +98,7 @@ class Peer(ServerConnection):
     def _refuse_first(self) -> None:
         self._is_complete = True
         reason = f"the first frame is 'hello', of at most {MAX_HELLO_BYTES} bytes"
-        log.warning("refused a connection", peer=self.remote_address, reason=reason)
+        refusals.warning("refused a connection", peer=self.remote_address, reason=reason)
         self.protocol.fail(codes.MISUSE, reason)
         self.send_data()
 
@@ -122,7 +119,7 @@ class Peer(ServerConnection):
             self._control_at = now
             self._control -= 1
             if self._control < 0:
-                log.warning("dropped a connection that floods control frames", peer=self.remote_address)
+                refusals.warning("dropped a connection that floods control frames", peer=self.remote_address)
                 self._is_dropped = True
                 self.transport.abort()
                 return

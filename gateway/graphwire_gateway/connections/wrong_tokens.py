@@ -2,7 +2,11 @@
 
 The refusals of one address leave one after the other, at a distance that grows to ``LONGEST_APART_S``. So
 clients behind one proxy cannot lock each other out, and a guesser hears a few answers a second. Nothing is
-banned, and both what is remembered and what waits have a bound.
+banned, and what is remembered has a bound.
+
+All refusals wait, however many there are: whichever left early, answered or not, would tell guessers as fast
+as they can ask. Each holds a connection for at most ``LONGEST_S``. A peer that says nothing holds one for
+longer (``hello_timeout_s``), and what bounds the connections of strangers is the process's descriptors.
 """
 
 import asyncio
@@ -30,9 +34,6 @@ FORGOTTEN_S = 60.0
 
 MAX_ADDRESSES = 4096
 """Addresses that are remembered; of more, the one that was refused longest ago is forgotten."""
-
-MAX_WAITING = 256
-"""Refusals that wait at once, each with a connection; of more, the oldest leaves early."""
 
 _LOGGED_EVERY_S = 10.0
 
@@ -66,24 +67,17 @@ class WrongTokens:
         self._log = log
         self._clock = clock
         self._addresses: OrderedDict[str, _Address] = OrderedDict()  # the one refused longest ago is first
-        self._waiting: OrderedDict[asyncio.Event, None] = OrderedDict()
 
     async def slow_down(self, connection: RefusedConnection, reason: str) -> None:
         """Log a refusal, and return when its answer may leave or the connection has ended."""
         seconds = self.count(connection.peer, reason)
         if seconds <= 0:
             return
-        early = asyncio.Event()
-        self._waiting[early] = None
-        if len(self._waiting) > MAX_WAITING:
-            self._waiting.popitem(last=False)[0].set()
-        ends = [asyncio.ensure_future(end) for end in (early.wait(), connection.ended())]
+        end = asyncio.ensure_future(connection.ended())
         try:
-            await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((end,), timeout=seconds)
         finally:
-            self._waiting.pop(early, None)
-            for end in ends:
-                end.cancel()
+            end.cancel()
 
     def count(self, peer: Any, reason: str) -> float:
         """Count a refusal and log it now and then; return the seconds until its answer may leave."""

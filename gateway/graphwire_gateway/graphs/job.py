@@ -23,8 +23,11 @@ def _no_callback() -> None:
 class ThreadCall(Protocol):
     """A call in a thread that is part of a job."""
 
+    is_taken: bool
+    """Whether it has begun: its place in a thread is taken."""
+
     def abandon(self) -> None:
-        """Nobody waits for the call any more."""
+        """Nobody waits for the call any more; one that has not begun never does."""
 
 
 class Job:
@@ -57,7 +60,8 @@ class Job:
         self._task.add_done_callback(self._coroutine_ended)
 
     def _coroutine_ended(self, _: object) -> None:
-        for call in self._calls:
+        # Those that have not begun come first: they would take the places that the others give back.
+        for call in sorted(self._calls, key=lambda call: call.is_taken):
             call.abandon()
         self._check_end()
         if any(not task.done() for task in self._tasks):

@@ -1,18 +1,21 @@
-"""The saver that keeps threads in memory, within limits: what is idle longest is let go first.
+"""The saver that keeps threads in memory, within limits.
 
-Of too many bytes, the threads of the principal who has most of them go first, so that nobody's threads push
-out those of others.
+Of too many bytes, the longest idle thread of the principal who has most of them goes first. If all of that
+principal's threads are in use, the next largest is looked at. A principal who has no more than a fair share,
+the limit divided by the number of principals, loses nothing: nobody's threads push out those of others.
 
 `savers` makes one for each loop that has graphs without a checkpointer. A thread that a run or a request uses
 is never let go, even if the limits are exceeded without it. A thread that was let go is one that was never
 written: its state is empty, and a run on it begins anew.
 """
 
+import heapq
 import threading
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -73,6 +76,17 @@ class _Ledger:
         """How many threads went since the last line of the log, by the reason."""
         self.logged_at = float("-inf")
 
+    def share(self, limit: int) -> float:
+        """Return the bytes that everybody may have."""
+        return limit / max(1, len(self.of))
+
+    def above_their_share(self, limit: int) -> list[tuple[int, str]]:
+        """Return a heap of the principals who have more, with their bytes below zero: the largest first."""
+        share = self.share(limit)
+        found = [(-bytes, principal) for principal, bytes in self.bytes_of.items() if bytes > share]
+        heapq.heapify(found)
+        return found
+
 
 class BoundedMemorySaver(InMemorySaver):
     """LangGraph's saver in memory, within ``limits``. ``is_in_use`` tells whether a thread must stay.
@@ -107,13 +121,32 @@ class BoundedMemorySaver(InMemorySaver):
             return super().get_tuple(config) if self._touch(id) and ns in self.storage[id] else None
 
     def list(self, config: RunnableConfig | None, **options: Any) -> Iterator[Any]:
-        """Iterate over the checkpoints of a thread, or of all."""
+        """Iterate over the checkpoints of a thread, or of all.
+
+        If the filter names a principal, no threads of others are read, and the last one used comes first.
+        """
         if config is None:
             with self._ledger.lock:
                 self._drop_old()
+            principal = (options.get("filter") or {}).get(PRINCIPAL)
+            if principal is not None:
+                yield from self._list_of(principal, **options)
+                return
         elif not self._touch(config["configurable"]["thread_id"]):
             return
         yield from super().list(config, **options)
+
+    def _list_of(self, principal: str, *, limit: int | None = None, **options: Any) -> Iterator[Any]:
+        with self._ledger.lock:
+            threads = tuple(reversed(self._ledger.of.get(principal, ())))
+        for thread in threads:
+            if limit is not None and limit <= 0:
+                return
+            if thread not in self._ledger.threads:  # it went meanwhile
+                continue
+            for saved in super().list({"configurable": {"thread_id": thread}}, limit=limit, **options):
+                yield saved
+                limit = None if limit is None else limit - 1
 
     def _touch(self, thread_id: str) -> bool:
         """Note that a thread is used; tell whether it is there."""
@@ -218,15 +251,20 @@ class BoundedMemorySaver(InMemorySaver):
     def _make_room(self, but: str) -> None:
         """Let idle threads go until the limit is met; of all but one, which is being written."""
         self._drop_old()
-        ledger = self._ledger
-        for _ in range(_LOOKS):
-            if ledger.bytes <= self._limits.bytes:
-                break
-            largest, _ = ledger.bytes_of.most_common(1)[0]
-            oldest = next(iter(ledger.of[largest]))
-            if oldest == but:
-                break
-            self._look_at(oldest, "too_many_bytes")
+        ledger, limit, looks = self._ledger, self._limits.bytes, _LOOKS
+        largest = ledger.above_their_share(limit) if ledger.bytes > limit else []
+        while largest and looks and ledger.bytes > limit:
+            principal = heapq.heappop(largest)[1]
+            if ledger.bytes_of[principal] <= ledger.share(limit):
+                break  # the share has grown: somebody has no threads any more
+            # Some looks are left for the next largest: all of these threads may be in use.
+            for thread in list(islice(ledger.of[principal], (looks + 1) // 2)):
+                if thread == but:
+                    continue
+                looks -= 1
+                if self._look_at(thread, "too_many_bytes"):
+                    heapq.heappush(largest, (-ledger.bytes_of[principal], principal))
+                    break
         self._log()
 
     def _drop_old(self) -> None:
@@ -234,11 +272,13 @@ class BoundedMemorySaver(InMemorySaver):
         while threads and self._is_old(threads[oldest := next(iter(threads))]):
             self._look_at(oldest, "too_old")
 
-    def _look_at(self, thread_id: str, reason: str) -> None:
+    def _look_at(self, thread_id: str, reason: str) -> bool:
+        """Let a thread go unless it is in use; tell whether it went."""
         if self._is_in_use(thread_id):
             self._used(thread_id, self._ledger.threads[thread_id])  # to the end of the line
-        else:
-            self._let_go(thread_id, reason)
+            return False
+        self._let_go(thread_id, reason)
+        return True
 
     def _let_go(self, thread_id: str, reason: str) -> None:
         self.delete_thread(thread_id)

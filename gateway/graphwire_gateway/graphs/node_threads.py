@@ -1,8 +1,9 @@
 """The threads of a runner, in which nodes without async code run.
 
 Nothing can stop such a call. So places are shared: each principal gets at most ``PLACES`` at once, and what
-waits is started in turn, principal by principal. A call whose job no longer waits for it, because its run was
-cancelled or has failed, gives its place back at once, though its thread is stuck for as long as its code is.
+waits is started in turn, principal by principal. When others have all places, a principal that has none gets
+one nevertheless. A call whose job no longer waits for it, because its run has ended, gives its place back at
+once, though its thread is stuck for as long as its code is; one that has not begun is cancelled.
 
 A thread that has waited for a call for ``IDLE_S`` ends. The one that began to wait last gets the next call,
 so that after a burst there are soon no more threads than are used; each holds some megabytes.
@@ -13,7 +14,7 @@ import contextlib
 import itertools
 import queue
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -30,8 +31,11 @@ IDLE_S = 10.0
 """Seconds that a thread waits for a call."""
 
 _ALL_PLACES = 2 * PLACES
+"""Calls of all principals at once; beyond it, a principal gets a single one."""
 _MAX_ABANDONED = 8 * PLACES
 """Threads that may be stuck in calls for which nobody waits; beyond it, such a call keeps its place."""
+_MAX_BUSY = 12 * PLACES
+"""Threads that have a call at all. So many principals get a place, whatever others have left stuck."""
 
 
 class _Place:
@@ -46,7 +50,7 @@ class _Place:
         self._executor = executor
 
     def abandon(self) -> None:
-        """Nobody waits for the call any more: give its place back."""
+        """Nobody waits for the call any more: give its place back, or cancel it if it has not begun."""
         self._executor.abandon(self)
 
 
@@ -80,8 +84,9 @@ class NodeThreads(ThreadPoolExecutor):
         self._loop = loop
         self._name = name
         self._guard = threading.Lock()
-        self._waiting: dict[str, deque[_Call]] = {}  # by principal; the first one's turn is next
+        self._waiting: dict[str, OrderedDict[_Place, _Call]] = {}  # by principal; the first's turn is next
         self._taken: dict[str, int] = {}  # places, by principal
+        self._all_taken = 0
         self._abandoned = 0
         self._idle: list[_Worker] = []  # the one that waits longest is first
         self._own: set[_Worker] = set()
@@ -99,9 +104,10 @@ class NodeThreads(ThreadPoolExecutor):
         with self._guard:
             if self._is_shut:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            self._waiting.setdefault(place.principal, deque()).append(call)
+            self._waiting.setdefault(place.principal, OrderedDict())[place] = call
             self._start_waiting()
         self._report_failed()
+        call.future.add_done_callback(lambda future: self._withdraw(place) if future.cancelled() else None)
         if job is not None and is_counted:
             job.call_started(place)
             call.future.add_done_callback(lambda _: self._call_ended(job, place))
@@ -110,14 +116,24 @@ class NodeThreads(ThreadPoolExecutor):
     def _start_waiting(self) -> None:
         """Start what has a place. The guard is held."""
         for principal in list(self._waiting):
-            if sum(self._taken.values()) >= _ALL_PLACES:
+            if self._all_taken + self._abandoned >= _MAX_BUSY:
                 return
-            if self._taken.get(principal, 0) >= PLACES:
+            if self._taken.get(principal, 0) >= (PLACES if self._all_taken < _ALL_PLACES else 1):
                 continue
             calls = self._waiting.pop(principal)
-            self._start(calls.popleft())
+            self._start(calls.popitem(last=False)[1])
             if calls:
                 self._waiting[principal] = calls  # its next turn is behind everybody else's
+
+    def _withdraw(self, place: _Place) -> _Call | None:
+        """Remove a call from those that wait; return it, or None if it is not among them."""
+        with self._guard:
+            calls = self._waiting.get(place.principal, OrderedDict())
+            call = calls.pop(place, None)
+            if call is not None and not calls:
+                del self._waiting[place.principal]
+                self._end_if_done()
+            return call
 
     def _start(self, call: _Call) -> None:
         if self._idle:
@@ -135,6 +151,7 @@ class NodeThreads(ThreadPoolExecutor):
         place = call.place  # the guard is held: no thread has ended the call yet
         place.is_taken = True
         self._taken[place.principal] = self._taken.get(place.principal, 0) + 1
+        self._all_taken += 1
 
     def _report_failed(self) -> None:
         """Let calls fail for which no thread could be started. The guard is not held: callbacks run here."""
@@ -180,12 +197,17 @@ class NodeThreads(ThreadPoolExecutor):
 
     def _free(self, place: _Place) -> None:
         place.is_taken = False
+        self._all_taken -= 1
         self._taken[place.principal] -= 1
         if not self._taken[place.principal]:
             del self._taken[place.principal]
 
     def abandon(self, place: _Place) -> None:
-        """Give a call's place to others, if too many threads are not stuck already."""
+        """Cancel a call that waits; give the place of another away, if too many threads are not stuck."""
+        call = self._withdraw(place)
+        if call is not None:
+            call.future.cancel()
+            return
         with self._guard:
             if place.is_taken and self._abandoned < _MAX_ABANDONED:
                 self._abandoned += 1
@@ -197,7 +219,7 @@ class NodeThreads(ThreadPoolExecutor):
         """Start no more calls; with ``wait``, return when the running ones have ended."""
         with self._guard:
             self._is_shut = True
-            waiting = [call for calls in self._waiting.values() for call in calls]
+            waiting = [call for calls in self._waiting.values() for call in calls.values()]
             if cancel_futures:
                 self._waiting.clear()
             self._end_if_done()

@@ -20,9 +20,10 @@ from graphwire_gateway.runs.runs import Runs
 from graphwire_gateway.scope import PRINCIPAL, thread_config
 
 SCANNED = 10_000
-"""How many checkpoints of a principal are read in a graph's saver; most savers give the newest first."""
+"""How many checkpoints of a principal are read in a graph's saver. Most give the newest first; the server's
+own in memory those of the thread that was used last."""
 
-_AT_ONCE = 16  # checkpoints that are read before other work on the graph's loop gets a turn
+_AT_ONCE = 16  # checkpoints of a principal that are read before other work on the graph's loop gets a turn
 
 
 class Listing:
@@ -83,8 +84,8 @@ class Listing:
         """Return the threads of ``principal`` in the graph's saver, and when each was last written."""
         config: Any = {"configurable": {PRINCIPAL: principal}}
         prefix = self._runs.scope(entry, "", principal, "list").saved
-        # Savers keep the configuration's keys in a checkpoint's metadata. So the checkpoints of others do not
-        # count.
+        # Savers keep the configuration's keys in a checkpoint's metadata, by which they leave out what is of
+        # others. A database does that by itself, and the server's saver reads no threads of others.
         whose = None if self._runs.shared_threads else {PRINCIPAL: principal}
 
         async def scan(at_once: float = _AT_ONCE) -> dict[str, str]:

@@ -110,3 +110,19 @@ async def test_a_connection_that_is_gone_holds_up_nobody(loop) -> None:
         task.cancel()
     await settle()
     assert [who for who, _ in loop.done] == ["p", "p"]
+
+
+async def test_what_arrives_soon_after_a_piece_that_took_far_too_long_is_next(loop) -> None:
+    loop.work("p", 10 * TURN_S, connections=3)
+    await loop.until(lambda: loop.done)
+    for _ in range(2):
+        await asyncio.sleep(0)  # until it is read, for example
+    loop.work("q", TURN_S / 10)
+    await loop.all_done()
+    assert [who for who, _ in loop.done] == ["p", "q", "p", "p"]
+
+
+async def test_one_that_is_alone_goes_on_behind_each_of_its_long_pieces(loop) -> None:
+    loop.work("p", 10 * TURN_S, connections=2, times=3)
+    await loop.all_done()
+    assert len(loop.done) == 6

@@ -4,7 +4,8 @@ A turn of the event loop that handles one message of each of a thousand connecti
 So whatever a connection does, message by message and batch by batch, waits here for its time. Within the time
 of a turn nobody waits. Beyond it the principals share the loop, not their connections: the next one is the
 principal who has had least of its time while others waited. Whoever has a thousand connections, or sends what
-takes long, delays others by one piece of work.
+takes long, delays others by one piece of work. A message needs some turns to be read, handled and
+answered, so a principal whose piece of work took far too long begins nothing in the few turns behind it.
 """
 
 import asyncio
@@ -17,6 +18,9 @@ from graphwire_gateway.connections.wrong_tokens import address_of
 
 TURN_S = 0.005
 """Seconds: for so long one turn of the loop begins more pieces of work."""
+
+_RESTS = 4
+"""Turns behind a piece of work that took more than twice the time of one."""
 
 _MOST = 256  # pieces of work that are called up for one turn
 
@@ -40,6 +44,8 @@ class LoopTime:
         self._ends_at: float | None = None  # of the turn under way; None before its first piece of work
         self._served = 0  # of those that were called up for this turn
         self._is_scheduled = False
+        self._rests = 0  # turns in which nothing of ``_resting`` begins
+        self._resting = ""
 
     async def wait(self, principal: str) -> None:
         """Return when the principal may do one piece of work, which begins at once; then call ``done``."""
@@ -63,7 +69,7 @@ class LoopTime:
         if self._ends_at is None:
             self._ends_at = now + TURN_S
             self._schedule()
-        if now >= self._ends_at:
+        if now >= self._ends_at or (self._rests and principal == self._resting):
             return False
         if not is_called and not self._is_first(principal):
             return False
@@ -83,6 +89,8 @@ class LoopTime:
         if self._working is not None:
             principal, since = self._working
             self._used[principal] = self._time_of(principal) + now - since
+            if now - since > 2 * TURN_S:
+                self._rests, self._resting = _RESTS, principal
             self._working = None
 
     def _line_up(self, principal: str, *, is_first: bool = False) -> "asyncio.Future[None]":
@@ -111,6 +119,8 @@ class LoopTime:
             self._used.clear()
             self._least = 0.0
             return
+        if self._rests:
+            self._rests -= 1
         order = sorted(self._waiting, key=self._time_of)
         self._least = self._time_of(order[0])
         self._used = {principal: used for principal, used in self._used.items() if used > self._least}

@@ -52,7 +52,7 @@ export class Client<
   /** @internal */
   constructor(url: string, options: ConnectOptions) {
     const { window = 256, silenceMs = 10_000, token, webSocket } = options;
-    if (!(window >= 1)) throw new RangeError("window must be at least 1");
+    if (!(window >= 1)) throw new RangeError("a window is at least 1");
     const product = { name: "graphwire-typescript", version: VERSION };
     const exchange = new Exchange(url, product, warnOf);
     super(exchange, window);

@@ -117,9 +117,7 @@ export class RunInterrupted extends RunEnded {
   ) {
     super(
       run,
-      isOver
-        ? "asked and has ended: its graph has no checkpointer"
-        : "is interrupted: run.respond() continues it",
+      isOver ? "asked and has ended: no checkpointer" : "is interrupted: run.respond() continues it",
     );
   }
 }

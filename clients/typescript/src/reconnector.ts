@@ -208,7 +208,7 @@ export class Reconnector {
     try {
       fresh = typeof token === "function" ? await token() : token;
     } catch (error) {
-      return failed(`the token function failed: ${error}`);
+      return failed(`the token function threw: ${error}`);
     }
     if (this.#isClosing) return failed("");
     try {

@@ -94,7 +94,7 @@ export class Streams<G extends { [N in keyof G]: GraphTypes }> extends Watching 
   ): Promise<Run<G[N]["state"]>> {
     const { view, others } = this.#view(options);
     const {
-      run: id = `run-${crypto.randomUUID()}`,
+      run: id = `run-${crypto.getRandomValues(new Uint32Array(4)).join("-")}`,
       ifBusy: if_busy,
       onDisconnect: on_disconnect,
       ...fields
@@ -137,7 +137,7 @@ export class Streams<G extends { [N in keyof G]: GraphTypes }> extends Watching 
       );
       return new Run<S>(this.exchange, id, undefined, view, tracker, queue);
     } catch (error) {
-      const { modes } = ((error as Refused).details?.recorded ?? {}) as { modes?: Mode[] };
+      const { modes } = ((error as Refused | null)?.details?.recorded ?? {}) as { modes?: Mode[] };
       if (options.modes || !modes) throw error;
       return this.attach(id, {
         ...options,

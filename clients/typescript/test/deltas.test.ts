@@ -50,6 +50,15 @@ test("counts are summed, statuses replaced, equal ids kept", () => {
   });
 });
 
+test("a block continues the one of its index, which stays, be it a number or a text of LangChain's", () => {
+  const block = (index: unknown, text: string) => ({ content: [{ type: "text", index, text }] });
+  for (const index of [0, "lc_txt_0"])
+    expect([block(index, "a"), block(index, "b")].reduce<JsonObject>(addDelta, {})).toEqual(
+      block(index, "ab"),
+    );
+  expect([block("x", "a"), block("x", "b")].reduce<JsonObject>(addDelta, {}).content).toHaveLength(2);
+});
+
 test("nothing is added to a message that was cut", () => {
   expect(addDelta({ $cut: { reason: "size", bytes: 9 } }, { content: "x" })).toEqual({
     $cut: { reason: "size", bytes: 9 },

@@ -124,7 +124,7 @@ test("a token function that fails is asked again later", async () => {
   await turn();
   expect(client.connection).toMatchObject({
     state: "waiting",
-    reason: "the token function failed: Error: no keys",
+    reason: "the token function threw: Error: no keys",
   });
   isDown = false;
   await vi.advanceTimersByTimeAsync(0);

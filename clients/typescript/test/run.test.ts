@@ -117,6 +117,10 @@ test("aborting a start leaves nothing behind", async () => {
   abort.abort(new Error("enough"));
   await expect(starting).rejects.toThrow("enough");
   expect(sockets[0]?.sent.filter(({ type }) => type === "unsubscribe")).toHaveLength(1);
+  sockets[0]?.drop();
+  await expect.poll(() => sockets).toHaveLength(2);
+  sockets[1]?.open();
+  expect(sockets[1]?.sent.map(({ type }) => type)).toEqual(["hello"]);
 });
 
 test("return() ends a loop that waits, at once", async () => {
@@ -150,6 +154,21 @@ test("a loop ends at a pause, and goes on within itself when it is answered ther
   expect(run.interrupts).toMatchObject([{ id: "j" }]);
 });
 
+test("a loop that is answered at its pause waits for what follows", async () => {
+  const { run, socket } = await running();
+  socket.say(life(1, 1, "interrupted"));
+  const loop = run[Symbol.asyncIterator]();
+  expect(await take(loop, 1)).toEqual(["interrupted"]);
+  const answering = run.respond();
+  await turn();
+  socket.say({ type: "ok", id: socket.last("respond").id as number, status: "running" });
+  await answering;
+  const next = take(loop, 1);
+  await turn();
+  socket.say(life(2, 2, "running"));
+  expect(await next).toEqual(["running"]);
+});
+
 test("what is not one question has to be named", async () => {
   const { run } = await running();
   await expect(run.answer("x")).rejects.toThrow(TypeError);
@@ -170,6 +189,15 @@ test("a gap is shown, and its snapshot heals it", async () => {
   expect(await take(run[Symbol.asyncIterator](), 3)).toEqual(["gap 9", "snapshot 9", "custom 10"]);
   expect(healed).toEqual([[9, 9]]);
   expect(run).toMatchObject({ isCaughtUp: true, values: { a: 1 } });
+});
+
+test("a loop that is left between a gap and its snapshot brings both again", async () => {
+  const { run, socket } = await running();
+  socket.say({ type: "gap", sub: 1, after_seq: 0, upto_seq: 9, reason: "evicted", lost: [] });
+  for await (const { mode } of run) if (mode === "gap") break;
+  void run[Symbol.asyncIterator]().next();
+  await turn();
+  expect(socket.last("subscribe").from).toEqual({ epoch: "e", seq: 0 });
 });
 
 test("a run is caught up once the server says so and all of it has been taken", async () => {

@@ -41,6 +41,7 @@ test("a list that is cut proves nothing", async () => {
   const queue = new WatchQueue(1);
   queue.put(row("a", "running"));
   await taken(queue, 1);
+  queue.beginList();
   queue.put(synced(7));
   expect(await queue.take()).toEqual({ status: "synced", cut: 7 });
 });

@@ -113,7 +113,7 @@ export class ClientSession {
     return waiting.flatMap(({ command }) => {
       const sub = subOf(command);
       if (sub && command.type !== "run" && !this.isAttached(sub))
-        return refusal(command.id, "not_found", "it was left before it began");
+        return refusal(command.id, "not_found", "left before it began");
       this.#send(this.#current(command));
       return [];
     });

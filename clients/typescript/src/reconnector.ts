@@ -23,10 +23,9 @@
  * A browser brings three troubles of its own. It hides why a handshake failed, so a first connection is tried again
  * like any other, and the reason says what to look at. It cannot send WebSocket pings, so a connection on which nothing
  * arrives is asked for a sign of life by the protocol's `ping`, and given up on without one: one timer, first for the
- * welcome, then for the next message. And it slows the timers of
- * a page that nobody looks at: when the page is seen again or the network returns, a wait ends at once, though not
- * before the time that the server asked for, and an open connection has to show that it is alive. A timer that fires
- * late costs a reconnect, never an event.
+ * welcome, then for the next message. And it slows the timers of a page that nobody looks at: when the page is seen
+ * again or the network returns, a wait ends at once, though not before the time that the server asked for, and an open
+ * connection has to show that it is alive. A timer that fires late costs a reconnect, never an event.
  */
 
 import { type Backoff, delay } from "./backoff.js";

@@ -35,6 +35,7 @@ export interface ViewOptions {
   tags?: string[];
   /** Names of keys of the state. */
   keys?: string[];
+  /** What to leave out: `namespaces`, `nodes`, `tags`. */
   exclude?: frames.Exclude;
   /** The whole log, the present state and what follows, what follows only, or what follows a position. */
   start?: From;
@@ -58,13 +59,17 @@ export interface RunOptions extends ViewOptions {
   checkpoint?: string;
   /** LangGraph's `Command`, instead of an input. */
   command?: frames.GraphCommand;
+  /** LangGraph's config: `tags`, `configurable`, `recursion_limit` and others; the thread is no part of it. */
   config?: frames.RunConfig;
+  /** LangGraph's runtime context. */
   context?: unknown;
+  /** LangGraph's `interrupt_before`, `interrupt_after`, `output_keys`, `durability`, `version`. */
   options?: frames.RunOptions;
   /** What the log records beyond the filter, for later viewers. */
   record?: frames.RecordOptions;
   /** For finding the run in lists. */
   metadata?: JsonObject;
+  /** What to do if the thread has a run: `reject` this one, `enqueue` it, or `interrupt` the other. */
   ifBusy?: NonNullable<frames.Run["if_busy"]>;
   /** `cancel` stops the run when this client is gone for good. */
   onDisconnect?: NonNullable<frames.Run["on_disconnect"]>;

@@ -139,6 +139,15 @@ describe("a run", () => {
     expect(numbers(await all(other))).toHaveLength(50);
   });
 
+  test("takes an input of many bytes, asked for before the server has said welcome", async () => {
+    const value = "é".repeat(200_000);
+    const run = await connected().run("conformance.echo", { value }, { modes: ["lifecycle"] });
+    expect(await run.result()).toEqual({ value });
+    await expect(connected().run("conformance.echo", { value: value + value + value })).rejects.toThrow(
+      RangeError,
+    );
+  });
+
   test("sends and returns what JSON cannot express", async () => {
     const value = {
       big: 2n ** 70n,

@@ -9,7 +9,7 @@ VENV310 := .venv310
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: help lock demo test processes abuse test310 mutants slow soak soak-steady check format schema bench clean
+.PHONY: help lock demo test processes abuse test310 mutants slow browser soak soak-steady check format schema bench clean
 
 help:  ## Show what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1	/' | expand -t 16
@@ -55,6 +55,17 @@ FAST_ONLY := $(foreach name,command projects providers agents mcp,--ignore=tests
 slow: $(VENV)/dev.stamp  ## Everything with a socket on a store that takes 5 ms for each append
 	@$(BIN)/python $(PYTEST) tests/live --store=delay $(FAST_ONLY) $(ARGS)
 
+TS := clients/typescript
+$(TS)/node_modules/.package-lock.json: $(TS)/package-lock.json
+	@command -v npm >/dev/null || { echo "the TypeScript client needs Node 20 or newer, with npm" >&2; exit 1; }
+	@echo "==> installing the tools of the TypeScript client"
+	@cd $(TS) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+browser: $(VENV)/dev.stamp $(TS)/node_modules/.package-lock.json  ## The TypeScript client: format, lint, types, size, tests
+	@cd $(TS) && GRAPHWIRE_PYTHON=$(abspath $(BIN)/python) npm run --silent check
+	@$(BIN)/graphwire conformance client -- node $(TS)/test/adapter.mjs
+
 $(VENV310)/stamp: pyproject.toml
 	@test -n "$(PYTHON310)" || { echo "no python3.10 here; set PYTHON310=/path/to/it" >&2; exit 1; }
 	@echo "==> virtual environment $(VENV310), $$($(PYTHON310) --version)"
@@ -93,5 +104,5 @@ schema: $(VENV)/dev.stamp  ## Generate proto-docs/schema and proto-docs/referenc
 bench: $(VENV)/dev.stamp  ## Measure: ratios of medians within one run
 	@$(BIN)/python -m tests.benchmarks
 
-clean:  ## Remove the virtual environments and every cache
-	rm -rf $(VENV) $(VENV310) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+clean:  ## Remove the virtual environments, node_modules and every cache
+	rm -rf $(VENV) $(VENV310) $(TS)/node_modules $(TS)/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

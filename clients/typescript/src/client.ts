@@ -1,0 +1,94 @@
+/** `connect()` and the `Client` that it returns. */
+
+import { BACKOFF, type Backoff } from "./backoff.js";
+import { guarded } from "./errors.js";
+import { Exchange } from "./exchange.js";
+import type * as frames from "./protocol/frames.js";
+import { type Connection, Reconnector, type Token, type WebSocketClass } from "./reconnector.js";
+import { type GraphTypes, Streams } from "./streams.js";
+
+/** The version of this package. */
+export const VERSION = "0.1.0";
+
+/** The options of `connect()`. */
+export interface ConnectOptions {
+  /** A token, or a function that returns a fresh one: it is called before each connection, and after 4401. */
+  token?: Token;
+  /** How many events of a run may wait for their reader until the server stops sending; 256 by default. */
+  window?: number;
+  /** Called with each new `client.connection`. Without it, a first connection that fails is a warning in the console. */
+  onState?: (connection: Connection) => void;
+  /** A class like the platform's, for Node before 22: that of the package `ws`. */
+  webSocket?: unknown;
+  /** The waits between attempts to connect. */
+  backoff?: Partial<Backoff>;
+  /**
+   * How many milliseconds a server may be silent: before its welcome, and later before it is asked for a sign of life,
+   * for which it has as long; 10 000 by default.
+   */
+  silenceMs?: number;
+}
+
+/**
+ * Connect to a server. The client is there at once and connects by itself; requests wait until it has.
+ *
+ *     const client = connect("ws://127.0.0.1:8765/ws");
+ *     const run = await client.run("chat", { messages: [...] }, { modes: ["messages"] });
+ *     for await (const event of run) show(run.messages);
+ */
+export function connect<G extends { [N in keyof G]: GraphTypes } = { [graph: string]: GraphTypes }>(
+  url: string | URL,
+  options: ConnectOptions = {},
+): Client<G> {
+  return new Client<G>(String(url), options);
+}
+
+/** One connection to a server, shared by any number of runs. A lost connection is made again. */
+export class Client<
+  G extends { [N in keyof G]: GraphTypes } = { [graph: string]: GraphTypes },
+> extends Streams<G> {
+  readonly #reconnector: Reconnector;
+
+  /** @internal */
+  constructor(url: string, options: ConnectOptions) {
+    const { window = 256, silenceMs = 10_000, token, webSocket } = options;
+    if (!(window >= 1)) throw new RangeError("a window is at least 1");
+    const product = { name: "graphwire-typescript", version: VERSION };
+    const exchange = new Exchange(url, product, warnOf);
+    super(exchange, window);
+    const warn = ({ state, reason }: Connection) => {
+      if (state === "waiting" && !exchange.connections) console.warn(`graphwire: ${reason}`);
+    };
+    this.#reconnector = new Reconnector(exchange, {
+      token,
+      silenceMs,
+      backoff: { ...BACKOFF, ...options.backoff },
+      onState: guarded(options.onState ?? warn),
+      webSocket: webSocket as WebSocketClass | undefined,
+    });
+  }
+
+  /** The state of the connection, with its reason. */
+  get connection(): Connection {
+    return this.#reconnector.connection;
+  }
+
+  /** The server's latest `welcome`: version, limits, principal; undefined before the first one. */
+  get server(): frames.Welcome | undefined {
+    return this.exchange.welcome;
+  }
+
+  /** Wait for the first connection. Throws `ConnectionClosed`, or `Unauthenticated`, which is one. */
+  opened(): Promise<void> {
+    return this.#reconnector.opened;
+  }
+
+  /** Close the connection. Runs continue unless started with `onDisconnect: "cancel"`. */
+  close(): void {
+    this.#reconnector.close();
+  }
+}
+
+function warnOf({ code, message }: frames.Notice | frames.Error): void {
+  console.warn(`graphwire: ${message} (${code})`);
+}

@@ -1,0 +1,23 @@
+/** Everything that the package exports. */
+
+export type { Backoff } from "./backoff.js";
+export { Client, type ConnectOptions, connect, VERSION } from "./client.js";
+export {
+  ConnectionClosed,
+  GraphwireError,
+  Refused,
+  RunCancelled,
+  RunEnded,
+  RunFailed,
+  RunInterrupted,
+  Unauthenticated,
+} from "./errors.js";
+export type * from "./events.js";
+export { type About, Message, type ToolCall } from "./messages.js";
+export type * as frames from "./protocol/frames.js";
+export type { Connection, Token } from "./reconnector.js";
+export type { Listing, RunFilter, StateOptions, StateSnapshot, StateTask } from "./requests.js";
+export { Run } from "./run.js";
+export { DEFAULT_MODES, type GraphTypes, type Mode, type RunOptions, type ViewOptions } from "./streams.js";
+export type { RunGone, RunRow, WatchItem, WatchSynced } from "./watch_queue.js";
+export type { WatchOptions } from "./watching.js";

@@ -1,0 +1,59 @@
+"""The TypeScript client keeps the rules of the house that are not about Python.
+
+About `clients/typescript/`.
+"""
+
+import itertools
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CLIENT = ROOT / "clients" / "typescript"
+WRITTEN = "// Written by"
+"""How a file begins that a script has written."""
+
+FILES = [
+    path
+    for folder in ("src", "test", "scripts")
+    for path in sorted((CLIENT / folder).rglob("*"))
+    if path.suffix in {".ts", ".mjs"} and not path.read_text("utf-8").startswith(WRITTEN)
+]
+SOURCES = [path for path in FILES if CLIENT / "src" in path.parents]
+EXPORT = re.compile(r"^export (?:declare |abstract |async )*(?:class|function|const|type|interface) (\w+)")
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(CLIENT))
+
+
+def test_there_are_files() -> None:
+    assert len(SOURCES) > 20
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_a_file_has_at_most_400_lines(path: Path) -> None:
+    assert len(path.read_text("utf-8").splitlines()) <= 400
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=named)
+def test_a_file_says_what_it_is_about_and_so_does_what_it_exports(path: Path) -> None:
+    lines = path.read_text("utf-8").splitlines()
+    assert lines[0].startswith("/**")
+    exported = [
+        (match[1], before) for before, line in itertools.pairwise(lines) if (match := EXPORT.match(line))
+    ]
+    assert [name for name, before in exported if not before.endswith("*/")] == []
+
+
+def test_no_address_of_a_registry_is_committed() -> None:
+    assert "http" not in (CLIENT / "package-lock.json").read_text("utf-8"), "write it with `npm run lock`"
+
+
+def test_the_client_has_the_version_of_the_project() -> None:
+    version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
+    assert version
+    assert json.loads((CLIENT / "package.json").read_text("utf-8"))["version"] == version[1]
+    assert f'VERSION = "{version[1]}"' in (CLIENT / "src" / "client.ts").read_text("utf-8")

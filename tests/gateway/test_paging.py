@@ -22,8 +22,8 @@ def key(row: Row) -> Row:
     return row
 
 
-def pages(given: list[Row], limit: int) -> list[list[Row]]:
-    found, cursor = page(given, key, limit, None)
+def pages(given: list[Row], limit: int, cursor: str | None = None) -> list[list[Row]]:
+    found, cursor = page(given, key, limit, cursor)
     out = [found]
     while cursor is not None:
         found, cursor = page(given, key, limit, cursor)
@@ -87,11 +87,56 @@ def test_a_row_that_is_new_moves_no_page() -> None:
     assert found == rows(6)[2:4]
 
 
-def test_a_cursor_whose_row_is_gone_continues_after_its_time() -> None:
+def test_a_cursor_whose_row_is_gone_continues_at_its_time() -> None:
     given = [("3", "a"), ("2", "b"), ("2", "c"), ("1", "d")]
     _, cursor = page(given, key, 2, None)
     found, _ = page([given[0], *given[2:]], key, 2, cursor)
-    assert found == [("1", "d")]
+    assert found == [("2", "c"), ("1", "d")]
+
+
+def test_rows_of_the_millisecond_of_a_row_that_is_gone_are_not_lost() -> None:
+    given = [("1", f"row {number}") for number in range(10)]
+    _, cursor = page(given, key, 3, None)
+    del given[2]
+    assert set(given[2:]) <= {row for each in pages(given, 3, cursor) for row in each}
+
+
+def test_rows_are_ordered_by_time_after_a_clock_that_was_set_back() -> None:
+    given = [("6", "newest"), ("5", "set back"), ("9", "c"), ("8", "b"), ("7", "a")]
+    found, cursor = page(given, key, 2, None)
+    assert found == [("9", "c"), ("8", "b")]
+    given.remove(("8", "b"))
+    assert page(given, key, 5, cursor)[0] == [("7", "a"), ("6", "newest"), ("5", "set back")]
+
+
+def test_a_row_that_is_older_than_when_a_cursor_was_given_takes_no_others_along() -> None:
+    given = [("3", "a"), ("2", "b"), ("1", "c")]
+    _, cursor = page(given, key, 1, None)
+    assert page([("2", "b"), ("1", "c"), ("0", "a")], key, 2, cursor)[0] == [("2", "b"), ("1", "c")]
+
+
+@given(
+    times=st.lists(st.integers(0, 3), max_size=20),
+    limit=st.integers(1, 5),
+    gone=st.lists(st.integers(0, 19), max_size=8),
+    later=st.lists(st.integers(0, 3), max_size=8),
+)
+def test_no_row_that_stays_is_lost_whatever_comes_and_goes_between_pages(
+    times: list[int], limit: int, gone: list[int], later: list[int]
+) -> None:
+    given = [(str(time), f"row {number}") for number, time in enumerate(times)]
+    staying = {row for number, row in enumerate(given) if number not in gone}
+    found, cursor = page(given, key, limit, None)
+    seen = set(found)
+    while cursor is not None:
+        going = [row for row in given if row not in staying]
+        if going:
+            given.remove(found[-1] if found[-1] in going else going[0])
+        if later:
+            given.insert(0, (str(later.pop()), f"later {len(later)}"))
+        found, cursor = page(given, key, limit, cursor)
+        seen |= set(found)
+    assert staying <= seen
 
 
 def test_rows_of_one_time_are_told_apart_by_their_names() -> None:

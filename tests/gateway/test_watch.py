@@ -287,6 +287,16 @@ def test_rows_that_are_kept_for_other_watches_have_a_bound(turns, monkeypatch) -
     assert sum(run.asked for run in runs) > 150, "most were let go before they were needed again"
 
 
+def test_a_row_that_is_replaced_takes_no_room_of_others(turns, monkeypatch) -> None:
+    monkeypatch.setattr("graphwire_gateway.runs.watch._ROWS_BYTES", 5_000)
+    busy, quiet = WatchedRow(row("busy")), WatchedRow(row("quiet"))
+    for head in range(100):
+        busy.row = row("busy", head=head)
+        turns.open(busy, quiet)
+        turns.take()
+    assert (busy.asked, quiet.asked) == (100, 1)
+
+
 # ── runs that are gone ───────────────────────────────────────────────────────────────────────────
 
 

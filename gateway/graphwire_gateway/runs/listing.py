@@ -59,10 +59,9 @@ class Listing:
                         graph=entry.name, thread=thread, status="completed", updated_at=updated_at
                     )
                     rows.setdefault((entry.name, thread), row)
-        ordered = sorted(rows.values(), key=lambda row: row.updated_at, reverse=True)
         wanted = [
             row
-            for row in ordered
+            for row in rows.values()
             if command.graph in (None, row.graph) and command.thread in (None, row.thread)
         ]
         if command.status is not None:

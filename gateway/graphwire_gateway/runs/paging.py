@@ -1,9 +1,12 @@
 """Pages of rows, newest first. A cursor holds the key of a page's last row: its time, then its names.
 
-A page ends early, with a cursor, where its rows would be larger than one reply may be.
+Rows are sorted by time, since their own order may differ after a clock was set back. If the row of a cursor
+is gone, rows of its millisecond may come twice, and none is left out. A page ends early, with a cursor, where
+its rows would be larger than one reply may be.
 """
 
 import base64
+import contextlib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -24,8 +27,8 @@ def page(
 ) -> tuple[list[Row], str | None]:
     """Return a page of ``rows`` and the cursor of the next one. ``key(row)`` is its time, then its names.
 
-    The page has at most ``limit`` rows and ``most_bytes``, but one row at least. Raises
-    ``Refusal(invalid_argument)`` for a foreign cursor.
+    Rows of one time keep their order. The page has at most ``limit`` rows and ``most_bytes``, but one row at
+    least. Raises ``Refusal(invalid_argument)`` for a foreign cursor.
     """
     return made_page(rows, key, lambda row: row, limit, cursor, most_bytes)
 
@@ -39,6 +42,7 @@ def made_page(
     most_bytes: float = math.inf,
 ) -> tuple[list[Row], str | None]:
     """Return the same of ``items``, of which ``make(item)`` makes the rows: those of the page alone."""
+    items = sorted(items, key=lambda item: key(item)[0], reverse=True)
     skip = 0 if cursor is None else _skip([key(item) for item in items], cursor)
     found = _fitting(map(make, items[skip : skip + limit]), most_bytes)
     has_more = len(items) > skip + len(found)
@@ -70,7 +74,6 @@ def _skip(keys: list[tuple[str, ...]], cursor: str) -> int:
         at, *names = (str(part) for part in orjson.loads(base64.urlsafe_b64decode(cursor.encode("ascii"))))
     except (ValueError, TypeError):
         raise Refusal("invalid_argument", "list.cursor: not a cursor that this server gave") from None
-    for index, key in enumerate(keys):
-        if list(key[1:]) == names:
-            return index + 1
-    return sum(key[0] >= at for key in keys)
+    with contextlib.suppress(ValueError):
+        return keys.index((at, *names)) + 1
+    return sum(key[0] > at for key in keys)

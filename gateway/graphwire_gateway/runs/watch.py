@@ -93,6 +93,9 @@ class ListedRows:
         known = self._bodies.get(key)
         if known is not None and known[0] == version:
             return known[1]
+        if known is not None:
+            del self._bodies[key]
+            self._size -= len(known[1])
         body = encode(run.shown_row())
         if self._size + len(body) > _ROWS_BYTES:
             self._bodies.clear()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
-from graphwire_protocol.deltas import add_delta
+from graphwire_protocol.deltas import MessageSum
 from graphwire_protocol.filters import NOTHING, UNCONSTRAINED, Address, Matcher
 from graphwire_protocol.types import TERMINAL, Seq
 
@@ -13,15 +13,14 @@ from graphwire_gateway.log.record import RECORD_OVERHEAD, Record
 
 _ROOT = Address("values")
 _LOST_ADDRESSES = 4096  # remembered one by one; beyond them only the mode of a lost event is
-_PIECES = 256  # of text that are joined at once, since each takes 60 bytes beside its text
 _SMALL = 1024  # bytes of a message that cutting would not make much smaller
 _SLACK = 8  # shrink by an eighth more than needed, so that it is not needed again at once
 
 
 class _MessageFold:
-    """A message while its deltas add up. Text stays in pieces until it is read."""
+    """A message while its deltas add up."""
 
-    __slots__ = ("_fields", "_loose", "_text", "address", "id", "is_cut", "meta", "size", "upto")
+    __slots__ = ("_sum", "address", "id", "is_cut", "meta", "size", "upto")
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -32,45 +31,38 @@ class _MessageFold:
         """Bytes, about."""
         self.is_cut = False
         """Whether it was too large to keep: its deltas change nothing."""
-        self._fields: dict[str, Any] = {}
-        self._text: list[str] = []
-        self._loose = 0  # pieces of text that came since some were joined
+        self._sum: MessageSum | None = None  # until its first event
 
     def copy(self) -> "_MessageFold":
         other = _MessageFold(self.address)
         other.id, other.meta, other.upto = self.id, self.meta, self.upto
-        other.size, other.is_cut, other._loose = self.size, self.is_cut, self._loose
-        other._fields, other._text = self._fields, list(self._text)
+        other.size, other.is_cut = self.size, self.is_cut
+        other._sum = MessageSum(self.fields)  # both have the same texts
         return other
 
     def add(self, data: dict[str, Any], upto: Seq, size: int) -> None:
         self.id, self.upto = data["id"], upto
         if "message" in data:
-            self._fields, self._text, self._loose = data["message"], [], 0
+            self._sum = MessageSum(data["message"])
             self.size, self.is_cut = size + RECORD_OVERHEAD, False
             return
         if self.is_cut:
             return
         delta = data["delta"]
         delta.pop("id", None)  # the chunk's own
-        content = delta.get("content")
-        if isinstance(content, str) and self._fields and len(delta) == 1 + ("type" in delta):
-            self._text.append(content)
+        if self._sum is None:
+            self._sum = MessageSum({})
+            self.size += RECORD_OVERHEAD
+        elif isinstance(content := delta.get("content"), str) and len(delta) == 1 + ("type" in delta):
             self.size += len(content)
-            self._loose += 1
-            if self._loose == _PIECES:
-                self._text[-_PIECES:] = ["".join(self._text[-_PIECES:])]
-                self._loose = 0
+            self._sum.add_text(content)
             return
-        self.size += size if self._fields else size + RECORD_OVERHEAD
-        self._fields = add_delta(self.fields, delta)
+        self.size += size
+        self._sum.add(delta)
 
     @property
     def fields(self) -> dict[str, Any]:
-        if self._text:
-            self._fields = add_delta(self._fields, {"content": "".join(self._text)})
-            self._text, self._loose = [], 0
-        return self._fields
+        return {} if self._sum is None else self._sum.read()
 
     def measure(self) -> None:
         """Find out how large it is: parts that came one by one counted for more."""
@@ -81,9 +73,9 @@ class _MessageFold:
         """Keep nothing of its content but its type and its size."""
         mark = {"$cut": {"reason": "size", "bytes": self.size}}
         kind = self.fields.get("type")
-        self._fields = {"type": kind, **mark} if isinstance(kind, str) else mark
+        self._sum = MessageSum({"type": kind, **mark} if isinstance(kind, str) else mark)
         self.is_cut = True
-        self.size = len(orjson.dumps(self._fields)) + len(self.meta or b"") + RECORD_OVERHEAD
+        self.size = len(orjson.dumps(self.fields)) + len(self.meta or b"") + RECORD_OVERHEAD
 
 
 class Fold:

@@ -8,7 +8,7 @@ from graphwire_protocol.deltas import MessageSum
 from graphwire_protocol.filters import NOTHING, UNCONSTRAINED, Address, Matcher
 from graphwire_protocol.types import TERMINAL, Seq
 
-from graphwire_gateway.cutting import LEVELS, cut
+from graphwire_gateway.cutting import LEVELS, cut, question_slots, shrink
 from graphwire_gateway.log.record import RECORD_OVERHEAD, Record
 
 _ROOT = Address("values")
@@ -91,7 +91,7 @@ class Fold:
         self._messages: dict[str, dict[Address, _MessageFold]] = {}  # by call and where it is shown
         """By a call's key: its message. A whole message that came again from elsewhere is a second one, so
         that every filter finds the last one that it admits."""
-        self._interrupts: list[dict[str, Any]] = []
+        self._interrupts = b""  # a list; empty if nothing is asked
         self._lost: dict[Address, Seq] = {}
         self._lost_anywhere: dict[str, Seq] = {}
         self._has_dropped = False  # whether messages were dropped, of which deltas may still come
@@ -106,7 +106,7 @@ class Fold:
             key: {address: message.copy() for address, message in group.items()}
             for key, group in self._messages.items()
         }
-        other._interrupts, other._lost = list(self._interrupts), dict(self._lost)
+        other._interrupts, other._lost = self._interrupts, dict(self._lost)
         other._lost_anywhere = dict(self._lost_anywhere)
         other.size, other._has_dropped = self.size, self._has_dropped
         return other
@@ -124,14 +124,18 @@ class Fold:
                 for key in data.get("discard", ()):
                     self._drop(key)
                 if self.status == "running" or self.status in TERMINAL:
-                    self._interrupts = []
+                    self._ask(b"")
             case "interrupt":
-                self._interrupts = orjson.loads(record.data)["interrupts"]
+                self._ask(orjson.dumps(orjson.loads(record.data)["interrupts"]))
             case "values" if not address.ns:
                 self.size += len(record.data) - len(self._values or b"")
                 self._values = record.data
             case _:
                 self._lose(address, self.upto)
+
+    def _ask(self, questions: bytes) -> None:
+        self.size += len(questions) - len(self._interrupts)
+        self._interrupts = questions
 
     def _add_message(self, record: Record) -> None:
         data = orjson.loads(record.data)
@@ -172,7 +176,8 @@ class Fold:
     def shrink(self, limit: int) -> None:
         """Hold at most ``limit`` bytes: of more, the largest messages are cut, and are ``lost``.
 
-        If that is not enough, the oldest messages are dropped and the largest values are cut.
+        If that is not enough, the oldest messages are dropped, the largest values are cut, and at last the
+        largest of what is asked; only how that is answered always stays.
         """
         if self.size <= limit:
             return
@@ -197,12 +202,17 @@ class Fold:
             self._drop(key)
             self._has_dropped = True
         if self.size > goal and self._values is not None:
-            self._values = cut(self._values, goal, LEVELS["values"])
+            left = max(goal - len(self._interrupts), goal // 2)
+            self._values = cut(self._values, left, LEVELS["values"])
             self._add_up()
+        if self.size > goal and self._interrupts:
+            questions = orjson.loads(self._interrupts)
+            shrink(question_slots(questions), self.size - goal)
+            self._ask(orjson.dumps(questions))
 
     def _add_up(self) -> None:
         sizes = [message.size for group in self._messages.values() for message in group.values()]
-        self.size = sum(sizes) + len(self._values or b"")
+        self.size = sum(sizes) + len(self._values or b"") + len(self._interrupts)
 
     def lost(self, matcher: Matcher, after: Seq) -> list[str]:
         """Return the modes with events between ``after`` and ``upto``, admitted by ``matcher``, that a
@@ -225,7 +235,7 @@ class Fold:
                 if values is not NOTHING:
                     out["values"] = values
         out["messages"] = list(self._rows(matcher))
-        out["interrupts"] = self._interrupts
+        out["interrupts"] = orjson.Fragment(self._interrupts or b"[]")
         return out
 
     def _rows(self, matcher: Matcher) -> Iterator[dict[str, Any]]:

@@ -249,6 +249,26 @@ def test_a_terminal_status_and_going_on_both_answer_what_was_asked() -> None:
         assert fold.status == status
 
 
+def test_what_is_asked_counts_and_is_cut_but_for_how_it_is_answered() -> None:
+    fold = Fold()
+    items = (PendingInterrupt(id="i", value="x" * 100_000), PendingInterrupt(id="j", value="small"))
+    state = ("part", (), "values", {"note": "n"})
+    for record in encoded([state, ("own", "interrupt", Interrupts(interrupts=items))]):
+        fold.add(record)
+    assert 100_000 < fold.size < 101_000
+    assert fold.copy().size == fold.size
+    fold.shrink(4096)
+    assert fold.size < 4096
+    snapshot = told(fold)
+    large, small = snapshot["interrupts"]
+    assert (large["id"], large["value"]) == ("i", {"$cut": {"reason": "size", "bytes": 100_002}})
+    assert (small["id"], small["value"]) == ("j", "small")
+    assert snapshot["values"] == {"note": "n"}
+    (record,) = encoded([("own", "lifecycle", Lifecycle(status="running", attempt=1, at="t"))])
+    fold.add(record)
+    assert fold.size == len(b'{"note":"n"}')
+
+
 def test_discarded_messages_are_not_in_the_fold() -> None:
     fold = Fold()
     log = [("part", (), "messages", (AIMessageChunk(content="half", id=id), metas[0])) for id in ("m1", "m2")]

@@ -1,10 +1,11 @@
-"""What a peer or a graph makes larger costs at most in proportion: counted in lines of our code that run.
+"""What a peer or a graph makes larger costs at most in proportion: counted in lines that run, and in copies.
 
-About `protocol/graphwire_protocol/codec.py`, `protocol/graphwire_protocol/filters.py`,
-`protocol/graphwire_protocol/patches.py`, `protocol/graphwire_protocol/projection.py`,
+About `protocol/graphwire_protocol/codec.py`, `protocol/graphwire_protocol/deltas.py`,
+`protocol/graphwire_protocol/filters.py`, `protocol/graphwire_protocol/patches.py`,
+`protocol/graphwire_protocol/projection.py`,
 `gateway/graphwire_gateway/cutting.py`, `gateway/graphwire_gateway/log/fold.py` and
 `gateway/graphwire_gateway/runs/answers.py`. Something of four times the size takes four times the lines; what
-is quadratic takes sixteen times. Lines do not see what C does.
+is quadratic takes sixteen times. Lines do not see what C copies, so folds count their copies, too.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 import orjson
+import pytest
 from graphwire_gateway.cutting import cut
 from graphwire_gateway.log.fold import Fold
 from graphwire_gateway.runs.answers import check_answers
@@ -25,7 +27,7 @@ from hypothesis import strategies as st
 
 from tests.support.hostile import nests
 from tests.support.logs import event
-from tests.support.steps import lines_of
+from tests.support.steps import copies_of, lines_of
 
 TIMES = 4
 SLACK = 1.6  # a sort, and what is done once
@@ -35,6 +37,12 @@ def check_linear(make: Callable[[int], Callable[[], Any]], size: int) -> None:
     """Check that what ``make(size)`` returns takes lines in proportion to ``size``."""
     small, large = lines_of(make(size)), lines_of(make(size * TIMES))
     assert large <= (small + 50) * TIMES * SLACK, f"{small} lines for {size}, {large} for {size * TIMES}"
+
+
+def check_copies(make: Callable[[int], Callable[[], Any]], size: int) -> None:
+    """Check that what ``make(size)`` returns copies in proportion to ``size``."""
+    small, large = copies_of(make(size)), copies_of(make(size * TIMES))
+    assert large <= (small + 500) * TIMES * SLACK, f"{small} copied for {size}, {large} for {size * TIMES}"
 
 
 SIZES = st.integers(20, 60)
@@ -88,16 +96,38 @@ def test_cuts_of_states(size: int, value: Any) -> None:
     check_linear(make, size)
 
 
-@settings(max_examples=30, deadline=None)
-@given(SIZES, st.integers(1, 9), st.booleans())
-def test_folds_of_messages(size: int, calls: int, is_listed: bool) -> None:
+def _call(number: int, index: int) -> dict[str, Any]:
+    return {"name": None, "args": "x" * 50, "id": f"c{number}", "index": index}
+
+
+_DELTAS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "text": lambda number: {"content": "word " * 10},
+    "blocks": lambda number: {"content": [{"type": "text", "text": "x" * 50, "index": 0}]},
+    "blocks of langchain": lambda number: {"content": [{"text": "x" * 50, "index": f"lc_txt_{number % 3}"}]},
+    "many blocks": lambda number: {"content": [{"type": "text", "text": "x" * 50, "index": number}]},
+    "loose blocks": lambda number: {"content": [{"type": "text", "text": "x" * 50}]},
+    "text behind blocks": lambda number: {"content": "x" * 50 if number else [{"text": "x", "index": 0}]},
+    "blocks behind text": lambda number: {"content": [{"text": "x" * 50, "index": 0}] if number else "x"},
+    "arguments": lambda number: {"tool_call_chunks": [{"args": "x" * 50, "id": None, "index": 0}]},
+    "calls": lambda number: {"tool_call_chunks": [_call(number, number)]},
+    "calls of one index": lambda number: {"tool_call_chunks": [_call(number, 0)]},
+    "reasoning": lambda number: {"additional_kwargs": {"reasoning_content": "x" * 50}},
+    "nested": lambda number: {"additional_kwargs": {"a": {"b": [{"index": 0, "c": {"d": "x" * 50}}]}}},
+    "keys": lambda number: {"response_metadata": {f"key {number}": "x" * 50}},
+    "names of indexes": lambda number: {"additional_kwargs": {"index": "x" * 50, "output_version": "x" * 50}},
+    "counts": lambda number: {"usage_metadata": {"details": {f"key {number}": 1}, "total": 1}},
+}
+
+
+@pytest.mark.parametrize("kind", _DELTAS)
+@pytest.mark.parametrize("calls", [1, 5])
+def test_folds_of_messages(kind: str, calls: int) -> None:
     address = Address("messages")
 
     def make(size: int) -> Callable[[], Any]:
         records = []
         for number in range(size):
-            content: Any = [{"type": "text", "text": "x", "index": 0}] if is_listed else "word "
-            delta = {"type": "AIMessageChunk", "content": content}
+            delta = {"type": "AIMessageChunk", **_DELTAS[kind](number // calls)}
             records.append(event("messages", {"id": f"m{number % calls}", "delta": delta}))
             records[-1].address = address
 
@@ -109,7 +139,8 @@ def test_folds_of_messages(size: int, calls: int, is_listed: bool) -> None:
 
         return fold
 
-    check_linear(make, size)
+    check_linear(make, 50)
+    check_copies(make, 50)
 
 
 def test_folds_of_one_message_that_many_graphs_show() -> None:

@@ -170,6 +170,14 @@ async def test_of_a_base_that_grows_only_the_last_one_is_kept() -> None:
     assert [base() is None for base in bases] == [True, True, True, True, False]
 
 
+async def test_what_a_log_asks_counts_twice_in_the_fold_and_in_the_snapshot_of_it() -> None:
+    question = {"id": "i", "ns": [], "value": "x" * 100_000}
+    writer = await _log(event("interrupt", {"interrupts": [question]}))
+    sharing, matcher = Sharing(), Counting("n")
+    await sharing.snapshot(writer.store, writer.log, matcher, DEFAULTS, is_of_base=False)
+    assert 200_000 < sharing.size < 202_000
+
+
 _PARTS = st.sampled_from([None, 1, "a", [], [1, {"a": 1}], {"a": 1}, {"$obj": {"a": {"b": 1}}}, {"$x": [{}]}])
 _STATES = st.dictionaries(st.sampled_from(["a", "b", "$x", "$obj"]), _PARTS)
 _UPDATES = st.dictionaries(st.sampled_from(["n", "$obj"]), _STATES | st.lists(_STATES | _PARTS) | _PARTS)

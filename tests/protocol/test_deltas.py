@@ -8,7 +8,7 @@ from functools import reduce
 from typing import Any
 
 import pytest
-from graphwire_protocol.deltas import add_delta
+from graphwire_protocol.deltas import MessageSum, add_delta
 from graphwire_protocol.projection import message_fields
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -81,6 +81,18 @@ def test_adding_changes_neither_side(parts: list[AIMessageChunk]) -> None:
     before = copy.deepcopy(fields)
     reduce(add_delta, fields)
     assert fields == before
+
+
+@given(st.lists(st.tuples(chunks, st.booleans()), min_size=1, max_size=6))
+def test_a_sum_that_is_read_now_and_then_is_the_same_and_what_was_read_stays(parts: list[Any]) -> None:
+    fields = [message_fields(part) for part, _ in parts]
+    total, seen = MessageSum({}), []
+    for delta, (_, is_read) in zip(fields, parts, strict=True):
+        total.add(delta)
+        if is_read:
+            seen.append((total.read(), copy.deepcopy(total.read())))
+    assert total.read() == reduce(add_delta, fields, {})
+    assert [now for now, _ in seen] == [then for _, then in seen]
 
 
 @pytest.mark.parametrize("left", ["text", 1, 1.5, True, None, [1], {"a": 1}])

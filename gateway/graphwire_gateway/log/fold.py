@@ -4,24 +4,23 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
-from graphwire_protocol.deltas import add_delta
+from graphwire_protocol.deltas import MessageSum
 from graphwire_protocol.filters import NOTHING, UNCONSTRAINED, Address, Matcher
 from graphwire_protocol.types import TERMINAL, Seq
 
-from graphwire_gateway.cutting import LEVELS, cut
+from graphwire_gateway.cutting import LEVELS, cut, question_slots, shrink
 from graphwire_gateway.log.record import RECORD_OVERHEAD, Record
 
 _ROOT = Address("values")
 _LOST_ADDRESSES = 4096  # remembered one by one; beyond them only the mode of a lost event is
-_PIECES = 256  # of text that are joined at once, since each takes 60 bytes beside its text
 _SMALL = 1024  # bytes of a message that cutting would not make much smaller
 _SLACK = 8  # shrink by an eighth more than needed, so that it is not needed again at once
 
 
 class _MessageFold:
-    """A message while its deltas add up. Text stays in pieces until it is read."""
+    """A message while its deltas add up."""
 
-    __slots__ = ("_fields", "_loose", "_text", "address", "id", "is_cut", "meta", "size", "upto")
+    __slots__ = ("_sum", "address", "id", "is_cut", "meta", "size", "upto")
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -32,45 +31,38 @@ class _MessageFold:
         """Bytes, about."""
         self.is_cut = False
         """Whether it was too large to keep: its deltas change nothing."""
-        self._fields: dict[str, Any] = {}
-        self._text: list[str] = []
-        self._loose = 0  # pieces of text that came since some were joined
+        self._sum: MessageSum | None = None  # until its first event
 
     def copy(self) -> "_MessageFold":
         other = _MessageFold(self.address)
         other.id, other.meta, other.upto = self.id, self.meta, self.upto
-        other.size, other.is_cut, other._loose = self.size, self.is_cut, self._loose
-        other._fields, other._text = self._fields, list(self._text)
+        other.size, other.is_cut = self.size, self.is_cut
+        other._sum = MessageSum(self.fields)  # both have the same texts
         return other
 
     def add(self, data: dict[str, Any], upto: Seq, size: int) -> None:
         self.id, self.upto = data["id"], upto
         if "message" in data:
-            self._fields, self._text, self._loose = data["message"], [], 0
+            self._sum = MessageSum(data["message"])
             self.size, self.is_cut = size + RECORD_OVERHEAD, False
             return
         if self.is_cut:
             return
         delta = data["delta"]
         delta.pop("id", None)  # the chunk's own
-        content = delta.get("content")
-        if isinstance(content, str) and self._fields and len(delta) == 1 + ("type" in delta):
-            self._text.append(content)
+        if self._sum is None:
+            self._sum = MessageSum({})
+            self.size += RECORD_OVERHEAD
+        elif isinstance(content := delta.get("content"), str) and len(delta) == 1 + ("type" in delta):
             self.size += len(content)
-            self._loose += 1
-            if self._loose == _PIECES:
-                self._text[-_PIECES:] = ["".join(self._text[-_PIECES:])]
-                self._loose = 0
+            self._sum.add_text(content)
             return
-        self.size += size if self._fields else size + RECORD_OVERHEAD
-        self._fields = add_delta(self.fields, delta)
+        self.size += size
+        self._sum.add(delta)
 
     @property
     def fields(self) -> dict[str, Any]:
-        if self._text:
-            self._fields = add_delta(self._fields, {"content": "".join(self._text)})
-            self._text, self._loose = [], 0
-        return self._fields
+        return {} if self._sum is None else self._sum.read()
 
     def measure(self) -> None:
         """Find out how large it is: parts that came one by one counted for more."""
@@ -81,9 +73,9 @@ class _MessageFold:
         """Keep nothing of its content but its type and its size."""
         mark = {"$cut": {"reason": "size", "bytes": self.size}}
         kind = self.fields.get("type")
-        self._fields = {"type": kind, **mark} if isinstance(kind, str) else mark
+        self._sum = MessageSum({"type": kind, **mark} if isinstance(kind, str) else mark)
         self.is_cut = True
-        self.size = len(orjson.dumps(self._fields)) + len(self.meta or b"") + RECORD_OVERHEAD
+        self.size = len(orjson.dumps(self.fields)) + len(self.meta or b"") + RECORD_OVERHEAD
 
 
 class Fold:
@@ -99,7 +91,7 @@ class Fold:
         self._messages: dict[str, dict[Address, _MessageFold]] = {}  # by call and where it is shown
         """By a call's key: its message. A whole message that came again from elsewhere is a second one, so
         that every filter finds the last one that it admits."""
-        self._interrupts: list[dict[str, Any]] = []
+        self._interrupts = b""  # a list; empty if nothing is asked
         self._lost: dict[Address, Seq] = {}
         self._lost_anywhere: dict[str, Seq] = {}
         self._has_dropped = False  # whether messages were dropped, of which deltas may still come
@@ -114,7 +106,7 @@ class Fold:
             key: {address: message.copy() for address, message in group.items()}
             for key, group in self._messages.items()
         }
-        other._interrupts, other._lost = list(self._interrupts), dict(self._lost)
+        other._interrupts, other._lost = self._interrupts, dict(self._lost)
         other._lost_anywhere = dict(self._lost_anywhere)
         other.size, other._has_dropped = self.size, self._has_dropped
         return other
@@ -132,14 +124,18 @@ class Fold:
                 for key in data.get("discard", ()):
                     self._drop(key)
                 if self.status == "running" or self.status in TERMINAL:
-                    self._interrupts = []
+                    self._ask(b"")
             case "interrupt":
-                self._interrupts = orjson.loads(record.data)["interrupts"]
+                self._ask(orjson.dumps(orjson.loads(record.data)["interrupts"]))
             case "values" if not address.ns:
                 self.size += len(record.data) - len(self._values or b"")
                 self._values = record.data
             case _:
                 self._lose(address, self.upto)
+
+    def _ask(self, questions: bytes) -> None:
+        self.size += len(questions) - len(self._interrupts)
+        self._interrupts = questions
 
     def _add_message(self, record: Record) -> None:
         data = orjson.loads(record.data)
@@ -180,7 +176,8 @@ class Fold:
     def shrink(self, limit: int) -> None:
         """Hold at most ``limit`` bytes: of more, the largest messages are cut, and are ``lost``.
 
-        If that is not enough, the oldest messages are dropped and the largest values are cut.
+        If that is not enough, the oldest messages are dropped, the largest values are cut, and at last the
+        largest of what is asked; only how that is answered always stays.
         """
         if self.size <= limit:
             return
@@ -205,12 +202,17 @@ class Fold:
             self._drop(key)
             self._has_dropped = True
         if self.size > goal and self._values is not None:
-            self._values = cut(self._values, goal, LEVELS["values"])
+            left = max(goal - len(self._interrupts), goal // 2)
+            self._values = cut(self._values, left, LEVELS["values"])
             self._add_up()
+        if self.size > goal and self._interrupts:
+            questions = orjson.loads(self._interrupts)
+            shrink(question_slots(questions), self.size - goal)
+            self._ask(orjson.dumps(questions))
 
     def _add_up(self) -> None:
         sizes = [message.size for group in self._messages.values() for message in group.values()]
-        self.size = sum(sizes) + len(self._values or b"")
+        self.size = sum(sizes) + len(self._values or b"") + len(self._interrupts)
 
     def lost(self, matcher: Matcher, after: Seq) -> list[str]:
         """Return the modes with events between ``after`` and ``upto``, admitted by ``matcher``, that a
@@ -233,7 +235,7 @@ class Fold:
                 if values is not NOTHING:
                     out["values"] = values
         out["messages"] = list(self._rows(matcher))
-        out["interrupts"] = self._interrupts
+        out["interrupts"] = orjson.Fragment(self._interrupts or b"[]")
         return out
 
     def _rows(self, matcher: Matcher) -> Iterator[dict[str, Any]]:

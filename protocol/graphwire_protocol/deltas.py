@@ -263,8 +263,9 @@ def _add(name: str, left: Any, right: Any) -> Any:
         return _add_lists(left, right)
     if isinstance(left, _TEXTS) and isinstance(right, str):
         return left if _stays(name, left, right) else _add_texts(left, right)
-    counts = type(left) is int and type(right) is int and name not in _LATEST
-    return left + right if counts and left != right else right
+    if type(left) is int and type(right) is int and name not in _LATEST and left != right:
+        return left + right
+    return right
 
 
 def _stays(name: str, left: str | _Text, right: str) -> bool:

@@ -108,6 +108,28 @@ def test_keys_that_all_are_small_and_too_many_are_cut_as_a_whole() -> None:
     assert sent("values", state) == {"$cut": {"reason": "size", "bytes": size}}
 
 
+def test_of_keys_whose_names_are_too_large_no_value_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = orjson.dumps({f"key {number}": "x" * 99 for number in range(1000)})
+    dumps, measured = orjson.dumps, 0
+
+    def counted(value: Any) -> bytes:
+        nonlocal measured
+        measured += 1
+        return dumps(value)
+
+    monkeypatch.setattr("graphwire_gateway.cutting.orjson.dumps", counted)
+    assert cut(data, LIMIT, 1) == cut_whole(len(data))
+    assert measured == 2, "what stands for the whole, made twice"
+
+
+def test_names_that_just_fit_beside_what_stands_for_their_values_stay() -> None:
+    state = {"a": BIG, "b": "", "c": 1}
+    left = {**state, "a": GONE}
+    size = len(orjson.dumps(left))
+    assert orjson.loads(cut(orjson.dumps(state), size, 1)) == left
+    assert orjson.loads(cut(orjson.dumps({"a" * 99: BIG}), 150, 1)) == {"a" * 99: GONE}
+
+
 def test_a_message_in_a_state_is_never_cut_in_half() -> None:
     state = {"last": HumanMessage(BIG, id="m"), "note": "n"}
     left = sent("values", state)

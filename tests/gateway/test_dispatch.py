@@ -11,6 +11,7 @@ Long because every command of a connection is here, with the sockets that the te
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -23,10 +24,12 @@ from graphwire_gateway.connections.services import Services
 from graphwire_gateway.execution.execution import Executor
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog, GraphSpec
+from graphwire_gateway.graphs.job import current_job
 from graphwire_gateway.graphs.runner import Runner
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.memory import MemoryStore
+from graphwire_gateway.runs import states
 from graphwire_gateway.runs.listing import Listing
 from graphwire_gateway.runs.runs import Runs
 from graphwire_gateway.runs.states import States
@@ -404,6 +407,21 @@ async def test_states_are_read_written_and_deleted(serve) -> None:
     assert (await line.ask("state", **where))["values"] == {}
     assert (await line.ask("result", run="ended"))["code"] == "not_found"
     assert (await line.ask("delete", run="asks"))["type"] == "ok"
+
+
+async def test_a_state_is_measured_and_cut_on_the_loop_of_its_graph(serve, monkeypatch) -> None:
+    line = await prepared(await serve())
+    dumps, on_loops = orjson.dumps, []
+
+    def noted(value: Any) -> bytes:
+        on_loops.append(current_job() is not None)
+        return dumps(value)
+
+    monkeypatch.setattr(states, "orjson", SimpleNamespace(**{**vars(orjson), "dumps": noted}))
+    assert (await line.ask("state", graph="say", thread="t"))["type"] == "ok"
+    assert (await line.ask("state_history", graph="say", thread="t"))["type"] == "ok"
+    assert on_loops
+    assert all(on_loops)
 
 
 async def test_what_a_request_does_in_threads_takes_the_share_of_its_principal(serve, monkeypatch) -> None:

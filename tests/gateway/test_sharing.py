@@ -60,7 +60,7 @@ async def test_readers_with_the_same_keys_share_a_cut_and_others_the_parsed_stat
     monkeypatch.setattr(module.orjson, "loads", counted)
     first, second = Counting("n", "more"), Counting("text")
     cuts = await asyncio.gather(
-        *(sharing.cut(writer.log, 1, record, matcher) for matcher in [first, second] * 50)
+        *(sharing.projected(writer.log, 1, record, matcher) for matcher in [first, second] * 50)
     )
     assert (parsed, first.cuts, second.cuts) == (1, 1, 1)
     assert {loads(cut or b"").keys() == {"n", "more"} for cut in cuts[::2]} == {True}
@@ -70,7 +70,7 @@ async def test_readers_with_the_same_keys_share_a_cut_and_others_the_parsed_stat
 async def test_large_pieces_of_many_readers_are_done_one_in_each_turn_of_the_loop() -> None:
     writer, record, sharing = await _log(), event("values", LARGE), Sharing()
     matchers = [Counting("n", f"other {number}") for number in range(40)]
-    work = asyncio.gather(*(sharing.cut(writer.log, 1, record, matcher) for matcher in matchers))
+    work = asyncio.gather(*(sharing.projected(writer.log, 1, record, matcher) for matcher in matchers))
     done, most = 0, 0
     while not work.done():
         await asyncio.sleep(0)
@@ -85,15 +85,15 @@ async def test_what_is_kept_has_a_bound_and_goes_when_nobody_asks(monkeypatch: p
     most = 50 * SMALL
     writer, sharing = await _log(), Sharing(most)
     for seq in range(1, 60):
-        await sharing.cut(writer.log, seq, event("values", LARGE), Counting("text"))
+        await sharing.projected(writer.log, seq, event("values", LARGE), Counting("text"))
         assert 0 < sharing.size <= most
     await until(lambda: not sharing.size)
-    assert await sharing.cut(writer.log, 1, event("values", LARGE), Counting("n")) == b'{"n":1}'
+    assert await sharing.projected(writer.log, 1, event("values", LARGE), Counting("n")) == b'{"n":1}'
 
 
 async def test_a_state_that_is_larger_than_the_bound_is_cut_and_not_kept() -> None:
     writer, sharing = await _log(), Sharing(SMALL)
-    assert await sharing.cut(writer.log, 1, event("values", LARGE), Counting("n")) == b'{"n":1}'
+    assert await sharing.projected(writer.log, 1, event("values", LARGE), Counting("n")) == b'{"n":1}'
     assert sharing.size <= SMALL
 
 
@@ -193,7 +193,7 @@ def test_a_large_record_is_cut_as_a_small_one(data: Any, mode: str) -> None:
     async def cut() -> bytes | None:
         writer = LogWriter(None, "r")
         sharing = Sharing()
-        return await sharing.cut(writer.log, 1, large, matcher)
+        return await sharing.projected(writer.log, 1, large, matcher)
 
     expected = matcher.project(mode, orjson.loads(small.data))
     made = asyncio.run(cut())

@@ -31,6 +31,6 @@ def soft_limit() -> int | None:
 
 
 def _reaches(transport: asyncio.BaseTransport, part: int) -> bool:
-    """Tell whether a connection has a descriptor of the rest's; with ``part`` 2, one of the last half."""
+    """Tell whether a descriptor is among the reserved ones; with ``part`` 2, among the upper half of them."""
     raw, limit = transport.get_extra_info("socket"), soft_limit()
     return raw is not None and limit is not None and raw.fileno() >= limit - min(_RESERVE, limit // 4) // part

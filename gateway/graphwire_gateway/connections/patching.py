@@ -43,7 +43,7 @@ class Patches:
 
         Those that were prepared before, since ``release``, are sent before it.
         """
-        data = await sharing.cut(log, seq, record, matcher)
+        data = await sharing.projected(log, seq, record, matcher)
         if data is None:
             return None
         ns = record.address.ns

@@ -205,7 +205,7 @@ class Reader:
             if patches is not None and address.mode == "values":
                 body = await patches.body(self._sharing, self._store, self.log, matcher, seq, record)
             else:
-                data = await self._sharing.cut(self.log, seq, record, matcher)
+                data = await self._sharing.projected(self.log, seq, record, matcher)
                 body = None if data is None else record.body_with(data)
             bodies[seq] = body
             size += len(body or b"") + min(record.size, SMALL)

@@ -1,4 +1,4 @@
-"""What several readers of one server need is made once: states cut to ``keys``, differences, snapshots.
+"""What several readers of one server need is made once: projected states, differences, snapshots.
 
 What was made is kept while readers ask for it: all of it together takes at most ``KEPT_BYTES``, the least
 recently used goes first, and what nobody has asked for within ``KEPT_S`` goes, too.
@@ -73,7 +73,7 @@ class Sharing:
 
     # ── states ───────────────────────────────────────────────────────────────────────────────────
 
-    async def cut(self, log: Log, seq: Seq, record: Record, matcher: Matcher) -> bytes | None:
+    async def projected(self, log: Log, seq: Seq, record: Record, matcher: Matcher) -> bytes | None:
         """Return the data of ``record``, event ``seq``, as ``keys`` leave it; None if they leave nothing."""
         if matcher.keys is None:
             return record.data
@@ -82,11 +82,11 @@ class Sharing:
             return _json(matcher.project(mode, orjson.loads(record.data)))
         return await self._made(
             (log, seq, matcher.keys),
-            lambda: _json(matcher.project(mode, self._split(log, seq, record))),
+            lambda: _json(matcher.project(mode, self._parsed(log, seq, record))),
             record.size,
         )
 
-    def _split(self, log: Log, seq: Seq, record: Record) -> Any:
+    def _parsed(self, log: Log, seq: Seq, record: Record) -> Any:
         """Return the data of ``record`` parsed as far as ``keys`` look into it."""
         key = (log, seq)
         known = self._find(key)
@@ -108,7 +108,7 @@ class Sharing:
         if known is not None:
             return bytes(known[0])
         page = await store.read(log.key, base - 1, 1)
-        before = await self.cut(log, base, page.records[0], matcher) if page.records else None
+        before = await self.projected(log, base, page.records[0], matcher) if page.records else None
         if before is None:
             return b""
 

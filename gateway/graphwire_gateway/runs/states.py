@@ -63,13 +63,14 @@ class States:
             snapshot = await graph.aget_state(position.config(), subgraphs=command.subgraphs)
             if command.checkpoint is not None and snapshot.metadata is None:
                 raise _no_checkpoint(command, "checkpoint")
-            return self._public(snapshot, position.scope, command.keys)
+            state = self._public(snapshot, position.scope, command.keys)
+            self._check_values(state)
+            state, size = self._fitting(state, self._max + ENVELOPE_BYTES // 2, ("metadata",))
+            if size > self._largest:
+                raise self._too_large("state", state, size)
+            return state
 
         state = await self._ask(command, position, read)
-        self._check_values(state)
-        state, size = self._fitting(state, self._max + ENVELOPE_BYTES // 2, ("metadata",))
-        if size > self._largest:
-            raise self._too_large("state", state, size)
         # Not before the read, during which a run may begin.
         numbering = self._runs.numberings.find(position.scope.saved)
         seq, epoch = (None, None) if numbering is None else (numbering.last, numbering.epoch)

@@ -24,7 +24,7 @@ PAGES = [
         for name in ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "tests/benchmarks/README.md")
     ),
     *sorted((ROOT / "proto-docs").rglob("*.md")),
-    *sorted((ROOT / "clients").rglob("README.md")),
+    *(page for page in sorted((ROOT / "clients").rglob("README.md")) if "node_modules" not in page.parts),
 ]
 COMMANDS = typer.main.get_command(build([], entry_points(group=GROUP)))
 

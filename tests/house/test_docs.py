@@ -37,7 +37,11 @@ WRITTEN = documents()
 HOUSE = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 PAGES = sorted(DOCS.rglob("*.md"))
 BY_HAND = [page for page in PAGES if page.name == "README.md" or page.parent == DOCS]
-LINKED = [*PAGES, *HOUSE, *sorted((ROOT / "clients").rglob("README.md"))]
+LINKED = [
+    *PAGES,
+    *HOUSE,
+    *(page for page in sorted((ROOT / "clients").rglob("README.md")) if "node_modules" not in page.parts),
+]
 
 
 def named(path: Path) -> str:

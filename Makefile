@@ -42,7 +42,7 @@ test: $(VENV)/dev.stamp  ## The test-suite, without what has a command of its ow
 	@$(BIN)/python $(PYTEST) -m 'not abuse and not processes' --ignore=tests/mutants $(ARGS)
 
 processes: $(VENV)/dev.stamp  ## The command line, with servers and clients that are processes of their own
-	@$(BIN)/python $(PYTEST) -m processes tests/live $(ARGS)
+	@$(BIN)/python $(PYTEST) -m processes --ignore=tests/mutants $(ARGS)
 
 abuse: $(VENV)/dev.stamp  ## Storms of faults, and floods of malformed frames
 	@$(BIN)/python $(PYTEST) -m abuse tests/live $(ARGS)

@@ -136,6 +136,7 @@ def test_the_version_names_program_and_protocol(capfd):
     assert set(json.loads(capfd.readouterr().out)) == {"graphwire", "protocol", "python"}
 
 
+@pytest.mark.processes
 def test_the_package_is_the_command_as_well():
     shown = subprocess.run([sys.executable, "-m", "graphwire", "--version"], capture_output=True, check=True)
     assert b"graphwire.v1.json" in shown.stdout
@@ -209,6 +210,7 @@ def test_a_fault_of_this_program_is_one_sentence(server, monkeypatch, capsys):
     assert "Traceback" not in err
 
 
+@pytest.mark.processes
 def test_a_reader_that_has_enough_is_no_error(server):
     code = (
         "import sys; from graphwire.cli.app import run; sys.argv = ['graphwire']\n"
@@ -285,6 +287,7 @@ def test_a_plugin_is_not_imported_for_another_plugin(plugin, capsys):
     assert "imported" not in capsys.readouterr().err
 
 
+@pytest.mark.processes
 def test_without_its_extra_the_command_line_says_what_to_install():
     code = "import sys; sys.modules['typer'] = None; import graphwire.cli; graphwire.cli.main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -292,6 +295,7 @@ def test_without_its_extra_the_command_line_says_what_to_install():
     assert done.stderr == ("graphwire: the command line is not installed: pip install 'graphwire[cli]'\n")
 
 
+@pytest.mark.processes
 def test_the_library_imports_neither_the_command_line_nor_langchain():
     code = (
         "import sys, graphwire; unwanted = {'typer', 'rich', 'langchain_core', 'graphwire_gateway'}; "

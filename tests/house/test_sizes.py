@@ -5,8 +5,6 @@ About `tests/support/sources.py`.
 
 import re
 
-import pytest
-
 from tests.support.sources import MODULES, ROOT, Module
 
 LINES = 400
@@ -17,9 +15,9 @@ REASON = re.compile(r"^Long because \w.+", re.MULTILINE)
 TESTS = [Module(path.stem, path) for path in sorted((ROOT / "tests").rglob("*.py"))]
 
 
-@pytest.mark.parametrize("module", [*MODULES, *TESTS], ids=str)
-def test_a_long_file_says_why(module: Module) -> None:
-    count = len(module.text.splitlines())
-    has_reason = bool(REASON.search(module.docstring))
-    assert count <= LINES or has_reason, f"{count} lines: split it, or say in its docstring: Long because .."
-    assert count > LINES or not has_reason, "it is short now: take the reason out"
+def test_a_long_file_says_why() -> None:
+    for module in [*MODULES, *TESTS]:
+        count = len(module.text.splitlines())
+        has_reason = bool(REASON.search(module.docstring))
+        assert count <= LINES or has_reason, f"{module}: split its {count} lines, or say: Long because .."
+        assert count > LINES or not has_reason, f"{module}: it is short now: take the reason out"

@@ -25,15 +25,11 @@ def exists(path: str) -> bool:
     return (ROOT / path).is_dir() if path.endswith("/") else (ROOT / path).is_file()
 
 
-def named(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
-@pytest.mark.parametrize("path", TESTS, ids=named)
-def test_a_test_file_says_which_modules_it_is_about(path: Path) -> None:
-    found = subjects(path)
-    assert found, "add a line to its docstring, such as: About `gateway/graphwire_gateway/server.py`."
-    assert [each for each in found if not exists(each)] == [], "no such file"
+def test_a_test_file_says_which_modules_it_is_about() -> None:
+    for path in TESTS:
+        found = subjects(path)
+        assert found, f"{path}: say in its docstring: About `gateway/graphwire_gateway/server.py`."
+        assert [each for each in found if not exists(each)] == [], f"{path}: no such file"
 
 
 def test_every_module_is_what_some_test_is_about() -> None:

@@ -8,8 +8,6 @@ import io
 import re
 import tokenize
 
-import pytest
-
 from tests.support.sources import MODULES, Module
 
 NAMES = {
@@ -65,10 +63,10 @@ def prose(module: Module) -> str:
     return "\n".join(" ".join(text.split()) for text in found)
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
-def test_names_use_plain_words(module: Module) -> None:
+def test_names_use_plain_words() -> None:
     found = [
-        f"{identifier}: write {better}"
+        f"{module}: {identifier}: write {better}"
+        for module in MODULES
         for identifier in sorted(identifiers(module.tree))
         for word, better in NAMES.items()
         if word == identifier or f"_{word}_" in words(identifier)
@@ -76,11 +74,11 @@ def test_names_use_plain_words(module: Module) -> None:
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
-def test_comments_and_docstrings_use_plain_words(module: Module) -> None:
-    text = prose(module)
+def test_comments_and_docstrings_use_plain_words() -> None:
     found = [
-        f"…{text[max(0, hit.start() - 30) : hit.end() + 30]}…: write {better}"
+        f"{module}: …{text[max(0, hit.start() - 30) : hit.end() + 30]}…: write {better}"
+        for module in MODULES
+        for text in [prose(module)]
         for expression, better in PROSE.items()
         for hit in re.finditer(rf"\b({expression})\b", text, re.IGNORECASE)
     ]

@@ -112,6 +112,7 @@ def test_xray_opens_graphs_that_are_nodes() -> None:
     assert edges(graph, xray=True) == {(START, "sub:write", None, False), ("sub:write", END, None, False)}
 
 
+@pytest.mark.processes
 def test_the_package_needs_no_langgraph() -> None:
     program = """
 import importlib.abc, sys

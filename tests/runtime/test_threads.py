@@ -259,6 +259,7 @@ def test_several_edits_make_as_many_checkpoints(saver: Any) -> None:
     assert [snapshot.next for snapshot in road.get_state_history(THREAD)] == [("toll",), ("go",)]
 
 
+@pytest.mark.processes
 def test_threads_are_kept_without_langgraph() -> None:
     output = run_program("""
         assert not [name for name in sys.modules if name.startswith("langgraph")]

@@ -7,6 +7,7 @@ About `protocol/graphwire_conformance/graphs.py`, `gateway/graphwire_gateway/run
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -211,9 +212,9 @@ def a_state_is_written_beside_a_run(patch: Patch) -> None:
 def a_checkpoint_is_not_heard(patch: Patch) -> None:
     whole = runs.run_request
 
-    def run_request(command: Any, entry: Any, **rest: Any) -> RunRequest:
-        changed = command.model_copy(update={"input": {"text": "anew"}, "checkpoint": None})
-        return whole(changed, entry, **rest)
+    def run_request(command: Any, values: Any, entry: Any, **rest: Any) -> RunRequest:
+        changed = command.model_copy(update={"checkpoint": None})
+        return whole(changed, replace(values, input={"text": "anew"}), entry, **rest)
 
     patch.setattr(runs, "run_request", run_request)
 

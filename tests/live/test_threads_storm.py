@@ -230,10 +230,10 @@ def left(server: Server, saver: InMemorySaver) -> dict[str, Any]:
     """Return what runs have left behind: places taken, threads in use, numbers off, private threads kept."""
     runs: Any = server._runs
     return {
-        "unfinished": [(run.id, run.status) for run in runs._unfinished()],
+        "unfinished": [(run.id, run.status) for run in runs._runs.unfinished()],
         "threads": {saved: vars(thread) for saved, thread in runs._threads._queues.items()},
         "running": [run.id for run in runs._slots._running],
-        "queued": [run.id for run in runs._slots._waiting if run.status not in TERMINAL],
+        "queued": [run.id for each in runs._slots._waiting.values() for run in each],
         "active": {who: count for who, count in runs._active.items() if count},
         "private": [thread for thread in saver.storage if thread.startswith(PRIVATE)],
     }

@@ -133,10 +133,14 @@ class Dispatch:
         if asked(command) is None:  # it only waited behind one that asks
             await self._do(command)
             return
+        work = asyncio.ensure_future(self._do(command))
         try:
-            await asyncio.wait_for(self._do(command), ends_at - asyncio.get_running_loop().time())
+            await asyncio.wait_for(work, ends_at - asyncio.get_running_loop().time())
         except (TimeoutError, asyncio.TimeoutError):
             raise too_late(command, self._services.limits.state_timeout_s) from None
+        finally:
+            if work.done() and not work.cancelled():
+                work.exception()  # of one that was refused while it was cancelled, nobody asks it otherwise
 
     async def _try(self, command: C, work: Callable[[C], Awaitable[None]]) -> None:
         try:

@@ -51,7 +51,8 @@ mutants: $(VENV)/dev.stamp  ## Plant bugs in the packages, one at a time: the su
 	@$(BIN)/python $(PYTEST) tests/mutants $(ARGS)
 
 # Left out are tests whose servers are processes of their own, and those of other people's libraries.
-FAST_ONLY := $(foreach name,command projects providers agents mcp,--ignore=tests/live/test_$(name).py)
+FAST_ONLY := --ignore=tests/live/abuse \
+	$(foreach name,command operator projects providers agents mcp,--ignore=tests/live/test_$(name).py)
 slow: $(VENV)/dev.stamp  ## Everything with a socket on a store that takes 5 ms for each append
 	@$(BIN)/python $(PYTEST) tests/live --store=delay $(FAST_ONLY) $(ARGS)
 

@@ -33,12 +33,7 @@ def calls_of(work: Callable[[], Any]) -> int:
         nonlocal count
         count += event == "call"
 
-    before = sys.getprofile()
-    sys.setprofile(profile)
-    try:
-        work()
-    finally:
-        sys.setprofile(before)
+    _profiled(work, profile)
     return count
 
 
@@ -57,10 +52,14 @@ def copies_of(work: Callable[[], Any]) -> int:
                     before = made.get(id(value))
                     made[id(value)] = (value, max(len(value), 0 if before is None else before[1]))
 
+    _profiled(work, profile)
+    return sum([size for _, size in made.values()])
+
+
+def _profiled(work: Callable[[], Any], profile: Callable[[Any, str, Any], None]) -> None:
     before = sys.getprofile()
     sys.setprofile(profile)
     try:
         work()
     finally:
         sys.setprofile(before)
-    return sum([size for _, size in made.values()])

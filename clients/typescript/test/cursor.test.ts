@@ -56,26 +56,13 @@ test("whatever is cut, repeated or lost on the way, each event is shown once and
 });
 
 test("a gap moves the cursor only with its snapshot", () => {
+  const gap = { type: "gap", sub: 1, after_seq: 1, upto_seq: 9, reason: "evicted", lost: [] };
   const subscription = attached(new Subscription("r", SPEC), "e", 0);
   subscription.receive(frame(1, 1));
-  subscription.receive({
-    type: "gap",
-    sub: 1,
-    after_seq: 1,
-    upto_seq: 9,
-    reason: "evicted",
-    lost: [],
-  } as never);
+  subscription.receive(gap as never);
   expect(subscription.spec().from).toEqual({ epoch: "e", seq: 1 });
   attached(subscription, "e", 1);
-  subscription.receive({
-    type: "gap",
-    sub: 1,
-    after_seq: 1,
-    upto_seq: 9,
-    reason: "evicted",
-    lost: [],
-  } as never);
+  subscription.receive(gap as never);
   expect(() => subscription.receive(frame(1, 10))).toThrow(OutOfStep);
   subscription.receive({
     type: "snapshot",

@@ -88,9 +88,9 @@ class Fold:
         self.upto: Seq = 0
         self.status = "queued"
         self._values: bytes | None = None
-        self._messages: dict[str, dict[Address, _MessageFold]] = {}  # by call and where it is shown
-        """By a call's key: its message. A whole message that came again from elsewhere is a second one, so
-        that every filter finds the last one that it admits."""
+        self._messages: dict[str, dict[Address, _MessageFold]] = {}
+        """By a call's key and where it is shown: its message. A whole message that came again from elsewhere
+        is a second one, so that every filter finds the last one that it admits."""
         self._interrupts = b""  # a list; empty if nothing is asked
         self._lost: dict[Address, Seq] = {}
         self._lost_anywhere: dict[str, Seq] = {}

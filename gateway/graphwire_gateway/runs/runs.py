@@ -106,7 +106,7 @@ class Runs:
             await asyncio.shield(known.created)
             yield known, False
             return
-        self._check_new(command, principal)
+        self._check_open(principal)
         assert values is not None
         run = self._new(command, values, id, principal)
         queue = self._queue(run)
@@ -125,12 +125,16 @@ class Runs:
             self._begin(run)
 
     def _check_new(self, command: commands.Run, principal: str) -> None:
+        if not self.draining:  # which is said first
+            self._catalog.get(command.graph)
+            check_sizes(command, self._limits)
+        self._check_open(principal)
+
+    def _check_open(self, principal: str) -> None:
         if self.draining:
             raise Refusal(
                 "draining", "this server is going away; connect again and start it there", after_ms=1000
             )
-        self._catalog.get(command.graph)
-        check_sizes(command, self._limits)
         most = self._limits.max_active_runs
         if self._active[principal] >= most:
             raise Refusal("limit_exceeded", f"{most} runs are active (max_active_runs)", after_ms=1000)

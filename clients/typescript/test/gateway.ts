@@ -7,10 +7,13 @@
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { WebSocket } from "ws";
 
-const VENV = fileURLToPath(new URL("../../../.venv/bin/python", import.meta.url));
+// Not `new URL("...", import.meta.url)`: in a test with a page Vite makes an address of a page of it.
+const HERE = dirname(fileURLToPath(import.meta.url));
+const VENV = join(HERE, "../../../.venv/bin/python");
 
 /** The Python that has graphwire and its server. */
 export const PYTHON = process.env.GRAPHWIRE_PYTHON ?? VENV;
@@ -38,7 +41,7 @@ export class Gateway {
       "--conformance-graphs",
       ...(options.length ? options : ["--port", "0"]),
     ];
-    const child = spawn(PYTHON, args, { cwd: fileURLToPath(new URL(".", import.meta.url)) });
+    const child = spawn(PYTHON, args, { cwd: HERE });
     return new Promise((resolve, reject) => {
       let said = "";
       const listen = (data: Buffer) => {

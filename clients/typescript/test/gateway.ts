@@ -2,9 +2,11 @@
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 
-const VENV = fileURLToPath(new URL("../../../.venv/bin/python", import.meta.url));
+// In a test with a DOM, `import.meta.url` is a page's address.
+const FOLDER = import.meta.dirname;
+const VENV = join(FOLDER, "../../../.venv/bin/python");
 
 /** The Python that has graphwire and its server. */
 export const PYTHON = process.env.GRAPHWIRE_PYTHON ?? VENV;
@@ -29,7 +31,7 @@ export class Gateway {
       "--conformance-graphs",
       ...(options.length ? options : ["--port", "0"]),
     ];
-    const child = spawn(PYTHON, args, { cwd: fileURLToPath(new URL(".", import.meta.url)) });
+    const child = spawn(PYTHON, args, { cwd: FOLDER });
     return new Promise((resolve, reject) => {
       let said = "";
       const listen = (data: Buffer) => {

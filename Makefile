@@ -57,10 +57,10 @@ slow: $(VENV)/dev.stamp  ## Everything with a socket on a store that takes 5 ms 
 	@$(BIN)/python $(PYTEST) tests/live --store=delay $(FAST_ONLY) $(ARGS)
 
 TS := clients/typescript
-$(TS)/node_modules/.package-lock.json: $(TS)/package-lock.json
+$(TS)/node_modules/.package-lock.json: $(TS)/package-lock.json $(TS)/test/react18/package-lock.json
 	@command -v npm >/dev/null || { echo "the TypeScript client needs Node 20 or newer, with npm" >&2; exit 1; }
 	@echo "==> installing the tools of the TypeScript client"
-	@cd $(TS) && npm ci --no-audit --no-fund --loglevel=error
+	@cd $(TS) && for folder in . test/react18; do (cd $$folder && npm ci --no-audit --no-fund --loglevel=error) || exit; done
 	@touch $@
 
 # Debian's Chromium, which tests drive; test/chromium.ts finds it. root on Debian, as CI is, gets it installed.
@@ -118,4 +118,4 @@ bench: $(VENV)/dev.stamp  ## Measure: ratios of medians within one run
 	@$(BIN)/python -m tests.benchmarks
 
 clean:  ## Remove the virtual environments, node_modules and every cache
-	rm -rf $(VENV) $(VENV310) $(TS)/node_modules $(TS)/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV310) $(TS)/node_modules $(TS)/test/react18/node_modules $(TS)/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

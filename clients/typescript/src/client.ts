@@ -51,8 +51,8 @@ export class Client<
 
   /** @internal */
   constructor(url: string, options: ConnectOptions) {
-    const { window = 256, silenceMs = 10_000, token, webSocket } = options;
-    if (!(window >= 1)) throw new RangeError("a window is at least 1");
+    const { window = 256, silenceMs = 10_000 } = options;
+    if (!(window >= 1)) throw new RangeError("window is at least 1");
     const product = { name: "graphwire-typescript", version: VERSION };
     const exchange = new Exchange(url, product, warnOf);
     super(exchange, window);
@@ -62,17 +62,21 @@ export class Client<
       if (isNews) console.warn(`graphwire: ${now.reason}`);
     };
     this.#reconnector = new Reconnector(exchange, {
-      token,
+      ...(options as { token?: Token; webSocket?: WebSocketClass }),
       silenceMs,
       backoff: { ...BACKOFF, ...options.backoff },
-      onState: guarded(options.onState ?? warn),
-      webSocket: webSocket as WebSocketClass | undefined,
     });
+    this.onState(options.onState ?? warn);
   }
 
   /** The state of the connection, with its reason. */
   get connection(): Connection {
     return this.#reconnector.connection;
+  }
+
+  /** Call `listener` with each new `connection`, as `onState` is; return a function that ends it. */
+  onState(listener: (connection: Connection) => void): () => void {
+    return this.#reconnector.listen(guarded(listener));
   }
 
   /** The server's latest `welcome`: version, limits, principal; undefined before the first one. */

@@ -7,10 +7,13 @@
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { WebSocket } from "ws";
 
-const VENV = fileURLToPath(new URL("../../../.venv/bin/python", import.meta.url));
+// Not `new URL("...", import.meta.url)`: in a test with a page Vite makes an address of a page of it.
+const HERE = dirname(fileURLToPath(import.meta.url));
+const VENV = join(HERE, "../../../.venv/bin/python");
 
 /** The Python that has graphwire and its server. */
 export const PYTHON = process.env.GRAPHWIRE_PYTHON ?? VENV;
@@ -38,7 +41,7 @@ export class Gateway {
       "--conformance-graphs",
       ...(options.length ? options : ["--port", "0"]),
     ];
-    const child = spawn(PYTHON, args, { cwd: fileURLToPath(new URL(".", import.meta.url)) });
+    const child = spawn(PYTHON, args, { cwd: HERE });
     return new Promise((resolve, reject) => {
       let said = "";
       const listen = (data: Buffer) => {
@@ -73,6 +76,9 @@ export interface Fate {
   stall: () => number;
 }
 
+/** The fate of each connection by its number; a number says after how many bytes it is cut. */
+export type Plan = (connection: number) => number | Fate;
+
 /** Return a plan of cuts at any byte: mostly behind the welcome, now and then before; every tenth connection stalls. */
 export function storm(seed: number): (connection: number) => Fate {
   let state = seed;
@@ -93,10 +99,11 @@ export class CuttingProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  private constructor(port: number, plan: (connection: number) => Fate) {
+  private constructor(port: number, plan: Plan) {
     let connections = 0;
     this.#server = createServer((client) => {
-      const fate = plan(connections++);
+      const planned = plan(connections++);
+      const fate = typeof planned === "number" ? { bytes: planned, stall: () => 0 } : planned;
       let left = fate.bytes;
       let line: Promise<void> = Promise.resolve(); // chunks pass in their order, however long one is held back
       const server = connectTcp(port, "127.0.0.1");
@@ -130,7 +137,7 @@ export class CuttingProxy {
   }
 
   /** Start a proxy before a gateway. A number is the seed of a `storm`. */
-  static start(port: number, plan: number | ((connection: number) => Fate)): Promise<CuttingProxy> {
+  static start(port: number, plan: number | Plan): Promise<CuttingProxy> {
     const proxy = new CuttingProxy(port, typeof plan === "number" ? storm(plan) : plan);
     return new Promise((resolve) => proxy.#server.listen(0, "127.0.0.1", () => resolve(proxy)));
   }

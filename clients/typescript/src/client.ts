@@ -4,7 +4,7 @@ import { BACKOFF, type Backoff } from "./backoff.js";
 import { guarded } from "./errors.js";
 import { Exchange } from "./exchange.js";
 import type * as frames from "./protocol/frames.js";
-import { type Connection, Reconnector, type Token, type WebSocketClass } from "./reconnector.js";
+import { type Connection, NORMAL, Reconnector, type Token, type WebSocketClass } from "./reconnector.js";
 import { type GraphTypes, Streams } from "./streams.js";
 
 /** The version of this package. */
@@ -16,7 +16,7 @@ export interface ConnectOptions {
   token?: Token;
   /** How many events of a run may wait for their reader until the server stops sending; 256 by default. */
   window?: number;
-  /** Called with each new `client.connection`. Without it, a first connection that fails is a warning in the console. */
+  /** Called with each new `client.connection`. Without it, the console warns of a first connection that fails, and of the end of all. */
   onState?: (connection: Connection) => void;
   /** A class like the platform's, for Node before 22: that of the package `ws`. */
   webSocket?: unknown;
@@ -56,8 +56,10 @@ export class Client<
     const product = { name: "graphwire-typescript", version: VERSION };
     const exchange = new Exchange(url, product, warnOf);
     super(exchange, window);
-    const warn = ({ state, reason }: Connection) => {
-      if (state === "waiting" && !exchange.connections) console.warn(`graphwire: ${reason}`);
+    const warn = (now: Connection) => {
+      const isNews =
+        now.state === "closed" ? now.error.code !== NORMAL : now.state === "waiting" && !exchange.connections;
+      if (isNews) console.warn(`graphwire: ${now.reason}`);
     };
     this.#reconnector = new Reconnector(exchange, {
       ...(options as { token?: Token; webSocket?: WebSocketClass }),

@@ -74,7 +74,8 @@ interface End {
   isFinal: boolean;
 }
 
-const NORMAL = 1000;
+/** The close code of a client that was closed by its application. */
+export const NORMAL = 1000;
 const LOST = 1006;
 const MISUSE = 4400;
 const UNAUTHENTICATED = 4401;

@@ -167,6 +167,8 @@ class Dispatch:
                 await self._run(command)
             case commands.Subscribe():
                 await self._subscribe(command)
+            case commands.Watch(what="threads") | commands.ThreadUpdate():
+                raise Refusal("unsupported", f"{command.type}: this server does not have threads as objects")
             case commands.Watch():
                 self._watch(command)
                 self._note(graph_notes("watch.graphs", command.graphs or (), self._served))

@@ -101,7 +101,7 @@ async def _say(state: MessagesState, config: RunnableConfig) -> dict[str, Any]:
     try:
         return {"messages": [await model.ainvoke(state["messages"], config)]}
     except asyncio.CancelledError:
-        await asyncio.sleep(0.3)  # so that it takes a while until the thread is free
+        await asyncio.sleep(1)  # so that it takes a while until the thread is free
         raise
 
 

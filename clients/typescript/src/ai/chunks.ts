@@ -50,7 +50,7 @@ export class Chunks {
   readonly #open = new Map<string, OpenCall & { from?: string }>();
   readonly #known = new Set<string>();
   /** Questions that were asked and not answered as far as the events say. */
-  #asked: Interrupt[] = [];
+  #asked: readonly Interrupt[] = [];
 
   /** `messages` are the run's so far; `known` are the calls of tools that the message shows already. */
   constructor(
@@ -67,9 +67,11 @@ export class Chunks {
 
   /** Begin a message; with `isContinued`, go on with one that has an answer now. */
   begin(isContinued: boolean): UIMessageChunk[] {
-    this.#out = [{ type: "start", messageId: this.messageId }];
-    // The answered question stays behind in its step: the SDK sends again while it is in the last one.
+    this.#out = [];
+    // The answered question stays behind in its step: the SDK sends again while it is in the last one. It takes note of
+    // a step only with a chunk after it, of which there may be no other than the start.
     if (isContinued) this.#beginStep(undefined);
+    this.#out.push({ type: "start", messageId: this.messageId });
     return this.#out;
   }
 
@@ -302,11 +304,8 @@ export class Chunks {
 
   #ask(interrupts: readonly Interrupt[], node: string | undefined): void {
     if (!interrupts.length) this.#add({ type: "data-breakpoint", data: { node: node ?? null } });
-    for (const question of interrupts) {
-      if (this.#asked.some(({ id }) => id === question.id)) continue;
-      this.#asked.push(question);
-      for (const chunk of asked(question, this.#open)) this.#add(chunk);
-    }
+    this.#asked = interrupts;
+    for (const question of interrupts) for (const chunk of asked(question, this.#open)) this.#add(chunk);
   }
 
   /** The run runs again: whatever was asked is answered, and the log does not say how. */

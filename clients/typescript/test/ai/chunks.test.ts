@@ -123,6 +123,14 @@ describe("messages", () => {
       { type: "data-content", data: { type: "server_tool_call", name: "search" } },
       { type: "tool-f", state: "input-available", input: {} },
     ]);
+    expect(shown.chunks.slice(2, 8).map(({ type }) => type)).toEqual([
+      "reasoning-start",
+      "reasoning-delta",
+      "reasoning-end",
+      "text-start",
+      "text-delta",
+      "text-end",
+    ]);
   });
 
   test("that come whole after their pieces replace what they differ in", async () => {
@@ -135,7 +143,9 @@ describe("messages", () => {
   });
 
   test("that are taken back go, with their calls, and the rest of the step stays", async () => {
-    const shown = new Shown().say("a", { content: "keep" });
+    const shown = new Shown().discard("never shown");
+    expect(shown.chunks).toHaveLength(1);
+    shown.say("a", { content: "keep" });
     const call = { id: "t", name: "f", args: '{"x": 1}', index: 0 };
     shown.say("b", { content: "gone", tool_call_chunks: [call], ...end });
     shown.event("custom", { type: "data-x", data: 1 }).discard("b");
@@ -276,6 +286,17 @@ describe("questions", () => {
     expect(answersIn(messageOf(said), [question(request)], toAnswer)).toEqual({ q: [true, false] });
   });
 
+  test("of two calls that are the same are two approvals", async () => {
+    const [same] = calls;
+    const twice = [same, { ...same, id: "t9" }];
+    const both = { action_requests: [request.action_requests[1], request.action_requests[1]] };
+    const shown = new Shown().whole({ id: "m", type: "ai", content: "", tool_calls: twice });
+    expect(await shown.event("interrupt", ask("q", both)).parts("interrupted")).toMatchObject([
+      { toolCallId: "t1", approval: { id: "q:0" } },
+      { toolCallId: "t9", approval: { id: "q:1" } },
+    ]);
+  });
+
   test("about calls that the message does not show, or about one call, or about anything", async () => {
     const hidden = await new Shown().event("interrupt", ask("q", request)).parts("interrupted");
     expect(hidden).toMatchObject([{ type: "tool-interrupt", toolCallId: "q", input: request }]);
@@ -289,7 +310,8 @@ describe("questions", () => {
   });
 
   test("that are answered further on in the log do not wait in a replay; breakpoints are data", async () => {
-    const shown = asking().event("interrupt", ask("q", request)).event("interrupt", ask("p", "ok?"));
+    const both = { interrupts: [...ask("q", request).interrupts, ...ask("p", "ok?").interrupts] };
+    const shown = asking().event("interrupt", both);
     shown.life("interrupted").life("running").event("interrupt", { interrupts: [] });
     expect(await shown.parts("interrupted")).toMatchObject([
       { toolCallId: "t1", state: "input-available" },

@@ -21,7 +21,7 @@ class ScriptedModel(BaseChatModel):
     """Says how many questions it has heard, and the last one, as many times as a number in it says.
 
     `look X` calls the tool `look_up`, `erase X` the tool `erase`, both as a model streams calls, after some
-    reasoning; what a tool returned it repeats.
+    reasoning; what a tool returned it repeats, and what was looked up it counts up to.
     """
 
     pause_s: float = 0.002
@@ -37,7 +37,10 @@ class ScriptedModel(BaseChatModel):
     def _chunks(self, messages: list[BaseMessage]) -> list[AIMessageChunk]:
         last = messages[-1]
         if isinstance(last, ToolMessage):
-            return [AIMessageChunk(content=word) for word in ("It ", "says ", str(last.content))]
+            looked = last.text.removeprefix('{"found": "').removesuffix('"}')
+            count = int(looked) if looked.isdecimal() else 0
+            words = ["It ", "says ", str(last.content), *(f" {number}" for number in range(count))]
+            return [AIMessageChunk(content=word) for word in words]
         asked = [str(message.text) for message in messages if isinstance(message, HumanMessage)]
         verb, _, rest = asked[-1].partition(" ")
         if verb in ("look", "erase"):
@@ -95,7 +98,11 @@ def erase(what: str) -> str:
 
 
 async def _say(state: MessagesState, config: RunnableConfig) -> dict[str, Any]:
-    return {"messages": [await model.ainvoke(state["messages"], config)]}
+    try:
+        return {"messages": [await model.ainvoke(state["messages"], config)]}
+    except asyncio.CancelledError:
+        await asyncio.sleep(1)  # so that it takes a while until the thread is free
+        raise
 
 
 async def _break(state: MessagesState, config: RunnableConfig) -> dict[str, Any]:
@@ -105,7 +112,7 @@ async def _break(state: MessagesState, config: RunnableConfig) -> dict[str, Any]
 
 def _ask(state: MessagesState) -> dict[str, Any]:
     answer = interrupt({"question": "Which colour?"})
-    return {"messages": [AIMessage(f"You like {answer}.")]}
+    return {"messages": [] if answer == "silence" else [AIMessage(f"You like {answer}.")]}
 
 
 _attempts: dict[str, int] = {}

@@ -9,6 +9,7 @@ import {
 } from "ai";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { GraphwireChatTransport } from "../../src/ai.js";
+import type { Client } from "../../src/index.js";
 import type { Gateway } from "../gateway.js";
 import { answer, closeAll, connected, heard, type Options, page, served, textOf, untilRun } from "./chats.js";
 
@@ -92,6 +93,21 @@ describe("a chat that is shown again in mid-sentence", () => {
     await view.ready();
     expect(view.chat.messages.map(textOf)).toEqual(texts("word", 300));
     for await (const { status } of client.runs({ thread: "strict" })) expect(status).toBe("completed");
+  });
+
+  test("leaves out of the thread what the run has written there, and shows it once", async () => {
+    const client = connected(gateway.url);
+    const before = page({ id: "steps", transport: new GraphwireChatTransport(client, "agent") });
+    void before.chat.sendMessage({ text: "look 300" });
+    await waitFor(() => expect(textOf(before.chat.messages[1])).toContain("It says"), { interval: 1 });
+    expect((await heard(client, "agent", "steps")).length).toBe(3);
+    client.close();
+    const { view, loaded } = await reloaded("agent", "steps");
+    expect(loaded.map(textOf)).toEqual(["look 300"]);
+    await waitFor(() => expect(view.chat.status).toBe("streaming"));
+    await view.ready();
+    expect(textOf(view.chat.messages[1])).toMatch(/^One moment\.It says {"found": "300"} 0 .* 299$/);
+    expect(view.chat.messages).toHaveLength(2);
   });
 
   test("has its answer also if the run ends between loading and resuming", async () => {
@@ -183,6 +199,22 @@ describe("a question", () => {
     expect(third.loaded.map(textOf)).toEqual(["erase cats", "One moment.It says cats is gone"]);
   });
 
+  test("is shown anew where the kept message has an answer that was never sent", async () => {
+    const client = connected(gateway.url);
+    const before = page({ id: "unsent", transport: new GraphwireChatTransport(client, "careful") });
+    await before.chat.sendMessage({ text: "erase cats" });
+    await before.ready();
+    const { approval } = partOf(before.chat.messages, "tool-erase");
+    await before.chat.addToolApprovalResponse({ id: approval.id, approved: true });
+    await waitFor(() => expect(partOf(before.chat.messages, "tool-erase").state).toBe("approval-responded"));
+    const kept = structuredClone(before.chat.messages);
+    closeAll();
+    const { view } = await reloaded("careful", "unsent", kept);
+    await waitFor(() => expect(partOf(view.chat.messages, "tool-erase").state).toBe("approval-requested"));
+    await view.ready();
+    expect(textOf(view.chat.messages[1])).toBe("One moment.");
+  });
+
   test("of another sort is a call of the tool interrupt, whose output is the answer, sent once", async () => {
     const client = connected(gateway.url);
     const view = page({
@@ -200,6 +232,19 @@ describe("a question", () => {
     expect(view.chat.error).toBeUndefined();
     expect(view.chat.messages).toHaveLength(2);
     expect(await heard(client, "asking", "colour")).toEqual(["go", "You like blue."]);
+  });
+
+  test("whose answer makes the graph say nothing is sent once, too", async () => {
+    const transport = new GraphwireChatTransport(connected(gateway.url), "asking");
+    const view = page({ id: "silence", transport, ...answering });
+    await view.chat.sendMessage({ text: "go" });
+    await view.ready();
+    const { toolCallId } = partOf(view.chat.messages, "tool-interrupt");
+    await view.chat.addToolOutput({ tool: "interrupt", toolCallId, output: "silence" });
+    await waitFor(() => expect(view.chat.messages[1]?.parts.at(-1)).toEqual({ type: "step-start" }));
+    await view.ready();
+    await untilRun(transport.client as Client, "silence", "completed");
+    expect(view.chat.error).toBeUndefined();
   });
 
   test("that has no answer yet is named when the chat is sent", async () => {

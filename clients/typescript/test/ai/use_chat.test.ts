@@ -214,6 +214,24 @@ describe("asking again", () => {
     expect(await heard(client, "chat", "edit")).toEqual(["uno 3", answer("uno", 3)]);
   });
 
+  test("keeps to the branch of the thread that it is on", async () => {
+    const client = connected(gateway.url);
+    const view = page({ id: "branch", transport: new GraphwireChatTransport(client, "chat") });
+    await view.chat.sendMessage({ text: "one 1" });
+    const { checkpoint: before } = await client.state("chat", "branch");
+    await view.chat.sendMessage({ text: "two 2" });
+    const { checkpoint: after } = await client.state("chat", "branch");
+    const others = [{ checkpoint: before }, { checkpoint: after }];
+    for (const options of others) {
+      const input = { messages: [{ type: "human", content: "other 1" }] };
+      await (await client.run("chat", input, { thread: "branch", ...options })).result();
+    }
+    await view.chat.regenerate();
+    await view.ready();
+    expect(await heard(client, "chat", "branch")).toEqual(view.chat.messages.map(textOf));
+    expect(view.chat.messages.map(textOf)).toEqual(["one 1", answer("one", 1), "two 2", answer("two", 2, 2)]);
+  });
+
   test("is refused by name where the thread does not know the message", async () => {
     const toInput = () => ({ messages: [{ type: "human", content: "without 1" }] });
     const view = page({ id: "unknown", transport: transport("chat", { toInput }) });

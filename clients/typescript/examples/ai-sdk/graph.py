@@ -1,4 +1,4 @@
-"""The agent of the example: a toy model that needs no key. Give `create_agent` one of yours, and it is a real one.
+"""The agent of the example: a toy model that needs no key. Put one of yours in its place for a real one.
 
 `graphwire serve agent=./graph.py:agent`
 """

@@ -24,7 +24,11 @@ import type {
 
 /** Where the events come from. */
 interface Feed {
-  readonly shown: { readonly messages: readonly Message[]; readonly isCaughtUp: boolean };
+  readonly shown: {
+    readonly messages: readonly Message[];
+    readonly isCaughtUp: boolean;
+    onTaken: (() => void) | undefined;
+  };
   readonly run: () => Run | undefined;
   readonly next: () => Promise<IteratorResult<AnyEvent, undefined>>;
   readonly leave: () => unknown;
@@ -80,7 +84,6 @@ export class RunStore extends Store<RunState> {
     const { messages = NONE, isCaughtUp = false } = this.#feed?.shown ?? {};
     this.#run = this.#feed?.run() ?? this.#run;
     const run = this.#run;
-    if (run) run.onTaken = this.changed;
     const { id, status, interrupts = NONE, values } = run ?? (initial.view as Partial<Run>);
     const view: RunView = {
       ...initial.view,
@@ -114,6 +117,7 @@ export class RunStore extends Store<RunState> {
     this.#loop = loop;
     try {
       const feed = await this.#open?.(client);
+      if (feed) feed.shown.onTaken = this.changed;
       // It may have taken so long that nobody wants it any more.
       if (this.#loop !== loop) feed?.leave();
       else this.#feed = feed;

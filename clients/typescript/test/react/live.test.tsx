@@ -135,6 +135,23 @@ test("a board shows ten runs live, and the connection that comes back", async ()
   await expect.poll(() => container.textContent).toBe("connected true 6 of 10");
 });
 
+test("a thread at rest is caught up again after a reconnect, though nothing happens in it", async () => {
+  const proxy = await CuttingProxy.start(gateway.port, (connection) => (connection ? 1e9 : 3000));
+  const client = connected(proxy.url, { backoff: { firstMs: 1, longestMs: 2 } });
+  const seen: string[] = [];
+  function Page() {
+    const { isCaughtUp, isLoading } = useThread(client, "chat", "rest");
+    seen.push(`${isCaughtUp} ${isLoading}`);
+    return <p>{seen.at(-1)}</p>;
+  }
+  const { container } = render(<Page />);
+  await expect.poll(() => container.textContent).toBe("true false");
+  while (!proxy.cuts) await client.runs().next(); // until the proxy has seen enough
+  await expect.poll(() => seen).toContain("false false");
+  await expect.poll(() => container.textContent).toBe("true false");
+  proxy.stop();
+});
+
 test("a thread is shown across runs, questions and pages, whoever starts them", async () => {
   const views: ThreadView[] = [];
   function Page({ client, at }: { client: Client; at: number }) {

@@ -266,7 +266,7 @@ class Server:
             catalog=catalog,
             runs=self._runs,
             states=States(catalog, self._runs, failures, limits, encoders),
-            listing=Listing(catalog, self._runs, failures, limits.max_event_bytes),
+            listing=Listing(catalog, self._runs, failures, limits.max_event_bytes, encoders),
             failures=failures,
         )
         self._handshake = Handshake(origins, lambda: not self._runs.draining, open_to_proxied)
@@ -285,6 +285,13 @@ class Server:
         """Load the graphs and listen. Raises ``CannotServe``."""
         for name in _IMPORTED_LATER:
             import_module(name)
+        loop, saver_let_go = asyncio.get_running_loop(), self._runs.known_threads.saver_let_go
+
+        def let_go(thread: str) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(saver_let_go, thread)
+
+        self.catalog.savers.let_go = let_go
         await self.catalog.open()
         self._committing = asyncio.create_task(self._committer.main(self._runs.holdings.make_room))
         limits = self._limits

@@ -223,8 +223,7 @@ export class GraphwireChatTransport<M extends UIMessage = UIMessage> implements 
         start: { epoch: row.epoch, seq: row.head },
       });
       await orAborted(run.respond(answers), signal, () => this.#stop(chatId, run.id));
-    } else
-      run = await this.#start(request, undefined, interrupts.length ? { command: { resume: answers } } : {});
+    } else run = await this.#start(request, undefined, { command: { resume: answers } });
     const known = toolPartsOf(message).map((part) => {
       const { toolCallId, type, input, state } = part;
       const name = part.type === "dynamic-tool" ? part.toolName : type.slice("tool-".length);

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket as sockets
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
@@ -18,6 +19,7 @@ from websockets.typing import Subprotocol
 from graphwire_gateway.connections.auth import Origins, Tokens, is_loopback
 from graphwire_gateway.connections.connection import Connection
 from graphwire_gateway.connections.http import PATH, Handshake
+from graphwire_gateway.connections.intake import Intake
 from graphwire_gateway.connections.langgraph_auth import Authenticated
 from graphwire_gateway.connections.openings import (
     check_origins,
@@ -300,7 +302,7 @@ class Server:
                 port,
                 subprotocols=[Subprotocol(token) for token in SUBPROTOCOLS],
                 process_request=self._handshake,
-                create_connection=Peer,
+                create_connection=partial(Peer, intake=Intake()),  # type: ignore[arg-type]  # it takes any callable
                 compression=None,
                 max_size=limits.max_frame_bytes,
                 max_queue=MAX_QUEUE,

@@ -396,6 +396,20 @@ def hides_cuts(frame: Frame) -> list[Frame]:
     return [{name: value for name, value in frame.items() if name != "cut"}]
 
 
+def keeps_cut_nodes(frame: Frame) -> list[Frame]:
+    for row in frame.get("graphs", []):
+        for part in row.get("subgraphs", []):
+            part["cut"] = True
+    return [frame]
+
+
+def forgets_deeper(frame: Frame) -> list[Frame]:
+    for row in frame.get("graphs", []):
+        for part in row.get("subgraphs", []):
+            part.pop("subgraphs", None)
+    return [frame]
+
+
 def asked_without(field: str) -> Tamper:
     """Leave a field out of every request on its way to the server."""
     return lambda frame: [{name: value for name, value in frame.items() if name != field}]
@@ -513,6 +527,8 @@ async def test_the_spoiler_itself_is_innocent(serve) -> None:
             "vector/filter/unknown key",
             id="takes what it does not understand",
         ),
+        pytest.param(Spoiler(plainly(keeps_cut_nodes)), "list/subgraphs", id="shows what it says is cut"),
+        pytest.param(Spoiler(plainly(forgets_deeper)), "list/subgraphs", id="forgets deeper subgraphs"),
         pytest.param(Spoiler(plainly(keeps_ghosts)), "watch/a run that is deleted", id="keeps ghosts"),
         pytest.param(Spoiler(plainly(as_it_is), asked_without("search")), _FOUND, id="finds every title"),
         pytest.param(Spoiler(plainly(forgets("thread_gone"))), "threads/a watch", id="keeps old threads"),

@@ -161,6 +161,7 @@ class ModelServer:
         self.history_page = 100  # fewer: a server of 1.1, whose pages end early and have a cursor
         self.threads: list[ThreadRow] = []
         self.output_schema: dict[str, Any] | None = None
+        self.graph: dict[str, Any] = {}  # nodes, edges and subgraphs of the graph
         self.is_held_back = False
         self.minor = 0
         self.features: tuple[str, ...] = ()
@@ -371,13 +372,13 @@ class ModelServer:
 
     def _list(self, command: List) -> Ok:
         if command.what == "graphs":
+            parts: dict[str, Any] = {"nodes": ("write",), "edges": (), **self.graph}
             row = GraphRow(
                 name="joke",
                 description="Tells one",
                 output_schema=self.output_schema,
-                nodes=("write",),
-                edges=(),
                 modes=("values",),
+                **parts,
             )
             return Ok(id=command.id, graphs=(row,))
         begin = int(command.cursor or 0)

@@ -28,6 +28,7 @@ from graphwire.cli import (
     state,
     thread,
     threads,
+    types,
     version,
     watch,
 )
@@ -48,6 +49,7 @@ _OWN: tuple[tuple[str, Callable[..., Any], str], ...] = (
     ("state", state.state, state.HELP),
     ("delete", delete.delete, delete.HELP),
     ("graphs", graphs.graphs, graphs.HELP),
+    ("types", types.types, types.HELP),
     ("demo", demo.demo, demo.HELP),
     ("schema", schema.schema, schema.HELP),
     ("version", version.show_version, version.HELP),

@@ -1,4 +1,7 @@
-"""The frames by which a server answers a request, the rows in them, and the server's control frames."""
+"""The frames by which a server answers a request, the rows in them, and the server's control frames.
+
+Long because it is a list of frames, and most of it is the text that the reference prints.
+"""
 
 from typing import Annotated, Literal, TypeAlias
 

@@ -3,12 +3,18 @@
 About `gateway/graphwire_gateway/runs/thread_watch.py` and `gateway/graphwire_gateway/runs/known_threads.py`.
 """
 
+import asyncio
+from typing import Any
+
 import pytest
+from graphwire_gateway.log.memory import MemoryStore
+from langgraph.checkpoint.memory import InMemorySaver
 
 from tests.support.graphs import LIBRARIES, Gate, library
 from tests.support.peer import everything
 from tests.support.questions import asker, held, stepper
-from tests.support.thread_rows import brief, finished, named, names, threads, told, watching
+from tests.support.thread_rows import brief, finished, named, names, threads, told, update, watching
+from tests.support.waiting import until
 
 OURS = library(LIBRARIES[0])
 
@@ -149,3 +155,93 @@ async def test_a_watch_of_threads_that_asks_for_what_threads_do_not_have_is_refu
     peer = await connect(await serve({"steps": stepper(OURS)}))
     reply = await peer.ask(type="watch", sub=1, what="threads", **fields)
     assert reply["code"] == "invalid_argument"
+
+
+class SlowSaver(InMemorySaver):
+    """A saver that deletes no thread until the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_deleting = False
+        self.deletes = asyncio.Event()
+        self.deletes.set()
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        self.is_deleting = True
+        await self.deletes.wait()
+        await super().adelete_thread(thread_id)
+
+
+class HeldStore(MemoryStore):
+    """A store that takes no records until the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.takes = asyncio.Event()
+        self.takes.set()
+
+    async def append(self, batches: Any) -> Any:
+        await self.takes.wait()
+        return await super().append(batches)
+
+
+async def test_a_watch_shows_no_run_and_no_status_before_the_store_holds_it(serve, connect) -> None:
+    store = HeldStore()
+    gate = Gate()
+    peer = await connect(await serve({"held": held(OURS, gate)}, store=store))
+    await named(peer, "t", "held", title="Cats")
+    await watching(peer, 1)
+    store.takes.clear()
+    await peer.run("held", {}, run="r", thread="t")
+    assert brief(await threads(peer)) == [("t", "r", "running")], "a list has what is so now"
+    await named(peer, "t", "held", title="Dogs")
+    assert brief(await watching(peer, 2)) == [("t", None, "completed")]
+    store.takes.set()
+    await told(peer, 1, "t", run="r", status="running")
+    rows = [frame for frame in peer.of(1) if frame["type"] == "thread_info"]
+    assert brief(rows)[:3] == [("t", None, "completed"), ("t", None, "completed"), ("t", "r", "running")]
+    gate.open()
+    await told(peer, 1, "t", status="completed", run="r")
+
+
+async def test_a_run_that_waits_for_a_deletion_begins_its_thread_anew(serve, connect) -> None:
+    saver = SlowSaver()
+    server = await serve({"steps": stepper(OURS, saver)})
+    peer, other = await connect(server), await connect(server)
+    await named(peer, "t", title="Cats")
+    await watching(peer, 1)
+    saver.deletes.clear()
+    deleting = asyncio.ensure_future(other.ask(type="delete", graph="steps", thread="t"))
+    await until(lambda: saver.is_deleting)
+    refused = await update(peer, "t", title="Dogs")
+    assert (refused["code"], refused["retry"]) == ("busy", "after")
+    await peer.run("steps", {"topic": "x"}, everything(5), run="r", thread="t")
+    saver.deletes.set()
+    assert (await deleting)["type"] == "ok"
+    await peer.closed(5)
+    await told(peer, 1, "t", run="r", status="completed")
+    frames = [(frame["type"], "metadata" in frame) for frame in peer.of(1) if "thread" in frame]
+    assert frames[0] == ("thread_info", True)
+    assert frames[1] == ("thread_gone", False)
+    assert set(frames[2:]) == {("thread_info", False)}
+    assert brief(await threads(peer)) == [("t", "r", "completed")]
+
+
+async def test_a_thread_from_before_a_restart_keeps_its_beginning_and_shows_what_is_written(
+    serve, connect
+) -> None:
+    saver = InMemorySaver()
+    first = await connect(await serve({"steps": stepper(OURS, saver)}))
+    await finished(first, "r", "t")
+    peer = await connect(await serve({"steps": stepper(OURS, saver)}))
+    (listed,) = await watching(peer, 1)
+    updated = await peer.ask(
+        type="state_update", graph="steps", thread="t", values={"said": ["x"]}, as_node="one"
+    )
+    assert updated["type"] == "ok"
+    written = await told(peer, 1, "t", status="interrupted")
+    assert written["updated_at"] >= listed["updated_at"]
+    await finished(peer, "r2", "t")
+    last = await told(peer, 1, "t", run="r2", status="completed")
+    assert listed["created_at"] == written["created_at"] == last["created_at"]
+    assert last["created_at"] < last["updated_at"]

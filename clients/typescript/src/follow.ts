@@ -45,6 +45,8 @@ type Events<S> = AsyncGenerator<FollowEvent<S>, void, undefined>;
  * Leaving the loop, `return()` and aborting the signal end it; runs continue.
  */
 export class ThreadFollower<S = unknown> implements AsyncIterableIterator<FollowEvent<S>> {
+  /** @internal Called when `isCaughtUp` may have changed, though no event comes. */
+  onTaken: (() => void) | undefined;
   readonly #exchange: Exchange;
   readonly #filter: frames.Filter;
   readonly #window: number;
@@ -184,6 +186,7 @@ export class ThreadFollower<S = unknown> implements AsyncIterableIterator<Follow
       } else if (watch.isSynced && !this.#isCurrent(watch)) yield* this.#refresh(watch);
       else {
         this.#isIdle = true;
+        this.onTaken?.();
         await watch.change();
         this.#isIdle = false;
       }
@@ -374,6 +377,7 @@ export class ThreadFollower<S = unknown> implements AsyncIterableIterator<Follow
     };
     const run = new Run<S>(this.#exchange, id, this.graph, view, new RunTracker());
     run.thread = this.thread;
+    run.onTaken = () => this.onTaken?.();
     this.#run = run;
     const events = run[Symbol.asyncIterator]();
     return [run, events, await events.next()];

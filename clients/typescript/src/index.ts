@@ -22,5 +22,6 @@ export type { Listing, RunFilter } from "./requests.js";
 export { Run } from "./run.js";
 export type { HistoryOptions, StateOptions, StateSnapshot, StateTask } from "./state.js";
 export { DEFAULT_MODES, type GraphTypes, type Mode, type RunOptions, type ViewOptions } from "./streams.js";
-export type { RunGone, RunRow, WatchItem, WatchSynced } from "./watch_queue.js";
+export type { ThreadFilter, ThreadGone, ThreadWatchItem } from "./threads.js";
+export type { RunGone, RunRow, ThreadRow, WatchItem, WatchSynced } from "./watch_queue.js";
 export type { WatchOptions } from "./watching.js";

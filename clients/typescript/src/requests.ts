@@ -1,7 +1,7 @@
 /**
  * Requests with one reply each: lists, threads and their states, deletions.
  *
- * Few pages read states, so the code for them is loaded when it is needed first.
+ * Few pages read states or change threads, so the code for that is loaded when it is needed first.
  */
 
 import type { Status } from "./events.js";
@@ -9,16 +9,16 @@ import type { Exchange } from "./exchange.js";
 import type * as frames from "./protocol/frames.js";
 import type { JsonObject } from "./protocol/json.js";
 import type { HistoryOptions, StateOptions, StateSnapshot } from "./state.js";
-import { type RunRow, rowOf } from "./watch_queue.js";
+import { type RunRow, rowOf, type ThreadRow } from "./watch_queue.js";
 
 const PAGE = 100;
 
-/** Which runs a list holds; several fields are ANDed. */
+/** Which runs, or threads, a list holds; several fields are ANDed. */
 export interface RunFilter {
   graph?: string;
   thread?: string;
   status?: Status[];
-  /** Only runs whose metadata contains this. */
+  /** Only those whose metadata contains this. */
   metadata?: JsonObject;
 }
 
@@ -36,33 +36,55 @@ export class Requests {
   // ── lists ────────────────────────────────────────────────────────────────────────────────────
 
   /** Iterate over the graphs that the server offers this user. */
-  graphs(options: Listing = {}): AsyncGenerator<frames.GraphRow, void, undefined> {
-    return pages(this.exchange, { type: "list", what: "graphs" }, "graphs", options);
+  graphs(options?: Listing): AsyncGenerator<frames.GraphRow, void, undefined> {
+    return this.#rows("graphs", options);
   }
 
   /** Iterate over this user's runs, newest first, at most `limit`. Pages are requested as needed. */
-  async *runs({
-    limit,
-    signal,
-    ...filter
-  }: RunFilter & Listing = {}): AsyncGenerator<RunRow, void, undefined> {
-    const rows = pages<frames.RunRow>(this.exchange, { type: "list", what: "runs", ...filter }, "runs", {
-      limit,
-      signal,
-    });
-    for await (const row of rows) yield rowOf(row);
+  runs(options?: RunFilter & Listing): AsyncGenerator<RunRow, void, undefined> {
+    return this.#rows("runs", options);
   }
 
-  /** Iterate over this user's threads, the last to change first, at most `limit`. */
-  threads({
-    limit,
-    signal,
-    ...filter
-  }: Omit<RunFilter, "metadata"> & Listing = {}): AsyncGenerator<frames.ThreadRow, void, undefined> {
-    return pages(this.exchange, { type: "list", what: "threads", ...filter }, "threads", { limit, signal });
+  /**
+   * Iterate over this user's threads, the last to change first, at most `limit`.
+   *
+   * `search` leaves only threads whose title, `metadata.title`, contains this text, whatever its case.
+   */
+  threads(options?: RunFilter & { search?: string } & Listing): AsyncGenerator<ThreadRow, void, undefined> {
+    return this.#rows("threads", options);
+  }
+
+  async *#rows<R>(
+    what: "graphs" | "runs" | "threads",
+    { limit: left = Number.POSITIVE_INFINITY, signal, ...filter }: RunFilter & Listing = {},
+  ): AsyncGenerator<R, void, undefined> {
+    let cursor: string | undefined;
+    while (left > 0) {
+      const asked = { type: "list", what, ...filter, cursor, limit: Math.min(left, PAGE) } as const;
+      const page = await this.exchange.ask(asked, signal);
+      for (const row of (page[what] ?? []) as frames.RunRow[]) if (left-- > 0) yield rowOf(row) as R;
+      cursor = page.cursor;
+      if (cursor === undefined) return;
+    }
   }
 
   // ── threads ──────────────────────────────────────────────────────────────────────────────────
+
+  /** Return the row of one thread; undefined if it has no run, no checkpoint and no metadata. */
+  async thread(graph: string, thread: string): Promise<ThreadRow | undefined> {
+    return (await this.threads({ graph, thread, limit: 1 }).next()).value as ThreadRow | undefined;
+  }
+
+  /**
+   * Set keys of a thread's metadata, such as its `title`; return its row. Other keys stay, `null` removes one.
+   *
+   * The thread may be in use, or not exist yet: then it does from here on, without a run. Throws `Refused` with code
+   * `limit_exceeded` for more metadata than the server keeps, `unsupported` if it does not know threads as objects.
+   */
+  async threadUpdate(graph: string, thread: string, metadata: JsonObject): Promise<ThreadRow> {
+    const { updateThread } = await import("./threads.js");
+    return updateThread(this.exchange, graph, thread, metadata);
+  }
 
   /** Return a thread's state. A thread that was never written has no values and an empty `next`. */
   async state<S = unknown>(
@@ -103,21 +125,5 @@ export class Requests {
   /** Delete a `run`, or a `thread` of a `graph` with all its runs and checkpoints. */
   async delete(what: { run: string } | { graph: string; thread: string }): Promise<void> {
     await this.exchange.ask({ type: "delete", ...what });
-  }
-}
-
-/** Iterate over the rows of a list, page by page. */
-export async function* pages<T>(
-  exchange: Exchange,
-  asked: Omit<frames.List, "id"> | Omit<frames.StateHistory, "id">,
-  rows: "runs" | "threads" | "graphs" | "states",
-  { limit: left = Number.POSITIVE_INFINITY, signal }: Listing,
-): AsyncGenerator<T, void, undefined> {
-  while (left > 0) {
-    const page = await exchange.ask({ ...asked, limit: Math.min(left, PAGE) }, signal);
-    for (const row of page[rows] ?? []) if (left-- > 0) yield row as T;
-    const { cursor } = page;
-    if (cursor === undefined) return;
-    asked = asked.type === "list" ? { ...asked, cursor } : { ...asked, before: cursor };
   }
 }

@@ -5,7 +5,9 @@ import type { Exchange } from "./exchange.js";
 import type * as frames from "./protocol/frames.js";
 import { isObject, type JsonObject } from "./protocol/json.js";
 import { restore } from "./protocol/projection.js";
-import { type Listing, pages } from "./requests.js";
+import type { Listing } from "./requests.js";
+
+const PAGE = 100;
 
 /** What names a state of a thread: the latest checkpoint, or this one; `ns` is the path of a subgraph. */
 export interface StateOptions {
@@ -65,11 +67,15 @@ export async function* readHistory<S>(
   exchange: Exchange,
   graph: string,
   thread: string,
-  { signal, limit, ...options }: HistoryOptions = {},
+  { signal, limit: left = Number.POSITIVE_INFINITY, before, ...options }: HistoryOptions = {},
 ): AsyncGenerator<StateSnapshot<S>, void, undefined> {
-  const asked = { type: "state_history", graph, thread, ...options } as const;
-  const states = pages<frames.ThreadState>(exchange, asked, "states", { limit, signal });
-  for await (const state of states) yield snapshotOf(state);
+  while (left > 0) {
+    const asked = { type: "state_history", graph, thread, ...options } as const;
+    const page = await exchange.ask({ ...asked, before, limit: Math.min(left, PAGE) }, signal);
+    for (const state of page.states ?? []) if (left-- > 0) yield snapshotOf(state);
+    before = page.cursor;
+    if (before === undefined) return;
+  }
 }
 
 /** `client.stateUpdate()`. */

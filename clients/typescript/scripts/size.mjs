@@ -10,6 +10,7 @@ const CORE_LIMIT = 12_000;
 const PARTS = [
   { name: "graphwire/react", entry: "src/react/index.ts", folder: "src/react/", limit: 3000 },
   { name: "graphwire/ai", entry: "src/ai.ts", folder: "src/ai/", limit: 7000 },
+  { name: "graphwire/langchain", entry: "src/langchain/index.ts", folder: "src/langchain/", limit: 7000 },
 ];
 
 const root = new URL("..", import.meta.url).pathname;

@@ -156,11 +156,11 @@ test("a page that is loaded again in the middle shows all words once", async () 
   await first.now().submit(say("one"));
   await expect.poll(() => first.now().isLoading).toBe(false);
   void first.now().submit(say("two", { words: 80, pause_s: 0.01 }));
-  await expect.poll(() => lines(first.now())[3] ?? "").toContain("two-9 ");
+  await expect.poll(() => lines(first.now())[3] ?? "").toContain("two-29 ");
   first.unmount();
-  const { seen, now } = chat("chat", thread, connected(gateway.url));
+  const { seen, now } = chat("chat", thread, connected(gateway.url, { window: 8 }));
   await expect.poll(() => now().isLoading).toBe(true);
-  await expect.poll(() => lines(now())[3] ?? "").toContain("two-19 ");
+  await expect.poll(() => lines(now())[3] ?? "").toContain("two-39 ");
   const whole = ["human: one", `ai: ${reply("one")}`, "human: two", `ai: ${reply("two", 80)}`];
   await expect.poll(() => lines(now()), { timeout: 5000 }).toEqual(whole);
   await expect.poll(() => now().isLoading).toBe(false);

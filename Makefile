@@ -9,7 +9,7 @@ VENV310 := .venv310
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: help lock demo test processes abuse test310 mutants slow browser soak soak-steady check format schema bench clean
+.PHONY: help lock demo test processes abuse test310 mutants slow browser chromium soak soak-steady check format schema bench clean
 
 help:  ## Show what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1	/' | expand -t 16
@@ -57,13 +57,25 @@ slow: $(VENV)/dev.stamp  ## Everything with a socket on a store that takes 5 ms 
 	@$(BIN)/python $(PYTEST) tests/live --store=delay $(FAST_ONLY) $(ARGS)
 
 TS := clients/typescript
-$(TS)/node_modules/.package-lock.json: $(TS)/package-lock.json
+$(TS)/node_modules/.package-lock.json: $(TS)/package-lock.json $(TS)/test/react18/package-lock.json
 	@command -v npm >/dev/null || { echo "the TypeScript client needs Node 20 or newer, with npm" >&2; exit 1; }
 	@echo "==> installing the tools of the TypeScript client"
-	@cd $(TS) && npm ci --no-audit --no-fund --loglevel=error
+	@cd $(TS) && for folder in . test/react18; do (cd $$folder && npm ci --no-audit --no-fund --loglevel=error) || exit; done
 	@touch $@
 
-browser: $(VENV)/dev.stamp $(TS)/node_modules/.package-lock.json  ## The TypeScript client: format, lint, types, size, tests
+# Debian's Chromium, which tests drive; test/chromium.ts finds it. root on Debian, as CI is, gets it installed.
+chromium:
+	@test -n "$$GRAPHWIRE_CHROMIUM$(wildcard $(addprefix /usr/bin/,chromium chromium-browser google-chrome))" \
+	|| test -x "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" \
+	|| if test "$$(id -u)" = 0 && grep -q '^ID=debian' /etc/os-release 2>/dev/null; then \
+		echo "==> installing Chromium"; apt-get update -qq \
+		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else \
+		echo "the tests in a browser need Chromium: install it ('sudo apt-get install chromium' on Debian), or set GRAPHWIRE_CHROMIUM=/path/to/it" >&2; \
+		exit 1; \
+	fi
+
+browser: $(VENV)/dev.stamp $(TS)/node_modules/.package-lock.json chromium  ## The TypeScript client: format, lint, types, size, tests in Node and in Chromium
 	@cd $(TS) && GRAPHWIRE_PYTHON=$(abspath $(BIN)/python) npm run --silent check
 	@$(BIN)/graphwire conformance client -- node $(TS)/test/adapter.mjs
 
@@ -106,4 +118,4 @@ bench: $(VENV)/dev.stamp  ## Measure: ratios of medians within one run
 	@$(BIN)/python -m tests.benchmarks
 
 clean:  ## Remove the virtual environments, node_modules and every cache
-	rm -rf $(VENV) $(VENV310) $(TS)/node_modules $(TS)/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV310) $(TS)/node_modules $(TS)/test/react18/node_modules $(TS)/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

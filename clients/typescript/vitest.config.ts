@@ -1,3 +1,54 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import { ARGUMENTS, chromiumPath } from "./test/chromium.js";
+import { commands } from "./test/gateway_commands.js";
 
-export default defineConfig({ test: { include: ["test/**/*.test.ts"], testTimeout: 10_000, maxWorkers: 2 } });
+/** What runs in Chromium too. The other tests need Node, or play the page themselves. */
+const IN_CHROMIUM = [
+  "cursor",
+  "deltas",
+  "live",
+  "messages",
+  "patches",
+  "projection",
+  "run",
+  "run_tracker",
+  "session",
+  "tables",
+  "watch_queue",
+];
+
+export default defineConfig({
+  test: {
+    maxWorkers: 2,
+    projects: [
+      {
+        test: { name: "node", include: ["test/**/*.test.ts", "test/**/*.test.tsx"], testTimeout: 10_000 },
+      },
+      {
+        resolve: {
+          alias: [
+            {
+              find: /^\.\/gateway\.js$/,
+              replacement: fileURLToPath(new URL("test/gateway_of_page.ts", import.meta.url)),
+            },
+          ],
+        },
+        optimizeDeps: { include: ["fast-check"] },
+        test: {
+          name: "chromium",
+          include: IN_CHROMIUM.map((name) => `test/${name}.test.ts`),
+          testTimeout: 10_000,
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: "playwright",
+            instances: [{ browser: "chromium", launch: { executablePath: chromiumPath(), args: ARGUMENTS } }],
+            commands,
+          },
+        },
+      },
+    ],
+  },
+});

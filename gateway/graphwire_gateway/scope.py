@@ -8,7 +8,7 @@ caller's thread id in its place.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 OWN = "graphwire_"
 """The prefix of the server's own keys in a config and in metadata."""
@@ -48,6 +48,18 @@ def thread_scope(principal: str, graph: str, thread: str, *, is_shared: bool) ->
     """Return the scope of a caller's thread. If it is shared, it is the same for every principal."""
     owner = "" if is_shared else quote(principal, safe="")
     return Scope(f"{quote(graph, safe='')}/{owner}/{thread}", thread)
+
+
+def thread_names(saved: str) -> tuple[str, str, str] | None:
+    """Return the principal ("" if it is shared), the graph and the caller's id, given the checkpointer's id.
+
+    None for a private thread, and for one that graph code has named itself.
+    """
+    parts = saved.split("/")
+    if len(parts) != 3 or saved.startswith(PRIVATE):
+        return None
+    graph, owner, thread = parts
+    return unquote(owner), unquote(graph), thread
 
 
 def private_scope(principal: str, run: str, *, is_held: bool = False) -> Scope:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket as sockets
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
@@ -18,6 +19,7 @@ from websockets.typing import Subprotocol
 from graphwire_gateway.connections.auth import Origins, Tokens, is_loopback
 from graphwire_gateway.connections.connection import Connection
 from graphwire_gateway.connections.http import PATH, Handshake
+from graphwire_gateway.connections.intake import Intake
 from graphwire_gateway.connections.langgraph_auth import Authenticated
 from graphwire_gateway.connections.openings import (
     check_origins,
@@ -264,7 +266,7 @@ class Server:
             catalog=catalog,
             runs=self._runs,
             states=States(catalog, self._runs, failures, limits, encoders),
-            listing=Listing(catalog, self._runs, failures, limits.max_event_bytes),
+            listing=Listing(catalog, self._runs, failures, limits.max_event_bytes, encoders),
             failures=failures,
         )
         self._handshake = Handshake(origins, lambda: not self._runs.draining, open_to_proxied)
@@ -283,6 +285,13 @@ class Server:
         """Load the graphs and listen. Raises ``CannotServe``."""
         for name in _IMPORTED_LATER:
             import_module(name)
+        loop, saver_let_go = asyncio.get_running_loop(), self._runs.known_threads.saver_let_go
+
+        def let_go(thread: str) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(saver_let_go, thread)
+
+        self.catalog.savers.let_go = let_go
         await self.catalog.open()
         self._committing = asyncio.create_task(self._committer.main(self._runs.holdings.make_room))
         limits = self._limits
@@ -293,7 +302,7 @@ class Server:
                 port,
                 subprotocols=[Subprotocol(token) for token in SUBPROTOCOLS],
                 process_request=self._handshake,
-                create_connection=Peer,
+                create_connection=partial(Peer, intake=Intake()),  # type: ignore[arg-type]  # it takes any callable
                 compression=None,
                 max_size=limits.max_frame_bytes,
                 max_queue=MAX_QUEUE,

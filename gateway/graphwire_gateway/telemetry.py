@@ -103,11 +103,23 @@ def _traceback(error: BaseException | None) -> str | None:
     if error is None:
         return None
     try:
-        parts = traceback.TracebackException(type(error), error, error.__traceback__, compact=True).format()
-        text = "".join(_cut(part, _MAX_TRACEBACK_CHARS) for part in parts).rstrip()
+        described = traceback.TracebackException(type(error), error, error.__traceback__, compact=True)
+        _cut_texts(described)
+        text = "".join(_cut(part, _MAX_TRACEBACK_CHARS) for part in described.format()).rstrip()
         return _encodable(_cut(text, _MAX_TRACEBACK_CHARS))
     except BaseException:
         return f"{type(error).__name__}: its traceback cannot be formatted"
+
+
+def _cut_texts(described: Any) -> None:
+    """Cut the texts of exceptions before they are formatted: that copies them, and holds up every thread."""
+    waiting = [described]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(getattr(one, "_str", None), str):
+            one._str = _cut(one._str, _MAX_TRACEBACK_CHARS)
+        waiting += [each for each in (one.__cause__, one.__context__) if each is not None]
+        waiting += getattr(one, "exceptions", None) or ()
 
 
 class RateLimitedLogger:

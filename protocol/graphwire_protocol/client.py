@@ -41,7 +41,7 @@ from graphwire_protocol.commands import (
 from graphwire_protocol.credit import Window
 from graphwire_protocol.cursor import OutOfStep, Subscription
 from graphwire_protocol.errors import Misuse, Refusal
-from graphwire_protocol.frames import Closed, Event, Gap, Mark, RunGone, RunInfo, Snapshot, SubFrame, Synced
+from graphwire_protocol.frames import Closed, Event, Gap, Mark, Snapshot, SubFrame, Synced, WatchFrame
 from graphwire_protocol.happenings import Announced, Answered, Deferred, Delivered, Happening
 from graphwire_protocol.limits import DEFAULTS
 from graphwire_protocol.replies import Error, Goaway, Notice, Pong, Reply, Subscribed, Welcome
@@ -239,13 +239,13 @@ class ClientSession:
         happenings, self._late = self._late, []
         for frame in decode_frames(data):
             match frame:
-                case RunInfo() | RunGone() | Synced() if frame.sub in self._watches:
-                    if frame.sub not in self._leaving:
+                case _ if isinstance(frame, WatchFrame) or (
+                    isinstance(frame, Synced) and frame.sub in self._watches
+                ):
+                    if frame.sub in self._watches and frame.sub not in self._leaving:
                         happenings.append(Delivered(frame.sub, frame))
                 case Event() | Gap() | Snapshot() | Synced() | Mark() | Closed():
                     happenings.extend(self._sub_frame(frame))
-                case RunInfo() | RunGone():
-                    pass  # its watch has been left
                 case Notice() | Pong() | Unknown():
                     happenings.append(Announced(frame))
                 case Goaway():

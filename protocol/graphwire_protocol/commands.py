@@ -33,6 +33,9 @@ class Position(Wire):
     seq: Seq
 
 
+Search: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
+"""A part of a thread's title."""
+
 From: TypeAlias = Literal["start", "now", "snapshot"] | Position
 
 
@@ -212,7 +215,8 @@ class Subscribe(Spec):
 
 
 class Watch(Wire):
-    """Follow the states of all runs that match: states, not events. A watch keeps no run alive.
+    """Follow the states of all runs or threads that match: states, not events. A watch keeps none of them
+    alive.
 
     Client: watches again after a lost connection; a ``run_info`` that it has seen before is harmless. What
     the new list does not name is gone, or does not match any more, unless the list was cut.
@@ -220,26 +224,43 @@ class Watch(Wire):
     Server: answers ``subscribed``, then sends a ``run_info`` for each run that matches now, newest first and
     at most ``max_watch_runs``, then ``synced``. After that it sends one for every new run that matches and
     for every change of status, including the change by which a run stops matching; and ``run_gone`` for a run
-    that matched at some time and is forgotten.
+    that matched at some time and is forgotten. With ``what: "threads"`` these are ``thread_info``, one for
+    each change of the row, and ``thread_gone``.
 
-    Misuse: a ``sub`` in use is ``conflict``.
+    Misuse: a ``sub`` in use is ``conflict``; ``progress`` of threads and ``search`` of runs are
+    ``invalid_argument``.
     """
 
     type: Literal["watch"] = "watch"
     id: RequestId
     sub: SubId
     graphs: Maybe[Many[str]] = None
-    """Only runs of these graphs."""
+    """Only runs or threads of these graphs."""
     thread: Maybe[Name] = None
-    """Only runs of this thread."""
+    """Only runs of this thread, or this thread itself."""
     status: Maybe[Many[Status]] = None
-    """Only runs in one of these statuses."""
+    """Only runs or threads in one of these statuses."""
     metadata: Maybe[InputObject] = None
-    """Only runs whose metadata has all of these."""
+    """Only runs or threads whose metadata has all of these."""
     progress: Maybe[bool] = None
     """Whether to report how far the runs are: a ``run_info`` with the new ``head`` for each run whose log
-    grows, at most once a second for each. Servers of 1.0 ignore it.
+    grows, at most once a second for each. Servers of 1.0 ignore it. For runs only.
     """
+    what: Maybe[Literal["runs", "threads"]] = None
+    """What to follow; left out, runs. ``threads`` needs ``threads`` in ``welcome.features``: other servers
+    ignore the field and send runs.
+    """
+    search: Maybe[Search] = None
+    """Only threads whose title has this text, as in ``list``."""
+
+    @model_validator(mode="after")
+    def _asks_what_there_is(self) -> "Watch":
+        if self.what == "threads":
+            if self.progress:
+                raise PydanticCustomError("progress_of_threads", "progress is for a watch of runs")
+        elif self.search is not None:
+            raise PydanticCustomError("search_of_runs", "search is for a watch of threads")
+        return self
 
 
 class Unsubscribe(Wire):
@@ -430,8 +451,33 @@ class StateUpdate(ThreadRequest):
     """The task in whose name to write, if the node has several."""
 
 
+class ThreadUpdate(Wire):
+    """Set metadata of a thread: a title, an owner, tags, whatever the application keeps there.
+
+    Client: sends the keys that change, with ``null`` for a key to remove. Needs ``threads`` in
+    ``welcome.features``.
+
+    Server: merges ``metadata`` key by key, at any time, whether or not a run uses the thread; of two clients
+    that set one key, the later wins. Answers ``ok`` with the ``thread`` as it is then. A thread that is not
+    known exists from then on, without a run.
+
+    Misuse: an unknown graph is ``not_found``; a graph that can have no checkpointer is ``invalid_argument``;
+    metadata that would exceed ``max_metadata_bytes``, or what the principal may keep (``store_bytes``), is
+    ``limit_exceeded``; a thread that is being deleted is ``busy``. Each changes nothing.
+    """
+
+    type: Literal["thread_update"] = "thread_update"
+    id: RequestId
+    graph: Annotated[str, Field(min_length=1, max_length=256)]
+    """The graph whose thread it is."""
+    thread: Name
+    """The thread."""
+    metadata: InputObject
+    """What to set, by key; ``null`` removes a key."""
+
+
 class Delete(Wire):
-    """Delete a run, or a thread with its runs and checkpoints.
+    """Delete a run, or a thread with its runs, checkpoints and metadata.
 
     Client: names ``run``, or ``graph`` and ``thread``.
 
@@ -465,6 +511,9 @@ class List(Wire):
 
     Server: answers ``ok`` with the rows under the name of ``what``. A page that would be larger than
     ``max_event_bytes`` ends early, with a ``cursor``.
+
+    Misuse: ``search`` of runs or graphs is ``invalid_argument``. Servers without ``threads`` in
+    ``welcome.features`` ignore ``search``, and the ``metadata`` of threads.
     """
 
     type: Literal["list"] = "list"
@@ -476,13 +525,21 @@ class List(Wire):
     thread: Maybe[Name] = None
     """Only rows of this thread."""
     status: Maybe[Many[Status]] = None
-    """Only runs in one of these statuses."""
+    """Only runs or threads in one of these statuses."""
     metadata: Maybe[InputObject] = None
-    """Only runs whose metadata has all of these; threads have no metadata."""
+    """Only runs or threads whose metadata has all of these."""
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     """Rows in one page."""
     cursor: Maybe[Annotated[str, Field(max_length=1024)]] = None
     """The ``cursor`` of the page before."""
+    search: Maybe[Search] = None
+    """Only threads whose title, the string ``metadata.title``, has this text, in upper or lower case."""
+
+    @model_validator(mode="after")
+    def _searches_threads(self) -> "List":
+        if self.search is not None and self.what != "threads":
+            raise PydanticCustomError("search_of_others", "search is for a list of threads")
+        return self
 
 
 class Ping(Wire):
@@ -512,6 +569,7 @@ Command: TypeAlias = Annotated[
     | State
     | StateHistory
     | StateUpdate
+    | ThreadUpdate
     | Delete
     | Ping,
     Field(discriminator="type"),
@@ -531,6 +589,7 @@ Request: TypeAlias = (
     | State
     | StateHistory
     | StateUpdate
+    | ThreadUpdate
     | Delete
 )
 """The commands that have an ``id`` and get exactly one reply."""

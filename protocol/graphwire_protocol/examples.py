@@ -21,6 +21,15 @@ _ROW: Final[dict[str, Any]] = {
     "started_at": _AT,
     "modes": ["messages", "updates"],
 }
+_THREAD: Final[dict[str, Any]] = {
+    "graph": "joke",
+    "thread": "t-1",
+    "status": "running",
+    "updated_at": _AT,
+    "created_at": _AT,
+    "run": _RUN,
+    "metadata": {"title": "Cats"},
+}
 
 CLIENT: Final[tuple[dict[str, Any], ...]] = (
     {"type": "hello", "id": 1, "token": "s3cret", "client": {"name": "panel", "version": "2.1"}},
@@ -62,6 +71,13 @@ CLIENT: Final[tuple[dict[str, Any], ...]] = (
         "values": {"topic": "dogs"},
         "as_node": "refine",
     },
+    {
+        "type": "thread_update",
+        "id": 14,
+        "graph": "joke",
+        "thread": "t-1",
+        "metadata": {"title": "Cats", "draft": None},
+    },
     {"type": "delete", "id": 13, "graph": "joke", "thread": "t-1"},
     {"type": "ping", "t": 1772366400000},
 )
@@ -93,6 +109,7 @@ SERVER: Final[tuple[dict[str, Any], ...]] = (
     },
     {"type": "ok", "id": 7, "status": "completed", "output": {"topic": "cats", "joke": "A cat walks in."}},
     {"type": "ok", "id": 8, "runs": [_ROW]},
+    {"type": "ok", "id": 14, "thread": _THREAD},
     {
         "type": "error",
         "id": 3,
@@ -154,6 +171,8 @@ SERVER: Final[tuple[dict[str, Any], ...]] = (
     {"type": "mark", "sub": 2, "seq": 977, "n": 41},
     {"type": "run_info", "sub": 3, **_ROW},
     {"type": "run_gone", "sub": 3, "run": _RUN, "reason": "deleted"},
+    {"type": "thread_info", "sub": 4, **_THREAD},
+    {"type": "thread_gone", "sub": 4, "graph": "joke", "thread": "t-1", "reason": "deleted"},
     {
         "type": "closed",
         "sub": 1,

@@ -15,6 +15,7 @@ from graphwire_protocol.replies import (
     RunRow,
     Started,
     Subscribed,
+    ThreadRow,
     Welcome,
 )
 from graphwire_protocol.types import ClosedReason, GapReason, Name, Namespace, Seq, Status, SubId, Uint
@@ -119,7 +120,9 @@ class Synced(Wire):
     seq: Maybe[Seq] = None
     """The position that the replay reached."""
     cut: Maybe[Uint] = None
-    """For a watch: how many matching runs its list left out (``max_watch_runs``); left out if none."""
+    """For a watch: how many matching runs or threads its list left out (``max_watch_runs``); left out if
+    none.
+    """
 
 
 class RunInfo(RunRow):
@@ -152,6 +155,41 @@ class RunGone(Wire):
     reason: Literal["deleted", "expired", "evicted"] | str
     """Why: it was deleted; it was kept as long as ``result_ttl_s`` allows; it made room for others
     (``store_bytes``).
+    """
+
+
+class ThreadInfo(ThreadRow):
+    """A thread that a watch of threads matches, or one that has just stopped matching.
+
+    Server: sends one for each matching thread before ``synced``, then one for each new thread and each change
+    of a row: a new run, a new status, a question, metadata. What changes several times before it is sent is
+    sent once as it is then, but each status of a run once.
+
+    Client: replaces what it has of that ``graph`` and ``thread``. A row that the watch does not ask for means
+    that the thread no longer matches.
+    """
+
+    type: Literal["thread_info"] = "thread_info"
+    sub: SubId
+
+
+class ThreadGone(Wire):
+    """A thread is no longer there: no list has it.
+
+    Server: sends it to each watch that the thread has matched, behind all of the thread's ``thread_info``.
+
+    Client: drops what it has of that thread; it may have nothing. The name may be used for a new thread.
+    """
+
+    type: Literal["thread_gone"] = "thread_gone"
+    sub: SubId
+    graph: str
+    """The graph's name."""
+    thread: Name
+    """The thread."""
+    reason: Literal["deleted", "expired", "evicted"] | str
+    """Why: it was deleted; its last run was forgotten, and no checkpoint is left; it made room for others in
+    the server's memory.
     """
 
 
@@ -196,6 +234,9 @@ class Closed(Wire):
     """How many events its filter held back, by ``keys`` as well."""
 
 
+WatchFrame: TypeAlias = RunInfo | RunGone | ThreadInfo | ThreadGone
+"""The frames that only watches have."""
+
 SubFrame: TypeAlias = Event | Gap | Snapshot | Synced | Mark | Closed
 """The frames that belong to one subscription."""
 
@@ -215,6 +256,8 @@ ServerFrame: TypeAlias = Annotated[
     | Mark
     | RunInfo
     | RunGone
+    | ThreadInfo
+    | ThreadGone
     | Closed,
     Field(discriminator="type"),
 ]

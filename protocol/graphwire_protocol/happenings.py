@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from graphwire_protocol.codec import Unknown
-from graphwire_protocol.frames import Closed, Event, Gap, RunGone, RunInfo, Snapshot, Synced
+from graphwire_protocol.frames import Closed, Event, Gap, Snapshot, Synced, WatchFrame
 from graphwire_protocol.replies import Error, Goaway, Notice, Pong, Reply, Subscribed, Welcome
 
 
@@ -26,7 +26,7 @@ class Delivered:
     """
 
     sub: int
-    frame: Event | Gap | Snapshot | Synced | Closed | RunInfo | RunGone | Error
+    frame: Event | Gap | Snapshot | Synced | Closed | WatchFrame | Error
     epoch: str | None = field(default=None, compare=False)
 
 

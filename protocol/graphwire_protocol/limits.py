@@ -80,7 +80,7 @@ class AnnouncedLimits(BaseModel):
     interrupt_ttl_s: Annotated[_NotNegative, Limit("run", "seconds")] = 86_400
     """time for which an interrupted run waits; then it is `cancelled` with reason `expired`"""
     max_metadata_bytes: Annotated[_Count, Limit("run", "bytes")] = 16 << 10
-    """size as JSON of a run's `metadata`, and of `tags`, `metadata` and `run_name` of its `config`, each"""
+    """size as JSON of a run's or thread's `metadata`; of each of a config's `tags`, `metadata`, `run_name`"""
     max_run_events: Annotated[_Count | None, Limit("run", "events")] = None
     """events that a run may produce; beyond it fails with `limit_exceeded`"""
     max_run_s: Annotated[_Positive | None, Limit("run", "seconds")] = None
@@ -98,7 +98,7 @@ class AnnouncedLimits(BaseModel):
     store_bytes: Annotated[_Count, Limit("server", "bytes")] = 1 << 30
     """bytes kept of all runs: logs, requests, results; beyond it ended runs go, then large logs fold"""
     max_watch_runs: Annotated[_Count, Limit("server")] = 1000
-    """runs that a `watch` reports at its beginning"""
+    """runs, or threads, that a `watch` reports at its beginning"""
     drain_s: Annotated[_NotNegative, Limit("server", "seconds")] = 30
     """time that runs get to end when the server goes away"""
 

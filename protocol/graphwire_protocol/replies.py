@@ -164,11 +164,23 @@ class ThreadRow(Wire):
     thread: Name
     """The thread."""
     status: Status
-    """The status of its latest run. If only checkpoints of the thread are known: ``interrupted`` if something
-    is left to do there, else ``completed``.
+    """The status of its latest run. If no run of the thread is known: ``interrupted`` if its checkpoints say
+    that something is left to do, else ``completed``.
     """
     updated_at: Timestamp
-    """When the thread took that status."""
+    """When the thread took that status. New metadata does not change it."""
+    created_at: Maybe[Timestamp] = None
+    """When the thread began, as far as is known: with its first run, checkpoint or metadata."""
+    run: Maybe[Name] = None
+    """Its latest run, if one is known. Left out for a shared thread's run of another principal."""
+    interrupts: Maybe[tuple[str, ...]] = None
+    """With ``interrupted``: the ids of what waits for an answer."""
+    questions: Maybe[tuple[PendingInterrupt, ...]] = None
+    """With ``interrupted``: what is asked, as far as 4 KiB hold it, cut as in the row of a run."""
+    metadata: Maybe[JsonObject] = None
+    """What ``thread_update`` has set; left out if that is nothing, and by servers without ``threads`` in
+    ``welcome.features``.
+    """
 
 
 class StateTask(Wire):
@@ -285,6 +297,8 @@ class Ok(Wire):
     """To ``list`` of runs."""
     threads: Maybe[tuple[ThreadRow, ...]] = None
     """To ``list`` of threads."""
+    thread: Maybe[ThreadRow] = None
+    """To ``thread_update``: the thread now."""
     cursor: Maybe[str] = None
     """To ``list``: where the next page begins; left out on the last. To ``state_history``: the ``before`` of
     the next page, if there is one; since 1.1.

@@ -90,6 +90,7 @@ REPLY: Final[dict[str, str]] = {
     "state": "ok",
     "state_history": "ok",
     "state_update": "ok",
+    "thread_update": "ok",
     "delete": "ok",
 }
 """The frame that answers each request if it succeeds; ``run`` then gets one ``subscribed`` for each spec."""

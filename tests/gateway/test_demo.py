@@ -232,6 +232,7 @@ def runtime(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
         monkeypatch.setattr(graphs, "StateGraph", langgraph.graph.StateGraph)
         monkeypatch.setattr(graphs, "Send", langgraph.types.Send)
+        monkeypatch.setattr(graphs, "interrupt", langgraph.types.interrupt)
     return str(request.param)
 
 
@@ -240,8 +241,10 @@ def needs_writer(runtime: str) -> None:
         pytest.skip("LangGraph gives an async node its writer from Python 3.11 on")
 
 
-async def streamed(graph: Any, input: Any, modes: list[str]) -> list[tuple[tuple[str, ...], str, Any]]:
-    return [item async for item in graph.astream(input, stream_mode=modes, subgraphs=True)]
+async def streamed(
+    graph: Any, input: Any, modes: list[str], config: Any = None
+) -> list[tuple[tuple[str, ...], str, Any]]:
+    return [item async for item in graph.astream(input, config, stream_mode=modes, subgraphs=True)]
 
 
 async def test_a_joke_and_a_poem_are_written_side_by_side_under_their_tags(runtime: str) -> None:
@@ -323,13 +326,43 @@ async def test_the_long_job_reports_its_progress(runtime: str) -> None:
     assert "cats" in parts[-1][2]["report"]
 
 
-@pytest.mark.parametrize("name", ["joke_and_poem", "research", "longjob"])
+@pytest.mark.parametrize("is_allowed", [True, False])
+async def test_the_chat_asks_before_it_sends_a_mail_and_remembers(runtime: str, is_allowed: bool) -> None:
+    needs_writer(runtime)  # and its interrupts
+    from langgraph.checkpoint.memory import InMemorySaver
+
+    if runtime == "langgraph":
+        from langgraph.types import Command
+    else:
+        from graphwire_runtime import Command
+    graph = graphs.build_chat(unpaced)
+    graph.checkpointer = InMemorySaver()
+    config: Any = {"configurable": {"thread_id": "t"}}
+    state = await graph.ainvoke({"messages": [HumanMessage("A joke about tea")]}, config)
+    assert [message.type for message in state["messages"]] == ["human", "ai"]
+    assert "tea" in state["messages"][-1].text.lower()
+
+    order = {"messages": [HumanMessage("Write a mail about cats!")]}
+    parts = await streamed(graph, order, ["updates"], config)
+    (question,) = parts[-1][2]["__interrupt__"]
+    assert question.value == {"question": "Send this mail?", "to": "everyone", "about": "cats"}
+    state = await graph.ainvoke(Command(resume=is_allowed), config)
+    kinds = [message.type for message in state["messages"]]
+    assert kinds == ["human", "ai", "human", "ai", "tool", "ai"]
+    _, _, _, call, done, answer = state["messages"]
+    assert call.tool_calls[0]["name"] == "send_mail"
+    assert done.tool_call_id == call.tool_calls[0]["id"]
+    assert done.text == ("Sent a mail about cats" if is_allowed else "Sent no mail about cats")
+    assert "cats" in answer.text.lower()
+
+
+@pytest.mark.parametrize("name", ["joke_and_poem", "research", "longjob", "chat"])
 def test_the_served_graphs_say_what_they_are_and_what_they_take(name: str) -> None:
     graph = getattr(graphs, name)
     assert graph.description == inspect.getdoc(getattr(graphs, f"build_{name}"))
     assert "\n" not in graph.description
     schema = graph.get_input_jsonschema()
-    assert schema["required"] == ["topic"]
+    assert schema["required"] == ["messages" if name == "chat" else "topic"]
 
 
 def test_every_genre_has_its_text() -> None:

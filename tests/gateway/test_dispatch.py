@@ -309,6 +309,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "state": {"graph": "say", "thread": "t"},
     "state_history": {"graph": "say", "thread": "t"},
     "state_update": {"graph": "say", "thread": "t", "values": {"said": "x"}},
+    "thread_update": {"graph": "say", "thread": "t", "metadata": {"title": "Cats"}},
     "delete": {"graph": "say", "thread": "t"},
 }
 

@@ -25,10 +25,11 @@ from graphwire_gateway.runs import asking, watch
 from graphwire_gateway.runs.asking import ask_within, has_checkpoint
 from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.runs import Runs
-from graphwire_gateway.runs.watch import Watch
+from graphwire_gateway.runs.watch import RunInfoWatch
 from graphwire_protocol import commands
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.payloads import PendingInterrupt
+from graphwire_protocol.replies import ThreadRow
 from graphwire_protocol.types import TERMINAL
 from graphwire_runtime import END, START, StateGraph
 from langgraph.checkpoint.memory import InMemorySaver
@@ -92,6 +93,10 @@ class HeldStore(MemoryStore):
     async def append(self, batches: Any) -> Any:
         await self._pass("append")
         return await super().append(batches)
+
+
+def thread_rows(bench: "Bench") -> list[ThreadRow]:
+    return [thread.row() for thread in bench.runs.known_threads.of("p")]
 
 
 class Bench:
@@ -607,7 +612,7 @@ async def test_each_thread_has_the_status_of_its_latest_run_and_private_ones_are
     await bench.start("b", graph="own", thread="t")
     await bench.start("c", graph="own")
     await bench.start("d", principal="q", graph="own", thread="u")
-    assert [(row.thread, row.status) for row in bench.runs.threads("p")] == [("t", "running")]
+    assert [(row.thread, row.status, row.run) for row in thread_rows(bench)] == [("t", "running", "b")]
 
 
 async def test_a_watch_begins_with_what_is_there_and_follows_every_change(make) -> None:
@@ -615,8 +620,8 @@ async def test_a_watch_begins_with_what_is_there_and_follows_every_change(make) 
     run = await bench.start("a")
     await bench.settled()
     asked = commands.Watch.model_validate({"id": 1, "sub": 1})
-    ready: list[Watch] = []
-    watch = Watch(asked, "p", ready.append)
+    ready: list[RunInfoWatch] = []
+    watch = RunInfoWatch(asked, "p", ready.append)
     bench.runs.watch(watch)
     first: list[bytes] = []
     ready.pop().take(first, 1 << 20)
@@ -635,9 +640,9 @@ class Board:
     """A watch of all runs; ``news`` takes what it has to send, shortly."""
 
     def __init__(self, bench: Bench, **fields: Any) -> None:
-        self._ready: list[Watch] = []
+        self._ready: list[RunInfoWatch] = []
         asked = commands.Watch.model_validate({"id": 1, "sub": 1, **fields})
-        self.watch = Watch(asked, "p", self._ready.append)
+        self.watch = RunInfoWatch(asked, "p", self._ready.append)
         bench.runs.watch(self.watch)
         self.news()
 
@@ -757,7 +762,7 @@ async def test_a_list_and_a_watch_cost_the_same_however_many_runs_others_have(ma
     def cost() -> int:
         listing = commands.List.model_validate({"id": 1, "what": "runs", "graph": "own"})
         return lines_of(
-            lambda: (bench.runs.page("p", listing), bench.runs.threads("p"), Board(bench, graphs=["own"]))
+            lambda: (bench.runs.page("p", listing), thread_rows(bench), Board(bench, graphs=["own"]))
         )
 
     await bench.start("r")
@@ -828,7 +833,9 @@ async def test_logs_of_runs_that_have_not_ended_are_shortened_the_largest_first(
 async def test_no_run_starts_while_what_is_kept_of_others_takes_all_room(make) -> None:
     bench = make(store_bytes=100_000)
     first, _ = [await bench.start(id, input={"said": "x" * 49_000}) for id in ("a", "b")]
-    with pytest.raises(Refusal, match=r"your runs hold 98\d{3} bytes, half of .* \(store_bytes\)") as refused:
+    with pytest.raises(
+        Refusal, match=r"your runs and threads hold 98\d{3} bytes, half of .* \(store_bytes\)"
+    ) as refused:
         await bench.start("c")
     assert (refused.value.code, refused.value.details) == ("limit_exceeded", {"limit": "store_bytes"})
     assert refused.value.after_ms

@@ -9,6 +9,7 @@ import logging
 import sys
 import threading
 import time
+import tracemalloc
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -162,6 +163,20 @@ def test_a_huge_text_is_cut_before_it_is_written(form: Any, capsys: pytest.Captu
     assert len(text) < 100_000
     assert "characters left out" in text
     assert "ValueError: abbb" in text
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_huge_text_is_not_copied(wrapped: bool, caplog: pytest.LogCaptureFixture) -> None:
+    error = ValueError("a" * 20_000_000)
+    if wrapped:
+        error.__cause__, error.__context__ = ValueError("b" * 20_000_000), error
+    tracemalloc.start()
+    try:
+        logger("test").error("run failed", exc_info=error)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert "characters left out" in caplog.text
 
 
 def test_the_last_choice_of_a_form_counts(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""About `gateway/graphwire_gateway/runs/watch.py`.
+"""About `gateway/graphwire_gateway/runs/watch.py` and `gateway/graphwire_gateway/runs/row_watch.py`.
 
 Rows as runs report them; the test takes frames where the connection would.
 
@@ -11,7 +11,8 @@ from typing import Any, cast
 
 import orjson
 import pytest
-from graphwire_gateway.runs.watch import PROGRESS_S, Watch, Watches, matches
+from graphwire_gateway.runs.row_watch import matches
+from graphwire_gateway.runs.watch import PROGRESS_S, RunInfoWatch, Watches
 from graphwire_protocol import commands
 from graphwire_protocol.frames import RunInfo
 from graphwire_protocol.replies import RunRow
@@ -74,15 +75,15 @@ class Turns:
 
     def __init__(self, limit: int = 1000) -> None:
         self.watches = Watches(limit, self.later)
-        self.ready: list[Watch] = []
+        self.ready: list[RunInfoWatch] = []
         self.timers: list[Timer] = []
 
     def later(self, seconds: float, function: Callable[[], None]) -> asyncio.TimerHandle:
         self.timers.append(Timer(seconds, function))
         return cast("asyncio.TimerHandle", self.timers[-1])
 
-    def open(self, *rows: RunRow | WatchedRow, principal: str = "p", **fields: Any) -> Watch:
-        watch = Watch(command(**fields), principal, self.ready.append)
+    def open(self, *rows: RunRow | WatchedRow, principal: str = "p", **fields: Any) -> RunInfoWatch:
+        watch = RunInfoWatch(command(**fields), principal, self.ready.append)
         self.watches.open(watch, [WatchedRow(row) if isinstance(row, RunRow) else row for row in rows])
         return watch
 
@@ -279,7 +280,7 @@ def test_a_row_that_many_watches_list_is_made_once_until_it_changes(turns) -> No
 
 
 def test_rows_that_are_kept_for_other_watches_have_a_bound(turns, monkeypatch) -> None:
-    monkeypatch.setattr("graphwire_gateway.runs.watch._ROWS_BYTES", 5_000)
+    monkeypatch.setattr("graphwire_gateway.runs.row_watch._ROWS_BYTES", 5_000)
     runs = [WatchedRow(row(f"r{number}")) for number in range(100)]
     for _ in range(2):
         turns.open(*runs)
@@ -288,7 +289,7 @@ def test_rows_that_are_kept_for_other_watches_have_a_bound(turns, monkeypatch) -
 
 
 def test_a_row_that_is_replaced_takes_no_room_of_others(turns, monkeypatch) -> None:
-    monkeypatch.setattr("graphwire_gateway.runs.watch._ROWS_BYTES", 5_000)
+    monkeypatch.setattr("graphwire_gateway.runs.row_watch._ROWS_BYTES", 5_000)
     busy, quiet = WatchedRow(row("busy")), WatchedRow(row("quiet"))
     for head in range(100):
         busy.row = row("busy", head=head)

@@ -19,7 +19,9 @@ FILES = [
     path
     for folder in ("src", "test", "scripts")
     for path in sorted((CLIENT / folder).rglob("*"))
-    if path.suffix in {".ts", ".mjs"} and not path.read_text("utf-8").startswith(WRITTEN)
+    if path.suffix in {".ts", ".tsx", ".mjs"}
+    and "node_modules" not in path.parts
+    and not path.read_text("utf-8").startswith(WRITTEN)
 ]
 SOURCES = [path for path in FILES if CLIENT / "src" in path.parents]
 EXPORT = re.compile(r"^export (?:declare |abstract |async )*(?:class|function|const|type|interface) (\w+)")

@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 import pytest
-from graphwire_gateway.runs import listing
+from graphwire_gateway.runs import saved_threads
 from langgraph.checkpoint.memory import InMemorySaver
 
 from tests.support.graphs import LIBRARIES, Gate, Library, library
@@ -281,7 +281,7 @@ async def test_threads_are_listed_the_last_to_change_first(serve, connect, lib: 
 async def test_no_principal_writes_another_s_threads_out_of_the_list(
     serve, connect, lib: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "SCANNED", 20)
+    monkeypatch.setattr(saved_threads, "SCANNED", 20)
     saver = InMemorySaver()
     tokens = {"a-token": "ann", "b-token": "bob"}
     graph = stepper(lib, saver)

@@ -288,9 +288,26 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "state_history": {"type": "state_history", "id": 1, "graph": "g", "thread": "t"},
     "state_update": {"type": "state_update", "id": 1, "graph": "g", "thread": "t", "values": None},
     "delete": {"type": "delete", "id": 1, "run": "r"},
+    "thread_update": {"type": "thread_update", "id": 1, "graph": "g", "thread": "t", "metadata": {"a": None}},
     "list": {"type": "list", "id": 1, "what": "runs"},
     "ping": {"type": "ping", "t": 1},
 }
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"type": "watch", "id": 1, "sub": 1, "search": "cats"},
+        {"type": "watch", "id": 1, "sub": 1, "what": "runs", "search": "cats"},
+        {"type": "watch", "id": 1, "sub": 1, "what": "threads", "progress": True},
+        {"type": "list", "id": 1, "what": "runs", "search": "cats"},
+        {"type": "list", "id": 1, "what": "threads", "search": ""},
+        {"type": "list", "id": 1, "what": "threads", "search": "c" * 257},
+        {"type": "watch", "id": 1, "sub": 1, "what": "graphs"},
+    ],
+)
+def test_what_only_runs_or_only_threads_have_is_refused_of_the_others(frame: dict[str, Any]) -> None:
+    assert refused(json.dumps(frame)).code == "invalid_argument"
 
 
 @pytest.mark.parametrize("model", COMMANDS, ids=lambda model: model.__name__)
@@ -485,6 +502,9 @@ def of_model(model: type[Wire]) -> st.SearchStrategy[Wire]:
     optional = {name: value for name, value in drawn.items() if name not in required}
     if model is commands.Run:
         del optional["command"], optional["checkpoint"]  # not every one goes; that is a test of its own
+    if model in (commands.Watch, commands.List):
+        del optional["search"]  # nor this
+        optional.pop("progress", None)
     if model is commands.Respond:
         required["responses"] = st.lists(
             of_model(commands.Response), max_size=2, unique_by=lambda response: response.interrupt

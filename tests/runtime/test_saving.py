@@ -194,3 +194,38 @@ async def test_what_is_saved_at_the_end_is_the_state_before_the_superstep_that_f
         "first",
         "then",
     ]
+
+
+@pytest.mark.parametrize("durability", ["sync", "exit"])
+def test_of_an_exception_a_checkpoint_keeps_its_repr_without_the_rest_of_a_huge_text(durability: Any) -> None:
+    def fail(state: Said) -> Said:
+        raise ValueError("x" * 1_000_000, 7) if state["said"] == ["huge"] else ValueError("short", 7)
+
+    graph = StateGraph(Said).add_node(fail).add_edge(START, "fail").compile(checkpointer=InMemorySaver())
+    kept = []
+    for text in ("short", "huge"):
+        thread: Any = {"configurable": {"thread_id": text}}
+        with pytest.raises(ValueError, match=text[0] if text == "short" else "x"):
+            graph.invoke({"said": [text]}, thread, durability=durability)
+        kept.append(graph.get_state(thread).tasks[0].error)
+    assert kept[0] == "ValueError('short', 7)"
+    assert len(kept[1]) < 70_000
+    assert kept[1].startswith("ValueError('xxx")
+    assert kept[1].endswith("x' … 934464 more left out, 7)")
+
+
+def test_an_exception_s_own_repr_is_kept() -> None:
+    class Own(Exception):
+        args: Any = property(lambda self: 1 / 0)
+
+        def __repr__(self) -> str:
+            return "mine"
+
+    def fail(state: Said) -> Said:
+        raise Own("x" * 1_000_000)
+
+    graph = StateGraph(Said).add_node(fail).add_edge(START, "fail").compile(checkpointer=InMemorySaver())
+    thread: Any = {"configurable": {"thread_id": "t"}}
+    with pytest.raises(Own):
+        graph.invoke({"said": []}, thread)
+    assert graph.get_state(thread).tasks[0].error == "mine"

@@ -3,8 +3,9 @@
 import { BACKOFF, type Backoff } from "./backoff.js";
 import { guarded } from "./errors.js";
 import { Exchange } from "./exchange.js";
+import type { FollowOptions, ThreadFollower } from "./follow.js";
 import type * as frames from "./protocol/frames.js";
-import { type Connection, Reconnector, type Token, type WebSocketClass } from "./reconnector.js";
+import { type Connection, NORMAL, Reconnector, type Token, type WebSocketClass } from "./reconnector.js";
 import { type GraphTypes, Streams } from "./streams.js";
 
 /** The version of this package. */
@@ -16,7 +17,7 @@ export interface ConnectOptions {
   token?: Token;
   /** How many events of a run may wait for their reader until the server stops sending; 256 by default. */
   window?: number;
-  /** Called with each new `client.connection`. Without it, a first connection that fails is a warning in the console. */
+  /** Called with each new `client.connection`. Without it, the console warns of a first connection that fails, and of the end of all. */
   onState?: (connection: Connection) => void;
   /** A class like the platform's, for Node before 22: that of the package `ws`. */
   webSocket?: unknown;
@@ -51,21 +52,22 @@ export class Client<
 
   /** @internal */
   constructor(url: string, options: ConnectOptions) {
-    const { window = 256, silenceMs = 10_000, token, webSocket } = options;
-    if (!(window >= 1)) throw new RangeError("a window is at least 1");
+    const { window = 256, silenceMs = 10_000 } = options;
+    if (!(window >= 1)) throw new RangeError("window is at least 1");
     const product = { name: "graphwire-typescript", version: VERSION };
     const exchange = new Exchange(url, product, warnOf);
     super(exchange, window);
-    const warn = ({ state, reason }: Connection) => {
-      if (state === "waiting" && !exchange.connections) console.warn(`graphwire: ${reason}`);
+    const warn = (now: Connection) => {
+      const isNews =
+        now.state === "closed" ? now.error.code !== NORMAL : now.state === "waiting" && !exchange.connections;
+      if (isNews) console.warn(`graphwire: ${now.reason}`);
     };
     this.#reconnector = new Reconnector(exchange, {
-      token,
+      ...(options as { token?: Token; webSocket?: WebSocketClass }),
       silenceMs,
       backoff: { ...BACKOFF, ...options.backoff },
-      onState: guarded(options.onState ?? warn),
-      webSocket: webSocket as WebSocketClass | undefined,
     });
+    this.onState(options.onState ?? warn);
   }
 
   /** The state of the connection, with its reason. */
@@ -73,9 +75,36 @@ export class Client<
     return this.#reconnector.connection;
   }
 
+  /** Call `listener` with each new `connection`, as `onState` is; return a function that ends it. */
+  onState(listener: (connection: Connection) => void): () => void {
+    return this.#reconnector.listen(guarded(listener));
+  }
+
   /** The server's latest `welcome`: version, limits, principal; undefined before the first one. */
   get server(): frames.Welcome | undefined {
     return this.exchange.welcome;
+  }
+
+  /**
+   * Follow a thread, whoever runs it: its messages so far, the run that executes, and every later run.
+   *
+   *     const follower = await client.follow("chat", "ann");
+   *     for await (const event of follower) show(follower.messages);
+   *
+   * It yields the events of one run after the other, each once, between a `FollowRun` and the `FollowMessages` of its
+   * end. It survives reconnects and restarts of the server: what was lost with the process is withdrawn by a
+   * `FollowDiscard`. Only the application ends it.
+   *
+   * The loop throws `Refused` with code `not_found` for an unknown graph, `invalid_argument` for a graph without a
+   * checkpointer or a malformed thread. The first call loads the code, so a page that never follows does not.
+   */
+  async follow<N extends keyof G & string>(
+    graph: N,
+    thread: string,
+    options: FollowOptions = {},
+  ): Promise<ThreadFollower<G[N]["state"]>> {
+    const { ThreadFollower } = await import("./follow.js");
+    return new ThreadFollower(this.exchange, graph, thread, { window: this.window, ...options });
   }
 
   /** Wait for the first connection. Throws `ConnectionClosed`, or `Unauthenticated`, which is one. */

@@ -51,6 +51,11 @@ export class Exchange {
     return this.#session.welcome;
   }
 
+  /** Whether the server has welcomed this client, and the connection is not lost since. */
+  get isOpen(): boolean {
+    return this.#session.state === "open";
+  }
+
   /** Fail everything that waits, and every later request, with `error`; the first call decides which it is. */
   end(error: GraphwireError): void {
     this.#error ??= error;
@@ -125,11 +130,7 @@ export class Exchange {
 
   /** Tell whether `queue` is empty and gets events as they happen. */
   isLive(queue: EventQueue): boolean {
-    return (
-      this.#session.state !== "closed" &&
-      !queue.length &&
-      this.#session.subscriptions.get(queue.sub)?.state === "live"
-    );
+    return this.isOpen && !queue.length && this.#session.subscriptions.get(queue.sub)?.state === "live";
   }
 
   /** Unsubscribe `queue`; nothing more is put into it. */

@@ -61,11 +61,10 @@ export type WebSocketClass = new (url: string, protocols: string[]) => WebSocket
 
 /** How a client connects; `ConnectOptions` describes each field. */
 export interface Settings {
-  token: Token;
+  token?: Token;
   backoff: Backoff;
   silenceMs: number;
-  onState: (connection: Connection) => void;
-  webSocket: WebSocketClass | undefined;
+  webSocket?: WebSocketClass;
 }
 
 interface End {
@@ -75,7 +74,8 @@ interface End {
   isFinal: boolean;
 }
 
-const NORMAL = 1000;
+/** The close code of a client that was closed by its application. */
+export const NORMAL = 1000;
 const LOST = 1006;
 const MISUSE = 4400;
 const UNAUTHENTICATED = 4401;
@@ -91,6 +91,7 @@ export class Reconnector {
   readonly opened: Promise<void>;
   readonly #exchange: Exchange;
   readonly #settings: Settings;
+  readonly #listeners = new Set<(connection: Connection) => void>();
   readonly #ended = new AbortController();
   #resolveOpened: () => void = nothing;
   #rejectOpened: (error: unknown) => void = nothing;
@@ -125,6 +126,12 @@ export class Reconnector {
     this.#end(new ConnectionClosed(NORMAL, "this client was closed"));
   }
 
+  /** Call `listener` with each new connection; return a function that ends it. */
+  listen(listener: (connection: Connection) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
   #end(error: ConnectionClosed): void {
     if (this.#isClosing) return;
     this.#ended.abort();
@@ -138,7 +145,7 @@ export class Reconnector {
   #enter(connection: Connection): void {
     if (this.#isClosing && connection.state !== "closed") return;
     this.connection = connection;
-    this.#settings.onState(connection);
+    for (const listener of this.#listeners) listener(connection);
   }
 
   // ── one connection after another ─────────────────────────────────────────────────────────────

@@ -49,8 +49,9 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
   thread: string | undefined;
   /** Whether this client's request started the run, rather than found it. */
   created = false;
+  /** @internal Called with each frame that a loop takes: with it `isCaughtUp` may change, though no event comes. */
+  onTaken: (() => void) | undefined;
   readonly #exchange: Exchange;
-  readonly #view: View;
   readonly #tracker: RunTracker;
   readonly #reader: EventReader<S>;
   #cursor: From;
@@ -64,12 +65,12 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
     readonly id: string,
     /** The graph's name; undefined for a run that was attached to. */
     readonly graph: string | undefined,
-    view: View,
+    /** @internal */
+    readonly view: View,
     tracker: RunTracker,
     queue?: EventQueue,
   ) {
     this.#exchange = exchange;
-    this.#view = view;
     this.#cursor = view.spec.from ?? "start";
     this.#tracker = tracker;
     this.#reader = new EventReader(id);
@@ -164,13 +165,13 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
       loop.pause = isPause && event.seq >= (queue.start?.head ?? 0) ? event.seq : undefined;
       return event;
     }
-    this.#view.signal?.throwIfAborted();
+    this.view.signal?.throwIfAborted();
     if (this.#loop && this.#loop !== loop) throw new TypeError("another loop took over: attach again");
     return undefined;
   }
 
   async #attach(loop: object): Promise<EventQueue> {
-    const { spec, signal } = this.#view;
+    const { spec, signal } = this.view;
     const make = (sub: number): Asked => ({
       type: "subscribe",
       run: this.id,
@@ -192,6 +193,7 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
   /** Move the cursor past a frame that was taken; return its event, undefined if it is none. */
   #taken(queue: EventQueue, { frame, epoch }: Item): Event<S> | undefined {
     this.#adoptStart();
+    this.onTaken?.();
     if (frame.type === "closed") {
       this.#leave(queue);
       if (frame.reason !== "end")
@@ -208,7 +210,7 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
     if (frame.type === "event") this.#exchange.took(queue, frame.mode);
     const event = this.#reader.read(frame);
     if (event.mode === "snapshot" && event.heals) {
-      this.#view.onHealed?.(event.heals, event);
+      this.view.onHealed?.(event.heals, event);
     }
     return event;
   }
@@ -314,6 +316,6 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
     const { reason, interrupts, failure } = this.#tracker;
     if (status === "cancelled") return new RunCancelled(this.id, reason);
     if (status === "interrupted") return new RunInterrupted(this.id, interrupts);
-    return new RunFailed(this.id, failure ?? { code: "lost", message: "nobody knows why" });
+    return new RunFailed(this.id, failure ?? { code: "lost", message: "unknown" });
   }
 }

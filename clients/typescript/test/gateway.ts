@@ -1,15 +1,27 @@
-/** A gateway as a process of its own, and a proxy before it that cuts connections. */
+/**
+ * A gateway as a process of its own, and a proxy before it that cuts and stalls connections.
+ *
+ * Tests that run in Node and in Chromium import this file in Node; in Chromium they get `gateway_of_page.ts`, which has
+ * the same names.
+ */
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { WebSocket } from "ws";
 
-const VENV = fileURLToPath(new URL("../../../.venv/bin/python", import.meta.url));
+// Not `new URL("...", import.meta.url)`: in a test with a page Vite makes an address of a page of it.
+const HERE = dirname(fileURLToPath(import.meta.url));
+const VENV = join(HERE, "../../../.venv/bin/python");
 
 /** The Python that has graphwire and its server. */
 export const PYTHON = process.env.GRAPHWIRE_PYTHON ?? VENV;
 
-/** Run a Python program with `input`; return what it prints. */
+/** The class of WebSockets to connect with: Node 20 has none. */
+export const webSocket: unknown = WebSocket;
+
+/** Run a Python program with `input`; return what it prints. A test that runs in Chromium too awaits it. */
 export function python(program: string, input: string): string {
   return execFileSync(PYTHON, ["-c", program], { input, encoding: "utf8", maxBuffer: 1 << 28 });
 }
@@ -29,7 +41,7 @@ export class Gateway {
       "--conformance-graphs",
       ...(options.length ? options : ["--port", "0"]),
     ];
-    const child = spawn(PYTHON, args, { cwd: fileURLToPath(new URL(".", import.meta.url)) });
+    const child = spawn(PYTHON, args, { cwd: HERE });
     return new Promise((resolve, reject) => {
       let said = "";
       const listen = (data: Buffer) => {
@@ -56,16 +68,44 @@ export class Gateway {
   }
 }
 
+/** What happens to the bytes that a server sends on a connection, in order: so many pass, then a wait or the cut. */
+export interface Fate {
+  /** How many bytes pass until the connection is cut. */
+  bytes: number;
+  /** For how many milliseconds to hold back what arrives, at each of its chunks; 0 passes it at once. */
+  stall: () => number;
+}
+
+/** The fate of each connection by its number; a number says after how many bytes it is cut. */
+export type Plan = (connection: number) => number | Fate;
+
+/** Return a plan of cuts at any byte: mostly behind the welcome, now and then before; every tenth connection stalls. */
+export function storm(seed: number): (connection: number) => Fate {
+  let state = seed;
+  const random = (below: number) => {
+    state = (state * 1103515245 + 12345) % 2147483648;
+    return state % below;
+  };
+  return (connection) => ({
+    bytes: connection % 20 === 0 ? random(1500) : 1500 + random(2500),
+    stall: () => (connection % 10 === 5 && random(4) === 0 ? random(40) : 0),
+  });
+}
+
 /** Passes bytes between clients and a gateway, and cuts each connection after as many bytes as `plan` says. */
 export class CuttingProxy {
   cuts = 0;
+  stalls = 0;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  private constructor(port: number, plan: (connection: number) => number) {
+  private constructor(port: number, plan: Plan) {
     let connections = 0;
     this.#server = createServer((client) => {
-      let left = plan(connections++);
+      const planned = plan(connections++);
+      const fate = typeof planned === "number" ? { bytes: planned, stall: () => 0 } : planned;
+      let left = fate.bytes;
+      let line: Promise<void> = Promise.resolve(); // chunks pass in their order, however long one is held back
       const server = connectTcp(port, "127.0.0.1");
       const end = () => {
         client.destroy();
@@ -74,22 +114,38 @@ export class CuttingProxy {
       };
       this.#sockets.add(client);
       for (const socket of [client, server]) socket.setNoDelay(true).on("error", end).on("close", end);
-      client.on("data", (data) => server.write(data));
-      server.on("data", (data) => {
+      const pass = (data: Buffer) => {
+        if (client.destroyed || left <= 0) return;
         client.write(data.subarray(0, left));
         left -= data.length;
-        if (left > 0 || client.destroyed) return;
+        if (left > 0) return;
         this.cuts += 1;
         // What was written before the cut arrives; then the connection is lost in the middle of a frame.
         client.destroySoon();
         server.destroy();
+      };
+      client.on("data", (data) => server.write(data));
+      server.on("data", (data) => {
+        const ms = fate.stall();
+        if (ms > 0) {
+          this.stalls += 1;
+          line = line.then(() => new Promise((resolve) => setTimeout(resolve, ms)));
+        }
+        line = line.then(() => pass(data));
       });
     });
   }
 
-  static start(port: number, plan: (connection: number) => number): Promise<CuttingProxy> {
-    const proxy = new CuttingProxy(port, plan);
+  /** Start a proxy before a gateway. A number is the seed of a `storm`. */
+  static start(port: number, plan: number | Plan): Promise<CuttingProxy> {
+    const proxy = new CuttingProxy(port, typeof plan === "number" ? storm(plan) : plan);
     return new Promise((resolve) => proxy.#server.listen(0, "127.0.0.1", () => resolve(proxy)));
+  }
+
+  /** Return how often it has cut and stalled a connection so far. */
+  async counts(): Promise<{ cuts: number; stalls: number }> {
+    const { cuts, stalls } = this;
+    return { cuts, stalls };
   }
 
   get url(): string {
@@ -97,7 +153,7 @@ export class CuttingProxy {
     return `ws://127.0.0.1:${typeof address === "object" && address?.port}/ws`;
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.#server.close();
     for (const socket of this.#sockets) socket.destroy();
   }

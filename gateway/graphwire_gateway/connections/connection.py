@@ -104,6 +104,7 @@ class Connection:
         try:
             async for fragment in self._socket.recv_streaming():
                 fragments.append(fragment)
+                self._socket.forget_message()
                 await self._turn()
                 if timer is None:
                     seconds = self._limits.message_timeout_s
@@ -113,7 +114,6 @@ class Connection:
         finally:
             if timer is not None:
                 timer.cancel()
-        self._socket.forget_message()
         first = fragments[0]
         if len(fragments) == 1:
             return first

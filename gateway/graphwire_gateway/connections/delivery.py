@@ -7,6 +7,7 @@ takes everything that is ready in a tick. While the socket takes no more, no log
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import Any
 from weakref import WeakValueDictionary
 
 from graphwire_protocol import commands
@@ -20,7 +21,9 @@ from graphwire_gateway.connections.reader import Reader
 from graphwire_gateway.connections.sharing import Sharing
 from graphwire_gateway.log.log import Log
 from graphwire_gateway.log.store import NoLog, Store
-from graphwire_gateway.runs.watch import Watch
+from graphwire_gateway.runs.row_watch import RowWatch
+from graphwire_gateway.runs.thread_watch import ThreadInfoWatch
+from graphwire_gateway.runs.watch import RunInfoWatch
 
 BATCH_BYTES = 256 << 10
 """The most bytes of a batch of several frames."""
@@ -107,9 +110,9 @@ class Delivery:
         self._control_size = 0
         self._control_room = _Signal()
         self._control_room.set()
-        self._turns: deque[Reader | Watch] = deque()
+        self._turns: deque[Reader | RowWatch[Any]] = deque()
         self._readers: dict[int, Reader] = {}
-        self._watches: dict[int, Watch] = {}
+        self._watches: dict[int, RowWatch[Any]] = {}
         self._silent: dict[Reader, None] = {}
         self._mark_timer: asyncio.TimerHandle | None = None
         self._marks_due = False
@@ -175,9 +178,14 @@ class Delivery:
         reader.log.join(reader)
         reader.wake()
 
-    def watch(self, command: commands.Watch, principal: str) -> Watch:
-        """Return a new watch, which takes its turns here."""
-        watch = self._watches[command.sub] = Watch(command, principal, self._enqueue)
+    def watch(self, command: commands.Watch, principal: str) -> RunInfoWatch:
+        """Return a new watch of runs, which takes its turns here."""
+        watch = self._watches[command.sub] = RunInfoWatch(command, principal, self._enqueue)
+        return watch
+
+    def watch_threads(self, command: commands.Watch, owner: str) -> ThreadInfoWatch:
+        """Return a new watch of the owner's threads, which takes its turns here."""
+        watch = self._watches[command.sub] = ThreadInfoWatch(command, owner, self._enqueue)
         return watch
 
     def detach(self, sub: int) -> None:
@@ -195,7 +203,7 @@ class Delivery:
         if reader is not None:
             reader.grant(events)
 
-    def _enqueue(self, ready: Reader | Watch) -> None:
+    def _enqueue(self, ready: Reader | RowWatch[Any]) -> None:
         self._turns.append(ready)
         self._has_work()
 

@@ -27,7 +27,8 @@ from graphwire_gateway.connections.wrong_tokens import RefusedConnection
 from graphwire_gateway.cutting import cut_anywhere, question_slots, shrink
 from graphwire_gateway.execution.names import filter_notes, graph_notes, run_notes, update_notes
 from graphwire_gateway.runs.run import Run
-from graphwire_gateway.runs.watch import Watch
+from graphwire_gateway.runs.thread_watch import ThreadInfoWatch
+from graphwire_gateway.runs.watch import RunInfoWatch
 
 C = TypeVar("C", bound=Command)
 
@@ -41,7 +42,7 @@ _QUEUE_MS = 100  # after which there may be room for another one
 
 _NOTE_CHARS = 4096  # of a notice: it may name nodes of a graph
 
-FEATURES = ("patch", "state", "watch")
+FEATURES = ("patch", "state", "threads", "watch")
 """The optional parts of the protocol that are served."""
 
 
@@ -61,7 +62,7 @@ class Dispatch:
         self._delivery = delivery
         self._principal: str | None = None
         self._started: WeakSet[Run] | None = None  # an empty set is 700 bytes
-        self._watches: dict[int, Watch] = {}
+        self._watches: dict[int, RunInfoWatch | ThreadInfoWatch] = {}
         self._queued: dict[str, deque[_Queued]] = {}  # by graph, in order
         self._queued_bytes = 0
         self._held: dict[Name, list[str]] = {}  # the graphs of the queued commands that name it
@@ -167,13 +168,16 @@ class Dispatch:
                 await self._run(command)
             case commands.Subscribe():
                 await self._subscribe(command)
+            case commands.Watch(what="threads"):
+                await self._watch_threads(command)
+                self._note(graph_notes("watch.graphs", command.graphs or (), self._served))
+            case commands.ThreadUpdate():
+                self._reply(await self._services.states.update_thread(command, self.principal))
             case commands.Watch():
                 self._watch(command)
                 self._note(graph_notes("watch.graphs", command.graphs or (), self._served))
             case commands.Unsubscribe():
-                watch = self._watches.pop(command.sub, None)
-                if watch is not None:
-                    self._services.runs.unwatch(watch)
+                self._unwatch(self._watches.pop(command.sub, None))
                 self._delivery.detach(command.sub)
                 self._session.release(command.sub)
                 self._reply(Ok(id=command.id))
@@ -289,6 +293,21 @@ class Dispatch:
         self._reply(Subscribed(id=command.id, sub=command.sub))
         self._services.runs.watch(watch)
 
+    async def _watch_threads(self, command: commands.Watch) -> None:
+        known_threads = self._services.runs.known_threads
+        with known_threads.noting_gone() as gone:
+            saved = await self._services.listing.saved_only(command, self.principal)
+            watch = self._delivery.watch_threads(command, known_threads.owner(self.principal))
+            self._watches[command.sub] = watch
+            self._reply(Subscribed(id=command.id, sub=command.sub))
+            known_threads.open(watch, saved, gone)
+
+    def _unwatch(self, watch: RunInfoWatch | ThreadInfoWatch | None) -> None:
+        if isinstance(watch, ThreadInfoWatch):
+            self._services.runs.known_threads.close(watch)
+        elif watch is not None:
+            self._services.runs.unwatch(watch)
+
     def _result(self, id: int, run: Run) -> None:
         size = None if run.output is None else cut_anywhere(run.output)
         if run.status == "completed" and size is not None:
@@ -327,7 +346,7 @@ class Dispatch:
     async def close(self) -> None:
         """Let go of everything that the connection held."""
         for watch in self._watches.values():
-            self._services.runs.unwatch(watch)
+            self._unwatch(watch)
         self._watches.clear()
         for run in list(self._started or ()):
             run.abandon(self)
@@ -349,6 +368,6 @@ def _names(command: Command) -> list[Name]:
     names: list[Name] = [(kind, getattr(command, kind, None) or "") for kind in ("run", "sub")]
     if isinstance(command, commands.Run):
         names += [("sub", spec.sub) for spec in command.subscribe]
-    if isinstance(command, commands.Run | commands.ThreadRequest | commands.Delete):
+    if isinstance(command, commands.Run | commands.ThreadRequest | commands.ThreadUpdate | commands.Delete):
         names.append(("thread", command.graph or "", command.thread or ""))
     return [name for name in names if name[-1] != ""]

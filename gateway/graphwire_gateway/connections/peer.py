@@ -3,21 +3,25 @@
 What a peer can make its server hold, beside the message that is being handled, is bounded: before ``hello``
 by ``MAX_HELLO_BYTES``, and then by one large message or ``MAX_QUEUE`` small ones. Small frames take far more
 memory than bytes on the wire, so what is read is parsed in slices, and no further while the queue is full.
+The rest of a large frame is one slice: it makes nothing but that frame.
 """
 
 import asyncio
 import contextlib
 import time
-from typing import Any
+from collections.abc import Generator
+from typing import Any, cast
 
 from graphwire_protocol import codes
 from graphwire_protocol.server import MAX_HELLO_BYTES
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
+from websockets.streams import StreamReader
 
 from graphwire_gateway.connections.descriptors import is_out
 from graphwire_gateway.connections.http import OTHER_METHODS, log_crowded, not_allowed, refusals
+from graphwire_gateway.connections.intake import Intake
 
 MAX_QUEUE = (16, 0)
 """WebSocket frames that may wait to be handled before no more is read, and how many are left when it is."""
@@ -31,8 +35,21 @@ _CONTROL_PER_S = 10.0  # and in the long run
 _PROBE_S = 1.0  # between two probes
 
 
+class _Reader(StreamReader):
+    """Knows how many bytes the part of a frame has that its parser waits for."""
+
+    wanted = 0
+
+    def read_exact(self, n: int) -> Generator[None, None, bytearray]:
+        self.wanted = n
+        return super().read_exact(n)
+
+
 class Peer(ServerConnection):
-    """A WebSocket that drops a flood of control frames, and answers requests that want no WebSocket."""
+    """A WebSocket that drops a flood of control frames, and answers requests that want no WebSocket.
+
+    ``intake`` says how much is read at once.
+    """
 
     _has_begun = False
     _is_complete = False  # whether the first message, which is hello, has come
@@ -45,6 +62,11 @@ class Peer(ServerConnection):
     _pinged_at: float | None = None  # when the oldest ping without an answer was sent
     _probed_at = 0.0
     _probe: "asyncio.Task[None] | None" = None
+
+    def __init__(self, *args: Any, intake: Intake, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._intake = intake
+        self.protocol.reader.__class__ = _Reader  # in place: the parser of the handshake holds it already
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, unless the connection takes one of the last descriptors."""
@@ -68,19 +90,28 @@ class Peer(ServerConnection):
         else:
             self._unparsed += data
             self._parse()
+        if not self._intake.takes(len(data)) and not self.recv_messages.paused:
+            self.transport.pause_reading()
+            self._intake.rest(self._resume_reading)
         if not self._is_complete and self._held() > MAX_HELLO_BYTES:
             self._refuse_first()
 
     def _parse(self) -> None:
         """Parse what was read, slice by slice, until the queue of frames is full."""
-        read, at = self._unparsed, 0
+        read, at, reader = self._unparsed, 0, cast(_Reader, self.protocol.reader)
         while at < len(read) and not self.recv_messages.paused:
-            super().data_received(read[at : at + _SLICE])
-            at += _SLICE
+            size = max(_SLICE, reader.wanted - len(reader.buffer))
+            super().data_received(read[at : at + size])
+            at += size
+            if not reader.buffer:
+                reader.wanted = 0
         self._unparsed = read[at:]
 
     def _resume(self) -> None:
         self._parse()
+        self._resume_reading()
+
+    def _resume_reading(self) -> None:
         if not self.recv_messages.paused:
             self.transport.resume_reading()
 

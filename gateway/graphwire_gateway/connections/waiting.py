@@ -35,8 +35,10 @@ def asked(command: Command) -> str | None:
     match command:
         case commands.Delete(run=str()):
             return _STORE
-        case commands.ThreadRequest() | commands.Delete():
+        case commands.ThreadRequest() | commands.ThreadUpdate() | commands.Delete():
             return command.graph or ""
+        case commands.Watch(what="threads", graphs=graphs):
+            return graphs[0] if graphs is not None and len(graphs) == 1 else ""
         case commands.List(what="threads"):
             return command.graph or ""
         case commands.Run() if asks_saver(command):

@@ -1,4 +1,4 @@
-"""The demo's graphs: two texts at once, research in subgraphs, and a long job that reports its progress.
+"""The demo's graphs: two texts at once, research in subgraphs, a long job with its progress, and a chat.
 
 They are ordinary graphs, and run on LangGraph as well.
 """
@@ -9,8 +9,9 @@ import operator
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from graphwire_runtime import END, START, Send, StateGraph, StreamWriter
+from graphwire_runtime import END, START, MessagesState, Send, StateGraph, StreamWriter, interrupt
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from typing_extensions import NotRequired, TypedDict
 
@@ -187,6 +188,44 @@ def build_longjob() -> Any:
     return graph.compile()
 
 
+# ── a chat ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def build_chat(model: ModelFactory = demo_model) -> Any:
+    """A conversation that remembers, and that asks before it sends the mail that it was asked to write."""
+    writer_model = model(["chat"])
+
+    def wants_mail(state: MessagesState) -> str:
+        return "propose" if "mail" in state["messages"][-1].text.lower() else "reply"
+
+    async def propose(state: MessagesState) -> dict[str, Any]:
+        request = state["messages"][-1]
+        about = request.text.partition(" about ")[2].strip(" .!?") or "nothing in particular"
+        call = {"name": "send_mail", "args": {"to": "everyone", "about": about}, "id": f"call-{request.id}"}
+        return {"messages": [AIMessage("", tool_calls=[call])]}
+
+    async def send_mail(state: MessagesState) -> dict[str, Any]:
+        message = state["messages"][-1]
+        assert isinstance(message, AIMessage)
+        (call,) = message.tool_calls
+        is_allowed = interrupt({"question": "Send this mail?", **call["args"]})
+        done = f"{'Sent a mail' if is_allowed else 'Sent no mail'} about {call['args']['about']}"
+        return {"messages": [ToolMessage(done, tool_call_id=call["id"], name="send_mail")]}
+
+    async def reply(state: MessagesState, config: RunnableConfig) -> dict[str, Any]:
+        return {"messages": [await writer_model.ainvoke(state["messages"], config)]}
+
+    graph = StateGraph(MessagesState)
+    graph.add_node("propose", propose)
+    graph.add_node("send_mail", send_mail)
+    graph.add_node("reply", reply)
+    graph.add_conditional_edges(START, wants_mail, ["propose", "reply"])
+    graph.add_edge("propose", "send_mail")
+    graph.add_edge("send_mail", "reply")
+    graph.add_edge("reply", END)
+    return graph.compile()
+
+
 def _described(build: Callable[[], Any]) -> Any:
     """Build a graph; the builder's docstring is its description in a list of graphs."""
     graph = build()
@@ -197,3 +236,4 @@ def _described(build: Callable[[], Any]) -> Any:
 joke_and_poem = _described(build_joke_and_poem)
 research = _described(build_research)
 longjob = _described(build_longjob)
+chat = _described(build_chat)

@@ -91,7 +91,7 @@ class _Ledger:
 class BoundedMemorySaver(InMemorySaver):
     """LangGraph's saver in memory, within ``limits``. ``is_in_use`` tells whether a thread must stay.
 
-    ``is_in_use`` is called on any thread.
+    ``is_in_use`` is called on any thread, and so is ``on_let_go``, with each thread that has been let go.
     """
 
     def __init__(
@@ -99,8 +99,10 @@ class BoundedMemorySaver(InMemorySaver):
         limits: ThreadLimits,
         is_in_use: Callable[[str], bool],
         clock: Callable[[], float] = time.monotonic,
+        on_let_go: Callable[[str], None] = lambda _: None,
     ) -> None:
         super().__init__()
+        self._on_let_go = on_let_go
         self._limits = limits
         self._is_in_use = is_in_use
         self._clock = clock
@@ -283,6 +285,7 @@ class BoundedMemorySaver(InMemorySaver):
     def _let_go(self, thread_id: str, reason: str) -> None:
         self.delete_thread(thread_id)
         self._ledger.let_go[reason] += 1
+        self._on_let_go(thread_id)
 
     def _log(self) -> None:
         ledger, now = self._ledger, self._clock()

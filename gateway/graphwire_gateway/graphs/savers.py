@@ -43,6 +43,8 @@ class Savers:
         self._limits = limits or ThreadLimits()
         self.is_in_use: Callable[[str], bool] = lambda _: False
         """Tells whether a run or a request uses a thread, by the saver's id; then memory keeps it."""
+        self.let_go: Callable[[str], None] = lambda _: None
+        """Called with the saver's id of each thread that memory has let go; on any thread of the process."""
         self.description = ""
         """What the threads are kept in, for people. Set once a saver is made."""
 
@@ -55,7 +57,11 @@ class Savers:
             return None
         if self._checkpointer is None:
             self.description = "memory, until this server ends"
-            return BoundedMemorySaver(self._limits, lambda thread: self.is_in_use(thread))
+            return BoundedMemorySaver(
+                self._limits,
+                lambda thread: self.is_in_use(thread),
+                on_let_go=lambda thread: self.let_go(thread),
+            )
         saver, source = await self._open(stack, "checkpointer", self._checkpointer, BaseCheckpointSaver)
         self.description = f"{type(saver).__name__} ({source})"
         loop = getattr(saver, "loop", None)

@@ -26,6 +26,8 @@ class StatusDetails:
     interrupts: tuple[str, ...] | None = None
     """The ids of all questions."""
     questions: tuple[PendingInterrupt, ...] | None = None
+    at: str = ""
+    """Since when, as RFC 3339."""
 
 
 def details_of(

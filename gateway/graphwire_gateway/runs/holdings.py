@@ -1,4 +1,5 @@
-"""What runs take of ``store_bytes``: logs, and beside those requests, results and private threads.
+"""What runs take of ``store_bytes``: logs, and beside those requests, results and private threads; and what
+threads take: their metadata, which nothing but the end of its thread frees.
 
 A principal's share is the limit, divided by the principals of whom something is kept. Whatever is over the
 limit is freed in this order: runs that have ended go, the oldest of the principal who has most first, until
@@ -22,7 +23,7 @@ _SLACK = 8  # free an eighth of the limit more than needed, so that it is not ne
 
 
 class Holder(Protocol):
-    """A run, as far as it is counted."""
+    """A run, or a thread that has metadata, as far as it is counted."""
 
     key: str
     principal: str
@@ -111,16 +112,21 @@ class Holdings:
     async def check_room(self, principal: str) -> None:
         """Check that there is room for a new run. Raises ``Refusal(limit_exceeded)``."""
         await self.make_room()
+        self.check_share(principal)
+
+    def check_share(self, principal: str) -> None:
+        """Check that a principal does not hold too much already. Raises ``Refusal(limit_exceeded)``."""
         fixed, held = self._fixed_of[principal], self._principals[principal]
         if fixed >= max(1, self._limit // 2):
-            whole = f"your runs hold {fixed} bytes, half of what the server keeps (store_bytes) or more,"
+            whole = f"your runs and threads hold {fixed} bytes, half of what the server keeps or more,"
         elif self.excess > 0 and held and held >= self._limit // len(self._principals):
             whole = f"the runs of this server take all of {self._limit} bytes (store_bytes), and yours {held}"
         else:
             return
         raise Refusal(
             "limit_exceeded",
-            f"{whole} for what they were given and wait for; let some of yours end, or cancel them",
+            f"{whole} for what they were given and wait for (store_bytes); let some of yours end, or cancel "
+            "them, or delete threads that have metadata",
             details={"limit": "store_bytes"},
             after_ms=1000,
         )

@@ -1,30 +1,47 @@
-"""The lists of graphs, and of a principal's threads: those of known runs, those that only a saver knows."""
+"""The lists of graphs, and of a principal's threads: the known ones, and those that only a saver knows."""
 
 import asyncio
-import datetime
-import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from graphwire_protocol import commands
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.limits import DEFAULTS
+from graphwire_protocol.projection import Encoders
 from graphwire_protocol.replies import GraphRow, Ok, ThreadRow
 
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
-from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.subgraphs import marked
-from graphwire_gateway.runs.asking import ask_within
-from graphwire_gateway.runs.paging import page
+from graphwire_gateway.runs.details import StatusDetails
+from graphwire_gateway.runs.known_thread import KnownThread
+from graphwire_gateway.runs.paging import cursor_of, fitting, page
 from graphwire_gateway.runs.runs import Runs
-from graphwire_gateway.scope import PRINCIPAL, thread_config
+from graphwire_gateway.runs.saved_threads import SavedThread, SavedThreads
+from graphwire_gateway.runs.thread_watch import RowAsListed, thread_matches
 
-SCANNED = 10_000
-"""How many checkpoints of a principal are read in a graph's saver. Most give the newest first; the server's
-own in memory those of the thread that was used last."""
+_AT_ONCE = 1000  # threads that are looked through before the rest of the process gets the loop
 
-_AT_ONCE = 16  # checkpoints of a principal that are read before other work on the graph's loop gets a turn
+
+@dataclass(slots=True)
+class _Listed:
+    """A thread that may get into a list: known, or saved, or both."""
+
+    graph: str
+    thread: str
+    updated_at: str
+    known: KnownThread | None = None
+    saved: SavedThread | None = None
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        return {} if self.known is None else self.known.metadata
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return self.updated_at, self.graph, self.thread
 
 
 class Listing:
@@ -36,10 +53,14 @@ class Listing:
         runs: Runs,
         failures: Failures,
         max_event_bytes: int = DEFAULTS.max_event_bytes,
+        encoders: Encoders | None = None,
     ) -> None:
         self._catalog = catalog
         self._runs = runs
-        self._failures = failures
+        self._saved = SavedThreads(
+            failures, is_shared=runs.shared_threads, max_event_bytes=max_event_bytes, encoders=encoders
+        )
+        runs.known_threads.look = self._look
         self._max = max_event_bytes
 
     def graphs(self, command: commands.List) -> Ok:
@@ -51,86 +72,98 @@ class Listing:
 
     async def threads(self, command: commands.List, principal: str) -> Ok:
         """Return a page of rows, the latest change first. Raises ``Refusal``."""
-        known = {(row.graph, row.thread): row for row in self._runs.threads(principal)}
-        rows = dict(known)
-        for entry in self._catalog.all():
-            if command.graph in (None, entry.name) and entry.takes_threads:
-                for thread, updated_at in (await self._saved(entry, principal)).items():
-                    row = ThreadRow(
-                        graph=entry.name, thread=thread, status="completed", updated_at=updated_at
-                    )
-                    rows.setdefault((entry.name, thread), row)
-        wanted = [
-            row
-            for row in rows.values()
-            if command.graph in (None, row.graph) and command.thread in (None, row.thread)
-        ]
+        graphs = None if command.graph is None else (command.graph,)
+        found = await self._matching(command, graphs, principal)
+        rows: dict[tuple[str, ...], ThreadRow] = {}
         if command.status is not None:
-            # Only the state tells whether a thread waits for something.
-            wanted = [await self._with_status(row, known, principal) for row in wanted]
-            wanted = [row for row in wanted if row.status in command.status]
-        found, cursor = page(
-            wanted,
-            lambda row: (row.updated_at, row.graph, row.thread),
-            command.limit,
-            command.cursor,
-            self._max,
+            # Only the state tells whether a thread without a run waits for something.
+            rows = {one.key: await self._row(one, principal) for one in found}
+            found = [one for one in found if rows[one.key].status in command.status]
+        listed, cursor = page(found, lambda one: one.key, command.limit, command.cursor)
+        threads = fitting([rows.get(one.key) or await self._row(one, principal) for one in listed], self._max)
+        if len(threads) < len(listed):
+            cursor = cursor_of(listed[len(threads) - 1].key)
+        return Ok(id=command.id, threads=tuple(threads), cursor=cursor)
+
+    async def saved_only(self, command: commands.Watch, principal: str) -> list[RowAsListed]:
+        """Return the threads that a watch asks for and that no run is known of, as their savers have them.
+
+        Raises ``Refusal``.
+        """
+        found: list[RowAsListed] = []
+        owner = self._runs.known_threads.owner(principal)
+        for one in await self._matching(command, command.graphs, principal):
+            if one.known is None or not one.known.runs:
+                row = await self._row(one, principal)
+                if command.status is None or row.status in command.status:
+                    found.append(RowAsListed(row, owner))
+        return found
+
+    async def _matching(
+        self, command: commands.List | commands.Watch, graphs: tuple[str, ...] | None, principal: str
+    ) -> list[_Listed]:
+        """Return the principal's threads that match, whatever their status. Raises ``Refusal``."""
+        found: dict[tuple[str, str], _Listed] = {}
+        for number, known in enumerate(self._runs.known_threads.of(principal), 1):
+            if graphs is None or known.graph in graphs:
+                one = _Listed(known.graph, known.thread, known.updated_at, known)
+                found[known.graph, known.thread] = one
+            if not number % _AT_ONCE:
+                await asyncio.sleep(0)
+        for entry in self._catalog.all():
+            if entry.takes_threads and (graphs is None or entry.name in graphs):
+                for thread, saved in (await self._saved.of(entry, principal)).items():
+                    one = found.setdefault(
+                        (entry.name, thread), _Listed(entry.name, thread, saved.updated_at)
+                    )
+                    _add_saved(one, saved)
+        return await _wanted(found.values(), command, graphs)
+
+    async def _row(self, one: _Listed, principal: str) -> ThreadRow:
+        known, saved = one.known, one.saved
+        if known is not None and known.runs:
+            return known.row()
+        details = await self._saved.standing(self._catalog.get(one.graph), one.thread, principal)
+        details = details or StatusDetails("completed")
+        if known is not None:
+            if not known.runs:
+                known.rest(details)
+            return known.row()
+        return ThreadRow(
+            graph=one.graph,
+            thread=one.thread,
+            status=details.status,
+            updated_at=one.updated_at,
+            created_at=None if saved is None else saved.created_at,
+            interrupts=details.interrupts,
+            questions=details.questions,
         )
-        if command.status is None:
-            found = [await self._with_status(row, known, principal) for row in found]
-        return Ok(id=command.id, threads=tuple(found), cursor=cursor)
 
-    async def _saved(self, entry: Entry, principal: str) -> dict[str, str]:
-        """Return the threads of ``principal`` in the graph's saver, and when each was last written."""
-        config: Any = {"configurable": {PRINCIPAL: principal}}
-        prefix = self._runs.scope(entry, "", principal, "list").saved
-        # Savers keep the configuration's keys in a checkpoint's metadata, by which they leave out what is of
-        # others. A database does that by itself, and the server's saver reads no threads of others.
-        whose = None if self._runs.shared_threads else {PRINCIPAL: principal}
+    async def _look(self, thread: KnownThread) -> StatusDetails | None:
+        return await self._saved.standing(self._catalog.get(thread.graph), thread.thread, thread.user)
 
-        async def scan(at_once: float = _AT_ONCE) -> dict[str, str]:
-            found: dict[str, str] = {}
-            async with entry.open(config, with_threads=True) as graph:
-                number = 0
-                async for saved in graph.checkpointer.alist(None, filter=whose, limit=SCANNED):
-                    number += 1
-                    if not number % at_once:
-                        await asyncio.sleep(0)
-                    id = str(saved.config["configurable"]["thread_id"])
-                    thread = id.removeprefix(prefix)
-                    if (
-                        thread != id
-                        and "/" not in thread
-                        and not saved.config["configurable"]["checkpoint_ns"]
-                    ):
-                        found[thread] = max(found.get(thread, ""), _in_utc(saved.checkpoint["ts"]))
-            return found
 
-        async def scan_undisturbed() -> dict[str, str]:
-            try:
-                return await scan()
-            except RuntimeError:  # a saver in memory was written meanwhile
-                return await scan(math.inf)
+def _add_saved(one: _Listed, saved: SavedThread) -> None:
+    """Note what a saver knows of a thread."""
+    one.saved = saved
+    if one.known is None:
+        return
+    one.known.began_at(saved.created_at)
+    if not one.known.runs:
+        one.updated_at = max(one.updated_at, saved.updated_at)
 
-        return await ask_within(entry, self._failures, "list.threads", scan_undisturbed, principal)
 
-    async def _with_status(
-        self, row: ThreadRow, known: dict[tuple[str, str], ThreadRow], principal: str
-    ) -> ThreadRow:
-        if (row.graph, row.thread) in known:
-            return row
-        entry = self._catalog.get(row.graph)
-        scope = self._runs.scope(entry, row.thread, principal, "list")
-        config = thread_config(scope, principal)
-
-        async def look() -> bool:
-            async with entry.open(config, with_threads=True) as graph:
-                stateful: Any = graph  # a graph with threads has states
-                return bool((await stateful.aget_state(config)).next)
-
-        is_waiting = await ask_within(entry, self._failures, "list.threads", look, principal)
-        status = "interrupted" if is_waiting else "completed"
-        return row.model_copy(update={"status": status})
+async def _wanted(
+    found: Iterable[_Listed], command: commands.List | commands.Watch, graphs: tuple[str, ...] | None
+) -> list[_Listed]:
+    whatever = command.model_copy(update={"status": None})
+    wanted: list[_Listed] = []
+    for number, one in enumerate(list(found), 1):
+        if thread_matches(one, "completed", whatever, graphs):
+            wanted.append(one)
+        if not number % _AT_ONCE:
+            await asyncio.sleep(0)
+    return wanted
 
 
 def _fitting(row: GraphRow, most_bytes: int) -> GraphRow:
@@ -162,9 +195,3 @@ def _fitting(row: GraphRow, most_bytes: int) -> GraphRow:
         "list.graph, or raise that limit",
         details={"bytes": size, "limit": "max_event_bytes", "graph": row.name},
     )
-
-
-def _in_utc(timestamp: str) -> str:
-    """Return a checkpoint's time in the server's own form."""
-    at = datetime.datetime.fromisoformat(timestamp.replace("Z", "+00:00"))
-    return at.astimezone(datetime.timezone.utc).isoformat(timespec="milliseconds")[:-6] + "Z"

@@ -44,12 +44,15 @@ def made_page(
     """Return the same of ``items``, of which ``make(item)`` makes the rows: those of the page alone."""
     items = sorted(items, key=lambda item: key(item)[0], reverse=True)
     skip = 0 if cursor is None else _skip([key(item) for item in items], cursor)
-    found = _fitting(map(make, items[skip : skip + limit]), most_bytes)
+    found = fitting(map(make, items[skip : skip + limit]), most_bytes)
     has_more = len(items) > skip + len(found)
-    return found, _encode(key(items[skip + len(found) - 1])) if has_more else None
+    return found, cursor_of(key(items[skip + len(found) - 1])) if has_more else None
 
 
-def _fitting(rows: Iterable[Row], most_bytes: float) -> list[Row]:
+def fitting(rows: Iterable[Row], most_bytes: float) -> list[Row]:
+    """Return the first rows, as many as take ``most_bytes`` in all, but one at least."""
+    if most_bytes == math.inf:
+        return list(rows)
     found: list[Row] = []
     size = 0
     for row in rows:
@@ -64,7 +67,8 @@ def _wire(row: Any) -> Any:
     return row.to_wire()
 
 
-def _encode(key: tuple[str, ...]) -> str:
+def cursor_of(key: tuple[str, ...]) -> str:
+    """Return the cursor of a page whose last row has that key."""
     return base64.urlsafe_b64encode(orjson.dumps(key)).decode("ascii")
 
 

@@ -11,6 +11,7 @@ import asyncio
 import datetime
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from graphwire_protocol.errors import Refusal
@@ -119,7 +120,8 @@ class Run:
         self._execution: Execution | None = None
         self._outcome: Outcome | None = None  # until the execution's code has stopped
         self._timers: list[asyncio.TimerHandle] = []
-        self._details = StatusDetails("queued")  # of the status that it has
+        self.created_at = self._changed_at = now()
+        self._details = StatusDetails("queued", at=self.created_at)  # of the status that it has
         self._shown = self._details  # of the last one that the store holds
         self._interrupts: tuple[str, ...] = ()
         self._schemas: Mapping[str, dict[str, Any]] = {}  # of the answers, by interrupt
@@ -127,7 +129,6 @@ class Run:
         self._starters: set[object] = set()
         self._disconnect_grace_s = 0.0
         self._disconnected: asyncio.TimerHandle | None = None
-        self.created_at = self._changed_at = now()
         self._started_at: str | None = None
         self._ended_at: str | None = None
 
@@ -329,8 +330,8 @@ class Run:
 
     def _become(self, details: StatusDetails) -> None:
         self.status = status = advance(_TRANSITIONS, self._entered, details.status)
-        self._entered, self._details = status, details
         self._changed_at = now()
+        self._entered, self._details = status, replace(details, at=self._changed_at)
         if status in TERMINAL:
             self._interrupts = ()
             self._ended_at = self._changed_at
@@ -439,6 +440,16 @@ class Run:
     def metadata(self) -> dict[str, Any]:
         """The metadata by which lists and watches find it."""
         return self._metadata
+
+    @property
+    def details(self) -> StatusDetails:
+        """Its status, with what goes with it."""
+        return self._details
+
+    @property
+    def shown_details(self) -> StatusDetails:
+        """The same as the store holds it."""
+        return self._shown
 
     @property
     def shown_status(self) -> Status:

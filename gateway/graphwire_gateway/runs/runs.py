@@ -15,7 +15,7 @@ from typing import Any
 
 from graphwire_protocol import commands
 from graphwire_protocol.errors import Refusal
-from graphwire_protocol.replies import RunRow, ThreadRow
+from graphwire_protocol.replies import RunRow
 from graphwire_protocol.types import TERMINAL
 
 from graphwire_gateway.execution.execution import Executor
@@ -35,17 +35,19 @@ from graphwire_gateway.log.store import Store
 from graphwire_gateway.runs.asking import PATIENCE_S
 from graphwire_gateway.runs.checks import check_same, check_sizes, check_takes_threads
 from graphwire_gateway.runs.holdings import Holdings
+from graphwire_gateway.runs.known_threads import KnownThreads
 from graphwire_gateway.runs.numbers import Numberings
 from graphwire_gateway.runs.paging import made_page
 from graphwire_gateway.runs.registry import Registry
 from graphwire_gateway.runs.report import log_status
 from graphwire_gateway.runs.restoring import Restoring
 from graphwire_gateway.runs.retention import Retention
+from graphwire_gateway.runs.row_watch import matches
 from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.slots import Slots
 from graphwire_gateway.runs.start import asks_saver, check_responses, check_start
 from graphwire_gateway.runs.threads import ThreadQueue, ThreadQueues
-from graphwire_gateway.runs.watch import Watch, Watches, matches
+from graphwire_gateway.runs.watch import RunInfoWatch, Watches
 from graphwire_gateway.scope import Scope, private_scope, thread_scope
 
 
@@ -76,6 +78,9 @@ class Runs:
         self._watches = Watches(limits.max_watch_runs)
         self._retention = Retention(store)
         self.holdings = Holdings(store, limits.store_bytes, self._runs.with_ended(), self._evict)
+        self.known_threads = KnownThreads(
+            limits, self.holdings, is_shared=shared_threads, spawn=self._retention.spawn
+        )
         self.restoring = Restoring()
         self._has_changed = asyncio.Event()  # a run has ended or paused
         self._is_hurried = asyncio.Event()
@@ -113,6 +118,7 @@ class Runs:
         if queue is not None:
             queue.enter(run, command.if_busy)
         self._runs.add(run)
+        self.known_threads.add(run)
         self._count(run)
         self._active[principal] += 1
         try:
@@ -186,6 +192,7 @@ class Runs:
                 self._count_out(run.principal)
             self.holdings.drop(run)
             self._watches.gone(run.principal, run.id, "deleted")
+            self.known_threads.drop(run, "deleted")
             self._has_changed.set()
         self.run_stopped(run)
         if not run.created.done():  # cancelled while the store was creating the log; it may have done so
@@ -272,6 +279,7 @@ class Runs:
         """Show the principal's watches what is known now."""
         if self._runs.holds(run):  # else it was removed meanwhile
             self._watches.changed(run.principal, row)
+            self.known_threads.changed(run)
 
     def run_moved(self, run: Run) -> None:
         """Let the principal's watches know how far the run is, if they ask for it."""
@@ -330,25 +338,15 @@ class Runs:
             self._limits.max_event_bytes,
         )
 
-    def threads(self, principal: str) -> list[ThreadRow]:
-        """Return rows of the threads of this principal's runs, each with its latest run's status."""
-        rows: dict[tuple[str, str], ThreadRow] = {}
-        for run in reversed(list(self._runs.of(principal))):
-            if run.thread is not None:
-                rows[run.graph, run.thread] = ThreadRow(
-                    graph=run.graph, thread=run.thread, status=run.status, updated_at=run.changed_at
-                )
-        return list(rows.values())
-
     def of_thread(self, scope: Scope) -> list[Run]:
         """Return all known runs of a thread, of any principal."""
         return [run for run in self._runs.all() if run.scope == scope]
 
-    def watch(self, watch: Watch) -> None:
+    def watch(self, watch: RunInfoWatch) -> None:
         """Begin a watch: with the runs that match now, newest first, then with every change."""
         self._watches.open(watch, self._runs.of(watch.principal))
 
-    def unwatch(self, watch: Watch) -> None:
+    def unwatch(self, watch: RunInfoWatch) -> None:
         """End a watch."""
         self._watches.close(watch)
 
@@ -373,6 +371,7 @@ class Runs:
             self._runs.remove(run)
             self.holdings.drop(run)
             self._watches.gone(run.principal, run.id, reason)
+            self.known_threads.drop(run, reason)
             run.forget()
             self._retention.delete(run.key)
         await self._retention.wait(run.key)

@@ -1,4 +1,7 @@
-"""Threads between their runs: the graph itself reads, lists and writes their states, and deletes them."""
+"""Threads between their runs: the graph itself reads, lists and writes their states, and deletes them.
+
+Their metadata is not the graph's: ``known_threads`` keeps it.
+"""
 
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
@@ -38,7 +41,7 @@ _REFUSALS = (
 
 
 class States:
-    """Carries out ``state``, ``state_history``, ``state_update`` and ``delete``."""
+    """Carries out ``state``, ``state_history``, ``state_update``, ``thread_update`` and ``delete``."""
 
     def __init__(
         self,
@@ -126,7 +129,14 @@ class States:
             )
             return cast("dict[str, Any]", self._plain(public_config(config), position.scope))
 
-        return Ok(id=command.id, config=await self._ask(command, position, write, lambda _: release()))
+        config = await self._ask(command, position, write, lambda _: release())
+        self._runs.known_threads.saver_wrote(position.scope, command.graph, principal)
+        return Ok(id=command.id, config=config)
+
+    async def update_thread(self, command: commands.ThreadUpdate, principal: str) -> Ok:
+        """Set a thread's metadata. Raises ``Refusal``; then nothing is changed."""
+        scope = self._runs.scope(self._catalog.get(command.graph), command.thread, principal, command.type)
+        return Ok(id=command.id, thread=await self._runs.known_threads.update(command, scope, principal))
 
     async def delete(self, command: commands.Delete, principal: str) -> Ok:
         """Delete a run, or a thread with its runs. Raises ``Refusal``; ``conflict`` while a run is active."""
@@ -143,21 +153,31 @@ class States:
         except Refusal:
             message = f"delete: a run of thread {command.thread!r} is running or queued; cancel it first"
             raise Refusal("conflict", message) from None
+        known_threads = self._runs.known_threads
+        is_known = known_threads.holds(scope.saved)
+        known_threads.begin_deletion(scope)
+        is_erased = False
+
+        def end() -> None:
+            known_threads.end_deletion(scope, entry.name, principal, is_done=is_erased)
+            release()
+
         try:
-            runs = self._runs.of_thread(scope)
-            for run in runs:
+            for run in self._runs.of_thread(scope):
                 await self._runs.remove(run)
         except BaseException:
-            release()
+            end()
             raise
 
         async def erase(graph: Any) -> bool:
+            nonlocal is_erased
             saver = graph.checkpointer
             known = await saver.aget_tuple(position.config()) is not None
             await saver.adelete_thread(scope.saved)
+            is_erased = True
             return known
 
-        if not await self._ask(command, position, erase, lambda _: release()) and not runs:
+        if not await self._ask(command, position, erase, lambda _: end()) and not is_known:
             raise Refusal("not_found", f"no thread {command.thread!r}", details={"kind": "thread"})
         return Ok(id=command.id)
 

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from graphwire_runtime.clock import checkpoint_id, time, timestamp
+from graphwire_runtime.errors import kept_text
 from graphwire_runtime.plan.channels import fold
 from graphwire_runtime.plan.config import Settings
 from graphwire_runtime.plan.schema import Pairs
@@ -324,7 +325,7 @@ class Checkpoints:
 
     def failed(self, task: Task, error: BaseException, *, handled: bool = False) -> None:
         """Keep how a task failed, and whether an error handler runs in its place."""
-        writes = [(ERROR, repr(error)), *([(HANDLED, task.name)] if handled else ())]
+        writes = [(ERROR, kept_text(error)), *([(HANDLED, task.name)] if handled else ())]
         self._note(task.id, writes, task.path_key)
 
     def commanded(self, pairs: Pairs, gotos: Sequence[str], sends: Sequence[Send]) -> None:
@@ -335,10 +336,8 @@ class Checkpoints:
             *((SENDS, [send.node, send.arg]) for send in sends),
         ]
         if writes:
-            earlier = len(
-                {task_id for task_id, _, _ in self.pending if task_id.startswith(COMMAND_TASK_PREFIX)}
-            )
-            self._note(f"{COMMAND_TASK_PREFIX}{earlier:012}", writes, "")
+            earlier = {id for id, _, _ in self.pending if id.startswith(COMMAND_TASK_PREFIX)}
+            self._note(f"{COMMAND_TASK_PREFIX}{len(earlier):012}", writes, "")
 
     def _note(self, task_id: str, writes: Writes, path: str) -> None:
         if self.durability == "exit":

@@ -1,4 +1,4 @@
-"""``graphwire demo``: start a server with three graphs and show their streams side by side.
+"""``graphwire demo``: start a server with four graphs and show the streams of three side by side.
 
 The server is a child process, ``graphwire serve``. Everything shown arrives over one connection to it.
 """
@@ -33,7 +33,7 @@ from graphwire.run import Run
 
 _CODES = exit_codes(FINE, FAILED, USAGE, INTERRUPTED, failed="the server did not start, or a run failed")
 
-HELP = f"""Start a server with three graphs and watch them stream at once over one connection.
+HELP = f"""Start a server with four graphs and watch three of them stream at once over one connection.
 
 Each panel is a subscription with its own filter. Afterwards the server keeps running for you to try, until
 Ctrl-C. GRAPHWIRE_DEMO_MODEL=openai:gpt-4o-mini uses a real model instead of the toy.
@@ -43,7 +43,7 @@ Example: [bold]graphwire demo --topic penguins[/bold]
 {_CODES}
 """
 
-_GRAPHS = ("joke_and_poem", "research", "longjob")
+_GRAPHS = ("joke_and_poem", "research", "longjob", "chat")
 _MODULE = "graphwire_gateway.demo.graphs"
 _START_TIMEOUT_S = 30
 _RETRY_AFTER_S = 0.1

@@ -48,8 +48,10 @@ export type Happening =
   /** The server refused request `id` for a while: call `resend(id)` after `afterMs`. */
   | { kind: "deferred"; id: number; afterMs: number };
 
+/** The frames that only watches have. */
+export type WatchFrame = frames.RunInfo | frames.RunGone | frames.ThreadInfo | frames.ThreadGone;
 /** A frame of a subscription or a watch. */
-export type Delivered = Exclude<SubFrame, frames.Mark> | frames.RunInfo | frames.RunGone | frames.Error;
+export type Delivered = Exclude<SubFrame, frames.Mark> | WatchFrame | frames.Error;
 /** A frame of the whole connection. */
 export type Announced = frames.Welcome | frames.Notice | frames.Goaway | frames.Pong | frames.Error;
 
@@ -238,7 +240,7 @@ export class ClientSession {
     else out.push({ kind: "announced", frame }); // its type may be one that this version does not know
   }
 
-  #subFrame(frame: SubFrame | frames.RunInfo | frames.RunGone, out: Happening[]): void {
+  #subFrame(frame: SubFrame | WatchFrame, out: Happening[]): void {
     const { sub } = frame;
     if (this.#watches.has(sub) && !this.#leaving.has(sub))
       out.push({ kind: "delivered", sub, frame: frame as Delivered, epoch: undefined });

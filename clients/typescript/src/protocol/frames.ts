@@ -18,6 +18,7 @@ export type ClientFrame =
   | State
   | StateHistory
   | StateUpdate
+  | ThreadUpdate
   | Delete
   | Ping;
 /**
@@ -39,6 +40,8 @@ export type ServerFrame =
   | Mark
   | RunInfo
   | RunGone
+  | ThreadInfo
+  | ThreadGone
   | Closed;
 /**
  * The `data` of the protocol's own modes.
@@ -384,7 +387,8 @@ export interface Subscribe {
   values?: "full" | "patch";
 }
 /**
- * Follow the states of all runs that match: states, not events. A watch keeps no run alive.
+ * Follow the states of all runs or threads that match: states, not events. A watch keeps none of them
+ * alive.
  *
  * Client: watches again after a lost connection; a ``run_info`` that it has seen before is harmless. What
  * the new list does not name is gone, or does not match any more, unless the list was cut.
@@ -392,13 +396,15 @@ export interface Subscribe {
  * Server: answers ``subscribed``, then sends a ``run_info`` for each run that matches now, newest first and
  * at most ``max_watch_runs``, then ``synced``. After that it sends one for every new run that matches and
  * for every change of status, including the change by which a run stops matching; and ``run_gone`` for a run
- * that matched at some time and is forgotten.
+ * that matched at some time and is forgotten. With ``what: "threads"`` these are ``thread_info``, one for
+ * each change of the row, and ``thread_gone``.
  *
- * Misuse: a ``sub`` in use is ``conflict``.
+ * Misuse: a ``sub`` in use is ``conflict``; ``progress`` of threads and ``search`` of runs are
+ * ``invalid_argument``.
  */
 export interface Watch {
   /**
-   * Only runs of these graphs.
+   * Only runs or threads of these graphs.
    */
   graphs?: string[];
   /**
@@ -406,17 +412,21 @@ export interface Watch {
    */
   id: number;
   /**
-   * Only runs whose metadata has all of these.
+   * Only runs or threads whose metadata has all of these.
    */
   metadata?: {
     [k: string]: unknown;
   };
   /**
-   * Whether to report how far the runs are: a ``run_info`` with the new ``head`` for each run whose log grows, at most once a second for each. Servers of 1.0 ignore it.
+   * Whether to report how far the runs are: a ``run_info`` with the new ``head`` for each run whose log grows, at most once a second for each. Servers of 1.0 ignore it. For runs only.
    */
   progress?: boolean;
   /**
-   * Only runs in one of these statuses.
+   * Only threads whose title has this text, as in ``list``.
+   */
+  search?: string;
+  /**
+   * Only runs or threads in one of these statuses.
    */
   status?: ("queued" | "running" | "interrupted" | "completed" | "failed" | "cancelled")[];
   /**
@@ -424,10 +434,14 @@ export interface Watch {
    */
   sub: number;
   /**
-   * Only runs of this thread.
+   * Only runs of this thread, or this thread itself.
    */
   thread?: string;
   type: "watch";
+  /**
+   * What to follow; left out, runs. ``threads`` needs ``threads`` in ``welcome.features``: other servers ignore the field and send runs.
+   */
+  what?: "runs" | "threads";
 }
 /**
  * Detach: no frame of that ``sub`` follows the reply, and the number may be used again.
@@ -571,6 +585,9 @@ export interface Result {
  *
  * Server: answers ``ok`` with the rows under the name of ``what``. A page that would be larger than
  * ``max_event_bytes`` ends early, with a ``cursor``.
+ *
+ * Misuse: ``search`` of runs or graphs is ``invalid_argument``. Servers without ``threads`` in
+ * ``welcome.features`` ignore ``search``, and the ``metadata`` of threads.
  */
 export interface List {
   /**
@@ -590,13 +607,17 @@ export interface List {
    */
   limit?: number;
   /**
-   * Only runs whose metadata has all of these; threads have no metadata.
+   * Only runs or threads whose metadata has all of these.
    */
   metadata?: {
     [k: string]: unknown;
   };
   /**
-   * Only runs in one of these statuses.
+   * Only threads whose title, the string ``metadata.title``, has this text, in upper or lower case.
+   */
+  search?: string;
+  /**
+   * Only runs or threads in one of these statuses.
    */
   status?: ("queued" | "running" | "interrupted" | "completed" | "failed" | "cancelled")[];
   /**
@@ -751,7 +772,42 @@ export interface StateUpdate {
   values: unknown;
 }
 /**
- * Delete a run, or a thread with its runs and checkpoints.
+ * Set metadata of a thread: a title, an owner, tags, whatever the application keeps there.
+ *
+ * Client: sends the keys that change, with ``null`` for a key to remove. Needs ``threads`` in
+ * ``welcome.features``.
+ *
+ * Server: merges ``metadata`` key by key, at any time, whether or not a run uses the thread; of two clients
+ * that set one key, the later wins. Answers ``ok`` with the ``thread`` as it is then. A thread that is not
+ * known exists from then on, without a run.
+ *
+ * Misuse: an unknown graph is ``not_found``; a graph that can have no checkpointer is ``invalid_argument``;
+ * metadata that would exceed ``max_metadata_bytes``, or what the principal may keep (``store_bytes``), is
+ * ``limit_exceeded``; a thread that is being deleted is ``busy``. Each changes nothing.
+ */
+export interface ThreadUpdate {
+  /**
+   * The graph whose thread it is.
+   */
+  graph: string;
+  /**
+   * Chosen by the client; unique among the connection's open requests.
+   */
+  id: number;
+  /**
+   * What to set, by key; ``null`` removes a key.
+   */
+  metadata: {
+    [k: string]: unknown;
+  };
+  /**
+   * The thread.
+   */
+  thread: string;
+  type: "thread_update";
+}
+/**
+ * Delete a run, or a thread with its runs, checkpoints and metadata.
  *
  * Client: names ``run``, or ``graph`` and ``thread``.
  *
@@ -983,6 +1039,7 @@ export interface Ok {
    * To ``state``: their tasks.
    */
   tasks?: StateTask[];
+  thread?: ThreadRow;
   /**
    * To ``state``: the numbering that ``thread_seq`` belongs to.
    */
@@ -1317,11 +1374,33 @@ export interface StateTask {
  */
 export interface ThreadRow {
   /**
+   * When the thread began, as far as is known: with its first run, checkpoint or metadata.
+   */
+  created_at?: string;
+  /**
    * The graph's name.
    */
   graph: string;
   /**
-   * The status of its latest run. If only checkpoints of the thread are known: ``interrupted`` if something is left to do there, else ``completed``.
+   * With ``interrupted``: the ids of what waits for an answer.
+   */
+  interrupts?: string[];
+  /**
+   * What ``thread_update`` has set; left out if that is nothing, and by servers without ``threads`` in ``welcome.features``.
+   */
+  metadata?: {
+    [k: string]: unknown;
+  };
+  /**
+   * With ``interrupted``: what is asked, as far as 4 KiB hold it, cut as in the row of a run.
+   */
+  questions?: PendingInterrupt[];
+  /**
+   * Its latest run, if one is known. Left out for a shared thread's run of another principal.
+   */
+  run?: string;
+  /**
+   * The status of its latest run. If no run of the thread is known: ``interrupted`` if its checkpoints say that something is left to do, else ``completed``.
    */
   status: "queued" | "running" | "interrupted" | "completed" | "failed" | "cancelled";
   /**
@@ -1329,7 +1408,7 @@ export interface ThreadRow {
    */
   thread: string;
   /**
-   * When the thread took that status.
+   * When the thread took that status. New metadata does not change it.
    */
   updated_at: string;
 }
@@ -1605,7 +1684,7 @@ export interface SnapshotMessage {
  */
 export interface Synced {
   /**
-   * For a watch: how many matching runs its list left out (``max_watch_runs``); left out if none.
+   * For a watch: how many matching runs or threads its list left out (``max_watch_runs``); left out if none.
    */
   cut?: number;
   /**
@@ -1755,6 +1834,87 @@ export interface RunGone {
    */
   sub: number;
   type: "run_gone";
+}
+/**
+ * A thread that a watch of threads matches, or one that has just stopped matching.
+ *
+ * Server: sends one for each matching thread before ``synced``, then one for each new thread and each change
+ * of a row: a new run, a new status, a question, metadata. What changes several times before it is sent is
+ * sent once as it is then, but each status of a run once.
+ *
+ * Client: replaces what it has of that ``graph`` and ``thread``. A row that the watch does not ask for means
+ * that the thread no longer matches.
+ */
+export interface ThreadInfo {
+  /**
+   * When the thread began, as far as is known: with its first run, checkpoint or metadata.
+   */
+  created_at?: string;
+  /**
+   * The graph's name.
+   */
+  graph: string;
+  /**
+   * With ``interrupted``: the ids of what waits for an answer.
+   */
+  interrupts?: string[];
+  /**
+   * What ``thread_update`` has set; left out if that is nothing, and by servers without ``threads`` in ``welcome.features``.
+   */
+  metadata?: {
+    [k: string]: unknown;
+  };
+  /**
+   * With ``interrupted``: what is asked, as far as 4 KiB hold it, cut as in the row of a run.
+   */
+  questions?: PendingInterrupt[];
+  /**
+   * Its latest run, if one is known. Left out for a shared thread's run of another principal.
+   */
+  run?: string;
+  /**
+   * The status of its latest run. If no run of the thread is known: ``interrupted`` if its checkpoints say that something is left to do, else ``completed``.
+   */
+  status: "queued" | "running" | "interrupted" | "completed" | "failed" | "cancelled";
+  /**
+   * Chosen by the client; names a subscription on its connection.
+   */
+  sub: number;
+  /**
+   * The thread.
+   */
+  thread: string;
+  type: "thread_info";
+  /**
+   * When the thread took that status. New metadata does not change it.
+   */
+  updated_at: string;
+}
+/**
+ * A thread is no longer there: no list has it.
+ *
+ * Server: sends it to each watch that the thread has matched, behind all of the thread's ``thread_info``.
+ *
+ * Client: drops what it has of that thread; it may have nothing. The name may be used for a new thread.
+ */
+export interface ThreadGone {
+  /**
+   * The graph's name.
+   */
+  graph: string;
+  /**
+   * Why: it was deleted; its last run was forgotten, and no checkpoint is left; it made room for others in the server's memory.
+   */
+  reason: ("deleted" | "expired" | "evicted") | string;
+  /**
+   * Chosen by the client; names a subscription on its connection.
+   */
+  sub: number;
+  /**
+   * The thread.
+   */
+  thread: string;
+  type: "thread_gone";
 }
 /**
  * The subscription has ended; no frame of that ``sub`` follows, and the number may be used again.

@@ -86,6 +86,7 @@ export const REPLY = {
   "state_history": "ok",
   "state_update": "ok",
   "subscribe": "subscribed",
+  "thread_update": "ok",
   "unsubscribe": "ok",
   "watch": "subscribed"
 } as const;

@@ -1,0 +1,254 @@
+/**
+ * `RunStore`: a run, or the runs of a thread one after the other, as hooks read them.
+ *
+ * One loop takes the events, outside React, so that credit returns however slowly or seldom a page renders; a page that
+ * nobody looks at goes on receiving. A loop over a run ends at a question. This one takes each event with a loop of its
+ * own, in the same subscription, and so goes on behind the question: somebody else may answer it.
+ */
+
+import { guarded, RunFailed } from "../errors.js";
+import type { GapEvent, Status } from "../events.js";
+import type { Message } from "../messages.js";
+import type { Run } from "../run.js";
+import { isSame, Store, storeOf } from "./store.js";
+import type {
+  AnyClient,
+  AnyEvent,
+  RunStart,
+  RunState,
+  RunView,
+  RunViewOptions,
+  ThreadView,
+  ThreadViewOptions,
+} from "./view.js";
+
+/** Where the events come from. */
+interface Feed {
+  readonly shown: {
+    readonly messages: readonly Message[];
+    readonly isCaughtUp: boolean;
+    onTaken: (() => void) | undefined;
+  };
+  readonly run: () => Run | undefined;
+  readonly next: () => Promise<IteratorResult<AnyEvent, undefined>>;
+  readonly leave: () => unknown;
+}
+
+const NONE: readonly never[] = [];
+
+/** The store of a run or of a thread; without a client it stays as it is. */
+export class RunStore extends Store<RunState> {
+  readonly #client: AnyClient | undefined;
+  readonly #open: ((client: AnyClient) => Promise<Feed>) | undefined;
+  readonly #listeners = new Set<(event: AnyEvent) => void>();
+  #feed: Feed | undefined;
+  #run: Run | undefined;
+  /** Names the present loop. */
+  #loop: object | undefined;
+  #unlisten: (() => void) | undefined;
+  #about: { error?: Error; reason?: string; healed?: GapEvent } = {};
+  readonly #latest: { [mode: string]: AnyEvent } = {};
+
+  constructor(
+    client?: AnyClient,
+    open?: (client: AnyClient) => Promise<Feed>,
+    /** The id of a run: it can be cancelled before it is known. */
+    id?: string,
+    /** How the run is started, if it has to be. */
+    public startWith?: RunStart,
+    more?: Partial<ThreadView>,
+  ) {
+    const state = { messages: NONE, values: undefined, latest: {}, view: {} as RunView };
+    super(state);
+    this.#client = client;
+    this.#open = open;
+    const { cancel, respond, answer } = this;
+    const fields = { interrupts: NONE, isLoading: !!client, isCaughtUp: false };
+    Object.assign(state.view, { id, ...fields, cancel, respond, answer, store: this, ...more });
+  }
+
+  protected start(): void {
+    if (!this.#client) return;
+    this.#unlisten = this.#client.onState(this.changed);
+    void this.#takeAll(this.#client);
+  }
+
+  protected stop(): void {
+    this.#loop = undefined;
+    this.#feed?.leave();
+    this.#unlisten?.();
+  }
+
+  protected read(): RunState {
+    const { initial, state } = this;
+    const { messages = NONE, isCaughtUp = false } = this.#feed?.shown ?? {};
+    this.#run = this.#feed?.run() ?? this.#run;
+    const run = this.#run;
+    const { id, status, interrupts = NONE, values } = run ?? (initial.view as Partial<Run>);
+    const view: RunView = {
+      ...initial.view,
+      ...this.#about,
+      id,
+      run,
+      status,
+      interrupts: isSame(interrupts, state.view.interrupts) ? state.view.interrupts : interrupts,
+      isLoading: state.view.isLoading && !status && !this.#about.error && !isCaughtUp,
+      isCaughtUp,
+    };
+    return {
+      messages,
+      values,
+      latest: { ...this.#latest },
+      view: isSame(view, state.view) ? state.view : view,
+    };
+  }
+
+  // ── events ───────────────────────────────────────────────────────────────────────────────────
+
+  /** Call `listener` with each event from now on; return a function that ends it. */
+  listen(listener: (event: AnyEvent) => void): () => void {
+    const careful = guarded(listener);
+    this.#listeners.add(careful);
+    return () => this.#listeners.delete(careful);
+  }
+
+  async #takeAll(client: AnyClient): Promise<void> {
+    const loop = {};
+    this.#loop = loop;
+    try {
+      const feed = await this.#open?.(client);
+      if (feed) feed.shown.onTaken = this.changed;
+      // It may have taken so long that nobody wants it any more.
+      if (this.#loop !== loop) feed?.leave();
+      else this.#feed = feed;
+      while (this.#loop === loop) {
+        this.changed();
+        const { done, value: event } = (await feed?.next()) ?? { done: true };
+        if (done) return;
+        this.#take(event, client);
+      }
+    } catch (error) {
+      if (this.#loop === loop) this.#about.error = error as Error;
+    } finally {
+      this.changed();
+    }
+  }
+
+  #take(event: AnyEvent, client: AnyClient): void {
+    const about = this.#about;
+    this.#latest[event.mode] = event;
+    if (event.mode === "run") this.#about = { healed: about.healed };
+    else if (event.mode === "lifecycle") {
+      const { status, error = { code: status, message: "" } } = event;
+      about.reason = event.reason;
+      if (status === "failed") about.error = new RunFailed(event.run, error);
+    } else if (event.mode === "snapshot") {
+      about.healed = event.heals ?? about.healed;
+      if (event.status === "failed")
+        client.result(event.run).catch((error) => {
+          about.error ??= error;
+          this.changed();
+        });
+    }
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  // ── requests ─────────────────────────────────────────────────────────────────────────────────
+
+  readonly cancel = async (reason?: string): Promise<Status | undefined> => {
+    const id = this.#run?.id ?? this.initial.view.id;
+    if (!this.#client || !id) throw new TypeError("there is no run");
+    return this.#client.cancel(id, reason);
+  };
+
+  readonly respond: Run["respond"] = async (responses, options) =>
+    this.#asked().respond(responses, options).finally(this.changed);
+
+  readonly answer: Run["answer"] = async (value) => this.#asked().answer(value).finally(this.changed);
+
+  #asked(): Run {
+    if (!this.#run) throw new TypeError("there is no run");
+    return this.#run;
+  }
+}
+
+// ── which store ────────────────────────────────────────────────────────────────────────────────
+
+/** What hooks read while there is no run. */
+const IDLE = new RunStore();
+const ofRuns = new WeakMap<object, RunStore>();
+
+function feedOf(run: Run): Feed {
+  return {
+    shown: run,
+    run: () => run,
+    next: () => run[Symbol.asyncIterator]().next(),
+    leave: () => run.detach(),
+  };
+}
+
+/** Return the store of a run; components that ask for the same id with the same options share one. */
+export function runStoreOf(
+  client: AnyClient | null | undefined,
+  what: string | Run | RunStart | null | undefined,
+  options: RunViewOptions = {},
+): RunStore {
+  if (!client || !what) return IDLE;
+  if (typeof what === "object" && "id" in what) {
+    const store = ofRuns.get(what) ?? new RunStore(client, async () => feedOf(what), what.id);
+    ofRuns.set(what, store);
+    return store;
+  }
+  const start = typeof what === "object" ? what : undefined;
+  const id = start ? start.run : (what as string);
+  const view = viewIn(start ?? options);
+  const store = storeOf(client, `run ${id} ${view}`, () => {
+    const open = async () => {
+      if (!store.startWith) return feedOf(await client.attach(id, JSON.parse(view)));
+      const { graph, input, ...more } = store.startWith;
+      return feedOf(await client.run(graph, input, more));
+    };
+    const store: RunStore = new RunStore(client, open, id, start);
+    return store;
+  });
+  store.startWith ??= start;
+  return store;
+}
+
+/** Return the store of a thread. */
+export function threadStoreOf(
+  client: AnyClient | null | undefined,
+  graph: string,
+  thread: string | null | undefined,
+  options: ThreadViewOptions = {},
+): RunStore {
+  if (!client || !thread) return IDLE;
+  const view = viewIn(options);
+  const open = async () => {
+    const follower = await client.follow(graph, thread, JSON.parse(view));
+    return {
+      shown: follower,
+      run: () => follower.run,
+      next: () => follower.next(),
+      leave: () => follower.return?.(),
+    };
+  };
+  const start: ThreadView["start"] = async (input, more) => {
+    const { modes = ["messages", "custom"], namespaces } = options;
+    const run = await client.run(graph, input, { modes, namespaces, ...more, thread });
+    run.detach(); // following the thread shows it
+    return run;
+  };
+  return storeOf(
+    client,
+    `thread ${JSON.stringify([graph, thread])} ${view}`,
+    () => new RunStore(client, open, undefined, undefined, { start }),
+  );
+}
+
+const VIEW = "modes namespaces nodes tags keys exclude start epoch seq window values key".split(" ");
+
+/** Return what of the options says which events to receive, as text, always in one order. */
+function viewIn(options: RunViewOptions): string {
+  return JSON.stringify(options, VIEW);
+}

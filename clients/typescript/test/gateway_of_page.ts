@@ -1,0 +1,55 @@
+/** `gateway.ts` for tests that run in Chromium: vitest's process in Node starts and stops what a page cannot. */
+
+import { commands } from "@vitest/browser/context";
+import type * as node from "./gateway.js";
+
+declare module "@vitest/browser/context" {
+  interface BrowserCommands {
+    python: typeof python;
+    startGateway: (options: string[]) => Promise<number>;
+    stopGateway: (port: number) => Promise<void>;
+    startProxy: (port: number, seed: number) => Promise<string>;
+    proxyCounts: (url: string) => ReturnType<node.CuttingProxy["counts"]>;
+    stopProxy: (url: string) => Promise<void>;
+  }
+}
+
+/** The platform's. */
+export const webSocket: unknown = undefined;
+
+/** Run a Python program with `input`; return what it prints. */
+export const python = (program: string, input: string): Promise<string> => commands.python(program, input);
+
+/** See `Gateway` in `gateway.ts`. */
+export class Gateway {
+  private constructor(readonly port: number) {}
+
+  static async start(...options: string[]): Promise<Gateway> {
+    return new Gateway(await commands.startGateway(options));
+  }
+
+  get url(): string {
+    return `ws://127.0.0.1:${this.port}/ws`;
+  }
+
+  stop(): Promise<void> {
+    return commands.stopGateway(this.port);
+  }
+}
+
+/** See `CuttingProxy` in `gateway.ts`. */
+export class CuttingProxy {
+  private constructor(readonly url: string) {}
+
+  static async start(port: number, seed: number): Promise<CuttingProxy> {
+    return new CuttingProxy(await commands.startProxy(port, seed));
+  }
+
+  counts(): ReturnType<node.CuttingProxy["counts"]> {
+    return commands.proxyCounts(this.url);
+  }
+
+  stop(): Promise<void> {
+    return commands.stopProxy(this.url);
+  }
+}

@@ -1,0 +1,318 @@
+"""The threads that the server itself knows: those with a known run, and those that were given metadata.
+
+Of each there is an object in memory, which lives as long as one of the two. Metadata is kept until the thread
+is deleted or let go by the server's saver in memory, and no longer than the process. It counts towards
+``store_bytes`` like what runs hold, so a principal who keeps too much of it is refused more.
+
+What only a saver knows is not here: ``listing`` adds it to lists, and to the list that a watch begins with.
+When the last run of a thread is forgotten, the saver is asked what is left, so that watches do not show a run
+that is gone.
+"""
+
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from typing import Any, TypeAlias
+
+from graphwire_protocol import commands
+from graphwire_protocol.errors import Refusal
+from graphwire_protocol.replies import ThreadRow
+
+from graphwire_gateway.execution.request import json_size
+from graphwire_gateway.limits import Limits
+from graphwire_gateway.runs.details import StatusDetails
+from graphwire_gateway.runs.holdings import Holdings
+from graphwire_gateway.runs.known_thread import KnownThread
+from graphwire_gateway.runs.row_watch import Key
+from graphwire_gateway.runs.run import Run
+from graphwire_gateway.runs.thread_watch import (
+    RowAsListed,
+    ThreadInfoWatch,
+    ThreadInfoWatches,
+    thread_matches,
+)
+from graphwire_gateway.scope import Scope, thread_names
+
+Look: TypeAlias = Callable[[KnownThread], Awaitable[StatusDetails | None]]
+"""Asks the saver what a thread waits for; None if it has no checkpoint of it. Raises ``Refusal``."""
+
+
+async def _nothing_saved(thread: KnownThread) -> StatusDetails | None:
+    return None
+
+
+class KnownThreads:
+    """The known threads of all principals, and the watches of threads.
+
+    ``is_shared`` says whether all principals share their threads. ``spawn(work)`` runs work in the
+    background.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        holdings: Holdings,
+        *,
+        is_shared: bool,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        self._limits = limits
+        self._holdings = holdings
+        self._is_shared = is_shared
+        self._spawn = spawn
+        self._threads: dict[str, KnownThread] = {}  # by the saver's id
+        self._of: dict[str, dict[Key, KnownThread]] = {}
+        self._deleting: set[str] = set()
+        self._gone: list[set[tuple[str, Key]]] = []  # what went during each listing that is under way
+        self._began: dict[str, dict[Key, str]] = {}  # of saved threads that a watch began with
+        self._to_look_at: dict[str, tuple[KnownThread, str]] = {}  # and why its last run went
+        self._is_looking = False
+        self._watches = ThreadInfoWatches(limits.max_watch_runs)
+        self.look: Look = _nothing_saved
+        """How a saver is asked; the server sets it."""
+
+    def owner(self, principal: str) -> str:
+        """Return whose the threads of a principal are: "" if all principals share them."""
+        return "" if self._is_shared else principal
+
+    def of(self, principal: str) -> list[KnownThread]:
+        """Return the known threads of a principal, in no order that matters."""
+        return list(self._of.get(self.owner(principal), {}).values())
+
+    def holds(self, saved: str) -> bool:
+        """Tell whether a thread is known, by its id in its saver."""
+        return saved in self._threads
+
+    @contextlib.contextmanager
+    def noting_gone(self) -> Iterator[set[tuple[str, Key]]]:
+        """Yield a set, to which each thread is added that goes meanwhile, by owner and key."""
+        gone: set[tuple[str, Key]] = set()
+        self._gone.append(gone)
+        try:
+            yield gone
+        finally:
+            self._gone = [other for other in self._gone if other is not gone]
+
+    # ── watches ──────────────────────────────────────────────────────────────────────────────────
+
+    def open(self, watch: ThreadInfoWatch, saved: Iterable[RowAsListed], gone: set[tuple[str, Key]]) -> None:
+        """Begin a watch, with the known threads that match and with ``saved``, which only savers know.
+
+        ``gone`` are those that went since the savers were asked.
+        """
+        owner, command = watch.principal, watch.command
+        known = self._of.get(owner, {})
+        found: list[tuple[str, KnownThread | RowAsListed]] = [
+            (thread.shown_at, thread)
+            for thread in known.values()
+            if thread_matches(thread, thread.shown_status, command, command.graphs)
+        ]
+        began = self._began.setdefault(owner, {})
+        for listed in saved:
+            if listed.id not in known and (owner, listed.id) not in gone:
+                found.append((listed.shown_row().updated_at, listed))
+                began[listed.id] = listed.shown_row().created_at or ""
+        found.sort(key=lambda item: item[0], reverse=True)
+        self._watches.open(watch, (thread for _, thread in found))
+
+    def close(self, watch: ThreadInfoWatch) -> None:
+        """End a watch."""
+        self._watches.close(watch)
+        if not self._watches.watch_any(watch.principal):
+            self._began.pop(watch.principal, None)
+
+    # ── what becomes of runs ─────────────────────────────────────────────────────────────────────
+
+    def add(self, run: Run) -> None:
+        """A run is new."""
+        if run.thread is not None and run.scope is not None:
+            self._get_or_make(run.scope, run.graph, run.principal).add(run)
+
+    def changed(self, run: Run) -> None:
+        """The store holds a new status of a run."""
+        thread = self._of_run(run)
+        if thread is not None:
+            thread.shown(run)
+            self._report(thread)
+
+    def drop(self, run: Run, reason: str) -> None:
+        """A run is no longer known."""
+        thread = self._of_run(run)
+        if thread is None:
+            return
+        thread.drop(run)
+        if thread.runs:
+            self._report(thread)
+        else:
+            self._has_no_run(thread, reason)
+
+    def _of_run(self, run: Run) -> KnownThread | None:
+        thread = None if run.scope is None else self._threads.get(run.scope.saved)
+        return thread if thread is not None and run.key in thread.runs else None
+
+    def _has_no_run(self, thread: KnownThread, reason: str) -> None:
+        if thread.scope.saved in self._deleting:
+            return
+        if not thread.is_kept:
+            self._remove(thread)
+        if not thread.is_saved or self._watches.know(thread.principal, thread.id):
+            self._look_later(thread, reason)
+
+    # ── what savers know ─────────────────────────────────────────────────────────────────────────
+
+    def _look_later(self, thread: KnownThread, reason: str) -> None:
+        self._to_look_at[thread.scope.saved] = thread, reason
+        if not self._is_looking:
+            self._is_looking = True
+            self._spawn(self._look_at_all())
+
+    async def _look_at_all(self) -> None:
+        """Ask savers, one thread after another, what is left of those without a run."""
+        try:
+            while self._to_look_at:
+                thread, reason = self._to_look_at.pop(next(iter(self._to_look_at)))
+                try:
+                    found = await self.look(thread)
+                except Refusal:
+                    continue  # the saver is away; the next list says it
+                self._found(thread, found, reason)
+        finally:
+            self._is_looking = False
+
+    def _found(self, thread: KnownThread, found: StatusDetails | None, reason: str) -> None:
+        saved = thread.scope.saved
+        known = self._threads.get(saved)
+        if saved in self._deleting or (known is not None and (known is not thread or known.runs)):
+            return  # there is more to say of it meanwhile, and it is said
+        if found is not None:
+            thread.is_saved = True
+            thread.rest(found)
+        elif thread.is_kept and thread.is_saved:
+            thread.rest(StatusDetails("completed"))  # no run of it came to a checkpoint
+        else:
+            self._let_go(thread, reason if thread.is_saved else "evicted")
+            return
+        self._report(thread)
+
+    def saver_wrote(self, scope: Scope, graph: str, principal: str) -> None:
+        """A request has written into a thread's state."""
+        thread = self._threads.get(scope.saved)
+        if thread is None:
+            thread = KnownThread(scope, graph, self.owner(principal), principal)
+            thread.began_at(self._began.get(thread.principal, {}).get(thread.id))
+        if not thread.runs and self._watches.watch_any(thread.principal):
+            self._look_later(thread, "expired")
+
+    def saver_let_go(self, saved: str) -> None:
+        """The server's saver in memory keeps nothing of a thread any more."""
+        thread = self._threads.get(saved)
+        if saved in self._deleting:
+            return
+        if thread is None:
+            names = thread_names(saved)
+            if names is not None:
+                self._say_gone(names[0], names[1:], "evicted")
+        elif thread.runs:
+            thread.is_saved = False  # it stays as long as they do, unless one of them writes it anew
+        else:
+            self._let_go(thread, "evicted")
+
+    # ── what requests do ─────────────────────────────────────────────────────────────────────────
+
+    async def update(self, command: commands.ThreadUpdate, scope: Scope, principal: str) -> ThreadRow:
+        """Merge metadata into that of a thread, and return its row. Raises ``Refusal``."""
+        known = self._threads.get(scope.saved)
+        self._merged(command, scope, known)
+        found = None
+        if known is None or not known.runs:
+            # Before anything is changed: the saver may be away.
+            found = await self.look(known or KnownThread(scope, command.graph, "", principal))
+        await self._holdings.make_room()
+        known = self._threads.get(scope.saved)  # from here on nothing else happens
+        metadata = self._merged(command, scope, known)
+        if known is None or json_size(metadata) > json_size(known.metadata):
+            self._holdings.check_share(self.owner(principal))
+        thread = self._get_or_make(scope, command.graph, principal, None if found is None else found.at)
+        if found is not None and not thread.runs:
+            thread.rest(found)
+        thread.set_metadata(metadata)
+        self._holdings.count(thread)
+        self._report(thread)
+        return thread.row()
+
+    def _merged(
+        self, command: commands.ThreadUpdate, scope: Scope, known: KnownThread | None
+    ) -> dict[str, Any]:
+        if scope.saved in self._deleting:
+            message = f"thread_update: thread {command.thread!r} is being deleted; try again"
+            raise Refusal("busy", message, after_ms=_BUSY_MS)
+        merged = {**({} if known is None else known.metadata), **command.metadata}
+        merged = {name: value for name, value in merged.items() if value is not None}
+        limit = min(("max_metadata_bytes", "max_frame_bytes"), key=lambda name: getattr(self._limits, name))
+        size, most = json_size(merged), getattr(self._limits, limit)
+        if size > most:
+            raise Refusal(
+                "limit_exceeded",
+                f"thread_update.metadata: all of the thread's would take {size:,} bytes, more than {limit}, "
+                f"which is {most:,}; remove keys by setting them to null",
+                details={"path": "metadata", "bytes": size, "limit": limit},
+            )
+        return merged
+
+    def begin_deletion(self, scope: Scope) -> None:
+        """A thread is being deleted: it changes no more until that has ended."""
+        self._deleting.add(scope.saved)
+
+    def end_deletion(self, scope: Scope, graph: str, principal: str, *, is_done: bool) -> None:
+        """The deletion of a thread has ended; a run may have begun to wait for that."""
+        self._deleting.discard(scope.saved)
+        thread = self._threads.get(scope.saved)
+        if is_done:
+            if thread is not None:
+                self._remove(thread)
+            self._say_gone(self.owner(principal), (graph, scope.thread), "deleted")
+            if thread is not None and thread.runs:
+                self._report(self._get_or_make(scope, graph, principal).take_runs(thread))
+        elif thread is not None and not thread.runs:
+            self._has_no_run(thread, "deleted")
+
+    # ── one place for each change ────────────────────────────────────────────────────────────────
+
+    def _get_or_make(self, scope: Scope, graph: str, principal: str, at: str | None = None) -> KnownThread:
+        thread = self._threads.get(scope.saved)
+        if thread is None:
+            owner = self.owner(principal)
+            thread = self._threads[scope.saved] = KnownThread(scope, graph, owner, principal, at)
+            self._of.setdefault(owner, {})[thread.id] = thread
+            thread.began_at(self._began.get(owner, {}).get(thread.id))
+        thread.user = principal
+        return thread
+
+    def _report(self, thread: KnownThread) -> None:
+        if thread.scope.saved in self._deleting or not self._watches.watch_any(thread.principal):
+            return
+        version = thread.shown_version
+        if version != thread.reported:
+            thread.reported = version
+            self._watches.changed(thread.principal, thread.shown_row())
+
+    def _let_go(self, thread: KnownThread, reason: str) -> None:
+        if self._threads.get(thread.scope.saved) is thread:
+            self._remove(thread)
+        self._say_gone(thread.principal, thread.id, reason)
+
+    def _say_gone(self, owner: str, key: Key, reason: str) -> None:
+        for gone in self._gone:
+            gone.add((owner, key))
+        self._began.get(owner, {}).pop(key, None)
+        self._watches.gone(owner, key, reason)
+
+    def _remove(self, thread: KnownThread) -> None:
+        del self._threads[thread.scope.saved]
+        threads = self._of[thread.principal]
+        del threads[thread.id]
+        if not threads:
+            del self._of[thread.principal]
+        self._holdings.drop(thread)
+
+
+_BUSY_MS = 1000

@@ -1,0 +1,124 @@
+"""What the saver of a graph knows of threads: which there are, and what each waits for.
+
+A graph and its saver are asked on the graph's loop. The work is bounded: of a principal's checkpoints the
+first ``SCANNED`` are read, and the loop gets a turn in between.
+"""
+
+import asyncio
+import datetime
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+from graphwire_protocol.limits import DEFAULTS
+from graphwire_protocol.payloads import PendingInterrupt
+from graphwire_protocol.projection import Encoders, Projector
+
+from graphwire_gateway.execution.schemas import response_schema_of
+from graphwire_gateway.failures import Failures
+from graphwire_gateway.graphs.entry import Entry
+from graphwire_gateway.runs.asking import ask_within
+from graphwire_gateway.runs.details import StatusDetails, details_of
+from graphwire_gateway.scope import PRINCIPAL, Scope, thread_config, thread_scope
+
+SCANNED = 10_000
+"""How many checkpoints of a principal are read in a graph's saver. Most give the newest first; the server's
+own in memory those of the thread that was used last."""
+
+_AT_ONCE = 16  # checkpoints of a principal that are read before other work on the graph's loop gets a turn
+
+_WHERE = "list.threads"
+
+
+@dataclass(frozen=True, slots=True)
+class SavedThread:
+    """A thread as its checkpoints show it: when the latest was written, and the first if that is known."""
+
+    updated_at: str
+    created_at: str | None
+
+
+class SavedThreads:
+    """Asks the savers of graphs. ``is_shared`` says whether all principals share their threads."""
+
+    def __init__(
+        self,
+        failures: Failures,
+        *,
+        is_shared: bool,
+        max_event_bytes: int = DEFAULTS.max_event_bytes,
+        encoders: Encoders | None = None,
+    ) -> None:
+        self._failures = failures
+        self._is_shared = is_shared
+        self._projector = Projector(failures.in_data, encoders, max_event_bytes)
+
+    async def of(self, entry: Entry, principal: str) -> dict[str, SavedThread]:
+        """Return the threads of ``principal`` in the graph's saver, by name. Raises ``Refusal``."""
+        config: Any = {"configurable": {PRINCIPAL: principal}}
+        prefix = thread_scope(principal, entry.name, "", is_shared=self._is_shared).saved
+        # Savers keep the configuration's keys in a checkpoint's metadata, by which they leave out what is of
+        # others. A database does that by itself, and the server's saver reads no threads of others.
+        whose = None if self._is_shared else {PRINCIPAL: principal}
+
+        async def scan(at_once: float = _AT_ONCE) -> dict[str, SavedThread]:
+            latest: dict[str, str] = {}
+            first: dict[str, str] = {}
+            number = 0
+            async with entry.open(config, with_threads=True) as graph:
+                async for saved in graph.checkpointer.alist(None, filter=whose, limit=SCANNED):
+                    number += 1
+                    if not number % at_once:
+                        await asyncio.sleep(0)
+                    id = str(saved.config["configurable"]["thread_id"])
+                    thread = id.removeprefix(prefix)
+                    if (
+                        thread != id
+                        and "/" not in thread
+                        and not saved.config["configurable"]["checkpoint_ns"]
+                    ):
+                        at = _in_utc(saved.checkpoint["ts"])
+                        latest[thread] = max(latest.get(thread, at), at)
+                        first[thread] = min(first.get(thread, at), at)
+            is_whole = number < SCANNED
+            return {
+                thread: SavedThread(at, first[thread] if is_whole else None) for thread, at in latest.items()
+            }
+
+        async def scan_undisturbed() -> dict[str, SavedThread]:
+            try:
+                return await scan()
+            except RuntimeError:  # a saver in memory was written meanwhile
+                return await scan(math.inf)
+
+        return await ask_within(entry, self._failures, _WHERE, scan_undisturbed, principal)
+
+    async def standing(self, entry: Entry, thread: str, principal: str) -> StatusDetails | None:
+        """Return what the thread's latest checkpoint says: ``interrupted`` and what is asked, if something is
+        left to do there, else ``completed``. None without a checkpoint. Raises ``Refusal``.
+        """
+        scope = thread_scope(principal, entry.name, thread, is_shared=self._is_shared)
+        config = thread_config(scope, principal)
+
+        async def look() -> StatusDetails | None:
+            async with entry.open(config, with_threads=True) as graph:
+                stateful: Any = graph  # a graph with threads has states
+                state = await stateful.aget_state(config)
+                if state.metadata is None:
+                    return None
+                asked = [self._question(item, scope) for item in state.interrupts] if state.next else []
+                details = details_of("interrupted" if state.next else "completed", asked=asked)
+                return replace(details, at=_in_utc(state.created_at) if state.created_at else "")
+
+        return await ask_within(entry, self._failures, _WHERE, look, principal)
+
+    def _question(self, asked: Any, scope: Scope) -> PendingInterrupt:
+        value = orjson.loads(scope.clear(self._projector.dumps(asked.value)))
+        return PendingInterrupt(id=asked.id, value=value, response_schema=response_schema_of(asked))
+
+
+def _in_utc(timestamp: str) -> str:
+    """Return a checkpoint's time in the server's own form."""
+    at = datetime.datetime.fromisoformat(timestamp.replace("Z", "+00:00"))
+    return at.astimezone(datetime.timezone.utc).isoformat(timespec="milliseconds")[:-6] + "Z"

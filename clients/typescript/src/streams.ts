@@ -7,6 +7,7 @@ import type { Exchange } from "./exchange.js";
 import type { From } from "./protocol/cursor.js";
 import type * as frames from "./protocol/frames.js";
 import type { JsonObject } from "./protocol/json.js";
+import type { RunFilter } from "./requests.js";
 import { LIFECYCLE, Run, type View } from "./run.js";
 import { RunTracker } from "./run_tracker.js";
 import { Watching } from "./watching.js";
@@ -175,17 +176,33 @@ export class Streams<G extends { [N in keyof G]: GraphTypes }> extends Watching 
   // ── acting on a run by its id ────────────────────────────────────────────────────────────────
 
   /** Cancel the run with this id; return its status like `run.cancel()`. */
-  cancel(run: string, reason?: string): Promise<Status | undefined> {
-    return this.#runOf(run).cancel(reason);
+  cancel(run: string, reason?: string): Promise<Status | undefined>;
+  /**
+   * Cancel this user's runs that match, as in `runs()`, and have not ended; return their ids.
+   *
+   * A run that starts meanwhile may be missed. Throws `TypeError` for an empty filter, and for a field that is undefined.
+   */
+  cancel(runs: RunFilter, reason?: string): Promise<string[]>;
+  async cancel(run: string | RunFilter, reason?: string): Promise<Status | string[] | undefined> {
+    if (typeof run === "string") return this.#runOf(run).cancel(reason);
+    const { cancelAll } = await import("./acting.js");
+    return cancelAll(this as never, run, reason);
   }
 
-  /** Answer the questions of a run by its id, like `run.respond()`. */
-  respond(
-    run: string,
+  /**
+   * Answer the questions of a run by its id, like `run.respond()`, or what a thread of a graph asks.
+   *
+   * The thread's interrupted run continues. If the server knows none, as after a restart, a new run does, with all
+   * answers at once or `partial`. Throws `Refused` with code `conflict` for a thread that waits for no answer.
+   */
+  async respond(
+    run: string | { graph: string; thread: string },
     responses?: { readonly [id: string]: unknown },
     options?: { partial?: boolean },
   ): Promise<Status | undefined> {
-    return this.#runOf(run).respond(responses, options);
+    if (typeof run === "string") return this.#runOf(run).respond(responses, options);
+    const { respondTo } = await import("./acting.js");
+    return respondTo(this as never, run, responses, options);
   }
 
   /** Wait for the end of a run by its id, and return its output like `run.result()`. */

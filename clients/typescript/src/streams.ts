@@ -22,7 +22,10 @@ export const DEFAULT_MODES: Mode[] = ["updates", "messages", "custom"];
 export interface GraphTypes {
   input: unknown;
   state: unknown;
+  context?: unknown;
 }
+
+type ContextOf<T> = T extends { context: infer C } ? C : unknown;
 
 /** Which events of a run to receive, and how. */
 export interface ViewOptions {
@@ -51,7 +54,7 @@ export interface ViewOptions {
 }
 
 /** Where and how a run runs, and how it is viewed. */
-export interface RunOptions extends ViewOptions {
+export interface RunOptions<C = unknown> extends ViewOptions {
   /** The run's id, by default a new one. If the run exists, attach to it; so a start may be repeated. */
   run?: string;
   /** The conversation to continue, or to begin. */
@@ -63,7 +66,7 @@ export interface RunOptions extends ViewOptions {
   /** LangGraph's config: `tags`, `configurable`, `recursion_limit` and others; the thread is no part of it. */
   config?: frames.RunConfig;
   /** LangGraph's runtime context. */
-  context?: unknown;
+  context?: C;
   /** LangGraph's `interrupt_before`, `interrupt_after`, `output_keys`, `durability`, `version`. */
   options?: frames.RunOptions;
   /** What the log records beyond the filter, for later viewers. */
@@ -96,7 +99,7 @@ export class Streams<G extends { [N in keyof G]: GraphTypes }> extends Watching 
   async run<N extends keyof G & string>(
     graph: N,
     input?: G[N]["input"],
-    options: RunOptions = {},
+    options: RunOptions<ContextOf<G[N]>> = {},
   ): Promise<Run<G[N]["state"]>> {
     const { view, others } = this.#view(options);
     const {

@@ -1,4 +1,7 @@
-"""The frames by which a server answers a request, the rows in them, and the server's control frames."""
+"""The frames by which a server answers a request, the rows in them, and the server's control frames.
+
+Long because it is a list of frames, and most of it is the text that the reference prints.
+"""
 
 from typing import Annotated, Literal, TypeAlias
 
@@ -234,6 +237,23 @@ class Edge(Wire):
     """``true`` if a router decides whether it is taken."""
 
 
+class Subgraph(Wire):
+    """A graph that runs in a node of another one; its events have the node in their namespace."""
+
+    node: str
+    """The node."""
+    nodes: tuple[str, ...]
+    """The names of its nodes."""
+    edges: tuple[Edge, ...]
+    """How its nodes are connected."""
+    subgraphs: Maybe[tuple["Subgraph", ...]] = None
+    """The graphs that run in its nodes."""
+    cut: Maybe[bool] = None
+    """``true`` if it is left out, because it is too deep or the subgraphs are too large: ``nodes`` and
+    ``edges`` are empty then.
+    """
+
+
 class GraphRow(Wire):
     """A graph in a list."""
 
@@ -253,6 +273,8 @@ class GraphRow(Wire):
     """The names of its nodes."""
     edges: tuple[Edge, ...]
     """How its nodes are connected."""
+    subgraphs: Maybe[tuple[Subgraph, ...]] = None
+    """The graphs that run in its nodes, as far as the server knows them."""
     modes: tuple[str, ...]
     """The modes that it can be streamed with."""
 

@@ -26,7 +26,7 @@ from graphwire.cli import outcome
 from graphwire.cli.app import build, run
 from graphwire.transport import NotOpened
 from graphwire_protocol.reference import documents
-from graphwire_protocol.replies import ThreadState
+from graphwire_protocol.replies import Edge, Subgraph, ThreadState
 from graphwire_protocol.schema import schemas
 
 from tests.support.model_run import AT, ModelRun
@@ -66,6 +66,25 @@ def test_lists_speak_json_too(server, capfdbinary):
     assert json.loads(capfdbinary.readouterr().out)["run"] == "r1"
     assert run(["graphs", "--json"]) == 0
     assert json.loads(capfdbinary.readouterr().out)["name"] == "joke"
+
+
+def test_a_graph_that_is_named_is_drawn_with_its_subgraphs(server, capsys):
+    edges = [("__start__", "b"), ("b", "a"), ("a", "__end__")]
+    leaf = Subgraph(node="b", nodes=(), edges=(), cut=True)
+    parts = tuple(Edge(source=source, target=target) for source, target in edges)
+    inner = Subgraph(node="a", nodes=("a", "b"), edges=parts, subgraphs=(leaf,))
+    server.graph = {"nodes": ("write", "a"), "subgraphs": (inner,)}
+    server.graph["edges"] = (Edge(source="a", target="write", conditional=True),)
+    assert run(["graphs", "joke"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "joke  Tells one",
+        "├── write",
+        "└── a → write?",
+        "    ├── b → a  its subgraph is too deep or too large to be shown",
+        "    └── a → end",
+    ]
+    assert run(["graphs", "jokes"]) == 4
+    assert "jokes" in capsys.readouterr().err
 
 
 def test_graphs_are_a_table(server, capsys):

@@ -326,7 +326,7 @@ def test_a_refused_answer_is_4(server, capsys):
 def test_threads_are_a_table_or_json(server, capsys):
     server.threads = [ThreadRow(graph="joke", thread="t", status="interrupted", updated_at=AT)]
     assert run(["threads", "--graph", "joke", "--status", "interrupted"]) == 0
-    assert capsys.readouterr().out == "joke\tt\tinterrupted\t2026-03-01 12:00:00Z\n"
+    assert capsys.readouterr().out == "joke\tt\tinterrupted\t2026-03-01 12:00:00Z\t\t\n"
     assert server.of(List)[1].status == ("interrupted",)
     assert run(["threads", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["thread"] == "t"

@@ -106,6 +106,7 @@ SHARED = {
     "StateSnapshot": "LangGraph's class: made by the runtime, rebuilt by the client",
     "StateTask": "a task of a state as the protocol writes it and as the client shows it",
     "StateUpdate": "the frame that edits a state, and LangGraph's class, which the runtime takes",
+    "ThreadGone": "the frame that says that a thread is gone, and what the client's watch yields then",
 }
 """Public class names that several modules define, with the reason: one thing, seen from several sides."""
 

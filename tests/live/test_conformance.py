@@ -10,6 +10,7 @@ About `protocol/graphwire_conformance/command.py`, `protocol/graphwire_conforman
 `protocol/graphwire_conformance/servers/judge.py`, `protocol/graphwire_conformance/servers/patching.py`,
 `protocol/graphwire_conformance/servers/resumption.py`, `protocol/graphwire_conformance/servers/runs.py`,
 `protocol/graphwire_conformance/servers/server.py`, `protocol/graphwire_conformance/servers/slow.py`,
+`protocol/graphwire_conformance/servers/thread_objects.py`,
 `protocol/graphwire_conformance/servers/threads.py`, `protocol/graphwire_conformance/servers/vectors.py` and
 `protocol/graphwire_conformance/servers/watching.py`.
 
@@ -363,8 +364,50 @@ def keeps_ghosts(frame: Frame) -> list[Frame]:
     return [] if frame["type"] == "run_gone" else [frame]
 
 
+_FOUND = "threads/found by title and metadata"
+
+
+def forgets(type: str) -> Tamper:
+    return lambda frame: [] if frame["type"] == type else [frame]
+
+
+def hides_questions(frame: Frame) -> list[Frame]:
+    frame = {name: value for name, value in frame.items() if name != "questions"}
+    if isinstance(frame.get("thread"), dict):
+        row = frame["thread"]
+        frame["thread"] = {name: value for name, value in row.items() if name != "questions"}
+    return [frame]
+
+
+def keeps_keys(frame: Frame) -> list[Frame]:
+    if frame.get("type") != "thread_update":
+        return [frame]
+    kept = {name: value for name, value in frame["metadata"].items() if value is not None}
+    return [{**frame, "metadata": kept}]
+
+
+def deletes_nothing(frame: Frame) -> list[Frame]:
+    if frame.get("type") != "delete":
+        return [frame]
+    return [{"type": "list", "id": frame["id"], "what": "threads"}]
+
+
 def hides_cuts(frame: Frame) -> list[Frame]:
     return [{name: value for name, value in frame.items() if name != "cut"}]
+
+
+def keeps_cut_nodes(frame: Frame) -> list[Frame]:
+    for row in frame.get("graphs", []):
+        for part in row.get("subgraphs", []):
+            part["cut"] = True
+    return [frame]
+
+
+def forgets_deeper(frame: Frame) -> list[Frame]:
+    for row in frame.get("graphs", []):
+        for part in row.get("subgraphs", []):
+            part.pop("subgraphs", None)
+    return [frame]
 
 
 def asked_without(field: str) -> Tamper:
@@ -484,7 +527,23 @@ async def test_the_spoiler_itself_is_innocent(serve) -> None:
             "vector/filter/unknown key",
             id="takes what it does not understand",
         ),
+        pytest.param(Spoiler(plainly(keeps_cut_nodes)), "list/subgraphs", id="shows what it says is cut"),
+        pytest.param(Spoiler(plainly(forgets_deeper)), "list/subgraphs", id="forgets deeper subgraphs"),
         pytest.param(Spoiler(plainly(keeps_ghosts)), "watch/a run that is deleted", id="keeps ghosts"),
+        pytest.param(Spoiler(plainly(as_it_is), asked_without("search")), _FOUND, id="finds every title"),
+        pytest.param(Spoiler(plainly(forgets("thread_gone"))), "threads/a watch", id="keeps old threads"),
+        pytest.param(Spoiler(plainly(hides_questions)), "threads/a watch", id="hides what threads ask"),
+        pytest.param(
+            Spoiler(plainly(as_it_is), keeps_keys), "threads/metadata is merged", id="removes no key"
+        ),
+        pytest.param(
+            Spoiler(plainly(as_it_is), deletes_nothing),
+            "threads/deleted and begun anew",
+            id="deletes nothing",
+        ),
+        pytest.param(
+            Spoiler(plainly(hides_questions)), "threads/a name before the first run", id="asks in silence"
+        ),
         pytest.param(Spoiler(plainly(hides_cuts)), "watch/a list that is cut", id="hides that a list is cut"),
         pytest.param(
             Spoiler(plainly(as_it_is), asked_without("progress")),

@@ -4,22 +4,17 @@ About `gateway/graphwire_gateway/runs/thread_watch.py` and `gateway/graphwire_ga
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from graphwire_gateway.runs import listing
-from graphwire_gateway.runs.saved_threads import SavedThreads
-from graphwire_gateway.runs.thread_watch import ThreadInfoWatch, ThreadInfoWatches
-from graphwire_protocol import commands
-from graphwire_protocol.replies import ThreadRow
-from graphwire_protocol.types import Status
+from graphwire_gateway.log.memory import MemoryStore
 from langgraph.checkpoint.memory import InMemorySaver
 
 from tests.support.graphs import LIBRARIES, Gate, library
 from tests.support.peer import everything
 from tests.support.questions import asker, held, stepper
-from tests.support.thread_rows import brief, finished, named, names, threads, told, watching
+from tests.support.thread_rows import brief, finished, named, names, threads, told, update, watching
+from tests.support.waiting import until
 
 OURS = library(LIBRARIES[0])
 
@@ -162,54 +157,91 @@ async def test_a_watch_of_threads_that_asks_for_what_threads_do_not_have_is_refu
     assert reply["code"] == "invalid_argument"
 
 
-def test_a_reader_that_stands_still_costs_no_more_the_more_runs_a_thread_has() -> None:
-    watches = ThreadInfoWatches(10)
-    watch = ThreadInfoWatch(commands.Watch(id=1, sub=1, what="threads"), "p", lambda _: None)
-    watches.open(watch, [])
-    statuses: tuple[Status, ...] = ("queued", "running", "completed")
-    for number in range(50):
-        for status in statuses:
-            watches.changed("p", row(f"r{number}", status))
-    out: list[bytes] = []
-    watch.take(out, 1_000_000)
-    assert len(out) == 4, "a row for each status, and synced"
-    assert b'"run":"r49"' in out[2]
-    assert b'"completed"' in out[2]
+class SlowSaver(InMemorySaver):
+    """A saver that deletes no thread until the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_deleting = False
+        self.deletes = asyncio.Event()
+        self.deletes.set()
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        self.is_deleting = True
+        await self.deletes.wait()
+        await super().adelete_thread(thread_id)
 
 
-def row(run: str, status: Status) -> ThreadRow:
-    return ThreadRow(graph="g", thread="t", status=status, updated_at="2026-03-01T12:00:00.000Z", run=run)
+class HeldStore(MemoryStore):
+    """A store that takes no records until the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.takes = asyncio.Event()
+        self.takes.set()
+
+    async def append(self, batches: Any) -> Any:
+        await self.takes.wait()
+        return await super().append(batches)
 
 
-async def test_a_thread_keeps_its_beginning_when_a_run_follows_one_that_is_forgotten(serve, connect) -> None:
-    peer = await connect(await serve({"steps": stepper(OURS)}))
+async def test_a_watch_shows_no_run_and_no_status_before_the_store_holds_it(serve, connect) -> None:
+    store = HeldStore()
+    gate = Gate()
+    peer = await connect(await serve({"held": held(OURS, gate)}, store=store))
+    await named(peer, "t", "held", title="Cats")
     await watching(peer, 1)
-    await finished(peer, "r", "t")
-    await peer.ask(type="delete", run="r")
-    began = (await told(peer, 1, "t", run=None))["created_at"]
-    await asyncio.sleep(0.005)  # another millisecond: times have no more digits
-    await finished(peer, "r2", "t", sub=901)
-    assert (await told(peer, 1, "t", run="r2", status="completed"))["created_at"] == began
+    store.takes.clear()
+    await peer.run("held", {}, run="r", thread="t")
+    assert brief(await threads(peer)) == [("t", "r", "running")], "a list has what is so now"
+    await named(peer, "t", "held", title="Dogs")
+    assert brief(await watching(peer, 2)) == [("t", None, "completed")]
+    store.takes.set()
+    await told(peer, 1, "t", run="r", status="running")
+    rows = [frame for frame in peer.of(1) if frame["type"] == "thread_info"]
+    assert brief(rows)[:3] == [("t", None, "completed"), ("t", None, "completed"), ("t", "r", "running")]
+    gate.open()
+    await told(peer, 1, "t", status="completed", run="r")
 
 
-async def test_savers_are_not_asked_about_threads_that_a_watch_leaves_out(
-    serve, connect, monkeypatch
+async def test_a_run_that_waits_for_a_deletion_begins_its_thread_anew(serve, connect) -> None:
+    saver = SlowSaver()
+    server = await serve({"steps": stepper(OURS, saver)})
+    peer, other = await connect(server), await connect(server)
+    await named(peer, "t", title="Cats")
+    await watching(peer, 1)
+    saver.deletes.clear()
+    deleting = asyncio.ensure_future(other.ask(type="delete", graph="steps", thread="t"))
+    await until(lambda: saver.is_deleting)
+    refused = await update(peer, "t", title="Dogs")
+    assert (refused["code"], refused["retry"]) == ("busy", "after")
+    await peer.run("steps", {"topic": "x"}, everything(5), run="r", thread="t")
+    saver.deletes.set()
+    assert (await deleting)["type"] == "ok"
+    await peer.closed(5)
+    await told(peer, 1, "t", run="r", status="completed")
+    frames = [(frame["type"], "metadata" in frame) for frame in peer.of(1) if "thread" in frame]
+    assert frames[0] == ("thread_info", True)
+    assert frames[1] == ("thread_gone", False)
+    assert set(frames[2:]) == {("thread_info", False)}
+    assert brief(await threads(peer)) == [("t", "r", "completed")]
+
+
+async def test_a_thread_from_before_a_restart_keeps_its_beginning_and_shows_what_is_written(
+    serve, connect
 ) -> None:
     saver = InMemorySaver()
     first = await connect(await serve({"steps": stepper(OURS, saver)}))
-    for number in range(5):
-        await finished(first, f"r{number}", f"t{number}", sub=number + 1)
-    asked: list[str] = []
-    standing: Callable[..., Any] = SavedThreads.standing
-
-    async def count(self: SavedThreads, entry: Any, thread: str, principal: str) -> Any:
-        asked.append(thread)
-        return await standing(self, entry, thread, principal)
-
-    monkeypatch.setattr(SavedThreads, "standing", count)
-    monkeypatch.setattr(listing, "_GO_MEANWHILE", 1)
-    server = await serve({"steps": stepper(OURS, saver)}, limits={"max_watch_runs": 2})
-    peer = await connect(server)
-    assert [frame["thread"] for frame in await watching(peer, 1)] == ["t4", "t3"]
-    assert [frame.get("cut") for frame in peer.of(1) if frame["type"] == "synced"] == [3]
-    assert asked == ["t4", "t3", "t2"]
+    await finished(first, "r", "t")
+    peer = await connect(await serve({"steps": stepper(OURS, saver)}))
+    (listed,) = await watching(peer, 1)
+    updated = await peer.ask(
+        type="state_update", graph="steps", thread="t", values={"said": ["x"]}, as_node="one"
+    )
+    assert updated["type"] == "ok"
+    written = await told(peer, 1, "t", status="interrupted")
+    assert written["updated_at"] >= listed["updated_at"]
+    await finished(peer, "r2", "t")
+    last = await told(peer, 1, "t", run="r2", status="completed")
+    assert listed["created_at"] == written["created_at"] == last["created_at"]
+    assert last["created_at"] < last["updated_at"]

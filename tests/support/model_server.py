@@ -32,6 +32,7 @@ from graphwire_protocol.commands import (
     StateHistory,
     StateUpdate,
     Subscribe,
+    ThreadUpdate,
     Unsubscribe,
     Watch,
 )
@@ -160,8 +161,10 @@ class ModelServer:
         self.history_page = 100  # fewer: a server of 1.1, whose pages end early and have a cursor
         self.threads: list[ThreadRow] = []
         self.output_schema: dict[str, Any] | None = None
+        self.graph: dict[str, Any] = {}  # nodes, edges and subgraphs of the graph
         self.is_held_back = False
         self.minor = 0
+        self.features: tuple[str, ...] = ()
         self.board: list[dict[str, Any]] = []
         """The frames that a watch begins with."""
         self.ends_watching: int | None = None  # the code with which the connection ends behind them
@@ -240,7 +243,7 @@ class ModelServer:
                     id=id,
                     server=product,
                     minor=self.minor,
-                    features=(),
+                    features=self.features,
                     limits=self.limits,
                     principal="me",
                     durability="none",
@@ -255,6 +258,11 @@ class ModelServer:
                 connection.put(*(orjson.dumps({"sub": sub, **frame}) for frame in self.board))
                 if self.ends_watching is not None:
                     connection.end(self.ends_watching)
+            case ThreadUpdate(id=id, graph=graph, thread=thread, metadata=metadata):
+                row = ThreadRow(
+                    graph=graph, thread=thread, status="completed", updated_at=AT, metadata=metadata
+                )
+                connection.put(reply(Ok(id=id, thread=row)))
             case Unsubscribe(id=id, sub=sub):
                 connection.attachments.pop(sub, None)
                 connection.session.release(sub)
@@ -364,13 +372,13 @@ class ModelServer:
 
     def _list(self, command: List) -> Ok:
         if command.what == "graphs":
+            parts: dict[str, Any] = {"nodes": ("write",), "edges": (), **self.graph}
             row = GraphRow(
                 name="joke",
                 description="Tells one",
                 output_schema=self.output_schema,
-                nodes=("write",),
-                edges=(),
                 modes=("values",),
+                **parts,
             )
             return Ok(id=command.id, graphs=(row,))
         begin = int(command.cursor or 0)

@@ -58,8 +58,18 @@ async def use() -> None:
                 assert_type(item.cut, int)
             else:
                 assert_type(item, graphwire.RunRow | graphwire.RunGone)
-        async for thread in client.threads(graph="joke", status=["interrupted"]):
+        async for thread in client.threads(graph="joke", status=["interrupted"], search="cats"):
             assert_type(thread, graphwire.ThreadRow)
+        assert_type(await client.thread("joke", "t"), graphwire.ThreadRow | None)
+        assert_type(await client.update_thread("joke", "t", {"title": "Cats"}), graphwire.ThreadRow)
+        async for changed in client.watch_threads(graphs=["joke"], search="cats"):
+            assert_type(changed, graphwire.ThreadRow | graphwire.ThreadGone)
+            if changed.status == "gone":
+                assert_type(changed, graphwire.ThreadGone)
+            else:
+                assert_type(changed.metadata, dict[str, Any] | None)
+        async for entry in client.watch_threads(synced=True):
+            assert_type(entry, graphwire.ThreadRow | graphwire.ThreadGone | graphwire.WatchSynced)
         state = await client.state("joke", "t", keys=["joke"])
         assert_type(state, graphwire.StateSnapshot)
         assert_type(state.tasks, tuple[graphwire.StateTask, ...])

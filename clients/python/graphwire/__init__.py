@@ -54,7 +54,7 @@ from graphwire.follow_events import FollowDiscard, FollowEvent, FollowMessages, 
 from graphwire.follow_view import ThreadView
 from graphwire.graph import RemoteGraph
 from graphwire.messages import Message, MessageChunk
-from graphwire.rows import RunGone, WatchSynced
+from graphwire.rows import RunGone, ThreadGone, WatchSynced
 from graphwire.run import Run, RunEvents
 from graphwire.state import StateSnapshot, StateTask
 from graphwire.streams import DEFAULT_MODES
@@ -108,6 +108,7 @@ __all__ = [
     "StreamBroken",
     "TasksEvent",
     "ThreadFollower",
+    "ThreadGone",
     "ThreadRow",
     "ThreadView",
     "Unauthenticated",

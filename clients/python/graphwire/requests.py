@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from graphwire_protocol.commands import Delete, List, Request, State, StateHistory, StateUpdate
+from graphwire_protocol.commands import Delete, List, Request, State, StateHistory, StateUpdate, ThreadUpdate
 from graphwire_protocol.replies import GraphRow, Ok, RunRow, ThreadRow
 from graphwire_protocol.types import Status
 
 from graphwire.arguments import checked, projected
 from graphwire.blocking import LoopThread, needs_event_loop, require_elsewhere
+from graphwire.errors import Refused
 from graphwire.events import restored
 from graphwire.exchange import Exchange
 from graphwire.rows import restored_row
@@ -179,19 +180,65 @@ class Requests:
         graph: str | None = None,
         thread: str | None = None,
         status: Sequence[Status] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        search: str | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[ThreadRow]:
-        """Iterate over this user's threads, newest first, at most ``limit``."""
-        fields: dict[str, Any] = {"what": "threads", "graph": graph, "thread": thread}
+        """Iterate over this user's threads, the last to change first, at most ``limit``.
+
+        Only threads of this ``graph``, with one of these ``status`` values, whose metadata contains
+        ``metadata``, and whose title, ``metadata["title"]``, contains the text ``search``, whatever its case.
+        The last two raise ``Refused`` with code ``unsupported`` if the server does not know them.
+        """
+        fields: dict[str, Any] = {"what": "threads", "graph": graph, "thread": thread, "search": search}
         fields["status"] = None if status is None else tuple(status)
+        fields["metadata"] = None if metadata is None else projected(dict(metadata), "metadata")
+        if metadata is not None or search is not None:
+            self._require_threads("threads(metadata=, search=)")
         async for row in self._rows(fields, limit, lambda page: page.threads):
-            yield row
+            yield restored_row(row)
+
+    @needs_event_loop
+    async def thread(self, graph: str, thread: str) -> ThreadRow | None:
+        """Return the row of one thread: its status, its latest run, what it asks, its metadata.
+
+        ``None`` if the server does not know the thread: it has no run, no checkpoint and no metadata.
+        """
+        rows = [row async for row in self.threads(graph=graph, thread=thread, limit=1)]
+        return rows[0] if rows else None
+
+    @needs_event_loop
+    async def update_thread(self, graph: str, thread: str, metadata: Mapping[str, Any]) -> ThreadRow:
+        """Set keys of a thread's metadata, such as its ``title``; return its row.
+
+        Other keys stay as they are; ``None`` removes a key. Of two clients that set the same key, the later
+        wins. The thread may be in use, or not exist yet: then it does from here on, without a run. Metadata
+        lives as long as the thread does, but no longer than the server's process.
+
+        Raises ``Refused`` with code ``limit_exceeded`` for more metadata than the server keeps
+        (``max_metadata_bytes``, ``store_bytes``), ``busy`` while the thread is being deleted, ``unsupported``
+        if the server does not know threads as objects, and like ``state()``.
+        """
+        fields = {"graph": graph, "thread": thread, "metadata": projected(dict(metadata), "metadata")}
+        checked(ThreadUpdate, {"id": 0, **fields})
+        self._require_threads("update_thread()")
+        reply = await self._ok(lambda id: ThreadUpdate(id=id, **fields))
+        assert reply.thread is not None
+        return restored_row(reply.thread)
+
+    def _require_threads(self, what: str) -> None:
+        """Check that the server knows threads as objects. Raises ``Refused(unsupported)``."""
+        welcome = self._exchange.welcome
+        if welcome is not None and "threads" not in welcome.features:
+            server = f"{welcome.server.name} {welcome.server.version}"
+            message = f"{what} needs a server with the feature 'threads', which {server} does not have"
+            raise Refused("unsupported", message)
 
     @needs_event_loop
     async def delete(
         self, *, run: str | None = None, graph: str | None = None, thread: str | None = None
     ) -> None:
-        """Delete a ``run``, or a ``thread`` of a ``graph`` with all its runs and checkpoints.
+        """Delete a ``run``, or a ``thread`` of a ``graph`` with all its runs, checkpoints and metadata.
 
         Raises ``Refused`` with code ``conflict`` while a run is running or queued, ``not_found`` if there is
         no such run or thread.

@@ -1,11 +1,13 @@
 """What a watch yields beside rows of runs, and rows with their values restored."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from graphwire_protocol.replies import RunRow
+from graphwire_protocol.replies import RunRow, ThreadRow
 
 from graphwire.events import restored
+
+RowT = TypeVar("RowT", RunRow, ThreadRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +27,33 @@ class RunGone:
 
 
 @dataclass(frozen=True, slots=True)
-class WatchSynced:
-    """The watch has yielded all runs that match now, after its start and after each reconnect.
+class ThreadGone:
+    """A thread that a watch has shown is no longer there; take it off the list.
 
-    ``cut`` is how many it left out, because they are more than the server's ``max_watch_runs``; the newest
-    are there. If it is not 0, a run that was shown before a reconnect may be gone without a ``RunGone``.
+    ``reason`` is the server's: ``deleted``, ``expired`` (its last run was forgotten, and no checkpoint is
+    left) or ``evicted`` (it made room for others in the server's memory). It is ``unlisted`` if the list
+    after a reconnect does not name the thread. ``status`` is always ``gone``, as of ``RunGone``.
+    """
+
+    graph: str
+    thread: str
+    reason: str
+    status: Literal["gone"] = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSynced:
+    """The watch has yielded all that matches now, after its start and after each reconnect.
+
+    ``cut`` is how many runs or threads it left out, because they are more than the server's
+    ``max_watch_runs``; the newest are there. If it is not 0, one that was shown before a reconnect may be
+    gone without a ``RunGone`` or ``ThreadGone``.
     """
 
     cut: int = 0
 
 
-def restored_row(row: RunRow) -> RunRow:
+def restored_row(row: RowT) -> RowT:
     """Return the row with what its questions ask as it was before it was sent."""
     if row.questions is None:
         return row

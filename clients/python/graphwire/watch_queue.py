@@ -2,28 +2,32 @@
 
 A row that comes again, as after a reconnect, replaces the one that is still queued. Of runs that are gone,
 the queue keeps the rows of the last ``MOST_GONE``, and of those before only that they are gone, if the reader
-knows them. So it is bounded by the runs that match, and by what the reader has taken.
+knows them. So it is bounded by the runs that match, and by what the reader has taken. The queue of threads,
+``thread_watch_queue``, is the same.
 
 After a reconnect the server lists what matches now. What was shown before and is not on that list is gone;
 the queue says so before it says that the list is complete.
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Hashable
 from typing import TypeAlias
 
 from graphwire_protocol.frames import RunGone as RunGoneFrame
 from graphwire_protocol.frames import RunInfo, Synced
 from graphwire_protocol.happenings import Delivered
-from graphwire_protocol.replies import RunRow, Subscribed
+from graphwire_protocol.replies import RunRow, Subscribed, ThreadRow
 
 from graphwire.errors import GraphwireError
-from graphwire.rows import RunGone, WatchSynced, restored_row
+from graphwire.rows import RunGone, ThreadGone, WatchSynced, restored_row
 
 MOST_GONE = 1024
 
-WatchItem: TypeAlias = RunRow | RunGone | WatchSynced
-"""What a watch yields."""
+WatchItem: TypeAlias = RunRow | RunGone | ThreadRow | ThreadGone | WatchSynced
+"""What a watch yields: of runs the first two, of threads the next."""
+
+Key: TypeAlias = Hashable
+"""Names a run, or a thread with its graph; or a version of a row, of which each is yielded."""
 
 _GONE, _SYNCED = "gone", "synced"
 
@@ -45,10 +49,10 @@ class WatchQueue:
         self.start: Subscribed | None = None
         self._statuses = statuses
         self._is_cut = is_cut
-        self._items: dict[tuple[str, str], WatchItem] = {}
-        self._shown: dict[str, bool] = {}  # runs that match: whether the reader has taken a row of it
-        self._gone: dict[str, bool] = {}  # runs whose end is queued: the same
-        self._listed: set[str] | None = set()  # runs of the list that is coming in; None behind it
+        self._items: dict[tuple[Key, Key], WatchItem] = {}
+        self._shown: dict[Key, bool] = {}  # runs that match: whether the reader has taken a row of it
+        self._gone: dict[Key, bool] = {}  # runs whose end is queued: the same
+        self._listed: set[Key] | None = set()  # runs of the list that is coming in; None behind it
         self._make_error: Callable[[], GraphwireError] | None = None
         self._wake = asyncio.Event()
 
@@ -59,7 +63,10 @@ class WatchQueue:
         """Add what a frame says; frames that say nothing of runs are ignored."""
         match delivered.frame:
             case RunInfo() as info:
-                self._put_row(info)
+                fields = {name: getattr(info, name) for name in RunRow.model_fields}
+                is_matching = self._statuses is None or info.status in self._statuses
+                row = restored_row(RunRow.model_construct(**fields))
+                self._put_row(info.run, info.status, row, is_matching=is_matching)
             case RunGoneFrame(run=run, reason=reason):
                 self._put_gone(run, reason)
             case Synced(cut=cut):
@@ -69,24 +76,26 @@ class WatchQueue:
         """The connection is lost: the server lists what matches once more."""
         self._listed = set()
 
-    def _put_row(self, info: RunInfo) -> None:
+    def _put_row(self, run: Key, version: Key, row: WatchItem, *, is_matching: bool) -> None:
         if self._listed is not None:
-            self._listed.add(info.run)
-        if self._statuses is None or info.status in self._statuses:
-            self._shown.setdefault(info.run, False)
+            self._listed.add(run)
+        if is_matching:
+            self._shown.setdefault(run, False)
         else:
-            self._shown.pop(info.run, None)  # it does not match any more; no later list names it
-        fields = {name: getattr(info, name) for name in RunRow.model_fields}
-        self._put(info.run, info.status, restored_row(RunRow.model_construct(**fields)))
+            self._shown.pop(run, None)  # it does not match any more; no later list names it
+        self._put(run, version, row)
 
-    def _put_gone(self, run: str, reason: str) -> None:
+    def _gone_item(self, run: Key, reason: str) -> WatchItem:
+        return RunGone(str(run), reason)
+
+    def _put_gone(self, run: Key, reason: str) -> None:
         self._gone.pop(run, None)
         self._gone[run] = self._shown.pop(run, True)
-        self._put(run, _GONE, RunGone(run, reason))
+        self._put(run, _GONE, self._gone_item(run, reason))
         if len(self._gone) > MOST_GONE:
             self._shorten(next(iter(self._gone)))
 
-    def _shorten(self, run: str) -> None:
+    def _shorten(self, run: Key) -> None:
         """Keep of a run that is gone only that it is, and nothing if the reader does not know it."""
         was_taken = self._gone.pop(run)
         if run in self._shown:
@@ -101,9 +110,9 @@ class WatchQueue:
                 self._put_gone(run, "unlisted")
         self._put("", _SYNCED, WatchSynced(cut))
 
-    def _put(self, run: str, status: str, item: WatchItem) -> None:
-        self._items.pop((run, status), None)
-        self._items[run, status] = item
+    def _put(self, run: Key, version: Key, item: WatchItem) -> None:
+        self._items.pop((run, version), None)
+        self._items[run, version] = item
         self._wake.set()
 
     def fail(self, make_error: Callable[[], GraphwireError]) -> None:

@@ -3,6 +3,7 @@
 import { BACKOFF, type Backoff } from "./backoff.js";
 import { guarded } from "./errors.js";
 import { Exchange } from "./exchange.js";
+import type { FollowOptions, ThreadFollower } from "./follow.js";
 import type * as frames from "./protocol/frames.js";
 import { type Connection, NORMAL, Reconnector, type Token, type WebSocketClass } from "./reconnector.js";
 import { type GraphTypes, Streams } from "./streams.js";
@@ -82,6 +83,28 @@ export class Client<
   /** The server's latest `welcome`: version, limits, principal; undefined before the first one. */
   get server(): frames.Welcome | undefined {
     return this.exchange.welcome;
+  }
+
+  /**
+   * Follow a thread, whoever runs it: its messages so far, the run that executes, and every later run.
+   *
+   *     const follower = await client.follow("chat", "ann");
+   *     for await (const event of follower) show(follower.messages);
+   *
+   * It yields the events of one run after the other, each once, between a `FollowRun` and the `FollowMessages` of its
+   * end. It survives reconnects and restarts of the server: what was lost with the process is withdrawn by a
+   * `FollowDiscard`. Only the application ends it.
+   *
+   * The loop throws `Refused` with code `not_found` for an unknown graph, `invalid_argument` for a graph without a
+   * checkpointer or a malformed thread. The first call loads the code, so a page that never follows does not.
+   */
+  async follow<N extends keyof G & string>(
+    graph: N,
+    thread: string,
+    options: FollowOptions = {},
+  ): Promise<ThreadFollower<G[N]["state"]>> {
+    const { ThreadFollower } = await import("./follow.js");
+    return new ThreadFollower(this.exchange, graph, thread, { window: this.window, ...options });
   }
 
   /** Wait for the first connection. Throws `ConnectionClosed`, or `Unauthenticated`, which is one. */

@@ -16,6 +16,8 @@ import { WatchQueue } from "./watch_queue.js";
 const PATIENCE_MS = 5000;
 const FIRST_JITTER_MS = 20;
 
+type AnyQueue = EventQueue | WatchQueue<{ status: string }>;
+
 interface Waiting {
   resolve: (reply: Reply) => void;
   reject: (error: unknown) => void;
@@ -33,7 +35,7 @@ export class Exchange {
   connections = 0;
   readonly #session: ClientSession;
   readonly #waiting = new Map<number, Waiting>();
-  readonly #queues = new Map<number, EventQueue | WatchQueue>();
+  readonly #queues = new Map<number, AnyQueue>();
   readonly #timers = new Map<number, ReturnType<typeof setTimeout>>();
   #error: GraphwireError | undefined;
 
@@ -51,15 +53,19 @@ export class Exchange {
     return this.#session.welcome;
   }
 
+  /** Whether the server has welcomed this client, and the connection is not lost since. */
+  get isOpen(): boolean {
+    return this.#session.state === "open";
+  }
+
   /** Fail everything that waits, and every later request, with `error`; the first call decides which it is. */
   end(error: GraphwireError): void {
     this.#error ??= error;
     for (const { reject } of this.#waiting.values()) reject(this.#error);
     for (const queue of this.#queues.values()) queue.fail(this.#error);
-    for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#waiting.clear();
     this.#queues.clear();
-    this.#timers.clear();
+    this.#stopTimers();
   }
 
   // ── requests ─────────────────────────────────────────────────────────────────────────────────
@@ -79,7 +85,7 @@ export class Exchange {
   }
 
   /** Send the request that opens the subscription or watch `sub`; return its reply and its queue. */
-  async open<Q extends EventQueue | WatchQueue, R = frames.Subscribed>(
+  async open<Q extends AnyQueue, R = frames.Subscribed>(
     make: (sub: number) => Asked,
     queueOf: (sub: number) => Q,
     signal: AbortSignal | undefined,
@@ -125,15 +131,11 @@ export class Exchange {
 
   /** Tell whether `queue` is empty and gets events as they happen. */
   isLive(queue: EventQueue): boolean {
-    return (
-      this.#session.state !== "closed" &&
-      !queue.length &&
-      this.#session.subscriptions.get(queue.sub)?.state === "live"
-    );
+    return this.isOpen && !queue.length && this.#session.subscriptions.get(queue.sub)?.state === "live";
   }
 
   /** Unsubscribe `queue`; nothing more is put into it. */
-  leave(queue: EventQueue | WatchQueue): void {
+  leave(queue: AnyQueue): void {
     if (!this.#queues.delete(queue.sub) || !this.#session.isAttached(queue.sub)) return;
     this.#session.request({ type: "unsubscribe", sub: queue.sub });
     this.onOutgoing();
@@ -165,9 +167,13 @@ export class Exchange {
   /** Prepare for the next socket: this one was closed with `code`. */
   disconnected(code: number): void {
     for (const queue of this.#queues.values()) if (queue instanceof WatchQueue) queue.beginList();
-    for (const timer of this.#timers.values()) clearTimeout(timer); // the next flight asks for all of it
-    this.#timers.clear();
+    this.#stopTimers(); // the next flight asks for all of it
     this.#handle(this.#session.disconnected(code));
+  }
+
+  #stopTimers(): void {
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
   }
 
   #handle(happenings: Happening[]): boolean {

@@ -6,7 +6,7 @@
  */
 
 import { addDelta } from "./protocol/deltas.js";
-import type { Lifecycle, MessageData, SnapshotMessage } from "./protocol/frames.js";
+import type { MessageData, SnapshotMessage } from "./protocol/frames.js";
 import { isObject, type JsonObject } from "./protocol/json.js";
 import { restore } from "./protocol/projection.js";
 
@@ -40,11 +40,13 @@ export class Message implements About {
   #fields: JsonObject | undefined;
   #toolCalls: readonly ToolCall[] | undefined;
 
-  /** `sent` holds the flat fields as the wire has them. */
+  /** `sent` holds the flat fields as the wire has them; `fields` are the same without tags, if they are known. */
   constructor(
     readonly sent: JsonObject,
     about: About,
+    fields?: JsonObject,
   ) {
+    this.#fields = fields;
     const { call, metadata, namespace, node, cutBytes } = about;
     Object.assign(this, { call, metadata, namespace, node, cutBytes });
   }
@@ -150,7 +152,7 @@ export class MessagesView {
   }
 
   /** Drop the messages of these calls. */
-  discard(calls: NonNullable<Lifecycle["discard"]>): void {
+  discard(calls: readonly string[]): void {
     for (const call of calls) if (this.#byCall.delete(call)) this.#list = undefined;
   }
 

@@ -1,27 +1,24 @@
-/** Requests with one reply each: lists, threads and their states, deletions. */
+/**
+ * Requests with one reply each: lists, threads and their states, deletions.
+ *
+ * Few pages read states or change threads, so the code for that is loaded when it is needed first.
+ */
 
-import { type Interrupt, interruptsOf, type Status } from "./events.js";
+import type { Status } from "./events.js";
 import type { Exchange } from "./exchange.js";
 import type * as frames from "./protocol/frames.js";
-import { isObject, type JsonObject } from "./protocol/json.js";
-import { restore } from "./protocol/projection.js";
-import { type RunRow, rowOf } from "./watch_queue.js";
+import type { JsonObject } from "./protocol/json.js";
+import type { HistoryOptions, StateOptions, StateSnapshot } from "./state.js";
+import { type RunRow, rowOf, type ThreadRow } from "./watch_queue.js";
 
 const PAGE = 100;
 
-/** What names a state of a thread: the latest checkpoint, or this one; `ns` is the path of a subgraph. */
-export interface StateOptions {
-  checkpoint?: string;
-  ns?: string[];
-  signal?: AbortSignal;
-}
-
-/** Which runs a list holds; several fields are ANDed. */
+/** Which runs, or threads, a list holds; several fields are ANDed. */
 export interface RunFilter {
   graph?: string;
   thread?: string;
   status?: Status[];
-  /** Only runs whose metadata contains this. */
+  /** Only those whose metadata contains this. */
   metadata?: JsonObject;
 }
 
@@ -29,33 +26,6 @@ export interface RunFilter {
 export interface Listing {
   limit?: number;
   signal?: AbortSignal;
-}
-
-/** One task of a state, as LangGraph's `PregelTask`. */
-export interface StateTask {
-  readonly id: string;
-  readonly name: string;
-  readonly path: unknown;
-  readonly error: unknown;
-  readonly interrupts: readonly Interrupt[];
-  /** For a subgraph: the `config` of its checkpoint, or its state if that was asked for. */
-  readonly state: unknown;
-  readonly result: unknown;
-}
-
-/** A thread at one checkpoint: LangGraph's `StateSnapshot`. */
-export interface StateSnapshot<S = unknown> {
-  readonly values: S;
-  /** The nodes that run next, `[]` at the end of the graph. */
-  readonly next: readonly string[];
-  readonly tasks: readonly StateTask[];
-  readonly interrupts: readonly Interrupt[];
-  readonly metadata: unknown;
-  readonly config: JsonObject;
-  readonly parentConfig: JsonObject | undefined;
-  readonly createdAt: string | undefined;
-  /** The checkpoint's id, for `checkpoint` and `before`. */
-  readonly checkpoint: string | undefined;
 }
 
 /** The part of a client that sends one request and returns its reply, or a list page by page. */
@@ -66,70 +36,74 @@ export class Requests {
   // ── lists ────────────────────────────────────────────────────────────────────────────────────
 
   /** Iterate over the graphs that the server offers this user. */
-  graphs(options: Listing = {}): AsyncGenerator<frames.GraphRow, void, undefined> {
-    return this.#pages({ type: "list", what: "graphs" }, "graphs", options);
+  graphs(options?: Listing): AsyncGenerator<frames.GraphRow, void, undefined> {
+    return this.#rows("graphs", options);
   }
 
   /** Iterate over this user's runs, newest first, at most `limit`. Pages are requested as needed. */
-  async *runs({
-    limit,
-    signal,
-    ...filter
-  }: RunFilter & Listing = {}): AsyncGenerator<RunRow, void, undefined> {
-    const pages = this.#pages<frames.RunRow>({ type: "list", what: "runs", ...filter }, "runs", {
-      limit,
-      signal,
-    });
-    for await (const row of pages) yield rowOf(row);
+  runs(options?: RunFilter & Listing): AsyncGenerator<RunRow, void, undefined> {
+    return this.#rows("runs", options);
   }
 
-  /** Iterate over this user's threads, the last to change first, at most `limit`. */
-  threads({
-    limit,
-    signal,
-    ...filter
-  }: Omit<RunFilter, "metadata"> & Listing = {}): AsyncGenerator<frames.ThreadRow, void, undefined> {
-    return this.#pages({ type: "list", what: "threads", ...filter }, "threads", { limit, signal });
+  /**
+   * Iterate over this user's threads, the last to change first, at most `limit`.
+   *
+   * `search` leaves only threads whose title, `metadata.title`, contains this text, whatever its case.
+   */
+  threads(options?: RunFilter & { search?: string } & Listing): AsyncGenerator<ThreadRow, void, undefined> {
+    return this.#rows("threads", options);
   }
 
-  async *#pages<T>(
-    asked: Omit<frames.List, "id"> | Omit<frames.StateHistory, "id">,
-    rows: "runs" | "threads" | "graphs" | "states",
-    { limit: left = Number.POSITIVE_INFINITY, signal }: Listing,
-  ): AsyncGenerator<T, void, undefined> {
+  async *#rows<R>(
+    what: "graphs" | "runs" | "threads",
+    { limit: left = Number.POSITIVE_INFINITY, signal, ...filter }: RunFilter & Listing = {},
+  ): AsyncGenerator<R, void, undefined> {
+    let cursor: string | undefined;
     while (left > 0) {
-      const page = await this.exchange.ask({ ...asked, limit: Math.min(left, PAGE) }, signal);
-      for (const row of page[rows] ?? []) if (left-- > 0) yield row as T;
-      const { cursor } = page;
+      const asked = { type: "list", what, ...filter, cursor, limit: Math.min(left, PAGE) } as const;
+      const page = await this.exchange.ask(asked, signal);
+      for (const row of (page[what] ?? []) as frames.RunRow[]) if (left-- > 0) yield rowOf(row) as R;
+      cursor = page.cursor;
       if (cursor === undefined) return;
-      asked = asked.type === "list" ? { ...asked, cursor } : { ...asked, before: cursor };
     }
   }
 
   // ── threads ──────────────────────────────────────────────────────────────────────────────────
 
+  /** Return the row of one thread; undefined if it has no run, no checkpoint and no metadata. */
+  async thread(graph: string, thread: string): Promise<ThreadRow | undefined> {
+    return (await this.threads({ graph, thread, limit: 1 }).next()).value as ThreadRow | undefined;
+  }
+
+  /**
+   * Set keys of a thread's metadata, such as its `title`; return its row. Other keys stay, `null` removes one.
+   *
+   * The thread may be in use, or not exist yet: then it does from here on, without a run. Throws `Refused` with code
+   * `limit_exceeded` for more metadata than the server keeps, `unsupported` if it does not know threads as objects.
+   */
+  async threadUpdate(graph: string, thread: string, metadata: JsonObject): Promise<ThreadRow> {
+    const { updateThread } = await import("./threads.js");
+    return updateThread(this.exchange, graph, thread, metadata);
+  }
+
   /** Return a thread's state. A thread that was never written has no values and an empty `next`. */
   async state<S = unknown>(
     graph: string,
     thread: string,
-    { signal, ...options }: StateOptions & { keys?: string[]; subgraphs?: boolean } = {},
+    options?: StateOptions & { keys?: string[]; subgraphs?: boolean },
   ): Promise<StateSnapshot<S>> {
-    return snapshotOf(await this.exchange.ask({ type: "state", graph, thread, ...options }, signal));
+    const { readState } = await import("./state.js");
+    return readState(this.exchange, graph, thread, options);
   }
 
   /** Iterate over a thread's states, newest first, at most `limit`; with `before`, a checkpoint's id, only earlier ones. */
   async *stateHistory<S = unknown>(
     graph: string,
     thread: string,
-    {
-      signal,
-      limit,
-      ...options
-    }: StateOptions & { keys?: string[]; before?: string; limit?: number; metadata?: JsonObject } = {},
+    options?: HistoryOptions,
   ): AsyncGenerator<StateSnapshot<S>, void, undefined> {
-    const asked = { type: "state_history", graph, thread, ...options } as const;
-    for await (const state of this.#pages<frames.ThreadState>(asked, "states", { limit, signal }))
-      yield snapshotOf(state);
+    const { readHistory } = await import("./state.js");
+    yield* readHistory<S>(this.exchange, graph, thread, options);
   }
 
   /**
@@ -142,39 +116,14 @@ export class Requests {
     graph: string,
     thread: string,
     values: unknown,
-    { signal, asNode, ...options }: StateOptions & { asNode?: string; task?: string } = {},
+    options?: StateOptions & { asNode?: string; task?: string },
   ): Promise<JsonObject> {
-    const fields = { values, ...options, as_node: asNode };
-    return restore(
-      (await this.exchange.ask({ type: "state_update", graph, thread, ...fields }, signal)).config ?? {},
-    ) as JsonObject;
+    const { updateState } = await import("./state.js");
+    return updateState(this.exchange, graph, thread, values, options);
   }
 
   /** Delete a `run`, or a `thread` of a `graph` with all its runs and checkpoints. */
   async delete(what: { run: string } | { graph: string; thread: string }): Promise<void> {
     await this.exchange.ask({ type: "delete", ...what });
   }
-}
-
-function snapshotOf<S>(state: frames.Ok | frames.ThreadState): StateSnapshot<S> {
-  const { next = [], tasks = [], interrupts = [], config = {} } = state;
-  const { configurable } = config;
-  return {
-    values: restore(state.values) as S,
-    next,
-    tasks: tasks.map((task) => ({
-      ...(restore(task) as StateTask),
-      interrupts: interruptsOf(task.interrupts ?? []),
-      state:
-        isObject(task.state) && !("configurable" in task.state)
-          ? snapshotOf(task.state as never)
-          : restore(task.state),
-    })),
-    interrupts: interruptsOf(interrupts),
-    metadata: restore(state.metadata),
-    config: restore(config) as JsonObject,
-    parentConfig: restore(state.parent_config) as JsonObject | undefined,
-    createdAt: state.created_at,
-    checkpoint: isObject(configurable) ? (configurable.checkpoint_id as string | undefined) : undefined,
-  };
 }

@@ -163,9 +163,10 @@ export class Streams<G extends { [N in keyof G]: GraphTypes }> extends Watching 
       start,
       window,
       values,
-      ...rest
+      signal,
+      onHealed,
+      ...others
     } = options;
-    const { signal, onHealed, ...others } = rest;
     const filter = { modes, namespaces, nodes, tags, keys, exclude } as frames.Filter;
     const spec = { filter, from: start, credit: window ?? this.window, values };
     return { view: { spec, signal, onHealed: guarded(onHealed) }, others };

@@ -1,5 +1,5 @@
 /**
- * What one watch delivered and its reader has not taken yet: at most one row for a run and status.
+ * What one watch delivered and its reader has not taken yet: at most one row for a run, or a thread, and status.
  *
  * A row that comes again, as after a reconnect, replaces the one that is still queued. When a run is gone, the rows of
  * it that are still queued go with it, and the reader hears of it only if it knows the run. So the queue is bounded by
@@ -14,8 +14,11 @@ import { type Interrupt, interruptsOf, type Status } from "./events.js";
 import type * as frames from "./protocol/frames.js";
 import { STATUSES } from "./protocol/tables.js";
 
+type Row<R> = Omit<R, "questions" | "type" | "sub"> & { questions?: readonly Interrupt[] };
 /** A run as a list or a watch shows it, with the values of its questions restored. */
-export type RunRow = Omit<frames.RunRow, "questions"> & { questions?: readonly Interrupt[] };
+export type RunRow = Row<frames.RunRow>;
+/** A thread as a list or a watch shows it, with the values of its questions restored. */
+export type ThreadRow = Row<frames.ThreadRow>;
 
 /**
  * A run that a watch has shown is no longer there; take it off the board.
@@ -38,12 +41,12 @@ export interface WatchSynced {
 /** What a watch yields; `status` tells the three apart. */
 export type WatchItem = RunRow | RunGone | WatchSynced;
 
-/** The queue of one watch. */
-export class WatchQueue extends Queue {
-  readonly #items = new Map<string, WatchItem>();
-  /** Runs that match: whether the reader has taken a row of it. */
+/** The queue of one watch; `threads` has that of a watch of threads. */
+export class WatchQueue<T extends { status: string } = WatchItem> extends Queue {
+  readonly #items = new Map<string, [key: string, item: T]>();
+  /** What matches, by key: whether the reader has taken a row of it. */
   readonly #shown = new Map<string, boolean>();
-  /** Runs of the list that is coming in; undefined behind it. */
+  /** The keys of the list that is coming in; undefined behind it. */
   #listed: Set<string> | undefined = new Set();
 
   constructor(
@@ -55,15 +58,17 @@ export class WatchQueue extends Queue {
 
   /** Add what a frame says; frames that say nothing of runs are ignored. */
   put({ frame }: Item): void {
-    if (frame.type === "run_info") this.#putRow(rowOf(frame));
-    else if (frame.type === "run_gone") this.#putGone(frame.run, frame.reason);
+    if (frame.type === "run_info") {
+      const { run, status } = frame;
+      this.putRow(run, rowOf(frame) as never, !this.statuses || this.statuses.includes(status));
+    } else if (frame.type === "run_gone") this.putGone(frame.run, frame.reason);
     else if (frame.type === "synced") {
       const { cut = 0 } = frame;
       const listed = this.#listed;
       this.#listed = undefined;
       if (listed && !cut)
-        for (const run of [...this.#shown.keys()]) if (!listed.has(run)) this.#putGone(run, "unlisted");
-      this.#put("", { status: "synced", cut });
+        for (const key of [...this.#shown.keys()]) if (!listed.has(key)) this.putGone(key, "unlisted");
+      this.#put("", { status: "synced", cut } as never);
     }
   }
 
@@ -72,35 +77,41 @@ export class WatchQueue extends Queue {
     this.#listed = new Set();
   }
 
-  #putRow(row: RunRow): void {
-    const { run, status } = row;
-    this.#listed?.add(run);
-    if (this.statuses && !this.statuses.includes(status))
-      this.#shown.delete(run); // no later list names it
-    else if (!this.#shown.has(run)) this.#shown.set(run, false);
-    this.#put(run, row);
+  /** Add the row of a run, or a thread, that is known by `key`. */
+  protected putRow(key: string, row: T, isMatching: boolean): void {
+    this.#listed?.add(key);
+    if (!isMatching)
+      this.#shown.delete(key); // no later list names it
+    else if (!this.#shown.has(key)) this.#shown.set(key, false);
+    this.#put(key, row);
   }
 
-  #putGone(run: string, reason: string): void {
-    const wasTaken = this.#shown.get(run);
-    this.#shown.delete(run);
-    for (const status of STATUSES) this.#items.delete(`${status} ${run}`);
-    if (wasTaken) this.#put(run, { status: "gone", run, reason });
+  /** What is known by `key` is gone. */
+  protected putGone(key: string, reason: string): void {
+    const wasTaken = this.#shown.get(key);
+    this.#shown.delete(key);
+    for (const status of STATUSES) this.#items.delete(`${status} ${key}`);
+    if (wasTaken) this.#put(key, this.goneOf(key, reason));
   }
 
-  #put(run: string, item: WatchItem): void {
-    const key = `${item.status} ${run}`;
-    this.#items.delete(key);
-    this.#items.set(key, item);
+  /** Return what the reader gets when the run is gone. */
+  protected goneOf(run: string, reason: string): T {
+    return { status: "gone", run, reason } as never;
+  }
+
+  #put(key: string, item: T): void {
+    const name = `${item.status} ${key}`;
+    this.#items.delete(name);
+    this.#items.set(name, [key, item]);
     this.wake();
   }
 
   /** Wait for the next item and return it. */
-  take(): Promise<WatchItem> {
+  take(): Promise<T> {
     return this.until(() => {
-      for (const [key, item] of this.#items) {
-        this.#items.delete(key);
-        if ("run" in item && this.#shown.has(item.run)) this.#shown.set(item.run, item.status !== "gone");
+      for (const [name, [key, item]] of this.#items) {
+        this.#items.delete(name);
+        if (this.#shown.has(key)) this.#shown.set(key, item.status !== "gone");
         return item;
       }
       return undefined;
@@ -108,12 +119,12 @@ export class WatchQueue extends Queue {
   }
 }
 
-/** Return the row of a frame. */
-export function rowOf({
+/** Return the row of a frame, with the values of its questions restored. */
+export function rowOf<R extends { questions?: frames.PendingInterrupt[] }>({
   type: _,
   sub: __,
   questions,
   ...row
-}: frames.RunRow & { type?: unknown; sub?: unknown }): RunRow {
-  return questions ? { ...row, questions: interruptsOf(questions) } : row;
+}: R & { type?: unknown; sub?: unknown }): Row<R> {
+  return (questions ? { ...row, questions: interruptsOf(questions) } : row) as never;
 }

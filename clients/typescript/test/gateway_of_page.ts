@@ -5,7 +5,7 @@ import type * as node from "./gateway.js";
 
 declare module "@vitest/browser/context" {
   interface BrowserCommands {
-    python: typeof node.python;
+    python: typeof python;
     startGateway: (options: string[]) => Promise<number>;
     stopGateway: (port: number) => Promise<void>;
     startProxy: (port: number, seed: number) => Promise<string>;
@@ -18,7 +18,7 @@ declare module "@vitest/browser/context" {
 export const webSocket: unknown = undefined;
 
 /** Run a Python program with `input`; return what it prints. */
-export const python: typeof node.python = (program, input) => commands.python(program, input);
+export const python = (program: string, input: string): Promise<string> => commands.python(program, input);
 
 /** See `Gateway` in `gateway.ts`. */
 export class Gateway {

@@ -148,11 +148,11 @@ const row = fc.record<Row>({
   context_schema: document,
 });
 
-test("whatever the schemas and the names are, the types compile", () => {
+test("whatever the schemas and the names are, the types compile", async () => {
   const seed = Date.now();
   const rows = fc.uniqueArray(row, { selector: (each) => each.name, minLength: 25, maxLength: 25 });
   const [sample = []] = fc.sample(rows, { seed, numRuns: 1 });
-  expect({ seed, complaints: complaints(written(...sample)) }).toEqual({ seed, complaints: [] });
+  expect({ seed, complaints: complaints(await written(...sample)) }).toEqual({ seed, complaints: [] });
 }, 60_000);
 
 /** A schema, and a value that it describes. */
@@ -208,7 +208,7 @@ const $defs = {
   },
 };
 
-test("a type takes the values that its schema describes", () => {
+test("a type takes the values that its schema describes", async () => {
   const seed = Date.now();
   const samples = fc.sample(described, { seed, numRuns: 150 });
   const rows = samples.map(([schema], index) => ({ name: `g${index}`, input_schema: { ...schema, $defs } }));
@@ -217,14 +217,14 @@ test("a type takes the values that its schema describes", () => {
     const literal = JSON.stringify(value).replaceAll('"__proto__":', '["__proto__"]:');
     return `export const v${index}: t.Graphs["g${index}"]["input"] = ${literal};`;
   });
-  expect({ seed, complaints: complaints(written(...rows), code.join("\n")) }).toEqual({
+  expect({ seed, complaints: complaints(await written(...rows), code.join("\n")) }).toEqual({
     seed,
     complaints: [],
   });
 }, 60_000);
 
-test("the client's generics take the types, and refuse what the schemas do not describe", () => {
-  const graphs = python(
+test("the client's generics take the types, and refuse what the schemas do not describe", async () => {
+  const graphs = await python(
     `
 import operator, sys
 from typing import Annotated

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { type Client, type Event, Refused, type Run, RunFailed, type RunOptions } from "../src/index.js";
 import { event, type FakeSocket, fakeClient, life, started, turn } from "./fake_socket.js";
 
@@ -293,8 +293,9 @@ test("everything that waits gets the error with which the client is closed", asy
   ];
   await turn();
   client.close();
-  for (const each of waiting)
-    await expect(each).rejects.toMatchObject({ name: "ConnectionClosed", code: 1000 });
+  await Promise.all(
+    waiting.map((each) => expect(each).rejects.toMatchObject({ name: "ConnectionClosed", code: 1000 })),
+  );
   await expect(client.run("g")).rejects.toMatchObject({ name: "ConnectionClosed" });
 });
 
@@ -321,7 +322,7 @@ test("lists are read page by page, and states as LangGraph has them", async () =
   socket.say({ type: "ok", id: socket.last("list").id as number, runs: [{ run: "c" }], cursor: "d" });
   expect(await listing).toEqual(["a", "b", "c"]);
   const asking = client.state("g", "t", { keys: ["a"] });
-  await turn();
+  await vi.waitFor(() => socket.last("state")); // its code is loaded first
   const config = { configurable: { checkpoint_id: "c1" } };
   const tasks = [
     {

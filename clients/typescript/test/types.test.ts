@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { GraphwireChatTransport } from "../src/ai.js";
 import type { Client, Event, WatchItem } from "../src/index.js";
 
 /** This compiles only while the switch names every mode. */
@@ -46,6 +47,7 @@ async function typed(client: Client<Graphs>): Promise<number> {
   // @ts-expect-error no such mode
   await client.run("chat", { text: "hi" }, { modes: ["value"] });
   const { count } = await run.result();
+  new GraphwireChatTransport(client, "chat");
   return count;
 }
 

@@ -192,7 +192,7 @@ def build_longjob() -> Any:
 
 
 def build_chat(model: ModelFactory = demo_model) -> Any:
-    """A conversation that remembers, and that asks before it sends the mail that it was told to write."""
+    """A conversation that remembers, and that asks before it sends the mail that it was asked to write."""
     writer_model = model(["chat"])
 
     def wants_mail(state: MessagesState) -> str:

@@ -1,16 +1,14 @@
-"""What clients learn about a graph from a list: its schemas, its nodes and edges, its modes."""
+"""What clients learn about a graph from a list: its schemas, nodes, edges, subgraphs and modes."""
 
 from collections.abc import Callable
 from typing import Any
 
-from graphwire_protocol.replies import Edge, GraphRow
+from graphwire_protocol.replies import GraphRow
 from graphwire_protocol.types import STREAM_MODES
 from graphwire_runtime.plan.schema import json_schema_of
 
 from graphwire_gateway.graphs.entry import Entry
-from graphwire_gateway.telemetry import logger
-
-log = logger("graphs")
+from graphwire_gateway.graphs.subgraphs import edges_of, nodes_of, subgraphs_of
 
 
 def row_of(entry: Entry) -> GraphRow:
@@ -24,21 +22,11 @@ def row_of(entry: Entry) -> GraphRow:
         output_schema=_schema(graph, graph.get_output_jsonschema, "output_schema"),
         output_keys=_output_keys(graph),
         context_schema=_schema(graph, graph.get_context_jsonschema, "context_schema"),
-        nodes=tuple(name for name in graph.nodes if not name.startswith("__")),
-        edges=_edges(entry.name, graph),
+        nodes=nodes_of(graph),
+        edges=edges_of(entry.name, graph),
+        subgraphs=subgraphs_of(entry.name, graph),
         modes=tuple(modes),
     )
-
-
-def _edges(name: str, graph: Any) -> tuple[Edge, ...]:
-    try:
-        return tuple(
-            Edge(source=edge.source, target=edge.target, conditional=True if edge.conditional else None)
-            for edge in graph.get_graph().edges
-        )
-    except BaseException as error:  # a graph that cannot be drawn is served all the same
-        log.warning("a graph's edges cannot be listed", graph=name, exc_info=error)
-        return ()
 
 
 def _output_keys(graph: Any) -> str | tuple[str, ...]:

@@ -14,6 +14,7 @@ from graphwire_protocol.replies import GraphRow, Ok, ThreadRow
 
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
+from graphwire_gateway.graphs.subgraphs import marked
 from graphwire_gateway.runs.details import StatusDetails
 from graphwire_gateway.runs.known_thread import KnownThread
 from graphwire_gateway.runs.paging import cursor_of, fitting, page
@@ -182,15 +183,26 @@ async def _wanted(
 
 
 def _fitting(row: GraphRow, most_bytes: int) -> GraphRow:
-    """Return a graph's row without the schemas and the description that make it too large.
+    """Return a graph's row without the subgraphs, the schemas and the description that make it too large.
 
-    Raises ``Refusal(too_large)`` if its nodes and edges alone are.
+    Subgraphs are marked as cut before they are left out. Raises ``Refusal(too_large)`` if its nodes and edges
+    alone are too large.
     """
-    for name in ("context_schema", "output_schema", "input_schema", "description", None):
+    for name in (
+        "inner",
+        "context_schema",
+        "output_schema",
+        "input_schema",
+        "description",
+        "subgraphs",
+        None,
+    ):
         size = len(orjson.dumps(row.to_wire()))
         if size <= most_bytes:
             return row
-        if name is not None:
+        if name == "inner":
+            row = row.model_copy(update={"subgraphs": row.subgraphs and marked(row.subgraphs)})
+        elif name is not None:
             row = row.model_copy(update={name: None})
     raise Refusal(
         "too_large",

@@ -3,7 +3,16 @@
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from graphwire_conformance.servers import flow, interrupts, patching, resumption, runs, threads, watching
+from graphwire_conformance.servers import (
+    flow,
+    interrupts,
+    patching,
+    resumption,
+    runs,
+    thread_objects,
+    threads,
+    watching,
+)
 from graphwire_conformance.servers import slow as slow_cases
 from graphwire_conformance.servers.cases import Case
 from graphwire_conformance.servers.connection import PATIENCE_S
@@ -11,7 +20,7 @@ from graphwire_conformance.servers.server import ServerUnderTest
 from graphwire_conformance.servers.vectors import Vectors, data_cases
 from graphwire_conformance.verdict import Verdict, judged, wanted
 
-_WRITTEN = (interrupts, threads, resumption, runs, flow, watching, patching, slow_cases)
+_WRITTEN = (interrupts, threads, resumption, runs, flow, watching, thread_objects, patching, slow_cases)
 
 
 def _all(vectors: Vectors) -> list[tuple[str, str, Case]]:

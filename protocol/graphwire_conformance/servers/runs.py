@@ -183,6 +183,31 @@ async def all_in_one_flight(server: ServerUnderTest) -> None:
     check_whole(conn.attachments[2].events, 5)
 
 
+# ── what can be started ──────────────────────────────────────────────────────────────────────────
+
+
+@CASES.add("list/subgraphs", "2: subgraphs, if a list has them, are those in the nodes")
+async def subgraphs(server: ServerUnderTest) -> None:
+    """What a list says of the graphs in nodes: it may say nothing, but nothing that is wrong."""
+    conn = await server.connect()
+    reply = await conn.ask({"type": "list", "what": "graphs", "graph": "conformance.nested"})
+    (row,) = reply.get("graphs", [{}])
+    inner = row.get("subgraphs")
+    if inner is None:
+        return
+    for nodes, below in (({"child"}, {"middle", "leaf"}), ({"leaf"}, {"deep"})):
+        check({part.get("node") for part in inner} == nodes, "2: subgraphs", f"those of {nodes}", row)
+        (part,) = inner
+        if part.get("cut"):
+            check(not part["nodes"] and not part["edges"], "2: subgraphs", "nothing in what is cut", row)
+            return
+        check(set(part["nodes"]) == below, "2: subgraphs", f"the nodes {below}", row)
+        ends = {end for edge in part["edges"] for end in (edge["source"], edge["target"])}
+        check(below <= ends <= {*below, "__start__", "__end__"}, "2: subgraphs", "edges of its nodes", row)
+        inner = part.get("subgraphs", [])
+    check(not inner, "2: subgraphs", "none in the innermost", row)
+
+
 # ── ends ─────────────────────────────────────────────────────────────────────────────────────────
 
 

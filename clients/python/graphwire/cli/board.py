@@ -6,7 +6,7 @@ A board keeps what a watch yields. It reads no clock: whoever puts a row or asks
 from collections import Counter, deque
 from collections.abc import Sequence
 
-from graphwire_protocol.replies import RunRow
+from graphwire_protocol.replies import RunRow, ThreadRow
 from graphwire_protocol.types import TERMINAL
 from rich.text import Text
 
@@ -17,7 +17,7 @@ from graphwire.rows import RunGone, WatchSynced
 
 _RATE_S = 5.0  # the time over which events are counted for a rate
 _WIDEST = 24  # of the columns graph and thread
-_COLORS = {
+COLORS = {
     "queued": "dim",
     "running": "blue",
     "interrupted": "yellow",
@@ -25,7 +25,7 @@ _COLORS = {
     "failed": "red",
     "cancelled": "red",
 }
-_RANKS = {"interrupted": 0, "running": 1, "queued": 2}  # what needs somebody first, what has ended last
+RANKS = {"interrupted": 0, "running": 1, "queued": 2}  # what needs somebody first, what has ended last
 _HEAD = ("status", "graph", "thread", "elapsed", "events", "ev/s", "run")
 
 
@@ -69,7 +69,7 @@ class Board:
     def lines(self, width: int, height: int, at: float, remark: str = "") -> list[Text]:
         """Return the board as at most ``height`` lines of ``width`` columns."""
         rows = sorted(self._rows.values(), key=lambda row: row.created_at, reverse=True)
-        rows.sort(key=lambda row: _RANKS.get(row.status, len(_RANKS)))
+        rows.sort(key=lambda row: RANKS.get(row.status, len(RANKS)))
         entries = [self._entry(row, at) for row in rows]
         head = Text(self._summary(remark), "bold")
         if not entries:
@@ -80,7 +80,7 @@ class Board:
         shown = len(widths) if has_room else len(widths) - 1  # without room the id has a line of its own
         out = [head, _line(_HEAD, widths, shown, "dim")]
         for number, ((cells, note), row) in enumerate(zip(entries, rows, strict=True)):
-            lines = [_line(cells, widths, shown, _COLORS.get(row.status, ""))]
+            lines = [_line(cells, widths, shown, COLORS.get(row.status, ""))]
             below = note if has_room else "  ".join(filter(None, (row.run, note)))
             if below:
                 lines.append(Text(f"  {below}", "" if row.status == "interrupted" else "dim"))
@@ -95,7 +95,7 @@ class Board:
 
     def _summary(self, remark: str) -> str:
         counts: Counter[str] = Counter(row.status for row in self._rows.values())
-        of = ", ".join(f"{counts[status]} {status}" for status in _COLORS if counts[status])
+        of = ", ".join(f"{counts[status]} {status}" for status in COLORS if counts[status])
         runs = "1 run" if len(self._rows) == 1 else f"{len(self._rows)} runs"
         parts = [f"{runs}: {of}" if of else ("no runs" if self.is_synced else "…")]
         if self.cut:
@@ -106,8 +106,8 @@ class Board:
         is_running = row.status == "running"
         cells = (
             row.status,
-            _shortened(row.graph),
-            _shortened(row.thread or ""),
+            shortened(row.graph),
+            shortened(row.thread or ""),
             elapsed(row, at),
             str(row.head),
             f"{self.rate(row.run, at):.0f}" if is_running else "",
@@ -119,13 +119,20 @@ class Board:
 def note_of(row: RunRow) -> str:
     """Return what a run asks or why it ended, as one line; empty if there is nothing to say."""
     if row.status == "interrupted":
+        return asks_of(row)
+    if row.error is not None:
+        return f"{row.error.code}: {short(row.error.message)}"
+    return short(row.reason) if row.reason else ""
+
+
+def asks_of(row: RunRow | ThreadRow) -> str:
+    """Return what a run or a thread asks, as one line; empty if it does not wait."""
+    if row.status == "interrupted":
         questions = row.questions or ()
         more = len(row.interrupts or ()) - len(questions)
         asked = [short(question.value) for question in questions] + ([f"{more} more"] if more > 0 else [])
         return f"asks: {'; '.join(asked)}" if asked else "waits to be continued"
-    if row.error is not None:
-        return f"{row.error.code}: {short(row.error.message)}"
-    return short(row.reason) if row.reason else ""
+    return ""
 
 
 def elapsed(row: RunRow, at: float) -> str:
@@ -142,7 +149,8 @@ def elapsed(row: RunRow, at: float) -> str:
     return f"{minutes}m{rest:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"
 
 
-def _shortened(name: str) -> str:
+def shortened(name: str) -> str:
+    """Return a name as wide as its column may be."""
     name = visible(name)
     return name if len(name) <= _WIDEST else f"{name[: _WIDEST - 1]}…"
 

@@ -21,7 +21,7 @@ from graphwire.client import Client
 
 _CODES = exit_codes(FINE, FAILED, USAGE, UNREACHABLE, REFUSED, INTERRUPTED, failed="you did not confirm")
 
-HELP = f"""Delete a run, or a thread with all its runs and checkpoints. This cannot be undone.
+HELP = f"""Delete a run, or a thread with all its runs, checkpoints and metadata. This cannot be undone.
 
 At a terminal you are asked before a thread is deleted. Elsewhere -y is required.
 

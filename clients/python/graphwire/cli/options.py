@@ -1,6 +1,8 @@
 """The options that several commands share."""
 
-from typing import Annotated, TypeAlias
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any, TypeAlias
 
 import typer
 from graphwire_protocol.types import STREAM_MODES
@@ -73,6 +75,32 @@ OnlyStatuses: TypeAlias = Annotated[
 OnlyThread: TypeAlias = Annotated[
     str | None, typer.Option("--thread", metavar="ID", help="Only runs of this conversation.")
 ]
+Search: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--search", metavar="TEXT", help="Only threads whose title has this text, in any case."),
+]
+OnlyMetadata: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metadata",
+        metavar="KEY=VALUE",
+        help=f"Only threads whose metadata has this; JSON, or else text.{_REPEATABLE}",
+    ),
+]
+
+
+def pairs_of(given: Iterable[str] | None, option: str) -> dict[str, Any]:
+    """Return ``KEY=VALUE`` texts as an object; a value is JSON if it can be read as such, else text."""
+    pairs: dict[str, Any] = {}
+    for text in given or ():
+        key, separator, value = text.partition("=")
+        if not key or not separator:
+            raise typer.BadParameter(f"{option} takes KEY=VALUE, not {text!r}")
+        try:
+            pairs[key] = json.loads(value)
+        except ValueError:
+            pairs[key] = value
+    return pairs
 
 
 def path_segments(path: str) -> list[str]:

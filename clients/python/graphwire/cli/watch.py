@@ -1,4 +1,4 @@
-"""``graphwire watch``: all your runs, and every change of them, until Ctrl-C."""
+"""``graphwire watch``: all your runs, or threads, and every change of them, until Ctrl-C."""
 
 import asyncio
 import os
@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import Annotated, Any
 
 import typer
+from graphwire_protocol.replies import ThreadRow
 from rich.console import Console, Group
 from rich.live import Live
 
-from graphwire.cli.board import Board, note_of
+from graphwire.cli.board import Board, asks_of, note_of
 from graphwire.cli.listing import refuse_unknown
-from graphwire.cli.options import DEFAULT_URL, Json, OnlyStatuses, OnlyThread, Token, Url
+from graphwire.cli.options import DEFAULT_URL, Json, OnlyStatuses, OnlyThread, Search, Token, Url
 from graphwire.cli.outcome import (
     CUT_OFF,
     FINE,
@@ -27,16 +28,20 @@ from graphwire.cli.outcome import (
     talk,
 )
 from graphwire.cli.show import piped, print_json, print_row
+from graphwire.cli.thread_board import ThreadBoard
+from graphwire.cli.threads import title_of
 from graphwire.client import Client
-from graphwire.rows import RunGone, WatchSynced
+from graphwire.rows import RunGone, ThreadGone, WatchSynced
 
-HELP = f"""Watch your runs: what there is, and every change, until Ctrl-C.
+HELP = f"""Watch your runs, or with --threads your threads: what there is, and every change, until Ctrl-C.
 
-At a terminal it is a table that is kept up to date. A run that is no longer there has the status "gone".
+At a terminal it is a table that is kept up to date. What is no longer there has the status "gone".
 
 {piped("run", "graph", "thread", "status", "note")} The note says what the run asks or why it ended.
+With --threads the cells are graph, thread, status, run, title, note.
 
-Example: [bold]graphwire watch --graph joke --status interrupted[/bold]
+Examples: [bold]graphwire watch --graph joke --status interrupted[/bold], and
+[bold]graphwire watch --threads --search cats[/bold]
 
 {exit_codes(USAGE, UNREACHABLE, REFUSED, INTERRUPTED, CUT_OFF)}
 """
@@ -48,38 +53,54 @@ REFRESH_S = 0.5
 def watch(
     graph: Annotated[
         list[str] | None,
-        typer.Option("--graph", metavar="GRAPH", help="Only runs of these graphs. Repeatable."),
+        typer.Option("--graph", metavar="GRAPH", help="Only runs or threads of these graphs. Repeatable."),
     ] = None,
     status: OnlyStatuses = None,
     thread: OnlyThread = None,
+    threads: Annotated[bool, typer.Option("--threads", help="Watch threads, not runs.")] = False,
+    search: Search = None,
     as_json: Json = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Watch runs. ``HELP`` is the text for users."""
+    """Watch runs or threads. ``HELP`` is the text for users."""
+    if search is not None and not threads:
+        raise typer.BadParameter("--search is for --threads")
     console = Console()
     is_table = console.is_terminal and not as_json
     statuses: Any = status or None  # checked by the client
 
     async def work(client: Client) -> int:
         await refuse_unknown(client, graph or ())
-        items: AsyncIterator[Any] = client.watch(
-            graphs=graph or None, thread=thread, status=statuses, progress=is_table, synced=True
-        )
-        if is_table:
-            await _draw(client, items, console, statuses)
+        items: AsyncIterator[Any]
+        board: Board | ThreadBoard
+        if threads:
+            board = ThreadBoard()
+            items = client.watch_threads(
+                graphs=graph or None, thread=thread, status=statuses, search=search, synced=True
+            )
         else:
-            await _until_unread(_print(items, as_json))
+            board = Board()
+            items = client.watch(
+                graphs=graph or None, thread=thread, status=statuses, progress=is_table, synced=True
+            )
+        if is_table:
+            await _draw(client, items, board, console, statuses, search)
+        else:
+            await _until_unread(_print(items, as_json, "threads" if threads else "runs"))
         return FINE
 
     raise typer.Exit(talk(url, token, work))
 
 
 async def _draw(
-    client: Client, items: AsyncIterator[Any], console: Console, statuses: list[str] | None
+    client: Client,
+    items: AsyncIterator[Any],
+    board: Any,
+    console: Console,
+    statuses: list[str] | None,
+    search: str | None,
 ) -> None:
-    board = Board()
-
     def draw() -> Group:
         remark = "" if client.connection_state == "connected" else "connecting again"
         return Group(*board.lines(console.width, max(4, console.height - 1), time.time(), remark))
@@ -93,27 +114,45 @@ async def _draw(
         refreshing = asyncio.ensure_future(refresh())
         try:
             async for item in items:
-                if statuses is not None and not isinstance(item, WatchSynced) and item.status not in statuses:
-                    item = RunGone(item.run, "")  # it does not match any more
-                board.put(item, time.time())
+                board.put(_if_matching(item, statuses, search), time.time())
         finally:
             refreshing.cancel()
             await asyncio.gather(refreshing, return_exceptions=True)
             live.update(draw(), refresh=True)
 
 
-async def _print(items: AsyncIterator[Any], as_json: bool) -> None:
+def _if_matching(item: Any, statuses: list[str] | None, search: str | None) -> Any:
+    """Return the item; in place of a row that does not match any more, that it is gone."""
+    if isinstance(item, WatchSynced) or item.status == "gone":
+        return item
+    is_matching = statuses is None or item.status in statuses
+    if isinstance(item, ThreadRow):
+        title = (item.metadata or {}).get("title")
+        if search is not None and not (isinstance(title, str) and search.casefold() in title.casefold()):
+            is_matching = False
+        return item if is_matching else ThreadGone(item.graph, item.thread, "")
+    return item if is_matching else RunGone(item.run, "")
+
+
+async def _print(items: AsyncIterator[Any], as_json: bool, what: str) -> None:
     async for item in items:
         match item:
             case WatchSynced(cut=cut):
                 if cut:
-                    say(f"the list leaves out the {cut} oldest runs (max_watch_runs of the server)")
+                    say(f"the list leaves out the {cut} oldest {what} (max_watch_runs of the server)")
+            case ThreadGone() if as_json:
+                fields = {"graph": item.graph, "thread": item.thread}
+                print_json({**fields, "status": item.status, "reason": item.reason})
+            case ThreadGone():
+                print_row((item.graph, item.thread, item.status, "", "", item.reason))
             case RunGone() if as_json:
                 print_json({"run": item.run, "status": item.status, "reason": item.reason})
             case RunGone():
                 print_row((item.run, "", "", item.status, item.reason))
             case row if as_json:
                 print_json(row.to_wire())
+            case ThreadRow() as row:
+                print_row((row.graph, row.thread, row.status, row.run or "", title_of(row), asks_of(row)))
             case row:
                 print_row((row.run, row.graph, row.thread or "", row.status, note_of(row)))
 

@@ -1,4 +1,4 @@
-"""The agent of the example: a toy model that needs no key. Give `create_agent` one of yours, and it is a real one.
+"""The agent of the example: a toy model that needs no key. Give `create_agent` a real one to talk with it.
 
 `graphwire serve agent=./graph.py:agent`
 """
@@ -34,10 +34,15 @@ class ToyModel(BaseChatModel):
             return _words(f"Done. The tool says: {text}")
         for word, name in (("look", "look_up"), ("delete", "delete_file")):
             if word in text.lower():
-                call = {"id": f"call-{len(messages)}", "name": name, "index": 0}
-                pieces = ['{"name": ', f'"{text.split()[-1]}"', "}"]
+                pieces = [
+                    (f"call-{len(messages)}", name, "{"),
+                    (None, None, f'"name": "{text.split()[-1]}"}}'),
+                ]
                 return _thought(f"The user wants me to {word}.") + [
-                    AIMessageChunk(content="", tool_call_chunks=[{**call, "args": piece}]) for piece in pieces
+                    AIMessageChunk(
+                        content="", tool_call_chunks=[{"id": id, "name": tool, "args": args, "index": 0}]
+                    )
+                    for id, tool, args in pieces
                 ]
         story = f"You said “{text}”. " + "And so the story of the harbour goes on, wave after wave. " * 12
         return _thought("A story, then.") + _words(story)

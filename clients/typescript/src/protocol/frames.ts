@@ -1104,6 +1104,10 @@ export interface GraphRow {
   output_schema?: {
     [k: string]: unknown;
   };
+  /**
+   * The graphs that run in its nodes, as far as the server knows them.
+   */
+  subgraphs?: Subgraph[];
 }
 /**
  * An edge of a graph.
@@ -1121,6 +1125,31 @@ export interface Edge {
    * The node that it leads to.
    */
   target: string;
+}
+/**
+ * A graph that runs in a node of another one; its events have the node in their namespace.
+ */
+export interface Subgraph {
+  /**
+   * ``true`` if it is left out, because it is too deep or the subgraphs are too large: ``nodes`` and ``edges`` are empty then.
+   */
+  cut?: boolean;
+  /**
+   * How its nodes are connected.
+   */
+  edges: Edge[];
+  /**
+   * The node.
+   */
+  node: string;
+  /**
+   * The names of its nodes.
+   */
+  nodes: string[];
+  /**
+   * The graphs that run in its nodes.
+   */
+  subgraphs?: Subgraph[];
 }
 /**
  * An interrupt as a state has it, and as an ``updates`` or ``values`` event carries it beside its

@@ -1,22 +1,26 @@
 /** The hooks. They hold nothing themselves: each selects from a store, and renders again when its selection changes. */
 
-import { useEffect, useRef, useSyncExternalStore } from "react";
+import { useCallback, useEffect, useRef, useSyncExternalStore } from "react";
 import type { Client } from "../client.js";
 import { cutBytes, type Event, type Interrupt } from "../events.js";
+import type { FollowEvent } from "../follow_events.js";
 import type { Message } from "../messages.js";
 import type { Connection } from "../reconnector.js";
 import type { Run } from "../run.js";
 import type { GraphTypes, Mode } from "../streams.js";
-import {
-  type AnyClient,
-  type RunStart,
-  type RunState,
-  type RunView,
-  type RunViewOptions,
-  runStoreOf,
-} from "./run_store.js";
+import { runStoreOf, threadStoreOf } from "./run_store.js";
 import { isSame, type Source } from "./store.js";
-import { connectionStoreOf, type WatchFilter, type WatchState, watchStoreOf } from "./watch_store.js";
+import type {
+  AnyClient,
+  AnyEvent,
+  RunStart,
+  RunState,
+  RunView,
+  RunViewOptions,
+  ThreadView,
+  ThreadViewOptions,
+} from "./view.js";
+import { type WatchFilter, type WatchState, watchStoreOf } from "./watch_store.js";
 
 /** A client, or nothing: on a server there is none. */
 type MaybeClient<C = AnyClient> = C | null | undefined;
@@ -69,12 +73,28 @@ export function useRun<S>(
   return useSelection(runStoreOf(client, what as Run, options), viewOf) as RunView<S>;
 }
 
+/**
+ * View a thread while the component is mounted, whoever runs it and whenever: `client.follow()` as a hook.
+ *
+ * `useMessages` shows all its messages; the run that executes, or the latest one, is what `status`, `interrupts`,
+ * `cancel` and `answer` are about. `start(input)` runs the graph in the thread.
+ */
+export function useThread<G extends { [N in keyof G]: GraphTypes }, N extends keyof G & string>(
+  client: MaybeClient<Client<G>>,
+  graph: N,
+  thread: string | null | undefined,
+  options?: ThreadViewOptions,
+): ThreadView<G[N]["state"], G[N]["input"]> {
+  const store = threadStoreOf(client as MaybeClient, graph, thread, options);
+  return useSelection(store, viewOf) as ThreadView<G[N]["state"], G[N]["input"]>;
+}
+
 const viewOf = ({ view }: RunState) => view;
 const messagesOf = ({ messages }: RunState) => messages;
 
 /** The run's messages so far, or those that `where` lets through; a message stays the same object until it changes. */
 export function useMessages(run: RunView, where?: (message: Message) => boolean): readonly Message[] {
-  needs(run, "messages", "useMessages");
+  needs(run, "messages");
   return useSelection(run.store, where ? ({ messages }) => messages.filter(where) : messagesOf);
 }
 
@@ -84,38 +104,47 @@ export function useValues<S>(run: RunView<S>): S | undefined;
 export function useValues<S, T>(run: RunView<S>, select: (values: S) => T): T | undefined;
 /** The implementation of the signatures above. */
 export function useValues<S, T>(run: RunView<S>, select?: (values: S) => T): S | T | undefined {
-  needs(run, "values", "useValues");
+  needs(run, "values");
   return useSelection(run.store, ({ values }) => (select && values !== undefined ? select(values) : values));
 }
 
 /** The latest event of a mode, such as `custom`: progress, for example. */
-export function useLatest<S, M extends Event["mode"]>(
+export function useLatest<S, M extends AnyEvent["mode"]>(
   run: RunView<S>,
   mode: M,
-): Extract<Event<S>, { mode: M }> | undefined {
-  if (!/^(gap|snapshot|unknown)$/.test(mode)) needs(run, mode as Mode, "useLatest");
-  return useSelection(run.store, ({ latest }) => latest[mode] as Extract<Event<S>, { mode: M }> | undefined);
+): Extract<AnyEvent<S>, { mode: M }> | undefined {
+  needs(run, mode);
+  return useSelection(
+    run.store,
+    ({ latest }) => latest[mode] as Extract<AnyEvent<S>, { mode: M }> | undefined,
+  );
 }
 
+/** Call `onEvent` with each event of a thread that comes while the component is mounted, once and in order. */
+export function useEvents<S>(thread: ThreadView<S>, onEvent: (event: FollowEvent<S>) => void): void;
 /**
  * Call `onEvent` with each event that comes while the component is mounted, once and in order. A component that also
  * asks for the run, and is the first to do so, gets all events from the start.
  */
-export function useEvents<S>(run: RunView<S>, onEvent: (event: Event<S>) => void): void {
+export function useEvents<S>(run: RunView<S>, onEvent: (event: Event<S>) => void): void;
+/** The implementation of the signatures above. */
+export function useEvents(run: RunView, onEvent: (event: never) => void): void {
   const latest = useRef(onEvent);
   const { store } = run;
   useEffect(() => {
     latest.current = onEvent;
   });
-  useEffect(() => store.listen((event) => latest.current(event)), [store]);
+  useEffect(() => store.listen((event) => latest.current(event as never)), [store]);
 }
 
-function needs(run: RunView, mode: Mode, hook: string): void {
-  const { modes } = run.run?.view.spec.filter ?? { modes: [mode] };
-  if (!modes.includes(mode))
-    throw new TypeError(
-      `${hook} needs a run with mode "${mode}", not only ${modes}: ask for it in its options`,
-    );
+/** Modes that come only to those who ask for them; others are rarer. */
+const ASKED = "values updates custom messages";
+
+/** What a view does not receive never comes; a thread has its messages from its states, too. */
+function needs(run: RunView, mode: string): void {
+  const modes = run.run?.view.spec.filter.modes;
+  if (modes && ASKED.includes(mode) && !("start" in run) && !modes.includes(mode as Mode))
+    throw new TypeError(`view the run with mode ${mode}`);
 }
 
 // ── all runs ───────────────────────────────────────────────────────────────────────────────────
@@ -180,9 +209,15 @@ function askedBy({ rows }: WatchState): readonly AskedBy[] {
 
 // ── the connection ─────────────────────────────────────────────────────────────────────────────
 
+/** What is rendered where there is no client, as on a server. */
+const NOT_YET: Connection = { state: "connecting", reason: "start" };
+
 /** The state of the connection, with its reason: `connecting`, `connected`, `waiting` or `closed`. */
 export function useConnection(client: MaybeClient): Connection {
-  return useSelection(connectionStoreOf(client), itself);
+  const subscribe = useCallback((listener: () => void) => client?.onState(listener) ?? (() => {}), [client]);
+  return useSyncExternalStore(
+    subscribe,
+    () => client?.connection ?? NOT_YET,
+    () => NOT_YET,
+  );
 }
-
-const itself = (connection: Connection) => connection;

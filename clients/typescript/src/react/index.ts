@@ -8,8 +8,9 @@ export {
   useLatest,
   useMessages,
   useRun,
+  useThread,
   useValues,
   useWatch,
 } from "./hooks.js";
-export type { RunStart, RunView, RunViewOptions } from "./run_store.js";
+export type { RunStart, RunView, RunViewOptions, ThreadView, ThreadViewOptions } from "./view.js";
 export type { WatchFilter, WatchState } from "./watch_store.js";

@@ -1,146 +1,102 @@
 /**
- * `RunStore`: one run as hooks read it.
+ * `RunStore`: a run, or the runs of a thread one after the other, as hooks read them.
  *
- * One loop takes the run's events, outside React, so that credit returns however slowly or seldom a page renders; a
- * page that nobody looks at goes on receiving. A loop over a run ends at a question; here another one goes on behind
- * it, in the same subscription, since somebody else may answer.
+ * One loop takes the events, outside React, so that credit returns however slowly or seldom a page renders; a page that
+ * nobody looks at goes on receiving. A loop over a run ends at a question. This one takes each event with a loop of its
+ * own, in the same subscription, and so goes on behind the question: somebody else may answer it.
  */
 
-import type { Client } from "../client.js";
 import { guarded, RunFailed } from "../errors.js";
-import type { Event, GapEvent, Interrupt, Status } from "../events.js";
+import type { GapEvent, Status } from "../events.js";
 import type { Message } from "../messages.js";
 import type { Run } from "../run.js";
-import type { GraphTypes, RunOptions, ViewOptions } from "../streams.js";
-import { isSame, type Source, Store, storeOf } from "./store.js";
+import { isSame, Store, storeOf } from "./store.js";
+import type {
+  AnyClient,
+  AnyEvent,
+  RunStart,
+  RunState,
+  RunView,
+  RunViewOptions,
+  ThreadView,
+  ThreadViewOptions,
+} from "./view.js";
 
-/** A client of whatever graphs. */
-export type AnyClient = Client<{ [graph: string]: GraphTypes }>;
-
-/** How to view a run: the options of `client.attach()` that are data. */
-export type RunViewOptions = Omit<ViewOptions, "signal" | "onHealed">;
-
-/** What to run, and under which id: a run with this id is attached to, if there is one, else started. */
-export interface RunStart extends Omit<RunOptions, "signal" | "onHealed"> {
-  run: string;
-  graph: string;
-  input?: unknown;
-}
-
-/**
- * A run as a component sees it. It is a new object when a field changes, which a token alone does not.
- *
- * Give it to `useMessages`, `useValues` and the other hooks, which see the rest.
- */
-export interface RunView<S = unknown> {
-  readonly id: string | undefined;
-  /** The run, once it is attached. Do not iterate it: this view does. */
-  readonly run: Run<S> | undefined;
-  readonly status: Status | undefined;
-  /** Why the run was cancelled. */
-  readonly reason: string | undefined;
-  /** `RunFailed`, or why the run cannot be shown: `Refused` or `ConnectionClosed`. */
-  readonly error: Error | undefined;
-  /** The questions that wait for an answer. */
-  readonly interrupts: readonly Interrupt[];
-  /** Whether the run is asked for and nothing is known of it yet. */
-  readonly isLoading: boolean;
-  /** Whether all events that there are have been shown: what comes next happens from now on. */
-  readonly isCaughtUp: boolean;
-  /** The latest gap that a snapshot has filled, with the modes that stay `lost`; undefined if nothing was missed. */
-  readonly healed: GapEvent | undefined;
-  /** End the run, for everybody. Unmounting does not. */
-  readonly cancel: (reason?: string) => Promise<Status | undefined>;
-  /** Answer questions, `{[interrupt's id]: value}`; see `Run.respond()`. */
-  readonly respond: Run["respond"];
-  /** Answer the one question that the run asks. */
-  readonly answer: Run["answer"];
-  /** @internal */
-  readonly store: RunSource<S>;
-}
-
-/** What hooks use of a `RunStore`. */
-export interface RunSource<S> extends Source<RunState<S>> {
-  listen(listener: (event: Event<S>) => void): () => void;
-}
-
-/** All that hooks select from. */
-export interface RunState<S = unknown> {
-  readonly view: RunView<S>;
-  readonly messages: readonly Message[];
-  readonly values: S | undefined;
-  /** The latest event of each mode. */
-  readonly latest: { readonly [mode: string]: Event<S> | undefined };
+/** Where the events come from. */
+interface Feed {
+  readonly shown: {
+    readonly messages: readonly Message[];
+    readonly isCaughtUp: boolean;
+    onTaken: (() => void) | undefined;
+  };
+  readonly run: () => Run | undefined;
+  readonly next: () => Promise<IteratorResult<AnyEvent, undefined>>;
+  readonly leave: () => unknown;
 }
 
 const NONE: readonly never[] = [];
 
-/** The store of a run; without a client or an id it stays as it is. */
+/** The store of a run or of a thread; without a client it stays as it is. */
 export class RunStore extends Store<RunState> {
   readonly #client: AnyClient | undefined;
-  readonly #id: string | undefined;
-  readonly #options: RunViewOptions;
-  /** How the run is started, if it has to be. */
-  startWith: RunStart | undefined;
-  readonly #listeners = new Set<(event: Event) => void>();
+  readonly #open: ((client: AnyClient) => Promise<Feed>) | undefined;
+  readonly #listeners = new Set<(event: AnyEvent) => void>();
+  #feed: Feed | undefined;
   #run: Run | undefined;
-  #opening: Promise<Run> | undefined;
   /** Names the present loop. */
   #loop: object | undefined;
   #unlisten: (() => void) | undefined;
-  #error: Error | undefined;
-  #reason: string | undefined;
-  #healed: GapEvent | undefined;
-  readonly #latest: { [mode: string]: Event } = {};
+  #about: { error?: Error; reason?: string; healed?: GapEvent } = {};
+  readonly #latest: { [mode: string]: AnyEvent } = {};
 
-  constructor(client?: AnyClient | null, of?: string | Run, options: RunViewOptions = {}) {
-    super({ messages: NONE, values: undefined, latest: {}, view: undefined as never });
-    this.#client = client ?? undefined;
-    this.#options = options;
-    if (typeof of === "object") this.#run = of;
-    this.#id = typeof of === "object" ? of.id : of;
+  constructor(
+    client?: AnyClient,
+    open?: (client: AnyClient) => Promise<Feed>,
+    /** The id of a run: it can be cancelled before it is known. */
+    id?: string,
+    /** How the run is started, if it has to be. */
+    public startWith?: RunStart,
+    more?: Partial<ThreadView>,
+  ) {
+    const state = { messages: NONE, values: undefined, latest: {}, view: {} as RunView };
+    super(state);
+    this.#client = client;
+    this.#open = open;
     const { cancel, respond, answer } = this;
-    const nothing = {
-      run: undefined,
-      status: undefined,
-      reason: undefined,
-      error: undefined,
-      healed: undefined,
-    };
-    const view = { ...nothing, id: this.#id, interrupts: NONE, isCaughtUp: false, cancel, respond, answer };
-    (this.initial as { view: RunView }).view = { ...view, isLoading: this.#id !== undefined, store: this };
+    const fields = { interrupts: NONE, isLoading: !!client, isCaughtUp: false };
+    Object.assign(state.view, { id, ...fields, cancel, respond, answer, store: this, ...more });
   }
 
   protected start(): void {
-    if (!this.#client || this.#id === undefined) return;
+    if (!this.#client) return;
     this.#unlisten = this.#client.onState(this.changed);
-    void this.#takeAll(this.#client, this.#id);
+    void this.#takeAll(this.#client);
   }
 
   protected stop(): void {
     this.#loop = undefined;
-    this.#run?.detach();
+    this.#feed?.leave();
     this.#unlisten?.();
   }
 
   protected read(): RunState {
-    const run = this.#run;
     const { initial, state } = this;
-    if (!run && !this.#error) return initial;
-    const { status, interrupts, isCaughtUp, messages, values } = run ?? ({} as Partial<Run>);
+    const { messages = NONE, isCaughtUp = false } = this.#feed?.shown ?? {};
+    this.#run = this.#feed?.run() ?? this.#run;
+    const run = this.#run;
+    const { id, status, interrupts = NONE, values } = run ?? (initial.view as Partial<Run>);
     const view: RunView = {
       ...initial.view,
+      ...this.#about,
+      id,
       run,
       status,
-      reason: this.#reason,
-      error: this.#error,
-      interrupts: isSame(interrupts, state.view.interrupts) ? state.view.interrupts : (interrupts ?? NONE),
-      isLoading: !status && !this.#error,
-      isCaughtUp: isCaughtUp ?? false,
-      healed: this.#healed,
+      interrupts: isSame(interrupts, state.view.interrupts) ? state.view.interrupts : interrupts,
+      isLoading: state.view.isLoading && !status && !this.#about.error && !isCaughtUp,
+      isCaughtUp,
     };
     return {
-      messages: messages ?? NONE,
+      messages,
       values,
       latest: { ...this.#latest },
       view: isSame(view, state.view) ? state.view : view,
@@ -150,58 +106,47 @@ export class RunStore extends Store<RunState> {
   // ── events ───────────────────────────────────────────────────────────────────────────────────
 
   /** Call `listener` with each event from now on; return a function that ends it. */
-  listen(listener: (event: Event) => void): () => void {
+  listen(listener: (event: AnyEvent) => void): () => void {
     const careful = guarded(listener);
     this.#listeners.add(careful);
     return () => this.#listeners.delete(careful);
   }
 
-  async #takeAll(client: AnyClient, id: string): Promise<void> {
+  async #takeAll(client: AnyClient): Promise<void> {
     const loop = {};
     this.#loop = loop;
     try {
-      this.#opening ??= this.#open(client, id);
-      const run = await this.#opening;
-      this.#run = run;
-      if (!this.#loop) run.detach(); // it took so long that nobody wants it any more
-      if (this.#loop !== loop) return;
-      run.onTaken = this.changed;
-      this.changed();
-      let events = run[Symbol.asyncIterator]();
-      for (;;) {
-        const { done, value: event } = await events.next();
+      const feed = await this.#open?.(client);
+      if (feed) feed.shown.onTaken = this.changed;
+      // It may have taken so long that nobody wants it any more.
+      if (this.#loop !== loop) feed?.leave();
+      else this.#feed = feed;
+      while (this.#loop === loop) {
+        this.changed();
+        const { done, value: event } = (await feed?.next()) ?? { done: true };
         if (done) return;
         this.#take(event, client);
-        if (this.#loop !== loop) return;
-        if ("status" in event && event.status === "interrupted") events = run[Symbol.asyncIterator]();
       }
     } catch (error) {
-      if (this.#loop !== loop) return;
-      this.#error = error as Error;
+      if (this.#loop === loop) this.#about.error = error as Error;
     } finally {
       this.changed();
     }
   }
 
-  async #open(client: AnyClient, id: string): Promise<Run> {
-    if (this.#run) return this.#run;
-    const { startWith } = this;
-    if (!startWith) return client.attach(id, this.#options);
-    const { graph, input, ...options } = startWith;
-    return client.run(graph, input, options);
-  }
-
-  #take(event: Event, client: AnyClient): void {
+  #take(event: AnyEvent, client: AnyClient): void {
+    const about = this.#about;
     this.#latest[event.mode] = event;
-    if (event.mode === "lifecycle") {
-      const { status, reason, error = { code: "lost", message: "unknown" } } = event;
-      this.#reason = reason;
-      if (status === "failed") this.#error = new RunFailed(event.run, error);
+    if (event.mode === "run") this.#about = { healed: about.healed };
+    else if (event.mode === "lifecycle") {
+      const { status, error = { code: status, message: "" } } = event;
+      about.reason = event.reason;
+      if (status === "failed") about.error = new RunFailed(event.run, error);
     } else if (event.mode === "snapshot") {
-      this.#healed = event.heals ?? this.#healed;
-      if (event.status === "failed" && !this.#error)
+      about.healed = event.heals ?? about.healed;
+      if (event.status === "failed")
         client.result(event.run).catch((error) => {
-          this.#error = error;
+          about.error ??= error;
           this.changed();
         });
     }
@@ -211,27 +156,19 @@ export class RunStore extends Store<RunState> {
   // ── requests ─────────────────────────────────────────────────────────────────────────────────
 
   readonly cancel = async (reason?: string): Promise<Status | undefined> => {
-    const { client, id } = this.#known();
-    return client.cancel(id, reason);
+    const id = this.#run?.id ?? this.initial.view.id;
+    if (!this.#client || !id) throw new TypeError("there is no run");
+    return this.#client.cancel(id, reason);
   };
 
-  readonly respond: Run["respond"] = async (responses, options) => {
-    const { client, id } = this.#known();
-    const status = await (this.#run?.respond(responses, options) ?? client.respond(id, responses, options));
-    this.changed();
-    return status;
-  };
+  readonly respond: Run["respond"] = async (responses, options) =>
+    this.#asked().respond(responses, options).finally(this.changed);
 
-  readonly answer: Run["answer"] = async (value) => {
-    if (!this.#run) throw new TypeError("the run is not known yet: wait for its interrupts");
-    const status = await this.#run.answer(value);
-    this.changed();
-    return status;
-  };
+  readonly answer: Run["answer"] = async (value) => this.#asked().answer(value).finally(this.changed);
 
-  #known(): { client: AnyClient; id: string } {
-    if (!this.#client || this.#id === undefined) throw new TypeError("there is no run");
-    return { client: this.#client, id: this.#id };
+  #asked(): Run {
+    if (!this.#run) throw new TypeError("there is no run");
+    return this.#run;
   }
 }
 
@@ -241,6 +178,15 @@ export class RunStore extends Store<RunState> {
 const IDLE = new RunStore();
 const ofRuns = new WeakMap<object, RunStore>();
 
+function feedOf(run: Run): Feed {
+  return {
+    shown: run,
+    run: () => run,
+    next: () => run[Symbol.asyncIterator]().next(),
+    leave: () => run.detach(),
+  };
+}
+
 /** Return the store of a run; components that ask for the same id with the same options share one. */
 export function runStoreOf(
   client: AnyClient | null | undefined,
@@ -249,16 +195,60 @@ export function runStoreOf(
 ): RunStore {
   if (!client || !what) return IDLE;
   if (typeof what === "object" && "id" in what) {
-    const known = ofRuns.get(what);
-    const store = known ?? new RunStore(client, what);
+    const store = ofRuns.get(what) ?? new RunStore(client, async () => feedOf(what), what.id);
     ofRuns.set(what, store);
     return store;
   }
-  const startWith = typeof what === "object" ? what : undefined;
-  const id = startWith ? startWith.run : (what as string);
-  const { modes, namespaces, nodes, tags, keys, exclude, start, window, values } = startWith ?? options;
-  const view = { modes, namespaces, nodes, tags, keys, exclude, start, window, values } as RunViewOptions;
-  const store = storeOf(client, `run ${JSON.stringify([id, view])}`, () => new RunStore(client, id, view));
-  store.startWith ??= startWith;
+  const start = typeof what === "object" ? what : undefined;
+  const id = start ? start.run : (what as string);
+  const view = viewIn(start ?? options);
+  const store = storeOf(client, `run ${id} ${view}`, () => {
+    const open = async () => {
+      if (!store.startWith) return feedOf(await client.attach(id, JSON.parse(view)));
+      const { graph, input, ...more } = store.startWith;
+      return feedOf(await client.run(graph, input, more));
+    };
+    const store: RunStore = new RunStore(client, open, id, start);
+    return store;
+  });
+  store.startWith ??= start;
   return store;
+}
+
+/** Return the store of a thread. */
+export function threadStoreOf(
+  client: AnyClient | null | undefined,
+  graph: string,
+  thread: string | null | undefined,
+  options: ThreadViewOptions = {},
+): RunStore {
+  if (!client || !thread) return IDLE;
+  const view = viewIn(options);
+  const open = async () => {
+    const follower = await client.follow(graph, thread, JSON.parse(view));
+    return {
+      shown: follower,
+      run: () => follower.run,
+      next: () => follower.next(),
+      leave: () => follower.return?.(),
+    };
+  };
+  const start: ThreadView["start"] = async (input, more) => {
+    const { modes = ["messages", "custom"], namespaces } = options;
+    const run = await client.run(graph, input, { modes, namespaces, ...more, thread });
+    run.detach(); // following the thread shows it
+    return run;
+  };
+  return storeOf(
+    client,
+    `thread ${JSON.stringify([graph, thread])} ${view}`,
+    () => new RunStore(client, open, undefined, undefined, { start }),
+  );
+}
+
+const VIEW = "modes namespaces nodes tags keys exclude start epoch seq window values key".split(" ");
+
+/** Return what of the options says which events to receive, as text, always in one order. */
+function viewIn(options: RunViewOptions): string {
+  return JSON.stringify(options, VIEW);
 }

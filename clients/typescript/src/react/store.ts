@@ -126,16 +126,14 @@ export function storeOf<S extends Store<unknown>>(owner: object, key: string, ma
 /** Tell whether two values are the same, or two arrays or plain objects of the same values. */
 export function isSame(left: unknown, right: unknown): boolean {
   if (Object.is(left, right)) return true;
-  if (!isPlain(left) || !isPlain(right) || Array.isArray(left) !== Array.isArray(right)) return false;
+  if (!isPlain(left) || !isPlain(right) || left.constructor !== right.constructor) return false;
   const keys = Object.keys(left);
   return (
     keys.length === Object.keys(right).length &&
-    keys.every((key) => Object.hasOwn(right, key) && Object.is(left[key], right[key]))
+    keys.every((key) => key in right && Object.is(left[key], right[key]))
   );
 }
 
 function isPlain(value: unknown): value is { [key: string]: unknown } {
-  if (typeof value !== "object" || value === null) return false;
-  const prototype = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === Array.prototype || prototype === null;
+  return [Object, Array].includes((value as object | null | undefined)?.constructor as never);
 }

@@ -1,10 +1,9 @@
-/** `WatchStore` and `ConnectionStore`: the runs that match a filter, and the connection, as hooks read them. */
+/** `WatchStore`: the runs that match a filter, as hooks read them. */
 
-import type { Connection } from "../reconnector.js";
 import type { RunRow } from "../watch_queue.js";
 import type { WatchOptions } from "../watching.js";
-import type { AnyClient } from "./run_store.js";
 import { Store, storeOf } from "./store.js";
+import type { AnyClient } from "./view.js";
 
 /** Which runs to watch: the options of `client.watch()` that are data. */
 export type WatchFilter = Omit<WatchOptions, "signal">;
@@ -85,42 +84,5 @@ const IDLE_WATCH = new WatchStore();
 /** Return the store of a watch; components that ask for the same filter share one. */
 export function watchStoreOf(client: AnyClient | null | undefined, filter: WatchFilter = {}): WatchStore {
   if (!client) return IDLE_WATCH;
-  const { graphs, thread, status, metadata, progress } = filter;
-  const key = `watch ${JSON.stringify([graphs, thread, status, metadata, progress])}`;
-  return storeOf(client, key, () => new WatchStore(client, filter));
-}
-
-// ── the connection ─────────────────────────────────────────────────────────────────────────────
-
-/** What is rendered where there is no client, as on a server. */
-const NOT_YET: Connection = { state: "connecting", reason: "start" };
-
-/** The store of a connection. */
-export class ConnectionStore extends Store<Connection> {
-  #unlisten: (() => void) | undefined;
-
-  constructor(readonly client?: AnyClient) {
-    super(NOT_YET);
-    this.state = this.read();
-  }
-
-  protected start(): void {
-    this.#unlisten = this.client?.onState(this.changed);
-    this.changed(); // it may be another one by now
-  }
-
-  protected stop(): void {
-    this.#unlisten?.();
-  }
-
-  protected read(): Connection {
-    return this.client?.connection ?? NOT_YET;
-  }
-}
-
-const NO_CONNECTION = new ConnectionStore();
-
-/** Return the store of a client's connection. */
-export function connectionStoreOf(client: AnyClient | null | undefined): ConnectionStore {
-  return client ? storeOf(client, "connection", () => new ConnectionStore(client)) : NO_CONNECTION;
+  return storeOf(client, `watch ${JSON.stringify(filter)}`, () => new WatchStore(client, filter));
 }

@@ -247,6 +247,27 @@ describe("a question", () => {
     expect(view.chat.error).toBeUndefined();
   });
 
+  test.each([false, true])(
+    "that is a breakpoint goes on without an answer (the run forgotten: %s)",
+    async (isForgotten) => {
+      const client = connected(gateway.url);
+      const id = `breakpoint-${isForgotten}`;
+      const transport = new GraphwireChatTransport(client, "chat", {
+        run: { options: { interrupt_before: ["chat"] } },
+      });
+      const view = page({ id, transport });
+      await view.chat.sendMessage({ text: "well 2" });
+      await view.ready();
+      expect(view.chat.messages[1]?.parts).toMatchObject([{ type: "data-breakpoint" }]);
+      await untilRun(client, id, "interrupted");
+      if (isForgotten) for await (const { run } of client.runs({ thread: id })) await client.delete({ run });
+      await view.chat.sendMessage();
+      await waitFor(() => expect(textOf(view.chat.messages[1])).toBe(answer("well", 2)));
+      await view.ready();
+      expect(view.chat.messages).toHaveLength(2);
+    },
+  );
+
   test("that has no answer yet is named when the chat is sent", async () => {
     const view = page({
       id: "unanswered",

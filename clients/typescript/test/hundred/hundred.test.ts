@@ -30,7 +30,7 @@ test.each(["core.ts", "hooks.tsx"])(
       const cost = await hundred.measure(5);
       await hundred.ends(40);
       const grown = (await hundred.heapMb()) - before;
-      expect(cost).toMatchObject({ runsShown: 100, connections: 1, errors: [] });
+      expect(cost).toMatchObject({ runsShown: 100, sockets: 1, errors: [] });
       expect(cost.shareMs, JSON.stringify(cost)).toBeLessThan(24);
       expect(cost.taskMs, JSON.stringify(cost)).toBeLessThan(150);
       expect(grown).toBeLessThan(3); // megabytes, in thirty runs and more

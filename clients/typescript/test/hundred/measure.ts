@@ -19,7 +19,7 @@ export interface Cost {
   wordsPerS: number;
   /** Of how many runs it has shown anything. */
   runsShown: number;
-  connections: number;
+  sockets: number;
   framesPerS: number;
   /** CPU time of the main thread: scripting, style, layout, painting and garbage collection. */
   frameMsMean: number;
@@ -47,7 +47,7 @@ interface TraceEvent {
 
 /** A page of a hundred runs: `entry` is a file of this folder. */
 export class Hundred {
-  #connections = 0;
+  #sockets = 0;
   private constructor(
     readonly page: Page,
     readonly site: Site,
@@ -60,7 +60,7 @@ export class Hundred {
     const page = await browser.newPage({ viewport: { width: 1600, height: 1000 } });
     const hundred = new Hundred(page, await Site.serve(PACKAGE, pages));
     page.on("websocket", () => {
-      hundred.#connections += 1;
+      hundred.#sockets += 1;
     });
     await page.goto(hundred.site.url(`/?server=${encodeURIComponent(server)}`));
     return hundred;
@@ -111,7 +111,7 @@ export class Hundred {
       shareMs: ((msPerS / (words / elapsed)) * RUNS * RATE) / 60,
       wordsPerS: words / elapsed,
       runsShown,
-      connections: this.#connections,
+      sockets: this.#sockets,
       heapMb: await this.heapMb(),
       errors,
     };

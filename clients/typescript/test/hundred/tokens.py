@@ -48,6 +48,4 @@ async def write(state: State, config: RunnableConfig) -> dict[str, Any]:
     return {"messages": [await model.ainvoke("go on", config)]}
 
 
-tokens = (
-    StateGraph(State).add_node("write", write).add_edge(START, "write").add_edge("write", END).compile()
-)
+tokens = StateGraph(State).add_node("write", write).add_edge(START, "write").add_edge("write", END).compile()

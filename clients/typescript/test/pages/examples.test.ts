@@ -84,3 +84,38 @@ test("a dashboard starts ten runs, shows several at once, answers and cancels, o
   expect([sockets, errors]).toEqual([1, []]);
   await page.close();
 }, 60_000);
+
+test("a chat streams, goes on after a reload in mid-sentence, asks, is answered and stopped", async () => {
+  errors.length = 0;
+  const page = await opened(await built("react-chat"));
+  const said = page.locator("article");
+  const ask = async (text: string) => {
+    await page.getByLabel("Message").fill(text);
+    await page.getByRole("button", { name: "Send" }).click();
+  };
+  await page.getByRole("button", { name: "New chat" }).click();
+  await page.getByText("Ask for a joke").waitFor();
+  await ask("A poem about the sea");
+  const answer = page.locator(".ai").last();
+  await expect
+    .poll(async () => (await answer.textContent())?.length, { timeout: 10_000 })
+    .toBeGreaterThan(20);
+  const before = String(await answer.textContent());
+  await page.reload(); // in mid-sentence
+  await expect
+    .poll(async () => (await answer.textContent())?.length, { timeout: 10_000 })
+    .toBeGreaterThan(before.length);
+  expect(String(await answer.textContent()).startsWith(before)).toBe(true);
+  await page.getByRole("button", { name: "Send" }).waitFor({ timeout: 20_000 }); // it has ended
+  await ask("Write a mail about cats");
+  await page.getByRole("button", { name: "Send it" }).click();
+  await page.getByText("Sent a mail about cats").waitFor();
+  await expect.poll(() => said.count()).toBe(6);
+  await page.getByRole("button", { name: "Stop" }).click();
+  await page.locator(".dot.cancelled").waitFor();
+  await page.reload();
+  await page.getByText("Sent a mail about cats").waitFor();
+  expect(await page.locator("aside li").first().textContent()).toContain("A poem about the sea");
+  expect(errors).toEqual([]);
+  await page.close();
+}, 90_000);

@@ -8,11 +8,13 @@ import { WebSocket } from "ws";
 import { type Client, type ConnectOptions, connect, type Event } from "../../src/index.js";
 import {
   type RunView,
+  type ThreadView,
   useConnection,
   useEvents,
   useInterrupts,
   useMessages,
   useRun,
+  useThread,
   useValues,
   useWatch,
 } from "../../src/react/index.js";
@@ -24,7 +26,7 @@ const clients: Client[] = [];
 const scope = globalThis as { IS_REACT_ACT_ENVIRONMENT?: boolean };
 
 beforeAll(async () => {
-  gateway = await Gateway.start();
+  gateway = await Gateway.start("chat=graphwire_gateway.demo.graphs:chat", "--port", "0");
   scope.IS_REACT_ACT_ENVIRONMENT = false;
 }, 60_000);
 
@@ -132,3 +134,49 @@ test("a board shows ten runs live, and the connection that comes back", async ()
   await Promise.all(runs.slice(0, 4).map((run) => run.cancel()));
   await expect.poll(() => container.textContent).toBe("connected true 6 of 10");
 });
+
+test("a thread at rest is caught up again after a reconnect, though nothing happens in it", async () => {
+  const proxy = await CuttingProxy.start(gateway.port, (connection) => (connection ? 1e9 : 3000));
+  const client = connected(proxy.url, { backoff: { firstMs: 1, longestMs: 2 } });
+  const seen: string[] = [];
+  function Page() {
+    const { isCaughtUp, isLoading } = useThread(client, "chat", "rest");
+    seen.push(`${isCaughtUp} ${isLoading}`);
+    return <p>{seen.at(-1)}</p>;
+  }
+  const { container } = render(<Page />);
+  await expect.poll(() => container.textContent).toBe("true false");
+  while (!proxy.cuts) await client.runs().next(); // until the proxy has seen enough
+  await expect.poll(() => seen).toContain("false false");
+  await expect.poll(() => container.textContent).toBe("true false");
+  proxy.stop();
+});
+
+test("a thread is shown across runs, questions and pages, whoever starts them", async () => {
+  const views: ThreadView[] = [];
+  function Page({ client, at }: { client: Client; at: number }) {
+    const thread = useThread(client, "chat", "ann");
+    views[at] = thread;
+    const kinds = useMessages(thread).map(({ type }) => type.replace("MessageChunk", "").toLowerCase());
+    return <p>{`${thread.isLoading} ${thread.status} ${thread.interrupts.length} ${kinds}`}</p>;
+  }
+  const page = () => [...document.querySelectorAll("p")].map(({ textContent }) => textContent);
+  const both = (text: string) => expect.poll(page, { timeout: 10_000 }).toEqual([text, text]);
+  render(
+    <StrictMode>
+      <Page client={connected()} at={0} />
+    </StrictMode>,
+  );
+  render(<Page client={connected()} at={1} />);
+  await both("false undefined 0 ");
+  const ask = (content: string) => ({ messages: [{ type: "human", content }] });
+  await views[0]?.start(ask("A joke about tea"));
+  await both("false completed 0 human,ai");
+  await views[1]?.start(ask("Write a mail about tea"));
+  await both("false interrupted 1 human,ai,human,ai");
+  await views[0]?.answer(true);
+  await both("false completed 0 human,ai,human,ai,tool,ai");
+  cleanup();
+  const { container } = render(<Page client={connected()} at={2} />);
+  await expect.poll(() => container.textContent).toBe("false undefined 0 human,ai,human,ai,tool,ai");
+}, 30_000);

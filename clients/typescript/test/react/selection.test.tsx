@@ -89,7 +89,7 @@ test("what a view does not receive is refused by name", async () => {
   await frame();
   const shown = frame().catch((error) => error);
   subscribed(socket);
-  expect(String(await shown)).toContain('useValues needs a run with mode "values"');
+  expect(String(await shown)).toContain("view the run with mode values");
 });
 
 test("a suspended sibling, however long, starts nothing twice", async () => {

@@ -2,9 +2,11 @@
 
 import { expect, test } from "vitest";
 import type { Client } from "../../src/index.js";
-import { useLatest, useRun, useValues } from "../../src/react/index.js";
+import { useConnection, useLatest, useRun, useThread, useValues } from "../../src/react/index.js";
 
-type Graphs = { chat: { input: { text: string }; state: { count: number; title: string } } };
+interface Graphs {
+  chat: { input: { text: string }; state: { count: number; title: string } };
+}
 
 // Never called: the type checker reads it.
 function useTyped(client: Client<Graphs> | undefined): number {
@@ -18,6 +20,11 @@ function useTyped(client: Client<Graphs> | undefined): number {
   // @ts-expect-error no such mode
   useRun(client, "r", { modes: ["value"] });
   const title: string | undefined = useValues(run, (values) => values.title);
+  const thread = useThread(client, "chat", "t");
+  void thread.start({ text: "hi" });
+  // @ts-expect-error not this graph's input
+  void thread.start({ txt: "hi" });
+  useConnection(client);
   // @ts-expect-error no such key
   useValues(run, (values) => values.subtitle);
   const attached = useRun<{ title: string }>(client, title);

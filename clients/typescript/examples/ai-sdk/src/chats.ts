@@ -11,6 +11,8 @@ const transport = new GraphwireChatTransport(client, "agent");
 /** The ids of the chats, which are threads of the graph. */
 export const ids: string[] = JSON.parse(localStorage.getItem("chats") ?? "[]");
 
+export const newId = () => `chat-${Date.now()}`;
+
 /** Open a chat with the messages that its thread has. */
 export async function opened(id: string): Promise<Chat<UIMessage>> {
   if (!ids.includes(id)) ids.push(id);

@@ -3,7 +3,7 @@ import { useChat } from "@ai-sdk/react";
 import type { UIMessage } from "ai";
 import { StrictMode, useState } from "react";
 import { createRoot } from "react-dom/client";
-import { ids, opened } from "./chats";
+import { ids, newId, opened } from "./chats";
 import { Message } from "./message";
 import "./style.css";
 
@@ -11,7 +11,7 @@ function App({ first }: { first: Chat<UIMessage>[] }) {
   const [chats, setChats] = useState(first);
   const [shown, setShown] = useState(first[0]);
   const add = async () => {
-    const chat = await opened(`chat-${Date.now()}`);
+    const chat = await opened(newId());
     setChats((old) => [...old, chat]);
     setShown(chat);
   };
@@ -83,7 +83,7 @@ function Conversation({ chat }: { chat: Chat<UIMessage> }) {
   );
 }
 
-const first = await Promise.all((ids.length ? [...ids] : ["chat-1"]).map(opened));
+const first = await Promise.all((ids.length ? [...ids] : [newId()]).map(opened));
 createRoot(document.getElementById("root") as HTMLElement).render(
   <StrictMode>
     <App first={first} />

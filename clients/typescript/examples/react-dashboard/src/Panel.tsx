@@ -20,27 +20,29 @@ export function Panel({ id, title, onClose }: { id: string; title: string; onClo
         </button>
       </header>
       <div className="body">
-        {run.error && <p role="alert">{run.error.message}</p>}
-        {run.healed && <p className="note">Older events are gone; their sum is shown.</p>}
-        {messages.map((message) => (
-          <section key={message.call}>
-            <small>
-              {[...message.namespace, message.node]
-                .filter(Boolean)
-                .join(" › ")
-                .replace(/:[^ ]+/g, "")}
-            </small>
-            {message.text && <p>{message.text}</p>}
-            {message.toolCalls.map((call) => (
-              <code key={call.id}>
-                {call.name}({call.argsText})
-              </code>
-            ))}
-          </section>
-        ))}
-        {question && run.status === "interrupted" && (
-          <p className="note">Waits for an answer: see the list.</p>
-        )}
+        <div>
+          {run.error && <p role="alert">{run.error.message}</p>}
+          {run.healed && <p className="note">Older events are gone; their sum is shown.</p>}
+          {messages.map((message) => (
+            <section key={message.call}>
+              <small>
+                {[...message.namespace, message.node]
+                  .filter(Boolean)
+                  .join(" › ")
+                  .replace(/:[^ ]+/g, "")}
+              </small>
+              {message.text && <p>{message.text}</p>}
+              {message.toolCalls.map((call) => (
+                <code key={call.id}>
+                  {call.name}({call.argsText})
+                </code>
+              ))}
+            </section>
+          ))}
+          {question && run.status === "interrupted" && (
+            <p className="note">Waits for an answer: see the list.</p>
+          )}
+        </div>
       </div>
       {progress?.total ? (
         <footer>

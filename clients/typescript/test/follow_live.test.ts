@@ -1,0 +1,207 @@
+/** Following a thread against a real gateway: what others start, cuts, deletions and restarts. */
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { WebSocket } from "ws";
+import {
+  type Client,
+  type ConnectOptions,
+  connect,
+  type FollowEvent,
+  type ThreadFollower,
+} from "../src/index.js";
+import { Gateway } from "./gateway.js";
+
+const SERVE = ["chat=./chat.py:chat", "--checkpointer", "./chat.py:saver", "--port"];
+const folder = mkdtempSync(join(tmpdir(), "graphwire-follow-"));
+process.env.CHAT_DB = join(folder, "chat.db");
+
+let gateway: Gateway;
+let threads = 0;
+const clients: Client[] = [];
+
+beforeAll(async () => {
+  gateway = await Gateway.start(...SERVE, "0");
+}, 60_000);
+
+afterAll(async () => {
+  for (const client of clients) client.close();
+  await gateway.stop();
+  rmSync(folder, { recursive: true });
+});
+
+function connected(options: ConnectOptions & { url?: string } = {}): Client {
+  const client = connect(options.url ?? gateway.url, {
+    webSocket: WebSocket,
+    backoff: { firstMs: 1, longestMs: 5 },
+    onState: () => {},
+    ...options,
+  });
+  clients.push(client);
+  return client;
+}
+
+const newThread = () => `t${threads++}`;
+const said = (content: string) => ({ messages: [{ type: "human", content, id: `h-${content}` }] });
+const texts = ({ messages }: ThreadFollower) => messages.map(({ text }) => text);
+
+/** Return a short name of each event: why a list of messages comes, or the event's mode. */
+const names = (events: FollowEvent[]) =>
+  events.map((event) => (event.mode === "thread" ? event.because : event.mode));
+
+/** Return the events up to the one that is wanted. */
+async function until(
+  follower: ThreadFollower,
+  isWanted: (event: FollowEvent) => boolean,
+): Promise<FollowEvent[]> {
+  const events: FollowEvent[] = [];
+  for (;;) {
+    const { value, done } = await follower.next();
+    if (done) throw new Error(`it ended behind ${names(events)}`);
+    events.push(value);
+    if (isWanted(value)) return events;
+  }
+}
+
+const isState = (because: string) => (event: FollowEvent) =>
+  event.mode === "thread" && event.because === because;
+
+const ANSWER = `I say yes ${Array.from({ length: 20 }, (_, number) => `${number} `).join("")}`;
+
+test("a run of somebody else comes from its first event to its end", async () => {
+  const thread = newThread();
+  const follower = await connected().follow("chat", thread);
+  expect(names(await until(follower, isState("state")))).toEqual(["state"]);
+  expect(follower).toMatchObject({ messages: [], run: undefined });
+  const waiting = until(follower, isState("end"));
+  const run = await connected().run("chat", said("plain"), { thread, modes: ["messages", "custom"] });
+  const events = await waiting;
+  expect(names(events).slice(0, 2)).toEqual(["run", "start"]);
+  expect(events[0]).toMatchObject({ run: run.id, number: 1, checkpoint: "", missing: [] });
+  expect(names(events)).toEqual(expect.arrayContaining(["messages", "custom", "input"]));
+  expect(names(events).slice(-2)).toEqual(["lifecycle", "end"]);
+  expect(texts(follower)).toEqual(["plain", "well now", ANSWER]);
+  expect(follower.messages.map(({ type }) => type)).toEqual(["human", "ai", "ai"]);
+  expect(follower.run).toBeUndefined();
+});
+
+test("a question is answered through the follower, and a late follower sees the same", async () => {
+  const thread = newThread();
+  const client = connected();
+  await client.run("chat", said("ask"), { thread, modes: ["messages"] });
+  const follower = await connected().follow("chat", thread);
+  await until(follower, isState("pause"));
+  expect(texts(follower)).toEqual(["ask", "well now"]);
+  const { run } = follower;
+  expect(run?.interrupts).toMatchObject([{ value: "sure?" }]);
+  const waiting = until(follower, isState("end"));
+  await run?.answer("indeed");
+  expect(names(await waiting)).not.toContain("run");
+  expect(texts(follower)[2]).toContain("I say indeed");
+  const late = await client.follow("chat", thread);
+  expect(names(await until(late, isState("state")))).toEqual(["state"]);
+  expect(texts(late)).toEqual(texts(follower));
+});
+
+test("values are followed exactly, and shown as events only if asked for", async () => {
+  const thread = newThread();
+  const [few, all] = [
+    await connected().follow("chat", thread),
+    await connected().follow("chat", thread, { modes: ["values"] }),
+  ];
+  await Promise.all([few.next(), all.next()]);
+  await connected().run("chat", said("plain"), { thread, modes: ["messages", "values"] });
+  const [events, whole] = await Promise.all([until(few, isState("end")), until(all, isState("end"))]);
+  const lists = events.flatMap((event) =>
+    event.mode === "thread" && event.because === "values" ? [event.messages.map(({ text }) => text)] : [],
+  );
+  expect(lists).toEqual([["plain"], ["plain", "well now"], ["plain", "well now", ANSWER]]);
+  expect(events.map(({ mode }) => mode)).not.toContain("values");
+  expect(whole.filter(({ mode }) => mode === "values")).toHaveLength(3);
+  expect(all.messages.map(({ fields }) => fields)).toEqual(few.messages.map(({ fields }) => fields));
+});
+
+test("a run that is deleted while it is read is discarded, and following goes on", async () => {
+  const thread = newThread();
+  const client = connected();
+  const follower = await connected().follow("chat", thread, { window: 1 });
+  await follower.next();
+  const held = await client.run("chat", said("hold"), { thread, modes: ["messages", "custom"] });
+  await until(follower, ({ mode }) => mode === "run");
+  for await (const _ of held) if (held.messages.at(-1)?.text === "I hold ") break;
+  // Most of it waits in the server for the follower now.
+  await held.cancel();
+  await expect(held.result()).rejects.toThrow("cancelled");
+  await held.delete();
+  const events = await until(follower, ({ mode }) => mode === "discard");
+  expect(events.at(-1)).toEqual({ mode: "discard", reason: "lost", run: held.id });
+  expect(names(await until(follower, isState("state")))).toEqual(["state"]);
+  const waiting = until(follower, isState("end"));
+  await client.run("chat", said("plain"), { thread, modes: ["messages"] });
+  await waiting;
+  expect(texts(follower).slice(-3)).toEqual(["plain", "well now", ANSWER]);
+});
+
+test("the server is killed and starts again: what was lost is withdrawn, and later runs are shown", async () => {
+  const thread = newThread();
+  const other = await Gateway.start(...SERVE, "0");
+  const client = connected({ url: other.url });
+  await (await client.run("chat", said("plain"), { thread, modes: ["messages"] })).result();
+  const follower = await connected({ url: other.url }).follow("chat", thread);
+  await follower.next();
+  const held = await client.run("chat", said("hold"), { thread, modes: ["messages"] });
+  await until(follower, () => texts(follower).at(-1) === "I hold ");
+  await other.stop();
+  expect(follower.isCaughtUp).toBe(false);
+  const next = await Gateway.start(...SERVE, String(other.port));
+  try {
+    const events = await until(follower, isState("state"));
+    expect(events.find(({ mode }) => mode === "discard")).toEqual({
+      mode: "discard",
+      reason: "lost",
+      run: held.id,
+    });
+    expect(texts(follower)).toEqual(["plain", "well now", ANSWER, "hold", "well now"]);
+    const waiting = until(follower, isState("end"));
+    await client.run("chat", said("again"), { thread, modes: ["messages"] });
+    expect((await waiting).find(({ mode }) => mode === "run")).toMatchObject({ number: 1 });
+    expect(texts(follower).slice(-3)).toEqual(["again", "well now", ANSWER]);
+  } finally {
+    await next.stop();
+  }
+}, 60_000);
+
+test("the application ends it: by leaving the loop, by its signal, by closing the client", async () => {
+  const thread = newThread();
+  const client = connected();
+  for await (const event of await client.follow("chat", thread)) if (event.mode === "thread") break;
+  const left = await client.follow("chat", thread);
+  await left.next();
+  const waiting = left.next();
+  expect(await left.return()).toEqual({ done: true, value: undefined });
+  expect(await waiting).toEqual({ done: true, value: undefined });
+  expect(await left.next()).toEqual({ done: true, value: undefined });
+  const control = new AbortController();
+  const aborted = await client.follow("chat", thread, { signal: control.signal });
+  await aborted.next();
+  const cut = aborted.next();
+  control.abort(new Error("unmounted"));
+  await expect(cut).rejects.toThrow("unmounted");
+  await expect((await client.follow("chat", thread, { signal: control.signal })).next()).rejects.toThrow(
+    "unmounted",
+  );
+  await expect((await client.follow("elsewhere", thread)).next()).rejects.toMatchObject({
+    code: "not_found",
+  });
+  await expect((await client.follow("conformance.counter", "no/thread")).next()).rejects.toMatchObject({
+    code: "invalid_argument",
+  });
+  const last = await client.follow("chat", thread);
+  await last.next();
+  const ended = last.next();
+  client.close();
+  await expect(ended).rejects.toMatchObject({ name: "ConnectionClosed" });
+  expect(await last.next()).toEqual({ done: true, value: undefined });
+});

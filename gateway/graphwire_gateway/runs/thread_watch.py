@@ -62,8 +62,8 @@ class ThreadInfoWatch(RowWatch[ThreadRow]):
         return row.graph, row.thread
 
     def version_of(self, row: ThreadRow) -> Key:
-        """Return the thread's latest run and status: of several rows with these the last is sent."""
-        return row.run, row.status
+        """Return its status: a row for each run, too, would cost a slow reader without end."""
+        return row.status
 
     def asks_for(self, row: ThreadRow) -> bool:
         """Tell whether the watch asks for a thread."""

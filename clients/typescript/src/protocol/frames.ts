@@ -1396,7 +1396,7 @@ export interface ThreadRow {
    */
   questions?: PendingInterrupt[];
   /**
-   * Its latest run, if one is known. Left out for a shared thread's run of another principal.
+   * Its latest run, if one is known. Left out where principals share their threads.
    */
   run?: string;
   /**
@@ -1869,7 +1869,7 @@ export interface ThreadInfo {
    */
   questions?: PendingInterrupt[];
   /**
-   * Its latest run, if one is known. Left out for a shared thread's run of another principal.
+   * Its latest run, if one is known. Left out where principals share their threads.
    */
   run?: string;
   /**

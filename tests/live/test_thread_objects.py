@@ -94,7 +94,7 @@ async def test_what_cannot_have_metadata_is_refused_and_changes_nothing(serve, c
 async def test_metadata_counts_against_what_a_principal_may_keep_until_the_thread_is_deleted(
     serve, connect
 ) -> None:
-    server = await serve({"steps": stepper(OURS)}, limits={"store_bytes": 10_000}, tokens=TOKENS)
+    server = await serve({"steps": stepper(OURS)}, limits={"store_bytes": 12_000}, tokens=TOKENS)
     ann, bob = [await connect(server, token=token) for token in TOKENS]
     replies = [await update(ann, f"t{number}", title="x" * 500) for number in range(6)]
     assert [reply["type"] for reply in replies] == ["ok"] * 4 + ["error"] * 2

@@ -534,7 +534,9 @@ class List(Wire):
     cursor: Maybe[Annotated[str, Field(max_length=1024)]] = None
     """The ``cursor`` of the page before."""
     search: Maybe[Search] = None
-    """Only threads whose title, the string ``metadata.title``, has this text, in upper or lower case."""
+    """Only threads whose title has this text, in upper or lower case: the first 1,024 characters of the
+    string ``metadata.title``.
+    """
 
     @model_validator(mode="after")
     def _searches_threads(self) -> "List":

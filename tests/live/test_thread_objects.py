@@ -157,6 +157,9 @@ async def test_a_list_is_filtered_by_metadata_title_status_and_graph(serve, conn
     assert await names(peer, metadata={"team": "red"}, search="katzen") == ["a"]
     assert await names(peer, status=["interrupted"]) == ["d"]
     assert await names(peer, graph="steps", status=["completed"]) == ["c", "b", "a"]
+    await named(peer, "long", title="-" * 1_020 + "ends here")
+    assert await names(peer, search="ends") == ["long"]
+    assert await names(peer, search="here") == [], "beyond what is searched of a title"
     refused = await peer.ask(type="list", what="runs", search="x")
     assert refused["code"] == "invalid_argument"
 

@@ -613,7 +613,7 @@ export interface List {
     [k: string]: unknown;
   };
   /**
-   * Only threads whose title, the string ``metadata.title``, has this text, in upper or lower case.
+   * Only threads whose title has this text, in upper or lower case: the first 1,024 characters of the string ``metadata.title``.
    */
   search?: string;
   /**

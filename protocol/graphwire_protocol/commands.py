@@ -459,7 +459,8 @@ class ThreadUpdate(Wire):
 
     Server: merges ``metadata`` key by key, at any time, whether or not a run uses the thread; of two clients
     that set one key, the later wins. Answers ``ok`` with the ``thread`` as it is then. A thread that is not
-    known exists from then on, without a run.
+    known exists from then on, without a run. Metadata lives in the server's memory: it is gone after a
+    restart, even if a database keeps the thread, and when the server's saver in memory lets the thread go.
 
     Misuse: an unknown graph is ``not_found``; a graph that can have no checkpointer is ``invalid_argument``;
     metadata that would exceed ``max_metadata_bytes``, or what the principal may keep (``store_bytes``), is
@@ -533,7 +534,9 @@ class List(Wire):
     cursor: Maybe[Annotated[str, Field(max_length=1024)]] = None
     """The ``cursor`` of the page before."""
     search: Maybe[Search] = None
-    """Only threads whose title, the string ``metadata.title``, has this text, in upper or lower case."""
+    """Only threads whose title has this text, in upper or lower case: the first 1,024 characters of the
+    string ``metadata.title``.
+    """
 
     @model_validator(mode="after")
     def _searches_threads(self) -> "List":

@@ -175,7 +175,7 @@ class ThreadRow(Wire):
     created_at: Maybe[Timestamp] = None
     """When the thread began, as far as is known: with its first run, checkpoint or metadata."""
     run: Maybe[Name] = None
-    """Its latest run, if one is known. Left out for a shared thread's run of another principal."""
+    """Its latest run, if one is known. Left out where principals share their threads."""
     interrupts: Maybe[tuple[str, ...]] = None
     """With ``interrupted``: the ids of what waits for an answer."""
     questions: Maybe[tuple[PendingInterrupt, ...]] = None

@@ -19,6 +19,7 @@ import pytest
 from graphwire_gateway.connections import peer as peer_module
 from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.connection import Connection
+from graphwire_gateway.connections.intake import Intake
 from graphwire_gateway.connections.peer import Peer
 from graphwire_gateway.connections.services import Services
 from graphwire_gateway.execution.execution import Executor
@@ -1116,7 +1117,7 @@ class Listener:
 
 
 def new_peer() -> Peer:
-    peer = Peer(ServerProtocol(), Listener(), ping_interval=None)  # type: ignore[arg-type]
+    peer = Peer(ServerProtocol(), Listener(), ping_interval=None, intake=Intake())  # type: ignore[arg-type]
     peer.connection_made(Transport())  # type: ignore[arg-type]
     return peer
 

@@ -7,6 +7,7 @@ Long because each promise of the registry is tried at each point where a start c
 """
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -883,16 +884,23 @@ async def test_what_a_run_begins_with_counts_until_it_needs_it_no_more(make) -> 
     big, metadata = "x" * 50_000, {"k": "y" * 1_000}
     fields = {"input": {"said": big}, "context": {"c": "z" * 10_000}, "metadata": metadata}
     run = await bench.start("r", graph="own", thread="t", **fields)
-    assert 61_000 < bench.runs.holdings.beside_logs < 61_200
+    assert 61_000 < bench.runs.holdings.beside_logs < 62_200
     await bench.end(run, ASKS)
-    assert 11_000 < bench.runs.holdings.beside_logs < 11_200, "the input is not needed to continue"
+    assert 11_000 < bench.runs.holdings.beside_logs < 12_200, "the input is not needed to continue"
     respond = {"id": 2, "run": "r", "responses": [{"interrupt": "a", "value": "v" * 5_000}]}
     await bench.runs.respond(run, commands.Respond.model_validate(respond))
-    assert 16_000 < bench.runs.holdings.beside_logs < 16_200
+    assert 16_000 < bench.runs.holdings.beside_logs < 17_200
     await bench.end(run, Outcome("completed", b"1" * 2_000))
-    assert 3_000 < bench.runs.holdings.beside_logs < 3_100, "its row and its result"
+    assert 3_000 < bench.runs.holdings.beside_logs < 3_600, "its row and its result"
     await bench.runs.remove(run)
     assert bench.runs.holdings.beside_logs == 0
+
+
+@pytest.mark.parametrize("field", ["input", "metadata"])
+async def test_what_is_small_on_the_wire_and_large_in_memory_counts_as_what_it_takes(make, field) -> None:
+    bench = make()
+    await bench.start("r", graph="own", thread="t", **{field: {"said": [[]] * 1_000}})
+    assert bench.runs.holdings.beside_logs > 1_000 * sys.getsizeof([])
 
 
 async def test_a_run_that_never_began_holds_no_request_when_it_is_cancelled(make) -> None:
@@ -903,7 +911,7 @@ async def test_a_run_that_never_began_holds_no_request_when_it_is_cancelled(make
     assert bench.runs.holdings.beside_logs > before + 50_000
     run.cancel()
     await bench.settled()
-    assert bench.runs.holdings.beside_logs < before + 100
+    assert bench.runs.holdings.beside_logs < before + 500
 
 
 @pytest.mark.parametrize("where", ["metadata", "config.metadata", "config.tags", "config.run_name"])

@@ -127,7 +127,7 @@ async def test_a_stalled_subscription_that_falls_behind_the_log_gets_a_gap_from_
 async def test_a_trickle_is_not_behind_more_than_a_bounded_part_of_a_flood(serve, connect) -> None:
     server = await serve({"counter": counter()}, limits={"log_events": 100_000, "log_bytes": 1 << 30})
     peer = await connect(server)
-    flood = 40_000
+    flood = 20_000
     await peer.run(
         "counter", {"count": flood}, spec(1, "lifecycle"), run="flood", record={"modes": ["custom"]}
     )

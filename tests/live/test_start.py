@@ -83,7 +83,7 @@ async def test_a_frame_of_a_later_version_is_unsupported(serve, connect) -> None
     server = await serve({"counter": counter()})
     peer = await connect(server)
     assert (await peer.ask(type="auth", token="t"))["code"] == "unsupported"
-    assert peer.frames[0]["features"] == ["patch", "state", "watch"]
+    assert peer.frames[0]["features"] == ["patch", "state", "threads", "watch"]
 
 
 async def test_who_asks_for_more_than_is_recorded_is_told_what_is(serve, connect) -> None:

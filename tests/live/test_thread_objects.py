@@ -94,7 +94,7 @@ async def test_what_cannot_have_metadata_is_refused_and_changes_nothing(serve, c
 async def test_metadata_counts_against_what_a_principal_may_keep_until_the_thread_is_deleted(
     serve, connect
 ) -> None:
-    server = await serve({"steps": stepper(OURS)}, limits={"store_bytes": 10_000}, tokens=TOKENS)
+    server = await serve({"steps": stepper(OURS)}, limits={"store_bytes": 12_000}, tokens=TOKENS)
     ann, bob = [await connect(server, token=token) for token in TOKENS]
     replies = [await update(ann, f"t{number}", title="x" * 500) for number in range(6)]
     assert [reply["type"] for reply in replies] == ["ok"] * 4 + ["error"] * 2
@@ -157,6 +157,9 @@ async def test_a_list_is_filtered_by_metadata_title_status_and_graph(serve, conn
     assert await names(peer, metadata={"team": "red"}, search="katzen") == ["a"]
     assert await names(peer, status=["interrupted"]) == ["d"]
     assert await names(peer, graph="steps", status=["completed"]) == ["c", "b", "a"]
+    await named(peer, "long", title="-" * 1_020 + "ends here")
+    assert await names(peer, search="ends") == ["long"]
+    assert await names(peer, search="here") == [], "beyond what is searched of a title"
     refused = await peer.ask(type="list", what="runs", search="x")
     assert refused["code"] == "invalid_argument"
 

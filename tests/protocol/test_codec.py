@@ -450,6 +450,19 @@ filter_values = st.builds(
     exclude=st.none() | st.builds(Exclude, nodes=an_optional(glob_values)),
 )
 
+subgraph_values = st.recursive(
+    st.builds(replies.Subgraph, node=st.text(max_size=3), nodes=st.just(("a",)), edges=st.just(())),
+    lambda inner: st.builds(
+        replies.Subgraph,
+        node=st.text(max_size=3),
+        nodes=st.just(()),
+        edges=st.just(()),
+        subgraphs=st.none() | st.lists(inner, max_size=2).map(tuple),
+        cut=st.sampled_from([None, True]),
+    ),
+    max_leaves=4,
+)
+
 
 def of_type(kind: Any, field: FieldInfo | None = None) -> st.SearchStrategy[Any]:
     """Draw values of a field's type from the annotations that the model itself is made of."""
@@ -484,6 +497,8 @@ def of_type(kind: Any, field: FieldInfo | None = None) -> st.SearchStrategy[Any]
             return name_values
         least = max([mark.min_length for mark in marks if getattr(mark, "min_length", None)], default=0)
         return st.text(min_size=least, max_size=8)
+    if kind is replies.Subgraph:
+        return subgraph_values
     if isinstance(kind, type) and issubclass(kind, Wire):
         return of_model(kind)
     simple = {

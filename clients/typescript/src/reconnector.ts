@@ -300,5 +300,5 @@ export function reconnects(code: number): boolean {
 
 function handshakeReason(url: string, error: string | undefined): string {
   const page = globalThis.location?.origin;
-  return `no connection to ${url} ${error ?? ""}${page ? `: do its allowed_origins have ${page}?` : ""}`;
+  return `no connection to ${url} ${error ?? ""}${page ? `: is it up, and do its allowed_origins have ${page}?` : ""}`;
 }

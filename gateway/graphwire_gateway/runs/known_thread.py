@@ -6,7 +6,7 @@ from typing import Any
 from graphwire_protocol.replies import ThreadRow
 from graphwire_protocol.types import TERMINAL, Status
 
-from graphwire_gateway.execution.request import json_size
+from graphwire_gateway.execution.request import held_size
 from graphwire_gateway.runs.details import StatusDetails
 from graphwire_gateway.runs.row_watch import Key
 from graphwire_gateway.runs.run import Run, now
@@ -57,7 +57,7 @@ class KnownThread:
     @property
     def held_bytes(self) -> int:
         """What is kept of it, in bytes."""
-        return _OBJECT_BYTES + json_size(self.metadata) if self.is_kept else 0
+        return _OBJECT_BYTES + held_size(self.metadata) if self.is_kept else 0
 
     # ── its runs ─────────────────────────────────────────────────────────────────────────────────
 

@@ -63,12 +63,17 @@ class KnownThreads:
         self._of: dict[str, dict[Key, KnownThread]] = {}
         self._deleting: set[str] = set()
         self._gone: list[set[tuple[str, Key]]] = []  # what went during each listing that is under way
-        self._began: dict[str, dict[Key, str]] = {}  # of saved threads that a watch began with
+        self._began: dict[str, dict[Key, str]] = {}  # of saved threads that watches have shown
         self._to_look_at: dict[str, tuple[KnownThread, str]] = {}  # and why its last run went
         self._is_looking = False
         self._watches = ThreadInfoWatches(limits.max_watch_runs)
         self.look: Look = _nothing_saved
         """How a saver is asked; the server sets it."""
+
+    @property
+    def most_listed(self) -> int:
+        """How many threads a watch begins with at most."""
+        return self._limits.max_watch_runs
 
     def owner(self, principal: str) -> str:
         """Return whose the threads of a principal are: "" if all principals share them."""
@@ -191,6 +196,8 @@ class KnownThreads:
         else:
             self._let_go(thread, reason if thread.is_saved else "evicted")
             return
+        if known is None and self._watches.watch_any(thread.principal):
+            self._began.setdefault(thread.principal, {})[thread.id] = thread.created_at
         self._report(thread)
 
     def saver_wrote(self, scope: Scope, graph: str, principal: str) -> None:

@@ -23,6 +23,7 @@ from graphwire_gateway.runs.saved_threads import SavedThread, SavedThreads
 from graphwire_gateway.runs.thread_watch import RowAsListed, thread_matches
 
 _AT_ONCE = 1000  # threads that are looked through before the rest of the process gets the loop
+_GO_MEANWHILE = 100  # threads that a watch names in place of others that went while savers were asked
 
 
 @dataclass(slots=True)
@@ -88,13 +89,16 @@ class Listing:
     async def saved_only(self, command: commands.Watch, principal: str) -> list[RowAsListed]:
         """Return the threads that a watch asks for and that no run is known of, as their savers have them.
 
-        Raises ``Refusal``.
+        Savers are not asked what those wait for that the watch leaves out of its list. Raises ``Refusal``.
         """
         found: list[RowAsListed] = []
-        owner = self._runs.known_threads.owner(principal)
-        for one in await self._matching(command, command.graphs, principal):
+        owner, most = self._runs.known_threads.owner(principal), self._runs.known_threads.most_listed
+        matching = await self._matching(command, command.graphs, principal)
+        matching.sort(key=lambda one: one.updated_at, reverse=True)
+        for number, one in enumerate(matching):
             if one.known is None or not one.known.runs:
-                row = await self._row(one, principal)
+                is_left_out = command.status is None and number >= most + _GO_MEANWHILE
+                row = _unasked(one) if is_left_out else await self._row(one, principal)
                 if command.status is None or row.status in command.status:
                     found.append(RowAsListed(row, owner))
         return found
@@ -120,7 +124,7 @@ class Listing:
         return await _wanted(found.values(), command, graphs)
 
     async def _row(self, one: _Listed, principal: str) -> ThreadRow:
-        known, saved = one.known, one.saved
+        known = one.known
         if known is not None and known.runs:
             return known.row()
         details = await self._saved.standing(self._catalog.get(one.graph), one.thread, principal)
@@ -129,18 +133,30 @@ class Listing:
             if not known.runs:
                 known.rest(details)
             return known.row()
-        return ThreadRow(
-            graph=one.graph,
-            thread=one.thread,
-            status=details.status,
-            updated_at=one.updated_at,
-            created_at=None if saved is None else saved.created_at,
-            interrupts=details.interrupts,
-            questions=details.questions,
+        row = _unasked(one)
+        return row.model_copy(
+            update={
+                "status": details.status,
+                "interrupts": details.interrupts,
+                "questions": details.questions,
+            }
         )
 
     async def _look(self, thread: KnownThread) -> StatusDetails | None:
         return await self._saved.standing(self._catalog.get(thread.graph), thread.thread, thread.user)
+
+
+def _unasked(one: _Listed) -> ThreadRow:
+    """Return the row of a thread of which nobody has asked the saver what it waits for."""
+    if one.known is not None:
+        return one.known.row()
+    return ThreadRow(
+        graph=one.graph,
+        thread=one.thread,
+        status="completed",
+        updated_at=one.updated_at,
+        created_at=None if one.saved is None else one.saved.created_at,
+    )
 
 
 def _add_saved(one: _Listed, saved: SavedThread) -> None:

@@ -21,7 +21,7 @@ from graphwire_protocol.state import RUN, advance
 from graphwire_protocol.types import TERMINAL, Mode, Seq, Status
 
 from graphwire_gateway.execution.execution import Execution, Executor, Made, Outcome
-from graphwire_gateway.execution.request import RunRequest, json_size
+from graphwire_gateway.execution.request import RunRequest, held_size
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.log import Log
 from graphwire_gateway.log.record import server_record
@@ -104,7 +104,7 @@ class Run:
         self._request: RunRequest | None = request  # until it starts or ends
         self._given_bytes = request.given_bytes
         self._request_bytes = request.kept_bytes
-        self._row_bytes = json_size(metadata)
+        self._row_bytes = held_size(metadata)
         self._executor = executor
         self._listener = listener
         self._cancel_grace_s = limits.cancel_grace_s
@@ -174,7 +174,7 @@ class Run:
                     "not_found", f"run {self.id!r} does not wait for {id!r}", details={"kind": "interrupt"}
                 )
         self._answers.update(answers)
-        self._given_bytes += json_size(*answers.values())
+        self._given_bytes += held_size(*answers.values())
         missing = len(self._interrupts) - len(self._answers)
         return not missing or (is_partial and bool(self._answers))
 
@@ -291,7 +291,7 @@ class Run:
             else:
                 # Without a thread nothing keeps the state, so nobody can answer.
                 self.output, self.unanswered = outcome.output, outcome.interrupts
-                self._row_bytes += json_size(*(one.to_wire() for one in outcome.interrupts))
+                self._row_bytes += held_size(*(one.to_wire() for one in outcome.interrupts))
                 self._end("completed", "interrupted")
 
     # ── the owner of a log ───────────────────────────────────────────────────────────────────────

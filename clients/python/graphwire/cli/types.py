@@ -36,7 +36,7 @@ _CODES = exit_codes(
 )
 
 HELP = f"""Write TypeScript types of the graphs that the server offers you, for the TypeScript client's
-connect<Graphs>(url): the input, the state and the context of each graph, from their JSON Schemas.
+`connect`: the input, the state and the context of each graph, from their JSON Schemas.
 
 The types go to stdout, or into a file with --out. --check compares a file with them, for a CI job.
 

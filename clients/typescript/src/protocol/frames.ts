@@ -613,7 +613,7 @@ export interface List {
     [k: string]: unknown;
   };
   /**
-   * Only threads whose title, the string ``metadata.title``, has this text, in upper or lower case.
+   * Only threads whose title has this text, in upper or lower case: the first 1,024 characters of the string ``metadata.title``.
    */
   search?: string;
   /**
@@ -779,7 +779,8 @@ export interface StateUpdate {
  *
  * Server: merges ``metadata`` key by key, at any time, whether or not a run uses the thread; of two clients
  * that set one key, the later wins. Answers ``ok`` with the ``thread`` as it is then. A thread that is not
- * known exists from then on, without a run.
+ * known exists from then on, without a run. Metadata lives in the server's memory: it is gone after a
+ * restart, even if a database keeps the thread, and when the server's saver in memory lets the thread go.
  *
  * Misuse: an unknown graph is ``not_found``; a graph that can have no checkpointer is ``invalid_argument``;
  * metadata that would exceed ``max_metadata_bytes``, or what the principal may keep (``store_bytes``), is
@@ -1396,7 +1397,7 @@ export interface ThreadRow {
    */
   questions?: PendingInterrupt[];
   /**
-   * Its latest run, if one is known. Left out for a shared thread's run of another principal.
+   * Its latest run, if one is known. Left out where principals share their threads.
    */
   run?: string;
   /**
@@ -1869,7 +1870,7 @@ export interface ThreadInfo {
    */
   questions?: PendingInterrupt[];
   /**
-   * Its latest run, if one is known. Left out for a shared thread's run of another principal.
+   * Its latest run, if one is known. Left out where principals share their threads.
    */
   run?: string;
   /**

@@ -137,8 +137,10 @@ export class RunStore extends Store<RunState> {
   #take(event: AnyEvent, client: AnyClient): void {
     const about = this.#about;
     this.#latest[event.mode] = event;
-    if (event.mode === "run") this.#about = { healed: about.healed };
-    else if (event.mode === "lifecycle") {
+    if (event.mode === "run" || event.mode === "discard") {
+      this.#run = undefined; // a run that its server forgot is not asked for again
+      this.#about = { healed: about.healed };
+    } else if (event.mode === "lifecycle") {
       const { status, error = { code: status, message: "" } } = event;
       about.reason = event.reason;
       if (status === "failed") about.error = new RunFailed(event.run, error);
@@ -156,9 +158,8 @@ export class RunStore extends Store<RunState> {
   // ── requests ─────────────────────────────────────────────────────────────────────────────────
 
   readonly cancel = async (reason?: string): Promise<Status | undefined> => {
-    const id = this.#run?.id ?? this.initial.view.id;
-    if (!this.#client || !id) throw new TypeError("there is no run");
-    return this.#client.cancel(id, reason);
+    const id = this.initial.view.id ?? this.#asked().id;
+    return this.#client?.cancel(id, reason);
   };
 
   readonly respond: Run["respond"] = async (responses, options) =>
@@ -167,7 +168,7 @@ export class RunStore extends Store<RunState> {
   readonly answer: Run["answer"] = async (value) => this.#asked().answer(value).finally(this.changed);
 
   #asked(): Run {
-    if (!this.#run) throw new TypeError("there is no run");
+    if (!this.#run) throw new TypeError("no run yet");
     return this.#run;
   }
 }

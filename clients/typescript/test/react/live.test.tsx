@@ -180,3 +180,30 @@ test("a thread is shown across runs, questions and pages, whoever starts them", 
   const { container } = render(<Page client={connected()} at={2} />);
   await expect.poll(() => container.textContent).toBe("false undefined 0 human,ai,human,ai,tool,ai");
 }, 30_000);
+
+test("a server that is killed in mid-answer and started again leaves a thread that can be written to", async () => {
+  const serve = ["chat=./chat.py:chat", "--port"];
+  const first = await Gateway.start(...serve, "0");
+  const client = connected(first.url, { backoff: { firstMs: 1, longestMs: 5 } });
+  let thread: ThreadView | undefined;
+  function Page() {
+    thread = useThread(client, "chat", "t");
+    const texts = useMessages(thread).map(({ text }) => text);
+    return <p>{`${thread.status} ${thread.isCaughtUp} ${texts}`}</p>;
+  }
+  const { container } = render(<Page />);
+  const shows = (text: string) => expect.poll(() => container.textContent, { timeout: 20_000 }).toBe(text);
+  const ask = (content: string) => ({ messages: [{ type: "human", content }] });
+  await shows("undefined true ");
+  await thread?.start(ask("hold"));
+  await expect.poll(() => container.textContent).toContain("I hold");
+  await first.stop();
+  const next = await Gateway.start(...serve, String(first.port));
+  try {
+    await shows("undefined true "); // its server kept it in memory
+    await thread?.start(ask("plain"));
+    await expect.poll(() => container.textContent, { timeout: 10_000 }).toMatch(/^completed true plain,/);
+  } finally {
+    await next.stop();
+  }
+}, 60_000);

@@ -14,9 +14,9 @@ import { conversationOf, humanOf, messagesIn } from "./ai/conversation.js";
 import { answersIn, type ToAnswer, toolPartsOf } from "./ai/questions.js";
 import type { Client } from "./client.js";
 import { isObject } from "./protocol/json.js";
+import type { RunRow } from "./rows.js";
 import type { Run } from "./run.js";
 import type { Mode, RunOptions, ViewOptions } from "./streams.js";
-import type { RunRow } from "./watch_queue.js";
 
 export type { ToData } from "./ai/chunks.js";
 export type { Approval, ToAnswer } from "./ai/questions.js";

@@ -15,11 +15,17 @@ export interface Item {
 }
 
 /** What the queues of runs and of watches have in common: a reader that waits, and an end. */
-export class Queue {
+export abstract class Queue {
   #error: unknown;
   #wake: (() => void) | undefined;
 
   constructor(readonly sub: number) {}
+
+  /** Add what a frame says. */
+  abstract put(item: Item): void;
+
+  /** The connection is lost: a watch lists anew what matches. */
+  beginList(): void {}
 
   /** End the queue: after what is queued, the reader gets `error`. */
   fail(error: unknown): void {

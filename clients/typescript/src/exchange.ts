@@ -7,16 +7,13 @@
  */
 
 import { type GraphwireError, refusedOf } from "./errors.js";
-import { EventQueue } from "./event_queue.js";
+import { EventQueue, type Queue } from "./event_queue.js";
 import { type Asked, ClientSession, type Delivered, type Happening, type Reply } from "./protocol/client.js";
 import type * as frames from "./protocol/frames.js";
-import { WatchQueue } from "./watch_queue.js";
 
 /** How long a request that is `rate_limited` is sent again, in all. */
 const PATIENCE_MS = 5000;
 const FIRST_JITTER_MS = 20;
-
-type AnyQueue = EventQueue | WatchQueue<{ status: string }>;
 
 interface Waiting {
   resolve: (reply: Reply) => void;
@@ -35,7 +32,7 @@ export class Exchange {
   connections = 0;
   readonly #session: ClientSession;
   readonly #waiting = new Map<number, Waiting>();
-  readonly #queues = new Map<number, AnyQueue>();
+  readonly #queues = new Map<number, Queue>();
   readonly #timers = new Map<number, ReturnType<typeof setTimeout>>();
   #error: GraphwireError | undefined;
 
@@ -85,7 +82,7 @@ export class Exchange {
   }
 
   /** Send the request that opens the subscription or watch `sub`; return its reply and its queue. */
-  async open<Q extends AnyQueue, R = frames.Subscribed>(
+  async open<Q extends Queue, R = frames.Subscribed>(
     make: (sub: number) => Asked,
     queueOf: (sub: number) => Q,
     signal: AbortSignal | undefined,
@@ -135,7 +132,7 @@ export class Exchange {
   }
 
   /** Unsubscribe `queue`; nothing more is put into it. */
-  leave(queue: AnyQueue): void {
+  leave(queue: Queue): void {
     if (!this.#queues.delete(queue.sub) || !this.#session.isAttached(queue.sub)) return;
     this.#session.request({ type: "unsubscribe", sub: queue.sub });
     this.onOutgoing();
@@ -166,7 +163,7 @@ export class Exchange {
 
   /** Prepare for the next socket: this one was closed with `code`. */
   disconnected(code: number): void {
-    for (const queue of this.#queues.values()) if (queue instanceof WatchQueue) queue.beginList();
+    for (const queue of this.#queues.values()) queue.beginList();
     this.#stopTimers(); // the next flight asks for all of it
     this.#handle(this.#session.disconnected(code));
   }

@@ -63,7 +63,6 @@ export class ThreadFollower<S = unknown> implements AsyncIterableIterator<Follow
   #runOver: AbortController | undefined;
   #isIdle = false; // while waiting for the next run
   #settled: readonly Message[] | undefined; // the messages of the last state
-  #comparedAt = ""; // when the thread's state was read last, as a moment of the watch
 
   /** @internal */
   constructor(
@@ -109,7 +108,7 @@ export class ThreadFollower<S = unknown> implements AsyncIterableIterator<Follow
 
   /** Whether every event that there is has been taken: what comes next happens from now on. False while reconnecting. */
   get isCaughtUp(): boolean {
-    return this.#run?.isCaughtUp ?? (this.#isIdle && this.#exchange.isOpen && this.#isCurrent(this.#watch));
+    return this.#run?.isCaughtUp ?? (this.#isIdle && this.#exchange.isOpen && !!this.#watch?.isCurrent);
   }
 
   [Symbol.asyncIterator](): this {
@@ -178,12 +177,12 @@ export class ThreadFollower<S = unknown> implements AsyncIterableIterator<Follow
 
   async *#followRuns(watch: ThreadWatch): AsyncGenerator<FollowEvent<S>, never, undefined> {
     for (;;) {
-      const row = this.#isCurrent(watch) ? this.#order.following() : undefined;
+      const row = watch.isCurrent ? this.#order.following() : undefined;
       if (row === "missed") throw new Anew(row);
       if (row) {
         yield* this.#followRun(watch, row);
         this.#order.done();
-      } else if (watch.isSynced && !this.#isCurrent(watch)) yield* this.#refresh(watch);
+      } else if (watch.isSynced && !watch.isCurrent) yield* this.#refresh(watch);
       else {
         this.#isIdle = true;
         this.onTaken?.();
@@ -191,11 +190,6 @@ export class ThreadFollower<S = unknown> implements AsyncIterableIterator<Follow
         this.#isIdle = false;
       }
     }
-  }
-
-  /** Tell whether nothing can have been missed: the rows are complete, and the state was read since. */
-  #isCurrent(watch: ThreadWatch | undefined): boolean {
-    return this.#comparedAt === watch?.moment && watch.isSynced;
   }
 
   /** Begin, or begin anew, from the thread's state. */
@@ -208,11 +202,12 @@ export class ThreadFollower<S = unknown> implements AsyncIterableIterator<Follow
     }
     while (!watch.isSynced) await watch.change();
     const { now: before } = order;
-    const { moment } = watch;
-    const read = await this.#requests.read();
-    const event = await this.#startFrom(read, before);
-    this.#comparedAt = moment;
+    const event = await this.#startFrom(await this.#readNow(watch), before);
     if (event) yield event;
+  }
+
+  #readNow(watch: ThreadWatch): Promise<Read> {
+    return watch.compare(() => this.#requests.read());
   }
 
   /** Go on behind a state; return what to show of it, undefined if the run that it names is shown instead. */
@@ -233,10 +228,8 @@ export class ThreadFollower<S = unknown> implements AsyncIterableIterator<Follow
   /** Compare with the thread's state after a reconnect, during which anything may have happened. */
   async *#refresh(watch: ThreadWatch): Events<S> {
     const order = this.#order;
-    const { moment } = watch;
-    const read = await this.#requests.read();
+    const read = await this.#readNow(watch);
     const { label, messages } = read;
-    this.#comparedAt = moment;
     if (order.isShown(label)) {
       if (this.#messages.areEqual(messages, this.#settled)) return;
       this.#settled = messages;

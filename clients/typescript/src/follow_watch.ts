@@ -17,6 +17,7 @@ export class ThreadWatch extends WatchQueue {
   #syncedOn = 0;
   #deleted = 0;
   #frames = 0;
+  #compared = { on: 0, deleted: 0 }; // when the thread's state was read last
 
   constructor(sub: number, order: RunOrder, exchange: Exchange) {
     super(sub);
@@ -29,9 +30,24 @@ export class ThreadWatch extends WatchQueue {
     return this.#syncedOn === this.#exchange.connections;
   }
 
-  /** Changes when more may have happened to the thread than its rows say. */
-  get moment(): string {
-    return `${this.#syncedOn} ${this.#deleted}`;
+  /** Whether nothing can have been missed: the rows are complete, and the state was read since. */
+  get isCurrent(): boolean {
+    const { on, deleted } = this.#compared;
+    return this.isSynced && on === this.#syncedOn && deleted === this.#deleted;
+  }
+
+  /**
+   * Return the thread's state that `read` asks for, as soon as the rows are complete with which it can be compared.
+   *
+   * A request that was sent before a cut is sent again behind the watch, and so its reply counts for the connection
+   * that brings it. Otherwise a line that is cut often would ask for one state after the other.
+   */
+  async compare<R>(read: () => Promise<R>): Promise<R> {
+    const deleted = this.#deleted;
+    const state = await read();
+    this.#compared = { on: this.#exchange.connections, deleted };
+    while (!this.isSynced) await this.change();
+    return state;
   }
 
   /** The connection is lost; the first frame of the next one begins the list. */

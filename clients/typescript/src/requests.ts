@@ -8,8 +8,8 @@ import type { Status } from "./events.js";
 import type { Exchange } from "./exchange.js";
 import type * as frames from "./protocol/frames.js";
 import type { JsonObject } from "./protocol/json.js";
+import { type RunRow, rowOf, type ThreadRow } from "./rows.js";
 import type { HistoryOptions, StateOptions, StateSnapshot } from "./state.js";
-import { type RunRow, rowOf, type ThreadRow } from "./watch_queue.js";
 
 const PAGE = 100;
 

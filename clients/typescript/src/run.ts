@@ -58,6 +58,7 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
   #queue: EventQueue | undefined;
   #isExhausted = false;
   #loop: object | undefined; // the loop that takes the events
+  readonly #abort = () => this.detach();
 
   /** @internal */
   constructor(
@@ -74,10 +75,7 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
     this.#cursor = view.spec.from ?? "start";
     this.#tracker = tracker;
     this.#reader = new EventReader(id);
-    this.#queue = queue;
-    const { signal } = view;
-    if (signal?.aborted) this.detach();
-    else signal?.addEventListener("abort", () => this.detach(), { once: true });
+    if (queue) this.#hold(queue);
   }
 
   // ── properties ───────────────────────────────────────────────────────────────────────────────
@@ -185,9 +183,17 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
       this.#exchange.leave(queue); // another loop was faster, or this one was left meanwhile
       return this.#queue ?? queue;
     }
-    this.#queue = queue;
     queue.readBy(loop);
+    this.#hold(queue);
     return queue;
+  }
+
+  /** Receive into a queue until it is left. The signal may live longer than that, and would keep the run. */
+  #hold(queue: EventQueue): void {
+    const { signal } = this.view;
+    this.#queue = queue;
+    if (signal?.aborted) this.detach();
+    else signal?.addEventListener("abort", this.#abort);
   }
 
   /** Move the cursor past a frame that was taken; return its event, undefined if it is none. */
@@ -224,7 +230,10 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
 
   #leave(queue: EventQueue): void {
     this.#adoptStart();
-    if (this.#queue === queue) this.#queue = undefined;
+    if (this.#queue === queue) {
+      this.#queue = undefined;
+      this.view.signal?.removeEventListener("abort", this.#abort);
+    }
     this.#exchange.leave(queue);
   }
 

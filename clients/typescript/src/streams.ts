@@ -7,6 +7,7 @@ import type { Exchange } from "./exchange.js";
 import type { From } from "./protocol/cursor.js";
 import type * as frames from "./protocol/frames.js";
 import type { JsonObject } from "./protocol/json.js";
+import type { RunFilter } from "./requests.js";
 import { LIFECYCLE, Run, type View } from "./run.js";
 import { RunTracker } from "./run_tracker.js";
 import { Watching } from "./watching.js";
@@ -21,7 +22,10 @@ export const DEFAULT_MODES: Mode[] = ["updates", "messages", "custom"];
 export interface GraphTypes {
   input: unknown;
   state: unknown;
+  context?: unknown;
 }
+
+type ContextOf<T> = T extends { context: infer C } ? C : unknown;
 
 /** Which events of a run to receive, and how. */
 export interface ViewOptions {
@@ -50,7 +54,7 @@ export interface ViewOptions {
 }
 
 /** Where and how a run runs, and how it is viewed. */
-export interface RunOptions extends ViewOptions {
+export interface RunOptions<C = unknown> extends ViewOptions {
   /** The run's id, by default a new one. If the run exists, attach to it; so a start may be repeated. */
   run?: string;
   /** The conversation to continue, or to begin. */
@@ -62,7 +66,7 @@ export interface RunOptions extends ViewOptions {
   /** LangGraph's config: `tags`, `configurable`, `recursion_limit` and others; the thread is no part of it. */
   config?: frames.RunConfig;
   /** LangGraph's runtime context. */
-  context?: unknown;
+  context?: C;
   /** LangGraph's `interrupt_before`, `interrupt_after`, `output_keys`, `durability`, `version`. */
   options?: frames.RunOptions;
   /** What the log records beyond the filter, for later viewers. */
@@ -95,7 +99,7 @@ export class Streams<G extends { [N in keyof G]: GraphTypes }> extends Watching 
   async run<N extends keyof G & string>(
     graph: N,
     input?: G[N]["input"],
-    options: RunOptions = {},
+    options: RunOptions<ContextOf<G[N]>> = {},
   ): Promise<Run<G[N]["state"]>> {
     const { view, others } = this.#view(options);
     const {
@@ -175,17 +179,33 @@ export class Streams<G extends { [N in keyof G]: GraphTypes }> extends Watching 
   // ── acting on a run by its id ────────────────────────────────────────────────────────────────
 
   /** Cancel the run with this id; return its status like `run.cancel()`. */
-  cancel(run: string, reason?: string): Promise<Status | undefined> {
-    return this.#runOf(run).cancel(reason);
+  cancel(run: string, reason?: string): Promise<Status | undefined>;
+  /**
+   * Cancel this user's runs that match, as in `runs()`, and have not ended; return their ids.
+   *
+   * A run that starts meanwhile may be missed. Throws `TypeError` for an empty filter, and for a field that is undefined.
+   */
+  cancel(runs: RunFilter, reason?: string): Promise<string[]>;
+  async cancel(run: string | RunFilter, reason?: string): Promise<Status | string[] | undefined> {
+    if (typeof run === "string") return this.#runOf(run).cancel(reason);
+    const { cancelAll } = await import("./acting.js");
+    return cancelAll(this as never, run, reason);
   }
 
-  /** Answer the questions of a run by its id, like `run.respond()`. */
-  respond(
-    run: string,
+  /**
+   * Answer the questions of a run by its id, like `run.respond()`, or what a thread of a graph asks.
+   *
+   * The thread's interrupted run continues. If the server knows none, as after a restart, a new run does, with all
+   * answers at once or `partial`. Throws `Refused` with code `conflict` for a thread that waits for no answer.
+   */
+  async respond(
+    run: string | { graph: string; thread: string },
     responses?: { readonly [id: string]: unknown },
     options?: { partial?: boolean },
   ): Promise<Status | undefined> {
-    return this.#runOf(run).respond(responses, options);
+    if (typeof run === "string") return this.#runOf(run).respond(responses, options);
+    const { respondTo } = await import("./acting.js");
+    return respondTo(this as never, run, responses, options);
   }
 
   /** Wait for the end of a run by its id, and return its output like `run.result()`. */

@@ -6,8 +6,8 @@ import type { Status } from "./events.js";
 import type { Exchange } from "./exchange.js";
 import { has, type JsonObject } from "./protocol/json.js";
 import { encode } from "./protocol/projection.js";
-import { rowOf, type ThreadRow, WatchQueue, type WatchSynced } from "./watch_queue.js";
-import { watched } from "./watching.js";
+import { rowOf, type ThreadRow } from "./rows.js";
+import { WatchQueue, type WatchSynced, watched } from "./watch_queue.js";
 
 /** Which threads to watch; several fields are ANDed. */
 export interface ThreadFilter {

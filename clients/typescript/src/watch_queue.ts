@@ -7,18 +7,16 @@
  *
  * After a reconnect the server lists what matches now. What was shown before and is not on that list is gone; the
  * queue says so before it says that the list is complete.
+ *
+ * `watching` loads this file on demand.
  */
 
 import { type Item, Queue } from "./event_queue.js";
-import { type Interrupt, interruptsOf, type Status } from "./events.js";
+import type { Status } from "./events.js";
+import type { Exchange } from "./exchange.js";
 import type * as frames from "./protocol/frames.js";
 import { STATUSES } from "./protocol/tables.js";
-
-type Row<R> = Omit<R, "questions" | "type" | "sub"> & { questions?: readonly Interrupt[] };
-/** A run as a list or a watch shows it, with the values of its questions restored. */
-export type RunRow = Row<frames.RunRow>;
-/** A thread as a list or a watch shows it, with the values of its questions restored. */
-export type ThreadRow = Row<frames.ThreadRow>;
+import { type RunRow, rowOf } from "./rows.js";
 
 /**
  * A run that a watch has shown is no longer there; take it off the board.
@@ -73,7 +71,7 @@ export class WatchQueue<T extends { status: string } = WatchItem> extends Queue 
   }
 
   /** The connection is lost: the server lists what matches once more. */
-  beginList(): void {
+  override beginList(): void {
     this.#listed = new Set();
   }
 
@@ -119,12 +117,24 @@ export class WatchQueue<T extends { status: string } = WatchItem> extends Queue 
   }
 }
 
-/** Return the row of a frame, with the values of its questions restored. */
-export function rowOf<R extends { questions?: frames.PendingInterrupt[] }>({
-  type: _,
-  sub: __,
-  questions,
-  ...row
-}: R & { type?: unknown; sub?: unknown }): Row<R> {
-  return (questions ? { ...row, questions: interruptsOf(questions) } : row) as never;
+/** Open a watch and yield what its queue brings, until it is left or the signal aborts it. */
+export async function* watched<T extends { status: string }>(
+  exchange: Exchange,
+  filter: Omit<frames.Watch, "type" | "id" | "sub">,
+  queueOf: (sub: number) => WatchQueue<T>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<T, void, undefined> {
+  const [queue] = await exchange.open((sub) => ({ type: "watch", sub, ...filter }), queueOf, signal);
+  const abort = () => {
+    exchange.leave(queue);
+    queue.fail(signal?.reason);
+  };
+  signal?.addEventListener("abort", abort);
+  try {
+    while (!signal?.aborted) yield await queue.take();
+    throw signal.reason;
+  } finally {
+    signal?.removeEventListener("abort", abort);
+    exchange.leave(queue);
+  }
 }

@@ -1,12 +1,10 @@
 /** Watching: the states of all of a user's runs or threads that match, and every change of them. */
 
 import type { Status } from "./events.js";
-import type { Exchange } from "./exchange.js";
-import type * as frames from "./protocol/frames.js";
 import type { JsonObject } from "./protocol/json.js";
 import { Requests } from "./requests.js";
 import type { ThreadFilter, ThreadWatchItem } from "./threads.js";
-import { type WatchItem, WatchQueue } from "./watch_queue.js";
+import type { WatchItem } from "./watch_queue.js";
 
 /** Which runs to watch; several fields are ANDed. */
 export interface WatchOptions {
@@ -30,6 +28,7 @@ export class Watching extends Requests {
    * reconnect; `gone` for a run that is no longer there; else the status of the run whose row it is.
    */
   async *watch({ signal, ...filter }: WatchOptions = {}): AsyncGenerator<WatchItem, void, undefined> {
+    const { watched, WatchQueue } = await import("./watch_queue.js");
     yield* watched(this.exchange, filter, (sub) => new WatchQueue(sub, filter.status), signal);
   }
 
@@ -45,27 +44,5 @@ export class Watching extends Requests {
   ): AsyncGenerator<ThreadWatchItem, void, undefined> {
     const { watchThreads } = await import("./threads.js");
     yield* watchThreads(this.exchange, options);
-  }
-}
-
-/** Open a watch and yield what its queue brings, until it is left or the signal aborts it. */
-export async function* watched<T extends { status: string }>(
-  exchange: Exchange,
-  filter: Omit<frames.Watch, "type" | "id" | "sub">,
-  queueOf: (sub: number) => WatchQueue<T>,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<T, void, undefined> {
-  const [queue] = await exchange.open((sub) => ({ type: "watch", sub, ...filter }), queueOf, signal);
-  const abort = () => {
-    exchange.leave(queue);
-    queue.fail(signal?.reason);
-  };
-  signal?.addEventListener("abort", abort);
-  try {
-    while (!signal?.aborted) yield await queue.take();
-    throw signal.reason;
-  } finally {
-    signal?.removeEventListener("abort", abort);
-    exchange.leave(queue);
   }
 }

@@ -9,10 +9,12 @@ import {
   type Client,
   type ConnectOptions,
   connect,
+  type Event,
   type FollowEvent,
+  type Mode,
   type ThreadFollower,
 } from "../src/index.js";
-import { Gateway } from "./gateway.js";
+import { CuttingProxy, Gateway } from "./gateway.js";
 
 const SERVE = ["chat=./chat.py:chat", "--checkpointer", "./chat.py:saver", "--port"];
 const folder = mkdtempSync(join(tmpdir(), "graphwire-follow-"));
@@ -67,6 +69,18 @@ async function until(
 
 const isState = (because: string) => (event: FollowEvent) =>
   event.mode === "thread" && event.because === because;
+
+/** Return the events that come from a run, each with its place in its log and what it brought. */
+const seen = (events: (Event | FollowEvent)[]) =>
+  events.flatMap((event) => {
+    if (event.mode === "messages") return [`${event.run} ${event.seq} ${JSON.stringify(event.message.sent)}`];
+    return event.mode === "custom" || event.mode === "lifecycle"
+      ? [`${event.run} ${event.seq} ${event.mode}`]
+      : [];
+  });
+
+/** How many runs the followers across cuts see. */
+const RUNS = 8;
 
 const ANSWER = `I say yes ${Array.from({ length: 20 }, (_, number) => `${number} `).join("")}`;
 
@@ -170,6 +184,49 @@ test("the server is killed and starts again: what was lost is withdrawn, and lat
     expect(texts(follower).slice(-3)).toEqual(["again", "well now", ANSWER]);
   } finally {
     await next.stop();
+  }
+}, 60_000);
+
+test("across cuts, two followers see each event of each run once, and the thread's state", async () => {
+  const thread = newThread();
+  const proxy = await CuttingProxy.start(gateway.port, (connection) => 3000 + 400 * connection);
+  try {
+    const happened: string[] = [];
+    const followed = await Promise.all(
+      [1, 256].map(async (window) => {
+        const follower = await connected({ url: proxy.url }).follow("chat", thread, { window });
+        await until(follower, isState("state"));
+        return { follower, events: [] as FollowEvent[] };
+      }),
+    );
+    // The state behind an earlier run is not shown if the next run has begun already.
+    const isLast = (event: FollowEvent) => isState("end")(event) && event.run === `${thread}-${RUNS - 1}`;
+    const reading = followed.map(async (each) => {
+      each.events = await until(each.follower, isLast);
+    });
+    const client = connected();
+    for (let number = 0; number < RUNS; number += 1) {
+      const text = `${number % 3 ? "plain" : "long"} ${number}`;
+      const options = { run: `${thread}-${number}`, thread, modes: ["messages", "custom"] as Mode[] };
+      const run = await client.run("chat", said(text), options);
+      for await (const event of run) happened.push(...seen([event]));
+    }
+    await Promise.all(reading);
+    const state = await client.state<{ messages: { content: string }[] }>("chat", thread);
+    const now = state.values.messages.map(({ content }) => content);
+    for (const { follower, events } of followed) {
+      expect(seen(events)).toEqual(happened);
+      expect(texts(follower)).toEqual(now);
+      const next = follower.next(); // compares with the state after the last cut
+      await expect.poll(() => follower.isCaughtUp, { timeout: 20_000 }).toBe(true);
+      await follower.return();
+      expect(await next).toMatchObject({ done: true });
+      expect(texts(follower)).toEqual(now);
+    }
+    expect(now).toHaveLength(3 * RUNS);
+    expect(proxy.cuts).toBeGreaterThanOrEqual(20);
+  } finally {
+    await proxy.stop();
   }
 }, 60_000);
 

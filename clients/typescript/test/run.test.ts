@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { expect, test, vi } from "vitest";
 import { type Client, type Event, Refused, type Run, RunFailed, type RunOptions } from "../src/index.js";
 import { event, type FakeSocket, fakeClient, life, started, turn } from "./fake_socket.js";
@@ -105,6 +106,30 @@ test("aborting the signal unsubscribes, and the loop throws its reason", async (
   await expect(waiting).rejects.toThrow("enough");
   expect(socket.sent.at(-1)).toMatchObject({ type: "unsubscribe" });
   await expect(take(run[Symbol.asyncIterator](), 1)).rejects.toThrow("enough");
+});
+
+test("a signal that lives on keeps no run that is over, left or awaited", async () => {
+  const { signal } = new AbortController();
+  const listeners = () => getEventListeners(signal, "abort").length;
+  const { client, run, socket } = await running({ signal });
+  expect(listeners()).toBe(1);
+  run.detach();
+  expect(listeners()).toBe(0);
+  const rest = take(run[Symbol.asyncIterator](), 1);
+  await turn();
+  const { id } = socket.last("subscribe");
+  socket.say({ ...subscribed(id, 1), sub: 2, after: 0 }, { ...life(1, 1, "completed"), sub: 2 });
+  expect(await rest).toEqual(["completed"]);
+  expect(listeners()).toBe(1);
+  const loop = run[Symbol.asyncIterator]();
+  socket.say({ type: "closed", sub: 2, reason: "end", status: "completed" });
+  expect(await loop.next()).toMatchObject({ done: true });
+  expect(listeners()).toBe(0);
+  const result = client.result("r", signal);
+  await turn();
+  socket.say({ type: "ok", id: socket.last("result").id as number, status: "completed", output: 1 });
+  expect(await result).toBe(1);
+  expect(listeners()).toBe(0);
 });
 
 test("aborting a start leaves nothing behind", async () => {

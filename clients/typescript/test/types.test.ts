@@ -35,7 +35,10 @@ function rowOf(item: WatchItem): string {
   return item.status === "gone" ? item.reason : item.graph;
 }
 
-type Graphs = { chat: { input: { text: string }; state: { count: number } } };
+type Graphs = {
+  chat: { input: { text: string }; state: { count: number }; context: { user: string } };
+  plain: { input: unknown; state: unknown };
+};
 
 // Never called: the type checker reads it.
 async function typed(client: Client<Graphs>): Promise<number> {
@@ -46,6 +49,10 @@ async function typed(client: Client<Graphs>): Promise<number> {
   await client.run("chat", { txt: "hi" });
   // @ts-expect-error no such mode
   await client.run("chat", { text: "hi" }, { modes: ["value"] });
+  await client.run("chat", { text: "hi" }, { context: { user: "ann" } });
+  // @ts-expect-error not this graph's context
+  await client.run("chat", { text: "hi" }, { context: { user: 1 } });
+  await client.run("plain", null, { context: { of: "any kind" } });
   const { count } = await run.result();
   new GraphwireChatTransport(client, "chat");
   return count;

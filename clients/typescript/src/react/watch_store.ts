@@ -1,6 +1,6 @@
 /** `WatchStore`: the runs that match a filter, as hooks read them. */
 
-import type { RunRow } from "../watch_queue.js";
+import type { RunRow } from "../rows.js";
 import type { WatchOptions } from "../watching.js";
 import { Store, storeOf } from "./store.js";
 import type { AnyClient } from "./view.js";

@@ -1,6 +1,7 @@
 // @vitest-environment happy-dom
 /** `useWatch`, `useInterrupts` of all runs and `useConnection`, before a fake server. */
 
+import "../../src/watch_queue.js"; // loaded on demand otherwise, later than a turn
 import { cleanup, render } from "@testing-library/react";
 import { StrictMode } from "react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";

@@ -88,7 +88,6 @@ class ThreadFollower(AsyncIterator[FollowEvent]):
         self._view = ThreadView()
         self._run: Run | None = None
         self._settled: tuple[Any, ...] | None = None  # the messages of the last state
-        self._compared_at = (0, 0)  # when the thread's state was read last, as a moment of the watch
         self._events = self._follow()
         self._step: asyncio.Future[FollowEvent] | None = None
 
@@ -156,7 +155,7 @@ class ThreadFollower(AsyncIterator[FollowEvent]):
                         async for event in events:
                             yield event
                     while True:
-                        row = self._order.following() if self._is_current(watch) else None
+                        row = self._order.following() if watch.is_current else None
                         if row == "missed":
                             raise _Anew("missed")
                         if row is not None:
@@ -164,7 +163,7 @@ class ThreadFollower(AsyncIterator[FollowEvent]):
                                 async for event in events:
                                     yield event
                             self._order.done()
-                        elif watch.is_synced and not self._is_current(watch):
+                        elif watch.is_synced and not watch.is_current:
                             async with contextlib.aclosing(self._refresh(watch)) as events:
                                 async for event in events:
                                     yield event
@@ -177,10 +176,6 @@ class ThreadFollower(AsyncIterator[FollowEvent]):
         finally:
             self._exchange.leave(watch)
 
-    def _is_current(self, watch: ThreadWatch) -> bool:
-        """Tell whether nothing can have been missed: the rows are complete, and the state was read since."""
-        return watch.is_synced and self._compared_at == watch.moment
-
     async def _begin(self, watch: ThreadWatch, anew: _Anew | None) -> AsyncGenerator[FollowEvent, None]:
         """Begin, or begin anew, from the thread's state."""
         order = self._order
@@ -190,10 +185,8 @@ class ThreadFollower(AsyncIterator[FollowEvent]):
             yield FollowDiscard(reason=anew.reason, run=anew.run if anew.reason == "lost" else None)
         while not watch.is_synced:
             await watch.change()
-        before, on = order.now, watch.moment
-        read = await self._read()
-        event = await self._start_from(read, before)
-        self._compared_at = on
+        before = order.now
+        event = await self._start_from(await watch.compare(self._read), before)
         if event is not None:
             yield event
 
@@ -212,9 +205,8 @@ class ThreadFollower(AsyncIterator[FollowEvent]):
 
     async def _refresh(self, watch: ThreadWatch) -> AsyncGenerator[FollowEvent, None]:
         """Compare with the thread's state after a reconnect, during which anything may have happened."""
-        order, on = self._order, watch.moment
-        read = await self._read()
-        self._compared_at = on
+        order = self._order
+        read = await watch.compare(self._read)
         if read.label == order.shown:
             if read.messages != self._settled:
                 self._settled = read.messages

@@ -1,7 +1,8 @@
 """The watch of one thread's runs: keeps a ``RunOrder`` up to date across reconnects, and queues nothing."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from graphwire_protocol.frames import RunGone, RunInfo, Synced
 from graphwire_protocol.happenings import Delivered
@@ -9,6 +10,8 @@ from graphwire_protocol.happenings import Delivered
 from graphwire.errors import GraphwireError
 from graphwire.follow_order import RunOrder
 from graphwire.watch_queue import WatchQueue
+
+_State = TypeVar("_State")
 
 
 class ThreadWatch(WatchQueue):
@@ -22,6 +25,10 @@ class ThreadWatch(WatchQueue):
         self._order = order
         self._connection = connection
         self._began_on = self._synced_on = self._deleted = 0
+        self._compared = (
+            0,
+            0,
+        )  # the connection of the last state, and ``_deleted`` then
         self._error: Callable[[], GraphwireError] | None = None
         self._changed = asyncio.Event()
 
@@ -31,9 +38,23 @@ class ThreadWatch(WatchQueue):
         return self._synced_on == self._connection()
 
     @property
-    def moment(self) -> tuple[int, int]:
-        """Changes when more may have happened to the thread than its rows say."""
-        return self._synced_on, self._deleted
+    def is_current(self) -> bool:
+        """Whether nothing can have been missed: the rows are complete, and the state was read since."""
+        return self.is_synced and self._compared == (self._synced_on, self._deleted)
+
+    async def compare(self, read: Callable[[], Awaitable[_State]]) -> _State:
+        """Return the thread's state that ``read`` asks for, once the rows to compare it with are complete.
+
+        A request that was sent before a cut is sent again, and its reply may come before the rows of the new
+        connection. It counts for the connection that brings it. Otherwise a line that is cut often would ask
+        for one state after the other. Raises why the watch has ended.
+        """
+        deleted = self._deleted
+        state = await read()
+        self._compared = (self._connection(), deleted)
+        while not self.is_synced:
+            await self.change()
+        return state
 
     def begin_list(self) -> None:
         """The connection is lost; the first frame of the next one begins the list."""

@@ -242,7 +242,7 @@ export class Reconnector {
         clearTimeout(timer);
         timer = setTimeout(then, silenceMs);
       };
-      const silent = () => over(LOST, `nothing arrived within ${silenceMs} ms`);
+      const silent = () => over(LOST, `nothing arrived from ${exchange.url} within ${silenceMs} ms`);
       const probe = () => {
         if (this.connection.state !== "connected") return;
         exchange.ping();

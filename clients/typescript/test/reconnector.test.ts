@@ -213,7 +213,7 @@ test("a silent server is asked for a sign of life; any frame is one", async () =
   }
   await vi.advanceTimersByTimeAsync(2000);
   expect(socket.isClosed).toBe(true);
-  expect(client.connection.reason).toBe("close code 1006: nothing arrived within 1000 ms");
+  expect(client.connection.reason).toBe("close code 1006: nothing arrived from ws://test/ws within 1000 ms");
 });
 
 test("a server that never says welcome is given up on", async () => {
@@ -222,7 +222,7 @@ test("a server that never says welcome is given up on", async () => {
   sockets[0]?.open(false);
   await vi.advanceTimersByTimeAsync(1001);
   expect(sockets).toHaveLength(2);
-  expect(client.connection.reason).toContain("nothing arrived");
+  expect(client.connection.reason).toContain("nothing arrived from");
 });
 
 test("what a socket says after it was given up on counts for nothing", async () => {

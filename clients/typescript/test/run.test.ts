@@ -1,4 +1,3 @@
-import { getEventListeners } from "node:events";
 import { expect, test, vi } from "vitest";
 import { type Client, type Event, Refused, type Run, RunFailed, type RunOptions } from "../src/index.js";
 import { event, type FakeSocket, fakeClient, life, started, turn } from "./fake_socket.js";
@@ -110,7 +109,21 @@ test("aborting the signal unsubscribes, and the loop throws its reason", async (
 
 test("a signal that lives on keeps no run that is over, left or awaited", async () => {
   const { signal } = new AbortController();
-  const listeners = () => getEventListeners(signal, "abort").length;
+  const there = new Set<unknown>();
+  const { addEventListener, removeEventListener } = signal;
+  vi.spyOn(signal, "addEventListener").mockImplementation(
+    (type: string, listener: EventListenerOrEventListenerObject) => {
+      there.add(listener);
+      addEventListener.call(signal, type, listener);
+    },
+  );
+  vi.spyOn(signal, "removeEventListener").mockImplementation(
+    (type: string, listener: EventListenerOrEventListenerObject) => {
+      there.delete(listener);
+      removeEventListener.call(signal, type, listener);
+    },
+  );
+  const listeners = () => there.size;
   const { client, run, socket } = await running({ signal });
   expect(listeners()).toBe(1);
   run.detach();
@@ -375,6 +388,7 @@ test("lists are read page by page, and states as LangGraph has them", async () =
 });
 
 test("a watch is left when its loop is, and its signal ends it", async () => {
+  await import("../src/watch_queue.js"); // it is loaded on demand, which takes more than a turn
   const { client, sockets } = fakeClient();
   await turn();
   const socket = sockets[0] as FakeSocket;

@@ -388,7 +388,6 @@ test("lists are read page by page, and states as LangGraph has them", async () =
 });
 
 test("a watch is left when its loop is, and its signal ends it", async () => {
-  await import("../src/watch_queue.js"); // it is loaded on demand, which takes more than a turn
   const { client, sockets } = fakeClient();
   await turn();
   const socket = sockets[0] as FakeSocket;
@@ -396,7 +395,8 @@ test("a watch is left when its loop is, and its signal ends it", async () => {
   const abort = new AbortController();
   const watch = client.watch({ graphs: ["g"], signal: abort.signal });
   const first = watch.next();
-  await turn();
+  // A watch is loaded on demand, which takes more than a turn.
+  await expect.poll(() => socket.sent.at(-1)?.type).toBe("watch");
   const { id, sub } = socket.last("watch");
   socket.say(
     { type: "subscribed", id: id as number, sub: sub as number },

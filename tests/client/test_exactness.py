@@ -139,7 +139,7 @@ class Story:
             self.viewer.see(self.run, event)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(actions=ACTIONS, window=st.integers(1, 5), batches=st.booleans())
 def test_a_viewer_ends_with_exactly_what_the_log_holds(actions, window, batches):
     story = Story(window, batches)

@@ -378,7 +378,7 @@ steps = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=600)
+@settings(max_examples=400)
 @given(st.none() | small, st.lists(steps, max_size=40))
 def test_whatever_is_cut_and_lost_every_event_is_shown_once_in_order_and_every_request_answered(
     window: int | None, course: list[Any]

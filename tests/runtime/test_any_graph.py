@@ -181,7 +181,7 @@ def compare(design: Design, how: str) -> None:
     "how", ["stream", *(["astream"] if sys.version_info >= (3, 11) else [])]
 )  # LangGraph's nodes lose their context on 3.10
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],

@@ -95,3 +95,18 @@ export function event(n: number, seq: number, mode: string, data: unknown, more:
 export function life(n: number, seq: number, status: string, more: object = {}): Frame {
   return event(n, seq, "lifecycle", { status, attempt: 1, at: "2026-03-01T12:00:00Z", ...more });
 }
+
+/** Return a function that counts the listeners which the signal has got from now on and still has. */
+export function listenersOf(signal: AbortSignal): () => number {
+  const there = new Set<unknown>();
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = (...args: unknown[]) => {
+    there.add(args[1]);
+    addEventListener.apply(signal, args as never);
+  };
+  signal.removeEventListener = (...args: unknown[]) => {
+    there.delete(args[1]);
+    removeEventListener.apply(signal, args as never);
+  };
+  return () => there.size;
+}

@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
 import { type Client, type Event, Refused, type Run, RunFailed, type RunOptions } from "../src/index.js";
-import { event, type FakeSocket, fakeClient, life, started, turn } from "./fake_socket.js";
+import { event, type FakeSocket, fakeClient, life, listenersOf, started, turn } from "./fake_socket.js";
 
 /** Return a run that has just started, and the socket on which it did. */
 async function running(
@@ -109,21 +109,7 @@ test("aborting the signal unsubscribes, and the loop throws its reason", async (
 
 test("a signal that lives on keeps no run that is over, left or awaited", async () => {
   const { signal } = new AbortController();
-  const there = new Set<unknown>();
-  const { addEventListener, removeEventListener } = signal;
-  vi.spyOn(signal, "addEventListener").mockImplementation(
-    (type: string, listener: EventListenerOrEventListenerObject) => {
-      there.add(listener);
-      addEventListener.call(signal, type, listener);
-    },
-  );
-  vi.spyOn(signal, "removeEventListener").mockImplementation(
-    (type: string, listener: EventListenerOrEventListenerObject) => {
-      there.delete(listener);
-      removeEventListener.call(signal, type, listener);
-    },
-  );
-  const listeners = () => there.size;
+  const listeners = listenersOf(signal);
   const { client, run, socket } = await running({ signal });
   expect(listeners()).toBe(1);
   run.detach();

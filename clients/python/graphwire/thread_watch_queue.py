@@ -7,6 +7,7 @@ from graphwire_protocol.frames import ThreadGone as ThreadGoneFrame
 from graphwire_protocol.frames import ThreadInfo
 from graphwire_protocol.happenings import Delivered
 from graphwire_protocol.replies import ThreadRow
+from graphwire_protocol.titles import has_title
 
 from graphwire.rows import ThreadGone, restored_row
 from graphwire.watch_queue import Key, WatchItem, WatchQueue
@@ -35,14 +36,10 @@ class ThreadWatchQueue(WatchQueue):
     def _asks_for(self, row: ThreadRow) -> bool:
         """Tell whether the server would list the row; one that has stopped matching is not listed again."""
         asked, metadata = self._asked, row.metadata or {}
-        title = metadata.get("title")
         return (
             (asked.status is None or row.status in asked.status)
             and _has_all(metadata, asked.metadata or {})
-            and (
-                asked.search is None
-                or (isinstance(title, str) and asked.search.casefold() in title.casefold())
-            )
+            and has_title(metadata, asked.search)
         )
 
     def _gone_item(self, run: Key, reason: str) -> WatchItem:

@@ -86,7 +86,8 @@ class ThreadWatchQueue extends WatchQueue<ThreadWatchItem> {
     const hasAll = Object.entries(wanted).every(
       ([name, value]) => has(metadata, name) && encode([metadata[name]]) === encode([value]),
     );
-    const isFound = !search || (typeof title === "string" && fold(title).includes(fold(search)));
+    const isFound =
+      !search || (typeof title === "string" && fold(title.slice(0, SEARCHED)).includes(fold(search)));
     return (!statuses || statuses.includes(status)) && hasAll && isFound;
   }
 
@@ -95,6 +96,9 @@ class ThreadWatchQueue extends WatchQueue<ThreadWatchItem> {
     return { status: "gone", graph, thread, reason };
   }
 }
+
+/** Characters of a title that a server searches. */
+const SEARCHED = 1024;
 
 const fold = (text: string) => text.toLowerCase();
 const keyOf = ({ graph, thread }: { graph: string; thread: string }) => JSON.stringify([graph, thread]);

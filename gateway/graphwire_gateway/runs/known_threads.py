@@ -17,7 +17,7 @@ from graphwire_protocol import commands
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.replies import ThreadRow
 
-from graphwire_gateway.execution.request import json_size
+from graphwire_gateway.execution.request import held_size, json_size
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.runs.details import StatusDetails
 from graphwire_gateway.runs.holdings import Holdings
@@ -236,7 +236,7 @@ class KnownThreads:
         await self._holdings.make_room()
         known = self._threads.get(scope.saved)  # from here on nothing else happens
         metadata = self._merged(command, scope, known)
-        if known is None or json_size(metadata) > json_size(known.metadata):
+        if known is None or held_size(metadata) > held_size(known.metadata):
             self._holdings.check_share(self.owner(principal))
         thread = self._get_or_make(scope, command.graph, principal, None if found is None else found.at)
         if found is not None and not thread.runs:

@@ -10,6 +10,7 @@ from graphwire_protocol import commands
 from graphwire_protocol.codec import encode
 from graphwire_protocol.frames import ThreadGone
 from graphwire_protocol.replies import ThreadRow
+from graphwire_protocol.titles import has_title
 from graphwire_protocol.types import Status
 
 from graphwire_gateway.runs.row_watch import Key, ListedRows, Matchable, RowWatch, Watched, matches
@@ -25,17 +26,7 @@ def thread_matches(
     graphs: tuple[str, ...] | None,
 ) -> bool:
     """Tell whether a watch or a list asks for a thread in this status."""
-    return matches(subject, status, command, graphs) and _has_title(subject.metadata, command.search)
-
-
-_TITLE_CHARS = 1024  # of a title that are searched: thousands are looked through at once
-
-
-def _has_title(metadata: Mapping[str, Any], search: str | None) -> bool:
-    if search is None:
-        return True
-    title = metadata.get("title")
-    return isinstance(title, str) and search.casefold() in title[:_TITLE_CHARS].casefold()
+    return matches(subject, status, command, graphs) and has_title(subject.metadata, command.search)
 
 
 class RowAsListed:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from graphwire_protocol.replies import ThreadRow
+from graphwire_protocol.titles import has_title
 from rich.console import Console, Group
 from rich.live import Live
 
@@ -127,9 +128,7 @@ def _if_matching(item: Any, statuses: list[str] | None, search: str | None) -> A
         return item
     is_matching = statuses is None or item.status in statuses
     if isinstance(item, ThreadRow):
-        title = (item.metadata or {}).get("title")
-        if search is not None and not (isinstance(title, str) and search.casefold() in title.casefold()):
-            is_matching = False
+        is_matching = is_matching and has_title(item.metadata or {}, search)
         return item if is_matching else ThreadGone(item.graph, item.thread, "")
     return item if is_matching else RunGone(item.run, "")
 

@@ -1,0 +1,5 @@
+/** Connection. */
+
+export function ConnectionPage() {
+  return <h1>Connection</h1>;
+}

@@ -1,0 +1,5 @@
+/** Run. */
+
+export function RunPage({ id }: { id: string }) {
+  return <h1>{id}</h1>;
+}

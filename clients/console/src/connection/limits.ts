@@ -1,6 +1,5 @@
 /** The limits that a server announces, in words: what each is about, and its value with its unit. */
 
-import { durationText } from "../parts/duration";
 import { sizeText } from "../parts/json_value";
 
 /** A limit as the page shows it. */
@@ -85,6 +84,20 @@ export function valueText(name: string, value: number | null): string {
   if (value === null) return "no limit";
   if (name.endsWith("_bytes")) return sizeText(value);
   if (name === "requests_per_s") return `${value.toLocaleString("en")} a second`;
-  if (name.endsWith("_s")) return value < 60 ? `${value} s` : durationText(value * 1000);
+  if (name.endsWith("_s")) return secondsText(value);
   return value.toLocaleString("en");
+}
+
+const UNITS = [
+  [86_400, "day"],
+  [3600, "hour"],
+  [60, "minute"],
+] as const;
+
+/** A round number of the largest unit that says it exactly; else seconds. */
+function secondsText(seconds: number): string {
+  const unit = UNITS.find(([length]) => seconds >= length && seconds % length === 0);
+  if (!unit) return `${seconds.toLocaleString("en")} s`;
+  const count = seconds / unit[0];
+  return `${count.toLocaleString("en")} ${unit[1]}${count === 1 ? "" : "s"}`;
 }

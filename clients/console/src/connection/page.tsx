@@ -4,11 +4,11 @@ import { VERSION } from "graphwire";
 import { useConnection } from "graphwire/react";
 import { type ReactNode, useEffect, useState } from "react";
 import { hrefOf } from "../address";
-import { SERVER, tryNow, useClient, useHistory } from "../client";
+import { type Change, SERVER, useClient, useHistory } from "../client";
 import { measure, roundTrips, traffic } from "../counted";
 import { useConnectionWords } from "../frame/banner";
+import { Copy } from "../parts/copy";
 import { Elapsed } from "../parts/elapsed";
-import { Empty } from "../parts/empty";
 import { sizeText } from "../parts/json_value";
 import { Text } from "../parts/text";
 import { Chart } from "./chart";
@@ -57,7 +57,7 @@ export function ConnectionPage() {
   const counts = traffic();
   const trips = roundTrips();
   const answered = trips.flatMap(({ ms }) => (ms === undefined ? [] : [ms]));
-  const since = changes.at(-1)?.at;
+  const since = sinceWhen(changes);
   return (
     <div className="conn">
       <header className="conn-head">
@@ -69,14 +69,10 @@ export function ConnectionPage() {
               for <Elapsed from={new Date(since).toISOString()} />
             </span>
           )}
-          {connection.state === "waiting" && (
-            <button type="button" className="button" onClick={tryNow}>
-              Try now
-            </button>
-          )}
         </p>
         <p className="conn-soft">
-          One WebSocket to <code>{SERVER}</code> carries everything that this page shows.
+          One WebSocket to <code>{SERVER}</code> <Copy text={SERVER} label="Copy the address" /> carries
+          everything that this page shows.
         </p>
       </header>
 
@@ -86,7 +82,7 @@ export function ConnectionPage() {
           <dl className="conn-numbers">
             <Figure name="Now" value={answered.length ? msText(answered.at(-1) ?? 0) : "–"} isBig />
             <Figure name="Median" value={answered.length ? msText(quantile(answered, 0.5)) : "–"} />
-            <Figure name="Slowest of 20" value={answered.length ? msText(quantile(answered, 0.95)) : "–"} />
+            <Figure name="19 of 20 within" value={answered.length ? msText(quantile(answered, 0.95)) : "–"} />
           </dl>
           <Chart trips={trips} />
         </div>
@@ -174,11 +170,19 @@ function Server() {
 const SHOWN_SUBSCRIPTIONS = 50;
 
 function Subscriptions() {
-  const all = useClient().subscriptions.filter((each) => each.window !== undefined);
+  const client = useClient();
+  const now = client.subscriptions.filter((each) => each.window !== undefined);
+  // A page that was just left still reads; it stops a second later, and stays here as it was.
+  const [seen] = useState(now);
+  const left = seen.filter(({ run }) => !now.some((each) => each.run === run));
+  const all = [
+    ...now.map((each) => ({ ...each, isOpen: true })),
+    ...left.map((each) => ({ ...each, isOpen: false })),
+  ];
   return (
     <section className="conn-card conn-wide" aria-labelledby="conn-subs">
       <h2 id="conn-subs">
-        Subscriptions <span className="conn-soft">{all.length}</span>
+        Subscriptions <span className="conn-soft">{now.length} open</span>
       </h2>
       {all.length === 0 ? (
         <p className="conn-soft">
@@ -197,27 +201,29 @@ function Subscriptions() {
               </tr>
             </thead>
             <tbody>
-              {all.slice(0, SHOWN_SUBSCRIPTIONS).map(({ run, isLive, seq, held = 0, window = 1 }, index) => (
-                <tr key={`${run} ${index}`}>
-                  <td>
-                    <a href={hrefOf(["run", run])}>
-                      <Text>{run}</Text>
-                    </a>
-                  </td>
-                  <td>{isLive ? "live" : "catching up"}</td>
-                  <td className="conn-number">{seq?.toLocaleString("en") ?? "–"}</td>
-                  <td>
-                    <meter
-                      min={0}
-                      max={window}
-                      high={window * 0.9}
-                      value={held}
-                      aria-label={`${held} of ${window} events wait here`}
-                    />{" "}
-                    {held} wait here, {window - held} more may come
-                  </td>
-                </tr>
-              ))}
+              {all
+                .slice(0, SHOWN_SUBSCRIPTIONS)
+                .map(({ run, isLive, isOpen, seq, held = 0, window = 1 }, index) => (
+                  <tr key={`${run} ${index}`}>
+                    <td>
+                      <a href={hrefOf(["run", run])}>
+                        <Text>{run}</Text>
+                      </a>
+                    </td>
+                    <td>{!isOpen ? "left with its page" : isLive ? "live" : "catching up"}</td>
+                    <td className="conn-number">{seq?.toLocaleString("en") ?? "–"}</td>
+                    <td>
+                      <meter
+                        min={0}
+                        max={window}
+                        high={window * 0.9}
+                        value={held}
+                        aria-label={`${held} of ${window} events wait here`}
+                      />{" "}
+                      {held} wait here, {window - held} more may come
+                    </td>
+                  </tr>
+                ))}
             </tbody>
           </table>
           {all.length > SHOWN_SUBSCRIPTIONS && (
@@ -233,31 +239,36 @@ function Subscriptions() {
   );
 }
 
+const SHOWN_CHANGES = 8;
+
 function Log() {
   const { changes } = useHistory();
+  const [isWhole, setWhole] = useState(false);
+  const latest = [...changes].reverse();
   return (
-    <section className="conn-card" aria-labelledby="conn-log">
+    <section className="conn-card conn-wide" aria-labelledby="conn-log">
       <h2 id="conn-log">What happened</h2>
-      {changes.length === 0 ? (
-        <Empty title="Nothing yet" />
-      ) : (
-        <ol className="conn-log">
-          {[...changes].reverse().map(({ at, connection }, index) => (
-            <li key={`${at} ${changes.length - index}`}>
-              <time dateTime={new Date(at).toISOString()}>{new Date(at).toLocaleTimeString()}</time>
-              <span className={`bar-dot bar-dot-${connection.state}`} />
-              <span>
-                {connection.state}
-                {!/^(start|welcome)$/.test(connection.reason) && (
-                  <span className="conn-soft">
-                    {" "}
-                    <Text>{connection.reason}</Text>
-                  </span>
-                )}
-              </span>
-            </li>
-          ))}
-        </ol>
+      <ol className="conn-log">
+        {latest.slice(0, isWhole ? undefined : SHOWN_CHANGES).map(({ at, connection }, index) => (
+          <li key={`${at} ${changes.length - index}`}>
+            <time dateTime={new Date(at).toISOString()}>{new Date(at).toLocaleTimeString()}</time>
+            <span className={`bar-dot bar-dot-${connection.state}`} />
+            <span>
+              {connection.state}
+              {!/^(start|welcome)$/.test(connection.reason) && (
+                <span className="conn-soft">
+                  {" "}
+                  <Text>{connection.reason}</Text>
+                </span>
+              )}
+            </span>
+          </li>
+        ))}
+      </ol>
+      {!isWhole && latest.length > SHOWN_CHANGES && (
+        <button type="button" className="link-button" onClick={() => setWhole(true)}>
+          Show the latest {latest.length}
+        </button>
       )}
     </section>
   );
@@ -310,6 +321,14 @@ function Figure({ name, value, isBig = false }: { name: string; value: string; i
 }
 
 const msText = (ms: number) => `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
+
+/** Return when the connection began to be there, or to be away: an attempt in between is no change of that. */
+export function sinceWhen(changes: readonly Change[]): number | undefined {
+  const isThere = (change: Change | undefined) => change?.connection.state === "connected";
+  const last = changes.at(-1);
+  const before = changes.findLastIndex((change) => isThere(change) !== isThere(last));
+  return changes[before + 1]?.at;
+}
 
 /** Return the value below which this share of the values lies. */
 export function quantile(values: readonly number[], share: number): number {

@@ -16,6 +16,8 @@ import { limitsOf } from "./limits";
 import "./connection.css";
 
 const EVERY_MS = 1000;
+/** A round trip that takes longer is shown as one without an answer so far. */
+const PATIENCE_MS = 3000;
 const MEASURED_EVERY = 2;
 
 /** What an event outlives once somebody has seen it. */
@@ -63,7 +65,7 @@ export function ConnectionPage() {
       <header className="conn-head">
         <h1>Connection</h1>
         <p>
-          <span className={`bar-dot bar-dot-${connection.state}`} /> {words.title} {words.now} {words.todo}{" "}
+          <span className={`bar-dot bar-dot-${connection.state}`} /> {words.title}{" "}
           {since !== undefined && (
             <span className="conn-soft">
               for <Elapsed from={new Date(since).toISOString()} />
@@ -71,8 +73,8 @@ export function ConnectionPage() {
           )}
         </p>
         <p className="conn-soft">
-          One WebSocket to <code>{SERVER}</code> <Copy text={SERVER} label="Copy the address" /> carries
-          everything that this page shows.
+          One WebSocket to <code>{SERVER}</code> carries everything that this page shows.{" "}
+          <Copy text={SERVER} label="Copy the address" />
         </p>
       </header>
 
@@ -84,7 +86,9 @@ export function ConnectionPage() {
             <Figure name="Median" value={answered.length ? msText(quantile(answered, 0.5)) : "–"} />
             <Figure name="19 of 20 within" value={answered.length ? msText(quantile(answered, 0.95)) : "–"} />
           </dl>
-          <Chart trips={trips} />
+          <Chart
+            trips={trips.filter(({ at, ms }) => ms !== undefined || performance.now() - at > PATIENCE_MS)}
+          />
         </div>
         <p className="conn-soft">
           From this page to the server and back, measured every two seconds while this page is open.

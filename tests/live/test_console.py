@@ -151,7 +151,7 @@ async def test_on_loopback_without_authentication_only_pages_of_loopback_connect
     assert await admitted(server) == [ADDRESS, LOCALHOST]
 
 
-async def test_a_name_that_leads_to_loopback_gets_the_page_and_no_run(serve, caplog) -> None:
+async def test_a_name_that_leads_to_loopback_gets_the_page_and_no_run(serve) -> None:
     server = await serve({"counter": counter()}, console=True)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"GET / HTTP/1.1\r\nHost: evil.example:%d\r\n\r\n" % server.port)
@@ -159,7 +159,6 @@ async def test_a_name_that_leads_to_loopback_gets_the_page_and_no_run(serve, cap
     writer.close()
     await writer.wait_closed()
     assert not await is_admitted(server, *REBOUND)
-    assert f"http://evil.example:{server.port}" in str([vars(record)["fields"] for record in caplog.records])
 
 
 async def test_where_tokens_are_needed_the_page_of_the_server_s_own_address_connects(serve) -> None:

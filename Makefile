@@ -77,7 +77,7 @@ console: $(CONSOLE)/node_modules/.package-lock.json  ## Build the console into t
 	@echo "$(BUILT) is built; commit it with the change of $(CONSOLE) or clients/typescript/src"
 
 # Built files are committed, so that no user needs Node; these are those that the source makes.
-check-console: $(CONSOLE)/node_modules/.package-lock.json
+check-console: $(TS)/node_modules/.package-lock.json $(CONSOLE)/node_modules/.package-lock.json
 	cd $(CONSOLE) && npm run --silent lint
 	cd $(CONSOLE) && npm run --silent types
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT \

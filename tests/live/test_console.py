@@ -101,9 +101,9 @@ async def test_who_reads_a_file_slowly_is_cut_and_holds_no_descriptor(serve) -> 
     serving = set(server._listener.handler_tasks)
     assert serving, "nobody has read the file to its end"
     _, waiting = await asyncio.wait(serving, timeout=5)
-    assert not waiting
     for raw in readers:
         raw.close()
+    assert not waiting
 
 
 # ── which pages may connect ────────────────────────────────────────────────────────────────────

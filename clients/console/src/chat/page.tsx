@@ -1,5 +1,9 @@
 /** Chat. */
 
 export function ChatPage({ graph, thread }: { graph: string | undefined; thread: string | undefined }) {
-  return <h1>{graph} {thread}</h1>;
+  return (
+    <h1>
+      {graph} {thread}
+    </h1>
+  );
 }

@@ -8,7 +8,7 @@ import { activeRuns, cancelRun, deleteRun, forEach } from "../src/runs/bulk";
 import { cutSize, gistOf, questionText } from "../src/runs/gist";
 import { type KeyActions, pressed } from "../src/runs/keys";
 import { listed, nameOf } from "../src/runs/listing";
-import { shareOf } from "../src/runs/panel_words";
+import { endOf, shareOf } from "../src/runs/panel_words";
 import { hrefOfRuns, queryOf } from "../src/runs/query";
 import { Rates, rateText, SECONDS } from "../src/runs/rates";
 import { NOTHING, stepped } from "../src/runs/selection";
@@ -351,6 +351,14 @@ test("progress is drawn where a node says how much is done", () => {
   expect([{ done: 3 }, { done: 1, total: 0 }, { progress: 7 }, null, "half"].map(shareOf)).toEqual(
     new Array(5).fill(undefined),
   );
+});
+
+test("a panel shows the end of a text, which begins elsewhere only now and then, and never within a character", () => {
+  expect([0, 1999, 2000, 2999, 3000, 10_500].map((length) => endOf("a".repeat(length)))).toEqual([
+    0, 0, 1000, 1000, 2000, 9000,
+  ]);
+  const faces = `a${"\u{1f600}".repeat(1500)}`;
+  expect(faces.slice(endOf(faces)).codePointAt(0)).toBe(0x1f600);
 });
 
 // ── many at once ──

@@ -1,4 +1,18 @@
-/** Progress in words: what a node writes beside its messages. */
+/** What a panel says of what a run writes: the end of a message, a line of progress. */
+
+/** A panel has room for about so many characters. */
+const CHARACTERS = 1000;
+
+/**
+ * Return where the shown end of a text begins.
+ *
+ * It moves seldom, and in leaps: a text that only grows at its end is laid out there alone.
+ */
+export function endOf(text: string): number {
+  const from = Math.max(0, Math.floor(text.length / CHARACTERS) - 1) * CHARACTERS;
+  const isHalf = (text.charCodeAt(from) & 0xfc00) === 0xdc00;
+  return isHalf ? from - 1 : from;
+}
 
 /** Return what a node wrote, in one line. */
 export function lineOf(data: unknown): string {

@@ -1,7 +1,8 @@
 /** The Runs page, driven like a person does, before a real gateway. */
 
+import AxeBuilder from "@axe-core/playwright";
 import { type Client, connect } from "graphwire";
-import type { Browser, Page } from "playwright";
+import type { Browser, BrowserContext, Page } from "playwright";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { launch } from "../../typescript/test/chromium.js";
 import { Gateway, webSocket } from "../../typescript/test/gateway.js";
@@ -12,6 +13,7 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
 let gateway: Gateway;
 let site: ConsoleSite;
 let browser: Browser;
+let context: BrowserContext;
 let page: Page;
 let client: Client;
 let errors: string[];
@@ -31,7 +33,9 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
+  // axe opens a page of its own in the context.
+  context = await browser.newContext({ viewport: { width: 1400, height: 900 } });
+  page = await context.newPage();
   page.setDefaultTimeout(15_000);
   errors = [];
   page.on("pageerror", (error) => errors.push(error.message));
@@ -43,7 +47,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await page.close();
+  await context.close();
   const left: string[] = [];
   for await (const { run, status } of client.runs()) {
     if (["queued", "running", "interrupted"].includes(status)) await client.cancel(run);
@@ -230,6 +234,50 @@ test("no runs yet: the page says how to start one, and starts one", async () => 
   await dialog.waitFor({ state: "detached" });
   await chip("Running").getByText("1").waitFor();
   await page.getByRole("article").waitFor();
+});
+
+test("axe finds nothing in the list, in a question, at the side, in dialogs, in an empty page; dark, light and on a phone", async () => {
+  const found: string[] = [];
+  const check = async (where: string) => {
+    const { violations } = await new AxeBuilder({ page }).analyze();
+    for (const { id, nodes } of violations) found.push(`${where}: ${id} ${nodes[0]?.html.slice(0, 200)}`);
+  };
+  await page.goto(site.url("#/runs"));
+  await page.getByText("No runs yet").waitFor();
+  await check("empty");
+  await start("conformance.asks", {}, "asks", { metadata: { title: "Two questions" } });
+  await start("conformance.fails", { after: 1 }, "fails");
+  await start("tokens", { words: 100_000, rate: 20 }, "streams", { record: { modes: ["messages"] } });
+  await rowOf("asks").getByRole("button", { name: "Answer", exact: true }).click();
+  await rowOf("asks").locator("form").first().waitFor();
+  await rowOf("streams").getByRole("checkbox").click();
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    await check(`list ${colorScheme}`);
+  }
+  await page.goto(site.url("#/runs?open=streams,asks,fails"));
+  await page.getByRole("article", { name: "streams" }).getByText(/w0003/).waitFor();
+  await check("side");
+  await page.setViewportSize({ width: 360, height: 740 });
+  await check("phone");
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
+  await page.getByRole("button", { name: /^At the side/ }).click();
+  await check("side on a phone");
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
+  await page.setViewportSize({ width: 1400, height: 900 });
+  await page.getByRole("button", { name: "Start a run" }).click();
+  await page.getByRole("dialog").getByLabel("Graph").waitFor();
+  await check("start");
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await page
+    .locator("[data-run=streams]")
+    .getByRole("button", { name: /^More about/ })
+    .click();
+  await page.getByRole("menuitem", { name: "Cancel" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Cancel one run" }).waitFor();
+  await check("cancel");
+  expect(found).toEqual([]);
 });
 
 /** Give an answer in the row of a run. */

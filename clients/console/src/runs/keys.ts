@@ -13,7 +13,7 @@ export interface KeyActions {
   search(): void;
 }
 
-/** For help, and for tests: every key with what it does. */
+/** Every key with what it does. */
 export const KEYS: readonly (readonly [keys: string, does: string])[] = [
   ["j, ↓ / k, ↑", "next, previous run"],
   ["Home / End", "first, last run"],

@@ -8,6 +8,7 @@ import { useBoard } from "./board";
 import { type Bulk, BulkDialog } from "./bulk_dialog";
 import { Chips, Filters } from "./filters";
 import { useGraphs } from "./graphs";
+import { KeyList } from "./key_list";
 import { useKeys } from "./keys";
 import { List } from "./list";
 import { listed, nameOf, needsYou } from "./listing";
@@ -35,6 +36,7 @@ export function RunsPage() {
   const [answering, setAnswering] = useState<ReadonlySet<string>>(NOTHING.ids);
   const [bulk, setBulk] = useState<Bulk>();
   const [isStarting, setStarting] = useState(false);
+  const [isKeysOpen, setKeysOpen] = useState(false);
   const [wanted, setWanted] = useState<{ readonly run: string }>();
   const [said, setSaid] = useState("");
   const [view, setView] = useState<"list" | "side">("list");
@@ -142,6 +144,7 @@ export function RunsPage() {
   );
 
   const showList = useCallback(() => setView("list"), []);
+  const showKeys = useCallback(() => setKeysOpen(true), []);
   const start = useCallback(() => setStarting(true), []);
   const closeAside = useCallback(
     (run: string) => change({ open: now.current.query.open.filter((id) => id !== run) }),
@@ -170,7 +173,7 @@ export function RunsPage() {
         <div className="runs-top">
           <h1>Runs</h1>
           <Filters query={query} graphs={graphs.names} search={search} onChange={change} />
-          <ListActions rows={rows} query={query} onEnd={endListed} onStart={start} />
+          <ListActions rows={rows} query={query} onEnd={endListed} onStart={start} onKeys={showKeys} />
           <Chips
             counts={counts}
             shown={query.status}
@@ -228,6 +231,7 @@ export function RunsPage() {
       {bulk && (
         <BulkDialog bulk={bulk} nameOf={titleOf} onEnded={onEnded} onClose={() => setBulk(undefined)} />
       )}
+      {isKeysOpen && <KeyList onClose={() => setKeysOpen(false)} />}
       {isStarting && (
         <StartDialog
           graphs={graphs}

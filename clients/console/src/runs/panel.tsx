@@ -126,6 +126,9 @@ function Node({ run }: { run: RunView }) {
 
 // ── messages ───────────────────────────────────────────────────────────────────────────────────
 
+/** What scrolls has the focus, so that keys scroll it. */
+const SCROLLED_BY_KEYS = { tabIndex: 0 };
+
 /** How many messages a panel shows. */
 const LAST = 20;
 
@@ -145,6 +148,7 @@ function Said({ run, isOver }: { run: RunView; isOver: boolean }) {
       role="log"
       aria-live="off"
       aria-label="Messages"
+      {...SCROLLED_BY_KEYS}
       onScroll={({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
         isAtEnd.current = scrollHeight - scrollTop - clientHeight < 24;
       }}

@@ -10,10 +10,11 @@ interface ListProps {
   query: Query;
   onEnd: (what: "cancel" | "delete") => void;
   onStart: () => void;
+  onKeys: () => void;
 }
 
 /** Actions on all that the list shows. */
-export const ListActions = memo(function ListActions({ rows, query, onEnd, onStart }: ListProps) {
+export const ListActions = memo(function ListActions({ rows, query, onEnd, onStart, onKeys }: ListProps) {
   const active = rows.filter(isActive).length;
   const ended = rows.length - active;
   const which = isNarrow(query) ? "that match" : "";
@@ -33,7 +34,10 @@ export const ListActions = memo(function ListActions({ rows, query, onEnd, onSta
   ];
   return (
     <div className="runs-list-actions">
-      {items.length > 0 && <Menu label="All runs of the list" items={items} />}
+      <Menu
+        label="All runs of the list"
+        items={[...items, { label: "Keys of this page…", onSelect: onKeys }]}
+      />
       <button type="button" className="button button-main" onClick={onStart}>
         Start a run
       </button>

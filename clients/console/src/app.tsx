@@ -5,7 +5,6 @@ import { useConnection, useWatch } from "graphwire/react";
 import { lazy, type ReactNode, Suspense, useEffect } from "react";
 import { hrefOf, useAddress } from "./address";
 import { useClient, useHistory } from "./client";
-import { Account } from "./frame/account";
 import { Banner, useConnectionWords } from "./frame/banner";
 import { Boundary } from "./frame/boundary";
 import { Closed } from "./frame/closed";
@@ -19,6 +18,9 @@ const RunsPage = lazy(async () => ({ default: (await import("./runs/page")).Runs
 const RunPage = lazy(async () => ({ default: (await import("./run/page")).RunPage }));
 const ChatPage = lazy(async () => ({ default: (await import("./chat/page")).ChatPage }));
 const ConnectionPage = lazy(async () => ({ default: (await import("./connection/page")).ConnectionPage }));
+
+// Menus and dialogs are much code, which the first sight of a page does not need.
+const Account = lazy(async () => ({ default: (await import("./frame/account")).Account }));
 
 const PAGES = [
   { name: "runs", title: "Runs", icon: "M2.500 4h11M2.500 8h11M2.500 12h7" },
@@ -90,7 +92,9 @@ function Frame({ words }: { words: Words }) {
         <a className="bar-state" href={hrefOf(["connection"])} title={words.title}>
           <ConnectionDot>{words.word}</ConnectionDot>
         </a>
-        <Account onKeys={open} />
+        <Suspense fallback={<span className="account-place" />}>
+          <Account onKeys={open} />
+        </Suspense>
       </header>
       <Banner words={words} />
       <main id="main" tabIndex={-1}>

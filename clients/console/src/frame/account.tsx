@@ -25,7 +25,7 @@ export function Account({ onKeys }: { onKeys: () => void }) {
           <path d="M2.8 13.6c.6-2.7 2.6-4 5.2-4s4.600 1.300 5.200 4" />
         </svg>
       </Menu.Trigger>
-      <Menu.Portal>
+      <Menu.Portal role="region" aria-label="Menu">
         <Menu.Positioner className="menu-place" sideOffset={6} align="end">
           <Menu.Popup className="menu">
             <Menu.Group>

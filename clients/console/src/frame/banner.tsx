@@ -4,7 +4,7 @@ import { useConnection } from "graphwire/react";
 import { useEffect, useState } from "react";
 import { tryNow, useClient, useHistory } from "../client";
 import { traffic } from "../counted";
-import { connectionWords, type Health, healthNow, type Words } from "./words";
+import { connectionWords, type Health, recentHealth, type Words } from "./words";
 
 /** A lost connection is often back before anybody has noticed. */
 const PATIENCE_MS = 600;
@@ -19,7 +19,7 @@ export function useConnectionWords(): Words {
     if (connection.state === "connected") setHealth(undefined);
     if (!isWaiting) return;
     let isLeft = false;
-    void healthNow().then((found) => isLeft || setHealth(found));
+    void recentHealth().then((found) => isLeft || setHealth(found));
     return () => {
       isLeft = true;
     };

@@ -1,21 +1,12 @@
 /** Keys that work on every page, and the list of them. */
 
-import { useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { go, hrefOf } from "../address";
-import { Dialog } from "../parts/dialog";
+
+const KeyList = lazy(async () => ({ default: (await import("./key_list")).KeyList }));
 
 const PAGES: { readonly [key: string]: string } = { r: "runs", c: "chat", n: "connection" };
 const BETWEEN_MS = 1200;
-
-const LIST: readonly (readonly [keys: string, what: string])[] = [
-  ["g r", "Go to Runs"],
-  ["g c", "Go to Chat"],
-  ["g n", "Go to Connection"],
-  ["/", "Search on this page"],
-  ["?", "Show this list"],
-  ["Esc", "Close what is open"],
-  ["Tab", "Go to what can be pressed next"],
-];
 
 /** Listen to the keys; `onHelp` is asked for the list. */
 export function useKeys(onHelp: () => void): void {
@@ -53,30 +44,15 @@ function isTyping(target: EventTarget | null): boolean {
   );
 }
 
-/** The list of keys. */
-export function KeyList({ open, onClose }: { open: boolean; onClose: () => void }) {
-  return (
-    <Dialog title="Keys" open={open} onClose={onClose}>
-      <dl className="keys">
-        {LIST.map(([keys, what]) => (
-          <div key={keys}>
-            <dt>
-              {keys.split(" ").map((key) => (
-                <kbd key={key}>{key}</kbd>
-              ))}
-            </dt>
-            <dd>{what}</dd>
-          </div>
-        ))}
-      </dl>
-    </Dialog>
-  );
-}
-
 /** `useKeys` with its list. */
 export function useKeyList() {
   const [isOpen, setOpen] = useState(false);
   const [open] = useState(() => () => setOpen(true));
   useKeys(open);
-  return { open, list: <KeyList open={isOpen} onClose={() => setOpen(false)} /> };
+  const list = isOpen && (
+    <Suspense>
+      <KeyList open onClose={() => setOpen(false)} />
+    </Suspense>
+  );
+  return { open, list };
 }

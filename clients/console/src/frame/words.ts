@@ -44,7 +44,7 @@ export function connectionWords(connection: Connection, known: Known): Words {
             now: `It starts no new runs. ${OWN_TIME}`,
             todo: undefined,
           }
-        : { word: "Connected", title: "Connected.", now: "", todo: undefined };
+        : { word: "Connected", title: "Connected", now: "", todo: undefined };
     case "connecting":
       return {
         word: known.wasConnected ? "Reconnecting" : "Connecting",
@@ -126,6 +126,15 @@ function closed(code: number, reason: string, { origin }: Known): Words {
     default:
       return { word, title: "The connection is closed.", now: reason, todo: "Connect again." };
   }
+}
+
+let latest: { at: number; health: Promise<Health> } | undefined;
+
+/** Return what the health check says; those who ask within a second share one answer. */
+export function recentHealth(): Promise<Health> {
+  const now = Date.now();
+  if (!latest || now - latest.at > 1000) latest = { at: now, health: healthNow() };
+  return latest.health;
 }
 
 /** Ask the server’s health check what is wrong. It is beside this page, and needs no WebSocket. */

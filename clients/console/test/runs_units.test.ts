@@ -248,6 +248,11 @@ test("a range goes from the row selected last, in either direction, beside what 
   expect(idsOf(now)).toBe("acd");
 });
 
+test("a range begins where a row was selected, not where the keyboard went since", () => {
+  const there = stepped(stepped(NOTHING, { to: "toggle", id: "c" }, LIST), { to: "current", id: "a" }, LIST);
+  expect(idsOf(stepped(there, { to: "range", id: "d" }, LIST))).toBe("cd");
+});
+
 test("a range whose beginning is no longer listed is the one row", () => {
   const now = stepped({ ...NOTHING, anchor: "gone" }, { to: "range", id: "b" }, LIST);
   expect([idsOf(now), now.anchor]).toEqual(["b", "b"]);

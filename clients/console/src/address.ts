@@ -21,7 +21,10 @@ export function addressOf(hash: string): Address {
 }
 
 /** Return the `href` of a page: `hrefOf(["run", id])`. Fields that are undefined or "" are left out. */
-export function hrefOf(path: readonly string[], query: { readonly [field: string]: string | undefined } = {}) {
+export function hrefOf(
+  path: readonly string[],
+  query: { readonly [field: string]: string | undefined } = {},
+) {
   const fields = Object.entries(query).filter((field): field is [string, string] => !!field[1]);
   const behind = fields.length ? `?${new URLSearchParams(fields)}` : "";
   return `#/${path.map(encodeURIComponent).join("/")}${behind}`;

@@ -3,9 +3,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { AxeBuilder } from "@axe-core/playwright";
 import type { Browser, BrowserContext, Page } from "playwright";
 import type { PreviewServer } from "vite";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { WebSocket } from "ws";
+import { connect } from "../../typescript/src/index.js";
 import { launch } from "../../typescript/test/chromium.js";
 import { Gateway } from "../../typescript/test/gateway.js";
 import { served } from "./served";
@@ -279,6 +282,101 @@ test("a graph with fields of its own is a form, and its subagents and state are 
   await page.locator(".subagent summary").first().click();
   await page.getByText("a map with a hole in it").first().waitFor();
   await threads().filter({ hasText: "whales" }).waitFor();
+}, 90_000);
+
+/** Write messages into a thread of the graph `talk`, as if they had been said. */
+async function written(thread: string, messages: readonly object[]): Promise<void> {
+  const client = connect(gateway.url, { webSocket: WebSocket, onState: () => {} });
+  for (let at = 0; at < messages.length; at += 2500)
+    await client.stateUpdate(
+      "talk",
+      thread,
+      { messages: messages.slice(at, at + 2500) },
+      { asNode: "answer" },
+    );
+  client.close();
+}
+
+test("of 10,000 messages only those in view are in the page, and all can be reached", async () => {
+  const sides = ["human", "ai"];
+  const all = Array.from({ length: 10_000 }, (_, n) => ({
+    type: sides[n % 2],
+    id: `m${n}`,
+    content: `number ${n} ${"word ".repeat(n % 40)}`,
+  }));
+  await written("many", all);
+  await page.goto(`${base}/#/chat/talk/many`);
+  await page.getByText("number 9999").waitFor();
+  expect(await page.locator(".messages-row").count()).toBeLessThan(60);
+  const scroller = page.locator(".messages-scroll");
+  await scroller.evaluate((element) => element.scrollTo(0, element.scrollHeight / 2));
+  await expect.poll(() => page.locator(".messages-row").first().textContent()).toMatch(/number [456]\d\d\d/);
+  await scroller.evaluate((element) => element.scrollTo(0, 0));
+  await page.getByText("number 0", { exact: true }).waitFor();
+  await say("short");
+  await page.getByRole("button", { name: "New messages" }).click();
+  await own().filter({ hasText: "short" }).waitFor();
+  await ended();
+  expect(await page.locator(".messages-row").count()).toBeLessThan(60);
+}, 90_000);
+
+test("hostile messages do nothing, load nothing, and are cut if they are large", async () => {
+  const html =
+    '<img src="https://evil.example/x.png" onerror="window.hurt = 1"><script>window.hurt = 1</script>';
+  await written("hostile", [
+    { type: "human", id: "h1", content: html },
+    {
+      type: "ai",
+      id: "a1",
+      content: `${html}\n\n![pixel](https://evil.example/p.png) [go](javascript:window.hurt=1)`,
+    },
+    { type: "ai", id: "a2", content: `x\u202egnp.exe ${html}`, name: html },
+    { type: "ai", id: "a3", content: "", tool_calls: [{ id: "t", name: html, args: { html } }] },
+    { type: "tool", id: "t1", tool_call_id: "t", content: html },
+    { type: "ai", id: "a4", content: "y".repeat(900_000) },
+  ]);
+  await page.goto(`${base}/#/chat/talk/hostile`);
+  await page.getByRole("button", { name: "Show all 900,000 characters" }).click();
+  await expect.poll(async () => (await answers().last().textContent())?.length).toBeGreaterThan(900_000);
+  await page.locator(".tool summary").click();
+  const image = page.getByRole("link", { name: "Image: pixel" });
+  expect([await image.getAttribute("rel"), await image.getAttribute("target")]).toEqual([
+    "noreferrer",
+    "_blank",
+  ]);
+  expect(await page.getByRole("link", { name: "go" }).count()).toBe(0);
+  expect(await page.locator("img").count()).toBe(0);
+  await page.getByText("⟦U+202E⟧").waitFor();
+  expect(await page.evaluate("window.hurt")).toBeUndefined();
+}, 60_000);
+
+test("every view of the chat has names, roles and contrast, in light and dark", async () => {
+  const found: string[] = [];
+  const look = async (where: string) => {
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      const { violations } = await new AxeBuilder({ page }).analyze();
+      for (const { id, nodes } of violations) found.push(`${where} ${colorScheme}: ${id} ${nodes[0]?.html}`);
+    }
+  };
+  await page.goto(`${base}/#/chat`);
+  await page.getByRole("link", { name: /^talk/ }).waitFor();
+  await look("picker");
+  await talk("chat");
+  await look("empty");
+  await say("A mail about axes");
+  await page.getByText("Send this mail?").first().waitFor();
+  await box().fill("and then");
+  await look("question");
+  await talk("talk");
+  await say("fail now");
+  await page.getByText("The run failed.").waitFor();
+  await own().first().getByRole("button", { name: "Edit" }).click();
+  await look("failed, editing");
+  await page.goto(`${base}/#/chat/research`);
+  await page.getByRole("button", { name: "Run", exact: true }).waitFor();
+  await look("form");
+  expect(found).toEqual([]);
 }, 90_000);
 
 test("a reader who has scrolled up is left alone, and led back by a button", async () => {

@@ -1,14 +1,14 @@
 /** One thread of a graph that one talks to: its messages, what runs, what waits, and the box to write in. */
 
 import type { frames, Message, Run, RunRow, ThreadRow } from "graphwire";
-import { useConnection, useEvents, useMessages, useThread, useWatch } from "graphwire/react";
+import { useConnection, useEvents, useLatest, useMessages, useThread, useWatch } from "graphwire/react";
 import { type ReactNode, useCallback, useMemo, useRef, useState } from "react";
 import { go, hrefOf } from "../address";
 import { useClient } from "../client";
 import { useAttempt } from "../parts/attempt";
 import { Empty } from "../parts/empty";
 import { Messages } from "../parts/messages";
-import { roleOf } from "../parts/messages_parts";
+import { roleOf, sizeOf } from "../parts/messages_parts";
 import { Problem } from "../parts/problem";
 import { Activity } from "./activity";
 import { Announcer } from "./announcer";
@@ -43,6 +43,7 @@ export function Conversation({ graph, thread, isNew, row }: ConversationProps) {
   const { state } = useConnection(client);
   const view = useThread(client, graph.name, thread, OPTIONS);
   const messages = useMessages(view, isRoot);
+  const tooLarge = useLatest(view, "thread")?.cutBytes;
   const { rows } = useWatch(client, { graphs: [graph.name], thread });
   const sending = useSending(client, graph, view, messages);
   const { outgoing, say, goOn, cancel, forget } = sending;
@@ -142,10 +143,10 @@ export function Conversation({ graph, thread, isNew, row }: ConversationProps) {
             Edit
           </button>
         );
-      if (!endsTurn(latest.current, message)) return null;
+      if (isAsking || !endsTurn(latest.current, message)) return null;
       return <Again onAgain={() => branches.current(saidBefore(latest.current, message) ?? message)} />;
     };
-  }, [canBranch, messages.length]);
+  }, [canBranch, isAsking, messages.length]);
 
   const active = turn?.run;
   const behind = useMemo(() => {
@@ -206,13 +207,19 @@ export function Conversation({ graph, thread, isNew, row }: ConversationProps) {
           record them: record: {'{"modes": ["messages"]}'}.
         </p>
       )}
+      {tooLarge !== undefined && (
+        <p className="chat-notice">
+          The thread's messages have {sizeOf(tooLarge)}. That is more than the server sends at once
+          (max_event_bytes), so they are not shown. What is said from now on is.
+        </p>
+      )}
       {view.error && !ended && view.status !== "failed" && <Problem error={view.error} />}
     </>
   );
 
   return (
     <div className="chat-thread">
-      {!messages.length && !waiting.length && !isAsking && !ended && !view.error ? (
+      {!messages.length && !waiting.length && !isAsking && !ended && !view.error && tooLarge === undefined ? (
         <div className="chat-start">
           {view.isLoading && !isNew ? (
             <p className="chat-notice">Loading…</p>

@@ -1,6 +1,6 @@
 /** Saying something else in the place of an earlier message. */
 
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useAttempt } from "../parts/attempt";
 import { Problem } from "../parts/problem";
 
@@ -18,8 +18,13 @@ export function Editor({
 }) {
   const [text, setText] = useState(before);
   const { attempt, problem, busy } = useAttempt();
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => {
+    form.current?.scrollIntoView({ block: "nearest" });
+  }, []);
   return (
     <form
+      ref={form}
       className="editor"
       onSubmit={(event) => {
         event.preventDefault();

@@ -63,7 +63,7 @@ export function GraphPicker({ graphs, unknown }: { graphs: Graphs; unknown?: str
         </Empty>
       )}
       <ul className="picker-list">
-        {all?.map((graph) => (
+        {sorted(all ?? []).map((graph) => (
           <li key={graph.name}>
             <Card graph={graph} />
           </li>
@@ -71,6 +71,11 @@ export function GraphPicker({ graphs, unknown }: { graphs: Graphs; unknown?: str
       </ul>
     </div>
   );
+}
+
+/** Conversations come first; otherwise the order is the server's. */
+function sorted(graphs: readonly frames.GraphRow[]): readonly frames.GraphRow[] {
+  return [...graphs.filter(isConversation), ...graphs.filter((graph) => !isConversation(graph))];
 }
 
 function Card({ graph }: { graph: frames.GraphRow }) {
@@ -86,7 +91,7 @@ function Card({ graph }: { graph: frames.GraphRow }) {
         <Text>{name}</Text>
       </b>
       <span className="picker-text">
-        <Text>{description ?? "This graph has no description."}</Text>
+        <Text>{description ?? `Nodes: ${nodes.join(", ")}`}</Text>
       </span>
       <span className="picker-about">{about.filter(Boolean).join(" · ")}</span>
     </a>

@@ -36,7 +36,7 @@ function Blocks({ text, isLive }: { text: string; isLive: boolean }) {
   const blocks = useMemo(() => blocksOf(withMarks(text)), [text]);
   const shown = useDeferredValue(blocks, blocks.slice(0, FIRST_BLOCKS));
   return (
-    <div className="markdown">
+    <div className={isLive ? "markdown markdown-live" : "markdown"}>
       {shown.map((block, index) => (
         <Block key={index} text={block} isOpen={isLive && index === shown.length - 1} />
       ))}

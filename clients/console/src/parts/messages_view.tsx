@@ -56,7 +56,6 @@ export const MessageView = memo(function MessageView(props: MessageViewProps) {
               key={index}
               part={part}
               isLive={isWritten && index === parts.length - 1 && !calls.length}
-              isPlain={role === "human"}
             />
           ))
         )}
@@ -69,9 +68,7 @@ export const MessageView = memo(function MessageView(props: MessageViewProps) {
             (max_event_bytes), so it is not shown.
           </p>
         )}
-        {isWritten && (isEmpty || parts.at(-1)?.kind === "text") && (
-          <span className="message-caret" aria-hidden />
-        )}
+        {isWritten && isEmpty && <span className="message-caret" aria-hidden />}
         {isEmpty && !isWritten && <p className="message-note">An empty message.</p>}
         {!isLive && !message.isComplete && (
           <p className="message-note">Unfinished: the model did not say its last word.</p>
@@ -105,10 +102,10 @@ function Foot({ message, isWritten, actions }: { message: Message; isWritten: bo
   );
 }
 
-function PartView({ part, isLive, isPlain }: { part: Part; isLive: boolean; isPlain: boolean }) {
+function PartView({ part, isLive }: { part: Part; isLive: boolean }) {
   switch (part.kind) {
     case "text":
-      return <Markdown text={isPlain ? withBreaks(part.text) : part.text} isLive={isLive} />;
+      return <Markdown text={part.text} isLive={isLive} />;
     case "reasoning":
       return (
         <details className="message-reasoning">
@@ -133,9 +130,4 @@ function PartView({ part, isLive, isPlain }: { part: Part; isLive: boolean; isPl
     case "data":
       return <Json name={part.label} value={part.value} />;
   }
-}
-
-/** People break lines where they mean to. */
-function withBreaks(text: string): string {
-  return text.includes("```") ? text : text.replace(/(?<!\n)\n(?!\n)/g, "  \n");
 }

@@ -129,7 +129,14 @@ export function QuestionList({
   );
 }
 
-function OneQuestion({ interrupt, answer }: { interrupt: Interrupt; answer: Questions["answer"] }) {
+/** Show one question; what is wrong with its answer stands with it. */
+export function OneQuestion({
+  interrupt,
+  answer,
+}: {
+  interrupt: Interrupt;
+  answer: (id: string, value: unknown) => Promise<unknown>;
+}) {
   const { attempt, problem, busy } = useAttempt();
   return (
     <Question

@@ -10,10 +10,10 @@ import { Json } from "../parts/json";
 import { Markdown } from "../parts/markdown";
 import { MessageView } from "../parts/messages_view";
 import { Problem } from "../parts/problem";
-import { Question } from "../parts/question";
 import { Status } from "../parts/status";
 import { Text } from "../parts/text";
 import { NoteView, SubagentView } from "./activity";
+import { OneQuestion } from "./questions";
 import { STOPPED } from "./sending";
 import { subagentsOf, TurnLog } from "./turns";
 
@@ -96,15 +96,14 @@ function Questions({ view }: { view: RunView }) {
         <button type="button" disabled={busy} onClick={() => attempt(view.respond({}))}>
           Continue
         </button>
+        {problem && <Problem error={problem} />}
       </p>
     );
   return view.interrupts.map((interrupt) => (
-    <Question
+    <OneQuestion
       key={interrupt.id}
       interrupt={interrupt}
-      busy={busy}
-      error={problem}
-      onAnswer={(value: unknown) => attempt(view.respond({ [interrupt.id]: value }))}
+      answer={(id, value) => view.respond({ [id]: value })}
     />
   ));
 }

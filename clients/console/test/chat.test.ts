@@ -1,5 +1,6 @@
 /** The chat in Chromium, before a real gateway with the demo's graphs and one whose answers wait, ask or fail. */
 
+import type { Locator } from "playwright";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { Chat } from "./chat_page";
 
@@ -135,6 +136,7 @@ test("an earlier message is edited, and an answer is made anew, each as a branch
   await chat.ended();
   await chat.own().first().getByRole("button", { name: "Edit" }).click();
   const editor = chat.page.getByRole("textbox", { name: "Edited message" });
+  await expect.poll(() => isInView(editor)).toBe(true);
   await editor.fill("uno");
   await editor.press("Enter");
   await chat.own().filter({ hasText: "uno" }).waitFor();
@@ -152,6 +154,15 @@ test("an earlier message is edited, and an answer is made anew, each as a branch
     expect.stringContaining("uno"),
   ]);
 }, 90_000);
+
+/** Tell whether the reader sees it without scrolling. */
+function isInView(found: Locator): Promise<boolean> {
+  return found.evaluate((element) => {
+    const { top, bottom } = element.getBoundingClientRect();
+    const scroller = element.closest(".messages-scroll")?.getBoundingClientRect();
+    return !!scroller && top >= scroller.top && bottom <= scroller.bottom;
+  });
+}
 
 /** The latest run of the thread that is shown. */
 async function ids(): Promise<(string | null)[]> {

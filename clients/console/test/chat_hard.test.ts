@@ -126,7 +126,7 @@ test("an answer that its schema refuses is kept and explained, and the right one
   await form.getByRole("textbox").or(form.getByRole("spinbutton")).first().fill("-3");
   await form.getByRole("button").last().click();
   await form
-    .getByText(/minimum|less than/i)
+    .getByText(/at least|minimum|less than/i)
     .first()
     .waitFor();
   expect(await form.getByRole("textbox").or(form.getByRole("spinbutton")).first().inputValue()).toBe("-3");

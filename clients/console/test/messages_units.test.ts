@@ -4,7 +4,7 @@ import { Message } from "graphwire";
 import { expect, test } from "vitest";
 import { blocksOf, openFenceOf, safeUrl } from "../src/parts/markdown_split";
 import { withMarks } from "../src/parts/marks";
-import { callsOf, gistOf, partsOf, resultsIn, roleOf, shownOf, usageOf } from "../src/parts/messages_parts";
+import { callsOf, gistOf, partsOf, Results, roleOf, shownOf, usageOf } from "../src/parts/messages_parts";
 
 function message(fields: { [key: string]: unknown }): Message {
   const about = { call: "c", metadata: {}, namespace: [], node: undefined, cutBytes: undefined };
@@ -98,10 +98,15 @@ test("a result stands with its call, and one without a call stands for itself", 
   const call = message({ tool_calls: [{ id: "t1", name: "f", args: { a: 1 } }] });
   const result = message({ type: "tool", id: "r", tool_call_id: "t1", content: "done" });
   const stray = message({ type: "tool", id: "s", tool_call_id: "t9", content: "?" });
-  const results = resultsIn([call, result, stray]);
+  const finder = new Results();
+  const results = finder.in([call, result, stray]);
+  expect(finder.in([call, result, stray, message({ id: "n" })])).toBe(results);
   expect([...results.keys()]).toEqual(["t1"]);
   expect(shownOf([call, result, stray], results)).toEqual([call, stray]);
   expect(callsOf(call, results)[0]).toMatchObject({ name: "f", args: { a: 1 }, result });
+  const other = message({ type: "tool", id: "o", tool_call_id: "t1", content: "other" });
+  expect(finder.in([call, other]).get("t1")).toBe(other); // another branch
+  expect(finder.in([stray]).size).toBe(0);
 });
 
 test("arguments show while they are written, and those that a model got wrong say why", () => {

@@ -9,16 +9,19 @@ const LONGEST = 400;
 /** Return what to say of messages that have been finished since: those whose keys `known` does not have. */
 export function newsIn(messages: readonly Message[], known: Set<string>): string {
   const news: string[] = [];
-  for (const [index, message] of messages.entries()) {
+  // What is new stands behind all that is known; a thread may be long.
+  for (let index = messages.length - 1; index >= 0; index -= 1) {
+    const message = messages[index] as Message;
     const key = message.id ?? `#${index}`;
-    if (known.has(key) || !message.isComplete) continue;
+    if (known.has(key)) break;
+    if (!message.isComplete) continue;
     known.add(key);
     if (roleOf(message) !== "ai") continue;
     const calls = message.toolCalls.map(({ name }) => `calls ${name}`);
     const text = message.text.length > LONGEST ? `${message.text.slice(0, LONGEST)}…` : message.text;
     news.push([text, ...calls].filter(Boolean).join(", "));
   }
-  return news.filter(Boolean).join("\n");
+  return news.reverse().filter(Boolean).join("\n");
 }
 
 /** A live region. What is there when the thread has been loaded is not news. */

@@ -40,9 +40,9 @@ export function waitingOf(
   rows: readonly RunRow[],
   messages: readonly Message[],
 ): readonly Waiting[] {
-  const shown = new Set(messages.map(({ id }) => id));
+  const isShown = (id: string) => messages.findLast((each) => each.id === id) !== undefined;
   const own = outgoing.flatMap(({ run, message, text }): Waiting[] => {
-    if (shown.has(message)) return [];
+    if (isShown(message)) return [];
     const row = rows.find((each) => each.run === run);
     const hasBegun = row?.thread_seq !== undefined;
     if (row && OVER.test(row.status)) return hasBegun ? [] : [{ run, text, isOwn: true, state: "dropped" }];

@@ -9,13 +9,14 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import type { Message } from "graphwire";
 import { memo, type ReactNode, useCallback, useMemo, useRef } from "react";
 import { useEnd } from "./messages_end";
-import { resultsIn, shownOf } from "./messages_parts";
+import { Results, shownOf } from "./messages_parts";
 import { MessageView } from "./messages_view";
 import "./messages.css";
 
 /** Fewer messages are all in the page: so a browser finds text in them, and a reader with a screen reader, too. */
 const ALL_BELOW = 80;
 const GUESSED_HEIGHT = 120;
+const NONE: ReadonlyMap<string, Message> = new Map();
 
 export interface MessagesProps {
   messages: readonly Message[];
@@ -36,7 +37,9 @@ export interface MessagesProps {
 /** Show messages. */
 export function Messages(props: MessagesProps) {
   const { messages, isLive = false, actions, behind, end, label = "Messages", human } = props;
-  const results = useResults(messages);
+  const finder = useRef<Results>(undefined);
+  finder.current ??= new Results();
+  const results = useMemo(() => finder.current?.in(messages) ?? NONE, [messages]);
   const shown = useMemo(() => shownOf(messages, results), [messages, results]);
   const scroller = useRef<HTMLDivElement>(null);
   const list = useRef<HTMLDivElement>(null);
@@ -116,15 +119,3 @@ const Row = memo(function Row({ message, results, isLive, actions, behind, human
     </>
   );
 });
-
-/** The results of tools; the same object until a result comes. */
-function useResults(messages: readonly Message[]): ReadonlyMap<string, Message> {
-  const known = useRef<ReadonlyMap<string, Message>>(new Map());
-  return useMemo(() => {
-    const now = resultsIn(messages);
-    const isSame =
-      now.size === known.current.size && [...now].every(([id, result]) => known.current.get(id) === result);
-    if (!isSame) known.current = now;
-    return known.current;
-  }, [messages]);
-}

@@ -45,7 +45,10 @@ export function useEnd(
     const { current: inner } = list;
     if (!outer || !inner) return;
     const keep = () => {
-      if (isPinned.current) outer.scrollTop = outer.scrollHeight;
+      // Who writes within the list, an answer or an edited message, is not moved away from it.
+      const isWritten =
+        inner.contains(document.activeElement) && document.activeElement?.matches("input, textarea");
+      if (isPinned.current && !isWritten) outer.scrollTop = outer.scrollHeight;
     };
     keep();
     const observer = new ResizeObserver(keep);

@@ -124,16 +124,36 @@ export function callsOf(message: Message, results: ReadonlyMap<string, Message> 
 
 const NONE: ReadonlyMap<string, Message> = new Map();
 
-/** Return the results of tools by the id of the call; those of calls that no message makes are left out. */
-export function resultsIn(messages: readonly Message[]): ReadonlyMap<string, Message> {
-  const made = new Set<string>();
-  const results = new Map<string, Message>();
-  for (const message of messages) {
-    const { answers, makes } = linksOf(message);
-    if (answers !== undefined && made.has(answers)) results.set(answers, message);
-    for (const id of makes) made.add(id);
+/**
+ * Finds the results of tools by the id of the call; those of calls that no message makes are left out.
+ *
+ * Of a list that grows at its end only the end is looked at, and the map stays the same object until a result comes.
+ */
+export class Results {
+  #seen: readonly Message[] = [];
+  #made = new Set<string>();
+  #found: ReadonlyMap<string, Message> = new Map();
+
+  /** Return the results among these messages. */
+  in(messages: readonly Message[]): ReadonlyMap<string, Message> {
+    let from = 0;
+    while (from < this.#seen.length && this.#seen[from] === messages[from]) from += 1;
+    if (from < this.#seen.length - 1) {
+      from = 0; // another list, such as another branch of the thread
+      this.#made = new Set();
+      this.#found = new Map();
+    }
+    const found = new Map<string, Message>();
+    for (const message of messages.slice(from)) {
+      const { answers, makes } = linksOf(message);
+      if (answers !== undefined && this.#made.has(answers)) found.set(answers, message);
+      for (const id of makes) this.#made.add(id);
+    }
+    this.#seen = messages;
+    const isNew = [...found].some(([id, message]) => this.#found.get(id) !== message);
+    if (isNew) this.#found = new Map([...this.#found, ...found]);
+    return this.#found;
   }
-  return results;
 }
 
 interface Links {

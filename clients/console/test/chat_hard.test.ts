@@ -11,7 +11,7 @@ let isCut = false;
 
 beforeAll(async () => {
   const demo = ["chat", "research"].map((name) => `${name}=graphwire_gateway.demo.graphs:${name}`);
-  const talks = ["alone", "picky"].map((name) => `${name}=../../console/test/talks.py:${name}`);
+  const talks = ["alone", "picky", "team"].map((name) => `${name}=../../console/test/talks.py:${name}`);
   chat = await Chat.start(...demo, ...talks, "talk=./chat.py:chat", "--checkpointer", "./chat.py:saver");
 }, 120_000);
 afterAll(() => chat.stop());
@@ -163,4 +163,18 @@ test("a graph without a checkpointer runs without a thread, and says so", async 
   }
   await chat.page.reload();
   await chat.page.getByText("I heard 1").first().waitFor();
+}, 60_000);
+
+test("a subagent is apart from the answer, folded, with its name and what it is at", async () => {
+  await chat.talk("team");
+  await chat.say("look");
+  await chat.ended();
+  expect(await chat.text()).toBe("That is it.");
+  expect(await chat.page.locator(".messages-row > .message-ai").count()).toBe(1);
+  const subagent = chat.page.locator(".subagent");
+  expect(await subagent.locator("summary").textContent()).toMatch(/^scoutdeep in the archive/);
+  expect(await subagent.getByRole("progressbar").isVisible()).toBe(false);
+  await subagent.locator("summary").click();
+  await subagent.getByRole("progressbar").waitFor();
+  await chat.page.getByText("deep in the archive").last().waitFor();
 }, 60_000);

@@ -85,7 +85,8 @@ export function Conversation({ graph, thread, isNew, row }: ConversationProps) {
   if (view.run) runs.set(view.run.id, view.run as Run);
   const said = messages.findLast(isHuman)?.id;
   const turn = log.turns.at(-1);
-  if (turn && !turn.isOver && said !== undefined) places.set(turn.run, said);
+  // A run may be over before anything of it was drawn; a later message is not what it answers.
+  if (turn && said !== undefined && !(turn.isOver && places.has(turn.run))) places.set(turn.run, said);
   const isInAnswer = useCallback(
     (id: string | undefined) => id !== undefined && latest.current.some((message) => message.id === id),
     [],

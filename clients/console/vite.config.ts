@@ -24,5 +24,5 @@ export default defineConfig({
     assetsInlineLimit: 0, // the Content-Security-Policy allows no data: but in images
     modulePreload: { polyfill: false },
   },
-  server: { proxy: { "/ws": { target: GATEWAY, ws: true } } },
+  server: { proxy: { "/ws": { target: GATEWAY, ws: true }, "/readyz": GATEWAY.replace(/^ws/, "http") } },
 });

@@ -29,7 +29,10 @@ export async function served(outDir: string, port: () => number): Promise<[Previ
       port: 0,
       host: "127.0.0.1",
       headers: { "content-security-policy": POLICY },
-      proxy: { "/ws": { target: `ws://127.0.0.1:${port()}`, ws: true } },
+      proxy: {
+        "/ws": { target: `ws://127.0.0.1:${port()}`, ws: true },
+        "/readyz": `http://127.0.0.1:${port()}`,
+      },
     },
   });
   const address = server.httpServer.address();

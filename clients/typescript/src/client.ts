@@ -30,6 +30,18 @@ export interface ConnectOptions {
   silenceMs?: number;
 }
 
+/** A subscription as a client knows it. */
+export interface SubscriptionInfo {
+  readonly run: string;
+  /** Whether its events come as they happen; false while older ones are sent, or a gap is open. */
+  readonly isLive: boolean;
+  /** The position of the last event that has arrived. */
+  readonly seq: number | undefined;
+  /** How many events have arrived and wait for their reader, of at most `window`; the server may send the rest. */
+  readonly held: number | undefined;
+  readonly window: number | undefined;
+}
+
 /**
  * Connect to a server. The client is there at once and connects by itself; requests wait until it has.
  *
@@ -83,6 +95,17 @@ export class Client<
   /** The server's latest `welcome`: version, limits, principal; undefined before the first one. */
   get server(): frames.Welcome | undefined {
     return this.exchange.welcome;
+  }
+
+  /** The subscriptions to runs, as they are now: what a page about the connection shows. */
+  get subscriptions(): readonly SubscriptionInfo[] {
+    return [...this.exchange.subscriptions.values()].map(({ run, state, seq, window }) => ({
+      run,
+      isLive: state === "live",
+      seq,
+      held: window?.held,
+      window: window?.size,
+    }));
   }
 
   /**

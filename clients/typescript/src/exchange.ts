@@ -9,6 +9,7 @@
 import { type GraphwireError, refusedOf } from "./errors.js";
 import { EventQueue, type Queue } from "./event_queue.js";
 import { type Asked, ClientSession, type Delivered, type Happening, type Reply } from "./protocol/client.js";
+import type { Subscription } from "./protocol/cursor.js";
 import type * as frames from "./protocol/frames.js";
 
 /** How long a request that is `rate_limited` is sent again, in all. */
@@ -48,6 +49,11 @@ export class Exchange {
   /** The latest `welcome` of the server. */
   get welcome(): frames.Welcome | undefined {
     return this.#session.welcome;
+  }
+
+  /** The subscriptions by their numbers, as they are now. */
+  get subscriptions(): ReadonlyMap<number, Subscription> {
+    return this.#session.subscriptions;
   }
 
   /** Whether the server has welcomed this client, and the connection is not lost since. */

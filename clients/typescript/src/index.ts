@@ -1,7 +1,7 @@
 /** Everything that the package exports. */
 
 export type { Backoff } from "./backoff.js";
-export { Client, type ConnectOptions, connect, VERSION } from "./client.js";
+export { Client, type ConnectOptions, connect, type SubscriptionInfo, VERSION } from "./client.js";
 export {
   ConnectionClosed,
   GraphwireError,

@@ -21,7 +21,7 @@ export function Menu({ label, items }: { label: string; items: readonly MenuItem
           <circle cx="13" cy="8" r="1.4" />
         </svg>
       </Base.Trigger>
-      <Base.Portal>
+      <Base.Portal role="region" aria-label={label}>
         <Base.Positioner className="menu-place" sideOffset={4} align="end">
           <Base.Popup className="menu">
             {items.map((item) => (

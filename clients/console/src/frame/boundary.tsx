@@ -1,0 +1,38 @@
+/** What is left of a page that failed: the frame stays, and the page can be begun again. */
+
+import { Component, type ReactNode } from "react";
+import { Problem } from "../parts/problem";
+
+/** Catches what a page throws. Give it a `key` that changes with the page. */
+export class Boundary extends Component<{ children: ReactNode }, { error: Error | undefined }> {
+  override state: { error: Error | undefined } = { error: undefined };
+
+  static getDerivedStateFromError(error: unknown): { error: Error } {
+    return { error: error instanceof Error ? error : new Error(String(error)) };
+  }
+
+  override render(): ReactNode {
+    const { error } = this.state;
+    if (!error) return this.props.children;
+    const isOutdated = /dynamically imported module|import.*failed|Failed to fetch/i.test(error.message);
+    return (
+      <div className="boundary">
+        <h1>{isOutdated ? "This page is not there any more" : "This page has failed"}</h1>
+        <p>
+          {isOutdated
+            ? "The server may be away, or it has a newer version of the console. Load the page again."
+            : "It is a fault of the console; your runs are not affected."}
+        </p>
+        <Problem error={error} />
+        <p>
+          <button type="button" className="button button-main" onClick={() => location.reload()}>
+            Load the page again
+          </button>{" "}
+          <button type="button" className="button" onClick={() => this.setState({ error: undefined })}>
+            Try again
+          </button>
+        </p>
+      </div>
+    );
+  }
+}

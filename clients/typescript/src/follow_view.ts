@@ -18,6 +18,8 @@ import { encode } from "./protocol/projection.js";
  */
 export class ThreadView {
   #settled: readonly Message[] = [];
+  /** Where each message of the state is, by its id; undefined until it is asked for. A thread may be long. */
+  #places: Map<string | undefined, number> | undefined;
   readonly #streamed = new MessagesView();
   #merged: readonly Message[] | undefined = [];
 
@@ -32,6 +34,7 @@ export class ThreadView {
     const streamed = this.#streamed;
     if (event.mode === "thread") {
       this.#settled = event.messages;
+      this.#places = undefined;
       if (event.because !== "input") streamed.replace([]);
     } else if (event.mode === "discard") streamed.replace([]);
     else if (event.mode === "snapshot") {
@@ -50,9 +53,9 @@ export class ThreadView {
 
   #merge(): Message[] {
     const out = [...this.#settled];
-    const places = new Map(out.map(({ id }, place) => [id, place]));
+    this.#places ??= new Map(out.map(({ id }, place) => [id, place]));
     for (const message of this.#streamed.list) {
-      const place = message.id === undefined ? undefined : places.get(message.id);
+      const place = message.id === undefined ? undefined : this.#places.get(message.id);
       if (place === undefined) out.push(message);
       else out[place] = message;
     }

@@ -138,7 +138,8 @@ export class RunStore extends Store<RunState> {
     const about = this.#about;
     this.#latest[event.mode] = event;
     if (event.mode === "run" || event.mode === "discard") {
-      this.#run = undefined; // a run that its server forgot is not asked for again
+      // The run that begins may end before a frame; one that its server forgot is not asked for again.
+      this.#run = this.#feed?.run();
       this.#about = { healed: about.healed };
     } else if (event.mode === "lifecycle") {
       const { status, error = { code: status, message: "" } } = event;

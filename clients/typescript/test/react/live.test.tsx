@@ -3,7 +3,7 @@
 
 import { cleanup, render } from "@testing-library/react";
 import { StrictMode } from "react";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { WebSocket } from "ws";
 import { type Client, type ConnectOptions, connect, type Event } from "../../src/index.js";
 import {
@@ -180,6 +180,26 @@ test("a thread is shown across runs, questions and pages, whoever starts them", 
   const { container } = render(<Page client={connected()} at={2} />);
   await expect.poll(() => container.textContent).toBe("false undefined 0 human,ai,human,ai,tool,ai");
 }, 30_000);
+
+test("a run that is over within a frame is the thread's latest one all the same", async () => {
+  const client = connected();
+  const heard: string[] = [];
+  let thread: ThreadView | undefined;
+  function Page() {
+    thread = useThread(client, "conformance.echo", "quick");
+    useEvents(thread, (event) => heard.push(event.mode === "thread" ? event.because : event.mode));
+    return <p>{`${thread.isCaughtUp} ${thread.status} ${thread.run?.id}`}</p>;
+  }
+  const { container } = render(<Page />);
+  await expect.poll(() => container.textContent).toBe("true undefined undefined");
+  const frames: FrameRequestCallback[] = [];
+  const hold = vi.spyOn(globalThis, "requestAnimationFrame").mockImplementation((show) => frames.push(show));
+  const run = await thread?.start({ value: "hi" });
+  await expect.poll(() => heard).toContain("end");
+  hold.mockRestore();
+  for (const show of frames) show(0);
+  await expect.poll(() => container.textContent).toBe(`true completed ${run?.id}`);
+});
 
 test("a server that is killed in mid-answer and started again leaves a thread that can be written to", async () => {
   const serve = ["chat=./chat.py:chat", "--port"];

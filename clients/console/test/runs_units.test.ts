@@ -1,10 +1,9 @@
-/** The Runs page without a page: what is listed and counted, selected, drawn, done to many, and meant by keys. */
+/** The Runs page without a page: what is listed and counted, selected, drawn, and meant by keys. */
 
-import { type Client, Refused, type RunRow, type Status } from "graphwire";
+import type { RunRow } from "graphwire";
 import { expect, test } from "vitest";
 import { addressOf } from "../src/address";
 import { lineOf } from "../src/parts/sparkline";
-import { activeRuns, cancelRun, deleteRun, forEach } from "../src/runs/bulk";
 import { cutSize, gistOf, questionText } from "../src/runs/gist";
 import { type KeyActions, pressed } from "../src/runs/keys";
 import { listed, nameOf } from "../src/runs/listing";
@@ -13,27 +12,10 @@ import { hrefOfRuns, queryOf } from "../src/runs/query";
 import { Rates, rateText, SECONDS } from "../src/runs/rates";
 import { NOTHING, stepped } from "../src/runs/selection";
 import { isSameButHead, merged, Steady } from "../src/runs/steady";
+import { row } from "./row";
 
 const query = (text = "") => queryOf(new URLSearchParams(text));
 const untitled = () => undefined;
-let rows = 0;
-
-function row(run: string, status: Status = "running", more: Partial<RunRow> = {}): RunRow {
-  const created_at = `2026-03-01T12:00:${String(rows++ % 60).padStart(2, "0")}Z`;
-  const base = {
-    run,
-    status,
-    graph: "chat",
-    metadata: {},
-    attempt: 1,
-    epoch: "e1",
-    head: 1,
-    modes: [],
-    created_at,
-  };
-  return { ...base, ...more };
-}
-
 const ids = (list: readonly RunRow[]) => list.map(({ run }) => run);
 
 // ── the address ──
@@ -364,63 +346,4 @@ test("a panel shows the end of a text, which begins elsewhere only now and then,
   ]);
   const faces = `a${"\u{1f600}".repeat(1500)}`;
   expect(faces.slice(endOf(faces)).codePointAt(0)).toBe(0x1f600);
-});
-
-// ── many at once ──
-
-test("each run is asked for once, few at a time, and what is refused is named with its reason", async () => {
-  let open = 0;
-  let most = 0;
-  const counts: number[] = [];
-  const runs = Array.from({ length: 50 }, (_, index) => `r${index}`);
-  const outcome = await forEach(
-    runs,
-    async (run) => {
-      most = Math.max(most, ++open);
-      await Promise.resolve();
-      open -= 1;
-      if (run === "r7") throw new Refused("not_found", "no such run");
-    },
-    (count) => counts.push(count),
-  );
-  expect(most).toBeLessThanOrEqual(16);
-  expect(outcome.done).toEqual(runs.filter((run) => run !== "r7"));
-  expect(outcome.failed).toEqual([{ run: "r7", why: "no such run (not_found)" }]);
-  expect(counts).toEqual(Array.from({ length: 50 }, (_, index) => index + 1));
-});
-
-test("a request that came too early is made again", async () => {
-  let tries = 0;
-  const outcome = await forEach(["r"], async () => {
-    tries += 1;
-    if (tries < 3) throw new Refused("rate_limited", "slowly", "after", 1);
-  });
-  expect([tries, outcome.done]).toEqual([3, ["r"]]);
-});
-
-test("a run that ended otherwise was not cancelled, and one that is gone is deleted", async () => {
-  const client = {
-    cancel: async (run: string) => ({ ran: "completed", waits: "cancelled", runs: "running" })[run],
-    delete: async ({ run }: { run: string }) => {
-      throw new Refused(run === "gone" ? "not_found" : "forbidden", run);
-    },
-  } as unknown as Client;
-  const outcome = await forEach(["ran", "waits", "runs"], (run) => cancelRun(client, run));
-  expect(outcome.failed).toEqual([{ run: "ran", why: "it had ended already: completed" }]);
-  await expect(deleteRun(client, "gone")).resolves.toBeUndefined();
-  await expect(deleteRun(client, "other")).rejects.toThrow("forbidden");
-});
-
-test("all that match are asked of the server, of the statuses that can be cancelled", async () => {
-  const asked: unknown[] = [];
-  const client = {
-    async *runs(filter: object) {
-      asked.push(filter);
-      yield* [row("a"), row("b", "completed")];
-    },
-  } as unknown as Client;
-  expect(ids(await activeRuns(client, { graph: "chat", status: ["failed", "running"] }))).toEqual(["a"]);
-  expect(asked).toEqual([{ graph: "chat", status: ["running"] }]);
-  expect(await activeRuns(client, { status: ["failed"] })).toEqual([]);
-  expect(asked).toHaveLength(1);
 });

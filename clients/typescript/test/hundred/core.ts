@@ -1,4 +1,4 @@
-/** A hundred runs on a page with the client alone: what has changed is written into the page once a frame. */
+/** A hundred runs on a page with the client alone: what has changed is written into the page once a frame, in turns. */
 
 import { connect, type Run } from "../../src/index.js";
 import { count, RATE, RUNS, SERVER, tail, wordsOf } from "./grid.js";
@@ -6,13 +6,17 @@ import { count, RATE, RUNS, SERVER, tail, wordsOf } from "./grid.js";
 const client = connect(SERVER);
 const changed = new Map<number, { run: Run; turn: number; text: Text }>();
 
+/** Laying out a text takes longer than receiving it, so that a frame has time for some of a hundred. */
+const AT_ONCE = 32;
+
 function draw(): void {
-  for (const [tile, { run, turn, text }] of changed) {
+  for (const [tile, { run, turn, text }] of [...changed].slice(0, AT_ONCE)) {
+    changed.delete(tile);
     const said = run.messages[0]?.text ?? "";
     text.data = tail(said);
     count(tile, turn, said.length);
   }
-  changed.clear();
+  if (changed.size) requestAnimationFrame(draw);
 }
 
 async function show(tile: number): Promise<void> {

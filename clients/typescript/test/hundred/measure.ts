@@ -20,11 +20,15 @@ export interface Cost {
   /** Of how many runs it has shown anything. */
   runsShown: number;
   sockets: number;
+  /** Requests under way at the end: streams over HTTP, and what waits for a connection. */
+  requests: number;
   framesPerS: number;
-  /** CPU time of the main thread: scripting, style, layout, painting and garbage collection. */
+  /** CPU time of the main thread: scripting, style, layout and garbage collection, without painting. */
   frameMsMean: number;
   frameMsP95: number;
-  /** The same, of the words that come in a sixtieth of a second: a machine that draws fewer frames has more in each. */
+  /** Its CPU time for painting. */
+  paintMsMean: number;
+  /** All of it, of the words that come in a sixtieth of a second: a machine that draws fewer frames has more in each. */
   shareMs: number;
   /** The longest task, and how many took more than 50 ms. */
   taskMs: number;
@@ -48,6 +52,7 @@ export interface TraceEvent {
 /** A page of a hundred runs: `entry` is a file of this folder. */
 export class Hundred {
   #sockets = 0;
+  #requests = 0;
   private constructor(
     readonly page: Page,
     readonly site: Site,
@@ -62,15 +67,22 @@ export class Hundred {
     page.on("websocket", () => {
       hundred.#sockets += 1;
     });
+    page.on("request", () => {
+      hundred.#requests += 1;
+    });
+    for (const end of ["requestfinished", "requestfailed"] as const)
+      page.on(end as "requestfinished", () => {
+        hundred.#requests -= 1;
+      });
     await page.goto(hundred.site.url(`/?server=${encodeURIComponent(server)}`));
     return hundred;
   }
 
   /** Wait until so many runs have shown something. */
-  async shows(runs: number): Promise<void> {
+  async shows(runs: number, timeout = 120_000): Promise<void> {
     const isThere = (runs: number) =>
       window.shown.errors.length > 0 || window.shown.chars.filter((chars) => chars > 0).length >= runs;
-    await this.page.waitForFunction(isThere, runs, { timeout: 120_000 });
+    await this.page.waitForFunction(isThere, runs, { timeout });
   }
 
   /** Wait until so many runs have ended, in whose place others have started. */
@@ -112,6 +124,7 @@ export class Hundred {
       wordsPerS: words / elapsed,
       runsShown,
       sockets: this.#sockets,
+      requests: this.#requests,
       heapMb: await this.heapMb(),
       errors,
     };
@@ -123,36 +136,50 @@ export class Hundred {
   }
 }
 
+/** What painting is made of, within tasks. */
+const PAINTING = ["PrePaint", "Paint", "Layerize", "Commit"];
+
 /** Return what the tasks of the page cost: of the main thread that drew most frames. */
 export function costOf(events: TraceEvent[]) {
-  const threads = new Map<string, { frames: number[]; tasks: TraceEvent[] }>();
+  const threads = new Map<string, { frames: number[]; tasks: TraceEvent[]; paints: TraceEvent[] }>();
   for (const event of events) {
     const key = `${event.pid} ${event.tid}`;
-    const thread = threads.get(key) ?? { frames: [], tasks: [] };
+    const thread = threads.get(key) ?? { frames: [], tasks: [], paints: [] };
     threads.set(key, thread);
     if (event.name === "AnimationFrame::StyleAndLayout" && event.ph === "b") thread.frames.push(event.ts);
     if (event.name === "RunTask" && event.ph === "X") thread.tasks.push(event);
+    if (PAINTING.includes(event.name) && event.ph === "X") thread.paints.push(event);
   }
-  const { frames, tasks } = [...threads.values()].sort((a, b) => b.frames.length - a.frames.length)[0]!;
+  const { frames, tasks, paints } = [...threads.values()].sort(
+    (a, b) => b.frames.length - a.frames.length,
+  )[0]!;
   if (frames.length < 10) throw new Error(`${frames.length} frames in the trace`);
   const starts = frames.sort((a, b) => a - b);
-  const costs = new Array<number>(starts.length - 1).fill(0);
   const msOf = ({ tdur, dur }: TraceEvent) => (tdur ?? dur ?? 0) / 1000;
-  let frame = 0;
-  for (const task of tasks.sort((a, b) => a.ts - b.ts)) {
-    const end = task.ts + (task.dur ?? 0); // the task that begins a frame has started before it
-    while (frame < costs.length && end >= starts[frame + 1]!) frame += 1;
-    if (frame < costs.length && end >= starts[frame]!) costs[frame]! += msOf(task);
-  }
+  const perFrame = (events: TraceEvent[]) => {
+    const costs = new Array<number>(starts.length - 1).fill(0);
+    let frame = 0;
+    for (const event of events.sort((a, b) => a.ts - b.ts)) {
+      const end = event.ts + (event.dur ?? 0); // the task that begins a frame has started before it
+      while (frame < costs.length && end >= starts[frame + 1]!) frame += 1;
+      if (frame < costs.length && end >= starts[frame]!) costs[frame]! += msOf(event);
+    }
+    return costs;
+  };
+  const whole = perFrame(tasks);
+  const painting = perFrame(paints);
+  const costs = whole.map((ms, frame) => Math.max(0, ms - painting[frame]!));
   const seconds = (starts.at(-1)! - starts[0]!) / 1e6;
   const sorted = [...costs].sort((a, b) => a - b);
+  const mean = (costs: number[]) => costs.reduce((sum, cost) => sum + cost, 0) / costs.length;
   const within = tasks.map(msOf);
   return {
     framesPerS: costs.length / seconds,
-    frameMsMean: costs.reduce((sum, cost) => sum + cost, 0) / costs.length,
+    frameMsMean: mean(costs),
     frameMsP95: sorted[Math.floor(sorted.length * 0.95)]!,
+    paintMsMean: mean(painting),
     taskMs: Math.max(...within),
     longTasks: within.filter((ms) => ms > 50).length,
-    msPerS: costs.reduce((sum, cost) => sum + cost, 0) / seconds,
+    msPerS: (mean(whole) * whole.length) / seconds,
   };
 }

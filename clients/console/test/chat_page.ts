@@ -55,7 +55,7 @@ export class Chat {
   /** Close the pages; they must have reported nothing, and asked nobody but their own server. */
   async end(isCut = false): Promise<void> {
     await this.#context.close();
-    const lost = /WebSocket connection to|ERR_CONNECTION/;
+    const lost = /WebSocket connection to|ERR_CONNECTION|status of 50\d/; // of the proxy, too
     expect(this.errors.filter((error) => !isCut || !lost.test(error))).toEqual([]);
   }
 

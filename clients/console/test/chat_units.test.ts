@@ -99,6 +99,12 @@ test("of what a node writes the latest is kept, with how many there were, and en
   expect(log.turns).toEqual([]);
 });
 
+test("a run whose beginning was missed is known by what it does", () => {
+  const log = new TurnLog();
+  log.take(custom(7, ["a:1"]));
+  expect(log.turns).toMatchObject([{ run: "r", isOver: false, notes: [{ data: 7, count: 1 }] }]);
+});
+
 test("subagents are the subgraphs right below the root, with all that is below them", () => {
   const messages = [
     message({ id: "1" }),

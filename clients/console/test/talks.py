@@ -1,5 +1,6 @@
 """Graphs for the tests of the chat: one without threads, one that asks for a number, one with a subagent."""
 
+import asyncio
 from typing import Any
 
 from graphwire_conformance.graphs import FixedModel
@@ -32,8 +33,10 @@ class Team(MessagesState, Notes):
 
 
 async def look(state: Notes, writer: StreamWriter) -> Notes:
-    """Look something up, and say how far it is."""
-    writer({"done": 1, "total": 2})
+    """Look something up at the pace of a model, and say how far it is."""
+    for done in range(20):
+        writer({"done": done, "total": 20})
+        await asyncio.sleep(0.1)
     reply = await FixedModel(words=["deep ", "in ", "the ", "archive"]).ainvoke("?")
     return {"found": str(reply.content)}
 

@@ -34,6 +34,8 @@ export class TurnLog {
   turns: readonly Turn[] = [];
 
   take(event: FollowEvent): void {
+    // A page that shows a thread that has just begun may have missed how its run did.
+    if (event.mode === "messages" || event.mode === "custom") this.#know(event.run);
     if (event.mode === "run") {
       const turn = { run: event.run, notes: [], missing: event.missing, isOver: false };
       this.turns = [...this.turns.filter(({ run }) => run !== event.run), turn];
@@ -54,6 +56,11 @@ export class TurnLog {
       const isOver = /^(completed|failed|cancelled)$/.test(event.status);
       this.#change(event.run, (turn) => (turn.isOver === isOver ? turn : { ...turn, isOver }));
     }
+  }
+
+  #know(run: string): void {
+    if (this.turns.some((turn) => turn.run === run)) return;
+    this.turns = [...this.turns, { run, notes: [], missing: [], isOver: false }];
   }
 
   #change(run: string, change: (turn: Turn) => Turn): void {

@@ -19,7 +19,7 @@ from graphwire_protocol.commands import UNSERVED, Command
 from graphwire_protocol.errors import Refusal, path_text
 from graphwire_protocol.frames import ServerFrame
 from graphwire_protocol.suggest import choices_of, did_you_mean
-from graphwire_protocol.types import MAX_INT
+from graphwire_protocol.types import MAX_INT, NAME_RULE
 
 _COMMAND: TypeAdapter[Any] = TypeAdapter(Command)
 _FRAME: TypeAdapter[Any] = TypeAdapter(ServerFrame)
@@ -207,6 +207,8 @@ def _reason(fault: ErrorDetails) -> str:
         return "not one of the expected types"
     if kind == "extra_forbidden":
         return "not a field that this server knows"
+    if kind == "string_pattern_mismatch":  # nothing else has a pattern
+        return NAME_RULE
     given = fault.get("input")
     meant = did_you_mean(given, choices_of(fault)) if isinstance(given, str) else ""
     return f"{fault['msg']}{meant}"

@@ -13,6 +13,12 @@ MAX_INT = 2**53 - 1
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:\-]{1,128}$")]
 """A string id: 1 to 128 characters of ``[A-Za-z0-9._:-]``."""
 
+NAME_RULE = (
+    "an id takes 1 to 128 characters, each one of A-Z a-z 0-9 . _ : - only; replace or quote others, such as "
+    "@ and spaces"
+)
+"""The pattern of ``Name``, in words."""
+
 Uint: TypeAlias = Annotated[int, Field(ge=0, le=MAX_INT)]
 """An unsigned integer below 2**53."""
 

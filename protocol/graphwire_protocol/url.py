@@ -5,8 +5,8 @@ from typing import Final
 from urllib.parse import unquote_plus
 
 TOKEN_IN_URL: Final = (
-    "the URL holds a token, which logs would keep; it belongs in hello: connect(token=...), --token, "
-    "GRAPHWIRE_TOKEN"
+    "the URL holds a token, which logs would keep; it belongs in hello: the option token of connect(), "
+    "--token"
 )
 """What is said of such a URL. It fits into a close frame, and repeats nothing of the URL."""
 

@@ -138,6 +138,6 @@ async def test_cancelling_tells_the_reason(client, server):
     ["ws://h/ws?token=s3cret", "wss://h/ws?access_token=s3cret", "ws://ann:s3cret@h/ws", "ws://s3cret@h/ws"],
 )
 def test_a_token_in_the_url_is_refused_before_anything_connects(url: str) -> None:
-    with pytest.raises(ValueError, match=r"the URL holds a token.*connect\(token=\.\.\.\)") as caught:
+    with pytest.raises(ValueError, match=r"the URL holds a token.*option token of connect\(\)") as caught:
         graphwire.connect(url)
     assert "s3cret" not in str(caught.value)

@@ -24,6 +24,7 @@ class Form(BaseModel):
     count: int | None = Field(None, ge=1)
     kind: Literal["a", "b"] = "a"
     code: str = Field("x1", pattern="^[a-z][0-9]$")
+    colour: str = Field("#fff", pattern="^#[0-9a-f]{3}$", description="A colour such as #f80")
     when: datetime.datetime | None = None
     inner: list[Inner] = []
 
@@ -55,6 +56,10 @@ def test_an_answer_that_fits_has_no_errors(answer):
         ({"ok": True, "count": 0}, [("v.count", "does not fit minimum 1 or expected null")]),
         ({"ok": True, "kind": "secret"}, [("v.kind", 'does not fit enum ["a","b"]')]),
         ({"ok": True, "code": "secret"}, [("v.code", 'does not fit pattern "^[a-z][0-9]$"')]),
+        (
+            {"ok": True, "colour": "secret"},
+            [("v.colour", "does not fit its description: A colour such as #f80")],
+        ),
         (
             {"ok": 1, "inner": [{"ok": True}, {"ok": 2}]},
             [("v.ok", "expected boolean"), ("v.inner[1].ok", "expected boolean")],

@@ -279,7 +279,8 @@ async def test_a_function_that_never_answers_refuses(monkeypatch: pytest.MonkeyP
         return "ann"
 
     monkeypatch.setattr(langgraph_auth, "ANSWER_S", 0.01)
-    with pytest.raises(Refusal, match="this server needs a token"):
+    words = r"this server needs a token: the option token of connect\(\), in Python and in JavaScript"
+    with pytest.raises(Refusal, match=words):
         await asyncio.wait_for(asking(authenticate).principal(None), 10)
 
 

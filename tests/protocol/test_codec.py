@@ -10,6 +10,7 @@ Long because it is one list of frames and what each is refused for.
 import gc
 import json
 import math
+import re
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -22,7 +23,7 @@ from graphwire_protocol.codes import CLOSES, CODES, reconnects
 from graphwire_protocol.commands import UNSERVED
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.filters import Exclude, Filter
-from graphwire_protocol.types import MAX_INT, STREAM_MODES
+from graphwire_protocol.types import MAX_INT, NAME_RULE, STREAM_MODES, Name
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic.fields import FieldInfo
@@ -209,6 +210,33 @@ def test_a_faulty_field_is_an_invalid_argument_with_its_path_and_never_its_value
     assert refusal.details is not None
     assert all(fault["reason"] for fault in refusal.details["errors"])
     assert SECRET not in whole_text(refusal)
+
+
+@pytest.mark.parametrize("wrong", ["ann@example.com", "two words", "a/b", "größe", "", "x" * 129])
+@pytest.mark.parametrize(
+    ("frame", "path"),
+    [
+        ({"type": "run", "id": 1, "graph": "g"}, "run"),
+        ({"type": "run", "id": 1, "graph": "g"}, "thread"),
+        ({"type": "run", "id": 1, "graph": "g", "thread": "t"}, "checkpoint"),
+        ({"type": "state", "id": 1, "graph": "g"}, "thread"),
+        ({"type": "watch", "id": 1, "sub": 1}, "thread"),
+        ({"type": "cancel", "id": 1}, "run"),
+    ],
+)
+def test_what_is_no_id_is_refused_in_words_and_not_by_a_regular_expression(
+    frame: dict[str, Any], path: str, wrong: str
+) -> None:
+    refusal = refused(json.dumps({**frame, path: wrong}))
+    assert refusal.message == f"{frame['type']}.{path}: {NAME_RULE}"
+    assert "1 to 128 characters" in NAME_RULE
+    assert "^" not in NAME_RULE
+
+
+def test_no_field_but_an_id_has_a_pattern() -> None:
+    (name,) = [item for item in Name.__metadata__ if item.pattern]
+    patterns = re.findall(r'"pattern": ?("(?:[^"\\]|\\.)*")', json.dumps(schema.schemas()))
+    assert {json.loads(text) for text in patterns} == {name.pattern}
 
 
 @pytest.mark.parametrize(

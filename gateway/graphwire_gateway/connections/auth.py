@@ -16,8 +16,8 @@ ANONYMOUS = "anonymous"
 
 
 NEEDS_TOKEN = (
-    "this server needs a token: connect(token=...) in a program, --token or GRAPHWIRE_TOKEN on the command "
-    "line; HTTP headers are not read for it"
+    "this server needs a token: the option token of connect(), in Python and in JavaScript, or on the "
+    "command line --token or GRAPHWIRE_TOKEN; HTTP headers are not read for it"
 )
 """The answer to a client without a token."""
 

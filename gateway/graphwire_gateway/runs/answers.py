@@ -324,6 +324,8 @@ def _reason(error: Any) -> str:
         case "additionalProperties" if value is False:
             named = ", ".join(error.schema.get("properties", ())) or "none"
             return f"has a key that is not expected; expected are {_shortened(named)}"
+        case "pattern" if isinstance(meant := error.schema.get("description"), str):
+            return f"does not fit its description: {_shortened(meant)}"
         case "anyOf" | "oneOf" if error.context:
             # Of each branch the first error; most branches are a type each.
             reasons = list(dict.fromkeys(_reason(inner) for inner in error.context if not inner.path))

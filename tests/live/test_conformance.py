@@ -39,7 +39,9 @@ from graphwire_conformance.servers import judge as server_kit
 from graphwire_conformance.servers.vectors import data
 from graphwire_conformance.verdict import SECTIONS, Verdict, as_json, section, wanted
 from graphwire_gateway import GraphSpec, Server
+from graphwire_protocol import commands
 from graphwire_protocol.client import ClientSession, OutOfStep, Subscription
+from graphwire_protocol.commands import Spec
 from graphwire_protocol.frames import Event, Mark
 from websockets.asyncio.client import connect as connect_websocket
 from websockets.asyncio.server import ServerConnection
@@ -688,6 +690,15 @@ def answers_one_question(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Run, "respond", respond)
 
 
+def starts_it_once_more(patch: pytest.MonkeyPatch) -> None:
+    def attach(self: ClientSession, subscription: Subscription) -> None:
+        specs = (Spec(**subscription.spec()),)
+        frame = commands.Run(id=self._id(), run=subscription.run, graph="counting", subscribe=specs)
+        self._send(frame, resumes=subscription.sub)
+
+    patch.setattr(ClientSession, "_attach", attach)
+
+
 def forgets_meta_between(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("graphwire.event_reader.EventReader._remember", lambda self, id, meta: meta or {})
 
@@ -703,6 +714,9 @@ def forgets_meta_between(patch: pytest.MonkeyPatch) -> None:
         pytest.param(is_in_a_hurry, "close/goaway and 1012", id="does not wait as it is told"),
         pytest.param(never_gives_up, "close/4400 is final", id="comes back where it is not wanted"),
         pytest.param(forgets_meta_between, "messages/two at once", id="forgets metadata"),
+        pytest.param(
+            starts_it_once_more, "forgotten/after 3 events", id="starts what the server has forgotten"
+        ),
         pytest.param(answers_one_question, "answer/to two questions", id="answers one of two questions"),
     ],
 )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from graphwire_conformance.clients.connection import ScriptedConnection
-from graphwire_conformance.clients.scripts import resume
+from graphwire_conformance.clients.scripts import FORGOTTEN, forget, resume
 from graphwire_conformance.clients.stage import Scripts, Stage, lifecycle, printed_lines
 from graphwire_conformance.protocol import Frame
 from graphwire_conformance.verdict import check
@@ -149,6 +149,18 @@ async def reply_is_lost(stage: Stage) -> None:
     await conn.cut()
     conn, frame = await _accept_answer_again(stage, conn)
     await _resume_run(conn, _conflict(frame), synced=True)
+
+
+@SCRIPTS.add("answer/the run is forgotten", FORGOTTEN)
+async def run_is_forgotten(stage: Stage) -> None:
+    """The server restarts while the answer is on its way."""
+    conn = await _begin(stage)
+    await conn.send_log(1, _PAUSE)
+    await _answer(conn)
+    await conn.cut()
+    stage.end = "error"
+    stage.expected_lines = printed_lines(stage.log[:_PAUSE])
+    await forget(await stage.accept())
 
 
 @SCRIPTS.add("answer/asked in a snapshot", "5: a snapshot has the pending interrupts")

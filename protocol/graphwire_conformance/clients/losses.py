@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from graphwire_conformance.clients.scripts import resume, talking_log, twin_log
+from graphwire_conformance.clients.scripts import FORGOTTEN, forget, resume, talking_log, twin_log
 from graphwire_conformance.clients.stage import (
     Scripts,
     Stage,
@@ -157,6 +157,23 @@ async def too_big(stage: Stage) -> None:
     conn = await stage.accept()
     await conn.attach()
     await conn.close(1009)
+
+
+# ── a server that has forgotten the run ──────────────────────────────────────────────────────────
+
+
+async def _forgotten(stage: Stage, count: int) -> None:
+    stage.end = "error"
+    stage.expected_lines = printed_lines(stage.log[:count])
+    conn = await stage.accept()
+    await conn.begin("live")
+    await conn.send_log(1, count)
+    await conn.close(1012)
+    await forget(await stage.accept())
+
+
+for _count in (0, 3):
+    SCRIPTS.add_with(f"forgotten/after {_count} events", FORGOTTEN, _forgotten, _count)
 
 
 # ── cursors ──────────────────────────────────────────────────────────────────────────────────────

@@ -12,6 +12,8 @@ from graphwire_conformance.verdict import Violation, check
 
 SCRIPTS = Scripts()
 
+FORGOTTEN = "5: not_found means that the run is forgotten: it is not started again"
+
 
 async def resume(conn: ScriptedConnection, seq: int, epoch: str = "e1") -> None:
     """Let the client attach, which has to be from its cursor, and answer it."""
@@ -21,6 +23,27 @@ async def resume(conn: ScriptedConnection, seq: int, epoch: str = "e1") -> None:
         expected = {"epoch": epoch, "seq": seq}
         check(came == expected, "5: it comes back with its cursor", f"{expected}", came)
     await conn.send(*conn.attach_replies())
+
+
+async def forget(conn: ScriptedConnection) -> None:
+    """Refuse whatever the client asks about its run, as a server that was restarted does, until it leaves."""
+    frame = await conn.expect("run", "subscribe", "respond")
+    while True:
+        check(frame["type"] != "run", FORGOTTEN, "no `run`: it would start the run once more", frame)
+        error = {"code": "not_found", "message": "no such run", "retry": "never", "details": {"kind": "run"}}
+        await conn.send({"type": "error", "id": frame["id"], **error})
+        asking = asyncio.ensure_future(conn.requests.get())
+        leaving = asyncio.ensure_future(conn.is_gone.wait())
+        both = {asking, leaving}
+        done, waiting = await asyncio.wait(
+            both, timeout=conn.stage.patience_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in waiting:
+            task.cancel()
+        check(done, FORGOTTEN, "the client gives up", "it waits")
+        if asking not in done:
+            return
+        frame = asking.result()
 
 
 # ── runs without a fault ─────────────────────────────────────────────────────────────────────────

@@ -35,7 +35,7 @@ function OneQuestion({
   const way = wayOf(responseSchema);
   const id = useId();
   return (
-    <section className="question" aria-labelledby={id}>
+    <fieldset className="question" aria-labelledby={id}>
       <div className="question-asked" id={id}>
         {asked === undefined ? <p>The graph asks for an answer.</p> : <LongText>{asked}</LongText>}
       </div>
@@ -66,7 +66,7 @@ function OneQuestion({
         <Free onAnswer={onAnswer} busy={busy} />
       )}
       <Problem error={error} />
-    </section>
+    </fieldset>
   );
 }
 

@@ -34,7 +34,7 @@ export interface Cost {
   errors: string[];
 }
 
-interface TraceEvent {
+export interface TraceEvent {
   name: string;
   ph: string;
   pid: number;
@@ -124,7 +124,7 @@ export class Hundred {
 }
 
 /** Return what the tasks of the page cost: of the main thread that drew most frames. */
-function costOf(events: TraceEvent[]) {
+export function costOf(events: TraceEvent[]) {
   const threads = new Map<string, { frames: number[]; tasks: TraceEvent[] }>();
   for (const event of events) {
     const key = `${event.pid} ${event.tid}`;

@@ -9,7 +9,8 @@ VENV310 := .venv310
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: help lock demo test processes abuse test310 mutants slow browser chromium soak soak-steady check format schema bench clean
+.PHONY: help lock demo test processes abuse test310 mutants slow browser chromium soak soak-steady check console \
+	check-console format schema bench clean
 
 help:  ## Show what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1	/' | expand -t 16
@@ -30,7 +31,7 @@ $(VENV)/dev.stamp: $(BIN)/python pyproject.toml
 	@$(BIN)/python $(PIP) install --progress-bar on -e '.[server,langgraph]' --group dev
 	@touch $@ $(VENV)/demo.stamp
 
-demo: $(VENV)/demo.stamp  ## Three graphs streaming over one connection; ONCE=1 ends after the runs
+demo: $(VENV)/demo.stamp  ## Three graphs streaming over one connection, and the console; ONCE=1 ends after the runs
 	@$(BIN)/graphwire demo $(if $(ONCE),--once)
 
 # WORKERS processes share the tests; one that has finished its own takes over some of the others'. ARGS='-n 0' runs
@@ -63,6 +64,27 @@ $(TS)/node_modules/.package-lock.json: $(TS)/package-lock.json $(TS)/test/react1
 	@cd $(TS) && for folder in . test/react18; do (cd $$folder && npm ci --no-audit --no-fund --loglevel=error) || exit; done
 	@touch $@
 
+CONSOLE := clients/console
+BUILT := gateway/graphwire_gateway/console
+$(CONSOLE)/node_modules/.package-lock.json: $(CONSOLE)/package-lock.json
+	@command -v npm >/dev/null || { echo "the console is built with Node 20.19 or newer, with npm" >&2; exit 1; }
+	@echo "==> installing the tools of the console"
+	@cd $(CONSOLE) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+console: $(CONSOLE)/node_modules/.package-lock.json  ## Build the console into the gateway's package
+	@cd $(CONSOLE) && npm run --silent build -- --logLevel warn
+	@echo "$(BUILT) is built; commit it with the change of $(CONSOLE) or clients/typescript/src"
+
+# Built files are committed, so that no user needs Node; these are those that the source makes.
+check-console: $(TS)/node_modules/.package-lock.json $(CONSOLE)/node_modules/.package-lock.json
+	cd $(CONSOLE) && npm run --silent lint
+	cd $(CONSOLE) && npm run --silent types
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT \
+	&& (cd $(CONSOLE) && npm run --silent build -- --logLevel warn --outDir "$$folder") \
+	&& { diff -rq "$$folder" $(BUILT) || { \
+		echo "$(BUILT) is not what $(CONSOLE) builds: run 'make console', and commit what changes" >&2; exit 1; }; }
+
 # Debian's Chromium, which tests drive; test/chromium.ts finds it. root on Debian, as CI is, gets it installed.
 chromium:
 	@test -n "$$GRAPHWIRE_CHROMIUM$(wildcard $(addprefix /usr/bin/,chromium chromium-browser google-chrome))" \
@@ -75,9 +97,10 @@ chromium:
 		exit 1; \
 	fi
 
-browser: $(VENV)/dev.stamp $(TS)/node_modules/.package-lock.json chromium  ## The TypeScript client: format, lint, types, size, tests in Node and in Chromium
+browser: $(VENV)/dev.stamp $(TS)/node_modules/.package-lock.json $(CONSOLE)/node_modules/.package-lock.json chromium  ## The TypeScript client: format, lint, types, size, tests in Node and in Chromium; the console in Chromium
 	@cd $(TS) && GRAPHWIRE_PYTHON=$(abspath $(BIN)/python) npm run --silent check
 	@$(BIN)/graphwire conformance client -- node $(TS)/test/adapter.mjs
+	@cd $(CONSOLE) && GRAPHWIRE_PYTHON=$(abspath $(BIN)/python) npm run --silent --if-present test
 
 $(VENV310)/stamp: pyproject.toml
 	@test -n "$(PYTHON310)" || { echo "no python3.10 here; set PYTHON310=/path/to/it" >&2; exit 1; }
@@ -96,7 +119,7 @@ soak: $(VENV)/dev.stamp  ## 20,000 faults and 10 million events, or SOAK_MINUTES
 soak-steady: $(VENV)/dev.stamp  ## A steady load for half an hour, or SOAK_MINUTES: does anything grow?
 	@$(BIN)/python -m tests.benchmarks.steady
 
-check: $(VENV)/dev.stamp  ## Format, lint, types, import contracts, schema, reference, no break of the last release
+check: $(VENV)/dev.stamp check-console  ## Format, lint, types, import contracts, schema, reference, no break of the last release, the console as built
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -118,4 +141,4 @@ bench: $(VENV)/dev.stamp  ## Measure: ratios of medians within one run
 	@$(BIN)/python -m tests.benchmarks
 
 clean:  ## Remove the virtual environments, node_modules and every cache
-	rm -rf $(VENV) $(VENV310) $(TS)/node_modules $(TS)/test/react18/node_modules $(TS)/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV310) $(TS)/node_modules $(TS)/test/react18/node_modules $(TS)/dist $(CONSOLE)/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

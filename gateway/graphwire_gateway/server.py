@@ -16,8 +16,9 @@ from websockets.asyncio.server import Server as Listener
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from graphwire_gateway.connections.auth import Origins, Tokens, is_loopback
+from graphwire_gateway.connections.auth import Origins, Tokens, is_loopback, own_page
 from graphwire_gateway.connections.connection import Connection
+from graphwire_gateway.connections.console_files import NOT_BUILT, ConsoleFiles, console_files
 from graphwire_gateway.connections.http import PATH, Handshake
 from graphwire_gateway.connections.intake import Intake
 from graphwire_gateway.connections.langgraph_auth import Authenticated
@@ -106,6 +107,9 @@ class Gateway:
     - ``insecure`` lets ``serve`` accept other than loopback addresses without authentication. Default: False.
     - ``shared_threads`` makes a thread of a graph the same for all principals. False: each principal has its
       own threads.
+    - ``console`` serves the console at ``/``: a page that shows and starts runs, and needs a token where
+      other clients do. Default: False, since a program that serves graphs may not mean to serve a page;
+      ``graphwire serve`` serves it.
 
     Raises ``TypeError`` if ``graphs`` is not a mapping, ``ValueError`` for a limit that is none, and
     ``CannotServe`` for ``tokens`` together with ``auth`` and for an ``auth`` or ``encoders`` that cannot be
@@ -132,6 +136,7 @@ class Gateway:
         runner: RunsOn = "inline",
         insecure: bool = False,
         shared_threads: bool = False,
+        console: bool = False,
     ) -> None:
         if not isinstance(graphs, Mapping):
             raise TypeError(f"graphs maps names to graphs, {{'joke': graph}}, not a {type(graphs).__name__}")
@@ -151,6 +156,7 @@ class Gateway:
         self._expose_errors = expose_errors
         self._insecure = insecure
         self._shared_threads = shared_threads
+        self._console = console
 
     @contextlib.asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 8765) -> AsyncIterator["Server"]:
@@ -166,10 +172,10 @@ class Gateway:
             host, is_loopback=loopback, has_authentication=has_authentication, insecure=self._insecure
         )
         expose = loopback if self._expose_errors is None else self._expose_errors
-        origins = Origins(self._allowed_origins, loopback=loopback, pattern=self._allowed_origin_regex)
-        check_origins(
-            self._allowed_origins, self._allowed_origin_regex, has_authentication=has_authentication
-        )
+        allowed, pattern = self._allowed_origins, self._allowed_origin_regex
+        own = own_page(self._tokens, is_loopback=loopback) if self._console else None
+        origins = Origins(allowed, loopback=loopback, pattern=pattern, own=own)
+        check_origins(allowed, pattern, has_authentication=has_authentication, has_console=self._console)
         proxied = open_behind_a_proxy(
             has_authentication=has_authentication, exposes_errors=expose and self._expose_errors is None
         )
@@ -183,6 +189,7 @@ class Gateway:
             shared_threads=self._shared_threads,
             encoders=self._encoders,
             open_to_proxied=proxied if loopback else (),
+            console=await asyncio.to_thread(console_files) if self._console else None,
         )
         try:
             await server.open(host, port)
@@ -241,6 +248,7 @@ class Server:
         shared_threads: bool = False,
         encoders: Encoders | None = None,
         open_to_proxied: Sequence[str] = (),
+        console: ConsoleFiles | None = None,
     ) -> None:
         self.host = ""
         self.port = 0
@@ -269,7 +277,8 @@ class Server:
             listing=Listing(catalog, self._runs, failures, limits.max_event_bytes, encoders),
             failures=failures,
         )
-        self._handshake = Handshake(origins, lambda: not self._runs.draining, open_to_proxied)
+        self._console = console
+        self._handshake = Handshake(origins, lambda: not self._runs.draining, open_to_proxied, console)
         self._connections: set[Connection] = set()
         self._listener: Listener | None = None
         self._committing: asyncio.Task[None] | None = None
@@ -281,8 +290,15 @@ class Server:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"ws://{host}:{self.port}{PATH}"
 
+    @property
+    def console_url(self) -> str | None:
+        """The address of the console for browsers, ``http://127.0.0.1:8765/``; None if it is not served."""
+        return f"http{self.url.removeprefix('ws').removesuffix(PATH)}/" if self._console else None
+
     async def open(self, host: str, port: int) -> None:
         """Load the graphs and listen. Raises ``CannotServe``."""
+        if self._console is not None and not self._console:
+            log.warning(NOT_BUILT)
         for name in _IMPORTED_LATER:
             import_module(name)
         loop, saver_let_go = asyncio.get_running_loop(), self._runs.known_threads.saver_let_go

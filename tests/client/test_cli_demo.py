@@ -8,16 +8,34 @@ import gc
 import io
 import shlex
 import socket
+import sys
 import textwrap
 from typing import Any
 
 import pytest
-from graphwire.cli.demo import RunPanel, _free_port, _show_runs, explain, follow_log
+from graphwire.cli.demo import (
+    RunPanel,
+    _free_port,
+    _show_runs,
+    configuration,
+    explain,
+    follow_log,
+    leave_questions,
+)
+from graphwire.client import connect
 from graphwire.events import CustomEvent, LifecycleEvent, MessagesEvent, UpdatesEvent
 from graphwire.messages import MessageChunk
+from graphwire_protocol.commands import Run as RunCommand
+from graphwire_protocol.commands import ThreadUpdate
+from graphwire_protocol.types import STREAM_MODES
 from rich.console import Console
 
 from tests.support.model_server import settle
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 def shown(panel: RunPanel) -> str:
@@ -94,11 +112,34 @@ async def test_ctrl_c_in_the_middle_leaves_nothing_that_fails_later(server, clie
     assert not faults
 
 
+def test_every_graph_of_the_demo_records_what_a_console_shows():
+    tables = tomllib.loads(configuration())["graphs"]
+    assert list(tables) == ["joke_and_poem", "research", "longjob", "chat", "journey"]
+    for table in tables.values():
+        assert set(table["record"]) == set(STREAM_MODES) - {"debug"}
+        assert table["record_subgraphs"] is True
+
+
+async def test_a_chat_and_a_journey_are_left_that_have_titles_and_ask(server):
+    server.minor, server.features = 1, ("threads",)
+    async with connect("ws://model/ws", open=server.open) as client:
+        await leave_questions(client, "cats")
+    named = {(command.graph, command.thread): command.metadata for command in server.of(ThreadUpdate)}
+    assert named == {
+        ("chat", "mail"): {"title": "A mail about cats"},
+        ("journey", "sea"): {"title": "A journey to the sea"},
+    }
+    assert [(command.graph, command.thread) for command in server.of(RunCommand)] == list(named)
+
+
+@pytest.mark.parametrize("page", [None, "http://127.0.0.1:46123/"])
 @pytest.mark.parametrize("url", ["ws://127.0.0.1:8765/ws", "ws://127.0.0.1:46123/ws"])
 @pytest.mark.parametrize("topic", ["cats", "[b]rackets and it's"])
-def test_what_to_try_is_narrow_and_can_be_pasted(url, topic):
+def test_what_to_try_is_narrow_and_can_be_pasted(url, topic, page):
     out = io.StringIO()
-    explain(Console(file=out, width=80, force_terminal=True, color_system=None), "Try it", url, topic)
+    console = Console(file=out, width=80, force_terminal=True, color_system=None)
+    explain(console, "Try it", url, topic, page)
+    assert ("is the console" in out.getvalue()) == (page is not None)
     shown, _, program = out.getvalue().partition("or from Python")
     assert max(map(len, out.getvalue().splitlines())) <= 80
     command = shown[shown.index(" run joke_and_poem") :].replace("\\\n", "")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from graphwire_gateway import CannotServe, Gateway
 from graphwire_gateway.connections import langgraph_auth
-from graphwire_gateway.connections.auth import ANONYMOUS, Origins, Tokens, is_loopback
+from graphwire_gateway.connections.auth import ANONYMOUS, Origins, Tokens, is_loopback, own_page
 from graphwire_gateway.connections.langgraph_auth import Authenticated
 from graphwire_protocol.errors import Refusal
 from langgraph_sdk import Auth
@@ -93,6 +93,56 @@ def test_a_loopback_server_admits_its_own_machine_whatever_else_it_admits(given:
 
 def test_an_empty_list_admits_no_page_at_all() -> None:
     assert not Origins([], loopback=True).admits("http://localhost")
+
+
+HOST = "graphs.example:8765"
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "any", "proven"),
+    [
+        ("http://graphs.example:8765", HOST, True, False),
+        ("http://graphs.example:8765", HOST.upper(), True, False),
+        ("https://graphs.example", "graphs.example", True, True),
+        ("https://graphs.example", "graphs.example:443", True, True),
+        ("http://graphs.example", "graphs.example:80", True, False),
+        ("http://192.168.1.5:8765", "192.168.1.5:8765", True, True),
+        ("http://[fe80::1]:8765", "[fe80::1]:8765", True, True),
+        ("http://localhost:8765", "localhost:8765", True, True),
+        ("http://graphs.example:3000", HOST, False, False),
+        ("http://graphs.example", HOST, False, False),
+        ("https://graphs.example", "graphs.example:80", False, False),
+        ("https://evil.example", "graphs.example", False, False),
+        ("https://evil.example", "evil.example.graphs.example", False, False),
+        ("https://graphs.example@evil.example", "graphs.example@evil.example", False, False),
+        ("http://graphs.example:8765", None, False, False),
+        ("null", "null", False, False),
+        ("http://", "", False, False),
+    ],
+)
+def test_the_page_of_the_server_s_own_address_is_the_one_whose_origin_is_the_host(
+    origin: str, host: str | None, any: bool, proven: bool
+) -> None:
+    assert Origins(None, loopback=False, own="any").admits(origin, host) is any
+    assert Origins(None, loopback=False, own="proven").admits(origin, host) is proven
+    for closed in (Origins(None, loopback=False), Origins([], loopback=False, own="any")):
+        assert not closed.admits(origin, host)
+
+
+def test_a_name_is_trusted_only_where_a_stranger_s_page_could_do_nothing_with_it() -> None:
+    auth = Auth()
+
+    @auth.authenticate
+    async def accept(authorization: str | None) -> str:  # also a client without a token
+        return "anybody"
+
+    function = Authenticated(auth, "test")
+    tokens = Tokens({"a-long-token-of-ann": "ann"})
+    assert own_page(Tokens(), is_loopback=True) is None
+    assert own_page(Tokens(), is_loopback=False) == "proven"
+    assert own_page(tokens, is_loopback=True) == own_page(tokens, is_loopback=False) == "any"
+    assert own_page(function, is_loopback=True) == "proven"
+    assert own_page(function, is_loopback=False) == "any"
 
 
 def test_a_pattern_admits_the_origins_that_it_matches_whole() -> None:

@@ -1,7 +1,7 @@
 """A ``langgraph.json`` is served as it is: what can be honoured is, and the rest is named.
 
-About `gateway/graphwire_gateway/serve/langgraph_json.py`, `gateway/graphwire_gateway/serve/config.py` and
-`gateway/graphwire_gateway/serve/environment.py`.
+About `gateway/graphwire_gateway/serve/langgraph_json.py`, `gateway/graphwire_gateway/serve/config.py`,
+`gateway/graphwire_gateway/serve/selection.py` and `gateway/graphwire_gateway/serve/environment.py`.
 """
 
 import json
@@ -16,6 +16,7 @@ from graphwire_gateway.graphs.load import importable_from
 from graphwire_gateway.serve import environment
 from graphwire_gateway.serve.config import load
 from graphwire_gateway.serve.langgraph_json import Project, read
+from graphwire_gateway.serve.selection import Selection
 
 
 @pytest.fixture(autouse=True)
@@ -232,3 +233,45 @@ def test_the_toml_says_more_of_a_graph_of_the_project_by_its_name_alone(
         load(None, {}, got.settings)
     with pytest.raises(CannotServe, match=r'graphs.agnet.target is not valid: it is missing, as in: [^;]*"$'):
         load(None, {})
+
+
+def test_the_toml_says_more_of_a_graph_of_the_command_line_by_its_name_alone() -> None:
+    toml = Path("graphwire.toml")
+    toml.write_text('[graphs.agent]\nrecord = ["values"]\n[graphs.other]\ntarget = "o:o"\nrunner = "own"\n')
+    graphs = {"agent": "pkg:agent", "other": "pkg:other", "new": "pkg:new"}
+    assert load(None, {"graphs": graphs}).specs() == {
+        "agent": GraphSpec("pkg:agent", record=("values",)),
+        "other": GraphSpec("pkg:other", "own"),
+        "new": GraphSpec("pkg:new"),
+    }
+
+
+def selection(console: bool | None) -> Selection:
+    settings = {"console": console, "host": None, "port": None, "store": None}
+    return Selection(("joke=graphs:joke",), None, settings, conformance_graphs=False)
+
+
+@pytest.mark.parametrize(
+    ("option", "variable", "setting", "served"),
+    [
+        (None, None, None, True),
+        (False, None, None, False),
+        (None, "false", None, False),
+        (None, None, "false", False),
+        (True, "false", "false", True),
+        (None, "true", "false", True),
+    ],
+)
+def test_the_console_is_served_unless_it_is_switched_off(
+    monkeypatch: pytest.MonkeyPatch,
+    option: bool | None,
+    variable: str | None,
+    setting: str | None,
+    served: bool,
+) -> None:
+    if variable is not None:
+        monkeypatch.setenv("GRAPHWIRE_CONSOLE", variable)
+    if setting is not None:
+        Path("graphwire.toml").write_text(f"[server]\nconsole = {setting}\n")
+    config, _ = selection(option).resolve()
+    assert config.server.console is served

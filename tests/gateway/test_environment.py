@@ -54,5 +54,14 @@ def test_variables_that_are_read_are_known() -> None:
     assert unknown(["GRAPHWIRE_QQ"], sections()) == [
         "the environment variable GRAPHWIRE_QQ is not known and has no effect"
     ]
-    for name in ("PORT", "URL", "LIMITS", "LIMITS__DRAIN_S", "SERVER__HOST", "GRAPHS__JOKE", "AUTH__TOKENS"):
+    for name in (
+        "PORT",
+        "CONSOLE",
+        "URL",
+        "LIMITS",
+        "LIMITS__DRAIN_S",
+        "SERVER__HOST",
+        "GRAPHS__JOKE",
+        "AUTH__TOKENS",
+    ):
         assert unknown([f"GRAPHWIRE_{name}"], sections()) == [], name

@@ -94,3 +94,11 @@ def test_what_a_proxy_opens_is_listed_with_the_settings_that_close_it() -> None:
     both = open_behind_a_proxy(has_authentication=False, exposes_errors=True)
     assert [line for line in both if "(set [" in line] == both
     assert len(both) == 2
+
+
+def test_a_console_that_no_page_may_connect_from_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    for allowed, has_console in ((None, True), (["https://app.example"], True), ([], False)):
+        check_origins(allowed, None, has_authentication=True, has_console=has_console)
+    assert not caplog.text
+    check_origins([], None, has_authentication=True, has_console=True)
+    assert "the console is served and cannot connect: allowed_origins is empty" in caplog.text

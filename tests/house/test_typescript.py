@@ -1,6 +1,7 @@
-"""The TypeScript client keeps the rules of the house that are not about Python.
+"""The TypeScript client and the console keep the rules of the house that are not about Python.
 
-About `clients/typescript/`.
+About `clients/typescript/` and `clients/console/`. The console's built files, in the gateway's package, are
+nobody's to read: no rule is about them, but that git shows no differences of them.
 """
 
 import itertools
@@ -12,6 +13,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CLIENT = ROOT / "clients" / "typescript"
+CONSOLE = ROOT / "clients" / "console"
+BUILT = "gateway/graphwire_gateway/console/"
+"""Where the console's built files are."""
+
 WRITTEN = "// Written by"
 """How a file begins that a script has written."""
 
@@ -27,15 +32,23 @@ SOURCES = [path for path in FILES if CLIENT / "src" in path.parents]
 EXPORT = re.compile(r"^export (?:declare |abstract |async )*(?:class|function|const|type|interface) (\w+)")
 
 
+PAGES = [
+    path
+    for folder in ("src", "test")
+    for path in sorted((CONSOLE / folder).rglob("*"))
+    if path.suffix in {".ts", ".tsx", ".mjs"}
+]
+
+
 def named(path: Path) -> str:
-    return str(path.relative_to(CLIENT))
+    return str(path.relative_to(ROOT / "clients"))
 
 
 def test_there_are_files() -> None:
     assert len(SOURCES) > 20
 
 
-@pytest.mark.parametrize("path", FILES, ids=named)
+@pytest.mark.parametrize("path", [*FILES, *PAGES], ids=named)
 def test_a_file_has_at_most_400_lines(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) <= 400
 
@@ -50,12 +63,19 @@ def test_a_file_says_what_it_is_about_and_so_does_what_it_exports(path: Path) ->
     assert [name for name, before in exported if not before.endswith("*/")] == []
 
 
-def test_no_address_of_a_registry_is_committed() -> None:
-    assert "http" not in (CLIENT / "package-lock.json").read_text("utf-8"), "write it with `npm run lock`"
+@pytest.mark.parametrize("folder", [CLIENT, CONSOLE], ids=named)
+def test_no_address_of_a_registry_is_committed(folder: Path) -> None:
+    assert "http" not in (folder / "package-lock.json").read_text("utf-8"), "write it with `npm run lock`"
 
 
-def test_the_client_has_the_version_of_the_project() -> None:
+def test_client_and_console_have_the_version_of_the_project() -> None:
     version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
     assert version
-    assert json.loads((CLIENT / "package.json").read_text("utf-8"))["version"] == version[1]
+    for folder in (CLIENT, CONSOLE):
+        assert json.loads((folder / "package.json").read_text("utf-8"))["version"] == version[1]
     assert f'VERSION = "{version[1]}"' in (CLIENT / "src" / "client.ts").read_text("utf-8")
+
+
+def test_built_files_are_marked_and_hold_no_python() -> None:
+    assert f"{BUILT}** linguist-generated -diff -text" in (ROOT / ".gitattributes").read_text("utf-8")
+    assert [path for path in (ROOT / BUILT).rglob("*") if path.suffix == ".py"] == []

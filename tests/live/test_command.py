@@ -9,6 +9,7 @@ Long because it starts the command once for each thing that a person can ask of 
 """
 
 import asyncio
+import http.client
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import graphwire
 import pytest
+from graphwire_gateway.connections.console_files import console_files
 
 from tests.support.processes import started
 
@@ -363,6 +365,43 @@ async def test_the_commands_that_a_server_names_work_when_they_are_pasted(folder
             assert (code, "joke" in out) == (0, True), err
 
 
+@pytest.mark.parametrize("tokens", ["", '[auth]\ntokens = { a-long-token-of-alice = "alice" }\n'])
+async def test_the_server_names_the_address_of_its_console(folder: Path, tokens: str) -> None:
+    (folder / "graphwire.toml").write_text(f'[graphs]\njoke = "graphs:joke"\n{tokens}')
+    async with program(folder, "serve", "--port", "0", COLUMNS="80") as server:
+        port = (await server.until(r"at ws://[\d.]+:(\d+)/ws$")).group(1)
+        await server.until("Ctrl-C drains")
+        named = [line for line in server.lines if "console" in line]
+        status, text = await asyncio.to_thread(page, port)
+    if console_files():
+        assert named == [f"the console is at http://127.0.0.1:{port}/: open it in a browser\n"]
+        assert (status, text[:15].lower()) == (200, "<!doctype html>")
+    else:  # a source tree in which it was never built
+        assert ["make console" in line for line in named] == [True]
+        assert (status, "make console" in text) == (404, True)
+
+
+async def test_without_its_console_the_server_names_none(folder: Path) -> None:
+    (folder / "langgraph.json").write_text(json.dumps(PROJECT))
+    for arguments, env in ((["--no-console"], {}), ([], {"GRAPHWIRE_CONSOLE": "false"})):
+        async with program(folder, "serve", *arguments, "--port", "0", **env) as server:
+            port = (await server.until(r"at ws://[\d.]+:(\d+)/ws$")).group(1)
+            await server.until("Ctrl-C drains")
+            assert "console" not in "".join(server.lines)
+            assert (await asyncio.to_thread(page, port))[0] == 404
+
+
+def page(port: str) -> tuple[int, str]:
+    """Return status and text of what a server answers a browser."""
+    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=10)
+    try:
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
 async def test_the_file_names_encoders(folder: Path) -> None:
     (folder / "graphs.py").write_text(GRAPHS + "\n\nwrong = 5\n")
     (folder / "graphwire.toml").write_text('[server]\nencoders = "./graphs.py:wrong"\n')
@@ -533,5 +572,6 @@ async def test_the_demo_runs_three_graphs_over_one_connection_and_ends(folder: P
         "penguins",
         "make demo",
         "async with graphwire.connect",
+        *(["http://127.0.0.1:8765/ is the console"] if console_files() else []),
     ):
         assert word in out, word

@@ -80,13 +80,14 @@ class Wire(asyncio.Protocol):
         path: str = "/ws",
         protocols: Iterable[str] | None = (PROTOCOL,),
         headers: Iterable[tuple[str, str]] = (),
+        name: str = "127.0.0.1",
         held: int = 1 << 17,
         buffer: int | None = None,
     ) -> "Wire":
         """Connect and shake hands. Raises ``Gone`` for whatever goes wrong, ``Declined`` for an HTTP answer.
 
-        It reads until more than ``held`` bytes of messages are unread; ``buffer`` is the size of the socket's
-        receive buffer.
+        ``name`` is the server's in the ``Host`` header. It reads until more than ``held`` bytes of messages
+        are unread; ``buffer`` is the size of the socket's receive buffer.
         """
         loop = asyncio.get_running_loop()
         wire = cls(held)
@@ -105,7 +106,7 @@ class Wire(asyncio.Protocol):
             raise
         timer = loop.call_later(deadline_s, wire.abort)
         try:
-            await wire._shake_hands(path, protocols, headers)
+            await wire._shake_hands(path, protocols, (("Host", name), *headers))
         except BaseException:
             wire.abort()
             raise
@@ -119,7 +120,7 @@ class Wire(asyncio.Protocol):
         offered = [] if protocols is None else [("Sec-WebSocket-Protocol", ", ".join(protocols))]
         lines = [
             f"GET {path} HTTP/1.1",
-            *(f"{name}: {value}" for name, value in (("Host", "127.0.0.1"), *offered, *headers)),
+            *(f"{name}: {value}" for name, value in (*headers, *offered)),
             *("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"),
             f"Sec-WebSocket-Key: {self._key.decode()}",
         ]

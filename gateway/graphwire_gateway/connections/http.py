@@ -1,4 +1,8 @@
-"""HTTP: which handshakes may continue, and the health checks ``/healthz`` and ``/readyz``."""
+"""HTTP: which handshakes may continue, the health checks ``/healthz`` and ``/readyz``, and the console.
+
+``console_files`` has the console's files. A response is sent, and its connection closed, within
+``hello_timeout_s``, however slowly the peer reads it: that is what websockets gives a handshake.
+"""
 
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -12,6 +16,7 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
 from graphwire_gateway.connections.auth import Origins
+from graphwire_gateway.connections.console_files import NOT_BUILT, ConsoleFiles
 from graphwire_gateway.connections.descriptors import is_short, soft_limit
 from graphwire_gateway.telemetry import RateLimitedLogger, logger
 
@@ -20,8 +25,16 @@ refusals = RateLimitedLogger(logger("connection"))
 
 _REFUSED = "it is not in allowed_origins"
 
-FORBIDDEN_ORIGIN = "pages of this origin may not connect; the operator can allow them (allowed_origins)"
-"""The reason that a page gets when it may not connect."""
+FORBIDDEN_ORIGIN = (
+    "pages of this origin may not connect; the operator can allow them (--allow-origin, allowed_origins)"
+)
+"""The reason that a page gets when it may not connect. It fits into a close frame."""
+
+TOKEN_IN_PAGE_URL = (
+    "the URL holds a token, which histories and logs would keep; open the page without it: the console asks "
+    "for the token"
+)
+"""What is said of such a URL of the console."""
 
 CROWDED = "this server has no descriptors left for another connection; try again later"
 
@@ -36,15 +49,20 @@ class Handshake:
     """Responds to every HTTP request. ``is_ready`` returns False while the server drains.
 
     ``open_to_proxied`` says what is open because clients are taken for this machine's own: the first request
-    that came through a proxy logs it.
+    that came through a proxy logs it. ``console`` has the files of the console; None serves none.
     """
 
     def __init__(
-        self, origins: Origins, is_ready: Callable[[], bool], open_to_proxied: Sequence[str] = ()
+        self,
+        origins: Origins,
+        is_ready: Callable[[], bool],
+        open_to_proxied: Sequence[str] = (),
+        console: ConsoleFiles | None = None,
     ) -> None:
         self._origins = origins
         self._is_ready = is_ready
         self._open_to_proxied = open_to_proxied
+        self._console = console
 
     def __call__(self, connection: ServerConnection, request: Request) -> Response | None:
         """Return the response, or None for a handshake that may continue."""
@@ -58,9 +76,7 @@ class Handshake:
                 return connection.respond(HTTPStatus.OK, "ready\n")
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "draining\n")
         if path != PATH:
-            return connection.respond(
-                HTTPStatus.NOT_FOUND, f"there is nothing here; clients connect by WebSocket to {PATH}\n"
-            )
+            return self._page(connection, request, path)
         if self.forbids(request):
             origins = ", ".join(request.headers.get_all("Origin"))
             refusals.warning(
@@ -88,9 +104,30 @@ class Handshake:
             )
         return None
 
+    def _page(self, connection: ServerConnection, request: Request, path: str) -> Response:
+        """Return the response to a request for the console, or for nothing that there is."""
+        console, where = self._console, f"clients connect by WebSocket to {PATH}"
+        if console is None or "Upgrade" in request.headers:
+            return connection.respond(HTTPStatus.NOT_FOUND, f"there is nothing here; {where}\n")
+        if path == "/" and not console:
+            return connection.respond(HTTPStatus.NOT_FOUND, f"{NOT_BUILT}; {where}\n")
+        if not console.has(path):
+            return connection.respond(
+                HTTPStatus.NOT_FOUND, f"there is nothing here; the console is at /, and {where}\n"
+            )
+        if is_short(connection.transport):
+            log_crowded(connection.remote_address)
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{CROWDED}\n")
+        if holds_token(request.path):
+            refusals.warning("refused a token in a URL", peer=connection.remote_address)
+            return connection.respond(HTTPStatus.BAD_REQUEST, f"{TOKEN_IN_PAGE_URL}\n")
+        return console.respond(path, request)
+
     def forbids(self, request: Request) -> bool:
         """Tell whether a handshake comes from a page that may not connect; its socket is closed at once."""
-        return not all(self._origins.admits(origin) for origin in request.headers.get_all("Origin"))
+        hosts = request.headers.get_all("Host")
+        host = hosts[0] if len(hosts) == 1 else None
+        return not all(self._origins.admits(origin, host) for origin in request.headers.get_all("Origin"))
 
     def refusal(self, request: Request) -> tuple[int, str] | None:
         """Return the code and the reason with which a page's socket is closed at once, if it is."""

@@ -60,6 +60,11 @@ class Authenticated(Tokens):
     def __bool__(self) -> bool:
         return True
 
+    @property
+    def are_needed(self) -> bool:
+        """Whether no client gets in without a token: the function may accept one without."""
+        return False
+
     async def principal(self, token: str | None) -> str:
         """Return the user's identity.
 

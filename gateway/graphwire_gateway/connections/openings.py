@@ -49,8 +49,15 @@ def check_tokens(principals: Mapping[str, str]) -> None:
         )
 
 
-def check_origins(allowed: Sequence[str] | None, pattern: str | None, *, has_authentication: bool) -> None:
-    """Warn of origins that let pages of strangers connect."""
+def check_origins(
+    allowed: Sequence[str] | None, pattern: str | None, *, has_authentication: bool, has_console: bool = False
+) -> None:
+    """Warn of origins that let pages of strangers connect, and of none at all beside the console."""
+    if has_console and allowed is not None and len(allowed) == 0:
+        log.warning(
+            "the console is served and cannot connect: allowed_origins is empty, which admits no page. List "
+            "the origins of the console, or do without it (--no-console)"
+        )
     if "*" in (allowed or ()) and not has_authentication:
         log.warning(
             "any page that somebody visits on this machine can run these graphs: allowed_origins is '*', and "

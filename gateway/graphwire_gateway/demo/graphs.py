@@ -1,4 +1,4 @@
-"""The demo's graphs: two texts at once, research in subgraphs, a long job with its progress, and a chat.
+"""The demo's graphs: two texts at once, research in subgraphs, a long job, a chat, and a form to fill in.
 
 They are ordinary graphs, and run on LangGraph as well.
 """
@@ -76,9 +76,10 @@ class Research(Topic, Findings):
 
 
 class ResearchQuestion(Topic, Findings):
-    """The state of one researcher, who has one question."""
+    """The state of one researcher, who has one question and a list of sources."""
 
     question: str
+    sources: list[str]
 
 
 SOURCES = ("the harbour records", "the blue notebook", "forty letters", "a map with a hole in it")
@@ -116,14 +117,8 @@ def build_research(model: ModelFactory = demo_model, reading_s: float = 0.4) -> 
 
 
 def build_researcher(model: ModelFactory = demo_model, reading_s: float = 0.4) -> Any:
-    """One question: go through the sources, note what turns up, and write an answer."""
+    """One question: go through the sources in a subgraph of its own, and write an answer."""
     writer_model = model(["notes"])
-
-    async def read(state: ResearchQuestion, writer: StreamWriter) -> None:
-        for source in SOURCES:
-            await asyncio.sleep(reading_s)
-            pages = len(state["question"]) % len(source) + 1
-            writer({"reading": source, "pages": pages})
 
     async def answer(state: ResearchQuestion, config: RunnableConfig) -> dict[str, list[str]]:
         prompt = f"Write a few notes about {state['topic']}\n\nThey answer: {state['question']}"
@@ -131,11 +126,39 @@ def build_researcher(model: ModelFactory = demo_model, reading_s: float = 0.4) -
         return {"findings": [f"{state['question']}\n{reply.text}"]}
 
     graph = StateGraph(ResearchQuestion, output_schema=Findings)
-    graph.add_node("read", read)
+    graph.add_node("library", build_library(reading_s))
     graph.add_node("answer", answer)
-    graph.add_edge(START, "read")
-    graph.add_edge("read", "answer")
+    graph.add_edge(START, "library")
+    graph.add_edge("library", "answer")
     graph.add_edge("answer", END)
+    return graph.compile()
+
+
+class Reading(TypedDict):
+    """A question, and where to look for its answer."""
+
+    question: str
+    sources: list[str]
+
+
+def build_library(reading_s: float = 0.4) -> Any:
+    """A visit to the library: look up which sources there are, and note what turns up in each."""
+
+    async def look_up(state: Reading) -> dict[str, list[str]]:
+        return {"sources": list(SOURCES)}
+
+    async def read(state: Reading, writer: StreamWriter) -> None:
+        for source in state["sources"]:
+            await asyncio.sleep(reading_s)
+            pages = len(state["question"]) % len(source) + 1
+            writer({"reading": source, "pages": pages})
+
+    graph = StateGraph(Reading)
+    graph.add_node("look_up", look_up)
+    graph.add_node("read", read)
+    graph.add_edge(START, "look_up")
+    graph.add_edge("look_up", "read")
+    graph.add_edge("read", END)
     return graph.compile()
 
 
@@ -208,7 +231,8 @@ def build_chat(model: ModelFactory = demo_model) -> Any:
         message = state["messages"][-1]
         assert isinstance(message, AIMessage)
         (call,) = message.tool_calls
-        is_allowed = interrupt({"question": "Send this mail?", **call["args"]})
+        question = {"question": "Send this mail?", **call["args"]}
+        is_allowed = interrupt(question, response_schema={"type": "boolean"})
         done = f"{'Sent a mail' if is_allowed else 'Sent no mail'} about {call['args']['about']}"
         return {"messages": [ToolMessage(done, tool_call_id=call["id"], name="send_mail")]}
 
@@ -226,6 +250,79 @@ def build_chat(model: ModelFactory = demo_model) -> Any:
     return graph.compile()
 
 
+# ── a form to fill in ────────────────────────────────────────────────────────────────────────────
+
+
+class Destination(TypedDict):
+    """Where to go."""
+
+    place: str
+
+
+class Journey(Destination):
+    """A place, what is known of the way there, and the booking."""
+
+    advice: str
+    booking: dict[str, Any]
+    ticket: str
+
+
+BOOKING = {
+    "title": "Booking",
+    "type": "object",
+    "properties": {
+        "travellers": {"title": "Travellers", "type": "integer", "minimum": 1, "maximum": 9, "default": 2},
+        "coach": {"title": "Class", "enum": ["second", "first"], "default": "second"},
+        "and_back": {"title": "Return ticket", "type": "boolean", "default": True},
+        "meals": {
+            "title": "Meals on the way",
+            "type": "array",
+            "items": {"enum": ["breakfast", "lunch", "supper"]},
+            "uniqueItems": True,
+            "default": [],
+        },
+        "note": {
+            "title": "Note for the conductor",
+            "description": "Left out if there is none.",
+            "anyOf": [{"type": "string", "maxLength": 200}, {"type": "null"}],
+            "default": None,
+        },
+    },
+    "required": ["travellers", "coach", "and_back"],
+    "additionalProperties": False,
+}
+"""The JSON Schema of the answer that the journey asks for: a form in the console, checked by the server."""
+
+
+def build_journey(model: ModelFactory = demo_model) -> Any:
+    """A journey to a place: some advice about it, and a booking, for which it asks with a form."""
+    guide = model(["advice"])
+
+    async def advise(state: Journey, config: RunnableConfig) -> dict[str, str]:
+        return {"advice": (await guide.ainvoke(f"Write notes about {state['place']}", config)).text}
+
+    async def book(state: Journey) -> dict[str, Any]:
+        question = {"question": f"Who travels to {state['place']}, and how?"}
+        return {"booking": interrupt(question, response_schema=BOOKING)}
+
+    async def write_ticket(state: Journey) -> dict[str, str]:
+        booking = state["booking"]
+        way = "there and back" if booking["and_back"] else "one way"
+        meals = ", ".join(booking.get("meals") or ()) or "no meals"
+        to = f"To {state['place']}, {way}: {booking['travellers']} in {booking['coach']} class, {meals}."
+        return {"ticket": f"{to} {booking['note']}" if booking.get("note") else to}
+
+    graph = StateGraph(Journey, input_schema=Destination)
+    graph.add_node("advise", advise)
+    graph.add_node("book", book)
+    graph.add_node("write_ticket", write_ticket)
+    graph.add_edge(START, "advise")
+    graph.add_edge("advise", "book")
+    graph.add_edge("book", "write_ticket")
+    graph.add_edge("write_ticket", END)
+    return graph.compile()
+
+
 def _described(build: Callable[[], Any]) -> Any:
     """Build a graph; the builder's docstring is its description in a list of graphs."""
     graph = build()
@@ -237,3 +334,4 @@ joke_and_poem = _described(build_joke_and_poem)
 research = _described(build_research)
 longjob = _described(build_longjob)
 chat = _described(build_chat)
+journey = _described(build_journey)

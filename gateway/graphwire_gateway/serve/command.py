@@ -97,6 +97,14 @@ def serve(
             help="An origin whose pages may connect, such as https://app.example. Repeatable.",
         ),
     ] = None,
+    console: Annotated[
+        bool | None,
+        typer.Option(
+            "--console/--no-console",
+            envvar="GRAPHWIRE_CONSOLE",
+            help="Serve the console, a page that shows and starts runs, at /. (default: yes)",
+        ),
+    ] = None,
     expose_errors: Annotated[
         bool | None,
         typer.Option(
@@ -122,6 +130,8 @@ def serve(
 ) -> None:
     """Serve graphs over one WebSocket endpoint until Ctrl-C or SIGTERM, then drain.
 
+    A browser sees the console there: every run live, a chat with each graph, what waits for an answer.
+
     Examples: graphwire serve langgraph.json, or: graphwire serve joke=app.graphs:joke ./agent.py:graph
     """
     selection = Selection(
@@ -133,6 +143,7 @@ def serve(
             "store": store,
             "checkpointer": checkpointer,
             "allowed_origins": allow_origin,
+            "console": console,
             "expose_errors": expose_errors,
             "insecure": insecure or None,
             "log_format": log_format,
@@ -218,6 +229,7 @@ async def _serve(config: Config, is_restart: bool) -> int:
         thread_bytes=server.thread_bytes,
         thread_ttl_s=server.thread_ttl_s,
         shared_threads=server.shared_threads,
+        console=server.console,
     )
     stop = _Stop(config.limits.drain_s + _CLOSE_S)
     async with AsyncExitStack() as stack:
@@ -228,7 +240,7 @@ async def _serve(config: Config, is_restart: bool) -> int:
             return 0
         tune()
         if server.log_format == "json":
-            log.info("serving", url=running.url, graphs=list(config.graphs))
+            log.info("serving", url=running.url, console=running.console_url, graphs=list(config.graphs))
         else:
             with contextlib.suppress(OSError):  # a full disk under standard error ends no server
                 _greet(config, running, is_restart)
@@ -300,7 +312,7 @@ class _Stop:
 def _greet(config: Config, running: Server, is_restart: bool) -> None:
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     everywhere = running.host in ("0.0.0.0", "::")
-    address = running.url.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
+    address = _from_here(running.url)
     shown = f"{address} and every other address of this machine" if everywhere else address
     entries = running.catalog.all()
     again = " again" if is_restart else ""
@@ -308,6 +320,9 @@ def _greet(config: Config, running: Server, is_restart: bool) -> None:
     console.print(f"[bold]graphwire[/] serves [cyan]{names}[/]{again} at [bold]{escape(shown)}[/]")
     if is_restart:
         return
+    if running.console_url is not None:
+        page = _from_here(running.console_url)
+        console.print(f"the console is at [bold]{escape(page)}[/]: open it in a browser")
     width = max(len(entry.name) for entry in entries)
     for entry in entries:
         made = ", made for each run" if entry.factory is not None else ""
@@ -325,3 +340,8 @@ def _greet(config: Config, running: Server, is_restart: bool) -> None:
     console.print(f"  graphwire graphs{url}", markup=False)
     console.print(f"  graphwire run {shlex.quote(next(iter(config.graphs)))} -f KEY=VALUE{url}", markup=False)
     console.print("Ctrl-C drains and stops; a second Ctrl-C stops at once.")
+
+
+def _from_here(url: str) -> str:
+    """Return the URL with which this machine reaches a server that listens on all addresses."""
+    return url.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")

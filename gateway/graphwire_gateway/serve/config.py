@@ -47,7 +47,7 @@ class GraphSection(_Section):
 
 
 class ServerSection(_Section):
-    """``[server]``: where to listen, which pages may connect, where logs and threads are kept.
+    """``[server]``: where to listen, which pages are served and may connect, where logs and threads are kept.
 
     ``store`` is the URL of the logs; ``checkpointer`` and ``graph_store`` are targets, used for graphs
     compiled without, and ``encoders`` a target, too. ``ignore_encryption`` serves a project even if it asks
@@ -65,6 +65,7 @@ class ServerSection(_Section):
     graph_store: str | None = None
     encoders: str | None = None
     shared_threads: bool = False
+    console: bool = True
     expose_errors: bool | None = None
     insecure: bool = False
     ignore_encryption: bool = False
@@ -125,7 +126,8 @@ def load(
 
     ``file`` is a ``graphwire.toml``; None takes the one in the working directory, if there is one.
     ``overrides`` holds the command line's settings and ``project`` those of a ``langgraph.json``, each by
-    section. A ``[graphs.NAME]`` without a target configures the project's graph of that name.
+    section. A ``[graphs.NAME]`` without a target configures the graph of that name of the command line or
+    the project, and a target of the command line replaces no other setting of the graph.
 
     Raises ``CannotServe`` that names the setting and what is wrong with it.
     """
@@ -134,6 +136,12 @@ def load(
         own = data.setdefault(name, {})
         if isinstance(own, dict):  # Config refuses anything else
             data[name] = {**settings, **own, **(_merged_graphs(settings, own) if name == "graphs" else {})}
+    named = overrides.get("graphs", {})
+    if isinstance(tables := data.get("graphs"), dict):
+        data["graphs"] = {
+            **tables,
+            **_merged_graphs({name: {"target": target} for name, target in named.items()}, tables),
+        }
     prefix = ""
     try:
         config = Config(**data)
@@ -141,7 +149,8 @@ def load(
             prefix = f"{name}."
             section = getattr(config, name)
             if isinstance(section, dict):
-                config = config.model_copy(update={name: {**section, **settings}})
+                targeted = {graph: _targeted(section.get(graph), settings[graph]) for graph in settings}
+                config = config.model_copy(update={name: {**section, **targeted}})
             elif settings:
                 merged = type(section).model_validate({**section.model_dump(), **settings})
                 config = config.model_copy(update={name: merged})
@@ -155,8 +164,13 @@ def load(
     return config
 
 
+def _targeted(graph: str | GraphSection | None, target: str) -> str | GraphSection:
+    """Return a graph with this target, and with its other settings if it has some."""
+    return graph.model_copy(update={"target": target}) if isinstance(graph, GraphSection) else target
+
+
 def _merged_graphs(graphs: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the project's graphs that ``own`` has further settings for, with these settings added."""
+    """Return those of ``graphs`` that ``own`` has further settings for, with these settings added."""
     return {
         name: {**graphs[name], **more}
         for name, more in own.items()

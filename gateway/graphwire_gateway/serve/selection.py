@@ -70,7 +70,7 @@ class Selection:
         _provide_dotenv(None if project is None else project.env_file, notes)
         notes += [("warning", sentence) for sentence in environment.unknown(os.environ, sections())]
         settings = {name: value for name, value in self.settings.items() if value is not None}
-        for name in ("host", "port", "store"):  # typer read the environment before .env was in it
+        for name in ("host", "port", "store", "console"):  # typer read the environment before .env was in it
             if name not in settings and (value := os.environ.get(f"GRAPHWIRE_{name.upper()}")):
                 settings[name] = value
         graphs = {**(_conformance_graphs() if self.conformance_graphs else {}), **_graphs(self.targets)}

@@ -1,11 +1,14 @@
-"""``graphwire demo``: start a server with four graphs and show the streams of three side by side.
+"""``graphwire demo``: start a server with five graphs and show the streams of three side by side.
 
-The server is a child process, ``graphwire serve``. Everything shown arrives over one connection to it.
+The server is a child process, ``graphwire serve``, which also serves the console. Everything shown arrives
+over one connection to it.
 """
 
 import asyncio
 import contextlib
+import http.client
 import io
+import json
 import os
 import shlex
 import socket
@@ -14,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import IO, Annotated, Any
 
 import typer
@@ -33,18 +37,22 @@ from graphwire.run import Run
 
 _CODES = exit_codes(FINE, FAILED, USAGE, INTERRUPTED, failed="the server did not start, or a run failed")
 
-HELP = f"""Start a server with four graphs and watch three of them stream at once over one connection.
+HELP = f"""Start a server with five graphs and watch three of them stream at once over one connection.
 
-Each panel is a subscription with its own filter. Afterwards the server keeps running for you to try, until
-Ctrl-C. GRAPHWIRE_DEMO_MODEL=openai:gpt-4o-mini uses a real model instead of the toy.
+Each panel is a subscription with its own filter. Afterwards the server keeps running for you to try, in a
+terminal or by its console in a browser, until Ctrl-C. GRAPHWIRE_DEMO_MODEL=openai:gpt-4o-mini uses a real
+model instead of the toy.
 
 Example: [bold]graphwire demo --topic penguins[/bold]
 
 {_CODES}
 """
 
-_GRAPHS = ("joke_and_poem", "research", "longjob", "chat")
+_GRAPHS = ("joke_and_poem", "research", "longjob", "chat", "journey")
 _MODULE = "graphwire_gateway.demo.graphs"
+_RECORDED = ("values", "updates", "messages", "custom", "tasks", "checkpoints")
+"""What every run records, whoever starts it: all that the console can show of a run."""
+
 _START_TIMEOUT_S = 30
 _RETRY_AFTER_S = 0.1
 _LOG_EVERY_S = 0.2
@@ -139,19 +147,23 @@ async def _demo(console: Console, topic: str, once: bool, port: int) -> int:
             log.seek(0)
             say(f"the demo's server did not start:\n{log.read().strip()}")
             return FAILED
+        page = await asyncio.to_thread(_page, port)
         try:
             async with contextlib.AsyncExitStack() as stack:
                 stack.push_async_callback(client.close)
-                panels = await _show_runs(console, client, topic)
+                panels = await _show_runs(console, client, topic, page)
+                if not once:
+                    await leave_questions(client, topic)
         except GraphwireError as error:
             say(str(error))
             return FAILED
         if once:
-            explain(
-                console, "While the server runs ([bold]make demo[/] keeps it running)", DEFAULT_URL, topic
-            )
+            head = "While the server runs ([bold]make demo[/] keeps it running)"
+            explain(console, head, DEFAULT_URL, topic, None if page is None else _page_at(8765))
             return FINE if all(panel.status == "completed" for panel in panels) else FAILED
-        explain(console, "Try it yourself", url, topic)
+        explain(console, "Try it yourself", url, topic, page)
+        if page is None:
+            console.print("\nThe console is not built; [bold]make console[/] builds it, with Node 20.19.")
         console.print("\nThe server is running, and its log follows. [bold]Ctrl-C[/] stops it.")
         with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
             await follow_log(log, lambda: server.poll() is not None)
@@ -190,22 +202,47 @@ def _free_port(wanted: int) -> int:
 def _server(port: int, log: IO[str]) -> Iterator["subprocess.Popen[str]"]:
     targets = [f"{name}={_MODULE}:{name}" for name in _GRAPHS]
     code = "from graphwire.cli import main; main()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "serve", *targets, "--port", str(port)],
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.terminate()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "graphwire.toml")
+        file.write_text(configuration(), "utf-8")
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, "serve", *targets, "--config", str(file), "--port", str(port)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            text=True,
+        )
         try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def configuration() -> str:
+    """Return the ``graphwire.toml`` of the demo: runs of its graphs record what the console shows."""
+    settings = f"record = {json.dumps(_RECORDED)}\nrecord_subgraphs = true\n"
+    return "\n".join(f"[graphs.{name}]\n{settings}" for name in _GRAPHS)
+
+
+def _page(port: int) -> str | None:
+    """Return the address of the console; None if the server has none, since it was not built."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_START_TIMEOUT_S)
+    try:
+        connection.request("GET", "/")
+        return _page_at(port) if connection.getresponse().status == http.client.OK else None
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def _page_at(port: int) -> str:
+    return f"http://127.0.0.1:{port}/"
 
 
 async def _connected(url: str, server: "subprocess.Popen[str]") -> Client | None:
@@ -225,16 +262,27 @@ async def _connected(url: str, server: "subprocess.Popen[str]") -> Client | None
 # ── the runs ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _show_runs(console: Console, client: Client, topic: str) -> list[RunPanel]:
+async def _show_runs(console: Console, client: Client, topic: str, page: str | None = None) -> list[RunPanel]:
     everything = [["**"]]
     both = await client.run(
-        "joke_and_poem", {"topic": topic}, modes=["messages"], tags=["joke"], record={"modes": ["updates"]}
+        "joke_and_poem",
+        {"topic": topic},
+        modes=["messages"],
+        tags=["joke"],
+        record={"modes": ["updates"]},
+        metadata={"title": f"A joke and a poem about {topic}"},
     )
     poem = await client.attach(both.id, modes=["messages", "updates"], nodes=["*poem"])
     research = await client.run(
-        "research", {"topic": topic}, modes=["messages", "updates", "custom"], namespaces=everything
+        "research",
+        {"topic": topic},
+        modes=["messages", "updates", "custom"],
+        namespaces=everything,
+        metadata={"title": f"Research on {topic}"},
     )
-    job = await client.run("longjob", {"topic": topic}, modes=["custom"])
+    job = await client.run(
+        "longjob", {"topic": topic}, modes=["custom"], metadata={"title": f"An index of {topic}"}
+    )
     shown: list[tuple[Run, RunPanel]] = [
         (both, RunPanel("a joke …", "messages, tag joke")),
         (poem, RunPanel("… and a poem, from the same run", "messages + updates, node *poem")),
@@ -244,7 +292,7 @@ async def _show_runs(console: Console, client: Client, topic: str) -> list[RunPa
     panels = [panel for _, panel in shown]
 
     def screen() -> RenderableType:
-        return _screen(console, client.url, panels)
+        return _screen(console, client.url, panels, page)
 
     with Live(screen(), console=console, auto_refresh=False) as live:
 
@@ -264,7 +312,17 @@ async def _show_runs(console: Console, client: Client, topic: str) -> list[RunPa
     return panels
 
 
-def _screen(console: Console, url: str, panels: list[RunPanel]) -> RenderableType:
+async def leave_questions(client: Client, topic: str) -> None:
+    """Start a chat and a journey, which ask and wait: something to answer, in the console or elsewhere."""
+    mail = {"messages": [{"type": "human", "content": f"Write a mail about {topic}"}]}
+    await client.update_thread("chat", "mail", {"title": f"A mail about {topic}"})
+    await client.run("chat", mail, thread="mail")
+    place = "the sea"
+    await client.update_thread("journey", "sea", {"title": f"A journey to {place}"})
+    await client.run("journey", {"place": place}, thread="sea")
+
+
+def _screen(console: Console, url: str, panels: list[RunPanel], page: str | None = None) -> RenderableType:
     columns = 2 if console.width >= 80 else 1
     width = console.width // columns
     table = Table.grid(expand=True)
@@ -275,7 +333,8 @@ def _screen(console: Console, url: str, panels: list[RunPanel]) -> RenderableTyp
     total = sum(panel.events for panel in panels)
     head = Text(f"three runs, four filters, one WebSocket to {url}: {total} events", "bold")
     foot = Text("below each panel: its filter, and how many events passed it", "dim")
-    return Group(head, table, foot)
+    see = [] if page is None else [Text(f"the same in a browser: {page}", "bold")]
+    return Group(head, *see, table, foot)
 
 
 def _short(value: Any) -> str:
@@ -283,8 +342,11 @@ def _short(value: Any) -> str:
     return text if len(text) < 60 else text[:59] + "…"
 
 
-def explain(console: Console, head: str, url: str, topic: str) -> None:
-    """Say what to try while the server at ``url`` runs."""
+def explain(console: Console, head: str, url: str, topic: str, page: str | None = None) -> None:
+    """Say what to try while the server at ``url`` runs; ``page`` is the address of its console."""
+    if page is not None:
+        console.print(f"\n[bold]{page}[/] is the console: open it in a browser. It shows these runs and")
+        console.print("starts others, and two wait for an answer of yours: a chat and a journey.")
     called = program()
     where = [] if url == DEFAULT_URL else [f"--url {url}"]
     about = f"-f topic={shlex.quote(topic)}"

@@ -3,7 +3,7 @@
  * `src/run/input.ts`, `src/run/layout.ts` and `src/starts.ts`.
  */
 
-import type { RunRow, StateSnapshot } from "graphwire";
+import type { Event, RunRow, StateSnapshot } from "graphwire";
 import { afterEach, expect, test, vi } from "vitest";
 import { scaleOf, ticksOf, timeText } from "../src/run/axis";
 import { Clock, momentOf } from "../src/run/clock";
@@ -184,10 +184,11 @@ test("an input of which something was cut is not offered", () => {
 });
 
 test("a log that records checkpoints has the input in the first of them", () => {
-  const event = (seq: number, source: string) => ({
-    ...values(seq, { metadata: { source }, values: { __start__: { n: seq } }, tasks: [] }),
-    mode: "checkpoints" as const,
-  });
+  const event = (seq: number, source: string) =>
+    ({
+      ...values(seq, { metadata: { source }, values: { __start__: { n: seq } }, tasks: [] }),
+      mode: "checkpoints",
+    }) as never as Event;
   expect(inputInLog([life(1, "running"), event(2, "input")])?.value).toEqual({ n: 2 });
   expect(inputInLog([event(2, "loop"), event(3, "input")])).toBeUndefined();
 });

@@ -68,7 +68,7 @@ export default function Drawing({ graph, nodes, chosen, onChoose }: Props) {
   const flowEdges = useMemo(() => (layout ? layout.edges.map(flowEdge) : []), [layout]);
   const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const fit = { padding: 0.08, maxZoom: 1.25, duration: isCalm ? 0 : 200 };
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another layout is fitted anew
+  // Another layout is fitted anew
   useEffect(() => {
     const frame = requestAnimationFrame(() => flow.current?.fitView(fit));
     return () => cancelAnimationFrame(frame);

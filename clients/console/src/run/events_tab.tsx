@@ -119,14 +119,7 @@ export function EventsTab(viewed: Viewed) {
         <span>size</span>
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard */}
-      <div
-        className="run-event-rows"
-        ref={scroller}
-        onScroll={onScroll}
-        tabIndex={0}
-        role="group"
-        aria-label="Events"
-      >
+      <section className="run-event-rows" ref={scroller} onScroll={onScroll} tabIndex={0} aria-label="Events">
         <div style={{ height: virtual.getTotalSize(), position: "relative" }}>
           {virtual.getVirtualItems().map(({ index, start, key }) => {
             const entry = shown[index];
@@ -158,7 +151,7 @@ export function EventsTab(viewed: Viewed) {
                 : "Catching up…"}
           </p>
         )}
-      </div>
+      </section>
     </div>
   );
 }

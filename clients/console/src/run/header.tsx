@@ -69,7 +69,10 @@ export function Header(viewed: Viewed) {
         </Fact>
         {started !== undefined && (
           <Fact name={ended === undefined ? "Running for" : "Took"}>
-            <Elapsed from={started} {...(ended !== undefined && { to: ended })} />
+            <Elapsed
+              from={new Date(started).toISOString()}
+              to={ended === undefined ? undefined : new Date(ended).toISOString()}
+            />
           </Fact>
         )}
         {attempt > 1 && <Fact name="Attempt">{attempt}, after a worker was lost</Fact>}

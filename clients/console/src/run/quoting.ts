@@ -6,7 +6,7 @@
  */
 
 /** Controls, what turns the direction of text, what is invisible, and halves of characters. */
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\u00a0\ufe00-\ufe0f\u{e0100}-\u{e01ef}]/u;
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\u00a0]|[\ufe00-\ufe0f]|[\u{e0100}-\u{e01ef}]/u;
 const ALL_UNSEEN = new RegExp(UNSEEN, "gu");
 
 /** A value that cannot be written where it was to be. */

@@ -58,7 +58,7 @@ async function rowOf(client: Client, run: string, signal: AbortSignal): Promise<
 }
 
 /** The row of a run; it is read again when `isOver` changes, or a `status` comes that it does not have. */
-export function useRow(client: Client, run: string, when: string): Asked<RunRow> {
+export function useRow(client: Client, run: string, when: string): Asked<RunRow | undefined> {
   return useAsked(`${run} ${when}`, client, (signal) => rowOf(client, run, signal));
 }
 
@@ -70,7 +70,7 @@ export function useAsked<T>(
 ): Asked<T> {
   const [known, setKnown] = useState<{ value?: T | undefined; error?: Error }>({});
   const [attempt, setAttempt] = useState(0);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `key` says what `ask` depends on
+  // `key` says what `ask` depends on
   useEffect(() => {
     if (key === undefined) return;
     const abort = new AbortController();

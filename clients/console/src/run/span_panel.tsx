@@ -107,13 +107,13 @@ function Part({ title, seq, field, node, ...viewed }: PartProps) {
   return (
     <section className="run-span-part">
       <h3>{title}</h3>
-      <Json value={valueOf("data" in event ? event.data : undefined, field, node)} open />
+      <Json value={fieldOf("data" in event ? event.data : undefined, field, node)} open />
     </section>
   );
 }
 
 /** Return the input, the result or the update in the data of an event of mode `tasks`, `debug` or `updates`. */
-function valueOf(data: unknown, field: string, node: string | undefined): unknown {
+function fieldOf(data: unknown, field: string, node: string | undefined): unknown {
   if (!isObject(data)) return data;
   if (field in data) return data[field];
   if (isObject(data.payload) && field in data.payload) return data.payload[field];

@@ -38,13 +38,7 @@ export function Steps(viewed: Viewed) {
   return (
     <div className="run-split">
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard */}
-      <div
-        className="run-list"
-        ref={scroller}
-        tabIndex={0}
-        role="group"
-        aria-label={`${steps.length} states`}
-      >
+      <section className="run-list" ref={scroller} tabIndex={0} aria-label={`${steps.length} states`}>
         <div style={{ height: virtual.getTotalSize(), position: "relative" }}>
           {virtual.getVirtualItems().map(({ index, start }) => {
             const each = steps[index];
@@ -81,7 +75,7 @@ export function Steps(viewed: Viewed) {
             );
           })}
         </div>
-      </div>
+      </section>
       {step && <StepView key={step.seq} {...viewed} seq={step.seq} before={step.before} />}
     </div>
   );

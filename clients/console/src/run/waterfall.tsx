@@ -20,7 +20,7 @@ export function Waterfall({ log, view, chosen, onChoose }: Props) {
   useLog(log);
   const { activity, clock } = log;
   const { structure } = activity;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the structure says when rows come or go
+  // The structure says when rows come or go
   const rows = useMemo(() => rowsOf(activity.spans), [activity, structure]);
   const isLive = view.isCaughtUp && !isOver(view.status);
   const now = useNow(isLive && view.status === "running");
@@ -55,7 +55,7 @@ export function Waterfall({ log, view, chosen, onChoose }: Props) {
         </div>
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard */}
-      <div className="run-rows" ref={scroller} tabIndex={0} role="group" aria-label={`${rows.length} tasks`}>
+      <section className="run-rows" ref={scroller} tabIndex={0} aria-label={`${rows.length} tasks`}>
         <div style={{ height: virtual.getTotalSize(), position: "relative" }}>
           {virtual.getVirtualItems().map(({ index, start }) => {
             const span = rows[index];
@@ -112,7 +112,7 @@ export function Waterfall({ log, view, chosen, onChoose }: Props) {
             );
           })}
         </div>
-      </div>
+      </section>
       {activity.dropped > 0 && (
         <p className="run-soft">
           {activity.dropped.toLocaleString("en")} older tasks are not shown: this page keeps 5,000.

@@ -44,7 +44,8 @@ export function attaching(subject: Subject, language: Language): Written {
       const view = [...modes.map((mode) => `-m ${mode}`), ...(subject.subgraphs ? ["-N '**'"] : [])];
       return line(subject, ["graphwire attach", ...view, place(subject), ...words([subject.run])]);
     }
-    const view: Field[] = [["modes", modes]];
+    // By default a client asks for what the run records.
+    const view: Field[] = modes.length ? [["modes", modes]] : [];
     if (subject.subgraphs) view.push(["namespaces", [["**"]]]);
     if (language === "python")
       return python(subject, `run = await client.attach(${pythonWord(subject.run)}${pythonFields(view)})`);

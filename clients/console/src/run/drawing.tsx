@@ -68,7 +68,7 @@ export default function Drawing({ graph, nodes, chosen, onChoose }: Props) {
   const flowEdges = useMemo(() => (layout ? layout.edges.map(flowEdge) : []), [layout]);
   const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const fit = { padding: 0.08, maxZoom: 1.25, duration: isCalm ? 0 : 200 };
-  // Another layout is fitted anew
+  // Another layout is fitted anew.
   useEffect(() => {
     const frame = requestAnimationFrame(() => flow.current?.fitView(fit));
     return () => cancelAnimationFrame(frame);
@@ -247,7 +247,6 @@ function PlacedView({ data: { placed } }: NodeProps<Node<PlacedData>>) {
           <button
             type="button"
             className="run-node-button nodrag nopan"
-            aria-label={`${label}: ${STATE_WORDS[state]}${times}`}
             aria-pressed={lit?.chosen === id}
             onClick={() => lit?.onChoose(id)}
           >
@@ -255,7 +254,12 @@ function PlacedView({ data: { placed } }: NodeProps<Node<PlacedData>>) {
             <span className="run-node-label">
               <Text>{label}</Text>
             </span>
-            {node && node.times > 1 && <span className="run-times">×{node.times}</span>}
+            <span className="run-hidden">{`: ${STATE_WORDS[state]}${times}`}</span>
+            {node && node.times > 1 && (
+              <span className="run-times" aria-hidden>
+                ×{node.times}
+              </span>
+            )}
           </button>
           {hasBelow && (
             <button

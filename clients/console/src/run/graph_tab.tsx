@@ -20,7 +20,7 @@ export function GraphTab(viewed: Viewed) {
   const hasNothing =
     !activity.isExact && !["updates", "messages"].some((mode) => recorded.modes.includes(mode as never));
   // The map is one object for ever; a new one each time lets what is made of it be kept until it changes.
-  // The version says when the nodes have changed
+  // The version says when the nodes have changed.
   const nodes = useMemo(() => new Map(activity.nodes), [activity, version]);
   return (
     <div className="run-graph">

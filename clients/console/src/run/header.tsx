@@ -195,7 +195,7 @@ function Asked({
 function Breakpoint({ view }: Viewed) {
   const { attempt, problem, busy } = useAttempt();
   return (
-    <section className="run-questions" aria-label="Waits at a breakpoint">
+    <section className="run-questions run-breakpoint" aria-label="Waits at a breakpoint">
       <p>The run waits at a breakpoint (interrupt_before or interrupt_after). It asks nothing.</p>
       {problem && <Problem error={problem} />}
       <button

@@ -134,7 +134,8 @@ function namesIn({ nodes, edges }: Drawn): string[] {
 
 function widthOf(name: string, hasSubgraph: boolean): number {
   const length = Math.min([...name].length, 26);
-  return Math.max(84, Math.round(length * 7.4) + 58 + (hasSubgraph ? 26 : 0));
+  // Beside the name there is room for the mark of its state, and for how many times it worked.
+  return Math.max(84, Math.round(length * 7.4) + 82 + (hasSubgraph ? 26 : 0));
 }
 
 /** Return a smooth line through the points of an edge. */

@@ -14,7 +14,12 @@ import { type Recorded, useAsked, useRecorded, useRow } from "./recorded";
 import { StateTab } from "./state_tab";
 import { Unavailable } from "./unavailable";
 import "./run.css";
+import "./graph.css";
+import "./waterfall.css";
 import "./tabs.css";
+import "./events.css";
+import "./dialogs.css";
+import "./narrow.css";
 
 /** What every part of the page gets. */
 export interface Viewed {

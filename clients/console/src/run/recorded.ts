@@ -3,7 +3,7 @@
 import { type Client, type Mode, Refused, type RunRow } from "graphwire";
 import { useEffect, useState } from "react";
 
-/** What there is to subscribe to. */
+/** What there is to subscribe to: what the server was asked to record, and what it always does. */
 export interface Recorded {
   readonly modes: readonly Mode[];
   readonly subgraphs: boolean;
@@ -32,7 +32,7 @@ async function recordedOf(client: Client, run: string): Promise<Recorded> {
     if (typeof recorded !== "object" || recorded === null) throw error;
     const { modes, subgraphs } = recorded as { modes?: unknown; subgraphs?: unknown };
     if (!Array.isArray(modes)) throw error;
-    return { modes: modes as Mode[], subgraphs: subgraphs === true };
+    return { modes: [...(modes as Mode[]), ...LIFE], subgraphs: subgraphs === true };
   }
 }
 
@@ -70,7 +70,7 @@ export function useAsked<T>(
 ): Asked<T> {
   const [known, setKnown] = useState<{ value?: T | undefined; error?: Error }>({});
   const [attempt, setAttempt] = useState(0);
-  // `key` says what `ask` depends on
+  // `key` says what `ask` depends on.
   useEffect(() => {
     if (key === undefined) return;
     const abort = new AbortController();

@@ -101,7 +101,7 @@ export function useShown(log: RunLog, modes: readonly string[], text: string): S
     known.current = { key, search: new EventSearch(log, modes, text) };
   const { search } = known.current;
   const shown = useSyncExternalStore(search.subscribe, () => search.shown);
-  // the version says when there is more to look at
+  // The version says when there is more to look at.
   useEffect(() => search.run(), [search, version]);
   return { shown, isSearching: text !== "" && !search.isDone };
 }

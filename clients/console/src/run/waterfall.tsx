@@ -20,7 +20,7 @@ export function Waterfall({ log, view, chosen, onChoose }: Props) {
   useLog(log);
   const { activity, clock } = log;
   const { structure } = activity;
-  // The structure says when rows come or go
+  // The structure says when rows come or go.
   const rows = useMemo(() => rowsOf(activity.spans), [activity, structure]);
   const isLive = view.isCaughtUp && !isOver(view.status);
   const now = useNow(isLive && view.status === "running");

@@ -31,6 +31,8 @@ import { type NodeState, STATE_WORDS, shownState } from "./spans";
 interface Props {
   graph: Drawn;
   nodes: ReadonlyMap<string, NodeState>;
+  /** Whether a node that works would be seen. */
+  isRecorded: (names: readonly string[]) => boolean;
   chosen: string | undefined;
   onChoose: (path: string) => void;
 }
@@ -38,6 +40,7 @@ interface Props {
 /** What the nodes read, so that lighting one lays out nothing. */
 interface Lit {
   readonly nodes: ReadonlyMap<string, NodeState>;
+  readonly isRecorded: (names: readonly string[]) => boolean;
   readonly chosen: string | undefined;
   readonly onChoose: (path: string) => void;
   readonly onToggle: (path: string) => void;
@@ -55,7 +58,7 @@ const OPEN_UP_TO = 24;
 const NARROW = 640;
 const STEP = 60;
 
-export default function Drawing({ graph, nodes, chosen, onChoose }: Props) {
+export default function Drawing({ graph, nodes, isRecorded, chosen, onChoose }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const flow = useRef<ReactFlowInstance<Node<PlacedData>, Edge<RoutedData>>>(undefined);
   const [open, setOpen] = useState<ReadonlySet<string>>(() => openAtFirst(graph));
@@ -76,6 +79,7 @@ export default function Drawing({ graph, nodes, chosen, onChoose }: Props) {
   const lit = useMemo<Lit>(
     () => ({
       nodes,
+      isRecorded,
       chosen,
       onChoose,
       onToggle: (path) =>
@@ -85,7 +89,7 @@ export default function Drawing({ graph, nodes, chosen, onChoose }: Props) {
           return next;
         }),
     }),
-    [nodes, chosen, onChoose],
+    [nodes, isRecorded, chosen, onChoose],
   );
   const onKeyDown = (event: KeyboardEvent) => {
     const now = flow.current;
@@ -237,7 +241,7 @@ function PlacedView({ data: { placed } }: NodeProps<Node<PlacedData>>) {
       </>
     );
   const node = lit?.nodes.get(id);
-  const state = shownState(node);
+  const state = shownState(node, lit?.isRecorded(placed.names));
   const times = node && node.times > 1 ? `, ${node.times} times` : "";
   const hasBelow = kind === "open" || kind === "closed";
   return (
@@ -254,7 +258,7 @@ function PlacedView({ data: { placed } }: NodeProps<Node<PlacedData>>) {
             <span className="run-node-label">
               <Text>{label}</Text>
             </span>
-            <span className="run-hidden">{`: ${STATE_WORDS[state]}${times}`}</span>
+            <span className="run-hidden">{`${STATE_WORDS[state]}${times}`}</span>
             {node && node.times > 1 && (
               <span className="run-times" aria-hidden>
                 ×{node.times}

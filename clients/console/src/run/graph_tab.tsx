@@ -1,6 +1,6 @@
 /** The graph with its nodes lit, the nodes as a list, and when each worked. */
 
-import { lazy, Suspense, useMemo, useState } from "react";
+import { lazy, Suspense, useCallback, useMemo, useState } from "react";
 import { Text } from "../parts/text";
 import type { Drawn } from "./layout";
 import { useLog } from "./log";
@@ -19,6 +19,13 @@ export function GraphTab(viewed: Viewed) {
   const { activity } = log;
   const hasNothing =
     !activity.isExact && !["updates", "messages"].some((mode) => recorded.modes.includes(mode as never));
+  // Every node that works is seen in these modes; in others, one that says nothing is not.
+  const isSeen = activity.isExact || recorded.modes.includes("updates");
+  const isDeepSeen = isSeen && recorded.subgraphs;
+  const isRecorded = useCallback(
+    (names: readonly string[]) => (names.length > 1 ? isDeepSeen : isSeen),
+    [isSeen, isDeepSeen],
+  );
   // The map is one object for ever; a new one each time lets what is made of it be kept until it changes.
   // The version says when the nodes have changed.
   const nodes = useMemo(() => new Map(activity.nodes), [activity, version]);
@@ -31,6 +38,7 @@ export function GraphTab(viewed: Viewed) {
               <Drawing
                 graph={graph}
                 nodes={nodes}
+                isRecorded={isRecorded}
                 chosen={chosen.path}
                 onChoose={(path) => choose({ path })}
               />
@@ -51,6 +59,7 @@ export function GraphTab(viewed: Viewed) {
           <NodeList
             graph={graph}
             nodes={nodes}
+            isRecorded={isRecorded}
             chosen={chosen.path}
             spans={activity.spans}
             onChoose={(path) => choose({ path: path === chosen.path ? undefined : path })}
@@ -109,6 +118,7 @@ function How({ log, recorded, row, graph }: Viewed) {
 interface NodeListProps {
   graph: Drawn | undefined;
   nodes: ReadonlyMap<string, NodeState>;
+  isRecorded: (names: readonly string[]) => boolean;
   chosen: string | undefined;
   spans: readonly Span[];
   onChoose: (path: string) => void;
@@ -117,7 +127,7 @@ interface NodeListProps {
 
 const MOST_SHOWN = 50;
 
-function NodeList({ graph, nodes, chosen, spans, onChoose, onSpan }: NodeListProps) {
+function NodeList({ graph, nodes, isRecorded, chosen, spans, onChoose, onSpan }: NodeListProps) {
   const listed = useMemo(() => (graph ? namesOfAll(graph) : []), [graph]);
   const known = new Set(listed.map((names) => pathOfNames(names)));
   const others = [...nodes.values()].filter(({ path }) => !known.has(path)).map(({ names }) => names);
@@ -128,7 +138,7 @@ function NodeList({ graph, nodes, chosen, spans, onChoose, onSpan }: NodeListPro
         {[...listed, ...others].map((names) => {
           const path = pathOfNames(names);
           const node = nodes.get(path);
-          const state = shownState(node);
+          const state = shownState(node, isRecorded(names));
           const isChosen = path === chosen;
           const own = isChosen ? spans.filter((span) => span.path === path) : [];
           return (

@@ -105,9 +105,13 @@ function CaughtUp({ view, log }: { view: RunView; log: RunLog }) {
   return (
     <span className="run-caught" data-caught={view.isCaughtUp}>
       {isDone ? "complete" : view.isCaughtUp ? "caught up" : "catching up…"}
-      <span className="run-count">{log.taken.toLocaleString("en")} events</span>
+      <span className="run-count">{eventsText(log.taken)}</span>
     </span>
   );
+}
+
+function eventsText(count: number): string {
+  return count === 1 ? "1 event" : `${count.toLocaleString("en")} events`;
 }
 
 /** What stays lost. */

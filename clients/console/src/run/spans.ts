@@ -43,17 +43,21 @@ export type NodeState = {
   readonly last: Span | undefined;
 } & { [state in SpanState]: number };
 
+/** What is shown of a node: `idle` if it has not run, `unseen` if nothing would tell. */
+export type ShownState = SpanState | "idle" | "unseen";
+
 /** Return the state in which a node is shown; `idle` if it has not run. */
-export function shownState(node: NodeState | undefined): SpanState | "idle" {
-  if (!node) return "idle";
+export function shownState(node: NodeState | undefined, isRecorded = true): ShownState {
+  if (!node) return isRecorded ? "idle" : "unseen";
   if (node.waiting) return "waiting";
   if (node.running) return "running";
   return node.last?.state ?? "idle";
 }
 
 /** The words for the states. */
-export const STATE_WORDS: { readonly [state in SpanState | "idle"]: string } = {
+export const STATE_WORDS: { readonly [state in ShownState]: string } = {
   idle: "not run",
+  unseen: "not recorded",
   running: "running",
   done: "done",
   failed: "failed",

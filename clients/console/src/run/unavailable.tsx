@@ -10,6 +10,7 @@ export function Unavailable({ id, error, retry }: { id: string; error: Error; re
   if (error instanceof Refused && error.code === "not_found")
     return (
       <div className="run-unavailable">
+        <h1 className="run-hidden">Run</h1>
         <Empty title="There is no such run">
           <p>
             The server knows no run{" "}
@@ -29,6 +30,7 @@ export function Unavailable({ id, error, retry }: { id: string; error: Error; re
   if (error instanceof Refused && error.code === "forbidden")
     return (
       <div className="run-unavailable">
+        <h1 className="run-hidden">Run</h1>
         <Empty title="You may not see this run">
           <p>
             The server refuses to show run{" "}
@@ -43,6 +45,7 @@ export function Unavailable({ id, error, retry }: { id: string; error: Error; re
     );
   return (
     <div className="run-unavailable">
+      <h1 className="run-hidden">Run</h1>
       <Problem error={error} {...(retry && !(error instanceof ConnectionClosed) && { retry })} />
     </div>
   );

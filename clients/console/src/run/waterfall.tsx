@@ -73,7 +73,6 @@ export function Waterfall({ log, view, chosen, onChoose }: Props) {
                 style={{ transform: `translateY(${start}px)`, height: ROW }}
                 data-state={span.state}
                 aria-pressed={span === chosen}
-                aria-label={describe(span, bar.text)}
                 onClick={() => onChoose(span)}
               >
                 <span className="run-row-name" style={{ paddingLeft: 8 + Math.min(span.depth, 8) * 14 }}>
@@ -81,6 +80,7 @@ export function Waterfall({ log, view, chosen, onChoose }: Props) {
                   <span className="run-row-label">
                     <Text>{span.node}</Text>
                   </span>
+                  <span className="run-hidden">{describe(span)}</span>
                 </span>
                 <span className="run-row-track">
                   <span
@@ -122,9 +122,9 @@ export function Waterfall({ log, view, chosen, onChoose }: Props) {
   );
 }
 
-function describe(span: Span, duration: string): string {
-  const retried = span.retries.length ? `, began again ${span.retries.length} times` : "";
-  return `${span.node}: ${STATE_WORDS[span.state]}${duration && `, ${duration}`}${retried}`;
+/** The state in words, between the name and the duration. */
+function describe({ state, retries }: Span): string {
+  return `${STATE_WORDS[state]}${retries.length ? `, began again ${retries.length} times` : ""}`;
 }
 
 /** The time, which goes on while `isRunning`. */

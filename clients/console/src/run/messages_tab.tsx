@@ -59,6 +59,9 @@ function messagesIn(values: unknown): Message[] {
   });
 }
 
+/** How an address names the graph itself, whose namespace is empty. */
+const ITSELF = "itself";
+
 interface GroupedProps extends Viewed {
   messages: readonly Message[];
   isLive: boolean;
@@ -68,7 +71,7 @@ function Grouped({ id, messages, isLive, row, recorded, graph }: GroupedProps) {
   const { query } = useAddress();
   const asked = query.get("in") ?? undefined;
   const groups = useMemo(() => groupsOf(messages), [messages]);
-  const group = groups.find(({ key }) => key === asked);
+  const group = groups.find(({ key }) => (key || ITSELF) === asked);
   const shown = group?.messages ?? messages;
   if (!messages.length)
     return (
@@ -91,7 +94,12 @@ function Grouped({ id, messages, isLive, row, recorded, graph }: GroupedProps) {
             Everybody
           </Choice>
           {groups.map(({ key, names, number, messages: own }) => (
-            <Choice key={key} isChosen={key === group?.key} onChoose={() => choose(key)} count={own.length}>
+            <Choice
+              key={key}
+              isChosen={key === group?.key}
+              onChoose={() => choose(key || ITSELF)}
+              count={own.length}
+            >
               <Text>{names.length ? names.join(" / ") : "The graph itself"}</Text>
               {number > 0 && ` ${number}`}
             </Choice>

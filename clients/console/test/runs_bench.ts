@@ -42,7 +42,7 @@ try {
   const page = await browser.newPage({ viewport: { width: 1600, height: 1000 } });
   await page.goto(site.url(`#/runs?open=${open.join(",")}`));
   await page.waitForFunction(
-    (aside) => document.querySelectorAll(".runs-bubble").length >= aside,
+    (aside: number) => document.querySelectorAll(".runs-bubble").length >= aside,
     Number(ASIDE),
     { timeout: 60_000 },
   );

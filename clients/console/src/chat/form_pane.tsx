@@ -8,6 +8,7 @@ import { useClient } from "../client";
 import { useAttempt } from "../parts/attempt";
 import { Problem } from "../parts/problem";
 import { SchemaForm } from "../parts/schema_form";
+import { remember } from "../starts";
 import { inputSchema, isConversation, MESSAGES, recordOf, titleOf } from "./graph_kind";
 import { useOthers } from "./others";
 import { RunResult } from "./run_result";
@@ -45,6 +46,7 @@ export function FormPane({ graph, thread, isNew, row, run: named }: FormPaneProp
       metadata: { title },
     });
     started.detach();
+    remember(id, graph.name, input);
     if (thread === undefined) go(hrefOf(["chat", graph.name], { run: id }));
     else {
       go(hrefOf(["chat", graph.name, thread]), { replace: isNew });

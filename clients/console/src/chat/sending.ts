@@ -8,6 +8,7 @@
 import { type Client, type frames, type Message, Refused, type RunRow } from "graphwire";
 import type { ThreadView } from "graphwire/react";
 import { useCallback, useEffect, useRef, useState } from "react";
+import { remember } from "../starts";
 import { MESSAGES, recordOf, titleOf } from "./graph_kind";
 
 /** What to do if the thread has a run: wait for its end, or end it. */
@@ -99,6 +100,7 @@ export function useSending(
       unknown.current.add(run);
       try {
         await start(input, { run, record: recordOf(graph), ...options });
+        if (input !== undefined) remember(run, graph.name, input);
       } finally {
         unknown.current.delete(run);
       }

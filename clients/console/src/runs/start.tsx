@@ -8,6 +8,7 @@ import { useAttempt } from "../parts/attempt";
 import { Dialog } from "../parts/dialog";
 import { Problem } from "../parts/problem";
 import { SchemaForm } from "../parts/schema_form";
+import { remember } from "../starts";
 import type { Graphs } from "./graphs";
 
 interface Props {
@@ -32,12 +33,14 @@ export function StartDialog({ graphs, graph, onStarted, onClose }: Props) {
   const chosen = graphs.rows.find((row) => row.name === (name || graphs.names[0])) ?? graphs.rows[0];
   const isThread = !thread || THREAD.test(thread);
   const start = async (row: frames.GraphRow) => {
-    const run = await client.run(row.name, inputs[row.name] ?? {}, {
+    const input = inputs[row.name] ?? {};
+    const run = await client.run(row.name, input, {
       modes: ["lifecycle"],
       record: { modes: RECORDED.filter((mode) => row.modes.includes(mode)), subgraphs: true },
       ...(thread && { thread }),
     });
     run.detach(); // it is shown where it is opened
+    remember(run.id, row.name, input);
     onStarted(run.id);
   };
   const onSubmit = (event: FormEvent) => {

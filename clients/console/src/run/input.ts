@@ -1,0 +1,77 @@
+/**
+ * What a run was started with. A server keeps no inputs, but what it keeps may tell: the checkpoint that a run writes
+ * of its input, in the log if it records checkpoints, or in its thread. This browser knows what it started itself.
+ */
+
+import type { Event, RunRow, StateSnapshot } from "graphwire";
+import type { Start } from "../starts";
+import { isObject } from "./spans";
+
+/** An input, and where it is from, as words behind "The input is". */
+export interface KnownInput {
+  readonly value: unknown;
+  readonly from: string;
+}
+
+/** Return the input that the events of a run tell; undefined if none does. */
+export function inputInLog(events: Iterable<Event>): KnownInput | undefined {
+  for (const event of events) {
+    if (event.namespace.length) continue;
+    const data =
+      event.mode === "debug" && isObject(event.data) && event.data.type === "checkpoint"
+        ? event.data.payload
+        : event.mode === "checkpoints"
+          ? event.data
+          : undefined;
+    if (!isObject(data)) continue;
+    const value = inputIn(data.metadata, data.values, data.tasks);
+    // Only the first checkpoint is of the input; a later one of that kind would be of an answer.
+    return value === undefined
+      ? undefined
+      : { value, from: "that of the run’s first checkpoint, in its log" };
+  }
+  return undefined;
+}
+
+/** Return what this browser started the run with. */
+export function inputOfStart(start: Start | undefined, graph: string | undefined): KnownInput | undefined {
+  if (!start || (graph !== undefined && start.graph !== graph)) return undefined;
+  return { value: start.input, from: "what this browser started the run with" };
+}
+
+/** Return the input in the checkpoint of a thread that a run wrote first; undefined if it is not that checkpoint. */
+export function inputInCheckpoint(state: StateSnapshot, row: RunRow): KnownInput | undefined {
+  if (row.checkpoint === undefined) return undefined;
+  const before = state.parentConfig?.configurable;
+  const parent = isObject(before) ? before.checkpoint_id : undefined;
+  if ((parent ?? "") !== row.checkpoint) return undefined;
+  const value = inputIn(state.metadata, state.values, state.tasks);
+  return value === undefined
+    ? undefined
+    : { value, from: "that of the run’s first checkpoint, in its thread" };
+}
+
+function inputIn(metadata: unknown, values: unknown, tasks: unknown): unknown {
+  if (!isObject(metadata) || metadata.source !== "input") return undefined;
+  if (Array.isArray(tasks))
+    for (const task of tasks)
+      if (isObject(task) && task.name === "__start__" && isWhole(task.result)) return task.result;
+  const start = isObject(values) ? values.__start__ : undefined;
+  return isWhole(start) ? start : undefined;
+}
+
+/** Tell whether a value is there, and nothing of it was cut. */
+function isWhole(value: unknown): boolean {
+  if (value === undefined || value === null) return false;
+  if (!isObject(value)) return true;
+  return !("$cut" in value) && Object.values(value).every((each) => !isObject(each) || !("$cut" in each));
+}
+
+/** Return where a run is started again: at the checkpoint of its thread from which it began, else in no thread. */
+export function whereOf(row: RunRow | undefined): {
+  thread: string | undefined;
+  checkpoint: string | undefined;
+} {
+  if (!row?.thread || !row.checkpoint) return { thread: undefined, checkpoint: undefined };
+  return { thread: row.thread, checkpoint: row.checkpoint };
+}

@@ -1,0 +1,44 @@
+/** What a run was started with, as far as anything tells. */
+
+import { startOf } from "../starts";
+import { inputInCheckpoint, inputInLog, inputOfStart, type KnownInput } from "./input";
+import type { Viewed } from "./page";
+import { useAsked } from "./recorded";
+
+export interface InputAnswer {
+  readonly input: KnownInput | undefined;
+  readonly isLoading: boolean;
+  /** Why there is no input. */
+  readonly why: string;
+}
+
+/** How far back in its thread the beginning of a run is looked for. */
+const MOST_STATES = 500;
+
+export function useKnownInput({ client, id, row, log }: Viewed): InputAnswer {
+  const near = inputInLog(log.entries.map(({ event }) => event)) ?? inputOfStart(startOf(id), row?.graph);
+  const { graph, thread } = row ?? {};
+  const isAsked = !near && row?.checkpoint !== undefined && thread !== undefined;
+  const asked = useAsked(isAsked ? `${id} ${row.checkpoint}` : undefined, client, async (signal) => {
+    if (!row || graph === undefined || thread === undefined) return null;
+    for await (const state of client.stateHistory(graph, thread, { limit: MOST_STATES, signal })) {
+      const found = inputInCheckpoint(state, row);
+      if (found) return found;
+    }
+    return null;
+  });
+  if (near) return { input: near, isLoading: false, why: "" };
+  if (asked.value) return { input: asked.value, isLoading: false, why: "" };
+  const isLoading = !row || (isAsked && asked.value === undefined && !asked.error);
+  return { input: undefined, isLoading, why: whyNot(thread, asked.error) };
+}
+
+function whyNot(thread: string | undefined, error: Error | undefined): string {
+  const where =
+    thread === undefined ? "it has no thread whose checkpoints would have it" : "its thread does not have it";
+  const because = error ? `its thread could not be read: ${error.message}` : where;
+  return (
+    "The input of this run is not known: the server keeps none, this browser did not start the run, and " +
+    `${because}. A run on a thread, or one that records checkpoints, keeps it.`
+  );
+}

@@ -309,7 +309,7 @@ async def test_what_cannot_be_served_is_said_in_a_sentence(
         ("[graphs\n", ["graphwire.toml is not TOML"]),
         ("[limits]\ndrain_s = 'long'\n", ["limits.drain_s"]),
         ("[limits]\ndrain = 3\n", ["limits.drain"]),
-        ("[graphs.j]\nrunner = 'thread'\n", ["graphs.j"]),
+        ("[graphs.j]\nrunner = 'sofa'\n", ["graphs.j", "runner"]),
     ],
 )
 async def test_a_wrong_configuration_is_named_by_its_setting(

@@ -92,7 +92,7 @@ async def snapshots_of_many_deltas(server: Attacker) -> None:
     await all_closed(asking, range(1, 401))
 
 
-@listed(WALKS, within_s=60, limits={"requests_per_s": 10_000}, grows_mib=400)
+@listed(WALKS, within_s=60, limits={"requests_per_s": 10_000}, grows_mib=400, keeps_mib=100)  # its log is 18
 async def keys_of_large_states(server: Attacker) -> None:
     """A run with 22 states of 0.8 MiB has a thousand subscriptions to a key that is not in them."""
     peer = await server.connect()

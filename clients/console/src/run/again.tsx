@@ -84,15 +84,7 @@ function Again({ onClose, ...viewed }: Viewed & { onClose: () => void }) {
           </>
         )}
       </p>
-      {problem && <Problem error={problem} />}
-      <div className="run-dialog-actions">
-        <button type="button" className="run-button" onClick={onClose}>
-          Not now
-        </button>
-        <button type="submit" className="run-button run-primary" disabled={busy}>
-          Run
-        </button>
-      </div>
+      <Ending problem={problem} busy={busy} submit="Run" onClose={onClose} />
     </form>
   );
 }
@@ -107,6 +99,33 @@ function Input({
   onChange: (value: unknown) => void;
 }) {
   return <SchemaForm schema={graph?.input_schema ?? {}} value={value} onChange={onChange} />;
+}
+
+/** The end of both forms: what went wrong, and the buttons. */
+function Ending({
+  problem,
+  busy,
+  submit,
+  onClose,
+}: {
+  problem: ReturnType<typeof useAttempt>["problem"];
+  busy: boolean;
+  submit: string;
+  onClose: () => void;
+}) {
+  return (
+    <>
+      {problem && <Problem error={problem} />}
+      <div className="run-dialog-actions">
+        <button type="button" className="run-button" onClick={onClose}>
+          Not now
+        </button>
+        <button type="submit" className="run-button run-primary" disabled={busy}>
+          {submit}
+        </button>
+      </div>
+    </>
+  );
 }
 
 // ── fork ───────────────────────────────────────────────────────────────────────────────────────
@@ -170,15 +189,7 @@ function Forking({ fork, onClose, ...viewed }: Viewed & { fork: Fork; onClose: (
         </label>
       </fieldset>
       {hasInput && <Input graph={graph} value={value} onChange={setValue} />}
-      {problem && <Problem error={problem} />}
-      <div className="run-dialog-actions">
-        <button type="button" className="run-button" onClick={onClose}>
-          Not now
-        </button>
-        <button type="submit" className="run-button run-primary" disabled={busy}>
-          Fork
-        </button>
-      </div>
+      <Ending problem={problem} busy={busy} submit="Fork" onClose={onClose} />
     </form>
   );
 }

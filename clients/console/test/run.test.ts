@@ -46,6 +46,9 @@ async function isAccessible(): Promise<void> {
 }
 
 test("nodes are lit as they work, those of nested subgraphs too, and each task shows what went in and came out", async () => {
+  // The code of the drawing is loaded with another run, so that this one does not begin unseen.
+  await show(await start("longjob", { topic: "lamps", steps: 1, seconds: 0.1 }));
+  await node(/^report done/).waitFor();
   const run = await start("research", { topic: "lighthouses" });
   await show(run);
   await head().getByRole("heading", { name: "research" }).waitFor();

@@ -3,7 +3,8 @@
 import { fileURLToPath } from "node:url";
 import { build, type PreviewServer, preview } from "vite";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
+/** A gateway that goes away, and a line that is cut, are no news. */
+const COMMON = { root: fileURLToPath(new URL("..", import.meta.url)), logLevel: "silent" } as const;
 
 /** What a gateway sends with the console. */
 const POLICY = [
@@ -18,12 +19,29 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join("; ");
 
-/** Build the console into a folder and serve it beside the gateway at a port; return the server and its address. */
-export async function served(outDir: string, port: () => number): Promise<[PreviewServer, string]> {
-  await build({ root: ROOT, logLevel: "warn", build: { outDir, emptyOutDir: true } });
+/** Build the console as it is released; what runs tests says `test`, with which React would be its slow one. */
+async function built(outDir: string): Promise<void> {
+  const before = process.env.NODE_ENV;
+  process.env.NODE_ENV = "production";
+  try {
+    await build({ ...COMMON, mode: "production", build: { outDir, emptyOutDir: true } });
+  } finally {
+    process.env.NODE_ENV = before;
+  }
+}
+
+/**
+ * Build the console into a folder and serve it beside the gateway at a port; return the server and its address.
+ * `health` is the port at which the gateway says whether it is there, if that is another.
+ */
+export async function served(
+  outDir: string,
+  port: () => number,
+  health = port,
+): Promise<[PreviewServer, string]> {
+  await built(outDir);
   const server = await preview({
-    root: ROOT,
-    logLevel: "warn",
+    ...COMMON,
     build: { outDir },
     preview: {
       port: 0,
@@ -31,7 +49,7 @@ export async function served(outDir: string, port: () => number): Promise<[Previ
       headers: { "content-security-policy": POLICY },
       proxy: {
         "/ws": { target: `ws://127.0.0.1:${port()}`, ws: true },
-        "/readyz": `http://127.0.0.1:${port()}`,
+        "/readyz": `http://127.0.0.1:${health()}`,
       },
     },
   });

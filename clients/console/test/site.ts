@@ -1,13 +1,11 @@
-/** The console, built of the sources as they are, before a gateway of its own: what tests with a browser open. */
+/** The console before a gateway, with a line between them that a test can cut. */
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { build, type PreviewServer, preview } from "vite";
-
-const root = fileURLToPath(new URL("..", import.meta.url));
+import type { PreviewServer } from "vite";
+import { served } from "./served";
 
 /** The line between the page and its gateway, which can be cut. */
 export class Line {
@@ -66,37 +64,22 @@ export class ConsoleSite {
   private constructor(
     readonly folder: string,
     readonly server: PreviewServer,
+    readonly address: string,
     readonly line: Line,
   ) {}
 
   /** Build the console and serve it with the sockets of the gateway at `gateway`, `ws://127.0.0.1:PORT/ws`. */
   static async open(gateway: string): Promise<ConsoleSite> {
     const folder = mkdtempSync(join(tmpdir(), "graphwire-console-"));
-    const common = { root, configFile: join(root, "vite.config.ts"), logLevel: "silent" } as const;
-    // What runs tests says `test`, with which a build would be React's slow one for developers.
-    const before = process.env.NODE_ENV;
-    process.env.NODE_ENV = "production";
-    try {
-      await build({ ...common, mode: "production", build: { outDir: folder, emptyOutDir: true } });
-    } finally {
-      process.env.NODE_ENV = before;
-    }
     const line = await Line.open(gateway);
-    const configure = (proxy: { on: (event: "error", listener: () => void) => void }) =>
-      void proxy.on("error", () => {}); // a line that is cut is no news
-    const proxy = { "/ws": { target: `ws://127.0.0.1:${line.port}`, ws: true, configure } };
-    const server = await preview({
-      ...common,
-      build: { outDir: folder },
-      preview: { host: "127.0.0.1", port: 0, proxy },
-    });
-    return new ConsoleSite(folder, server, line);
+    const health = () => Number(new URL(gateway).port);
+    const [server, address] = await served(folder, () => line.port, health);
+    return new ConsoleSite(folder, server, address, line);
   }
 
   /** The address of a page: `url("#/runs")`. */
   url(hash = ""): string {
-    const address = this.server.httpServer.address();
-    return `http://127.0.0.1:${typeof address === "object" && address ? address.port : 0}/${hash}`;
+    return `${this.address}/${hash}`;
   }
 
   async close(): Promise<void> {

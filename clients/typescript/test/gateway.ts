@@ -5,7 +5,7 @@
  * the same names.
  */
 
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -23,9 +23,13 @@ export const PYTHON = process.env.GRAPHWIRE_PYTHON ?? VENV;
 /** The class of WebSockets to connect with: Node 20 has none. */
 export const webSocket: unknown = WebSocket;
 
-/** Run a Python program with `input`; return what it prints. A test that runs in Chromium too awaits it. */
-export function python(program: string, input: string): string {
-  return execFileSync(PYTHON, ["-c", program], { input, encoding: "utf8", maxBuffer: 1 << 28 });
+/** Run a Python program with `input`; return what it prints. */
+export function python(program: string, input: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { encoding: "utf8", maxBuffer: 1 << 28 } as const;
+    const ended = (error: Error | null, out: string) => (error ? reject(error) : resolve(out));
+    execFile(PYTHON, ["-c", program], options, ended).stdin?.end(input);
+  });
 }
 
 /** Make a folder for the threads of `chat.py`; return the variable of `Gateway.start()` that names a file in it. */

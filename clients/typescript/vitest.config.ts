@@ -35,12 +35,20 @@ const LIBRARIES = [
   "react/jsx-dev-runtime",
 ];
 
+/** How long a condition is waited for: a second is too short for a machine that runs several things. */
+const POLL_MS = 5000;
+
 export default defineConfig({
   test: {
     maxWorkers: 2,
     projects: [
       {
-        test: { name: "node", include: ["test/**/*.test.ts", "test/**/*.test.tsx"], testTimeout: 10_000 },
+        test: {
+          name: "node",
+          include: ["test/**/*.test.ts", "test/**/*.test.tsx"],
+          testTimeout: 10_000,
+          expect: { poll: { timeout: POLL_MS } },
+        },
       },
       {
         resolve: {
@@ -57,6 +65,7 @@ export default defineConfig({
           name: "chromium",
           include: IN_CHROMIUM.map((name) => `test/${name}.test.{ts,tsx}`),
           testTimeout: 10_000,
+          expect: { poll: { timeout: POLL_MS } },
           browser: {
             enabled: true,
             headless: true,

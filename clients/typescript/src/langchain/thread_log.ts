@@ -36,6 +36,7 @@ export class ThreadLog {
   #line: Promise<void> = Promise.resolve(); // runs are read one after the other
   #isWatched = false;
   #last: Present | undefined;
+  #values: { run: string; seq: number; data: unknown } | undefined; // the root's latest
 
   constructor(
     readonly client: Client,
@@ -51,6 +52,13 @@ export class ThreadLog {
   get present(): Run | undefined {
     const events = this.#last?.events;
     return events?.isOver ? undefined : events?.run;
+  }
+
+  /** The root's latest values, if they came behind `seq` or are of a run at work; else undefined. */
+  valuesBehind(seq: number): unknown {
+    const { run, seq: latest = 0, data } = this.#values ?? {};
+    const isAtWork = run === this.present?.id && this.present?.status === "running";
+    return latest > seq || isAtWork ? data : undefined;
   }
 
   get isUnused(): boolean {
@@ -204,6 +212,7 @@ export class ThreadLog {
       method,
       params,
     };
+    if (method === "values" && !namespace.length) this.#values = { run, seq: this.seq, data };
     // What was answered is not asked again when a stream opens anew.
     if (method === "lifecycle" && !namespace.length)
       this.#events = this.#events.filter(({ method }) => method !== "input.requested" || isAsked(data));

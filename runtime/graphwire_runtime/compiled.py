@@ -19,6 +19,7 @@ from langchain_core.runnables.config import var_child_runnable_config
 from graphwire_runtime.describing import DescribedGraph
 from graphwire_runtime.drive.iterate import aiterate, iterate
 from graphwire_runtime.drive.request import Request
+from graphwire_runtime.foreign.words import ours
 from graphwire_runtime.plan.config import merge
 from graphwire_runtime.plan.drawing import Sketch
 from graphwire_runtime.plan.plan import Plan
@@ -357,7 +358,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         return Request(
             self.plan,
             self.config,
-            input,
+            ours(input),
             config,
             modes=stream_mode,
             output_keys=output_keys,

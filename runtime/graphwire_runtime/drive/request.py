@@ -21,7 +21,7 @@ from graphwire_runtime.step.standing import Standing
 from graphwire_runtime.step.task import Task
 from graphwire_runtime.stream.display import Display, shown_values
 from graphwire_runtime.stream.outlet import INTERRUPT, Bell, Namespace, Outlet, Printer
-from graphwire_runtime.stream.tokens import TokenTap
+from graphwire_runtime.stream.tokens import TokenTap, tap_for
 from graphwire_runtime.thread.checkpoints import Checkpoints
 from graphwire_runtime.types import Command
 
@@ -104,7 +104,7 @@ class Request:
             outlet = Outlet(modes, subgraphs=self.subgraphs, parts=self.parts, namespace=namespace, bell=bell)
             outlets.append(outlet)
             if "messages" in outlet.modes:
-                tap = TokenTap(outlet)
+                tap = tap_for(outlet)
                 taps.append(tap)
         if self.printed:
             printer = Printer(

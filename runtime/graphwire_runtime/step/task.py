@@ -140,8 +140,8 @@ class Task:
     def config(self) -> RunnableConfig:
         """The config that the node is given and that models called by it inherit."""
         if self._config is None:
-            settings = self.run.settings
-            metadata = self.metadata()
+            run, settings, metadata = self.run, self.run.settings, self.metadata()
+            around = settings.configurable.get("checkpoint_map") or {}
             config: dict[str, Any] = {
                 **settings.inherited,
                 "metadata": metadata,
@@ -150,15 +150,15 @@ class Task:
                     TASK: self,
                     "checkpoint_ns": self.checkpoint_ns,
                     "checkpoint_id": None,
+                    "checkpoint_map": {**around, run.checkpoint_ns: self.standing.checkpoint_id},
                 },
             }
             if settings.tags:
                 config["tags"] = settings.tags
             if self.callbacks is not None:
                 config["callbacks"] = self.callbacks
-            elif (taps := self.run.taps) is not None:
-                # a callback manager rather than a list: with a list, the metadata and tags of a model that
-                # has its own would be lost
+            elif (taps := run.taps) is not None:
+                # not a list: with one, the metadata and tags of a model that has its own would be lost
                 handlers: list[BaseCallbackHandler] = [*taps]
                 config["callbacks"] = CallbackManager(
                     handlers,

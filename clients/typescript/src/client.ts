@@ -14,20 +14,20 @@ export const VERSION = "0.1.0";
 /** The options of `connect()`. */
 export interface ConnectOptions {
   /** A token, or a function that returns a fresh one: it is called before each connection, and after 4401. */
-  token?: Token;
+  token?: Token | undefined;
   /** How many events of a run may wait for their reader until the server stops sending; 256 by default. */
-  window?: number;
+  window?: number | undefined;
   /** Called with each new `client.connection`. Without it, the console warns of a first connection that fails, and of the end of all. */
-  onState?: (connection: Connection) => void;
+  onState?: ((connection: Connection) => void) | undefined;
   /** A class like the platform's, for Node before 22: that of the package `ws`. */
   webSocket?: unknown;
   /** The waits between attempts to connect. */
-  backoff?: Partial<Backoff>;
+  backoff?: Partial<Backoff> | undefined;
   /**
    * How many milliseconds a server may be silent: before its welcome, and later before it is asked for a sign of life,
    * for which it has as long; 10 000 by default.
    */
-  silenceMs?: number;
+  silenceMs?: number | undefined;
 }
 
 /** A subscription as a client knows it. */
@@ -75,7 +75,7 @@ export class Client<
       if (isNews) console.warn(`graphwire: ${now.reason}`);
     };
     this.#reconnector = new Reconnector(exchange, {
-      ...(options as { token?: Token; webSocket?: WebSocketClass }),
+      ...(options as { token?: Token | undefined; webSocket?: WebSocketClass | undefined }),
       silenceMs,
       backoff: { ...BACKOFF, ...options.backoff },
     });
@@ -127,7 +127,7 @@ export class Client<
     options: FollowOptions = {},
   ): Promise<ThreadFollower<G[N]["state"]>> {
     const { ThreadFollower } = await import("./follow.js");
-    return new ThreadFollower(this.exchange, graph, thread, { window: this.window, ...options });
+    return new ThreadFollower(this.exchange, graph, thread, options, this.window);
   }
 
   /** Wait for the first connection. Throws `ConnectionClosed`, or `Unauthenticated`, which is one. */

@@ -34,7 +34,7 @@ const FOLLOWED_MODES: Mode[] = ["messages", "custom"];
 /** Which events of the thread's runs to receive. A run that does not record all `modes` is read with those it does. */
 export interface FollowOptions extends Omit<ViewOptions, "start" | "keys" | "values"> {
   /** The key of the state that holds the messages, by default `messages`. */
-  key?: string;
+  key?: string | undefined;
 }
 
 type Events<S> = AsyncGenerator<FollowEvent<S>, void, undefined>;
@@ -69,18 +69,12 @@ export class ThreadFollower<S = unknown> implements AsyncIterableIterator<Follow
     exchange: Exchange,
     readonly graph: string,
     readonly thread: string,
-    {
-      key = "messages",
-      window,
-      signal,
-      onHealed,
-      modes = FOLLOWED_MODES,
-      ...filter
-    }: FollowOptions & { window: number },
+    { key = "messages", window: own, signal, onHealed, modes = FOLLOWED_MODES, ...filter }: FollowOptions,
+    window: number,
   ) {
     this.#exchange = exchange;
     this.#filter = { modes, ...filter } as frames.Filter;
-    this.#window = window;
+    this.#window = own ?? window;
     this.#onHealed = onHealed;
     this.#messages = new StateMessages(key);
     this.#requests = new ThreadRequests(exchange, graph, thread, this.#messages, this.#over.signal);

@@ -61,10 +61,10 @@ export type WebSocketClass = new (url: string, protocols: string[]) => WebSocket
 
 /** How a client connects; `ConnectOptions` describes each field. */
 export interface Settings {
-  token?: Token;
+  token?: Token | undefined;
   backoff: Backoff;
   silenceMs: number;
-  webSocket?: WebSocketClass;
+  webSocket?: WebSocketClass | undefined;
 }
 
 interface End {
@@ -207,7 +207,7 @@ export class Reconnector {
     const exchange = this.#exchange;
     const { token, silenceMs, webSocket } = this.#settings;
     const failed = (reason: string, isFinal = false): End => ({ code: LOST, reason, isFinal });
-    const Socket = webSocket ?? (globalThis as { WebSocket?: WebSocketClass }).WebSocket;
+    const Socket = webSocket ?? (globalThis as { WebSocket?: WebSocketClass | undefined }).WebSocket;
     if (!Socket) return failed("no WebSocket here: use Node 22, or pass connect(url, { webSocket })", true);
     let fresh: string | null | undefined;
     let socket: WebSocketLike;
@@ -251,7 +251,7 @@ export class Reconnector {
       const flush = () => {
         for (const message of exchange.outgoing()) socket.send(message);
       };
-      const handshakeFailed = (event: { message?: string }) =>
+      const handshakeFailed = (event: { message?: string | undefined }) =>
         over(LOST, handshakeReason(exchange.url, event.message));
       this.#hangUp = over;
       this.#poke = probe;
@@ -282,7 +282,7 @@ export class Reconnector {
       socket.onclose = (event: { code: number; reason: string }) =>
         isOpen ? over(event.code, event.reason) : handshakeFailed({});
       // After a failed handshake Node 20 fires no close event; an open socket fires one, with its code.
-      socket.onerror = (event: { message?: string }) => isOpen || handshakeFailed(event);
+      socket.onerror = (event: { message?: string | undefined }) => isOpen || handshakeFailed(event);
     });
   }
 }

@@ -15,17 +15,17 @@ const PAGE = 100;
 
 /** Which runs, or threads, a list holds; several fields are ANDed. */
 export interface RunFilter {
-  graph?: string;
-  thread?: string;
-  status?: Status[];
+  graph?: string | undefined;
+  thread?: string | undefined;
+  status?: Status[] | undefined;
   /** Only those whose metadata contains this. */
-  metadata?: JsonObject;
+  metadata?: JsonObject | undefined;
 }
 
 /** How much of a list to read. */
 export interface Listing {
-  limit?: number;
-  signal?: AbortSignal;
+  limit?: number | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 /** The part of a client that sends one request and returns its reply, or a list page by page. */
@@ -50,7 +50,9 @@ export class Requests {
    *
    * `search` leaves only threads whose title, `metadata.title`, contains this text, whatever its case.
    */
-  threads(options?: RunFilter & { search?: string } & Listing): AsyncGenerator<ThreadRow, void, undefined> {
+  threads(
+    options?: RunFilter & { search?: string | undefined } & Listing,
+  ): AsyncGenerator<ThreadRow, void, undefined> {
     return this.#rows("threads", options);
   }
 
@@ -90,7 +92,7 @@ export class Requests {
   async state<S = unknown>(
     graph: string,
     thread: string,
-    options?: StateOptions & { keys?: string[]; subgraphs?: boolean },
+    options?: StateOptions & { keys?: string[] | undefined; subgraphs?: boolean | undefined },
   ): Promise<StateSnapshot<S>> {
     const { readState } = await import("./state.js");
     return readState(this.exchange, graph, thread, options);
@@ -116,7 +118,7 @@ export class Requests {
     graph: string,
     thread: string,
     values: unknown,
-    options?: StateOptions & { asNode?: string; task?: string },
+    options?: StateOptions & { asNode?: string | undefined; task?: string | undefined },
   ): Promise<JsonObject> {
     const { updateState } = await import("./state.js");
     return updateState(this.exchange, graph, thread, values, options);

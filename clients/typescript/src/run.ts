@@ -30,7 +30,7 @@ export interface View {
   spec: Omit<frames.Spec, "sub">;
   signal: AbortSignal | undefined;
   /** Called when a snapshot has taken the place of events that were gone. */
-  onHealed?: (gap: GapEvent, snapshot: SnapshotEvent) => void;
+  onHealed?: ((gap: GapEvent, snapshot: SnapshotEvent) => void) | undefined;
 }
 
 /** Enough to see how a run ends: its lifecycle, which costs no credit. */

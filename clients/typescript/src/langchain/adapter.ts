@@ -43,7 +43,7 @@ export function graphwireStream<G extends { [N in keyof G]: GraphTypes }>(
 interface Command {
   id: number;
   method: string;
-  params?: { [name: string]: unknown };
+  params?: { [name: string]: unknown } | undefined;
 }
 
 /** What a command is refused with. */
@@ -189,7 +189,9 @@ function busyOf(strategy: unknown): { ifBusy: NonNullable<RunOptions["ifBusy"]>;
 
 /** Split LangChain's config into graphwire's and the checkpoint to start at. */
 function configOf(config: unknown): RunOptions {
-  const { configurable = {}, ...rest } = (config ?? {}) as { configurable?: { [key: string]: unknown } };
+  const { configurable = {}, ...rest } = (config ?? {}) as {
+    configurable?: { [key: string]: unknown } | undefined;
+  };
   const { thread_id: _, checkpoint_id: checkpoint, checkpoint_ns: __, ...own } = configurable;
   const kept = { ...rest, ...(Object.keys(own).length ? { configurable: own } : {}) };
   return {

@@ -61,9 +61,9 @@ async function historyOf(
   graph: string,
   thread: string,
   asked: {
-    limit?: number;
+    limit?: number | undefined;
     before?: unknown;
-    checkpoint?: { checkpoint_ns?: string; checkpoint_id?: string };
+    checkpoint?: { checkpoint_ns?: string | undefined; checkpoint_id?: string | undefined } | undefined;
   },
 ): Promise<unknown[]> {
   const { limit = 10, before, checkpoint: { checkpoint_ns, checkpoint_id } = {} } = asked;
@@ -83,8 +83,8 @@ async function historyOf(
 function shapeOf(state: StateSnapshot, thread_id: string) {
   const { values, next, tasks, metadata, checkpoint, parentConfig, createdAt } = state;
   const { checkpoint_id: parent, checkpoint_ns = "" } = (parentConfig?.configurable ?? {}) as {
-    checkpoint_id?: string;
-    checkpoint_ns?: string;
+    checkpoint_id?: string | undefined;
+    checkpoint_ns?: string | undefined;
   };
   const name = (id: string | undefined) => (id ? { thread_id, checkpoint_id: id, checkpoint_ns } : null);
   return {

@@ -13,7 +13,7 @@ import { RunEvents } from "./run_events.js";
 /** Options of `graphwireStream()`. */
 export interface ThreadOptions {
   /** Whether to receive the events of subgraphs; by default it is so. */
-  subgraphs?: boolean;
+  subgraphs?: boolean | undefined;
 }
 
 const MODES: Mode[] = ["values", "messages", "updates", "custom"];
@@ -24,7 +24,7 @@ const LOOK_MS = 20;
 /** The present run of a thread. */
 interface Present {
   id: string;
-  events?: RunEvents;
+  events?: RunEvents | undefined;
 }
 
 /** The events of one thread. */
@@ -174,7 +174,9 @@ export class ThreadLog {
     } catch (error) {
       const { code, details } = error as Refused;
       if (code === "not_found") return undefined;
-      const recorded = details?.recorded as { modes?: Mode[]; subgraphs?: boolean } | undefined;
+      const recorded = details?.recorded as
+        | { modes?: Mode[] | undefined; subgraphs?: boolean | undefined }
+        | undefined;
       if (!recorded?.modes) throw error;
       const modes = MODES.filter((mode) => recorded.modes?.includes(mode));
       const { namespaces, ...rest } = view;
@@ -213,7 +215,7 @@ export class ThreadLog {
   #compact(): void {
     const states = new Set<string>();
     const kept = this.#events.reverse().filter(({ method, params }) => {
-      const { event } = params.data as { event?: string };
+      const { event } = params.data as { event?: string | undefined };
       if (method === "messages") return event !== "content-block-delta" && event !== "content-block-start";
       if (method !== "values") return true;
       const path = params.namespace.join("\0");

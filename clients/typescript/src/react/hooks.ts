@@ -54,7 +54,7 @@ function useSelection<T, U>(store: Source<T>, select: (state: T) => U): U {
  */
 export function useRun<G extends { [N in keyof G]: GraphTypes }, N extends keyof G & string>(
   client: MaybeClient<Client<G>>,
-  start: (RunStart & { graph: N; input?: G[N]["input"] }) | null | undefined,
+  start: (RunStart & { graph: N; input?: G[N]["input"] | undefined }) | null | undefined,
 ): RunView<G[N]["state"]>;
 /** View a run that an event handler started. */
 export function useRun<S = unknown>(client: MaybeClient, run: Run<S> | null | undefined): RunView<S>;

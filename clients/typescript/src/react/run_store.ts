@@ -46,7 +46,7 @@ export class RunStore extends Store<RunState> {
   /** Names the present loop. */
   #loop: object | undefined;
   #unlisten: (() => void) | undefined;
-  #about: { error?: Error; reason?: string; healed?: GapEvent } = {};
+  #about: { error?: Error | undefined; reason?: string | undefined; healed?: GapEvent | undefined } = {};
   readonly #latest: { [mode: string]: AnyEvent } = {};
 
   constructor(

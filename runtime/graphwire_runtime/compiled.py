@@ -274,7 +274,8 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
             values: the update.
             as_node: the node, by default the one that ran last. What follows it runs next. END lets nothing
                 run next.
-            task_id: part of LangGraph's signature; not used.
+            task_id: the task that the edit stands for, in the history; by default the first that was to run
+                that node.
 
         Raises InvalidUpdateError for an unknown node, for values that are no update, and without `as_node` if
         several nodes ran last.

@@ -61,6 +61,7 @@ class Loop:
         "executed",
         "interrupts",
         "passing",
+        "replaying",
         "run",
         "standing",
         "stopped",
@@ -98,6 +99,8 @@ class Loop:
         """Whether a key that is shown was ever written."""
         self.passing = False
         """Whether the next superstep begins although a breakpoint is before it: the run resumes there."""
+        self.replaying = False
+        """Whether every task of the next superstep runs, even if it came to its end in an earlier run."""
         self.stopping = False
         """Whether tasks are being cancelled, so that their ends are no failures of theirs."""
         self.ended = False
@@ -178,6 +181,8 @@ class Loop:
         Raises InvalidUpdateError for several writes to a key without a reducer, and whatever a reducer
         raises.
         """
+        if self.standing.planned:  # they start in the order of the plan; their writes count in that of names
+            self.tasks.sort(key=lambda task: task.path_key)
         if self._substituted:
             self._substituted = False
             self.tasks = [each for task in self.tasks for each in (task, task.substitute) if each is not None]
@@ -198,8 +203,8 @@ class Loop:
             self.touched = True
             if self.display.values:
                 self.display.show_values(standing.values)
+        standing.resuming = self.replaying = False
         if self.checkpoints is not None:
-            standing.resuming = False
             self.written = {}
             if not self.run.nested:
                 self.run.answers.expire()
@@ -245,7 +250,8 @@ class Loop:
         display.show_checkpoint(standing.step, payload)
 
     def _start_again(self) -> list[Task]:
-        """Run START with the input that the thread has kept."""
+        """Run START with the input that the thread has kept. Breakpoints behind it count."""
+        self.passing = False
         task = start_task(self.run, self.standing)
         schema = self.run.plan.input
         task.pairs = input_pairs(task.input, schema, schema.channels)
@@ -313,6 +319,8 @@ class Loop:
         pairs, task.pairs, task.gotos, task.sends = task.pairs, [], [], []
         if self.checkpoints is not None:
             self.checkpoints.interrupted(task)
+            if self.replaying:  # the answers of an earlier run at this checkpoint are not to be taken
+                self.checkpoints.answered(task.id, task.path_key, task.answers)
         display = self.display
         display.show_interrupts(interrupts)
         if display.values:
@@ -358,5 +366,4 @@ class Loop:
 
     @property
     def _keeps_earlier_writes(self) -> bool:
-        """False when the caller named an older checkpoint: then every task runs again."""
-        return self.checkpoints is not None and not self.checkpoints.asked
+        return self.checkpoints is not None and not self.replaying

@@ -38,6 +38,7 @@ class Standing:
         "checkpoint_id",
         "limit",
         "plan",
+        "planned",
         "resuming",
         "schedule",
         "seed",
@@ -55,6 +56,8 @@ class Standing:
         """The checkpoint that this is; "" if the run is not kept."""
         self.resuming = False
         """Whether the next superstep continues one that an earlier run left unfinished."""
+        self.planned = False
+        """Whether the next tasks come in the order of the plan, not of their names: after an edit or fork."""
         self.waiting_input: Any = None
         """Input that START has not run with yet, None if there is none."""
         self.schedule = Schedule(plan)
@@ -78,4 +81,5 @@ class Standing:
         """
         if pairs:
             fold(self.plan.channels, self.values, pairs)
+        self.planned = False
         self.schedule.follow(tasks)

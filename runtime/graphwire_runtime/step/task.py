@@ -16,7 +16,7 @@ from langchain_core.runnables.config import var_child_runnable_config
 
 from graphwire_runtime.clock import time
 from graphwire_runtime.errors import GraphInterrupt, InvalidUpdateError, NodeError, ParentCommand
-from graphwire_runtime.plan.channels import MISSING, fold
+from graphwire_runtime.plan.channels import MISSING
 from graphwire_runtime.plan.config import merge
 from graphwire_runtime.plan.plan import NodePlan, RouterPlan
 from graphwire_runtime.plan.runtime import TASK, ExecutionInfo, Runtime, no_heartbeat
@@ -319,10 +319,10 @@ class Task:
     def state_after(self) -> dict[str, Any]:
         """The values of the run with only this task's writes applied: what its routers see."""
         values = self.standing.values
-        if not self.pairs:
+        if not self.pairs and not self.run.plan.fading:
             return values
         values = dict(values)
-        fold(self.run.plan.channels, values, self.pairs)
+        self.standing.fold(values, self.pairs)
         return values
 
     def state_for(self, router: RouterPlan, values: dict[str, Any]) -> Any:

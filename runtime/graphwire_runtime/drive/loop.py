@@ -18,7 +18,6 @@ from typing import Literal
 from graphwire_runtime.drive.trace import Trace
 from graphwire_runtime.errors import GraphRecursionError, note_task
 from graphwire_runtime.foreign.signals import bubbling, sent_up_by
-from graphwire_runtime.plan.channels import fold
 from graphwire_runtime.plan.plan import NodePlan
 from graphwire_runtime.plan.schema import Pairs, input_pairs
 from graphwire_runtime.step.context import RunContext
@@ -279,7 +278,7 @@ class Loop:
         self.interrupts = tuple(asked for task in self.tasks for asked in task.interrupts)
         if pairs and not self.run.nested:
             # what the other tasks wrote is shown and is part of the output, but no checkpoint is made of it
-            fold(self.run.plan.channels, self.standing.values, pairs)
+            self.standing.fold(self.standing.values, pairs)
             if self.display.shows(pairs):
                 self.touched = True
                 self.display.show_values(self.standing.values)

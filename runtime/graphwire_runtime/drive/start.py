@@ -105,7 +105,8 @@ def _resume(loop: Loop, checkpoints: Checkpoints, value: Any, *, travels: bool) 
         checkpoints.write(standing, task.pairs)
         checkpoints.jump(standing, task.gotos, task.sends)
         if not forks:
-            checkpoints.commanded(task.pairs, task.gotos, task.sends)
+            kept = [pair for pair in task.pairs if pair[0] not in run.plan.untracked]
+            checkpoints.commanded(kept, task.gotos, task.sends)
     loop.passing = True
     loop.touched = True
     loop.display.show_values(standing.values)

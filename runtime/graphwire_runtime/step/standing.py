@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from graphwire_runtime.plan.channels import MISSING, fold
+from graphwire_runtime.plan.channels import MISSING, fade, fold
 from graphwire_runtime.plan.plan import Plan
 from graphwire_runtime.plan.schema import Pairs
 from graphwire_runtime.step.schedule import EndedTask, Schedule
@@ -73,13 +73,19 @@ class Standing:
             return values
         return {**values, **{key: each.value(step, self.limit) for key, each in managed.items()}}
 
+    def fold(self, values: dict[str, Any], pairs: Pairs) -> None:
+        """Apply the writes of a superstep to `values`, in place; raises like `channels.fold`."""
+        if pairs:
+            fold(self.plan.channels, values, pairs)
+        if self.plan.fading:
+            fade(self.plan.fading, values, pairs)
+
     def apply(self, tasks: Iterable[EndedTask], pairs: Pairs) -> None:
         """End a superstep: fold in what its tasks wrote (`pairs`), and schedule what they lead to.
 
         Raises InvalidUpdateError for several writes to a key without a reducer, and whatever a reducer
         raises.
         """
-        if pairs:
-            fold(self.plan.channels, self.values, pairs)
+        self.fold(self.values, pairs)
         self.planned = False
         self.schedule.follow(tasks)

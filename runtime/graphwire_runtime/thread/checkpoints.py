@@ -30,6 +30,7 @@ from graphwire_runtime.step.writes import (
     HANDLED,
     RESUME,
     SENDS,
+    kept_send,
     packed,
     sent,
     unpacked,
@@ -195,7 +196,7 @@ class Checkpoints:
             added[f"{BRANCH}{name}"] = None
         if sends:
             standing.schedule.sends = list(sends)
-            added[SENDS] = [[send.node, send.arg] for send in sends]
+            added[SENDS] = [kept_send(send, standing.plan.untracked) for send in sends]
         self._schedule = {**self._schedule, **added}
         self._dirty.update(added)
 
@@ -251,10 +252,10 @@ class Checkpoints:
         touched: set[str],
         ran: Sequence[Task],
     ) -> None:
-        seen, versions = self._seen, self._versions
+        seen, versions, plan = self._seen, self._versions, standing.plan
         version = self.saver.get_next_version(max(versions.values(), default=None), None)
         for task in ran:
-            looked_at = (START,) if task.node is standing.plan.start else task.node.triggers
+            looked_at = (START,) if task.node is plan.start else task.node.triggers
             seen[task.name] = {
                 **seen.get(task.name, {}),
                 **{trigger: versions[trigger] for trigger in looked_at if trigger in versions},
@@ -262,14 +263,16 @@ class Checkpoints:
         changed, before = {key for task in tasks for key, _ in task.pairs} | self._dirty, self._schedule
         changed.update(key for key in schedule if key in touched or key not in before)
         changed.update(key for key, old in before.items() if key not in schedule or schedule[key] != old)
+        changed.update(
+            plan.fading
+        )  # their versions change with them, or a saver would give back the old value
         versions.update(dict.fromkeys(changed, version))
         self._schedule, self._dirty = schedule, set()
         standing.planned = source in ("update", "fork")
         led = None if standing.planned else changed
         parent, self._own_id = self._own_id, checkpoint_id(step)
-        self._unmade = partial(
-            self._made, self._own_id, time(), standing.plan.channels, dict(standing.values), schedule, led
-        )
+        values = {key: value for key, value in standing.values.items() if key not in plan.untracked}
+        self._unmade = partial(self._made, self._own_id, time(), plan.channels, values, schedule, led)
         self.metadata = {"source": source, "step": step, "parents": self.parents}
         self.pending, self._notes = [], []
         self._identify(standing, self._own_id)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from graphwire_runtime.step.standing import Standing
-from graphwire_runtime.step.writes import BRANCH, SENDS, sent
+from graphwire_runtime.step.writes import BRANCH, SENDS, kept_send, sent
 from graphwire_runtime.types import START
 
 __all__ = ["read_triggers", "triggers_of"]
@@ -67,7 +67,7 @@ def triggers_of(standing: Standing, touched: Collection[str], before: Mapping[st
             deferred = plan.nodes[target].defer
             schedule[trigger] = [arrived, target in standing.schedule.triggered] if deferred else arrived
     if standing.schedule.sends or SENDS in before:
-        schedule[SENDS] = [[send.node, send.arg] for send in standing.schedule.sends]
+        schedule[SENDS] = [kept_send(send, plan.untracked) for send in standing.schedule.sends]
     if standing.waiting_input is not None:
         schedule[START] = standing.waiting_input
     return schedule

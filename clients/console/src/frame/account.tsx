@@ -3,6 +3,7 @@
 import { Menu } from "@base-ui/react/menu";
 import { signOut, useClient, useHistory } from "../client";
 import { Text } from "../parts/text";
+import "../parts/menu.css";
 import { setTheme, THEMES, type Theme, useTheme } from "../theme";
 
 const NAMES: { readonly [theme in Theme]: string } = {

@@ -1,7 +1,6 @@
 /** A button that copies a text. */
 
 import { useEffect, useState } from "react";
-import "./parts.css";
 
 const SHOWN_MS = 1600;
 

@@ -10,7 +10,7 @@ import { check, type Wrong } from "./schema_check";
 import { choiceText, jsonOf } from "./schema_field";
 import { SchemaForm, startValue } from "./schema_form";
 import { LongText, Text } from "./text";
-import "./parts.css";
+import "./question.css";
 
 interface Props {
   interrupt: Interrupt;

@@ -22,6 +22,10 @@ import { merged } from "./steady";
 import { useTitles } from "./titles";
 import { ListActions, SelectionBar } from "./toolbar";
 import "./runs.css";
+import "./list.css";
+import "./bulk.css";
+import "./side.css";
+import "./narrow.css";
 
 export function RunsPage() {
   const client = useClient();

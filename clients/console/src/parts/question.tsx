@@ -171,8 +171,8 @@ function Free({ onAnswer, busy }: Answering) {
       </div>
       <label className="question-json">
         <input type="checkbox" checked={asJson} onChange={(event) => setAsJson(event.target.checked)} />
-        send it as JSON
-        {isWrong && <span className="form-fault"> It is no JSON yet.</span>}
+        send as JSON
+        {isWrong && <span className="form-fault"> This is not valid JSON yet.</span>}
       </label>
     </form>
   );

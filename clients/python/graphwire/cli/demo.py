@@ -152,7 +152,7 @@ async def ended_by_signals(work: Coroutine[Any, Any, int]) -> int:
     loop = asyncio.get_running_loop()
     wanted = [number for name in _SIGNALS if (number := getattr(signal, name, None)) is not None]
     for number in wanted:
-        if signal.getsignal(number) is signal.SIG_DFL:
+        if signal.getsignal(number) is not signal.SIG_IGN:
             with contextlib.suppress(NotImplementedError):  # Windows ends a process at once
                 loop.add_signal_handler(number, task.cancel)
     return await work

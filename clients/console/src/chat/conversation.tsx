@@ -225,7 +225,9 @@ export function Conversation({ graph, thread, isNew, row }: ConversationProps) {
           {view.isLoading && !isNew ? (
             <p className="chat-notice">Loading…</p>
           ) : (
-            <Empty title={`Talk to ${graph.name}`}>{graph.description ?? "Say something to begin."}</Empty>
+            <Empty title={`Talk to ${graph.name}`}>
+              {graph.description ?? "Write a message to start a thread."}
+            </Empty>
           )}
         </div>
       ) : (

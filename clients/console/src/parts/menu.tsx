@@ -1,7 +1,7 @@
 /** A button that opens a menu. */
 
 import { Menu as Base } from "@base-ui/react/menu";
-import "./parts.css";
+import "./menu.css";
 
 /** One entry; `danger` marks what cannot be undone. */
 export interface MenuItem {

@@ -19,7 +19,8 @@ from langchain_core.runnables.config import var_child_runnable_config
 from graphwire_runtime.describing import DescribedGraph
 from graphwire_runtime.drive.iterate import aiterate, iterate
 from graphwire_runtime.drive.request import Request
-from graphwire_runtime.foreign.words import ours
+from graphwire_runtime.foreign.innermost import innermost
+from graphwire_runtime.foreign.words import ours, register
 from graphwire_runtime.plan.config import merge
 from graphwire_runtime.plan.drawing import Sketch
 from graphwire_runtime.plan.plan import Plan
@@ -104,6 +105,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         debug: bool = False,
     ) -> None:
         super().__init__(plan, sketch)
+        register(CompiledStateGraph)
         self.checkpointer = checkpointer
         self.cache = cache
         self.store = store
@@ -378,8 +380,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
     def _check_durability(self, durability: Durability) -> None:
         if self.checkpointer not in (None, False):
             return
-        around = var_child_runnable_config.get()
-        if around is None or TASK not in around.get("configurable", {}):
+        if innermost(var_child_runnable_config.get(), TASK) is None:
             warnings.warn(
                 f"durability={durability!r} has no effect: the graph has no checkpointer",
                 UserWarning,

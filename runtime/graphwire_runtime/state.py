@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from contextvars import copy_context
+from functools import partial
 from typing import Any, NamedTuple, TypeVar, cast
 
 from langchain_core.runnables import RunnableConfig
 
 from graphwire_runtime.drive.execute import route, route_async
 from graphwire_runtime.errors import InvalidUpdateError
+from graphwire_runtime.foreign.handles import CHECKPOINTER
 from graphwire_runtime.plan.config import settings_for
 from graphwire_runtime.plan.plan import Plan
 from graphwire_runtime.plan.schema import input_pairs
@@ -40,7 +42,10 @@ __all__ = [
 
 Result = TypeVar("Result")
 Work = Generator[tuple[str, tuple[Any, ...]], Any, Result]
-"""Yields a method of the saver, or "route", and its arguments; is sent what that returned."""
+"""Yields a method of the saver, "route" or "theirs", and its arguments; is sent what that returned.
+
+The arguments of "theirs" are a method of a graph of LangGraph's, its async form, and their arguments.
+"""
 
 
 class StateUpdate(NamedTuple):
@@ -59,7 +64,10 @@ def perform(work: Work[Result], saver: Any) -> Result:
             kind, args = work.send(result)
         except StopIteration as end:
             return cast("Result", end.value)
-        result = copy_context().run(route, *args) if kind == "route" else getattr(saver, kind)(*args)
+        if kind == "theirs":
+            result = args[0](*args[2:])
+        else:
+            result = copy_context().run(route, *args) if kind == "route" else getattr(saver, kind)(*args)
 
 
 async def aperform(work: Work[Result], saver: Any) -> Result:
@@ -70,7 +78,10 @@ async def aperform(work: Work[Result], saver: Any) -> Result:
             kind, args = work.send(result)
         except StopIteration as end:
             return cast("Result", end.value)
-        result = await (route_async(*args) if kind == "route" else getattr(saver, f"a{kind}")(*args))
+        if kind == "theirs":
+            result = await args[1](*args[2:])
+        else:
+            result = await (route_async(*args) if kind == "route" else getattr(saver, f"a{kind}")(*args))
 
 
 class ThreadAddress:
@@ -82,6 +93,7 @@ class ThreadAddress:
         config: names the thread.
         checkpointer: what the graph was compiled with.
         store: the same.
+        above: the namespace of the graph itself, if it is inside one of LangGraph's that asks for it.
 
     Raises ValueError if nothing keeps the thread, if the config names none, or if it names a graph that the
     outermost one does not have.
@@ -94,9 +106,15 @@ class ThreadAddress:
         config: RunnableConfig | None,
         checkpointer: Any,
         store: Any = None,
+        above: str = "",
     ) -> None:
         self.settings, parent = settings_for(bound, config)
         configurable = self.settings.configurable
+        if (lent := configurable.pop(CHECKPOINTER, None)) is not None:
+            if checkpointer is True:  # its thread has to be found again, by a task with another id
+                parts = configurable["checkpoint_ns"].split("|")
+                configurable["checkpoint_ns"] = "|".join(part.partition(":")[0] for part in parts)
+            checkpointer, above = lent, configurable["checkpoint_ns"]
         if parent is not None and parent.run.thread is not None:
             checkpointer = parent.run.thread.saver
         if checkpointer is None or isinstance(checkpointer, bool):
@@ -108,9 +126,13 @@ class ThreadAddress:
         self.saver = checkpointer
         self.namespace: str = configurable.get("checkpoint_ns") or ""
         self.asked: str | None = configurable.get("checkpoint_id")
-        self._outermost = (plan, bound)
+        self._outermost = (plan, bound, above)
         self.plan, self.store = plan, store
-        for each in self.namespace.split("|") if self.namespace else ():
+        self.theirs: Any = None
+        """The graph, if it is one of LangGraph's inside."""
+        below = self.namespace.removeprefix(above).strip("|")
+        names = below.split("|") if below else []
+        for depth, each in enumerate(names):
             name = each.partition(":")[0]
             node = self.plan.nodes.get(name)
             if name.isdigit():
@@ -120,12 +142,27 @@ class ThreadAddress:
                     f"checkpoint_ns {self.namespace!r} leads to {name!r}, and graph "
                     f"{self.plan.title} has no graph of that name in it"
                 )
+            if not hasattr(node.subgraph, "plan"):
+                self.theirs = self._theirs(node.subgraph, names[depth + 1 :])
+                return
             self.plan, self.store = node.subgraph.plan, node.subgraph.store
+
+    def _theirs(self, graph: Any, below: Sequence[str]) -> Any:
+        """The graph of LangGraph's that the rest of a namespace names, inside one of LangGraph's."""
+        names = "|".join(name for each in below if not (name := each.partition(":")[0]).isdigit())
+        for _, inner in graph.get_subgraphs(namespace=names, recurse=True) if names else (("", graph),):
+            return inner
+        raise ValueError(f"checkpoint_ns {self.namespace!r} leads to no graph that LangGraph can find")
+
+    def their_config(self) -> RunnableConfig:
+        """The config that names the graph of LangGraph's to itself, with the saver of this thread."""
+        configurable = {**self.settings.configurable, CHECKPOINTER: self.saver}
+        return {"configurable": configurable}
 
     def inside(self, config: Any) -> ThreadAddress:
         """The graph that another config names on the same saver."""
-        plan, bound = self._outermost
-        return ThreadAddress(plan, bound, config, self.saver)
+        plan, bound, above = self._outermost
+        return ThreadAddress(plan, bound, config, self.saver, above=above)
 
     def checkpoints(self) -> Checkpoints:
         """The checkpoints of the graph, not loaded."""
@@ -149,6 +186,10 @@ class ThreadAddress:
 
 def get_state(address: ThreadAddress, *, subgraphs: bool) -> Work[StateSnapshot]:
     """The snapshot of the checkpoint that the config names, or of the latest."""
+    if address.theirs is not None:
+        asked = partial(address.theirs.get_state, subgraphs=subgraphs)
+        aasked = partial(address.theirs.aget_state, subgraphs=subgraphs)
+        return cast("StateSnapshot", (yield "theirs", (asked, aasked, address.their_config())))
     checkpoints = address.checkpoints()
     saved = yield "get_tuple", (checkpoints.location(),)
     if saved is None:
@@ -172,6 +213,10 @@ def get_state(address: ThreadAddress, *, subgraphs: bool) -> Work[StateSnapshot]
 
 def history(address: ThreadAddress, filters: Any, before: Any, limit: int | None) -> Iterator[StateSnapshot]:
     """The snapshots of a thread, the latest first."""
+    if address.theirs is not None:
+        their = address.their_config()
+        yield from address.theirs.get_state_history(their, filter=filters, before=before, limit=limit)
+        return
     config = address.checkpoints().location()
     for saved in address.saver.list(config, before=before, limit=limit, filter=filters):
         yield _snapshot(address, address.checkpoints(), saved, applied=False)
@@ -181,6 +226,12 @@ async def ahistory(
     address: ThreadAddress, filters: Any, before: Any, limit: int | None
 ) -> AsyncIterator[StateSnapshot]:
     """The same as `history`, on the event loop."""
+    if address.theirs is not None:
+        their = address.their_config()
+        found = address.theirs.aget_state_history(their, filter=filters, before=before, limit=limit)
+        async for snapshot in found:
+            yield snapshot
+        return
     config = address.checkpoints().location()
     async for saved in address.saver.alist(config, before=before, limit=limit, filter=filters):
         yield _snapshot(address, address.checkpoints(), saved, applied=False)
@@ -196,6 +247,9 @@ def update_state(address: ThreadAddress, supersteps: Sequence[Sequence[StateUpda
     """
     if not supersteps or not all(supersteps):
         raise ValueError("an update of a thread takes at least one superstep, each of at least one update")
+    if address.theirs is not None:
+        edit, aedit = address.theirs.bulk_update_state, address.theirs.abulk_update_state
+        return _address_only((yield "theirs", (edit, aedit, address.their_config(), supersteps)))
     config: RunnableConfig | None = None
     for updates in supersteps:
         if config is not None:

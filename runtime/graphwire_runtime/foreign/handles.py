@@ -18,13 +18,16 @@ from graphwire_runtime.errors import InvalidUpdateError
 from graphwire_runtime.foreign.relay import Relay
 from graphwire_runtime.foreign.words import known, ours
 
-__all__ = ["PREFIX", "TASK_ID", "handles_of"]
+__all__ = ["CHECKPOINTER", "PREFIX", "TASK_ID", "handles_of"]
 
 PREFIX = "__pregel_"
 """How the keys begin that LangGraph uses inside `configurable`."""
 
 TASK_ID = "__pregel_task_id"
 """The key that says which task, of either library, the others belong to."""
+
+CHECKPOINTER = "__pregel_checkpointer"
+"""The key of the saver that a graph lends to the graphs inside it."""
 
 
 def handles_of(task: Any, checkpoint_map: Any) -> dict[str, Any]:
@@ -43,7 +46,7 @@ def handles_of(task: Any, checkpoint_map: Any) -> dict[str, Any]:
         "__pregel_read": partial(_read, task),
         "__pregel_read_state": partial(_state, task) if task.path[0] == "__pregel_push" else None,
         "__pregel_call": _call,
-        "__pregel_checkpointer": None if thread is None else thread.saver,
+        CHECKPOINTER: None if thread is None else thread.saver,
         "__pregel_resuming": task.standing.resuming or task.retried,
         "__pregel_scratchpad": _scratchpad(task),
         "__pregel_runtime": _runtime(task),

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from graphwire_runtime.managed import Managed
 from graphwire_runtime.types import Command, Interrupt, Overwrite, Send
 
-__all__ = ["both", "is_loaded", "known", "managed_of", "ours", "ours_of_asked", "theirs", "twin"]
+__all__ = ["both", "is_loaded", "known", "managed_of", "ours", "ours_of_asked", "register", "theirs", "twin"]
 
 Twin = TypeVar("Twin")
 
@@ -82,6 +82,13 @@ def theirs(asked: Interrupt) -> Any:
     if kind is None:
         return asked
     return kind(value=asked.value, id=asked.id, response_schema=asked.response_schema)
+
+
+def register(kind: type[Any]) -> None:
+    """Let LangGraph's graphs see a class of this package as a graph that may be inside them."""
+    protocol = known("pregel.protocol", "PregelProtocol")
+    if protocol is not None and not issubclass(kind, protocol):
+        protocol.register(kind)
 
 
 def both(kind: type[Any], theirs: Any) -> Any:

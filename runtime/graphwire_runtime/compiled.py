@@ -16,6 +16,7 @@ import typing_extensions
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 
+from graphwire_runtime.address import ThreadAddress
 from graphwire_runtime.describing import DescribedGraph
 from graphwire_runtime.drive.iterate import aiterate, iterate
 from graphwire_runtime.drive.request import Request
@@ -28,7 +29,6 @@ from graphwire_runtime.plan.runtime import TASK
 from graphwire_runtime.servable import Durability, StreamMode
 from graphwire_runtime.state import (
     StateUpdate,
-    ThreadAddress,
     ahistory,
     aperform,
     get_state,
@@ -276,7 +276,8 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
             values: the update.
             as_node: the node, by default the one that ran last. What follows it runs next. END lets nothing
                 run next.
-            task_id: part of LangGraph's signature; not used.
+            task_id: the task that the edit stands for, in the history; by default the first that was to run
+                that node.
 
         Raises InvalidUpdateError for an unknown node, for values that are no update, and without `as_node` if
         several nodes ran last.
@@ -378,9 +379,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         )
 
     def _check_durability(self, durability: Durability) -> None:
-        if self.checkpointer not in (None, False):
-            return
-        if innermost(var_child_runnable_config.get(), TASK) is None:
+        if self.checkpointer in (None, False) and innermost(var_child_runnable_config.get(), TASK) is None:
             warnings.warn(
                 f"durability={durability!r} has no effect: the graph has no checkpointer",
                 UserWarning,

@@ -132,6 +132,8 @@ class GraphParts:
             joins={join.trigger: join for join in self._all_joins()},
             keys=keys,
             output_keys=self.schema(self.output).keys,
+            fading=tuple(key for key in keys if self.channels[key].fades),
+            untracked=frozenset(key for key in keys if not self.channels[key].kept),
             managed={key: each for schema in self.schemas.values() for key, each in schema.managed.items()},
         )
 

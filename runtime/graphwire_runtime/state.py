@@ -6,6 +6,7 @@ task) and is sent the result. `perform` does the work blocking, `aperform` await
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from functools import partial
@@ -13,25 +14,23 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from langchain_core.runnables import RunnableConfig
 
+from graphwire_runtime.address import ThreadAddress
 from graphwire_runtime.drive.execute import route, route_async
 from graphwire_runtime.errors import InvalidUpdateError
-from graphwire_runtime.foreign.handles import CHECKPOINTER
-from graphwire_runtime.plan.config import settings_for
 from graphwire_runtime.plan.plan import Plan
-from graphwire_runtime.plan.schema import input_pairs
+from graphwire_runtime.plan.schema import input_pairs, shown
 from graphwire_runtime.step.context import RunContext
 from graphwire_runtime.step.prepare import discard, prepare, start_task
 from graphwire_runtime.step.standing import Standing
 from graphwire_runtime.step.task import Task
 from graphwire_runtime.step.writes import written
-from graphwire_runtime.stream.display import Display
 from graphwire_runtime.thread.checkpoints import Checkpoints
+from graphwire_runtime.thread.saving import is_other
 from graphwire_runtime.thread.snapshot import StateSnapshot, snapshot_of
 from graphwire_runtime.types import END, START
 
 __all__ = [
     "StateUpdate",
-    "ThreadAddress",
     "ahistory",
     "aperform",
     "get_state",
@@ -39,6 +38,12 @@ __all__ = [
     "perform",
     "update_state",
 ]
+
+COPY = "__copy__"
+"""As `as_node`: copy the checkpoint; values, if any, are a list of (values, as_node) that edit the copy."""
+
+INPUT = "__input__"
+"""As `as_node`: the values are input that has not run yet."""
 
 Result = TypeVar("Result")
 Work = Generator[tuple[str, tuple[Any, ...]], Any, Result]
@@ -82,106 +87,6 @@ async def aperform(work: Work[Result], saver: Any) -> Result:
             result = await args[1](*args[2:])
         else:
             result = await (route_async(*args) if kind == "route" else getattr(saver, f"a{kind}")(*args))
-
-
-class ThreadAddress:
-    """A graph of a thread: the outermost one or, by `checkpoint_ns` in the config, one inside it.
-
-    Args:
-        plan: the outermost graph.
-        bound: the config that it was given by `with_config`.
-        config: names the thread.
-        checkpointer: what the graph was compiled with.
-        store: the same.
-        above: the namespace of the graph itself, if it is inside one of LangGraph's that asks for it.
-
-    Raises ValueError if nothing keeps the thread, if the config names none, or if it names a graph that the
-    outermost one does not have.
-    """
-
-    def __init__(
-        self,
-        plan: Plan,
-        bound: RunnableConfig | None,
-        config: RunnableConfig | None,
-        checkpointer: Any,
-        store: Any = None,
-        above: str = "",
-    ) -> None:
-        self.settings, parent = settings_for(bound, config)
-        configurable = self.settings.configurable
-        if (lent := configurable.pop(CHECKPOINTER, None)) is not None:
-            if checkpointer is True:  # its thread has to be found again, by a task with another id
-                parts = configurable["checkpoint_ns"].split("|")
-                configurable["checkpoint_ns"] = "|".join(part.partition(":")[0] for part in parts)
-            checkpointer, above = lent, configurable["checkpoint_ns"]
-        if parent is not None and parent.run.thread is not None:
-            checkpointer = parent.run.thread.saver
-        if checkpointer is None or isinstance(checkpointer, bool):
-            raise ValueError(
-                f"{plan.title} has no checkpointer, so there is no thread to look at; compile it with one"
-            )
-        if configurable.get("thread_id") is None:
-            raise ValueError("the config of a thread is {'configurable': {'thread_id': ...}}; it names none")
-        self.saver = checkpointer
-        self.namespace: str = configurable.get("checkpoint_ns") or ""
-        self.asked: str | None = configurable.get("checkpoint_id")
-        self._outermost = (plan, bound, above)
-        self.plan, self.store = plan, store
-        self.theirs: Any = None
-        """The graph, if it is one of LangGraph's inside."""
-        below = self.namespace.removeprefix(above).strip("|")
-        names = below.split("|") if below else []
-        for depth, each in enumerate(names):
-            name = each.partition(":")[0]
-            node = self.plan.nodes.get(name)
-            if name.isdigit():
-                continue
-            if node is None or node.subgraph is None:
-                raise ValueError(
-                    f"checkpoint_ns {self.namespace!r} leads to {name!r}, and graph "
-                    f"{self.plan.title} has no graph of that name in it"
-                )
-            if not hasattr(node.subgraph, "plan"):
-                self.theirs = self._theirs(node.subgraph, names[depth + 1 :])
-                return
-            self.plan, self.store = node.subgraph.plan, node.subgraph.store
-
-    def _theirs(self, graph: Any, below: Sequence[str]) -> Any:
-        """The graph of LangGraph's that the rest of a namespace names, inside one of LangGraph's."""
-        names = "|".join(name for each in below if not (name := each.partition(":")[0]).isdigit())
-        for _, inner in graph.get_subgraphs(namespace=names, recurse=True) if names else (("", graph),):
-            return inner
-        raise ValueError(f"checkpoint_ns {self.namespace!r} leads to no graph that LangGraph can find")
-
-    def their_config(self) -> RunnableConfig:
-        """The config that names the graph of LangGraph's to itself, with the saver of this thread."""
-        configurable = {**self.settings.configurable, CHECKPOINTER: self.saver}
-        return {"configurable": configurable}
-
-    def inside(self, config: Any) -> ThreadAddress:
-        """The graph that another config names on the same saver."""
-        plan, bound, above = self._outermost
-        return ThreadAddress(plan, bound, config, self.saver, above=above)
-
-    def checkpoints(self) -> Checkpoints:
-        """The checkpoints of the graph, not loaded."""
-        return Checkpoints(self.saver, "sync", self.settings, self.namespace, self.asked, {})
-
-    def at(self, checkpoints: Checkpoints, saved: Any) -> tuple[RunContext, Standing]:
-        """A run that stands at a checkpoint and shows nothing, None for an empty thread."""
-        plan = self.plan
-        namespace = tuple(self.namespace.split("|")) if self.namespace else ()
-        display = Display(plan, self.settings, namespace, (), (), None, plan.keys)
-        run = RunContext(
-            plan, self.settings, namespace, self.namespace, display, store=self.store, thread=checkpoints
-        )
-        standing = Standing(plan, "", self.settings.recursion_limit)
-        if saved is not None:
-            checkpoints.parents = dict(saved.metadata.get("parents") or {})
-            checkpoints.load(saved)
-            checkpoints.restore(standing, jumps=False)
-        return run, standing
 
 
 def get_state(address: ThreadAddress, *, subgraphs: bool) -> Work[StateSnapshot]:
@@ -243,7 +148,8 @@ def update_state(address: ThreadAddress, supersteps: Sequence[Sequence[StateUpda
     Returns the config of the last checkpoint.
 
     Raises InvalidUpdateError for an unknown node, for values that are no update, and for an update without
-    `as_node` if it is not clear which node ran last; ValueError for no supersteps or an empty one.
+    `as_node` if it is not clear which node ran last or if it is not the only one of its superstep;
+    ValueError for no supersteps or an empty one.
     """
     if not supersteps or not all(supersteps):
         raise ValueError("an update of a thread takes at least one superstep, each of at least one update")
@@ -251,17 +157,37 @@ def update_state(address: ThreadAddress, supersteps: Sequence[Sequence[StateUpda
         edit, aedit = address.theirs.bulk_update_state, address.theirs.abulk_update_state
         return _address_only((yield "theirs", (edit, aedit, address.their_config(), supersteps)))
     config: RunnableConfig | None = None
-    for updates in supersteps:
+    left = deque(supersteps)
+    while left:
+        updates = left.popleft()
+        first = config is None
         if config is not None:
             address.asked = config["configurable"]["checkpoint_id"]
         checkpoints = address.checkpoints()
         saved = yield "get_tuple", (checkpoints.location(),)
+        if first and address.asked is not None:
+            latest = yield "get_tuple", (checkpoints.location(latest=True),)
+            checkpoints.superseded = is_other(latest, saved)
         yield from _edit(address, checkpoints, saved, updates)
         for call in checkpoints.queue:  # noqa: UP028  # results are sent, and a list's iterator takes none
             yield call
         config = _address_only(checkpoints.config)
+        if updates[0].as_node == COPY and isinstance(updates[0].values, list) and updates[0].values:
+            left.appendleft(_edits_of_copy(updates[0].values))
     assert config is not None
     return config
+
+
+def _edits_of_copy(items: Sequence[Any]) -> list[StateUpdate]:
+    """The updates that a copy is given as its values, those of one node behind each other."""
+    by_node: dict[Any, list[StateUpdate]] = {}
+    for item in items:
+        if not isinstance(item, Sequence) or isinstance(item, str) or len(item) < 2:
+            raise InvalidUpdateError(
+                f"the values of a copy are a list of (values, as_node), and one of them is {shown(item)}"
+            )
+        by_node.setdefault(item[1], []).append(StateUpdate(item[0], item[1]))
+    return [update for updates in by_node.values() for update in updates]
 
 
 def _edit(
@@ -271,34 +197,41 @@ def _edit(
     plan = run.plan
     step = checkpoints.step + 1 if saved is not None else 0
     only = updates[0]
-    if only.as_node == "__copy__":
+    ends = only.as_node == END and only.values is None
+    if len(updates) > 1 and (ends or only.as_node in (COPY, INPUT)):
+        raise InvalidUpdateError(f"an update as_node={only.as_node!r} stands alone in its superstep")
+    if only.as_node == COPY:
+        if saved is None:
+            raise InvalidUpdateError(f"thread {checkpoints.id!r} has no checkpoint that could be copied")
         checkpoints.copy(standing, "fork", step, beside=True)
         return
-    if only.as_node == "__input__":
+    if only.as_node == INPUT:
+        if only.values is None:
+            raise InvalidUpdateError(f"an update as_node={INPUT!r} must have values")
         discarded = discard(run, standing)
         standing.waiting_input = only.values
-        checkpoints.commit(standing, "input", step, discarded)
+        checkpoints.commit(standing, "input", step if saved is not None else -1, discarded)
         return
-    sources = [
-        update.as_node or _last_node(plan, saved)
-        for update in updates
-        if update.values is not None or update.as_node is not None
-    ]
-    if not sources:
-        checkpoints.copy(standing, "update", step)
-        return
-    if sources == [END]:
+    if ends:
         if address.asked is None and saved is not None and standing.waiting_input is None:
             _apply_finished(run, standing, checkpoints)
+        dropped = _next_tasks(run, standing)
         standing.schedule.clear()
         standing.waiting_input = None
-        checkpoints.commit(standing, "update", step, ())
+        checkpoints.commit(standing, "update", step, (), ran=dropped)
         return
-    pending = prepare(run, standing, with_inputs=False)
+    if len(updates) > 1 and any(update.as_node is None for update in updates):
+        raise InvalidUpdateError("several updates in one superstep must each say as_node")
+    sources = [update.as_node or _last_node(plan, saved) for update in updates]
+    replaced: dict[str, deque[str]] = {}
+    for each in _next_tasks(run, standing):
+        replaced.setdefault(each.name, deque()).append(each.id)
+    # an edit is no run of the nodes that were to run next: deferred ones still wait for theirs
+    deferred = {name for name in standing.schedule.triggered if plan.nodes[name].defer}
     standing.schedule.begun()
     standing.step, standing.waiting_input = step, None
     tasks = []
-    for source, update in zip(sources, updates, strict=False):
+    for source, update in zip(sources, updates, strict=True):
         node = plan.start if source == START else plan.nodes.get(source)
         if node is None:
             raise InvalidUpdateError(
@@ -312,12 +245,21 @@ def _edit(
         if node.routers:
             yield "route", (task,)
         tasks.append(task)
-        replaced = next((each for each in pending if each.name == source), None)
-        if replaced is not None:  # the edit stands for the task that would have run
-            task.id = replaced.id
-            checkpoints.finished(task)
+        ids = replaced.get(source)
+        if update.task_id is not None or ids:  # the edit stands for the task that would have run
+            task.id = update.task_id or (ids.popleft() if ids else "")
+            if not checkpoints.superseded:
+                checkpoints.finished(task)
     standing.apply(tasks, [pair for task in tasks for pair in task.pairs])
-    checkpoints.commit(standing, "update", step, tasks)
+    standing.schedule.triggered |= deferred
+    checkpoints.commit(standing, "update", step, tasks, ran=())
+
+
+def _next_tasks(run: RunContext, standing: Standing) -> list[Task]:
+    """The tasks that run next, without their inputs."""
+    if standing.waiting_input is not None:
+        return [start_task(run, standing)]
+    return prepare(run, standing, with_inputs=False)
 
 
 def _apply_finished(run: RunContext, standing: Standing, checkpoints: Checkpoints) -> None:
@@ -332,14 +274,12 @@ def _last_node(plan: Plan, saved: Any) -> str:
     """The node that ran last, as whose return an update without `as_node` counts."""
     if saved is None:
         return START
-    if len(plan.nodes) == 1:
-        return next(iter(plan.nodes))
     seen: Mapping[str, Mapping[str, Any]] = saved.checkpoint["versions_seen"]
     last = sorted(
         (
             (version, name)
             for name, versions in seen.items()
-            if name in plan.nodes
+            if name in plan.nodes or name == START
             for version in versions.values()
         ),
         reverse=True,
@@ -358,10 +298,7 @@ def _snapshot(
     address: ThreadAddress, checkpoints: Checkpoints, saved: Any, *, applied: bool
 ) -> StateSnapshot:
     run, standing = address.at(checkpoints, saved)
-    if standing.waiting_input is None:
-        tasks = prepare(run, standing, with_inputs=False)
-    else:
-        tasks = [start_task(run, standing)]
+    tasks = _next_tasks(run, standing)
     snapshot = snapshot_of(checkpoints, standing, tasks, applied=applied)
     return snapshot._replace(config=_address_only(snapshot.config))
 

@@ -3,7 +3,8 @@
 The outer graph is built with one library and the inner with the other; beside it stands the same pair with
 both of LangGraph's.
 
-About `runtime/graphwire_runtime/foreign/host.py` and `runtime/graphwire_runtime/foreign/relay.py`.
+About `runtime/graphwire_runtime/foreign/host.py`, `runtime/graphwire_runtime/foreign/relay.py` and
+`runtime/graphwire_runtime/address.py`.
 """
 
 from __future__ import annotations
@@ -346,3 +347,27 @@ def test_what_a_failed_attempt_of_an_inner_graph_said_is_said_to_be_void() -> No
     (none, outer), (namespace, inner) = again
     assert (none, outer["name"], inner["name"]) == ((), "inner", "flaky")
     assert inner["checkpoint_ns"] == f"{namespace[0]}|flaky:{inner['id']}"
+
+
+@pytest.mark.parametrize("kept", [None, True])
+@pytest.mark.parametrize("how", HOWS)
+@BOTH_WAYS
+async def test_a_replay_of_the_outer_graph_winds_the_inner_one_back(
+    outer: Any, inner: Any, how: str, kept: Any
+) -> None:
+    def build(outer: Any, inner: Any) -> Any:
+        counts = ("count", lambda state: {"log": [len(state.get("log") or ())]})
+        graph = line(inner, counts, ("ask", asks(inner, "q?")), checkpointer=kept)
+        return line(outer, ("one", say("one")), ("inner", graph), checkpointer=InMemorySaver())
+
+    async def played(graph: Any) -> list[Any]:
+        config: Any = {"configurable": {"thread_id": "t"}}
+        turns = (START, YES, START, NO)
+        seen = [await recorded(graph, value, how, alike=True, config=config) for value in turns]
+        before = [each.config for each in graph.get_state_history(config) if each.next == ("inner",)]
+        for at in before:
+            seen.append(await recorded(graph, None, how, alike=True, config=at, stream_mode=MODES))
+            seen.append(await recorded(graph, YES, how, alike=True, config=config, stream_mode=MODES))
+        return [(sorted(repr(_shown(chunk)) for chunk in chunks), error) for chunks, error in seen]
+
+    assert await played(build(outer, inner)) == await played(build(THEIRS, THEIRS))

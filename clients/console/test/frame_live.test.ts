@@ -28,7 +28,7 @@ let errors: string[];
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "console-"));
   port = await freePort();
-  [site, base] = await served(join(folder, "dist"), () => port);
+  [site, base] = await served(() => port);
   browser = await chromium.launch({ executablePath: chromiumPath(), args: ARGUMENTS });
 }, 120_000);
 afterAll(async () => {

@@ -1,6 +1,6 @@
 /** How values, sizes, times and errors are said. */
 
-import { ConnectionClosed, Refused } from "graphwire";
+import { ConnectionClosed, Refused, RunFailed } from "graphwire";
 import { expect, test } from "vitest";
 import { durationText } from "../src/parts/duration";
 import { describe as described, isPlain, jsonText, sizeText } from "../src/parts/json_value";
@@ -96,6 +96,10 @@ test("an error says what happened, where, and what to do", () => {
   ).toEqual([]);
   expect(wordsOf(new ConnectionClosed(4403, "no")).what).toContain("closed: no.");
   expect(wordsOf(new Error("")).what).toBe("Error.");
+  const failed = (code: string, errorId?: string) =>
+    wordsOf(new RunFailed("r1", { code, message: "no", errorId, type: undefined })).todo;
+  expect(failed("graph_error", "e9")).toContain("log has more under e9");
+  expect(failed("recursion_limit", "e9")).toContain("raise recursion_limit");
 });
 
 test("a question is its sentence, and what stands beside it", () => {

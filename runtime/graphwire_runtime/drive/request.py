@@ -129,6 +129,7 @@ class Request:
             heard,
             () if parent is None else parent.beats,
             parent is not None and (parent.retried or parent.run.repeated),
+            None if parent is None or not nested else parent.run.thread or parent.run.lent,
         )
         self.loop = Loop(
             run,
@@ -136,7 +137,9 @@ class Request:
             checkpoints,
             before=self.before,
             after=self.after,
-            continued=parent is not None and (parent.standing.resuming or parent.retried),
+            continued=parent is not None
+            and (parent.standing.resuming or parent.retried)
+            and (checkpoints is None or checkpoints.replay is None or checkpoints.asked is not None),
         )
         return Opened(self.loop, outlet, found)
 
@@ -166,6 +169,8 @@ class Request:
         """The checkpoints of the run, None if it is not kept."""
         checkpointer = self.checkpointer
         outer = None if parent is None or settings.detached else parent.run.thread
+        if outer is None and parent is not None and checkpointer is True:
+            outer = parent.run.lent
         if checkpointer is False:
             return None
         if checkpointer is True and parent is None:
@@ -188,19 +193,17 @@ class Request:
             asked = (configurable.get("checkpoint_map") or {}).get(checkpoint_ns)
         else:
             asked = configurable.get("checkpoint_id")
-        parents = {}
-        if parent is not None and outer is not None and nested:
-            parents = {**outer.parents, outer.namespace: parent.standing.checkpoint_id}
         return Checkpoints(
             saver,
             self.durability or (outer.durability if outer is not None else "async"),
             settings,
             checkpoint_ns,
             asked,
-            parents,
+            configurable.get("checkpoint_map") or {},
+            outer.replay if outer is not None and nested else None,
         )
 
 
 def _without_task_ids(namespace: Namespace) -> Namespace:
-    """A namespace that is the same in every run: node names only, without task ids and numbers of calls."""
-    return tuple(name for each in namespace if not (name := each.partition(":")[0]).isdigit())
+    """A namespace that is the same in every run: names of nodes and numbers of calls, without task ids."""
+    return tuple(each.partition(":")[0] for each in namespace)

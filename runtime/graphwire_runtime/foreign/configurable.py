@@ -14,8 +14,6 @@ from graphwire_runtime.foreign.handles import PREFIX, TASK_ID, handles_of
 
 __all__ = ["Configurable", "plain"]
 
-MAP = "checkpoint_map"
-
 
 class Configurable(dict[str, Any]):
     """The mapping; see the module.
@@ -33,7 +31,7 @@ class Configurable(dict[str, Any]):
 
     def empty(self) -> None:
         """Drop what was made, so that it is made anew when it is read again."""
-        for key in [key for key in dict.keys(self) if key.startswith(PREFIX) or key == MAP]:
+        for key in [key for key in dict.keys(self) if key.startswith(PREFIX)]:
             del self[key]
 
     def __missing__(self, key: str) -> Any:
@@ -74,7 +72,7 @@ class Configurable(dict[str, Any]):
 
     def _full(self) -> Configurable:
         if not dict.__contains__(self, TASK_ID):
-            dict.update(self, handles_of(dict.__getitem__(self, self._task_key), dict.get(self, MAP)))
+            dict.update(self, handles_of(dict.__getitem__(self, self._task_key)))
         return self
 
 
@@ -89,4 +87,4 @@ def plain(configurable: Any) -> dict[str, Any]:
 
 
 def _is_made(key: object) -> bool:
-    return isinstance(key, str) and (key.startswith(PREFIX) or key == MAP)
+    return isinstance(key, str) and key.startswith(PREFIX)

@@ -52,12 +52,9 @@ class Host:
         """The answers of the run by interrupt id."""
         runtime = configurable.get("__pregel_runtime")
         stream = configurable.get("__pregel_stream")
-        parents: dict[str, str] = configurable.get("checkpoint_map") or {}
-        around = "|".join(self.checkpoint_ns.split("|")[:-1])
+        replay = configurable.get("__pregel_replay_state")
         handlers = getattr(callbacks, "handlers", callbacks) or ()
-        self.standing = SimpleNamespace(
-            resuming=bool(configurable.get("__pregel_resuming")), checkpoint_id=parents.get(around, "")
-        )
+        self.standing = SimpleNamespace(resuming=bool(configurable.get("__pregel_resuming")))
         self.run = SimpleNamespace(
             display=SimpleNamespace(
                 outlets=[] if stream is None else [_Outlet(stream, stream.modes)],
@@ -69,9 +66,9 @@ class Host:
             thread=SimpleNamespace(
                 saver=configurable.get(CHECKPOINTER),
                 durability=configurable.get("__pregel_durability", "async"),
-                namespace=around,
-                parents=parents,
+                replay=None if replay is None else _Replay(replay),
             ),
+            lent=None,
             repeated=False,
         )
 
@@ -84,6 +81,21 @@ class Host:
     def unnamed(self, *, consume: bool) -> Any:
         """The answer of the run that names no interrupt, None if there is none."""
         return None if self._scratchpad is None else self._scratchpad.get_null_resume(consume)
+
+
+@dataclass(frozen=True, slots=True)
+class _Replay:
+    """LangGraph's replay, as `thread.replay` has it."""
+
+    state: Any
+
+    def bound(self, namespace: str) -> str | None:
+        first: bool = self.state._is_first_visit(namespace)
+        before: str = self.state.checkpoint_id
+        return before if first else None
+
+    def for_langgraph(self, kind: Any) -> Any:
+        return self.state
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ def settings_for(bound: RunnableConfig | None, given: RunnableConfig | None) -> 
     detached = parent is not None and "thread_id" in own and TASK not in own and TASK_ID not in own
     if detached:
         configurable.pop("checkpoint_ns", None)
+        configurable.pop("checkpoint_map", None)
     metadata = dict(config.get("metadata") or ())
     for key in COPIED:
         if (value := configurable.get(key)) is not None and key not in metadata:

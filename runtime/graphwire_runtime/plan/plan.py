@@ -133,6 +133,10 @@ class Plan:
     """All state keys in the order of the schema; keys that only some nodes have come last."""
     output_keys: tuple[str, ...]
     """The keys of the output schema."""
+    fading: tuple[str, ...]
+    """The keys that lose their values in a superstep that does not write to them."""
+    untracked: frozenset[str]
+    """The keys whose values are not saved."""
     managed: Mapping[str, Managed]
     """The keys whose values are computed when a node starts."""
 

@@ -19,11 +19,13 @@ def config_of(task: Any) -> RunnableConfig:
     """Make the config of a `Task`."""
     settings = task.run.settings
     metadata = task.metadata()
+    around = settings.configurable.get("checkpoint_map") or {}
     configurable: dict[str, Any] = {
         **settings.configurable,
         TASK: task,
         "checkpoint_ns": task.checkpoint_ns,
         "checkpoint_id": None,
+        "checkpoint_map": {**around, task.run.checkpoint_ns: task.standing.checkpoint_id},
     }
     config: dict[str, Any] = {
         **settings.inherited,
@@ -38,8 +40,7 @@ def config_of(task: Any) -> RunnableConfig:
     if task.callbacks is not None:
         config["callbacks"] = task.callbacks
     elif (taps := task.run.taps) is not None:
-        # a callback manager rather than a list: with a list, the metadata and tags of a model that
-        # has its own would be lost
+        # not a list: with one, the metadata and tags of a model that has its own would be lost
         handlers: list[BaseCallbackHandler] = [*taps]
         config["callbacks"] = CallbackManager(
             handlers,

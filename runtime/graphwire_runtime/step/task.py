@@ -18,7 +18,7 @@ from graphwire_runtime.errors import InvalidUpdateError, NodeError
 from graphwire_runtime.foreign.configurable import Configurable
 from graphwire_runtime.foreign.signals import interrupted, sent_up
 from graphwire_runtime.foreign.words import ours
-from graphwire_runtime.plan.channels import MISSING, fold
+from graphwire_runtime.plan.channels import MISSING
 from graphwire_runtime.plan.plan import NodePlan, RouterPlan
 from graphwire_runtime.plan.runtime import ExecutionInfo, Runtime, no_heartbeat
 from graphwire_runtime.plan.schema import Pairs, pairs_of, shown
@@ -313,10 +313,10 @@ class Task:
     def state_after(self) -> dict[str, Any]:
         """The values of the run with only this task's writes applied: what its routers see."""
         values = self.standing.values
-        if not self.pairs:
+        if not self.pairs and not self.run.plan.fading:
             return values
         values = dict(values)
-        fold(self.run.plan.channels, values, self.pairs)
+        self.standing.fold(values, self.pairs)
         return values
 
     def state_for(self, router: RouterPlan, values: dict[str, Any]) -> Any:

@@ -6,7 +6,7 @@ SENDS; or it holds a fact about the task itself: its interrupts, the answers to 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from graphwire_runtime.foreign.words import ours
@@ -15,7 +15,7 @@ from graphwire_runtime.step.task import Task
 from graphwire_runtime.stream.outlet import INTERRUPT
 from graphwire_runtime.types import Interrupt, Overwrite, Send
 
-__all__ = ["Written", "packed", "recall", "sent", "unpacked", "writes_of", "written"]
+__all__ = ["Written", "kept_send", "packed", "recall", "sent", "unpacked", "writes_of", "written"]
 
 SENDS = "__pregel_tasks"
 RESUME = "__resume__"
@@ -32,12 +32,13 @@ def writes_of(task: Task, *, with_edges: bool = True) -> list[tuple[str, Any]]:
 
     `with_edges=False` is for the cache: edges are read from the current plan instead.
     """
-    writes = [(key, packed(value)) for key, value in task.pairs]
+    untracked = task.run.plan.untracked if with_edges else ()
+    writes = [(key, packed(value)) for key, value in task.pairs if key not in untracked]
     writes += [
         (f"{BRANCH}{name}", None) for name in ((*task.node.edges,) if with_edges else ()) + (*task.gotos,)
     ]
     writes += [(join.trigger, task.name) for join in task.node.joins if with_edges]
-    writes += [(SENDS, [send.node, send.arg]) for send in task.sends]
+    writes += [(SENDS, kept_send(send, untracked)) for send in task.sends]
     return writes or [(NOTHING, None)]
 
 
@@ -101,6 +102,14 @@ def written(pending: Iterable[tuple[str, str, Any]], keys: Mapping[str, Any]) ->
 
 # What is kept is plain data, so that a saver can read it back without knowing the classes of this package.
 # LangGraph's classes, in a checkpoint that LangGraph wrote, are read by the names of their fields.
+
+
+def kept_send(send: Send, untracked: Collection[str]) -> list[Any]:
+    """A Send as it is kept, without the values of untracked keys."""
+    arg = send.arg
+    if untracked and isinstance(arg, dict):
+        arg = {key: value for key, value in arg.items() if key not in untracked}
+    return [send.node, arg]
 
 
 def sent(value: Any) -> Send:

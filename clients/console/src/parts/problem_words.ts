@@ -1,6 +1,6 @@
 /** What went wrong, in words for a person: what it is, and what to do about it. */
 
-import { ConnectionClosed, Refused, Unauthenticated } from "graphwire";
+import { ConnectionClosed, Refused, RunFailed, Unauthenticated } from "graphwire";
 
 /** `what` happened, what `todo`, and what is wrong `where`, if the server said so. */
 export interface Words {
@@ -32,6 +32,14 @@ const OF_CODE: { readonly [code: string]: readonly [what: string, todo: string] 
   unsupported: ["The server cannot do this", "The operator may be able to turn it on."],
 };
 
+/** What to do about a run that failed for another reason than its graph's code. */
+const OF_END: { readonly [code: string]: string } = {
+  limit_exceeded: "The page Connection lists the limits; the operator may raise them.",
+  lost: "The server lost it, as in a restart. Run it again.",
+  recursion_limit: "Let the graph end earlier, or raise recursion_limit in the run’s config.",
+  timeout: "The page Connection lists how long a run may take (max_run_s).",
+};
+
 /** Return the words for an error. */
 export function wordsOf(error: Error): Words {
   if (error instanceof Refused) {
@@ -42,6 +50,11 @@ export function wordsOf(error: Error): Words {
     const id = error.details.error_id;
     const rest = `${known ? `${known[0]}. ` : ""}${said}${typeof id === "string" ? ` Its id: ${id}.` : ""}`;
     return { what: rest, todo: known?.[1], where };
+  }
+  if (error instanceof RunFailed) {
+    const { errorId: id } = error;
+    const more = id && `The server’s log has more under ${id}: where it failed, and the traceback.`;
+    return { what: sentence(error.message), todo: OF_END[error.code] ?? more, where: [] };
   }
   if (error instanceof Unauthenticated)
     return { what: "You are signed out.", todo: "Sign in again.", where: [] };

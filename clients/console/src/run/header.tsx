@@ -1,6 +1,6 @@
 /** The head of a run's page: what it is, how it goes, what it asks, and what can be done with it. */
 
-import type { Interrupt } from "graphwire";
+import { type frames, type Interrupt, RunFailed } from "graphwire";
 import { useState } from "react";
 import { hrefOf } from "../address";
 import { useAttempt } from "../parts/attempt";
@@ -83,7 +83,7 @@ export function Header(viewed: Viewed) {
         )}
       </dl>
       {status === "failed" && (view.error || row?.error) && (
-        <Problem error={view.error ?? new Error(failureText(row?.error))} />
+        <Problem error={view.error ?? failureOf(id, row?.error)} />
       )}
       {status !== "failed" && view.error && <Problem error={view.error} />}
       {status === "interrupted" && <Questions {...viewed} />}
@@ -117,9 +117,8 @@ function timeOf(text: string | undefined): number | undefined {
   return Number.isNaN(ms) ? undefined : ms;
 }
 
-function failureText(error: { code: string; message: string; error_id?: string } | undefined): string {
-  if (!error) return "";
-  return `${error.code}: ${error.message}${error.error_id ? ` (error_id ${error.error_id})` : ""}`;
+function failureOf(run: string, error: frames.Failure | undefined): RunFailed | undefined {
+  return error && new RunFailed(run, { ...error, errorId: error.error_id });
 }
 
 function Cancel({ view, onDone }: Viewed & { onDone: () => void }) {

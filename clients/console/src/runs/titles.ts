@@ -43,7 +43,10 @@ class TitleWatch {
     const { signal } = this.#abort;
     try {
       for await (const item of this.client.watchThreads({ signal })) {
-        if (item.status === "synced") continue;
+        if (item.status === "synced") {
+          this.#changed(); // what a watch before this one knew may be gone
+          continue;
+        }
         const title = item.status === "gone" ? undefined : titleIn(item);
         if (this.#set(keyOf(item.graph, item.thread), title)) this.#changed();
       }
@@ -81,10 +84,16 @@ function titleIn({ metadata }: ThreadRow): string | undefined {
 
 const watches = new WeakMap<Client, TitleWatch>();
 
-/** The titles of all threads, live. */
-export function useTitles(client: Client): Titles {
+/** Return the one watch of a client's titles. */
+export function titlesOf(client: Client): TitleWatch {
   const watch = watches.get(client) ?? new TitleWatch(client);
   watches.set(client, watch);
+  return watch;
+}
+
+/** The titles of all threads, live. */
+export function useTitles(client: Client): Titles {
+  const watch = titlesOf(client);
   const state = useCallback(() => watch.state, [watch]);
   return useSyncExternalStore(watch.subscribe, state);
 }

@@ -1,4 +1,4 @@
-"""`ThreadAddress`: which graph of which thread a config names, and on which saver; `state` reads and edits it.
+"""`ThreadAddress`: which graph of which thread a config names, and on which saver; `state` reads and edits.
 
 The graph may be one of LangGraph's inside the outermost one; then `state` hands the work to it.
 """

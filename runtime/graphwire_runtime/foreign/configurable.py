@@ -12,22 +12,16 @@ from typing import Any
 
 from graphwire_runtime.foreign.handles import PREFIX, TASK_ID, handles_of
 
-__all__ = ["Configurable", "plain"]
+__all__ = ["TASK", "Configurable", "plain"]
+
+TASK = "__graphwire_task"
+"""The key in the `configurable` of a node's config that holds its task."""
 
 
 class Configurable(dict[str, Any]):
-    """The mapping; see the module.
+    """The mapping; see the module. It must hold the task."""
 
-    Args:
-        values: the keys that need not be made.
-        task: the key of the task among them.
-    """
-
-    __slots__ = ("_task_key",)
-
-    def __init__(self, values: dict[str, Any], task: str) -> None:
-        super().__init__(values)
-        self._task_key = task
+    __slots__ = ()
 
     def empty(self) -> None:
         """Drop what was made, so that it is made anew when it is read again."""
@@ -51,6 +45,9 @@ class Configurable(dict[str, Any]):
     def __iter__(self) -> Iterator[str]:
         return dict.__iter__(self._full())
 
+    def __bool__(self) -> bool:
+        return True  # or `__len__` would be asked, and make all keys
+
     def __len__(self) -> int:
         return dict.__len__(self._full())
 
@@ -72,7 +69,7 @@ class Configurable(dict[str, Any]):
 
     def _full(self) -> Configurable:
         if not dict.__contains__(self, TASK_ID):
-            dict.update(self, handles_of(dict.__getitem__(self, self._task_key)))
+            dict.update(self, handles_of(dict.__getitem__(self, TASK)))
         return self
 
 

@@ -276,9 +276,11 @@ def command_ends(action: Any) -> Mapping[str, str] | None:
     return None
 
 
-def _subgraph(action: Any) -> CompiledStateGraph | None:
-    """The graph that a node is, or that its function refers to; None if there is none."""
-    if isinstance(action, CompiledStateGraph):
+def _subgraph(action: Any) -> Any:
+    """The graph, of either library, that a node is or that its function refers to; None if there is none."""
+    theirs = known("pregel.protocol", "PregelProtocol")
+    kinds: Any = CompiledStateGraph if theirs is None else (CompiledStateGraph, theirs)
+    if isinstance(action, kinds):
         return action
     function = getattr(action, "__func__", action)
     if not inspect.isfunction(function):
@@ -288,6 +290,6 @@ def _subgraph(action: Any) -> CompiledStateGraph | None:
     except (TypeError, ValueError):
         return None
     for value in (*seen.nonlocals.values(), *seen.globals.values()):
-        if isinstance(value, CompiledStateGraph):
+        if isinstance(value, kinds):
             return value
     return None

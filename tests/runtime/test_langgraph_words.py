@@ -2,7 +2,7 @@
 
 About `runtime/graphwire_runtime/foreign/words.py`, `runtime/graphwire_runtime/foreign/signals.py`,
 `runtime/graphwire_runtime/foreign/handles.py`, `runtime/graphwire_runtime/foreign/configurable.py`,
-`runtime/graphwire_runtime/foreign/innermost.py`, `runtime/graphwire_runtime/foreign/relay.py` and
+`runtime/graphwire_runtime/foreign/innermost.py` and
 `runtime/graphwire_runtime/step/config.py`.
 """
 

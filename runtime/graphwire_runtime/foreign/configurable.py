@@ -12,28 +12,20 @@ from typing import Any
 
 from graphwire_runtime.foreign.handles import PREFIX, TASK_ID, handles_of
 
-__all__ = ["Configurable", "plain"]
+__all__ = ["TASK", "Configurable", "plain"]
 
-MAP = "checkpoint_map"
+TASK = "__graphwire_task"
+"""The key in the `configurable` of a node's config that holds its task."""
 
 
 class Configurable(dict[str, Any]):
-    """The mapping; see the module.
+    """The mapping; see the module. It must hold the task."""
 
-    Args:
-        values: the keys that need not be made.
-        task: the key of the task among them.
-    """
-
-    __slots__ = ("_task_key",)
-
-    def __init__(self, values: dict[str, Any], task: str) -> None:
-        super().__init__(values)
-        self._task_key = task
+    __slots__ = ()
 
     def empty(self) -> None:
         """Drop what was made, so that it is made anew when it is read again."""
-        for key in [key for key in dict.keys(self) if key.startswith(PREFIX) or key == MAP]:
+        for key in [key for key in dict.keys(self) if key.startswith(PREFIX)]:
             del self[key]
 
     def __missing__(self, key: str) -> Any:
@@ -52,6 +44,9 @@ class Configurable(dict[str, Any]):
 
     def __iter__(self) -> Iterator[str]:
         return dict.__iter__(self._full())
+
+    def __bool__(self) -> bool:
+        return True  # or `__len__` would be asked, and make all keys
 
     def __len__(self) -> int:
         return dict.__len__(self._full())
@@ -74,7 +69,7 @@ class Configurable(dict[str, Any]):
 
     def _full(self) -> Configurable:
         if not dict.__contains__(self, TASK_ID):
-            dict.update(self, handles_of(dict.__getitem__(self, self._task_key), dict.get(self, MAP)))
+            dict.update(self, handles_of(dict.__getitem__(self, TASK)))
         return self
 
 
@@ -89,4 +84,4 @@ def plain(configurable: Any) -> dict[str, Any]:
 
 
 def _is_made(key: object) -> bool:
-    return isinstance(key, str) and (key.startswith(PREFIX) or key == MAP)
+    return isinstance(key, str) and key.startswith(PREFIX)

@@ -18,7 +18,7 @@ from graphwire_runtime.errors import InvalidUpdateError
 from graphwire_runtime.foreign.relay import Relay
 from graphwire_runtime.foreign.words import known, ours
 
-__all__ = ["PREFIX", "TASK_ID", "handles_of"]
+__all__ = ["CHECKPOINTER", "PREFIX", "TASK_ID", "handles_of"]
 
 PREFIX = "__pregel_"
 """How the keys begin that LangGraph uses inside `configurable`."""
@@ -26,31 +26,28 @@ PREFIX = "__pregel_"
 TASK_ID = "__pregel_task_id"
 """The key that says which task, of either library, the others belong to."""
 
+CHECKPOINTER = "__pregel_checkpointer"
+"""The key of the saver that a graph lends to the graphs inside it."""
 
-def handles_of(task: Any, checkpoint_map: Any) -> dict[str, Any]:
-    """The keys for a task, with their values.
 
-    Args:
-        task: a `Task`.
-        checkpoint_map: what the config of the run has for `checkpoint_map`, None if it has nothing.
-    """
-    run, thread = task.run, task.run.thread
-    here = {run.checkpoint_ns: task.standing.checkpoint_id}
-    parents = here if thread is None else {**thread.parents, thread.namespace: task.standing.checkpoint_id}
+def handles_of(task: Any) -> dict[str, Any]:
+    """The keys for a `Task`, with their values."""
+    thread = task.run.thread
     handles: dict[str, Any] = {
         TASK_ID: task.id,
         "__pregel_send": partial(_send, task),
         "__pregel_read": partial(_read, task),
         "__pregel_read_state": partial(_state, task) if task.path[0] == "__pregel_push" else None,
         "__pregel_call": _call,
-        "__pregel_checkpointer": None if thread is None else thread.saver,
+        CHECKPOINTER: None if thread is None else thread.saver,
         "__pregel_resuming": task.standing.resuming or task.retried,
         "__pregel_scratchpad": _scratchpad(task),
         "__pregel_runtime": _runtime(task),
-        "checkpoint_map": {**(checkpoint_map or {}), **parents},
     }
     if thread is not None:
         handles["__pregel_durability"] = thread.durability
+        if (replay := thread.replay) is not None:
+            handles["__pregel_replay_state"] = replay.for_langgraph(known("_internal._replay", "ReplayState"))
     if named := task.run.answers.named:
         handles["__pregel_resume_map"] = named
     relay = Relay(task)

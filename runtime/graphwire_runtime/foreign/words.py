@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from graphwire_runtime.managed import Managed
 from graphwire_runtime.types import Command, Interrupt, Overwrite, Send
 
-__all__ = ["both", "is_loaded", "known", "managed_of", "ours", "ours_of_asked", "theirs", "twin"]
+__all__ = ["both", "known", "managed_of", "ours", "ours_of_asked", "register", "theirs", "twin"]
 
 Twin = TypeVar("Twin")
 
@@ -24,16 +24,13 @@ def known(module: str, name: str) -> Any:
     return getattr(sys.modules.get(f"langgraph.{module}"), name, None)
 
 
-def is_loaded() -> bool:
-    """Whether any part of LangGraph's is imported that runs inside a node."""
-    return "langgraph.types" in sys.modules
-
-
 def ours(value: Any) -> Any:
     """The twin of LangGraph's Command, Send or Overwrite; any other value itself.
 
     Raises TypeError for what LangGraph's word asks for and this package does not do.
     """
+    if type(value) is dict or value is None:
+        return value
     if _is(value, "Command"):
         return Command(graph=value.graph, update=value.update, resume=value.resume, goto=value.goto)
     if _is(value, "Send"):
@@ -82,6 +79,13 @@ def theirs(asked: Interrupt) -> Any:
     if kind is None:
         return asked
     return kind(value=asked.value, id=asked.id, response_schema=asked.response_schema)
+
+
+def register(kind: type[Any]) -> None:
+    """Let LangGraph's graphs see a class of this package as a graph that may be inside them."""
+    protocol = known("pregel.protocol", "PregelProtocol")
+    if protocol is not None and not issubclass(kind, protocol):
+        protocol.register(kind)
 
 
 def both(kind: type[Any], theirs: Any) -> Any:

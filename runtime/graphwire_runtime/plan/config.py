@@ -15,6 +15,8 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 
 from graphwire_runtime.foreign.configurable import plain
+from graphwire_runtime.foreign.handles import TASK_ID
+from graphwire_runtime.foreign.host import hosted
 from graphwire_runtime.plan.runtime import TASK
 
 __all__ = ["DEFAULT_RECURSION_LIMIT", "Settings", "merge", "settings_for"]
@@ -71,8 +73,10 @@ def settings_for(bound: RunnableConfig | None, given: RunnableConfig | None) -> 
         config = merge(config, given)
     configurable = plain(config.get("configurable") or {})
     parent = configurable.pop(TASK, None)
+    if TASK_ID in configurable:
+        configurable, parent = hosted(configurable, parent, config.get("callbacks"))
     own = (given or {}).get("configurable") or {}
-    detached = parent is not None and "thread_id" in own and TASK not in own
+    detached = parent is not None and "thread_id" in own and TASK not in own and TASK_ID not in own
     if detached:
         configurable.pop("checkpoint_ns", None)
         configurable.pop("checkpoint_map", None)

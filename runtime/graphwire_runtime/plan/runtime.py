@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 
+from graphwire_runtime.foreign.configurable import TASK
 from graphwire_runtime.foreign.innermost import innermost
 from graphwire_runtime.types import StreamWriter
 
@@ -27,9 +28,6 @@ __all__ = [
 ]
 
 Context = TypeVar("Context")
-
-TASK = "__graphwire_task"
-"""The key in the `configurable` of a node's config that holds its task."""
 
 
 def no_writer(_: Any) -> None:

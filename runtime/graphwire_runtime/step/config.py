@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, cast
 
 from langchain_core.callbacks import BaseCallbackHandler, CallbackManager
 from langchain_core.runnables import RunnableConfig
 
 from graphwire_runtime.foreign.configurable import Configurable
-from graphwire_runtime.foreign.words import is_loaded
 from graphwire_runtime.plan.config import merge
 from graphwire_runtime.plan.runtime import TASK
 
@@ -20,21 +20,17 @@ def config_of(task: Any) -> RunnableConfig:
     settings = task.run.settings
     metadata = task.metadata()
     around = settings.configurable.get("checkpoint_map") or {}
-    configurable: dict[str, Any] = {
-        **settings.configurable,
-        TASK: task,
-        "checkpoint_ns": task.checkpoint_ns,
-        "checkpoint_id": None,
-        "checkpoint_map": {**around, task.run.checkpoint_ns: task.standing.checkpoint_id},
-    }
-    config: dict[str, Any] = {
-        **settings.inherited,
-        "metadata": metadata,
-        "configurable": configurable,
-    }
-    if is_loaded():
-        config["configurable"] = Configurable(configurable, TASK)
-        config["callbacks"] = []  # LangGraph's `push_message` and `@task` look it up
+    config: dict[str, Any] = {**settings.inherited, "metadata": metadata}
+    if "langgraph.types" in sys.modules:  # there may be parts of LangGraph's
+        configurable = Configurable(settings.configurable)
+        config["callbacks"] = []  # looked up by LangGraph's `push_message` and `@task`
+    else:
+        configurable = settings.configurable.copy()
+    configurable[TASK] = task
+    configurable["checkpoint_ns"] = task.checkpoint_ns
+    configurable["checkpoint_id"] = None
+    configurable["checkpoint_map"] = {**around, task.run.checkpoint_ns: task.standing.checkpoint_id}
+    config["configurable"] = configurable
     if settings.tags:
         config["tags"] = settings.tags
     if task.callbacks is not None:

@@ -369,9 +369,10 @@ class Task:
             self._add_target(target)
 
     def _add_target(self, target: Any) -> None:
-        if type(target) is not str:
-            target = ours(target)
-        if isinstance(target, Send):
+        if type(target) is str:
+            if target != END:
+                self.gotos.append(target)
+        elif isinstance(target := ours(target), Send):
             self.sends.append(target)
         elif target != END:
             self.gotos.append(target)

@@ -29,8 +29,8 @@ def begin(loop: Loop, value: Any) -> list[Task] | None:
     Returns the tasks to execute before `settle`: START's, if START has routers, or none. None when resuming
     from a checkpoint; call `next_tasks` next.
 
-    Raises EmptyInputError, InvalidUpdateError or pydantic.ValidationError if the run cannot start with this
-    input, RuntimeError for an answer that cannot be given.
+    Raises EmptyInputError or InvalidUpdateError if the run cannot start with this input, RuntimeError for an
+    answer that cannot be given.
     """
     checkpoints, standing = loop.checkpoints, loop.standing
     resumes = loop.continued if loop.run.nested else value is None or isinstance(value, Command)

@@ -77,7 +77,7 @@ def _check_command(loop: Loop, command: Command[Any]) -> None:
         error = InvalidUpdateError(
             f"a Command given as input is for the graph itself, and this one is for {command.graph!r}"
         )
-        note_task(error, run.plan.start.name, loop.standing.seed)
+        note_task(error, run.plan.start.name, loop.standing.checkpoint_id)
         raise error
     if command.resume is None:
         return

@@ -112,11 +112,7 @@ export function ConnectionPage() {
             value={String(Math.max(0, connections - 1))}
             about="subscriptions continued where they were"
           />
-          <Row
-            name="Gaps"
-            value={String(counts.gaps)}
-            about="events that the server had dropped before they were sent"
-          />
+          <Row name="Gaps" value={String(counts.gaps)} about="events dropped before they were sent" />
           <Row name="Snapshots" value={String(counts.snapshots)} about="states in place of events" />
           <Row name="Gaps healed" value={String(counts.heals)} about="snapshots that closed a gap" />
           <Row name="Lag" value={eventsText(lag)} about="received, and not handled by a page yet" />

@@ -78,23 +78,30 @@ export function Steps(viewed: Viewed) {
   );
 }
 
+/** What wrote a state, and of which subgraph it is. */
 function StepName({ place, nodes }: { place: readonly string[]; nodes: readonly string[] }) {
   return (
-    <>
-      {place.map((name) => (
-        <span key={name}>
-          <Text>{name}</Text> /{" "}
-        </span>
-      ))}
+    <span className="run-step-text">
       {nodes.length ? "after " : "start"}
-      {nodes.map((node, index) => (
-        <span key={node}>
-          {index > 0 && ", "}
-          <Text>{node}</Text>
+      <Names names={nodes} between=", " />
+      {place.length > 0 && (
+        <span className="run-soft">
+          {" "}
+          in <Names names={place} between=" / " />
         </span>
-      ))}
-    </>
+      )}
+    </span>
   );
+}
+
+/** Names, each with its own direction of writing. */
+function Names({ names, between }: { names: readonly string[]; between: string }) {
+  return names.map((name, index) => (
+    <span key={name}>
+      {index > 0 && between}
+      <Text>{name}</Text>
+    </span>
+  ));
 }
 
 function StepView({ seq, before, ...viewed }: Viewed & { seq: number; before: number | undefined }) {

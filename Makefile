@@ -7,6 +7,8 @@ PYTHON310 ?= $(shell for p in python3.10 $(wildcard $(HOME)/.pyenv/versions/3.10
 VENV := .venv
 VENV310 := .venv310
 BIN := $(VENV)/bin
+# Tests start hundreds of interpreters: compiled modules are kept, even where the shell says otherwise.
+export PYTHONDONTWRITEBYTECODE :=
 PIP := -m pip --disable-pip-version-check
 
 .PHONY: help lock demo test processes abuse test310 mutants slow browser chromium soak soak-steady check console \

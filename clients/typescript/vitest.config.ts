@@ -5,8 +5,15 @@ import { commands } from "./test/gateway_commands.js";
 
 /** What runs in Chromium too. The other tests need Node, or play the page themselves. */
 const IN_CHROMIUM = [
+  "acting_live",
+  "ai/chunks",
+  "ai/resume",
+  "ai/use_chat",
   "cursor",
   "deltas",
+  "follow_live",
+  "langchain/live",
+  "langchain/many",
   "live",
   "messages",
   "patches",
@@ -15,30 +22,51 @@ const IN_CHROMIUM = [
   "run_tracker",
   "session",
   "tables",
+  "threads_live",
   "watch_queue",
 ];
+
+const LIBRARIES = [
+  "@ai-sdk/react",
+  "@langchain/react",
+  "@testing-library/react",
+  "ai",
+  "fast-check",
+  "react",
+  "react/jsx-dev-runtime",
+];
+
+/** How long a condition is waited for: a second is too short for a machine that runs several things. */
+const POLL_MS = 5000;
 
 export default defineConfig({
   test: {
     maxWorkers: 2,
     projects: [
       {
-        test: { name: "node", include: ["test/**/*.test.ts", "test/**/*.test.tsx"], testTimeout: 10_000 },
+        test: {
+          name: "node",
+          include: ["test/**/*.test.ts", "test/**/*.test.tsx"],
+          testTimeout: 10_000,
+          expect: { poll: { timeout: POLL_MS } },
+        },
       },
       {
         resolve: {
           alias: [
             {
-              find: /^\.\/gateway\.js$/,
+              find: /^\.\.?\/gateway\.js$/,
               replacement: fileURLToPath(new URL("test/gateway_of_page.ts", import.meta.url)),
             },
           ],
         },
-        optimizeDeps: { include: ["fast-check"] },
+        // What is found only when a test imports it would reload the page under the test.
+        optimizeDeps: { include: LIBRARIES },
         test: {
           name: "chromium",
-          include: IN_CHROMIUM.map((name) => `test/${name}.test.ts`),
+          include: IN_CHROMIUM.map((name) => `test/${name}.test.{ts,tsx}`),
           testTimeout: 10_000,
+          expect: { poll: { timeout: POLL_MS } },
           browser: {
             enabled: true,
             headless: true,

@@ -19,6 +19,7 @@ from langchain_core.runnables.config import var_child_runnable_config
 from graphwire_runtime.describing import DescribedGraph
 from graphwire_runtime.drive.iterate import aiterate, iterate
 from graphwire_runtime.drive.request import Request
+from graphwire_runtime.foreign.words import ours
 from graphwire_runtime.plan.config import merge
 from graphwire_runtime.plan.drawing import Sketch
 from graphwire_runtime.plan.plan import Plan
@@ -273,7 +274,8 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
             values: the update.
             as_node: the node, by default the one that ran last. What follows it runs next. END lets nothing
                 run next.
-            task_id: part of LangGraph's signature; not used.
+            task_id: the task that the edit stands for, in the history; by default the first that was to run
+                that node.
 
         Raises InvalidUpdateError for an unknown node, for values that are no update, and without `as_node` if
         several nodes ran last.
@@ -357,7 +359,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         return Request(
             self.plan,
             self.config,
-            input,
+            ours(input),
             config,
             modes=stream_mode,
             output_keys=output_keys,

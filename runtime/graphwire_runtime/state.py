@@ -6,6 +6,7 @@ task) and is sent the result. `perform` does the work blocking, `aperform` await
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from typing import Any, NamedTuple, TypeVar, cast
@@ -16,7 +17,7 @@ from graphwire_runtime.drive.execute import route, route_async
 from graphwire_runtime.errors import InvalidUpdateError
 from graphwire_runtime.plan.config import settings_for
 from graphwire_runtime.plan.plan import Plan
-from graphwire_runtime.plan.schema import input_pairs
+from graphwire_runtime.plan.schema import input_pairs, shown
 from graphwire_runtime.step.context import RunContext
 from graphwire_runtime.step.prepare import discard, prepare, start_task
 from graphwire_runtime.step.standing import Standing
@@ -24,6 +25,7 @@ from graphwire_runtime.step.task import Task
 from graphwire_runtime.step.writes import written
 from graphwire_runtime.stream.display import Display
 from graphwire_runtime.thread.checkpoints import Checkpoints
+from graphwire_runtime.thread.saving import is_other
 from graphwire_runtime.thread.snapshot import StateSnapshot, snapshot_of
 from graphwire_runtime.types import END, START
 
@@ -37,6 +39,12 @@ __all__ = [
     "perform",
     "update_state",
 ]
+
+COPY = "__copy__"
+"""As `as_node`: copy the checkpoint; values, if any, are a list of (values, as_node) that edit the copy."""
+
+INPUT = "__input__"
+"""As `as_node`: the values are input that has not run yet."""
 
 Result = TypeVar("Result")
 Work = Generator[tuple[str, tuple[Any, ...]], Any, Result]
@@ -192,22 +200,43 @@ def update_state(address: ThreadAddress, supersteps: Sequence[Sequence[StateUpda
     Returns the config of the last checkpoint.
 
     Raises InvalidUpdateError for an unknown node, for values that are no update, and for an update without
-    `as_node` if it is not clear which node ran last; ValueError for no supersteps or an empty one.
+    `as_node` if it is not clear which node ran last or if it is not the only one of its superstep;
+    ValueError for no supersteps or an empty one.
     """
     if not supersteps or not all(supersteps):
         raise ValueError("an update of a thread takes at least one superstep, each of at least one update")
     config: RunnableConfig | None = None
-    for updates in supersteps:
+    left = deque(supersteps)
+    while left:
+        updates = left.popleft()
+        first = config is None
         if config is not None:
             address.asked = config["configurable"]["checkpoint_id"]
         checkpoints = address.checkpoints()
         saved = yield "get_tuple", (checkpoints.location(),)
+        if first and address.asked is not None:
+            latest = yield "get_tuple", (checkpoints.location(latest=True),)
+            checkpoints.superseded = is_other(latest, saved)
         yield from _edit(address, checkpoints, saved, updates)
         for call in checkpoints.queue:  # noqa: UP028  # results are sent, and a list's iterator takes none
             yield call
         config = _address_only(checkpoints.config)
+        if updates[0].as_node == COPY and isinstance(updates[0].values, list) and updates[0].values:
+            left.appendleft(_edits_of_copy(updates[0].values))
     assert config is not None
     return config
+
+
+def _edits_of_copy(items: Sequence[Any]) -> list[StateUpdate]:
+    """The updates that a copy is given as its values, those of one node behind each other."""
+    by_node: dict[Any, list[StateUpdate]] = {}
+    for item in items:
+        if not isinstance(item, Sequence) or isinstance(item, str) or len(item) < 2:
+            raise InvalidUpdateError(
+                f"the values of a copy are a list of (values, as_node), and one of them is {shown(item)}"
+            )
+        by_node.setdefault(item[1], []).append(StateUpdate(item[0], item[1]))
+    return [update for updates in by_node.values() for update in updates]
 
 
 def _edit(
@@ -217,34 +246,41 @@ def _edit(
     plan = run.plan
     step = checkpoints.step + 1 if saved is not None else 0
     only = updates[0]
-    if only.as_node == "__copy__":
+    ends = only.as_node == END and only.values is None
+    if len(updates) > 1 and (ends or only.as_node in (COPY, INPUT)):
+        raise InvalidUpdateError(f"an update as_node={only.as_node!r} stands alone in its superstep")
+    if only.as_node == COPY:
+        if saved is None:
+            raise InvalidUpdateError(f"thread {checkpoints.id!r} has no checkpoint that could be copied")
         checkpoints.copy(standing, "fork", step, beside=True)
         return
-    if only.as_node == "__input__":
+    if only.as_node == INPUT:
+        if only.values is None:
+            raise InvalidUpdateError(f"an update as_node={INPUT!r} must have values")
         discarded = discard(run, standing)
         standing.waiting_input = only.values
-        checkpoints.commit(standing, "input", step, discarded)
+        checkpoints.commit(standing, "input", step if saved is not None else -1, discarded)
         return
-    sources = [
-        update.as_node or _last_node(plan, saved)
-        for update in updates
-        if update.values is not None or update.as_node is not None
-    ]
-    if not sources:
-        checkpoints.copy(standing, "update", step)
-        return
-    if sources == [END]:
+    if ends:
         if address.asked is None and saved is not None and standing.waiting_input is None:
             _apply_finished(run, standing, checkpoints)
+        dropped = _next_tasks(run, standing)
         standing.schedule.clear()
         standing.waiting_input = None
-        checkpoints.commit(standing, "update", step, ())
+        checkpoints.commit(standing, "update", step, (), ran=dropped)
         return
-    pending = prepare(run, standing, with_inputs=False)
+    if len(updates) > 1 and any(update.as_node is None for update in updates):
+        raise InvalidUpdateError("several updates in one superstep must each say as_node")
+    sources = [update.as_node or _last_node(plan, saved) for update in updates]
+    replaced: dict[str, deque[str]] = {}
+    for each in _next_tasks(run, standing):
+        replaced.setdefault(each.name, deque()).append(each.id)
+    # an edit is no run of the nodes that were to run next: deferred ones still wait for theirs
+    deferred = {name for name in standing.schedule.triggered if plan.nodes[name].defer}
     standing.schedule.begun()
     standing.step, standing.waiting_input = step, None
     tasks = []
-    for source, update in zip(sources, updates, strict=False):
+    for source, update in zip(sources, updates, strict=True):
         node = plan.start if source == START else plan.nodes.get(source)
         if node is None:
             raise InvalidUpdateError(
@@ -258,12 +294,21 @@ def _edit(
         if node.routers:
             yield "route", (task,)
         tasks.append(task)
-        replaced = next((each for each in pending if each.name == source), None)
-        if replaced is not None:  # the edit stands for the task that would have run
-            task.id = replaced.id
-            checkpoints.finished(task)
+        ids = replaced.get(source)
+        if update.task_id is not None or ids:  # the edit stands for the task that would have run
+            task.id = update.task_id or (ids.popleft() if ids else "")
+            if not checkpoints.superseded:
+                checkpoints.finished(task)
     standing.apply(tasks, [pair for task in tasks for pair in task.pairs])
-    checkpoints.commit(standing, "update", step, tasks)
+    standing.schedule.triggered |= deferred
+    checkpoints.commit(standing, "update", step, tasks, ran=())
+
+
+def _next_tasks(run: RunContext, standing: Standing) -> list[Task]:
+    """The tasks that run next, without their inputs."""
+    if standing.waiting_input is not None:
+        return [start_task(run, standing)]
+    return prepare(run, standing, with_inputs=False)
 
 
 def _apply_finished(run: RunContext, standing: Standing, checkpoints: Checkpoints) -> None:
@@ -278,14 +323,12 @@ def _last_node(plan: Plan, saved: Any) -> str:
     """The node that ran last, as whose return an update without `as_node` counts."""
     if saved is None:
         return START
-    if len(plan.nodes) == 1:
-        return next(iter(plan.nodes))
     seen: Mapping[str, Mapping[str, Any]] = saved.checkpoint["versions_seen"]
     last = sorted(
         (
             (version, name)
             for name, versions in seen.items()
-            if name in plan.nodes
+            if name in plan.nodes or name == START
             for version in versions.values()
         ),
         reverse=True,
@@ -304,10 +347,7 @@ def _snapshot(
     address: ThreadAddress, checkpoints: Checkpoints, saved: Any, *, applied: bool
 ) -> StateSnapshot:
     run, standing = address.at(checkpoints, saved)
-    if standing.waiting_input is None:
-        tasks = prepare(run, standing, with_inputs=False)
-    else:
-        tasks = [start_task(run, standing)]
+    tasks = _next_tasks(run, standing)
     snapshot = snapshot_of(checkpoints, standing, tasks, applied=applied)
     return snapshot._replace(config=_address_only(snapshot.config))
 

@@ -46,7 +46,7 @@ HOWS = [
     ),
 ]
 ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{32}\b")
-HIDDEN = ("timestamp", "lc_versions", "langgraph_version")
+HIDDEN = ("timestamp", "lc_versions", "langgraph_version", "__pregel_checkpointer")
 
 
 class View:

@@ -141,7 +141,7 @@ test("a failed run says in its row, on its page and in the chat what went wrong 
   await problem.waitFor();
   const text = String(await problem.textContent());
   expect(text).toMatch(/ValueError|failed/);
-  expect(text).toMatch(/The server’s log has more under [0-9a-f]{12}/);
+  expect(text).toMatch(/The server’s log has the traceback: look for [0-9a-f]{12}/);
   await site.page
     .getByRole("button", { name: /^answer failed/ })
     .first()

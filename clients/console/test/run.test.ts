@@ -88,7 +88,7 @@ test("what was said, the states and what they changed, and every event as it cam
   const groups = site.page.getByRole("navigation", { name: "Whose messages" });
   await groups.getByRole("button", { name: /^researcher 2/ }).click();
   await until(async () => expect(await site.page.locator(".message-body").count()).toBe(1));
-  await groups.getByRole("button", { name: /^The graph itself/ }).click();
+  await groups.getByRole("button", { name: /^Main graph/ }).click();
   await until(async () => {
     const said = await site.page.locator(".message-body").allTextContents();
     expect(said.length).toBe(2); // the plan and the summary

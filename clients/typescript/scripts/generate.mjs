@@ -1,6 +1,7 @@
 // Writes src/protocol/frames.ts and src/protocol/tables.ts from proto-docs/schema; with --check, compares instead.
 import { readFileSync, writeFileSync } from "node:fs";
 import { compile } from "json-schema-to-typescript";
+import ts from "typescript";
 
 const root = new URL("../../../", import.meta.url);
 const read = (name) => JSON.parse(readFileSync(new URL(`proto-docs/schema/${name}.json`, root), "utf8"));
@@ -24,7 +25,23 @@ function frames() {
   for (const [name, schema] of Object.entries($defs)) plain(schema, name);
   const whole = { title: "Wire", oneOf: [$defs.ClientFrame, $defs.ServerFrame, $defs.Payload], $defs };
   const options = { additionalProperties: false, bannerComment: "", format: true };
-  return compile(whole, "Wire", { ...options, style: { printWidth: 110 } });
+  return compile(whole, "Wire", { ...options, style: { printWidth: 110 } }).then(optional);
+}
+
+// Lets a field that may be left out be undefined as well, which JSON leaves out: an application may compile with
+// `exactOptionalPropertyTypes`.
+function optional(text) {
+  const ends = [];
+  const visit = (node) => {
+    const { questionToken, type } = node;
+    if (ts.isPropertySignature(node) && questionToken && type.kind !== ts.SyntaxKind.UnknownKeyword)
+      ends.push(type.end);
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile("frames.ts", text, ts.ScriptTarget.Latest));
+  return ends
+    .sort((a, b) => b - a)
+    .reduce((out, end) => `${out.slice(0, end)} | undefined${out.slice(end)}`, text);
 }
 
 // Takes out what says nothing to a type, or would make a second type of a definition that is referred to.

@@ -34,19 +34,19 @@ export type ChatRun = Omit<RunOptions, keyof ViewOptions | "run" | "thread" | "c
 export interface ChatTransportOptions<M extends UIMessage = UIMessage>
   extends Omit<ViewOptions, "keys" | "start" | "values" | "signal" | "onHealed"> {
   /** Makes the graph's input; by default `{messages: [the last message], ...body}`. It must keep the message's id. */
-  toInput?: (request: ChatRequest<M>) => unknown;
+  toInput?: ((request: ChatRequest<M>) => unknown) | undefined;
   /** How runs run: `context`, `config`, `metadata`, `ifBusy` and others, or a function that returns them. */
-  run?: ChatRun | ((request: ChatRequest<M>) => ChatRun);
+  run?: ChatRun | ((request: ChatRequest<M>) => ChatRun) | undefined;
   /** The thread of a chat; by default the chat's id. */
-  thread?: (chatId: string) => string;
+  thread?: ((chatId: string) => string) | undefined;
   /** What custom data becomes; `dataOf` by default. Undefined leaves it out. */
-  toData?: ToData;
+  toData?: ToData | undefined;
   /** Makes the answer to a question about calls of tools. */
-  toAnswer?: ToAnswer;
+  toAnswer?: ToAnswer | undefined;
   /** What `stop()` does: `cancel` the run, the default, or only `detach` from it. */
-  onStop?: "cancel" | "detach";
+  onStop?: "cancel" | "detach" | undefined;
   /** The key of the state that holds the conversation; `messages` by default. */
-  messagesKey?: string;
+  messagesKey?: string | undefined;
 }
 
 const LIVE = ["queued", "running", "interrupted"] as const;
@@ -326,7 +326,7 @@ export class GraphwireChatTransport<M extends UIMessage = UIMessage> implements 
 /** What the transport needs of a client, whatever its graphs' types are. */
 export type ChatClient = Pick<Client, "run" | "attach" | "runs" | "state" | "stateHistory" | "cancel">;
 
-function refuseHeaders({ headers }: { headers?: Record<string, string> | Headers }): void {
+function refuseHeaders({ headers }: { headers?: Record<string, string> | Headers | undefined }): void {
   const names = [...new Headers(headers).keys()];
   if (names.length)
     throw new TypeError(

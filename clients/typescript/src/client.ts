@@ -1,7 +1,7 @@
 /** `connect()` and the `Client` that it returns. */
 
 import { BACKOFF, type Backoff } from "./backoff.js";
-import { guarded } from "./errors.js";
+import { listen } from "./errors.js";
 import { Exchange } from "./exchange.js";
 import type { FollowOptions, ThreadFollower } from "./follow.js";
 import type * as frames from "./protocol/frames.js";
@@ -14,20 +14,20 @@ export const VERSION = "0.1.0";
 /** The options of `connect()`. */
 export interface ConnectOptions {
   /** A token, or a function that returns a fresh one: it is called before each connection, and after 4401. */
-  token?: Token;
+  token?: Token | undefined;
   /** How many events of a run may wait for their reader until the server stops sending; 256 by default. */
-  window?: number;
+  window?: number | undefined;
   /** Called with each new `client.connection`. Without it, the console warns of a first connection that fails, and of the end of all. */
-  onState?: (connection: Connection) => void;
+  onState?: ((connection: Connection) => void) | undefined;
   /** A class like the platform's, for Node before 22: that of the package `ws`. */
   webSocket?: unknown;
   /** The waits between attempts to connect. */
-  backoff?: Partial<Backoff>;
+  backoff?: Partial<Backoff> | undefined;
   /**
    * How many milliseconds a server may be silent: before its welcome, and later before it is asked for a sign of life,
    * for which it has as long; 10 000 by default.
    */
-  silenceMs?: number;
+  silenceMs?: number | undefined;
 }
 
 /** A subscription as a client knows it. */
@@ -53,7 +53,23 @@ export function connect<G extends { [N in keyof G]: GraphTypes } = { [graph: str
   url: string | URL,
   options: ConnectOptions = {},
 ): Client<G> {
+  countClients(String(url));
   return new Client<G>(String(url), options);
+}
+
+/** So many clients of one address, each made within a second of the one before, are made by mistake. */
+const MANY = 10;
+
+/** The latest client of this page, and how many were made in such a row. */
+let latest = { url: "", at: 0, count: 0 };
+
+/** Warn of a component that connects whenever it renders. */
+function countClients(url: string): void {
+  const at = performance.now();
+  const count = url === latest.url && at < latest.at + 1000 ? latest.count + 1 : 1;
+  latest = { url, at, count };
+  if (count === MANY && globalThis.document)
+    console.warn(`graphwire: ${MANY} clients of ${url} in a row: connect() once, outside components`);
 }
 
 /** One connection to a server, shared by any number of runs. A lost connection is made again. */
@@ -75,7 +91,7 @@ export class Client<
       if (isNews) console.warn(`graphwire: ${now.reason}`);
     };
     this.#reconnector = new Reconnector(exchange, {
-      ...(options as { token?: Token; webSocket?: WebSocketClass }),
+      ...(options as { token?: Token | undefined; webSocket?: WebSocketClass | undefined }),
       silenceMs,
       backoff: { ...BACKOFF, ...options.backoff },
     });
@@ -89,7 +105,7 @@ export class Client<
 
   /** Call `listener` with each new `connection`, as `onState` is; return a function that ends it. */
   onState(listener: (connection: Connection) => void): () => void {
-    return this.#reconnector.listen(guarded(listener));
+    return listen(this.#reconnector.listeners, listener);
   }
 
   /** The server's latest `welcome`: version, limits, principal; undefined before the first one. */
@@ -127,7 +143,7 @@ export class Client<
     options: FollowOptions = {},
   ): Promise<ThreadFollower<G[N]["state"]>> {
     const { ThreadFollower } = await import("./follow.js");
-    return new ThreadFollower(this.exchange, graph, thread, { window: this.window, ...options });
+    return new ThreadFollower(this.exchange, graph, thread, options, this.window);
   }
 
   /** Wait for the first connection. Throws `ConnectionClosed`, or `Unauthenticated`, which is one. */

@@ -38,7 +38,7 @@ export class EventReader<S> {
     return frame.type === "gap" ? this.#gapped(frame) : this.#snapshot(frame);
   }
 
-  #base(frame: { seq: number; ns?: string[]; node?: string }): RunEvent {
+  #base(frame: { seq: number; ns?: string[] | undefined; node?: string | undefined }): RunEvent {
     return {
       run: this.run,
       seq: frame.seq,

@@ -61,10 +61,10 @@ export type WebSocketClass = new (url: string, protocols: string[]) => WebSocket
 
 /** How a client connects; `ConnectOptions` describes each field. */
 export interface Settings {
-  token?: Token;
+  token?: Token | undefined;
   backoff: Backoff;
   silenceMs: number;
-  webSocket?: WebSocketClass;
+  webSocket?: WebSocketClass | undefined;
 }
 
 interface End {
@@ -91,7 +91,8 @@ export class Reconnector {
   readonly opened: Promise<void>;
   readonly #exchange: Exchange;
   readonly #settings: Settings;
-  readonly #listeners = new Set<(connection: Connection) => void>();
+  /** What hears of each new connection. */
+  readonly listeners = new Set<(connection: Connection) => void>();
   readonly #ended = new AbortController();
   #resolveOpened: () => void = nothing;
   #rejectOpened: (error: unknown) => void = nothing;
@@ -126,12 +127,6 @@ export class Reconnector {
     this.#end(new ConnectionClosed(NORMAL, "this client was closed"));
   }
 
-  /** Call `listener` with each new connection; return a function that ends it. */
-  listen(listener: (connection: Connection) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
   #end(error: ConnectionClosed): void {
     if (this.#isClosing) return;
     this.#ended.abort();
@@ -145,7 +140,7 @@ export class Reconnector {
   #enter(connection: Connection): void {
     if (this.#isClosing && connection.state !== "closed") return;
     this.connection = connection;
-    for (const listener of this.#listeners) listener(connection);
+    for (const listener of this.listeners) listener(connection);
   }
 
   // ── one connection after another ─────────────────────────────────────────────────────────────
@@ -207,7 +202,7 @@ export class Reconnector {
     const exchange = this.#exchange;
     const { token, silenceMs, webSocket } = this.#settings;
     const failed = (reason: string, isFinal = false): End => ({ code: LOST, reason, isFinal });
-    const Socket = webSocket ?? (globalThis as { WebSocket?: WebSocketClass }).WebSocket;
+    const Socket = webSocket ?? (globalThis as { WebSocket?: WebSocketClass | undefined }).WebSocket;
     if (!Socket) return failed("no WebSocket here: use Node 22, or pass connect(url, { webSocket })", true);
     let fresh: string | null | undefined;
     let socket: WebSocketLike;
@@ -251,7 +246,7 @@ export class Reconnector {
       const flush = () => {
         for (const message of exchange.outgoing()) socket.send(message);
       };
-      const handshakeFailed = (event: { message?: string }) =>
+      const handshakeFailed = (event: { message?: string | undefined }) =>
         over(LOST, handshakeReason(exchange.url, event.message));
       this.#hangUp = over;
       this.#poke = probe;
@@ -282,7 +277,7 @@ export class Reconnector {
       socket.onclose = (event: { code: number; reason: string }) =>
         isOpen ? over(event.code, event.reason) : handshakeFailed({});
       // After a failed handshake Node 20 fires no close event; an open socket fires one, with its code.
-      socket.onerror = (event: { message?: string }) => isOpen || handshakeFailed(event);
+      socket.onerror = (event: { message?: string | undefined }) => isOpen || handshakeFailed(event);
     });
   }
 }

@@ -1,31 +1,30 @@
 /**
  * Requests with one reply each: lists, threads and their states, deletions.
  *
- * Few pages read states or change threads, so the code for that is loaded when it is needed first.
+ * Few pages need most of them, so the code of lists, states and threads is loaded when it is needed first.
  */
 
 import type { Status } from "./events.js";
 import type { Exchange } from "./exchange.js";
+import type { Listed } from "./lists.js";
 import type * as frames from "./protocol/frames.js";
 import type { JsonObject } from "./protocol/json.js";
-import { type RunRow, rowOf, type ThreadRow } from "./rows.js";
+import type { RunRow, ThreadRow } from "./rows.js";
 import type { HistoryOptions, StateOptions, StateSnapshot } from "./state.js";
-
-const PAGE = 100;
 
 /** Which runs, or threads, a list holds; several fields are ANDed. */
 export interface RunFilter {
-  graph?: string;
-  thread?: string;
-  status?: Status[];
+  graph?: string | undefined;
+  thread?: string | undefined;
+  status?: Status[] | undefined;
   /** Only those whose metadata contains this. */
-  metadata?: JsonObject;
+  metadata?: JsonObject | undefined;
 }
 
 /** How much of a list to read. */
 export interface Listing {
-  limit?: number;
-  signal?: AbortSignal;
+  limit?: number | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 /** The part of a client that sends one request and returns its reply, or a list page by page. */
@@ -50,22 +49,15 @@ export class Requests {
    *
    * `search` leaves only threads whose title, `metadata.title`, contains this text, whatever its case.
    */
-  threads(options?: RunFilter & { search?: string } & Listing): AsyncGenerator<ThreadRow, void, undefined> {
+  threads(
+    options?: RunFilter & { search?: string | undefined } & Listing,
+  ): AsyncGenerator<ThreadRow, void, undefined> {
     return this.#rows("threads", options);
   }
 
-  async *#rows<R>(
-    what: "graphs" | "runs" | "threads",
-    { limit: left = Number.POSITIVE_INFINITY, signal, ...filter }: RunFilter & Listing = {},
-  ): AsyncGenerator<R, void, undefined> {
-    let cursor: string | undefined;
-    while (left > 0) {
-      const asked = { type: "list", what, ...filter, cursor, limit: Math.min(left, PAGE) } as const;
-      const page = await this.exchange.ask(asked, signal);
-      for (const row of (page[what] ?? []) as frames.RunRow[]) if (left-- > 0) yield rowOf(row) as R;
-      cursor = page.cursor;
-      if (cursor === undefined) return;
-    }
+  async *#rows<R>(what: Listed, options?: RunFilter & Listing): AsyncGenerator<R, void, undefined> {
+    const { rowsOf } = await import("./lists.js");
+    yield* rowsOf<R>(this.exchange, what, options);
   }
 
   // ── threads ──────────────────────────────────────────────────────────────────────────────────
@@ -90,7 +82,7 @@ export class Requests {
   async state<S = unknown>(
     graph: string,
     thread: string,
-    options?: StateOptions & { keys?: string[]; subgraphs?: boolean },
+    options?: StateOptions & { keys?: string[] | undefined; subgraphs?: boolean | undefined },
   ): Promise<StateSnapshot<S>> {
     const { readState } = await import("./state.js");
     return readState(this.exchange, graph, thread, options);
@@ -116,7 +108,7 @@ export class Requests {
     graph: string,
     thread: string,
     values: unknown,
-    options?: StateOptions & { asNode?: string; task?: string },
+    options?: StateOptions & { asNode?: string | undefined; task?: string | undefined },
   ): Promise<JsonObject> {
     const { updateState } = await import("./state.js");
     return updateState(this.exchange, graph, thread, values, options);

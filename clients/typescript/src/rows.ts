@@ -3,14 +3,14 @@
 import { type Interrupt, interruptsOf } from "./events.js";
 import type * as frames from "./protocol/frames.js";
 
-type Row<R> = Omit<R, "questions" | "type" | "sub"> & { questions?: readonly Interrupt[] };
+type Row<R> = Omit<R, "questions" | "type" | "sub"> & { questions?: readonly Interrupt[] | undefined };
 /** A run as a list or a watch shows it, with the values of its questions restored. */
 export type RunRow = Row<frames.RunRow>;
 /** A thread as a list or a watch shows it, with the values of its questions restored. */
 export type ThreadRow = Row<frames.ThreadRow>;
 
 /** Return the row of a frame, with the values of its questions restored. */
-export function rowOf<R extends { questions?: frames.PendingInterrupt[] }>({
+export function rowOf<R extends { questions?: frames.PendingInterrupt[] | undefined }>({
   type: _,
   sub: __,
   questions,

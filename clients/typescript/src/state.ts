@@ -11,18 +11,18 @@ const PAGE = 100;
 
 /** What names a state of a thread: the latest checkpoint, or this one; `ns` is the path of a subgraph. */
 export interface StateOptions {
-  checkpoint?: string;
-  ns?: string[];
-  signal?: AbortSignal;
+  checkpoint?: string | undefined;
+  ns?: string[] | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 /** Which states of a thread's history to list. */
 export interface HistoryOptions extends StateOptions, Listing {
-  keys?: string[];
+  keys?: string[] | undefined;
   /** A checkpoint's id: only earlier ones. */
-  before?: string;
+  before?: string | undefined;
   /** Only checkpoints whose metadata contains this. */
-  metadata?: JsonObject;
+  metadata?: JsonObject | undefined;
 }
 
 /** One task of a state, as LangGraph's `PregelTask`. */
@@ -57,7 +57,10 @@ export async function readState<S>(
   exchange: Exchange,
   graph: string,
   thread: string,
-  { signal, ...options }: StateOptions & { keys?: string[]; subgraphs?: boolean } = {},
+  {
+    signal,
+    ...options
+  }: StateOptions & { keys?: string[] | undefined; subgraphs?: boolean | undefined } = {},
 ): Promise<StateSnapshot<S>> {
   return snapshotOf(await exchange.ask({ type: "state", graph, thread, ...options }, signal));
 }
@@ -84,7 +87,11 @@ export async function updateState(
   graph: string,
   thread: string,
   values: unknown,
-  { signal, asNode, ...options }: StateOptions & { asNode?: string; task?: string } = {},
+  {
+    signal,
+    asNode,
+    ...options
+  }: StateOptions & { asNode?: string | undefined; task?: string | undefined } = {},
 ): Promise<JsonObject> {
   const fields = { values, ...options, as_node: asNode };
   const reply = await exchange.ask({ type: "state_update", graph, thread, ...fields }, signal);

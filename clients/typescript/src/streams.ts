@@ -30,53 +30,53 @@ type ContextOf<T> = T extends { context: infer C } ? C : unknown;
 /** Which events of a run to receive, and how. */
 export interface ViewOptions {
   /** LangGraph's stream modes. */
-  modes?: Mode[];
+  modes?: Mode[] | undefined;
   /** Paths of subgraphs, such as `[["researcher"]]`; `[["**"]]` is all of them, the default is the root only. */
-  namespaces?: string[][];
+  namespaces?: string[][] | undefined;
   /** Globs of node names. */
-  nodes?: string[];
+  nodes?: string[] | undefined;
   /** Globs of tags; for tokens. */
-  tags?: string[];
+  tags?: string[] | undefined;
   /** Names of keys of the state. */
-  keys?: string[];
+  keys?: string[] | undefined;
   /** What to leave out: `namespaces`, `nodes`, `tags`. */
-  exclude?: frames.Exclude;
+  exclude?: frames.Exclude | undefined;
   /** The whole log, the present state and what follows, what follows only, or what follows a position. */
-  start?: From;
+  start?: From | undefined;
   /** How many events may wait for their reader, by default the client's. */
-  window?: number;
+  window?: number | undefined;
   /** `patch` sends a state as the difference from the one before; the events hold whole states either way. */
-  values?: "full" | "patch";
+  values?: "full" | "patch" | undefined;
   /** Aborting it unsubscribes: a loop throws the signal's reason, and the run continues on the server. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Called when a snapshot has taken the place of events that were gone. */
-  onHealed?: (gap: GapEvent, snapshot: SnapshotEvent) => void;
+  onHealed?: ((gap: GapEvent, snapshot: SnapshotEvent) => void) | undefined;
 }
 
 /** Where and how a run runs, and how it is viewed. */
 export interface RunOptions<C = unknown> extends ViewOptions {
   /** The run's id, by default a new one. If the run exists, attach to it; so a start may be repeated. */
-  run?: string;
+  run?: string | undefined;
   /** The conversation to continue, or to begin. */
-  thread?: string;
+  thread?: string | undefined;
   /** The checkpoint of the thread to start at, by default the latest. */
-  checkpoint?: string;
+  checkpoint?: string | undefined;
   /** LangGraph's `Command`, instead of an input. */
-  command?: frames.GraphCommand;
+  command?: frames.GraphCommand | undefined;
   /** LangGraph's config: `tags`, `configurable`, `recursion_limit` and others; the thread is no part of it. */
-  config?: frames.RunConfig;
+  config?: frames.RunConfig | undefined;
   /** LangGraph's runtime context. */
-  context?: C;
+  context?: C | undefined;
   /** LangGraph's `interrupt_before`, `interrupt_after`, `output_keys`, `durability`, `version`. */
-  options?: frames.RunOptions;
+  options?: frames.RunOptions | undefined;
   /** What the log records beyond the filter, for later viewers. */
-  record?: frames.RecordOptions;
+  record?: frames.RecordOptions | undefined;
   /** For finding the run in lists. */
-  metadata?: JsonObject;
+  metadata?: JsonObject | undefined;
   /** What to do if the thread has a run: `reject` this one, `enqueue` it, or `interrupt` the other. */
-  ifBusy?: NonNullable<frames.Run["if_busy"]>;
+  ifBusy?: NonNullable<frames.Run["if_busy"]> | undefined;
   /** `cancel` stops the run when this client is gone for good. */
-  onDisconnect?: NonNullable<frames.Run["on_disconnect"]>;
+  onDisconnect?: NonNullable<frames.Run["on_disconnect"]> | undefined;
 }
 
 /** The part of a client that opens streams. */
@@ -146,7 +146,9 @@ export class Streams<G extends { [N in keyof G]: GraphTypes }> extends Watching 
       );
       return new Run<S>(this.exchange, id, undefined, view, tracker, queue);
     } catch (error) {
-      const { modes } = ((error as Refused | null)?.details?.recorded ?? {}) as { modes?: Mode[] };
+      const { modes } = ((error as Refused | null)?.details?.recorded ?? {}) as {
+        modes?: Mode[] | undefined;
+      };
       if (options.modes || !modes) throw error;
       return this.attach(id, {
         ...options,
@@ -201,7 +203,7 @@ export class Streams<G extends { [N in keyof G]: GraphTypes }> extends Watching 
   async respond(
     run: string | { graph: string; thread: string },
     responses?: { readonly [id: string]: unknown },
-    options?: { partial?: boolean },
+    options?: { partial?: boolean | undefined },
   ): Promise<Status | undefined> {
     if (typeof run === "string") return this.#runOf(run).respond(responses, options);
     const { respondTo } = await import("./acting.js");

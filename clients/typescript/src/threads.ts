@@ -11,14 +11,14 @@ import { WatchQueue, type WatchSynced, watched } from "./watch_queue.js";
 
 /** Which threads to watch; several fields are ANDed. */
 export interface ThreadFilter {
-  graphs?: string[];
-  thread?: string;
+  graphs?: string[] | undefined;
+  thread?: string | undefined;
   /** Only threads whose latest run has one of these statuses. */
-  status?: Status[];
+  status?: Status[] | undefined;
   /** Only threads whose metadata contains this. */
-  metadata?: JsonObject;
+  metadata?: JsonObject | undefined;
   /** Only threads whose title, `metadata.title`, contains this text, whatever its case. */
-  search?: string;
+  search?: string | undefined;
 }
 
 /**
@@ -53,7 +53,7 @@ export async function updateThread(
 /** `client.watchThreads()`. */
 export async function* watchThreads(
   exchange: Exchange,
-  { signal, ...filter }: ThreadFilter & { signal?: AbortSignal } = {},
+  { signal, ...filter }: ThreadFilter & { signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<ThreadWatchItem, void, undefined> {
   const queueOf = (sub: number) => new ThreadWatchQueue(sub, filter);
   for await (const item of watched(exchange, { what: "threads", ...filter }, queueOf, signal)) {

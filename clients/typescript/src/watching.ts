@@ -8,14 +8,14 @@ import type { WatchItem } from "./watch_queue.js";
 
 /** Which runs to watch; several fields are ANDed. */
 export interface WatchOptions {
-  graphs?: string[];
-  thread?: string;
-  status?: Status[];
+  graphs?: string[] | undefined;
+  thread?: string | undefined;
+  status?: Status[] | undefined;
   /** Only runs whose metadata contains this. */
-  metadata?: JsonObject;
+  metadata?: JsonObject | undefined;
   /** Yield a row also when a run's log has grown (`row.head`), at most once a second for each run. */
-  progress?: boolean;
-  signal?: AbortSignal;
+  progress?: boolean | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 /** The part of a client that watches runs and threads. */
@@ -40,7 +40,7 @@ export class Watching extends Requests {
    * know threads as objects.
    */
   async *watchThreads(
-    options?: ThreadFilter & { signal?: AbortSignal },
+    options?: ThreadFilter & { signal?: AbortSignal | undefined },
   ): AsyncGenerator<ThreadWatchItem, void, undefined> {
     const { watchThreads } = await import("./threads.js");
     yield* watchThreads(this.exchange, options);

@@ -1,30 +1,24 @@
 /** Acting on runs that are found first, against a real gateway: all that match, and the one of a thread. */
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { WebSocket } from "ws";
 import { type Client, connect, type Status } from "../src/index.js";
-import { Gateway } from "./gateway.js";
+import { Gateway, newDatabase, webSocket } from "./gateway.js";
 
-const SERVE = ["chat=./chat.py:chat", "--checkpointer", "./chat.py:saver", "--port"];
-const folder = mkdtempSync(join(tmpdir(), "graphwire-acting-"));
-process.env.CHAT_DB = join(folder, "chat.db");
+let serve = ["chat=./chat.py:chat", "--checkpointer", "./chat.py:saver", "--port"];
 
 let gateway: Gateway;
 let client: Client;
 
 beforeAll(async () => {
-  gateway = await Gateway.start(...SERVE, "0");
+  serve = [await newDatabase(), ...serve];
+  gateway = await Gateway.start(...serve, "0");
   const backoff = { firstMs: 1, longestMs: 5 };
-  client = connect(gateway.url, { webSocket: WebSocket, backoff, onState: () => {} });
+  client = connect(gateway.url, { webSocket, backoff, onState: () => {} });
 }, 60_000);
 
 afterAll(async () => {
   client.close();
   await gateway.stop();
-  rmSync(folder, { recursive: true });
 });
 
 const said = (content: string) => ({ messages: [{ type: "human", content }] });
@@ -67,7 +61,7 @@ test("a thread is answered by its run, and without it after a restart", async ()
 
   await started("ask more", "asks", "interrupted");
   await gateway.stop();
-  gateway = await Gateway.start(...SERVE, String(gateway.port));
+  gateway = await Gateway.start(...serve, String(gateway.port));
   const [open] = (await client.state("chat", "asks")).interrupts;
   await expect(client.respond(where, { nobody: 1 })).rejects.toMatchObject({ code: "not_found" });
   await expect(client.respond(where)).rejects.toMatchObject({ code: "conflict" });

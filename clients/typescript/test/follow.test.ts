@@ -37,7 +37,7 @@ async function lostTwice(): Promise<{ socket: FakeSocket; events: FollowEvent[] 
     return socket;
   };
   const events: FollowEvent[] = [];
-  const follower = await client.follow("g", "t");
+  const follower = await client.follow("g", "t", { window: undefined }); // as if it were left out
   void (async () => {
     for await (const event of follower) events.push(event);
   })();
@@ -65,7 +65,7 @@ test("a state that comes before the rows of its connection is compared with them
   await turn();
   // The run is read from its start, though it has ended: nothing of it was missed.
   expect(events.map(({ mode }) => mode)).not.toContain("discard");
-  expect(socket.last("subscribe")).toMatchObject({ run: "r", from: "start" });
+  expect(socket.last("subscribe")).toMatchObject({ run: "r", from: "start", credit: 256 });
 });
 
 test("a state is asked for once on each connection, however often that is lost", async () => {

@@ -5,8 +5,10 @@
  * the same names.
  */
 
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { WebSocket } from "ws";
@@ -21,9 +23,20 @@ export const PYTHON = process.env.GRAPHWIRE_PYTHON ?? VENV;
 /** The class of WebSockets to connect with: Node 20 has none. */
 export const webSocket: unknown = WebSocket;
 
-/** Run a Python program with `input`; return what it prints. A test that runs in Chromium too awaits it. */
-export function python(program: string, input: string): string {
-  return execFileSync(PYTHON, ["-c", program], { input, encoding: "utf8", maxBuffer: 1 << 28 });
+/** Run a Python program with `input`; return what it prints. */
+export function python(program: string, input: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { encoding: "utf8", maxBuffer: 1 << 28 } as const;
+    const ended = (error: Error | null, out: string) => (error ? reject(error) : resolve(out));
+    execFile(PYTHON, ["-c", program], options, ended).stdin?.end(input);
+  });
+}
+
+/** Make a folder for the threads of `chat.py`; return the variable of `Gateway.start()` that names a file in it. */
+export async function newDatabase(): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), "graphwire-chat-"));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  return `CHAT_DB=${join(folder, "chat.db")}`;
 }
 
 export class Gateway {
@@ -32,8 +45,14 @@ export class Gateway {
     readonly process: ChildProcess,
   ) {}
 
-  /** Start a gateway that serves the graphs of the conformance kit, on a free port of loopback. */
-  static start(...options: string[]): Promise<Gateway> {
+  /**
+   * Start a gateway that serves the graphs of the conformance kit, on a free port of loopback. Options that begin like
+   * `NAME=` are variables of its environment.
+   */
+  static start(...given: string[]): Promise<Gateway> {
+    const isVariable = (option: string) => /^[A-Z_]+=/.test(option);
+    const options = given.filter((option) => !isVariable(option));
+    const variables = given.filter(isVariable).map((option) => option.split(/=(.*)/, 2));
     const args = [
       "-m",
       "graphwire",
@@ -41,7 +60,10 @@ export class Gateway {
       "--conformance-graphs",
       ...(options.length ? options : ["--port", "0"]),
     ];
-    const child = spawn(PYTHON, args, { cwd: HERE });
+    const child = spawn(PYTHON, args, {
+      cwd: HERE,
+      env: { ...process.env, ...Object.fromEntries(variables) },
+    });
     return new Promise((resolve, reject) => {
       let said = "";
       const listen = (data: Buffer) => {
@@ -79,6 +101,9 @@ export interface Fate {
 /** The fate of each connection by its number; a number says after how many bytes it is cut. */
 export type Plan = (connection: number) => number | Fate;
 
+/** What a page can send of a plan: after how many bytes each connection is cut; the last number is for all others. */
+export type Cuts = readonly number[];
+
 /** Return a plan of cuts at any byte: mostly behind the welcome, now and then before; every tenth connection stalls. */
 export function storm(seed: number): (connection: number) => Fate {
   let state = seed;
@@ -94,15 +119,15 @@ export function storm(seed: number): (connection: number) => Fate {
 
 /** Passes bytes between clients and a gateway, and cuts each connection after as many bytes as `plan` says. */
 export class CuttingProxy {
+  connections = 0;
   cuts = 0;
   stalls = 0;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
   private constructor(port: number, plan: Plan) {
-    let connections = 0;
     this.#server = createServer((client) => {
-      const planned = plan(connections++);
+      const planned = plan(this.connections++);
       const fate = typeof planned === "number" ? { bytes: planned, stall: () => 0 } : planned;
       let left = fate.bytes;
       let line: Promise<void> = Promise.resolve(); // chunks pass in their order, however long one is held back
@@ -137,15 +162,17 @@ export class CuttingProxy {
   }
 
   /** Start a proxy before a gateway. A number is the seed of a `storm`. */
-  static start(port: number, plan: number | Plan): Promise<CuttingProxy> {
-    const proxy = new CuttingProxy(port, typeof plan === "number" ? storm(plan) : plan);
+  static start(port: number, plan: number | Cuts | Plan): Promise<CuttingProxy> {
+    const cuts = (list: Cuts) => (connection: number) => list[Math.min(connection, list.length - 1)] ?? 0;
+    const planned = typeof plan === "number" ? storm(plan) : typeof plan === "function" ? plan : cuts(plan);
+    const proxy = new CuttingProxy(port, planned);
     return new Promise((resolve) => proxy.#server.listen(0, "127.0.0.1", () => resolve(proxy)));
   }
 
-  /** Return how often it has cut and stalled a connection so far. */
-  async counts(): Promise<{ cuts: number; stalls: number }> {
-    const { cuts, stalls } = this;
-    return { cuts, stalls };
+  /** Return how many connections there were so far, and how often one was cut and stalled. */
+  async counts(): Promise<{ connections: number; cuts: number; stalls: number }> {
+    const { connections, cuts, stalls } = this;
+    return { connections, cuts, stalls };
   }
 
   get url(): string {

@@ -1,7 +1,7 @@
 /** What `gateway_of_page.ts` asks of Node: the commands of the tests that run in Chromium. */
 
 import type { BrowserCommand } from "vitest/node";
-import { CuttingProxy, Gateway, python } from "./gateway.js";
+import { type Cuts, CuttingProxy, Gateway, newDatabase, python } from "./gateway.js";
 
 const gateways = new Map<number, Gateway>();
 const proxies = new Map<string, CuttingProxy>();
@@ -15,8 +15,9 @@ export const commands: { [name: string]: BrowserCommand<never[]> } = {
     return gateway.port;
   },
   stopGateway: (_, port: number) => gateways.get(port)?.stop(),
-  async startProxy(_, port: number, seed: number) {
-    const proxy = await CuttingProxy.start(port, seed);
+  newDatabase: () => newDatabase(),
+  async startProxy(_, port: number, plan: number | Cuts) {
+    const proxy = await CuttingProxy.start(port, plan);
     proxies.set(proxy.url, proxy);
     return proxy.url;
   },

@@ -8,7 +8,8 @@ declare module "@vitest/browser/context" {
     python: typeof python;
     startGateway: (options: string[]) => Promise<number>;
     stopGateway: (port: number) => Promise<void>;
-    startProxy: (port: number, seed: number) => Promise<string>;
+    newDatabase: typeof node.newDatabase;
+    startProxy: (port: number, plan: number | node.Cuts) => Promise<string>;
     proxyCounts: (url: string) => ReturnType<node.CuttingProxy["counts"]>;
     stopProxy: (url: string) => Promise<void>;
   }
@@ -19,6 +20,9 @@ export const webSocket: unknown = undefined;
 
 /** Run a Python program with `input`; return what it prints. */
 export const python = (program: string, input: string): Promise<string> => commands.python(program, input);
+
+/** See `newDatabase` in `gateway.ts`. */
+export const newDatabase = (): Promise<string> => commands.newDatabase();
 
 /** See `Gateway` in `gateway.ts`. */
 export class Gateway {
@@ -41,8 +45,8 @@ export class Gateway {
 export class CuttingProxy {
   private constructor(readonly url: string) {}
 
-  static async start(port: number, seed: number): Promise<CuttingProxy> {
-    return new CuttingProxy(await commands.startProxy(port, seed));
+  static async start(port: number, plan: number | node.Cuts): Promise<CuttingProxy> {
+    return new CuttingProxy(await commands.startProxy(port, plan));
   }
 
   counts(): ReturnType<node.CuttingProxy["counts"]> {

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from graphwire_runtime.drive.trace import Trace
-from graphwire_runtime.errors import GraphBubbleUp, GraphRecursionError, ParentCommand, note_task
-from graphwire_runtime.plan.channels import fold
+from graphwire_runtime.errors import GraphRecursionError, note_task
+from graphwire_runtime.foreign.signals import bubbling, sent_up_by
 from graphwire_runtime.plan.plan import NodePlan
 from graphwire_runtime.plan.schema import Pairs, input_pairs
 from graphwire_runtime.step.context import RunContext
@@ -60,6 +60,7 @@ class Loop:
         "executed",
         "interrupts",
         "passing",
+        "replaying",
         "run",
         "standing",
         "stopped",
@@ -97,6 +98,8 @@ class Loop:
         """Whether a key that is shown was ever written."""
         self.passing = False
         """Whether the next superstep begins although a breakpoint is before it: the run resumes there."""
+        self.replaying = False
+        """Whether every task of the next superstep runs, even if it came to its end in an earlier run."""
         self.stopping = False
         """Whether tasks are being cancelled, so that their ends are no failures of theirs."""
         self.ended = False
@@ -177,6 +180,8 @@ class Loop:
         Raises InvalidUpdateError for several writes to a key without a reducer, and whatever a reducer
         raises.
         """
+        if self.standing.planned:  # they start in the order of the plan; their writes count in that of names
+            self.tasks.sort(key=lambda task: task.path_key)
         if self._substituted:
             self._substituted = False
             self.tasks = [each for task in self.tasks for each in (task, task.substitute) if each is not None]
@@ -197,8 +202,8 @@ class Loop:
             self.touched = True
             if self.display.values:
                 self.display.show_values(standing.values)
+        standing.resuming = self.replaying = False
         if self.checkpoints is not None:
-            standing.resuming = False
             self.written = {}
             if not self.run.nested:
                 self.run.answers.expire()
@@ -244,7 +249,8 @@ class Loop:
         display.show_checkpoint(standing.step, payload)
 
     def _start_again(self) -> list[Task]:
-        """Run START with the input that the thread has kept."""
+        """Run START with the input that the thread has kept. Breakpoints behind it count."""
+        self.passing = False
         task = start_task(self.run, self.standing)
         schema = self.run.plan.input
         task.pairs = input_pairs(task.input, schema, schema.channels)
@@ -272,7 +278,7 @@ class Loop:
         self.interrupts = tuple(asked for task in self.tasks for asked in task.interrupts)
         if pairs and not self.run.nested:
             # what the other tasks wrote is shown and is part of the output, but no checkpoint is made of it
-            fold(self.run.plan.channels, self.standing.values, pairs)
+            self.standing.fold(self.standing.values, pairs)
             if self.display.shows(pairs):
                 self.touched = True
                 self.display.show_values(self.standing.values)
@@ -312,6 +318,8 @@ class Loop:
         pairs, task.pairs, task.gotos, task.sends = task.pairs, [], [], []
         if self.checkpoints is not None:
             self.checkpoints.interrupted(task)
+            if self.replaying:  # the answers of an earlier run at this checkpoint are not to be taken
+                self.checkpoints.answered(task.id, task.path_key, task.answers)
         display = self.display
         display.show_interrupts(interrupts)
         if display.values:
@@ -325,13 +333,13 @@ class Loop:
 
         Returns the task of the node's error handler, to be executed next; None if the run fails.
         """
-        if isinstance(error, ParentCommand):
+        if isinstance(error, sent_up_by()):
             return None  # not a failure: the surrounding graph shows it as its node's update
         if task.node is self.run.plan.start:
             note_task(error, task.name, task.id)
             return None
         handler = task.node.handler
-        if not isinstance(error, Exception) or isinstance(error, GraphBubbleUp):
+        if not isinstance(error, Exception) or isinstance(error, bubbling()):
             handler = None
         if self.checkpoints is not None:
             self.checkpoints.failed(task, error, handled=handler is not None)
@@ -357,5 +365,4 @@ class Loop:
 
     @property
     def _keeps_earlier_writes(self) -> bool:
-        """False when the caller named an older checkpoint: then every task runs again."""
-        return self.checkpoints is not None and not self.checkpoints.asked
+        return self.checkpoints is not None and not self.replaying

@@ -21,7 +21,7 @@ from graphwire_runtime.step.standing import Standing
 from graphwire_runtime.step.task import Task
 from graphwire_runtime.stream.display import Display, shown_values
 from graphwire_runtime.stream.outlet import INTERRUPT, Bell, Namespace, Outlet, Printer
-from graphwire_runtime.stream.tokens import TokenTap
+from graphwire_runtime.stream.tokens import TokenTap, tap_for
 from graphwire_runtime.thread.checkpoints import Checkpoints
 from graphwire_runtime.types import Command
 
@@ -104,7 +104,7 @@ class Request:
             outlet = Outlet(modes, subgraphs=self.subgraphs, parts=self.parts, namespace=namespace, bell=bell)
             outlets.append(outlet)
             if "messages" in outlet.modes:
-                tap = TokenTap(outlet)
+                tap = tap_for(outlet)
                 taps.append(tap)
         if self.printed:
             printer = Printer(
@@ -129,6 +129,7 @@ class Request:
             heard,
             () if parent is None else parent.beats,
             parent is not None and (parent.retried or parent.run.repeated),
+            None if parent is None or not nested else parent.run.thread or parent.run.lent,
         )
         self.loop = Loop(
             run,
@@ -136,7 +137,9 @@ class Request:
             checkpoints,
             before=self.before,
             after=self.after,
-            continued=parent is not None and (parent.standing.resuming or parent.retried),
+            continued=parent is not None
+            and (parent.standing.resuming or parent.retried)
+            and (checkpoints is None or checkpoints.replay is None or checkpoints.asked is not None),
         )
         return Opened(self.loop, outlet, found)
 
@@ -165,6 +168,8 @@ class Request:
     def _checkpoints(self, settings: Settings, parent: Task | None, checkpoint_ns: str) -> Checkpoints | None:
         """The checkpoints of the run, None if it is not kept."""
         checkpointer, outer = self.checkpointer, None if parent is None else parent.run.thread
+        if outer is None and parent is not None and checkpointer is True:
+            outer = parent.run.lent
         if checkpointer is False:
             return None
         if checkpointer is True and parent is None:
@@ -187,19 +192,17 @@ class Request:
             asked = (configurable.get("checkpoint_map") or {}).get(checkpoint_ns)
         else:
             asked = configurable.get("checkpoint_id")
-        parents = {}
-        if parent is not None and outer is not None and nested:
-            parents = {**outer.parents, outer.namespace: parent.standing.checkpoint_id}
         return Checkpoints(
             saver,
             self.durability or (outer.durability if outer is not None else "async"),
             settings,
             checkpoint_ns,
             asked,
-            parents,
+            configurable.get("checkpoint_map") or {},
+            outer.replay if outer is not None and nested else None,
         )
 
 
 def _without_task_ids(namespace: Namespace) -> Namespace:
-    """A namespace that is the same in every run: node names only, without task ids and numbers of calls."""
-    return tuple(name for each in namespace if not (name := each.partition(":")[0]).isdigit())
+    """A namespace that is the same in every run: names of nodes and numbers of calls, without task ids."""
+    return tuple(each.partition(":")[0] for each in namespace)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from graphwire_runtime.clock import checkpoint_id
 from graphwire_runtime.drive.loop import Loop
 from graphwire_runtime.errors import EmptyInputError, InvalidUpdateError, note_task
 from graphwire_runtime.plan.schema import input_pairs
 from graphwire_runtime.step.prepare import discard
 from graphwire_runtime.step.task import Task
-from graphwire_runtime.step.writes import written
+from graphwire_runtime.step.writes import RESUME, written
 from graphwire_runtime.thread.checkpoints import Checkpoints
+from graphwire_runtime.thread.replay import Replay, begins_branch, older
 from graphwire_runtime.thread.snapshot import open_interrupts
 from graphwire_runtime.types import Command
 
@@ -31,20 +33,42 @@ def begin(loop: Loop, value: Any) -> list[Task] | None:
     input, RuntimeError for an answer that cannot be given.
     """
     checkpoints, standing = loop.checkpoints, loop.standing
+    resumes = loop.continued if loop.run.nested else value is None or isinstance(value, Command)
+    known = checkpoints is not None and checkpoints.saved is not None
+    standing.resuming = resumes and (known or loop.run.nested)
     if checkpoints is None:
         standing.step = 0
-    elif checkpoints.saved is None:
+        if loop.run.lent is not None:  # graphs inside may be kept, and say what they are in
+            standing.checkpoint_id = checkpoint_id(0)
+    elif not known:
         standing.step = -2
     else:
         checkpoints.restore(standing)
         standing.limit = standing.step + 2 + loop.run.settings.recursion_limit
-        standing.resuming = loop.continued if loop.run.nested else value is None or isinstance(value, Command)
     if isinstance(value, Command) and not loop.run.nested:
         _check_command(loop, value)
-    if checkpoints is not None and standing.resuming:
-        _resume(loop, checkpoints, value)
-        return None
-    return _start(loop, value)
+    if checkpoints is None:
+        return _start(loop, value)
+    travels = _travels(loop, checkpoints, value)
+    loop.replaying = travels or checkpoints.superseded
+    if travels:  # the answers that were given there are asked for again
+        checkpoints.pending = [each for each in checkpoints.pending if each[1] != RESUME]
+    tasks = None
+    if known and resumes:
+        _resume(loop, checkpoints, value, travels=travels)
+    else:
+        tasks = _start(loop, value)
+    if travels and not loop.run.nested:
+        checkpoints.replay = Replay(older(checkpoints.saved) if tasks is None else standing.checkpoint_id)
+    return tasks
+
+
+def _travels(loop: Loop, checkpoints: Checkpoints, value: Any) -> bool:
+    """Whether the run repeats what was done at its checkpoint, rather than answers what was asked there."""
+    if loop.run.nested:
+        return checkpoints.asked is not None or checkpoints.replay is not None
+    answers = isinstance(value, Command) and value.resume is not None
+    return checkpoints.asked is not None and not answers
 
 
 def _check_command(loop: Loop, command: Command[Any]) -> None:
@@ -69,19 +93,24 @@ def _check_command(loop: Loop, command: Command[Any]) -> None:
         )
 
 
-def _resume(loop: Loop, checkpoints: Checkpoints, value: Any) -> None:
-    """Continue the thread from its checkpoint."""
+def _resume(loop: Loop, checkpoints: Checkpoints, value: Any, *, travels: bool) -> None:
+    """Continue the thread from its checkpoint; from a new one like it, if the thread has others after it."""
     run, standing = loop.run, loop.standing
+    forks = travels and (checkpoints.superseded or not begins_branch(checkpoints.metadata))
     if isinstance(value, Command) and not run.nested:
         task = Task(run, standing, run.plan.start, None, run.plan.start.path, standing.step)
         task.accept_command(value)
+        if not (task.pairs or task.gotos or task.sends) and value.resume is None:
+            raise _empty(run.plan.title)
         checkpoints.write(standing, task.pairs)
         checkpoints.jump(standing, task.gotos, task.sends)
-        checkpoints.commanded(task.pairs, task.gotos, task.sends)
+        if not forks:
+            kept = [pair for pair in task.pairs if pair[0] not in run.plan.untracked]
+            checkpoints.commanded(kept, task.gotos, task.sends)
     loop.passing = True
     loop.touched = True
     loop.display.show_values(standing.values)
-    if checkpoints.asked is not None and value is None:
+    if forks:
         standing.step += 1
         checkpoints.copy(standing, "fork", standing.step)
     else:
@@ -103,7 +132,7 @@ def _start(loop: Loop, value: Any) -> list[Task]:
         if isinstance(value, Command):
             task.accept_command(value)
             if not (task.pairs or task.gotos or task.sends or value.update is not None or value.resume):
-                raise EmptyInputError(f"{run.plan.title} was given an empty Command as input")
+                raise _empty(run.plan.title)
         elif value is None:
             raise EmptyInputError(
                 f"{run.plan.title} was given None as input, and there is no saved state to go on "
@@ -116,3 +145,7 @@ def _start(loop: Loop, value: Any) -> list[Task]:
         raise
     loop.show_checkpoint()
     return loop.begun(task)
+
+
+def _empty(title: str) -> EmptyInputError:
+    return EmptyInputError(f"{title} was given an empty Command as input")

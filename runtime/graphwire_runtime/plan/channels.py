@@ -12,9 +12,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from graphwire_runtime.errors import InvalidUpdateError
+from graphwire_runtime.foreign.words import ours
 from graphwire_runtime.types import Overwrite
 
-__all__ = ["MISSING", "Channel", "LastValue", "Reduced", "checked_reducer", "fold"]
+__all__ = [
+    "MISSING",
+    "Channel",
+    "Collected",
+    "LastValue",
+    "Latest",
+    "Reduced",
+    "checked_reducer",
+    "fade",
+    "fold",
+]
 
 MISSING: Any = object()
 """The value of a key that was never written and has no default."""
@@ -34,6 +45,11 @@ _EMPTY_OF: dict[Any, Callable[[], Any]] = {
 class Channel(Protocol):
     """The rule of one state key."""
 
+    fades: bool
+    """Whether a superstep that does not write to the key leaves it without a value."""
+    kept: bool
+    """Whether a checkpoint holds its value."""
+
     def empty(self) -> Any:
         """The value before anything is written, or MISSING."""
 
@@ -45,6 +61,7 @@ class LastValue:
     """A key without a reducer: takes one write per superstep, which replaces the value."""
 
     __slots__ = ("key",)
+    fades, kept = False, True
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -67,6 +84,7 @@ class Reduced:
     """A key with a reducer: the author's function of the value so far and one write."""
 
     __slots__ = ("_new", "_reduce", "key")
+    fades, kept = False, True
 
     def __init__(self, key: str, annotation: Any, reduce: Reducer) -> None:
         self.key = key
@@ -93,6 +111,59 @@ class Reduced:
             else:
                 current = value if current is MISSING else self._reduce(current, value)
         return current
+
+
+class Latest:
+    """A key without a reducer that fades, is not kept, or takes the last of several writes per superstep."""
+
+    __slots__ = ("_guard", "fades", "kept", "key")
+
+    def __init__(self, key: str, *, guard: bool, fades: bool, kept: bool) -> None:
+        self.key = key
+        self.fades = fades
+        self.kept = kept
+        self._guard = LastValue(key) if guard else None
+
+    def empty(self) -> Any:
+        """Nothing."""
+        return MISSING
+
+    def fold(self, current: Any, writes: Sequence[Any]) -> Any:
+        """The last write. Raises InvalidUpdateError if there are more, and only one may be."""
+        return writes[-1] if self._guard is None else self._guard.fold(current, writes)
+
+
+class Collected:
+    """A key whose value is the list of what was written, in one superstep or in all; lists are added up."""
+
+    __slots__ = ("fades", "key")
+    kept = True
+
+    def __init__(self, key: str, *, accumulate: bool) -> None:
+        self.key = key
+        self.fades = not accumulate
+
+    def empty(self) -> Any:
+        """Nothing."""
+        return MISSING
+
+    def fold(self, current: Any, writes: Sequence[Any]) -> Any:
+        """The list."""
+        found = [] if self.fades or current is MISSING else list(current)
+        for value in writes:
+            if isinstance(value, list):
+                found += value
+            else:
+                found.append(value)
+        return found
+
+
+def fade(keys: Sequence[str], values: dict[str, Any], pairs: Sequence[tuple[str, Any]]) -> None:
+    """Remove from `values`, in place, those of the `keys` that a superstep did not write to."""
+    written = {key for key, _ in pairs}
+    for key in keys:
+        if key not in written:
+            values.pop(key, None)
 
 
 def fold(channels: Mapping[str, Channel], values: dict[str, Any], pairs: Sequence[tuple[str, Any]]) -> None:
@@ -144,8 +215,12 @@ def _maker_of_empty(annotation: Any) -> Callable[[], Any] | None:
 
 
 def _unwrap(value: Any) -> tuple[bool, Any]:
-    if type(value) is Overwrite:
+    kind = type(value)
+    if kind is Overwrite:
         return True, value.value
-    if type(value) is dict and len(value) == 1 and "__overwrite__" in value:
-        return True, value["__overwrite__"]  # the form that survives JSON
+    if kind is dict:
+        if len(value) == 1 and "__overwrite__" in value:
+            return True, value["__overwrite__"]  # the form that survives JSON
+    elif kind.__name__ == "Overwrite" and type(twin := ours(value)) is Overwrite:
+        return True, twin.value
     return False, value

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphwire_runtime.errors import InvalidUpdateError
+from graphwire_runtime.foreign.words import ours
 from graphwire_runtime.managed import Managed
 from graphwire_runtime.plan.call import Call
 from graphwire_runtime.plan.channels import Channel
@@ -63,6 +64,8 @@ class RouterPlan:
                     f"router {self.name!r} of node {node!r} returned {shown(answer)}; expected the name of a "
                     "node, END, a Send, or a list of them"
                 )
+            if type(item) is not str:
+                item = ours(item)
             if self.ends is None or isinstance(item, Send):
                 targets.append(item)
             elif item in self.ends:
@@ -130,6 +133,10 @@ class Plan:
     """All state keys in the order of the schema; keys that only some nodes have come last."""
     output_keys: tuple[str, ...]
     """The keys of the output schema."""
+    fading: tuple[str, ...]
+    """The keys that lose their values in a superstep that does not write to them."""
+    untracked: frozenset[str]
+    """The keys whose values are not saved."""
     managed: Mapping[str, Managed]
     """The keys whose values are computed when a node starts."""
 

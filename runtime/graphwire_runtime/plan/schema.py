@@ -15,13 +15,17 @@ import typing_extensions
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from graphwire_runtime.errors import InvalidUpdateError
+from graphwire_runtime.foreign.words import managed_of
 from graphwire_runtime.managed import Managed
+from graphwire_runtime.plan.annotations import annotated_channel
 from graphwire_runtime.plan.channels import Channel, LastValue, Reduced, checked_reducer
 
 __all__ = ["Pairs", "Schema", "coerce_context", "json_schema_of", "pairs_of"]
 
 Pairs = list[tuple[str, Any]]
 """Writes to state keys, in the order in which they were made."""
+
+ROOT = "__root__"
 
 View = Callable[[Mapping[str, Any]], Any]
 
@@ -35,7 +39,8 @@ class Schema:
         channels: by key.
         managed: the managed keys.
 
-    Raises TypeError for anything but a class with annotated fields.
+    Raises TypeError for anything but a class with annotated fields, and for an annotation with a channel that
+    is not supported; ValueError for a key that is LangGraph's name of a whole state.
     """
 
     def __init__(self, cls: type[Any]) -> None:
@@ -50,6 +55,11 @@ class Schema:
         self.channels: dict[str, Channel] = {
             key: _channel(key, hint) for key, hint in hints.items() if key not in self.managed
         }
+        if ROOT in self.channels:
+            raise ValueError(
+                f"{cls.__name__} has the key {ROOT!r}, by which LangGraph names a state of one value; such a "
+                "state is not supported, so give the value a key of its own"
+            )
         self.keys = tuple(self.channels)
 
     def view(self) -> View:
@@ -177,9 +187,9 @@ def is_typed_dict(cls: Any) -> bool:
 
 
 def merged(channels: dict[str, Channel], more: Iterable[tuple[str, Channel]]) -> None:
-    """Add the channels of another schema, in place. A key with a reducer wins over the key without one."""
+    """Add the channels of another schema, in place. A key with a rule of its own wins over a plain one."""
     for key, channel in more:
-        if key not in channels or (isinstance(channels[key], LastValue) and isinstance(channel, Reduced)):
+        if key not in channels or (isinstance(channels[key], LastValue) and type(channel) is not LastValue):
             channels[key] = channel
 
 
@@ -187,6 +197,8 @@ def _channel(key: str, hint: Any) -> Channel:
     hint = _bare(hint)
     if get_origin(hint) is Annotated:
         annotation, *metadata = get_args(hint)
+        if (channel := annotated_channel(key, metadata)) is not None:
+            return channel
         last = metadata[-1]
         if callable(last) and not isinstance(last, type):
             return Reduced(key, annotation, checked_reducer(key, last))
@@ -196,7 +208,12 @@ def _channel(key: str, hint: Any) -> Channel:
 def _managed(hint: Any) -> Managed | None:
     hint = _bare(hint)
     metadata = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    return next((each for each in metadata if isinstance(each, Managed)), None)
+    for each in metadata:
+        if isinstance(each, Managed):
+            return each
+        if (twin := managed_of(each)) is not None:
+            return twin
+    return None
 
 
 def _is_marked(hint: Any) -> bool:

@@ -39,6 +39,20 @@ class ResumeAnswers:
             self._any.append(resume)
 
     @property
+    def named(self) -> Mapping[str, Any]:
+        """The answers by interrupt id that nobody has taken."""
+        return self._by_id
+
+    def unnamed(self, *, consume: bool) -> Any:
+        """The answer that names no interrupt, None if there is none; with `consume` nobody gets it again."""
+        if not consume:
+            return self._any[-1] if self._any else None
+        try:
+            return self._any.pop()
+        except IndexError:
+            return None
+
+    @property
     def one_for_all(self) -> bool:
         """Whether there is an answer that names no interrupt."""
         return bool(self._any)

@@ -28,6 +28,8 @@ class KeptThread(Protocol):
     saver: Any
     durability: str
     namespace: str
+    replay: Any
+    """How graphs inside are wound back, None if the run is no replay."""
 
     @property
     def parents(self) -> Mapping[str, str]:
@@ -76,3 +78,5 @@ class RunContext:
     """The heartbeats of the surrounding graphs' tasks: progress here is progress there."""
     repeated: bool = False
     """Whether it runs in a task of a surrounding graph that has failed and begins again."""
+    lent: KeptThread | None = None
+    """The nearest thread around the run: a graph inside a run that is not kept may have its history there."""

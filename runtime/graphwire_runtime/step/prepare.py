@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from graphwire_runtime.step.context import RunContext
 from graphwire_runtime.step.standing import Standing
@@ -26,7 +27,10 @@ def prepare(run: RunContext, standing: Standing, *, with_inputs: bool = True) ->
             logger.warning("%s: a Send to %r, which is no node, was ignored", run.plan.title, send.node)
             continue
         tasks.append(Task(run, standing, node, send.arg, (PUSH, index, False), step))
-    for name in sorted(schedule.triggered) if len(schedule.triggered) > 1 else schedule.triggered:
+    names: Iterable[str] = schedule.triggered
+    if len(schedule.triggered) > 1:
+        names = [name for name in nodes if name in schedule.triggered] if standing.planned else sorted(names)
+    for name in names:
         node = nodes[name]
         value = node.view(standing.readable(standing.values, step)) if with_inputs else None
         tasks.append(Task(run, standing, node, value, node.path, step))

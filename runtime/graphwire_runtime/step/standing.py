@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from graphwire_runtime.plan.channels import MISSING, fold
+from graphwire_runtime.plan.channels import MISSING, fade, fold
 from graphwire_runtime.plan.plan import Plan
 from graphwire_runtime.plan.schema import Pairs
 from graphwire_runtime.step.schedule import EndedTask, Schedule
@@ -38,6 +38,7 @@ class Standing:
         "checkpoint_id",
         "limit",
         "plan",
+        "planned",
         "resuming",
         "schedule",
         "seed",
@@ -55,6 +56,8 @@ class Standing:
         """The checkpoint that this is; "" if the run is not kept."""
         self.resuming = False
         """Whether the next superstep continues one that an earlier run left unfinished."""
+        self.planned = False
+        """Whether the next tasks come in the order of the plan, not of their names: after an edit or fork."""
         self.waiting_input: Any = None
         """Input that START has not run with yet, None if there is none."""
         self.schedule = Schedule(plan)
@@ -70,12 +73,19 @@ class Standing:
             return values
         return {**values, **{key: each.value(step, self.limit) for key, each in managed.items()}}
 
+    def fold(self, values: dict[str, Any], pairs: Pairs) -> None:
+        """Apply the writes of a superstep to `values`, in place; raises like `channels.fold`."""
+        if pairs:
+            fold(self.plan.channels, values, pairs)
+        if self.plan.fading:
+            fade(self.plan.fading, values, pairs)
+
     def apply(self, tasks: Iterable[EndedTask], pairs: Pairs) -> None:
         """End a superstep: fold in what its tasks wrote (`pairs`), and schedule what they lead to.
 
         Raises InvalidUpdateError for several writes to a key without a reducer, and whatever a reducer
         raises.
         """
-        if pairs:
-            fold(self.plan.channels, self.values, pairs)
+        self.fold(self.values, pairs)
+        self.planned = False
         self.schedule.follow(tasks)

@@ -6,15 +6,16 @@ SENDS; or it holds a fact about the task itself: its interrupts, the answers to 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from graphwire_runtime.foreign.words import ours
 from graphwire_runtime.plan.schema import Pairs
 from graphwire_runtime.step.task import Task
 from graphwire_runtime.stream.outlet import INTERRUPT
 from graphwire_runtime.types import Interrupt, Overwrite, Send
 
-__all__ = ["Written", "packed", "recall", "sent", "unpacked", "writes_of", "written"]
+__all__ = ["Written", "kept_send", "packed", "recall", "sent", "unpacked", "writes_of", "written"]
 
 SENDS = "__pregel_tasks"
 RESUME = "__resume__"
@@ -31,12 +32,13 @@ def writes_of(task: Task, *, with_edges: bool = True) -> list[tuple[str, Any]]:
 
     `with_edges=False` is for the cache: edges are read from the current plan instead.
     """
-    writes = [(key, packed(value)) for key, value in task.pairs]
+    untracked = task.run.plan.untracked if with_edges else ()
+    writes = [(key, packed(value)) for key, value in task.pairs if key not in untracked]
     writes += [
         (f"{BRANCH}{name}", None) for name in ((*task.node.edges,) if with_edges else ()) + (*task.gotos,)
     ]
     writes += [(join.trigger, task.name) for join in task.node.joins if with_edges]
-    writes += [(SENDS, [send.node, send.arg]) for send in task.sends]
+    writes += [(SENDS, kept_send(send, untracked)) for send in task.sends]
     return writes or [(NOTHING, None)]
 
 
@@ -61,7 +63,7 @@ class Written:
 
 def recall(task: Task, known: Written, *, done: bool) -> None:
     """Give a task the answers that it had; if it is `done`, also its writes, so that it need not run."""
-    task.answers = known.answers
+    task.answers = [*known.answers]
     if done:
         task.cached = True
         task.pairs, task.gotos, task.sends = known.pairs, known.gotos, known.sends
@@ -102,6 +104,14 @@ def written(pending: Iterable[tuple[str, str, Any]], keys: Mapping[str, Any]) ->
 # LangGraph's classes, in a checkpoint that LangGraph wrote, are read by the names of their fields.
 
 
+def kept_send(send: Send, untracked: Collection[str]) -> list[Any]:
+    """A Send as it is kept, without the values of untracked keys."""
+    arg = send.arg
+    if untracked and isinstance(arg, dict):
+        arg = {key: value for key, value in arg.items() if key not in untracked}
+    return [send.node, arg]
+
+
 def sent(value: Any) -> Send:
     """The Send that a kept value stands for."""
     return Send(value[0], value[1]) if isinstance(value, (list, tuple)) else Send(value.node, value.arg)
@@ -115,6 +125,8 @@ def _interrupt(value: Any) -> Interrupt:
 
 def packed(value: Any) -> Any:
     """A write to a key of the state, as it is kept."""
+    if type(value) is not Overwrite:
+        value = ours(value) if type(value).__name__ == "Overwrite" else value
     return {"__overwrite__": value.value} if type(value) is Overwrite else value
 
 

@@ -30,6 +30,7 @@ from graphwire_runtime.step.writes import (
     HANDLED,
     RESUME,
     SENDS,
+    kept_send,
     packed,
     sent,
     unpacked,
@@ -37,6 +38,8 @@ from graphwire_runtime.step.writes import (
 )
 from graphwire_runtime.stream.display import interrupt_data
 from graphwire_runtime.stream.outlet import INTERRUPT
+from graphwire_runtime.thread.replay import Replay
+from graphwire_runtime.thread.triggers import read_triggers, triggers_of
 from graphwire_runtime.types import START, Send
 
 __all__ = ["Checkpoints"]
@@ -57,6 +60,7 @@ class Checkpoints:
         namespace: which graph of the thread, "" for the outermost.
         asked: the id of the checkpoint to start from, None for the latest.
         parents: the ids of the checkpoints that the surrounding graphs stand at, by their namespaces.
+        replay: of the surrounding run, None if it is none.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class Checkpoints:
         namespace: str,
         asked: str | None,
         parents: Mapping[str, str],
+        replay: Replay | None = None,
     ) -> None:
         self.saver = saver
         self.durability = durability
@@ -74,6 +79,9 @@ class Checkpoints:
         self.namespace = namespace
         self.asked = asked
         self.parents = dict(parents)
+        self.replay = replay
+        self.superseded = False
+        """Whether the thread has a later checkpoint than the one that was asked for."""
         self.saved: Any = None
         """The saver's tuple that the run started from, None if the thread was empty."""
         self._checkpoint: dict[str, Any] = {}
@@ -113,10 +121,18 @@ class Checkpoints:
 
     # ---- from the saver
 
-    def location(self) -> dict[str, Any]:
-        """The config under which the saver finds the checkpoint to start from."""
-        own = {"thread_id": self.id, "checkpoint_ns": self.namespace, "checkpoint_id": self.asked}
+    def location(self, *, latest: bool = False) -> dict[str, Any]:
+        """The config under which the saver finds the checkpoint to start from, or the latest one."""
+        asked = None if latest else self.asked
+        own = {"thread_id": self.id, "checkpoint_ns": self.namespace, "checkpoint_id": asked}
         return {"configurable": {**self._settings.configurable, **own}}
+
+    def bound(self) -> dict[str, Any] | None:
+        """The config to look before, if a surrounding run is a replay; None otherwise. To be asked once."""
+        if self.asked is not None or self.replay is None:
+            return None
+        before = self.replay.bound(self.namespace)
+        return None if before is None else {"configurable": {"checkpoint_id": before}}
 
     def load(self, saved: Any) -> None:
         """Stand at the checkpoint that the saver returned, None if there is none."""
@@ -127,9 +143,9 @@ class Checkpoints:
         self.metadata = dict(saved.metadata)
         self._own_id = saved.config["configurable"]["checkpoint_id"]
         self.parent_config = saved.parent_config
-        if self.parents and saved.parent_config is not None:
+        if (parents := self.metadata.get("parents")) and saved.parent_config is not None:
             parent = saved.parent_config["configurable"]
-            ids = {**self.parents, self.namespace: parent["checkpoint_id"]}
+            ids = {**parents, self.namespace: parent["checkpoint_id"]}
             self.parent_config = {"configurable": {**parent, "checkpoint_map": ids}}
         self.pending = list(saved.pending_writes or ())
         self._versions = dict(saved.checkpoint["channel_versions"])
@@ -150,48 +166,39 @@ class Checkpoints:
         plan = standing.plan
         standing.values.update((key, values[key]) for key in plan.channels if key in values)
         self._schedule = {key: value for key, value in values.items() if key not in plan.channels}
-        for node in plan.nodes.values():
-            for trigger in node.triggers:
-                if trigger not in values:
-                    continue
-                value, finished = values[trigger], True
-                if node.defer and isinstance(value, (list, tuple)) and len(value) == 2:
-                    value, finished = value
-                if trigger in plan.joins:
-                    arrived = set(value or ())
-                    if arrived:
-                        standing.schedule.joined[trigger] = arrived
-                    if not arrived >= plan.joins[trigger].sources:
-                        continue
-                    standing.schedule.fired.add(trigger)
-                if self._is_new(trigger, node.name):
-                    (standing.schedule.triggered if finished else standing.schedule.waiting).add(node.name)
-        standing.schedule.sends = [sent(send) for send in values.get(SENDS) or ()]
-        if START in values and self._is_new(START, START):
-            standing.waiting_input = values[START]
+        read_triggers(standing, values, self._is_new)
         standing.step = self.step
+        standing.planned = not self.checkpoint.get("updated_channels")
         self._identify(standing, self.checkpoint["id"])
+        gotos, sends = [], []
         for task_id, channel, value in self.pending:
             if not task_id.startswith(COMMAND_TASK_PREFIX):
                 continue
             if channel in plan.channels:
                 self.write(standing, [(channel, unpacked(value))])
-            elif jumps and channel.startswith(BRANCH):
-                self.jump(standing, [channel.removeprefix(BRANCH)], ())
-            elif jumps and channel == SENDS:
-                self.jump(standing, (), [sent(value)])
+            elif channel.startswith(BRANCH):
+                gotos.append(channel.removeprefix(BRANCH))
+            elif channel == SENDS:
+                sends.append(sent(value))
+        if jumps:
+            self.jump(standing, gotos, sends)
 
     def write(self, standing: Standing, pairs: Pairs) -> None:
         """Write to the state between two supersteps; the next checkpoint will hold it."""
         fold(standing.plan.channels, standing.values, pairs)
         self._dirty.update(key for key, _ in pairs)
 
-    def jump(self, standing: Standing, gotos: Iterable[str], sends: Iterable[Send]) -> None:
-        """Schedule nodes between two supersteps."""
+    def jump(self, standing: Standing, gotos: Iterable[str], sends: Sequence[Send]) -> None:
+        """Schedule nodes between two supersteps. Sends replace those that wait."""
+        added: dict[str, Any] = {}
         for name in gotos:
             standing.schedule.trigger(name)
-            self._schedule = {**self._schedule, f"{BRANCH}{name}": None}
-        standing.schedule.sends += sends
+            added[f"{BRANCH}{name}"] = None
+        if sends:
+            standing.schedule.sends = list(sends)
+            added[SENDS] = [kept_send(send, standing.plan.untracked) for send in sends]
+        self._schedule = {**self._schedule, **added}
+        self._dirty.update(added)
 
     # ---- to the saver
 
@@ -203,9 +210,16 @@ class Checkpoints:
         if beside:
             named = {} if self.parent_config is None else self.parent_config["configurable"]
             self._own_id = named.get("checkpoint_id")
-        self._commit(standing, source, step, (), dict(self._schedule), set())
+        self._commit(standing, source, step, (), dict(self._schedule), set(), ())
 
-    def commit(self, standing: Standing, source: str, step: int, tasks: Sequence[Task]) -> None:
+    def commit(
+        self,
+        standing: Standing,
+        source: str,
+        step: int,
+        tasks: Sequence[Task],
+        ran: Sequence[Task] | None = None,
+    ) -> None:
         """Make the checkpoint after a superstep with these tasks, and stand at it.
 
         Args:
@@ -213,6 +227,7 @@ class Checkpoints:
             source: "input", "loop", "update" or "fork", for the metadata.
             step: the number of the superstep, for the metadata.
             tasks: all have ended.
+            ran: those whose nodes have seen what made them run; all by default.
         """
         plan = standing.plan
         touched = {
@@ -221,11 +236,11 @@ class Checkpoints:
             for name in (*(task.node.edges if task.follows_edges else ()), *task.gotos)
             if name in plan.nodes
         }
-        schedule = self._scheduled(standing, touched)
+        schedule = triggers_of(standing, touched, self._schedule)
         touched.update(join.trigger for task in tasks for join in task.node.joins if task.follows_edges)
         if standing.schedule.sends:
             touched.add(SENDS)
-        self._commit(standing, source, step, tasks, schedule, touched)
+        self._commit(standing, source, step, tasks, schedule, touched, tasks if ran is None else ran)
 
     def _commit(
         self,
@@ -235,11 +250,12 @@ class Checkpoints:
         tasks: Sequence[Task],
         schedule: dict[str, Any],
         touched: set[str],
+        ran: Sequence[Task],
     ) -> None:
-        seen, versions = self._seen, self._versions
+        seen, versions, plan = self._seen, self._versions, standing.plan
         version = self.saver.get_next_version(max(versions.values(), default=None), None)
-        for task in tasks:
-            looked_at = (START,) if task.node is standing.plan.start else task.node.triggers
+        for task in ran:
+            looked_at = (START,) if task.node is plan.start else task.node.triggers
             seen[task.name] = {
                 **seen.get(task.name, {}),
                 **{trigger: versions[trigger] for trigger in looked_at if trigger in versions},
@@ -247,12 +263,16 @@ class Checkpoints:
         changed, before = {key for task in tasks for key, _ in task.pairs} | self._dirty, self._schedule
         changed.update(key for key in schedule if key in touched or key not in before)
         changed.update(key for key, old in before.items() if key not in schedule or schedule[key] != old)
+        changed.update(
+            plan.fading
+        )  # their versions change with them, or a saver would give back the old value
         versions.update(dict.fromkeys(changed, version))
         self._schedule, self._dirty = schedule, set()
+        standing.planned = source in ("update", "fork")
+        led = None if standing.planned else changed
         parent, self._own_id = self._own_id, checkpoint_id(step)
-        self._unmade = partial(
-            self._made, self._own_id, time(), standing.plan.channels, dict(standing.values), schedule, changed
-        )
+        values = {key: value for key, value in standing.values.items() if key not in plan.untracked}
+        self._unmade = partial(self._made, self._own_id, time(), plan.channels, values, schedule, led)
         self.metadata = {"source": source, "step": step, "parents": self.parents}
         self.pending, self._notes = [], []
         self._identify(standing, self._own_id)
@@ -270,7 +290,7 @@ class Checkpoints:
         channels: Mapping[str, Any],
         values: Mapping[str, Any],
         schedule: Mapping[str, Any],
-        changed: set[str],
+        led: set[str] | None,
     ) -> dict[str, Any]:
         # Versions and what nodes have seen change with the next checkpoint only, which replaces this one.
         versions = self._versions
@@ -284,27 +304,8 @@ class Checkpoints:
             },
             "channel_versions": dict(versions),
             "versions_seen": {name: dict(looked) for name, looked in self._seen.items()},
-            "updated_channels": sorted(changed & (schedule.keys() | channels.keys())),
+            "updated_channels": None if led is None else sorted(led & (schedule.keys() | channels.keys())),
         }
-
-    def _scheduled(self, standing: Standing, touched: set[str]) -> dict[str, Any]:
-        plan = standing.plan
-        schedule: dict[str, Any] = {}
-        for name in (*standing.schedule.triggered, *standing.schedule.waiting):
-            trigger = f"{BRANCH}{name}"
-            deferred = plan.nodes[name].defer
-            if trigger in touched or (deferred and trigger in self._schedule):
-                schedule[trigger] = [None, name in standing.schedule.triggered] if deferred else None
-        for trigger in plan.joins:
-            if trigger in standing.schedule.joined or trigger in self._schedule:
-                arrived, target = set(standing.schedule.joined.get(trigger, ())), plan.joins[trigger].target
-                deferred = plan.nodes[target].defer
-                schedule[trigger] = [arrived, target in standing.schedule.triggered] if deferred else arrived
-        if standing.schedule.sends or SENDS in self._schedule:
-            schedule[SENDS] = [[send.node, send.arg] for send in standing.schedule.sends]
-        if standing.waiting_input is not None:
-            schedule[START] = standing.waiting_input
-        return schedule
 
     def finished(self, task: Task) -> None:
         """Keep what a task wrote, so that it need not run again if its superstep stays unfinished."""
@@ -383,11 +384,11 @@ class Checkpoints:
         configurable: dict[str, Any] = {
             key: value
             for key, value in self._settings.configurable.items()
-            if not key.startswith("checkpoint_")
+            if key == "checkpoint_map" or not key.startswith("checkpoint_")
         }
         configurable |= {"checkpoint_ns": self.namespace, "thread_id": self.id, "checkpoint_id": checkpoint}
-        if self.parents:
-            configurable["checkpoint_map"] = {**self.parents, self.namespace: checkpoint}
+        if parents := self.metadata.get("parents"):
+            configurable["checkpoint_map"] = {**parents, self.namespace: checkpoint}
         return {"configurable": configurable}
 
     def _identify(self, standing: Standing, checkpoint: str) -> None:

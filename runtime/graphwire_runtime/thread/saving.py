@@ -9,15 +9,28 @@ before the end. Nothing is left unwritten when a run ends, however it ends.
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from graphwire_runtime.thread.checkpoints import Checkpoints
 
-__all__ = ["AsyncSaving", "load", "save"]
+__all__ = ["AsyncSaving", "is_other", "load", "save"]
+
+
+def is_other(latest: Any, saved: Any) -> bool:
+    """Whether two tuples of a saver, either of which may be None, are different checkpoints."""
+    return latest is not None and saved is not None and latest.checkpoint["id"] != saved.checkpoint["id"]
 
 
 def load(checkpoints: Checkpoints) -> None:
     """Read the checkpoint that the run starts from."""
-    checkpoints.load(checkpoints.saver.get_tuple(checkpoints.location()))
+    saver, where, before = checkpoints.saver, checkpoints.location(), checkpoints.bound()
+    if before is None:
+        saved = saver.get_tuple(where)
+    else:
+        saved = next(iter(list(saver.list(where, before=before, limit=1))), None)
+    checkpoints.load(saved)
+    if checkpoints.asked is not None:
+        checkpoints.superseded = is_other(saver.get_tuple(checkpoints.location(latest=True)), saved)
 
 
 def save(checkpoints: Checkpoints) -> None:
@@ -37,7 +50,16 @@ class AsyncSaving:
     async def load(self) -> None:
         """Read the checkpoint that the run starts from."""
         checkpoints = self._checkpoints
-        checkpoints.load(await checkpoints.saver.aget_tuple(checkpoints.location()))
+        saver, where, before = checkpoints.saver, checkpoints.location(), checkpoints.bound()
+        if before is None:
+            saved = await saver.aget_tuple(where)
+        else:
+            found = [each async for each in saver.alist(where, before=before, limit=1)]
+            saved = next(iter(found), None)
+        checkpoints.load(saved)
+        if checkpoints.asked is not None:
+            latest = await saver.aget_tuple(checkpoints.location(latest=True))
+            checkpoints.superseded = is_other(latest, saved)
 
     def begin(self) -> None:
         """Start to write what is queued, unless a write is under way or has failed."""

@@ -31,7 +31,7 @@ async def inputs_of_many_parts(server: Attacker) -> None:
         await peer.closed(sub)
 
 
-@listed(RUNS, limits={"store_bytes": 32 << 20}, grows_mib=100, within_s=40)
+@listed(RUNS, limits={"store_bytes": 32 << 20}, grows_mib=150, keeps_mib=100, within_s=40)
 async def logs_of_running_runs(server: Attacker) -> None:
     """Thirty runs each write 10 MiB and stay, where the store may hold 32 MiB."""
     peer = await server.connect()
@@ -46,12 +46,12 @@ async def logs_of_running_runs(server: Attacker) -> None:
     await server.stays(5)
 
 
-@listed(RUNS, limits={"log_bytes": 1 << 20, "log_min_age_s": 0}, grows_mib=60, keeps_mib=30, within_s=40)
+@listed(RUNS, limits={"log_bytes": 1 << 20, "log_min_age_s": 0}, grows_mib=100, keeps_mib=70, within_s=40)
 async def messages_that_merge(server: Attacker) -> None:
-    """One run writes 200 messages of 0.5 MB, where its log may hold 1 MiB."""
+    """One run writes 500 messages of 0.5 MB, where its log may hold 1 MiB."""
     peer = await server.connect()
     await server.ready()
-    await peer.run("speaker", {"n": 10, "size": 50_000, "times": 200}, spec(1, "messages", credit=0), run="r")
+    await peer.run("speaker", {"n": 10, "size": 50_000, "times": 500}, spec(1, "messages", credit=0), run="r")
     await peer.ask(type="subscribe", run="r", **spec(2, "lifecycle", from_="now"))
     await peer.until(lambda frame: frame["type"] == "closed" and frame["sub"] == 2, 40)
 

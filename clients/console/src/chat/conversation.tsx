@@ -227,7 +227,7 @@ export function Conversation({ graph, thread, isNew, row }: ConversationProps) {
             <p className="chat-notice">Loading…</p>
           ) : (
             <Empty title={`Talk to ${graph.name}`}>
-              <Text>{graph.description ?? "Say something to begin."}</Text>
+              <Text>{graph.description ?? "Write a message to start a thread."}</Text>
             </Empty>
           )}
         </div>

@@ -17,16 +17,16 @@ export class Boundary extends Component<{ children: ReactNode }, { error: Error 
     const isOutdated = /dynamically imported module|import.*failed|Failed to fetch/i.test(error.message);
     return (
       <div className="boundary">
-        <h1>{isOutdated ? "This page is not there any more" : "This page has failed"}</h1>
+        <h1>{isOutdated ? "This page could not be loaded" : "This page has failed"}</h1>
         <p>
           {isOutdated
-            ? "The server may be away, or it has a newer version of the console. Load the page again."
-            : "It is a fault of the console; your runs are not affected."}
+            ? "The server cannot be reached, or has a newer version of the console. Reload the page."
+            : "This is a bug of the console. Your runs are not affected."}
         </p>
         <Problem error={error} />
         <p>
           <button type="button" className="button button-main" onClick={() => location.reload()}>
-            Load the page again
+            Reload
           </button>{" "}
           <button type="button" className="button" onClick={() => this.setState({ error: undefined })}>
             Try again

@@ -3,7 +3,7 @@
 import { useState } from "react";
 import { type Described, describe } from "./json_value";
 import { LongText, Text } from "./text";
-import "./parts.css";
+import "./json.css";
 
 const PAGE = 100;
 const ONE_LINE = 240;

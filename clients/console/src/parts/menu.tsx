@@ -2,7 +2,7 @@
 
 import { Menu as Base } from "@base-ui/react/menu";
 import { withMarks } from "./marks";
-import "./parts.css";
+import "./menu.css";
 
 /** One entry; `danger` marks what cannot be undone. */
 export interface MenuItem {

@@ -7,7 +7,7 @@ import { type Field, fieldOf, isSchema, type Property, type Schema } from "./sch
 import { check } from "./schema_check";
 import { ChoiceField, Frame, JsonField, NumberField, TextField } from "./schema_field";
 import { Text } from "./text";
-import "./parts.css";
+import "./form.css";
 
 /** What every kind of field gets. */
 export interface FieldProps {

@@ -159,7 +159,7 @@ function Legend() {
         <svg width="22" height="8" aria-hidden>
           <path d="M0,4 H22" className="run-edge run-edge-conditional" />
         </svg>{" "}
-        if a router says so
+        conditional
       </li>
     </ul>
   );

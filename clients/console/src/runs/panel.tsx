@@ -168,7 +168,7 @@ function Said({ run, isOver }: { run: RunView; isOver: boolean }) {
         <Bubble key={message.call} message={message} isOver={isOver} />
       ))}
       {!messages.length && !run.isLoading && !run.error && (
-        <p className="runs-note">{isOver ? "It said nothing." : "No messages so far."}</p>
+        <p className="runs-note">{isOver ? "No messages." : "No messages yet."}</p>
       )}
     </div>
   );

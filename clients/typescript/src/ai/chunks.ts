@@ -47,7 +47,7 @@ export class Chunks {
   #step: Step | undefined;
   readonly #shown = new Map<string, Shown>();
   /** Calls of tools without an output, and the model's call that each is from, if it is shown here. */
-  readonly #open = new Map<string, OpenCall & { from?: string }>();
+  readonly #open = new Map<string, OpenCall & { from?: string | undefined }>();
   readonly #known = new Set<string>();
   /** Questions that were asked and not answered as far as the events say. */
   #asked: readonly Interrupt[] = [];

@@ -32,7 +32,8 @@ export function graphwireStream<G extends { [N in keyof G]: GraphTypes }>(
   options: ThreadOptions = {},
 ): GraphwireStream {
   const transport = new Adapter(client as unknown as Client, graph, options);
-  const callerOptions = { fetch: answer(client as unknown as Client, graph) };
+  const logOf = (thread: string) => transport.logOf(thread);
+  const callerOptions = { fetch: answer(client as unknown as Client, graph, logOf) };
   // LangChain's types forbid `callerOptions` beside a transport of one's own; its code takes them.
   return {
     transport: transport as unknown as GraphwireStream["transport"],
@@ -43,7 +44,7 @@ export function graphwireStream<G extends { [N in keyof G]: GraphTypes }>(
 interface Command {
   id: number;
   method: string;
-  params?: { [name: string]: unknown };
+  params?: { [name: string]: unknown } | undefined;
 }
 
 /** What a command is refused with. */
@@ -79,6 +80,11 @@ class Adapter {
 
   get threadId(): string {
     return this.#thread;
+  }
+
+  /** The log of a thread; undefined if its events are not read. */
+  logOf(thread: string): ThreadLog | undefined {
+    return this.#log?.thread === thread ? this.#log : undefined;
   }
 
   setThreadId(thread: string): void {
@@ -189,7 +195,9 @@ function busyOf(strategy: unknown): { ifBusy: NonNullable<RunOptions["ifBusy"]>;
 
 /** Split LangChain's config into graphwire's and the checkpoint to start at. */
 function configOf(config: unknown): RunOptions {
-  const { configurable = {}, ...rest } = (config ?? {}) as { configurable?: { [key: string]: unknown } };
+  const { configurable = {}, ...rest } = (config ?? {}) as {
+    configurable?: { [key: string]: unknown } | undefined;
+  };
   const { thread_id: _, checkpoint_id: checkpoint, checkpoint_ns: __, ...own } = configurable;
   const kept = { ...rest, ...(Object.keys(own).length ? { configurable: own } : {}) };
   return {

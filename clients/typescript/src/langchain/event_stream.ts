@@ -6,21 +6,21 @@ export interface ProtocolEvent {
   event_id: string;
   seq: number;
   method: string;
-  params: { namespace: string[]; timestamp: number; node?: string; data: unknown };
+  params: { namespace: string[]; timestamp: number; node?: string | undefined; data: unknown };
 }
 
 /** Which events a stream wants. Without `namespaces` it wants all; `depth` counts from the end of a namespace. */
 export interface Wanted {
   channels: readonly string[];
-  namespaces?: readonly (readonly string[])[];
-  depth?: number;
+  namespaces?: readonly (readonly string[])[] | undefined;
+  depth?: number | undefined;
 }
 
 /** Return whether a stream that wants `wanted` gets this event. */
 export function isWanted({ method, params }: ProtocolEvent, wanted: Wanted): boolean {
   const { channels, namespaces, depth = Number.POSITIVE_INFINITY } = wanted;
   const { namespace, data } = params;
-  const name = method === "custom" ? (data as { name?: string }).name : undefined;
+  const name = method === "custom" ? (data as { name?: string | undefined }).name : undefined;
   const channel = method === "input.requested" ? "input" : method;
   if (!channels.includes(channel) && !channels.includes(`custom:${name}`)) return false;
   if (!namespaces?.length) return true;

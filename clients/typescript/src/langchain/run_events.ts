@@ -177,7 +177,7 @@ export class RunEvents {
 }
 
 /** What a node writes as `{name, payload}` is of the channel `custom:<name>`; everything else has no name. */
-function customOf(data: unknown): { name?: string; payload: unknown } {
+function customOf(data: unknown): { name?: string | undefined; payload: unknown } {
   const isNamed =
     isRecord(data) && typeof data.name === "string" && Object.keys(data).sort().join() === "name,payload";
   return isNamed ? (data as { name: string; payload: unknown }) : { payload: data };

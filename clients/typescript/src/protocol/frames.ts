@@ -61,11 +61,11 @@ export type Payload = Lifecycle | MessageData | Interrupts;
  * ``invalid_argument``.
  */
 export interface Hello {
-  client?: Product;
+  client?: Product | undefined;
   /**
    * The optional parts that the client understands; see ``welcome.features``.
    */
-  features?: string[];
+  features?: string[] | undefined;
   /**
    * Chosen by the client; unique among the connection's open requests.
    */
@@ -73,7 +73,7 @@ export interface Hello {
   /**
    * The credential, if the server asks for one. It is never part of a URL.
    */
-  token?: string;
+  token?: string | undefined;
   type: "hello";
 }
 /**
@@ -108,9 +108,9 @@ export interface Run {
   /**
    * The checkpoint of the thread to start from.
    */
-  checkpoint?: string;
-  command?: GraphCommand;
-  config?: RunConfig;
+  checkpoint?: string | undefined;
+  command?: GraphCommand | undefined;
+  config?: RunConfig | undefined;
   /**
    * The graph's runtime context.
    */
@@ -126,7 +126,7 @@ export interface Run {
   /**
    * What to do if the thread has a run: refuse, wait ``queued``, or cancel that run first.
    */
-  if_busy?: "reject" | "enqueue" | "interrupt";
+  if_busy?: "reject" | "enqueue" | "interrupt" | undefined;
   /**
    * The graph's input.
    */
@@ -136,25 +136,25 @@ export interface Run {
    */
   metadata?: {
     [k: string]: unknown;
-  };
+  } | undefined;
   /**
    * ``cancel``: the run is cancelled when this connection has been gone for ``disconnect_grace_s`` and no subscription to the run is open.
    */
-  on_disconnect?: "continue" | "cancel";
-  options?: RunOptions;
-  record?: RecordOptions;
+  on_disconnect?: "continue" | "cancel" | undefined;
+  options?: RunOptions | undefined;
+  record?: RecordOptions | undefined;
   /**
    * The run's id; left out, the server chooses one.
    */
-  run?: string;
+  run?: string | undefined;
   /**
    * Subscriptions to attach before the run's first event.
    */
-  subscribe?: Spec[];
+  subscribe?: Spec[] | undefined;
   /**
    * The thread: the conversation that a checkpointer keeps across runs.
    */
-  thread?: string;
+  thread?: string | undefined;
   type: "run";
 }
 /**
@@ -183,29 +183,29 @@ export interface RunConfig {
    */
   configurable?: {
     [k: string]: unknown;
-  };
+  } | undefined;
   /**
    * How many tasks may run at once.
    */
-  max_concurrency?: number;
+  max_concurrency?: number | undefined;
   /**
    * Metadata for the graph's own tracing.
    */
   metadata?: {
     [k: string]: unknown;
-  };
+  } | undefined;
   /**
    * How many supersteps the run may take.
    */
-  recursion_limit?: number;
+  recursion_limit?: number | undefined;
   /**
    * A name for tracing.
    */
-  run_name?: string;
+  run_name?: string | undefined;
   /**
    * Tags for every call in the run.
    */
-  tags?: string[];
+  tags?: string[] | undefined;
 }
 /**
  * Options of the graph's ``astream``.
@@ -214,23 +214,23 @@ export interface RunOptions {
   /**
    * When checkpoints are written.
    */
-  durability?: "sync" | "async" | "exit";
+  durability?: "sync" | "async" | "exit" | undefined;
   /**
    * Nodes to pause after; ``*`` is all.
    */
-  interrupt_after?: string[] | "*";
+  interrupt_after?: string[] | "*" | undefined;
   /**
    * Nodes to pause before; ``*`` is all.
    */
-  interrupt_before?: string[] | "*";
+  interrupt_before?: string[] | "*" | undefined;
   /**
    * State keys of the output.
    */
-  output_keys?: string[] | string;
+  output_keys?: string[] | string | undefined;
   /**
    * LangGraph's version of the stream. With ``v2`` states of dataclasses and pydantic models are recorded as the class makes them, with its defaults.
    */
-  version?: "v1" | "v2";
+  version?: "v1" | "v2" | undefined;
 }
 /**
  * What the log records beyond what the run's first subscriptions ask for.
@@ -249,11 +249,11 @@ export interface RecordOptions {
     | "debug"
     | "interrupt"
     | "lifecycle"
-  )[];
+  )[] | undefined;
   /**
    * Whether to record events of subgraphs.
    */
-  subgraphs?: boolean;
+  subgraphs?: boolean | undefined;
 }
 /**
  * A subscription to a run: its number, its filter, and where delivery begins.
@@ -262,12 +262,12 @@ export interface Spec {
   /**
    * How many events the server may send before ``credit`` frames add more; 0 is legal. Left out, there is no limit but the socket's own pace.
    */
-  credit?: number;
+  credit?: number | undefined;
   filter: Filter;
   /**
    * Where delivery begins: at the log's first event, with new events only, with a snapshot of the head, or after a cursor.
    */
-  from?: ("start" | "now" | "snapshot") | Position;
+  from?: ("start" | "now" | "snapshot") | Position | undefined;
   /**
    * Chosen by the client; names a subscription on its connection.
    */
@@ -275,7 +275,7 @@ export interface Spec {
   /**
    * ``patch``: states of mode ``values`` are sent as differences, if ``welcome.features`` has ``patch``.
    */
-  values?: "full" | "patch";
+  values?: "full" | "patch" | undefined;
 }
 /**
  * Which events of a run a subscription gets.
@@ -284,11 +284,11 @@ export interface Spec {
  * matches nothing; ``namespaces`` absent means the root only.
  */
 export interface Filter {
-  exclude?: Exclude;
+  exclude?: Exclude | undefined;
   /**
    * State keys to project ``values`` and ``updates`` to.
    */
-  keys?: string[];
+  keys?: string[] | undefined;
   /**
    * The modes to deliver; at least one. ``lifecycle`` and ``interrupt`` come anyway.
    */
@@ -306,15 +306,15 @@ export interface Filter {
   /**
    * Namespace patterns. Left out: the root only.
    */
-  namespaces?: string[][];
+  namespaces?: string[][] | undefined;
   /**
    * Globs of node names.
    */
-  nodes?: string[];
+  nodes?: string[] | undefined;
   /**
    * Globs of the tags of model calls.
    */
-  tags?: string[];
+  tags?: string[] | undefined;
 }
 /**
  * What a filter leaves out, whatever else it admits.
@@ -323,15 +323,15 @@ export interface Exclude {
   /**
    * Namespaces to leave out.
    */
-  namespaces?: string[][];
+  namespaces?: string[][] | undefined;
   /**
    * Nodes to leave out.
    */
-  nodes?: string[];
+  nodes?: string[] | undefined;
   /**
    * Tags to leave out.
    */
-  tags?: string[];
+  tags?: string[] | undefined;
 }
 /**
  * A cursor: delivery begins after event ``seq`` of the log's incarnation ``epoch``.
@@ -362,12 +362,12 @@ export interface Subscribe {
   /**
    * How many events the server may send before ``credit`` frames add more; 0 is legal. Left out, there is no limit but the socket's own pace.
    */
-  credit?: number;
+  credit?: number | undefined;
   filter: Filter;
   /**
    * Where delivery begins: at the log's first event, with new events only, with a snapshot of the head, or after a cursor.
    */
-  from?: ("start" | "now" | "snapshot") | Position;
+  from?: ("start" | "now" | "snapshot") | Position | undefined;
   /**
    * Chosen by the client; unique among the connection's open requests.
    */
@@ -384,7 +384,7 @@ export interface Subscribe {
   /**
    * ``patch``: states of mode ``values`` are sent as differences, if ``welcome.features`` has ``patch``.
    */
-  values?: "full" | "patch";
+  values?: "full" | "patch" | undefined;
 }
 /**
  * Follow the states of all runs or threads that match: states, not events. A watch keeps none of them
@@ -406,7 +406,7 @@ export interface Watch {
   /**
    * Only runs or threads of these graphs.
    */
-  graphs?: string[];
+  graphs?: string[] | undefined;
   /**
    * Chosen by the client; unique among the connection's open requests.
    */
@@ -416,19 +416,19 @@ export interface Watch {
    */
   metadata?: {
     [k: string]: unknown;
-  };
+  } | undefined;
   /**
    * Whether to report how far the runs are: a ``run_info`` with the new ``head`` for each run whose log grows, at most once a second for each. Servers of 1.0 ignore it. For runs only.
    */
-  progress?: boolean;
+  progress?: boolean | undefined;
   /**
    * Only threads whose title has this text, as in ``list``.
    */
-  search?: string;
+  search?: string | undefined;
   /**
    * Only runs or threads in one of these statuses.
    */
-  status?: ("queued" | "running" | "interrupted" | "completed" | "failed" | "cancelled")[];
+  status?: ("queued" | "running" | "interrupted" | "completed" | "failed" | "cancelled")[] | undefined;
   /**
    * Chosen by the client; names a subscription on its connection.
    */
@@ -436,12 +436,12 @@ export interface Watch {
   /**
    * Only runs of this thread, or this thread itself.
    */
-  thread?: string;
+  thread?: string | undefined;
   type: "watch";
   /**
    * What to follow; left out, runs. ``threads`` needs ``threads`` in ``welcome.features``: other servers ignore the field and send runs.
    */
-  what?: "runs" | "threads";
+  what?: "runs" | "threads" | undefined;
 }
 /**
  * Detach: no frame of that ``sub`` follows the reply, and the number may be used again.
@@ -502,7 +502,7 @@ export interface Cancel {
   /**
    * Why; repeated in the terminal event.
    */
-  reason?: string;
+  reason?: string | undefined;
   /**
    * The run to stop.
    */
@@ -533,7 +533,7 @@ export interface Respond {
   /**
    * Whether to resume although some interrupts have no answer yet.
    */
-  partial?: boolean;
+  partial?: boolean | undefined;
   /**
    * The answers.
    */
@@ -593,11 +593,11 @@ export interface List {
   /**
    * The ``cursor`` of the page before.
    */
-  cursor?: string;
+  cursor?: string | undefined;
   /**
    * Only rows of this graph.
    */
-  graph?: string;
+  graph?: string | undefined;
   /**
    * Chosen by the client; unique among the connection's open requests.
    */
@@ -605,25 +605,25 @@ export interface List {
   /**
    * Rows in one page.
    */
-  limit?: number;
+  limit?: number | undefined;
   /**
    * Only runs or threads whose metadata has all of these.
    */
   metadata?: {
     [k: string]: unknown;
-  };
+  } | undefined;
   /**
    * Only threads whose title has this text, in upper or lower case: the first 1,024 characters of the string ``metadata.title``.
    */
-  search?: string;
+  search?: string | undefined;
   /**
    * Only runs or threads in one of these statuses.
    */
-  status?: ("queued" | "running" | "interrupted" | "completed" | "failed" | "cancelled")[];
+  status?: ("queued" | "running" | "interrupted" | "completed" | "failed" | "cancelled")[] | undefined;
   /**
    * Only rows of this thread.
    */
-  thread?: string;
+  thread?: string | undefined;
   type: "list";
   /**
    * The kind of rows.
@@ -647,7 +647,7 @@ export interface State {
   /**
    * A checkpoint of its history; left out, the latest.
    */
-  checkpoint?: string;
+  checkpoint?: string | undefined;
   /**
    * The graph whose thread it is.
    */
@@ -659,15 +659,15 @@ export interface State {
   /**
    * Only these keys of ``values``.
    */
-  keys?: string[];
+  keys?: string[] | undefined;
   /**
    * The path of a subgraph, as events have it; left out, the root.
    */
-  ns?: string[];
+  ns?: string[] | undefined;
   /**
    * Whether ``tasks`` include the states of subgraphs that wait.
    */
-  subgraphs?: boolean;
+  subgraphs?: boolean | undefined;
   /**
    * The thread.
    */
@@ -689,11 +689,11 @@ export interface StateHistory {
   /**
    * Only states before this checkpoint.
    */
-  before?: string;
+  before?: string | undefined;
   /**
    * A checkpoint of its history; left out, the latest.
    */
-  checkpoint?: string;
+  checkpoint?: string | undefined;
   /**
    * The graph whose thread it is.
    */
@@ -705,21 +705,21 @@ export interface StateHistory {
   /**
    * Only these keys of ``values``.
    */
-  keys?: string[];
+  keys?: string[] | undefined;
   /**
    * States in one page.
    */
-  limit?: number;
+  limit?: number | undefined;
   /**
    * Only checkpoints whose metadata has all of these.
    */
   metadata?: {
     [k: string]: unknown;
-  };
+  } | undefined;
   /**
    * The path of a subgraph, as events have it; left out, the root.
    */
-  ns?: string[];
+  ns?: string[] | undefined;
   /**
    * The thread.
    */
@@ -740,11 +740,11 @@ export interface StateUpdate {
   /**
    * The node in whose name to write; left out, the node that wrote last, if there is only one.
    */
-  as_node?: string;
+  as_node?: string | undefined;
   /**
    * A checkpoint of its history; left out, the latest.
    */
-  checkpoint?: string;
+  checkpoint?: string | undefined;
   /**
    * The graph whose thread it is.
    */
@@ -756,11 +756,11 @@ export interface StateUpdate {
   /**
    * The path of a subgraph, as events have it; left out, the root.
    */
-  ns?: string[];
+  ns?: string[] | undefined;
   /**
    * The task in whose name to write, if the node has several.
    */
-  task?: string;
+  task?: string | undefined;
   /**
    * The thread.
    */
@@ -821,7 +821,7 @@ export interface Delete {
   /**
    * The graph of the thread to delete.
    */
-  graph?: string;
+  graph?: string | undefined;
   /**
    * Chosen by the client; unique among the connection's open requests.
    */
@@ -829,11 +829,11 @@ export interface Delete {
   /**
    * The run to delete; its thread stays.
    */
-  run?: string;
+  run?: string | undefined;
   /**
    * The thread to delete.
    */
-  thread?: string;
+  thread?: string | undefined;
   type: "delete";
 }
 /**
@@ -866,7 +866,7 @@ export interface Welcome {
   /**
    * When that identity expires.
    */
-  expires_at?: string;
+  expires_at?: string | undefined;
   /**
    * The optional parts that are enabled.
    */
@@ -923,7 +923,7 @@ export interface Started {
   /**
    * The run's thread, if it has one.
    */
-  thread?: string;
+  thread?: string | undefined;
   type: "started";
 }
 /**
@@ -939,20 +939,20 @@ export interface Subscribed {
   /**
    * Delivery begins after this ``seq``.
    */
-  after?: number;
+  after?: number | undefined;
   /**
    * The credit in force.
    */
-  credit?: number;
+  credit?: number | undefined;
   /**
    * The log's incarnation.
    */
-  epoch?: string;
-  filter?: Filter;
+  epoch?: string | undefined;
+  filter?: Filter | undefined;
   /**
    * The last ``seq`` of the log now.
    */
-  head?: number;
+  head?: number | undefined;
   /**
    * Chosen by the client; unique among the connection's open requests.
    */
@@ -960,11 +960,11 @@ export interface Subscribed {
   /**
    * What is sent first: nothing (``live``), the missed events, a snapshot, or a gap and a snapshot.
    */
-  recovery?: "live" | "replayed" | "snapshot" | "gap";
+  recovery?: "live" | "replayed" | "snapshot" | "gap" | undefined;
   /**
    * The run.
    */
-  run?: string;
+  run?: string | undefined;
   /**
    * Chosen by the client; names a subscription on its connection.
    */
@@ -985,19 +985,19 @@ export interface Ok {
    */
   config?: {
     [k: string]: unknown;
-  };
+  } | undefined;
   /**
    * To ``state``: when the checkpoint was written.
    */
-  created_at?: string;
+  created_at?: string | undefined;
   /**
    * To ``list``: where the next page begins; left out on the last. To ``state_history``: the ``before`` of the next page, if there is one; since 1.1.
    */
-  cursor?: string;
+  cursor?: string | undefined;
   /**
    * To ``list`` of graphs.
    */
-  graphs?: GraphRow[];
+  graphs?: GraphRow[] | undefined;
   /**
    * Chosen by the client; unique among the connection's open requests.
    */
@@ -1005,7 +1005,7 @@ export interface Ok {
   /**
    * To ``state``: the pending interrupts. To ``result``: what the run asked, if it is ``completed`` for the reason ``interrupted``, because nobody can answer.
    */
-  interrupts?: AskedInterrupt[];
+  interrupts?: AskedInterrupt[] | undefined;
   /**
    * To ``state``: the checkpoint's metadata.
    */
@@ -1013,7 +1013,7 @@ export interface Ok {
   /**
    * To ``state``: the nodes that run next.
    */
-  next?: string[];
+  next?: string[] | undefined;
   /**
    * To ``result``: the output, once ``completed``; it may be ``null``.
    */
@@ -1023,36 +1023,36 @@ export interface Ok {
    */
   parent_config?: {
     [k: string]: unknown;
-  };
+  } | undefined;
   /**
    * To ``list`` of runs.
    */
-  runs?: RunRow[];
+  runs?: RunRow[] | undefined;
   /**
    * To ``state_history``: the states, the newest first.
    */
-  states?: ThreadState[];
+  states?: ThreadState[] | undefined;
   /**
    * To ``cancel``, ``respond`` and ``result``: the run's status now.
    */
-  status?: "queued" | "running" | "interrupted" | "completed" | "failed" | "cancelled";
+  status?: "queued" | "running" | "interrupted" | "completed" | "failed" | "cancelled" | undefined;
   /**
    * To ``state``: their tasks.
    */
-  tasks?: StateTask[];
-  thread?: ThreadRow;
+  tasks?: StateTask[] | undefined;
+  thread?: ThreadRow | undefined;
   /**
    * To ``state``: the numbering that ``thread_seq`` belongs to.
    */
-  thread_epoch?: string;
+  thread_epoch?: string | undefined;
   /**
    * To ``state``: the ``thread_seq`` of the thread's latest run that had begun when the state had been read; left out if no run of the thread is known. A later run has not changed this state.
    */
-  thread_seq?: number;
+  thread_seq?: number | undefined;
   /**
    * To ``list`` of threads.
    */
-  threads?: ThreadRow[];
+  threads?: ThreadRow[] | undefined;
   type: "ok";
   /**
    * To ``state``: the state. This and what follows are ``ThreadState``'s.
@@ -1068,11 +1068,11 @@ export interface GraphRow {
    */
   context_schema?: {
     [k: string]: unknown;
-  };
+  } | undefined;
   /**
    * For people.
    */
-  description?: string;
+  description?: string | undefined;
   /**
    * How its nodes are connected.
    */
@@ -1082,7 +1082,7 @@ export interface GraphRow {
    */
   input_schema?: {
     [k: string]: unknown;
-  };
+  } | undefined;
   /**
    * The modes that it can be streamed with.
    */
@@ -1098,17 +1098,17 @@ export interface GraphRow {
   /**
    * The state keys of the output. A string if the output is one value, which need not be an object.
    */
-  output_keys?: string[] | string;
+  output_keys?: string[] | string | undefined;
   /**
    * JSON Schema of the output.
    */
   output_schema?: {
     [k: string]: unknown;
-  };
+  } | undefined;
   /**
    * The graphs that run in its nodes, as far as the server knows them.
    */
-  subgraphs?: Subgraph[];
+  subgraphs?: Subgraph[] | undefined;
 }
 /**
  * An edge of a graph.
@@ -1117,7 +1117,7 @@ export interface Edge {
   /**
    * ``true`` if a router decides whether it is taken.
    */
-  conditional?: boolean;
+  conditional?: boolean | undefined;
   /**
    * The node that it starts at.
    */
@@ -1134,7 +1134,7 @@ export interface Subgraph {
   /**
    * ``true`` if it is left out, because it is too deep or the subgraphs are too large: ``nodes`` and ``edges`` are empty then.
    */
-  cut?: boolean;
+  cut?: boolean | undefined;
   /**
    * How its nodes are connected.
    */
@@ -1150,7 +1150,7 @@ export interface Subgraph {
   /**
    * The graphs that run in its nodes.
    */
-  subgraphs?: Subgraph[];
+  subgraphs?: Subgraph[] | undefined;
 }
 /**
  * An interrupt as a state has it, and as an ``updates`` or ``values`` event carries it beside its
@@ -1166,7 +1166,7 @@ export interface AskedInterrupt {
    */
   response_schema?: {
     [k: string]: unknown;
-  };
+  } | undefined;
   /**
    * What the graph asks.
    */
@@ -1183,7 +1183,7 @@ export interface RunRow {
   /**
    * The checkpoint of its thread that it began from; ``""`` if the thread had none. Left out while it is not known yet, and for good if the run ended before its graph began.
    */
-  checkpoint?: string;
+  checkpoint?: string | undefined;
   /**
    * When the run was requested.
    */
@@ -1191,12 +1191,12 @@ export interface RunRow {
   /**
    * When it ended.
    */
-  ended_at?: string;
+  ended_at?: string | undefined;
   /**
    * The log's incarnation.
    */
   epoch: string;
-  error?: Failure;
+  error?: Failure | undefined;
   /**
    * The graph's name.
    */
@@ -1208,7 +1208,7 @@ export interface RunRow {
   /**
    * The ids of its pending interrupts.
    */
-  interrupts?: string[];
+  interrupts?: string[] | undefined;
   /**
    * The ``metadata`` of its ``run`` frame.
    */
@@ -1222,11 +1222,11 @@ export interface RunRow {
   /**
    * With ``interrupted``: what it asks, as far as 4 KiB hold it. A value that is too large is ``$cut``, and the last questions are left out if there are too many; ``interrupts`` names all.
    */
-  questions?: PendingInterrupt[];
+  questions?: PendingInterrupt[] | undefined;
   /**
    * Why it has this status, as its ``lifecycle`` event says.
    */
-  reason?: string;
+  reason?: string | undefined;
   /**
    * The run's id.
    */
@@ -1234,7 +1234,7 @@ export interface RunRow {
   /**
    * When it began to run.
    */
-  started_at?: string;
+  started_at?: string | undefined;
   /**
    * The current status.
    */
@@ -1242,15 +1242,15 @@ export interface RunRow {
   /**
    * Its thread, if it has one.
    */
-  thread?: string;
+  thread?: string | undefined;
   /**
    * Names the numbering that ``thread_seq`` belongs to: the server begins another one, from 1, once it knows no run of the thread any more.
    */
-  thread_epoch?: string;
+  thread_epoch?: string | undefined;
   /**
    * The run's number among those of its thread, counted from 1 in the order in which they begin to run; left out before it begins.
    */
-  thread_seq?: number;
+  thread_seq?: number | undefined;
 }
 /**
  * Why a run failed. Unless the server exposes errors, the message is generic and ``type`` is left out.
@@ -1263,7 +1263,7 @@ export interface Failure {
   /**
    * Find the rest in the server's log by it.
    */
-  error_id?: string;
+  error_id?: string | undefined;
   /**
    * For people.
    */
@@ -1271,7 +1271,7 @@ export interface Failure {
   /**
    * The exception's class.
    */
-  type?: string;
+  type?: string | undefined;
 }
 /**
  * A question that waits for an answer.
@@ -1284,13 +1284,13 @@ export interface PendingInterrupt {
   /**
    * The path of the subgraph that asks, as deep as it is known.
    */
-  ns?: string[];
+  ns?: string[] | undefined;
   /**
    * The JSON Schema of an answer, as it is, without tags; left out if the graph gives none.
    */
   response_schema?: {
     [k: string]: unknown;
-  };
+  } | undefined;
   /**
    * What the graph asks.
    */
@@ -1309,7 +1309,7 @@ export interface ThreadState {
   /**
    * When the checkpoint was written.
    */
-  created_at?: string;
+  created_at?: string | undefined;
   /**
    * Their pending interrupts.
    */
@@ -1327,7 +1327,7 @@ export interface ThreadState {
    */
   parent_config?: {
     [k: string]: unknown;
-  };
+  } | undefined;
   /**
    * Their tasks.
    */
@@ -1352,7 +1352,7 @@ export interface StateTask {
   /**
    * Its pending interrupts.
    */
-  interrupts?: AskedInterrupt[];
+  interrupts?: AskedInterrupt[] | undefined;
   /**
    * The node.
    */
@@ -1377,7 +1377,7 @@ export interface ThreadRow {
   /**
    * When the thread began, as far as is known: with its first run, checkpoint or metadata.
    */
-  created_at?: string;
+  created_at?: string | undefined;
   /**
    * The graph's name.
    */
@@ -1385,21 +1385,21 @@ export interface ThreadRow {
   /**
    * With ``interrupted``: the ids of what waits for an answer.
    */
-  interrupts?: string[];
+  interrupts?: string[] | undefined;
   /**
    * What ``thread_update`` has set; left out if that is nothing, and by servers without ``threads`` in ``welcome.features``.
    */
   metadata?: {
     [k: string]: unknown;
-  };
+  } | undefined;
   /**
    * With ``interrupted``: what is asked, as far as 4 KiB hold it, cut as in the row of a run.
    */
-  questions?: PendingInterrupt[];
+  questions?: PendingInterrupt[] | undefined;
   /**
    * Its latest run, if one is known. Left out where principals share their threads.
    */
-  run?: string;
+  run?: string | undefined;
   /**
    * The status of its latest run. If no run of the thread is known: ``interrupted`` if its checkpoints say that something is left to do, else ``completed``.
    */
@@ -1426,7 +1426,7 @@ export interface Error {
   /**
    * With ``after``: how long to wait.
    */
-  after_ms?: number;
+  after_ms?: number | undefined;
   /**
    * One of the codes.
    */
@@ -1436,11 +1436,11 @@ export interface Error {
    */
   details?: {
     [k: string]: unknown;
-  };
+  } | undefined;
   /**
    * The refused request.
    */
-  id?: number;
+  id?: number | undefined;
   /**
    * What is wrong, where, and what to do; for people.
    */
@@ -1452,7 +1452,7 @@ export interface Error {
   /**
    * The subscription that was refused or not found.
    */
-  sub?: number;
+  sub?: number | undefined;
   type: "error";
 }
 /**
@@ -1484,7 +1484,7 @@ export interface Notice {
   /**
    * When it takes effect.
    */
-  expires_at?: string;
+  expires_at?: string | undefined;
   /**
    * For people.
    */
@@ -1529,7 +1529,7 @@ export interface Event {
   /**
    * The ``seq`` of the ``values`` event that a patch applies to.
    */
-  base?: number;
+  base?: number | undefined;
   /**
    * What happened; its shape depends on the mode.
    */
@@ -1537,13 +1537,13 @@ export interface Event {
   /**
    * With an ``updates`` or ``values`` event: the interrupts that came with it; empty at a static breakpoint.
    */
-  interrupts?: AskedInterrupt[];
+  interrupts?: AskedInterrupt[] | undefined;
   /**
    * LangGraph's metadata, with the first event of each message on an attachment.
    */
   meta?: {
     [k: string]: unknown;
-  };
+  } | undefined;
   /**
    * What kind of event it is.
    */
@@ -1555,11 +1555,11 @@ export interface Event {
   /**
    * The node that it comes from, if that is known.
    */
-  node?: string;
+  node?: string | undefined;
   /**
    * The subgraph path; left out for the root.
    */
-  ns?: string[];
+  ns?: string[] | undefined;
   /**
    * Its position in the log, the same for every client.
    */
@@ -1571,7 +1571,7 @@ export interface Event {
   /**
    * With ``custom`` data of an ``@task``: where LangGraph shows it with subgraphs, below ``ns``.
    */
-  task_ns?: string[];
+  task_ns?: string[] | undefined;
   type: "event";
 }
 /**
@@ -1649,7 +1649,7 @@ export interface SnapshotMessage {
   /**
    * The key of its call, which later deltas name. Left out, it is ``id``.
    */
-  call?: string;
+  call?: string | undefined;
   /**
    * The message's id, the one that the state has.
    */
@@ -1665,15 +1665,15 @@ export interface SnapshotMessage {
    */
   meta?: {
     [k: string]: unknown;
-  };
+  } | undefined;
   /**
    * The node that wrote it.
    */
-  node?: string;
+  node?: string | undefined;
   /**
    * The subgraph path.
    */
-  ns?: string[];
+  ns?: string[] | undefined;
 }
 /**
  * The replay is complete: from now on events, or the changes of a watch, are live.
@@ -1687,11 +1687,11 @@ export interface Synced {
   /**
    * For a watch: how many matching runs or threads its list left out (``max_watch_runs``); left out if none.
    */
-  cut?: number;
+  cut?: number | undefined;
   /**
    * The position that the replay reached.
    */
-  seq?: number;
+  seq?: number | undefined;
   /**
    * Chosen by the client; names a subscription on its connection.
    */
@@ -1711,7 +1711,7 @@ export interface Mark {
   /**
    * The ``n`` of the last event sent on this attachment; 0 if none was. Left out by servers of 1.0.
    */
-  n?: number;
+  n?: number | undefined;
   /**
    * How far the log has advanced.
    */
@@ -1740,7 +1740,7 @@ export interface RunInfo {
   /**
    * The checkpoint of its thread that it began from; ``""`` if the thread had none. Left out while it is not known yet, and for good if the run ended before its graph began.
    */
-  checkpoint?: string;
+  checkpoint?: string | undefined;
   /**
    * When the run was requested.
    */
@@ -1748,12 +1748,12 @@ export interface RunInfo {
   /**
    * When it ended.
    */
-  ended_at?: string;
+  ended_at?: string | undefined;
   /**
    * The log's incarnation.
    */
   epoch: string;
-  error?: Failure;
+  error?: Failure | undefined;
   /**
    * The graph's name.
    */
@@ -1765,7 +1765,7 @@ export interface RunInfo {
   /**
    * The ids of its pending interrupts.
    */
-  interrupts?: string[];
+  interrupts?: string[] | undefined;
   /**
    * The ``metadata`` of its ``run`` frame.
    */
@@ -1779,11 +1779,11 @@ export interface RunInfo {
   /**
    * With ``interrupted``: what it asks, as far as 4 KiB hold it. A value that is too large is ``$cut``, and the last questions are left out if there are too many; ``interrupts`` names all.
    */
-  questions?: PendingInterrupt[];
+  questions?: PendingInterrupt[] | undefined;
   /**
    * Why it has this status, as its ``lifecycle`` event says.
    */
-  reason?: string;
+  reason?: string | undefined;
   /**
    * The run's id.
    */
@@ -1791,7 +1791,7 @@ export interface RunInfo {
   /**
    * When it began to run.
    */
-  started_at?: string;
+  started_at?: string | undefined;
   /**
    * The current status.
    */
@@ -1803,15 +1803,15 @@ export interface RunInfo {
   /**
    * Its thread, if it has one.
    */
-  thread?: string;
+  thread?: string | undefined;
   /**
    * Names the numbering that ``thread_seq`` belongs to: the server begins another one, from 1, once it knows no run of the thread any more.
    */
-  thread_epoch?: string;
+  thread_epoch?: string | undefined;
   /**
    * The run's number among those of its thread, counted from 1 in the order in which they begin to run; left out before it begins.
    */
-  thread_seq?: number;
+  thread_seq?: number | undefined;
   type: "run_info";
 }
 /**
@@ -1850,7 +1850,7 @@ export interface ThreadInfo {
   /**
    * When the thread began, as far as is known: with its first run, checkpoint or metadata.
    */
-  created_at?: string;
+  created_at?: string | undefined;
   /**
    * The graph's name.
    */
@@ -1858,21 +1858,21 @@ export interface ThreadInfo {
   /**
    * With ``interrupted``: the ids of what waits for an answer.
    */
-  interrupts?: string[];
+  interrupts?: string[] | undefined;
   /**
    * What ``thread_update`` has set; left out if that is nothing, and by servers without ``threads`` in ``welcome.features``.
    */
   metadata?: {
     [k: string]: unknown;
-  };
+  } | undefined;
   /**
    * With ``interrupted``: what is asked, as far as 4 KiB hold it, cut as in the row of a run.
    */
-  questions?: PendingInterrupt[];
+  questions?: PendingInterrupt[] | undefined;
   /**
    * Its latest run, if one is known. Left out where principals share their threads.
    */
-  run?: string;
+  run?: string | undefined;
   /**
    * The status of its latest run. If no run of the thread is known: ``interrupted`` if its checkpoints say that something is left to do, else ``completed``.
    */
@@ -1937,7 +1937,7 @@ export interface Closed {
   /**
    * The last ``seq`` of the log.
    */
-  seq?: number;
+  seq?: number | undefined;
   /**
    * How many events its filter held back, by ``keys`` as well.
    */
@@ -1945,7 +1945,7 @@ export interface Closed {
   /**
    * The run's last status.
    */
-  status?: "queued" | "running" | "interrupted" | "completed" | "failed" | "cancelled";
+  status?: "queued" | "running" | "interrupted" | "completed" | "failed" | "cancelled" | undefined;
   /**
    * Chosen by the client; names a subscription on its connection.
    */
@@ -1967,12 +1967,12 @@ export interface Lifecycle {
   /**
    * With a takeover: messages that the repeated step sends again, by the keys of their calls; the client drops what it has of them.
    */
-  discard?: string[];
-  error?: Failure;
+  discard?: string[] | undefined;
+  error?: Failure | undefined;
   /**
    * Why: the reason that ``cancel`` gave, or ``superseded``, ``expired``, ``shutdown`` and the like.
    */
-  reason?: string;
+  reason?: string | undefined;
   /**
    * The run's status from this event on.
    */
@@ -1985,17 +1985,17 @@ export interface MessageData {
   /**
    * The key of the call of a model that it belongs to, unique in the log; deltas add up by it. Left out, it is ``id``.
    */
-  call?: string;
+  call?: string | undefined;
   /**
    * The chunk's fields that are not empty; deltas add up. Its ``id`` is the chunk's own, if that is not the message's.
    */
   delta?: {
     [k: string]: unknown;
-  };
+  } | undefined;
   /**
    * The node failed and begins again: the client drops what it has of the call. ``delta`` is empty.
    */
-  discard?: true;
+  discard?: true | undefined;
   /**
    * The message's id, as far as it is known; the last delta names the one that the state has.
    */
@@ -2005,7 +2005,7 @@ export interface MessageData {
    */
   message?: {
     [k: string]: unknown;
-  };
+  } | undefined;
 }
 /**
  * ``data`` of mode ``interrupt``: all pending interrupts, each once; none at a static breakpoint.

@@ -4,9 +4,8 @@ import { useChat } from "@ai-sdk/react";
 import { cleanup, renderHook, waitFor } from "@testing-library/react";
 import type { ChatTransport, UIMessage } from "ai";
 import { expect } from "vitest";
-import { WebSocket } from "ws";
 import { type Client, type ConnectOptions, connect } from "../../src/index.js";
-import { Gateway } from "../gateway.js";
+import { Gateway, webSocket } from "../gateway.js";
 
 const GRAPHS = ["chat", "broken", "asking", "stumbling", "agent", "careful"];
 const clients: Client[] = [];
@@ -18,7 +17,7 @@ export function served(): Promise<Gateway> {
 
 /** Return a client that is closed after the test. */
 export function connected(url: string, options: ConnectOptions = {}): Client {
-  const client = connect(url, { webSocket: WebSocket, ...options });
+  const client = connect(url, { webSocket, ...options });
   clients.push(client);
   return client;
 }

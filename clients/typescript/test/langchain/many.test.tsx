@@ -21,11 +21,7 @@ afterAll(() => gateway.stop());
 const THREADS = Array.from({ length: 10 }, (_, index) => `t${index}`);
 
 test("ten threads are live at once over one connection", async () => {
-  let connections = 0;
-  const proxy = await CuttingProxy.start(gateway.port, () => {
-    connections += 1;
-    return { bytes: Number.POSITIVE_INFINITY, stall: () => 0 };
-  });
+  const proxy = await CuttingProxy.start(gateway.port, [1e9]);
   const client = connected(proxy.url);
   const streams = new Map<string, Stream>();
   render(
@@ -44,16 +40,14 @@ test("ten threads are live at once over one connection", async () => {
     .poll(() => all().map((stream) => lines(stream)[1]), { timeout: 8000 })
     .toEqual(THREADS.map((thread) => `ai: ${reply(thread, 40)}`));
   await expect.poll(() => all().some(({ isLoading }) => isLoading)).toBe(false);
-  expect(connections).toBe(1);
+  expect((await proxy.counts()).connections).toBe(1);
   client.close();
   await proxy.stop();
 }, 20_000);
 
 test("over a line that is cut again and again the text is exact, and never goes back", async () => {
-  const proxy = await CuttingProxy.start(gateway.port, (connection) => ({
-    bytes: 6000 + (connection % 7) * 900,
-    stall: () => 0,
-  }));
+  const cuts = Array.from({ length: 200 }, (_, connection) => 6000 + (connection % 7) * 900);
+  const proxy = await CuttingProxy.start(gateway.port, cuts);
   const client = connected(proxy.url, { backoff: { firstMs: 1, longestMs: 5 }, window: 16 });
   const seen: string[] = [];
   let stream: Stream | undefined;
@@ -67,7 +61,7 @@ test("over a line that is cut again and again the text is exact, and never goes 
     .poll(() => lines(stream), { timeout: 15_000 })
     .toEqual(["human: cut", `ai: ${reply("cut", 400)}`]);
   await expect.poll(() => stream?.isLoading).toBe(false);
-  expect(proxy.cuts).toBeGreaterThan(3);
+  expect((await proxy.counts()).cuts).toBeGreaterThan(3);
   for (const [index, text] of seen.entries()) expect(text.startsWith(seen[index - 1] ?? "")).toBe(true);
   expect(stream?.error).toBeUndefined();
   client.close();

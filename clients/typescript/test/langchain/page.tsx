@@ -2,10 +2,9 @@
 
 import { useStream } from "@langchain/react";
 import { useMemo } from "react";
-import { WebSocket } from "ws";
 import { type Client, type ConnectOptions, connect } from "../../src/index.js";
 import { graphwireStream } from "../../src/langchain/index.js";
-import { Gateway } from "../gateway.js";
+import { Gateway, webSocket } from "../gateway.js";
 
 /** The state of the graphs. */
 export interface State {
@@ -25,7 +24,7 @@ export function start(): Promise<Gateway> {
 }
 
 export function connected(url: string, options: ConnectOptions = {}): Client {
-  return connect(url, { webSocket: WebSocket, onState: () => {}, ...options });
+  return connect(url, { webSocket, onState: () => {}, ...options });
 }
 
 export type Stream = ReturnType<typeof useStream<State>>;

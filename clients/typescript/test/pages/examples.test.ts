@@ -91,8 +91,9 @@ test("a chat streams, goes on after a reload in mid-sentence, asks, is answered 
   const said = page.locator("article");
   const ask = async (text: string) => {
     await page.getByLabel("Message").fill(text);
-    await page.getByRole("button", { name: "Send" }).click();
+    await page.getByRole("button", { name: "Send", exact: true }).click();
   };
+  const stop = page.getByRole("button", { name: "Stop" });
   await page.getByRole("button", { name: "New chat" }).click();
   await page.getByText("Ask for a joke").waitFor();
   await ask("A poem about the sea");
@@ -106,12 +107,12 @@ test("a chat streams, goes on after a reload in mid-sentence, asks, is answered 
     .poll(async () => (await answer.textContent())?.length, { timeout: 10_000 })
     .toBeGreaterThan(before.length);
   expect(String(await answer.textContent()).startsWith(before)).toBe(true);
-  await page.getByRole("button", { name: "Send" }).waitFor({ timeout: 20_000 }); // it has ended
+  await stop.waitFor({ state: "detached", timeout: 20_000 }); // it has ended
   await ask("Write a mail about cats");
   await page.getByRole("button", { name: "Send it" }).click();
   await page.getByText("Sent a mail about cats").waitFor();
   await expect.poll(() => said.count()).toBe(6);
-  await page.getByRole("button", { name: "Stop" }).click();
+  await stop.click();
   await page.locator(".dot.cancelled").waitFor();
   await page.reload();
   await page.getByText("Sent a mail about cats").waitFor();
@@ -119,3 +120,43 @@ test("a chat streams, goes on after a reload in mid-sentence, asks, is answered 
   expect(errors).toEqual([]);
   await page.close();
 }, 90_000);
+
+test("what is sent while a chat asks is kept until it is answered, and threads are there in every browser", async () => {
+  errors.length = 0;
+  const url = await built("react-chat");
+  const page = await opened(url);
+  const write = async (text: string) => {
+    await page.getByLabel("Message").fill(text);
+    await page.getByLabel("Message").press("Enter");
+  };
+  await page.getByRole("button", { name: "New chat" }).click();
+  await write("Write a mail about dogs");
+  await page.getByText("Send this mail?").waitFor();
+  await write("And a joke about tea");
+  await write("No, never mind");
+  const queued = page.locator("article.queued");
+  await expect.poll(() => queued.allTextContents()).toHaveLength(2);
+  expect((await queued.allTextContents())[0]).toMatch(/^And a joke about tea.*waits for your answer/);
+  await page.reload();
+  await expect.poll(() => queued.count()).toBe(2);
+  await queued.last().getByRole("button", { name: "Take back" }).click();
+  await expect.poll(() => queued.count()).toBe(1);
+  // The runs of the dashboard are of this user, too.
+  const title = { hasText: "Write a mail about dogs" };
+  await page.locator("aside li", title).getByText("needs you").waitFor();
+  await page.getByRole("button", { name: "Do not" }).click();
+  await page.getByText("Sent no mail about dogs").waitFor();
+  // Behind the answer, which ends, it is sent.
+  await expect
+    .poll(() => page.locator(".human").allTextContents(), { timeout: 30_000 })
+    .toEqual(["Write a mail about dogs", "And a joke about tea"]);
+  await expect.poll(() => queued.count()).toBe(0);
+  const elsewhere = await browser.newContext();
+  const other = await elsewhere.newPage();
+  await other.goto(url);
+  const row = other.locator("aside li", title);
+  await row.getByRole("button").click();
+  await other.getByText("Sent no mail about dogs").waitFor();
+  expect(errors).toEqual([]);
+  await Promise.all([page.close(), elsewhere.close()]);
+}, 120_000);

@@ -5,7 +5,9 @@ import { lastAssistantMessageIsCompleteWithApprovalResponses, type UIMessage } f
 import { connect } from "graphwire";
 import { GraphwireChatTransport } from "graphwire/ai";
 
-const client = connect(import.meta.env.VITE_GRAPHWIRE ?? "ws://127.0.0.1:8765/ws");
+/** `?server=ws://...` names another server. */
+const server = new URLSearchParams(location.search).get("server") ?? "ws://127.0.0.1:8765/ws";
+const client = connect(server);
 const transport = new GraphwireChatTransport(client, "agent");
 
 /** The ids of the chats, which are threads of the graph. */

@@ -1,34 +1,23 @@
-import { useConnection, useWatch } from "graphwire/react";
+import { useConnection, useInterrupts } from "graphwire/react";
 import { useState } from "react";
 import { Chat } from "./Chat";
 import { client } from "./client";
-
-/** The threads of this browser; the server keeps what is said in them. */
-function stored(): string[] {
-  return JSON.parse(localStorage.getItem("threads") ?? "[]");
-}
+import { titleOf, useThreads } from "./threads";
 
 export function App() {
-  const [threads, setThreads] = useState<string[]>(stored);
   // The thread is in the address: a reload, a bookmark and a second tab show the same one.
-  const [thread, setThread] = useState(() => location.hash.slice(1) || threads[0]);
+  const [thread, setThread] = useState(() => location.hash.slice(1));
   const open = (id: string) => {
     history.replaceState(null, "", `#${id}`);
     setThread(id);
   };
-  const begin = () => {
-    const id = crypto.randomUUID();
-    localStorage.setItem("threads", JSON.stringify([id, ...threads]));
-    setThreads([id, ...threads]);
-    open(id);
-  };
   return (
     <div className="app">
       <aside>
-        <button type="button" className="primary" onClick={begin}>
+        <button type="button" className="primary" onClick={() => open(crypto.randomUUID())}>
           New chat
         </button>
-        <Threads threads={threads} current={thread} onOpen={open} />
+        <Threads current={thread} onOpen={open} />
         <Connected />
       </aside>
       {thread ? <Chat key={thread} thread={thread} /> : <main className="empty">Begin a chat.</main>}
@@ -36,32 +25,29 @@ export function App() {
   );
 }
 
-interface ThreadsProps {
-  threads: string[];
-  current: string | undefined;
-  onOpen: (id: string) => void;
-}
-
-/** Each thread with what its latest run does: one watch for all of them. */
-function Threads({ threads, current, onOpen }: ThreadsProps) {
-  const { rows } = useWatch(client, { graphs: ["chat"] });
+/** Every thread of this user, in whichever browser it began, with what its latest run does. */
+function Threads({ current, onOpen }: { current: string; onOpen: (id: string) => void }) {
+  const { rows, isSynced, error } = useThreads();
+  // A thread's status is that of its latest run, which may wait behind the one that asks.
+  const asking = useInterrupts(client, { graphs: ["chat"] }).map(({ thread }) => thread);
+  const isNew = isSynced && current && !rows.some(({ thread }) => thread === current);
+  const shown = rows.map((row) => ({ id: row.thread, status: String(row.status), title: titleOf(row) }));
+  if (isNew) shown.unshift({ id: current, status: "empty", title: titleOf(undefined) });
   return (
-    <ul>
-      {threads.map((id) => {
-        const mine = rows.filter(({ thread }) => thread === id);
-        const status = mine[0]?.status ?? "empty";
-        const title = mine.at(-1)?.metadata.title ?? "New chat"; // what its first run was asked
-        return (
+    <>
+      <ul>
+        {shown.map(({ id, status, title }) => (
           <li key={id}>
             <button type="button" aria-current={id === current} onClick={() => onOpen(id)}>
               <span className={`dot ${status}`} title={status} />
-              <span className="name">{String(title)}</span>
-              {status === "interrupted" && <b className="badge">needs you</b>}
+              <span className="name">{title}</span>
+              {asking.includes(id) && <b className="badge">needs you</b>}
             </button>
           </li>
-        );
-      })}
-    </ul>
+        ))}
+      </ul>
+      {error && <p role="alert">{error.message}</p>}
+    </>
   );
 }
 

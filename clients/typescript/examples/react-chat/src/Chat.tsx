@@ -1,7 +1,8 @@
 import type { Interrupt, Message } from "graphwire";
-import { useMessages, useThread } from "graphwire/react";
+import { useMessages, useThread, useWatch } from "graphwire/react";
 import { type FormEvent, memo, useState } from "react";
 import { client } from "./client";
+import { entitle } from "./threads";
 
 /** One thread: whoever runs it, from its first message to the token that comes now. */
 export function Chat({ thread: id }: { thread: string }) {
@@ -16,12 +17,25 @@ export function Chat({ thread: id }: { thread: string }) {
       (error: Error) => setProblem(error.message),
     );
 
-  const send = (event: FormEvent) => {
+  // What is sent while a run executes, or asks, waits for its turn on the server; its row says what it is.
+  const queued = useWatch(client, { graphs: ["chat"], thread: id, status: ["queued"] }).rows;
+  const waiting = queued.filter(({ run }) => run !== thread.id).reverse();
+
+  const send = async (event: FormEvent) => {
     event.preventDefault();
     const content = text.trim();
-    if (!content || isBusy) return;
+    if (!content) return;
     setText("");
-    attempt(thread.start({ messages: [{ type: "human", content }] }, { metadata: { title: content } }));
+    const input = { messages: [{ type: "human" as const, content }] };
+    try {
+      await thread.start(input, { ifBusy: "enqueue", metadata: { text: content } });
+      setProblem(undefined);
+    } catch (error) {
+      setText((now) => now || content); // the server did not take it
+      setProblem((error as Error).message);
+      return;
+    }
+    attempt(entitle(id, content));
   };
 
   return (
@@ -38,6 +52,17 @@ export function Chat({ thread: id }: { thread: string }) {
               onAnswer={(value) => attempt(thread.respond({ [question.id]: value }))}
             />
           ))}
+          {waiting.map(({ run, metadata }) => (
+            <article key={run} className="human queued">
+              {String(metadata.text)}
+              <span className="answers">
+                <small>waits for {thread.interrupts.length ? "your answer above" : "its turn"}</small>
+                <button type="button" onClick={() => attempt(client.cancel(run, "taken back"))}>
+                  Take back
+                </button>
+              </span>
+            </article>
+          ))}
           {thread.isLoading && <p className="note">Loading…</p>}
           {!thread.isLoading && !messages.length && (
             <p className="note">Ask for a joke about tea, or for a mail about cats.</p>
@@ -52,15 +77,14 @@ export function Chat({ thread: id }: { thread: string }) {
           value={text}
           onChange={(event) => setText(event.target.value)}
         />
-        {isBusy ? (
+        {isBusy && (
           <button type="button" onClick={() => attempt(thread.cancel("stopped by the user"))}>
             Stop
           </button>
-        ) : (
-          <button type="submit" className="primary" disabled={!text.trim()}>
-            Send
-          </button>
         )}
+        <button type="submit" className="primary" disabled={!text.trim()}>
+          Send
+        </button>
       </form>
     </main>
   );

@@ -207,7 +207,7 @@ test("hostile names, titles, metadata, errors, questions, tools and states do no
   for (const thread of ["fine", "failed"]) {
     await show(`#/chat/hostile/${thread}`);
     await site.page
-      .getByRole("link", { name: /Look at the run|Run/ })
+      .locator("main a[href^='#/run/']")
       .first()
       .waitFor();
     await isHarmless(`the form, ${thread}`);
@@ -229,7 +229,7 @@ test("1 MiB in one message streams, is shown cut, and all of it when asked", asy
     await site.page.getByRole("button", { name: "Show all 1,048,576 characters" }).waitFor();
   });
   const run = decodeURIComponent(
-    String(await site.page.locator(".thread-head").getByRole("link", { name: "Run" }).getAttribute("href")),
+    String(await site.page.locator(".thread-head a.thread-run").getAttribute("href")),
   );
   await show(`${run}?tab=messages`);
   await site.page.getByRole("button", { name: "Show all 1,048,576 characters" }).click();

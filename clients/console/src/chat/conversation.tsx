@@ -10,6 +10,7 @@ import { Empty } from "../parts/empty";
 import { Messages } from "../parts/messages";
 import { roleOf, sizeOf } from "../parts/messages_parts";
 import { Problem } from "../parts/problem";
+import { Text } from "../parts/text";
 import { Activity } from "./activity";
 import { Announcer } from "./announcer";
 import { Composer, type Standing } from "./composer";
@@ -226,7 +227,7 @@ export function Conversation({ graph, thread, isNew, row }: ConversationProps) {
             <p className="chat-notice">Loading…</p>
           ) : (
             <Empty title={`Talk to ${graph.name}`}>
-              {graph.description ?? "Write a message to start a thread."}
+              <Text>{graph.description ?? "Write a message to start a thread."}</Text>
             </Empty>
           )}
         </div>

@@ -7,6 +7,7 @@ import { useAttempt } from "../parts/attempt";
 import { Copy } from "../parts/copy";
 import { Dialog } from "../parts/dialog";
 import { Elapsed } from "../parts/elapsed";
+import { withMarks } from "../parts/marks";
 import { Problem } from "../parts/problem";
 import { Question } from "../parts/question";
 import { Status } from "../parts/status";
@@ -34,7 +35,7 @@ export function Header(viewed: Viewed) {
   return (
     <header className="run-head">
       <div className="run-title">
-        <h1 title={name}>{name === undefined ? "Run" : <Text>{name}</Text>}</h1>
+        <h1 title={name && withMarks(name)}>{name === undefined ? "Run" : <Text>{name}</Text>}</h1>
         {status && <Status status={status} />}
         <span className="run-id">
           <code>

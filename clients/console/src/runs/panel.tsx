@@ -7,6 +7,7 @@ import { hrefOf } from "../address";
 import { useClient } from "../client";
 import { useAttempt } from "../parts/attempt";
 import { Elapsed } from "../parts/elapsed";
+import { withMarks } from "../parts/marks";
 import { Problem } from "../parts/problem";
 import { Status } from "../parts/status";
 import { Text } from "../parts/text";
@@ -52,7 +53,12 @@ export const RunPanel = memo(
               <Text>{name ?? id}</Text>
             </a>
           </h2>
-          <button type="button" className="icon-button" aria-label={`Close ${name ?? id}`} onClick={onClose}>
+          <button
+            type="button"
+            className="icon-button"
+            aria-label={`Close ${withMarks(name ?? id)}`}
+            onClick={onClose}
+          >
             ×
           </button>
           <p className="runs-panel-facts">

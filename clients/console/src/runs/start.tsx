@@ -8,6 +8,7 @@ import { useAttempt } from "../parts/attempt";
 import { Dialog } from "../parts/dialog";
 import { Problem } from "../parts/problem";
 import { SchemaForm } from "../parts/schema_form";
+import { Text } from "../parts/text";
 import { remember } from "../starts";
 import type { Graphs } from "./graphs";
 
@@ -67,7 +68,11 @@ export function StartDialog({ graphs, graph, onStarted, onClose }: Props) {
                 <option key={each}>{each}</option>
               ))}
             </select>
-            {chosen.description && <p className="runs-note">{chosen.description}</p>}
+            {chosen.description && (
+              <p className="runs-note">
+                <Text>{chosen.description}</Text>
+              </p>
+            )}
             <SchemaForm
               key={chosen.name}
               schema={chosen.input_schema ?? {}}

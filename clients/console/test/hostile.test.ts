@@ -206,10 +206,7 @@ test("hostile names, titles, metadata, errors, questions, tools and states do no
   await isHarmless("the graphs");
   for (const thread of ["fine", "failed"]) {
     await show(`#/chat/hostile/${thread}`);
-    await site.page
-      .locator("main a[href^='#/run/']")
-      .first()
-      .waitFor();
+    await site.page.locator("main a[href^='#/run/']").first().waitFor();
     await isHarmless(`the form, ${thread}`);
   }
   await show("#/chat/asks/ask");

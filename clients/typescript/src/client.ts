@@ -60,15 +60,18 @@ export function connect<G extends { [N in keyof G]: GraphTypes } = { [graph: str
 /** So many clients of one address, each made within a second of the one before, are made by mistake. */
 const MANY = 10;
 
-/** The latest client of this page, and how many were made in such a row. */
-let latest = { url: "", at: 0, count: 0 };
+// The latest client of this page, and how many there were in its row.
+let latestUrl = "";
+let latestAt = 0;
+let inRow = 0;
 
 /** Warn of a component that connects whenever it renders. */
 function countClients(url: string): void {
-  const at = performance.now();
-  const count = url === latest.url && at < latest.at + 1000 ? latest.count + 1 : 1;
-  latest = { url, at, count };
-  if (count === MANY && globalThis.document)
+  const now = performance.now();
+  inRow = url === latestUrl && now < latestAt + 1000 ? inRow + 1 : 1;
+  latestUrl = url;
+  latestAt = now;
+  if (inRow === MANY && globalThis.document)
     console.warn(`graphwire: ${MANY} clients of ${url} in a row: connect() once, outside components`);
 }
 

@@ -262,9 +262,8 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
   detach(): void {
     this.#loop = undefined;
     const queue = this.#queue;
-    if (!queue) return;
-    queue.readBy(undefined);
-    this.#leave(queue);
+    queue?.readBy(undefined);
+    if (queue) this.#leave(queue);
   }
 
   // ── requests ─────────────────────────────────────────────────────────────────────────────────

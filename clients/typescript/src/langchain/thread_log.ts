@@ -155,10 +155,13 @@ export class ThreadLog {
     present.events = events;
     const unlisten = run.onCaughtUp(() => events.goLive());
     try {
-      do {
-        for await (const event of run) events.read(event);
-        events.goLive(); // a loop ends at a question, too; the next one waits for the answer
-      } while (!events.isOver && run.status === "interrupted");
+      // A loop ends at a question. One that takes a single event goes on behind it, whoever answers.
+      for (;;) {
+        const { done, value: event } = await run[Symbol.asyncIterator]().next();
+        if (done) break;
+        events.read(event);
+      }
+      events.goLive();
     } catch (error) {
       const { code, message } = error as Refused; // a closed connection has a number for its code
       if (typeof code !== "string") throw error;

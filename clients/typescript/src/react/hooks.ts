@@ -2,7 +2,6 @@
 
 import { useCallback, useEffect, useRef, useSyncExternalStore } from "react";
 import type { Client } from "../client.js";
-import { listen } from "../errors.js";
 import { cutBytes, type Event, type Interrupt } from "../events.js";
 import type { FollowEvent } from "../follow_events.js";
 import type { Message } from "../messages.js";
@@ -135,7 +134,7 @@ export function useEvents(run: RunView, onEvent: (event: never) => void): void {
   useEffect(() => {
     latest.current = onEvent;
   });
-  useEffect(() => listen(store.listeners, (event) => latest.current(event)), [store]);
+  useEffect(() => store.listen((event) => latest.current(event as never)), [store]);
 }
 
 /** Modes that come only to those who ask for them; others are rarer. */

@@ -6,7 +6,7 @@
  * own, in the same subscription, and so goes on behind the question: somebody else may answer it.
  */
 
-import { RunFailed } from "../errors.js";
+import { listen, RunFailed } from "../errors.js";
 import type { GapEvent, Status } from "../events.js";
 import type { Message } from "../messages.js";
 import type { Run } from "../run.js";
@@ -43,8 +43,7 @@ const NONE: readonly never[] = [];
 export class RunStore extends Store<RunState> {
   readonly #client: AnyClient | undefined;
   readonly #open: Open;
-  /** What hears of each event. */
-  readonly listeners = new Set<(event: AnyEvent) => void>();
+  readonly #listeners = new Set<(event: AnyEvent) => void>();
   #feed: Feed | undefined;
   #run: Run | undefined;
   /** Names the present loop. */
@@ -67,8 +66,17 @@ export class RunStore extends Store<RunState> {
     this.#client = client;
     this.#open = open;
     const { cancel, respond, answer } = this;
-    const fields = { interrupts: NONE, isLoading: !!client, isCaughtUp: false };
-    Object.assign(state.view, { id, ...fields, cancel, respond, answer, store: this, ...more });
+    Object.assign(state.view, {
+      id,
+      interrupts: NONE,
+      isLoading: !!client,
+      isCaughtUp: false,
+      cancel,
+      respond,
+      answer,
+      store: this,
+      ...more,
+    });
   }
 
   protected start(): void {
@@ -108,6 +116,11 @@ export class RunStore extends Store<RunState> {
   }
 
   // ── events ───────────────────────────────────────────────────────────────────────────────────
+
+  /** Call `listener` with each event from now on; return a function that ends it. */
+  listen(listener: (event: AnyEvent) => void): () => void {
+    return listen(this.#listeners, listener);
+  }
 
   async #takeAll(client: AnyClient): Promise<void> {
     const loop = {};
@@ -150,7 +163,7 @@ export class RunStore extends Store<RunState> {
           this.changed();
         });
     }
-    for (const listener of this.listeners) listener(event);
+    for (const listener of this.#listeners) listener(event);
   }
 
   // ── requests ─────────────────────────────────────────────────────────────────────────────────
@@ -235,7 +248,7 @@ export function threadStoreOf(
       shown: follower,
       run: () => follower.run,
       next: () => follower.next(),
-      leave: () => follower.return?.(),
+      leave: () => follower.return(),
     };
   };
   const start: ThreadView["start"] = async (input, more) => {

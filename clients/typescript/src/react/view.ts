@@ -61,8 +61,7 @@ export interface RunView<S = unknown> {
 
 /** What hooks use of a `RunStore`. */
 export interface RunSource<S> extends Source<RunState<S>> {
-  /** What hears of each event. */
-  readonly listeners: Set<(event: never) => void>;
+  listen(listener: (event: AnyEvent<S>) => void): () => void;
 }
 
 /** What to follow of a thread: the options of `client.follow()` that are data. */

@@ -11,7 +11,7 @@ import type { RunTracker } from "./run_tracker.js";
 /** A frame of a subscription, and the epoch of the log that it is of. */
 export interface Item {
   readonly frame: Delivered;
-  readonly epoch: string | undefined;
+  readonly epoch?: string | undefined;
 }
 
 /** What the queues of runs and of watches have in common: a reader that waits, and an end. */

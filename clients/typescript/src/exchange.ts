@@ -8,7 +8,7 @@
 
 import { type GraphwireError, refusedOf } from "./errors.js";
 import { EventQueue, type Queue } from "./event_queue.js";
-import { type Asked, ClientSession, type Delivered, type Happening, type Reply } from "./protocol/client.js";
+import { type Asked, ClientSession, type Delivery, type Happening, type Reply } from "./protocol/client.js";
 import type { Subscription } from "./protocol/cursor.js";
 import type * as frames from "./protocol/frames.js";
 
@@ -182,7 +182,7 @@ export class Exchange {
   #handle(happenings: Happening[]): boolean {
     const before = this.connections;
     for (const happening of happenings) {
-      if (happening.kind === "delivered") this.#deliver(happening.sub, happening.frame, happening.epoch);
+      if (happening.kind === "delivered") this.#deliver(happening);
       else if (happening.kind === "answered") {
         const { id, reply, subscribed } = happening;
         const queue = subscribed && this.#queues.get(subscribed.sub);
@@ -207,7 +207,7 @@ export class Exchange {
     return this.connections > before;
   }
 
-  #deliver(sub: number, frame: Delivered, epoch: string | undefined): void {
+  #deliver({ sub, frame, epoch }: Delivery): void {
     const queue = this.#queues.get(sub);
     if (!queue) return;
     if (frame.type === "error" || frame.type === "closed") this.#queues.delete(sub);

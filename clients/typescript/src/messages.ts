@@ -83,7 +83,7 @@ export class Message implements About {
         typeof block === "string"
           ? block
           : isObject(block) && (block.type ?? "text") === "text"
-            ? (block.text ?? "")
+            ? block.text
             : "",
       )
       .join("");

@@ -18,8 +18,6 @@ export interface ThreadOptions {
 
 const MODES: Mode[] = ["values", "messages", "updates", "custom"];
 const ENDED = ["completed", "failed", "cancelled"];
-/** How often a replay looks whether it is over, if no event says so. */
-const LOOK_MS = 20;
 
 /** The present run of a thread. */
 interface Present {
@@ -155,21 +153,21 @@ export class ThreadLog {
       this.#put(id, method, namespace, data, node);
     const events = new RunEvents(run, this.graph, emit, !started);
     present.events = events;
-    const look = setInterval(() => run.isCaughtUp && events.goLive(), LOOK_MS);
+    const unlisten = run.onCaughtUp(() => events.goLive());
     try {
-      do {
-        for await (const event of run) {
-          events.read(event);
-          if (run.isCaughtUp) events.goLive();
-          if (!events.isReplaying) clearInterval(look);
-        }
-        events.goLive(); // a loop ends at a question, too; the next one waits for the answer
-      } while (!events.isOver && run.status === "interrupted");
+      // A loop ends at a question. One that takes a single event goes on behind it, whoever answers.
+      for (;;) {
+        const { done, value: event } = await run[Symbol.asyncIterator]().next();
+        if (done) break;
+        events.read(event);
+      }
+      events.goLive();
     } catch (error) {
-      if ((error as Error).name !== "Refused") throw error;
-      events.fail(String((error as Error).message));
+      const { code, message } = error as Refused; // a closed connection has a number for its code
+      if (typeof code !== "string") throw error;
+      events.fail(message);
     } finally {
-      clearInterval(look);
+      unlisten();
       this.#compact();
     }
   }

@@ -40,18 +40,23 @@ export type Asked = Without<Request, "id">;
 /** What happened: see `ClientSession.receive`. */
 export type Happening =
   /** A request is answered: by `reply`, and by `subscribed` if it opened a subscription or a watch. */
-  | { kind: "answered"; id: number; reply: Reply; subscribed: frames.Subscribed | undefined }
-  /** A frame of a subscription or a watch: new, in order, delivered once. An `error` ends the subscription. */
-  | { kind: "delivered"; sub: number; frame: Delivered; epoch: string | undefined }
+  | { kind: "answered"; id: number; reply: Reply; subscribed?: frames.Subscribed | undefined }
+  /**
+   * A frame of a subscription or a watch: new, in order, delivered once. `subscribed` says that a subscription is
+   * attached again, after which there may be nothing new; an `error` ends it.
+   */
+  | Delivery
   /** A frame for the whole connection. */
   | { kind: "announced"; frame: Announced }
   /** The server refused request `id` for a while: call `resend(id)` after `afterMs`. */
   | { kind: "deferred"; id: number; afterMs: number };
 
+/** What a subscription or a watch gets; `epoch` is that of the log, if there is one. */
+export type Delivery = { kind: "delivered"; sub: number; frame: Delivered; epoch?: string | undefined };
 /** The frames that only watches have. */
 export type WatchFrame = frames.RunInfo | frames.RunGone | frames.ThreadInfo | frames.ThreadGone;
 /** A frame of a subscription or a watch. */
-export type Delivered = Exclude<SubFrame, frames.Mark> | WatchFrame | frames.Error;
+export type Delivered = Exclude<SubFrame, frames.Mark> | WatchFrame | frames.Subscribed | frames.Error;
 /** A frame of the whole connection. */
 export type Announced = frames.Welcome | frames.Notice | frames.Goaway | frames.Pong | frames.Error;
 
@@ -60,8 +65,8 @@ interface Open {
   size: number;
   /** The subscription or watch that the session attaches again by itself; 0 if nobody waits for the answer. */
   resumes: number | undefined;
-  reply: Reply | undefined;
-  subscribed: frames.Subscribed | undefined;
+  reply?: Reply;
+  subscribed?: frames.Subscribed;
 }
 
 /** The codes by which an attachment is refused only for a while. */
@@ -242,11 +247,11 @@ export class ClientSession {
 
   #subFrame(frame: SubFrame | WatchFrame, out: Happening[]): void {
     const { sub } = frame;
-    if (this.#watches.has(sub) && !this.#leaving.has(sub))
-      out.push({ kind: "delivered", sub, frame: frame as Delivered, epoch: undefined });
+    if (this.#leaving.has(sub)) return;
+    if (this.#watches.has(sub)) out.push({ kind: "delivered", sub, frame: frame as Delivered });
     const subscription = this.subscriptions.get(sub);
-    if (!subscription || this.#leaving.has(sub)) return;
-    if (subscription.state === "requested") return; // of the old attachment, whose `unsubscribe` is on its way
+    // While it is requested, this is of the old attachment, whose `unsubscribe` is on its way.
+    if (!subscription || subscription.state === "requested") return;
     let shown: SubFrame | undefined;
     try {
       shown = subscription.receive(frame as SubFrame);
@@ -266,7 +271,7 @@ export class ClientSession {
   }
 
   #reply(frame: Reply, out: Happening[]): void {
-    const item = frame.id === undefined ? undefined : this.#open.get(frame.id);
+    const item = this.#open.get(frame.id as number); // without an id it answers none
     if (!item) {
       if (frame.type === "error") out.push({ kind: "announced", frame });
       return;
@@ -293,7 +298,9 @@ export class ClientSession {
       return;
     }
     if (type === "unsubscribe") this.#left(command.sub);
-    if (item.resumes === undefined) out.push({ kind: "answered", id: command.id, reply, subscribed });
+    const { resumes } = item;
+    if (resumes === undefined) out.push({ kind: "answered", id: command.id, reply, subscribed });
+    else if (resumes && subscribed) out.push({ kind: "delivered", sub: resumes, frame: subscribed });
   }
 
   #refused(item: Open, error: frames.Error, out: Happening[]): void {
@@ -310,9 +317,8 @@ export class ClientSession {
     if (command.type === "unsubscribe")
       this.#left(command.sub); // it ended by itself meanwhile
     else this.#drop(subOf(command));
-    if (resumes) out.push({ kind: "delivered", sub: resumes, frame: error, epoch: undefined });
-    else if (resumes === undefined)
-      out.push({ kind: "answered", id: command.id, reply: error, subscribed: undefined });
+    if (resumes) out.push({ kind: "delivered", sub: resumes, frame: error });
+    else if (resumes === undefined) out.push({ kind: "answered", id: command.id, reply: error });
   }
 
   // ── attaching, sending ───────────────────────────────────────────────────────────────────────
@@ -331,13 +337,7 @@ export class ClientSession {
 
   #send(command: Request, resumes?: number): void {
     const text = encode(command);
-    this.#open.set(command.id, {
-      command,
-      size: text.length,
-      resumes,
-      reply: undefined,
-      subscribed: undefined,
-    });
+    this.#open.set(command.id, { command, size: text.length, resumes });
     if (this.state !== "closed") this.#outgoing.push(text);
   }
 
@@ -364,7 +364,7 @@ export class ClientSession {
 
 function refusal(id: number, code: string, message: string): Happening {
   const reply = { type: "error", id, code, message, retry: "never" } as frames.Error;
-  return { kind: "answered", id, reply, subscribed: undefined };
+  return { kind: "answered", id, reply };
 }
 
 /** Return the subscription or watch that a request opens. */

@@ -9,7 +9,7 @@ import type { Connection } from "../reconnector.js";
 import type { Run } from "../run.js";
 import type { GraphTypes, Mode } from "../streams.js";
 import { runStoreOf, threadStoreOf } from "./run_store.js";
-import { isSame, type Source } from "./store.js";
+import { kept, type Source } from "./store.js";
 import type {
   AnyClient,
   AnyEvent,
@@ -32,7 +32,7 @@ function useSelection<T, U>(store: Source<T>, select: (state: T) => U): U {
     const last = memo.current;
     if (last && last.state === state && last.select === select) return last.value;
     const now = select(state);
-    const value = last && isSame(last.value, now) ? last.value : now;
+    const value = kept(last?.value, now);
     memo.current = { state, select, value };
     return value;
   };
@@ -200,8 +200,9 @@ function interruptsIn(state: RunState | WatchState): readonly Interrupt[] {
 function askedBy({ rows }: WatchState): readonly AskedBy[] {
   return rows.flatMap(({ run, graph, thread, interrupts = [], questions = [] }) =>
     interrupts.map((id) => {
-      const { value, namespace = [], responseSchema } = questions.find((each) => each.id === id) ?? {};
-      const isWhole = questions.some((each) => each.id === id) && cutBytes(value) === undefined;
+      const asked = questions.find((each) => each.id === id);
+      const { value, namespace = [], responseSchema } = asked ?? {};
+      const isWhole = !!asked && cutBytes(value) === undefined;
       return { id, value, namespace, responseSchema, run, graph, thread, isWhole };
     }),
   );
@@ -210,7 +211,7 @@ function askedBy({ rows }: WatchState): readonly AskedBy[] {
 // ── the connection ─────────────────────────────────────────────────────────────────────────────
 
 /** What is rendered where there is no client, as on a server. */
-const NOT_YET: Connection = { state: "connecting", reason: "start" };
+const NOT_YET: Connection = { state: "connecting", reason: "no client" };
 
 /** The state of the connection, with its reason: `connecting`, `connected`, `waiting` or `closed`. */
 export function useConnection(client: MaybeClient): Connection {

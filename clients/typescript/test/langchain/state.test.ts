@@ -3,7 +3,7 @@
 import { expect, test, vi } from "vitest";
 import type { Client } from "../../src/index.js";
 import { graphwireStream } from "../../src/langchain/index.js";
-import { event, type FakeSocket, fakeClient, life, started, turn } from "../fake_socket.js";
+import { event, type FakeSocket, type Frame, fakeClient, life, started, turn } from "../fake_socket.js";
 
 const STATE = "http://graphwire.invalid/threads/t/state";
 
@@ -92,9 +92,11 @@ test("a question that is in the state alone is asked, unless a run went on meanw
     await reply(socket, {}, questions);
     if (isAnswered) socket.say(life(1, 1, "running"), life(2, 2, "completed"));
     await turn();
+    await vi.waitFor(() => socket.last("list"));
+    const list = socket.sent.pop() as Frame;
     socket.say({
       type: "ok",
-      id: socket.last("list").id as number,
+      id: list.id as number,
       runs: [{ run: "r", status: "completed" }],
     });
     const { tasks } = await (await asked).json();

@@ -14,10 +14,16 @@ import type { Words } from "./frame/words";
 import { Empty } from "./parts/empty";
 import "./style/frame.css";
 
-const RunsPage = lazy(async () => ({ default: (await import("./runs/page")).RunsPage }));
-const RunPage = lazy(async () => ({ default: (await import("./run/page")).RunPage }));
-const ChatPage = lazy(async () => ({ default: (await import("./chat/page")).ChatPage }));
-const ConnectionPage = lazy(async () => ({ default: (await import("./connection/page")).ConnectionPage }));
+const PARTS = {
+  runs: () => import("./runs/page"),
+  run: () => import("./run/page"),
+  chat: () => import("./chat/page"),
+  connection: () => import("./connection/page"),
+};
+const RunsPage = lazy(async () => ({ default: (await PARTS.runs()).RunsPage }));
+const RunPage = lazy(async () => ({ default: (await PARTS.run()).RunPage }));
+const ChatPage = lazy(async () => ({ default: (await PARTS.chat()).ChatPage }));
+const ConnectionPage = lazy(async () => ({ default: (await PARTS.connection()).ConnectionPage }));
 
 // Menus and dialogs are much code, which the first sight of a page does not need.
 const Account = lazy(async () => ({ default: (await import("./frame/account")).Account }));
@@ -55,6 +61,7 @@ function Frame({ words }: { words: Words }) {
   const shown = name === "run" ? "runs" : name;
   const waiting = useWatch(useClient(), WAITING, (watch) => watch.rows.length + watch.cut);
   const { open, list } = useKeyList();
+  useEffect(loadAll, []);
   const title = name === "run" ? "Run" : (PAGES.find((page) => page.name === name)?.title ?? "Not found");
   useEffect(() => {
     document.title = `${waiting ? `(${waiting}) ` : ""}${title} · graphwire`;
@@ -109,6 +116,15 @@ function Frame({ words }: { words: Words }) {
       <Boundary fallback={null}>{list}</Boundary>
     </>
   );
+}
+
+/** Load all pages when there is time for it: a server that is away cannot send them when they are wanted. */
+function loadAll(): void {
+  const load = () => {
+    for (const part of Object.values(PARTS)) part().catch(() => {}); // whoever opens the page is told
+  };
+  if ("requestIdleCallback" in window) requestIdleCallback(load);
+  else setTimeout(load, 1000); // Safari
 }
 
 const waitingText = (count: number) => (count === 1 ? "run waits for an answer" : "runs wait for an answer");

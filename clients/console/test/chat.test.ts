@@ -61,11 +61,11 @@ test("a question is answered, and a message that is written meanwhile waits for 
   await question.first().waitFor();
   await chat.threads().filter({ hasText: "Waits for you" }).waitFor();
   await chat.say("A joke about cats");
-  await chat.page.getByText("Waits for the answer above.").waitFor();
+  await chat.page.getByText("Queued until the question above is answered.").waitFor();
   expect(await question.count()).toBeGreaterThan(0);
   await chat.page.reload();
   await question.first().waitFor();
-  await chat.page.getByText("Waits for the answer above.").waitFor();
+  await chat.page.getByText("Queued until the question above is answered.").waitFor();
   await answerYes();
   await chat.page.getByText("Sent a mail about cats").first().waitFor();
   await chat.own().filter({ hasText: "A joke about cats" }).waitFor();
@@ -91,11 +91,11 @@ test("stop ends an answer at once, and what was written so far is shown as not k
   await chat.page.getByText("I hold").first().waitFor();
   await chat.page.keyboard.press("Escape");
   await chat.page.getByText("The run was stopped.").waitFor();
-  await chat.page.getByText("The thread does not keep this text").first().waitFor();
+  await chat.page.getByText("Not saved in the thread").first().waitFor();
   expect(await chat.page.getByText("I hold").count()).toBeGreaterThan(0);
   await chat.page.reload();
   await chat.page.getByText("The run was stopped.").waitFor();
-  await chat.page.getByText("The thread does not keep this text").first().waitFor();
+  await chat.page.getByText("Not saved in the thread").first().waitFor();
 }, 60_000);
 
 test("a run that fails says so in place, and is tried again", async () => {
@@ -116,7 +116,7 @@ test("a message while a run is at work is sent behind it, or in its place", asyn
   await chat.say("hold it");
   await chat.page.getByText("I hold").first().waitFor();
   await chat.say("second");
-  await chat.page.getByText("Waits for the run at work.").waitFor();
+  await chat.page.getByText("Queued until the current run ends.").waitFor();
   await chat.page.getByRole("button", { name: "Take it back" }).click();
   await expect.poll(() => chat.box().inputValue()).toBe("second");
   await chat.page.getByRole("button", { name: "Stop and send" }).click();

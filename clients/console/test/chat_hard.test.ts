@@ -117,7 +117,7 @@ test("a question survives a restart of the server, is not dropped by a message, 
   await chat.say("ask me");
   await chat.page.getByText("sure?").first().waitFor();
   await chat.restart();
-  await chat.page.getByText("which comes first").waitFor({ timeout: 30_000 });
+  await chat.page.getByText("discards its question").waitFor({ timeout: 30_000 });
   await chat.say("not now");
   expect(await chat.box().inputValue()).toBe("not now");
   await chat.page.getByText("sure?").first().waitFor();

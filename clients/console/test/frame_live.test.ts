@@ -200,6 +200,9 @@ test("a browser that blocks storage shows the page all the same, and signs in", 
 }, 60_000);
 
 test("a tab that outlives an upgrade of the server offers to reload, and says which part it cannot load", async () => {
+  await page.addInitScript(() => {
+    window.requestIdleCallback = () => 0; // no part is loaded before it is wanted
+  });
   await start();
   await page.goto(`${base}/#/connection`);
   await page.getByText("Connected", { exact: true }).first().waitFor();
@@ -243,4 +246,21 @@ test("after a reconnect the tab asks whether the server has a newer console", as
   body = html.replace(/assets\/index-[^"]+\.js/, "assets/index-new.js");
   await reconnect(2);
   await page.locator(".banner").getByText("The server has a newer version of this page.").waitFor();
+}, 60_000);
+
+test("a page that was not opened before is there though the server is gone", async () => {
+  await start();
+  await page.goto(`${base}/#/runs`);
+  await connected();
+  await expect
+    .poll(() =>
+      page.evaluate(
+        () => performance.getEntriesByType("resource").filter(({ name }) => /\/page-.*js$/.test(name)).length,
+      ),
+    )
+    .toBe(4);
+  await stop();
+  await page.route(/assets/, (route) => route.abort());
+  await page.getByRole("link", { name: "Connection", exact: true }).click();
+  await page.getByRole("heading", { name: "Round trip" }).waitFor();
 }, 60_000);

@@ -125,7 +125,7 @@ test("what was said, the states and what they changed, and every event as it cam
   expect(await site.page.getByRole("checkbox", { name: "tasks" }).isChecked()).toBe(true);
   await isAccessible();
   await site.page.getByRole("searchbox").fill("no event says this");
-  await site.page.getByText("No event is like that.").waitFor();
+  await site.page.getByText("No event matches.").waitFor();
 });
 
 test("a question is answered above the graph, and the run continues", async () => {

@@ -261,7 +261,7 @@ test("axe finds nothing in the list, in a question, at the side, in dialogs, in 
   await page.setViewportSize({ width: 360, height: 740 });
   await check("phone");
   expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
-  await page.getByRole("button", { name: /^At the side/ }).click();
+  await page.getByRole("button", { name: /^Open runs/ }).click();
   await check("side on a phone");
   expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
   await page.setViewportSize({ width: 1400, height: 900 });

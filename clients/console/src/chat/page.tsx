@@ -1,6 +1,7 @@
 /** Chat: pick a graph, then a thread, then talk. `#/chat`, `#/chat/GRAPH`, `#/chat/GRAPH/THREAD`. */
 
 import type { frames } from "graphwire";
+import { useConnection } from "graphwire/react";
 import { useRef, useState } from "react";
 import { go, hrefOf, useAddress } from "../address";
 import { useClient } from "../client";
@@ -22,11 +23,18 @@ import "./graphs.css";
 import "./narrow.css";
 
 export function ChatPage({ graph: name, thread }: { graph: string | undefined; thread: string | undefined }) {
-  const graphs = useGraphs(useClient());
+  const client = useClient();
+  const graphs = useGraphs(client);
+  const { state } = useConnection(client);
   const graph = graphs.graphs?.find((each) => each.name === name);
   if (name === undefined || (graphs.graphs && !graph) || (graphs.error && !graph))
     return <GraphPicker graphs={graphs} unknown={graphs.graphs ? name : undefined} />;
-  if (!graph) return <p className="chat-notice chat-center">Loading…</p>;
+  if (!graph)
+    return (
+      <p className="chat-notice chat-center">
+        {state === "connected" ? "Loading…" : "Waiting for the server…"}
+      </p>
+    );
   return takesThreads(graph) ? (
     <Threaded key={graph.name} graph={graph} thread={thread} graphs={graphs.graphs ?? []} />
   ) : (

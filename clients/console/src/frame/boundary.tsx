@@ -26,7 +26,7 @@ export class Boundary extends Component<
         <h1>{isOutdated ? "This page could not be loaded" : "This page has failed"}</h1>
         <p>
           {isOutdated
-            ? "The server cannot be reached, or has a newer version of the console. Reload the page."
+            ? "The server cannot be reached, or has a newer version of the console. Reload once the server is there."
             : "This is a bug of the console. Your runs are not affected."}
         </p>
         <Problem error={error} />

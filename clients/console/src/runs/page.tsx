@@ -187,7 +187,7 @@ export function RunsPage() {
           />
           {query.open.length > 0 && (
             <button type="button" className="button runs-to-side" onClick={() => setView("side")}>
-              At the side ({query.open.length})
+              Open runs ({query.open.length})
             </button>
           )}
         </div>

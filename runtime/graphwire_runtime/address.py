@@ -113,7 +113,7 @@ class ThreadAddress:
         run = RunContext(
             plan, self.settings, namespace, self.namespace, display, store=self.store, thread=checkpoints
         )
-        standing = Standing(plan, "", self.settings.recursion_limit)
+        standing = Standing(plan, b"", self.settings.recursion_limit)
         if saved is not None:
             checkpoints.parents = dict(saved.metadata.get("parents") or {})
             checkpoints.load(saved)

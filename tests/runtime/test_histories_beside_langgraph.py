@@ -212,3 +212,43 @@ def test_a_deferred_node_survives_an_edit(lg: Any) -> None:
     compiled.update_state(WHERE, {"log": ["edited"]}, as_node="second")
     assert compiled.get_state(WHERE).next == ("last",)
     assert compiled.invoke(None, WHERE)["log"][-1] == "last"
+
+
+@BOTH
+@pytest.mark.parametrize("later", [False, True], ids=["latest", "older"])
+def test_an_answer_runs_a_finished_node_again_only_at_an_older_checkpoint(lg: Any, later: bool) -> None:
+    ran: list[str] = []
+    graph = lg.StateGraph(Note)
+    graph.add_node("done", lambda state: ran.append("done")).add_edge(lg.START, "done")
+    graph.add_node("asks", lambda state: {"log": [lg.interrupt("?")]}).add_edge(lg.START, "asks")
+    compiled = graph.compile(checkpointer=InMemorySaver())
+    compiled.invoke({"text": "a"}, WHERE)
+    before = compiled.get_state(WHERE).config
+    if later:
+        compiled.update_state(WHERE, {"text": "b"}, as_node="asks")
+    compiled.invoke(lg.Command(resume="yes"), before)
+    assert ran == (["done", "done"] if later else ["done"])
+
+
+@BOTH
+def test_a_run_from_an_edit_asks_again_what_was_answered_there(lg: Any) -> None:
+    graph = built(lg, Graph((Node("first", "say"), Node("twice", "ask", 2))), InMemorySaver())
+    graph.invoke({"text": "a"}, WHERE)
+    edit = graph.update_state(WHERE, {"log": ["edit"]}, as_node="first")
+    graph.invoke(None, edit)
+    answer(lg, graph, "1")
+    assert asked(graph) == ["twice.1"]
+    graph.invoke(None, edit)
+    assert asked(graph) == ["twice.0"]
+
+
+@BOTH
+def test_a_graph_inside_is_wound_back_once_in_a_replay(lg: Any) -> None:
+    inner = Graph((Node("said", "say"),), keeps=True)
+    graph = built(
+        lg, Graph((Node("call", "call", inner=inner), Node("say", "say")), loops=True), InMemorySaver()
+    )
+    graph.invoke({"text": "a"}, WHERE)
+    graph.invoke(None, at(graph, "call"))
+    saved = graph.checkpointer.get({"configurable": {"thread_id": "t", "checkpoint_ns": "call"}})
+    assert saved["channel_values"]["log"] == ["said", "said"]

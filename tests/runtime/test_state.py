@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import pytest
 from graphwire_runtime import END, START, Command, InvalidUpdateError, Overwrite, StateGraph
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph.message import add_messages
 from pydantic import BaseModel, ConfigDict, ValidationError
 from typing_extensions import TypedDict
 
@@ -308,3 +309,41 @@ def test_an_input_may_lack_what_the_thread_has_and_name_what_no_state_has(lib: s
         graph.invoke({"topic": "cats", "count": "many"}, {"configurable": {"thread_id": "third"}})
     graph.invoke({"topic": "cats", "colour": "red"}, thread)
     assert graph.invoke({"count": 5}, thread) == {"topic": "cats", "count": 6}
+
+
+class Talk(BaseModel):
+    messages: Annotated[list[Any], add_messages]
+    count: int
+    total: Annotated[int, operator.add]
+
+
+class Part(BaseModel):
+    count: int
+
+
+@pytest.mark.parametrize("lib", ["graphwire_runtime", "langgraph"])
+@pytest.mark.parametrize("mode", ["values", "updates", "checkpoints"])
+async def test_only_what_a_node_sees_is_validated(lib: str, mode: str, drain: Any) -> None:
+    words = library(lib)
+
+    def first(state: Part) -> dict[str, Any]:
+        return {"total": state.count, "messages": ("ai", "hello")}
+
+    def last(state: Talk) -> dict[str, Any]:
+        return {"total": 10 * state.total}
+
+    building = words.StateGraph(Talk).add_node("first", first).add_node("last", last)
+    building.add_edge(words.START, "first").add_edge("first", "last")
+    graph = building.compile(checkpointer=InMemorySaver())
+
+    thread = {"configurable": {"thread_id": "t"}}
+    found = graph.invoke({"messages": ("user", "hi"), "count": "2"}, thread)
+    assert (found["count"], found["total"]) == ("2", 22)
+    assert [each.content for each in found["messages"]] == ["hi", "hello"]
+    chunks: list[Any] = []
+    with pytest.raises(ValidationError):
+        await drain(graph, {"count": "none"}, into=chunks, stream_mode=mode, config=thread)
+    assert len(chunks) == (1 if mode == "checkpoints" else 0)
+    if lib == "graphwire_runtime":  # LangGraph's get_state raises here, too
+        state = graph.get_state(thread)
+        assert (state.values["count"], state.next) == ("none", ("first",))

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from graphwire_conformance.graphs import FixedModel
 from graphwire_runtime import END, START, MessagesState, StateGraph, StreamWriter, interrupt
-from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages import AIMessage, AIMessageChunk, ToolMessage
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.runnables import RunnableConfig
 from typing_extensions import NotRequired, TypedDict
@@ -33,9 +33,10 @@ class SteadyModel(FixedModel):
 
 
 async def speak(state: MessagesState, config: RunnableConfig) -> dict[str, Any]:
-    """Answer `300 at 50` with 300 words, 50 a second."""
-    count, _, rate = str(state["messages"][-1].content).split()
-    numbered = [f"w{number:04} " for number in range(int(count))]
+    """Answer `300 at 50` with 300 words, 50 a second, and `large` with 1 MiB in 16 pieces."""
+    said = str(state["messages"][-1].content)
+    count, _, rate = ("16", "", "20") if said == "large" else said.split()
+    numbered = ["y" * 65_536] * 16 if said == "large" else [f"w{number:04} " for number in range(int(count))]
     return {"messages": [await SteadyModel(words=numbered, rate=float(rate)).ainvoke("?", config)]}
 
 
@@ -56,13 +57,17 @@ UNIQUE = {
 
 
 async def ask(state: MessagesState) -> dict[str, Any]:
-    """Ask as it is told: for names, each once, something large, something hostile, or just so."""
+    """Ask as it is told: for names, each once, something large or hostile, or just so; or call tools."""
     said = str(state["messages"][-1].content)
     if said == "large":
         answer = interrupt({"question": "Is this good?", "draft": "z" * (1 << 20)})
     elif said == "hostile":
         schema = {"type": "object", "title": HOSTILE, "properties": {HOSTILE: {"description": HOSTILE}}}
         answer = interrupt({"question": HOSTILE, HOSTILE: HOSTILE}, response_schema=schema)
+    elif said == "tools":
+        calls = [{"name": HOSTILE, "args": {HOSTILE: HOSTILE}, "id": "t"}]
+        asked = AIMessage(HOSTILE, name=HOSTILE, tool_calls=calls)
+        return {"messages": [asked, ToolMessage(HOSTILE, tool_call_id="t", name=HOSTILE)]}
     elif said == "strict":
         answer = interrupt("Who comes?", response_schema=UNIQUE)
     else:

@@ -44,7 +44,7 @@ const numbered = (count: number) =>
   Array.from({ length: count }, (_, number) => `w${String(number).padStart(4, "0")}`).join(" ");
 /** The run of the thread that a tab shows. */
 const runOf = async (tab: Page) => {
-  const link = tab.locator(".thread-head").getByRole("link", { name: "Run", exact: true });
+  const link = tab.locator(".thread-head a.thread-run");
   return decodeURIComponent(String(await link.getAttribute("href")).replace("#/run/", ""));
 };
 const connected = (tab: Page) => tab.locator(".bar-word", { hasText: /^Connected$/ }).waitFor();

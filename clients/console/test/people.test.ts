@@ -141,7 +141,7 @@ test("a failed run says in its row, on its page and in the chat what went wrong 
   await problem.waitFor();
   const text = String(await problem.textContent());
   expect(text).toMatch(/ValueError|failed/);
-  expect(text).toMatch(/The server’s log has more under [0-9a-f]{12}/);
+  expect(text).toMatch(/The server’s log has the traceback: look for [0-9a-f]{12}/);
   await site.page
     .getByRole("button", { name: /^answer failed/ })
     .first()
@@ -155,14 +155,14 @@ test("a failed run says in its row, on its page and in the chat what went wrong 
 test("a breakpoint is said to be one, and is passed: in the chat, on the run's page, in the list", async () => {
   await site.talk("careful");
   await site.say("go");
-  await site.page.getByText("The graph waits at a breakpoint.").waitFor();
+  await site.page.getByText(/paused at a breakpoint/).first().waitFor();
   await isAccessible();
   await site.page.getByRole("button", { name: "Continue", exact: true }).click();
   await site.page.getByText("Behind the breakpoint.").waitFor();
 
   const onPage = await start("pauses", { number: 3 }, { thread: "p1" });
   await show(onPage);
-  await site.page.getByText("The run waits at a breakpoint").waitFor();
+  await site.page.getByText(/paused at a breakpoint/).first().waitFor();
   await site.page.getByRole("button", { name: /^add not run/ }).waitFor();
   await isAccessible();
   await site.page.getByRole("button", { name: "Continue", exact: true }).click();

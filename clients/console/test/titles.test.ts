@@ -1,8 +1,8 @@
-/** The titles of threads in the list of runs, without a server. About `src/runs/titles.ts`. */
+/** The titles of threads in the list of runs, without a server. About `src/parts/titles.ts`. */
 
 import type { Client, ThreadWatchItem } from "graphwire";
 import { expect, it, vi } from "vitest";
-import { titlesOf } from "../src/runs/titles";
+import { titlesOf } from "../src/parts/titles";
 
 it("knows no title that went while nobody looked", async () => {
   vi.useFakeTimers();

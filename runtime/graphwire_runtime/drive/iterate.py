@@ -28,6 +28,7 @@ from graphwire_runtime.drive.loop import Loop
 from graphwire_runtime.drive.request import Request
 from graphwire_runtime.drive.start import begin
 from graphwire_runtime.drive.trace import Trace, started
+from graphwire_runtime.errors import GraphRecursionError
 from graphwire_runtime.foreign.signals import interrupted
 from graphwire_runtime.step.task import Task
 from graphwire_runtime.stream.outlet import AsyncBell, ThreadBell
@@ -97,9 +98,9 @@ def iterate(request: Request) -> Iterator[Any]:
             loop.settle()
             if checkpoints is not None:
                 save(checkpoints)
+            tasks = _after(loop, items)
             while items:
                 yield items.popleft()
-            tasks = loop.next_tasks()
         while items:
             yield items.popleft()
         if loop.stopped and loop.run.nested:
@@ -167,9 +168,9 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
             loop.settle()
             if saving is not None:
                 await saving.step()
+            tasks = _after(loop, items)
             while items:
                 yield items.popleft()
-            tasks = loop.next_tasks()
         while items:
             yield items.popleft()
         if loop.stopped and loop.run.nested:
@@ -191,6 +192,20 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
             await results.akeep()
         if saving is not None:
             await saving.close()
+
+
+def _after(loop: Loop, items: deque[Any]) -> list[Task] | None:
+    """The tasks of the next superstep; raises like `Loop.next_tasks`.
+
+    A state that no node can read, since a schema refuses it, is not shown.
+    """
+    try:
+        return loop.next_tasks()
+    except GraphRecursionError:
+        raise
+    except Exception:
+        items.clear()
+        raise
 
 
 def _too_long(loop: Loop, limit: float | None) -> TimeoutError:

@@ -133,7 +133,7 @@ class Request:
         )
         self.loop = Loop(
             run,
-            Standing(self.plan, ":".join(namespace) or fresh_id(), settings.recursion_limit),
+            Standing(self.plan, (":".join(namespace) or fresh_id()).encode(), settings.recursion_limit),
             checkpoints,
             before=self.before,
             after=self.after,

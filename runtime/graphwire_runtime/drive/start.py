@@ -29,8 +29,8 @@ def begin(loop: Loop, value: Any) -> list[Task] | None:
     Returns the tasks to execute before `settle`: START's, if START has routers, or none. None when resuming
     from a checkpoint; call `next_tasks` next.
 
-    Raises EmptyInputError, InvalidUpdateError or pydantic.ValidationError if the run cannot start with this
-    input, RuntimeError for an answer that cannot be given.
+    Raises EmptyInputError or InvalidUpdateError if the run cannot start with this input, RuntimeError for an
+    answer that cannot be given.
     """
     checkpoints, standing = loop.checkpoints, loop.standing
     resumes = loop.continued if loop.run.nested else value is None or isinstance(value, Command)
@@ -77,7 +77,7 @@ def _check_command(loop: Loop, command: Command[Any]) -> None:
         error = InvalidUpdateError(
             f"a Command given as input is for the graph itself, and this one is for {command.graph!r}"
         )
-        note_task(error, run.plan.start.name, loop.standing.seed)
+        note_task(error, run.plan.start.name, loop.standing.checkpoint_id)
         raise error
     if command.resume is None:
         return

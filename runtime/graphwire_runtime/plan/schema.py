@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, ClassVar, get_args, get_origin
 
 import typing_extensions
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 
 from graphwire_runtime.errors import InvalidUpdateError
 from graphwire_runtime.foreign.words import managed_of
@@ -81,20 +81,6 @@ class Schema:
 
         return as_instance
 
-    def validate(self, value: Any) -> None:
-        """Validate an input mapping if the schema is a pydantic class; other kinds accept everything.
-
-        Other keys than those of the schema are ignored, and a key may be missing: the state may have a value
-        of it. Raises pydantic.ValidationError.
-        """
-        if not is_model(self.cls) or not isinstance(value, Mapping):
-            return
-        try:
-            self.cls.model_validate({key: value[key] for key in self.keys if key in value})
-        except ValidationError as error:
-            if any(each["type"] != "missing" or len(each["loc"]) > 1 for each in error.errors()):
-                raise
-
     def instance(self, values: Mapping[str, Any]) -> Any:
         """The values as an instance of a dataclass or pydantic class; for a TypedDict the mapping itself."""
         if is_model(self.cls) or dataclasses.is_dataclass(self.cls):
@@ -131,11 +117,10 @@ def pairs_of(value: Any, keys: Mapping[str, Any]) -> Pairs | None:
 
 
 def input_pairs(value: Any, schema: Schema, keys: Mapping[str, Any]) -> Pairs:
-    """The writes in the input of a run.
+    """The writes in the input of a run, as they are: a pydantic class validates what a node gets to see.
 
-    Raises InvalidUpdateError if it is no update, pydantic.ValidationError if the schema refuses it.
+    Raises InvalidUpdateError if it is no update.
     """
-    schema.validate(value)
     pairs = pairs_of(value, keys)
     if pairs is None:
         raise InvalidUpdateError(

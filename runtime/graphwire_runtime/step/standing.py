@@ -47,7 +47,7 @@ class Standing:
         "waiting_input",
     )
 
-    def __init__(self, plan: Plan, seed: str, limit: int) -> None:
+    def __init__(self, plan: Plan, seed: bytes, limit: int) -> None:
         self.plan = plan
         self.seed = seed
         self.limit = limit

@@ -7,7 +7,6 @@ calls the node; `standing` applies the writes when all tasks of the superstep ha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from hashlib import blake2b
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -25,11 +24,12 @@ from graphwire_runtime.plan.schema import Pairs, pairs_of, shown
 from graphwire_runtime.step.answers import AnswerSchema
 from graphwire_runtime.step.config import config_of
 from graphwire_runtime.step.context import Progress, RunContext
+from graphwire_runtime.step.ids import id_of_interrupt, id_of_task
 from graphwire_runtime.step.standing import Standing
 from graphwire_runtime.stream.outlet import Namespace
 from graphwire_runtime.types import END, Command, Interrupt, Send, StreamWriter
 
-__all__ = ["PULL", "PUSH", "Task", "task_id"]
+__all__ = ["PULL", "PUSH", "Task"]
 
 PULL = "__pregel_pull"
 """The first part of the path of a task that edges have triggered."""
@@ -101,9 +101,7 @@ class Task:
         self.input = input
         self.triggers = node.triggers if path[0] == PULL else (PUSH,)
         self.path = path
-        self.id = task_id(standing.seed, str(step), *map(str, path), *self.triggers)
-        own = f"{node.name}:{self.id}"
-        self.checkpoint_ns = f"{run.checkpoint_ns}|{own}" if run.checkpoint_ns else own
+        self._identify(step, path[0], *(self.triggers if path[0] == PULL else (str(path[1]),)))
         self.output: Any = None
         """What the node returned."""
         self.pairs: Pairs = []
@@ -137,6 +135,11 @@ class Task:
         """The task of the error handler, once this one has failed."""
         self._config: RunnableConfig | None = None
         self._runtime: Runtime[Any] | None = None
+
+    def _identify(self, step: int, *made_by: str) -> None:
+        own = f"{self.run.checkpoint_ns}|{self.name}" if self.run.checkpoint_ns else self.name
+        self.id = id_of_task(self.standing.seed, own, str(step), self.name, *made_by)
+        self.checkpoint_ns = f"{own}:{self.id}"
 
     @property
     def config(self) -> RunnableConfig:
@@ -238,7 +241,7 @@ class Task:
 
     def question_id(self, index: int) -> str:
         """The id of the interrupt with this number."""
-        return blake2b(f"{self.checkpoint_ns}\0{index}".encode(), digest_size=16).hexdigest()
+        return id_of_interrupt(self.checkpoint_ns, index)
 
     def ask(self, value: Any, response_schema: Any) -> Any:
         """The answer to the task's next interrupt. Raises GraphInterrupt if there is none yet."""
@@ -260,6 +263,7 @@ class Task:
         """Make the task of the error handler that runs in place of this one, which has failed."""
         path = (PULL, handler.name, *self.path)
         self.substitute = Task(self.run, self.standing, handler, self.input, path, self.standing.step)
+        self.substitute._identify(self.standing.step, PUSH, "node_error_handler", self.id)
         self.substitute.error = NodeError(self.name, error)
         return self.substitute
 
@@ -385,12 +389,6 @@ class Task:
                 f"or None, and returned {shown(value)}"
             )
         return pairs
-
-
-def task_id(*parts: str) -> str:
-    """The id of a task, shaped like a UUID and the same for the same parts, in any process."""
-    digest = blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
-    return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
 
 
 def _is_pair(item: Any) -> bool:

@@ -6,7 +6,10 @@ SENDS; or it holds a fact about the task itself: its interrupts, the answers to 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import make_dataclass
+from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 from graphwire_runtime.foreign.words import ours
@@ -15,7 +18,17 @@ from graphwire_runtime.step.task import Task
 from graphwire_runtime.stream.outlet import INTERRUPT
 from graphwire_runtime.types import Interrupt, Overwrite, Send
 
-__all__ = ["Written", "kept_send", "packed", "recall", "sent", "unpacked", "writes_of", "written"]
+__all__ = [
+    "Written",
+    "kept_interrupt",
+    "kept_send",
+    "packed",
+    "recall",
+    "sent",
+    "unpacked",
+    "writes_of",
+    "written",
+]
 
 SENDS = "__pregel_tasks"
 RESUME = "__resume__"
@@ -100,21 +113,41 @@ def written(pending: Iterable[tuple[str, str, Any]], keys: Mapping[str, Any]) ->
     return found
 
 
-# What is kept is plain data, so that a saver can read it back without knowing the classes of this package.
-# LangGraph's classes, in a checkpoint that LangGraph wrote, are read by the names of their fields.
+# Sends and interrupts are kept as LangGraph's classes if it is installed, so that it can continue the thread,
+# and as plain data otherwise. A saver stores the name of a class and its fields, so LangGraph is not imported
+# here. What LangGraph has kept is read by the names of its fields.
 
 
-def kept_send(send: Send, untracked: Collection[str]) -> list[Any]:
+@cache
+def _kept(name: str, *fields: str) -> Callable[..., Any] | None:
+    """A class that savers take for one of LangGraph's, None if that is not installed."""
+    try:
+        if find_spec("langgraph.types") is None:
+            return None
+    except ModuleNotFoundError:
+        return None
+    return make_dataclass(name, fields, namespace={"__module__": "langgraph.types"}, frozen=True)
+
+
+def kept_send(send: Send, untracked: Collection[str]) -> Any:
     """A Send as it is kept, without the values of untracked keys."""
     arg = send.arg
     if untracked and isinstance(arg, dict):
         arg = {key: value for key, value in arg.items() if key not in untracked}
-    return [send.node, arg]
+    made = _kept("Send", "node", "arg")
+    return [send.node, arg] if made is None else made(send.node, arg)
 
 
 def sent(value: Any) -> Send:
     """The Send that a kept value stands for."""
     return Send(value[0], value[1]) if isinstance(value, (list, tuple)) else Send(value.node, value.arg)
+
+
+def kept_interrupt(asked: Interrupt) -> Any:
+    """An interrupt as it is kept."""
+    data = {"value": asked.value, "id": asked.id, "response_schema": asked.response_schema}
+    made = _kept("Interrupt", *data)
+    return data if made is None else made(**data)
 
 
 def _interrupt(value: Any) -> Interrupt:

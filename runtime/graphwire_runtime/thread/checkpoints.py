@@ -30,13 +30,13 @@ from graphwire_runtime.step.writes import (
     HANDLED,
     RESUME,
     SENDS,
+    kept_interrupt,
     kept_send,
     packed,
     sent,
     unpacked,
     writes_of,
 )
-from graphwire_runtime.stream.display import interrupt_data
 from graphwire_runtime.stream.outlet import INTERRUPT
 from graphwire_runtime.thread.replay import Replay
 from graphwire_runtime.thread.triggers import read_triggers, triggers_of
@@ -317,7 +317,7 @@ class Checkpoints:
     def interrupted(self, task: Task) -> None:
         """Keep the questions that stopped a task."""
         self._note(
-            task.id, [(INTERRUPT, [interrupt_data(asked) for asked in task.interrupts])], task.path_key
+            task.id, [(INTERRUPT, [kept_interrupt(asked) for asked in task.interrupts])], task.path_key
         )
 
     def answered(self, task_id: str, path: str, answers: Sequence[Any]) -> None:
@@ -334,7 +334,7 @@ class Checkpoints:
         writes = [
             *((key, packed(value)) for key, value in pairs),
             *((f"{BRANCH}{name}", None) for name in gotos),
-            *((SENDS, [send.node, send.arg]) for send in sends),
+            *((SENDS, kept_send(send, ())) for send in sends),
         ]
         if writes:
             earlier = {id for id, _, _ in self.pending if id.startswith(COMMAND_TASK_PREFIX)}
@@ -393,7 +393,7 @@ class Checkpoints:
 
     def _identify(self, standing: Standing, checkpoint: str) -> None:
         standing.checkpoint_id = checkpoint
-        standing.seed = f"{self.namespace}:{checkpoint}"
+        standing.seed = bytes.fromhex(checkpoint.replace("-", ""))
 
     def _is_new(self, trigger: str, name: str) -> bool:
         version, seen = self._versions.get(trigger), self._seen.get(name, {}).get(trigger)

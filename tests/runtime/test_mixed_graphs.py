@@ -234,6 +234,23 @@ async def test_without_subgraphs_they_show_as_little(outer: Any, inner: Any, cas
     assert mixed == await story(build(THEIRS, THEIRS), turns, how, **kwargs)
 
 
+@pytest.mark.parametrize("words", [OURS, THEIRS], ids=["our words", "their words"])
+@pytest.mark.parametrize("how", HOWS)
+@BOTH_WAYS
+async def test_words_belong_to_the_innermost_task_of_either_library(
+    outer: Any, inner: Any, how: str, words: Any
+) -> None:
+    """A node of the inner graph may speak the words of the outer one's library."""
+
+    def build(outer: Any, inner: Any, words: Any) -> Any:
+        graph = line(inner, ("speak", speaks(words)), ("a", asks(words, "a?")), ("b", asks(words, "b?")))
+        return line(outer, ("inner", graph), ("two", asks(words, "c?")), checkpointer=InMemorySaver())
+
+    turns, kwargs = [START, YES, NO, YES], {"stream_mode": MODES, "subgraphs": True}
+    mixed = await story(build(outer, inner, words), turns, how, **kwargs)
+    assert mixed == await story(build(THEIRS, THEIRS, THEIRS), turns, how, **kwargs)
+
+
 @BOTH_WAYS
 async def test_the_state_of_the_inner_graph_is_read_and_edited(outer: Any, inner: Any) -> None:
     """By the outer graph, and by the namespace that its state names."""

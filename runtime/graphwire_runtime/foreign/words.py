@@ -51,9 +51,6 @@ def twin(value: Any, kind: type[Twin]) -> Any:
         return value
     fields: Any = getattr(kind, "_fields", None) or getattr(kind, "__dataclass_fields__", ())
     given = {field: getattr(value, field) for field in fields if hasattr(value, field)}
-    default = known("types", "default_cache_key")
-    if default is not None and given.get("key_func") is default:
-        del given["key_func"]  # ours also takes an input that LangGraph's cannot pickle
     return kind(**given)
 
 

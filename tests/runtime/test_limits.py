@@ -579,6 +579,25 @@ async def test_tracers_see_what_the_trace_policy_lets_through(drain: Any) -> Non
     assert observed[1:3] == ["input", "output"]
 
 
+async def test_a_trace_policy_that_raises_fails_no_run_and_shows_nothing(drain: Any) -> None:
+    observed: list[Any] = []
+
+    class Tracer(BaseCallbackHandler):
+        def on_chain_start(self, serialized: Any, inputs: Any, **kwargs: Any) -> None:
+            observed.append(inputs)
+
+        def on_chain_end(self, outputs: Any, **kwargs: Any) -> None:
+            observed.append(outputs)
+
+    broken = TracePolicy(process_inputs=lambda value: value["no"], process_outputs=lambda value: 1 / 0)
+    graph = fan(OURS, ("node", writes("x"), {"trace_policy": broken})).compile()
+    assert await drain(graph, {"number": 1}, config={"callbacks": [Tracer()]}) == [{"node": {"log": ["x"]}}]
+    assert observed[1:3] == [
+        {"error": "the trace policy of node 'node' raised KeyError"},
+        {"error": "the trace policy of node 'node' raised ZeroDivisionError"},
+    ]
+
+
 async def test_a_node_may_ask_where_it_runs(drain: Any) -> None:
     seen: list[Any] = []
 

@@ -346,9 +346,15 @@ class Checkpoints:
         else:
             self.queue.append(("put_writes", (self.config, writes, task_id, path)))
 
-    def close(self) -> None:
-        """End the run: with "exit", queue everything that has waited for that."""
+    def close(self, *, finished: bool) -> None:
+        """End the run: with "exit", queue everything that has waited for that.
+
+        A graph inside that has `finished` is not kept, unless it keeps one history for the whole thread.
+        """
         if self.durability != "exit":
+            return
+        if finished and ":" in self.namespace:
+            self._notes = []
             return
         if self._unsaved:
             self._unsaved = False

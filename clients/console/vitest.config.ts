@@ -1,3 +1,5 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { defineConfig, mergeConfig } from "vitest/config";
 import vite from "./vite.config";
 
@@ -5,6 +7,13 @@ import vite from "./vite.config";
 export default mergeConfig(
   vite,
   defineConfig({
-    test: { include: ["test/**/*.test.{ts,tsx}"], testTimeout: 20_000, maxWorkers: 2, passWithNoTests: true },
+    test: {
+      include: ["test/**/*.test.{ts,tsx}"],
+      testTimeout: 20_000,
+      maxWorkers: 2,
+      passWithNoTests: true,
+      globalSetup: "test/built_folder.ts",
+      env: { CONSOLE_BUILT: join(tmpdir(), `graphwire-console-${process.pid}`) },
+    },
   }),
 );

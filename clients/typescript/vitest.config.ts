@@ -12,6 +12,7 @@ const IN_CHROMIUM = [
   "cursor",
   "deltas",
   "follow_live",
+  "langchain/live",
   "langchain/many",
   "live",
   "messages",

@@ -16,9 +16,12 @@ import typing_extensions
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 
+from graphwire_runtime.address import ThreadAddress
 from graphwire_runtime.describing import DescribedGraph
 from graphwire_runtime.drive.iterate import aiterate, iterate
 from graphwire_runtime.drive.request import Request
+from graphwire_runtime.foreign.innermost import innermost
+from graphwire_runtime.foreign.words import ours, register
 from graphwire_runtime.plan.config import merge
 from graphwire_runtime.plan.drawing import Sketch
 from graphwire_runtime.plan.plan import Plan
@@ -26,7 +29,6 @@ from graphwire_runtime.plan.runtime import TASK
 from graphwire_runtime.servable import Durability, StreamMode
 from graphwire_runtime.state import (
     StateUpdate,
-    ThreadAddress,
     ahistory,
     aperform,
     get_state,
@@ -103,6 +105,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         debug: bool = False,
     ) -> None:
         super().__init__(plan, sketch)
+        register(CompiledStateGraph)
         self.checkpointer = checkpointer
         self.cache = cache
         self.store = store
@@ -358,7 +361,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         return Request(
             self.plan,
             self.config,
-            input,
+            ours(input),
             config,
             modes=stream_mode,
             output_keys=output_keys,
@@ -376,10 +379,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         )
 
     def _check_durability(self, durability: Durability) -> None:
-        if self.checkpointer not in (None, False):
-            return
-        around = var_child_runnable_config.get()
-        if around is None or TASK not in around.get("configurable", {}):
+        if self.checkpointer in (None, False) and innermost(var_child_runnable_config.get(), TASK) is None:
             warnings.warn(
                 f"durability={durability!r} has no effect: the graph has no checkpointer",
                 UserWarning,

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 from langchain_core.runnables import Runnable
 
 from graphwire_runtime.compiled import CompiledStateGraph
+from graphwire_runtime.foreign.words import known, twin
 from graphwire_runtime.plan.call import Call, call_of, first_parameter, full_name_of, returns
 from graphwire_runtime.plan.channels import Channel
 from graphwire_runtime.plan.drawing import Sketch
@@ -239,11 +240,14 @@ def policies_of(
 
     Raises TypeError for an object that is no cache policy, ValueError or TypeError for a wrong timeout.
     """
+    cache_policy = twin(cache_policy, CachePolicy)
     if cache_policy is not None and not isinstance(cache_policy, CachePolicy):
         raise TypeError(f"the cache_policy of {what} must be a CachePolicy, got {cache_policy!r}")
     retries: tuple[RetryPolicy, ...] | None = None
     if retry_policy is not None:
-        retries = (retry_policy,) if isinstance(retry_policy, RetryPolicy) else tuple(retry_policy)
+        one = twin(retry_policy, RetryPolicy)
+        several = (one,) if isinstance(one, RetryPolicy) else one
+        retries = tuple(twin(policy, RetryPolicy) for policy in several)
     return Policies(retries, cache_policy, TimeoutPolicy.of(timeout))
 
 
@@ -263,14 +267,20 @@ def literal_ends(path: Any) -> Ends | None:
 def command_ends(action: Any) -> Mapping[str, str] | None:
     """Where a node may jump to, by its return type `Command[Literal[...]]`; the labels are empty."""
     hint = returns(action)
-    if get_origin(hint) is Command and (arguments := get_args(hint)) and get_origin(arguments[0]) is Literal:
+    if (
+        get_origin(hint) in (Command, known("types", "Command"))
+        and (arguments := get_args(hint))
+        and get_origin(arguments[0]) is Literal
+    ):
         return dict.fromkeys(get_args(arguments[0]), "")
     return None
 
 
-def _subgraph(action: Any) -> CompiledStateGraph | None:
-    """The graph that a node is, or that its function refers to; None if there is none."""
-    if isinstance(action, CompiledStateGraph):
+def _subgraph(action: Any) -> Any:
+    """The graph, of either library, that a node is or that its function refers to; None if there is none."""
+    theirs = known("pregel.protocol", "PregelProtocol")
+    kinds: Any = CompiledStateGraph if theirs is None else (CompiledStateGraph, theirs)
+    if isinstance(action, kinds):
         return action
     function = getattr(action, "__func__", action)
     if not inspect.isfunction(function):
@@ -280,6 +290,6 @@ def _subgraph(action: Any) -> CompiledStateGraph | None:
     except (TypeError, ValueError):
         return None
     for value in (*seen.nonlocals.values(), *seen.globals.values()):
-        if isinstance(value, CompiledStateGraph):
+        if isinstance(value, kinds):
             return value
     return None

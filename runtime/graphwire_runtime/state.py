@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from contextvars import copy_context
+from functools import partial
 from typing import Any, NamedTuple, TypeVar, cast
 
 from langchain_core.runnables import RunnableConfig
 
+from graphwire_runtime.address import ThreadAddress
 from graphwire_runtime.drive.execute import route, route_async
 from graphwire_runtime.errors import InvalidUpdateError
-from graphwire_runtime.plan.config import settings_for
 from graphwire_runtime.plan.plan import Plan
 from graphwire_runtime.plan.schema import input_pairs, shown
 from graphwire_runtime.step.context import RunContext
@@ -23,7 +24,6 @@ from graphwire_runtime.step.prepare import discard, prepare, start_task
 from graphwire_runtime.step.standing import Standing
 from graphwire_runtime.step.task import Task
 from graphwire_runtime.step.writes import written
-from graphwire_runtime.stream.display import Display
 from graphwire_runtime.thread.checkpoints import Checkpoints
 from graphwire_runtime.thread.saving import is_other
 from graphwire_runtime.thread.snapshot import StateSnapshot, snapshot_of
@@ -31,7 +31,6 @@ from graphwire_runtime.types import END, START
 
 __all__ = [
     "StateUpdate",
-    "ThreadAddress",
     "ahistory",
     "aperform",
     "get_state",
@@ -48,7 +47,10 @@ INPUT = "__input__"
 
 Result = TypeVar("Result")
 Work = Generator[tuple[str, tuple[Any, ...]], Any, Result]
-"""Yields a method of the saver, or "route", and its arguments; is sent what that returned."""
+"""Yields a method of the saver, "route" or "theirs", and its arguments; is sent what that returned.
+
+The arguments of "theirs" are a method of a graph of LangGraph's, its async form, and their arguments.
+"""
 
 
 class StateUpdate(NamedTuple):
@@ -67,7 +69,10 @@ def perform(work: Work[Result], saver: Any) -> Result:
             kind, args = work.send(result)
         except StopIteration as end:
             return cast("Result", end.value)
-        result = copy_context().run(route, *args) if kind == "route" else getattr(saver, kind)(*args)
+        if kind == "theirs":
+            result = args[0](*args[2:])
+        else:
+            result = copy_context().run(route, *args) if kind == "route" else getattr(saver, kind)(*args)
 
 
 async def aperform(work: Work[Result], saver: Any) -> Result:
@@ -78,85 +83,18 @@ async def aperform(work: Work[Result], saver: Any) -> Result:
             kind, args = work.send(result)
         except StopIteration as end:
             return cast("Result", end.value)
-        result = await (route_async(*args) if kind == "route" else getattr(saver, f"a{kind}")(*args))
-
-
-class ThreadAddress:
-    """A graph of a thread: the outermost one or, by `checkpoint_ns` in the config, one inside it.
-
-    Args:
-        plan: the outermost graph.
-        bound: the config that it was given by `with_config`.
-        config: names the thread.
-        checkpointer: what the graph was compiled with.
-        store: the same.
-
-    Raises ValueError if nothing keeps the thread, if the config names none, or if it names a graph that the
-    outermost one does not have.
-    """
-
-    def __init__(
-        self,
-        plan: Plan,
-        bound: RunnableConfig | None,
-        config: RunnableConfig | None,
-        checkpointer: Any,
-        store: Any = None,
-    ) -> None:
-        self.settings, parent = settings_for(bound, config)
-        configurable = self.settings.configurable
-        if parent is not None and parent.run.thread is not None:
-            checkpointer = parent.run.thread.saver
-        if checkpointer is None or isinstance(checkpointer, bool):
-            raise ValueError(
-                f"{plan.title} has no checkpointer, so there is no thread to look at; compile it with one"
-            )
-        if configurable.get("thread_id") is None:
-            raise ValueError("the config of a thread is {'configurable': {'thread_id': ...}}; it names none")
-        self.saver = checkpointer
-        self.namespace: str = configurable.get("checkpoint_ns") or ""
-        self.asked: str | None = configurable.get("checkpoint_id")
-        self._outermost = (plan, bound)
-        self.plan, self.store = plan, store
-        for each in self.namespace.split("|") if self.namespace else ():
-            name = each.partition(":")[0]
-            node = self.plan.nodes.get(name)
-            if name.isdigit():
-                continue
-            if node is None or node.subgraph is None:
-                raise ValueError(
-                    f"checkpoint_ns {self.namespace!r} leads to {name!r}, and graph "
-                    f"{self.plan.title} has no graph of that name in it"
-                )
-            self.plan, self.store = node.subgraph.plan, node.subgraph.store
-
-    def inside(self, config: Any) -> ThreadAddress:
-        """The graph that another config names on the same saver."""
-        plan, bound = self._outermost
-        return ThreadAddress(plan, bound, config, self.saver)
-
-    def checkpoints(self) -> Checkpoints:
-        """The checkpoints of the graph, not loaded."""
-        return Checkpoints(self.saver, "sync", self.settings, self.namespace, self.asked, {})
-
-    def at(self, checkpoints: Checkpoints, saved: Any) -> tuple[RunContext, Standing]:
-        """A run that stands at a checkpoint and shows nothing, None for an empty thread."""
-        plan = self.plan
-        namespace = tuple(self.namespace.split("|")) if self.namespace else ()
-        display = Display(plan, self.settings, namespace, (), (), None, plan.keys)
-        run = RunContext(
-            plan, self.settings, namespace, self.namespace, display, store=self.store, thread=checkpoints
-        )
-        standing = Standing(plan, b"", self.settings.recursion_limit)
-        if saved is not None:
-            checkpoints.parents = dict(saved.metadata.get("parents") or {})
-            checkpoints.load(saved)
-            checkpoints.restore(standing, jumps=False)
-        return run, standing
+        if kind == "theirs":
+            result = await args[1](*args[2:])
+        else:
+            result = await (route_async(*args) if kind == "route" else getattr(saver, f"a{kind}")(*args))
 
 
 def get_state(address: ThreadAddress, *, subgraphs: bool) -> Work[StateSnapshot]:
     """The snapshot of the checkpoint that the config names, or of the latest."""
+    if address.theirs is not None:
+        asked = partial(address.theirs.get_state, subgraphs=subgraphs)
+        aasked = partial(address.theirs.aget_state, subgraphs=subgraphs)
+        return cast("StateSnapshot", (yield "theirs", (asked, aasked, address.their_config())))
     checkpoints = address.checkpoints()
     saved = yield "get_tuple", (checkpoints.location(),)
     if saved is None:
@@ -180,6 +118,10 @@ def get_state(address: ThreadAddress, *, subgraphs: bool) -> Work[StateSnapshot]
 
 def history(address: ThreadAddress, filters: Any, before: Any, limit: int | None) -> Iterator[StateSnapshot]:
     """The snapshots of a thread, the latest first."""
+    if address.theirs is not None:
+        their = address.their_config()
+        yield from address.theirs.get_state_history(their, filter=filters, before=before, limit=limit)
+        return
     config = address.checkpoints().location()
     for saved in address.saver.list(config, before=before, limit=limit, filter=filters):
         yield _snapshot(address, address.checkpoints(), saved, applied=False)
@@ -189,6 +131,12 @@ async def ahistory(
     address: ThreadAddress, filters: Any, before: Any, limit: int | None
 ) -> AsyncIterator[StateSnapshot]:
     """The same as `history`, on the event loop."""
+    if address.theirs is not None:
+        their = address.their_config()
+        found = address.theirs.aget_state_history(their, filter=filters, before=before, limit=limit)
+        async for snapshot in found:
+            yield snapshot
+        return
     config = address.checkpoints().location()
     async for saved in address.saver.alist(config, before=before, limit=limit, filter=filters):
         yield _snapshot(address, address.checkpoints(), saved, applied=False)
@@ -205,6 +153,9 @@ def update_state(address: ThreadAddress, supersteps: Sequence[Sequence[StateUpda
     """
     if not supersteps or not all(supersteps):
         raise ValueError("an update of a thread takes at least one superstep, each of at least one update")
+    if address.theirs is not None:
+        edit, aedit = address.theirs.bulk_update_state, address.theirs.abulk_update_state
+        return _address_only((yield "theirs", (edit, aedit, address.their_config(), supersteps)))
     config: RunnableConfig | None = None
     left = deque(supersteps)
     while left:

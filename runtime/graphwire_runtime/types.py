@@ -6,11 +6,13 @@ input.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import typing_extensions
+from langchain_core.messages.tool import ToolOutputMixin
 
 __all__ = ["END", "START", "Command", "GraphOutput", "Interrupt", "Overwrite", "Send", "StreamWriter"]
 
@@ -44,8 +46,11 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Command(Generic[N]):
-    """What a node may return in place of an update, and a caller may give in place of an input."""
+class Command(Generic[N], ToolOutputMixin):
+    """What a node or tool may return in place of an update, and a caller may give in place of an input.
+
+    LangGraph's own parts, such as its ToolNode, take it for a Command of theirs.
+    """
 
     graph: str | None = None
     """`Command.PARENT` if update and goto are for the surrounding graph, None for this one."""
@@ -57,6 +62,22 @@ class Command(Generic[N]):
     """What runs next, besides the targets of the node's edges: a node's name, a `Send`, or several."""
 
     PARENT: ClassVar[Literal["__parent__"]] = "__parent__"
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # what `isinstance` asks beside the type
+        """LangGraph's Command if that is imported."""
+        return getattr(sys.modules.get("langgraph.types"), "Command", Command)
+
+    def __reduce__(self) -> Any:
+        return _command, (self.graph, self.update, self.resume, self.goto)
+
+    def _update_as_tuples(self) -> Any:
+        """What LangGraph calls to read the update."""
+        return self.__class__._update_as_tuples(self)
+
+
+def _command(graph: Any, update: Any, resume: Any, goto: Any) -> Command[Any]:
+    return Command(graph=graph, update=update, resume=resume, goto=goto)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ About `clients/python/graphwire/cli/demo.py`.
 import asyncio
 import gc
 import io
+import os
 import shlex
+import signal
 import socket
 import sys
 import textwrap
@@ -18,6 +20,7 @@ from graphwire.cli.demo import (
     _free_port,
     _show_runs,
     configuration,
+    ended_by_signals,
     explain,
     follow_log,
     leave_questions,
@@ -148,3 +151,28 @@ def test_what_to_try_is_narrow_and_can_be_pasted(url, topic, page):
     code = textwrap.dedent(program.partition(":\n")[2])
     compile(code, "shown", "exec")
     assert repr(topic) in code
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a signal ends a process at once")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_ends_the_demo_as_ctrl_c_does_and_one_that_is_ignored_does_not(name: str) -> None:
+    number = getattr(signal, name)
+    seen: list[str] = []
+
+    async def work(wait: bool) -> int:
+        os.kill(os.getpid(), number)
+        try:
+            await asyncio.wait_for(asyncio.Event().wait(), 5) if wait else await settle()
+        finally:
+            seen.append("closed")
+        return 0
+
+    before = signal.signal(number, lambda *_: seen.append("not handled"))
+    try:
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(ended_by_signals(work(wait=True)))
+        signal.signal(number, signal.SIG_IGN)
+        assert asyncio.run(ended_by_signals(work(wait=False))) == 0
+    finally:
+        signal.signal(number, before)
+    assert seen == ["closed", "closed"]

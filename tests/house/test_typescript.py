@@ -36,7 +36,7 @@ PAGES = [
     path
     for folder in ("src", "test")
     for path in sorted((CONSOLE / folder).rglob("*"))
-    if path.suffix in {".ts", ".tsx", ".mjs"}
+    if path.suffix in {".ts", ".tsx", ".mjs", ".css"}
 ]
 
 
@@ -46,6 +46,7 @@ def named(path: Path) -> str:
 
 def test_there_are_files() -> None:
     assert len(SOURCES) > 20
+    assert len([path for path in PAGES if path.suffix == ".css"]) > 20
 
 
 @pytest.mark.parametrize("path", [*FILES, *PAGES], ids=named)

@@ -575,3 +575,16 @@ async def test_the_demo_runs_three_graphs_over_one_connection_and_ends(folder: P
         *(["http://127.0.0.1:8765/ is the console"] if console_files() else []),
     ):
         assert word in out, word
+
+
+async def test_a_signal_that_ends_the_demo_ends_its_server_too(folder: Path, unused_tcp_port: int) -> None:
+    url = f"ws://127.0.0.1:{unused_tcp_port}/ws"
+    async with (
+        program(folder, "demo", "--port", str(unused_tcp_port)) as ran,
+        graphwire.connect(url, wait=30),
+    ):
+        ran.process.send_signal(signal.SIGTERM)
+        code, _, err = await ran.end()
+    assert (code, err) == (130, "")
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", unused_tcp_port)

@@ -92,9 +92,11 @@ function Frame({ words }: { words: Words }) {
         <a className="bar-state" href={hrefOf(["connection"])} title={words.title}>
           <ConnectionDot>{words.word}</ConnectionDot>
         </a>
-        <Suspense fallback={<span className="account-place" />}>
-          <Account onKeys={open} />
-        </Suspense>
+        <Boundary fallback={<span className="account-place" />}>
+          <Suspense fallback={<span className="account-place" />}>
+            <Account onKeys={open} />
+          </Suspense>
+        </Boundary>
       </header>
       <Banner words={words} />
       <main id="main" tabIndex={-1}>
@@ -104,7 +106,7 @@ function Frame({ words }: { words: Words }) {
           </Suspense>
         </Boundary>
       </main>
-      {list}
+      <Boundary fallback={null}>{list}</Boundary>
     </>
   );
 }

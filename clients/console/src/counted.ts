@@ -13,6 +13,8 @@ export interface Traffic {
   /** How often events were gone when a subscription got to them, and how many snapshots came. */
   readonly gaps: number;
   readonly snapshots: number;
+  /** How many of the snapshots took the place of events that were gone. */
+  readonly heals: number;
   /** Whether the server has said that it is about to stop. */
   readonly isDraining: boolean;
 }
@@ -32,9 +34,12 @@ const now = {
   bytesOut: 0,
   gaps: 0,
   snapshots: 0,
+  heals: 0,
   isDraining: false,
 };
 const trips: RoundTrip[] = [];
+/** The subscriptions whose gap no snapshot has closed yet. */
+const gapped = new Set<string>();
 let open: Counted | undefined;
 let latestId = 0;
 
@@ -52,15 +57,16 @@ export function roundTrips(): readonly RoundTrip[] {
 export function countIn(data: string): void {
   now.messagesIn += 1;
   now.bytesIn += encoder.encode(data).byteLength;
-  now.gaps += occurrences(data, '"type":"gap"');
-  now.snapshots += occurrences(data, '"type":"snapshot"');
+  for (const [, type, sub = ""] of data.matchAll(/"type":"(gap|snapshot)"(?:,"sub":(\d+))?/g)) {
+    if (type === "gap") {
+      now.gaps += 1;
+      gapped.add(sub);
+    } else {
+      now.snapshots += 1;
+      if (gapped.delete(sub)) now.heals += 1;
+    }
+  }
   if (data.startsWith('{"type":"goaway"') || data.includes('{"type":"goaway",')) now.isDraining = true;
-}
-
-function occurrences(data: string, part: string): number {
-  let count = 0;
-  for (let at = data.indexOf(part); at >= 0; at = data.indexOf(part, at + part.length)) count++;
-  return count;
 }
 
 /** The platform's WebSocket, counted. */
@@ -75,6 +81,7 @@ export class Counted extends WebSocket {
       if (!this.#isWelcome) {
         this.#isWelcome = true;
         now.isDraining = false;
+        gapped.clear(); // a connection numbers its subscriptions anew
         open = this;
       }
       if (this.#asked.size) this.#answered(data);

@@ -4,6 +4,7 @@ import { App } from "./app";
 import { applyTheme } from "./theme";
 import "./style/tokens.css";
 import "./style/base.css";
+import "./style/controls.css";
 
 applyTheme();
 const root = document.getElementById("root");

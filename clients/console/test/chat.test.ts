@@ -59,7 +59,7 @@ test("a question is answered, and a message that is written meanwhile waits for 
   await chat.say("Write a mail about cats");
   const question = chat.page.getByText("Send this mail?");
   await question.first().waitFor();
-  await chat.threads().filter({ hasText: "needs an answer" }).waitFor();
+  await chat.threads().filter({ hasText: "Waits for you" }).waitFor();
   await chat.say("A joke about cats");
   await chat.page.getByText("Waits for the answer above.").waitFor();
   expect(await question.count()).toBeGreaterThan(0);
@@ -102,7 +102,8 @@ test("a run that fails says so in place, and is tried again", async () => {
   await chat.talk("talk");
   await chat.say("fail now");
   await chat.page.getByText("The run failed.").waitFor();
-  const failed = () => chat.page.getByRole("link", { name: "Look at the run" }).getAttribute("href");
+  const failed = () =>
+    chat.page.locator(".chat-end").getByRole("link", { name: "Open the run" }).getAttribute("href");
   const before = await failed();
   await chat.page.getByRole("button", { name: "Try again" }).click();
   await expect.poll(failed).not.toBe(before);
@@ -118,7 +119,7 @@ test("a message while a run is at work is sent behind it, or in its place", asyn
   await chat.page.getByText("Waits for the run at work.").waitFor();
   await chat.page.getByRole("button", { name: "Take it back" }).click();
   await expect.poll(() => chat.box().inputValue()).toBe("second");
-  await chat.page.getByRole("button", { name: "Stop it, send now" }).click();
+  await chat.page.getByRole("button", { name: "Stop and send" }).click();
   await chat.page.getByText("I say yes").first().waitFor();
   await chat.ended();
   expect(await chat.own().allTextContents()).toEqual([
@@ -166,7 +167,9 @@ function isInView(found: Locator): Promise<boolean> {
 
 /** The latest run of the thread that is shown. */
 async function ids(): Promise<(string | null)[]> {
-  return [await chat.page.locator(".thread-head").getByRole("link", { name: "Run" }).getAttribute("href")];
+  return [
+    await chat.page.locator(".thread-head").getByRole("link", { name: "Open the run" }).getAttribute("href"),
+  ];
 }
 
 test("a thread is renamed in place, found by its title, and deleted after a question", async () => {

@@ -34,31 +34,6 @@ async function written(thread: string, messages: readonly object[]): Promise<voi
   client.close();
 }
 
-test("of 10,000 messages only those in view are in the page, and all can be reached", async () => {
-  const sides = ["human", "ai"];
-  const all = Array.from({ length: 10_000 }, (_, n) => ({
-    type: sides[n % 2],
-    id: `m${n}`,
-    content: `number ${n} ${"word ".repeat(n % 40)}`,
-  }));
-  await written("many", all);
-  await chat.page.goto(`${chat.base}/#/chat/talk/many`);
-  await chat.page.getByText("number 9999").waitFor();
-  expect(await chat.page.locator(".messages-row").count()).toBeLessThan(60);
-  const scroller = chat.page.locator(".messages-scroll");
-  await scroller.evaluate((element) => element.scrollTo(0, element.scrollHeight / 2));
-  await expect
-    .poll(() => chat.page.locator(".messages-row").first().textContent())
-    .toMatch(/number [456]\d\d\d/);
-  await scroller.evaluate((element) => element.scrollTo(0, 0));
-  await chat.page.getByText("number 0", { exact: true }).waitFor();
-  await chat.say("short");
-  await chat.page.getByRole("button", { name: "New messages" }).click();
-  await chat.own().filter({ hasText: "short" }).waitFor();
-  await chat.ended();
-  expect(await chat.page.locator(".messages-row").count()).toBeLessThan(60);
-}, 90_000);
-
 test("hostile messages do nothing, load nothing, and are cut if they are large", async () => {
   const html =
     '<img src="https://evil.example/x.png" onerror="window.hurt = 1"><script>window.hurt = 1</script>';

@@ -9,18 +9,21 @@ import { expect } from "vitest";
 import { launch } from "../../typescript/test/chromium.js";
 import { Gateway } from "../../typescript/test/gateway.js";
 import { served } from "./served";
+import { Line } from "./site";
 
 /** A browser, a gateway and the console between them; `page` is a new one for each test. */
 export class Chat {
   page!: Page;
   errors: string[] = [];
-  #context!: BrowserContext;
+  context!: BrowserContext;
 
   private constructor(
     readonly browser: Browser,
     public gateway: Gateway,
     readonly server: PreviewServer,
     readonly base: string,
+    /** What is between the pages and the gateway, and can be cut. */
+    readonly line: Line,
     readonly folder: string,
     readonly options: readonly string[],
   ) {}
@@ -30,11 +33,14 @@ export class Chat {
     const folder = await mkdtemp(join(tmpdir(), "console-chat-"));
     process.env.CHAT_DB = join(folder, "chat.db");
     const [browser, gateway] = await Promise.all([launch(), Gateway.start(...options, "--port", "0")]);
-    const [server, base] = await served(join(folder, "built"), () => gateway.port);
-    return new Chat(browser, gateway, server, base, folder, options);
+    const line = await Line.open(gateway.url);
+    const health = () => gateway.port;
+    const [server, base] = await served(() => line.port, health);
+    return new Chat(browser, gateway, server, base, line, folder, options);
   }
 
   async stop(): Promise<void> {
+    this.line.close();
     await Promise.all([this.browser.close(), this.gateway.stop(), this.server.close()]);
     await rm(this.folder, { recursive: true });
   }
@@ -48,29 +54,38 @@ export class Chat {
 
   async begin(): Promise<void> {
     this.errors = [];
-    this.#context = await this.browser.newContext({ viewport: { width: 1280, height: 800 } });
+    const { base, errors } = this;
+    this.context = await this.browser.newContext({ viewport: { width: 1280, height: 800 } });
+    this.context.on("request", (request) => {
+      const url = request.url();
+      if (!url.startsWith(base) && !url.startsWith("data:")) errors.push(`asked ${url}`);
+    });
+    this.context.on("page", (page) => {
+      page.on("pageerror", (error) => errors.push(String(error)));
+      page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+      page.on("dialog", (dialog) => {
+        errors.push(`opened a dialog: ${dialog.message()}`);
+        void dialog.dismiss();
+      });
+      page.on("websocket", (socket) => {
+        if (socket.url() !== `${base.replace("http", "ws")}/ws`) errors.push(`connected ${socket.url()}`);
+      });
+    });
     this.page = await this.opened("");
   }
 
   /** Close the pages; they must have reported nothing, and asked nobody but their own server. */
   async end(isCut = false): Promise<void> {
-    await this.#context.close();
-    const lost = /WebSocket connection to|ERR_CONNECTION|status of 50\d/; // of the proxy, too
+    await this.context.close();
+    const lost = /WebSocket connection to|ERR_CONNECTION|ERR_INTERNET|status of 50\d/; // of the proxy, too
     expect(this.errors.filter((error) => !isCut || !lost.test(error))).toEqual([]);
   }
 
   /** Open a tab. */
   async opened(hash: string): Promise<Page> {
-    const { base, errors } = this;
-    const tab = await this.#context.newPage();
+    const tab = await this.context.newPage();
     tab.setDefaultTimeout(15_000);
-    tab.on("pageerror", (error) => errors.push(String(error)));
-    tab.on("console", (message) => message.type() === "error" && errors.push(message.text()));
-    tab.on("request", (request) => {
-      const url = request.url();
-      if (!url.startsWith(base) && !url.startsWith("data:")) errors.push(`asked ${url}`);
-    });
-    await tab.goto(`${base}/${hash}`);
+    await tab.goto(`${this.base}/${hash}`);
     return tab;
   }
 

@@ -22,7 +22,7 @@ test("a lost connection says that runs continue; a server that was never there s
     now: expect.stringContaining("Runs continue"),
   });
   expect(waiting("no connection to x", { wasConnected: false })).toMatchObject({
-    title: "The server is away.",
+    title: "The server cannot be reached.",
     todo: expect.stringContaining("graphwire serve"),
   });
 });
@@ -49,7 +49,7 @@ test("each reason has its own words", () => {
 
 test("a refused origin names itself and the option that allows it", () => {
   expect(closed(4403).todo).toContain("graphwire serve --allow-origin https://app.example");
-  expect(closed(4400).todo).toContain("Load the page again");
+  expect(closed(4400).todo).toContain("Reload the page");
   expect(closed(4401).word).toBe("Signed out");
   expect(closed(4999)).toMatchObject({ now: "r" });
 });
@@ -100,8 +100,11 @@ test("messages are counted in bytes, and gaps by the frame, not by what people w
   expect([
     after.gaps - before.gaps,
     after.snapshots - before.snapshots,
+    after.heals - before.heals,
     after.messagesIn - before.messagesIn,
-  ]).toEqual([2, 1, 2]);
+  ]).toEqual([2, 1, 1, 2]);
+  countIn('{"type":"snapshot","sub":3}'); // how a view begins: no gap was there
+  expect(traffic().heals).toBe(after.heals);
   expect(after.bytesIn - before.bytesIn).toBe(
     messages.reduce((sum, each) => sum + Buffer.byteLength(each), 0),
   );

@@ -28,7 +28,7 @@ let errors: string[];
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "console-"));
   port = await freePort();
-  [site, base] = await served(join(folder, "dist"), () => port);
+  [site, base] = await served(() => port);
   browser = await chromium.launch({ executablePath: chromiumPath(), args: ARGUMENTS });
 }, 120_000);
 afterAll(async () => {
@@ -105,7 +105,7 @@ test("a wrong token is refused in words, a right one signs in and outlives a rel
   expect(await page.getByRole("alert").textContent()).toBe("");
   await page.getByLabel("Token").fill("wrong");
   await page.keyboard.press("Enter");
-  await page.getByText("The server does not take this token.").waitFor();
+  await page.getByText("The server does not accept this token.").waitFor();
   await isAccessible();
   await page.getByLabel("Token").fill("secret");
   await page.getByLabel("Keep on this device").check();
@@ -116,7 +116,7 @@ test("a wrong token is refused in words, a right one signs in and outlives a rel
   const other = await page.context().newPage();
   await other.goto(base);
   await other.getByText("Connected", { exact: true }).waitFor();
-  await page.getByLabel("You, and how the console looks").click();
+  await page.getByLabel("Account and settings").click();
   await page.getByText("ann", { exact: true }).waitFor();
   await isAccessible();
   await page.getByRole("menuitem", { name: "Sign out" }).click();
@@ -150,7 +150,7 @@ test("a page of an origin that is not allowed says what allows it, and tries aga
 
 test("a server that is away is said so, and the page goes on by itself when it is back", async () => {
   await page.goto(`${base}/#/connection`);
-  await page.locator(".banner").getByText("The server is away.").waitFor();
+  await page.locator(".banner").getByText("The server cannot be reached.").waitFor();
   await start();
   await connected();
   await page.getByText("Server and you").waitFor();
@@ -194,7 +194,53 @@ test("a browser that blocks storage shows the page all the same, and signs in", 
   await page.getByLabel("Token").fill("secret");
   await page.keyboard.press("Enter");
   await connected();
-  await page.getByLabel("You, and how the console looks").click();
+  await page.getByLabel("Account and settings").click();
   await page.getByRole("menuitemradio", { name: "Dark" }).click();
   expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe("dark");
+}, 60_000);
+
+test("a tab that outlives an upgrade of the server offers to reload, and says which part it cannot load", async () => {
+  await start();
+  await page.goto(`${base}/#/connection`);
+  await page.getByText("Connected", { exact: true }).first().waitFor();
+  const html = await (await page.request.get(`${base}/`)).text();
+  await page.route(`${base}/`, (route) =>
+    route.fulfill({
+      contentType: "text/html",
+      body: html.replace(/assets\/index-[^"]+\.js/, "assets/index-new.js"),
+    }),
+  );
+  await page.route(/assets\/page-/, (route) => route.fulfill({ status: 404, body: "" }));
+  await page.getByRole("link", { name: "Chat" }).click();
+  await page.getByRole("heading", { name: "This page could not be loaded" }).waitFor();
+  const news = page.locator(".banner").getByText("The server has a newer version of this page.");
+  await news.waitFor();
+  await page.unrouteAll();
+  await page.locator(".banner").getByRole("button", { name: "Reload" }).click();
+  await page.getByRole("heading", { name: "Graphs" }).waitFor();
+  expect(await news.count()).toBe(0);
+}, 60_000);
+
+test("after a reconnect the tab asks whether the server has a newer console", async () => {
+  await start();
+  await page.goto(`${base}/#/connection`);
+  await page.getByText("Connected", { exact: true }).first().waitFor();
+  const html = await (await page.request.get(`${base}/`)).text();
+  const asked: string[] = [];
+  let body = html;
+  await page.route(`${base}/`, (route) => {
+    asked.push(route.request().url());
+    return route.fulfill({ contentType: "text/html", body });
+  });
+  const reconnect = async (count: number) => {
+    await stop();
+    await page.locator(".bar-state").getByText("Reconnecting").waitFor();
+    await start();
+    await expect.poll(() => asked.length, { timeout: 20_000 }).toBe(count);
+  };
+  await reconnect(1);
+  expect(await page.locator(".banner-news").count()).toBe(0);
+  body = html.replace(/assets\/index-[^"]+\.js/, "assets/index-new.js");
+  await reconnect(2);
+  await page.locator(".banner").getByText("The server has a newer version of this page.").waitFor();
 }, 60_000);

@@ -67,7 +67,7 @@ test("nodes are lit as they work, those of nested subgraphs too, and each task s
   await node(/^read done, 3 times/).waitFor();
   await isAccessible();
 
-  const tasks = site.page.getByRole("region", { name: "When each node worked" });
+  const tasks = site.page.getByRole("region", { name: "Timeline of the nodes" });
   expect(await tasks.getByRole("button", { name: /^researcher done/ }).count()).toBe(3);
   await tasks
     .getByRole("button", { name: /^library done/ })
@@ -85,10 +85,10 @@ test("what was said, the states and what they changed, and every event as it cam
   const { summary } = (await client.result(run)) as { summary: string };
   await show(run);
   await tab("Messages");
-  const groups = site.page.getByRole("navigation", { name: "Whose messages" });
+  const groups = site.page.getByRole("navigation", { name: "Messages by graph" });
   await groups.getByRole("button", { name: /^researcher 2/ }).click();
   await until(async () => expect(await site.page.locator(".message-body").count()).toBe(1));
-  await groups.getByRole("button", { name: /^The graph itself/ }).click();
+  await groups.getByRole("button", { name: /^Main graph/ }).click();
   await until(async () => {
     const said = await site.page.locator(".message-body").allTextContents();
     expect(said.length).toBe(2); // the plan and the summary
@@ -98,7 +98,7 @@ test("what was said, the states and what they changed, and every event as it cam
 
   await tab("State");
   await site.page.getByText("summary").first().waitFor();
-  await site.page.getByRole("button", { name: /^2 state/ }).click();
+  await site.page.getByRole("button", { name: /^2 after plan/ }).click();
   await site.page.locator(".run-changes").getByText("questions").waitFor();
   await isAccessible();
   await site.page.getByRole("button", { name: "Checkpoints of the thread" }).click();
@@ -200,7 +200,7 @@ test("a run that records nothing says so, and what would", async () => {
 test("an unknown run is said plainly", async () => {
   await show("nobody-started-it");
   await site.page.getByRole("heading", { name: "There is no such run" }).waitFor();
-  expect(await site.page.getByRole("link", { name: "All your runs" }).getAttribute("href")).toBe("#/runs");
+  expect(await site.page.getByRole("link", { name: "Go to all runs" }).getAttribute("href")).toBe("#/runs");
   await isAccessible();
 });
 

@@ -3,7 +3,7 @@
 import type { Event } from "graphwire";
 import { expect, test } from "vitest";
 import { Activity } from "../src/run/activity";
-import { namesOf, pathOf, rowsOf, shownState } from "../src/run/spans";
+import { namesOf, pathOf, rowsOf, shownState, writersOf } from "../src/run/spans";
 import { asks, custom, life, result, snapshot, task, token, update, values } from "./run_events";
 
 const TASKS = ["tasks", "messages"];
@@ -209,4 +209,23 @@ test("a node is named by the nodes that lead to it, whatever characters their na
     [values(3, {}), update(5, "__metadata__"), update(6, "plan")],
   );
   expect(bars(activity)).toEqual(["plan 3-6 done"]);
+});
+
+test("a state was written by the nodes that ended since the one before it, in its graph alone", () => {
+  const { spans } = after(TASKS, [
+    task(2, "a", "plan"),
+    result(3, "a", "plan"),
+    task(5, "b", "look"),
+    task(6, "c", "look"),
+    task(7, "d", "inner", ["look:b"]),
+    result(8, "d", "inner", ["look:b"]),
+    result(9, "b", "look"),
+    result(10, "c", "look"),
+  ]);
+  const writers = (seq: number, before: number | undefined, namespace: readonly string[] = []) =>
+    writersOf({ seq, before, namespace }, spans);
+  expect(writers(1, undefined)).toEqual([]);
+  expect(writers(4, 1)).toEqual(["plan"]);
+  expect(writers(11, 4)).toEqual(["look"]);
+  expect(writers(8, undefined, ["look:b"])).toEqual(["inner"]);
 });

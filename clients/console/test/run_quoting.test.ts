@@ -153,3 +153,20 @@ test("what cannot be written is said, with what can", () => {
     "problem",
   );
 });
+
+test("of a run that records nothing no modes are named, so that the client's own choice is taken", () => {
+  const subject = {
+    url: "ws://h/ws",
+    hasToken: false,
+    run: "r",
+    graph: "g",
+    modes: ["lifecycle"],
+    subgraphs: false,
+  };
+  for (const language of ["shell", "python", "typescript"] as const)
+    for (const written of [
+      attaching(subject, language),
+      starting(subject, { input: {}, thread: undefined, checkpoint: undefined }, language),
+    ])
+      expect("text" in written ? written.text : written.problem).not.toMatch(/modes|-m /);
+});

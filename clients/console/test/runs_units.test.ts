@@ -326,7 +326,7 @@ test("a question too large for a row says so, with its size", () => {
   const value = { $cut: { reason: "size", bytes: 70_000 } };
   expect(cutSize(value)).toBe(70_000);
   expect(gistOf(asks(value))).toBe("a question of 68 KiB: open the run to read it");
-  expect(gistOf(asks(value, { questions: [] }))).toBe("asks something that is too large for a row");
+  expect(gistOf(asks(value, { questions: [] }))).toBe("asks a question that is too large for this list");
   expect(cutSize({ cut: 1 })).toBeUndefined();
   expect(questionText({ id: "i", value: undefined, namespace: [], responseSchema: undefined })).toBe("");
 });

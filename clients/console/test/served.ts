@@ -1,5 +1,9 @@
 /** The console as it is built, before a gateway of a test. */
 
+import { existsSync, mkdirSync, mkdtempSync, renameSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { build, type PreviewServer, preview } from "vite";
 
@@ -19,8 +23,28 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join("; ");
 
+/**
+ * Return the folder with the built console: the first file of tests that needs it builds it, for all of one run.
+ *
+ * `vitest.config.ts` names the folder of the run, and `built_folder.ts` makes and removes it. Without vitest each call builds.
+ */
+async function built(): Promise<string> {
+  const folder = process.env.CONSOLE_BUILT ?? mkdtempSync(join(tmpdir(), "graphwire-console-"));
+  const done = join(folder, "done");
+  try {
+    mkdirSync(join(folder, "begun"));
+  } catch {
+    const patience = AbortSignal.timeout(100_000);
+    while (!existsSync(done)) await wait(100, undefined, { signal: patience }); // another file builds it
+    return done;
+  }
+  await buildInto(join(folder, "built"));
+  renameSync(join(folder, "built"), done);
+  return done;
+}
+
 /** Build the console as it is released; what runs tests says `test`, with which React would be its slow one. */
-async function built(outDir: string): Promise<void> {
+async function buildInto(outDir: string): Promise<void> {
   const before = process.env.NODE_ENV;
   process.env.NODE_ENV = "production";
   try {
@@ -31,15 +55,11 @@ async function built(outDir: string): Promise<void> {
 }
 
 /**
- * Build the console into a folder and serve it beside the gateway at a port; return the server and its address.
+ * Serve the console, as this source makes it, beside the gateway at a port; return the server and its address.
  * `health` is the port at which the gateway says whether it is there, if that is another.
  */
-export async function served(
-  outDir: string,
-  port: () => number,
-  health = port,
-): Promise<[PreviewServer, string]> {
-  await built(outDir);
+export async function served(port: () => number, health = port): Promise<[PreviewServer, string]> {
+  const outDir = await built();
   const server = await preview({
     ...COMMON,
     build: { outDir },

@@ -1,9 +1,6 @@
 /** The console before a gateway, with a line between them that a test can cut. */
 
-import { mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { PreviewServer } from "vite";
 import { served } from "./served";
 
@@ -15,24 +12,25 @@ export class Line {
   private constructor(
     readonly server: Server,
     readonly port: number,
+    /** The gateway to which the next connections lead. */
+    public gateway: string,
   ) {}
 
   static open(gateway: string): Promise<Line> {
     const server = createServer();
-    const to = Number(new URL(gateway).port);
     return new Promise((resolve) =>
       server.listen(0, "127.0.0.1", () => {
         const address = server.address();
-        const line = new Line(server, typeof address === "object" && address ? address.port : 0);
-        server.on("connection", (socket) => line.#pass(socket, to));
+        const line = new Line(server, typeof address === "object" && address ? address.port : 0, gateway);
+        server.on("connection", (socket) => line.#pass(socket));
         resolve(line);
       }),
     );
   }
 
-  #pass(near: Socket, port: number): void {
+  #pass(near: Socket): void {
     if (this.#isCut) return void near.destroy();
-    const far = connect(port, "127.0.0.1");
+    const far = connect(Number(new URL(this.gateway).port), "127.0.0.1");
     for (const [socket, other] of [
       [near, far],
       [far, near],
@@ -62,19 +60,17 @@ export class Line {
 
 export class ConsoleSite {
   private constructor(
-    readonly folder: string,
     readonly server: PreviewServer,
     readonly address: string,
     readonly line: Line,
   ) {}
 
-  /** Build the console and serve it with the sockets of the gateway at `gateway`, `ws://127.0.0.1:PORT/ws`. */
+  /** Serve the console with the sockets of the gateway at `gateway`, `ws://127.0.0.1:PORT/ws`. */
   static async open(gateway: string): Promise<ConsoleSite> {
-    const folder = mkdtempSync(join(tmpdir(), "graphwire-console-"));
     const line = await Line.open(gateway);
     const health = () => Number(new URL(gateway).port);
-    const [server, address] = await served(folder, () => line.port, health);
-    return new ConsoleSite(folder, server, address, line);
+    const [server, address] = await served(() => line.port, health);
+    return new ConsoleSite(server, address, line);
   }
 
   /** The address of a page: `url("#/runs")`. */
@@ -85,6 +81,5 @@ export class ConsoleSite {
   async close(): Promise<void> {
     this.line.close();
     await this.server.close();
-    rmSync(this.folder, { recursive: true, force: true });
   }
 }

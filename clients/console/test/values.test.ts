@@ -1,6 +1,6 @@
 /** How values, sizes, times and errors are said. */
 
-import { ConnectionClosed, Refused } from "graphwire";
+import { ConnectionClosed, Refused, RunFailed } from "graphwire";
 import { expect, test } from "vitest";
 import { durationText } from "../src/parts/duration";
 import { describe as described, isPlain, jsonText, sizeText } from "../src/parts/json_value";
@@ -86,6 +86,13 @@ test("an error says what happened, where, and what to do", () => {
     todo: expect.stringContaining("Correct"),
     where: [{ path: "city", reason: "expected string" }],
   });
+  const failed = { code: "graph_error", message: "no tea (really)", errorId: "e7", type: "ValueError" };
+  expect(wordsOf(new RunFailed("run-1", failed))).toEqual({
+    what: "ValueError: no tea (really).",
+    todo: "The server’s log has the traceback: look for e7.",
+    where: [],
+  });
+  expect(wordsOf(new RunFailed("run-1", { ...failed, code: "lost" })).todo).toContain("Run it again");
   expect(wordsOf(new Refused("new_code", "so it is")).what).toBe("so it is.");
   expect(wordsOf(new Refused("internal", "it broke", "never", undefined, { error_id: "e7" })).what).toContain(
     "e7",
@@ -96,6 +103,9 @@ test("an error says what happened, where, and what to do", () => {
   ).toEqual([]);
   expect(wordsOf(new ConnectionClosed(4403, "no")).what).toContain("closed: no.");
   expect(wordsOf(new Error("")).what).toBe("Error.");
+  expect(wordsOf(new RunFailed("run-1", { ...failed, code: "recursion_limit" })).todo).toContain(
+    "raise recursion_limit",
+  );
 });
 
 test("a question is its sentence, and what stands beside it", () => {

@@ -1,7 +1,7 @@
 /** `connect()` and the `Client` that it returns. */
 
 import { BACKOFF, type Backoff } from "./backoff.js";
-import { guarded } from "./errors.js";
+import { listen } from "./errors.js";
 import { Exchange } from "./exchange.js";
 import type { FollowOptions, ThreadFollower } from "./follow.js";
 import type * as frames from "./protocol/frames.js";
@@ -53,7 +53,23 @@ export function connect<G extends { [N in keyof G]: GraphTypes } = { [graph: str
   url: string | URL,
   options: ConnectOptions = {},
 ): Client<G> {
+  countClients(String(url));
   return new Client<G>(String(url), options);
+}
+
+/** So many clients of one address, each made within a second of the one before, are made by mistake. */
+const MANY = 10;
+
+/** The latest client of this page, and how many were made in such a row. */
+let latest = { url: "", at: 0, count: 0 };
+
+/** Warn of a component that connects whenever it renders. */
+function countClients(url: string): void {
+  const at = performance.now();
+  const count = url === latest.url && at < latest.at + 1000 ? latest.count + 1 : 1;
+  latest = { url, at, count };
+  if (count === MANY && globalThis.document)
+    console.warn(`graphwire: ${MANY} clients of ${url} in a row: connect() once, outside components`);
 }
 
 /** One connection to a server, shared by any number of runs. A lost connection is made again. */
@@ -89,7 +105,7 @@ export class Client<
 
   /** Call `listener` with each new `connection`, as `onState` is; return a function that ends it. */
   onState(listener: (connection: Connection) => void): () => void {
-    return this.#reconnector.listen(guarded(listener));
+    return listen(this.#reconnector.listeners, listener);
   }
 
   /** The server's latest `welcome`: version, limits, principal; undefined before the first one. */

@@ -5,6 +5,7 @@
  *     ├── ConnectionClosed       the client is closed for good; everything that waits gets this
  *     │   └── Unauthenticated    the server refused the token, or it expired and there is no new one
  *     ├── Refused                the server refused one request, or this client did on its behalf
+ *     │   └── RunLost            the server does not know a run any more, which it did before a reconnect
  *     └── RunEnded               a run ended without output
  *         ├── RunFailed          its graph raised, or the run was lost
  *         ├── RunCancelled       it was cancelled
@@ -54,6 +55,25 @@ export class Refused extends GraphwireError {
     readonly details: { [key: string]: unknown } = {},
   ) {
     super(`${message} (${code})`);
+  }
+}
+
+/**
+ * The server knew `run` on an earlier connection and does not any more; `code` is `not_found`.
+ *
+ * Logs live in a server's memory, so a restart forgets every run. A thread lives as long as what its checkpointer writes
+ * to. `graph` and `thread` are the run's, undefined if it had none or none is known.
+ */
+export class RunLost extends Refused {
+  override name = "RunLost";
+  constructor(
+    readonly run: string,
+    readonly graph: string | undefined,
+    readonly thread: string | undefined,
+  ) {
+    const then = thread ? `thread ${thread} continues with another run` : "start it again";
+    const message = `run ${run} is lost: the server restarted, or it was deleted; ${then}`;
+    super("not_found", message, "never", undefined, { kind: "run" });
   }
 }
 
@@ -138,4 +158,14 @@ export function guarded<A extends unknown[]>(
       console.error("graphwire: a callback threw", error);
     }
   };
+}
+
+/** Add a guarded listener to `listeners`; return a function that removes it. */
+export function listen<A extends unknown[]>(
+  listeners: Set<(...args: A) => void>,
+  listener: (...args: A) => unknown,
+): () => void {
+  const careful = guarded(listener);
+  listeners.add(careful);
+  return () => listeners.delete(careful);
 }

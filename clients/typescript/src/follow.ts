@@ -13,7 +13,7 @@
  * Few pages follow threads, so `client.follow()` imports this file when it is called first.
  */
 
-import { Refused } from "./errors.js";
+import { guarded, Refused } from "./errors.js";
 import type { Event, GapEvent, SnapshotEvent } from "./events.js";
 import type { Exchange } from "./exchange.js";
 import type { FollowEvent, FollowMessages } from "./follow_events.js";
@@ -45,8 +45,6 @@ type Events<S> = AsyncGenerator<FollowEvent<S>, void, undefined>;
  * Leaving the loop, `return()` and aborting the signal end it; runs continue.
  */
 export class ThreadFollower<S = unknown> implements AsyncIterableIterator<FollowEvent<S>> {
-  /** @internal Called when `isCaughtUp` may have changed, though no event comes. */
-  onTaken: (() => void) | undefined;
   readonly #exchange: Exchange;
   readonly #filter: frames.Filter;
   readonly #window: number;
@@ -61,6 +59,7 @@ export class ThreadFollower<S = unknown> implements AsyncIterableIterator<Follow
   #run: Run<S> | undefined;
   /** Ends the reading of the present run. */
   #runOver: AbortController | undefined;
+  readonly #caughtUp = new Set<() => void>();
   #isIdle = false; // while waiting for the next run
   #settled: readonly Message[] | undefined; // the messages of the last state
 
@@ -104,6 +103,16 @@ export class ThreadFollower<S = unknown> implements AsyncIterableIterator<Follow
   get isCaughtUp(): boolean {
     return this.#run?.isCaughtUp ?? (this.#isIdle && this.#exchange.isOpen && !!this.#watch?.isCurrent);
   }
+
+  /** Call `listener` whenever all events that there are have been taken; see `Run.onCaughtUp()`. */
+  onCaughtUp(listener: () => void): () => void {
+    this.#caughtUp.add(listener);
+    return () => this.#caughtUp.delete(listener);
+  }
+
+  readonly #tellCaughtUp = () => {
+    for (const listener of this.#caughtUp) guarded(listener)();
+  };
 
   [Symbol.asyncIterator](): this {
     return this;
@@ -179,7 +188,7 @@ export class ThreadFollower<S = unknown> implements AsyncIterableIterator<Follow
       } else if (watch.isSynced && !watch.isCurrent) yield* this.#refresh(watch);
       else {
         this.#isIdle = true;
-        this.onTaken?.();
+        if (this.isCaughtUp) this.#tellCaughtUp();
         await watch.change();
         this.#isIdle = false;
       }
@@ -364,7 +373,7 @@ export class ThreadFollower<S = unknown> implements AsyncIterableIterator<Follow
     };
     const run = new Run<S>(this.#exchange, id, this.graph, view, new RunTracker());
     run.thread = this.thread;
-    run.onTaken = () => this.onTaken?.();
+    run.onCaughtUp(this.#tellCaughtUp);
     this.#run = run;
     const events = run[Symbol.asyncIterator]();
     return [run, events, await events.next()];
@@ -372,7 +381,6 @@ export class ThreadFollower<S = unknown> implements AsyncIterableIterator<Follow
 }
 
 type Attached<S> = [Run<S>, AsyncIterator<Event<S>>, IteratorResult<Event<S>>];
-
 /** What ends a follower that its application leaves. */
 const LEFT = new Error("the follower was left");
 const EMPTY = { messages: [] };

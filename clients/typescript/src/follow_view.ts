@@ -7,7 +7,7 @@
 import { cutBytes } from "./events.js";
 import type { FollowEvent } from "./follow_events.js";
 import { Message, MessagesView } from "./messages.js";
-import { isObject } from "./protocol/json.js";
+import { has, isObject, type JsonObject } from "./protocol/json.js";
 import { encode } from "./protocol/projection.js";
 
 /**
@@ -63,10 +63,14 @@ export class ThreadView {
   }
 }
 
-/** Makes messages of those in states: equal ones of two states in a row are the same object. */
+/**
+ * Makes messages of those in states: equal ones of two states in a row are the same object.
+ *
+ * A thread may be long, and most of its messages are the same, in the same place, in the next state. A state that came
+ * as a patch even shares them with the one before, so that comparing them costs nothing.
+ */
 export class StateMessages {
-  #known = new Map<string, Message>();
-  readonly #texts = new WeakMap<Message, string>();
+  #latest: readonly Message[] = [];
 
   constructor(readonly key: string) {}
 
@@ -74,22 +78,22 @@ export class StateMessages {
   of(values: unknown): readonly Message[] | undefined {
     const list = isObject(values) ? values[this.key] : undefined;
     if (!Array.isArray(list)) return undefined;
-    const known = new Map<string, Message>();
-    const out = list.map((item) => {
-      const fields = isObject(item) ? item : { content: item };
-      const text = encode(fields);
-      const message = this.#known.get(text) ?? settled(fields);
-      this.#texts.set(message, text);
-      known.set(text, message);
-      return message;
+    const before = this.#latest;
+    let places: Map<string | undefined, Message> | undefined;
+    this.#latest = list.map((item, index) => {
+      const fields: JsonObject = isObject(item) ? item : { content: item };
+      let known = before[index];
+      if (known && isEqual(known.sent, fields)) return known;
+      places ??= byId(before);
+      known = places.get(fields.id as string | undefined);
+      return known && isEqual(known.sent, fields) ? known : settled(fields);
     });
-    this.#known = known;
-    return out;
+    return this.#latest;
   }
 
   /** Tell whether two lists hold equal messages. */
   areEqual(one: readonly Message[] = [], other: readonly Message[] = []): boolean {
-    return one.length === other.length && one.every((message, index) => this.#isEqual(message, other[index]));
+    return one.length === other.length && one.every(({ sent }, index) => isEqual(sent, other[index]?.sent));
   }
 
   /**
@@ -98,18 +102,48 @@ export class StateMessages {
    * The log shows what the graph writes, and shows it in order.
    */
   givenOf(before: readonly Message[] = [], now: readonly Message[] = []): readonly Message[] | undefined {
-    const isNew = (message: Message) => !before.some((other) => this.#isEqual(message, other));
+    const known = new Set(before);
+    const places = byId(before);
+    const isNew = (message: Message) => {
+      const { id, sent } = message;
+      if (known.has(message)) return false;
+      return id === undefined
+        ? !before.some((other) => isEqual(sent, other.sent))
+        : !isEqual(sent, places.get(id)?.sent);
+    };
     const written = now.findIndex(
-      (message) => isNew(message) && !/^(human|system|unknown)$/.test(message.type),
+      (message) => !/^(human|system|unknown)$/.test(message.type) && isNew(message),
     );
     const given = written < 0 ? now : now.slice(0, written);
     return given.some(isNew) ? given : undefined;
   }
-
-  #isEqual(one: Message, other: Message | undefined): boolean {
-    return one === other || (other !== undefined && this.#texts.get(one) === this.#texts.get(other));
-  }
 }
+
+/** Return messages by their ids. */
+function byId(messages: readonly Message[]): Map<string | undefined, Message> {
+  return new Map(messages.map((message) => [message.id, message]));
+}
+
+/** Tell whether two values are equal; what JSON has no word for is compared as it would be sent. */
+function isEqual(one: unknown, other: unknown): boolean {
+  if (Object.is(one, other)) return true;
+  if (typeof one !== "object" || typeof other !== "object" || !one || !other) return false;
+  if (Array.isArray(one))
+    return (
+      Array.isArray(other) &&
+      one.length === other.length &&
+      one.every((item, index) => isEqual(item, other[index]))
+    );
+  const [left, right] = [one as JsonObject, other as JsonObject];
+  if (!isPlain(left) || !isPlain(right)) return encode({ left }) === encode({ left: right });
+  const keys = Object.keys(left);
+  return (
+    keys.length === Object.keys(right).length &&
+    keys.every((key) => has(right, key) && isEqual(left[key], right[key]))
+  );
+}
+
+const isPlain = (value: object) => Object.getPrototypeOf(value) === Object.prototype;
 
 function settled(fields: { [key: string]: unknown }): Message {
   const call = typeof fields.id === "string" ? fields.id : "";

@@ -10,6 +10,7 @@ export {
   RunEnded,
   RunFailed,
   RunInterrupted,
+  RunLost,
   Unauthenticated,
 } from "./errors.js";
 export type * from "./events.js";

@@ -91,7 +91,8 @@ export class Reconnector {
   readonly opened: Promise<void>;
   readonly #exchange: Exchange;
   readonly #settings: Settings;
-  readonly #listeners = new Set<(connection: Connection) => void>();
+  /** What hears of each new connection. */
+  readonly listeners = new Set<(connection: Connection) => void>();
   readonly #ended = new AbortController();
   #resolveOpened: () => void = nothing;
   #rejectOpened: (error: unknown) => void = nothing;
@@ -126,12 +127,6 @@ export class Reconnector {
     this.#end(new ConnectionClosed(NORMAL, "this client was closed"));
   }
 
-  /** Call `listener` with each new connection; return a function that ends it. */
-  listen(listener: (connection: Connection) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
   #end(error: ConnectionClosed): void {
     if (this.#isClosing) return;
     this.#ended.abort();
@@ -145,7 +140,7 @@ export class Reconnector {
   #enter(connection: Connection): void {
     if (this.#isClosing && connection.state !== "closed") return;
     this.connection = connection;
-    for (const listener of this.#listeners) listener(connection);
+    for (const listener of this.listeners) listener(connection);
   }
 
   // ── one connection after another ─────────────────────────────────────────────────────────────

@@ -1,17 +1,16 @@
 /**
  * Requests with one reply each: lists, threads and their states, deletions.
  *
- * Few pages read states or change threads, so the code for that is loaded when it is needed first.
+ * Few pages need most of them, so the code of lists, states and threads is loaded when it is needed first.
  */
 
 import type { Status } from "./events.js";
 import type { Exchange } from "./exchange.js";
+import type { Listed } from "./lists.js";
 import type * as frames from "./protocol/frames.js";
 import type { JsonObject } from "./protocol/json.js";
-import { type RunRow, rowOf, type ThreadRow } from "./rows.js";
+import type { RunRow, ThreadRow } from "./rows.js";
 import type { HistoryOptions, StateOptions, StateSnapshot } from "./state.js";
-
-const PAGE = 100;
 
 /** Which runs, or threads, a list holds; several fields are ANDed. */
 export interface RunFilter {
@@ -56,18 +55,9 @@ export class Requests {
     return this.#rows("threads", options);
   }
 
-  async *#rows<R>(
-    what: "graphs" | "runs" | "threads",
-    { limit: left = Number.POSITIVE_INFINITY, signal, ...filter }: RunFilter & Listing = {},
-  ): AsyncGenerator<R, void, undefined> {
-    let cursor: string | undefined;
-    while (left > 0) {
-      const asked = { type: "list", what, ...filter, cursor, limit: Math.min(left, PAGE) } as const;
-      const page = await this.exchange.ask(asked, signal);
-      for (const row of (page[what] ?? []) as frames.RunRow[]) if (left-- > 0) yield rowOf(row) as R;
-      cursor = page.cursor;
-      if (cursor === undefined) return;
-    }
+  async *#rows<R>(what: Listed, options?: RunFilter & Listing): AsyncGenerator<R, void, undefined> {
+    const { rowsOf } = await import("./lists.js");
+    yield* rowsOf<R>(this.exchange, what, options);
   }
 
   // ── threads ──────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,15 @@
  * not visible here.
  */
 
-import { Refused, RunCancelled, type RunEnded, RunFailed, RunInterrupted } from "./errors.js";
+import {
+  guarded,
+  Refused,
+  RunCancelled,
+  type RunEnded,
+  RunFailed,
+  RunInterrupted,
+  RunLost,
+} from "./errors.js";
 import { EventQueue, type Item } from "./event_queue.js";
 import { EventReader } from "./event_reader.js";
 import {
@@ -49,8 +57,6 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
   thread: string | undefined;
   /** Whether this client's request started the run, rather than found it. */
   created = false;
-  /** @internal Called with each frame that a loop takes: with it `isCaughtUp` may change, though no event comes. */
-  onTaken: (() => void) | undefined;
   readonly #exchange: Exchange;
   readonly #tracker: RunTracker;
   readonly #reader: EventReader<S>;
@@ -58,6 +64,8 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
   #queue: EventQueue | undefined;
   #isExhausted = false;
   #loop: object | undefined; // the loop that takes the events
+  #knownOn: number | undefined; // the latest connection on which the server knew this run, by number
+  readonly #caughtUp = new Set<() => void>();
   readonly #abort = () => this.detach();
 
   /** @internal */
@@ -120,6 +128,16 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
     return this.#isExhausted || (this.#queue !== undefined && this.#exchange.isLive(this.#queue));
   }
 
+  /**
+   * Call `listener` whenever a loop has taken all events that there are and waits for more: behind the events so far,
+   * behind each that comes later, after a reconnect, and at the run's end. Return a function that ends it. A listener
+   * that is given twice is called once.
+   */
+  onCaughtUp(listener: () => void): () => void {
+    this.#caughtUp.add(listener);
+    return () => this.#caughtUp.delete(listener);
+  }
+
   // ── events ───────────────────────────────────────────────────────────────────────────────────
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Event<S>> {
@@ -144,16 +162,19 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
 
   /** Wait for the next event and return it; undefined at the end of the loop. */
   async #next(loop: { pause: number | undefined }): Promise<Event<S> | undefined> {
-    while (this.#loop === loop && !this.#isExhausted) {
+    for (;;) {
+      if (this.isCaughtUp) for (const listener of this.#caughtUp) guarded(listener)();
+      if (this.#loop !== loop || this.#isExhausted) break;
       const isAnswered = loop.pause === undefined || loop.pause <= this.#tracker.answered;
       if (!isAnswered && !this.#queue?.length) return undefined;
-      const queue = this.#queue ?? (await this.#attach(loop));
+      let queue = this.#queue;
       let item: Item | null;
       try {
+        queue ??= await this.#attach(loop);
         item = await queue.take(loop);
       } catch (error) {
-        this.#leave(queue);
-        throw error;
+        if (queue) this.#leave(queue);
+        throw this.#explained(error);
       }
       if (!item) continue; // another loop took over, or this one was left
       const event = this.#taken(queue, item);
@@ -192,6 +213,7 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
   #hold(queue: EventQueue): void {
     const { signal } = this.view;
     this.#queue = queue;
+    this.#knownOn = this.#exchange.connections;
     if (signal?.aborted) this.detach();
     else signal?.addEventListener("abort", this.#abort);
   }
@@ -199,7 +221,6 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
   /** Move the cursor past a frame that was taken; return its event, undefined if it is none. */
   #taken(queue: EventQueue, { frame, epoch }: Item): Event<S> | undefined {
     this.#adoptStart();
-    this.onTaken?.();
     if (frame.type === "closed") {
       this.#leave(queue);
       if (frame.reason !== "end")
@@ -248,6 +269,24 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
 
   // ── requests ─────────────────────────────────────────────────────────────────────────────────
 
+  async #ask(type: "respond" | "cancel" | "delete" | "result", more?: object, signal?: AbortSignal) {
+    try {
+      const reply = await this.#exchange.ask({ type, run: this.id, ...more } as Asked, signal);
+      this.#knownOn = this.#exchange.connections;
+      return reply;
+    } catch (error) {
+      throw this.#explained(error);
+    }
+  }
+
+  /** Return `RunLost` if the server knew this run on an earlier connection and does not any more, else `error`. */
+  #explained(error: unknown): unknown {
+    const isUnknown = error instanceof Refused && error.details.kind === "run"; // only `not_found` has a kind
+    return isUnknown && (this.#knownOn as number) < this.#exchange.connections
+      ? new RunLost(this.id, this.graph, this.thread)
+      : error;
+  }
+
   /**
    * Answer the questions of an interrupted run, `{[interrupt's id]: value}`; return its new status.
    *
@@ -265,11 +304,8 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
     const tracker = this.#tracker;
     const pause = tracker.status === "interrupted" ? tracker.pause : undefined;
     const { resumed } = tracker;
-    const answers = Object.entries(responses).map(([interrupt, value]) => ({ interrupt, value }));
-    const { status } = await this.#exchange.ask({
-      type: "respond",
-      run: this.id,
-      responses: answers,
+    const { status } = await this.#ask("respond", {
+      responses: Object.entries(responses).map(([interrupt, value]) => ({ interrupt, value })),
       partial,
     });
     if (status !== "interrupted") tracker.answer(Object.keys(responses), pause, resumed);
@@ -286,12 +322,12 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
 
   /** Cancel the run; return its status: a queued or interrupted one is `cancelled` at once. */
   async cancel(reason?: string): Promise<Status | undefined> {
-    return (await this.#exchange.ask({ type: "cancel", run: this.id, reason })).status;
+    return (await this.#ask("cancel", { reason })).status;
   }
 
   /** Delete the run, its log and its result; its thread stays. */
   async delete(): Promise<void> {
-    await this.#exchange.ask({ type: "delete", run: this.id });
+    await this.#ask("delete");
   }
 
   /**
@@ -302,10 +338,7 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
    */
   async result(signal?: AbortSignal): Promise<S> {
     for (;;) {
-      const { status, output, interrupts } = await this.#exchange.ask(
-        { type: "result", run: this.id },
-        signal,
-      );
+      const { status, output, interrupts } = await this.#ask("result", undefined, signal);
       if (status === "completed") {
         const value = restore(output);
         if (!interrupts) return value as S;
@@ -314,6 +347,8 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
       const hasEnded = status === "failed" || status === "cancelled";
       if (this.#tracker.status !== status || !hasEnded) {
         const events = new Run(this.#exchange, this.id, this.graph, { ...LIFECYCLE, signal }, this.#tracker);
+        events.thread = this.thread;
+        events.#knownOn = this.#knownOn;
         for await (const _ of events); // until it has ended or is interrupted
       }
       if (hasEnded || (status === "interrupted" && this.#tracker.status === status))

@@ -1,6 +1,6 @@
 /** A WebSocket without a network: the test is the server. */
 
-import { type Client, type ConnectOptions, connect } from "../src/index.js";
+import { type Client, type ConnectOptions, connect, type Run, type RunOptions } from "../src/index.js";
 
 export type Frame = { type: string; id?: number; sub?: number; [field: string]: unknown };
 
@@ -78,6 +78,20 @@ export async function turn(): Promise<void> {
   for (let round = 0; round < 20; round += 1) await Promise.resolve();
 }
 
+/** Return a run that has just started, and the socket on which it did. */
+export async function running(
+  options: RunOptions = {},
+): Promise<{ client: Client; run: Run; socket: FakeSocket; sockets: FakeSocket[] }> {
+  const { client, sockets } = fakeClient();
+  await turn();
+  const socket = sockets[0] as FakeSocket;
+  socket.open();
+  const starting = client.run("graph", { x: 1 }, { run: "r", modes: ["custom"], ...options });
+  await turn();
+  socket.say(...started(socket.last("run")));
+  return { client, run: await starting, socket, sockets };
+}
+
 /** Return the replies that start a run on subscription `sub`. */
 export function started({ id, run = "r" }: Frame, sub = 1, head = 0): Frame[] {
   return [
@@ -85,6 +99,18 @@ export function started({ id, run = "r" }: Frame, sub = 1, head = 0): Frame[] {
     { type: "subscribed", id: id as number, sub, run, epoch: "e", head, after: 0, recovery: "live" },
   ];
 }
+
+/** Return the reply to a `subscribe`. */
+export const subscribed = (id: unknown, head: number) =>
+  ({
+    type: "subscribed",
+    id: id as number,
+    sub: 1,
+    run: "r",
+    epoch: "e",
+    head,
+    recovery: "replayed",
+  }) as const;
 
 /** Return an event frame. */
 export function event(n: number, seq: number, mode: string, data: unknown, more: object = {}): Frame {

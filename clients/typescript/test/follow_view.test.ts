@@ -179,6 +179,59 @@ test("messages of states are read without tags, and equal ones in a row are the 
   expect(states.of(undefined)).toBeUndefined();
 });
 
+test("a message that moved in the list is found again, whatever it holds, and one that changed is another", () => {
+  const states = new StateMessages("messages");
+  const odd = () => ({
+    type: "ai",
+    id: "odd",
+    content: [
+      { bytes: new Uint8Array([1, 2]), ids: new Set([1n]), map: new Map([["a", { b: Number.NaN }]]) },
+    ],
+  });
+  const plain = (id: string, content: unknown = [{ deep: [1, { more: null }] }]) => ({
+    type: "ai",
+    id,
+    content,
+  });
+  const first = states.of({ messages: [plain("a"), plain("b"), odd()] });
+  const second = states.of({ messages: [plain("b"), odd(), plain("a", [{ deep: [1, { more: 0 }] }])] });
+  expect(second?.map((message) => first?.indexOf(message))).toEqual([1, 2, -1]);
+  const other = { ...odd(), content: [{ ...odd().content[0], ids: new Set([2n]) }] };
+  const third = states.of({ messages: [plain("b"), other] });
+  expect(third?.map((message) => second?.indexOf(message))).toEqual([0, -1]);
+  expect(states.areEqual(first, states.of({ messages: [plain("a"), plain("b"), odd()] }))).toBe(true);
+  expect(states.areEqual(third, states.of({ messages: [plain("b"), { ...plain("odd"), more: 1 }] }))).toBe(
+    false,
+  );
+});
+
+test("a message that has grown, by a key or a block, is another, and so is a longer list", () => {
+  const states = new StateMessages("messages");
+  const one = states.of({ messages: [{ id: "a", content: ["x"] }] });
+  const block = states.of({ messages: [{ id: "a", content: ["x", "y"] }] });
+  const key = states.of({ messages: [{ id: "a", content: ["x", "y"], name: "n" }] });
+  const longer = states.of({ messages: [{ id: "a", content: ["x", "y"], name: "n" }, { id: "b" }] });
+  expect(one?.[0]).not.toBe(block?.[0]);
+  expect(block?.[0]).not.toBe(key?.[0]);
+  expect(longer?.[0]).toBe(key?.[0]);
+  expect(states.areEqual(key, longer)).toBe(false);
+});
+
+test("a state that shares its messages with the one before is not compared with it", () => {
+  const states = new StateMessages("messages");
+  let looks = 0;
+  const item = { type: "ai", id: "a", content: { text: "x" } };
+  const counted = new Proxy(item, {
+    ownKeys: (all) => {
+      looks += 1;
+      return Reflect.ownKeys(all);
+    },
+  });
+  const first = states.of({ messages: [counted] });
+  expect(states.of({ messages: [counted, { type: "human", id: "b", content: "y" }] })?.[0]).toBe(first?.[0]);
+  expect(looks).toBe(0);
+});
+
 test("what a run was given ends where its graph wrote", () => {
   const states = new StateMessages("messages");
   const of = (...messages: [string, string][]) =>
@@ -189,4 +242,11 @@ test("what a run was given ends where its graph wrote", () => {
   expect(states.givenOf(before, of(["human", "1"], ["ai", "2"], ["ai", "5"]))).toBeUndefined();
   expect(states.givenOf(now, before)).toBeUndefined();
   expect(states.givenOf(undefined, of(["human", "1"]))?.length).toBe(1);
+  // Equal ones are known, also where they are other objects and have no ids.
+  const bare = (...contents: string[]) =>
+    states.of({ messages: contents.map((content) => ({ type: "human", content })) });
+  const old = bare("x", "y");
+  bare();
+  expect(states.givenOf(old, bare("y", "x"))).toBeUndefined();
+  expect(states.givenOf(old, bare("y", "z"))?.length).toBe(2);
 });

@@ -1,20 +1,15 @@
 import { expect, test, vi } from "vitest";
-import { type Client, type Event, Refused, type Run, RunFailed, type RunOptions } from "../src/index.js";
-import { event, type FakeSocket, fakeClient, life, listenersOf, started, turn } from "./fake_socket.js";
-
-/** Return a run that has just started, and the socket on which it did. */
-async function running(
-  options: RunOptions = {},
-): Promise<{ client: Client; run: Run; socket: FakeSocket; sockets: FakeSocket[] }> {
-  const { client, sockets } = fakeClient();
-  await turn();
-  const socket = sockets[0] as FakeSocket;
-  socket.open();
-  const starting = client.run("graph", { x: 1 }, { run: "r", modes: ["custom"], ...options });
-  await turn();
-  socket.say(...started(socket.last("run")));
-  return { client, run: await starting, socket, sockets };
-}
+import { type Event, Refused, RunFailed } from "../src/index.js";
+import {
+  event,
+  type FakeSocket,
+  fakeClient,
+  life,
+  listenersOf,
+  running,
+  subscribed,
+  turn,
+} from "./fake_socket.js";
 
 /** Take `count` events from a loop. */
 async function take(loop: AsyncIterator<Event>, count: number): Promise<string[]> {
@@ -25,17 +20,6 @@ async function take(loop: AsyncIterator<Event>, count: number): Promise<string[]
   }
   return out;
 }
-
-const subscribed = (id: unknown, head: number) =>
-  ({
-    type: "subscribed",
-    id: id as number,
-    sub: 1,
-    run: "r",
-    epoch: "e",
-    head,
-    recovery: "replayed",
-  }) as const;
 
 test("a loop shows what comes, gives credit back as it is taken, and ends with the run", async () => {
   const { run, socket } = await running({ window: 4 });
@@ -333,7 +317,7 @@ test("lists are read page by page, and states as LangGraph has them", async () =
     for await (const { run } of client.runs({ graph: "g", limit: 3 })) out.push(run);
     return out;
   })();
-  await turn();
+  await vi.waitFor(() => socket.last("list")); // its code is loaded first
   expect(socket.last("list")).toMatchObject({ what: "runs", graph: "g", limit: 3 });
   socket.say({
     type: "ok",

@@ -12,12 +12,8 @@ from graphwire_runtime.clock import apause, pause
 from graphwire_runtime.drive.loop import Loop
 from graphwire_runtime.drive.timeout import Timeout
 from graphwire_runtime.drive.trace import Trace
-from graphwire_runtime.errors import (
-    GraphBubbleUp,
-    GraphInterrupt,
-    NodeCancelledError,
-    ParentCommand,
-)
+from graphwire_runtime.errors import NodeCancelledError
+from graphwire_runtime.foreign.signals import asking, bubbling, command_for, interrupts_of, sent_up_by
 from graphwire_runtime.plan.call import Call
 from graphwire_runtime.step.task import Task
 
@@ -64,8 +60,8 @@ def execute(loop: Loop, task: Task) -> None:
         else:
             with trace.node(task):
                 _work(trace, task)
-    except GraphInterrupt as asked:
-        loop.interrupted(task, asked.interrupts)
+    except asking() as asked:
+        loop.interrupted(task, interrupts_of(asked))
     except BaseException as error:
         substitute = loop.failed(task, error)
         if substitute is None:
@@ -90,7 +86,7 @@ def _persist(loop: Loop, task: Task) -> None:
                 with trace.node(task):
                     _work(trace, task)
             return
-        except GraphBubbleUp:
+        except bubbling():
             raise
         except Exception as error:
             attempts += 1
@@ -114,7 +110,7 @@ async def _persist_async(loop: Loop, task: Task) -> None:
         try:
             await _timed(trace, task)
             return
-        except GraphBubbleUp:
+        except bubbling():
             raise
         except Exception as error:
             attempts += 1
@@ -151,8 +147,8 @@ def _work(trace: Trace | None, task: Task) -> None:
         sync = _sync(node.call)
         try:
             output = sync(task.input, task)
-        except ParentCommand as sent:
-            task.accept_command(sent.command)
+        except sent_up_by() as sent:
+            task.accept_command(command_for(sent, task.checkpoint_ns))
         else:
             task.accept(output)
     task.returned = True
@@ -209,8 +205,8 @@ async def execute_async(loop: Loop, task: Task) -> None:
         substitute = loop.failed(task, error)
         if substitute is None:
             raise error from None
-    except GraphInterrupt as asked:
-        loop.interrupted(task, asked.interrupts)
+    except asking() as asked:
+        loop.interrupted(task, interrupts_of(asked))
     except BaseException as error:
         substitute = loop.failed(task, error)
         if substitute is None:
@@ -228,8 +224,8 @@ async def _work_async(trace: Trace | None, task: Task) -> None:
     if node is not task.run.plan.start:
         try:
             output = await _call(node.call, task.input, task)
-        except ParentCommand as sent:
-            task.accept_command(sent.command)
+        except sent_up_by() as sent:
+            task.accept_command(command_for(sent, task.checkpoint_ns))
         else:
             task.accept(output)
     task.returned = True

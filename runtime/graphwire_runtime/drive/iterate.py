@@ -28,7 +28,8 @@ from graphwire_runtime.drive.loop import Loop
 from graphwire_runtime.drive.request import Request
 from graphwire_runtime.drive.start import begin
 from graphwire_runtime.drive.trace import Trace, started
-from graphwire_runtime.errors import GraphInterrupt, GraphRecursionError
+from graphwire_runtime.errors import GraphRecursionError
+from graphwire_runtime.foreign.signals import interrupted
 from graphwire_runtime.step.task import Task
 from graphwire_runtime.stream.outlet import AsyncBell, ThreadBell
 from graphwire_runtime.thread.saving import AsyncSaving, load, save
@@ -103,7 +104,7 @@ def iterate(request: Request) -> Iterator[Any]:
         while items:
             yield items.popleft()
         if loop.stopped and loop.run.nested:
-            raise GraphInterrupt(loop.interrupts)
+            raise interrupted(loop.interrupts)
         if loop.trace is not None:
             loop.trace.end(request.result(loop))
     except GeneratorExit:
@@ -173,7 +174,7 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
         while items:
             yield items.popleft()
         if loop.stopped and loop.run.nested:
-            raise GraphInterrupt(loop.interrupts)
+            raise interrupted(loop.interrupts)
         if loop.trace is not None:
             await loop.trace.end(request.result(loop))
     except GeneratorExit:

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from graphwire_runtime.drive.trace import Trace
-from graphwire_runtime.errors import GraphBubbleUp, GraphRecursionError, ParentCommand, note_task
+from graphwire_runtime.errors import GraphRecursionError, note_task
+from graphwire_runtime.foreign.signals import bubbling, sent_up_by
 from graphwire_runtime.plan.plan import NodePlan
 from graphwire_runtime.plan.schema import Pairs, input_pairs
 from graphwire_runtime.step.context import RunContext
@@ -332,13 +333,13 @@ class Loop:
 
         Returns the task of the node's error handler, to be executed next; None if the run fails.
         """
-        if isinstance(error, ParentCommand):
+        if isinstance(error, sent_up_by()):
             return None  # not a failure: the surrounding graph shows it as its node's update
         if task.node is self.run.plan.start:
             note_task(error, task.name, task.id)
             return None
         handler = task.node.handler
-        if not isinstance(error, Exception) or isinstance(error, GraphBubbleUp):
+        if not isinstance(error, Exception) or isinstance(error, bubbling()):
             handler = None
         if self.checkpoints is not None:
             self.checkpoints.failed(task, error, handled=handler is not None)

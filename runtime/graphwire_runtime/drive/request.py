@@ -15,13 +15,13 @@ from graphwire_runtime.drive.trace import listeners
 from graphwire_runtime.plan.config import Settings, settings_for
 from graphwire_runtime.plan.plan import Plan
 from graphwire_runtime.plan.schema import coerce_context
-from graphwire_runtime.step.answers import NO_ANSWERS, ResumeAnswers
+from graphwire_runtime.step.answers import NO_ANSWERS, ResumeAnswers, TheirAnswers
 from graphwire_runtime.step.context import RunContext
 from graphwire_runtime.step.standing import Standing
 from graphwire_runtime.step.task import Task
 from graphwire_runtime.stream.display import Display, shown_values
 from graphwire_runtime.stream.outlet import INTERRUPT, Bell, Namespace, Outlet, Printer
-from graphwire_runtime.stream.tokens import TokenTap
+from graphwire_runtime.stream.tokens import TokenTap, tap_for
 from graphwire_runtime.thread.checkpoints import Checkpoints
 from graphwire_runtime.types import Command
 
@@ -93,7 +93,7 @@ class Request:
                 namespace = _without_task_ids(namespace)
             outlets = [outlet for outlet in parent.run.display.outlets if outlet.subgraphs]
             taps = [tap for tap in parent.run.display.taps if tap.subgraphs]
-            answers = parent.run.answers
+            answers = parent.run.answers or TheirAnswers(parent)  # type: ignore[arg-type]
             if self.context is None:
                 context = parent.run.context
         elif isinstance(self.input, Command) and self.input.resume is not None:
@@ -104,7 +104,7 @@ class Request:
             outlet = Outlet(modes, subgraphs=self.subgraphs, parts=self.parts, namespace=namespace, bell=bell)
             outlets.append(outlet)
             if "messages" in outlet.modes:
-                tap = TokenTap(outlet)
+                tap = tap_for(outlet)
                 taps.append(tap)
         if self.printed:
             printer = Printer(
@@ -167,7 +167,8 @@ class Request:
 
     def _checkpoints(self, settings: Settings, parent: Task | None, checkpoint_ns: str) -> Checkpoints | None:
         """The checkpoints of the run, None if it is not kept."""
-        checkpointer, outer = self.checkpointer, None if parent is None else parent.run.thread
+        checkpointer = self.checkpointer
+        outer = None if parent is None or settings.detached else parent.run.thread
         if outer is None and parent is not None and checkpointer is True:
             outer = parent.run.lent
         if checkpointer is False:

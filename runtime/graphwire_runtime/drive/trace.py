@@ -15,6 +15,7 @@ from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
 
+from graphwire_runtime.foreign.words import known
 from graphwire_runtime.plan.config import Settings
 from graphwire_runtime.step.task import Task
 from graphwire_runtime.stream.tokens import TokenTap
@@ -50,8 +51,10 @@ def listeners(
     if tap is not None:
         found.add_handler(tap, inherit=True)
     if settings.detached:
+        theirs = known("pregel._messages", "StreamMessagesHandler")
+        hearing: Any = TokenTap if theirs is None else (TokenTap, theirs)
         for callback in list(found.handlers):
-            if isinstance(callback, TokenTap) and callback is not tap and not callback.subgraphs:
+            if isinstance(callback, hearing) and callback is not tap and not callback.subgraphs:
                 found.remove_handler(callback)
     taps: list[Any] = [callback for callback in found.handlers if isinstance(callback, TokenTap)]
     if len(taps) == len(found.handlers):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from graphwire_runtime.errors import InvalidUpdateError
+from graphwire_runtime.foreign.words import ours
 from graphwire_runtime.types import Overwrite
 
 __all__ = [
@@ -214,8 +215,12 @@ def _maker_of_empty(annotation: Any) -> Callable[[], Any] | None:
 
 
 def _unwrap(value: Any) -> tuple[bool, Any]:
-    if type(value) is Overwrite:
+    kind = type(value)
+    if kind is Overwrite:
         return True, value.value
-    if type(value) is dict and len(value) == 1 and "__overwrite__" in value:
-        return True, value["__overwrite__"]  # the form that survives JSON
+    if kind is dict:
+        if len(value) == 1 and "__overwrite__" in value:
+            return True, value["__overwrite__"]  # the form that survives JSON
+    elif kind.__name__ == "Overwrite" and type(twin := ours(value)) is Overwrite:
+        return True, twin.value
     return False, value

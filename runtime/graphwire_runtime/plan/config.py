@@ -14,6 +14,9 @@ from uuid import UUID
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 
+from graphwire_runtime.foreign.configurable import plain
+from graphwire_runtime.foreign.handles import TASK_ID
+from graphwire_runtime.foreign.host import hosted
 from graphwire_runtime.plan.runtime import TASK
 
 __all__ = ["DEFAULT_RECURSION_LIMIT", "Settings", "merge", "settings_for"]
@@ -68,10 +71,12 @@ def settings_for(bound: RunnableConfig | None, given: RunnableConfig | None) -> 
         config = merge(config, bound)
     if given is not None:
         config = merge(config, given)
-    configurable = dict(config.get("configurable") or ())
+    configurable = plain(config.get("configurable") or {})
     parent = configurable.pop(TASK, None)
+    if TASK_ID in configurable:
+        configurable, parent = hosted(configurable, parent, config.get("callbacks"))
     own = (given or {}).get("configurable") or {}
-    detached = parent is not None and "thread_id" in own and TASK not in own
+    detached = parent is not None and "thread_id" in own and TASK not in own and TASK_ID not in own
     if detached:
         configurable.pop("checkpoint_ns", None)
         configurable.pop("checkpoint_map", None)
@@ -112,9 +117,10 @@ def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = {**under, **{key: value for key, value in over.items() if value is not None}}
     if (tags := under.get("tags")) and over.get("tags"):
         merged["tags"] = [*tags, *(tag for tag in over["tags"] if tag not in tags)]
-    for key in ("metadata", "configurable"):
-        if under.get(key) and over.get(key):
-            merged[key] = {**under[key], **over[key]}
+    if under.get("metadata") and over.get("metadata"):
+        merged["metadata"] = {**under["metadata"], **over["metadata"]}
+    if (below := under.get("configurable")) and (above := over.get("configurable")):
+        merged["configurable"] = {**plain(below), **plain(above)}
     if under.get("callbacks") is not None and over.get("callbacks") is not None:
         merged["callbacks"] = _both(under["callbacks"], over["callbacks"])
     return merged

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphwire_runtime.errors import InvalidUpdateError
+from graphwire_runtime.foreign.words import ours
 from graphwire_runtime.managed import Managed
 from graphwire_runtime.plan.call import Call
 from graphwire_runtime.plan.channels import Channel
@@ -56,6 +57,9 @@ class RouterPlan:
         Raises ValueError for None, KeyError for an answer that is not in the path_map, InvalidUpdateError for
         a Send to END.
         """
+        ends = self.ends
+        if ends is None and type(answer) is str:  # by far the most common answer
+            return [answer]
         targets: list[Any] = []
         for item in answer if isinstance(answer, (list, tuple)) else (answer,):
             if item is None:
@@ -63,20 +67,21 @@ class RouterPlan:
                     f"router {self.name!r} of node {node!r} returned {shown(answer)}; expected the name of a "
                     "node, END, a Send, or a list of them"
                 )
-            if self.ends is None or isinstance(item, Send):
+            if type(item) is not str and isinstance(item := ours(item), Send):
+                if item.node == END:
+                    raise InvalidUpdateError(
+                        f"router {self.name!r} of node {node!r} sends {shown(item.arg)} to END, which runs "
+                        "nothing"
+                    )
                 targets.append(item)
-            elif item in self.ends:
-                targets.append(self.ends[item])
+            elif ends is None:
+                targets.append(item)
+            elif item in ends:
+                targets.append(ends[item])
             else:
                 raise KeyError(
                     f"router {self.name!r} of node {node!r} answered {item!r}; its path_map knows "
-                    f"{', '.join(map(repr, self.ends))}"
-                )
-        for target in targets:
-            if isinstance(target, Send) and target.node == END:
-                raise InvalidUpdateError(
-                    f"router {self.name!r} of node {node!r} sends {shown(target.arg)} to END, which runs "
-                    "nothing"
+                    f"{', '.join(map(repr, ends))}"
                 )
         return targets
 

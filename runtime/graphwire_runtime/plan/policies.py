@@ -15,6 +15,7 @@ from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
 from graphwire_runtime.clock import chance
+from graphwire_runtime.foreign.words import twin
 from graphwire_runtime.plan.schema import shown
 
 __all__ = ["CachePolicy", "RetryPolicy", "TimeoutPolicy", "TracePolicy", "input_key", "is_passing"]
@@ -96,6 +97,7 @@ class TimeoutPolicy:
 
         Raises ValueError for a limit that is not positive, TypeError for anything else.
         """
+        value = twin(value, TimeoutPolicy)
         policy = value if isinstance(value, TimeoutPolicy) else cls(run_timeout=value)
         if policy.refresh_on not in ("auto", "heartbeat"):
             raise ValueError(f'refresh_on must be "auto" or "heartbeat", got {policy.refresh_on!r}')

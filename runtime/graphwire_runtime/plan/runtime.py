@@ -12,6 +12,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 
+from graphwire_runtime.foreign.configurable import TASK
+from graphwire_runtime.foreign.innermost import innermost
 from graphwire_runtime.types import StreamWriter
 
 __all__ = [
@@ -26,9 +28,6 @@ __all__ = [
 ]
 
 Context = TypeVar("Context")
-
-TASK = "__graphwire_task"
-"""The key in the `configurable` of a node's config that holds its task."""
 
 
 def no_writer(_: Any) -> None:
@@ -125,8 +124,7 @@ def get_store() -> Any:
 
 
 def _task(function: str, parameter: str) -> Caller:
-    config = var_child_runnable_config.get()
-    task: Caller | None = None if config is None else config.get("configurable", {}).get(TASK)
+    task: Caller | None = innermost(var_child_runnable_config.get(), TASK)
     if task is None:
         raise RuntimeError(
             f"{function}() was called where no node is running; call it inside a node, or declare a "

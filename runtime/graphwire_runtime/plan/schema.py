@@ -15,6 +15,7 @@ import typing_extensions
 from pydantic import BaseModel, TypeAdapter
 
 from graphwire_runtime.errors import InvalidUpdateError
+from graphwire_runtime.foreign.words import managed_of
 from graphwire_runtime.managed import Managed
 from graphwire_runtime.plan.annotations import annotated_channel
 from graphwire_runtime.plan.channels import Channel, LastValue, Reduced, checked_reducer
@@ -192,7 +193,12 @@ def _channel(key: str, hint: Any) -> Channel:
 def _managed(hint: Any) -> Managed | None:
     hint = _bare(hint)
     metadata = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    return next((each for each in metadata if isinstance(each, Managed)), None)
+    for each in metadata:
+        if isinstance(each, Managed):
+            return each
+        if (twin := managed_of(each)) is not None:
+            return twin
+    return None
 
 
 def _is_marked(hint: Any) -> bool:

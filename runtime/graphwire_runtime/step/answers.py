@@ -11,9 +11,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from graphwire_runtime.foreign.host import Host
 from graphwire_runtime.plan.channels import MISSING
 
-__all__ = ["NO_ANSWERS", "AnswerSchema", "ResumeAnswers"]
+__all__ = ["NO_ANSWERS", "AnswerSchema", "ResumeAnswers", "TheirAnswers"]
 
 _ID = re.compile("[0-9a-f]{32}")
 
@@ -39,6 +40,20 @@ class ResumeAnswers:
             self._any.append(resume)
 
     @property
+    def named(self) -> Mapping[str, Any]:
+        """The answers by interrupt id that nobody has taken."""
+        return self._by_id
+
+    def unnamed(self, *, consume: bool) -> Any:
+        """The answer that names no interrupt, None if there is none; with `consume` nobody gets it again."""
+        if not consume:
+            return self._any[-1] if self._any else None
+        try:
+            return self._any.pop()
+        except IndexError:
+            return None
+
+    @property
     def one_for_all(self) -> bool:
         """Whether there is an answer that names no interrupt."""
         return bool(self._any)
@@ -55,6 +70,36 @@ class ResumeAnswers:
     def expire(self) -> None:
         """Drop the answer that names no interrupt: it was meant for the superstep that was resumed."""
         self._any.clear()
+
+
+class TheirAnswers(ResumeAnswers):
+    """The answers of a run of LangGraph's that a graph of this package runs inside.
+
+    Args:
+        host: the task that it runs in.
+    """
+
+    __slots__ = ("_host",)
+
+    def __init__(self, host: Host) -> None:
+        super().__init__()
+        self._host = host
+
+    @property
+    def named(self) -> Mapping[str, Any]:
+        """The answers by interrupt id."""
+        return self._host.named
+
+    def unnamed(self, *, consume: bool) -> Any:
+        """The answer that names no interrupt, None if there is none."""
+        return self._host.unnamed(consume=consume)
+
+    def take(self, interrupt_id: str) -> Any:
+        """The answer to an interrupt; MISSING if there is none."""
+        if interrupt_id in self.named:
+            return self.named[interrupt_id]
+        answer = self.unnamed(consume=True)
+        return MISSING if answer is None else answer
 
 
 NO_ANSWERS = ResumeAnswers()

@@ -1,4 +1,4 @@
-"""The ids of tasks and interrupts: what LangGraph calls the same ones, so that it can continue a thread."""
+"""The ids of tasks and interrupts: the same as LangGraph's, so that either library can continue a thread."""
 
 from __future__ import annotations
 

@@ -7,20 +7,22 @@ calls the node; `standing` applies the writes when all tasks of the superstep ha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, cast
+from typing import Any
 
-from langchain_core.callbacks import BaseCallbackHandler, CallbackManager
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 
 from graphwire_runtime.clock import time
-from graphwire_runtime.errors import GraphInterrupt, InvalidUpdateError, NodeError, ParentCommand
+from graphwire_runtime.errors import InvalidUpdateError, NodeError
+from graphwire_runtime.foreign.configurable import Configurable
+from graphwire_runtime.foreign.signals import interrupted, sent_up
+from graphwire_runtime.foreign.words import ours
 from graphwire_runtime.plan.channels import MISSING
-from graphwire_runtime.plan.config import merge
 from graphwire_runtime.plan.plan import NodePlan, RouterPlan
-from graphwire_runtime.plan.runtime import TASK, ExecutionInfo, Runtime, no_heartbeat
+from graphwire_runtime.plan.runtime import ExecutionInfo, Runtime, no_heartbeat
 from graphwire_runtime.plan.schema import Pairs, pairs_of, shown
 from graphwire_runtime.step.answers import AnswerSchema
+from graphwire_runtime.step.config import config_of
 from graphwire_runtime.step.context import Progress, RunContext
 from graphwire_runtime.step.ids import id_of_interrupt, id_of_task
 from graphwire_runtime.step.standing import Standing
@@ -143,37 +145,7 @@ class Task:
     def config(self) -> RunnableConfig:
         """The config that the node is given and that models called by it inherit."""
         if self._config is None:
-            run, settings, metadata = self.run, self.run.settings, self.metadata()
-            around = settings.configurable.get("checkpoint_map") or {}
-            config: dict[str, Any] = {
-                **settings.inherited,
-                "metadata": metadata,
-                "configurable": {
-                    **settings.configurable,
-                    TASK: self,
-                    "checkpoint_ns": self.checkpoint_ns,
-                    "checkpoint_id": None,
-                    "checkpoint_map": {**around, run.checkpoint_ns: self.standing.checkpoint_id},
-                },
-            }
-            if settings.tags:
-                config["tags"] = settings.tags
-            if self.callbacks is not None:
-                config["callbacks"] = self.callbacks
-            elif (taps := run.taps) is not None:
-                # not a list: with one, the metadata and tags of a model that has its own would be lost
-                handlers: list[BaseCallbackHandler] = [*taps]
-                config["callbacks"] = CallbackManager(
-                    handlers,
-                    handlers,
-                    tags=settings.tags,
-                    inheritable_tags=settings.tags,
-                    metadata=metadata,
-                    inheritable_metadata=metadata,
-                )
-            if self.progress is not None and self.progress.pulse is not None:
-                config = merge(config, {"callbacks": [self.progress.pulse]})
-            self._config = cast("RunnableConfig", config)
+            self._config = config_of(self)
         return self._config
 
     @property
@@ -253,24 +225,38 @@ class Task:
 
     def namespace_for_nested(self) -> Namespace:
         """The namespace of the next graph started inside this task; from the second on with a number."""
-        count, self.nested = self.nested, self.nested + 1
+        count = self.next_nested()
         own = tuple(self.checkpoint_ns.split("|"))
         return (*own, str(count)) if count else own
 
+    def next_nested(self) -> int:
+        """How many graphs were started inside this task before the one that starts now."""
+        count, self.nested = self.nested, self.nested + 1
+        return count
+
+    def next_question(self) -> int:
+        """How many interrupts this attempt came to before the one that it comes to now."""
+        count, self.asked = self.asked, self.asked + 1
+        return count
+
+    def question_id(self, index: int) -> str:
+        """The id of the interrupt with this number."""
+        return id_of_interrupt(self.checkpoint_ns, index)
+
     def ask(self, value: Any, response_schema: Any) -> Any:
         """The answer to the task's next interrupt. Raises GraphInterrupt if there is none yet."""
-        index, self.asked = self.asked, self.asked + 1
+        index = self.next_question()
         schema = AnswerSchema(response_schema)
         if index < len(self.answers):
             return schema.checked(self.answers[index])
-        interrupt_id = id_of_interrupt(self.checkpoint_ns, index)
+        interrupt_id = self.question_id(index)
         answer = self.run.answers.take(interrupt_id)
         if answer is MISSING:
-            raise GraphInterrupt((Interrupt(value, interrupt_id, response_schema=schema.shown()),))
+            raise interrupted((Interrupt(value, interrupt_id, response_schema=schema.shown()),))
         checked = schema.checked(answer)
-        self.answers = [*self.answers, answer]
+        self.answers.append(answer)
         if self.run.thread is not None:
-            self.run.thread.answered(self.id, self.path_key, self.answers)
+            self.run.thread.answered(self.id, self.path_key, [*self.answers])
         return checked
 
     def replace(self, handler: NodePlan, error: BaseException) -> Task:
@@ -289,6 +275,8 @@ class Task:
         self.returned = False
         self.attempt += 1
         self._runtime = None
+        if self._config is not None and type(made := self._config["configurable"]) is Configurable:
+            made.empty()
 
     def accept(self, output: Any) -> None:
         """Take what the node returned apart into writes, jumps and sends.
@@ -301,19 +289,25 @@ class Task:
             return
         if type(output) is dict:  # by far the most common return
             keys = self.run.plan.channels
-            self.pairs = [pair for pair in output.items() if pair[0] in keys]
-        elif isinstance(output, Command):
+            self.pairs += [pair for pair in output.items() if pair[0] in keys]
+            return
+        if isinstance(output, list) or type(output) is tuple:
+            output = [ours(item) for item in output]
+        else:
+            output = ours(output)
+        self.output = output
+        if isinstance(output, Command):
             self._take_command(output)
         elif isinstance(output, Send):
             self._add_target(output)
-        elif isinstance(output, (list, tuple)) and any(isinstance(item, Command) for item in output):
+        elif isinstance(output, list) and any(isinstance(item, Command) for item in output):
             for item in output:
                 if isinstance(item, Command):
                     self._take_command(item)
                 else:
                     self.pairs += self._update(item)
         else:
-            self.pairs = self._update(output)
+            self.pairs += self._update(output)
 
     def accept_command(self, command: Command[Any]) -> None:
         """Take a Command as what the node returned: one that a graph inside it sent up, or a run's input."""
@@ -359,7 +353,7 @@ class Task:
 
     def _take_command(self, command: Command[Any]) -> None:
         if command.graph == Command.PARENT:
-            raise ParentCommand(command)
+            raise sent_up(command, self.run.checkpoint_ns)
         self._apply_command(command)
 
     def _apply_command(self, command: Command[Any]) -> None:
@@ -378,7 +372,10 @@ class Task:
             self._add_target(target)
 
     def _add_target(self, target: Any) -> None:
-        if isinstance(target, Send):
+        if type(target) is str:
+            if target != END:
+                self.gotos.append(target)
+        elif isinstance(target := ours(target), Send):
             self.sends.append(target)
         elif target != END:
             self.gotos.append(target)

@@ -12,6 +12,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
+from graphwire_runtime.foreign.words import ours
 from graphwire_runtime.plan.schema import Pairs
 from graphwire_runtime.step.task import Task
 from graphwire_runtime.stream.outlet import INTERRUPT
@@ -75,7 +76,7 @@ class Written:
 
 def recall(task: Task, known: Written, *, done: bool) -> None:
     """Give a task the answers that it had; if it is `done`, also its writes, so that it need not run."""
-    task.answers = known.answers
+    task.answers = [*known.answers]
     if done:
         task.cached = True
         task.pairs, task.gotos, task.sends = known.pairs, known.gotos, known.sends
@@ -157,6 +158,8 @@ def _interrupt(value: Any) -> Interrupt:
 
 def packed(value: Any) -> Any:
     """A write to a key of the state, as it is kept."""
+    if type(value) is not Overwrite:
+        value = ours(value) if type(value).__name__ == "Overwrite" else value
     return {"__overwrite__": value.value} if type(value) is Overwrite else value
 
 

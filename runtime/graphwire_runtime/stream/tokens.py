@@ -21,14 +21,18 @@ from langchain_core.messages import (
     message_chunk_to_message,
 )
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResult
+from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tracers._streaming import _StreamingCallbackHandler
 from typing_extensions import TypedDict
 
 from graphwire_runtime.clock import fresh_id
+from graphwire_runtime.foreign.innermost import innermost
+from graphwire_runtime.foreign.words import both, known, ours
+from graphwire_runtime.plan.runtime import TASK
 from graphwire_runtime.stream.outlet import Namespace, Outlet
 from graphwire_runtime.types import Command
 
-__all__ = ["REMOVE_ALL_MESSAGES", "MessagesState", "TokenTap", "add_messages"]
+__all__ = ["REMOVE_ALL_MESSAGES", "MessagesState", "TokenTap", "add_messages", "tap_for"]
 
 REMOVE_ALL_MESSAGES = "__remove_all__"
 """The id of a RemoveMessage that removes all messages before it."""
@@ -123,7 +127,7 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         """Remember the call's namespace and metadata for its tokens."""
         if metadata is None or (tags and "nostream" in tags):
             return
-        namespace = tuple(metadata.get("langgraph_checkpoint_ns", "").split("|")[:-1])
+        namespace = _graph_of(metadata)
         if namespace != self._outlet.namespace and not self._outlet.subgraphs:
             return
         shown = [tag for tag in tags or () if not tag.startswith("seq:step")]
@@ -168,6 +172,42 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         """Forget the call. The tokens so far stay in the stream."""
         self._calls.pop(run_id, None)
 
+    def on_chain_start(
+        self,
+        serialized: Any,
+        inputs: Any,
+        *,
+        run_id: UUID,
+        metadata: dict[str, Any] | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Remember a node of a graph of LangGraph's, for what it returns.
+
+        Heard only while such a graph runs inside; of this package's nodes `drive.loop` says what they return.
+        """
+        if not metadata or name is None or name != metadata.get("langgraph_node"):
+            return
+        task = innermost(var_child_runnable_config.get(), TASK)
+        if getattr(task, "checkpoint_ns", None) == metadata["langgraph_checkpoint_ns"]:
+            return
+        namespace = _graph_of(metadata)
+        if namespace == self._outlet.namespace or self._outlet.subgraphs:
+            self._calls[run_id] = (namespace, metadata)
+            self.note_input(inputs)
+
+    def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Push the messages that such a node returned and that have not been shown."""
+        call = self._calls.pop(run_id, None)
+        if call is not None:
+            outputs = [ours(each) for each in outputs] if isinstance(outputs, list) else ours(outputs)
+            for message in _messages_in(outputs):
+                self._whole(message, *call)
+
+    def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Forget the node."""
+        self._calls.pop(run_id, None)
+
     def tap_output_iter(self, run_id: UUID, output: Any) -> Any:
         """Required of a streaming callback; the output of chains passes through unchanged."""
         return output
@@ -203,6 +243,17 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
                 shared = {"ls_integration": "langgraph", **metadata()}
             self._whole(message, namespace, shared)
 
+    @property
+    def parent_ns(self) -> Namespace:
+        """The namespace of the consumer's own graph, by LangGraph's name for it."""
+        return self._outlet.namespace
+
+    def _emit(self, call: _Call, message: BaseMessage, *, dedupe: bool = False) -> None:
+        """Push a message that LangGraph's `push_message` was given."""
+        if message.id is not None:
+            self._seen.add(message.id)
+        self._push("messages", call[0], (message, call[1]))
+
     def _whole(self, message: BaseMessage, namespace: Namespace, metadata: dict[str, Any]) -> None:
         if message.id is None:
             message.id = fresh_id()  # the state will hold the same object, so it gets the same id
@@ -210,6 +261,21 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
             return
         self._seen.add(message.id)
         self._outlet.push("messages", namespace, (message, metadata))
+
+
+def tap_for(outlet: Outlet) -> TokenTap:
+    """The tap of an outlet; LangGraph's graphs and `push_message` take it for a handler of their own."""
+    kind: type[TokenTap] = both(TokenTap, known("pregel._messages", "StreamMessagesHandler"))
+    return kind(outlet)
+
+
+def _graph_of(metadata: Mapping[str, Any]) -> Namespace:
+    """The graph whose node this metadata names; a @task of LangGraph's counts as the node that calls it."""
+    path: Any = metadata.get("langgraph_path") or ()
+    levels = 1
+    while len(path) == 4 and path[-1] is True:
+        path, levels = path[1], levels + 1
+    return tuple(metadata.get("langgraph_checkpoint_ns", "").split("|")[:-levels])
 
 
 def _messages_in(value: Any) -> Iterable[BaseMessage]:

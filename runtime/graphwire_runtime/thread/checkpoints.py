@@ -347,14 +347,8 @@ class Checkpoints:
             self.queue.append(("put_writes", (self.config, writes, task_id, path)))
 
     def close(self, *, finished: bool) -> None:
-        """End the run: with "exit", queue everything that has waited for that.
-
-        A graph inside that has `finished` is not kept, unless it keeps one history for the whole thread.
-        """
-        if self.durability != "exit":
-            return
-        if finished and ":" in self.namespace:
-            self._notes = []
+        """End the run: with "exit", queue all that waited, but for a task's graph that has `finished`."""
+        if self.durability != "exit" or (finished and ":" in self.namespace):
             return
         if self._unsaved:
             self._unsaved = False

@@ -37,11 +37,12 @@ class Replay:
             latest checkpoint that is older than it.
     """
 
-    __slots__ = ("_before", "_visited")
+    __slots__ = ("_before", "_theirs", "_visited")
 
     def __init__(self, before: str) -> None:
         self._before = before
         self._visited: set[str] = set()
+        self._theirs: Any = None
 
     def bound(self, namespace: str) -> str | None:
         """The id to look before, for the first run of a graph; None from the second on, which continues."""
@@ -50,3 +51,9 @@ class Replay:
             return None
         self._visited.add(graph)
         return self._before
+
+    def for_langgraph(self, kind: Any) -> Any:
+        """The replay as LangGraph's graphs inside know it, one for all of them; `kind` is its class."""
+        if self._theirs is None and kind is not None:
+            self._theirs = kind(self._before)
+        return self._theirs

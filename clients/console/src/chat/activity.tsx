@@ -2,6 +2,7 @@
 
 import type { Run } from "graphwire";
 import { type ThreadView, useLatest } from "graphwire/react";
+import { withMarks } from "../parts/marks";
 import { gistOf } from "../parts/messages_parts";
 import { MessageView } from "../parts/messages_view";
 import { Text } from "../parts/text";
@@ -98,7 +99,7 @@ export function NoteView({ note }: { note: Note }) {
       <span className="note-node">
         <Text>{label}</Text>
       </span>
-      {progress && <progress aria-label={label} value={progress.done} max={progress.total} />}
+      {progress && <progress aria-label={withMarks(label)} value={progress.done} max={progress.total} />}
       <span className="note-line">
         <Text>{cutBytes === undefined ? gistOf(data, LINE) : `${cutBytes} bytes, too large to be sent`}</Text>
       </span>

@@ -28,9 +28,9 @@ export interface ComposerProps {
 
 const HINTS: { [S in Standing]: string } = {
   idle: "Enter sends, Shift+Enter breaks the line.",
-  busy: "A run is at work. Enter sends your message behind it, Escape stops it.",
-  asking: "The graph waits for an answer. Enter sends your message behind it.",
-  "asking-alone": "The graph waits for an answer, which comes first: a message now would drop the question.",
+  busy: "The graph is running. Enter queues your message, Escape stops the run.",
+  asking: "The graph waits for your answer. Enter queues your message until then.",
+  "asking-alone": "The graph waits for your answer. A message now discards its question.",
 };
 
 export function Composer(props: ComposerProps) {
@@ -110,7 +110,7 @@ function Buttons({ standing, canSend, isSending, onSend }: ButtonsProps) {
         {isSending ? "Sending…" : "Send"}
       </button>
     );
-  const now = standing === "busy" ? "Stop it, send now" : "Drop the question, send now";
+  const now = standing === "busy" ? "Stop and send" : "Discard the question and send";
   if (standing === "asking-alone")
     return (
       <button type="submit" disabled={!canSend}>
@@ -125,7 +125,7 @@ function Buttons({ standing, canSend, isSending, onSend }: ButtonsProps) {
         </button>
       )}
       <button type="submit" className="chat-primary" disabled={!canSend}>
-        {standing === "busy" ? "Send next" : "Send after the answer"}
+        {"Queue"}
       </button>
     </>
   );

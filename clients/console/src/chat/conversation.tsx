@@ -10,6 +10,7 @@ import { Empty } from "../parts/empty";
 import { Messages } from "../parts/messages";
 import { roleOf, sizeOf } from "../parts/messages_parts";
 import { Problem } from "../parts/problem";
+import { Text } from "../parts/text";
 import { Activity } from "./activity";
 import { Announcer } from "./announcer";
 import { Composer, type Standing } from "./composer";
@@ -225,7 +226,9 @@ export function Conversation({ graph, thread, isNew, row }: ConversationProps) {
           {view.isLoading && !isNew ? (
             <p className="chat-notice">Loading…</p>
           ) : (
-            <Empty title={`Talk to ${graph.name}`}>{graph.description ?? "Say something to begin."}</Empty>
+            <Empty title={`Talk to ${graph.name}`}>
+              <Text>{graph.description ?? "Write a message to start a thread."}</Text>
+            </Empty>
           )}
         </div>
       ) : (

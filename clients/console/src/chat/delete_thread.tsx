@@ -31,15 +31,15 @@ export function DeleteThread({
   return (
     <Dialog title="Delete this thread?" open onClose={onClose}>
       <p>
-        “<Text>{titleIn(row) ?? thread}</Text>” goes with its messages, runs and checkpoints, for everybody.
-        Nobody can take that back.
+        “<Text>{titleIn(row) ?? thread}</Text>” is deleted with its messages, runs and checkpoints. This
+        cannot be undone.
       </p>
-      {isLive && <p>A run of it is at work. It is stopped first.</p>}
-      {isStillBusy && <p role="alert">The code of its run has not stopped yet. Try again in a moment.</p>}
+      {isLive && <p>Its current run is stopped first.</p>}
+      {isStillBusy && <p role="alert">Its run has not stopped yet. Try again in a moment.</p>}
       {problem && !isStillBusy && <Problem error={problem} />}
       <p className="chat-buttons">
         <button type="button" onClick={onClose}>
-          Keep it
+          Cancel
         </button>
         <button type="button" className="chat-danger" disabled={busy} onClick={() => attempt(remove(isLive))}>
           {isLive ? "Stop and delete" : "Delete"}

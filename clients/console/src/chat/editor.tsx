@@ -51,7 +51,7 @@ export function Editor({
         <span>
           {isLast
             ? "The graph answers anew."
-            : "The conversation begins anew here. What came behind stays in the thread's history, and is no longer shown."}
+            : "The conversation continues from here. Later messages stay in the thread’s history and are no longer shown."}
         </span>
         <button type="button" onClick={onCancel}>
           Keep it as it was

@@ -24,22 +24,22 @@ export function WaitingMessage({
   const { text, isOwn, state } = waiting;
   const why =
     state === "dropped"
-      ? "Not said: its run was cancelled before it began."
+      ? "Not sent to the graph: its run was cancelled before it started."
       : state === "starting"
-        ? "On its way…"
+        ? "Sending…"
         : isAsking
-          ? "Waits for the answer above."
-          : "Waits for the run at work.";
+          ? "Queued until the question above is answered."
+          : "Queued until the current run ends.";
   return (
     <article className="message message-human chat-waiting" aria-label="A message that waits">
       <div className="message-body">
-        <Text>{text ?? "A message from elsewhere"}</Text>
+        <Text>{text ?? "A message from another page"}</Text>
       </div>
       <footer className="message-foot">
-        <span>{isOwn ? why : `Sent from elsewhere. ${why}`}</span>
+        <span>{isOwn ? why : `Sent from another page. ${why}`}</span>
         {state !== "starting" && (
           <button type="button" disabled={busy} onClick={() => attempt(onBack())}>
-            {state === "dropped" ? "Put it back into the box" : "Take it back"}
+            {state === "dropped" ? "Move it back to the input" : "Take it back"}
           </button>
         )}
       </footer>
@@ -76,7 +76,7 @@ export function BadEnd({
       {lost.map((message) => (
         <div key={message.call} className="messages-row chat-lost">
           <MessageView message={message} />
-          <p className="message-note">The thread does not keep this text: its run did not finish.</p>
+          <p className="message-note">Not saved in the thread: the run did not finish.</p>
         </div>
       ))}
       <div className={`chat-end ${isFailed ? "chat-failed" : ""}`} role={isFailed ? "alert" : undefined}>
@@ -93,7 +93,7 @@ export function BadEnd({
           <button type="button" disabled={busy} onClick={() => attempt(onAgain())}>
             Try again
           </button>
-          <a href={hrefOf(["run", row.run])}>Look at the run</a>
+          <a href={hrefOf(["run", row.run])}>Open the run</a>
         </p>
         {problem && <Problem error={problem} />}
       </div>

@@ -46,11 +46,10 @@ export function GraphPicker({ graphs, unknown }: { graphs: Graphs; unknown?: str
   const { graphs: all, error, retry } = graphs;
   return (
     <div className="picker">
-      <h1>{unknown === undefined ? "Talk to a graph" : "This graph is not served"}</h1>
+      <h1>{unknown === undefined ? "Graphs" : "This graph is not served"}</h1>
       {unknown !== undefined && all && (
         <p className="chat-notice">
-          The server serves no graph “<Text>{unknown}</Text>” to you. It may have been started without it.
-          These are served:
+          The server serves no graph “<Text>{unknown}</Text>” to you. It serves these:
         </p>
       )}
       {error && <Problem error={error} retry={retry} />}
@@ -59,7 +58,7 @@ export function GraphPicker({ graphs, unknown }: { graphs: Graphs; unknown?: str
       )}
       {all?.length === 0 && (
         <Empty title="No graphs">
-          The server serves none to you. Name some: graphwire serve chat=my.module:graph
+          The server serves no graphs to you. Start it with some: graphwire serve chat=my.module:graph
         </Empty>
       )}
       <ul className="picker-list">

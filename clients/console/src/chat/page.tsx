@@ -14,6 +14,12 @@ import { ThreadHead } from "./thread_head";
 import { ThreadPane } from "./threads";
 import { useThreads } from "./threads_store";
 import "./chat.css";
+import "./threads.css";
+import "./thread.css";
+import "./composer.css";
+import "./form_pane.css";
+import "./graphs.css";
+import "./narrow.css";
 
 export function ChatPage({ graph: name, thread }: { graph: string | undefined; thread: string | undefined }) {
   const graphs = useGraphs(useClient());

@@ -107,7 +107,7 @@ export function QuestionList({
       {interrupts.map((interrupt) =>
         kept.has(interrupt.id) ? (
           <p key={interrupt.id} className="chat-notice">
-            Your answer is kept here. It is sent together with those that are still missing.
+            Your answer is kept here. It is sent when every question has one.
           </p>
         ) : (
           <OneQuestion key={interrupt.id} interrupt={interrupt} answer={answer} />
@@ -115,13 +115,13 @@ export function QuestionList({
       )}
       {interrupts.length > 0 && isAlone && interrupts.length > 1 && (
         <p className="chat-notice">
-          The server has restarted since these were asked, so it takes all answers at once.
+          The server was restarted since it asked, so all answers are sent together.
         </p>
       )}
       {interrupts.length > 0 && onCancel && (
         <p className="chat-notice">
           <button type="button" onClick={onCancel}>
-            Cancel the run instead
+            Cancel the run
           </button>
         </p>
       )}
@@ -152,7 +152,7 @@ function Breakpoint({ questions }: { questions: Questions }) {
   const { attempt, problem, busy } = useAttempt();
   return (
     <div className="chat-notice chat-asks">
-      <p>The graph waits at a breakpoint. It asks nothing.</p>
+      <p>The graph is paused at a breakpoint and asks no question.</p>
       <button
         type="button"
         className="chat-primary"

@@ -74,7 +74,7 @@ function Head({
         <h2>Result</h2>
         {status && <Status status={status} />}
         {row?.started_at && <Elapsed from={row.started_at} to={row.ended_at} />}
-        <a href={hrefOf(["run", id])}>Run</a>
+        <a href={hrefOf(["run", id])}>Open the run</a>
         {isLive && (
           <button type="button" onClick={() => attempt(client.cancel(id, STOPPED))}>
             Stop
@@ -92,7 +92,7 @@ function Questions({ view }: { view: RunView }) {
   if (!view.interrupts.length)
     return (
       <p className="chat-notice">
-        The graph waits at a breakpoint.{" "}
+        The graph is paused at a breakpoint.{" "}
         <button type="button" disabled={busy} onClick={() => attempt(view.respond({}))}>
           Continue
         </button>

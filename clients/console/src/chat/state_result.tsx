@@ -20,7 +20,7 @@ export function StateResult({ client, graph, thread }: { client: Client; graph: 
   if (!found?.state) return null;
   return (
     <>
-      <p className="chat-notice">The server no longer knows a run of this thread. This is what it left:</p>
+      <p className="chat-notice">The server no longer has the runs of this thread. Its latest state:</p>
       <StateView values={found.state.values} />
     </>
   );

@@ -44,7 +44,7 @@ export function ThreadHead({ graph, thread, row, onDraw }: ThreadHeadProps) {
       {row?.run !== undefined && <Status status={row.status} />}
       {run !== undefined && (
         <a className="thread-run" href={hrefOf(["run", run])}>
-          Run
+          Open the run
         </a>
       )}
       {row && thread !== undefined && (
@@ -54,7 +54,7 @@ export function ThreadHead({ graph, thread, row, onDraw }: ThreadHeadProps) {
             { label: "Rename", onSelect: () => setRenaming(true) },
             ...(run === undefined
               ? []
-              : [{ label: "Look at its latest run", onSelect: () => go(hrefOf(["run", run])) }]),
+              : [{ label: "Open its latest run", onSelect: () => go(hrefOf(["run", run])) }]),
             { label: "Delete…", onSelect: () => setDeleting(true), danger: true },
           ]}
         />

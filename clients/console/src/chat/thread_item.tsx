@@ -53,7 +53,7 @@ export const ThreadItem = memo(
           </span>
           <span className="thread-about">
             {status === "interrupted" ? (
-              <b className="thread-badge">needs an answer</b>
+              <b className="thread-badge">Waits for you</b>
             ) : (
               <>
                 <span className="chat-hidden">{STATUS[status]}, </span>

@@ -76,7 +76,7 @@ export function ThreadPane({ graph, current, onChosen }: ThreadPaneProps) {
         </ul>
         {isSynced && !rows.length && (
           <p className="chat-notice">
-            {wanted ? "No title contains this." : "No threads yet. The first message begins one."}
+            {wanted ? "No title contains this." : "No threads yet. Your first message or run starts one."}
           </p>
         )}
         {!isSynced && !error && <p className="chat-notice">Loading…</p>}
@@ -91,8 +91,8 @@ export function ThreadPane({ graph, current, onChosen }: ThreadPaneProps) {
         {problem && <Problem error={problem} />}
         {isSynced && rows.some(({ metadata }) => !metadata?.title) && !wanted && (
           <p className="chat-notice">
-            A thread without a title is named by its id. Titles are kept in the server's memory: they do not
-            survive its restart, even where a database keeps the messages.
+            A thread without a title shows its id. Titles are lost when the server restarts: they are kept in
+            its memory.
           </p>
         )}
       </section>

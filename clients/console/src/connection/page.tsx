@@ -22,9 +22,9 @@ const MEASURED_EVERY = 2;
 
 /** What an event outlives once somebody has seen it. */
 const DURABILITY: { readonly [kind: string]: string } = {
-  none: "Nothing: a restart of the server forgets its runs",
-  crash: "A crash of the server",
-  power: "A loss of power",
+  none: "nothing: a restart of the server loses them",
+  crash: "a crash of the server",
+  power: "a loss of power",
 };
 const FEATURES: { readonly [name: string]: string } = {
   watch: "live lists of runs",
@@ -60,6 +60,7 @@ export function ConnectionPage() {
   const trips = roundTrips();
   const answered = trips.flatMap(({ ms }) => (ms === undefined ? [] : [ms]));
   const since = sinceWhen(changes);
+  const lag = client.subscriptions.reduce((sum, { held = 0 }) => sum + held, 0);
   return (
     <div className="conn">
       <header className="conn-head">
@@ -73,7 +74,7 @@ export function ConnectionPage() {
           )}
         </p>
         <p className="conn-soft">
-          One WebSocket to <code>{SERVER}</code> carries everything that this page shows.{" "}
+          The console uses one WebSocket, <code>{SERVER}</code>.{" "}
           <Copy text={SERVER} label="Copy the address" />
         </p>
       </header>
@@ -82,16 +83,16 @@ export function ConnectionPage() {
         <h2 id="conn-trip">Round trip</h2>
         <div className="conn-trip">
           <dl className="conn-numbers">
-            <Figure name="Now" value={answered.length ? msText(answered.at(-1) ?? 0) : "–"} isBig />
+            <Figure name="Latest" value={answered.length ? msText(answered.at(-1) ?? 0) : "–"} isBig />
             <Figure name="Median" value={answered.length ? msText(quantile(answered, 0.5)) : "–"} />
-            <Figure name="19 of 20 within" value={answered.length ? msText(quantile(answered, 0.95)) : "–"} />
+            <Figure name="95% within" value={answered.length ? msText(quantile(answered, 0.95)) : "–"} />
           </dl>
           <Chart
             trips={trips.filter(({ at, ms }) => ms !== undefined || performance.now() - at > PATIENCE_MS)}
           />
         </div>
         <p className="conn-soft">
-          From this page to the server and back, measured every two seconds while this page is open.
+          From this page to the server and back, measured every two seconds while this page is visible.
         </p>
       </section>
 
@@ -101,7 +102,7 @@ export function ConnectionPage() {
           <Row
             name="Messages in"
             value={counts.messagesIn.toLocaleString("en")}
-            about="one may hold many events"
+            about="one message may hold many events"
           />
           <Row name="Bytes in" value={sizeText(counts.bytesIn)} />
           <Row name="Messages out" value={counts.messagesOut.toLocaleString("en")} />
@@ -109,14 +110,12 @@ export function ConnectionPage() {
           <Row
             name="Reconnects"
             value={String(Math.max(0, connections - 1))}
-            about="each went on where it had been"
+            about="subscriptions continued where they were"
           />
-          <Row name="Gaps" value={String(counts.gaps)} about="events that the server had let go" />
-          <Row
-            name="Snapshots"
-            value={String(counts.snapshots)}
-            about="what took their place, or what a view began with"
-          />
+          <Row name="Gaps" value={String(counts.gaps)} about="events dropped before they were sent" />
+          <Row name="Snapshots" value={String(counts.snapshots)} about="states in place of events" />
+          <Row name="Gaps healed" value={String(counts.heals)} about="snapshots that closed a gap" />
+          <Row name="Lag" value={eventsText(lag)} about="received, and not handled by a page yet" />
         </dl>
       </section>
 
@@ -134,7 +133,7 @@ function Server() {
     return (
       <section className="conn-card" aria-labelledby="conn-server">
         <h2 id="conn-server">Server</h2>
-        <p className="conn-soft">It says who it is once it is connected.</p>
+        <p className="conn-soft">Known once the page is connected.</p>
       </section>
     );
   const { principal, expires_at, durability, features, minor } = server;
@@ -147,29 +146,31 @@ function Server() {
           value={<Text>{principal}</Text>}
           about={
             principal === "anonymous"
-              ? "the server asks nobody for a token"
-              : "runs and threads belong to you"
+              ? "the server does not ask for tokens"
+              : "the user to whom your runs and threads belong"
           }
         />
         {expires_at !== undefined && (
           <Row
-            name="Until"
+            name="Signed in until"
             value={new Date(expires_at).toLocaleString()}
-            about="then it asks for a new token"
+            about="then the server asks for a new token"
           />
         )}
         <Row name="Server" value={<Text>{`${server.server.name} ${server.server.version}`}</Text>} />
-        <Row name="Protocol" value={`1.${minor}`} about="newer minor versions only add to it" />
+        <Row name="Protocol" value={`1.${minor}`} about="minor versions only add to it" />
         <Row name="This page’s client" value={`graphwire ${VERSION}`} />
-        <Row name="What is shown outlives" value={DURABILITY[durability] ?? durability} />
+        <Row name="Runs survive" value={DURABILITY[durability] ?? durability} />
         <Row
-          name="It offers"
-          value={<Text>{features.map((each) => FEATURES[each] ?? each).join(", ") || "the core only"}</Text>}
+          name="Features"
+          value={<Text>{features.map((each) => FEATURES[each] ?? each).join(", ") || "none"}</Text>}
         />
       </dl>
     </section>
   );
 }
+
+const eventsText = (count: number) => (count === 1 ? "1 event" : `${count.toLocaleString("en")} events`);
 
 const SHOWN_SUBSCRIPTIONS = 50;
 
@@ -190,8 +191,8 @@ function Subscriptions() {
       </h2>
       {all.length === 0 ? (
         <p className="conn-soft">
-          No page of this tab reads a run’s events now. Open a run, or a chat, and come back; a subscription
-          ends a second after its page is left.
+          No subscriptions. Open a run or a chat and come back: a subscription ends a second after its page is
+          left.
         </p>
       ) : (
         <div className="conn-scroll">
@@ -214,7 +215,7 @@ function Subscriptions() {
                         <Text>{run}</Text>
                       </a>
                     </td>
-                    <td>{!isOpen ? "left with its page" : isLive ? "live" : "catching up"}</td>
+                    <td>{!isOpen ? "ended" : isLive ? "live" : "catching up"}</td>
                     <td className="conn-number">{seq?.toLocaleString("en") ?? "–"}</td>
                     <td>
                       <meter
@@ -224,7 +225,7 @@ function Subscriptions() {
                         value={held}
                         aria-label={`${held} of ${window} events wait here`}
                       />{" "}
-                      {held} wait here, {window - held} more may come
+                      {held} waiting, credit for {window - held} more
                     </td>
                   </tr>
                 ))}
@@ -236,8 +237,8 @@ function Subscriptions() {
         </div>
       )}
       <p className="conn-soft">
-        The server sends only as many events as this page has room for (its credit). So a page that cannot
-        keep up slows down nobody else.
+        The server sends at most as many events as a subscription has credit for, so a slow page does not slow
+        down others.
       </p>
     </section>
   );
@@ -251,7 +252,7 @@ function Log() {
   const latest = [...changes].reverse();
   return (
     <section className="conn-card conn-wide" aria-labelledby="conn-log">
-      <h2 id="conn-log">What happened</h2>
+      <h2 id="conn-log">History</h2>
       <ol className="conn-log">
         {latest.slice(0, isWhole ? undefined : SHOWN_CHANGES).map(({ at, connection }, index) => (
           <li key={`${at} ${changes.length - index}`}>
@@ -285,7 +286,7 @@ function Limits() {
     <section className="conn-card conn-wide" aria-labelledby="conn-limits">
       <h2 id="conn-limits">Limits of the server</h2>
       <p className="conn-soft">
-        Its operator sets them under [limits]; the small names are those to use there.
+        Set by the server’s operator under <code>[limits]</code>, by the names below.
       </p>
       <div className="conn-limits">
         {limitsOf(server.limits).map(({ title, limits }) => (

@@ -3,10 +3,11 @@
 import { Menu } from "@base-ui/react/menu";
 import { signOut, useClient, useHistory } from "../client";
 import { Text } from "../parts/text";
+import "../parts/menu.css";
 import { setTheme, THEMES, type Theme, useTheme } from "../theme";
 
 const NAMES: { readonly [theme in Theme]: string } = {
-  system: "As the system",
+  system: "Same as system",
   light: "Light",
   dark: "Dark",
 };
@@ -19,7 +20,7 @@ export function Account({ onKeys }: { onKeys: () => void }) {
   const principal = server?.principal;
   return (
     <Menu.Root>
-      <Menu.Trigger className="icon-button account" aria-label="You, and how the console looks">
+      <Menu.Trigger className="icon-button account" aria-label="Account and settings">
         <svg viewBox="0 0 16 16" aria-hidden="true">
           <circle cx="8" cy="5.5" r="2.7" />
           <path d="M2.8 13.6c.6-2.7 2.6-4 5.2-4s4.600 1.300 5.200 4" />

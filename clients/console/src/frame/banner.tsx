@@ -1,9 +1,10 @@
-/** What is said across the page while there is no connection; polite, and only when it changes. */
+/** What is said across the page: there is no connection, or a newer console; polite, and only when it changes. */
 
 import { useConnection } from "graphwire/react";
 import { useEffect, useState } from "react";
 import { tryNow, useClient, useHistory } from "../client";
 import { traffic } from "../counted";
+import { useOutdated } from "./version";
 import { connectionWords, type Health, recentHealth, type Words } from "./words";
 
 /** A lost connection is often back before anybody has noticed. */
@@ -32,6 +33,7 @@ export function useConnectionWords(): Words {
 /** The banner: nothing while all is well. */
 export function Banner({ words: { title, now, todo } }: { words: Words }) {
   const { state } = useConnection(useClient());
+  const isOutdated = useOutdated(useHistory().connections);
   const isLost = state === "waiting" || state === "connecting";
   const [isShown, setShown] = useState(false);
   useEffect(() => {
@@ -47,6 +49,17 @@ export function Banner({ words: { title, now, todo } }: { words: Words }) {
           </span>
           <button type="button" className="button" onClick={tryNow} disabled={state !== "waiting"}>
             <Countdown />
+          </button>
+        </div>
+      )}
+      {isOutdated && !isLost && (
+        <div className="banner banner-news">
+          <span className="banner-text">
+            <strong>The server has a newer version of this page.</strong> Reload to use it. Until then, parts
+            of this tab may fail to open.
+          </span>
+          <button type="button" className="button" onClick={() => location.reload()}>
+            Reload
           </button>
         </div>
       )}

@@ -8,8 +8,8 @@ const LIST: readonly (readonly [keys: string, what: string])[] = [
   ["g n", "Go to Connection"],
   ["/", "Search on this page"],
   ["?", "Show this list"],
-  ["Esc", "Close what is open"],
-  ["Tab", "Go to what can be pressed next"],
+  ["Esc", "Close a dialog or menu"],
+  ["Tab", "Go to the next control"],
 ];
 
 /** The list of keys. */

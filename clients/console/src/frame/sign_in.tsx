@@ -24,16 +24,16 @@ export function SignIn() {
         <img src="./icon.svg" alt="" width="40" height="40" />
         <h1>Sign in to graphwire</h1>
         <p className="gate-soft">
-          The server <code>{new URL(SERVER).host}</code> asks who you are.
+          The server <code>{new URL(SERVER).host}</code> requires a token.
         </p>
         <div role="alert">
           {!isBusy && hasToken && (
             <p className="gate-refused">
               {connections > 0
-                ? "Your token was accepted before and is not any more: it has expired, or was withdrawn."
-                : "The server does not take this token."}{" "}
+                ? "Your token is no longer accepted: it has expired or was revoked."
+                : "The server does not accept this token."}{" "}
               <span className="gate-soft">
-                It says: <Text>{saidOf(connection.reason)}</Text>
+                Its reason: <Text>{saidOf(connection.reason)}</Text>
               </span>
             </p>
           )}
@@ -67,7 +67,7 @@ export function SignIn() {
           {isBusy ? "Signing in…" : "Sign in"}
         </button>
         <p className="gate-soft gate-help">
-          Tokens are those of the server’s <code>[auth]</code>, or what its operator gave you. It is sent to
+          You get a token from the server’s operator, who sets it under <code>[auth]</code>. It is sent to
           this server only.
         </p>
       </form>

@@ -30,8 +30,8 @@ export function codeOf(reason: string): number | undefined {
   return found ? Number(found[1]) : undefined;
 }
 
-const GOES_ON = "Runs continue on the server. What you miss comes once the connection is back.";
-const OWN_TIME = "This page tries again by itself.";
+const GOES_ON = "Runs continue on the server. What you miss is loaded when the connection is back.";
+const OWN_TIME = "This page retries by itself.";
 
 /** Return the words for a connection. */
 export function connectionWords(connection: Connection, known: Known): Words {
@@ -68,7 +68,7 @@ function waiting(reason: string, known: Known): Words {
       word,
       title: "There are too many connections.",
       now,
-      todo: "Close other tabs that are open here.",
+      todo: "Close other tabs of this console.",
     };
   if (code === 1012 || known.health === "draining")
     return { word, title: "The server is restarting.", now, todo: undefined };
@@ -83,24 +83,24 @@ function waiting(reason: string, known: Known): Words {
   if (known.health === "up")
     return {
       word,
-      title: "The server is there, but it does not take this page’s WebSocket.",
+      title: "The server answers, but does not accept this page’s WebSocket.",
       now,
-      todo: "A proxy may not pass WebSockets on, or the server speaks another version of the protocol: load the page again.",
+      todo: "Either a proxy does not forward WebSockets, or the server has another version: reload the page.",
     };
   if (known.health === "other")
     return {
       word,
       title: "Something else answers at this address.",
       now,
-      todo: "Is it still graphwire that runs there?",
+      todo: "Check that graphwire still runs there.",
     };
   if (/nothing arrived/.test(reason))
-    return { word, title: "The server does not answer any more.", now, todo: undefined };
+    return { word, title: "The server does not respond.", now, todo: undefined };
   return {
     word,
-    title: known.wasConnected ? "The connection is lost." : "The server is away.",
+    title: known.wasConnected ? "The connection is lost." : "The server cannot be reached.",
     now,
-    todo: known.wasConnected ? undefined : "Start it with “graphwire serve”, or look at its log.",
+    todo: known.wasConnected ? undefined : "Start it with “graphwire serve”, or check its log.",
   };
 }
 
@@ -108,12 +108,12 @@ function closed(code: number, reason: string, { origin }: Known): Words {
   const word = "Closed";
   switch (code) {
     case 4401:
-      return { word: "Signed out", title: "The server wants a token.", now: "", todo: "Sign in." };
+      return { word: "Signed out", title: "The server requires a token.", now: "", todo: "Sign in." };
     case 4403:
       return {
         word,
-        title: "This server does not take connections from this address.",
-        now: `The page was opened at ${origin}, which is not among the origins that the server allows.`,
+        title: "This server does not accept connections from this address.",
+        now: `The page was opened at ${origin}, which is not an origin that the server allows.`,
         todo: `The operator can allow it: graphwire serve --allow-origin ${origin}`,
       };
     case 4400:
@@ -121,7 +121,7 @@ function closed(code: number, reason: string, { origin }: Known): Words {
         word,
         title: "The server and this page do not understand each other.",
         now: "They may be of different versions.",
-        todo: "Load the page again. If that does not help, the server’s log says more.",
+        todo: "Reload the page. If that does not help, check the server’s log.",
       };
     default:
       return { word, title: "The connection is closed.", now: reason, todo: "Connect again." };

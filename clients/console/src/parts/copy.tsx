@@ -1,12 +1,11 @@
 /** A button that copies a text. */
 
 import { useEffect, useState } from "react";
-import "./parts.css";
 
 const SHOWN_MS = 1600;
 
-/** Copies `text`; says that it did, or why it could not: a page that came over plain HTTP may have no clipboard. */
-export function Copy({ text, label }: { text: string; label: string }) {
+/** Copies `text`; with `isText` its label can be read. It says that it did, or why it could not: a page that came over plain HTTP may have no clipboard. */
+export function Copy({ text, label, isText = false }: { text: string; label: string; isText?: boolean }) {
   const [said, setSaid] = useState<"" | "Copied" | "Not copied">("");
   useEffect(() => {
     if (!said) return;
@@ -15,10 +14,17 @@ export function Copy({ text, label }: { text: string; label: string }) {
   }, [said]);
   const onClick = async () => setSaid((await copy(text)) ? "Copied" : "Not copied");
   return (
-    <button type="button" className="copy" aria-label={label} title={label} onClick={onClick}>
+    <button
+      type="button"
+      className={isText ? "button button-main copy-button" : "copy"}
+      aria-label={label}
+      title={label}
+      onClick={onClick}
+    >
       <svg viewBox="0 0 16 16" aria-hidden="true">
         {said === "Copied" ? <path d="M3 8.5l3.2 3.2L13 5" /> : <path d="M5.5 5.5v-3h8v8h-3m-8-5h8v8h-8z" />}
       </svg>
+      {isText && (said === "Copied" ? said : label)}
       <span className="visually-hidden" role="status">
         {said}
       </span>

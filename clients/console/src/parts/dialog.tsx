@@ -2,7 +2,7 @@
 
 import { Dialog as Base } from "@base-ui/react/dialog";
 import type { ReactNode } from "react";
-import "./parts.css";
+import "./dialog.css";
 
 /** A dialog with a title and a button that closes it. */
 export function Dialog({

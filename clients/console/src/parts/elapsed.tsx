@@ -2,6 +2,7 @@
 
 import { useSyncExternalStore } from "react";
 import { durationText } from "./duration";
+import "./text.css";
 
 const listeners = new Set<() => void>();
 let timer: ReturnType<typeof setInterval> | undefined;

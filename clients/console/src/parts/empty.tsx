@@ -1,7 +1,7 @@
 /** What a page or a list shows when it has nothing: why, and what to do. */
 
 import type { ReactNode } from "react";
-import "./parts.css";
+import "./empty.css";
 
 /** A title, and a sentence or a button below it. */
 export function Empty({ title, children }: { title: string; children?: ReactNode }) {

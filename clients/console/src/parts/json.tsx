@@ -3,10 +3,13 @@
 import { useState } from "react";
 import { type Described, describe } from "./json_value";
 import { LongText, Text } from "./text";
-import "./parts.css";
+import "./json.css";
 
 const PAGE = 100;
 const ONE_LINE = 240;
+/** Deeper levels are not indented further, since there would be no room; they say how deep they are. */
+const INDENTED = 12;
+const FLAT = { margin: 0, padding: 0, border: 0 };
 
 /** The tree. `open` shows the first level. */
 export function Json({
@@ -20,12 +23,19 @@ export function Json({
 }) {
   return (
     <div className="json">
-      <Node name={name} value={value} isOpen={open} />
+      <Node name={name} value={value} isOpen={open} depth={0} />
     </div>
   );
 }
 
-function Node({ name, value, isOpen }: { name?: string | undefined; value: unknown; isOpen: boolean }) {
+interface NodeProps {
+  name?: string | undefined;
+  value: unknown;
+  isOpen: boolean;
+  depth: number;
+}
+
+function Node({ name, value, isOpen, depth }: NodeProps) {
   const [open, setOpen] = useState(isOpen);
   const described = describe(value);
   if (!described.count) return <Leaf name={name} described={described} />;
@@ -37,22 +47,25 @@ function Node({ name, value, isOpen }: { name?: string | undefined; value: unkno
             <Text>{name}</Text>
           </span>
         )}
-        <span className="json-summary">{described.summary}</span>
+        <span className="json-summary">
+          {described.summary}
+          {depth > INDENTED && `, level ${depth}`}
+        </span>
       </button>
-      {open && <Entries described={described} />}
+      {open && <Entries described={described} depth={depth + 1} />}
     </>
   );
 }
 
-function Entries({ described }: { described: Described }) {
+function Entries({ described, depth }: { described: Described; depth: number }) {
   const [shown, setShown] = useState(PAGE);
   const entries = described.entries();
   const rest = entries.length - shown;
   return (
-    <ul className="json-entries">
+    <ul className="json-entries" style={depth > INDENTED ? FLAT : undefined}>
       {entries.slice(0, shown).map(([key, item], index) => (
         <li key={`${index} ${key}`}>
-          <Node name={key} value={item} isOpen={false} />
+          <Node name={key} value={item} isOpen={false} depth={depth} />
         </li>
       ))}
       {rest > 0 && (

@@ -5,6 +5,7 @@ import ReactMarkdown, { type Components } from "react-markdown";
 import remarkGfm from "remark-gfm";
 import { Copy } from "./copy";
 import { safeUrl } from "./markdown_split";
+import { withMarks } from "./marks";
 
 const PLUGINS = [remarkGfm];
 
@@ -44,7 +45,10 @@ function Link({ url, children }: { url: unknown; children: ReactNode }) {
   const href = safeUrl(url);
   if (href === undefined)
     return (
-      <span className="markdown-nolink" title={typeof url === "string" ? `not a link: ${url}` : undefined}>
+      <span
+        className="markdown-nolink"
+        title={typeof url === "string" ? `not a link: ${withMarks(url)}` : undefined}
+      >
         {children}
       </span>
     );

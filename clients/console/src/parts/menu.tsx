@@ -1,7 +1,8 @@
 /** A button that opens a menu. */
 
 import { Menu as Base } from "@base-ui/react/menu";
-import "./parts.css";
+import { withMarks } from "./marks";
+import "./menu.css";
 
 /** One entry; `danger` marks what cannot be undone. */
 export interface MenuItem {
@@ -11,7 +12,8 @@ export interface MenuItem {
 }
 
 /** A button with three dots, whose name is `label`. */
-export function Menu({ label, items }: { label: string; items: readonly MenuItem[] }) {
+export function Menu({ label: given, items }: { label: string; items: readonly MenuItem[] }) {
+  const label = withMarks(given);
   return (
     <Base.Root>
       <Base.Trigger className="icon-button" aria-label={label} title={label}>

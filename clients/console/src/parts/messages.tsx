@@ -32,11 +32,13 @@ export interface MessagesProps {
   label?: string;
   /** What people are called who write to the graph. */
   human?: string | undefined;
+  /** Where a message is from; give a function that stays the same while its answers do. */
+  originOf?: ((message: Message) => string | undefined) | undefined;
 }
 
 /** Show messages. */
 export function Messages(props: MessagesProps) {
-  const { messages, isLive = false, actions, behind, end, label = "Messages", human } = props;
+  const { messages, isLive = false, actions, behind, end, label = "Messages", human, originOf } = props;
   const finder = useRef<Results>(undefined);
   finder.current ??= new Results();
   const results = useMemo(() => finder.current?.in(messages) ?? NONE, [messages]);
@@ -70,7 +72,7 @@ export function Messages(props: MessagesProps) {
         data-index={index}
         ref={isCut ? virtual.measureElement : undefined}
       >
-        <Row {...{ message, results, isLive, actions, behind, human }} />
+        <Row {...{ message, results, isLive, actions, behind, human, originOf }} />
       </div>
     );
   };
@@ -99,13 +101,14 @@ function keyOf(message: Message | undefined, index: number): string {
   return message?.id ?? `#${index}`;
 }
 
-interface RowProps extends Pick<MessagesProps, "actions" | "behind" | "human"> {
+interface RowProps extends Pick<MessagesProps, "actions" | "behind" | "human" | "originOf"> {
   message: Message;
   results: ReadonlyMap<string, Message>;
   isLive: boolean;
 }
 
-const Row = memo(function Row({ message, results, isLive, actions, behind, human }: RowProps) {
+const Row = memo(function Row(props: RowProps) {
+  const { message, results, isLive, actions, behind, human, originOf } = props;
   return (
     <>
       <MessageView
@@ -114,6 +117,7 @@ const Row = memo(function Row({ message, results, isLive, actions, behind, human
         isLive={isLive}
         actions={actions?.(message)}
         human={human}
+        origin={originOf?.(message)}
       />
       {behind?.(message)}
     </>

@@ -29,23 +29,31 @@ export interface MessageViewProps {
   actions?: ReactNode;
   /** What people are called who write to the graph. */
   human?: string | undefined;
+  /** Where the message is from. With it, each message of a row of them is introduced. */
+  origin?: string | undefined;
 }
 
 /** Show a message. */
 export const MessageView = memo(function MessageView(props: MessageViewProps) {
-  const { message, results, isLive = false, actions, human = NAMES.human } = props;
+  const { message, results, isLive = false, actions, human = NAMES.human, origin } = props;
   const role = roleOf(message);
   const parts = partsOf(message);
   const calls = callsOf(message, results);
   const isWritten = isLive && !message.isComplete;
   const { name } = message.fields;
+  const from = typeof name === "string" && name ? name : origin;
   const who = role === "human" ? human : NAMES[role];
   const isEmpty = !parts.length && !calls.length && message.cutBytes === undefined;
   return (
-    <article className={`message message-${role}`} aria-label={`${who} said`} aria-busy={isWritten}>
+    <article
+      className={`message message-${role}`}
+      aria-label={`${who} said`}
+      aria-busy={isWritten}
+      data-origin={origin}
+    >
       <header className="message-who">
         <span>{who}</span>
-        {typeof name === "string" && name && <Text>{name}</Text>}
+        {from && <Text>{from}</Text>}
       </header>
       <div className="message-body">
         {role === "tool" ? (
@@ -71,7 +79,7 @@ export const MessageView = memo(function MessageView(props: MessageViewProps) {
         {isWritten && isEmpty && <span className="message-caret" aria-hidden />}
         {isEmpty && !isWritten && <p className="message-note">An empty message.</p>}
         {!isLive && !message.isComplete && (
-          <p className="message-note">Unfinished: the model did not say its last word.</p>
+          <p className="message-note">Unfinished: the message ended early.</p>
         )}
       </div>
       <Foot message={message} isWritten={isWritten} actions={actions} />

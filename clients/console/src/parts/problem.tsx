@@ -2,7 +2,7 @@
 
 import { wordsOf } from "./problem_words";
 import { Text } from "./text";
-import "./parts.css";
+import "./problem.css";
 
 /** The error, and a button to try again if `retry` is given. Without an error, nothing. */
 export function Problem({

@@ -1,6 +1,6 @@
 /** What went wrong, in words for a person: what it is, and what to do about it. */
 
-import { ConnectionClosed, Refused, Unauthenticated } from "graphwire";
+import { ConnectionClosed, Refused, RunFailed, Unauthenticated } from "graphwire";
 
 /** `what` happened, what `todo`, and what is wrong `where`, if the server said so. */
 export interface Words {
@@ -11,9 +11,9 @@ export interface Words {
 
 const OF_CODE: { readonly [code: string]: readonly [what: string, todo: string] } = {
   busy: ["The thread has a run already", "Wait until it has ended, or cancel it, and try again."],
-  conflict: ["Somebody else was faster, or it has changed meanwhile", "Look at how it stands now."],
+  conflict: ["It has changed in the meantime", "Look at its present state and try again."],
   draining: ["The server is about to stop and starts nothing new", "Try again once it is back."],
-  forbidden: ["You may not do this", "Sign in as somebody who may, or ask the operator."],
+  forbidden: ["You are not allowed to do this", "Sign in as a user who is, or ask the operator."],
   internal: ["The server failed", "The operator finds more in the server’s log by the id below."],
   invalid_argument: [
     "The server does not accept what was sent",
@@ -21,11 +21,11 @@ const OF_CODE: { readonly [code: string]: readonly [what: string, todo: string] 
   ],
   invalid_filter: ["The server does not accept the filter", "Correct what is named below."],
   limit_exceeded: ["That is more than the server allows", "The page Connection lists its limits."],
-  not_found: ["It is not there", "It was deleted or forgotten, or it belongs to somebody else."],
-  rate_limited: ["The server asks for a pause", "Try again in a few seconds."],
+  not_found: ["It does not exist", "It was deleted, it expired, or it belongs to another user."],
+  rate_limited: ["Too many requests", "Try again in a few seconds."],
   too_large: [
     "It is too large to be sent",
-    "Ask for less of it, or have the operator raise max_event_bytes.",
+    "Request less of it, or have the operator raise max_event_bytes.",
   ],
   unauthenticated: ["The server does not know who you are", "Sign in."],
   unavailable: ["The server could not do it now", "Try again."],
@@ -43,12 +43,13 @@ export function wordsOf(error: Error): Words {
     const rest = `${known ? `${known[0]}. ` : ""}${said}${typeof id === "string" ? ` Its id: ${id}.` : ""}`;
     return { what: rest, todo: known?.[1], where };
   }
+  if (error instanceof RunFailed) return failed(error);
   if (error instanceof Unauthenticated)
     return { what: "You are signed out.", todo: "Sign in again.", where: [] };
   if (error instanceof ConnectionClosed)
     return {
       what: `The connection is closed: ${sentence(error.reason)}`,
-      todo: "Load the page again.",
+      todo: "Reload the page.",
       where: [],
     };
   if (error instanceof RangeError)
@@ -58,6 +59,22 @@ export function wordsOf(error: Error): Words {
       where: [],
     };
   return { what: sentence(error.message || String(error)), todo: undefined, where: [] };
+}
+
+/** What to do about a run that failed for another reason than its graph's code. */
+const OF_FAILURE: { readonly [code: string]: string } = {
+  recursion_limit:
+    "Look for a loop in the graph that does not end, or raise recursion_limit in the run’s config.",
+  timeout: "The server’s limit max_run_s says how long a run may take.",
+  limit_exceeded: "The page Connection lists the limits; the operator may raise them.",
+  lost: "The server lost it, as in a restart. Run it again.",
+};
+
+/** The page says which run it is, and that it failed: what is left is why. */
+function failed({ message, code, errorId }: RunFailed): Words {
+  const why = message.replace(/^run \S+ failed with \w+: /, "").replace(/ \(error_id [^)]*\)$/, "");
+  const log = errorId && `The server’s log has the traceback: look for ${errorId}.`;
+  return { what: sentence(why), todo: OF_FAILURE[code] ?? log, where: [] };
 }
 
 function wrongIn(errors: unknown): Words["where"] {

@@ -10,7 +10,7 @@ import { check, type Wrong } from "./schema_check";
 import { choiceText, jsonOf } from "./schema_field";
 import { SchemaForm, startValue } from "./schema_form";
 import { LongText, Text } from "./text";
-import "./parts.css";
+import "./question.css";
 
 interface Props {
   interrupt: Interrupt;
@@ -171,8 +171,8 @@ function Free({ onAnswer, busy }: Answering) {
       </div>
       <label className="question-json">
         <input type="checkbox" checked={asJson} onChange={(event) => setAsJson(event.target.checked)} />
-        send it as JSON
-        {isWrong && <span className="form-fault"> It is no JSON yet.</span>}
+        send as JSON
+        {isWrong && <span className="form-fault"> This is not valid JSON yet.</span>}
       </label>
     </form>
   );

@@ -49,7 +49,7 @@ export function Frame({
         checked={value === null}
         onChange={(event) => onChange(event.target.checked ? null : undefined)}
       />
-      nothing <span className="visually-hidden">for {label}</span>
+      null (no value) <span className="visually-hidden">for {label}</span>
     </label>
   );
   const classes = `form-field${reason ? " form-wrong" : ""}`;
@@ -190,7 +190,7 @@ export function ChoiceField({ choices, ...props }: FieldProps & { choices: reado
 export function choiceText(value: unknown): string {
   if (value === true) return "Yes";
   if (value === false) return "No";
-  if (value === null) return "nothing";
+  if (value === null) return "null";
   return asText(value) || "(empty)";
 }
 

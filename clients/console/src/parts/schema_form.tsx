@@ -2,11 +2,12 @@
 
 import { useId, useState } from "react";
 import { isPlain } from "./json_value";
+import { withMarks } from "./marks";
 import { type Field, fieldOf, isSchema, type Property, type Schema } from "./schema";
 import { check } from "./schema_check";
 import { ChoiceField, Frame, JsonField, NumberField, TextField } from "./schema_field";
 import { Text } from "./text";
-import "./parts.css";
+import "./form.css";
 
 /** What every kind of field gets. */
 export interface FieldProps {
@@ -212,7 +213,7 @@ function List({ items, root, depth, ...props }: FieldProps & { items: Schema; ro
           <button
             type="button"
             className="icon-button"
-            aria-label={`Remove ${label} ${index + 1}`}
+            aria-label={`Remove ${withMarks(label)} ${index + 1}`}
             onClick={() => remove(index)}
           >
             <svg viewBox="0 0 16 16" aria-hidden="true">

@@ -1,6 +1,6 @@
 /** The status of a run, or of a thread, as a chip: a word, and a dot in its colour. */
 
-import "./parts.css";
+import "./status.css";
 
 const WORDS: { readonly [status: string]: string } = {
   queued: "Queued",

@@ -2,7 +2,7 @@
 
 import { useState } from "react";
 import { withMarks } from "./marks";
-import "./parts.css";
+import "./text.css";
 
 /** How many characters of a text are shown until all of it is asked for. */
 export const SHOWN_CHARS = 4000;

@@ -53,8 +53,7 @@ function Again({ onClose, ...viewed }: Viewed & { onClose: () => void }) {
   const { attempt, problem, busy } = useAttempt();
   const [edited, setEdited] = useState<{ value: unknown }>();
   const place = whereOf(row);
-  if (!row)
-    return <p role="note">The run’s graph is not known: the server’s list does not have the run any more.</p>;
+  if (!row) return <p role="note">The graph of this run is unknown: the server no longer lists the run.</p>;
   if (!known.input) return <p role="note">{known.isLoading ? "Looking for the input…" : known.why}</p>;
   const value = edited ? edited.value : known.input.value;
   return (
@@ -66,21 +65,21 @@ function Again({ onClose, ...viewed }: Viewed & { onClose: () => void }) {
       }}
     >
       <p className="run-soft">
-        The input is {known.input.from}. Config, context and metadata are not kept by the server; the new run
+        The input is {known.input.from}. The server does not keep config, context and metadata, so the new run
         has none.
       </p>
       <Input graph={graph} value={value} onChange={(next) => setEdited({ value: next })} />
       <p className="run-soft">
         {place.thread === undefined ? (
           row.thread === undefined ? (
-            "The new run has no thread, as this one had none."
+            "The new run has no thread, like this one."
           ) : (
-            "The new run has no thread: this one began its thread, and a new run there would continue it."
+            "The new run has no thread: this run started its thread, and another run there would continue it."
           )
         ) : (
           <>
-            The new run branches off in thread <Text>{place.thread}</Text>, at the checkpoint at which this
-            one began.
+            The new run branches off in thread <Text>{place.thread}</Text>, at the checkpoint where this run
+            started.
           </>
         )}
       </p>
@@ -117,10 +116,10 @@ function Ending({
     <>
       {problem && <Problem error={problem} />}
       <div className="run-dialog-actions">
-        <button type="button" className="run-button" onClick={onClose}>
-          Not now
+        <button type="button" className="button" onClick={onClose}>
+          Cancel
         </button>
-        <button type="submit" className="run-button run-primary" disabled={busy}>
+        <button type="submit" className="button button-main" disabled={busy}>
           {submit}
         </button>
       </div>
@@ -165,11 +164,11 @@ function Forking({ fork, onClose, ...viewed }: Viewed & { fork: Fork; onClose: (
       }}
     >
       <p>
-        A new run begins at this checkpoint of thread <Text>{row.thread ?? ""}</Text>. What was written behind
-        it stays in the thread’s history; the thread’s latest state will be the new run’s.
+        A new run starts at this checkpoint of thread <Text>{row.thread ?? ""}</Text>. Later checkpoints stay
+        in the thread’s history; its latest state becomes that of the new run.
       </p>
       <fieldset className="run-radios">
-        <legend>It begins with</legend>
+        <legend>Start with</legend>
         <label>
           <input
             type="radio"
@@ -179,8 +178,19 @@ function Forking({ fork, onClose, ...viewed }: Viewed & { fork: Fork; onClose: (
             onChange={() => setHasInput(false)}
           />
           <span>
-            what comes next there:{" "}
-            <Text>{canGoOn ? fork.next.join(", ") : "nothing, the graph had ended"}</Text>
+            {canGoOn ? (
+              <>
+                the next {fork.next.length === 1 ? "node" : "nodes"}:{" "}
+                {fork.next.map((node, index) => (
+                  <span key={node}>
+                    {index > 0 && ", "}
+                    <Text>{node}</Text>
+                  </span>
+                ))}
+              </>
+            ) : (
+              "the next node (none: the graph ended here)"
+            )}
           </span>
         </label>
         <label>

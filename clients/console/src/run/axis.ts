@@ -58,7 +58,7 @@ export function ticksOf(lengthMs: number): number[] {
       : [1, 2, 5, 10].map((factor) => factor * power);
   const step = nice.find((each) => each >= rough) ?? rough;
   const ticks: number[] = [];
-  for (let at = 0; at <= lengthMs * 0.97 && ticks.length < 20; at += step) ticks.push(at);
+  for (let at = 0; at <= lengthMs * 0.94 && ticks.length < 20; at += step) ticks.push(at);
   return ticks;
 }
 

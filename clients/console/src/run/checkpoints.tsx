@@ -51,9 +51,9 @@ export function Checkpoints({ when, ...viewed }: Viewed & { when: string }) {
               >
                 <span className="run-step-number">{stepOf(each)}</span>
                 <span className="run-step-name">
-                  <Text>{each.next.length ? `before ${each.next.join(", ")}` : "the graph had ended"}</Text>
+                  <Next names={each.next} />
                   {each.checkpoint !== undefined && each.checkpoint === row?.checkpoint && (
-                    <span className="run-tag">this run began here</span>
+                    <span className="run-tag">start of this run</span>
                   )}
                 </span>
                 <span className="run-soft">{timeOf(each.createdAt)}</span>
@@ -62,12 +62,12 @@ export function Checkpoints({ when, ...viewed }: Viewed & { when: string }) {
           ))}
         </ol>
         {all.length > limit && (
-          <button type="button" className="run-button run-more" onClick={() => setLimit(limit * 2)}>
-            Older checkpoints
+          <button type="button" className="button run-more" onClick={() => setLimit(limit * 2)}>
+            Load older checkpoints
           </button>
         )}
-        <button type="button" className="run-button run-more" onClick={asked.retry}>
-          Read again
+        <button type="button" className="button run-more" onClick={asked.retry}>
+          Refresh
         </button>
       </div>
       {state && (
@@ -75,7 +75,7 @@ export function Checkpoints({ when, ...viewed }: Viewed & { when: string }) {
           <div className="run-dialog-actions run-detail-actions">
             <button
               type="button"
-              className="run-button run-primary"
+              className="button button-main"
               disabled={state.checkpoint === undefined}
               onClick={() => setFork({ checkpoint: state.checkpoint ?? "", next: state.next })}
             >
@@ -83,15 +83,15 @@ export function Checkpoints({ when, ...viewed }: Viewed & { when: string }) {
             </button>
           </div>
           <section>
-            <h2>What changed</h2>
+            <h2>Changes</h2>
             {before ? (
               <DifferenceView old={before.values} now={state.values} />
             ) : (
-              <p className="run-soft">It is the first checkpoint of the thread.</p>
+              <p className="run-soft">This is the first checkpoint of the thread.</p>
             )}
           </section>
           <section>
-            <h2>The state</h2>
+            <h2>State</h2>
             <Json value={state.values} open />
           </section>
           {state.tasks.length > 0 && (
@@ -110,6 +110,21 @@ export function Checkpoints({ when, ...viewed }: Viewed & { when: string }) {
       )}
       <ForkDialog {...viewed} fork={fork} onClose={() => setFork(undefined)} />
     </div>
+  );
+}
+
+/** The nodes that run next; each name is apart, whatever its direction of writing. */
+function Next({ names }: { names: readonly string[] }) {
+  if (!names.length) return <>end of the graph</>;
+  return (
+    <>
+      {names.map((name, index) => (
+        <span key={name}>
+          {index ? ", " : "before "}
+          <Text>{name}</Text>
+        </span>
+      ))}
+    </>
   );
 }
 

@@ -81,7 +81,8 @@ export function starting(subject: Subject, again: Again, language: Language): Wr
         ...given,
       ]);
     }
-    const fields: Field[] = [["modes", modes]];
+    // Of a run that records nothing there is nothing to name: the client’s own choice shows something.
+    const fields: Field[] = modes.length ? [["modes", modes]] : [];
     if (subject.subgraphs) fields.push(["namespaces", [["**"]]]);
     if (thread !== undefined) fields.push(["thread", thread]);
     if (checkpoint !== undefined) fields.push(["checkpoint", checkpoint]);

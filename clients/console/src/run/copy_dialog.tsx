@@ -44,7 +44,7 @@ function Choice(viewed: Viewed) {
       ? attaching(subject, language)
       : known.input
         ? starting(subject, { input: known.input.value, ...whereOf(row) }, language)
-        : { problem: known.isLoading ? "Looking for the input…" : known.why };
+        : { problem: known.isLoading ? "Loading the input…" : known.why };
   return (
     <div className="run-dialog">
       <div className="run-choices">
@@ -66,7 +66,7 @@ function Choice(viewed: Viewed) {
             {written.text}
           </pre>
           <div className="run-dialog-actions">
-            <Copy text={written.text} label="Copy" />
+            <Copy text={written.text} label="Copy" isText />
           </div>
         </>
       ) : (
@@ -74,8 +74,8 @@ function Choice(viewed: Viewed) {
       )}
       {what === "start" && known.input && (
         <p className="run-soft">
-          The input is {known.input.from}. Config, context and metadata are not kept by the server, and are
-          not part of it.
+          The input is {known.input.from}. The server does not keep config, context and metadata: add them
+          yourself.
         </p>
       )}
     </div>

@@ -12,7 +12,7 @@ export function DifferenceView({ old, now }: { old: unknown; now: unknown }) {
   const { changes, isCut } = useMemo(() => differenceOf(old, now), [old, now]);
   return (
     <>
-      {!changes.length && !isCut && <p className="run-soft">Nothing.</p>}
+      {!changes.length && !isCut && <p className="run-soft">No changes.</p>}
       <ul className="run-changes">
         {changes.map((change) => (
           <ChangeView key={`${change.kind}${JSON.stringify(change.path)}`} change={change} />

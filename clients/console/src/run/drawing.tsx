@@ -16,6 +16,7 @@ import {
 } from "@xyflow/react";
 import "@xyflow/react/dist/base.css";
 import { createContext, type KeyboardEvent, useContext, useEffect, useMemo, useRef, useState } from "react";
+import { withMarks } from "../parts/marks";
 import { Text } from "../parts/text";
 import {
   type Direction,
@@ -158,7 +159,7 @@ function Legend() {
         <svg width="22" height="8" aria-hidden>
           <path d="M0,4 H22" className="run-edge run-edge-conditional" />
         </svg>{" "}
-        if a router says so
+        conditional
       </li>
     </ul>
   );
@@ -270,7 +271,7 @@ function PlacedView({ data: { placed } }: NodeProps<Node<PlacedData>>) {
               type="button"
               className="run-node-open nodrag nopan"
               aria-expanded={kind === "open"}
-              aria-label={`Subgraph of ${label}`}
+              aria-label={`Subgraph of ${withMarks(label)}`}
               onClick={() => lit?.onToggle(id)}
             >
               {kind === "open" ? "−" : "+"}

@@ -38,22 +38,22 @@ export function summaryOf(event: Event): string {
       const because = event.reason ? `, because: ${event.reason}` : "";
       const error = event.error ? `: ${event.error.code}, ${event.error.message}` : "";
       const again = event.attempt > 1 ? `, attempt ${event.attempt}` : "";
-      const taken = event.discard.length ? `, takes ${event.discard.length} messages back` : "";
+      const taken = event.discard.length ? `, discards ${event.discard.length} messages` : "";
       return cut(`${event.status}${again}${error}${because}${taken}`);
     }
     case "interrupt":
       return event.interrupts.length
         ? cut(`asks: ${event.interrupts.map(({ value }) => shortly(value)).join("; ")}`)
-        : "waits at a breakpoint";
+        : "paused at a breakpoint";
     case "gap":
       return cut(
         `events ${event.afterSeq + 1} to ${event.uptoSeq} are gone (${event.reason})` +
-          (event.lost.length ? `; of ${event.lost.join(", ")} nothing comes back` : ""),
+          (event.lost.length ? `; ${event.lost.join(", ")} cannot be restored` : ""),
       );
     case "snapshot":
-      return event.heals ? "the state in their place: the gap is healed" : "the state at this point";
+      return event.heals ? "the state in place of the lost events" : "the state at this point";
     case "messages": {
-      if (event.discard) return "the node begins again: what it said is taken back";
+      if (event.discard) return "the node is retried: its messages so far are discarded";
       const { message } = event;
       const calls = message.toolCalls.map(({ name, argsText }) => `${name}(${argsText})`).join(" ");
       return cut([message.text, calls].filter(Boolean).join(" ")) || (event.isWhole ? message.type : "…");
@@ -64,7 +64,7 @@ export function summaryOf(event: Event): string {
       const failed = errorText(error);
       if (failed !== undefined) return cut(`${name} failed: ${failed}`);
       if (Array.isArray(interrupts) && interrupts.length) return cut(`${name} asks`);
-      return cut("result" in event.data ? `${name} ended: ${shortly(result)}` : `${name} begins`);
+      return cut("result" in event.data ? `${name} ended: ${shortly(result)}` : `${name} started`);
     }
     default:
       return shortly(event.data);

@@ -96,19 +96,18 @@ export function EventsTab(viewed: Viewed) {
         </fieldset>
         <button
           type="button"
-          className="run-button"
+          className="button"
           aria-pressed={isFollowing}
           onClick={() => follow(!isFollowing)}
         >
-          {isFollowing ? "Following the end" : "Follow the end"}
+          {isFollowing ? "Following" : "Follow"}
         </button>
       </div>
       <p className="run-soft run-events-count">
         {shown.length.toLocaleString("en")} of {log.entries.length.toLocaleString("en")} events
-        {isSearching && ", searching…"}
+        {isSearching && ", searching…"}. Times with ~ are estimates
         {log.dropped > 0 &&
-          `. ${log.dropped.toLocaleString("en")} older ones, up to number ${oldest - 1}, are in the server’s log, no longer in this page`}
-        {view.isCaughtUp ? ". Caught up." : ". Catching up…"}
+          `. ${log.dropped.toLocaleString("en")} older ones, up to number ${oldest - 1}, are on the server only: this page keeps the latest`}
       </p>
       <div className="run-event run-event-head" aria-hidden>
         <span>seq</span>
@@ -144,11 +143,7 @@ export function EventsTab(viewed: Viewed) {
         </div>
         {!shown.length && (
           <p className="run-soft run-pad">
-            {log.entries.length
-              ? "No event is like that."
-              : view.isCaughtUp
-                ? "There is no event yet."
-                : "Catching up…"}
+            {log.entries.length ? "No event matches." : view.isCaughtUp ? "No events yet." : "Catching up…"}
           </p>
         )}
       </section>

@@ -44,11 +44,11 @@ export function GraphTab(viewed: Viewed) {
               />
             </Suspense>
           ) : (
-            <p className="run-missing">The server does not know the nodes of this graph: it is a function.</p>
+            <p className="run-missing">This graph is a function, so the server does not know its nodes.</p>
           )
         ) : (
           <p className="run-loading" aria-busy="true">
-            {row ? "Asking for the graph…" : "Looking for the run’s graph…"}
+            {row ? "Loading the graph…" : "Loading the graph…"}
           </p>
         )}
       </section>
@@ -67,10 +67,10 @@ export function GraphTab(viewed: Viewed) {
           />
         )}
       </aside>
-      <section className="run-waterfall" aria-label="When each node worked">
+      <section className="run-waterfall" aria-label="Timeline of the nodes">
         {hasNothing && !recorded.modes.includes("custom") ? (
           <NotRecorded modes={["tasks"]} row={row}>
-            <p>This run records no events of its nodes, so nothing tells which of them worked, and when.</p>
+            <p>This run records no events of its nodes, so it is unknown which nodes ran and when.</p>
           </NotRecorded>
         ) : (
           <>
@@ -93,20 +93,20 @@ function How({ log, recorded, row, graph }: Viewed) {
   if (log.activity.isExact && !isBlind) return null;
   return (
     <details className="run-how">
-      <summary>{log.activity.isExact ? "Subgraphs are not recorded." : "Beginnings are inferred."}</summary>
+      <summary>{log.activity.isExact ? "Subgraphs are not recorded." : "Start times are inferred."}</summary>
       {!log.activity.isExact && (
         <NotRecorded modes={["tasks"]} subgraphs={isBlind} row={row}>
           <p>
             This run does not record mode <code>tasks</code>, which says when each node begins and ends, with
-            its input and result. So a node is taken to begin where the step before it ended, and to end with
-            its update.
-            {isBlind && " Its subgraphs are not recorded at all."}
+            its input and result. So a node is shown as starting when the step before it ended, and as ending
+            with its update.
+            {isBlind && " Its subgraphs are not recorded."}
           </p>
         </NotRecorded>
       )}
       {log.activity.isExact && isBlind && (
         <NotRecorded modes={[]} subgraphs row={row}>
-          <p>What happens within the subgraphs of this graph is not recorded.</p>
+          <p>What happens inside this graph’s subgraphs is not recorded.</p>
         </NotRecorded>
       )}
     </details>
@@ -173,12 +173,12 @@ function NodeList({ graph, nodes, isRecorded, chosen, spans, onChoose, onSpan }:
                   ))}
                 </ul>
               )}
-              {isChosen && !own.length && <p className="run-soft run-node-spans">It has not run.</p>}
+              {isChosen && !own.length && <p className="run-soft run-node-spans">Not run in this run.</p>}
             </li>
           );
         })}
       </ul>
-      {!listed.length && !others.length && <p className="run-soft">None is known yet.</p>}
+      {!listed.length && !others.length && <p className="run-soft">No nodes known yet.</p>}
     </>
   );
 }

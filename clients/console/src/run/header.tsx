@@ -1,16 +1,19 @@
 /** The head of a run's page: what it is, how it goes, what it asks, and what can be done with it. */
 
-import type { Interrupt } from "graphwire";
+import { type Interrupt, RunFailed, type RunRow } from "graphwire";
 import { useState } from "react";
 import { hrefOf } from "../address";
 import { useAttempt } from "../parts/attempt";
 import { Copy } from "../parts/copy";
 import { Dialog } from "../parts/dialog";
 import { Elapsed } from "../parts/elapsed";
+import { withMarks } from "../parts/marks";
 import { Problem } from "../parts/problem";
 import { Question } from "../parts/question";
 import { Status } from "../parts/status";
 import { Text } from "../parts/text";
+import { useTitles } from "../parts/titles";
+import { nameOf } from "../runs/listing";
 import { AgainDialog } from "./again";
 import { CopyDialog } from "./copy_dialog";
 import { isOver, useLog } from "./log";
@@ -26,10 +29,13 @@ export function Header(viewed: Viewed) {
   const ended = log.endedAt ?? timeOf(row?.ended_at);
   const attempt = Math.max(log.attempt, row?.attempt ?? 1);
   const created = timeOf(row?.created_at);
+  const titles = useTitles(client);
+  const title = row && nameOf(row, titles.of(row.graph, row.thread));
+  const name = title ?? row?.graph;
   return (
     <header className="run-head">
       <div className="run-title">
-        <h1>{row ? <Text>{row.graph}</Text> : "Run"}</h1>
+        <h1 title={name && withMarks(name)}>{name === undefined ? "Run" : <Text>{name}</Text>}</h1>
         {status && <Status status={status} />}
         <span className="run-id">
           <code>
@@ -38,20 +44,25 @@ export function Header(viewed: Viewed) {
           <Copy text={id} label="Copy the run’s id" />
         </span>
         <div className="run-actions">
-          <button type="button" className="run-button" onClick={() => setShown("copy")}>
+          <button type="button" className="button" onClick={() => setShown("copy")}>
             Copy as…
           </button>
-          <button type="button" className="run-button" onClick={() => setShown("again")}>
+          <button type="button" className="button" onClick={() => setShown("again")}>
             Run again…
           </button>
           {status && !isOver(status) && (
-            <button type="button" className="run-button run-danger" onClick={() => setShown("cancel")}>
+            <button type="button" className="button button-danger" onClick={() => setShown("cancel")}>
               Cancel…
             </button>
           )}
         </div>
       </div>
       <dl className="run-facts">
+        {title !== undefined && (
+          <Fact name="Graph">
+            <Text>{row?.graph ?? ""}</Text>
+          </Fact>
+        )}
         <Fact name="Thread">
           {row?.thread !== undefined ? (
             <a href={hrefOf(["chat", row.graph, row.thread])}>
@@ -61,10 +72,10 @@ export function Header(viewed: Viewed) {
             <span className="run-soft">{row ? "none" : "…"}</span>
           )}
         </Fact>
-        <Fact name="Who">
+        <Fact name="User">
           <Text>{client.server?.principal ?? "…"}</Text>
         </Fact>
-        <Fact name={started === undefined ? "Asked for" : "Started"}>
+        <Fact name={started === undefined ? "Created" : "Started"}>
           <Moment ms={started ?? created} />
         </Fact>
         {started !== undefined && (
@@ -75,15 +86,15 @@ export function Header(viewed: Viewed) {
             />
           </Fact>
         )}
-        {attempt > 1 && <Fact name="Attempt">{attempt}, after a worker was lost</Fact>}
+        {attempt > 1 && <Fact name="Attempt">{attempt} (a worker was lost)</Fact>}
         {status === "cancelled" && (
-          <Fact name="Cancelled because">
-            <Text>{view.reason ?? row?.reason ?? "no reason was given"}</Text>
+          <Fact name="Reason">
+            <Text>{view.reason ?? row?.reason ?? "none was given"}</Text>
           </Fact>
         )}
       </dl>
       {status === "failed" && (view.error || row?.error) && (
-        <Problem error={view.error ?? new Error(failureText(row?.error))} />
+        <Problem error={view.error ?? failureOf(id, row?.error)} />
       )}
       {status !== "failed" && view.error && <Problem error={view.error} />}
       {status === "interrupted" && <Questions {...viewed} />}
@@ -117,24 +128,25 @@ function timeOf(text: string | undefined): number | undefined {
   return Number.isNaN(ms) ? undefined : ms;
 }
 
-function failureText(error: { code: string; message: string; error_id?: string } | undefined): string {
-  if (!error) return "";
-  return `${error.code}: ${error.message}${error.error_id ? ` (error_id ${error.error_id})` : ""}`;
+function failureOf(run: string, error: RunRow["error"]): Error | undefined {
+  if (!error) return undefined;
+  const { code, message, error_id: errorId, type } = error;
+  return new RunFailed(run, { code, message, errorId, type });
 }
 
 function Cancel({ view, onDone }: Viewed & { onDone: () => void }) {
   const { attempt, problem, busy } = useAttempt();
   return (
     <div className="run-dialog">
-      <p>It ends for everybody who watches it. What it has done so far stays.</p>
+      <p>It stops for everyone who watches it. What it has done so far is kept.</p>
       {problem && <Problem error={problem} />}
       <div className="run-dialog-actions">
-        <button type="button" className="run-button" onClick={onDone}>
-          Let it run
+        <button type="button" className="button" onClick={onDone}>
+          Keep it running
         </button>
         <button
           type="button"
-          className="run-button run-danger"
+          className="button button-danger"
           disabled={busy}
           onClick={() => attempt(view.cancel("cancelled in the console").then(onDone))}
         >
@@ -152,11 +164,11 @@ function Questions(viewed: Viewed) {
   const [answered, setAnswered] = useState<readonly string[]>([]);
   if (!view.interrupts.length) return <Breakpoint {...viewed} />;
   return (
-    <section className="run-questions" aria-label="Waits for an answer">
+    <section className="run-questions" aria-label="Questions">
       {view.interrupts.map((interrupt) =>
         answered.includes(interrupt.id) && view.interrupts.length > 1 ? (
           <p key={interrupt.id} className="run-soft">
-            This answer is kept. The run continues once every question has one.
+            Answer sent. The run continues when every question has one.
           </p>
         ) : (
           <Asked
@@ -195,12 +207,12 @@ function Asked({
 function Breakpoint({ view }: Viewed) {
   const { attempt, problem, busy } = useAttempt();
   return (
-    <section className="run-questions run-breakpoint" aria-label="Waits at a breakpoint">
-      <p>The run waits at a breakpoint (interrupt_before or interrupt_after). It asks nothing.</p>
+    <section className="run-questions run-breakpoint" aria-label="Breakpoint">
+      <p>The run is paused at a breakpoint (interrupt_before or interrupt_after) and asks no question.</p>
       {problem && <Problem error={problem} />}
       <button
         type="button"
-        className="run-button run-primary"
+        className="button button-main"
         disabled={busy}
         onClick={() => attempt(view.respond())}
       >

@@ -28,7 +28,7 @@ export function inputInLog(events: Iterable<Event>): KnownInput | undefined {
     // Only the first checkpoint is of the input; a later one of that kind would be of an answer.
     return value === undefined
       ? undefined
-      : { value, from: "that of the run’s first checkpoint, in its log" };
+      : { value, from: "taken from the run’s first checkpoint, in its log" };
   }
   return undefined;
 }
@@ -36,7 +36,7 @@ export function inputInLog(events: Iterable<Event>): KnownInput | undefined {
 /** Return what this browser started the run with. */
 export function inputOfStart(start: Start | undefined, graph: string | undefined): KnownInput | undefined {
   if (!start || (graph !== undefined && start.graph !== graph)) return undefined;
-  return { value: start.input, from: "what this browser started the run with" };
+  return { value: start.input, from: "the one with which this browser started the run" };
 }
 
 /** Return the input in the checkpoint of a thread that a run wrote first; undefined if it is not that checkpoint. */
@@ -48,7 +48,7 @@ export function inputInCheckpoint(state: StateSnapshot, row: RunRow): KnownInput
   const value = inputIn(state.metadata, state.values, state.tasks);
   return value === undefined
     ? undefined
-    : { value, from: "that of the run’s first checkpoint, in its thread" };
+    : { value, from: "taken from the run’s first checkpoint, in its thread" };
 }
 
 function inputIn(metadata: unknown, values: unknown, tasks: unknown): unknown {

@@ -6,7 +6,7 @@
  * made of them (which nodes work, when, which states there were) is not lost with them.
  */
 
-import type { Event } from "graphwire";
+import type { Event, FollowEvent } from "graphwire";
 import type { RunView } from "graphwire/react";
 import { useSyncExternalStore } from "react";
 import { Activity } from "./activity";
@@ -215,7 +215,7 @@ export function logOf(view: RunView, modes: readonly string[]): RunLog {
   if (known) return known;
   const log = new RunLog(modes);
   logs.set(view.store, log);
-  view.store.listen((event) => {
+  view.store.listeners.add((event: Event | FollowEvent) => {
     if (event.mode === "run" || event.mode === "thread" || event.mode === "discard") return; // of threads alone
     // Once the end of what there was has been reached, all that comes happens as it comes.
     log.isLive ||= view.store.state.view.run?.isCaughtUp ?? false;

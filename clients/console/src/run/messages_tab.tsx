@@ -39,10 +39,10 @@ function OfState(viewed: Viewed) {
         <p>
           This run does not record mode <code>messages</code>
           {messages.length > 0
-            ? ": here are the messages of its latest state, without what subgraphs said."
+            ? ": these are the messages in its latest state, without those of subgraphs."
             : recorded.modes.includes("values")
               ? ", and its state has no list of messages."
-              : ", nor its states, which may have messages."}
+              : " or its states, which may hold messages."}
         </p>
       </NotRecorded>
       {messages.length > 0 && <Grouped {...viewed} messages={messages} isLive={false} />}
@@ -73,13 +73,14 @@ function Grouped({ id, messages, isLive, row, recorded, graph }: GroupedProps) {
   const groups = useMemo(() => groupsOf(messages), [messages]);
   const group = groups.find(({ key }) => (key || ITSELF) === asked);
   const shown = group?.messages ?? messages;
+  const originOf = useMemo(() => originIn(groups), [groups]);
   if (!messages.length)
     return (
       <div className="run-stack">
-        <Empty title={isLive ? "Nothing was said yet" : "Nothing was said"}>
+        <Empty title={isLive ? "No messages yet" : "No messages"}>
           {isLive
-            ? "Messages of models and tools appear here, word by word."
-            : "No model and no tool spoke in this run."}
+            ? "Messages of models and tools appear here as they are written."
+            : "No model and no tool wrote a message in this run."}
         </Empty>
         {!recorded.subgraphs && !!graph?.subgraphs?.length && <Silent row={row} />}
       </div>
@@ -89,9 +90,9 @@ function Grouped({ id, messages, isLive, row, recorded, graph }: GroupedProps) {
   return (
     <div className="run-messages">
       {groups.length > 1 && (
-        <nav className="run-groups" aria-label="Whose messages">
+        <nav className="run-groups" aria-label="Messages by graph">
           <Choice isChosen={!group} onChoose={() => choose(undefined)} count={messages.length}>
-            Everybody
+            All
           </Choice>
           {groups.map(({ key, names, number, messages: own }) => (
             <Choice
@@ -100,7 +101,7 @@ function Grouped({ id, messages, isLive, row, recorded, graph }: GroupedProps) {
               onChoose={() => choose(key || ITSELF)}
               count={own.length}
             >
-              <Text>{names.length ? names.join(" / ") : "The graph itself"}</Text>
+              <Text>{names.length ? names.join(" / ") : "Main graph"}</Text>
               {number > 0 && ` ${number}`}
             </Choice>
           ))}
@@ -113,6 +114,7 @@ function Grouped({ id, messages, isLive, row, recorded, graph }: GroupedProps) {
           isLive={isLive}
           label="Messages of the run"
           human="Person"
+          originOf={originOf}
         />
       </div>
       {!recorded.subgraphs && !!graph?.subgraphs?.length && <Silent row={row} />}
@@ -120,10 +122,20 @@ function Grouped({ id, messages, isLive, row, recorded, graph }: GroupedProps) {
   );
 }
 
+/** Return a function that says which node wrote a message, and in which call of which subgraph. */
+export function originIn(groups: readonly Group[]): (message: Message) => string | undefined {
+  const places = new Map(groups.map(({ key, names, number }) => [key, placeText(names, number)]));
+  return ({ node, namespace }) =>
+    [places.get(namespace.join("|")), node].filter(Boolean).join(" / ") || undefined;
+}
+
+const placeText = (names: readonly string[], number: number) =>
+  `${names.join(" / ")}${number > 0 ? ` ${number}` : ""}`;
+
 function Silent({ row }: Pick<Viewed, "row">) {
   return (
     <NotRecorded modes={[]} subgraphs row={row}>
-      <p>What is said within subgraphs is not recorded.</p>
+      <p>Messages of subgraphs are not recorded.</p>
     </NotRecorded>
   );
 }

@@ -29,7 +29,7 @@ export function NotRecorded({
     <div className="run-missing" role="note">
       {children}
       <p>
-        To have it for later runs, set <code>{settings.join(" and ")}</code> under{" "}
+        To record it in later runs, set <code>{settings.join(" and ")}</code> under{" "}
         <code>
           [graphs.<Text>{name}</Text>]
         </code>{" "}

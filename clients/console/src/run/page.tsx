@@ -47,7 +47,7 @@ export function RunPage({ id }: { id: string }) {
   if (!recorded.value)
     return (
       <p className="run-loading" aria-busy="true">
-        Looking for the run…
+        Loading the run…
       </p>
     );
   return <Shown client={client} id={id} recorded={recorded.value} />;
@@ -124,10 +124,10 @@ function Lost({ log }: { log: RunLog }) {
   return (
     <p className="run-note" role="note">
       {last?.reason === "evicted"
-        ? `The server has let go of events up to number ${last.uptoSeq} (log_events, log_bytes, log_ttl_s)`
-        : "The server's log began anew"}
-      ; a snapshot took their place.
-      {lost.length > 0 && ` What they said in ${lost.join(", ")} is gone.`}
+        ? `The server no longer has the events up to number ${last.uptoSeq} (its limits log_events, log_bytes, log_ttl_s)`
+        : "The server started a new log of this run"}
+      ; a snapshot replaces them.
+      {lost.length > 0 && ` Their data of ${lost.join(", ")} is lost.`}
     </p>
   );
 }

@@ -22,7 +22,7 @@ export function SpanPanel({ span, onClose, ...viewed }: Viewed & { span: Span; o
         <h2>
           <Text>{span.node}</Text>
         </h2>
-        <button type="button" className="run-button" onClick={onClose}>
+        <button type="button" className="button" onClick={onClose}>
           All nodes
         </button>
       </div>
@@ -52,8 +52,8 @@ export function SpanPanel({ span, onClose, ...viewed }: Viewed & { span: Span; o
         )}
         {span.retries.length > 0 && (
           <div>
-            <dt>Began again</dt>
-            <dd>{span.retries.length} times, behind a failure</dd>
+            <dt>Retried</dt>
+            <dd>{span.retries.length} times, after a failure</dd>
           </div>
         )}
         {span.task !== undefined && (
@@ -99,11 +99,10 @@ interface PartProps extends Viewed {
 
 function Part({ title, seq, field, node, ...viewed }: PartProps) {
   const found = useEvent(viewed, seq);
-  if (seq === undefined)
-    return field === "result" ? <p className="run-soft">{title}: not there yet.</p> : null;
-  if (found.isLoading) return <p className="run-soft">{title}: read again from the log…</p>;
+  if (seq === undefined) return field === "result" ? <p className="run-soft">{title}: none yet.</p> : null;
+  if (found.isLoading) return <p className="run-soft">{title}: loading…</p>;
   const { event } = found;
-  if (!event) return <p className="run-soft">{title}: the server’s log does not have it any more.</p>;
+  if (!event) return <p className="run-soft">{title}: the server no longer has it.</p>;
   return (
     <section className="run-span-part">
       <h3>{title}</h3>

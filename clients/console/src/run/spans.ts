@@ -63,7 +63,7 @@ export const STATE_WORDS: { readonly [state in ShownState]: string } = {
   failed: "failed",
   waiting: "waits for an answer",
   stopped: "stopped with the run",
-  unknown: "end not known",
+  unknown: "end unknown",
 };
 
 /** Return the names of the nodes of a namespace. A segment without a colon counts calls, and belongs to the one before. */
@@ -107,6 +107,20 @@ export function rowsOf(spans: readonly Span[]): Span[] {
 
 function byBeginning(left: Span, right: Span): number {
   return left.from - right.from || left.key - right.key;
+}
+
+/** Return the nodes that ended between a state and the one before it, each once: they wrote what changed. */
+export function writersOf(
+  state: { readonly seq: number; readonly before: number | undefined; readonly namespace: readonly string[] },
+  spans: readonly Span[],
+): string[] {
+  const { seq, before = 0 } = state;
+  const place = state.namespace.join("|");
+  const ended = spans.filter(
+    ({ to, state, namespace }) =>
+      state === "done" && to !== undefined && to > before && to <= seq && namespace.join("|") === place,
+  );
+  return [...new Set(ended.map(({ node }) => node))];
 }
 
 /** Return what a task failed with, as text; undefined if it did not fail. */

@@ -37,7 +37,7 @@ export function StateTab(viewed: Viewed) {
           <NotRecorded modes={["values"]} row={row}>
             <p>
               This run does not record its states (mode <code>values</code>).
-              {hasThread && " Its thread has checkpoints, which are states, too."}
+              {hasThread && " The checkpoints of its thread show states, too."}
             </p>
           </NotRecorded>
         )
@@ -46,8 +46,8 @@ export function StateTab(viewed: Viewed) {
       ) : (
         <div className="run-missing" role="note">
           <p>
-            This run has no thread, so there are no checkpoints to look at or to go on from. Start a run with{" "}
-            <code>thread</code> to have them.
+            This run has no thread, so it has no checkpoints. Start runs on a thread to inspect and fork their
+            checkpoints.
           </p>
         </div>
       )}

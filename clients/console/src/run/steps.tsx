@@ -8,7 +8,7 @@ import { timeText } from "./axis";
 import { DifferenceView } from "./difference_view";
 import { useLog } from "./log";
 import type { Viewed } from "./page";
-import { namesOf } from "./spans";
+import { namesOf, writersOf } from "./spans";
 import { useEvent } from "./use_event";
 
 const ROW = 40;
@@ -33,7 +33,7 @@ export function Steps(viewed: Viewed) {
     if (isFollowing && steps.length) virtual.scrollToIndex(steps.length - 1);
   }, [isFollowing, steps.length, virtual.scrollToIndex]);
   if (!steps.length)
-    return <p className="run-soft run-pad">{view.isCaughtUp ? "There is no state yet." : "Catching up…"}</p>;
+    return <p className="run-soft run-pad">{view.isCaughtUp ? "No state yet." : "Catching up…"}</p>;
   const first = log.clock.at(1);
   return (
     <div className="run-split">
@@ -57,16 +57,13 @@ export function Steps(viewed: Viewed) {
               >
                 <span className="run-step-number">{index + 1}</span>
                 <span className="run-step-name">
-                  {place.length ? (
-                    <Text>{place.join(" / ")}</Text>
-                  ) : each.before === undefined ? (
-                    "first state"
-                  ) : (
-                    "state"
-                  )}
+                  <StepName place={place} nodes={writersOf(each, log.activity.spans)} />
                   {isLatest && <span className="run-tag">latest</span>}
                 </span>
-                <span className="run-soft">
+                <span
+                  className="run-soft"
+                  title={moment?.isExact ? undefined : "An estimate: this event carries no time"}
+                >
                   {moment && first
                     ? `${moment.isExact ? "" : "~"}${timeText(moment.ms - first.ms)}`
                     : `#${each.seq}`}
@@ -81,27 +78,52 @@ export function Steps(viewed: Viewed) {
   );
 }
 
+/** What wrote a state, and of which subgraph it is. */
+function StepName({ place, nodes }: { place: readonly string[]; nodes: readonly string[] }) {
+  return (
+    <span className="run-step-text">
+      {nodes.length ? "after " : "start"}
+      <Names names={nodes} between=", " />
+      {place.length > 0 && (
+        <span className="run-soft">
+          {" "}
+          in <Names names={place} between=" / " />
+        </span>
+      )}
+    </span>
+  );
+}
+
+/** Names, each with its own direction of writing. */
+function Names({ names, between }: { names: readonly string[]; between: string }) {
+  return names.map((name, index) => (
+    <span key={name}>
+      {index > 0 && between}
+      <Text>{name}</Text>
+    </span>
+  ));
+}
+
 function StepView({ seq, before, ...viewed }: Viewed & { seq: number; before: number | undefined }) {
   const now = useEvent(viewed, seq);
   const old = useEvent(viewed, before);
-  if (now.isLoading || old.isLoading) return <p className="run-soft run-pad">Read again from the log…</p>;
-  if (!now.event)
-    return <p className="run-soft run-pad">The server’s log does not have this state any more.</p>;
+  if (now.isLoading || old.isLoading) return <p className="run-soft run-pad">Loading from the server…</p>;
+  if (!now.event) return <p className="run-soft run-pad">The server no longer has this state.</p>;
   const value = stateIn(now.event);
   return (
     <div className="run-detail">
       <section>
-        <h2>What changed</h2>
+        <h2>Changes</h2>
         {before === undefined ? (
-          <p className="run-soft">It is the first state that the events have.</p>
+          <p className="run-soft">This is the first state that was recorded.</p>
         ) : old.event ? (
           <DifferenceView old={stateIn(old.event)} now={value} />
         ) : (
-          <p className="run-soft">The state before it is not in the server’s log any more.</p>
+          <p className="run-soft">The server no longer has the state before it.</p>
         )}
       </section>
       <section>
-        <h2>The state</h2>
+        <h2>State</h2>
         <Json value={value} open />
       </section>
     </div>

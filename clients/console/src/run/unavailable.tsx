@@ -17,12 +17,11 @@ export function Unavailable({ id, error, retry }: { id: string; error: Error; re
             <code>
               <Text>{id}</Text>
             </code>{" "}
-            that you may see. Either there never was one, or it was deleted, or it ended so long ago that the
-            server let it go (<code>result_ttl_s</code>), or the server started anew since (it keeps runs in
-            memory unless <code>store</code> says otherwise), or it is somebody else’s.
+            that you may see. It was deleted, it ended longer than <code>result_ttl_s</code> ago, the server
+            was restarted since (runs are kept in its memory), or it belongs to somebody else.
           </p>
           <p>
-            <a href={hrefOf(["runs"])}>All your runs</a>
+            <a href={hrefOf(["runs"])}>Go to all runs</a>
           </p>
         </Empty>
       </div>
@@ -37,8 +36,7 @@ export function Unavailable({ id, error, retry }: { id: string; error: Error; re
             <code>
               <Text>{id}</Text>
             </code>{" "}
-            to who you are signed in as. Sign in as its owner, on the page{" "}
-            <a href={hrefOf(["connection"])}>Connection</a>.
+            to the user that you are signed in as. Sign out (top right) and sign in as its owner.
           </p>
         </Empty>
       </div>

@@ -34,11 +34,10 @@ export function useKnownInput({ client, id, row, log }: Viewed): InputAnswer {
 }
 
 function whyNot(thread: string | undefined, error: Error | undefined): string {
-  const where =
-    thread === undefined ? "it has no thread whose checkpoints would have it" : "its thread does not have it";
-  const because = error ? `its thread could not be read: ${error.message}` : where;
+  const where = thread === undefined ? "it has no thread" : "its thread does not hold it";
+  const because = error ? `its thread cannot be read (${error.message})` : where;
   return (
-    "The input of this run is not known: the server keeps none, this browser did not start the run, and " +
-    `${because}. A run on a thread, or one that records checkpoints, keeps it.`
+    "The input of this run is unknown: servers do not keep inputs, this browser did not start the run, and " +
+    `${because}. The input is known of runs on a thread, and of those started here.`
   );
 }

@@ -33,17 +33,18 @@ export function Waterfall({ log, view, chosen, onChoose }: Props) {
   });
   const lastSeq = log.entries.at(-1)?.event.seq ?? 0;
   const scale = scaleOf(rows, clock, lastSeq, isLive ? now - clock.skewMs : undefined);
+  const hasEstimates = rows.some((span) => scale.barOf(span).text.startsWith("~"));
   if (!rows.length)
     return (
       <p className="run-soft run-waterfall-empty">
-        {isOver(view.status) ? "No node worked, as far as the events tell." : "No node has worked yet."}
+        {isOver(view.status) ? "No node ran." : "No node has run yet."}
       </p>
     );
   return (
     <>
       <div className="run-axis" aria-hidden>
         <span className="run-axis-title">
-          {scale.isTime ? "Time since the start" : "In their order; no time is known"}
+          {scale.isTime ? "Time since start" : "By order: no times are known"}
         </span>
         <div className="run-axis-ticks">
           {scale.isTime &&
@@ -113,9 +114,19 @@ export function Waterfall({ log, view, chosen, onChoose }: Props) {
           })}
         </div>
       </section>
+      {hasEstimates && (
+        <details className="run-how">
+          <summary>Times marked with ~ are estimates.</summary>
+          <p className="run-soft">
+            Events carry no time of their own. A page that was open while the run ran knows when each came;
+            otherwise they are placed between the times that the log does hold: changes of the run’s status
+            and, where it records them, checkpoints.
+          </p>
+        </details>
+      )}
       {activity.dropped > 0 && (
         <p className="run-soft">
-          {activity.dropped.toLocaleString("en")} older tasks are not shown: this page keeps 5,000.
+          {activity.dropped.toLocaleString("en")} older tasks are not shown: this page keeps the latest 5,000.
         </p>
       )}
     </>
@@ -124,7 +135,7 @@ export function Waterfall({ log, view, chosen, onChoose }: Props) {
 
 /** The state in words, between the name and the duration. */
 function describe({ state, retries }: Span): string {
-  return `${STATE_WORDS[state]}${retries.length ? `, began again ${retries.length} times` : ""}`;
+  return `${STATE_WORDS[state]}${retries.length ? `, retried ${retries.length} times` : ""}`;
 }
 
 /** The time, which goes on while `isRunning`. */

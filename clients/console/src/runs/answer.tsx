@@ -53,14 +53,14 @@ export function Answers({ run, questions, hidden = 0, onAnswered }: AnswersProps
       {given.length > 0 && left.length > 0 && (
         <p className="runs-note" role="status">
           {given.length === 1 ? "One answer is" : `${given.length} answers are`} sent. The run continues when
-          all are.
+          every question has one.
         </p>
       )}
       {(large.length > 0 || hidden > 0) && (
         <p className="runs-note">
           {large.length > 0
             ? `A question of ${large.map(({ value }) => sizeText(cutSize(value)!)).join(" and ")} is too large for a list.`
-            : `${hidden === 1 ? "One question has" : `${hidden} questions have`} no room in a list.`}{" "}
+            : `${hidden === 1 ? "One question is" : `${hidden} questions are`} not shown in this list.`}{" "}
           <a href={hrefOf(["run", run])}>Open the run to read and answer it</a>
         </p>
       )}
@@ -83,7 +83,7 @@ function Breakpoint({ run, onAnswered }: { run: string; onAnswered: (() => void)
   const { attempt, problem, busy } = useAttempt();
   return (
     <div className="runs-breakpoint">
-      <p>The run is paused at a breakpoint of its graph. It asks nothing.</p>
+      <p>The run is paused at a breakpoint of its graph and asks no question.</p>
       <button
         type="button"
         className="button button-main"

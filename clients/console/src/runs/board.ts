@@ -37,9 +37,10 @@ export function useBoard(client: Client, { graph, thread, status }: Where): Boar
     [filter, status],
   );
   const [more, moreNow] = useSteadyWatch(all.cut ? client : undefined, wanted);
-  const older = useOlder(client, graph, thread, all.rows);
+  const live = useMemo(() => merged(all.rows, more.rows), [all.rows, more.rows]);
+  const older = useOlder(client, graph, thread, live);
   const rates = useMemo(() => new Rates(), []);
-  const rows = useMemo(() => merged(all.rows, more.rows, older.rows), [all.rows, more.rows, older.rows]);
+  const rows = useMemo(() => merged(live, older.rows), [live, older.rows]);
   const isSynced = all.isSynced && (!all.cut || more.isSynced);
   useEffect(() => {
     if (!isSynced) return;

@@ -29,13 +29,13 @@ const WORDS = {
     verb: "Cancel",
     doing: "Cancelling",
     done: "cancelled",
-    warning: "They end for everybody who watches them. What they have done so far stays.",
+    warning: "They stop for everyone who watches them. What they have done so far is kept.",
   },
   delete: {
     verb: "Delete",
     doing: "Deleting",
     done: "deleted",
-    warning: "Their events and results are gone for good. Their threads stay.",
+    warning: "Their events and results are deleted for good. Their threads are kept.",
   },
 } as const;
 
@@ -107,11 +107,11 @@ export function BulkDialog({ bulk, nameOf, onEnded, onClose }: Props) {
             </ul>
           </>
         ) : !rows ? (
-          <p aria-busy="true">Asking the server for all runs that match…</p>
+          <p aria-busy="true">Loading all runs that match…</p>
         ) : (
           <>
             <p>
-              {targets.length ? words.warning : `There is nothing to ${what} among them.`}
+              {targets.length ? words.warning : `None of them can be ${words.done}.`}
               {others > 0 &&
                 ` ${others === 1 ? "One other run" : `${others} others`} ${what === "cancel" ? "ended already" : "did not end yet"}, and ${others === 1 ? "stays" : "stay"} as ${others === 1 ? "it is" : "they are"}.`}
             </p>

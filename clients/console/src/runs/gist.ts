@@ -18,11 +18,11 @@ export function gistOf(row: RunRow): string {
     case "cancelled":
       return reason ? short(reason) : "";
     case "queued":
-      return row.thread ? "waits for its thread, or for the server" : "waits for the server";
+      return row.thread ? "waits for its thread or for a free slot" : "waits for a free slot";
     case "running":
       return attempt > 1 ? `attempt ${attempt}` : "";
     default:
-      return row.interrupts?.length ? "asked, and ended: its graph keeps no thread" : "";
+      return row.interrupts?.length ? "ended with a question: its graph keeps no threads" : "";
   }
 }
 
@@ -30,7 +30,7 @@ function askedBy({ questions = [], interrupts = [] }: RunRow): string {
   const [first] = questions;
   if (!interrupts.length) return "paused at a breakpoint";
   const more = interrupts.length > 1 ? ` (and ${interrupts.length - 1} more)` : "";
-  return (first ? questionText(first) : "asks something that is too large for a row") + more;
+  return (first ? questionText(first) : "asks a question that is too large for this list") + more;
 }
 
 /** Fields in which graphs put the sentence that a person reads. */

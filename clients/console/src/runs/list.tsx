@@ -117,7 +117,7 @@ const HEADS = [
   ["status", "Status"],
   ["name", "Run"],
   ["graph", "Graph"],
-  ["gist", "What there is to know"],
+  ["gist", "Question or reason"],
   ["rate", "Events a second"],
   ["time", "Time"],
   ["acts", "Actions"],
@@ -138,4 +138,4 @@ function Head() {
 }
 
 /** Columns whose names are for those who do not see them. */
-const HIDDEN = ["check", "gist", "acts"];
+const HIDDEN = ["check", "acts"];

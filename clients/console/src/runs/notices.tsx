@@ -31,8 +31,8 @@ export function Notices({ board, query }: { board: Board; query: Query }) {
       )}
       {older.rows.length > 0 && (
         <p className="runs-notice">
-          {older.rows.length.toLocaleString("en")} older runs were loaded once; a change of one of them is
-          shown, its deletion elsewhere is not.
+          {older.rows.length.toLocaleString("en")} older runs were loaded once: their changes are shown, their
+          deletion elsewhere is not.
         </p>
       )}
       {older.problem && <Problem error={older.problem} retry={older.load} />}
@@ -55,10 +55,10 @@ function Stale() {
   return (
     <p className="runs-notice" data-kind="stale" role="status">
       {state === "connected"
-        ? `Connected again. The list is being read; these rows are of ${at}.`
+        ? `Connected again. The list is loading; these rows are from ${at}.`
         : state === "closed"
-          ? `The connection is closed: ${reason}. These rows are of ${at}.`
-          : `The connection is lost. These rows are of ${at}, and change when it is back.`}
+          ? `The connection is closed: ${reason}. These rows are from ${at}.`
+          : `The connection is lost. These rows are from ${at}; they update when it is back.`}
     </p>
   );
 }
@@ -69,7 +69,7 @@ export const Loading = memo(function Loading() {
   return (
     <div className="runs-loading" aria-busy="true">
       <p role="status" className={state === "connected" ? "visually-hidden" : "runs-notice"}>
-        {state === "connected" ? "The list is being read." : "Waiting for the server."}
+        {state === "connected" ? "Loading the list." : "Waiting for the server."}
       </p>
       {["a", "b", "c", "d", "e", "f"].map((key) => (
         <div key={key} className="runs-ghost" />
@@ -106,10 +106,7 @@ export function NoRuns({ graph, onStart }: { graph: string | undefined; onStart:
   ].join("\n");
   return (
     <Empty title="No runs yet">
-      <p>
-        Runs appear here the moment they are started, by whatever program, and stay while the server keeps
-        them.
-      </p>
+      <p>Runs appear here as soon as any program starts them, and stay as long as the server keeps them.</p>
       <p>
         <button type="button" className="button button-main" onClick={onStart}>
           Start a run

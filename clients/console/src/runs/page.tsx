@@ -4,6 +4,7 @@ import type { RunRow, Status } from "graphwire";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { go, hrefOf, useAddress } from "../address";
 import { useClient } from "../client";
+import { useTitles } from "../parts/titles";
 import { useBoard } from "./board";
 import { type Bulk, BulkDialog } from "./bulk_dialog";
 import { Chips, Filters } from "./filters";
@@ -19,9 +20,12 @@ import { NOTHING, type Step, stepped } from "./selection";
 import { MOST_ASIDE, Side } from "./side";
 import { StartDialog } from "./start";
 import { merged } from "./steady";
-import { useTitles } from "./titles";
 import { ListActions, SelectionBar } from "./toolbar";
 import "./runs.css";
+import "./list.css";
+import "./bulk.css";
+import "./side.css";
+import "./narrow.css";
 
 export function RunsPage() {
   const client = useClient();

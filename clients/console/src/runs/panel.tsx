@@ -7,6 +7,7 @@ import { hrefOf } from "../address";
 import { useClient } from "../client";
 import { useAttempt } from "../parts/attempt";
 import { Elapsed } from "../parts/elapsed";
+import { withMarks } from "../parts/marks";
 import { Problem } from "../parts/problem";
 import { Status } from "../parts/status";
 import { Text } from "../parts/text";
@@ -52,7 +53,12 @@ export const RunPanel = memo(
               <Text>{name ?? id}</Text>
             </a>
           </h2>
-          <button type="button" className="icon-button" aria-label={`Close ${name ?? id}`} onClick={onClose}>
+          <button
+            type="button"
+            className="icon-button"
+            aria-label={`Close ${withMarks(name ?? id)}`}
+            onClick={onClose}
+          >
             ×
           </button>
           <p className="runs-panel-facts">
@@ -162,7 +168,7 @@ function Said({ run, isOver }: { run: RunView; isOver: boolean }) {
         <Bubble key={message.call} message={message} isOver={isOver} />
       ))}
       {!messages.length && !run.isLoading && !run.error && (
-        <p className="runs-note">{isOver ? "It said nothing." : "No messages so far."}</p>
+        <p className="runs-note">{isOver ? "No messages." : "No messages yet."}</p>
       )}
     </div>
   );

@@ -4,6 +4,7 @@ import type { RunRow } from "graphwire";
 import { type MouseEvent, memo, useEffect, useMemo, useRef } from "react";
 import { hrefOf } from "../address";
 import { Elapsed } from "../parts/elapsed";
+import { withMarks } from "../parts/marks";
 import { Menu } from "../parts/menu";
 import { LiveSparkline } from "../parts/sparkline";
 import { Status } from "../parts/status";
@@ -73,7 +74,7 @@ export const Row = memo(function Row(props: Props) {
             type="checkbox"
             tabIndex={-1}
             checked={isSelected}
-            aria-label={`Select ${label}`}
+            aria-label={`Select ${withMarks(label)}`}
             onClick={onCheck}
             onChange={() => {}}
           />
@@ -114,7 +115,7 @@ export const Row = memo(function Row(props: Props) {
           className="icon-button"
           tabIndex={-1}
           aria-pressed={isAside}
-          aria-label={`${isAside ? "Close" : "Open"} at the side: ${label}`}
+          aria-label={`${isAside ? "Close" : "Open"} at the side: ${withMarks(label)}`}
           title={isAside ? "Close at the side (o)" : "Open at the side (o)"}
           onClick={() => actions.aside(run)}
         >

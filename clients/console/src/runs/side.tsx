@@ -23,7 +23,7 @@ export const Side = memo(function Side({ open, rows, nameOf, onClose, onList }: 
       <button type="button" className="button runs-to-list" onClick={onList}>
         ‹ All runs
       </button>
-      <h1>At the side</h1>
+      <h1>Open runs</h1>
       <div className="runs-panels">
         {open.map((id) => {
           const row = rows.find(({ run }) => run === id);

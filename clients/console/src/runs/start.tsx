@@ -8,6 +8,7 @@ import { useAttempt } from "../parts/attempt";
 import { Dialog } from "../parts/dialog";
 import { Problem } from "../parts/problem";
 import { SchemaForm } from "../parts/schema_form";
+import { Text } from "../parts/text";
 import { remember } from "../starts";
 import type { Graphs } from "./graphs";
 
@@ -52,9 +53,7 @@ export function StartDialog({ graphs, graph, onStarted, onClose }: Props) {
       <form className="runs-start" onSubmit={onSubmit} noValidate>
         {graphs.problem && <Problem error={graphs.problem} />}
         {!graphs.problem && !graphs.isLoading && !chosen && (
-          <p>
-            The server offers you no graphs. Name some when it starts: graphwire serve joke=app.graphs:joke
-          </p>
+          <p>The server serves no graphs to you. Start it with some: graphwire serve joke=app.graphs:joke</p>
         )}
         {chosen && (
           <>
@@ -69,14 +68,18 @@ export function StartDialog({ graphs, graph, onStarted, onClose }: Props) {
                 <option key={each}>{each}</option>
               ))}
             </select>
-            {chosen.description && <p className="runs-note">{chosen.description}</p>}
+            {chosen.description && (
+              <p className="runs-note">
+                <Text>{chosen.description}</Text>
+              </p>
+            )}
             <SchemaForm
               key={chosen.name}
               schema={chosen.input_schema ?? {}}
               value={inputs[chosen.name]}
               onChange={(value: unknown) => setInputs((inputs) => ({ ...inputs, [chosen.name]: value }))}
             />
-            <label htmlFor={ids.thread}>Thread, if it is to be part of one</label>
+            <label htmlFor={ids.thread}>Thread (optional)</label>
             <input
               id={ids.thread}
               className="input"
@@ -89,14 +92,14 @@ export function StartDialog({ graphs, graph, onStarted, onClose }: Props) {
             />
             <p id={ids.note} className={isThread ? "runs-note" : "runs-wrong"}>
               {isThread
-                ? "A new name begins a thread, a known one continues it."
+                ? "A new name starts a thread; a known one continues it."
                 : "1 to 128 of the characters A-Z a-z 0-9 . _ : -"}
             </p>
           </>
         )}
         {problem && <Problem error={problem} />}
         <div className="runs-buttons">
-          <a href={hrefOf(["chat", ...(chosen ? [chosen.name] : [])])}>Talk to it instead</a>
+          <a href={hrefOf(["chat", ...(chosen ? [chosen.name] : [])])}>Open in Chat instead</a>
           <button type="button" className="button" onClick={onClose}>
             Cancel
           </button>

@@ -11,12 +11,13 @@ import io
 import json
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -133,9 +134,28 @@ def demo(
     """Show the demo. ``HELP`` is the text for users."""
     console = Console(highlight=False)
     try:
-        raise typer.Exit(asyncio.run(_demo(console, topic, once, _free_port(port))))
-    except KeyboardInterrupt:
+        raise typer.Exit(asyncio.run(ended_by_signals(_demo(console, topic, once, _free_port(port)))))
+    except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(INTERRUPTED) from None
+
+
+_SIGNALS = ("SIGTERM", "SIGHUP")  # by their names: Windows has but the first
+
+
+async def ended_by_signals(work: Coroutine[Any, Any, int]) -> int:
+    """Do ``work``, and cancel it at SIGTERM or SIGHUP, so that the server ends with it as after Ctrl-C.
+
+    A signal that is ignored, as by ``nohup``, stays so.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    loop = asyncio.get_running_loop()
+    wanted = [number for name in _SIGNALS if (number := getattr(signal, name, None)) is not None]
+    for number in wanted:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            with contextlib.suppress(NotImplementedError):  # Windows ends a process at once
+                loop.add_signal_handler(number, task.cancel)
+    return await work
 
 
 async def _demo(console: Console, topic: str, once: bool, port: int) -> int:
@@ -345,8 +365,8 @@ def _short(value: Any) -> str:
 def explain(console: Console, head: str, url: str, topic: str, page: str | None = None) -> None:
     """Say what to try while the server at ``url`` runs; ``page`` is the address of its console."""
     if page is not None:
-        console.print(f"\n[bold]{page}[/] is the console: open it in a browser. It shows these runs and")
-        console.print("starts others, and two wait for an answer of yours: a chat and a journey.")
+        console.print(f"\n[bold]{page}[/] is the console. Open it in a browser:")
+        console.print("it shows these runs, starts others, and two of them wait for your answer.")
     called = program()
     where = [] if url == DEFAULT_URL else [f"--url {url}"]
     about = f"-f topic={shlex.quote(topic)}"

@@ -32,7 +32,8 @@ export function graphwireStream<G extends { [N in keyof G]: GraphTypes }>(
   options: ThreadOptions = {},
 ): GraphwireStream {
   const transport = new Adapter(client as unknown as Client, graph, options);
-  const callerOptions = { fetch: answer(client as unknown as Client, graph) };
+  const logOf = (thread: string) => transport.logOf(thread);
+  const callerOptions = { fetch: answer(client as unknown as Client, graph, logOf) };
   // LangChain's types forbid `callerOptions` beside a transport of one's own; its code takes them.
   return {
     transport: transport as unknown as GraphwireStream["transport"],
@@ -79,6 +80,11 @@ class Adapter {
 
   get threadId(): string {
     return this.#thread;
+  }
+
+  /** The log of a thread; undefined if its events are not read. */
+  logOf(thread: string): ThreadLog | undefined {
+    return this.#log?.thread === thread ? this.#log : undefined;
   }
 
   setThreadId(thread: string): void {

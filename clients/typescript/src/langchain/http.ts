@@ -2,12 +2,19 @@
 
 import type { Client, Refused, StateSnapshot } from "../index.js";
 import { valuesOf } from "./blocks.js";
+import type { ThreadLog } from "./thread_log.js";
 
 /** The address that LangChain's client is given. */
 export const URL_OF_GRAPHWIRE = "http://graphwire.invalid";
 
-/** Return the `fetch` for one graph. */
-export function answer(client: Client, graph: string): typeof fetch {
+type Body = { readonly [key: string]: unknown };
+
+/** Return the `fetch` for one graph; `logOf` returns the log of a thread, if events of it are read. */
+export function answer(
+  client: Client,
+  graph: string,
+  logOf: (thread: string) => ThreadLog | undefined,
+): typeof fetch {
   return async (url, init) => {
     const [, kind, thread = "", what, run = "", verb] = new URL(String(url)).pathname
       .split("/")
@@ -15,37 +22,49 @@ export function answer(client: Client, graph: string): typeof fetch {
     const method = init?.method ?? "GET";
     const call = `${method} ${kind} ${what} ${verb ?? ""}`.trim();
     try {
-      if (call === "GET threads state" && !run) return reply(200, await stateOf(client, graph, thread));
+      if (call === "GET threads state" && !run) {
+        const log = logOf(thread);
+        const seq = log?.seq ?? 0;
+        const state = await stateOf(client, graph, thread);
+        return reply(200, () => {
+          const now = logOf(thread);
+          return now ? caughtUp(state, now, now === log ? seq : 0) : state;
+        });
+      }
       if (call === "POST threads history") {
         const asked = JSON.parse(String(init?.body ?? "{}"));
-        return reply(200, await historyOf(client, graph, thread, asked));
+        const states = await historyOf(client, graph, thread, asked);
+        return reply(200, () => states);
       }
       if (call === "POST threads runs cancel") {
         await client.cancel(run);
-        return reply(204, undefined);
+        return reply(204);
       }
-      return reply(501, { detail: `not_supported: ${call}; graphwire's own client has its like` });
+      const detail = `not_supported: ${call}; graphwire's own client has its like`;
+      return reply(501, () => ({ detail }));
     } catch (error) {
       const { code, message } = error as Refused;
       const statuses: { [code: string]: number } = { not_found: 404, forbidden: 403, conflict: 409 };
-      return reply(statuses[code] ?? 400, { detail: message });
+      return reply(statuses[code] ?? 400, () => ({ detail: message }));
     }
   };
 }
 
-/** A reply whose values stay what they are: a state may hold what JSON cannot express. */
-function reply(status: number, body: unknown): Response {
+/**
+ * A reply whose values stay what they are: a state may hold what JSON cannot express. `body` is called when it is read.
+ */
+function reply(status: number, body: () => unknown = () => undefined): Response {
   return {
     ok: status < 300,
     status,
     statusText: "",
     headers: new Headers(),
-    json: async () => body,
-    text: async () => JSON.stringify(body),
+    json: async () => body(),
+    text: async () => JSON.stringify(body()),
   } as Response;
 }
 
-async function stateOf(client: Client, graph: string, thread: string): Promise<unknown> {
+async function stateOf(client: Client, graph: string, thread: string): Promise<Body> {
   const state = await client.state(graph, thread);
   const { next: _, tasks: __, ...rest } = shapeOf(state, thread);
   if (!state.interrupts.length) return rest;
@@ -54,6 +73,21 @@ async function stateOf(client: Client, graph: string, thread: string): Promise<u
     if (!["completed", "failed", "cancelled"].includes(status)) return rest;
   const interrupts = state.interrupts.map(({ id, value, namespace }) => ({ id, value, namespace }));
   return { ...rest, tasks: [{ interrupts }] };
+}
+
+/**
+ * Return a state that was asked for at `seq` of the thread's log, or what its events say instead.
+ *
+ * The hooks take the state for the newest there is, whenever it comes. Events may have been faster than the reply, or
+ * than the checkpointer: then the values are theirs, and so are the questions.
+ */
+function caughtUp({ tasks, ...rest }: Body, log: ThreadLog, seq: number): Body {
+  const values = log.valuesBehind(seq);
+  return {
+    ...rest,
+    ...(tasks && log.seq === seq ? { tasks } : {}),
+    ...(values === undefined ? {} : { values }),
+  };
 }
 
 async function historyOf(

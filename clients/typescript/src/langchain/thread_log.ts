@@ -18,8 +18,6 @@ export interface ThreadOptions {
 
 const MODES: Mode[] = ["values", "messages", "updates", "custom"];
 const ENDED = ["completed", "failed", "cancelled"];
-/** How often a replay looks whether it is over, if no event says so. */
-const LOOK_MS = 20;
 
 /** The present run of a thread. */
 interface Present {
@@ -36,6 +34,7 @@ export class ThreadLog {
   #line: Promise<void> = Promise.resolve(); // runs are read one after the other
   #isWatched = false;
   #last: Present | undefined;
+  #values: { run: string; seq: number; data: unknown } | undefined; // the root's latest
 
   constructor(
     readonly client: Client,
@@ -51,6 +50,13 @@ export class ThreadLog {
   get present(): Run | undefined {
     const events = this.#last?.events;
     return events?.isOver ? undefined : events?.run;
+  }
+
+  /** The root's latest values, if they came behind `seq` or are of a run at work; else undefined. */
+  valuesBehind(seq: number): unknown {
+    const { run, seq: latest = 0, data } = this.#values ?? {};
+    const isAtWork = run === this.present?.id && this.present?.status === "running";
+    return latest > seq || isAtWork ? data : undefined;
   }
 
   get isUnused(): boolean {
@@ -147,21 +153,18 @@ export class ThreadLog {
       this.#put(id, method, namespace, data, node);
     const events = new RunEvents(run, this.graph, emit, !started);
     present.events = events;
-    const look = setInterval(() => run.isCaughtUp && events.goLive(), LOOK_MS);
+    const unlisten = run.onCaughtUp(() => events.goLive());
     try {
       do {
-        for await (const event of run) {
-          events.read(event);
-          if (run.isCaughtUp) events.goLive();
-          if (!events.isReplaying) clearInterval(look);
-        }
+        for await (const event of run) events.read(event);
         events.goLive(); // a loop ends at a question, too; the next one waits for the answer
       } while (!events.isOver && run.status === "interrupted");
     } catch (error) {
-      if ((error as Error).name !== "Refused") throw error;
-      events.fail(String((error as Error).message));
+      const { code, message } = error as Refused; // a closed connection has a number for its code
+      if (typeof code !== "string") throw error;
+      events.fail(message);
     } finally {
-      clearInterval(look);
+      unlisten();
       this.#compact();
     }
   }
@@ -204,6 +207,7 @@ export class ThreadLog {
       method,
       params,
     };
+    if (method === "values" && !namespace.length) this.#values = { run, seq: this.seq, data };
     // What was answered is not asked again when a stream opens anew.
     if (method === "lifecycle" && !namespace.length)
       this.#events = this.#events.filter(({ method }) => method !== "input.requested" || isAsked(data));

@@ -41,7 +41,10 @@ export type Asked = Without<Request, "id">;
 export type Happening =
   /** A request is answered: by `reply`, and by `subscribed` if it opened a subscription or a watch. */
   | { kind: "answered"; id: number; reply: Reply; subscribed: frames.Subscribed | undefined }
-  /** A frame of a subscription or a watch: new, in order, delivered once. An `error` ends the subscription. */
+  /**
+   * A frame of a subscription or a watch: new, in order, delivered once. `subscribed` says that a subscription is
+   * attached again, after which there may be nothing new; an `error` ends it.
+   */
   | { kind: "delivered"; sub: number; frame: Delivered; epoch: string | undefined }
   /** A frame for the whole connection. */
   | { kind: "announced"; frame: Announced }
@@ -51,7 +54,7 @@ export type Happening =
 /** The frames that only watches have. */
 export type WatchFrame = frames.RunInfo | frames.RunGone | frames.ThreadInfo | frames.ThreadGone;
 /** A frame of a subscription or a watch. */
-export type Delivered = Exclude<SubFrame, frames.Mark> | WatchFrame | frames.Error;
+export type Delivered = Exclude<SubFrame, frames.Mark> | WatchFrame | frames.Subscribed | frames.Error;
 /** A frame of the whole connection. */
 export type Announced = frames.Welcome | frames.Notice | frames.Goaway | frames.Pong | frames.Error;
 
@@ -293,7 +296,10 @@ export class ClientSession {
       return;
     }
     if (type === "unsubscribe") this.#left(command.sub);
-    if (item.resumes === undefined) out.push({ kind: "answered", id: command.id, reply, subscribed });
+    const { resumes } = item;
+    if (resumes === undefined) out.push({ kind: "answered", id: command.id, reply, subscribed });
+    else if (subscribed && this.subscriptions.has(resumes))
+      out.push({ kind: "delivered", sub: resumes, frame: subscribed, epoch: undefined });
   }
 
   #refused(item: Open, error: frames.Error, out: Happening[]): void {

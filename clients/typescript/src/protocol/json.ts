@@ -8,4 +8,4 @@ export const isObject = (value: unknown): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** Tell whether an object has a key of its own. */
-export const has = (object: object, key: string): boolean => Object.hasOwn(object, key);
+export const has: (object: object, key: string) => boolean = Object.hasOwn;

@@ -2,6 +2,7 @@
 
 import { useCallback, useEffect, useRef, useSyncExternalStore } from "react";
 import type { Client } from "../client.js";
+import { listen } from "../errors.js";
 import { cutBytes, type Event, type Interrupt } from "../events.js";
 import type { FollowEvent } from "../follow_events.js";
 import type { Message } from "../messages.js";
@@ -9,7 +10,7 @@ import type { Connection } from "../reconnector.js";
 import type { Run } from "../run.js";
 import type { GraphTypes, Mode } from "../streams.js";
 import { runStoreOf, threadStoreOf } from "./run_store.js";
-import { isSame, type Source } from "./store.js";
+import { kept, type Source } from "./store.js";
 import type {
   AnyClient,
   AnyEvent,
@@ -32,7 +33,7 @@ function useSelection<T, U>(store: Source<T>, select: (state: T) => U): U {
     const last = memo.current;
     if (last && last.state === state && last.select === select) return last.value;
     const now = select(state);
-    const value = last && isSame(last.value, now) ? last.value : now;
+    const value = kept(last?.value, now);
     memo.current = { state, select, value };
     return value;
   };
@@ -134,7 +135,7 @@ export function useEvents(run: RunView, onEvent: (event: never) => void): void {
   useEffect(() => {
     latest.current = onEvent;
   });
-  useEffect(() => store.listen((event) => latest.current(event as never)), [store]);
+  useEffect(() => listen(store.listeners, (event) => latest.current(event)), [store]);
 }
 
 /** Modes that come only to those who ask for them; others are rarer. */
@@ -200,8 +201,9 @@ function interruptsIn(state: RunState | WatchState): readonly Interrupt[] {
 function askedBy({ rows }: WatchState): readonly AskedBy[] {
   return rows.flatMap(({ run, graph, thread, interrupts = [], questions = [] }) =>
     interrupts.map((id) => {
-      const { value, namespace = [], responseSchema } = questions.find((each) => each.id === id) ?? {};
-      const isWhole = questions.some((each) => each.id === id) && cutBytes(value) === undefined;
+      const asked = questions.find((each) => each.id === id);
+      const { value, namespace = [], responseSchema } = asked ?? {};
+      const isWhole = !!asked && cutBytes(value) === undefined;
       return { id, value, namespace, responseSchema, run, graph, thread, isWhole };
     }),
   );
@@ -210,7 +212,7 @@ function askedBy({ rows }: WatchState): readonly AskedBy[] {
 // ── the connection ─────────────────────────────────────────────────────────────────────────────
 
 /** What is rendered where there is no client, as on a server. */
-const NOT_YET: Connection = { state: "connecting", reason: "start" };
+const NOT_YET: Connection = { state: "connecting", reason: "no client" };
 
 /** The state of the connection, with its reason: `connecting`, `connected`, `waiting` or `closed`. */
 export function useConnection(client: MaybeClient): Connection {

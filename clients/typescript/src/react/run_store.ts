@@ -6,11 +6,11 @@
  * own, in the same subscription, and so goes on behind the question: somebody else may answer it.
  */
 
-import { guarded, RunFailed } from "../errors.js";
+import { RunFailed } from "../errors.js";
 import type { GapEvent, Status } from "../events.js";
 import type { Message } from "../messages.js";
 import type { Run } from "../run.js";
-import { isSame, Store, storeOf } from "./store.js";
+import { kept, Store, storeOf } from "./store.js";
 import type {
   AnyClient,
   AnyEvent,
@@ -27,20 +27,24 @@ interface Feed {
   readonly shown: {
     readonly messages: readonly Message[];
     readonly isCaughtUp: boolean;
-    onTaken: (() => void) | undefined;
+    onCaughtUp(listener: () => void): () => void;
   };
   readonly run: () => Run | undefined;
   readonly next: () => Promise<IteratorResult<AnyEvent, undefined>>;
   readonly leave: () => unknown;
 }
 
+/** Opens the feed; there is none without a client. */
+type Open = ((client: AnyClient) => Promise<Feed>) | undefined;
+
 const NONE: readonly never[] = [];
 
 /** The store of a run or of a thread; without a client it stays as it is. */
 export class RunStore extends Store<RunState> {
   readonly #client: AnyClient | undefined;
-  readonly #open: ((client: AnyClient) => Promise<Feed>) | undefined;
-  readonly #listeners = new Set<(event: AnyEvent) => void>();
+  readonly #open: Open;
+  /** What hears of each event. */
+  readonly listeners = new Set<(event: AnyEvent) => void>();
   #feed: Feed | undefined;
   #run: Run | undefined;
   /** Names the present loop. */
@@ -48,14 +52,14 @@ export class RunStore extends Store<RunState> {
   #unlisten: (() => void) | undefined;
   #about: { error?: Error | undefined; reason?: string | undefined; healed?: GapEvent | undefined } = {};
   readonly #latest: { [mode: string]: AnyEvent } = {};
+  /** How the run is started, if it has to be; nothing in it if it is attached to. Undefined before it is opened. */
+  startWith: Partial<RunStart> | undefined;
 
   constructor(
     client?: AnyClient,
-    open?: (client: AnyClient) => Promise<Feed>,
+    open?: Open,
     /** The id of a run: it can be cancelled before it is known. */
     id?: string,
-    /** How the run is started, if it has to be. */
-    public startWith?: RunStart,
     more?: Partial<ThreadView>,
   ) {
     const state = { messages: NONE, values: undefined, latest: {}, view: {} as RunView };
@@ -91,7 +95,7 @@ export class RunStore extends Store<RunState> {
       id,
       run,
       status,
-      interrupts: isSame(interrupts, state.view.interrupts) ? state.view.interrupts : interrupts,
+      interrupts: kept(state.view.interrupts, interrupts),
       isLoading: state.view.isLoading && !status && !this.#about.error && !isCaughtUp,
       isCaughtUp,
     };
@@ -99,31 +103,24 @@ export class RunStore extends Store<RunState> {
       messages,
       values,
       latest: { ...this.#latest },
-      view: isSame(view, state.view) ? state.view : view,
+      view: kept(state.view, view),
     };
   }
 
   // ── events ───────────────────────────────────────────────────────────────────────────────────
 
-  /** Call `listener` with each event from now on; return a function that ends it. */
-  listen(listener: (event: AnyEvent) => void): () => void {
-    const careful = guarded(listener);
-    this.#listeners.add(careful);
-    return () => this.#listeners.delete(careful);
-  }
-
   async #takeAll(client: AnyClient): Promise<void> {
     const loop = {};
     this.#loop = loop;
     try {
-      const feed = await this.#open?.(client);
-      if (feed) feed.shown.onTaken = this.changed;
+      const feed = await (this.#open as NonNullable<Open>)(client);
+      feed.shown.onCaughtUp(this.changed);
       // It may have taken so long that nobody wants it any more.
-      if (this.#loop !== loop) feed?.leave();
+      if (this.#loop !== loop) feed.leave();
       else this.#feed = feed;
       while (this.#loop === loop) {
         this.changed();
-        const { done, value: event } = (await feed?.next()) ?? { done: true };
+        const { done, value: event } = await feed.next();
         if (done) return;
         this.#take(event, client);
       }
@@ -153,7 +150,7 @@ export class RunStore extends Store<RunState> {
           this.changed();
         });
     }
-    for (const listener of this.#listeners) listener(event);
+    for (const listener of this.listeners) listener(event);
   }
 
   // ── requests ─────────────────────────────────────────────────────────────────────────────────
@@ -204,17 +201,23 @@ export function runStoreOf(
   const start = typeof what === "object" ? what : undefined;
   const id = start ? start.run : (what as string);
   const view = viewIn(start ?? options);
-  const store = storeOf(client, `run ${id} ${view}`, () => {
-    const open = async () => {
-      if (!store.startWith) return feedOf(await client.attach(id, JSON.parse(view)));
-      const { graph, input, ...more } = store.startWith;
-      return feedOf(await client.run(graph, input, more));
-    };
-    const store: RunStore = new RunStore(client, open, id, start);
-    return store;
-  });
-  store.startWith ??= start;
-  return store;
+  const sharedBy = (key?: string): RunStore => {
+    const store: RunStore = storeOf(client, `run ${id} ${view} ${key}`, () => {
+      const open = async () => {
+        store.startWith ??= {};
+        const { graph, input, ...more } = store.startWith;
+        return feedOf(await (graph ? client.run(graph, input, more) : client.attach(id, JSON.parse(view))));
+      };
+      return new RunStore(client, open, id);
+    });
+    store.startWith ??= start;
+    const { graph, thread } = store.startWith ?? {};
+    // The id may be that of a run of another graph or thread, which the server says if it is asked.
+    return start && (graph !== start.graph || thread !== start.thread)
+      ? sharedBy(`${start.graph} ${start.thread}`)
+      : store;
+  };
+  return sharedBy();
 }
 
 /** Return the store of a thread. */
@@ -244,7 +247,7 @@ export function threadStoreOf(
   return storeOf(
     client,
     `thread ${JSON.stringify([graph, thread])} ${view}`,
-    () => new RunStore(client, open, undefined, undefined, { start }),
+    () => new RunStore(client, open, undefined, { start }),
   );
 }
 

@@ -123,15 +123,14 @@ export function storeOf<S extends Store<unknown>>(owner: object, key: string, ma
   return store;
 }
 
-/** Tell whether two values are the same, or two arrays or plain objects of the same values. */
-export function isSame(left: unknown, right: unknown): boolean {
-  if (Object.is(left, right)) return true;
-  if (!isPlain(left) || !isPlain(right) || left.constructor !== right.constructor) return false;
-  const keys = Object.keys(left);
-  return (
-    keys.length === Object.keys(right).length &&
-    keys.every((key) => key in right && Object.is(left[key], right[key]))
-  );
+/** Return `now`, or `old` if the two are arrays or plain objects of the same values. */
+export function kept<T>(old: T | undefined, now: T): T {
+  if (!isPlain(old) || !isPlain(now) || old.constructor !== now.constructor) return now;
+  const keys = Object.keys(now);
+  const isSame =
+    keys.length === Object.keys(old).length &&
+    keys.every((key) => key in old && Object.is(old[key], now[key]));
+  return isSame ? old : now;
 }
 
 function isPlain(value: unknown): value is { [key: string]: unknown } {

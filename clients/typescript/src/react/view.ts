@@ -61,7 +61,8 @@ export interface RunView<S = unknown> {
 
 /** What hooks use of a `RunStore`. */
 export interface RunSource<S> extends Source<RunState<S>> {
-  listen(listener: (event: AnyEvent<S>) => void): () => void;
+  /** What hears of each event. */
+  readonly listeners: Set<(event: never) => void>;
 }
 
 /** What to follow of a thread: the options of `client.follow()` that are data. */

@@ -40,7 +40,7 @@ function chat(graph: string, thread: string | null = crypto.randomUUID(), of = c
 
 test("tokens stream into messages, and values hold the whole conversation", async () => {
   const { seen, now } = chat("chat");
-  const submitted = now().submit(say("hi", { words: 20, pause_s: 0.005 }));
+  const submitted = now().submit(say("hi", { words: 20, pause_s: 0.02 }));
   await expect.poll(() => now().isLoading).toBe(true);
   await submitted;
   await expect.poll(() => lines(now())).toEqual(["human: hi", `ai: ${reply("hi", 20)}`]);

@@ -7,14 +7,15 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Client, Run } from "../../src/index.js";
 import { useEvents, useMessages, useRun } from "../../src/react/index.js";
 import { LINGER_MS } from "../../src/react/store.js";
-import { type FakeSocket, life, started } from "../fake_socket.js";
+import { type FakeSocket, type Frame, life, started } from "../fake_socket.js";
 import { Chat, connected, count, frame, options, piece, stopClocks, subscribed } from "./page.js";
 
 let client: Client;
 let socket: FakeSocket;
+let sockets: FakeSocket[];
 
 beforeEach(async () => {
-  ({ client, socket } = await connected());
+  ({ client, socket, sockets } = await connected());
 });
 
 afterEach(() => {
@@ -196,4 +197,74 @@ test("two components of a run share one subscription, and others get their own",
   );
   await frame();
   expect(count(socket, "subscribe")).toBe(2);
+});
+
+test("the id of another graph's run is no run of this graph, and the server says so", async () => {
+  function Page({ graph }: { graph: string }) {
+    const { status, error } = useRun(client, { run: "mine", graph, modes: options.modes });
+    return <p>{`${graph} ${status} ${error?.message}`}</p>;
+  }
+  const refused = ({ id }: Frame) => ({
+    type: "error",
+    id: id as number,
+    code: "conflict",
+    message: "run 'mine' exists and runs graph 'chat'",
+    retry: "never",
+  });
+  const { container, rerender } = render(
+    <>
+      <Page graph="chat" />
+      <Page graph="poem" />
+    </>,
+  );
+  await frame();
+  expect(socket.sent.filter(({ type }) => type === "run").map(({ graph }) => graph)).toEqual([
+    "chat",
+    "poem",
+  ]);
+  const [chat, poem] = socket.sent.filter(({ type }) => type === "run") as [Frame, Frame];
+  socket.say(...started(chat), refused(poem));
+  await frame();
+  const texts = () => [...container.querySelectorAll("p")].map(({ textContent }) => textContent);
+  expect(texts()).toEqual([
+    "chat running undefined",
+    "poem undefined run 'mine' exists and runs graph 'chat' (conflict)",
+  ]);
+  // So it is where the run is shown by its id already.
+  rerender(<Chat client={client} id="other" />);
+  await frame();
+  subscribed(socket);
+  function Start() {
+    const { error } = useRun(client, { run: "other", graph: "poem", modes: options.modes });
+    return <p>{error?.message}</p>;
+  }
+  rerender(
+    <>
+      <Chat client={client} id="other" />
+      <Start />
+    </>,
+  );
+  await frame();
+  expect(socket.last("run")).toMatchObject({ run: "other", graph: "poem" });
+  socket.say(refused(socket.last("run")));
+  await frame();
+  expect(texts().at(-1)).toContain("runs graph 'chat'");
+});
+
+test("after a reconnect that brings nothing new, a view is caught up again", async () => {
+  const { container } = render(<Chat client={client} />);
+  await frame();
+  subscribed(socket);
+  socket.say(piece(1, "all"));
+  await frame();
+  expect(container.textContent).toContain("all (now)");
+  socket.drop();
+  await expect.poll(() => sockets.length).toBe(2);
+  const next = sockets[1] as FakeSocket;
+  next.open();
+  await frame();
+  expect(container.textContent).toMatch(/all$/);
+  subscribed(next); // the reply comes later than the welcome
+  await frame();
+  expect(container.textContent).toContain("all (now)");
 });

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Client } from "../../src/index.js";
 import { type RunView, useLatest, useMessages, useRun, useValues } from "../../src/react/index.js";
 import { LINGER_MS } from "../../src/react/store.js";
-import { event, type FakeSocket, life } from "../fake_socket.js";
+import { event, type FakeSocket, life, turn } from "../fake_socket.js";
 import { Chat, connected, count, frame, options, piece, stopClocks, subscribed } from "./page.js";
 
 let client: Client;
@@ -144,7 +144,7 @@ test("a hundred runs of one page render once a frame", async () => {
   const frames = vi.spyOn(globalThis, "requestAnimationFrame");
   for (let seq = 1; seq <= 3; seq += 1) {
     for (const { sub } of all) socket.say(piece(seq, "x", { sub }));
-    await Promise.resolve();
+    await turn();
   }
   expect(frames).toHaveBeenCalledTimes(1);
   await frame();

@@ -44,3 +44,11 @@ test("with a client nothing is asked for while a server renders", async () => {
   expect(socket.sent.map(({ type }) => type)).toEqual(["hello"]);
   client.close();
 });
+
+test("the connection says that there is no client, with its reason", () => {
+  function Connected({ client }: { client?: Client }) {
+    const { state, reason } = useConnection(client);
+    return <p title={reason}>{state}</p>;
+  }
+  expect(renderToString(<Connected />)).toContain('title="no client"');
+});

@@ -1,0 +1,58 @@
+"""`innermost`: the task that code runs in, of whichever library; `TheirTask` is one of LangGraph's.
+
+A graph of LangGraph's in a node of this package's hands the keys of the surrounding task down to its own
+tasks, and the other way round. So there may be the keys of both, and the id says whose task is the inner one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphwire_runtime.foreign.configurable import Configurable
+from graphwire_runtime.foreign.handles import TASK_ID
+from graphwire_runtime.foreign.words import known
+
+__all__ = ["TheirTask", "innermost"]
+
+
+class TheirTask:
+    """A task of LangGraph's, as the functions read it that find the task they run in.
+
+    Args:
+        config: of the task.
+    """
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+        self.runtime = config["configurable"].get("__pregel_runtime")
+
+    @property
+    def writer(self) -> Any:
+        """Puts an object into the custom stream."""
+        return self.runtime.stream_writer
+
+    @property
+    def store(self) -> Any:
+        """The long-term store."""
+        return self.runtime.store
+
+    def ask(self, value: Any, response_schema: Any) -> Any:
+        """The answer to an interrupt of the task, which LangGraph keeps."""
+        return known("types", "interrupt")(value, response_schema=response_schema)
+
+
+def innermost(config: Any, key: str) -> Any:
+    """The task that code with this config runs in; None if it runs in none.
+
+    Args:
+        config: the present config, or None.
+        key: the key of this package's task in `configurable`.
+    """
+    configurable = None if config is None else config.get("configurable")
+    if configurable is None:
+        return None
+    if type(configurable) is Configurable:
+        return dict.get(configurable, key)
+    task = configurable.get(key)
+    inner = configurable.get(TASK_ID)
+    return task if inner is None or (task is not None and task.id == inner) else TheirTask(config)

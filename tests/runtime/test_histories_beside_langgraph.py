@@ -252,3 +252,61 @@ def test_a_graph_inside_is_wound_back_once_in_a_replay(lg: Any) -> None:
     graph.invoke(None, at(graph, "call"))
     saved = graph.checkpointer.get({"configurable": {"thread_id": "t", "checkpoint_ns": "call"}})
     assert saved["channel_values"]["log"] == ["said", "said"]
+
+
+@BOTH
+def test_an_empty_map_of_answers_answers_nothing(lg: Any) -> None:
+    graph = built(lg, Graph((Node("asks", "ask"),)), InMemorySaver())
+    graph.invoke({"text": "a"}, WHERE)
+    assert "__interrupt__" in graph.invoke(lg.Command(resume={}), WHERE)
+    assert asked(graph) == ["asks.0"]
+
+
+def test_a_command_that_says_nothing_is_refused_on_a_thread_too() -> None:
+    graph = built(OURS, Graph((Node("asks", "ask"),)), InMemorySaver())
+    graph.invoke({"text": "a"}, WHERE)
+    with pytest.raises(OURS.EmptyInputError):
+        graph.invoke(OURS.Command(), WHERE)
+
+
+@pytest.mark.parametrize("how", ["sync", "async"])
+@pytest.mark.parametrize("kind", ["sub", "call"])
+@pytest.mark.parametrize("keeps", [None, True])
+async def test_with_durability_exit_only_unfinished_graphs_inside_are_kept(
+    keeps: Any, kind: str, how: str
+) -> None:
+    seen: list[Any] = []
+    for lg in (OURS, THEIRS):
+        graph = asking(lg, kind, keeps, Node("before", "sub", inner=Graph((Node("x", "say"),))))
+        kept = []
+        for value in ({"text": "a"}, lg.Command(resume="1"), lg.Command(resume="2")):
+            if how == "sync":
+                graph.invoke(value, WHERE, durability="exit")
+            else:
+                await graph.ainvoke(value, WHERE, durability="exit")
+            stored = graph.checkpointer.storage["t"]
+            kept.append(
+                sorted((name.partition(":")[0], len(saved)) for name, saved in stored.items() if saved)
+            )
+        seen.append(kept)
+    assert seen[0] == seen[1]
+    assert "before" not in dict(seen[0][-1])
+
+
+@BOTH
+@pytest.mark.parametrize("returned", [{"log": ["x"], "extra": 1}, {"extra": 1}, None])
+def test_a_router_sees_what_its_node_returned_beside_the_state(lg: Any, returned: Any) -> None:
+    seen: list[Any] = []
+
+    def route(state: Any) -> Any:
+        seen.append(dict(state))
+        return lg.END
+
+    graph = lg.StateGraph(Note).add_node("one", lambda state: returned).add_edge(lg.START, "one")
+    graph.add_conditional_edges("one", route, [lg.END])
+    compiled = graph.compile(checkpointer=InMemorySaver())
+    assert "extra" not in compiled.invoke({"text": "a"}, WHERE)
+    compiled.update_state(WHERE, {"text": "b", "added": 2}, as_node="one")
+    state = {"text": "a", "log": ["x"] if returned and "log" in returned else []}
+    assert seen[0] == {**state, **({"extra": 1} if returned else {})}
+    assert seen[1] == {**state, "text": "b", "added": 2}

@@ -170,12 +170,14 @@ SIDE_BY_SIDE = [
 ]
 
 
-def once() -> Callable[[Any], Any]:
+def once(after: threading.Event | None = None) -> Callable[[Any], Any]:
+    """Fails the first time, when what it is to be `after` has come."""
     left = [1]
 
     def node(state: Any) -> Any:
         if left:
             left.pop()
+            assert after is None or after.wait(10)
             raise ValueError("not yet")
         return {"log": ["at last"]}
 
@@ -217,20 +219,33 @@ def asking(lg: Any) -> Any:
     return lambda state: {"log": [lg.interrupt("?")]}
 
 
-LEFT: dict[str, Callable[[Any], Any]] = {
-    "beside a question": lambda lg: fan(
+class Watched(InMemorySaver):
+    """Says when it keeps what the node `good` has written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept = threading.Event()
+
+    def put_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> None:
+        super().put_writes(config, writes, task_id, task_path)
+        if ("log", ["good"]) in writes:
+            self.kept.set()
+
+
+LEFT: dict[str, Callable[[Any, threading.Event], Any]] = {
+    "beside a question": lambda lg, kept: fan(
         lg, ("bad", fails, {"error_handler": reports(lg)}), ("asks", asking(lg), {})
     ).add_node("next", writes("next")),
-    "for a question of its handler": lambda lg: fan(lg, ("bad", fails, {"error_handler": asks(lg)})),
-    "by a failure of its handler": lambda lg: fan(
-        lg, ("bad", fails, {"error_handler": once()}), ("good", writes("good"), {})
+    "for a question of its handler": lambda lg, kept: fan(lg, ("bad", fails, {"error_handler": asks(lg)})),
+    "by a failure of its handler": lambda lg, kept: fan(
+        lg, ("bad", fails, {"error_handler": once(kept)}), ("good", writes("good"), {})
     ),
-    "with a graph inside": lambda lg: fan(
+    "with a graph inside": lambda lg, kept: fan(
         lg,
         ("outer", fan(lg, ("inner", fails, {})).compile(), {"error_handler": writes("caught")}),
         ("asks", asking(lg), {}),
     ),
-    "after it was sent": lambda lg: (
+    "after it was sent": lambda lg, kept: (
         lg.StateGraph(Log)
         .add_node("bad", fails, error_handler=writes("caught"))
         .add_node("asks", asking(lg))
@@ -244,7 +259,8 @@ LEFT: dict[str, Callable[[Any], Any]] = {
 async def test_a_handled_node_does_not_run_again_when_its_thread_is_resumed(case: Any, how: str) -> None:
     seen: list[Any] = []
     for lg in (OURS, THEIRS):
-        graph = case(lg).compile(checkpointer=InMemorySaver())
+        saver = Watched()
+        graph = case(lg, saver.kept).compile(checkpointer=saver)
         config: Any = {"configurable": {"thread_id": "t"}}
         story: list[Any] = []
         for value in ({"number": 1}, lg.Command(resume="yes")):
@@ -577,6 +593,25 @@ async def test_tracers_see_what_the_trace_policy_lets_through(drain: Any) -> Non
     chunks = await drain(graph, {"number": 1}, config={"callbacks": [Tracer()]})
     assert chunks == [{"node": {"log": ["x"]}}]
     assert observed[1:3] == ["input", "output"]
+
+
+async def test_a_trace_policy_that_raises_fails_no_run_and_shows_nothing(drain: Any) -> None:
+    observed: list[Any] = []
+
+    class Tracer(BaseCallbackHandler):
+        def on_chain_start(self, serialized: Any, inputs: Any, **kwargs: Any) -> None:
+            observed.append(inputs)
+
+        def on_chain_end(self, outputs: Any, **kwargs: Any) -> None:
+            observed.append(outputs)
+
+    broken = TracePolicy(process_inputs=lambda value: value["no"], process_outputs=lambda value: 1 / 0)
+    graph = fan(OURS, ("node", writes("x"), {"trace_policy": broken})).compile()
+    assert await drain(graph, {"number": 1}, config={"callbacks": [Tracer()]}) == [{"node": {"log": ["x"]}}]
+    assert observed[1:3] == [
+        {"error": "the trace policy of node 'node' raised KeyError"},
+        {"error": "the trace policy of node 'node' raised ZeroDivisionError"},
+    ]
 
 
 async def test_a_node_may_ask_where_it_runs(drain: Any) -> None:

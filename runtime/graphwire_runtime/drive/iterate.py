@@ -121,7 +121,7 @@ def iterate(request: Request) -> Iterator[Any]:
         if results is not None:
             results.keep()
         if checkpoints is not None:
-            checkpoints.close()
+            checkpoints.close(finished=loop.ended and not loop.stopped)
             save(checkpoints)
 
 
@@ -191,7 +191,7 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
         if results is not None:
             await results.akeep()
         if saving is not None:
-            await saving.close()
+            await saving.close(finished=loop.ended and not loop.stopped)
 
 
 def _after(loop: Loop, items: deque[Any]) -> list[Task] | None:

@@ -8,6 +8,7 @@ method returned and is sent the value, or what the awaitable gave.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -18,6 +19,8 @@ from graphwire_runtime.foreign.words import known
 from graphwire_runtime.plan.config import Settings
 from graphwire_runtime.step.task import Task
 from graphwire_runtime.stream.tokens import TokenTap
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["Trace", "listeners", "started"]
 
@@ -178,4 +181,10 @@ def _shown_to_tracers(task: Task, value: Any, *, ended: bool = False) -> Any:
     """A node's input or output, as its trace policy lets tracers see it."""
     policy = task.node.tracing
     process = None if policy is None else policy.process_outputs if ended else policy.process_inputs
-    return value if process is None else process(value)
+    if process is None:
+        return value
+    try:
+        return process(value)
+    except Exception as error:  # it may be there to hide something, so nothing is shown in its place
+        logger.exception("what tracers see of node %r could not be made, so they see nothing", task.name)
+        return {"error": f"the trace policy of node {task.name!r} raised {type(error).__name__}"}

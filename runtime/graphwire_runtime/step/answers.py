@@ -25,8 +25,8 @@ class ResumeAnswers:
     A graph inside a graph shares this object with the graph around it.
 
     Args:
-        resume: `Command.resume`. A mapping whose keys are all interrupt ids holds an answer for each; any
-            other value but None is one answer.
+        resume: `Command.resume`. A mapping whose keys are all interrupt ids holds an answer for each, and an
+            empty one none; any other value but None is one answer.
     """
 
     __slots__ = ("_any", "_by_id")
@@ -34,7 +34,7 @@ class ResumeAnswers:
     def __init__(self, resume: Any = None) -> None:
         self._any: list[Any] = []
         self._by_id: dict[str, Any] = {}
-        if isinstance(resume, Mapping) and resume and all(_is_id(key) for key in resume):
+        if isinstance(resume, Mapping) and all(_is_id(key) for key in resume):
             self._by_id = dict(resume)
         elif resume is not None:
             self._any.append(resume)

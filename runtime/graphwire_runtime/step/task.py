@@ -326,10 +326,9 @@ class Task:
     def state_for(self, router: RouterPlan, values: dict[str, Any]) -> Any:
         """A router's view of `state_after`."""
         state = router.view(self.standing.readable(values, self.standing.step))
-        if not router.strict and type(state) is dict:
-            for key, _ in self.pairs:
-                if key not in state:
-                    state[key] = values[key]
+        given = self.input if self.node is self.run.plan.start else self.output
+        if not router.strict and type(state) is dict and isinstance(given, dict):
+            return {**given, **state}  # also what the node returned that is no key of the state
         return state
 
     def route(self, router: RouterPlan, answer: Any) -> None:

@@ -346,9 +346,9 @@ class Checkpoints:
         else:
             self.queue.append(("put_writes", (self.config, writes, task_id, path)))
 
-    def close(self) -> None:
-        """End the run: with "exit", queue everything that has waited for that."""
-        if self.durability != "exit":
+    def close(self, *, finished: bool) -> None:
+        """End the run: with "exit", queue all that waited, but for a task's graph that has `finished`."""
+        if self.durability != "exit" or (finished and ":" in self.namespace):
             return
         if self._unsaved:
             self._unsaved = False

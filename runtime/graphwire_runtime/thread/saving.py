@@ -74,9 +74,9 @@ class AsyncSaving:
         else:
             await self._write_all()
 
-    async def close(self) -> None:
+    async def close(self, *, finished: bool) -> None:
         """End the run, in whatever way it ended, and write everything that is left."""
-        self._checkpoints.close()
+        self._checkpoints.close(finished=finished)
         await self._write_all()
 
     async def _write_all(self) -> None:

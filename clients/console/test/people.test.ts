@@ -155,14 +155,20 @@ test("a failed run says in its row, on its page and in the chat what went wrong 
 test("a breakpoint is said to be one, and is passed: in the chat, on the run's page, in the list", async () => {
   await site.talk("careful");
   await site.say("go");
-  await site.page.getByText(/paused at a breakpoint/).first().waitFor();
+  await site.page
+    .getByText(/paused at a breakpoint/)
+    .first()
+    .waitFor();
   await isAccessible();
   await site.page.getByRole("button", { name: "Continue", exact: true }).click();
   await site.page.getByText("Behind the breakpoint.").waitFor();
 
   const onPage = await start("pauses", { number: 3 }, { thread: "p1" });
   await show(onPage);
-  await site.page.getByText(/paused at a breakpoint/).first().waitFor();
+  await site.page
+    .getByText(/paused at a breakpoint/)
+    .first()
+    .waitFor();
   await site.page.getByRole("button", { name: /^add not run/ }).waitFor();
   await isAccessible();
   await site.page.getByRole("button", { name: "Continue", exact: true }).click();

@@ -287,16 +287,16 @@ class Loop:
 
     def finished(self, task: Task) -> None:
         """Keep and show what a finished task wrote."""
+        display, is_node = self.display, task.node is not self.run.plan.start
+        if is_node and display.taps and task.output is not None:
+            for tap in display.taps:  # before it is kept: a message gets its id here
+                tap.note_output(task.output, self.run.namespace, task.metadata)
         if self.checkpoints is not None:
             self.checkpoints.finished(task)
-        if task.node is self.run.plan.start:
+        if not is_node:
             return
         if task.key is not None:
             self.executed.append(task)
-        display = self.display
-        if display.taps and task.output is not None:
-            for tap in display.taps:
-                tap.note_output(task.output, self.run.namespace, task.metadata)
         if display.updates:
             display.show_update(task)
         if display.tasks or display.debug:

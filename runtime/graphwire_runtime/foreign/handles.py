@@ -98,7 +98,7 @@ def _scratchpad(task: Any) -> Any:
     """The counters of a task and its answers."""
     answers = task.run.answers
     count = len(task.answers)
-    for name in (task.question_id(count), *_their_ids(task.checkpoint_ns, count)):
+    for name in (task.question_id(count), task.question_id(0)):  # older threads have only the first id
         if name in answers.named:
             task.answers.append(answers.take(name))
             break
@@ -116,11 +116,6 @@ def _scratchpad(task: Any) -> Any:
         resume=task.answers,
         subgraph_counter=partial(_started_inside, task),
     )
-
-
-def _their_ids(namespace: str, count: int) -> tuple[str, ...]:
-    make = known("types", "_interrupt_id")
-    return () if make is None else (make(namespace, count), make(namespace, 0))
 
 
 def _started_inside(task: Any) -> int:

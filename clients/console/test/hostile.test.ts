@@ -208,7 +208,7 @@ test("hostile names, titles, metadata, errors, questions, tools and states do no
     await isHarmless(`the form, ${thread}`);
   }
   await show("#/chat/asks/ask");
-  await site.page.locator(".question").waitFor();
+  await site.page.locator(".question").waitFor({ timeout: PATIENCE_MS });
   await isHarmless("a question in the chat");
   await show("#/chat/asks/tools");
   await site.page.locator(".tool summary").first().click();

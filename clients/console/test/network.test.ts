@@ -112,7 +112,7 @@ test("an answer that is given in one tab closes the question in the others: chat
   await page.locator(".question").getByRole("textbox").fill("Ann");
   await page.locator(".question").getByRole("button", { name: "Answer", exact: true }).click();
   for (const tab of [site.page, chat]) {
-    await tab.getByText("It is Ann.").waitFor();
+    await tab.getByText("It is Ann.", { exact: true }).waitFor();
     await until(async () => expect(await tab.locator(".question").count()).toBe(0));
   }
   await page.locator(".run-head").getByText("Completed").waitFor();
@@ -264,7 +264,7 @@ test("a page that missed more than the server keeps says what is gone, and its t
   await until(async () => expect(await head()).toBeGreaterThan(before + 300));
   site.line.mend();
   await Promise.all([site.page, other].map(connected));
-  await other.getByText(/The server has let go of events up to number \d+/).waitFor();
+  await other.getByText(/The server no longer has the events up to number \d+/).waitFor();
   await site.ended();
   for (const tab of [site.page, other]) await until(async () => expect(await textOf(tab)).toBe(right));
   await other.locator(".run-caught", { hasText: /^complete/ }).waitFor();

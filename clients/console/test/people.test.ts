@@ -161,7 +161,7 @@ test("a breakpoint is said to be one, and is passed: in the chat, on the run's p
     .waitFor();
   await isAccessible();
   await site.page.getByRole("button", { name: "Continue", exact: true }).click();
-  await site.page.getByText("Behind the breakpoint.").waitFor();
+  await site.page.getByText("Behind the breakpoint.", { exact: true }).waitFor();
 
   const onPage = await start("pauses", { number: 3 }, { thread: "p1" });
   await show(onPage);

@@ -169,7 +169,10 @@ test("a breakpoint is said to be one, and is passed: in the chat, on the run's p
     .getByText(/paused at a breakpoint/)
     .first()
     .waitFor();
-  await site.page.getByRole("button", { name: /^add not run/ }).first().waitFor();
+  await site.page
+    .getByRole("button", { name: /^add not run/ })
+    .first()
+    .waitFor();
   await isAccessible();
   await site.page.getByRole("button", { name: "Continue", exact: true }).click();
   await site.page.locator(".run-head").getByText("Completed").waitFor();

@@ -1,6 +1,7 @@
-"""What all suites share: the option that names the store of the live tests."""
+"""What all suites share: the option that names the store of the live tests, and the signals that they send."""
 
 import gc
+import signal
 
 import pytest
 
@@ -13,6 +14,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the store of tests/live: delay waits 5 ms before each append, as a store over a network does; "
         "with memory, tests that are marked slow_store run on both",
     )
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C as at a terminal: a shell starts its background jobs, and all that they start, to ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:

@@ -1,4 +1,4 @@
-"""What all suites share: the option that names the store of the live tests, and the signals that they send."""
+"""What all suites share: the option that names the store of the live tests, and how they take signals."""
 
 import gc
 import signal
@@ -17,7 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Take Ctrl-C as at a terminal: a shell starts its background jobs, and all that they start, to ignore it."""
+    """Take Ctrl-C as at a terminal: what a shell starts in the background ignores it from the start."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -1,10 +1,11 @@
 /** The console before what is hostile, large or deep: nothing runs, nothing is asked for elsewhere, nothing takes long. */
 
-import { type Client, connect, type Mode } from "graphwire";
+import { type Client, connect } from "graphwire";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { webSocket } from "../../typescript/test/gateway.js";
 import { costOf } from "../../typescript/test/hundred/measure.js";
 import { Chat } from "./chat_page";
+import { startRecorded } from "./recorded_run";
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
@@ -14,7 +15,6 @@ const LONGEST_MS = 200;
 const PATIENCE_MS = 60_000;
 const HTML = '<img src="//evil.example/x.png" onerror="window.hurt = 1"><script>window.hurt = 1</script>';
 const HOSTILE = `${HTML} x\u202egnp.exe\u200b\u2066`;
-const ALL: Mode[] = ["values", "updates", "messages", "custom", "tasks", "checkpoints"];
 
 let site: Chat;
 let client: Client;
@@ -37,16 +37,7 @@ afterEach(async () => {
 const until = (isSo: () => unknown) => vi.waitFor(isSo, { timeout: 30_000, interval: 50 });
 const show = (hash: string) => site.page.goto(`${site.base}/${hash}`);
 
-/** Start a run that records all; return its id. */
-async function start(graph: string, input: object, more: object = {}): Promise<string> {
-  const run = await client.run(graph, input, {
-    modes: ["lifecycle"],
-    record: { modes: ALL, subgraphs: true },
-    ...more,
-  });
-  run.detach();
-  return run.id;
-}
+const start = (graph: string, input: object, more?: object) => startRecorded(client, graph, input, more);
 
 /** Do it, and return the longest task of the page meanwhile. */
 async function longestTask(act: () => Promise<void>): Promise<number> {

@@ -1,11 +1,12 @@
 /** What people do in the console beside talking: answer what is refused, name threads, mend failures, go on, fork. */
 
 import AxeBuilder from "@axe-core/playwright";
-import { type Client, connect, type Mode } from "graphwire";
+import { type Client, connect } from "graphwire";
 import type { Locator, Page } from "playwright";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { webSocket } from "../../typescript/test/gateway.js";
 import { Chat } from "./chat_page";
+import { startRecorded } from "./recorded_run";
 
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 120_000 });
 
@@ -25,22 +26,12 @@ afterAll(async () => {
 beforeEach(() => site.begin());
 afterEach(() => site.end());
 
-const ALL: Mode[] = ["values", "updates", "messages", "custom", "tasks", "checkpoints"];
 const until = (isSo: () => unknown) => vi.waitFor(isSo, { timeout: 20_000, interval: 50 });
 const hash = () => new URL(site.page.url()).hash;
 const show = (run: string, query = "") => site.page.goto(`${site.base}/#/run/${run}${query}`);
 const rowOf = (run: string, tab = site.page) => tab.locator(`[data-run="${run}"]`);
 
-/** Start a run that records all; return its id. */
-async function start(graph: string, input: object, more: object = {}): Promise<string> {
-  const run = await client.run(graph, input, {
-    modes: ["lifecycle"],
-    record: { modes: ALL, subgraphs: true },
-    ...more,
-  });
-  run.detach();
-  return run.id;
-}
+const start = (graph: string, input: object, more?: object) => startRecorded(client, graph, input, more);
 
 const saying = (content: string) => ({ messages: [{ type: "human", content }] });
 

@@ -70,9 +70,9 @@ async function watched(tab: Page, right: string): Promise<() => Promise<string[]
 
 test("a text that the network cuts three times completes exactly in the chat and on the run's page, and each reconnect is counted", async () => {
   isCut = true;
-  const right = numbered(150);
+  const right = numbered(500);
   await site.talk("words");
-  await site.say("150 at 25");
+  await site.say("500 at 25");
   await said(site.page).waitFor();
   const other = await site.opened(`#/run/${encodeURIComponent(await runOf(site.page))}?tab=messages`);
   await said(other).waitFor();

@@ -195,9 +195,10 @@ test("a run forks from a checkpoint with what comes next and with a new input, e
     return site.page.getByRole("dialog", { name: "Fork from this checkpoint" });
   };
   const forked = async () => {
-    await until(() => expect(hash()).toMatch(/^#\/run\/run-/));
+    const shown = () => decodeURIComponent(hash().replace(/^#\/run\/([^?]*).*/, "$1"));
+    await until(() => expect([first, ""]).not.toContain(shown()));
     await site.page.locator(".run-head").getByText("Completed").waitFor();
-    return client.result(decodeURIComponent(hash().replace(/^#\/run\/([^?]*).*/, "$1")));
+    return client.result(shown());
   };
   const dialog = await fork();
   await isAccessible();

@@ -11,6 +11,7 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 
 from graphwire_runtime.foreign.handles import CHECKPOINTER
+from graphwire_runtime.namespace import nodes_in, without_task_ids
 from graphwire_runtime.plan.config import settings_for
 from graphwire_runtime.plan.plan import Plan
 from graphwire_runtime.step.context import RunContext
@@ -50,7 +51,7 @@ class ThreadAddress:
         if (lent := configurable.pop(CHECKPOINTER, None)) is not None:
             if checkpointer is True:  # its thread has to be found again, by a task with another id
                 parts = configurable["checkpoint_ns"].split("|")
-                configurable["checkpoint_ns"] = "|".join(part.partition(":")[0] for part in parts)
+                configurable["checkpoint_ns"] = "|".join(without_task_ids(parts))
             checkpointer, above = lent, configurable["checkpoint_ns"]
         if parent is not None and parent.run.thread is not None:
             checkpointer = parent.run.thread.saver
@@ -86,7 +87,7 @@ class ThreadAddress:
 
     def _theirs(self, graph: Any, below: Sequence[str]) -> Any:
         """The graph of LangGraph's that the rest of a namespace names, inside one of LangGraph's."""
-        names = "|".join(name for each in below if not (name := each.partition(":")[0]).isdigit())
+        names = "|".join(nodes_in(below))
         for _, inner in graph.get_subgraphs(namespace=names, recurse=True) if names else (("", graph),):
             return inner
         raise ValueError(f"checkpoint_ns {self.namespace!r} leads to no graph that LangGraph can find")

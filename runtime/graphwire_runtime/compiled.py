@@ -25,7 +25,6 @@ from graphwire_runtime.foreign.words import ours, register
 from graphwire_runtime.plan.config import merge
 from graphwire_runtime.plan.drawing import Sketch
 from graphwire_runtime.plan.plan import Plan
-from graphwire_runtime.plan.runtime import TASK
 from graphwire_runtime.servable import Durability, StreamMode
 from graphwire_runtime.state import (
     StateUpdate,
@@ -379,7 +378,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         )
 
     def _check_durability(self, durability: Durability) -> None:
-        if self.checkpointer in (None, False) and innermost(var_child_runnable_config.get(), TASK) is None:
+        if self.checkpointer in (None, False) and innermost(var_child_runnable_config.get()) is None:
             warnings.warn(
                 f"durability={durability!r} has no effect: the graph has no checkpointer",
                 UserWarning,

@@ -14,13 +14,26 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 import typing_extensions
 from langchain_core.messages.tool import ToolOutputMixin
 
-__all__ = ["END", "START", "Command", "GraphOutput", "Interrupt", "Overwrite", "Send", "StreamWriter"]
+__all__ = [
+    "END",
+    "INTERRUPT",
+    "START",
+    "Command",
+    "GraphOutput",
+    "Interrupt",
+    "Overwrite",
+    "Send",
+    "StreamWriter",
+]
 
 START = "__start__"
 """Where every run starts: edges from START lead to the first nodes."""
 
 END = "__end__"
 """Where a path ends: an edge to END runs nothing."""
+
+INTERRUPT = "__interrupt__"
+"""The key of values and updates that shows the interrupts that stopped a graph."""
 
 StreamWriter = Callable[[Any], None]
 """Puts one object of any kind into the `custom` stream, without copying it."""

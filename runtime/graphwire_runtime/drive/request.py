@@ -12,6 +12,7 @@ from langchain_core.runnables import RunnableConfig
 from graphwire_runtime.clock import fresh_id
 from graphwire_runtime.drive.loop import Breakpoints, Loop
 from graphwire_runtime.drive.trace import listeners
+from graphwire_runtime.namespace import Namespace, without_task_ids
 from graphwire_runtime.plan.config import Settings, settings_for
 from graphwire_runtime.plan.plan import Plan
 from graphwire_runtime.plan.schema import coerce_context
@@ -20,10 +21,10 @@ from graphwire_runtime.step.context import RunContext
 from graphwire_runtime.step.standing import Standing
 from graphwire_runtime.step.task import Task
 from graphwire_runtime.stream.display import Display, shown_values
-from graphwire_runtime.stream.outlet import INTERRUPT, Bell, Namespace, Outlet, Printer
+from graphwire_runtime.stream.outlet import Bell, Outlet, Printer
 from graphwire_runtime.stream.tokens import TokenTap, tap_for
 from graphwire_runtime.thread.checkpoints import Checkpoints
-from graphwire_runtime.types import Command
+from graphwire_runtime.types import INTERRUPT, Command
 
 __all__ = ["Opened", "Request"]
 
@@ -90,7 +91,7 @@ class Request:
         if parent is not None and nested:
             namespace = parent.namespace_for_nested()
             if self.checkpointer is True:  # its thread has to be found again, by a task with another id
-                namespace = _without_task_ids(namespace)
+                namespace = without_task_ids(namespace)
             outlets = [outlet for outlet in parent.run.display.outlets if outlet.subgraphs]
             taps = [tap for tap in parent.run.display.taps if tap.subgraphs]
             answers = parent.run.answers or TheirAnswers(parent)  # type: ignore[arg-type]
@@ -202,8 +203,3 @@ class Request:
             configurable.get("checkpoint_map") or {},
             outer.replay if outer is not None and nested else None,
         )
-
-
-def _without_task_ids(namespace: Namespace) -> Namespace:
-    """A namespace that is the same in every run: names of nodes and numbers of calls, without task ids."""
-    return tuple(each.partition(":")[0] for each in namespace)

@@ -12,12 +12,10 @@ from typing import Any
 
 from graphwire_runtime.foreign.handles import CHECKPOINTER, PREFIX, TASK_ID
 from graphwire_runtime.foreign.words import theirs
-from graphwire_runtime.types import Interrupt
+from graphwire_runtime.namespace import Namespace
+from graphwire_runtime.types import INTERRUPT, Interrupt
 
 __all__ = ["Host", "hosted"]
-
-INTERRUPT = "__interrupt__"
-Namespace = tuple[str, ...]
 
 
 def hosted(configurable: dict[str, Any], parent: Any, callbacks: Any) -> tuple[dict[str, Any], Any]:

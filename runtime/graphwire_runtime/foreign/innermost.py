@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphwire_runtime.foreign.configurable import Configurable
+from graphwire_runtime.foreign.configurable import TASK, Configurable
 from graphwire_runtime.foreign.handles import TASK_ID
 from graphwire_runtime.foreign.words import known
 
@@ -41,18 +41,17 @@ class TheirTask:
         return known("types", "interrupt")(value, response_schema=response_schema)
 
 
-def innermost(config: Any, key: str) -> Any:
+def innermost(config: Any) -> Any:
     """The task that code with this config runs in; None if it runs in none.
 
     Args:
         config: the present config, or None.
-        key: the key of this package's task in `configurable`.
     """
     configurable = None if config is None else config.get("configurable")
     if configurable is None:
         return None
     if type(configurable) is Configurable:
-        return dict.get(configurable, key)
-    task = configurable.get(key)
+        return dict.get(configurable, TASK)
+    task = configurable.get(TASK)
     inner = configurable.get(TASK_ID)
     return task if inner is None or (task is not None and task.id == inner) else TheirTask(config)

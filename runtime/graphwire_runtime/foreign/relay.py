@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from graphwire_runtime.foreign.words import ours_of_asked
+from graphwire_runtime.types import INTERRUPT
 
 __all__ = ["Relay"]
 
-INTERRUPT = "__interrupt__"
 RETRIES = "retries"
 
 
@@ -37,12 +37,13 @@ class Relay:
         for beat in self._beats:
             beat()
         asked: tuple[Any, ...] = ()
+        rest = chunk
         if mode in ("values", "updates") and isinstance(chunk, dict) and INTERRUPT in chunk:
             asked = tuple(map(ours_of_asked, chunk[INTERRUPT]))
+            rest = {key: value for key, value in chunk.items() if key != INTERRUPT}
             chunk = {**chunk, INTERRUPT: asked}
         for outlet in self._outlets:
             if mode == "values" and mode in outlet.modes:
-                rest = {key: value for key, value in chunk.items() if key != INTERRUPT} if asked else chunk
                 outlet.push_values(namespace, rest, asked)
             elif mode in outlet.modes:
                 outlet.push(mode, namespace, chunk)

@@ -13,6 +13,7 @@ from typing import Any
 
 from graphwire_runtime.errors import GraphBubbleUp, GraphInterrupt, ParentCommand
 from graphwire_runtime.foreign.words import both, known, ours, ours_of_asked, theirs
+from graphwire_runtime.namespace import nodes_in
 from graphwire_runtime.types import Command, Interrupt
 
 __all__ = ["asking", "bubbling", "command_for", "interrupted", "interrupts_of", "sent_up", "sent_up_by"]
@@ -77,13 +78,9 @@ def command_for(error: Any, namespace: str) -> Command[Any]:
         command: Command[Any] = error.command
         return command
     command = ours(error.args[0])
-    if command.graph in (Command.PARENT, namespace, _names(namespace)):
+    if command.graph in (Command.PARENT, namespace, "|".join(nodes_in(namespace.split("|")))):
         return replace(command, graph=None)
     raise error
-
-
-def _names(namespace: str) -> str:
-    return "|".join(name for each in namespace.split("|") if not (name := each.partition(":")[0]).isdigit())
 
 
 def _kinds(kind: type[Exception]) -> Kinds:

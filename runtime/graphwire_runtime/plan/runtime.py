@@ -12,12 +12,10 @@ from typing import Any, Generic, Protocol, TypeVar
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 
-from graphwire_runtime.foreign.configurable import TASK
 from graphwire_runtime.foreign.innermost import innermost
 from graphwire_runtime.types import StreamWriter
 
 __all__ = [
-    "TASK",
     "Caller",
     "ExecutionInfo",
     "Runtime",
@@ -124,7 +122,7 @@ def get_store() -> Any:
 
 
 def _task(function: str, parameter: str) -> Caller:
-    task: Caller | None = innermost(var_child_runnable_config.get(), TASK)
+    task: Caller | None = innermost(var_child_runnable_config.get())
     if task is None:
         raise RuntimeError(
             f"{function}() was called where no node is running; call it inside a node, or declare a "

@@ -11,11 +11,11 @@ from typing import Any, Protocol
 
 from langchain_core.callbacks import BaseCallbackHandler
 
+from graphwire_runtime.namespace import Namespace
 from graphwire_runtime.plan.config import Settings
 from graphwire_runtime.plan.plan import Plan
 from graphwire_runtime.step.answers import NO_ANSWERS, ResumeAnswers
 from graphwire_runtime.stream.display import Display
-from graphwire_runtime.stream.outlet import Namespace
 from graphwire_runtime.stream.tokens import TokenTap
 
 __all__ = ["KeptThread", "Progress", "RunContext"]

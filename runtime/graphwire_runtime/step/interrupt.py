@@ -11,7 +11,6 @@ from typing import Any
 from langchain_core.runnables.config import var_child_runnable_config
 
 from graphwire_runtime.foreign.innermost import innermost
-from graphwire_runtime.plan.runtime import TASK
 from graphwire_runtime.step.task import Task
 
 __all__ = ["interrupt"]
@@ -34,7 +33,7 @@ def interrupt(value: Any, *, response_schema: Any = None) -> Any:
     Raises RuntimeError if no node is running, and pydantic.ValidationError for an answer that does not fit
     such a class; the question can then be answered again. Do not catch anything else that it raises.
     """
-    task: Task | None = innermost(var_child_runnable_config.get(), TASK)
+    task: Task | None = innermost(var_child_runnable_config.get())
     if task is None:
         raise RuntimeError(
             f"interrupt({value!r}) was called where no node is running; call it inside a node or a tool"

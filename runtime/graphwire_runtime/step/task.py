@@ -17,6 +17,7 @@ from graphwire_runtime.errors import InvalidUpdateError, NodeError
 from graphwire_runtime.foreign.configurable import Configurable
 from graphwire_runtime.foreign.signals import interrupted, sent_up
 from graphwire_runtime.foreign.words import ours
+from graphwire_runtime.namespace import Namespace
 from graphwire_runtime.plan.channels import MISSING
 from graphwire_runtime.plan.plan import NodePlan, RouterPlan
 from graphwire_runtime.plan.runtime import ExecutionInfo, Runtime, no_heartbeat
@@ -26,7 +27,6 @@ from graphwire_runtime.step.config import config_of
 from graphwire_runtime.step.context import Progress, RunContext
 from graphwire_runtime.step.ids import id_of_interrupt, id_of_task
 from graphwire_runtime.step.standing import Standing
-from graphwire_runtime.stream.outlet import Namespace
 from graphwire_runtime.types import END, Command, Interrupt, Send, StreamWriter
 
 __all__ = ["PULL", "PUSH", "Task"]

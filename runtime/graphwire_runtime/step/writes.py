@@ -15,8 +15,7 @@ from typing import Any
 from graphwire_runtime.foreign.words import ours
 from graphwire_runtime.plan.schema import Pairs
 from graphwire_runtime.step.task import Task
-from graphwire_runtime.stream.outlet import INTERRUPT
-from graphwire_runtime.types import Interrupt, Overwrite, Send
+from graphwire_runtime.types import INTERRUPT, Interrupt, Overwrite, Send
 
 __all__ = [
     "Written",

@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from graphwire_runtime.clock import time, timestamp
+from graphwire_runtime.namespace import Namespace
 from graphwire_runtime.plan.config import Settings
 from graphwire_runtime.plan.plan import NodePlan, Plan
 from graphwire_runtime.plan.runtime import no_writer
 from graphwire_runtime.plan.schema import Pairs
 from graphwire_runtime.servable import RETRIES
-from graphwire_runtime.stream.outlet import INTERRUPT, Namespace, Outlet
+from graphwire_runtime.stream.outlet import Outlet
 from graphwire_runtime.stream.tokens import TokenTap
-from graphwire_runtime.types import START, Interrupt, StreamWriter
+from graphwire_runtime.types import INTERRUPT, START, Interrupt, StreamWriter
 
 __all__ = ["Display", "Show", "ShownTask", "interrupt_data", "results", "shown_values"]
 

@@ -16,13 +16,10 @@ from queue import Empty, SimpleQueue
 from threading import get_ident
 from typing import Any, Protocol
 
-__all__ = ["INTERRUPT", "AsyncBell", "Bell", "Namespace", "Outlet", "Printer", "ThreadBell"]
+from graphwire_runtime.namespace import Namespace
+from graphwire_runtime.types import INTERRUPT
 
-Namespace = tuple[str, ...]
-"""The graph that a chunk comes from: `"node:task_id"` for each level of nesting, `()` for the outermost."""
-
-INTERRUPT = "__interrupt__"
-"""The key of values and updates that shows the interrupts that stopped a graph."""
+__all__ = ["AsyncBell", "Bell", "Outlet", "Printer", "ThreadBell"]
 
 Shape = Callable[[str, Namespace, Any], Any]
 

@@ -28,8 +28,8 @@ from typing_extensions import TypedDict
 from graphwire_runtime.clock import fresh_id
 from graphwire_runtime.foreign.innermost import innermost
 from graphwire_runtime.foreign.words import both, known, ours
-from graphwire_runtime.plan.runtime import TASK
-from graphwire_runtime.stream.outlet import Namespace, Outlet
+from graphwire_runtime.namespace import Namespace
+from graphwire_runtime.stream.outlet import Outlet
 from graphwire_runtime.types import Command
 
 __all__ = ["REMOVE_ALL_MESSAGES", "MessagesState", "TokenTap", "add_messages", "tap_for"]
@@ -188,7 +188,7 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         """
         if not metadata or name is None or name != metadata.get("langgraph_node"):
             return
-        task = innermost(var_child_runnable_config.get(), TASK)
+        task = innermost(var_child_runnable_config.get())
         if getattr(task, "checkpoint_ns", None) == metadata["langgraph_checkpoint_ns"]:
             return
         namespace = _graph_of(metadata)

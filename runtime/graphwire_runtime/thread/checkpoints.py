@@ -37,10 +37,9 @@ from graphwire_runtime.step.writes import (
     unpacked,
     writes_of,
 )
-from graphwire_runtime.stream.outlet import INTERRUPT
 from graphwire_runtime.thread.replay import Replay
 from graphwire_runtime.thread.triggers import read_triggers, triggers_of
-from graphwire_runtime.types import START, Send
+from graphwire_runtime.types import INTERRUPT, START, Send
 
 __all__ = ["Checkpoints"]
 

@@ -1,0 +1,23 @@
+"""`Namespace`: which graph something comes from, and what of that is the same in every run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+__all__ = ["Namespace", "nodes_in", "without_task_ids"]
+
+Namespace = tuple[str, ...]
+"""A graph: `"node:task_id"` for each level of nesting, `()` for the outermost.
+
+Behind the task that started it, the second and later graphs of one task have their number.
+"""
+
+
+def without_task_ids(namespace: Iterable[str]) -> Namespace:
+    """The names of nodes and the numbers of calls."""
+    return tuple(each.partition(":")[0] for each in namespace)
+
+
+def nodes_in(namespace: Iterable[str]) -> Namespace:
+    """The names of nodes alone."""
+    return tuple(name for name in without_task_ids(namespace) if not name.isdigit())

@@ -1,7 +1,7 @@
 /** `onCaughtUp`: when a loop has taken all that there is. */
 
 import { expect, test, vi } from "vitest";
-import { event, type FakeSocket, fakeClient, life, running, subscribed, turn } from "./fake_socket.js";
+import { attached, event, type FakeSocket, life, running, subscribed, turn } from "./fake_socket.js";
 
 /** Note what a loop takes, and each time it is told that there is no more. */
 function noted(run: Awaited<ReturnType<typeof running>>["run"]): { seen: string[]; over: Promise<void> } {
@@ -14,14 +14,7 @@ function noted(run: Awaited<ReturnType<typeof running>>["run"]): { seen: string[
 }
 
 test("a loop that attaches late is told behind the last event, once it has been handled", async () => {
-  const { client, sockets } = fakeClient();
-  await turn();
-  const socket = sockets[0] as FakeSocket;
-  socket.open();
-  const attaching = client.attach("r", { modes: ["custom"] });
-  await turn();
-  socket.say({ ...subscribed(socket.last("subscribe").id, 2), after: 0 });
-  const run = await attaching;
+  const { run, socket } = await attached(2, { after: 0 });
   const { seen } = noted(run);
   socket.say(event(1, 1, "custom", 1), event(2, 2, "custom", 2));
   await turn();

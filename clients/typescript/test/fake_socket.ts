@@ -92,6 +92,22 @@ export async function running(
   return { client, run: await starting, socket, sockets };
 }
 
+/** Return a run with `head` events that has just been attached to; `more` is of the reply, `frames` come with it. */
+export async function attached(
+  head: number,
+  more: object = {},
+  ...frames: Frame[]
+): Promise<{ client: Client; run: Run; socket: FakeSocket; sockets: FakeSocket[] }> {
+  const { client, sockets } = fakeClient();
+  await turn();
+  const socket = sockets[0] as FakeSocket;
+  socket.open();
+  const attaching = client.attach("r", { modes: ["custom"] });
+  await turn();
+  socket.say({ ...subscribed(socket.last("subscribe").id, head), ...more }, ...frames);
+  return { client, run: await attaching, socket, sockets };
+}
+
 /** Return the replies that start a run on subscription `sub`. */
 export function started({ id, run = "r" }: Frame, sub = 1, head = 0): Frame[] {
   return [

@@ -1,6 +1,7 @@
 import { expect, test, vi } from "vitest";
 import { type Event, Refused, RunFailed } from "../src/index.js";
 import {
+  attached,
   event,
   type FakeSocket,
   fakeClient,
@@ -209,14 +210,7 @@ test("a loop that is left between a gap and its snapshot brings both again", asy
 });
 
 test("a run is caught up once the server says so and all of it has been taken", async () => {
-  const { client, sockets } = fakeClient();
-  await turn();
-  const socket = sockets[0] as FakeSocket;
-  socket.open();
-  const attaching = client.attach("r", { modes: ["custom"] });
-  await turn();
-  socket.say({ ...subscribed(socket.last("subscribe").id, 1), after: 0 }, event(1, 1, "custom", 1));
-  const run = await attaching;
+  const { run, socket } = await attached(1, { after: 0 }, event(1, 1, "custom", 1));
   const loop = run[Symbol.asyncIterator]();
   await take(loop, 1);
   expect(run.isCaughtUp).toBe(false);

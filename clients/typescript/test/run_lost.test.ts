@@ -3,6 +3,7 @@
 import { expect, test } from "vitest";
 import { Refused, type Run, RunLost } from "../src/index.js";
 import {
+  attached,
   event,
   type FakeSocket,
   type Frame,
@@ -103,14 +104,7 @@ test("the end of a run that is lost between its result and its last events is th
 });
 
 test("a run that survived one reconnect is lost with the next, and one that is attached to, too", async () => {
-  const { client, sockets } = fakeClient();
-  await turn();
-  const socket = sockets[0] as FakeSocket;
-  socket.open();
-  const attaching = client.attach("r", { modes: ["custom"] });
-  await turn();
-  socket.say(subscribed(socket.last("subscribe").id, 0));
-  const run = await attaching;
+  const { run, sockets } = await attached(0);
   const waiting = run[Symbol.asyncIterator]()
     .next()
     .catch((error) => error);

@@ -125,7 +125,7 @@ function Buttons({ standing, canSend, isSending, onSend }: ButtonsProps) {
         </button>
       )}
       <button type="submit" className="chat-primary" disabled={!canSend}>
-        {"Queue"}
+        Queue
       </button>
     </>
   );

@@ -48,7 +48,7 @@ export function GraphTab(viewed: Viewed) {
           )
         ) : (
           <p className="run-loading" aria-busy="true">
-            {row ? "Loading the graph…" : "Loading the graph…"}
+            Loading the graph…
           </p>
         )}
       </section>

@@ -1,7 +1,6 @@
 """Graphs inside nodes: as nodes themselves, invoked, or streamed.
 
-About `runtime/graphwire_runtime/drive/request.py`, `runtime/graphwire_runtime/namespace.py` and
-`runtime/graphwire_runtime/step/context.py`.
+About `runtime/graphwire_runtime/drive/request.py` and `runtime/graphwire_runtime/step/context.py`.
 """
 
 from __future__ import annotations

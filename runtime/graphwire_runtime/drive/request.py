@@ -149,7 +149,9 @@ class Request:
 
         If the run stopped at interrupts, they are in the output under a key of their own.
         """
-        value = shown_values(loop.standing.values, self._shown_keys()) if loop.touched else None
+        keys = self._shown_keys()
+        touched = loop.touched or (isinstance(keys, str) and bool(loop.interrupts))
+        value = shown_values(loop.standing.values, keys) if touched else None
         if loop.interrupts and not self.parts:
             return {**(value if isinstance(value, dict) else {}), INTERRUPT: list(loop.interrupts)}
         return value
@@ -162,7 +164,7 @@ class Request:
             if key not in self.plan.channels:
                 raise ValueError(
                     f"output_keys names {key!r}, which is no key of {self.plan.title}; "
-                    f"it has {', '.join(self.plan.keys)}"
+                    f"it has {', '.join(self.plan.channels)}"
                 )
         return asked if isinstance(asked, str) else tuple(asked)
 

@@ -1,6 +1,8 @@
 """Programs of the functional API, each written once for both libraries: `lib` has the names of either.
 
 A program makes a graph; `ACTS` says what is done to its thread.
+
+Long because it is a list of programs, each of which stands for itself.
 """
 
 from __future__ import annotations

@@ -17,7 +17,9 @@ CASES = [("flow", 1), ("graph", {"x": 1})]
 
 @pytest.mark.parametrize("library", ["langgraph", "runtime"])
 @pytest.mark.parametrize(("name", "input"), CASES)
-async def test_the_root_view_is_the_same_whoever_records_what(serve: Serve, library: str, name: str, input: Any) -> None:
+async def test_the_root_view_is_the_same_whoever_records_what(
+    serve: Serve, library: str, name: str, input: Any
+) -> None:
     graphs = functional(library)
     local = [chunk async for chunk in graphs[name].astream(input, stream_mode="custom")]
     server = await serve(graphs)

@@ -1,8 +1,9 @@
 """Which graph a piece of custom data comes from, if a run shows its subgraphs.
 
 LangGraph and the runtime show what an ``@task`` writes under the node that called it, as if that node had a
-subgraph. Without subgraphs it shows the same data at the calling graph, where it also shows the task's messages and
-updates. In a log it is at the calling graph, so that a view of the root gets it however the run is recorded.
+subgraph. Without subgraphs they show the same data at the calling graph, where they also show the task's
+messages and updates. In a log it is at the calling graph, so that a view of the root gets it however the run
+is recorded.
 
 A namespace belongs to a graph while a task of that graph is at work there, as the ``tasks`` mode tells. If a
 node calls an ``@task`` beside a subgraph that is still at work, what the ``@task`` writes counts as the

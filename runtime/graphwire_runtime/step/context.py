@@ -18,7 +18,7 @@ from graphwire_runtime.step.answers import NO_ANSWERS, ResumeAnswers
 from graphwire_runtime.stream.display import Display
 from graphwire_runtime.stream.tokens import TokenTap
 
-__all__ = ["TaskCalls", "KeptThread", "Progress", "RunContext", "too_late"]
+__all__ = ["KeptThread", "Progress", "RunContext", "TaskCalls", "too_late"]
 
 
 class TaskCalls:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 from langgraph.checkpoint.memory import InMemorySaver
 
 from tests.support import workflows
@@ -115,3 +116,105 @@ async def test_runs_that_are_not_kept_are_those_of_langgraph(name: str, how: str
     if runs(name, how):
         ours = await lived(OURS, name, how, MODES, keeps=False)
         assert ours == await lived(THEIRS, name, how, MODES, keeps=False)
+
+
+def travelled(lib: Any, name: str) -> list[Any]:
+    """What comes of replays, forks, edits and breakpoints on the thread of a program."""
+    saver = InMemorySaver()
+    graph = getattr(workflows, name)(lib, saver)
+    view, seen = View(), []
+
+    def run(value: Any, config: Any = CONFIG, **kwargs: Any) -> None:
+        try:
+            seen.append(
+                [shown(view(each)) for each in graph.stream(value, config, stream_mode=MODES, **kwargs)]
+            )
+        except Exception as error:
+            seen.append(type(error).__name__)
+        seen.append(shown(view(graph.get_state(CONFIG))))
+
+    run("x")
+    run(lib.Command(resume="a"))
+    run("y", interrupt_before=["main"])
+    run(None)
+    run(None, interrupt_after=["main"])
+    # to the end, since in LangGraph an old answer would answer the first question behind new input
+    for answer in "bcd":
+        run(lib.Command(resume=answer))
+    run("z", output_keys="__end__")
+    history = list(graph.get_state_history(CONFIG))
+    for state in history:
+        run(None, state.config)
+    run(lib.Command(resume="c"), history[-1].config)
+    if "ask" not in name:  # the same
+        run("w", history[-1].config)
+    graph.update_state(history[-1].config, "edited", "main")
+    run(None)
+    run("v")
+    graph.update_state(CONFIG, None, lib.END)
+    run(None)
+    graph.update_state(CONFIG, "input", "__input__")
+    run(None)
+    graph.update_state(CONFIG, None, "__copy__")
+    run(None)
+    return [*seen, [shown(view(each)) for each in graph.get_state_history(CONFIG)]]
+
+
+@pytest.mark.parametrize("name", ["asking", "failing", "parrot"])
+def test_replays_forks_and_edits_are_those_of_langgraph(name: str) -> None:
+    assert travelled(OURS, name) == travelled(THEIRS, name)
+
+
+@pytest.mark.parametrize("name", ["plain", "awaiting", "final", "asking", "cached", "nesting"])
+@pytest.mark.parametrize(
+    "kwargs", [{"version": "v2"}, {"stream_mode": "updates"}, {"stream_mode": ["tasks"]}]
+)
+async def test_results_of_other_modes_are_those_of_langgraph(name: str, kwargs: Any) -> None:
+    found = []
+    for lib in (OURS, THEIRS):
+        graph, view, seen = getattr(workflows, name)(lib, InMemorySaver()), View(), []
+        for act in ACTS[name]:
+            value = lib.Command(resume=act.answer) if isinstance(act, Ask) else act
+            if name in ASYNC:
+                seen.append(shown(view(await graph.ainvoke(value, CONFIG, **kwargs))))
+            else:
+                seen.append(shown(view(graph.invoke(value, CONFIG, **kwargs))))
+        found.append(seen)
+    assert found[0] == found[1]
+
+
+class Tree(BaseCallbackHandler):
+    """The runs that tracers hear of, each with that above it."""
+
+    def __init__(self) -> None:
+        self.names: dict[Any, str] = {}
+        self.seen: list[Any] = []
+
+    def on_chain_start(self, serialized: Any, inputs: Any, *, run_id: Any, **kwargs: Any) -> None:
+        self.names[run_id] = kwargs["name"]
+        above = self.names.get(kwargs.get("parent_run_id"))
+        path = (kwargs.get("metadata") or {}).get("langgraph_path")
+        self.seen.append(("start", above, kwargs["name"], inputs, path))
+
+    def on_chain_end(self, outputs: Any, *, run_id: Any, **kwargs: Any) -> None:
+        self.seen.append(("end", self.names[run_id], outputs))
+
+    def on_chain_error(self, error: BaseException, *, run_id: Any, **kwargs: Any) -> None:
+        self.seen.append(("error", self.names[run_id], type(error).__name__))
+
+
+@pytest.mark.parametrize("name", ["plain", "awaiting", "failing", "retried"])
+async def test_tracers_hear_of_tasks_as_from_langgraph(name: str) -> None:
+    heard = []
+    for lib in (OURS, THEIRS):
+        graph, tree = getattr(workflows, name)(lib, InMemorySaver()), Tree()
+        config = {**CONFIG, "callbacks": [tree]}
+        try:
+            if name in ASYNC:
+                await graph.ainvoke(ACTS[name][0], config)
+            else:
+                graph.invoke(ACTS[name][0], config)
+        except ValueError:
+            pass
+        heard.append(View()(tree.seen))
+    assert heard[0] == heard[1]

@@ -78,6 +78,37 @@ def counted(seen: list[Any]) -> str:
     return text
 
 
+@pytest.mark.parametrize("name", [name for name in ACTS if name not in (*ASYNC, *UNORDERED)])
+def test_what_a_thread_holds_is_what_langgraph_stores(name: str) -> None:
+    assert stored(OURS, name) == stored(THEIRS, name)
+
+
+def stored(lib: Any, name: str) -> list[Any]:
+    """The checkpoints of all graphs of a thread, with the writes beside them, without what is chance."""
+    saver = InMemorySaver()
+    lived([getattr(workflows, name)(lib, saver)], [lib], name)
+    view, found = View(alike=True), []
+    for saved in saver.list({"configurable": {"thread_id": "t"}}):
+        checkpoint = saved.checkpoint
+        seen = {
+            node: sorted(versions)
+            for node, versions in checkpoint["versions_seen"].items()
+            if node[:2] != "__"
+        }
+        # LangGraph repeats an answer with what its task has written; either way it is known once
+        writes = {
+            (view(task), channel, repr(once(view(value))))
+            for task, channel, value in saved.pending_writes or ()
+            if not (task.startswith("00000000-") or channel == "__error__")
+        }
+        values = {key: repr(view(value)) for key, value in checkpoint["channel_values"].items()}
+        where = view(saved.config["configurable"]["checkpoint_ns"])
+        led = sorted(checkpoint["updated_channels"] or ())
+        versions = sorted(checkpoint["channel_versions"])
+        found.append((where, sorted(values.items()), seen, versions, led, sorted(writes)))
+    return sorted(found, key=lambda each: repr(each[:3]))
+
+
 def working(lib: Any, saver: Any, done: list[Any]) -> Any:
     """An entrypoint that fails at first, then asks, between tasks that note that they were run."""
 

@@ -64,6 +64,20 @@ def plain(lib: Any, saver: Any) -> Any:
     return main
 
 
+def parrot(lib: Any, saver: Any) -> Any:
+    """An entrypoint that asks nothing."""
+
+    @lib.task
+    def say(x: Any) -> Any:
+        return x
+
+    @lib.entrypoint(checkpointer=saver)
+    def main(x: Any, previous: Any) -> Any:
+        return [say(x).result(), previous]
+
+    return main
+
+
 def awaiting(lib: Any, saver: Any) -> Any:
     @lib.task
     async def add(a: int, b: int = 2) -> int:

@@ -150,8 +150,10 @@ class Request:
         If the run stopped at interrupts, they are in the output under a key of their own.
         """
         keys = self._shown_keys()
-        touched = loop.touched or (isinstance(keys, str) and bool(loop.interrupts))
-        value = shown_values(loop.standing.values, keys) if touched else None
+        value = shown_values(loop.standing.values, keys) if loop.touched else None
+        if loop.interrupts and isinstance(keys, str):  # questions stand in place of a bare value
+            value = loop.standing.values.get(keys)
+            value = value if isinstance(value, dict) else {}
         if loop.interrupts and not self.parts:
             return {**(value if isinstance(value, dict) else {}), INTERRUPT: list(loop.interrupts)}
         return value

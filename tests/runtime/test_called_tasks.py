@@ -52,30 +52,77 @@ async def test_so_they_do_on_an_event_loop() -> None:
     assert await main.ainvoke(5, {"max_concurrency": 1}) == [5, 6]
 
 
-@pytest.mark.parametrize("how", ["invoke", "ainvoke"])
-async def test_max_concurrency_bounds_the_tasks_of_a_caller(how: str) -> None:
-    at_work, most, lock = 0, 0, threading.Lock()
-    both = threading.Barrier(2)
+def test_max_concurrency_bounds_the_tasks_of_a_caller() -> None:
+    go = threading.Event()
 
     @task
     def work(n: int) -> int:
-        nonlocal at_work, most
-        with lock:
-            at_work += 1
-            most = max(most, at_work)
-        both.wait(10)  # two are there at once
-        with lock:
-            at_work -= 1
-        both.wait(10)
+        go.wait(10)
         return n
 
     @entrypoint()
     def main(x: int) -> Any:
-        return [future.result() for future in [work(n) for n in range(x)]]
+        go.clear()
+        futures = [work(n) for n in range(x)]
+        threads = [each for each in threading.enumerate() if each.name.startswith("graphwire-task")]
+        go.set()
+        return [len(threads), *(future.result() for future in futures)]
 
-    config: Any = {"max_concurrency": 2}
-    found = main.invoke(6, config) if how == "invoke" else await main.ainvoke(6, config)
-    assert (found, most) == (list(range(6)), 2)
+    assert main.invoke(6, {"max_concurrency": 2}) == [2, *range(6)]
+    assert main.invoke(6) == [6, *range(6)]
+
+
+async def test_so_it_does_on_an_event_loop() -> None:
+    at_work = most = 0
+
+    @task
+    async def work(n: int) -> int:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        for _ in range(20):  # turns in which others would begin
+            await asyncio.sleep(0)
+        at_work -= 1
+        return n
+
+    @entrypoint()
+    async def main(x: int) -> Any:
+        return await asyncio.gather(*map(work, range(x)))
+
+    assert await main.ainvoke(6, {"max_concurrency": 2}) == list(range(6))
+    assert most == 2
+    await main.ainvoke(6)
+    assert most == 6
+
+
+@pytest.mark.parametrize("how", ["stream", "astream"])
+async def test_a_superstep_waits_for_tasks_that_nobody_waits_for(how: str) -> None:
+    go = threading.Event()
+
+    @task
+    def work() -> str:
+        go.wait(10)
+        return "done"
+
+    @entrypoint()
+    def main(x: int) -> Any:
+        work()
+        return x
+
+    seen: list[Any] = []
+
+    def see(chunk: Any) -> None:
+        seen.append(chunk)
+        if "main" in chunk:
+            go.set()
+
+    if how == "stream":
+        for chunk in main.stream(1):
+            see(chunk)
+    else:
+        async for chunk in main.astream(1):
+            see(chunk)
+    assert seen == [{"main": 1}, {"work": "done"}]
 
 
 async def test_a_cancelled_run_cancels_its_tasks_and_leaves_none() -> None:

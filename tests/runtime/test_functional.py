@@ -177,13 +177,13 @@ def test_the_results_of_a_task_are_cleared() -> None:
 
     @entrypoint(cache=cache)
     def main(x: int) -> Any:
-        return count(x).result()
+        return [count(x).result(), count(x).result()]
 
-    assert [main.invoke(1), main.invoke(1)] == [1, 1]
+    assert [main.invoke(1), main.invoke(1)] == [[1, 1], [1, 1]]  # also within a run
     count.clear_cache(cache)
-    assert main.invoke(1) == 2
+    assert main.invoke(1) == [2, 2]
     asyncio.run(count.aclear_cache(cache))
-    assert main.invoke(1) == 3
+    assert main.invoke(1) == [3, 3]
 
 
 def test_a_finished_task_is_kept_at_once() -> None:

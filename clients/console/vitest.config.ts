@@ -11,7 +11,7 @@ export default mergeConfig(
       include: ["test/**/*.test.{ts,tsx}"],
       // Pages are waited for as long as `launch()` says; a test is there to say what did not come.
       testTimeout: 120_000,
-      hookTimeout: 120_000,
+      hookTimeout: 300_000,
       expect: { poll: { timeout: 20_000 } },
       maxWorkers: 2,
       passWithNoTests: true,

@@ -175,6 +175,21 @@ test("a run that was started in the console is run again with its input, edited"
   expect(await client.result(second)).toMatchObject({ topic: "sails" });
 });
 
+test("a run without a thread, of another program, is run again with the input that its first state tells", async () => {
+  const first = await start("longjob", { topic: "gulls", steps: 1, seconds: 0.1 });
+  await client.result(first);
+  await show(first);
+  await head().getByRole("button", { name: "Run again…" }).click();
+  const again = site.page.getByRole("dialog", { name: "Run again" });
+  await again.getByText(/taken from the run’s first state, before any node/).waitFor();
+  expect(await again.getByLabel(/^Topic/).inputValue()).toBe("gulls");
+  await isAccessible();
+  await again.getByRole("button", { name: "Run", exact: true }).click();
+  await until(() => expect(new URL(site.page.url()).hash).toMatch(/^#\/run\/run-/));
+  const second = decodeURIComponent(new URL(site.page.url()).hash.replace("#/run/", ""));
+  expect(await client.result(second)).toEqual(await client.result(first));
+});
+
 test("a run that records nothing says so, and what would", async () => {
   const run = await start(
     "longjob",

@@ -299,8 +299,9 @@ class _Coroutines:
     def _ended(self, working: asyncio.Task[None]) -> None:
         # counted here, since a task that is cancelled before its first step never enters `_member`
         task = self._working.pop(working)
-        if working.cancelled() and self._loop.checkpoints is not None:
-            self._loop.checkpoints.failed(task, asyncio.CancelledError())
+        checkpoints = self._loop.checkpoints
+        if working.cancelled() and checkpoints is not None and checkpoints.durability != "exit":
+            checkpoints.failed(task, asyncio.CancelledError())
         self.left -= 1
         if not self.left and self._timer is not None:
             self._timer.cancel()

@@ -142,7 +142,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
             print_mode: modes whose chunks are printed, whatever the stream yields. Tokens are not printed.
             output_keys: the keys that values and updates show; one name, not in a list, shows its bare value.
             interrupt_before: the nodes to stop before, or "*" for all; then None as input continues. By
-                default those that the graph was compiled with.
+                default, or for none, those that the graph was compiled with.
             interrupt_after: the nodes to stop after, in the same way.
             durability: when checkpoints are written: "sync", before the next superstep begins; "async",
                 during it (the default); "exit", when the run ends.
@@ -355,8 +355,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         if durability is not None:
             self._check_durability(durability)
         parts = version == "v2"
-        # an output that is an instance is made of every state on the way, as a stream makes it
-        streamed = not returned or stream_mode != "values" or (parts and self.plan.output.makes_instances)
+        streamed = not returned or stream_mode != "values" or parts  # a part of the stream is the output
         if returned and streamed and output_keys is None:
             output_keys = self.plan.output_keys
         return Request(
@@ -372,8 +371,8 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
             cache=self.cache,
             step_timeout=self.step_timeout,
             store=self.store,
-            before=self.interrupt_before if interrupt_before is None else interrupt_before,
-            after=self.interrupt_after if interrupt_after is None else interrupt_after,
+            before=interrupt_before or self.interrupt_before,
+            after=interrupt_after or self.interrupt_after,
             durability=durability,
             printed=["updates", "values"] if debug or self.debug else print_mode,
             **asked,
@@ -391,9 +390,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
 def _returned(request: Request, chunks: list[Any]) -> Any:
     if request.streamed and request.modes != "values":
         return chunks
-    loop = request.loop
-    if request.streamed:
-        value = chunks[-1]["data"] if chunks else None
-    else:
-        value = None if loop is None else request.result(loop)
-    return GraphOutput(value, () if loop is None else loop.interrupts) if request.parts else value
+    if not request.streamed:
+        return None if request.loop is None else request.result(request.loop)
+    interrupts = tuple(asked for part in chunks for asked in part["interrupts"])
+    return GraphOutput(chunks[-1]["data"] if chunks else None, interrupts)

@@ -39,11 +39,16 @@ def latest(old: str, new: str) -> str:
     return new
 
 
+def appended(old: list[Any], new: list[Any]) -> list[Any]:
+    """Both, but not without bound: graphs inside return what they were given, so a loop would double it."""
+    return (old + new)[-20:]
+
+
 def _kinds(lg: Any) -> dict[str, tuple[Any, Any]]:
     """The keys of a state: for each its annotation, and what makes its default."""
     return {
         "text": (str, lambda: "blank"),
-        "log": (Annotated[list[Any], operator.add], list),
+        "log": (Annotated[list[Any], appended], list),
         "total": (Annotated[int, operator.add], int),
         "note": (Annotated[str, latest], str),
         "messages": (Annotated[list[Any], lg.add_messages], list),
@@ -147,7 +152,7 @@ def _work(lg: Any, node: Node, counts: Counts) -> Callable[[Any], Any]:
     def fan(state: Any) -> Any:
         if _long(state):
             return log
-        return lg.Command(update=log, goto=[lg.Send(each, {"log": [each]}) for each in targets])
+        return lg.Command(update=log, goto=[lg.Send(each, _more(state)) for each in targets])
 
     def parent(state: Any) -> Any:
         return lg.Command(graph=lg.Command.PARENT, update={"log": [name]}, goto=targets[0])
@@ -163,9 +168,9 @@ def _work(lg: Any, node: Node, counts: Counts) -> Callable[[Any], Any]:
         "list": lambda state: [lg.Command(update={"total": 2}), log],
         "fails": fails,
         "handled": fails,
-        "handler": lambda state: lg.Command(update={"log": [f"{name} handled"]}, goto=targets[0])
-        if not _long(state)
-        else log,
+        "handler": lambda state: (
+            lg.Command(update={"log": [f"{name} handled"]}, goto=targets[0]) if not _long(state) else log
+        ),
         "flaky": flaky,
         "ask": asks,
         "goto": goto,
@@ -208,6 +213,11 @@ def _size(state: Any) -> int:
     return len(found or ())
 
 
+def _more(state: Any) -> dict[str, Any]:
+    """What is sent: a longer log, so that nodes which send to each other come to an end."""
+    return {"log": ["sent"] * (_size(state) + 2)}
+
+
 def _long(state: Any) -> bool:
     return _size(state) > 8
 
@@ -220,7 +230,7 @@ def routing(lg: Any, source: str, targets: tuple[str, ...], *, sends: bool, awai
         if size > 8:
             return lg.END
         picked = list(targets[: 1 + size % len(targets)])
-        return [lg.Send(each, {"log": [size]}) for each in picked] if sends and size % 2 else picked
+        return [lg.Send(each, _more(state)) for each in picked] if sends and size % 2 else picked
 
     async def aroute(state: Any) -> Any:
         return route(state)

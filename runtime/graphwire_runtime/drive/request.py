@@ -150,7 +150,7 @@ class Request:
         If the run stopped at interrupts, they are in the output under a key of their own.
         """
         value = shown_values(loop.standing.values, self._shown_keys()) if loop.touched else None
-        return value if self.parts else with_interrupts(value, list(loop.interrupts))
+        return with_interrupts(value, list(loop.interrupts))
 
     def _shown_keys(self) -> str | tuple[str, ...]:
         asked = self.output_keys

@@ -200,7 +200,7 @@ def shown_values(values: Mapping[str, Any], show: Show) -> Any:
     return {key: values[key] for key in show if key in values}
 
 
-def results(pairs: Pairs) -> dict[str, Any]:
+def results(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Writes by key; several to one key become `{"$writes": [value, ...]}`."""
     writes: dict[str, Any] = {}
     several: set[str] = set()

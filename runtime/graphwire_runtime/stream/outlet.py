@@ -72,6 +72,8 @@ class Outlet:
     def push_values(self, namespace: Namespace, chunk: Any, interrupts: tuple[Any, ...] = ()) -> None:
         """Add a chunk of the values mode. Interrupts go beside the data of a part, else into the chunk."""
         if self.parts:
+            if interrupts and not isinstance(chunk, dict):
+                chunk = {}  # as without parts, where it gives way to them
             item: Any = {"type": "values", "ns": namespace, "data": chunk, "interrupts": interrupts}
         else:
             item = self.shape("values", namespace, with_interrupts(chunk, interrupts))

@@ -26,6 +26,7 @@ from graphwire_runtime.step.standing import Standing
 from graphwire_runtime.step.task import PUSH, Task
 from graphwire_runtime.step.writes import Written, recall
 from graphwire_runtime.thread.checkpoints import Checkpoints
+from graphwire_runtime.stream.tokens import give_ids
 from graphwire_runtime.thread.snapshot import checkpoint_payload
 from graphwire_runtime.types import Interrupt
 
@@ -245,7 +246,7 @@ class Loop:
             tasks = self.tasks
         else:
             tasks = [start_task(self.run, standing)]
-        payload = checkpoint_payload(self.checkpoints, standing, tasks, self.written)
+        payload = checkpoint_payload(self.checkpoints, standing, tasks, self.written, display.show)
         display.show_checkpoint(standing.step, payload)
 
     def _start_again(self) -> list[Task]:
@@ -282,15 +283,20 @@ class Loop:
             if self.display.shows(pairs):
                 self.touched = True
                 self.display.show_values(self.standing.values)
+        if not self.interrupts and not self.run.nested:
+            self.display.show_interrupts(())  # a graph inside stopped at a breakpoint
 
     # ---- how a task ended
 
     def finished(self, task: Task) -> None:
         """Keep and show what a finished task wrote."""
-        display, is_node = self.display, task.node is not self.run.plan.start
+        display, plan = self.display, self.run.plan
+        is_node = task.node is not plan.start
         if is_node and display.taps and task.output is not None:
             for tap in display.taps:  # before it is kept: a message gets its id here
                 tap.note_output(task.output, self.run.namespace, task.metadata)
+        if plan.messages and task.pairs:
+            give_ids(task.pairs, plan.messages)
         if self.checkpoints is not None:
             self.checkpoints.finished(task)
         if not is_node:
@@ -312,9 +318,8 @@ class Loop:
         """Keep and show the questions that stopped a task; none if a graph in it stopped at a breakpoint."""
         task.stopped, task.interrupts = True, interrupts
         if not interrupts:
-            if not self.run.nested:
-                self.display.show_interrupts(())
             return
+        self.touched = True
         pairs, task.pairs, task.gotos, task.sends = task.pairs, [], [], []
         if self.checkpoints is not None:
             self.checkpoints.interrupted(task)

@@ -141,6 +141,8 @@ class Plan:
     """The keys whose values are not saved."""
     managed: Mapping[str, Managed]
     """The keys whose values are computed when a node starts."""
+    messages: frozenset[str]
+    """The keys that hold chat messages with ids."""
 
     @property
     def title(self) -> str:

@@ -18,7 +18,7 @@ from graphwire_runtime.plan.schema import Pairs
 from graphwire_runtime.servable import RETRIES
 from graphwire_runtime.stream.outlet import Outlet
 from graphwire_runtime.stream.tokens import TokenTap
-from graphwire_runtime.types import INTERRUPT, START, Interrupt, StreamWriter
+from graphwire_runtime.types import INTERRUPT, Interrupt, StreamWriter
 
 __all__ = ["Display", "Show", "ShownTask", "interrupt_data", "results", "shown_values"]
 
@@ -114,10 +114,7 @@ class Display:
     def show_values(self, values: dict[str, Any], interrupts: tuple[Interrupt, ...] = ()) -> None:
         """Show the state, and the interrupts that stop the run, if any."""
         for outlet in self.values:
-            chunk = shown_values(values, self.show)
-            if outlet.parts and isinstance(chunk, dict):
-                chunk = self.plan.output.instance(chunk)
-            outlet.push_values(self.namespace, chunk, interrupts)
+            outlet.push_values(self.namespace, shown_values(values, self.show), interrupts)
 
     def show_update(self, task: ShownTask) -> None:
         """Show what a task wrote. If it did not run, since its writes were known, it is marked as cached."""
@@ -164,10 +161,7 @@ class Display:
 
     def show_checkpoint(self, step: int, payload: dict[str, Any]) -> None:
         """Show a checkpoint of the thread."""
-        made = payload
-        if START not in payload["next"] and any(outlet.parts for outlet in (*self.checkpoints, *self.debug)):
-            made = {**payload, "values": self.plan.state.instance(payload["values"])}
-        self._announce("checkpoint", self.checkpoints, "checkpoints", step, payload, made)
+        self._announce("checkpoint", self.checkpoints, "checkpoints", step, payload)
 
     @property
     def writer(self) -> StreamWriter:
@@ -177,22 +171,14 @@ class Display:
         return self._writer
 
     def _announce(
-        self,
-        kind: str,
-        outlets: Sequence[Outlet],
-        mode: str,
-        step: int,
-        payload: dict[str, Any],
-        made: dict[str, Any] | None = None,
+        self, kind: str, outlets: Sequence[Outlet], mode: str, step: int, payload: dict[str, Any]
     ) -> None:
-        """Show a payload; ``made`` takes its place in outlets of parts."""
         for outlet in outlets:
-            outlet.push(mode, self.namespace, payload if made is None or not outlet.parts else made)
+            outlet.push(mode, self.namespace, payload)
         if self.debug:
             event = {"step": step, "timestamp": timestamp(time()), "type": kind, "payload": payload}
             for outlet in self.debug:
-                is_made = made is not None and outlet.parts
-                outlet.push("debug", self.namespace, {**event, "payload": made} if is_made else event)
+                outlet.push("debug", self.namespace, event)
 
     def _update(self, pairs: Pairs) -> Any:
         show = self.show
@@ -214,7 +200,7 @@ def shown_values(values: Mapping[str, Any], show: Show) -> Any:
     return {key: values[key] for key in show if key in values}
 
 
-def results(pairs: Pairs) -> dict[str, Any]:
+def results(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Writes by key; several to one key become `{"$writes": [value, ...]}`."""
     writes: dict[str, Any] = {}
     several: set[str] = set()

@@ -15,6 +15,8 @@ from graphwire_runtime.errors import (
     NodeTimeoutError,
     ParentCommand,
 )
+from graphwire_runtime.functional.entrypoint import entrypoint
+from graphwire_runtime.functional.task import task
 from graphwire_runtime.graph import StateGraph
 from graphwire_runtime.managed import IsLastStep, RemainingSteps
 from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
@@ -58,9 +60,11 @@ __all__ = [
     "TimeoutPolicy",
     "TracePolicy",
     "add_messages",
+    "entrypoint",
     "get_config",
     "get_runtime",
     "get_store",
     "get_stream_writer",
     "interrupt",
+    "task",
 ]

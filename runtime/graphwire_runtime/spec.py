@@ -35,6 +35,7 @@ __all__ = [
     "literal_ends",
     "not_async",
     "policies_of",
+    "subgraph_of",
 ]
 
 Ends = Mapping[Any, str]
@@ -206,7 +207,7 @@ class GraphParts:
             else tuple(
                 sorted([trigger, *(join.trigger for join in self._all_joins() if join.target == name)])
             ),
-            subgraph=_subgraph(node.action),
+            subgraph=subgraph_of(node.action),
             path=(PULL, name),
             edges=tuple(end for end in exits.edges if end != END),
             joins=tuple(join for join in self._all_joins() if name in join.sources),
@@ -283,7 +284,7 @@ def command_ends(action: Any) -> Mapping[str, str] | None:
     return None
 
 
-def _subgraph(action: Any) -> Any:
+def subgraph_of(action: Any) -> Any:
     """The graph, of either library, that a node is or that its function refers to; None if there is none."""
     theirs = known("pregel.protocol", "PregelProtocol")
     kinds: Any = CompiledStateGraph if theirs is None else (CompiledStateGraph, theirs)

@@ -17,6 +17,8 @@ from langchain_core.messages.tool import ToolOutputMixin
 __all__ = [
     "END",
     "INTERRUPT",
+    "PREVIOUS",
+    "RETURN",
     "START",
     "Command",
     "GraphOutput",
@@ -35,6 +37,12 @@ END = "__end__"
 
 INTERRUPT = "__interrupt__"
 """The key of values and updates that shows the interrupts that stopped a graph."""
+
+RETURN = "__return__"
+"""The key under which a task that was called has what its function returned."""
+
+PREVIOUS = "__previous__"
+"""The key of an entrypoint's state that holds what its next run gets as `previous`."""
 
 StreamWriter = Callable[[Any], None]
 """Puts one object of any kind into the `custom` stream, without copying it."""

@@ -20,10 +20,11 @@ from pydantic import BaseModel
 pytest.importorskip("langgraph.graph")
 
 import langgraph.errors
+import langgraph.func
 import langgraph.graph
 import langgraph.runtime
 import langgraph.types
-from langgraph.config import get_stream_writer
+from langgraph.config import get_config, get_store, get_stream_writer
 
 OURS: Any = graphwire_runtime
 THEIRS: Any = SimpleNamespace(
@@ -32,6 +33,9 @@ THEIRS: Any = SimpleNamespace(
         **vars(langgraph.errors),
         **vars(langgraph.types),
         **vars(langgraph.graph),
+        **vars(langgraph.func),
+        "get_config": get_config,
+        "get_store": get_store,
         "get_stream_writer": get_stream_writer,
     }
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
@@ -17,7 +18,7 @@ from graphwire_runtime.foreign.signals import asking, bubbling, command_for, int
 from graphwire_runtime.plan.call import Call
 from graphwire_runtime.step.task import Task
 
-__all__ = ["execute", "execute_async", "route", "route_async"]
+__all__ = ["execute", "execute_async", "execute_called", "execute_called_async", "route", "route_async"]
 
 
 def route(task: Task) -> None:
@@ -217,6 +218,52 @@ async def execute_async(loop: Loop, task: Task) -> None:
         task.forget()
     if substitute is not None:
         await execute_async(loop, substitute)
+
+
+def execute_called(loop: Loop, task: Task) -> None:
+    """Run a task that another one has called; raises what it failed with, or its question."""
+    try:
+        var_child_runnable_config.set(task.config)
+        _persist(loop, task)
+    except asking() as asked:
+        loop.interrupted(task, interrupts_of(asked))
+        raise
+    except BaseException as error:
+        loop.failed(task, error)
+        raise
+    else:
+        loop.finished(task)
+    finally:
+        task.forget()
+
+
+async def execute_called_async(loop: Loop, task: Task, is_cancelled: Callable[[], bool]) -> None:
+    """The same as `execute_called`, on the event loop.
+
+    Args:
+        loop: the run.
+        task: the task.
+        is_cancelled: whether its caller has cancelled it.
+    """
+    try:
+        var_child_runnable_config.set(task.config)
+        await _persist_async(loop, task)
+    except asyncio.CancelledError:
+        if loop.stopping or is_cancelled():
+            raise
+        error = NodeCancelledError(f"task {task.name!r} cancelled itself; its run had not been cancelled")
+        loop.failed(task, error)
+        raise error from None
+    except asking() as asked:
+        loop.interrupted(task, interrupts_of(asked))
+        raise
+    except BaseException as error:
+        loop.failed(task, error)
+        raise
+    else:
+        loop.finished(task)
+    finally:
+        task.forget()
 
 
 async def _work_async(trace: Trace | None, task: Task) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from threading import Lock
@@ -23,6 +23,7 @@ from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
 
 from graphwire_runtime.clock import seconds
 from graphwire_runtime.drive.cache import Results
+from graphwire_runtime.drive.calls import LoopCalls, ThreadCalls
 from graphwire_runtime.drive.execute import execute, execute_async
 from graphwire_runtime.drive.loop import Loop
 from graphwire_runtime.drive.request import Request
@@ -60,6 +61,7 @@ def iterate(request: Request) -> Iterator[Any]:
     inline = limit is None and (outlet is None or not loop.display.live)
     checkpoints = loop.checkpoints
     results = Results(request.cache, loop) if request.cache is not None else None
+    calls = loop.run.calls = ThreadCalls(loop, bell, results)
     pool: ThreadPoolExecutor | None = None
     try:
         if checkpoints is not None:
@@ -73,7 +75,11 @@ def iterate(request: Request) -> Iterator[Any]:
             while items:
                 yield items.popleft()
             if len(tasks) == 1 and inline:
+                calls.saves = True
                 copy_context().run(execute, loop, tasks[0])
+                if calls.left:
+                    calls.wait()
+                calls.saves = False
             elif tasks:
                 most = loop.run.settings.max_concurrency or MOST_THREADS
                 if pool is None:
@@ -87,11 +93,14 @@ def iterate(request: Request) -> Iterator[Any]:
                         if checkpoints is not None and checkpoints.queue:
                             save(checkpoints)  # keep what has ended while other nodes are still at work
                         if not crew.left:
-                            break
+                            if not calls.left:
+                                break
+                            if crew.error is not None:
+                                calls.stop()
                         left = None if ends is None else ends - seconds()
                         if left is not None and left <= 0:
                             raise _too_long(loop, limit)
-                        bell.sleep(lambda: bool(items) or not crew.left, left)  # noqa: B023
+                        bell.sleep(lambda: bool(items) or not (crew.left or calls.left), left)  # noqa: B023
                 finally:
                     crew.stop()
                 if crew.error is not None:
@@ -121,8 +130,10 @@ def iterate(request: Request) -> Iterator[Any]:
             loop.trace.fail(error)
         raise
     finally:
+        calls.close()
         if pool is not None:
             pool.shutdown(wait=True)
+            calls.close()  # of what nodes that were still at work have called meanwhile
         if results is not None:
             results.keep()
         if checkpoints is not None:
@@ -145,6 +156,7 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
     crew = _Coroutines(loop, events, bell)
     saving = AsyncSaving(loop.checkpoints) if loop.checkpoints is not None else None
     results = Results(request.cache, loop) if request.cache is not None else None
+    loop.run.calls = LoopCalls(loop, events, results, crew.begin)
     try:
         if saving is not None:
             await saving.load()
@@ -282,13 +294,18 @@ class _Coroutines:
 
         Each copies the context here, so that no task inherits from another.
         """
-        self.left = len(tasks)
         if limit is not None:
             self._timer = self._events.call_later(limit, self._expire, limit)
         for task in tasks:
-            working = self._events.create_task(self._member(task), name=task.name)
-            self._working[working] = task
-            working.add_done_callback(self._ended)
+            self.begin(self._member(task), task)
+
+    def begin(self, work: Coroutine[Any, Any, None], task: Task) -> asyncio.Task[None]:
+        """Start the work of a task of the superstep."""
+        self.left += 1
+        working = self._events.create_task(work, name=task.name)
+        self._working[working] = task
+        working.add_done_callback(self._ended)
+        return working
 
     async def _member(self, task: Task) -> None:
         try:

@@ -2,6 +2,8 @@
 
 A task takes what its node and routers return apart into writes to keys, jumps and sends. `drive.execute`
 calls the node; `standing` applies the writes when all tasks of the superstep have ended.
+
+Long because all that a node may declare as a parameter is an attribute here.
 """
 
 from __future__ import annotations
@@ -25,9 +27,9 @@ from graphwire_runtime.plan.schema import Pairs, pairs_of, shown
 from graphwire_runtime.step.answers import AnswerSchema
 from graphwire_runtime.step.config import config_of
 from graphwire_runtime.step.context import Progress, RunContext
-from graphwire_runtime.step.ids import id_of_interrupt, id_of_task
+from graphwire_runtime.step.ids import id_of_interrupt, id_of_task, text_of_path
 from graphwire_runtime.step.standing import Standing
-from graphwire_runtime.types import END, Command, Interrupt, Send, StreamWriter
+from graphwire_runtime.types import END, PREVIOUS, Command, Interrupt, Send, StreamWriter
 
 __all__ = ["PULL", "PUSH", "Task"]
 
@@ -59,6 +61,7 @@ class Task:
         "began",
         "cached",
         "callbacks",
+        "calls",
         "checkpoint_ns",
         "error",
         "gotos",
@@ -70,6 +73,7 @@ class Task:
         "nested",
         "node",
         "output",
+        "over",
         "pairs",
         "path",
         "progress",
@@ -83,7 +87,10 @@ class Task:
         "triggers",
     )
 
-    previous = None
+    caller: Task | None = None
+    """The task that has called this one; None for a node's."""
+    within: tuple[str, ...] = ()
+    """The namespaces of its caller and of the callers of that."""
 
     def __init__(
         self,
@@ -112,6 +119,10 @@ class Task:
         """How many graphs it has started."""
         self.asked = 0
         """How many interrupts it has come to in this attempt."""
+        self.calls = 0
+        """How many tasks it has called, in all attempts."""
+        self.over = False
+        """Whether it has come to its end, so that it calls nothing any more."""
         self.answers: list[Any] = []
         """The answers to its interrupts so far, in order."""
         self.interrupts: tuple[Interrupt, ...] = ()
@@ -158,7 +169,7 @@ class Task:
     @property
     def writer(self) -> StreamWriter:
         """Puts an object into the custom stream."""
-        write, beats = self.run.display.writer, self.beats
+        write, beats = self.run.display.writer_at(self.graph), self.beats
         if not beats:
             return write
 
@@ -170,9 +181,24 @@ class Task:
         return write_and_beat
 
     @property
+    def graph(self) -> Namespace:
+        """The namespace that its custom data is shown under."""
+        return self.run.namespace
+
+    @property
     def store(self) -> Any:
         """The long-term store that the graph was compiled with."""
         return self.run.store
+
+    @property
+    def previous(self) -> Any:
+        """What the run before this one saved, in an entrypoint; None in any other graph."""
+        return None if self.run.plan.entry is None else self.standing.values.get(PREVIOUS)
+
+    @property
+    def shown_input(self) -> Any:
+        """The input as tracers see it."""
+        return self.input
 
     @property
     def runtime(self) -> Runtime[Any]:
@@ -185,6 +211,7 @@ class Task:
                 context=run.context,
                 store=run.store,
                 stream_writer=self.writer,
+                previous=self.previous,
                 heartbeat=no_heartbeat if self.progress is None else self.progress.beat,
                 execution_info=ExecutionInfo(
                     self.standing.checkpoint_id,
@@ -220,8 +247,7 @@ class Task:
     @property
     def path_key(self) -> str:
         """The path as a string that sorts as the tasks do."""
-        kind, where, *_ = self.path
-        return f"~{kind}, {where:010}" if isinstance(where, int) else f"~{kind}, {where}"
+        return text_of_path(self.path[:2])
 
     def namespace_for_nested(self) -> Namespace:
         """The namespace of the next graph started inside this task; from the second on with a number."""
@@ -232,6 +258,11 @@ class Task:
     def next_nested(self) -> int:
         """How many graphs were started inside this task before the one that starts now."""
         count, self.nested = self.nested, self.nested + 1
+        return count
+
+    def next_call(self) -> int:
+        """How many tasks it called before the one that it calls now."""
+        count, self.calls = self.calls, self.calls + 1
         return count
 
     def next_question(self) -> int:
@@ -285,6 +316,9 @@ class Task:
         for the surrounding graph.
         """
         self.output = output
+        if self.node.writes is not None:
+            self.pairs += self.node.writes(output)
+            return
         if output is None:
             return
         if type(output) is dict:  # by far the most common return
@@ -348,6 +382,7 @@ class Task:
 
     def forget(self) -> None:
         """Drop what only the running node needed; the config and this task refer to each other."""
+        self.over = True
         self._config = self._runtime = None
         self.callbacks = self.progress = None
 

@@ -18,9 +18,9 @@ from graphwire_runtime.plan.schema import Pairs
 from graphwire_runtime.servable import RETRIES
 from graphwire_runtime.stream.outlet import Outlet
 from graphwire_runtime.stream.tokens import TokenTap
-from graphwire_runtime.types import INTERRUPT, Interrupt, StreamWriter
+from graphwire_runtime.types import INTERRUPT, RETURN, Interrupt, StreamWriter
 
-__all__ = ["Display", "Show", "ShownTask", "interrupt_data", "results", "shown_values"]
+__all__ = ["Display", "Show", "ShownTask", "interrupt_data", "result_of", "results", "shown_values"]
 
 Show = str | tuple[str, ...]
 """The keys to show: one whose bare value is shown, or several that are shown as a mapping."""
@@ -99,7 +99,7 @@ class Display:
     @property
     def live(self) -> bool:
         """Whether chunks may come while a node is at work, so that it must not block the consumer."""
-        return any(
+        return self.plan.entry is not None or any(
             outlet.subgraphs or "custom" in outlet.modes or "messages" in outlet.modes
             for outlet in self.outlets
         )
@@ -154,7 +154,7 @@ class Display:
                 "id": task.id,
                 "name": task.name,
                 "error": error,
-                "result": results(task.pairs),
+                "result": results(self._shown(task.pairs)),
                 "interrupts": [interrupt_data(asked) for asked in task.interrupts],
             }
             self._announce("task_result", self.tasks, "tasks", step, payload)
@@ -170,6 +170,10 @@ class Display:
             self._writer = _writer(self.custom, self.namespace)
         return self._writer
 
+    def writer_at(self, namespace: Namespace) -> StreamWriter:
+        """The same, under this namespace."""
+        return self.writer if namespace == self.namespace else _writer(self.custom, namespace)
+
     def _announce(
         self, kind: str, outlets: Sequence[Outlet], mode: str, step: int, payload: dict[str, Any]
     ) -> None:
@@ -180,8 +184,14 @@ class Display:
             for outlet in self.debug:
                 outlet.push("debug", self.namespace, event)
 
+    def _shown(self, pairs: Pairs) -> Pairs:
+        keys = self.plan.keys
+        return [pair for pair in pairs if pair[0] in (keys, RETURN)] if isinstance(keys, str) else pairs
+
     def _update(self, pairs: Pairs) -> Any:
         show = self.show
+        if pairs and pairs[-1][0] == RETURN:
+            return pairs[-1][1]
         if isinstance(show, str):
             values = [value for key, value in pairs if key == show]
             return None if not values else values[0] if len(values) == 1 else values
@@ -213,6 +223,11 @@ def results(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
             several.add(key)
             writes[key] = {"$writes": [writes[key], value]}
     return writes
+
+
+def result_of(pairs: Pairs, show: Show) -> Any:
+    """What a task wrote, as snapshots have it: by key, or the bare value if `show` is one name."""
+    return results(pairs).get(show) if isinstance(show, str) else results(pairs)
 
 
 def interrupt_data(asked: Interrupt) -> dict[str, Any]:

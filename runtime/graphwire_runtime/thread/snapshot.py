@@ -15,7 +15,7 @@ from graphwire_runtime.plan.channels import fold
 from graphwire_runtime.step.standing import Standing
 from graphwire_runtime.step.task import PUSH, Task
 from graphwire_runtime.step.writes import Written, written
-from graphwire_runtime.stream.display import Show, interrupt_data, results, shown_values
+from graphwire_runtime.stream.display import Show, interrupt_data, result_of, results, shown_values
 from graphwire_runtime.thread.checkpoints import Checkpoints
 from graphwire_runtime.types import START, Interrupt
 
@@ -61,7 +61,8 @@ class StateSnapshot(NamedTuple):
 def open_interrupts(pending: Iterable[tuple[str, str, Any]]) -> list[str]:
     """The ids of the interrupts among pending writes whose tasks have not come to their end since."""
     tasks = written(pending, {}).values()
-    return [asked.id for task in tasks if not task.done for asked in task.interrupts]
+    # a task that was called and its caller wait at the same question
+    return list(dict.fromkeys(asked.id for task in tasks if not task.done for asked in task.interrupts))
 
 
 def snapshot_of(
@@ -91,7 +92,7 @@ def snapshot_of(
                 earlier.error,
                 () if task in done else earlier.interrupts,
                 _config_below(checkpoints, task),
-                results(earlier.pairs) if earlier.done else None,
+                result_of(earlier.pairs, plan.keys) if earlier.done else None,
             )
         )
     values = standing.values

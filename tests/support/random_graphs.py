@@ -7,8 +7,8 @@ then carried out in either library, so the streams can be compared. What nodes o
 Left out is what is a fault of LangGraph's:
 
 - "sync" durability of a graph with one inside that keeps nothing, which fails with an AttributeError;
-- what is left of a thread behind an InvalidUpdateError with "exit" durability: LangGraph keeps a checkpoint of
-  a superstep that was applied in part, at which nothing runs next;
+- what is left of a thread behind an InvalidUpdateError with "exit" durability: LangGraph keeps a checkpoint
+  of a superstep that was applied in part, at which nothing runs next;
 - questions in a graph that keeps nothing, which have another id in every run of LangGraph's: they cannot be
   answered by id;
 - what tasks beside one that failed come to in an asynchronous run, and what their thread is then: LangGraph
@@ -265,7 +265,7 @@ WHERE: Any = {"thread_id": "t"}
 
 
 async def lived(lg: Any, program: Program) -> list[Any]:
-    """Carry out a program; returns what is seen of each run: chunks, how it ended, and the thread's history."""
+    """Carry out a program; returns what is seen of each run: chunks, its end, and the thread's history."""
     saver = InMemorySaver() if program.kept else None
     graph = built(lg, program.graph, saver, InMemoryCache())
     view = MessageView(alike=True)

@@ -291,8 +291,12 @@ class Loop:
             if self.display.shows(pairs):
                 self.touched = True
                 self.display.show_values(self.standing.values)
-        if not self.interrupts and not self.run.nested:
-            self.display.show_interrupts(())  # a graph inside stopped at a breakpoint
+        halted = any(
+            task.stopped and not task.interrupts for task in tasks
+        )  # a graph inside, at a breakpoint
+        halted = any(task.stopped and not task.interrupts for task in tasks)
+        if halted and not self.interrupts and not self.run.nested:
+            self.display.show_interrupts(())
 
     # ---- tasks that tasks call
 

@@ -25,8 +25,8 @@ from graphwire_runtime.step.prepare import prepare, start_task
 from graphwire_runtime.step.standing import Standing
 from graphwire_runtime.step.task import PUSH, Task
 from graphwire_runtime.step.writes import Written, recall
-from graphwire_runtime.thread.checkpoints import Checkpoints
 from graphwire_runtime.stream.tokens import give_ids
+from graphwire_runtime.thread.checkpoints import Checkpoints
 from graphwire_runtime.thread.snapshot import checkpoint_payload
 from graphwire_runtime.types import Interrupt
 
@@ -135,6 +135,7 @@ class Loop:
         if standing.waiting_input is not None:
             return self._start_again()
         if standing.step >= standing.limit:
+            self.ended = True  # a run inside another one begins anew if that is continued
             raise GraphRecursionError(
                 f"{self.run.plan.title} took {self.run.settings.recursion_limit} supersteps, all that "
                 "its recursion_limit allows, without coming to an end; raise `recursion_limit` in the config "
@@ -294,7 +295,7 @@ class Loop:
         is_node = task.node is not plan.start
         if is_node and display.taps and task.output is not None:
             for tap in display.taps:  # before it is kept: a message gets its id here
-                tap.note_output(task.output, self.run.namespace, task.metadata)
+                tap.note_output(task.output, task.namespace, task.metadata)
         if plan.messages and task.pairs:
             give_ids(task.pairs, plan.messages)
         if self.checkpoints is not None:

@@ -11,8 +11,12 @@ Left out is what is a fault of LangGraph's:
   of a superstep that was applied in part, at which nothing runs next;
 - questions in a graph that keeps nothing, which have another id in every run of LangGraph's: they cannot be
   answered by id;
-- what tasks beside one that failed come to in an asynchronous run, and what their thread is then: LangGraph
-  cancels them after some turns of the event loop, how many depends on Python and on the modes;
+- what tasks beside one that failed come to, and what their thread is then: LangGraph leaves them some time,
+  which depends on Python, on the machine and on the modes. In a `lone` program no task is beside another, and
+  all is compared;
+- a graph with `checkpointer=True` beside itself: both runs of it write to the one history, in any order;
+- a graph inside one that keeps nothing that says nothing of its own checkpointer: LangGraph keeps checkpoints
+  of it that nothing finds again;
 - two Sends with the same input to one cached node: of those in one superstep, LangGraph finds only the last
   in the cache, and runs the others again.
 """
@@ -84,6 +88,8 @@ class Program:
     how: str
     kept: bool
     """Whether the outermost graph has a checkpointer."""
+    lone: bool
+    """Whether no task is ever beside another one."""
 
 
 def drawn(chance: random.Random) -> Program:
@@ -91,14 +97,16 @@ def drawn(chance: random.Random) -> Program:
     how = chance.choice(("stream", "stream", "astream", "astream", "invoke", "ainvoke"))
     kept = chance.random() < 0.7
     names: list[str] = []
-    graph = _graph(chance, 0, chance.choice((0, 0, 1, 1, 2)), names, awaits="a" in how[:1], kept=kept)
+    lone = chance.random() < 0.4
+    deepest = chance.choice((0, 0, 1, 1, 2))
+    graph = _graph(chance, 0, deepest, names, awaits="a" in how[:1], kept=kept, lone=lone)
     runs = [_run(chance, "input", graph, kept)]
     for _ in range(chance.randint(0, 3)):
         follow = ("answer", "answer", "answer", "on", "input", "command") if kept else ("input", "empty")
         runs.append(_run(chance, chance.choice(follow), graph, kept))
     if _forgets(graph):
         runs = [replace(run, durability="async") if run.durability == "sync" else run for run in runs]
-    return Program(graph, tuple(runs), how, kept)
+    return Program(graph, tuple(runs), how, kept, lone)
 
 
 def _forgets(graph: Graph) -> bool:
@@ -135,10 +143,15 @@ def _graph(
     *,
     awaits: bool,
     kept: bool,
+    lone: bool,
     lost: bool = False,
 ) -> Graph:
     nodes: list[Node] = []
     keeps = chance.choice(KEEPS if kept else (None, None, False))
+    if keeps is True and not lone:
+        keeps = None
+    if lost and keeps is None:
+        keeps = False
     lost = lost or (depth > 0 and keeps is False)
     for _ in range(chance.randint(1, 5 if depth == 0 else 2)):
         kind = chance.choice(PLAIN if chance.random() < 0.7 else ODD)
@@ -146,13 +159,15 @@ def _graph(
             kind = chance.choice(("sub", "sub", "call"))
         if depth and chance.random() < 0.06:
             kind = "parent"
+        if lone and kind in ("fan", "parent"):
+            kind = "goto"
         if kind == "ask" and (not kept or lost):
             kind = "say"
         name = f"{chance.choice('abcxyz')}{len(names)}{kind}"
         names.append(name)
         inner = None
         if kind in ("sub", "call"):
-            inner = _graph(chance, depth + 1, deepest, names, awaits=awaits, kept=kept, lost=lost)
+            inner = _graph(chance, depth + 1, deepest, names, awaits=awaits, kept=kept, lone=lone, lost=lost)
         nodes.append(
             Node(
                 name,
@@ -166,26 +181,35 @@ def _graph(
             )
         )
     own = [node.name for node in nodes]
-    nodes = [_aimed(chance, node, own, [each for each in names if each not in own]) for node in nodes]
+    nodes = [
+        _aimed(chance, node, own[:1] if lone else own, [each for each in names if each not in own])
+        for node in nodes
+    ]
     edges = [
-        ("__start__", name) for name in chance.sample(own, min(len(own), chance.choice((1, 1, 1, 2, 3))))
+        ("__start__", name)
+        for name in chance.sample(own, 1 if lone else min(len(own), chance.choice((1, 1, 1, 2, 3))))
     ]
     joins, routers = [], []
     for place, name in enumerate(own):
         dice = chance.random()
         later = own[place + 1 :]
+        if lone and nodes[place].kind == "goto":
+            continue
         if dice < 0.5 and later:
             edges += [
-                (name, each) for each in chance.sample(later, min(len(later), chance.choice((1, 1, 2))))
+                (name, each)
+                for each in (
+                    later[:1] if lone else chance.sample(later, min(len(later), chance.choice((1, 1, 2))))
+                )
             ]
         elif dice < 0.55:
             edges.append((name, "__end__"))
         elif dice < 0.85:
-            targets = tuple(chance.sample(own, chance.randint(1, min(3, len(own)))))
+            targets = tuple(chance.sample(own, 1 if lone else chance.randint(1, min(3, len(own)))))
             routers.append(Router(name, targets, chance.random() < 0.4, awaits and chance.random() < 0.4))
-    if chance.random() < 0.1:
+    if not lone and chance.random() < 0.1:
         routers.append(Router("__start__", tuple(own[:2]), chance.random() < 0.3, False))
-    if len(own) > 2 and chance.random() < 0.4:
+    if not lone and len(own) > 2 and chance.random() < 0.4:
         sources = chance.sample(own, 2)
         joins.append((tuple(sources), chance.choice(own)))
     schema = chance.choice(("dict", "dict", "dict", "dict", "model", "data"))
@@ -265,7 +289,7 @@ WHERE: Any = {"thread_id": "t"}
 
 
 async def lived(lg: Any, program: Program) -> list[Any]:
-    """Carry out a program; returns what is seen of each run: chunks, its end, and the thread's history."""
+    """Carry out a program; returns the chunks of each run and how it ended, and the thread's history."""
     saver = InMemorySaver() if program.kept else None
     graph = built(lg, program.graph, saver, InMemoryCache())
     view = MessageView(alike=True)
@@ -280,7 +304,7 @@ async def lived(lg: Any, program: Program) -> list[Any]:
         except Exception as failure:
             error = type(failure).__name__
         segments = in_segments(chunks)
-        if error is not None and program.how.startswith("a"):
+        if error is not None and not program.lone:
             seen.append((turn, segments[:-1], error))
             return seen
         seen.append((turn, segments, error))

@@ -313,8 +313,9 @@ class _Coroutines:
                 await execute_async(self._loop, task)
             else:
                 async with self._turns:
-                    if not self._failed:
-                        await execute_async(self._loop, task)
+                    if self._failed:
+                        raise asyncio.CancelledError
+                    await execute_async(self._loop, task)
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and (self.error or self._loop.stopping):
                 raise

@@ -138,6 +138,7 @@ class Loop:
         if standing.starts:
             return self._start_again()
         if standing.step >= standing.limit:
+            self.ended = True  # a run inside another one begins anew if that is continued
             raise GraphRecursionError(
                 f"{self.run.plan.title} took {self.run.settings.recursion_limit} supersteps, all that "
                 "its recursion_limit allows, without coming to an end; raise `recursion_limit` in the config "
@@ -321,7 +322,7 @@ class Loop:
         is_node = task.node is not plan.start
         if is_node and display.taps and task.output is not None:
             for tap in display.taps:  # before it is kept: a message gets its id here
-                tap.note_output(task.output, self.run.namespace, task.metadata)
+                tap.note_output(task.output, task.namespace, task.metadata)
         if plan.messages and task.pairs:
             give_ids(task.pairs, plan.messages)
         if self.checkpoints is not None:

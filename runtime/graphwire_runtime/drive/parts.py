@@ -1,8 +1,8 @@
 """`run` and `arun`: a run for its consumer, in whose parts a state is an instance of a schema class.
 
 With `version="v2"` the states of the values mode become instances of the output schema, and those in
-checkpoints instances of the state schema, if these are dataclasses or pydantic classes. The schemas are those
-of the graph that the consumer has called, also for states of graphs inside it. A state that its schema
+checkpoints instances of the state schema, if these are dataclasses or pydantic classes. The schemas are
+those of the graph that the consumer has called, also for states of graphs inside it. A state that its schema
 refuses raises where the consumer would have got it.
 """
 

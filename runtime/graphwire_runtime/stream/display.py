@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from graphwire_runtime.clock import time, timestamp
 from graphwire_runtime.namespace import Namespace
 from graphwire_runtime.plan.config import Settings
-from graphwire_runtime.plan.plan import NodePlan, Plan
+from graphwire_runtime.plan.plan import Plan
 from graphwire_runtime.plan.runtime import no_writer
 from graphwire_runtime.plan.schema import Pairs
 from graphwire_runtime.servable import RETRIES
@@ -34,10 +34,13 @@ class ShownTask(Protocol):
     checkpoint_ns: str
     input: Any
     triggers: tuple[str, ...]
-    node: NodePlan
     pairs: Pairs
     cached: bool
     interrupts: tuple[Interrupt, ...]
+
+    @property
+    def node_metadata(self) -> Mapping[str, Any]:
+        """What the author has said of its node."""
 
 
 class Display:
@@ -134,7 +137,7 @@ class Display:
         """Show that a task starts."""
         if self.tasks or self.debug:
             payload = {"id": task.id, "name": task.name, "input": task.input, "triggers": task.triggers}
-            metadata: dict[str, Any] = {**self.settings.user_metadata(), **(task.node.metadata or {})}
+            metadata: dict[str, Any] = {**self.settings.user_metadata(), **task.node_metadata}
             if self.settings.tags:
                 metadata["tags"] = self.settings.tags
             if metadata:

@@ -246,6 +246,8 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
             namespace: the namespace of its graph.
             metadata: makes the metadata of the task; called only if there is a message to show.
         """
+        if namespace != self._outlet.namespace and not self._outlet.subgraphs:
+            return
         shared: dict[str, Any] | None = None
         for message in _messages_in(value):
             if shared is None:

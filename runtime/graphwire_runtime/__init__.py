@@ -1,7 +1,8 @@
 """A small Pregel: build a graph of nodes over a state, run it, and stream what happens in it.
 
-`StateGraph` is where to begin; `CompiledStateGraph` is what `compile` makes of it; `Servable` is what a
-server may ask of any graph, this package's or LangGraph's.
+`StateGraph` is where to begin; `CompiledStateGraph` is what `compile` makes of it. `entrypoint` makes a graph
+of one function, which may call `task`s. `Servable` is what a server may ask of any graph, this package's or
+LangGraph's.
 """
 
 from graphwire_runtime.compiled import CompiledStateGraph

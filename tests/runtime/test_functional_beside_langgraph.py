@@ -19,7 +19,7 @@ from tests.support.workflows import ACTS, ASYNC, UNORDERED, Ask
 
 MODES = ["values", "updates", "custom", "messages", "tasks", "debug", "checkpoints"]
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
-HIDDEN = ("ls_integration", "ls_provider", "ls_model_type", "versions", "lc_versions")
+HIDDEN = ("ls_integration", "ls_provider", "ls_model_type", "versions", "lc_versions", "__graphwire_task")
 
 
 def shown(value: Any) -> Any:

@@ -1,6 +1,8 @@
 """Programs of the functional API, each written once for both libraries: `lib` has the names of either.
 
 A program makes a graph; `ACTS` says what is done to its thread.
+
+Long because it is a list of programs, each of which stands for itself.
 """
 
 from __future__ import annotations
@@ -14,9 +16,13 @@ from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.cache.memory import InMemoryCache
+from langgraph.config import get_stream_writer
+from langgraph.errors import NodeError
+from langgraph.graph import MessagesState, StateGraph
+from langgraph.graph.message import push_message
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
-from langgraph.types import StreamWriter
+from langgraph.types import StreamWriter, interrupt
 from typing_extensions import TypedDict
 
 Program = Callable[[Any, Any], Any]
@@ -444,6 +450,133 @@ def talking(lib: Any, saver: Any) -> Any:
     return main
 
 
+def sending(lib: Any, saver: Any) -> Any:
+    """A graph whose nodes, run by Sends, call tasks."""
+
+    @lib.task
+    def ask(x: int) -> Any:
+        return lib.interrupt(x) if x else "none"
+
+    def work(x: int) -> Any:
+        return {"log": [ask(0).result(), ask(x).result()]}
+
+    def spread(state: Any) -> Any:
+        return [lib.Send("work", 1), lib.Send("work", 2)]
+
+    graph = lib.StateGraph(Pad).add_node("work", work)
+    return graph.add_conditional_edges("__start__", spread, ["work"]).compile(saver)
+
+
+def theirs_inside(lib: Any, saver: Any) -> Any:
+    """A task that calls a graph of LangGraph's."""
+
+    def say(state: Any) -> Any:
+        get_stream_writer()("inside")
+        return {"log": [interrupt("inner?")]}
+
+    inner = StateGraph(Pad).add_node("say", say).add_edge("__start__", "say").compile()
+
+    @lib.task
+    def call(x: int) -> Any:
+        return inner.invoke({"log": [x]})["log"]
+
+    @lib.entrypoint(checkpointer=saver)
+    def main(x: int) -> Any:
+        return [call(x).result(), call(x + 1).result()]
+
+    return main
+
+
+def handled(lib: Any, saver: Any) -> Any:
+    """A node that a task fails, and whose error handler calls another."""
+
+    @lib.task
+    def fail() -> Any:
+        raise ValueError("task")
+
+    @lib.task
+    def mend(text: str) -> Any:
+        return f"mended {text}"
+
+    def work(state: Any) -> Any:
+        return {"log": [fail().result()]}
+
+    def mending(state: Any, error: NodeError) -> Any:
+        return {"log": [mend(str(error.error)).result()]}
+
+    graph = lib.StateGraph(Pad).add_node("work", work, error_handler=mending)
+    return graph.add_edge("__start__", "work").compile(saver)
+
+
+def pushing(lib: Any, saver: Any) -> Any:
+    """A task that pushes a message into the state."""
+
+    @lib.task
+    def push(text: str) -> Any:
+        push_message(AIMessage(text, id="p"))
+        return text
+
+    def work(state: Any) -> Any:
+        return {"messages": [AIMessage(push("pushed").result(), id="r")]}
+
+    graph = lib.StateGraph(MessagesState).add_node("work", work)
+    return graph.add_edge("__start__", "work").compile(saver)
+
+
+def stopping(lib: Any, saver: Any) -> Any:
+    """An entrypoint that calls a graph with a breakpoint in a task."""
+
+    def say(state: Any) -> Any:
+        return {"log": ["said"]}
+
+    graph = lib.StateGraph(Pad).add_node("say", say).add_edge("__start__", "say")
+    inner = graph.compile(interrupt_before=["say"])
+
+    @lib.task
+    def call(x: int) -> Any:
+        return inner.invoke({"log": [x]})
+
+    @lib.entrypoint(checkpointer=saver)
+    def main(x: int) -> Any:
+        return call(x).result()
+
+    return main
+
+
+def keeping(lib: Any, saver: Any) -> Any:
+    """An entrypoint with a history of its own, called twice in a node."""
+
+    @lib.entrypoint(checkpointer=True)
+    def inner(x: int, previous: Any) -> Any:
+        return [x, previous]
+
+    def work(state: Any) -> Any:
+        return {"log": [inner.invoke(len(state["log"]))]}
+
+    graph = lib.StateGraph(Pad).add_node("work", work)
+    return graph.add_edge("__start__", "work").compile(saver)
+
+
+def sending_up(lib: Any, saver: Any) -> Any:
+    """An entrypoint in a node that hands a Command to the graph around."""
+
+    def say(state: Any) -> Any:
+        return lib.Command(graph=lib.Command.PARENT, update={"log": ["up"]})
+
+    inner = lib.StateGraph(Pad).add_node("say", say).add_edge("__start__", "say").compile()
+
+    @lib.task
+    def call(x: int) -> Any:
+        return inner.invoke({"log": [x]})
+
+    @lib.entrypoint()
+    def flow(state: Any) -> Any:
+        return {"log": [call(1).result()]}
+
+    graph = lib.StateGraph(Pad).add_node("flow", flow)
+    return graph.add_edge("__start__", "flow").compile(saver)
+
+
 ACTS: dict[str, list[Any]] = {
     "plain": [1, 2],
     "awaiting": [1, 2],
@@ -468,6 +601,13 @@ ACTS: dict[str, list[Any]] = {
     "node": [{"log": ["in"]}, Ask("a"), Ask("b")],
     "as_node": [{"log": ["in"]}, Ask("a")],
     "talking": ["x"],
+    "sending": [{"log": ["in"]}, Ask("a", 0), Ask("b")],
+    "theirs_inside": [1, Ask("a"), Ask("b")],
+    "handled": [{"log": ["in"]}],
+    "pushing": [{"messages": []}],
+    "stopping": [1, None],
+    "keeping": [{"log": []}, {"log": ["x"]}],
+    "sending_up": [{"log": ["in"]}],
 }
 """What is done to the thread of each program: inputs, None to go on, and answers."""
 
@@ -482,5 +622,6 @@ UNORDERED = (
     "asking_unheard",
     "nothing",
     "failing_unheard",
+    "sending",
 )
 """The programs whose tasks run side by side, so that the order of what they show is chance."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from langchain_core.runnables.config import var_child_runnable_config
 
@@ -79,6 +79,16 @@ class TaskFunction(Generic[P, T]):
             await cache.aclear((cache_namespace_of(self.func),))
 
 
+class _Decorator(Protocol):
+    """What `task` returns if it is given arguments."""
+
+    @overload
+    def __call__(self, func: Callable[P, Awaitable[T]], /) -> TaskFunction[P, T]: ...
+
+    @overload
+    def __call__(self, func: Callable[P, T], /) -> TaskFunction[P, T]: ...
+
+
 @overload
 def task(
     func: None = None,
@@ -88,7 +98,7 @@ def task(
     retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None,
     cache_policy: CachePolicy | None = None,
     timeout: float | timedelta | TimeoutPolicy | None = None,
-) -> Callable[[Callable[P, Awaitable[T]] | Callable[P, T]], TaskFunction[P, T]]: ...
+) -> _Decorator: ...
 
 
 @overload
@@ -107,7 +117,7 @@ def task(
     retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None,
     cache_policy: CachePolicy | None = None,
     timeout: float | timedelta | TimeoutPolicy | None = None,
-) -> Callable[[Callable[P, Awaitable[T]] | Callable[P, T]], TaskFunction[P, T]] | TaskFunction[P, T]:
+) -> _Decorator | TaskFunction[P, T]:
     """Make a function one whose calls are tasks, as a decorator, with arguments or without.
 
     A call inside an entrypoint, a node or another task begins a task and returns a future at once:
@@ -131,7 +141,7 @@ def task(
     what is no policy.
     """
 
-    def decorate(function: Callable[P, Awaitable[T]] | Callable[P, T]) -> TaskFunction[P, T]:
+    def decorate(function: Any) -> TaskFunction[Any, Any]:
         return TaskFunction(
             function, name=name, retry_policy=retry_policy, cache_policy=cache_policy, timeout=timeout
         )

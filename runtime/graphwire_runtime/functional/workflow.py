@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Generic
 
 from langchain_core.runnables import RunnableConfig
-from pydantic import TypeAdapter
+from pydantic import RootModel, create_model
 
 from graphwire_runtime.compiled import CompiledStateGraph
 from graphwire_runtime.plan.drawing import Sketch
@@ -62,7 +62,7 @@ class Workflow(CompiledStateGraph[Any, Context, Any, Any], Generic[Context]):
 def _schema_of(annotation: Any, title: str) -> dict[str, Any]:
     """The JSON schema of an annotation, under this title if it has none of its own."""
     try:
-        schema = TypeAdapter(annotation).json_schema()
-    except Exception:  # an annotation that is no type that pydantic can describe, or that does not resolve
-        schema = {}
-    return {"title": title, **schema}
+        model: type[RootModel[Any]] = create_model(title, __base__=RootModel[annotation])
+        return dict(model.model_json_schema())
+    except Exception:  # an annotation that pydantic cannot describe, or that does not resolve
+        return {"title": title}

@@ -16,12 +16,13 @@ from langchain_core.runnables import Runnable
 from graphwire_runtime.compiled import CompiledStateGraph
 from graphwire_runtime.foreign.words import known, twin
 from graphwire_runtime.plan.call import Call, call_of, first_parameter, full_name_of, returns
-from graphwire_runtime.plan.channels import Channel
+from graphwire_runtime.plan.channels import Channel, Reduced
 from graphwire_runtime.plan.drawing import Sketch
 from graphwire_runtime.plan.plan import Join, NodePlan, Plan, RouterPlan
 from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
 from graphwire_runtime.plan.schema import Schema, annotations_of, merged
 from graphwire_runtime.step.task import PULL, PUSH
+from graphwire_runtime.stream.tokens import add_messages
 from graphwire_runtime.types import END, START, Command
 
 __all__ = [
@@ -136,6 +137,7 @@ class GraphParts:
             fading=tuple(key for key in keys if self.channels[key].fades),
             untracked=frozenset(key for key in keys if not self.channels[key].kept),
             managed={key: each for schema in self.schemas.values() for key, each in schema.managed.items()},
+            messages=frozenset(key for key in keys if _merges_messages(self.channels[key])),
         )
 
     def sketch(self) -> Sketch:
@@ -229,6 +231,11 @@ class GraphParts:
             tracing=node.tracing,
             threaded=all(each.coro is None for each in calls),
         )
+
+
+def _merges_messages(channel: Channel) -> bool:
+    kinds = (add_messages, known("graph.message", "add_messages"))
+    return isinstance(channel, Reduced) and getattr(channel.reduce, "func", channel.reduce) in kinds
 
 
 def policies_of(

@@ -26,6 +26,7 @@ __all__ = [
     "Overwrite",
     "Send",
     "StreamWriter",
+    "with_interrupts",
 ]
 
 START = "__start__"
@@ -128,3 +129,13 @@ class GraphOutput(Generic[Output]):
     value: Output
     """None if no key of the output was ever written."""
     interrupts: tuple[Any, ...] = ()
+
+
+def with_interrupts(chunk: Any, interrupts: Sequence[Any]) -> Any:
+    """A state as the values mode shows it with the interrupts that stop the run; itself if there are none.
+
+    A state that is no mapping, since one key is shown, gives way to them.
+    """
+    if not interrupts:
+        return chunk
+    return {**(chunk if isinstance(chunk, dict) else {}), INTERRUPT: interrupts}

@@ -72,7 +72,10 @@ class View:
             return type(value).__name__
         if isinstance(value, dict):
             keys = sorted(value, key=str) if self._alike else value  # so that chunks can be sorted as text
-            return {self(key): self(value[key]) for key in keys if key not in HIDDEN}
+            shown = {self(key): self(value[key]) for key in keys if key not in HIDDEN}
+            if isinstance(error := shown.get("error"), str):
+                shown["error"] = error.partition("(")[0]  # the repr of an error, whose text is the library's
+            return shown
         if hasattr(value, "_asdict"):
             return (type(value).__name__, self({**value._asdict(), "created_at": None}))
         if isinstance(value, (list, tuple)):

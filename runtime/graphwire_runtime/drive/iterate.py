@@ -31,11 +31,16 @@ from graphwire_runtime.drive.start import begin
 from graphwire_runtime.drive.trace import Trace, started
 from graphwire_runtime.errors import GraphRecursionError
 from graphwire_runtime.foreign.signals import interrupted
+from graphwire_runtime.step.answers import is_wrong_answer
 from graphwire_runtime.step.task import Task
 from graphwire_runtime.stream.outlet import AsyncBell, ThreadBell
 from graphwire_runtime.thread.saving import AsyncSaving, load, save
 
 __all__ = ["aiterate", "iterate"]
+
+TURNS = 5
+"""Turns of the event loop between a failure and the end of the nodes beside it: those that need not wait for
+anything come to their own ends, as they do in LangGraph."""
 
 MOST_THREADS = 64
 """Threads that a blocking run uses for one superstep if its config sets no max_concurrency."""
@@ -252,7 +257,8 @@ class _Threads:
         except BaseException as error:
             with self._lock:
                 self.error = self.error or error
-            self.stop()
+            if not is_wrong_answer(error):
+                self.stop()
         with self._lock:
             self.left -= 1
             if self._queued:
@@ -279,6 +285,8 @@ class _Coroutines:
         self._working: dict[asyncio.Task[None], Task] = {}
         most = loop.run.settings.max_concurrency
         self._timer: asyncio.TimerHandle | None = None
+        self._failed = False
+        """Whether a node has failed, so that no further one is started."""
         self._turns = asyncio.Semaphore(most) if most is not None else None
 
     def start(self, tasks: list[Task], limit: float | None) -> None:
@@ -305,19 +313,25 @@ class _Coroutines:
                 await execute_async(self._loop, task)
             else:
                 async with self._turns:
+                    if self._failed:
+                        raise asyncio.CancelledError
                     await execute_async(self._loop, task)
         except BaseException as error:
-            if self.error is None and not self._loop.stopping:
-                self.error = error
-                self._cancel()
-            elif isinstance(error, asyncio.CancelledError):
+            if isinstance(error, asyncio.CancelledError) and (self.error or self._loop.stopping):
                 raise
+            if self._loop.stopping:
+                return
+            self.error = self.error or error
+            if not is_wrong_answer(error):
+                self._failed = True
+                self._cancel_soon(TURNS)
 
     def _ended(self, working: asyncio.Task[None]) -> None:
         # counted here, since a task that is cancelled before its first step never enters `_member`
         task = self._working.pop(working)
-        if working.cancelled() and self._loop.checkpoints is not None:
-            self._loop.checkpoints.failed(task, asyncio.CancelledError())
+        checkpoints = self._loop.checkpoints
+        if working.cancelled() and checkpoints is not None and checkpoints.durability != "exit":
+            checkpoints.failed(task, asyncio.CancelledError())
         self.left -= 1
         if not self.left and self._timer is not None:
             self._timer.cancel()
@@ -326,6 +340,12 @@ class _Coroutines:
     def _expire(self, limit: float) -> None:
         if self.error is None:
             self.error = _too_long(self._loop, limit)
+            self._cancel()
+
+    def _cancel_soon(self, turns: int) -> None:
+        if turns:
+            self._events.call_soon(self._cancel_soon, turns - 1)
+        elif self._working:
             self._cancel()
 
     def _cancel(self) -> None:

@@ -25,6 +25,7 @@ from graphwire_runtime.step.prepare import prepare, start_task
 from graphwire_runtime.step.standing import Standing
 from graphwire_runtime.step.task import PUSH, Task
 from graphwire_runtime.step.writes import Written, recall
+from graphwire_runtime.stream.tokens import give_ids
 from graphwire_runtime.thread.checkpoints import Checkpoints
 from graphwire_runtime.thread.snapshot import checkpoint_payload
 from graphwire_runtime.types import RETURN, Interrupt
@@ -137,6 +138,7 @@ class Loop:
         if standing.starts:
             return self._start_again()
         if standing.step >= standing.limit:
+            self.ended = True  # a run inside another one begins anew if that is continued
             raise GraphRecursionError(
                 f"{self.run.plan.title} took {self.run.settings.recursion_limit} supersteps, all that "
                 "its recursion_limit allows, without coming to an end; raise `recursion_limit` in the config "
@@ -250,7 +252,7 @@ class Loop:
             tasks = self.tasks
         else:
             tasks = [start_task(self.run, standing)]
-        payload = checkpoint_payload(self.checkpoints, standing, tasks, self.written)
+        payload = checkpoint_payload(self.checkpoints, standing, tasks, self.written, display.show)
         display.show_checkpoint(standing.step, payload)
 
     def _start_again(self) -> list[Task]:
@@ -290,6 +292,9 @@ class Loop:
             if self.display.shows(pairs):
                 self.touched = True
                 self.display.show_values(self.standing.values)
+        halted = any(task.stopped and not task.interrupts for task in tasks)
+        if halted and not self.interrupts and not self.run.nested:
+            self.display.show_interrupts(())
 
     # ---- tasks that tasks call
 
@@ -310,10 +315,13 @@ class Loop:
 
     def finished(self, task: Task) -> None:
         """Keep and show what a finished task wrote."""
-        display, is_node = self.display, task.node is not self.run.plan.start
+        display, plan = self.display, self.run.plan
+        is_node = task.node is not plan.start
         if is_node and display.taps and task.output is not None:
             for tap in display.taps:  # before it is kept: a message gets its id here
-                tap.note_output(task.output, self.run.namespace, task.metadata)
+                tap.note_output(task.output, task.namespace, task.metadata)
+        if plan.messages and task.pairs:
+            give_ids(task.pairs, plan.messages)
         if self.checkpoints is not None:
             self.checkpoints.finished(task)
         if not is_node:
@@ -335,8 +343,6 @@ class Loop:
         """Keep and show the questions that stopped a task; none if a graph in it stopped at a breakpoint."""
         task.stopped, task.interrupts = True, interrupts
         if not interrupts:
-            if not self.run.nested and task.caller is None:
-                self.display.show_interrupts(())
             return
         pairs, task.pairs, task.gotos, task.sends = task.pairs, [], [], []
         if self.checkpoints is not None:
@@ -345,6 +351,7 @@ class Loop:
                 self.checkpoints.answered(task.id, task.path_key, task.answers)
         if task.caller is not None:
             return  # its caller shows what it asks
+        self.touched = True
         display = self.display
         display.show_interrupts(interrupts)
         if display.values:

@@ -24,7 +24,7 @@ from graphwire_runtime.stream.display import Display, shown_values
 from graphwire_runtime.stream.outlet import Bell, Outlet, Printer
 from graphwire_runtime.stream.tokens import TokenTap, tap_for
 from graphwire_runtime.thread.checkpoints import Checkpoints
-from graphwire_runtime.types import INTERRUPT, Command
+from graphwire_runtime.types import Command, with_interrupts
 
 __all__ = ["Opened", "Request"]
 
@@ -149,14 +149,8 @@ class Request:
 
         If the run stopped at interrupts, they are in the output under a key of their own.
         """
-        keys = self._shown_keys()
-        value = shown_values(loop.standing.values, keys) if loop.touched else None
-        if loop.interrupts and isinstance(keys, str):  # questions stand in place of a bare value
-            value = loop.standing.values.get(keys)
-            value = value if isinstance(value, dict) else {}
-        if loop.interrupts and not self.parts:
-            return {**(value if isinstance(value, dict) else {}), INTERRUPT: list(loop.interrupts)}
-        return value
+        value = shown_values(loop.standing.values, self._shown_keys()) if loop.touched else None
+        return with_interrupts(value, list(loop.interrupts))
 
     def _shown_keys(self) -> str | tuple[str, ...]:
         asked = self.output_keys

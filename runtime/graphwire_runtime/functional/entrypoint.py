@@ -118,6 +118,7 @@ class entrypoint(Generic[Context]):
             fading=(),
             untracked=frozenset(),
             managed={},
+            messages=frozenset(),
             entry=node,
             retries=self._policies.retries or (),
             cache=self._policies.cache,

@@ -149,6 +149,8 @@ class Plan:
     """The keys whose values are not saved."""
     managed: Mapping[str, Managed]
     """The keys whose values are computed when a node starts."""
+    messages: frozenset[str]
+    """The keys that hold chat messages with ids."""
     entry: NodePlan | None = None
     """The node that runs with the input itself; None if the input is written to the state first."""
     retries: tuple[RetryPolicy, ...] = ()

@@ -8,7 +8,7 @@ Long because all that a node may declare as a parameter is an attribute here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -35,6 +35,9 @@ __all__ = ["PULL", "PUSH", "Task"]
 
 PULL = "__pregel_pull"
 """The first part of the path of a task that edges have triggered."""
+
+HANDLING = "node_error_handler"
+"""In the path of the task of an error handler."""
 
 PUSH = "__pregel_push"
 """The first part of the path of a task that a Send has made."""
@@ -64,6 +67,7 @@ class Task:
         "calls",
         "checkpoint_ns",
         "error",
+        "failed",
         "gotos",
         "id",
         "input",
@@ -144,11 +148,14 @@ class Task:
         """The failure that it handles, None if its node is no error handler."""
         self.substitute: Task | None = None
         """The task of the error handler, once this one has failed."""
+        self.failed: Task | None = None
+        """The task that failed, if this one is that of its error handler."""
         self._config: RunnableConfig | None = None
         self._runtime: Runtime[Any] | None = None
 
-    def _identify(self, step: int, *made_by: str) -> None:
-        own = f"{self.run.checkpoint_ns}|{self.name}" if self.run.checkpoint_ns else self.name
+    def _identify(self, step: int, *made_by: str, inside: str | None = None) -> None:
+        around = self.run.checkpoint_ns if inside is None else inside
+        own = f"{around}|{self.name}" if around else self.name
         self.id = id_of_task(self.standing.seed, own, str(step), self.name, *made_by)
         self.checkpoint_ns = f"{own}:{self.id}"
 
@@ -169,7 +176,8 @@ class Task:
     @property
     def writer(self) -> StreamWriter:
         """Puts an object into the custom stream."""
-        write, beats = self.run.display.writer_at(self.graph), self.beats
+        at = self.graph if self.failed is None else self.namespace
+        write, beats = self.run.display.writer_at(at), self.beats
         if not beats:
             return write
 
@@ -228,7 +236,7 @@ class Task:
     def metadata(self) -> dict[str, Any]:
         """Where this task runs, added to the metadata of the caller and of the node's author."""
         metadata = {
-            **self.run.settings.metadata,
+            **(self.run.settings.metadata if self.failed is None else self.failed.metadata()),
             "langgraph_step": self.standing.step,
             "langgraph_node": self.name,
             "langgraph_triggers": self.triggers,
@@ -292,11 +300,24 @@ class Task:
 
     def replace(self, handler: NodePlan, error: BaseException) -> Task:
         """Make the task of the error handler that runs in place of this one, which has failed."""
-        path = (PULL, handler.name, *self.path)
-        self.substitute = Task(self.run, self.standing, handler, self.input, path, self.standing.step)
-        self.substitute._identify(self.standing.step, PUSH, "node_error_handler", self.id)
-        self.substitute.error = NodeError(self.name, error)
-        return self.substitute
+        path = (*self.path[:3], HANDLING, False)
+        made = self.substitute = Task(self.run, self.standing, handler, self.input, path, self.standing.step)
+        made.triggers = (PUSH,)
+        made._identify(self.standing.step, PUSH, HANDLING, self.id, inside=self.checkpoint_ns)
+        made.failed = self
+        made.error = NodeError(self.name, error)
+        return made
+
+    @property
+    def namespace(self) -> Namespace:
+        """The graph that it runs in; an error handler counts as one inside the task that failed."""
+        return self.run.namespace if self.failed is None else tuple(self.failed.checkpoint_ns.split("|"))
+
+    @property
+    def node_metadata(self) -> Mapping[str, Any]:
+        """What the author has said of its node, and of the node that failed."""
+        own = self.node.metadata or {}
+        return own if self.failed is None else {**self.failed.node_metadata, **own}
 
     def again(self) -> None:
         """Forget what the failed attempt did. Graphs inside it continue where they stopped."""
@@ -344,8 +365,10 @@ class Task:
             self.pairs += self._update(output)
 
     def accept_command(self, command: Command[Any]) -> None:
-        """Take a Command as what the node returned: one that a graph inside it sent up, or a run's input."""
-        self.output = command
+        """Take a Command as what the node returned: one that a graph inside it sent up, or a run's input.
+
+        It is no output of the node: the messages in it are those of the node that has made it.
+        """
         self._apply_command(command)
 
     def state_after(self) -> dict[str, Any]:

@@ -12,13 +12,13 @@ from typing import Any, Protocol
 from graphwire_runtime.clock import time, timestamp
 from graphwire_runtime.namespace import Namespace
 from graphwire_runtime.plan.config import Settings
-from graphwire_runtime.plan.plan import NodePlan, Plan
+from graphwire_runtime.plan.plan import Plan
 from graphwire_runtime.plan.runtime import no_writer
 from graphwire_runtime.plan.schema import Pairs
 from graphwire_runtime.servable import RETRIES
 from graphwire_runtime.stream.outlet import Outlet
 from graphwire_runtime.stream.tokens import TokenTap
-from graphwire_runtime.types import INTERRUPT, RETURN, START, Interrupt, StreamWriter
+from graphwire_runtime.types import INTERRUPT, RETURN, Interrupt, StreamWriter
 
 __all__ = ["Display", "Show", "ShownTask", "interrupt_data", "result_of", "results", "shown_values"]
 
@@ -34,10 +34,13 @@ class ShownTask(Protocol):
     checkpoint_ns: str
     input: Any
     triggers: tuple[str, ...]
-    node: NodePlan
     pairs: Pairs
     cached: bool
     interrupts: tuple[Interrupt, ...]
+
+    @property
+    def node_metadata(self) -> Mapping[str, Any]:
+        """What the author has said of its node."""
 
 
 class Display:
@@ -114,12 +117,7 @@ class Display:
     def show_values(self, values: dict[str, Any], interrupts: tuple[Interrupt, ...] = ()) -> None:
         """Show the state, and the interrupts that stop the run, if any."""
         for outlet in self.values:
-            chunk = shown_values(values, self.show)
-            if interrupts and isinstance(self.show, str) and not isinstance(chunk, dict):
-                chunk = {}  # questions stand in place of a bare value
-            elif outlet.parts and isinstance(chunk, dict):
-                chunk = self.plan.output.instance(chunk)
-            outlet.push_values(self.namespace, chunk, interrupts)
+            outlet.push_values(self.namespace, shown_values(values, self.show), interrupts)
 
     def show_update(self, task: ShownTask) -> None:
         """Show what a task wrote. If it did not run, since its writes were known, it is marked as cached."""
@@ -139,7 +137,7 @@ class Display:
         """Show that a task starts."""
         if self.tasks or self.debug:
             payload = {"id": task.id, "name": task.name, "input": task.input, "triggers": task.triggers}
-            metadata: dict[str, Any] = {**self.settings.user_metadata(), **(task.node.metadata or {})}
+            metadata: dict[str, Any] = {**self.settings.user_metadata(), **task.node_metadata}
             if self.settings.tags:
                 metadata["tags"] = self.settings.tags
             if metadata:
@@ -166,10 +164,7 @@ class Display:
 
     def show_checkpoint(self, step: int, payload: dict[str, Any]) -> None:
         """Show a checkpoint of the thread."""
-        made = payload
-        if START not in payload["next"] and any(outlet.parts for outlet in (*self.checkpoints, *self.debug)):
-            made = {**payload, "values": self.plan.state.instance(payload["values"])}
-        self._announce("checkpoint", self.checkpoints, "checkpoints", step, payload, made)
+        self._announce("checkpoint", self.checkpoints, "checkpoints", step, payload)
 
     @property
     def writer(self) -> StreamWriter:
@@ -183,22 +178,14 @@ class Display:
         return self.writer if namespace == self.namespace else _writer(self.custom, namespace)
 
     def _announce(
-        self,
-        kind: str,
-        outlets: Sequence[Outlet],
-        mode: str,
-        step: int,
-        payload: dict[str, Any],
-        made: dict[str, Any] | None = None,
+        self, kind: str, outlets: Sequence[Outlet], mode: str, step: int, payload: dict[str, Any]
     ) -> None:
-        """Show a payload; ``made`` takes its place in outlets of parts."""
         for outlet in outlets:
-            outlet.push(mode, self.namespace, payload if made is None or not outlet.parts else made)
+            outlet.push(mode, self.namespace, payload)
         if self.debug:
             event = {"step": step, "timestamp": timestamp(time()), "type": kind, "payload": payload}
             for outlet in self.debug:
-                is_made = made is not None and outlet.parts
-                outlet.push("debug", self.namespace, {**event, "payload": made} if is_made else event)
+                outlet.push("debug", self.namespace, event)
 
     def _shown(self, pairs: Pairs) -> Pairs:
         keys = self.plan.keys
@@ -226,7 +213,7 @@ def shown_values(values: Mapping[str, Any], show: Show) -> Any:
     return {key: values[key] for key in show if key in values}
 
 
-def results(pairs: Pairs) -> dict[str, Any]:
+def results(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Writes by key; several to one key become `{"$writes": [value, ...]}`."""
     writes: dict[str, Any] = {}
     several: set[str] = set()

@@ -277,7 +277,6 @@ class Checkpoints:
         self.pending, self._notes = [], []
         self._identify(standing, self._own_id)
         if self.durability == "exit":
-            self.parent_config = None
             self._unsaved = True
         else:
             self.parent_config = None if parent is None else self._config_of(parent)

@@ -131,7 +131,8 @@ def _start(loop: Loop, value: Any) -> list[Task] | None:
     if run.plan.entry is not None:
         _enter(loop, run.plan.entry, value)
         return None
-    task = Task(run, standing, start, value, start.path, standing.step)
+    step = standing.step if checkpoints is None else standing.step + 1
+    task = Task(run, standing, start, value, start.path, step)
     try:
         if isinstance(value, Command):
             task.accept_command(value)

@@ -43,7 +43,7 @@ def prepare(run: RunContext, standing: Standing, *, with_inputs: bool = True) ->
 
 def start_task(run: RunContext, standing: Standing) -> Task:
     """The task of START, with the input that waits for it."""
-    return Task(run, standing, run.plan.start, standing.waiting_input, run.plan.start.path, standing.step)
+    return Task(run, standing, run.plan.start, standing.waiting_input, run.plan.start.path, standing.step + 1)
 
 
 def discard(run: RunContext, standing: Standing) -> list[Task]:

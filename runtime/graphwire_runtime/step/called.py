@@ -11,7 +11,7 @@ from typing import Any
 from graphwire_runtime.namespace import Namespace
 from graphwire_runtime.plan.called import arguments_of
 from graphwire_runtime.plan.plan import NodePlan
-from graphwire_runtime.step.ids import id_of_task, text_of_path
+from graphwire_runtime.step.ids import text_of_path
 from graphwire_runtime.step.task import PUSH, Task
 from graphwire_runtime.types import Command
 
@@ -52,14 +52,10 @@ class Called(Task):
         path = (PUSH, caller.path, index, True)
         super().__init__(caller.run, caller.standing, function, (args, kwargs), path, caller.standing.step)
 
-    def _identify(self, step: int, *made_by: str) -> None:
+    def _identify(self, step: int, *made_by: str, inside: str | None = None) -> None:
         assert self.caller is not None
-        own = f"{self.caller.checkpoint_ns}|{self.name}"
         _, path, index, _ = self.path
-        self.id = id_of_task(
-            self.standing.seed, own, str(step), self.name, PUSH, text_of_path(path), str(index)
-        )
-        self.checkpoint_ns = f"{own}:{self.id}"
+        super()._identify(step, PUSH, text_of_path(path), str(index), inside=self.caller.checkpoint_ns)
 
     @property
     def path_key(self) -> str:

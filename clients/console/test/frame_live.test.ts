@@ -94,8 +94,12 @@ const word = () => page.locator(".bar-word").textContent();
 const connected = () => expect.poll(word).toBe("Connected");
 
 async function isAccessible(): Promise<void> {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  expect(violations.map(({ id, nodes }) => [id, ...nodes.map((node) => node.html)])).toEqual([]);
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    const { violations } = await new AxeBuilder({ page }).analyze();
+    const found = violations.map(({ id, nodes }) => [id, ...nodes.map((node) => node.html)]);
+    expect([colorScheme, ...found]).toEqual([colorScheme]);
+  }
 }
 
 test("a wrong token is refused in words, a right one signs in and outlives a reload, and one signs out", async () => {

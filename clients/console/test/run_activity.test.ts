@@ -229,3 +229,20 @@ test("a state was written by the nodes that ended since the one before it, in it
   expect(writers(11, 4)).toEqual(["look"]);
   expect(writers(8, undefined, ["look:b"])).toEqual(["inner"]);
 });
+
+test("four thousand tasks at once begin and end without a look of each at all others", () => {
+  const numbers = Array.from({ length: 4000 }, (_, index) => index + 1);
+  for (const modes of [["tasks"], ["updates", "messages"]]) {
+    const isExact = modes.includes("tasks");
+    const events = [
+      ...numbers.map((at) => (isExact ? task(at, `t${at}`, `n${at}`) : token(at, `n${at}`))),
+      ...numbers.map((at) => (isExact ? result(at + 4000, `t${at}`, `n${at}`) : update(at + 4000, `n${at}`))),
+    ];
+    const activity = new Activity(modes);
+    const before = process.cpuUsage().user;
+    for (const event of events) activity.apply(event);
+    expect(activity.spans.every(({ state }) => state === "done")).toBe(true);
+    // Some 80 ms of work; sixteen million looks take several seconds.
+    expect((process.cpuUsage().user - before) / 1000).toBeLessThan(1000);
+  }
+});

@@ -253,7 +253,10 @@ test("axe finds nothing in the list, in a question, at the side, in dialogs, in 
     await check(`list ${colorScheme}`);
   }
   await page.goto(site.url("#/runs?open=streams,asks,fails"));
-  await page.getByRole("article", { name: "streams" }).getByText(/w\d{4}/).waitFor();
+  await page
+    .getByRole("article", { name: "streams" })
+    .getByText(/w\d{4}/)
+    .waitFor();
   await check("side");
   await page.setViewportSize({ width: 360, height: 740 });
   await check("phone");

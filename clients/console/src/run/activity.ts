@@ -33,7 +33,9 @@ export class Activity {
   /** Rises when a span comes or goes, which alone changes the rows of a waterfall. */
   structure = 0;
   readonly #source: "tasks" | "debug" | "none";
-  readonly #open = new Map<string, Span[]>();
+  readonly #open = new Map<string, Set<Span>>();
+  /** The open spans right below each span: with a thousand tasks at once, nothing may look at all of them. */
+  readonly #below = new Map<Span, Set<Span>>();
   readonly #byTask = new Map<string, Span>();
   /** The last event that ended a step, by namespace. */
   readonly #boundary = new Map<string, number>();
@@ -138,11 +140,11 @@ export class Activity {
   #update(seq: number, namespace: readonly string[], data: { readonly [node: string]: unknown }): void {
     for (const node of Object.keys(data)) {
       if (node.startsWith("__")) continue;
-      const open = this.#open.get(keyOf(namespace, node)) ?? [];
+      const open = this.#open.get(keyOf(namespace, node));
       // Of several at work, the one that has nothing at work below it.
       const span =
-        open.find((each) => !this.#hasOpenBelow(each)) ??
-        open[0] ??
+        first(open, (each) => !this.#hasOpenBelow(each)) ??
+        first(open, () => true) ??
         this.#begin(this.#boundary.get(keyOf(namespace)) ?? seq, namespace, node, undefined, true);
       span.resultSeq = seq;
       this.#end(span, seq, "done");
@@ -152,7 +154,7 @@ export class Activity {
 
   /** A node shows that it is at work. */
   #seen(seq: number, namespace: readonly string[], node: string): void {
-    if (this.#spanOf(namespace, node)) return;
+    if (this.#open.has(keyOf(namespace, node))) return;
     this.#begin(this.#boundary.get(keyOf(namespace)) ?? seq, namespace, node, undefined, true);
   }
 
@@ -214,8 +216,7 @@ export class Activity {
       resultSeq: undefined,
       error: undefined,
     };
-    const key = keyOf(namespace, node);
-    this.#open.set(key, [...(this.#open.get(key) ?? []), span]);
+    this.#setOpen(span);
     if (task !== undefined) this.#byTask.set(task, span);
     this.spans.push(span);
     this.structure += 1;
@@ -241,12 +242,23 @@ export class Activity {
     this.#change(span, state);
     span.to = seq;
     const key = keyOf(span.namespace, span.node);
-    const open = (this.#open.get(key) ?? []).filter((each) => each !== span);
-    if (open.length) this.#open.set(key, open);
-    else this.#open.delete(key);
+    const open = this.#open.get(key);
+    open?.delete(span);
+    if (!open?.size) this.#open.delete(key);
+    if (span.parent) this.#below.get(span.parent)?.delete(span);
     // What is below it cannot go on without it.
-    if (this.#open.size)
-      for (const each of this.#allOpen()) if (each.parent === span) this.#end(each, seq, state);
+    const below = this.#below.get(span) ?? [];
+    this.#below.delete(span);
+    for (const each of below) if (each.to === undefined) this.#end(each, seq, state);
+  }
+
+  #setOpen(span: Span): void {
+    const key = keyOf(span.namespace, span.node);
+    const [open, below] = [this.#open.get(key), span.parent && this.#below.get(span.parent)];
+    if (open) open.add(span);
+    else this.#open.set(key, new Set([span]));
+    if (below) below.add(span);
+    else if (span.parent) this.#below.set(span.parent, new Set([span]));
   }
 
   /** Return the span that a namespace is inside of; it begins if nothing was known of it. Undefined for the root. */
@@ -261,13 +273,12 @@ export class Activity {
         // It goes on behind a gap.
         known.to = undefined;
         this.#change(known, "running");
-        const key = keyOf(known.namespace, known.node);
-        this.#open.set(key, [...(this.#open.get(key) ?? []), known]);
+        this.#setOpen(known);
       }
       return known;
     }
     const [node = segment] = namesOf([segment]);
-    const unnamed = (this.#open.get(keyOf(above, node)) ?? []).find((span) => span.task === undefined);
+    const unnamed = first(this.#open.get(keyOf(above, node)), (span) => span.task === undefined);
     if (unnamed) {
       unnamed.task = task;
       this.#byTask.set(task, unnamed);
@@ -278,15 +289,17 @@ export class Activity {
   }
 
   #spanOf(namespace: readonly string[], node: string): Span | undefined {
-    return this.#open.get(keyOf(namespace, node))?.at(-1);
+    let last: Span | undefined;
+    for (const span of this.#open.get(keyOf(namespace, node)) ?? []) last = span;
+    return last;
   }
 
   #allOpen(): Span[] {
-    return [...this.#open.values()].flat();
+    return [...this.#open.values()].flatMap((spans) => [...spans]);
   }
 
   #hasOpenBelow(span: Span): boolean {
-    return this.#allOpen().some((each) => each !== span && isBelow(each, span));
+    return (this.#below.get(span)?.size ?? 0) > 0;
   }
 
   #letGo(): void {
@@ -303,6 +316,11 @@ export class Activity {
 function newState(path: string, names: readonly string[], node: string): NodeState {
   const counts = { running: 0, done: 0, failed: 0, waiting: 0, stopped: 0, unknown: 0 };
   return { path, names: [...names, node], node, times: 0, last: undefined, ...counts };
+}
+
+function first(spans: Iterable<Span> | undefined, is: (span: Span) => boolean): Span | undefined {
+  for (const span of spans ?? []) if (is(span)) return span;
+  return undefined;
 }
 
 function isBelow(span: Span, above: Span): boolean {

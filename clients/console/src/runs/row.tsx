@@ -3,9 +3,12 @@
 import type { RunRow } from "graphwire";
 import { type MouseEvent, memo, useEffect, useMemo, useRef } from "react";
 import { hrefOf } from "../address";
+import { useClient } from "../client";
+import { useAttempt } from "../parts/attempt";
 import { Elapsed } from "../parts/elapsed";
 import { withMarks } from "../parts/marks";
 import { Menu } from "../parts/menu";
+import { Problem } from "../parts/problem";
 import { LiveSparkline } from "../parts/sparkline";
 import { Status } from "../parts/status";
 import { Text } from "../parts/text";
@@ -52,6 +55,10 @@ export const Row = memo(function Row(props: Props) {
     }),
     [rates, run],
   );
+  const client = useClient();
+  const { attempt, problem, busy } = useAttempt();
+  // A breakpoint asks nothing: there is no form to open.
+  const isPaused = needsYou(row) && !row.interrupts?.length && !isAnswering;
   const form = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (isAnswering) form.current?.querySelector<HTMLElement>("input, textarea, select, button")?.focus();
@@ -99,7 +106,18 @@ export const Row = memo(function Row(props: Props) {
         <Elapsed from={beginOf(row)} to={row.ended_at} />
       </Cell>
       <Cell name="acts">
-        {needsYou(row) && (
+        {isPaused && (
+          <button
+            type="button"
+            className="button runs-answer-button"
+            tabIndex={-1}
+            disabled={busy}
+            onClick={() => attempt(client.respond(run).then(() => actions.answered(run)))}
+          >
+            Continue
+          </button>
+        )}
+        {needsYou(row) && !isPaused && (
           <button
             type="button"
             className="button runs-answer-button"
@@ -135,6 +153,11 @@ export const Row = memo(function Row(props: Props) {
           ]}
         />
       </Cell>
+      {problem && isPaused && (
+        <Cell name="answer">
+          <Problem error={problem} />
+        </Cell>
+      )}
       {isAnswering && needsYou(row) && (
         <Cell name="answer" box={form}>
           <Answer row={row} onAnswered={() => actions.answered(run)} />

@@ -305,7 +305,7 @@ async def lived(lg: Any, program: Program) -> list[Any]:
             error = type(failure).__name__
         segments = in_segments(chunks)
         if error is not None and not program.lone:
-            seen.append((turn, segments[:-1], error))
+            seen.append((turn, segments[:-1], "failed"))
             return seen
         seen.append((turn, segments, error))
         if error == "InvalidUpdateError" and run.durability == "exit":

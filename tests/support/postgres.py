@@ -43,7 +43,19 @@ def server() -> Iterator[str]:
     try:
         if os.geteuid() == 0:
             shutil.chown(folder, "nobody", "nogroup")
-        _run(folder, programs / "initdb", "-D", "data", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync")
+        _run(
+            folder,
+            programs / "initdb",
+            "-D",
+            "data",
+            "-A",
+            "trust",
+            "-U",
+            "postgres",
+            "-E",
+            "UTF8",
+            "--no-sync",
+        )
         control = (programs / "pg_ctl", "-D", "data", "-w")
         options = f"-k {folder} -c listen_addresses= -c fsync=off"
         try:

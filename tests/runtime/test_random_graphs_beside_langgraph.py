@@ -220,6 +220,26 @@ async def test_a_hand_off_makes_no_event_of_messages(how: str, subgraphs: bool) 
 
 
 @pytest.mark.parametrize("how", HOWS)
+async def test_a_hand_off_stops_no_node_beside_it(how: str) -> None:
+    seen = []
+    for lg in (OURS, THEIRS):
+        ran: list[int] = []
+
+        async def slow(state: Any, ran: list[int] = ran) -> Any:
+            for _ in range(100):
+                await asyncio.sleep(0)
+            ran.append(1)
+
+        up = lg.Command(graph=lg.Command.PARENT, update={"text": "up"})
+        inner = lg.StateGraph(Wide).add_node("a", writes(up)).add_edge(lg.START, "a")
+        inner.add_node("z", slow if how == "astream" else lambda state, ran=ran: ran.append(1))
+        graph = chain(lg, inner.add_edge(lg.START, "z").compile(), schema=Wide)
+        seen.append((await recorded(graph, {"size": 1}, how), ran))
+    assert seen[0] == seen[1]
+    assert seen[0][1] == [1]
+
+
+@pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("subgraphs", [False, True], ids=["", "subgraphs"])
 async def test_an_error_handler_streams_as_a_graph_inside_the_node_that_failed(
     how: str, subgraphs: bool

@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: help lock demo test processes abuse test310 mutants slow browser chromium soak soak-steady check console \
+.PHONY: help lock demo test processes abuse test310 mutants slow browser chromium postgres soak soak-steady check console \
 	check-console format schema bench clean
 
 help:  ## Show what there is
@@ -41,7 +41,17 @@ demo: $(VENV)/demo.stamp  ## Three graphs streaming over one connection, and the
 WORKERS ?= 2
 PYTEST := -m pytest -n $(WORKERS) --dist worksteal
 
-test: $(VENV)/dev.stamp  ## The test-suite, without what has a command of its own
+# Debian's Postgres, of which tests start servers of their own. root on Debian, as CI is, gets it installed.
+postgres:
+	@command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1 \
+	|| if test "$$(id -u)" = 0 && grep -q '^ID=debian' /etc/os-release 2>/dev/null; then \
+		echo "==> installing Postgres"; apt-get update -qq \
+		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null; \
+	else \
+		echo "no Postgres here, so its tests are skipped: install it ('sudo apt-get install postgresql' on Debian)" >&2; \
+	fi
+
+test: $(VENV)/dev.stamp postgres  ## The test-suite, without what has a command of its own
 	@$(BIN)/python $(PYTEST) -m 'not abuse and not processes' --ignore=tests/mutants $(ARGS)
 
 processes: $(VENV)/dev.stamp  ## The command line, with servers and clients that are processes of their own
@@ -112,7 +122,7 @@ $(VENV310)/stamp: pyproject.toml
 	@$(VENV310)/bin/python $(PIP) install --quiet -e '.[server,langgraph]' --group test
 	@touch $@
 
-test310: $(if $(PYTHON310),$(VENV310)/stamp)  ## What differs between Pythons, on Python 3.10 where it is installed
+test310: $(if $(PYTHON310),$(VENV310)/stamp postgres)  ## What differs between Pythons, on Python 3.10 where it is installed
 	@$(if $(PYTHON310),,echo "no python3.10 here: its tests are left out"; exit 0;) $(VENV310)/bin/python $(PYTEST) tests/protocol tests/runtime tests/client tests/live/test_examples.py $(ARGS)
 
 soak: $(VENV)/dev.stamp  ## 20,000 faults and 10 million events, or SOAK_MINUTES of them

@@ -23,7 +23,7 @@ from graphwire_runtime.step.context import RunContext
 from graphwire_runtime.step.prepare import discard, prepare, start_task
 from graphwire_runtime.step.standing import Standing
 from graphwire_runtime.step.task import Task
-from graphwire_runtime.step.writes import written
+from graphwire_runtime.step.writes import NO_WRITES, writes_of, written
 from graphwire_runtime.thread.checkpoints import Checkpoints
 from graphwire_runtime.thread.saving import is_other
 from graphwire_runtime.thread.snapshot import StateSnapshot, snapshot_of
@@ -248,7 +248,7 @@ def _edit(
         ids = replaced.get(source)
         if update.task_id is not None or ids:  # the edit stands for the task that would have run
             task.id = update.task_id or (ids.popleft() if ids else "")
-            if not checkpoints.superseded:
+            if not checkpoints.superseded and writes_of(task) != NO_WRITES:
                 checkpoints.finished(task)
     standing.apply(tasks, [pair for task in tasks for pair in task.pairs])
     standing.schedule.triggered |= deferred

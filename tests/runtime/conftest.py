@@ -1,4 +1,4 @@
-"""Fixtures of the runtime's tests: a model that streams word by word, and a way to drain either stream."""
+"""Fixtures of the runtime's tests: a model that streams, a way to drain either stream, a Postgres server."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pytest
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+
+from tests.support.postgres import server
 
 Drain = Callable[..., Awaitable[list[Any]]]
 
@@ -44,6 +46,13 @@ class Speaker(BaseChatModel):
 @pytest.fixture
 def speaker() -> type[Speaker]:
     return Speaker
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The folder of the socket of a Postgres server."""
+    with server() as folder:
+        yield folder
 
 
 @pytest.fixture(params=["stream", "astream"])

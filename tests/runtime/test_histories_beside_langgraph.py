@@ -180,6 +180,16 @@ def test_updates_in_one_superstep_must_say_as_which_node(lg: Any) -> None:
 
 
 @BOTH
+def test_an_edit_of_nothing_is_no_result_of_the_last_node(lg: Any) -> None:
+    graph = built(lg, Graph((Node("first", "say"), Node("last", "say"))), InMemorySaver())
+    graph.invoke({"text": "a"}, WHERE)
+    graph.update_state(WHERE, {"log": ["edit"]}, as_node="first")
+    before = graph.get_state(WHERE).config
+    graph.update_state(WHERE, None, as_node="last")
+    assert graph.get_state(before).tasks[0].result is None
+
+
+@BOTH
 def test_a_copy_takes_edits(lg: Any) -> None:
     graph = asking(lg, "sub", None, Node("first", "say"))
     graph.invoke({"text": "a"}, WHERE)

@@ -1,25 +1,16 @@
 """Threads in a Postgres database, continued by another process.
 
-Runs only if GRAPHWIRE_TEST_POSTGRES names a server, as in postgresql://postgres@127.0.0.1:5432/postgres, and
-langgraph-checkpoint-postgres is installed with psycopg[binary].
-
 About `runtime/graphwire_runtime/thread/checkpoints.py`.
 """
 
 from __future__ import annotations
 
-import os
 from uuid import uuid4
 
 import pytest
 
+from tests.support.postgres import fresh_database
 from tests.support.programs import run_program
-
-SERVER = os.environ.get("GRAPHWIRE_TEST_POSTGRES", "")
-
-pytestmark = pytest.mark.skipif(
-    not SERVER, reason="NO POSTGRES TRIED: set GRAPHWIRE_TEST_POSTGRES to a server's address to try it"
-)
 
 ASK = """
     config = {"configurable": {"thread_id": sys.argv[2]}}
@@ -43,9 +34,9 @@ ANSWER = """
 
 
 @pytest.mark.parametrize("durability", ["sync", "async", "exit"])
-def test_another_process_continues_a_thread_in_a_database(durability: str) -> None:
-    thread = str(uuid4())
-    assert run_program(ASK, SERVER, thread) == "toll"
-    streamed, steps = run_program(ANSWER, SERVER, thread, durability).splitlines()
+def test_another_process_continues_a_thread_in_a_database(durability: str, postgres: str) -> None:
+    thread, database = str(uuid4()), fresh_database(postgres)
+    assert run_program(ASK, database, thread) == "toll"
+    streamed, steps = run_program(ANSWER, database, thread, durability).splitlines()
     assert streamed == "[{'pay': {'log': ['toll: 7']}}, {'end': {'log': ['end']}}]"
     assert steps == ("[2, 0, -1]" if durability == "exit" else "[2, 1, 0, -1]")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 import sqlite3
 from collections.abc import Callable
+from contextlib import nullcontext
 from itertools import cycle, islice
 from typing import Annotated, Any
 
@@ -18,13 +19,14 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from typing_extensions import TypedDict
 
 from tests.support.comparison import OURS, THEIRS, View
+from tests.support.postgres import fresh_saver
 
 pytestmark = pytest.mark.filterwarnings("default")
 
 WHERE: Any = {"configurable": {"thread_id": "t"}}
 SAVERS: dict[str, Callable[[], Any]] = {
-    "memory": InMemorySaver,
-    "sqlite": lambda: SqliteSaver(sqlite3.connect(":memory:", check_same_thread=False)),
+    "memory": lambda: nullcontext(InMemorySaver()),
+    "sqlite": lambda: nullcontext(SqliteSaver(sqlite3.connect(":memory:", check_same_thread=False))),
 }
 O, T = OURS, THEIRS  # noqa: E741
 ORDERS = {"in turn": [O, T], "in turn, theirs first": [T, O], "ours": [O]}
@@ -94,11 +96,29 @@ def lived(order: list[Any], saver: Any, before: list[str]) -> list[Any]:
     return seen
 
 
-@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
-@pytest.mark.parametrize("saver", SAVERS.values(), ids=SAVERS)
-@pytest.mark.parametrize("before", [[], ["asks", "keeps", "last"]], ids=["", "breakpoints"])
-def test_either_library_continues_a_thread_of_the_other(order: Any, saver: Any, before: list[str]) -> None:
-    alone = lived([THEIRS], saver(), before)
+def continued(order: Any, saver: Callable[[], Any], before: list[str]) -> None:
+    with saver() as kept:
+        alone = lived([THEIRS], kept, before)
     assert [error for _, error, *_ in alone if error] == ["2", "1"]
     assert "last" in alone[-1][2]
-    assert lived(order, saver(), before) == alone
+    with saver() as kept:
+        assert lived(order, kept, before) == alone
+
+
+IN_ORDER = pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+BEFORE = pytest.mark.parametrize("before", [[], ["asks", "keeps", "last"]], ids=["", "breakpoints"])
+
+
+@IN_ORDER
+@pytest.mark.parametrize("saver", SAVERS.values(), ids=SAVERS)
+@BEFORE
+def test_either_library_continues_a_thread_of_the_other(order: Any, saver: Any, before: list[str]) -> None:
+    continued(order, saver, before)
+
+
+@IN_ORDER
+@BEFORE
+def test_either_library_continues_a_thread_of_the_other_in_postgres(
+    order: Any, before: list[str], postgres: str
+) -> None:
+    continued(order, lambda: fresh_saver(postgres), before)

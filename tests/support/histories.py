@@ -257,6 +257,8 @@ def _steps(
     elif kind == "edit none":
         chunks.append(view(graph.update_state(where, None)))
     elif kind == "edit end":
+        if any(task.result is not None for task in snapshot.tasks):
+            return  # LangGraph would follow edges of finished tasks, though nothing is to run next
         chunks.append(view(graph.update_state(where, {} if act.pick % 2 else None, lg.END)))
     elif kind == "edit input":
         if not snapshot.next:

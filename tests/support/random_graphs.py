@@ -17,6 +17,7 @@ Left out is what is a fault of LangGraph's:
 - a graph with `checkpointer=True` beside itself: both runs of it write to the one history, in any order;
 - a graph inside one that keeps nothing that says nothing of its own checkpointer: LangGraph keeps checkpoints
   of it that nothing finds again;
+- async routers of a node that is a graph: LangGraph calls one without awaiting it behind a hand-off;
 - two Sends with the same input to one cached node: of those in one superstep, LangGraph finds only the last
   in the cache, and runs the others again.
 """
@@ -165,14 +166,15 @@ def _graph(
             kind = "say"
         name = f"{chance.choice('abcxyz')}{len(names)}{kind}"
         names.append(name)
-        inner = None
+        inner, own_awaits = None, awaits and chance.random() < 0.6
         if kind in ("sub", "call"):
-            inner = _graph(chance, depth + 1, deepest, names, awaits=awaits, kept=kept, lone=lone, lost=lost)
+            below = own_awaits or (awaits and kind == "sub")  # a blocking call runs a blocking graph
+            inner = _graph(chance, depth + 1, deepest, names, awaits=below, kept=kept, lone=lone, lost=lost)
         nodes.append(
             Node(
                 name,
                 kind,
-                awaits=awaits and chance.random() < 0.6,
+                awaits=own_awaits,
                 defer=chance.random() < 0.08,
                 cached=kind in ("say", "count", "note", "sub") and chance.random() < 0.12,
                 tagged=chance.random() < 0.1,
@@ -206,7 +208,14 @@ def _graph(
             edges.append((name, "__end__"))
         elif dice < 0.85:
             targets = tuple(chance.sample(own, 1 if lone else chance.randint(1, min(3, len(own)))))
-            routers.append(Router(name, targets, chance.random() < 0.4, awaits and chance.random() < 0.4))
+            routers.append(
+                Router(
+                    name,
+                    targets,
+                    chance.random() < 0.4,
+                    awaits and nodes[place].kind not in ("sub", "call") and chance.random() < 0.4,
+                )
+            )
     if not lone and chance.random() < 0.1:
         routers.append(Router("__start__", tuple(own[:2]), chance.random() < 0.3, False))
     if not lone and len(own) > 2 and chance.random() < 0.4:
@@ -305,7 +314,7 @@ async def lived(lg: Any, program: Program) -> list[Any]:
             error = type(failure).__name__
         segments = in_segments(chunks)
         if error is not None and not program.lone:
-            seen.append((turn, segments[:-1], error))
+            seen.append((turn, segments[:-1], "failed"))
             return seen
         seen.append((turn, segments, error))
         if error == "InvalidUpdateError" and run.durability == "exit":

@@ -30,7 +30,7 @@ from graphwire_runtime.drive.request import Request
 from graphwire_runtime.drive.start import begin
 from graphwire_runtime.drive.trace import Trace, started
 from graphwire_runtime.errors import GraphRecursionError
-from graphwire_runtime.foreign.signals import interrupted
+from graphwire_runtime.foreign.signals import bubbling, interrupted
 from graphwire_runtime.step.answers import is_wrong_answer
 from graphwire_runtime.step.task import Task
 from graphwire_runtime.stream.outlet import AsyncBell, ThreadBell
@@ -232,6 +232,11 @@ def _too_long(loop: Loop, limit: float | None) -> TimeoutError:
     )
 
 
+def _stops_others(error: BaseException) -> bool:
+    """Whether nodes beside the one that raised this are stopped: not for a wrong answer or a hand-off."""
+    return not (is_wrong_answer(error) or isinstance(error, bubbling()))
+
+
 class _Threads:
     """The tasks of one superstep, at work in threads, at most `most` of them at once."""
 
@@ -257,7 +262,7 @@ class _Threads:
         except BaseException as error:
             with self._lock:
                 self.error = self.error or error
-            if not is_wrong_answer(error):
+            if _stops_others(error):
                 self.stop()
         with self._lock:
             self.left -= 1
@@ -322,7 +327,7 @@ class _Coroutines:
             if self._loop.stopping:
                 return
             self.error = self.error or error
-            if not is_wrong_answer(error):
+            if _stops_others(error):
                 self._failed = True
                 self._cancel_soon(TURNS)
 

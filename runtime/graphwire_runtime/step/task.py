@@ -3,7 +3,7 @@
 A task takes what its node and routers return apart into writes to keys, jumps and sends. `drive.execute`
 calls the node; `standing` applies the writes when all tasks of the superstep have ended.
 
-Long because all that a node may declare as a parameter is an attribute here.
+Long because a node reads its task through the same object that takes apart what the node returns.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from graphwire_runtime.step.task import Task
 from graphwire_runtime.types import END, INTERRUPT, PREVIOUS, RETURN, Interrupt, Overwrite, Send
 
 __all__ = [
+    "NO_WRITES",
     "Written",
     "kept_interrupt",
     "kept_send",
@@ -33,7 +34,8 @@ SENDS = "__pregel_tasks"
 RESUME = "__resume__"
 ERROR = "__error__"
 HANDLED = "__error_source_node__"
-NOTHING = "__no_writes__"
+NO_WRITES: list[tuple[str, Any]] = [("__no_writes__", None)]
+"""What is kept of a task that has written nothing and leads nowhere, so that it counts as finished."""
 BRANCH = "branch:to:"
 BARE = (RETURN, END, PREVIOUS)
 """Channels that hold what a function returned, as it is."""
@@ -55,7 +57,7 @@ def writes_of(task: Task, *, with_edges: bool = True) -> list[tuple[str, Any]]:
     ]
     writes += [(join.trigger, task.name) for join in task.node.joins if with_edges]
     writes += [(SENDS, kept_send(send, untracked)) for send in task.sends]
-    return writes or [(NOTHING, None)]
+    return writes or NO_WRITES
 
 
 class Written:

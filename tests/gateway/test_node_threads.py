@@ -1,5 +1,7 @@
 """Nodes without async code share the threads of a runner, principal by principal.
 
+Each test runs twice: with calls as everybody submits them, and with those of our runtime's nodes.
+
 About `gateway/graphwire_gateway/graphs/node_threads.py`.
 """
 
@@ -16,8 +18,15 @@ from graphwire_gateway.graphs import job as job_module
 from graphwire_gateway.graphs import node_threads
 from graphwire_gateway.graphs.job import Job
 from graphwire_gateway.graphs.runner import ThreadRunner
+from graphwire_runtime.drive.node_threads import in_thread
 
 from tests.support.waiting import until
+
+
+@pytest.fixture(params=[asyncio.to_thread, in_thread], ids=["submitted", "started"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How calls come to the threads."""
+    monkeypatch.setattr(asyncio, "to_thread", request.param)
 
 
 async def test_a_node_that_is_stuck_in_a_thread_has_its_time_once_and_keeps_no_process_alive() -> None:

@@ -383,3 +383,57 @@ async def test_a_cancelled_call_that_waited_keeps_nothing_alive(monkeypatch: pyt
         jobs.release.set()
     await until(lambda: first.is_over)
     await jobs.runner.close(5)
+
+
+async def test_a_cancelled_call_that_waited_keeps_nothing_alive_while_its_job_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(node_threads, "PLACES", 1)
+    jobs = Sleepers("goes-on")
+    held: list[weakref.ref[Any]] = []
+
+    def is_freed() -> bool:
+        gc.collect()
+        return bool(held) and held[0]() is None
+
+    def wait() -> "asyncio.Task[None]":
+        argument = threading.Event()
+        held.append(weakref.ref(argument))
+        return asyncio.create_task(asyncio.to_thread(jobs.node, "waited", argument))
+
+    async def run() -> None:
+        first = asyncio.create_task(asyncio.to_thread(jobs.node, "first"))
+        await asyncio.sleep(0)
+        waiting = wait()
+        await asyncio.sleep(0)
+        waiting.cancel()
+        del waiting
+        await first
+
+    try:
+        job = jobs.runner.start(run, principal="p")
+        await until(is_freed)
+        assert not job.is_over
+    finally:
+        jobs.release.set()
+    await until(lambda: job.is_over)
+    assert jobs.started == ["first"]
+    await jobs.runner.close(5)
+
+
+async def test_a_runner_that_is_closed_leaves_its_loop_to_be_freed() -> None:
+    runner = ThreadRunner("freed")
+    loop = weakref.ref(runner.loop)
+
+    async def work() -> int:
+        return await asyncio.to_thread(int, "7")
+
+    assert await runner.ask(work) == 7
+    await runner.close(5)
+    del runner
+
+    def is_freed() -> bool:
+        gc.collect()
+        return loop() is None
+
+    await until(is_freed)

@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 import weakref
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any, TypedDict
@@ -62,10 +63,13 @@ def use_executor(threads: int) -> None:
 
 
 @pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+async def patient(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     """Let borrowed threads wait long, so that a slow machine does not change which thread has a call."""
-    monkeypatch.setattr(node_threads, "IDLE_S", 0.5)
+    monkeypatch.setattr(node_threads, "IDLE_S", 5.0)
     monkeypatch.setattr(node_threads, "LEASE_S", 1000.0)
+    yield
+    monkeypatch.setattr(node_threads, "IDLE_S", 0.0)
+    await in_thread(int)  # the thread that waits takes this call, and then goes
 
 
 @pytest.mark.parametrize("sync_node", [True, False])
@@ -240,6 +244,8 @@ async def test_a_thread_that_waits_keeps_nothing_alive(patient: None) -> None:
         return gone() is None
 
     await until(is_freed)
+    threads: Any = node_threads._OF_LOOPS[asyncio.get_running_loop()]
+    assert len(threads._idle) == 1, "it waits still"
 
 
 async def test_the_loop_is_not_blocked_while_a_call_is_at_work() -> None:

@@ -3,6 +3,8 @@
 Each test runs twice: with calls as everybody submits them, and with those of our runtime's nodes.
 
 About `gateway/graphwire_gateway/graphs/node_threads.py`.
+
+Long because each case needs a runner and calls that are stuck, which only this file has.
 """
 
 import asyncio

@@ -44,6 +44,11 @@ class Module:
         return ast.parse(self.text)
 
     @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All nodes of the tree, for the many tests that look at each."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
     def docstring(self) -> str:
         return docstring_of(self.text)
 

@@ -9,7 +9,10 @@ export default mergeConfig(
   defineConfig({
     test: {
       include: ["test/**/*.test.{ts,tsx}"],
-      testTimeout: 20_000,
+      // Pages are waited for as long as `launch()` says; a test is there to say what did not come.
+      testTimeout: 120_000,
+      hookTimeout: 300_000,
+      expect: { poll: { timeout: 20_000 } },
       maxWorkers: 2,
       passWithNoTests: true,
       globalSetup: "test/built_folder.ts",

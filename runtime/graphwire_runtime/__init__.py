@@ -1,7 +1,8 @@
 """A small Pregel: build a graph of nodes over a state, run it, and stream what happens in it.
 
-`StateGraph` is where to begin; `CompiledStateGraph` is what `compile` makes of it; `Servable` is what a
-server may ask of any graph, this package's or LangGraph's.
+`StateGraph` is where to begin; `CompiledStateGraph` is what `compile` makes of it. `entrypoint` makes a graph
+of one function, which may call `task`s. `Servable` is what a server may ask of any graph, this package's or
+LangGraph's.
 """
 
 from graphwire_runtime.compiled import CompiledStateGraph
@@ -15,6 +16,8 @@ from graphwire_runtime.errors import (
     NodeTimeoutError,
     ParentCommand,
 )
+from graphwire_runtime.functional.entrypoint import entrypoint
+from graphwire_runtime.functional.task import task
 from graphwire_runtime.graph import StateGraph
 from graphwire_runtime.managed import IsLastStep, RemainingSteps
 from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
@@ -58,9 +61,11 @@ __all__ = [
     "TimeoutPolicy",
     "TracePolicy",
     "add_messages",
+    "entrypoint",
     "get_config",
     "get_runtime",
     "get_store",
     "get_stream_writer",
     "interrupt",
+    "task",
 ]

@@ -18,7 +18,7 @@ from langchain_core.runnables.config import var_child_runnable_config
 
 from graphwire_runtime.address import ThreadAddress
 from graphwire_runtime.describing import DescribedGraph
-from graphwire_runtime.drive.iterate import aiterate, iterate
+from graphwire_runtime.drive.parts import arun, run
 from graphwire_runtime.drive.request import Request
 from graphwire_runtime.foreign.innermost import innermost
 from graphwire_runtime.foreign.words import ours, register
@@ -142,7 +142,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
             print_mode: modes whose chunks are printed, whatever the stream yields. Tokens are not printed.
             output_keys: the keys that values and updates show; one name, not in a list, shows its bare value.
             interrupt_before: the nodes to stop before, or "*" for all; then None as input continues. By
-                default those that the graph was compiled with.
+                default, or for none, those that the graph was compiled with.
             interrupt_after: the nodes to stop after, in the same way.
             durability: when checkpoints are written: "sync", before the next superstep begins; "async",
                 during it (the default); "exit", when the run ends.
@@ -153,7 +153,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         Raises EmptyInputError, InvalidUpdateError, GraphRecursionError, ValueError for a wrong argument, and
         whatever a node raises.
         """
-        return iterate(
+        return run(
             self._request(
                 input,
                 config,
@@ -179,7 +179,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         iterator with `aclose()`, or to cancel its consumer, cancels the async nodes at work. Nodes in threads
         continue, and their results are dropped.
         """
-        return aiterate(self._request(*args, **kwargs))
+        return arun(self._request(*args, **kwargs))
 
     def invoke(
         self,
@@ -215,13 +215,13 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
             version=version,
             **kwargs,
         )
-        return _returned(request, list(iterate(request)))
+        return _returned(request, list(run(request)))
 
     @_parameters_of(invoke)
     async def ainvoke(self, *args: Any, **kwargs: Any) -> Any:
         """Run the graph on the event loop and return its output, like `invoke`."""
         request = self._request(*args, returned=True, **{"stream_mode": "values", **kwargs})
-        return _returned(request, [chunk async for chunk in aiterate(request)])
+        return _returned(request, [chunk async for chunk in arun(request)])
 
     def get_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
         """The thread at its latest checkpoint, or at the `checkpoint_id` that the config names.
@@ -354,7 +354,8 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
             raise TypeError(f"a graph's run takes no argument {', '.join(map(repr, sorted(unknown)))}")
         if durability is not None:
             self._check_durability(durability)
-        streamed = not returned or stream_mode != "values"
+        parts = version == "v2"
+        streamed = not returned or stream_mode != "values" or parts  # a part of the stream is the output
         if returned and streamed and output_keys is None:
             output_keys = self.plan.output_keys
         return Request(
@@ -364,14 +365,14 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
             config,
             modes=stream_mode,
             output_keys=output_keys,
-            parts=version == "v2",
+            parts=parts,
             streamed=streamed,
             checkpointer=self.checkpointer,
             cache=self.cache,
             step_timeout=self.step_timeout,
             store=self.store,
-            before=self.interrupt_before if interrupt_before is None else interrupt_before,
-            after=self.interrupt_after if interrupt_after is None else interrupt_after,
+            before=interrupt_before or self.interrupt_before,
+            after=interrupt_after or self.interrupt_after,
             durability=durability,
             printed=["updates", "values"] if debug or self.debug else print_mode,
             **asked,
@@ -387,12 +388,9 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
 
 
 def _returned(request: Request, chunks: list[Any]) -> Any:
-    if request.streamed:
+    if request.streamed and request.modes != "values":
         return chunks
-    loop = request.loop
-    value = None if loop is None else request.result(loop)
-    if not request.parts:
-        return value
-    if loop is not None and isinstance(value, dict):
-        value = request.plan.output.instance(value)
-    return GraphOutput(value, () if loop is None else loop.interrupts)
+    if not request.streamed:
+        return None if request.loop is None else request.result(request.loop)
+    interrupts = tuple(asked for part in chunks for asked in part["interrupts"])
+    return GraphOutput(chunks[-1]["data"] if chunks else None, interrupts)

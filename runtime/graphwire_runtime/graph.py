@@ -28,6 +28,7 @@ from graphwire_runtime.spec import (
     not_async,
     policies_of,
 )
+from graphwire_runtime.thread.saving import check_saver
 from graphwire_runtime.types import END, START, Context, Input, Result, State
 
 __all__ = ["StateGraph"]
@@ -316,7 +317,7 @@ class StateGraph(Generic[State, Context, Input, Result]):
         if cache is not None:
             check_cache(cache)
         if checkpointer is not None and not isinstance(checkpointer, bool):
-            _check_saver(checkpointer)
+            check_saver(checkpointer)
         self.validate()
         for what, names in (("interrupt_before", interrupt_before), ("interrupt_after", interrupt_after)):
             for node_name in () if names is None or names == "*" else names:
@@ -355,13 +356,3 @@ class StateGraph(Generic[State, Context, Input, Result]):
             raise ValueError(
                 f"{what} leads to {end!r}, which is no node; nodes are {sorted(self._spec.nodes)}"
             )
-
-
-def _check_saver(checkpointer: Any) -> None:
-    asked = ("get_tuple", "aget_tuple", "put", "aput", "put_writes", "aput_writes", "get_next_version")
-    missing = [name for name in asked if not callable(getattr(checkpointer, name, None))]
-    if missing:
-        raise TypeError(
-            f"a checkpointer must be a saver of the langgraph-checkpoint family, True, False or None, got a "
-            f"{type(checkpointer).__name__}, which has no {missing[0]}()"
-        )

@@ -16,12 +16,13 @@ from langchain_core.runnables import Runnable
 from graphwire_runtime.compiled import CompiledStateGraph
 from graphwire_runtime.foreign.words import known, twin
 from graphwire_runtime.plan.call import Call, call_of, first_parameter, full_name_of, returns
-from graphwire_runtime.plan.channels import Channel
+from graphwire_runtime.plan.channels import Channel, Reduced
 from graphwire_runtime.plan.drawing import Sketch
 from graphwire_runtime.plan.plan import Join, NodePlan, Plan, RouterPlan
 from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
 from graphwire_runtime.plan.schema import Schema, annotations_of, merged
 from graphwire_runtime.step.task import PULL, PUSH
+from graphwire_runtime.stream.tokens import add_messages
 from graphwire_runtime.types import END, START, Command
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "literal_ends",
     "not_async",
     "policies_of",
+    "subgraph_of",
 ]
 
 Ends = Mapping[Any, str]
@@ -135,6 +137,7 @@ class GraphParts:
             fading=tuple(key for key in keys if self.channels[key].fades),
             untracked=frozenset(key for key in keys if not self.channels[key].kept),
             managed={key: each for schema in self.schemas.values() for key, each in schema.managed.items()},
+            messages=frozenset(key for key in keys if _merges_messages(self.channels[key])),
         )
 
     def sketch(self) -> Sketch:
@@ -204,7 +207,7 @@ class GraphParts:
             else tuple(
                 sorted([trigger, *(join.trigger for join in self._all_joins() if join.target == name)])
             ),
-            subgraph=_subgraph(node.action),
+            subgraph=subgraph_of(node.action),
             path=(PULL, name),
             edges=tuple(end for end in exits.edges if end != END),
             joins=tuple(join for join in self._all_joins() if name in join.sources),
@@ -228,6 +231,11 @@ class GraphParts:
             tracing=node.tracing,
             threaded=all(each.coro is None for each in calls),
         )
+
+
+def _merges_messages(channel: Channel) -> bool:
+    kinds = (add_messages, known("graph.message", "add_messages"))
+    return isinstance(channel, Reduced) and getattr(channel.reduce, "func", channel.reduce) in kinds
 
 
 def policies_of(
@@ -276,7 +284,7 @@ def command_ends(action: Any) -> Mapping[str, str] | None:
     return None
 
 
-def _subgraph(action: Any) -> Any:
+def subgraph_of(action: Any) -> Any:
     """The graph, of either library, that a node is or that its function refers to; None if there is none."""
     theirs = known("pregel.protocol", "PregelProtocol")
     kinds: Any = CompiledStateGraph if theirs is None else (CompiledStateGraph, theirs)

@@ -257,7 +257,7 @@ def _edit(
 
 def _next_tasks(run: RunContext, standing: Standing) -> list[Task]:
     """The tasks that run next, without their inputs."""
-    if standing.waiting_input is not None:
+    if standing.starts:
         return [start_task(run, standing)]
     return prepare(run, standing, with_inputs=False)
 

@@ -17,6 +17,8 @@ from langchain_core.messages.tool import ToolOutputMixin
 __all__ = [
     "END",
     "INTERRUPT",
+    "PREVIOUS",
+    "RETURN",
     "START",
     "Command",
     "GraphOutput",
@@ -24,6 +26,7 @@ __all__ = [
     "Overwrite",
     "Send",
     "StreamWriter",
+    "with_interrupts",
 ]
 
 START = "__start__"
@@ -34,6 +37,12 @@ END = "__end__"
 
 INTERRUPT = "__interrupt__"
 """The key of values and updates that shows the interrupts that stopped a graph."""
+
+RETURN = "__return__"
+"""The key under which a task that was called has what its function returned."""
+
+PREVIOUS = "__previous__"
+"""The key of an entrypoint's state that holds what its next run gets as `previous`."""
 
 StreamWriter = Callable[[Any], None]
 """Puts one object of any kind into the `custom` stream, without copying it."""
@@ -120,3 +129,13 @@ class GraphOutput(Generic[Output]):
     value: Output
     """None if no key of the output was ever written."""
     interrupts: tuple[Any, ...] = ()
+
+
+def with_interrupts(chunk: Any, interrupts: Sequence[Any]) -> Any:
+    """A state as the values mode shows it with the interrupts that stop the run; itself if there are none.
+
+    A state that is no mapping, since one key is shown, gives way to them.
+    """
+    if not interrupts:
+        return chunk
+    return {**(chunk if isinstance(chunk, dict) else {}), INTERRUPT: interrupts}

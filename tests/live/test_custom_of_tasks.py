@@ -15,9 +15,12 @@ from tests.support.functional import functional
 CASES = [("flow", 1), ("graph", {"x": 1})]
 
 
+@pytest.mark.parametrize("library", ["langgraph", "runtime"])
 @pytest.mark.parametrize(("name", "input"), CASES)
-async def test_the_root_view_is_the_same_whoever_records_what(serve: Serve, name: str, input: Any) -> None:
-    graphs = functional()
+async def test_the_root_view_is_the_same_whoever_records_what(
+    serve: Serve, library: str, name: str, input: Any
+) -> None:
+    graphs = functional(library)
     local = [chunk async for chunk in graphs[name].astream(input, stream_mode="custom")]
     server = await serve(graphs)
     async with graphwire.connect(server.url) as client:
@@ -33,11 +36,12 @@ async def test_the_root_view_is_the_same_whoever_records_what(serve: Serve, name
 
 
 @pytest.mark.parametrize(("version", "subgraphs"), [("v1", False), ("v1", True), ("v2", True)])
+@pytest.mark.parametrize("library", ["langgraph", "runtime"])
 @pytest.mark.parametrize(("name", "input"), CASES)
 async def test_the_remote_graph_yields_each_where_the_local_one_does(
-    serve: Serve, name: str, input: Any, subgraphs: bool, version: Any
+    serve: Serve, library: str, name: str, input: Any, subgraphs: bool, version: Any
 ) -> None:
-    graphs = functional()
+    graphs = functional(library)
     way: dict[str, Any] = {"stream_mode": ["custom", "updates"], "subgraphs": subgraphs, "version": version}
     local = [chunk async for chunk in graphs[name].astream(input, **way)]
     server = await serve(graphs)

@@ -260,13 +260,6 @@ def test_what_a_graph_cannot_do_is_refused_by_name() -> None:
     with pytest.raises(TypeError, match=r"Send\('two', timeout=...\).*add_node\('two', ..., timeout=...\)"):
         routed(OURS, Send("two", {}, timeout=3)).invoke({}, {"configurable": {"thread_id": "t"}})
 
-    @task
-    def work() -> int:
-        return 1
-
-    with pytest.raises(TypeError, match=r"'work' is a @task of LangGraph's.*call the function without @task"):
-        line(OURS, ("one", lambda state: {"log": [work().result()]}), saver=False).invoke({})
-
     with pytest.raises(graphwire_runtime.InvalidUpdateError, match="wrote to 'messages', which is no key"):
         line(OURS, ("one", pushes), saver=False).invoke({})
 

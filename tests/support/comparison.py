@@ -20,10 +20,11 @@ from pydantic import BaseModel
 pytest.importorskip("langgraph.graph")
 
 import langgraph.errors
+import langgraph.func
 import langgraph.graph
 import langgraph.runtime
 import langgraph.types
-from langgraph.config import get_stream_writer
+from langgraph.config import get_config, get_store, get_stream_writer
 
 OURS: Any = graphwire_runtime
 THEIRS: Any = SimpleNamespace(
@@ -32,6 +33,9 @@ THEIRS: Any = SimpleNamespace(
         **vars(langgraph.errors),
         **vars(langgraph.types),
         **vars(langgraph.graph),
+        **vars(langgraph.func),
+        "get_config": get_config,
+        "get_store": get_store,
         "get_stream_writer": get_stream_writer,
     }
 )
@@ -68,7 +72,10 @@ class View:
             return type(value).__name__
         if isinstance(value, dict):
             keys = sorted(value, key=str) if self._alike else value  # so that chunks can be sorted as text
-            return {self(key): self(value[key]) for key in keys if key not in HIDDEN}
+            shown = {self(key): self(value[key]) for key in keys if key not in HIDDEN}
+            if isinstance(error := shown.get("error"), str):
+                shown["error"] = error.partition("(")[0]  # the repr of an error, whose text is the library's
+            return shown
         if hasattr(value, "_asdict"):
             return (type(value).__name__, self({**value._asdict(), "created_at": None}))
         if isinstance(value, (list, tuple)):

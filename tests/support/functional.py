@@ -1,7 +1,8 @@
-"""LangGraph graphs whose nodes call functions with ``@task``, which write custom data."""
+"""Graphs, of either library, whose nodes call functions with ``@task``, which write custom data."""
 
 from typing import Any
 
+import graphwire_runtime
 import pytest
 from typing_extensions import TypedDict
 
@@ -12,14 +13,19 @@ class Counted(TypedDict, total=False):
     x: int
 
 
-def functional() -> dict[str, Any]:
+def functional(library: str = "langgraph") -> dict[str, Any]:
     """Return an entrypoint and a graph that call tasks, tasks of tasks, and subgraphs that call tasks.
 
-    Skips the test where LangGraph is missing.
+    They are of LangGraph or of the "runtime". Skips the test where LangGraph is missing.
     """
-    func = pytest.importorskip("langgraph.func")
-    write = pytest.importorskip("langgraph.config").get_stream_writer
-    building = pytest.importorskip("langgraph.graph")
+    if library == "runtime":
+        func: Any = graphwire_runtime
+        building: Any = graphwire_runtime
+        write: Any = graphwire_runtime.get_stream_writer
+    else:
+        func = pytest.importorskip("langgraph.func")
+        write = pytest.importorskip("langgraph.config").get_stream_writer
+        building = pytest.importorskip("langgraph.graph")
 
     @func.task
     def leaf(x: int) -> int:

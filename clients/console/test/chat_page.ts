@@ -84,7 +84,6 @@ export class Chat {
   /** Open a tab. */
   async opened(hash: string): Promise<Page> {
     const tab = await this.context.newPage();
-    tab.setDefaultTimeout(15_000);
     await tab.goto(`${this.base}/${hash}`);
     return tab;
   }
@@ -123,6 +122,6 @@ export class Chat {
 
   /** Wait until nothing runs any more, and an answer is there. */
   async ended(tab = this.page): Promise<void> {
-    await tab.getByRole("button", { name: "Regenerate" }).last().waitFor({ timeout: 30_000 });
+    await tab.getByRole("button", { name: "Regenerate" }).last().waitFor();
   }
 }

@@ -7,10 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { AxeBuilder } from "@axe-core/playwright";
-import { type Browser, chromium, type Page } from "playwright";
+import type { Browser, Page } from "playwright";
 import type { PreviewServer } from "vite";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { ARGUMENTS, chromiumPath } from "../../typescript/test/chromium";
+import { launch } from "../../typescript/test/chromium";
 import { served } from "./served";
 
 const PYTHON =
@@ -29,8 +29,8 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "console-"));
   port = await freePort();
   [site, base] = await served(() => port);
-  browser = await chromium.launch({ executablePath: chromiumPath(), args: ARGUMENTS });
-}, 120_000);
+  browser = await launch();
+});
 afterAll(async () => {
   await browser.close();
   await site.close();
@@ -91,7 +91,7 @@ function stop(): Promise<void> {
 }
 
 const word = () => page.locator(".bar-word").textContent();
-const connected = () => expect.poll(word, { timeout: 20_000 }).toBe("Connected");
+const connected = () => expect.poll(word).toBe("Connected");
 
 async function isAccessible(): Promise<void> {
   const { violations } = await new AxeBuilder({ page }).analyze();
@@ -124,7 +124,7 @@ test("a wrong token is refused in words, a right one signs in and outlives a rel
   expect(
     await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }])),
   ).not.toContain("secret");
-}, 60_000);
+});
 
 test("a token that is not kept is forgotten with its tab", async () => {
   await start('[auth]\ntokens = { "secret" = "ann" }\n');
@@ -135,7 +135,7 @@ test("a token that is not kept is forgotten with its tab", async () => {
   const other = await page.context().newPage();
   await other.goto(base);
   await other.getByRole("heading", { name: "Sign in to graphwire" }).waitFor();
-}, 60_000);
+});
 
 test("a page of an origin that is not allowed says what allows it, and tries again when asked", async () => {
   await start("[server]\nallowed_origins = []\n");
@@ -146,7 +146,7 @@ test("a page of an origin that is not allowed says what allows it, and tries aga
   await start();
   await page.getByRole("button", { name: "Connect again" }).click();
   await connected();
-}, 60_000);
+});
 
 test("a server that is away is said so, and the page goes on by itself when it is back", async () => {
   await page.goto(`${base}/#/connection`);
@@ -163,12 +163,12 @@ test("a server that is away is said so, and the page goes on by itself when it i
   await connected();
   const reconnects = page.locator(".conn-list > div", { hasText: "Reconnects" }).locator("dd");
   await expect.poll(() => reconnects.textContent()).toBe("1");
-}, 90_000);
+});
 
 test("round trips are measured, and keys lead to every page", async () => {
   await start();
   await page.goto(`${base}/#/connection`);
-  await expect.poll(() => page.locator(".conn-big dd").textContent(), { timeout: 20_000 }).toMatch(/\d ms$/);
+  await expect.poll(() => page.locator(".conn-big dd").textContent()).toMatch(/\d ms$/);
   await page.keyboard.press("?");
   await page.getByRole("dialog", { name: "Keys" }).waitFor();
   await page.keyboard.press("Escape");
@@ -178,7 +178,7 @@ test("round trips are measured, and keys lead to every page", async () => {
     await page.keyboard.press(key);
     await page.waitForFunction((expected) => location.hash === expected, hash);
   }
-}, 60_000);
+});
 
 test("a browser that blocks storage shows the page all the same, and signs in", async () => {
   await page.addInitScript(() => {
@@ -197,7 +197,7 @@ test("a browser that blocks storage shows the page all the same, and signs in", 
   await page.getByLabel("Account and settings").click();
   await page.getByRole("menuitemradio", { name: "Dark" }).click();
   expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe("dark");
-}, 60_000);
+});
 
 test("a tab that outlives an upgrade of the server offers to reload, and says which part it cannot load", async () => {
   await page.addInitScript(() => {
@@ -222,7 +222,7 @@ test("a tab that outlives an upgrade of the server offers to reload, and says wh
   await page.locator(".banner").getByRole("button", { name: "Reload" }).click();
   await page.getByRole("heading", { name: "Graphs" }).waitFor();
   expect(await news.count()).toBe(0);
-}, 60_000);
+});
 
 test("after a reconnect the tab asks whether the server has a newer console", async () => {
   await start();
@@ -239,14 +239,14 @@ test("after a reconnect the tab asks whether the server has a newer console", as
     await stop();
     await page.locator(".bar-state").getByText("Reconnecting").waitFor();
     await start();
-    await expect.poll(() => asked.length, { timeout: 20_000 }).toBe(count);
+    await expect.poll(() => asked.length).toBe(count);
   };
   await reconnect(1);
   expect(await page.locator(".banner-news").count()).toBe(0);
   body = html.replace(/assets\/index-[^"]+\.js/, "assets/index-new.js");
   await reconnect(2);
   await page.locator(".banner").getByText("The server has a newer version of this page.").waitFor();
-}, 60_000);
+});
 
 test("a page that was not opened before is there though the server is gone", async () => {
   await start();
@@ -263,4 +263,4 @@ test("a page that was not opened before is there though the server is gone", asy
   await page.route(/assets/, (route) => route.abort());
   await page.getByRole("link", { name: "Connection", exact: true }).click();
   await page.getByRole("heading", { name: "Round trip" }).waitFor();
-}, 60_000);
+});

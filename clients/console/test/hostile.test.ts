@@ -7,8 +7,6 @@ import { costOf } from "../../typescript/test/hundred/measure.js";
 import { Chat } from "./chat_page";
 import { startRecorded } from "./recorded_run";
 
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
-
 /** What no task of a page may take, in milliseconds of CPU time. */
 const LONGEST_MS = 200;
 /** A busy server takes seconds to read a thread of 10,000 messages. */
@@ -34,7 +32,7 @@ afterEach(async () => {
   await site.end(); // no dialog, no error, no violation of the policy, no request to anybody else
 });
 
-const until = (isSo: () => unknown) => vi.waitFor(isSo, { timeout: 30_000, interval: 50 });
+const until = (isSo: () => unknown) => vi.waitFor(isSo, { timeout: 60_000, interval: 50 });
 const show = (hash: string) => site.page.goto(`${site.base}/${hash}`);
 
 const start = (graph: string, input: object, more?: object) => startRecorded(client, graph, input, more);

@@ -8,8 +8,6 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vi
 import { Gateway, webSocket } from "../../typescript/test/gateway.js";
 import { Chat } from "./chat_page";
 
-vi.setConfig({ testTimeout: 90_000, hookTimeout: 120_000 });
-
 /** A server that keeps 200 events of a run, and begins lists with 20 runs. */
 const SMALL = "[limits]\nlog_events = 200\nlog_min_age_s = 0\nmax_watch_runs = 20\n";
 const graphs = ["words", "asks"].map((name) => `${name}=../../console/test/hard.py:${name}`);
@@ -40,7 +38,7 @@ afterEach(async () => {
   await site.end(isCut);
 });
 
-const until = (isSo: () => unknown) => vi.waitFor(isSo, { timeout: 30_000, interval: 50 });
+const until = (isSo: () => unknown) => vi.waitFor(isSo, { timeout: 60_000, interval: 50 });
 const numbered = (count: number) =>
   Array.from({ length: count }, (_, number) => `w${String(number).padStart(4, "0")}`).join(" ");
 /** The run of the thread that a tab shows. */

@@ -8,8 +8,6 @@ import { webSocket } from "../../typescript/test/gateway.js";
 import { Chat } from "./chat_page";
 import { startRecorded } from "./recorded_run";
 
-vi.setConfig({ testTimeout: 90_000, hookTimeout: 120_000 });
-
 let site: Chat;
 let client: Client;
 
@@ -26,7 +24,7 @@ afterAll(async () => {
 beforeEach(() => site.begin());
 afterEach(() => site.end());
 
-const until = (isSo: () => unknown) => vi.waitFor(isSo, { timeout: 20_000, interval: 50 });
+const until = (isSo: () => unknown) => vi.waitFor(isSo, { timeout: 60_000, interval: 50 });
 const hash = () => new URL(site.page.url()).hash;
 const show = (run: string, query = "") => site.page.goto(`${site.base}/#/run/${run}${query}`);
 const rowOf = (run: string, tab = site.page) => tab.locator(`[data-run="${run}"]`);

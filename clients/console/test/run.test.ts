@@ -6,8 +6,6 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vi
 import { webSocket } from "../../typescript/test/gateway.js";
 import { Chat } from "./chat_page";
 
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
-
 let site: Chat;
 let client: Client;
 
@@ -24,7 +22,7 @@ beforeEach(() => site.begin());
 afterEach(() => site.end()); // no error, no violation of the policy, no request to anybody else
 
 const ALL: Mode[] = ["values", "updates", "messages", "custom", "tasks"];
-const until = (isSo: () => unknown) => vi.waitFor(isSo, { timeout: 20_000, interval: 50 });
+const until = (isSo: () => unknown) => vi.waitFor(isSo, { timeout: 60_000, interval: 50 });
 
 /** Start a run that records everything, unless `more` says otherwise; return its id. */
 async function start(graph: string, input: object, more: object = {}): Promise<string> {
@@ -53,9 +51,9 @@ test("nodes are lit as they work, those of nested subgraphs too, and each task s
   await show(run);
   await head().getByRole("heading", { name: "research" }).waitFor();
   await node(/^plan running/).waitFor();
-  await node(/^read running, 3 times/).waitFor({ timeout: 20_000 });
+  await node(/^read running, 3 times/).waitFor();
   await node(/^summarize not run/).waitFor();
-  await node(/^summarize done/).waitFor({ timeout: 30_000 });
+  await node(/^summarize done/).waitFor();
   await head().getByText("Completed").waitFor();
   await site.page.locator(".run-caught", { hasText: /^complete/ }).waitFor();
 
@@ -131,7 +129,7 @@ test("what was said, the states and what they changed, and every event as it cam
 test("a question is answered above the graph, and the run continues", async () => {
   const run = await start("journey", { place: "Crete" }, { thread: "crete" });
   await show(run);
-  await head().getByText("Who travels to Crete, and how?").waitFor({ timeout: 20_000 });
+  await head().getByText("Who travels to Crete, and how?").waitFor();
   await node(/^book waits for an answer/).waitFor();
   await isAccessible();
   await head().getByRole("button", { name: "Answer" }).click();
@@ -175,6 +173,21 @@ test("a run that was started in the console is run again with its input, edited"
   const second = decodeURIComponent(new URL(site.page.url()).hash.replace("#/run/", ""));
   await client.cancel(String(first));
   expect(await client.result(second)).toMatchObject({ topic: "sails" });
+});
+
+test("a run without a thread, of another program, is run again with the input that its first state tells", async () => {
+  const first = await start("longjob", { topic: "gulls", steps: 1, seconds: 0.1 });
+  await client.result(first);
+  await show(first);
+  await head().getByRole("button", { name: "Run again…" }).click();
+  const again = site.page.getByRole("dialog", { name: "Run again" });
+  await again.getByText(/taken from the run’s first state, before any node/).waitFor();
+  expect(await again.getByLabel(/^Topic/).inputValue()).toBe("gulls");
+  await isAccessible();
+  await again.getByRole("button", { name: "Run", exact: true }).click();
+  await until(() => expect(new URL(site.page.url()).hash).toMatch(/^#\/run\/run-/));
+  const second = decodeURIComponent(new URL(site.page.url()).hash.replace("#/run/", ""));
+  expect(await client.result(second)).toEqual(await client.result(first));
 });
 
 test("a run that records nothing says so, and what would", async () => {

@@ -9,11 +9,11 @@ import { scaleOf, ticksOf, timeText } from "../src/run/axis";
 import { Clock, momentOf } from "../src/run/clock";
 import { differenceOf, isSame } from "../src/run/diff";
 import { kindOf, shortly, summaryOf } from "../src/run/event_words";
-import { inputInCheckpoint, inputInLog, inputOfStart, whereOf } from "../src/run/input";
+import { inputInCheckpoint, inputInLog, inputInState, inputOfStart, whereOf } from "../src/run/input";
 import { layoutOf, pathThrough, subgraphPaths } from "../src/run/layout";
 import { contains, sizeOf } from "../src/run/size";
 import type { Span } from "../src/run/spans";
-import { life, token, values } from "./run_events";
+import { life, task, token, values } from "./run_events";
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -191,6 +191,27 @@ test("a log that records checkpoints has the input in the first of them", () => 
     }) as never as Event;
   expect(inputInLog([life(1, "running"), event(2, "input")])?.value).toEqual({ n: 2 });
   expect(inputInLog([event(2, "loop"), event(3, "input")])).toBeUndefined();
+});
+
+test("the first state is the input only if nothing was before it, nothing of it is hidden, and nodes are told of", () => {
+  const graph = { input_schema: { properties: { n: {}, m: {} } }, output_keys: ["n", "m", "sum"] } as never;
+  const { thread: _, checkpoint: __, ...alone } = ROW;
+  const events = [life(1, "queued"), life(2, "running"), values(3, { n: 1, sum: 0 }), values(4, { n: 2 })];
+  const input = (of = events, row = alone as RunRow, served = graph, modes = ["values", "tasks"]) =>
+    inputInState(of, row, served, modes)?.value;
+  expect(input()).toEqual({ n: 1 });
+  expect(input(events, { ...ROW, checkpoint: "" })).toEqual({ n: 1 });
+  expect(input(events, ROW)).toBeUndefined(); // its thread held something
+  expect(input(events, { ...alone, thread: "t" } as RunRow)).toBeUndefined(); // who knows
+  expect(input(events.slice(1))).toBeUndefined(); // the beginning is gone
+  expect(input([life(1, "running"), task(2, "t", "add"), values(3, { n: 1 })])).toBeUndefined(); // a node's
+  expect(input([life(1, "running"), values(2, { n: 1 }, ["sub:1"])])).toBeUndefined();
+  expect(input(events, undefined, undefined, ["values"])).toBeUndefined(); // a node may be unseen
+  expect(input(events, undefined, { ...(graph as object), output_keys: ["n"] } as never)).toBeUndefined();
+  expect(input(events, undefined, { ...(graph as object), output_keys: "n" } as never)).toBeUndefined();
+  expect(
+    input([life(1, "running"), values(2, { n: { $cut: { reason: "size", bytes: 9 } } })]),
+  ).toBeUndefined();
 });
 
 test("a start of another graph under the same id is not this run's", () => {

@@ -37,9 +37,21 @@ export function chromiumPath(): string {
   return found;
 }
 
-/** Start Chromium without a window, with a profile of its own; `browser.close()` ends it. */
-export function launch(...more: string[]): Promise<Browser> {
-  return chromium.launch({ executablePath: chromiumPath(), args: [...ARGUMENTS, ...more] });
+/** How long a page is waited for, in milliseconds: a machine that runs all tests at once is ten times slower. */
+const PAGE_MS = 60_000;
+
+/**
+ * Start Chromium without a window, with a profile of its own; `browser.close()` ends it. What a page throws, and that it
+ * crashed, is printed: a test that waits for such a page sees only that nothing comes.
+ */
+export async function launch(...more: string[]): Promise<Browser> {
+  const browser = await chromium.launch({ executablePath: chromiumPath(), args: [...ARGUMENTS, ...more] });
+  browser.on("context", (context) => {
+    context.setDefaultTimeout(PAGE_MS);
+    context.on("weberror", (error) => console.warn("a page threw", error.error()));
+    context.on("page", (page) => page.on("crash", () => console.warn("a page crashed:", page.url())));
+  });
+  return browser;
 }
 
 /** Return a module and all that it imports as one ES module, of the sources as they are now. */

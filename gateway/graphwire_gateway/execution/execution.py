@@ -491,7 +491,8 @@ def _stream_modes(request: RunRequest, graph: Servable) -> list[StreamMode]:
 
 
 def _needs_namespaces(request: RunRequest, graph: Servable) -> bool:
-    return request.subgraphs and "custom" in request.modes and is_of_langgraph(graph)
+    calls = isinstance(graph, CompiledStateGraph) or is_of_langgraph(graph)
+    return calls and request.subgraphs and "custom" in request.modes
 
 
 def _output_of(request: RunRequest, graph: Servable, values: Any) -> Any:

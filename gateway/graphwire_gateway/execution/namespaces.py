@@ -1,8 +1,9 @@
-"""Which graph a piece of custom data comes from, if a LangGraph run shows its subgraphs.
+"""Which graph a piece of custom data comes from, if a run shows its subgraphs.
 
-LangGraph shows what an ``@task`` writes under the node that called it, as if that node had a subgraph.
-Without subgraphs it shows the same data at the calling graph, where it also shows the task's messages and
-updates. In a log it is at the calling graph, so that a view of the root gets it however the run is recorded.
+LangGraph and the runtime show what an ``@task`` writes under the node that called it, as if that node had a
+subgraph. Without subgraphs they show the same data at the calling graph, where they also show the task's
+messages and updates. In a log it is at the calling graph, so that a view of the root gets it however the run
+is recorded.
 
 A namespace belongs to a graph while a task of that graph is at work there, as the ``tasks`` mode tells. If a
 node calls an ``@task`` beside a subgraph that is still at work, what the ``@task`` writes counts as the
@@ -42,5 +43,5 @@ class GraphNamespaces:
 
 
 def is_of_langgraph(graph: Servable) -> bool:
-    """Return whether a graph is LangGraph's, whose nodes may call an ``@task``."""
+    """Return whether a graph is LangGraph's, which does not say what it tries again."""
     return any(cls.__module__.partition(".")[0] == "langgraph" for cls in type(graph).__mro__)

@@ -29,9 +29,11 @@ def shape_of(graph: Any, *, is_fixed: bool) -> Shape:
 def _keys(graph: Any) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
     plan = getattr(graph, "plan", None)
     if plan is not None:
+        if plan.entry is not None:  # a function, as a graph
+            return None, None
         return tuple(plan.input.channels), (*plan.channels, *plan.managed)
     builder: Any = getattr(graph, "builder", None)
-    if builder is None and type(graph).__module__.startswith("langgraph."):  # a function, as a graph
+    if builder is None and type(graph).__module__.startswith("langgraph."):  # the same
         return None, None
     return _several(builder.schemas[builder.input_schema]), _several({**builder.channels, **builder.managed})
 

@@ -70,10 +70,11 @@ class Results:
         return [task for task in tasks if not task.cached]
 
     def _pairs(self) -> dict[Key, tuple[Any, int | None]]:
-        done = self._loop.executed
+        executed, done = self._loop.executed, []
+        while executed:
+            done.append(executed.pop(0))  # one by one: called tasks end in threads, and add themselves
         if not done:
             return {}
-        self._loop.executed = []
         return {
             (task.node.cache_namespace, task.key): (writes_of(task, with_edges=False), task.node.cache.ttl)
             for task in done

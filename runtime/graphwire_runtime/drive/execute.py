@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from langchain_core.runnables.config import var_child_runnable_config
@@ -17,7 +18,16 @@ from graphwire_runtime.foreign.signals import asking, bubbling, command_for, int
 from graphwire_runtime.plan.call import Call
 from graphwire_runtime.step.task import Task
 
-__all__ = ["execute", "execute_alone", "execute_async", "may_be_alone", "route", "route_async"]
+__all__ = [
+    "execute",
+    "execute_alone",
+    "execute_async",
+    "execute_called",
+    "execute_called_async",
+    "may_be_alone",
+    "route",
+    "route_async",
+]
 
 
 def route(task: Task) -> None:
@@ -226,7 +236,13 @@ def _cancelled_itself(task: Task) -> NodeCancelledError:
 def may_be_alone(loop: Loop, task: Task) -> bool:
     """Whether `execute_alone` can run a task: all that it does is one call in a thread."""
     node = task.node
-    return node.threaded and loop.trace is None and not node.retries and node.timeout is None
+    return (
+        node.threaded
+        and loop.run.plan.entry is None
+        and loop.trace is None
+        and not node.retries
+        and node.timeout is None
+    )
 
 
 async def execute_alone(loop: Loop, task: Task) -> Task | None:
@@ -249,8 +265,9 @@ async def execute_alone(loop: Loop, task: Task) -> Task | None:
             loop.finished(task)
         return None
     except asyncio.CancelledError as cancelled:
-        if loop.checkpoints is not None:
-            loop.checkpoints.failed(task, cancelled)
+        checkpoints = loop.checkpoints
+        if checkpoints is not None and checkpoints.durability != "exit":
+            checkpoints.failed(task, cancelled)
         raise
     finally:
         task.forget()
@@ -266,6 +283,52 @@ def _failed_alone(loop: Loop, task: Task, error: BaseException) -> Task:
 def _work_alone(task: Task) -> None:
     var_child_runnable_config.set(task.config)
     _work(None, task)
+
+
+def execute_called(loop: Loop, task: Task) -> None:
+    """Run a task that another one has called; raises what it failed with, or its question."""
+    try:
+        var_child_runnable_config.set(task.config)
+        _persist(loop, task)
+    except asking() as asked:
+        loop.interrupted(task, interrupts_of(asked))
+        raise
+    except BaseException as error:
+        loop.failed(task, error)
+        raise
+    else:
+        loop.finished(task)
+    finally:
+        task.forget()
+
+
+async def execute_called_async(loop: Loop, task: Task, is_cancelled: Callable[[], bool]) -> None:
+    """The same as `execute_called`, on the event loop.
+
+    Args:
+        loop: the run.
+        task: the task.
+        is_cancelled: whether its caller has cancelled it.
+    """
+    try:
+        var_child_runnable_config.set(task.config)
+        await _persist_async(loop, task)
+    except asyncio.CancelledError:
+        if loop.stopping or is_cancelled():
+            raise
+        error = NodeCancelledError(f"task {task.name!r} cancelled itself; its run had not been cancelled")
+        loop.failed(task, error)
+        raise error from None
+    except asking() as asked:
+        loop.interrupted(task, interrupts_of(asked))
+        raise
+    except BaseException as error:
+        loop.failed(task, error)
+        raise
+    else:
+        loop.finished(task)
+    finally:
+        task.forget()
 
 
 async def _work_async(trace: Trace | None, task: Task) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from threading import Lock
@@ -23,6 +23,7 @@ from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
 
 from graphwire_runtime.clock import seconds
 from graphwire_runtime.drive.cache import Results
+from graphwire_runtime.drive.calls import LoopCalls, ThreadCalls
 from graphwire_runtime.drive.execute import execute, execute_alone, execute_async, may_be_alone
 from graphwire_runtime.drive.loop import Loop
 from graphwire_runtime.drive.request import Request
@@ -30,11 +31,16 @@ from graphwire_runtime.drive.start import begin
 from graphwire_runtime.drive.trace import Trace, started
 from graphwire_runtime.errors import GraphRecursionError
 from graphwire_runtime.foreign.signals import interrupted
+from graphwire_runtime.step.answers import is_wrong_answer
 from graphwire_runtime.step.task import Task
 from graphwire_runtime.stream.outlet import AsyncBell, ThreadBell
 from graphwire_runtime.thread.saving import AsyncSaving, load, save
 
 __all__ = ["aiterate", "iterate"]
+
+TURNS = 5
+"""Turns of the event loop between a failure and the end of the nodes beside it: those that need not wait for
+anything come to their own ends, as they do in LangGraph."""
 
 MOST_THREADS = 64
 """Threads that a blocking run uses for one superstep if its config sets no max_concurrency."""
@@ -55,6 +61,7 @@ def iterate(request: Request) -> Iterator[Any]:
     inline = limit is None and (outlet is None or not loop.display.live)
     checkpoints = loop.checkpoints
     results = Results(request.cache, loop) if request.cache is not None else None
+    calls = loop.run.calls = ThreadCalls(loop, bell, results)
     pool: ThreadPoolExecutor | None = None
     try:
         if checkpoints is not None:
@@ -68,7 +75,11 @@ def iterate(request: Request) -> Iterator[Any]:
             while items:
                 yield items.popleft()
             if len(tasks) == 1 and inline:
+                calls.saves = True
                 copy_context().run(execute, loop, tasks[0])
+                if calls.left:
+                    calls.wait()
+                calls.saves = False
             elif tasks:
                 most = loop.run.settings.max_concurrency or MOST_THREADS
                 if pool is None:
@@ -82,11 +93,14 @@ def iterate(request: Request) -> Iterator[Any]:
                         if checkpoints is not None and checkpoints.queue:
                             save(checkpoints)  # keep what has ended while other nodes are still at work
                         if not crew.left:
-                            break
+                            if not calls.left:
+                                break
+                            if crew.error is not None:
+                                calls.stop()
                         left = None if ends is None else ends - seconds()
                         if left is not None and left <= 0:
                             raise _too_long(loop, limit)
-                        bell.sleep(lambda: bool(items) or not crew.left, left)  # noqa: B023
+                        bell.sleep(lambda: bool(items) or not (crew.left or calls.left), left)  # noqa: B023
                 finally:
                     crew.stop()
                 if crew.error is not None:
@@ -116,8 +130,10 @@ def iterate(request: Request) -> Iterator[Any]:
             loop.trace.fail(error)
         raise
     finally:
+        calls.close()
         if pool is not None:
             pool.shutdown(wait=True)
+            calls.close()  # of what nodes that were still at work have called meanwhile
         if results is not None:
             results.keep()
         if checkpoints is not None:
@@ -142,6 +158,7 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
     crew = _Coroutines(loop, events, bell)
     saving = AsyncSaving(loop.checkpoints) if loop.checkpoints is not None else None
     results = Results(request.cache, loop) if request.cache is not None else None
+    loop.run.calls = LoopCalls(loop, events, results, crew.begin)
     try:
         if saving is not None:
             await saving.load()
@@ -160,7 +177,7 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
                 tasks = [] if substitute is None else [substitute]
                 while items:
                     yield items.popleft()
-            if tasks:
+            if tasks or crew.left:  # a lone node may have left tasks that it called
                 crew.start(tasks, request.step_timeout)
                 while True:
                     while items:
@@ -249,7 +266,8 @@ class _Threads:
         except BaseException as error:
             with self._lock:
                 self.error = self.error or error
-            self.stop()
+            if not is_wrong_answer(error):
+                self.stop()
         with self._lock:
             self.left -= 1
             if self._queued:
@@ -276,6 +294,8 @@ class _Coroutines:
         self._working: dict[asyncio.Task[None], Task] = {}
         most = loop.run.settings.max_concurrency
         self._timer: asyncio.TimerHandle | None = None
+        self._failed = False
+        """Whether a node has failed, so that no further one is started."""
         self._turns = asyncio.Semaphore(most) if most is not None else None
 
     def start(self, tasks: list[Task], limit: float | None) -> None:
@@ -283,13 +303,18 @@ class _Coroutines:
 
         Each copies the context here, so that no task inherits from another.
         """
-        self.left = len(tasks)
         if limit is not None:
             self._timer = self._events.call_later(limit, self._expire, limit)
         for task in tasks:
-            working = self._events.create_task(self._member(task), name=task.name)
-            self._working[working] = task
-            working.add_done_callback(self._ended)
+            self.begin(self._member(task), task)
+
+    def begin(self, work: Coroutine[Any, Any, None], task: Task) -> asyncio.Task[None]:
+        """Start the work of a task of the superstep."""
+        self.left += 1
+        working = self._events.create_task(work, name=task.name)
+        self._working[working] = task
+        working.add_done_callback(self._ended)
+        return working
 
     async def _member(self, task: Task) -> None:
         try:
@@ -297,19 +322,25 @@ class _Coroutines:
                 await execute_async(self._loop, task)
             else:
                 async with self._turns:
+                    if self._failed:
+                        raise asyncio.CancelledError
                     await execute_async(self._loop, task)
         except BaseException as error:
-            if self.error is None and not self._loop.stopping:
-                self.error = error
-                self._cancel()
-            elif isinstance(error, asyncio.CancelledError):
+            if isinstance(error, asyncio.CancelledError) and (self.error or self._loop.stopping):
                 raise
+            if self._loop.stopping:
+                return
+            self.error = self.error or error
+            if not is_wrong_answer(error):
+                self._failed = True
+                self._cancel_soon(TURNS)
 
     def _ended(self, working: asyncio.Task[None]) -> None:
         # counted here, since a task that is cancelled before its first step never enters `_member`
         task = self._working.pop(working)
-        if working.cancelled() and self._loop.checkpoints is not None:
-            self._loop.checkpoints.failed(task, asyncio.CancelledError())
+        checkpoints = self._loop.checkpoints
+        if working.cancelled() and checkpoints is not None and checkpoints.durability != "exit":
+            checkpoints.failed(task, asyncio.CancelledError())
         self.left -= 1
         if not self.left and self._timer is not None:
             self._timer.cancel()
@@ -318,6 +349,12 @@ class _Coroutines:
     def _expire(self, limit: float) -> None:
         if self.error is None:
             self.error = _too_long(self._loop, limit)
+            self._cancel()
+
+    def _cancel_soon(self, turns: int) -> None:
+        if turns:
+            self._events.call_soon(self._cancel_soon, turns - 1)
+        elif self._working:
             self._cancel()
 
     def _cancel(self) -> None:

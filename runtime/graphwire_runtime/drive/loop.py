@@ -25,9 +25,10 @@ from graphwire_runtime.step.prepare import prepare, start_task
 from graphwire_runtime.step.standing import Standing
 from graphwire_runtime.step.task import PUSH, Task
 from graphwire_runtime.step.writes import Written, recall
+from graphwire_runtime.stream.tokens import give_ids
 from graphwire_runtime.thread.checkpoints import Checkpoints
 from graphwire_runtime.thread.snapshot import checkpoint_payload
-from graphwire_runtime.types import Interrupt
+from graphwire_runtime.types import RETURN, Interrupt
 
 __all__ = ["Breakpoints", "Loop"]
 
@@ -53,6 +54,7 @@ class Loop:
         "_prepared",
         "_substituted",
         "caching",
+        "called",
         "checkpoints",
         "continued",
         "display",
@@ -92,6 +94,8 @@ class Loop:
         """Set if any callback of the caller listens."""
         self.tasks: list[Task] = []
         """The tasks of the current superstep, or of the next one once it is prepared."""
+        self.called: list[Task] = []
+        """The tasks that those of the current superstep have called."""
         self.written: dict[str, Written] = {}
         """What is known of tasks that an unfinished superstep left behind, by task id."""
         self.touched = False
@@ -131,9 +135,10 @@ class Loop:
         if self.ended:
             return None
         standing = self.standing
-        if standing.waiting_input is not None:
+        if standing.starts:
             return self._start_again()
         if standing.step >= standing.limit:
+            self.ended = True  # a run inside another one begins anew if that is continued
             raise GraphRecursionError(
                 f"{self.run.plan.title} took {self.run.settings.recursion_limit} supersteps, all that "
                 "its recursion_limit allows, without coming to an end; raise `recursion_limit` in the config "
@@ -185,10 +190,12 @@ class Loop:
         if self._substituted:
             self._substituted = False
             self.tasks = [each for task in self.tasks for each in (task, task.substitute) if each is not None]
+        if self.called:
+            self.tasks, self.called = [*self.tasks, *sorted(self.called, key=lambda task: task.path_key)], []
         tasks = self.tasks
         if len(tasks) > 1:  # tasks of sends come first, but their writes and sends count last
             tasks = self.tasks = sorted(tasks, key=lambda task: PUSH in task.path)
-            pairs = [pair for task in tasks for pair in task.pairs]
+            pairs = [pair for task in tasks for pair in task.pairs if pair[0] != RETURN]
             stopped = any(task.stopped for task in tasks)
         else:
             pairs = tasks[0].pairs
@@ -240,12 +247,12 @@ class Loop:
         display, standing = self.display, self.standing
         if self.checkpoints is None or not (display.checkpoints or display.debug):
             return
-        if standing.waiting_input is None:
+        if not standing.starts:
             self.prepare()
             tasks = self.tasks
         else:
             tasks = [start_task(self.run, standing)]
-        payload = checkpoint_payload(self.checkpoints, standing, tasks, self.written)
+        payload = checkpoint_payload(self.checkpoints, standing, tasks, self.written, display.show)
         display.show_checkpoint(standing.step, payload)
 
     def _start_again(self) -> list[Task]:
@@ -275,22 +282,49 @@ class Loop:
     def _halt(self, pairs: Pairs) -> None:
         """Stop in an unfinished superstep, some of whose tasks ask a question."""
         self.ended = self.stopped = True
-        self.interrupts = tuple(asked for task in self.tasks for asked in task.interrupts)
+        # A task that was called and its caller have the same question. If the caller did not wait for the
+        # answer, only the called task has it, and a graph around must know of it.
+        tasks = [task for task in self.tasks if task.caller is None or self.run.nested]
+        self.interrupts = tuple({asked.id: asked for task in tasks for asked in task.interrupts}.values())
         if pairs and not self.run.nested:
             # what the other tasks wrote is shown and is part of the output, but no checkpoint is made of it
             self.standing.fold(self.standing.values, pairs)
             if self.display.shows(pairs):
                 self.touched = True
                 self.display.show_values(self.standing.values)
+        halted = any(
+            task.stopped and not task.interrupts for task in tasks
+        )  # a graph inside, at a breakpoint
+        halted = any(task.stopped and not task.interrupts for task in tasks)
+        if halted and not self.interrupts and not self.run.nested:
+            self.display.show_interrupts(())
+
+    # ---- tasks that tasks call
+
+    def call(self, task: Task) -> bool:
+        """Begin a task that another has called; returns whether it has to be executed."""
+        self.called.append(task)
+        if self.caching and task.node.cache is not None:
+            args, kwargs = task.input
+            task.key = task.node.cache.key(task.name, *args, **kwargs)
+        for tap in self.display.taps:
+            tap.note_input(task.shown_input)
+        self._show_start([task])
+        if (known := self.written.get(task.id)) is not None:
+            recall(task, known, done=known.done and self._keeps_earlier_writes)
+        return not task.cached
 
     # ---- how a task ended
 
     def finished(self, task: Task) -> None:
         """Keep and show what a finished task wrote."""
-        display, is_node = self.display, task.node is not self.run.plan.start
+        display, plan = self.display, self.run.plan
+        is_node = task.node is not plan.start
         if is_node and display.taps and task.output is not None:
             for tap in display.taps:  # before it is kept: a message gets its id here
-                tap.note_output(task.output, self.run.namespace, task.metadata)
+                tap.note_output(task.output, task.namespace, task.metadata)
+        if plan.messages and task.pairs:
+            give_ids(task.pairs, plan.messages)
         if self.checkpoints is not None:
             self.checkpoints.finished(task)
         if not is_node:
@@ -312,14 +346,15 @@ class Loop:
         """Keep and show the questions that stopped a task; none if a graph in it stopped at a breakpoint."""
         task.stopped, task.interrupts = True, interrupts
         if not interrupts:
-            if not self.run.nested:
-                self.display.show_interrupts(())
             return
+        self.touched = True
         pairs, task.pairs, task.gotos, task.sends = task.pairs, [], [], []
         if self.checkpoints is not None:
             self.checkpoints.interrupted(task)
             if self.replaying:  # the answers of an earlier run at this checkpoint are not to be taken
                 self.checkpoints.answered(task.id, task.path_key, task.answers)
+        if task.caller is not None:
+            return  # its caller shows what it asks
         display = self.display
         display.show_interrupts(interrupts)
         if display.values:

@@ -24,7 +24,7 @@ from graphwire_runtime.stream.display import Display, shown_values
 from graphwire_runtime.stream.outlet import Bell, Outlet, Printer
 from graphwire_runtime.stream.tokens import TokenTap, tap_for
 from graphwire_runtime.thread.checkpoints import Checkpoints
-from graphwire_runtime.types import INTERRUPT, Command
+from graphwire_runtime.types import Command, with_interrupts
 
 __all__ = ["Opened", "Request"]
 
@@ -150,9 +150,7 @@ class Request:
         If the run stopped at interrupts, they are in the output under a key of their own.
         """
         value = shown_values(loop.standing.values, self._shown_keys()) if loop.touched else None
-        if loop.interrupts and not self.parts:
-            return {**(value if isinstance(value, dict) else {}), INTERRUPT: list(loop.interrupts)}
-        return value
+        return with_interrupts(value, list(loop.interrupts))
 
     def _shown_keys(self) -> str | tuple[str, ...]:
         asked = self.output_keys
@@ -162,7 +160,7 @@ class Request:
             if key not in self.plan.channels:
                 raise ValueError(
                     f"output_keys names {key!r}, which is no key of {self.plan.title}; "
-                    f"it has {', '.join(self.plan.keys)}"
+                    f"it has {', '.join(self.plan.channels)}"
                 )
         return asked if isinstance(asked, str) else tuple(asked)
 

@@ -7,6 +7,7 @@ from typing import Any
 from graphwire_runtime.clock import checkpoint_id
 from graphwire_runtime.drive.loop import Loop
 from graphwire_runtime.errors import EmptyInputError, InvalidUpdateError, note_task
+from graphwire_runtime.plan.plan import NodePlan
 from graphwire_runtime.plan.schema import input_pairs
 from graphwire_runtime.step.prepare import discard
 from graphwire_runtime.step.task import Task
@@ -118,7 +119,7 @@ def _resume(loop: Loop, checkpoints: Checkpoints, value: Any, *, travels: bool) 
     loop.show_checkpoint()
 
 
-def _start(loop: Loop, value: Any) -> list[Task]:
+def _start(loop: Loop, value: Any) -> list[Task] | None:
     """Start with new input; on a thread, it replaces what was to run next."""
     run, standing, checkpoints = loop.run, loop.standing, loop.checkpoints
     start = run.plan.start
@@ -127,6 +128,9 @@ def _start(loop: Loop, value: Any) -> list[Task]:
         standing.step += 1
         standing.waiting_input = {} if isinstance(value, Command) else value
         checkpoints.commit(standing, "input", standing.step, discarded)
+    if run.plan.entry is not None:
+        _enter(loop, run.plan.entry, value)
+        return None
     task = Task(run, standing, start, value, start.path, standing.step)
     try:
         if isinstance(value, Command):
@@ -134,10 +138,7 @@ def _start(loop: Loop, value: Any) -> list[Task]:
             if not (task.pairs or task.gotos or task.sends or value.update is not None or value.resume):
                 raise _empty(run.plan.title)
         elif value is None:
-            raise EmptyInputError(
-                f"{run.plan.title} was given None as input, and there is no saved state to go on "
-                "from; pass a mapping of state keys (it may be empty)"
-            )
+            raise _nothing(run.plan.title)
         else:
             task.pairs = input_pairs(value, run.plan.input, run.plan.input.channels)
     except InvalidUpdateError as error:
@@ -145,6 +146,27 @@ def _start(loop: Loop, value: Any) -> list[Task]:
         raise
     loop.show_checkpoint()
     return loop.begun(task)
+
+
+def _enter(loop: Loop, entry: NodePlan, value: Any) -> None:
+    """Let the entry run next, with the input itself."""
+    standing = loop.standing
+    if value is None:
+        raise _nothing(loop.run.plan.title)
+    if isinstance(value, Command):
+        raise _empty(loop.run.plan.title)
+    if loop.checkpoints is None:
+        standing.step -= 1  # no superstep writes the input
+        standing.waiting_input = value
+    standing.schedule.trigger(entry.name)
+    loop.show_checkpoint()
+
+
+def _nothing(title: str) -> EmptyInputError:
+    return EmptyInputError(
+        f"{title} was given None as input, and there is no saved state to go on "
+        "from; pass a mapping of state keys (it may be empty)"
+    )
 
 
 def _empty(title: str) -> EmptyInputError:

@@ -113,9 +113,11 @@ class Trace:
             yield answers
 
     def _node(self, task: Task) -> Reports:
-        children = self._run.get_child(f"graph:step:{task.standing.step}")
+        caller = None if task.caller is None else task.caller.callbacks
+        step = f"graph:step:{task.standing.step}"
+        children = self._run.get_child(step) if caller is None else caller.copy()
         children.add_metadata(task.metadata())
-        run = yield children.on_chain_start({}, _shown_to_tracers(task, task.input), name=task.name)
+        run = yield children.on_chain_start({}, _shown_to_tracers(task, task.shown_input), name=task.name)
         task.use_callbacks(run.get_child())
         try:
             yield WORK

@@ -37,8 +37,10 @@ def handles_of(task: Any) -> dict[str, Any]:
         TASK_ID: task.id,
         "__pregel_send": partial(_send, task),
         "__pregel_read": partial(_read, task),
-        "__pregel_read_state": partial(_state, task) if task.path[0] == "__pregel_push" else None,
-        "__pregel_call": _call,
+        "__pregel_read_state": (
+            partial(_state, task) if task.caller is None and task.path[0] == "__pregel_push" else None
+        ),
+        "__pregel_call": partial(_call, task),
         CHECKPOINTER: None if thread is None else thread.saver,
         "__pregel_resuming": task.standing.resuming or task.retried,
         "__pregel_scratchpad": _scratchpad(task),
@@ -85,13 +87,10 @@ def _state(task: Any) -> Any:
     return task.node.view(task.standing.readable(task.standing.values, task.standing.step))
 
 
-def _call(func: Any, *_: Any, **__: Any) -> Any:
-    name = getattr(func, "__name__", type(func).__name__)
-    raise TypeError(
-        f"{name!r} is a @task of LangGraph's, which only a graph of LangGraph's can run; in a node of "
-        "graphwire call the function without @task, make it a node, or call it in an @entrypoint that the "
-        "node invokes"
-    )
+def _call(task: Any, func: Any, input: tuple[tuple[Any, ...], dict[str, Any]], **asked: Any) -> Any:
+    """Call the function of a @task of LangGraph's as a task of this package."""
+    asked.pop("callbacks", None)
+    return task.run.calls.start_theirs(task, func, *input, **asked)
 
 
 def _scratchpad(task: Any) -> Any:
@@ -148,7 +147,7 @@ def _write(task: Any, chunk: Any) -> None:
     config: Any = var_child_runnable_config.get() or {}
     here = (config.get("configurable") or {}).get("checkpoint_ns") or task.checkpoint_ns
     namespace = tuple(here.split("|")[:-1])
-    if namespace == task.run.namespace:
+    if namespace == task.graph:
         task.writer(chunk)
         return
     for beat in task.beats:

@@ -13,7 +13,7 @@ from typing import Any
 from graphwire_runtime.foreign.handles import CHECKPOINTER, PREFIX, TASK_ID
 from graphwire_runtime.foreign.words import theirs
 from graphwire_runtime.namespace import Namespace
-from graphwire_runtime.types import INTERRUPT, Interrupt
+from graphwire_runtime.types import INTERRUPT, Interrupt, with_interrupts
 
 __all__ = ["Host", "hosted"]
 
@@ -111,6 +111,4 @@ class _Outlet:
         self.stream((namespace, mode, chunk))
 
     def push_values(self, namespace: Namespace, chunk: Any, interrupts: tuple[Interrupt, ...] = ()) -> None:
-        if interrupts:
-            chunk = {**(chunk if isinstance(chunk, dict) else {}), INTERRUPT: interrupts}
-        self.push("values", namespace, chunk)
+        self.push("values", namespace, with_interrupts(chunk, interrupts))

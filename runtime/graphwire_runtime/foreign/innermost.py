@@ -6,6 +6,7 @@ tasks, and the other way round. So there may be the keys of both, and the id say
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from graphwire_runtime.foreign.configurable import TASK, Configurable
@@ -36,9 +37,34 @@ class TheirTask:
         """The long-term store."""
         return self.runtime.store
 
+    def call(self, plan: Any, function: Any, args: Any, kwargs: Any) -> Any:
+        """Call a function as a task of LangGraph's run; `plan` has its name and its policies."""
+        return self.config["configurable"]["__pregel_call"](
+            function if getattr(function, "__name__", None) == plan.name else _named(function, plan.name),
+            (args, kwargs),
+            retry_policy=[known("types", "RetryPolicy")(*policy) for policy in plan.retries],
+            cache_policy=_their(plan.cache, "CachePolicy"),
+            timeout=_their(plan.timeout, "TimeoutPolicy"),
+            callbacks=self.config.get("callbacks"),
+        )
+
     def ask(self, value: Any, response_schema: Any) -> Any:
         """The answer to an interrupt of the task, which LangGraph keeps."""
         return known("types", "interrupt")(value, response_schema=response_schema)
+
+
+def _named(function: Any, name: str) -> Any:
+    """The function under another name, which LangGraph reads."""
+    renamed = functools.update_wrapper(functools.partial(function), function)
+    renamed.__name__ = name
+    return renamed
+
+
+def _their(policy: Any, name: str) -> Any:
+    """A policy of this package as LangGraph's of the same name."""
+    if policy is None:
+        return None
+    return known("types", name)(**{field: getattr(policy, field) for field in policy.__dataclass_fields__})
 
 
 def innermost(config: Any) -> Any:

@@ -16,7 +16,16 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from graphwire_runtime.plan.runtime import Caller
 from graphwire_runtime.types import StreamWriter
 
-__all__ = ["Call", "call_of", "first_parameter", "full_name_of", "name_of", "returns"]
+__all__ = [
+    "Call",
+    "call_of",
+    "extras_of",
+    "first_parameter",
+    "full_name_of",
+    "is_async",
+    "name_of",
+    "returns",
+]
 
 
 SyncCall = Callable[[Any, Caller], Any]
@@ -51,11 +60,11 @@ def call_of(action: Any, name: str, *, handles: bool = False) -> Call:
             f"{name!r} must be a function, a callable object or a Runnable, "
             f"got a {type(action).__name__}: {action!r}"
         )
-    extras = _extras(action, handles)
+    extras = extras_of(action, handles=handles)
     function = action if not extras else _with_extras(action, extras)
     if _is(inspect.isasyncgenfunction, action):
         return Call(name, None, _summed_async(function, bool(extras)))
-    if _is(inspect.iscoroutinefunction, action):
+    if is_async(action):
         return Call(name, None, function if extras else lambda state, _: action(state))
     if _is(inspect.isgeneratorfunction, action):
         return Call(name, _summed(function, bool(extras)), None)
@@ -114,14 +123,20 @@ _ANNOTATIONS: dict[str, tuple[Any, ...]] = {
 }
 
 
-def _extras(action: Any, handles: bool) -> tuple[str, ...]:
+def is_async(action: Any) -> bool:
+    """Whether a callable is a coroutine function, or an object that is called as one."""
+    return _is(inspect.iscoroutinefunction, action)
+
+
+def extras_of(action: Any, *, skip: int = 1, handles: bool = False) -> tuple[str, ...]:
+    """The parameters of a callable that the runtime fills, by name, without those that it `skip`s."""
     try:
         parameters = list(inspect.signature(action).parameters.values())
     except (TypeError, ValueError):
         return ()
     return tuple(
         p.name
-        for p in parameters[1:]
+        for p in parameters[skip:]
         if (handles or p.name != "error") and p.name in _ANNOTATIONS and _is_meant(p)
     )
 
@@ -131,7 +146,7 @@ def _is_meant(parameter: inspect.Parameter) -> bool:
     if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
         return False
     annotation = parameter.annotation
-    if parameter.default is parameter.empty or annotation is parameter.empty:
+    if parameter.default is parameter.empty or annotation is parameter.empty or parameter.name == "previous":
         return True
     if isinstance(annotation, str):
         text = annotation.replace(" | None", "").rpartition(".")[2].partition("[")[0]

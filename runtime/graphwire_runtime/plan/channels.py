@@ -83,12 +83,12 @@ class LastValue:
 class Reduced:
     """A key with a reducer: the author's function of the value so far and one write."""
 
-    __slots__ = ("_new", "_reduce", "key")
+    __slots__ = ("_new", "key", "reduce")
     fades, kept = False, True
 
     def __init__(self, key: str, annotation: Any, reduce: Reducer) -> None:
         self.key = key
-        self._reduce = reduce
+        self.reduce = reduce
         self._new = _maker_of_empty(annotation)
 
     def empty(self) -> Any:
@@ -109,7 +109,7 @@ class Reduced:
             elif replaced:
                 continue  # an Overwrite is the whole new value, wherever it is among the writes
             else:
-                current = value if current is MISSING else self._reduce(current, value)
+                current = value if current is MISSING else self.reduce(current, value)
         return current
 
 

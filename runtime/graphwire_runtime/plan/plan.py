@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from inspect import Signature
 from typing import Any
 
 from graphwire_runtime.errors import InvalidUpdateError
@@ -15,7 +16,7 @@ from graphwire_runtime.managed import Managed
 from graphwire_runtime.plan.call import Call
 from graphwire_runtime.plan.channels import Channel
 from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
-from graphwire_runtime.plan.schema import Schema, shown
+from graphwire_runtime.plan.schema import Pairs, Schema, shown
 from graphwire_runtime.types import END, Send
 
 __all__ = ["DEFAULT_NAME", "Join", "NodePlan", "Plan", "RouterPlan"]
@@ -115,6 +116,10 @@ class NodePlan:
     """The cache's namespace for its results: the function that it calls and its own name."""
     threaded: bool
     """Whether it and its routers have no async form, so that they run in a thread in an asynchronous run."""
+    writes: Callable[[Any], Pairs] | None = None
+    """Makes the writes of what it returned; None if that is an update of the state."""
+    signature: Signature | None = None
+    """The signature of a function that tasks call; None for a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +136,12 @@ class Plan:
     context: type[Any] | None
     joins: Mapping[str, Join]
     """The joins by their triggers."""
-    keys: tuple[str, ...]
-    """All state keys in the order of the schema; keys that only some nodes have come last."""
-    output_keys: tuple[str, ...]
+    keys: str | tuple[str, ...]
+    """All state keys in the order of the schema; keys that only some nodes have come last.
+
+    One name, not in a tuple, is the key of a graph of one value, which is shown bare.
+    """
+    output_keys: str | tuple[str, ...]
     """The keys of the output schema."""
     fading: tuple[str, ...]
     """The keys that lose their values in a superstep that does not write to them."""
@@ -141,6 +149,14 @@ class Plan:
     """The keys whose values are not saved."""
     managed: Mapping[str, Managed]
     """The keys whose values are computed when a node starts."""
+    messages: frozenset[str]
+    """The keys that hold chat messages with ids."""
+    entry: NodePlan | None = None
+    """The node that runs with the input itself; None if the input is written to the state first."""
+    retries: tuple[RetryPolicy, ...] = ()
+    """The retry policies of tasks that are called and have none of their own."""
+    cache: CachePolicy | None = None
+    """The cache policy of such tasks."""
 
     @property
     def title(self) -> str:

@@ -127,9 +127,9 @@ class TracePolicy:
     process_outputs: Callable[[Any], Any] | None = None
 
 
-def input_key(value: Any) -> bytes:
-    """The pickled input of a node; the order of mappings and sets does not matter."""
-    return pickle.dumps(_sorted(value), protocol=5)
+def input_key(*args: Any, **kwargs: Any) -> bytes:
+    """The pickled input of a node, or arguments of a call; the order of mappings and sets does not matter."""
+    return pickle.dumps(_sorted((args, kwargs) if kwargs or len(args) != 1 else args[0]), protocol=5)
 
 
 def _sorted(value: Any) -> Any:
@@ -150,22 +150,23 @@ class CachePolicy:
     of its models, are not shown again.
     """
 
-    key_func: Callable[[Any], str | bytes] = input_key
-    """Makes the key of an input; by default the input itself, pickled."""
+    key_func: Callable[..., str | bytes] = input_key
+    """Makes the key of an input, or of the arguments of a `task`; by default these themselves, pickled."""
     ttl: int | None = None
     """Seconds for which a result is valid, None for ever."""
 
-    def key(self, name: str, value: Any) -> str:
+    def key(self, name: str, *args: Any, **kwargs: Any) -> str:
         """The key of an input in the cache.
 
         Args:
             name: of the node, for errors.
-            value: its input.
+            args: its input; the arguments of a call.
+            kwargs: the other arguments of a call.
 
         Raises TypeError if `key_func` returns no string or bytes, and whatever `key_func` raises.
         """
         try:
-            made = self.key_func(value)
+            made = self.key_func(*args, **kwargs)
         except Exception as error:
             if hasattr(error, "add_note"):
                 error.add_note(

@@ -63,7 +63,7 @@ class Runtime(Generic[Context]):
     """The long-term store that the graph was compiled with."""
     stream_writer: StreamWriter = no_writer
     previous: Any = None
-    """Always None: LangGraph has this field, and nothing here keeps what an earlier run returned."""
+    """In an `entrypoint` and its tasks: what the run before it on this thread saved; None otherwise."""
     heartbeat: Callable[[], None] = no_heartbeat
     """Reports progress to a `timeout` that limits the time without it."""
     execution_info: ExecutionInfo | None = None
@@ -94,7 +94,7 @@ class Caller(Protocol):
 
     @property
     def previous(self) -> Any:
-        """Always None, see `Runtime.previous`."""
+        """See `Runtime.previous`."""
 
 
 def get_stream_writer() -> StreamWriter:

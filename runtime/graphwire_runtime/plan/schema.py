@@ -83,9 +83,12 @@ class Schema:
 
     def instance(self, values: Mapping[str, Any]) -> Any:
         """The values as an instance of a dataclass or pydantic class; for a TypedDict the mapping itself."""
-        if is_model(self.cls) or dataclasses.is_dataclass(self.cls):
-            return self.cls(**values)
-        return values
+        return self.cls(**values) if self.makes_instances else values
+
+    @property
+    def makes_instances(self) -> bool:
+        """Whether the class is a dataclass or pydantic class."""
+        return is_model(self.cls) or dataclasses.is_dataclass(self.cls)
 
 
 def pairs_of(value: Any, keys: Mapping[str, Any]) -> Pairs | None:

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from graphwire_runtime.foreign.host import Host
 from graphwire_runtime.plan.channels import MISSING
 
-__all__ = ["NO_ANSWERS", "AnswerSchema", "ResumeAnswers", "TheirAnswers"]
+__all__ = ["NO_ANSWERS", "AnswerSchema", "ResumeAnswers", "TheirAnswers", "is_wrong_answer"]
 
 _ID = re.compile("[0-9a-f]{32}")
 
@@ -138,3 +138,8 @@ class AnswerSchema:
             # LangGraph's ToolNode asks for this mark: the call's arguments are right, the answer is wrong.
             error._langgraph_invalid_resume = True  # type: ignore[attr-defined]
             raise
+
+
+def is_wrong_answer(error: BaseException) -> bool:
+    """Whether an answer did not fit its schema: the question can be answered again."""
+    return getattr(error, "_langgraph_invalid_resume", False) is True

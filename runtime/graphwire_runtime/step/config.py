@@ -28,7 +28,8 @@ def config_of(task: Any) -> RunnableConfig:
     configurable[TASK] = task
     configurable["checkpoint_ns"] = task.checkpoint_ns
     configurable["checkpoint_id"] = None
-    configurable["checkpoint_map"] = {**around, task.run.checkpoint_ns: task.standing.checkpoint_id}
+    at = task.standing.checkpoint_id
+    configurable["checkpoint_map"] = {**around, task.run.checkpoint_ns: at, **dict.fromkeys(task.within, at)}
     config["configurable"] = configurable
     if settings.tags:
         config["tags"] = settings.tags

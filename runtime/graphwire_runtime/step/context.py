@@ -13,12 +13,34 @@ from langchain_core.callbacks import BaseCallbackHandler
 
 from graphwire_runtime.namespace import Namespace
 from graphwire_runtime.plan.config import Settings
-from graphwire_runtime.plan.plan import Plan
+from graphwire_runtime.plan.plan import NodePlan, Plan
 from graphwire_runtime.step.answers import NO_ANSWERS, ResumeAnswers
 from graphwire_runtime.stream.display import Display
 from graphwire_runtime.stream.tokens import TokenTap
 
-__all__ = ["KeptThread", "Progress", "RunContext"]
+__all__ = ["KeptThread", "Progress", "RunContext", "TaskCalls", "too_late"]
+
+
+class TaskCalls:
+    """What a task needs in order to call another. This one refuses: `drive.calls` has those of runs."""
+
+    def start(self, caller: Any, function: NodePlan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Begin a task beside its caller; return the future of its result.
+
+        Raises RuntimeError if it cannot.
+        """
+        raise too_late(function.name, caller.name)
+
+
+def too_late(name: str, caller: str) -> RuntimeError:
+    """The error for a call where no superstep could wait for the task."""
+    return RuntimeError(
+        f"task {name!r} was called by {caller!r}, which is not at work; call it while the entrypoint, "
+        "node or task runs"
+    )
+
+
+NO_CALLS = TaskCalls()
 
 
 class KeptThread(Protocol):
@@ -53,8 +75,8 @@ class Progress(Protocol):
 class RunContext:
     """The surroundings of one run.
 
-    Set when the run is opened, and never changed. It is not a frozen dataclass, because to make one of those
-    takes 5 µs, a twentieth of a short run.
+    Set when the run is opened, and, but for `calls`, never changed. It is not a frozen dataclass, because to
+    make one of those takes 5 µs, a twentieth of a short run.
     """
 
     plan: Plan
@@ -80,3 +102,5 @@ class RunContext:
     """Whether it runs in a task of a surrounding graph that has failed and begins again."""
     lent: KeptThread | None = None
     """The nearest thread around the run: a graph inside a run that is not kept may have its history there."""
+    calls: TaskCalls = NO_CALLS
+    """Begins the tasks that tasks call. Set once, when the run begins."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from xxhash import xxh3_128_hexdigest
 
-__all__ = ["id_of_interrupt", "id_of_task"]
+__all__ = ["id_of_interrupt", "id_of_task", "text_of_path"]
 
 
 def id_of_task(seed: bytes, *parts: str) -> str:
@@ -21,3 +23,10 @@ def id_of_interrupt(checkpoint_ns: str, index: int) -> str:
         index: how many interrupts of the task come before it.
     """
     return xxh3_128_hexdigest((f"{checkpoint_ns}|{index}" if index else checkpoint_ns).encode())
+
+
+def text_of_path(path: Any) -> str:
+    """The path of a task, or a part of it, as a string that sorts as the tasks do."""
+    if isinstance(path, tuple):
+        return f"~{', '.join(map(text_of_path, path))}"
+    return f"{path:010}" if isinstance(path, int) else str(path)

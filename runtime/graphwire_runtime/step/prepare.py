@@ -32,7 +32,11 @@ def prepare(run: RunContext, standing: Standing, *, with_inputs: bool = True) ->
         names = [name for name in nodes if name in schedule.triggered] if standing.planned else sorted(names)
     for name in names:
         node = nodes[name]
-        value = node.view(standing.readable(standing.values, step)) if with_inputs else None
+        value = None
+        if node is run.plan.entry:
+            value = standing.waiting_input
+        elif with_inputs:
+            value = node.view(standing.readable(standing.values, step))
         tasks.append(Task(run, standing, node, value, node.path, step))
     return tasks
 

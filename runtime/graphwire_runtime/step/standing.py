@@ -66,6 +66,11 @@ class Standing:
             if (value := channel.empty()) is not MISSING:
                 self.values[key] = value
 
+    @property
+    def starts(self) -> bool:
+        """Whether START has yet to run with the input; an entry runs with it itself."""
+        return self.waiting_input is not None and self.plan.entry is None
+
     def readable(self, values: dict[str, Any], step: int) -> dict[str, Any]:
         """The values with the managed keys added, as nodes and routers read them in superstep `step`."""
         managed = self.plan.managed
@@ -88,4 +93,5 @@ class Standing:
         """
         self.fold(self.values, pairs)
         self.planned = False
+        self.waiting_input = None
         self.schedule.follow(tasks)

@@ -2,11 +2,13 @@
 
 A task takes what its node and routers return apart into writes to keys, jumps and sends. `drive.execute`
 calls the node; `standing` applies the writes when all tasks of the superstep have ended.
+
+Long because all that a node may declare as a parameter is an attribute here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -25,14 +27,17 @@ from graphwire_runtime.plan.schema import Pairs, pairs_of, shown
 from graphwire_runtime.step.answers import AnswerSchema
 from graphwire_runtime.step.config import config_of
 from graphwire_runtime.step.context import Progress, RunContext
-from graphwire_runtime.step.ids import id_of_interrupt, id_of_task
+from graphwire_runtime.step.ids import id_of_interrupt, id_of_task, text_of_path
 from graphwire_runtime.step.standing import Standing
-from graphwire_runtime.types import END, Command, Interrupt, Send, StreamWriter
+from graphwire_runtime.types import END, PREVIOUS, Command, Interrupt, Send, StreamWriter
 
 __all__ = ["PULL", "PUSH", "Task"]
 
 PULL = "__pregel_pull"
 """The first part of the path of a task that edges have triggered."""
+
+HANDLING = "node_error_handler"
+"""In the path of the task of an error handler."""
 
 PUSH = "__pregel_push"
 """The first part of the path of a task that a Send has made."""
@@ -59,8 +64,10 @@ class Task:
         "began",
         "cached",
         "callbacks",
+        "calls",
         "checkpoint_ns",
         "error",
+        "failed",
         "gotos",
         "id",
         "input",
@@ -70,6 +77,7 @@ class Task:
         "nested",
         "node",
         "output",
+        "over",
         "pairs",
         "path",
         "progress",
@@ -83,7 +91,10 @@ class Task:
         "triggers",
     )
 
-    previous = None
+    caller: Task | None = None
+    """The task that has called this one; None for a node's."""
+    within: tuple[str, ...] = ()
+    """The namespaces of its caller and of the callers of that."""
 
     def __init__(
         self,
@@ -112,6 +123,10 @@ class Task:
         """How many graphs it has started."""
         self.asked = 0
         """How many interrupts it has come to in this attempt."""
+        self.calls = 0
+        """How many tasks it has called, in all attempts."""
+        self.over = False
+        """Whether it has come to its end, so that it calls nothing any more."""
         self.answers: list[Any] = []
         """The answers to its interrupts so far, in order."""
         self.interrupts: tuple[Interrupt, ...] = ()
@@ -133,11 +148,14 @@ class Task:
         """The failure that it handles, None if its node is no error handler."""
         self.substitute: Task | None = None
         """The task of the error handler, once this one has failed."""
+        self.failed: Task | None = None
+        """The task that failed, if this one is that of its error handler."""
         self._config: RunnableConfig | None = None
         self._runtime: Runtime[Any] | None = None
 
-    def _identify(self, step: int, *made_by: str) -> None:
-        own = f"{self.run.checkpoint_ns}|{self.name}" if self.run.checkpoint_ns else self.name
+    def _identify(self, step: int, *made_by: str, inside: str | None = None) -> None:
+        around = self.run.checkpoint_ns if inside is None else inside
+        own = f"{around}|{self.name}" if around else self.name
         self.id = id_of_task(self.standing.seed, own, str(step), self.name, *made_by)
         self.checkpoint_ns = f"{own}:{self.id}"
 
@@ -158,7 +176,8 @@ class Task:
     @property
     def writer(self) -> StreamWriter:
         """Puts an object into the custom stream."""
-        write, beats = self.run.display.writer, self.beats
+        at = self.graph if self.failed is None else self.namespace
+        write, beats = self.run.display.writer_at(at), self.beats
         if not beats:
             return write
 
@@ -170,9 +189,24 @@ class Task:
         return write_and_beat
 
     @property
+    def graph(self) -> Namespace:
+        """The namespace that its custom data is shown under."""
+        return self.run.namespace
+
+    @property
     def store(self) -> Any:
         """The long-term store that the graph was compiled with."""
         return self.run.store
+
+    @property
+    def previous(self) -> Any:
+        """What the run before this one saved, in an entrypoint; None in any other graph."""
+        return None if self.run.plan.entry is None else self.standing.values.get(PREVIOUS)
+
+    @property
+    def shown_input(self) -> Any:
+        """The input as tracers see it."""
+        return self.input
 
     @property
     def runtime(self) -> Runtime[Any]:
@@ -185,6 +219,7 @@ class Task:
                 context=run.context,
                 store=run.store,
                 stream_writer=self.writer,
+                previous=self.previous,
                 heartbeat=no_heartbeat if self.progress is None else self.progress.beat,
                 execution_info=ExecutionInfo(
                     self.standing.checkpoint_id,
@@ -201,7 +236,7 @@ class Task:
     def metadata(self) -> dict[str, Any]:
         """Where this task runs, added to the metadata of the caller and of the node's author."""
         metadata = {
-            **self.run.settings.metadata,
+            **(self.run.settings.metadata if self.failed is None else self.failed.metadata()),
             "langgraph_step": self.standing.step,
             "langgraph_node": self.name,
             "langgraph_triggers": self.triggers,
@@ -220,8 +255,7 @@ class Task:
     @property
     def path_key(self) -> str:
         """The path as a string that sorts as the tasks do."""
-        kind, where, *_ = self.path
-        return f"~{kind}, {where:010}" if isinstance(where, int) else f"~{kind}, {where}"
+        return text_of_path(self.path[:2])
 
     def namespace_for_nested(self) -> Namespace:
         """The namespace of the next graph started inside this task; from the second on with a number."""
@@ -232,6 +266,11 @@ class Task:
     def next_nested(self) -> int:
         """How many graphs were started inside this task before the one that starts now."""
         count, self.nested = self.nested, self.nested + 1
+        return count
+
+    def next_call(self) -> int:
+        """How many tasks it called before the one that it calls now."""
+        count, self.calls = self.calls, self.calls + 1
         return count
 
     def next_question(self) -> int:
@@ -261,11 +300,24 @@ class Task:
 
     def replace(self, handler: NodePlan, error: BaseException) -> Task:
         """Make the task of the error handler that runs in place of this one, which has failed."""
-        path = (PULL, handler.name, *self.path)
-        self.substitute = Task(self.run, self.standing, handler, self.input, path, self.standing.step)
-        self.substitute._identify(self.standing.step, PUSH, "node_error_handler", self.id)
-        self.substitute.error = NodeError(self.name, error)
-        return self.substitute
+        path = (*self.path[:3], HANDLING, False)
+        made = self.substitute = Task(self.run, self.standing, handler, self.input, path, self.standing.step)
+        made.triggers = (PUSH,)
+        made._identify(self.standing.step, PUSH, HANDLING, self.id, inside=self.checkpoint_ns)
+        made.failed = self
+        made.error = NodeError(self.name, error)
+        return made
+
+    @property
+    def namespace(self) -> Namespace:
+        """The graph that it runs in; an error handler counts as one inside the task that failed."""
+        return self.run.namespace if self.failed is None else tuple(self.failed.checkpoint_ns.split("|"))
+
+    @property
+    def node_metadata(self) -> Mapping[str, Any]:
+        """What the author has said of its node, and of the node that failed."""
+        own = self.node.metadata or {}
+        return own if self.failed is None else {**self.failed.node_metadata, **own}
 
     def again(self) -> None:
         """Forget what the failed attempt did. Graphs inside it continue where they stopped."""
@@ -285,6 +337,9 @@ class Task:
         for the surrounding graph.
         """
         self.output = output
+        if self.node.writes is not None:
+            self.pairs += self.node.writes(output)
+            return
         if output is None:
             return
         if type(output) is dict:  # by far the most common return
@@ -310,8 +365,10 @@ class Task:
             self.pairs += self._update(output)
 
     def accept_command(self, command: Command[Any]) -> None:
-        """Take a Command as what the node returned: one that a graph inside it sent up, or a run's input."""
-        self.output = command
+        """Take a Command as what the node returned: one that a graph inside it sent up, or a run's input.
+
+        It is no output of the node: the messages in it are those of the node that has made it.
+        """
         self._apply_command(command)
 
     def state_after(self) -> dict[str, Any]:
@@ -348,6 +405,7 @@ class Task:
 
     def forget(self) -> None:
         """Drop what only the running node needed; the config and this task refer to each other."""
+        self.over = True
         self._config = self._runtime = None
         self.callbacks = self.progress = None
 

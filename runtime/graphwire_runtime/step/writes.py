@@ -15,7 +15,7 @@ from typing import Any
 from graphwire_runtime.foreign.words import ours
 from graphwire_runtime.plan.schema import Pairs
 from graphwire_runtime.step.task import Task
-from graphwire_runtime.types import INTERRUPT, Interrupt, Overwrite, Send
+from graphwire_runtime.types import END, INTERRUPT, PREVIOUS, RETURN, Interrupt, Overwrite, Send
 
 __all__ = [
     "Written",
@@ -35,6 +35,8 @@ ERROR = "__error__"
 HANDLED = "__error_source_node__"
 NOTHING = "__no_writes__"
 BRANCH = "branch:to:"
+BARE = (RETURN, END, PREVIOUS)
+"""Channels that hold what a function returned, as it is."""
 COMMAND_TASK_PREFIX = "00000000-0000-0000-0000-"
 """Task-id prefix for writes made by a resuming Command, which belong to no task."""
 
@@ -45,7 +47,9 @@ def writes_of(task: Task, *, with_edges: bool = True) -> list[tuple[str, Any]]:
     `with_edges=False` is for the cache: edges are read from the current plan instead.
     """
     untracked = task.run.plan.untracked if with_edges else ()
-    writes = [(key, packed(value)) for key, value in task.pairs if key not in untracked]
+    writes = [
+        (key, value if key in BARE else packed(value)) for key, value in task.pairs if key not in untracked
+    ]
     writes += [
         (f"{BRANCH}{name}", None) for name in ((*task.node.edges,) if with_edges else ()) + (*task.gotos,)
     ]
@@ -79,6 +83,7 @@ def recall(task: Task, known: Written, *, done: bool) -> None:
     if done:
         task.cached = True
         task.pairs, task.gotos, task.sends = known.pairs, known.gotos, known.sends
+        task.output = dict(known.pairs).get(RETURN)
 
 
 def written(pending: Iterable[tuple[str, str, Any]], keys: Mapping[str, Any]) -> dict[str, Written]:
@@ -103,7 +108,9 @@ def written(pending: Iterable[tuple[str, str, Any]], keys: Mapping[str, Any]) ->
             task.handled = True
         else:
             task.done = True
-            if channel in keys:
+            if channel in BARE:
+                task.pairs.append((channel, value))
+            elif channel in keys:
                 task.pairs.append((channel, unpacked(value)))
             elif channel == SENDS:
                 task.sends.append(sent(value))

@@ -12,15 +12,15 @@ from typing import Any, Protocol
 from graphwire_runtime.clock import time, timestamp
 from graphwire_runtime.namespace import Namespace
 from graphwire_runtime.plan.config import Settings
-from graphwire_runtime.plan.plan import NodePlan, Plan
+from graphwire_runtime.plan.plan import Plan
 from graphwire_runtime.plan.runtime import no_writer
 from graphwire_runtime.plan.schema import Pairs
 from graphwire_runtime.servable import RETRIES
 from graphwire_runtime.stream.outlet import Outlet
 from graphwire_runtime.stream.tokens import TokenTap
-from graphwire_runtime.types import INTERRUPT, START, Interrupt, StreamWriter
+from graphwire_runtime.types import INTERRUPT, RETURN, Interrupt, StreamWriter
 
-__all__ = ["Display", "Show", "ShownTask", "interrupt_data", "results", "shown_values"]
+__all__ = ["Display", "Show", "ShownTask", "interrupt_data", "result_of", "results", "shown_values"]
 
 Show = str | tuple[str, ...]
 """The keys to show: one whose bare value is shown, or several that are shown as a mapping."""
@@ -34,10 +34,13 @@ class ShownTask(Protocol):
     checkpoint_ns: str
     input: Any
     triggers: tuple[str, ...]
-    node: NodePlan
     pairs: Pairs
     cached: bool
     interrupts: tuple[Interrupt, ...]
+
+    @property
+    def node_metadata(self) -> Mapping[str, Any]:
+        """What the author has said of its node."""
 
 
 class Display:
@@ -99,7 +102,7 @@ class Display:
     @property
     def live(self) -> bool:
         """Whether chunks may come while a node is at work, so that it must not block the consumer."""
-        return any(
+        return self.plan.entry is not None or any(
             outlet.subgraphs or "custom" in outlet.modes or "messages" in outlet.modes
             for outlet in self.outlets
         )
@@ -114,10 +117,7 @@ class Display:
     def show_values(self, values: dict[str, Any], interrupts: tuple[Interrupt, ...] = ()) -> None:
         """Show the state, and the interrupts that stop the run, if any."""
         for outlet in self.values:
-            chunk = shown_values(values, self.show)
-            if outlet.parts and isinstance(chunk, dict):
-                chunk = self.plan.output.instance(chunk)
-            outlet.push_values(self.namespace, chunk, interrupts)
+            outlet.push_values(self.namespace, shown_values(values, self.show), interrupts)
 
     def show_update(self, task: ShownTask) -> None:
         """Show what a task wrote. If it did not run, since its writes were known, it is marked as cached."""
@@ -137,7 +137,7 @@ class Display:
         """Show that a task starts."""
         if self.tasks or self.debug:
             payload = {"id": task.id, "name": task.name, "input": task.input, "triggers": task.triggers}
-            metadata: dict[str, Any] = {**self.settings.user_metadata(), **(task.node.metadata or {})}
+            metadata: dict[str, Any] = {**self.settings.user_metadata(), **task.node_metadata}
             if self.settings.tags:
                 metadata["tags"] = self.settings.tags
             if metadata:
@@ -157,17 +157,14 @@ class Display:
                 "id": task.id,
                 "name": task.name,
                 "error": error,
-                "result": results(task.pairs),
+                "result": results(self._shown(task.pairs)),
                 "interrupts": [interrupt_data(asked) for asked in task.interrupts],
             }
             self._announce("task_result", self.tasks, "tasks", step, payload)
 
     def show_checkpoint(self, step: int, payload: dict[str, Any]) -> None:
         """Show a checkpoint of the thread."""
-        made = payload
-        if START not in payload["next"] and any(outlet.parts for outlet in (*self.checkpoints, *self.debug)):
-            made = {**payload, "values": self.plan.state.instance(payload["values"])}
-        self._announce("checkpoint", self.checkpoints, "checkpoints", step, payload, made)
+        self._announce("checkpoint", self.checkpoints, "checkpoints", step, payload)
 
     @property
     def writer(self) -> StreamWriter:
@@ -176,26 +173,28 @@ class Display:
             self._writer = _writer(self.custom, self.namespace)
         return self._writer
 
+    def writer_at(self, namespace: Namespace) -> StreamWriter:
+        """The same, under this namespace."""
+        return self.writer if namespace == self.namespace else _writer(self.custom, namespace)
+
     def _announce(
-        self,
-        kind: str,
-        outlets: Sequence[Outlet],
-        mode: str,
-        step: int,
-        payload: dict[str, Any],
-        made: dict[str, Any] | None = None,
+        self, kind: str, outlets: Sequence[Outlet], mode: str, step: int, payload: dict[str, Any]
     ) -> None:
-        """Show a payload; ``made`` takes its place in outlets of parts."""
         for outlet in outlets:
-            outlet.push(mode, self.namespace, payload if made is None or not outlet.parts else made)
+            outlet.push(mode, self.namespace, payload)
         if self.debug:
             event = {"step": step, "timestamp": timestamp(time()), "type": kind, "payload": payload}
             for outlet in self.debug:
-                is_made = made is not None and outlet.parts
-                outlet.push("debug", self.namespace, {**event, "payload": made} if is_made else event)
+                outlet.push("debug", self.namespace, event)
+
+    def _shown(self, pairs: Pairs) -> Pairs:
+        keys = self.plan.keys
+        return [pair for pair in pairs if pair[0] in (keys, RETURN)] if isinstance(keys, str) else pairs
 
     def _update(self, pairs: Pairs) -> Any:
         show = self.show
+        if pairs and pairs[-1][0] == RETURN:
+            return pairs[-1][1]
         if isinstance(show, str):
             values = [value for key, value in pairs if key == show]
             return None if not values else values[0] if len(values) == 1 else values
@@ -214,7 +213,7 @@ def shown_values(values: Mapping[str, Any], show: Show) -> Any:
     return {key: values[key] for key in show if key in values}
 
 
-def results(pairs: Pairs) -> dict[str, Any]:
+def results(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Writes by key; several to one key become `{"$writes": [value, ...]}`."""
     writes: dict[str, Any] = {}
     several: set[str] = set()
@@ -227,6 +226,11 @@ def results(pairs: Pairs) -> dict[str, Any]:
             several.add(key)
             writes[key] = {"$writes": [writes[key], value]}
     return writes
+
+
+def result_of(pairs: Pairs, show: Show) -> Any:
+    """What a task wrote, as snapshots have it: by key, or the bare value if `show` is one name."""
+    return results(pairs).get(show) if isinstance(show, str) else results(pairs)
 
 
 def interrupt_data(asked: Interrupt) -> dict[str, Any]:

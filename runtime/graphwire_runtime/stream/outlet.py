@@ -17,7 +17,7 @@ from threading import get_ident
 from typing import Any, Protocol
 
 from graphwire_runtime.namespace import Namespace
-from graphwire_runtime.types import INTERRUPT
+from graphwire_runtime.types import with_interrupts
 
 __all__ = ["AsyncBell", "Bell", "Outlet", "Printer", "ThreadBell"]
 
@@ -72,11 +72,11 @@ class Outlet:
     def push_values(self, namespace: Namespace, chunk: Any, interrupts: tuple[Any, ...] = ()) -> None:
         """Add a chunk of the values mode. Interrupts go beside the data of a part, else into the chunk."""
         if self.parts:
+            if interrupts and not isinstance(chunk, dict):
+                chunk = {}  # as without parts, where it gives way to them
             item: Any = {"type": "values", "ns": namespace, "data": chunk, "interrupts": interrupts}
         else:
-            if interrupts:
-                chunk = {**(chunk if isinstance(chunk, dict) else {}), INTERRUPT: interrupts}
-            item = self.shape("values", namespace, chunk)
+            item = self.shape("values", namespace, with_interrupts(chunk, interrupts))
         self.items.append(item)
         if self.bell is not None:
             self.bell.ring()
@@ -93,9 +93,7 @@ class Printer(Outlet):
 
     def push_values(self, namespace: Namespace, chunk: Any, interrupts: tuple[Any, ...] = ()) -> None:
         """Print a state."""
-        if interrupts:
-            chunk = {**(chunk if isinstance(chunk, dict) else {}), INTERRUPT: interrupts}
-        self.push("values", namespace, chunk)
+        self.push("values", namespace, with_interrupts(chunk, interrupts))
 
 
 def _part(mode: str, namespace: Namespace, chunk: Any) -> Any:

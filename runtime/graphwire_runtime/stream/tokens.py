@@ -6,7 +6,7 @@ that nodes return, into chunks of the `messages` mode.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -32,7 +32,7 @@ from graphwire_runtime.namespace import Namespace
 from graphwire_runtime.stream.outlet import Outlet
 from graphwire_runtime.types import Command
 
-__all__ = ["REMOVE_ALL_MESSAGES", "MessagesState", "TokenTap", "add_messages", "tap_for"]
+__all__ = ["REMOVE_ALL_MESSAGES", "MessagesState", "TokenTap", "add_messages", "give_ids", "tap_for"]
 
 REMOVE_ALL_MESSAGES = "__remove_all__"
 """The id of a RemoveMessage that removes all messages before it."""
@@ -87,6 +87,15 @@ def _as_messages(value: Messages) -> list[BaseMessage]:
             message.id = fresh_id()
         result.append(message)
     return result
+
+
+def give_ids(pairs: Iterable[tuple[str, Any]], keys: Container[str]) -> None:
+    """Give ids to the messages without one in writes to these keys, so that all who see them see the same."""
+    for key, value in pairs:
+        if key in keys:
+            for message in _as_list(value):
+                if message.id is None:
+                    message.id = fresh_id()
 
 
 class MessagesState(TypedDict):
@@ -237,6 +246,8 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
             namespace: the namespace of its graph.
             metadata: makes the metadata of the task; called only if there is a message to show.
         """
+        if namespace != self._outlet.namespace and not self._outlet.subgraphs:
+            return
         shared: dict[str, Any] | None = None
         for message in _messages_in(value):
             if shared is None:

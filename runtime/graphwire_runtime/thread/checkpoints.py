@@ -39,7 +39,7 @@ from graphwire_runtime.step.writes import (
 )
 from graphwire_runtime.thread.replay import Replay
 from graphwire_runtime.thread.triggers import read_triggers, triggers_of
-from graphwire_runtime.types import INTERRUPT, START, Send
+from graphwire_runtime.types import INTERRUPT, RETURN, START, Send
 
 __all__ = ["Checkpoints"]
 
@@ -260,6 +260,7 @@ class Checkpoints:
                 **{trigger: versions[trigger] for trigger in looked_at if trigger in versions},
             }
         changed, before = {key for task in tasks for key, _ in task.pairs} | self._dirty, self._schedule
+        changed.discard(RETURN)
         changed.update(key for key in schedule if key in touched or key not in before)
         changed.update(key for key, old in before.items() if key not in schedule or schedule[key] != old)
         changed.update(
@@ -276,7 +277,6 @@ class Checkpoints:
         self.pending, self._notes = [], []
         self._identify(standing, self._own_id)
         if self.durability == "exit":
-            self.parent_config = None
             self._unsaved = True
         else:
             self.parent_config = None if parent is None else self._config_of(parent)

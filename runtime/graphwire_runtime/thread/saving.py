@@ -13,7 +13,18 @@ from typing import Any
 
 from graphwire_runtime.thread.checkpoints import Checkpoints
 
-__all__ = ["AsyncSaving", "is_other", "load", "save"]
+__all__ = ["AsyncSaving", "check_saver", "is_other", "load", "save"]
+
+
+def check_saver(checkpointer: Any) -> None:
+    """Raise TypeError for an object without the interface of a saver."""
+    asked = ("get_tuple", "aget_tuple", "put", "aput", "put_writes", "aput_writes", "get_next_version")
+    missing = [name for name in asked if not callable(getattr(checkpointer, name, None))]
+    if missing:
+        raise TypeError(
+            f"a checkpointer must be a saver of the langgraph-checkpoint family, True, False or None, got a "
+            f"{type(checkpointer).__name__}, which has no {missing[0]}()"
+        )
 
 
 def is_other(latest: Any, saved: Any) -> bool:

@@ -15,7 +15,7 @@ from graphwire_runtime.plan.channels import fold
 from graphwire_runtime.step.standing import Standing
 from graphwire_runtime.step.task import PUSH, Task
 from graphwire_runtime.step.writes import Written, written
-from graphwire_runtime.stream.display import interrupt_data, results, shown_values
+from graphwire_runtime.stream.display import Show, interrupt_data, result_of, results, shown_values
 from graphwire_runtime.thread.checkpoints import Checkpoints
 from graphwire_runtime.types import START, Interrupt
 
@@ -61,7 +61,8 @@ class StateSnapshot(NamedTuple):
 def open_interrupts(pending: Iterable[tuple[str, str, Any]]) -> list[str]:
     """The ids of the interrupts among pending writes whose tasks have not come to their end since."""
     tasks = written(pending, {}).values()
-    return [asked.id for task in tasks if not task.done for asked in task.interrupts]
+    # a task that was called and its caller wait at the same question
+    return list(dict.fromkeys(asked.id for task in tasks if not task.done for asked in task.interrupts))
 
 
 def snapshot_of(
@@ -91,7 +92,7 @@ def snapshot_of(
                 earlier.error,
                 () if task in done else earlier.interrupts,
                 _config_below(checkpoints, task),
-                results(earlier.pairs) if earlier.done else None,
+                result_of(earlier.pairs, plan.keys) if earlier.done else None,
             )
         )
     values = standing.values
@@ -114,7 +115,11 @@ def snapshot_of(
 
 
 def checkpoint_payload(
-    checkpoints: Checkpoints, standing: Standing, tasks: Sequence[Task], known: Mapping[str, Written]
+    checkpoints: Checkpoints,
+    standing: Standing,
+    tasks: Sequence[Task],
+    known: Mapping[str, Written],
+    show: Show,
 ) -> dict[str, Any]:
     """What the `checkpoints` mode shows of the checkpoint that a run stands at.
 
@@ -123,6 +128,7 @@ def checkpoint_payload(
         standing: of the run.
         tasks: those of the next superstep, or START's if input waits.
         known: what is known of tasks from an earlier run at this checkpoint, by task id.
+        show: the keys that the results of tasks show.
     """
     return {
         "config": checkpoints.config,
@@ -130,21 +136,27 @@ def checkpoint_payload(
         "values": shown_values(standing.values, standing.plan.keys),
         "metadata": checkpoints.metadata,
         "next": [task.name for task in tasks],
-        "tasks": [_task_payload(checkpoints, task, known.get(task.id)) for task in tasks],
+        "tasks": [_task_payload(checkpoints, task, known.get(task.id), show) for task in tasks],
     }
 
 
-def _task_payload(checkpoints: Checkpoints, task: Task, known: Written | None) -> dict[str, Any]:
+def _task_payload(checkpoints: Checkpoints, task: Task, known: Written | None, show: Show) -> dict[str, Any]:
     payload: dict[str, Any] = {"id": task.id, "name": task.name}
     if known is not None and known.error is not None:
         payload["error"] = known.error
     else:
-        if known is not None and known.done and known.pairs:
-            payload["result"] = results(known.pairs)
+        if known is not None and known.done and (result := _shown_results(known, show)):
+            payload["result"] = result
         asked = () if known is None else known.interrupts
         payload["interrupts"] = tuple(interrupt_data(each) for each in asked)
     payload["state"] = _config_below(checkpoints, task)
     return payload
+
+
+def _shown_results(known: Written, show: Show) -> Any:
+    if isinstance(show, str):
+        return results(pair for pair in known.pairs if pair[0] == show).get(show)
+    return results(pair for pair in known.pairs if pair[0] in show)
 
 
 def _config_below(checkpoints: Checkpoints, task: Task) -> Any:

@@ -42,7 +42,7 @@ def read_triggers(standing: Standing, values: Mapping[str, Any], is_new: Callabl
             if is_new(trigger, node.name):
                 (standing.schedule.triggered if finished else standing.schedule.waiting).add(node.name)
     standing.schedule.sends = [sent(send) for send in values.get(SENDS) or ()]
-    if START in values and is_new(START, START):
+    if START in values and is_new(START, START if plan.entry is None else plan.entry.name):
         standing.waiting_input = values[START]
 
 

@@ -1,9 +1,10 @@
 /**
  * What a run was started with. A server keeps no inputs, but what it keeps may tell: the checkpoint that a run writes
- * of its input, in the log if it records checkpoints, or in its thread. This browser knows what it started itself.
+ * of its input, in the log if it records checkpoints, or in its thread; and its first state. This browser knows what it
+ * started itself.
  */
 
-import type { Event, RunRow, StateSnapshot } from "graphwire";
+import type { Event, frames, RunRow, StateSnapshot } from "graphwire";
 import type { Start } from "../starts";
 import { isObject } from "./spans";
 
@@ -29,6 +30,51 @@ export function inputInLog(events: Iterable<Event>): KnownInput | undefined {
     return value === undefined
       ? undefined
       : { value, from: "taken from the run’s first checkpoint, in its log" };
+  }
+  return undefined;
+}
+
+/**
+ * Return the input that the first state of a run tells; undefined if none does, or if it may tell something else.
+ *
+ * Where nothing was before the run, its first state, before any node, is its input as the graph took it in. That it
+ * is before any node is sure only if what nodes do is recorded, too. A key of the input that states do not show would
+ * be missing without a trace.
+ */
+export function inputInState(
+  events: Iterable<Event>,
+  row: RunRow | undefined,
+  graph: frames.GraphRow | undefined,
+  modes: readonly string[],
+): KnownInput | undefined {
+  const isNew = row && (row.thread === undefined || row.checkpoint === "");
+  const properties = graph?.input_schema?.properties;
+  if (!isNew || !isObject(properties) || !NODES.some((mode) => modes.includes(mode))) return undefined;
+  const keys = Object.keys(properties);
+  const shown = graph?.output_keys;
+  if (!keys.length || !Array.isArray(shown) || !keys.every((key) => shown.includes(key))) return undefined;
+  const state = firstState(events);
+  if (!isObject(state)) return undefined;
+  const value = Object.fromEntries(keys.filter((key) => key in state).map((key) => [key, state[key]]));
+  if (!isWhole(value)) return undefined;
+  return {
+    value,
+    from: "taken from the run’s first state, before any node: keys left out have their defaults",
+  };
+}
+
+/** The modes that tell of each node, of which one is recorded for sure before a state that a node made. */
+const NODES = ["tasks", "updates", "debug"];
+
+/** Return the state of the root graph before which nothing has happened but the run's beginning. */
+function firstState(events: Iterable<Event>): unknown {
+  let seq = 0;
+  for (const event of events) {
+    seq += 1;
+    if (event.seq !== seq || event.namespace.length) return undefined; // what was before is not there any more
+    if (event.mode === "values") return event.data;
+    const isCheckpoint = event.mode === "debug" && isObject(event.data) && event.data.type === "checkpoint";
+    if (event.mode !== "lifecycle" && event.mode !== "checkpoints" && !isCheckpoint) return undefined;
   }
   return undefined;
 }

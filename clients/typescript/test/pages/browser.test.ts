@@ -112,7 +112,7 @@ test("a tab that was hidden continues when it is seen again, without the rest of
     const tab = await window.tab(site.url());
     const is = (expression: string) =>
       vi.waitFor(async () => expect(await tab.value(expression)).toBe(true), {
-        timeout: 10_000,
+        timeout: 30_000,
         interval: 50,
       });
     await is("'countTo' in window");
@@ -137,7 +137,7 @@ test("a tab that was frozen in mid-stream loses nothing, while the server does n
     const tab = await window.tab(site.url());
     const is = (expression: string) =>
       vi.waitFor(async () => expect(await tab.value(expression)).toBe(true), {
-        timeout: 10_000,
+        timeout: 30_000,
         interval: 50,
       });
     await is("'countTo' in window");

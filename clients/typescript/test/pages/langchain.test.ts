@@ -33,14 +33,14 @@ test("four chats stream at once on one socket, are there after a reload, and ask
   const streaming = () => page.locator(".streaming").count();
   const answers = () => page.locator("p.ai").count();
   // Three answer at once while the fourth asks.
-  await expect.poll(async () => [await streaming(), await answers()], { timeout: 10_000 }).toEqual([3, 3]);
+  await expect.poll(async () => [await streaming(), await answers()]).toEqual([3, 3]);
   expect(sockets).toBe(1);
   await page.reload();
-  await expect.poll(answers, { timeout: 10_000 }).toBe(3);
+  await expect.poll(answers).toBe(3);
   if (process.env.SHOT) await page.screenshot({ path: process.env.SHOT });
   await page.getByRole("button", { name: "Yes" }).click();
   await expect.poll(() => page.locator("p.tool").textContent()).toContain("Sent a mail about tea");
-  await expect.poll(streaming, { timeout: 20_000 }).toBe(0);
+  await expect.poll(streaming).toBe(0);
   expect(await answers()).toBe(4);
   expect(await page.locator("p.human").count()).toBe(4);
   expect(sockets).toBe(2);

@@ -70,8 +70,8 @@ def spent(work: Callable[[], object]) -> float:
     return (time.process_time_ns() - before) / 1000
 
 
-def chain(framework: str, length: int, *, blocking: bool = False) -> Any:
-    """A graph of nodes one after the other."""
+def chain(framework: str, length: int, *, blocking: bool = False, routers: bool = False) -> Any:
+    """A graph of nodes one after the other, by edges or by a sync router behind each."""
     module = importlib.import_module(MODULES[framework][0])
 
     async def count(state: State) -> State:
@@ -81,7 +81,14 @@ def chain(framework: str, length: int, *, blocking: bool = False) -> Any:
         return {"number": state["number"] + 1}
 
     nodes = [(f"node{index}", count_blocking if blocking else count) for index in range(length)]
-    return module.StateGraph(State).add_sequence(nodes).add_edge(module.START, "node0").compile()
+    builder = module.StateGraph(State).add_edge(module.START, "node0")
+    if not routers:
+        return builder.add_sequence(nodes).compile()
+    for index, (name, node) in enumerate(nodes):
+        builder.add_node(name, node)
+        if index:
+            builder.add_conditional_edges(nodes[index - 1][0], lambda _, name=name: name, [name])
+    return builder.compile()
 
 
 async def drained(graph: Any, value: Any, mode: str) -> None:
@@ -90,11 +97,22 @@ async def drained(graph: Any, value: Any, mode: str) -> None:
         pass
 
 
-def superstep(mode: str, *, blocking: bool = False) -> Callable[[str], Measure]:
-    """What one more superstep of one node adds to a run."""
+def superstep(
+    mode: str, *, blocking: bool = False, sync: bool = False, routers: bool = False
+) -> Callable[[str], Measure]:
+    """What one more superstep of one node adds to a run.
+
+    Args:
+        mode: the stream mode.
+        blocking: whether the run blocks, and with it its nodes.
+        sync: whether the nodes have no async form, in a run that has.
+        routers: whether a router without an async form follows each node.
+    """
 
     def measure(framework: str) -> Measure:
-        short, long = (chain(framework, length, blocking=blocking) for length in (SHORT, LONG))
+        short, long = (
+            chain(framework, length, blocking=blocking or sync, routers=routers) for length in (SHORT, LONG)
+        )
 
         async def stream(graph: Any) -> None:
             for _ in range(REPEATS):
@@ -227,6 +245,9 @@ COMPARISONS = [
     Comparison("a superstep of one node, `updates`", "µs", "0.33", superstep("updates")),
     Comparison("the same, `debug`", "µs", "0.33", superstep("debug")),
     Comparison("the same, blocking, `values`", "µs", "0.33", superstep("values", blocking=True)),
+    Comparison("a superstep of a sync node, `updates`", "µs", "2 async", superstep("updates", sync=True)),
+    Comparison("the same with a sync router", "µs", "2 async", superstep("updates", sync=True, routers=True)),
+    Comparison("an async node with a sync router", "µs", "2 async", superstep("updates", routers=True)),
     TOKEN,
     Comparison("a custom event", "µs", "0.60", event(custom, "custom")),
     Comparison("a whole run of one node, `astream`", "µs", "0.25", whole_run("astream")),

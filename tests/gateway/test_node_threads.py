@@ -1,6 +1,10 @@
 """Nodes without async code share the threads of a runner, principal by principal.
 
+Each test runs twice: with calls as everybody submits them, and with those of our runtime's nodes.
+
 About `gateway/graphwire_gateway/graphs/node_threads.py`.
+
+Long because each case needs a runner and calls that are stuck, which only this file has.
 """
 
 import asyncio
@@ -16,8 +20,15 @@ from graphwire_gateway.graphs import job as job_module
 from graphwire_gateway.graphs import node_threads
 from graphwire_gateway.graphs.job import Job
 from graphwire_gateway.graphs.runner import ThreadRunner
+from graphwire_runtime.drive.node_threads import in_thread
 
 from tests.support.waiting import until
+
+
+@pytest.fixture(params=[asyncio.to_thread, in_thread], ids=["submitted", "started"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How calls come to the threads."""
+    monkeypatch.setattr(asyncio, "to_thread", request.param)
 
 
 async def test_a_node_that_is_stuck_in_a_thread_has_its_time_once_and_keeps_no_process_alive() -> None:
@@ -374,3 +385,57 @@ async def test_a_cancelled_call_that_waited_keeps_nothing_alive(monkeypatch: pyt
         jobs.release.set()
     await until(lambda: first.is_over)
     await jobs.runner.close(5)
+
+
+async def test_a_cancelled_call_that_waited_keeps_nothing_alive_while_its_job_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(node_threads, "PLACES", 1)
+    jobs = Sleepers("goes-on")
+    held: list[weakref.ref[Any]] = []
+
+    def is_freed() -> bool:
+        gc.collect()
+        return bool(held) and held[0]() is None
+
+    def wait() -> "asyncio.Task[None]":
+        argument = threading.Event()
+        held.append(weakref.ref(argument))
+        return asyncio.create_task(asyncio.to_thread(jobs.node, "waited", argument))
+
+    async def run() -> None:
+        first = asyncio.create_task(asyncio.to_thread(jobs.node, "first"))
+        await asyncio.sleep(0)
+        waiting = wait()
+        await asyncio.sleep(0)
+        waiting.cancel()
+        del waiting
+        await first
+
+    try:
+        job = jobs.runner.start(run, principal="p")
+        await until(is_freed)
+        assert not job.is_over
+    finally:
+        jobs.release.set()
+    await until(lambda: job.is_over)
+    assert jobs.started == ["first"]
+    await jobs.runner.close(5)
+
+
+async def test_a_runner_that_is_closed_leaves_its_loop_to_be_freed() -> None:
+    runner = ThreadRunner("freed")
+    loop = weakref.ref(runner.loop)
+
+    async def work() -> int:
+        return await asyncio.to_thread(int, "7")
+
+    assert await runner.ask(work) == 7
+    await runner.close(5)
+    del runner
+
+    def is_freed() -> bool:
+        gc.collect()
+        return loop() is None
+
+    await until(is_freed)

@@ -74,7 +74,7 @@ def test_imports_are_absolute() -> None:
     relative = [
         f"{module}:{node.lineno}"
         for module in MODULES
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.ImportFrom) and node.level
     ]
     assert relative == []
@@ -89,7 +89,7 @@ def test_nothing_is_named_after_what_it_vaguely_does() -> None:
     names = [
         (str(module), node.name)
         for module in MODULES
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
     ]
     names += [(str(module), module.path.stem) for module in MODULES]
@@ -115,7 +115,7 @@ def classes() -> dict[str, list[Module]]:
     """Return the public class names that several modules define, each with these modules."""
     found: dict[str, list[Module]] = {}
     for module in MODULES:
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 found.setdefault(node.name, []).append(module)
     return {name: modules for name, modules in found.items() if len(modules) > 1}

@@ -3,22 +3,23 @@
 About `tests/support/sources.py`.
 """
 
-import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.support.sources import MODULES, ROOT
+from tests.support.sources import MODULES, ROOT, docstring_of
 
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 PATH = re.compile(r"`([\w.-]+(?:/[\w.-]+)*(?:\.py|\.md|\.mjs|/))`")
 """A path from the root, in backticks: of a file, or of a folder if it ends with a slash."""
 
 
+@cache
 def subjects(path: Path) -> list[str]:
     """Return the paths that the docstring of a test file names."""
-    return PATH.findall(ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "")
+    return PATH.findall(docstring_of(path.read_text("utf-8")))
 
 
 def exists(path: str) -> bool:

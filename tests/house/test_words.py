@@ -7,6 +7,7 @@ import ast
 import io
 import re
 import tokenize
+from collections.abc import Iterable
 
 from tests.support.sources import MODULES, Module
 
@@ -33,10 +34,10 @@ PROSE = {
 """Expressions that no comment and no docstring contains, each with the words to use instead."""
 
 
-def identifiers(tree: ast.AST) -> set[str]:
+def identifiers(nodes: Iterable[ast.AST]) -> set[str]:
     """Return every name that a file defines, uses, passes or reads."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         for name in ("id", "attr", "arg", "name", "asname"):
             value = getattr(node, name, None)
             if isinstance(value, str):
@@ -56,7 +57,7 @@ def prose(module: Module) -> str:
         for token in tokenize.generate_tokens(io.StringIO(module.text).readline)
         if token.type == tokenize.COMMENT
     ]
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         match node:
             case ast.Expr(value=ast.Constant(value=str(text))):
                 found.append(text)
@@ -67,7 +68,7 @@ def test_names_use_plain_words() -> None:
     found = [
         f"{module}: {identifier}: write {better}"
         for module in MODULES
-        for identifier in sorted(identifiers(module.tree))
+        for identifier in sorted(identifiers(module.nodes))
         for word, better in NAMES.items()
         if word == identifier or f"_{word}_" in words(identifier)
     ]
@@ -87,5 +88,5 @@ def test_comments_and_docstrings_use_plain_words() -> None:
 
 def test_words_are_found_inside_names() -> None:
     source = "import a.told\ndef f(is_told, *, as_told=1): x.was_told(told_by=toldest)\nclass _ToldOf: pass"
-    found = {name for name in identifiers(ast.parse(source)) if "_told_" in words(name)}
+    found = {name for name in identifiers(ast.walk(ast.parse(source))) if "_told_" in words(name)}
     assert found == {"told", "is_told", "as_told", "was_told", "told_by", "_ToldOf"}

@@ -8,22 +8,20 @@ import contextlib
 import socket
 import sys
 from collections.abc import AsyncIterator
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import graphwire
 import pytest
-import uvicorn
-from langchain.agents import create_agent
-from langchain_mcp_adapters.callbacks import CallbackContext, Callbacks
-from langchain_mcp_adapters.client import MultiServerMCPClient
 from langgraph.config import get_stream_writer
 
 from tests.support.chunks import comparable
 from tests.support.graphs import Library
-from tests.support.providers import mcp_tools
 from tests.support.providers.graphs import gpt
 from tests.support.providers.script import Call, Say
 from tests.support.providers.server import Provider
+
+if TYPE_CHECKING:  # what these tests are about takes seconds to import, in each process that collects tests
+    from langchain_mcp_adapters.callbacks import CallbackContext
 
 SCRIPT = {
     "a hole": Say(("I ", "dig. "), (Call("dig", {"place": "the garden"}),)),
@@ -39,6 +37,10 @@ ASKED = {"messages": [{"role": "user", "content": "I need a hole"}]}
 @contextlib.asynccontextmanager
 async def over_http() -> AsyncIterator[dict[str, Any]]:
     """Serve the tools on a free port, from a loop of their own, which they leave tasks on."""
+    import uvicorn
+
+    from tests.support.providers import mcp_tools
+
     with socket.create_server(("127.0.0.1", 0)) as listening:
         config = uvicorn.Config(mcp_tools.tools().streamable_http_app(), log_level="error", ws="none")
         server = uvicorn.Server(config)
@@ -56,10 +58,12 @@ async def over_http() -> AsyncIterator[dict[str, Any]]:
 @contextlib.asynccontextmanager
 async def over_a_pipe() -> AsyncIterator[dict[str, Any]]:
     """Tell how to start the tools as a program."""
+    from tests.support.providers import mcp_tools
+
     yield {"transport": "stdio", "command": sys.executable, "args": [mcp_tools.__file__]}
 
 
-async def tell(done: float, total: float | None, message: str | None, context: CallbackContext) -> None:
+async def tell(done: float, total: float | None, message: str | None, context: "CallbackContext") -> None:
     """Hand a tool's progress to whoever watches the run."""
     progress = {"done": done, "total": total, "message": message}
     get_stream_writer()({"tool": context.tool_name, "of": context.server_name, **progress})
@@ -67,6 +71,10 @@ async def tell(done: float, total: float | None, message: str | None, context: C
 
 async def digger(provider: Provider, connection: Any) -> Any:
     """An agent with the tools of the server at ``connection``."""
+    from langchain.agents import create_agent
+    from langchain_mcp_adapters.callbacks import Callbacks
+    from langchain_mcp_adapters.client import MultiServerMCPClient
+
     client = MultiServerMCPClient({"digging": connection}, callbacks=Callbacks(on_progress=tell))
     return create_agent(gpt(provider.url), await client.get_tools())
 
@@ -100,12 +108,17 @@ async def test_the_progress_of_a_tool_over_mcp_arrives_between_its_agent_s_token
 async def test_a_node_that_calls_a_tool_over_mcp_tells_its_progress(
     lib: Library, provider: Provider, serve
 ) -> None:
-    async def report(done: float, total: float | None, message: str | None, context: CallbackContext) -> None:
+    async def report(
+        done: float, total: float | None, message: str | None, context: "CallbackContext"
+    ) -> None:
         lib.get_stream_writer()({"tool": context.tool_name, "message": message})
 
     class Hole(TypedDict, total=False):
         place: str
         hole: str
+
+    from langchain_mcp_adapters.callbacks import Callbacks
+    from langchain_mcp_adapters.client import MultiServerMCPClient
 
     async with over_http() as connection:
         callbacks = Callbacks(on_progress=report)

@@ -5,7 +5,6 @@ About `gateway/graphwire_gateway/serve/command.py`, `gateway/graphwire_gateway/s
 """
 
 import asyncio
-import os
 import re
 import sys
 from collections.abc import AsyncIterator
@@ -22,9 +21,9 @@ from langgraph_sdk.runtime import ServerRuntime
 from tests.live.conftest import Connect, Serve
 from tests.support.graphs import OURS, Counter, counter
 from tests.support.processes import started
+from tests.support.projects import serving
 
 DESK = Path(__file__).parents[2] / "clients" / "python" / "examples" / "support_desk"
-PROGRAM = [sys.executable, "-c", "from graphwire.cli import main; main()"]
 
 pytest.importorskip("langgraph.graph")
 pytestmark = pytest.mark.skipif(
@@ -35,29 +34,9 @@ pytestmark = pytest.mark.skipif(
 @asynccontextmanager
 async def desk(folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """Serve the project by the command of its README; yield the process and the server's address."""
-    async with started(
-        *PROGRAM,
-        "serve",
-        str(DESK),
-        "--port",
-        "0",
-        cwd=folder,
-        stdin=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "NO_COLOR": "1", "DESK_DB": str(folder / "desk.db")},
-    ) as process:
-        assert process.stderr is not None
-        lines: list[str] = []
-        while line := (await asyncio.wait_for(process.stderr.readline(), 30)).decode():
-            lines.append(line)
-            if found := re.search(r"serves chat, refund, research at (ws://\S+)", line):
-                break
-        else:
-            raise AssertionError("".join(lines))
-        while "threads are kept in" not in line:
-            line = (await asyncio.wait_for(process.stderr.readline(), 30)).decode()
-        assert "AsyncSqliteSaver" in line
-        yield process, found.group(1)
+    env = {"DESK_DB": str(folder / "desk.db")}
+    async with serving(DESK, folder, "chat, refund, research", env) as served:
+        yield served
 
 
 def says(text: str) -> dict[str, Any]:

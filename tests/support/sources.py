@@ -1,6 +1,8 @@
 """The source of the five packages as data: where each module is, its text and its syntax tree."""
 
 import ast
+import io
+import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,14 +43,33 @@ class Module:
     def tree(self) -> ast.Module:
         return ast.parse(self.text)
 
-    @property
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All nodes of the tree, for the many tests that look at each."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
     def docstring(self) -> str:
-        return ast.get_docstring(self.tree) or ""
+        return docstring_of(self.text)
 
     @property
     def has_code(self) -> bool:
         """False for an ``__init__.py`` that holds a docstring and nothing else."""
         return len(self.tree.body) > bool(self.docstring)
+
+
+def docstring_of(text: str) -> str:
+    """Return the docstring of a file; an empty string if it has none.
+
+    What is behind the first statement is not parsed, which would take nearly all of the time.
+    """
+    lines = []
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        lines.append(token)
+        if token.type == tokenize.NEWLINE:
+            break
+    head = "\n".join(text.splitlines()[: lines[-1].end[0]]) if lines else ""
+    return ast.get_docstring(ast.parse(head)) or ""
 
 
 def _modules() -> Iterator[Module]:

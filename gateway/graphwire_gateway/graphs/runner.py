@@ -32,6 +32,8 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
+from graphwire_runtime.drive.node_threads import use_threads
+
 from graphwire_gateway.graphs.exits import ExitGuard
 from graphwire_gateway.graphs.job import Job, make_task
 from graphwire_gateway.graphs.node_threads import NodeThreads
@@ -233,7 +235,9 @@ class ThreadRunner(Runner):
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.set_task_factory(make_task)
-        self.loop.set_default_executor(NodeThreads(self.loop, f"{threading.current_thread().name}-node"))
+        threads = NodeThreads(self.loop, f"{threading.current_thread().name}-node")
+        self.loop.set_default_executor(threads)
+        use_threads(self.loop, threads)
         while not self._closing:
             try:
                 self.loop.run_forever()
@@ -244,6 +248,7 @@ class ThreadRunner(Runner):
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         with contextlib.suppress(OSError):  # a library may have connections open on this loop
             self.loop.close()
+        use_threads(self.loop, None)
 
     def _cancel_leftover_tasks(self) -> None:
         tasks = asyncio.all_tasks(self.loop)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextvars import copy_context
 from typing import Any
 
 from langchain_core.runnables.config import var_child_runnable_config
 
 from graphwire_runtime.clock import apause, pause
 from graphwire_runtime.drive.loop import Loop
+from graphwire_runtime.drive.node_threads import in_thread, made_in_thread
 from graphwire_runtime.drive.timeout import Timeout
 from graphwire_runtime.drive.trace import Trace
 from graphwire_runtime.errors import NodeCancelledError
@@ -18,7 +18,16 @@ from graphwire_runtime.foreign.signals import asking, bubbling, command_for, int
 from graphwire_runtime.plan.call import Call
 from graphwire_runtime.step.task import Task
 
-__all__ = ["execute", "execute_async", "execute_called", "execute_called_async", "route", "route_async"]
+__all__ = [
+    "execute",
+    "execute_alone",
+    "execute_async",
+    "execute_called",
+    "execute_called_async",
+    "may_be_alone",
+    "route",
+    "route_async",
+]
 
 
 def route(task: Task) -> None:
@@ -137,7 +146,7 @@ async def _traced(trace: Trace | None, task: Task) -> None:
         async with trace.anode(task):
             await _work_async(trace, task)
     elif task.node.threaded:
-        await _in_thread(_work, trace, task)
+        await in_thread(_work, trace, task)
     else:
         await _work_async(trace, task)
 
@@ -181,7 +190,7 @@ def _sync(call: Call) -> Any:
 async def execute_async(loop: Loop, task: Task) -> None:
     """Run a task to its end, in the context of the current asyncio task, which must be the task's own.
 
-    A node without an async form runs in the event loop's default executor, and cancellation does not stop it.
+    A node without an async form runs in a thread, and cancellation does not stop it.
 
     Raises what the task failed with if that ends the run.
     """
@@ -196,13 +205,13 @@ async def execute_async(loop: Loop, task: Task) -> None:
             async with trace.anode(task):
                 await _work_async(trace, task)
         elif task.node.threaded:
-            await _in_thread(_work, trace, task)
+            await in_thread(_work, trace, task)
         else:
             await _work_async(trace, task)
     except asyncio.CancelledError:
         if loop.stopping:
             raise
-        error = NodeCancelledError(f"node {task.name!r} cancelled itself; the run had not been cancelled")
+        error = _cancelled_itself(task)
         substitute = loop.failed(task, error)
         if substitute is None:
             raise error from None
@@ -218,6 +227,62 @@ async def execute_async(loop: Loop, task: Task) -> None:
         task.forget()
     if substitute is not None:
         await execute_async(loop, substitute)
+
+
+def _cancelled_itself(task: Task) -> NodeCancelledError:
+    return NodeCancelledError(f"node {task.name!r} cancelled itself; the run had not been cancelled")
+
+
+def may_be_alone(loop: Loop, task: Task) -> bool:
+    """Whether `execute_alone` can run a task: all that it does is one call in a thread."""
+    node = task.node
+    return (
+        node.threaded
+        and loop.run.plan.entry is None
+        and loop.trace is None
+        and not node.retries
+        and node.timeout is None
+    )
+
+
+async def execute_alone(loop: Loop, task: Task) -> Task | None:
+    """Run a task that has its superstep for itself, in a thread, for the asyncio task of the run's consumer.
+
+    Returns the task of the error handler that is to run in its place, if it failed and has one. Raises what
+    the task failed with if that ends the run, and CancelledError if the consumer is cancelled.
+    """
+    try:
+        call = await made_in_thread(_work_alone, task)
+        try:
+            call.result()
+        except asyncio.CancelledError:
+            return _failed_alone(loop, task, _cancelled_itself(task))
+        except asking() as asked:
+            loop.interrupted(task, interrupts_of(asked))
+        except BaseException as error:
+            return _failed_alone(loop, task, error)
+        else:
+            loop.finished(task)
+        return None
+    except asyncio.CancelledError as cancelled:
+        checkpoints = loop.checkpoints
+        if checkpoints is not None and checkpoints.durability != "exit":
+            checkpoints.failed(task, cancelled)
+        raise
+    finally:
+        task.forget()
+
+
+def _failed_alone(loop: Loop, task: Task, error: BaseException) -> Task:
+    substitute = loop.failed(task, error)
+    if substitute is None:
+        raise error
+    return substitute
+
+
+def _work_alone(task: Task) -> None:
+    var_child_runnable_config.set(task.config)
+    _work(None, task)
 
 
 def execute_called(loop: Loop, task: Task) -> None:
@@ -296,31 +361,4 @@ async def _route_async(trace: Trace | None, task: Task) -> None:
 async def _call(call: Call, state: Any, task: Task) -> Any:
     if call.coro is not None:
         return await call.coro(state, task)
-    return await _in_thread(call.sync, state, task)
-
-
-class _Raised:
-    """What a call in a thread raised."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
-async def _in_thread(function: Any, *args: Any) -> Any:
-    # A future would bring TimeoutError and CancelledError back as new ones, without their traceback, and
-    # StopIteration not at all.
-    loop = asyncio.get_running_loop()
-    result = await loop.run_in_executor(None, copy_context().run, _caught, function, args)
-    if type(result) is not _Raised:
-        return result
-    try:
-        raise result.error
-    finally:
-        del result  # else the error holds itself
-
-
-def _caught(function: Any, args: tuple[Any, ...]) -> Any:
-    try:
-        return function(*args)
-    except BaseException as error:
-        return _Raised(error)
+    return await in_thread(_sync(call), state, task)

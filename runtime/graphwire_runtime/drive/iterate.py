@@ -24,7 +24,7 @@ from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
 from graphwire_runtime.clock import seconds
 from graphwire_runtime.drive.cache import Results
 from graphwire_runtime.drive.calls import LoopCalls, ThreadCalls
-from graphwire_runtime.drive.execute import execute, execute_async
+from graphwire_runtime.drive.execute import execute, execute_alone, execute_async, may_be_alone
 from graphwire_runtime.drive.loop import Loop
 from graphwire_runtime.drive.request import Request
 from graphwire_runtime.drive.start import begin
@@ -144,6 +144,7 @@ def iterate(request: Request) -> Iterator[Any]:
 async def aiterate(request: Request) -> AsyncIterator[Any]:
     """Run on the event loop, yielding chunks.
 
+    A lone node without async code is awaited here, unless chunks may have to be yielded while it is at work.
     When a node fails, those beside it are cancelled. So are all nodes when the iterator is closed or its
     consumer is cancelled.
     """
@@ -153,6 +154,7 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
     if listeners is not None:
         loop.trace = Trace(await started(listeners, loop.name, loop.run.settings, request.input))
     items: deque[Any] = outlet.items if outlet is not None else deque()
+    inline = request.step_timeout is None and (outlet is None or not loop.display.live)
     crew = _Coroutines(loop, events, bell)
     saving = AsyncSaving(loop.checkpoints) if loop.checkpoints is not None else None
     results = Results(request.cache, loop) if request.cache is not None else None
@@ -168,7 +170,14 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
                 tasks = await results.arecall(tasks)
             while items:
                 yield items.popleft()
-            if tasks:
+            if inline and len(tasks) == 1 and may_be_alone(loop, tasks[0]):
+                if saving is not None:
+                    saving.begin()
+                substitute = await execute_alone(loop, tasks[0])
+                tasks = [] if substitute is None else [substitute]
+                while items:
+                    yield items.popleft()
+            if tasks or crew.left:  # a lone node may have left tasks that it called
                 crew.start(tasks, request.step_timeout)
                 while True:
                     while items:

@@ -5,7 +5,6 @@ What the model says to each is in ``SCRIPT``, chosen by the last message that it
 
 from typing import Any, TypedDict
 
-from langchain.agents import create_agent
 from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import tool
@@ -56,6 +55,8 @@ def weather_agent(url: str) -> Any:
         writer({"asked": place})
         return f"Snow in {place}"
 
+    from langchain.agents import create_agent
+
     return create_agent(gpt(url), [forecast], system_prompt="You tell the weather.", name="weather")
 
 
@@ -68,6 +69,8 @@ def asking_agent(url: str) -> Any:
         """Ask an expert."""
         answer = await inner.ainvoke({"messages": [{"role": "user", "content": question}]})
         return str(answer["messages"][-1].text)
+
+    from langchain.agents import create_agent
 
     return create_agent(gpt(url, tags=["outer"]), [expert], name="asking")
 
@@ -82,6 +85,8 @@ def careful_agent(url: str, wiped: list[str]) -> Any:
             return "The human declined."
         wiped.append(disk)
         return f"{disk} is wiped"
+
+    from langchain.agents import create_agent
 
     return create_agent(gpt(url), [wipe], checkpointer=InMemorySaver(), name="careful")
 

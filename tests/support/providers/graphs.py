@@ -8,17 +8,17 @@ import json
 import operator
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
-from langchain.chat_models import init_chat_model
-from langchain_anthropic import ChatAnthropic
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import tool
-from langchain_openai import ChatOpenAI
-from openai import AsyncOpenAI, OpenAI
 
 from tests.support.graphs import Library
 from tests.support.providers.script import Call, Say
+
+if TYPE_CHECKING:  # the providers' libraries take seconds to import, in each process that collects tests
+    from langchain_anthropic import ChatAnthropic
+    from langchain_openai import ChatOpenAI
 
 JOKE = ("Why did ", "the ", "ice cream ", "cross — ", "the road", "?")
 POEM = ("Soft ", "paws, ", "loud ", "purrs.")
@@ -54,19 +54,25 @@ class Messages(TypedDict, total=False):
     messages: Annotated[list[Any], operator.add]
 
 
-def gpt(url: str, **more: Any) -> ChatOpenAI:
+def gpt(url: str, **more: Any) -> "ChatOpenAI":
     """Return OpenAI's model as its page makes it, but for the address."""
+    from langchain_openai import ChatOpenAI
+
     return ChatOpenAI(model=GPT, base_url=f"{url}/v1", api_key=KEY, max_retries=0, **more)
 
 
-def claude(url: str, **more: Any) -> ChatAnthropic:
+def claude(url: str, **more: Any) -> "ChatAnthropic":
     """Return Anthropic's model as its page makes it, but for the address."""
+    from langchain_anthropic import ChatAnthropic
+
     return ChatAnthropic(model_name=CLAUDE, base_url=url, api_key=KEY, max_retries=0, **more)
 
 
 def any_provider(name: str, url: str, **more: Any) -> Any:
     """Return a model by its provider's name."""
     address = f"{url}/v1" if name.startswith("openai:") else url
+    from langchain.chat_models import init_chat_model
+
     return init_chat_model(name, base_url=address, api_key=KEY, max_retries=0, **more)
 
 
@@ -112,6 +118,8 @@ def by_node(lib: Library, url: str) -> Any:
 
 
 def any_llm(lib: Library, url: str) -> Any:
+    from openai import AsyncOpenAI
+
     client = AsyncOpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0)
 
     async def stream_tokens(messages: list[Any]) -> AsyncIterator[dict[str, Any]]:
@@ -143,6 +151,8 @@ def any_llm(lib: Library, url: str) -> Any:
 
 
 def any_llm_from_plain_code(lib: Library, url: str) -> Any:
+    from openai import OpenAI
+
     client = OpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0)
 
     def call_arbitrary_model(state: Topic) -> Topic:

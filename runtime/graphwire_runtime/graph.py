@@ -43,7 +43,8 @@ class StateGraph(Generic[State, Context, Input, Result]):
     Args:
         state_schema: a TypedDict, dataclass or pydantic class. `Annotated[type, reducer]` gives a key a
             reducer, a function of the value so far and the update. A key without a reducer takes one write
-            per superstep.
+            per superstep. A type without keys, such as `dict` or `Annotated[list, add]`, makes the whole
+            state one value: nodes get it bare, and write to it whatever they return.
         context_schema: the class of the `context` that callers may pass.
         input_schema: the keys that an input may write; by default the state schema.
         output_schema: the keys that `invoke` returns; by default the state schema.

@@ -29,7 +29,7 @@ def shape_of(graph: Any, *, is_fixed: bool) -> Shape:
 def _keys(graph: Any) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
     plan = getattr(graph, "plan", None)
     if plan is not None:
-        return tuple(plan.input.channels), (*plan.channels, *plan.managed)
+        return _several(plan.input.channels), _several({**plan.channels, **plan.managed})
     builder: Any = getattr(graph, "builder", None)
     if builder is None and type(graph).__module__.startswith("langgraph."):  # a function, as a graph
         return None, None

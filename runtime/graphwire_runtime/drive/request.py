@@ -162,7 +162,7 @@ class Request:
             if key not in self.plan.channels:
                 raise ValueError(
                     f"output_keys names {key!r}, which is no key of {self.plan.title}; "
-                    f"it has {', '.join(self.plan.keys)}"
+                    f"it has {', '.join(self.plan.channels)}"
                 )
         return asked if isinstance(asked, str) else tuple(asked)
 

@@ -115,6 +115,8 @@ class Display:
         """Show the state, and the interrupts that stop the run, if any."""
         for outlet in self.values:
             chunk = shown_values(values, self.show)
+            if interrupts and not isinstance(chunk, dict):
+                chunk = {}
             if outlet.parts and isinstance(chunk, dict):
                 chunk = self.plan.output.instance(chunk)
             outlet.push_values(self.namespace, chunk, interrupts)

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 from langchain_core.runnables import RunnableConfig
 
 from graphwire_runtime.plan.channels import fold
+from graphwire_runtime.plan.schema import Pairs
 from graphwire_runtime.step.standing import Standing
 from graphwire_runtime.step.task import PUSH, Task
 from graphwire_runtime.step.writes import Written, written
-from graphwire_runtime.stream.display import interrupt_data, results, shown_values
+from graphwire_runtime.stream.display import Show, interrupt_data, results, shown_values
 from graphwire_runtime.thread.checkpoints import Checkpoints
 from graphwire_runtime.types import START, Interrupt
 
@@ -35,7 +36,7 @@ class PregelTask(NamedTuple):
     state: Any = None
     """If its node is a graph: the config of that graph's checkpoint, or its StateSnapshot if asked for."""
     result: Any = None
-    """What it wrote, by key; None if it has not come to its end."""
+    """What it wrote, by key, or bare if the state is one value; None if it has not come to its end."""
 
 
 class StateSnapshot(NamedTuple):
@@ -91,7 +92,7 @@ def snapshot_of(
                 earlier.error,
                 () if task in done else earlier.interrupts,
                 _config_below(checkpoints, task),
-                results(earlier.pairs) if earlier.done else None,
+                _result(earlier.pairs, plan.keys) if earlier.done else None,
             )
         )
     values = standing.values
@@ -140,11 +141,17 @@ def _task_payload(checkpoints: Checkpoints, task: Task, known: Written | None) -
         payload["error"] = known.error
     else:
         if known is not None and known.done and known.pairs:
-            payload["result"] = results(known.pairs)
+            payload["result"] = _result(known.pairs, task.run.plan.keys)
         asked = () if known is None else known.interrupts
         payload["interrupts"] = tuple(interrupt_data(each) for each in asked)
     payload["state"] = _config_below(checkpoints, task)
     return payload
+
+
+def _result(pairs: Pairs, keys: Show) -> Any:
+    """What a task wrote: by key, or the bare value if the state is one."""
+    made = results(pairs)
+    return made.get(keys) if isinstance(keys, str) else made
 
 
 def _config_below(checkpoints: Checkpoints, task: Task) -> Any:

@@ -164,6 +164,8 @@ class StateGraph(Generic[State, Context, Input, Result]):
     def add_edge(self, start_key: str | list[str], end_key: str) -> typing_extensions.Self:
         """Run `end_key` in the superstep after `start_key` or, with a list, once all of these have run.
 
+        An edge from a list to END is only drawn.
+
         Raises ValueError for an edge out of END or into START, and for a list with a node that is not added
         yet.
         """
@@ -183,9 +185,7 @@ class StateGraph(Generic[State, Context, Input, Result]):
                 raise ValueError(
                     f"the edge from {start_key!r} to {end_key!r} needs a node {start!r}; add it first"
                 )
-        if end_key == END:
-            raise ValueError(f"waiting for {start_key!r} to reach {END} has no effect; leave the edge out")
-        if end_key not in self._spec.nodes:
+        if end_key != END and end_key not in self._spec.nodes:
             raise ValueError(f"the edge from {start_key!r} leads to {end_key!r}; add that node first")
         self._spec.joins.append((tuple(start_key), end_key))
         return self

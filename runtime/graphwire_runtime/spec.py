@@ -190,6 +190,7 @@ class GraphParts:
         return [
             Join(f"join:{'+'.join(sources)}:{target}", frozenset(sources), target)
             for sources, target in self.joins
+            if target != END
         ]
 
     def _plan(self, name: str, node: NodeSpec, handler: NodePlan | None = None) -> NodePlan:

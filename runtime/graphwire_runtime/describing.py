@@ -38,14 +38,16 @@ class DescribedGraph(Runnable[Any, Any]):
         return {START: self.plan.start, **self.plan.nodes}
 
     @property
-    def output_channels(self) -> list[str]:
-        """The keys that `invoke` returns."""
-        return list(self.plan.output_keys)
+    def output_channels(self) -> str | list[str]:
+        """The keys that `invoke` returns; a bare name if the output is one value."""
+        keys = self.plan.output_keys
+        return keys if isinstance(keys, str) else list(keys)
 
     @property
-    def stream_channels(self) -> list[str]:
-        """The keys that streams show by default: all keys of the state."""
-        return list(self.plan.keys)
+    def stream_channels(self) -> str | list[str]:
+        """The keys that streams show by default: all keys of the state, or the bare name of its one value."""
+        keys = self.plan.keys
+        return keys if isinstance(keys, str) else list(keys)
 
     def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
         """The graph's name or `name`, with the suffix if one is given."""
@@ -68,11 +70,11 @@ class DescribedGraph(Runnable[Any, Any]):
 
     def get_input_jsonschema(self, config: RunnableConfig | None = None) -> dict[str, Any]:
         """The JSON schema of the input."""
-        return json_schema_of(self.plan.input.cls)
+        return json_schema_of(self.plan.input.cls, self.get_name("Input"))
 
     def get_output_jsonschema(self, config: RunnableConfig | None = None) -> dict[str, Any]:
         """The JSON schema of the output."""
-        return json_schema_of(self.plan.output.cls)
+        return json_schema_of(self.plan.output.cls, self.get_name("Output"))
 
     def get_context_jsonschema(self) -> dict[str, Any] | None:
         """The JSON schema of `context`, None if the graph declares none."""

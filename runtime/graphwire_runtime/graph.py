@@ -44,7 +44,8 @@ class StateGraph(Generic[State, Context, Input, Result]):
     Args:
         state_schema: a TypedDict, dataclass or pydantic class. `Annotated[type, reducer]` gives a key a
             reducer, a function of the value so far and the update. A key without a reducer takes one write
-            per superstep.
+            per superstep. A type without keys, such as `dict` or `Annotated[list, add]`, makes the whole
+            state one value: nodes get it bare, and write to it whatever they return.
         context_schema: the class of the `context` that callers may pass.
         input_schema: the keys that an input may write; by default the state schema.
         output_schema: the keys that `invoke` returns; by default the state schema.
@@ -164,6 +165,8 @@ class StateGraph(Generic[State, Context, Input, Result]):
     def add_edge(self, start_key: str | list[str], end_key: str) -> typing_extensions.Self:
         """Run `end_key` in the superstep after `start_key` or, with a list, once all of these have run.
 
+        An edge from a list to END is only drawn.
+
         Raises ValueError for an edge out of END or into START, and for a list with a node that is not added
         yet.
         """
@@ -183,9 +186,7 @@ class StateGraph(Generic[State, Context, Input, Result]):
                 raise ValueError(
                     f"the edge from {start_key!r} to {end_key!r} needs a node {start!r}; add it first"
                 )
-        if end_key == END:
-            raise ValueError(f"waiting for {start_key!r} to reach {END} has no effect; leave the edge out")
-        if end_key not in self._spec.nodes:
+        if end_key != END and end_key not in self._spec.nodes:
             raise ValueError(f"the edge from {start_key!r} leads to {end_key!r}; add that node first")
         self._spec.joins.append((tuple(start_key), end_key))
         return self

@@ -20,7 +20,7 @@ from graphwire_runtime.plan.channels import Channel, Reduced
 from graphwire_runtime.plan.drawing import Sketch
 from graphwire_runtime.plan.plan import Join, NodePlan, Plan, RouterPlan
 from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
-from graphwire_runtime.plan.schema import Schema, annotations_of, merged
+from graphwire_runtime.plan.schema import ROOT, Schema, annotations_of, merged
 from graphwire_runtime.step.task import PULL, PUSH
 from graphwire_runtime.stream.tokens import add_messages
 from graphwire_runtime.types import END, START, Command
@@ -121,7 +121,9 @@ class GraphParts:
         """The graph as its runs read it, under this name."""
         state = self.schema(self.state)
         nodes = {name: self._node_plan(name, node) for name, node in self.nodes.items()}
+        output = self.schema(self.output)
         keys = (*state.keys, *(key for key in self.channels if key not in state.keys))
+        managed = {key: each for schema in self.schemas.values() for key, each in schema.managed.items()}
         return Plan(
             name=name,
             nodes=nodes,
@@ -129,14 +131,15 @@ class GraphParts:
             channels={key: self.channels[key] for key in keys},
             state=state,
             input=self.schema(self.input),
-            output=self.schema(self.output),
+            output=output,
             context=self.context,
             joins={join.trigger: join for join in self._all_joins()},
-            keys=keys,
-            output_keys=self.schema(self.output).keys,
+            keys=ROOT if keys == (ROOT,) else keys,
+            output_keys=ROOT if output.keys == (ROOT,) else output.keys,
+            rooted=keys == (ROOT,) and not managed,
             fading=tuple(key for key in keys if self.channels[key].fades),
             untracked=frozenset(key for key in keys if not self.channels[key].kept),
-            managed={key: each for schema in self.schemas.values() for key, each in schema.managed.items()},
+            managed=managed,
             messages=frozenset(key for key in keys if _merges_messages(self.channels[key])),
         )
 
@@ -190,6 +193,7 @@ class GraphParts:
         return [
             Join(f"join:{'+'.join(sources)}:{target}", frozenset(sources), target)
             for sources, target in self.joins
+            if target != END
         ]
 
     def _plan(self, name: str, node: NodeSpec, handler: NodePlan | None = None) -> NodePlan:
@@ -229,6 +233,7 @@ class GraphParts:
             cache_namespace=("graphwire_results", full_name_of(node.action), name),
             handler=handler,
             tracing=node.tracing,
+            rooted=schema.rooted,
             threaded=all(each.coro is None for each in calls),
         )
 

@@ -239,7 +239,7 @@ def _edit(
             )
         task = Task(run, standing, node, None, node.path, step)
         if source == START:
-            task.pairs = input_pairs(update.values or {}, plan.input, plan.input.channels)
+            task.pairs = input_pairs(update.values, plan.input, plan.input.channels)
         else:
             task.accept(update.values)
         if node.routers:

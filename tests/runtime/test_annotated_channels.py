@@ -137,11 +137,6 @@ def test_a_channel_of_ones_own_is_refused() -> None:
         OURS.StateGraph(TypedDict("S", {"odd": Annotated[int, Mine]}))  # type: ignore[operator]
 
 
-def test_the_name_of_a_state_of_one_value_is_no_key() -> None:
-    with pytest.raises(ValueError, match="has the key '__root__'"):
-        OURS.StateGraph(TypedDict("S", {"__root__": int}))  # type: ignore[operator]
-
-
 def test_a_channel_wins_over_a_plain_key_of_another_schema() -> None:
     class Plain(TypedDict):
         secret: int

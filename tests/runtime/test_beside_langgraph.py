@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
@@ -272,4 +273,21 @@ async def test_a_random_graph_takes_the_same_steps(seed: int) -> None:
             wild(lg, seed), {"text": "x"}, "stream", stream_mode="values", config={"recursion_limit": 15}
         )
         seen.append((starts, ends, values, error))
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("how", HOWS)
+async def test_an_edge_from_several_nodes_to_the_end_is_only_drawn(how: str) -> None:
+    seen = []
+    for lg in (OURS, THEIRS):
+        graph = lg.StateGraph(Pad).add_node("a", lambda s: {"lines": ["a"]}).add_node("b", lambda s: None)
+        graph.add_edge(lg.START, "a").add_edge(lg.START, "b")
+        saver = InMemorySaver()
+        made = graph.add_edge(["a", "b"], lg.END).compile(saver)
+        where = {"configurable": {"thread_id": "t"}}
+        chunks, error = await recorded(made, {}, how, alike=True, config=where, stream_mode=MODES)
+        assert "join:a+b:__end__" not in saver.get(where)["channel_versions"]
+        seen.append((in_any_order(chunks), error, [(e.source, e.target) for e in made.get_graph().edges]))
+    assert error is None
+    assert ("a", lg.END) in seen[0][2]
     assert seen[0] == seen[1]

@@ -92,8 +92,11 @@ def test_a_reducer_takes_two_arguments() -> None:
 
 
 def test_a_schema_has_fields() -> None:
-    with pytest.raises(TypeError, match="int"):
-        StateGraph(int)
+    class Bare:
+        pass
+
+    with pytest.raises(TypeError, match="Bare"):
+        StateGraph(Bare)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def _keys(graph: Any) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
     if plan is not None:
         if plan.entry is not None:  # a function, as a graph
             return None, None
-        return tuple(plan.input.channels), (*plan.channels, *plan.managed)
+        return _several(plan.input.channels), _several({**plan.channels, **plan.managed})
     builder: Any = getattr(graph, "builder", None)
     if builder is None and type(graph).__module__.startswith("langgraph."):  # the same
         return None, None

@@ -115,6 +115,7 @@ class entrypoint(Generic[Context]):
             joins={},
             keys=END,
             output_keys=END,
+            rooted=False,
             fading=(),
             untracked=frozenset(),
             managed={},
@@ -185,6 +186,7 @@ def _node_plan(
         tracing=None,
         cache=cache,
         cache_namespace=cache_namespace,
+        rooted=False,
         threaded=call.coro is None,
         writes=writes,
     )

@@ -40,13 +40,13 @@ class Workflow(CompiledStateGraph[Any, Context, Any, Any], Generic[Context]):
         return self.plan.nodes
 
     @property
-    def output_channels(self) -> str:  # type: ignore[override]  # one value, not a list of keys
+    def output_channels(self) -> str:
         """The key of what the function returns."""
         assert isinstance(self.plan.output_keys, str)
         return self.plan.output_keys
 
     @property
-    def stream_channels(self) -> str:  # type: ignore[override]
+    def stream_channels(self) -> str:
         """The same: streams show that value."""
         return self.output_channels
 

@@ -56,6 +56,7 @@ def called_plan(
         tracing=None,
         cache=cache,
         cache_namespace=cache_namespace_of(function),
+        rooted=False,
         threaded=not asynchronous,
         writes=_returned,
         signature=_signature_of(function),

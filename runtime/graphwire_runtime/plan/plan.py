@@ -114,6 +114,8 @@ class NodePlan:
     cache: CachePolicy | None
     cache_namespace: tuple[str, ...]
     """The cache's namespace for its results: the function that it calls and its own name."""
+    rooted: bool
+    """Whether its input is the state's one value, without which it does not run."""
     threaded: bool
     """Whether it and its routers have no async form, so that they run in a thread in an asynchronous run."""
     writes: Callable[[Any], Pairs] | None = None
@@ -139,10 +141,13 @@ class Plan:
     keys: str | tuple[str, ...]
     """All state keys in the order of the schema; keys that only some nodes have come last.
 
-    One name, not in a tuple, is the key of a graph of one value, which is shown bare.
+    One name, not in a tuple, is the key of a graph of one value, which is then shown bare; it is ROOT if the
+    state is one value.
     """
     output_keys: str | tuple[str, ...]
-    """The keys of the output schema."""
+    """The keys of the output schema; a bare ROOT if the output is one value."""
+    rooted: bool
+    """Whether the state is one value, so that whatever a node returns is written to it."""
     fading: tuple[str, ...]
     """The keys that lose their values in a superstep that does not write to them."""
     untracked: frozenset[str]

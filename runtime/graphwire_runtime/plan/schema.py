@@ -1,4 +1,4 @@
-"""`Schema`: a state's TypedDict, dataclass or pydantic class, read once.
+"""`Schema`: a state's TypedDict, dataclass or pydantic class, or the type of a state of one value, read once.
 
 It knows the class's channels, and makes a node's view from the values of a run. `pairs_of` goes the other
 way, from what a node returned to writes as `(key, value)` pairs.
@@ -20,12 +20,13 @@ from graphwire_runtime.managed import Managed
 from graphwire_runtime.plan.annotations import annotated_channel
 from graphwire_runtime.plan.channels import Channel, LastValue, Reduced, checked_reducer
 
-__all__ = ["Pairs", "Schema", "coerce_context", "json_schema_of", "pairs_of"]
+__all__ = ["ROOT", "Pairs", "Schema", "coerce_context", "json_schema_of", "pairs_of"]
 
 Pairs = list[tuple[str, Any]]
 """Writes to state keys, in the order in which they were made."""
 
 ROOT = "__root__"
+"""The key of a state that is one value, in LangGraph's layout."""
 
 View = Callable[[Mapping[str, Any]], Any]
 
@@ -38,35 +39,37 @@ class Schema:
         keys: its keys in order, without managed ones.
         channels: by key.
         managed: the managed keys.
+        rooted: whether it is one value, whose key is ROOT.
 
-    Raises TypeError for anything but a class with annotated fields, and for an annotation with a channel that
-    is not supported; ValueError for a key that is LangGraph's name of a whole state.
+    Raises TypeError for a class of the author's own without annotated fields, for anything that is no type,
+    and for an annotation with a channel that is not supported.
     """
 
     def __init__(self, cls: type[Any]) -> None:
         self.cls = cls
         hints = annotations_of(cls)
         if not hints and not is_typed_dict(cls) and not dataclasses.is_dataclass(cls) and not is_model(cls):
-            raise TypeError(
-                f"a state schema is a TypedDict, a dataclass or a pydantic model; "
-                f"{cls!r} has no annotated fields"
-            )
+            if not _is_of_one_value(cls):
+                raise TypeError(
+                    "a state schema is a TypedDict, a dataclass, a pydantic model, or a type such as dict or "
+                    f"Annotated[list, add] for a state of one value; {cls!r} has no annotated fields"
+                )
+            hints = {ROOT: cls}
         self.managed = {key: found for key, hint in hints.items() if (found := _managed(hint)) is not None}
         self.channels: dict[str, Channel] = {
             key: _channel(key, hint) for key, hint in hints.items() if key not in self.managed
         }
-        if ROOT in self.channels:
-            raise ValueError(
-                f"{cls.__name__} has the key {ROOT!r}, by which LangGraph names a state of one value; such a "
-                "state is not supported, so give the value a key of its own"
-            )
         self.keys = tuple(self.channels)
+        self.rooted = self.keys == (ROOT,) and not self.managed
 
     def view(self) -> View:
         """A function that makes a node's input from the values of a run: a dict, or an instance of the class.
 
-        Keys without a value are left out; a dataclass or model then uses its default or raises.
+        Keys without a value are left out; a dataclass or model then uses its default or raises. A state of
+        one value is that value, None if it has none.
         """
+        if self.rooted:
+            return lambda values: values.get(ROOT)
         keys = (*self.keys, *self.managed)
         if is_typed_dict(self.cls) or not (dataclasses.is_dataclass(self.cls) or is_model(self.cls)):
 
@@ -87,8 +90,8 @@ class Schema:
 
     @property
     def makes_instances(self) -> bool:
-        """Whether the class is a dataclass or pydantic class."""
-        return is_model(self.cls) or dataclasses.is_dataclass(self.cls)
+        """Whether the class is a dataclass or pydantic class, and its fields are keys of the state."""
+        return not self.rooted and (is_model(self.cls) or dataclasses.is_dataclass(self.cls))
 
 
 def pairs_of(value: Any, keys: Mapping[str, Any]) -> Pairs | None:
@@ -124,6 +127,8 @@ def input_pairs(value: Any, schema: Schema, keys: Mapping[str, Any]) -> Pairs:
 
     Raises InvalidUpdateError if it is no update.
     """
+    if schema.rooted:
+        return [] if value is None else [(ROOT, value)]
     pairs = pairs_of(value, keys)
     if pairs is None:
         raise InvalidUpdateError(
@@ -142,10 +147,12 @@ def coerce_context(cls: type[Any] | None, context: Any) -> Any:
     return context
 
 
-def json_schema_of(cls: type[Any]) -> dict[str, Any]:
-    """The JSON schema of a schema class, as pydantic writes it."""
+def json_schema_of(cls: type[Any], title: str | None = None) -> dict[str, Any]:
+    """The JSON schema of a schema class, as pydantic writes it; a type without fields gets the title."""
     if is_model(cls):
         return dict(cls.model_json_schema())
+    if title is not None and _is_of_one_value(cls):
+        return {**TypeAdapter(cls).json_schema(), "default": None, "title": title}
     if is_typed_dict(cls) and type(cls).__module__ == "typing" and sys.version_info < (3, 12):
         cls = _rebuilt(cls)
     return TypeAdapter(cls).json_schema()
@@ -162,6 +169,11 @@ def annotations_of(cls: Any) -> dict[str, Any]:
     if issubclass(cls, BaseModel):
         return {name: hints[name] for name in cls.model_fields if name in hints}
     return {name: hint for name, hint in hints.items() if not _is_class_variable(hint)}
+
+
+def _is_of_one_value(cls: Any) -> bool:
+    """Whether this is a type without fields of its own: a builtin, an alias, an Annotated type, a union."""
+    return (isinstance(cls, type) or get_origin(cls) is not None) and not hasattr(cls, "__annotations__")
 
 
 def is_model(cls: Any) -> bool:

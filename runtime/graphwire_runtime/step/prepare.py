@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
+from graphwire_runtime.plan.schema import ROOT
 from graphwire_runtime.step.context import RunContext
 from graphwire_runtime.step.standing import Standing
 from graphwire_runtime.step.task import PUSH, Task
@@ -32,6 +33,8 @@ def prepare(run: RunContext, standing: Standing, *, with_inputs: bool = True) ->
         names = [name for name in nodes if name in schedule.triggered] if standing.planned else sorted(names)
     for name in names:
         node = nodes[name]
+        if node.rooted and ROOT not in standing.values:
+            continue
         value = None
         if node is run.plan.entry:
             value = standing.waiting_input

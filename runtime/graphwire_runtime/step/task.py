@@ -23,7 +23,7 @@ from graphwire_runtime.namespace import Namespace
 from graphwire_runtime.plan.channels import MISSING
 from graphwire_runtime.plan.plan import NodePlan, RouterPlan
 from graphwire_runtime.plan.runtime import ExecutionInfo, Runtime, no_heartbeat
-from graphwire_runtime.plan.schema import Pairs, pairs_of, shown
+from graphwire_runtime.plan.schema import ROOT, Pairs, pairs_of, shown
 from graphwire_runtime.step.answers import AnswerSchema
 from graphwire_runtime.step.config import config_of
 from graphwire_runtime.step.context import Progress, RunContext
@@ -342,10 +342,12 @@ class Task:
             return
         if output is None:
             return
-        if type(output) is dict:  # by far the most common return
-            keys = self.run.plan.channels
+        plan = self.run.plan
+        if type(output) is dict and not plan.rooted:  # by far the most common return
+            keys = plan.channels
             self.pairs += [pair for pair in output.items() if pair[0] in keys]
             return
+        given = output
         if isinstance(output, list) or type(output) is tuple:
             output = [ours(item) for item in output]
         else:
@@ -355,6 +357,7 @@ class Task:
             self._take_command(output)
         elif isinstance(output, Send):
             self._add_target(output)
+            self.pairs += [(ROOT, given)] if plan.rooted else []
         elif isinstance(output, list) and any(isinstance(item, Command) for item in output):
             for item in output:
                 if isinstance(item, Command):
@@ -362,7 +365,7 @@ class Task:
                 else:
                     self.pairs += self._update(item)
         else:
-            self.pairs += self._update(output)
+            self.pairs += self._update(given if plan.rooted else output)
 
     def accept_command(self, command: Command[Any]) -> None:
         """Take a Command as what the node returned: one that a graph inside it sent up, or a run's input.
@@ -384,7 +387,7 @@ class Task:
         """A router's view of `state_after`."""
         state = router.view(self.standing.readable(values, self.standing.step))
         given = self.input if self.node is self.run.plan.start else self.output
-        if not router.strict and type(state) is dict and isinstance(given, dict):
+        if not router.strict and isinstance(state, dict) and isinstance(given, dict):
             return {**given, **state}  # also what the node returned that is no key of the state
         return state
 
@@ -415,12 +418,12 @@ class Task:
         self._apply_command(command)
 
     def _apply_command(self, command: Command[Any]) -> None:
-        update = command.update
+        update, keys = command.update, self.run.plan.channels
         if isinstance(update, (list, tuple)) and all(map(_is_pair, update)):
-            keys = self.run.plan.channels
             self.pairs += [(key, value) for key, value in update if key in keys]
         elif update is not None:
-            self.pairs += pairs_of(update, self.run.plan.channels) or ()
+            pairs = pairs_of(update, keys)
+            self.pairs += [(ROOT, update)] if pairs is None and ROOT in keys else pairs or ()
         goto: Iterable[Any] = (
             command.goto
             if isinstance(command.goto, Sequence) and not isinstance(command.goto, str)
@@ -439,6 +442,8 @@ class Task:
             self.gotos.append(target)
 
     def _update(self, value: Any) -> Pairs:
+        if self.run.plan.rooted:
+            return [(ROOT, value)]
         pairs = pairs_of(value, self.run.plan.channels)
         if pairs is None:
             raise InvalidUpdateError(

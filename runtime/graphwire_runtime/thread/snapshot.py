@@ -35,7 +35,7 @@ class PregelTask(NamedTuple):
     state: Any = None
     """If its node is a graph: the config of that graph's checkpoint, or its StateSnapshot if asked for."""
     result: Any = None
-    """What it wrote, by key; None if it has not come to its end."""
+    """What it wrote, by key, or bare if the state is one value; None if it has not come to its end."""
 
 
 class StateSnapshot(NamedTuple):

@@ -169,7 +169,7 @@ class _List(list[Any]):
         return self._blocks.get(item["index"])
 
     def _note(self, item: Any, position: int) -> None:
-        if self._blocks is None or not isinstance(item, dict) or not isinstance(item.get("index"), _SCALARS):
+        if self._blocks is None or not isinstance(item, dict) or not _is_scalar(item.get("index")):
             return
         blocks = self._blocks.setdefault(item["index"], _Blocks(position))
         blocks.by_id.setdefault(_id_of(item), deque()).append(position)
@@ -199,14 +199,18 @@ class _Blocks:
 def _can_continue(item: Any) -> bool:
     """Tell whether an item of a list has an index by which it may continue another."""
     index = item.get("index") if isinstance(item, dict) else None
-    return isinstance(index, int) or (isinstance(index, str) and index.startswith("lc_"))
+    return type(index) is int or (isinstance(index, str) and index.startswith("lc_"))
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, _SCALARS) and not isinstance(value, bool)  # True would count as 1
 
 
 def _id_of(block: dict[str, Any]) -> Hashable:
     id = block.get("id")
     if not id:
         return None
-    return id if isinstance(id, _SCALARS) else (repr(id),)
+    return id if _is_scalar(id) else (repr(id),)
 
 
 def _own_object(value: dict[str, Any]) -> _Object:

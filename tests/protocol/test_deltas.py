@@ -106,3 +106,12 @@ def test_any_two_values_can_be_added(left: Any, right: Any) -> None:
 def test_a_message_that_was_cut_stays_as_it_is() -> None:
     cut = {"type": "AIMessageChunk", "$cut": {"reason": "size", "bytes": 9}}
     assert add_delta(cut, {"content": "the rest", "chunk_position": "last"}) == cut
+
+
+@pytest.mark.parametrize(
+    ("left", "right"), [({"index": True}, {"index": 1}), ({"index": 1}, {"index": True})]
+)
+def test_true_is_no_index_and_is_not_the_same_as_1(left: dict[str, Any], right: dict[str, Any]) -> None:
+    assert add_delta({"content": [left]}, {"content": [right]}) == {"content": [left, right]}
+    left, right = {"index": 1, "id": True}, {"index": 1, "id": 1}
+    assert add_delta({"content": [left]}, {"content": [right]}) == {"content": [left, right]}

@@ -225,7 +225,7 @@ class Address:
     them.
     """
 
-    __slots__ = ("mode", "node", "ns", "tags")
+    __slots__ = ("__weakref__", "mode", "node", "ns", "tags")
 
     def __init__(
         self, mode: str, ns: Namespace = (), node: str | None = None, tags: tuple[str, ...] = ()

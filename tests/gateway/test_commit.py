@@ -24,6 +24,7 @@ from graphwire_protocol.replies import RunRow
 from graphwire_protocol.types import TERMINAL
 
 from tests.support.executions import PlayedExecutor
+from tests.support.logs import LogWriter, event
 from tests.support.stores import DelayingStore, FlakyStore, GatedStore
 
 
@@ -264,3 +265,23 @@ async def test_deltas_of_a_message_know_the_one_before(bench: Bench) -> None:
     records = (await bench.store.read("r", 0, 99)).records
     previous = [record.previous for record in records if record.call is not None]
     assert previous == [0, 0, 2, 5, 3]
+
+
+async def test_a_store_that_cannot_make_room_takes_events_all_the_same() -> None:
+    store, asked = MemoryStore(), 0
+
+    async def make_room() -> None:
+        nonlocal asked
+        asked += 1
+        raise OSError("the disk is full")
+
+    committer = Committer(store)
+    writer = await LogWriter(store, "r").create()
+    writer.log._commit = committer.add
+    committing = asyncio.create_task(committer.main(make_room))
+    for seq in (1, 2):
+        writer.log.append([event("custom", seq)])
+        await asyncio.wait_for(committer.settle(), 5)
+    assert ((await store.read("r", 0, 9)).head, asked) == (2, 2)
+    committing.cancel()
+    await asyncio.gather(committing, return_exceptions=True)

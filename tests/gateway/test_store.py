@@ -2,39 +2,49 @@
 
 About `gateway/graphwire_gateway/log/store.py`, `gateway/graphwire_gateway/log/memory.py` and
 `gateway/graphwire_gateway/log/record.py`.
+
+Long because all stores are held to one contract, and it is tested in one place.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import pairwise
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import orjson
 import pytest
 from graphwire_gateway.limits import LogLimits
 from graphwire_gateway.log.memory import MemoryStore
 from graphwire_gateway.log.record import Record
+from graphwire_gateway.log.sqlite import SqliteStore
 from graphwire_gateway.log.store import Batch, Fenced, NoLog, SeqGap, Store
 from graphwire_protocol.filters import Address, Filter, Matcher
 
 from tests.support.stores import DelayingStore
 
-STORES: dict[str, Callable[[LogLimits], Any]] = {
-    "memory": MemoryStore,
-    "delay": lambda limits: DelayingStore(limits, 0, 0),  # each operation gives the loop away
+STORES: dict[str, Callable[[LogLimits, Path], Any]] = {
+    "memory": lambda limits, path: MemoryStore(limits),
+    "delay": lambda limits, path: DelayingStore(limits, 0, 0),  # each operation gives the loop away
+    "sqlite": lambda limits, path: SqliteStore(path, limits),
 }
 LARGE = LogLimits(events=10_000, bytes=1 << 30, min_age_s=2)
 EVERYTHING = Matcher(Filter(modes=("custom", "values", "messages", "updates"), namespaces=(("**",),)))
 
 
+Make: TypeAlias = Callable[..., Awaitable[Store]]
+
+
 @pytest.fixture(params=STORES)
-async def make(request: pytest.FixtureRequest) -> AsyncIterator[Callable[..., Store]]:
-    """``make(limits)`` returns an empty store of each kind."""
+async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Make]:
+    """``await make(limits)`` returns an empty store of each kind."""
     stores: list[Store] = []
 
-    def new(limits: LogLimits = LARGE) -> Store:
-        stores.append(STORES[request.param](limits))
-        return stores[-1]
+    async def new(limits: LogLimits = LARGE) -> Store:
+        store = STORES[request.param](limits, tmp_path / f"{len(stores)}.db")
+        stores.append(store)
+        assert await store.open() == []
+        return store
 
     yield new
     for store in stores:
@@ -57,7 +67,7 @@ def numbers(page: Any) -> list[int]:
 
 
 async def test_what_is_appended_is_read_in_order_from_anywhere(make) -> None:
-    store = make()
+    store = await make()
     await store.create("r", "e")
     assert await store.append([batch("r", 1, 3)]) == [3]
     assert await store.append([batch("r", 4, 7)]) == [10]
@@ -69,7 +79,7 @@ async def test_what_is_appended_is_read_in_order_from_anywhere(make) -> None:
 
 
 async def test_many_logs_are_appended_to_at_once_and_keep_apart(make) -> None:
-    store = make()
+    store = await make()
     for run in "abc":
         await store.create(run, run * 3)
     batches = [batch(run, 1, count, epoch=run * 3) for run, count in zip("abc", (2, 5, 1), strict=True)]
@@ -80,7 +90,7 @@ async def test_many_logs_are_appended_to_at_once_and_keep_apart(make) -> None:
 
 
 async def test_a_writer_of_another_epoch_or_of_no_log_is_fenced_and_the_others_are_not(make) -> None:
-    store = make()
+    store = await make()
     await store.create("r", "e")
     await store.create("s", "e")
     answers = await store.append([batch("r", 1, epoch="old"), batch("nobody", 1), batch("s", 1)])
@@ -91,7 +101,7 @@ async def test_a_writer_of_another_epoch_or_of_no_log_is_fenced_and_the_others_a
 
 
 async def test_a_seq_is_never_used_twice_and_none_is_left_out(make) -> None:
-    store = make()
+    store = await make()
     await store.create("r", "e")
     await store.append([batch("r", 1, 3)])
     for first in (1, 3, 5):
@@ -102,7 +112,7 @@ async def test_a_seq_is_never_used_twice_and_none_is_left_out(make) -> None:
 
 
 async def test_who_follows_is_woken_with_the_head_until_it_stops(make) -> None:
-    store = make()
+    store = await make()
     await store.create("r", "e")
     heads: list[int] = []
     others: list[int] = []
@@ -116,7 +126,7 @@ async def test_who_follows_is_woken_with_the_head_until_it_stops(make) -> None:
 
 
 async def test_a_log_is_readable_when_its_growth_is_told(make) -> None:
-    store = make()
+    store = await make()
     await store.create("r", "e")
     seen: list[asyncio.Task[Any]] = []
     store.tail("r", lambda head: seen.append(asyncio.ensure_future(store.read("r", 0, head))))
@@ -126,7 +136,7 @@ async def test_a_log_is_readable_when_its_growth_is_told(make) -> None:
 
 @pytest.mark.parametrize("limits", [LogLimits(16, 1 << 30, 0), LogLimits(10_000, 16 * 170, 0)])
 async def test_what_goes_over_the_limits_is_folded_and_never_missing(make, limits: LogLimits) -> None:
-    store = make(limits)
+    store = await make(limits)
     await store.create("r", "e")
     for first in range(1, 500, 5):
         await store.append([batch("r", first, 5)])
@@ -147,7 +157,7 @@ async def test_what_goes_over_the_limits_is_folded_and_never_missing(make, limit
 
 
 async def test_a_burst_of_the_young_may_be_four_times_as_large(make) -> None:
-    store = make(LogLimits(16, 1 << 30, 3600))
+    store = await make(LogLimits(16, 1 << 30, 3600))
     await store.create("r", "e")
     for first in range(1, 500):
         await store.append([batch("r", first)])
@@ -156,7 +166,7 @@ async def test_a_burst_of_the_young_may_be_four_times_as_large(make) -> None:
 
 
 async def test_the_newest_event_stays_however_large_it_is(make) -> None:
-    store = make(LogLimits(16, 1000, 0))
+    store = await make(LogLimits(16, 1000, 0))
     await store.create("r", "e")
     for first in range(1, 5):
         await store.append([batch("r", first, size=100_000)])
@@ -164,7 +174,7 @@ async def test_the_newest_event_stays_however_large_it_is(make) -> None:
 
 
 async def test_a_base_is_the_caller_s_own(make) -> None:
-    store = make(LogLimits(8, 1 << 30, 0))
+    store = await make(LogLimits(8, 1 << 30, 0))
     await store.create("r", "e")
     await store.append([batch("r", 1, 40)])
     mine, again = await store.base("r"), await store.base("r")
@@ -174,7 +184,7 @@ async def test_a_base_is_the_caller_s_own(make) -> None:
 
 
 async def test_a_closed_log_folds_but_for_its_last_event(make) -> None:
-    store = make()
+    store = await make()
     await store.create("r", "e")
     await store.append([batch("r", 1, 10)])
     await store.close("r", 0)
@@ -187,7 +197,7 @@ async def test_a_closed_log_folds_but_for_its_last_event(make) -> None:
 
 
 async def test_what_is_deleted_is_gone_and_may_begin_anew(make) -> None:
-    store = make()
+    store = await make()
     await store.create("r", "e")
     await store.append([batch("r", 1, 10, size=1000)])
     assert store.size > 10_000
@@ -204,7 +214,7 @@ async def test_what_is_deleted_is_gone_and_may_begin_anew(make) -> None:
 
 
 async def test_the_size_counts_logs_and_what_they_were_folded_to(make) -> None:
-    store = make(LogLimits(16, 1 << 30, 0))
+    store = await make(LogLimits(16, 1 << 30, 0))
     for run in "ab":
         await store.create(run, "e")
         await store.append([batch(run, 1, 200, size=1000)])
@@ -247,19 +257,19 @@ TIGHT = LogLimits(events=1, bytes=20_000, min_age_s=0)
 
 async def test_of_merged_messages_the_largest_are_cut_and_lost_and_their_deltas_change_nothing(make) -> None:
     records = [delta("small", "hello"), delta("large", "x" * 19_000)]
-    base = await folded(make(TIGHT), [*records, delta("large", "y" * 900, 2), delta("small", "!", 1)])
+    base = await folded(await make(TIGHT), [*records, delta("large", "y" * 900, 2), delta("small", "!", 1)])
     small, large = base.snapshot(EVERYTHING)["messages"]
     assert small["message"]["content"] == "hello!"
     assert sorted(large["message"]) == ["$cut", "type"]
     assert base.lost(EVERYTHING, 0) == ["custom", "messages"]
-    base = await folded(make(TIGHT), [*records, delta("large", "y" * 900, 2), delta("large", "z", 3)])
+    base = await folded(await make(TIGHT), [*records, delta("large", "y" * 900, 2), delta("large", "z", 3)])
     assert sorted(base.snapshot(EVERYTHING)["messages"][1]["message"]) == ["$cut", "type"]
     assert "messages" in base.lost(EVERYTHING, 3), "what came behind the cut is lost, too"
 
 
 async def test_of_many_small_messages_the_oldest_are_dropped_and_none_begins_in_its_middle(make) -> None:
     records = [delta(f"m{number}", "x" * 50) for number in range(300)]
-    base = await folded(make(TIGHT), [*records, delta("m0", "rest", 1)])
+    base = await folded(await make(TIGHT), [*records, delta("m0", "rest", 1)])
     kept = [row["id"] for row in base.snapshot(EVERYTHING)["messages"]]
     assert kept == [f"m{number}" for number in range(300 - len(kept), 300)]
     assert 50 < len(kept) < 200
@@ -268,14 +278,14 @@ async def test_of_many_small_messages_the_oldest_are_dropped_and_none_begins_in_
 
 async def test_tokens_count_as_their_text_once_they_are_merged(make) -> None:
     records = [delta("long", "word ", number) for number in range(2_000)]
-    base = await folded(make(TIGHT), records)
+    base = await folded(await make(TIGHT), records)
     (row,) = base.snapshot(EVERYTHING)["messages"]
     assert row["message"]["content"] == "word " * 2_000
     assert base.lost(EVERYTHING, 0) == ["custom"]
 
 
 async def test_a_base_stays_within_the_limit_of_its_log_whatever_is_merged(make) -> None:
-    store = make(TIGHT)
+    store = await make(TIGHT)
     await store.create("r", "e")
     for seq in range(1, 400):
         made = delta(f"m{seq}", "x" * (seq * 37 % 9_000))
@@ -300,7 +310,7 @@ async def kept(store: Store, run: str) -> int:
 
 
 async def test_the_largest_logs_are_folded_first_and_small_ones_stay_whole(make) -> None:
-    store = make()
+    store = await make()
     for run, count in (("small", 10), ("large", 400), ("larger", 800)):
         await filled(store, run, count)
     before = store.size
@@ -318,7 +328,7 @@ async def test_the_largest_logs_are_folded_first_and_small_ones_stay_whole(make)
 
 
 async def test_many_logs_of_one_principal_shorten_no_logs_of_another(make) -> None:
-    store = make()
+    store = await make()
     await filled(store, "few/large", 300)
     for number in range(20):
         await filled(store, f"many/{number}", 100)
@@ -329,7 +339,7 @@ async def test_many_logs_of_one_principal_shorten_no_logs_of_another(make) -> No
 
 
 async def test_what_logs_fold_to_is_cut_when_that_is_not_enough(make) -> None:
-    store = make()
+    store = await make()
     await filled(store, "values", 1, size=500_000, mode="values")
     await store.create("messages", "e")
     records = [delta(f"m{number}", "x" * 20_000) for number in range(30)]
@@ -343,14 +353,14 @@ async def test_what_logs_fold_to_is_cut_when_that_is_not_enough(make) -> None:
 
 
 async def test_nothing_is_folded_where_nothing_is_to_be_freed(make) -> None:
-    store = make()
+    store = await make()
     await filled(store, "r", 100)
     await store.trim(0)
     assert await kept(store, "r") == 100
 
 
 async def test_others_get_the_loop_while_logs_are_folded(make) -> None:
-    store = make()
+    store = await make()
     await filled(store, "r", 8_000, size=10)
     await filled(store, "large", 16, size=500_000)
     turns = 0
@@ -363,7 +373,7 @@ async def test_others_get_the_loop_while_logs_are_folded(make) -> None:
 
 @pytest.mark.parametrize("work", ["trim", "close"])
 async def test_a_log_that_is_deleted_while_it_is_folded_leaves_nothing_behind(make, work) -> None:
-    store = make()
+    store = await make()
     await filled(store, "r", 5_000, size=10)
     await filled(store, "other", 1)
     folding = asyncio.ensure_future(store.trim(store.size) if work == "trim" else store.close("r", 0))
@@ -386,7 +396,7 @@ async def test_a_log_that_is_deleted_while_it_is_folded_leaves_nothing_behind(ma
 
 
 async def test_a_burst_that_ages_is_folded_bit_by_bit(make) -> None:
-    store = make(LogLimits(events=4_000, bytes=1 << 30, min_age_s=0.5))
+    store = await make(LogLimits(events=4_000, bytes=1 << 30, min_age_s=0.5))
     await filled(store, "r", 20_000, size=10)
     counts = [await kept(store, "r")]
     assert counts == [16_000], "of what comes at once, four times the limit stays"

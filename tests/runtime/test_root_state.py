@@ -8,6 +8,7 @@ About `runtime/graphwire_runtime/plan/schema.py`, `runtime/graphwire_runtime/pla
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -203,12 +204,14 @@ async def test_a_graph_returns_the_same(case: Case, kwargs: Any) -> None:
     for lg in (OURS, THEIRS):
         graph, value = case(lg)
         for call in (graph.invoke, graph.ainvoke):
+            if lg is THEIRS and call == graph.ainvoke and sys.version_info < (3, 11):
+                continue  # its nodes lose their context in an async run there
             try:
                 result = call(value, **kwargs)
                 seen.append(View()(result if call == graph.invoke else await result))
             except Exception as error:
                 seen.append(type(error).__name__ if "output_keys" not in kwargs else "refused")
-    assert seen == [seen[2]] * 4
+    assert seen == [seen[2]] * len(seen)
     ours, theirs = case(OURS)[0], case(THEIRS)[0]
     assert ours.output_channels == theirs.output_channels
     assert ours.stream_channels == theirs.stream_channels

@@ -7,7 +7,7 @@ from typing import Any
 from graphwire_gateway.limits import LogLimits
 from graphwire_gateway.log.fold import Fold
 from graphwire_gateway.log.memory import MemoryStore
-from graphwire_gateway.log.store import Batch, Fenced, Page, SeqGap
+from graphwire_gateway.log.store import Batch, Fenced, Kept, Page, SeqGap
 from graphwire_protocol.types import Durability, Seq
 
 _LIMITS = LogLimits()
@@ -32,9 +32,12 @@ class DelayingStore:
     def size_of(self, principal: str) -> int:
         return self._store.size_of(principal)
 
-    async def create(self, run: str, epoch: str) -> None:
+    async def open(self) -> list[Kept]:
+        return await self._store.open()
+
+    async def create(self, run: str, epoch: str, start: bytes = b"") -> None:
         await asyncio.sleep(self._append_s)
-        await self._store.create(run, epoch)
+        await self._store.create(run, epoch, start)
 
     async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
         await asyncio.sleep(self._append_s)
@@ -85,9 +88,9 @@ class FlakyStore(DelayingStore):
             self.refused += 1
             raise ConnectionError("the store is away")
 
-    async def create(self, run: str, epoch: str) -> None:
+    async def create(self, run: str, epoch: str, start: bytes = b"") -> None:
         self._check()
-        await super().create(run, epoch)
+        await super().create(run, epoch, start)
 
     async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
         self._check()

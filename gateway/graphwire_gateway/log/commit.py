@@ -47,7 +47,13 @@ class Committer:
             if group:
                 await self._append(group)
                 if make_room is not None:
-                    await make_room()
+                    await self._make_room(make_room)
+
+    async def _make_room(self, make_room: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await make_room()
+        except Exception as error:  # a full disk, say; the next group asks for it again
+            log.warning("the store could not make room; trying again", error=repr(error))
 
     async def _append(self, group: list[tuple[Log, Batch]]) -> None:
         batches = [batch for _, batch in group]

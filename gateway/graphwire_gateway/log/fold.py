@@ -9,6 +9,7 @@ from graphwire_protocol.filters import NOTHING, UNCONSTRAINED, Address, Matcher
 from graphwire_protocol.types import TERMINAL, Seq
 
 from graphwire_gateway.cutting import LEVELS, cut, question_slots, shrink
+from graphwire_gateway.log.addresses import address_of, fields_of
 from graphwire_gateway.log.record import RECORD_OVERHEAD, Record
 
 _ROOT = Address("values")
@@ -39,6 +40,20 @@ class _MessageFold:
         other.size, other.is_cut = self.size, self.is_cut
         other._sum = MessageSum(self.fields)  # both have the same texts
         return other
+
+    def dump(self) -> list[Any]:
+        meta = None if self.meta is None else self.meta.decode()
+        message = None if self._sum is None else self._sum.read()
+        return [fields_of(self.address), self.id, self.upto, self.size, self.is_cut, meta, message]
+
+    @classmethod
+    def load(cls, fields: list[Any]) -> "_MessageFold":
+        address, id, upto, size, is_cut, meta, message = fields
+        made = cls(address_of(address))
+        made.id, made.upto, made.size, made.is_cut = id, upto, size, is_cut
+        made.meta = None if meta is None else meta.encode()
+        made._sum = None if message is None else MessageSum(message)
+        return made
 
     def add(self, data: dict[str, Any], upto: Seq, size: int) -> None:
         self.id, self.upto = data["id"], upto
@@ -111,6 +126,40 @@ class Fold:
         other.size, other._has_dropped = self.size, self._has_dropped
         return other
 
+    def dump(self) -> bytes:
+        """Return it as bytes, for stores that outlive the process."""
+        return orjson.dumps(
+            {
+                "upto": self.upto,
+                "status": self.status,
+                "values": None if self._values is None else self._values.decode(),
+                "messages": [
+                    [key, [message.dump() for message in group.values()]]
+                    for key, group in self._messages.items()
+                ],
+                "interrupts": self._interrupts.decode(),
+                "lost": [[fields_of(address), seq] for address, seq in self._lost.items()],
+                "lost_anywhere": self._lost_anywhere,
+                "has_dropped": self._has_dropped,
+                "size": self.size,
+            }
+        )
+
+    @classmethod
+    def load(cls, data: bytes) -> "Fold":
+        """Return what ``dump`` made ``data`` of."""
+        fields = orjson.loads(data)
+        made = cls()
+        made.upto, made.status, made.size = fields["upto"], fields["status"], fields["size"]
+        made._values = None if fields["values"] is None else fields["values"].encode()
+        for key, group in fields["messages"]:
+            messages = map(_MessageFold.load, group)
+            made._messages[key] = {message.address: message for message in messages}
+        made._interrupts = fields["interrupts"].encode()
+        made._lost = {address_of(address): seq for address, seq in fields["lost"]}
+        made._lost_anywhere, made._has_dropped = fields["lost_anywhere"], fields["has_dropped"]
+        return made
+
     def add(self, record: Record) -> None:
         """Fold in the next event."""
         self.upto += 1
@@ -158,7 +207,7 @@ class Fold:
         message.add(data, self.upto, len(record.data))
         if message.is_cut:
             self._lose(message.address, self.upto)
-        if message.meta is not record.meta:
+        if message.meta != record.meta:
             message.meta = record.meta
             message.size += len(record.meta or b"")
         self.size += message.size - before

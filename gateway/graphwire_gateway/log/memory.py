@@ -1,7 +1,7 @@
 """Logs in memory: each keeps its newest records, and older ones are folded into its base."""
 
 import asyncio
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from graphwire_protocol.types import Durability, Seq
@@ -9,10 +9,10 @@ from graphwire_protocol.types import Durability, Seq
 from graphwire_gateway.limits import LogLimits
 from graphwire_gateway.log.fold import Fold
 from graphwire_gateway.log.record import Record, first_of
-from graphwire_gateway.log.store import Batch, Fenced, NoLog, Page, SeqGap
+from graphwire_gateway.log.shares import FLOOR, shares
+from graphwire_gateway.log.store import Batch, Fenced, Kept, NoLog, Page, SeqGap
 
 _BURST = 4  # nothing younger than min_age_s goes below this many times the limits
-_FLOOR = 4096  # bytes of a log that are left to it when the store has too many
 _SLICE = 512  # records that are folded before others get the loop
 _SLICE_BYTES = 256 << 10  # and about how many bytes of them
 _SLACK = 8  # evict an eighth at once, so that a full log does not move its tail at every append
@@ -67,7 +67,11 @@ class MemoryStore:
         if not self._sizes[log.principal]:
             del self._sizes[log.principal]
 
-    async def create(self, run: str, epoch: str) -> None:
+    async def open(self) -> list[Kept]:
+        """Nothing is kept from before."""
+        return []
+
+    async def create(self, run: str, epoch: str, start: bytes = b"") -> None:
         """Begin an empty log."""
         self._logs[run] = _StoredLog(run.rpartition("/")[0], epoch)
 
@@ -189,27 +193,19 @@ class MemoryStore:
 
     async def trim(self, size: int) -> None:
         """Free ``size`` bytes if that is possible; see ``Store``."""
-        shares = self._shares(self.size - size)
+        logs = ((log.principal, log.total) for log in self._logs.values())
+        most = shares(logs, self._sizes, self.size - size)
         for run, log in list(self._logs.items()):
-            share = shares.get(log.principal)
+            share = most.get(log.principal)
             if share is None:
                 continue
             while log.records and log.total > share and self._logs.get(run) is log:
                 await self._fold_slice(log, 0)
             if log.total > share and self._logs.get(run) is log:
                 before = log.base.size
-                log.base.shrink(max(share - log.size, _FLOOR))
+                log.base.shrink(max(share - log.size, FLOOR))
                 self._count(log, log.base.size - before)
                 await asyncio.sleep(0)
-
-    def _shares(self, total: int) -> dict[str, int]:
-        """Return how large each log may be, of principals with too much, if all are to have ``total``."""
-        most = _share(list(self._sizes.values()), total)
-        logs: defaultdict[str, list[int]] = defaultdict(list)
-        for log in self._logs.values():
-            if self._sizes[log.principal] > most:
-                logs[log.principal].append(log.total)
-        return {principal: max(_share(sizes, most), _FLOOR) for principal, sizes in logs.items()}
 
     async def delete(self, run: str) -> None:
         """Forget the log."""
@@ -226,14 +222,3 @@ class MemoryStore:
             folding.cancel()
         for run in list(self._logs):
             await self.delete(run)
-
-
-def _share(sizes: Sequence[int], total: int) -> int:
-    """Return the most bytes that each may have, if all together are to have ``total``; not below 0."""
-    left = len(sizes)
-    for size in sorted(sizes):
-        if size * left >= total:
-            return max(total, 0) // left
-        total -= size
-        left -= 1
-    return total

@@ -24,6 +24,9 @@ class Batch:
     records: Sequence[Record]
     size: int
     """What the records count together."""
+    standing: bytes | None = None
+    """What is to be kept of the run from these records on, in place of what was; None leaves it. A batch may
+    have only this."""
 
 
 class Fenced(Exception):
@@ -56,6 +59,20 @@ class Page:
     records: Sequence[Record]
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A run as a store that outlives the process has it: the key, the epoch and the head of its log.
+
+    ``start`` is what the log was created with, and ``standing`` the last one that came with a batch.
+    """
+
+    run: str
+    epoch: str
+    head: Seq
+    start: bytes
+    standing: bytes | None
+
+
 class Store(Protocol):
     """Where logs live. ``run`` is a key that is unique among all runs: its principal, a slash, its id."""
 
@@ -70,8 +87,15 @@ class Store(Protocol):
     def size_of(self, principal: str) -> int:
         """Return the bytes that the logs of a principal's runs take; 0 where the store bounds itself."""
 
-    async def create(self, run: str, epoch: str) -> None:
-        """Begin an empty log."""
+    async def open(self) -> list[Kept]:
+        """Make ready; return what is kept of each run, in the order in which their logs were created.
+
+        A store that does not outlive the process keeps nothing, and needs neither ``start`` nor standings.
+        Raises ``CannotServe``.
+        """
+
+    async def create(self, run: str, epoch: str, start: bytes = b"") -> None:
+        """Begin an empty log, and keep ``start`` with it."""
 
     async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
         """Append many batches at once; return for each its log's new head, or why it was refused whole.

@@ -1,0 +1,335 @@
+"""Logs in a SQLite file: what a client was shown is on disk first.
+
+An append is one transaction for the logs of a whole tick, on a thread of its own. What decides about it is
+known here, on the loop: of each log its epoch, its head and how much it has. So a stale writer is refused
+without reading, and readers are woken when the transaction is committed, not before. The newest records stay
+in memory (``log/tails.py``), so only a reader that is far behind asks the disk.
+
+Where SQLite fails, because the disk is full or cannot be written, nothing of that transaction is kept, and
+the committer sends it again. A log that could not be deleted goes with the next one that is.
+"""
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from graphwire_protocol.types import Durability, Seq
+
+from graphwire_gateway.limits import LogLimits
+from graphwire_gateway.log.database import Database, Folded, Synchronous
+from graphwire_gateway.log.fold import Fold
+from graphwire_gateway.log.shares import FLOOR, shares
+from graphwire_gateway.log.store import Batch, Fenced, Kept, NoLog, Page, SeqGap
+from graphwire_gateway.log.tails import Tails
+from graphwire_gateway.telemetry import logger
+
+log = logger("store")
+
+T = TypeVar("T")
+
+_BURST = 4  # nothing younger than min_age_s goes below this many times the limits
+_SLICE = 512  # records that are folded in one transaction
+_SLICE_BYTES = 256 << 10  # and about how many bytes of them
+_SLACK = 8  # evict an eighth at once, so that a full log does not fold at every append
+
+
+class _StoredLog:
+    """What is known of a log without the disk."""
+
+    __slots__ = ("base_size", "count", "epoch", "evicted", "id", "principal", "size", "wakes")
+
+    def __init__(self, id: int, principal: str, epoch: str) -> None:
+        self.id = id
+        self.principal = principal
+        self.epoch = epoch
+        self.evicted: Seq = 0
+        self.count = 0
+        """Records behind ``evicted``."""
+        self.size = 0
+        """Bytes of those."""
+        self.base_size = 0
+        self.wakes: list[Callable[[Seq], None]] = []
+
+    @property
+    def head(self) -> Seq:
+        return self.evicted + self.count
+
+    @property
+    def total(self) -> int:
+        return self.size + self.base_size
+
+
+class SqliteStore:
+    """The logs of one process in the file ``path``.
+
+    With ``synchronous`` ``full`` events survive a loss of power, each at the price of a wait for the disk;
+    with ``normal`` they survive every end of the process.
+    """
+
+    def __init__(
+        self, path: Path | str, limits: LogLimits | None = None, synchronous: Synchronous = "normal"
+    ) -> None:
+        self.path = Path(path)
+        self._limits = limits or LogLimits()
+        self._synchronous: Synchronous = synchronous
+        self._logs: dict[str, _StoredLog] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._folding: set[asyncio.Task[None]] = set()
+        self._sizes: Counter[str] = Counter()  # by principal
+        self._doomed: list[int] = []  # logs that are to be deleted
+        self._tails = Tails()
+        self._writer = ThreadPoolExecutor(1, "graphwire-store-writes")
+        self._reader = ThreadPoolExecutor(1, "graphwire-store-reads")
+        self._database: Database | None = None
+        self.size = 0
+        """Bytes held by all logs, as their records count."""
+
+    @property
+    def durability(self) -> Durability:
+        """What was committed survives the process; with ``full`` also the machine."""
+        return "power" if self._synchronous == "full" else "crash"
+
+    def size_of(self, principal: str) -> int:
+        """Return the bytes held by the logs of a principal's runs."""
+        return self._sizes[principal]
+
+    async def open(self) -> list[Kept]:
+        """Open the file; return what it has of each run, the oldest first. Raises ``CannotServe``."""
+        make = partial(Database, self.path, self._synchronous, lambda: os.urandom(6).hex())
+        self._database = await self._write(make)
+        kept = []
+        for row in await self._read(self._database.rows):
+            stored = self._logs[row.run] = _StoredLog(row.id, _principal(row.run), row.epoch)
+            stored.evicted, stored.count = row.evicted, row.count
+            self._count(stored, row.size, row.base_size)
+            kept.append(Kept(row.run, row.epoch, stored.head, row.start, row.standing))
+        return kept
+
+    async def create(self, run: str, epoch: str, start: bytes = b"") -> None:
+        """Begin an empty log; see ``Store``."""
+        id = await self._write(self._file.create, run, epoch, start)
+        self._logs[run] = _StoredLog(id, _principal(run), epoch)
+
+    async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
+        """Append many batches at once; see ``Store``."""
+        answers: list[Seq | Fenced | SeqGap] = []
+        taken: list[tuple[_StoredLog, Batch]] = []
+        for batch in batches:
+            stored = self._logs.get(batch.run)
+            if stored is None or stored.epoch != batch.epoch:
+                answers.append(Fenced())
+            elif batch.first_seq != stored.head + 1:
+                answers.append(SeqGap(stored.head))
+            else:
+                answers.append(stored.head + len(batch.records))
+                taken.append((stored, batch))
+        if taken:
+            records = [(stored.id, batch.first_seq, batch.records) for stored, batch in taken]
+            standings = [(batch.standing, stored.id) for stored, batch in taken if batch.standing is not None]
+            await self._write(self._file.append, records, standings, time.time())
+        for stored, batch in taken:
+            if batch.records and self._logs.get(batch.run) is stored:  # else it was deleted meanwhile
+                self._grow(stored, batch)
+        for stored, batch in taken:
+            if self._is_over_limits(stored):
+                await self._evict(batch.run, stored, 2 * len(batch.records))
+        return answers
+
+    def _grow(self, stored: _StoredLog, batch: Batch) -> None:
+        stored.count += len(batch.records)
+        self._count(stored, batch.size, 0)
+        self._tails.extend(batch.run, batch.first_seq, batch.records, batch.size)
+        head = stored.head
+        for wake in stored.wakes:
+            wake(head)
+
+    def _count(self, stored: _StoredLog, size: int, base_size: int) -> None:
+        stored.size += size
+        stored.base_size += base_size
+        self.size += size + base_size
+        self._sizes[stored.principal] += size + base_size
+        if not self._sizes[stored.principal]:
+            del self._sizes[stored.principal]
+
+    async def read(self, run: str, after: Seq, limit: int) -> Page:
+        """Return at most ``limit`` records behind ``after``; see ``Store``."""
+        stored = self._log(run)
+        epoch, evicted, head = stored.epoch, stored.evicted, stored.head
+        if limit == 0 or after >= head or after < evicted:
+            return Page(epoch, evicted, head, ())
+        records = self._tails.read(run, after, limit)
+        if records is None:
+            found = await self._read(self._file.read, stored.id, after, limit)
+            if found is None:
+                raise NoLog(run)
+            evicted, records = found
+        return Page(epoch, evicted, head, records)
+
+    async def base(self, run: str) -> Fold:
+        """Return what the evicted records fold to; see ``Store``."""
+        base = await self._read(self._file.base, self._log(run).id)
+        if base is None:
+            raise NoLog(run)
+        return base
+
+    def tail(self, run: str, wake: Callable[[Seq], None]) -> Callable[[], None]:
+        """Call ``wake(head)`` whenever the log has grown; return how to stop that."""
+        wakes = self._log(run).wakes
+        wakes.append(wake)
+        return lambda: wakes.remove(wake) if wake in wakes else None
+
+    def _log(self, run: str) -> _StoredLog:
+        stored = self._logs.get(run)
+        if stored is None:
+            raise NoLog(run)
+        return stored
+
+    # ── what goes ────────────────────────────────────────────────────────────────────────────────
+
+    def _is_over_limits(self, stored: _StoredLog) -> bool:
+        events, size = self._limits.events, self._limits.bytes
+        return stored.count > events + events // _SLACK or stored.size > size + size // _SLACK
+
+    async def _evict(self, run: str, stored: _StoredLog, most: int) -> None:
+        """Fold what is over the limits, ``most`` records about; what is young stays longer."""
+        limits, now = self._limits, time.time()
+        left, held, folded = stored.count, stored.size, 0
+        most = max(most, _SLICE)
+
+        def stop(size: int, at: float) -> bool:
+            nonlocal left, held, folded
+            factor = 1 if now - at >= limits.min_age_s else _BURST
+            if left <= 1 or folded >= most:
+                return True
+            if left <= limits.events * factor and held <= limits.bytes * factor:
+                return True
+            left, held, folded = left - 1, held - size, folded + 1
+            return False
+
+        await self._fold(run, stored, stop)
+
+    async def _fold_slice(self, run: str, stored: _StoredLog, keep: int) -> bool:
+        """Fold some of the records but for the newest ``keep``; return whether there were any."""
+        left, folded = stored.count - keep, 0
+        count = 0
+
+        def stop(size: int, at: float) -> bool:
+            nonlocal left, folded, count
+            if left <= 0 or count >= _SLICE or (count and folded + size > _SLICE_BYTES):
+                return True
+            left, folded, count = left - 1, folded + size, count + 1
+            return False
+
+        return await self._fold(run, stored, stop)
+
+    async def _fold(self, run: str, stored: _StoredLog, stop: Callable[[int, float], bool]) -> bool:
+        return self._note_folded(
+            run, stored, await self._write(self._file.fold, stored.id, stop, self._limits.bytes)
+        )
+
+    def _note_folded(self, run: str, stored: _StoredLog, folded: Folded | None) -> bool:
+        if folded is None or self._logs.get(run) is not stored:  # deleted meanwhile
+            return False
+        stored.evicted += folded.count
+        stored.count -= folded.count
+        self._count(stored, -folded.size, folded.base_size - stored.base_size)
+        return folded.count > 0
+
+    async def close(self, run: str, ttl_s: float) -> None:
+        """Fold the log wholly into its base after ``ttl_s`` seconds; see ``Store``."""
+        stored = self._log(run)
+        loop = asyncio.get_running_loop()
+        self._timers[run] = loop.call_later(ttl_s, self._expire, run, stored)
+
+    def _expire(self, run: str, stored: _StoredLog) -> None:
+        self._timers.pop(run, None)
+        self._tails.forget(run)
+        folding = asyncio.ensure_future(self._fold_ended(run, stored))
+        self._folding.add(folding)
+        folding.add_done_callback(self._folding.discard)
+
+    async def _fold_ended(self, run: str, stored: _StoredLog) -> None:
+        # The terminal event stays, for who comes late.
+        try:
+            while stored.count > 1 and self._logs.get(run) is stored:
+                if not await self._fold_slice(run, stored, 1):
+                    return
+        except Exception as error:
+            log.warning("an ended log was not folded", error=repr(error))  # it goes with its run
+
+    async def trim(self, size: int) -> None:
+        """Free ``size`` bytes if that is possible; see ``Store``."""
+        logs = ((stored.principal, stored.total) for stored in self._logs.values())
+        most = shares(logs, self._sizes, self.size - size)
+        for run, stored in list(self._logs.items()):
+            share = most.get(stored.principal)
+            if share is None:
+                continue
+            while stored.count and stored.total > share and self._logs.get(run) is stored:
+                if not await self._fold_slice(run, stored, 0):
+                    break
+            if stored.total > share and self._logs.get(run) is stored:
+                limit = max(share - stored.size, FLOOR)
+                shrunk = await self._write(self._file.shrink, stored.id, limit)
+                self._note_folded(run, stored, shrunk)
+
+    async def delete(self, run: str) -> None:
+        """Forget the log; see ``Store``."""
+        timer = self._timers.pop(run, None)
+        if timer is not None:
+            timer.cancel()
+        stored = self._logs.pop(run, None)
+        if stored is None:
+            return
+        self._tails.forget(run)
+        self._count(stored, -stored.size, -stored.base_size)
+        self._doomed.append(stored.id)
+        try:
+            await self._delete_doomed()
+        except Exception as error:
+            log.warning("a log was not deleted; trying again with the next one", error=repr(error))
+
+    async def _delete_doomed(self) -> None:
+        doomed, self._doomed = self._doomed, []
+        try:
+            await self._write(self._file.delete, doomed)
+        except BaseException:
+            self._doomed += doomed
+            raise
+
+    # ── the file ─────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _file(self) -> Database:
+        assert self._database is not None, "open() makes it"
+        return self._database
+
+    async def _write(self, function: Callable[..., T], *args: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._writer, function, *args)
+
+    async def _read(self, function: Callable[..., T], *args: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._reader, function, *args)
+
+    async def aclose(self) -> None:
+        """Close the file."""
+        for timer in self._timers.values():
+            timer.cancel()
+        folding = list(self._folding)
+        for task in folding:
+            task.cancel()
+        await asyncio.gather(*folding, return_exceptions=True)
+        if self._database is not None:
+            database, self._database = self._database, None
+            await self._write(database.close)
+        self._writer.shutdown(wait=False)
+        self._reader.shutdown(wait=False)
+
+
+def _principal(run: str) -> str:
+    return run.rpartition("/")[0]

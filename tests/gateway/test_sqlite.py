@@ -1,0 +1,286 @@
+"""What a SQLite store keeps beyond its process, and what it refuses; `test_store` has what all stores share.
+
+About `gateway/graphwire_gateway/log/sqlite.py`, `gateway/graphwire_gateway/log/database.py`,
+`gateway/graphwire_gateway/log/packed.py`, `gateway/graphwire_gateway/log/addresses.py`,
+`gateway/graphwire_gateway/log/tails.py` and `gateway/graphwire_gateway/log/shares.py`.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.limits import LogLimits
+from graphwire_gateway.log import database
+from graphwire_gateway.log.addresses import address_of, fields_of, known
+from graphwire_gateway.log.fold import Fold
+from graphwire_gateway.log.packed import packed, unpacked
+from graphwire_gateway.log.record import Record
+from graphwire_gateway.log.shares import FLOOR, shares
+from graphwire_gateway.log.sqlite import SqliteStore
+from graphwire_gateway.log.store import Batch, Kept
+from graphwire_gateway.log.tails import Tails
+from graphwire_protocol.filters import Address, Filter, Matcher
+from hypothesis import given
+from hypothesis import strategies as st
+
+ALL = Matcher(Filter(modes=("custom", "values", "messages", "updates"), namespaces=(("**",),)))
+
+
+def event(mode: str, data: Any, *, address: Address | None = None, **fields: Any) -> Record:
+    text = orjson.dumps(data)
+    body = b'"mode":"%s","data":%s' % (mode.encode(), text)
+    return Record(address or Address(mode), body, len(body) - len(text), len(body), **fields)
+
+
+def batch(run: str, first: int, records: list[Record], epoch: str = "e", **fields: Any) -> Batch:
+    return Batch(run, epoch, first, records, sum(each.size for each in records), **fields)
+
+
+def customs(first: int, count: int) -> list[Record]:
+    return [event("custom", number) for number in range(first, first + count)]
+
+
+@asynccontextmanager
+async def opened(path: Path, *args: Any, **kwargs: Any) -> AsyncIterator[tuple[SqliteStore, list[Kept]]]:
+    store = SqliteStore(path, *args, **kwargs)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(store.aclose)
+        yield store, await store.open()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "runs.db"
+
+
+async def seen(store: SqliteStore, run: str) -> list[Any]:
+    """Return the data of all events that a log has, read in small pages."""
+    found: list[Any] = []
+    page = await store.read(run, 0, 0)
+    while page.evicted + len(found) < page.head:
+        page = await store.read(run, page.evicted + len(found), 7)
+        found += [orjson.loads(record.data) for record in page.records]
+    return found
+
+
+# ── over a restart ───────────────────────────────────────────────────────────────────────────────
+
+
+async def test_what_was_appended_is_there_again_in_the_order_of_creation(path: Path) -> None:
+    async with opened(path) as (store, before):
+        assert before == []
+        for run in ("ann/b", "bob/a"):
+            await store.create(run, f"epoch {run}", run.encode())
+        await store.append([batch("ann/b", 1, customs(1, 150), "epoch ann/b", standing=b"first")])
+        await store.append([batch("ann/b", 151, customs(151, 2), "epoch ann/b", standing=b"second")])
+        await store.append([batch("ann/b", 153, [], "epoch ann/b")])
+        size = store.size
+    async with opened(path) as (store, kept):
+        assert kept == [
+            Kept("ann/b", "epoch ann/b", 152, b"ann/b", b"second"),
+            Kept("bob/a", "epoch bob/a", 0, b"bob/a", None),
+        ]
+        assert (store.size, store.size_of("ann"), store.size_of("bob")) == (size, size, 0)
+        assert await seen(store, "ann/b") == list(range(1, 153))
+        assert await store.append([batch("ann/b", 153, customs(153, 1), "epoch ann/b")]) == [153]
+        assert await seen(store, "ann/b") == list(range(1, 154))
+
+
+async def test_a_standing_may_come_without_events(path: Path) -> None:
+    async with opened(path) as (store, _):
+        await store.create("r", "e")
+        assert await store.append([batch("r", 1, [], standing=b"waits")]) == [0]
+    async with opened(path) as (_, kept):
+        assert [(one.head, one.standing) for one in kept] == [(0, b"waits")]
+
+
+async def test_a_base_folds_on_behind_a_restart_as_if_there_had_been_none(path: Path) -> None:
+    node = Address("messages", ("sub:1",), "node", ("tag",))
+    records = [
+        event("values", {"a": 1}),
+        event("messages", {"id": "m", "delta": {"type": "AIMessageChunk", "content": "one "}}, address=node),
+        event("updates", {"n": 1}),
+        event("messages", {"id": "m", "delta": {"type": "AIMessageChunk", "content": "two"}}, address=node),
+        event("interrupt", {"interrupts": [{"id": "q", "value": 1}]}),
+    ]
+    for record in records:
+        if record.address is node:
+            record.call, record.meta = "m", b'{"langgraph_node":"node"}'
+    whole = Fold()
+    for record in [*records, *records, event("custom", 0)]:
+        whole.add(record)
+    limits = LogLimits(events=1, bytes=1 << 20, min_age_s=0)
+    async with opened(path, limits) as (store, _):
+        await store.create("r", "e")
+        await store.append([batch("r", 1, [*records, event("custom", 0)])])
+        assert (await store.base("r")).upto == 5
+    async with opened(path, limits) as (store, _):
+        await store.append([batch("r", 7, [*records[:4]])])
+        await store.append([batch("r", 11, [records[4], event("custom", 0), event("custom", 0)])])
+        base = await store.base("r")
+    assert base.upto == 12
+    expected = whole.snapshot(ALL)
+    found = base.snapshot(ALL)
+    assert orjson.loads(orjson.dumps(found["messages"])) == orjson.loads(orjson.dumps(expected["messages"]))
+    assert orjson.loads(orjson.dumps(found["values"])) == {"a": 1}
+    assert base.lost(ALL, 0) == ["custom", "updates"]
+
+
+async def test_a_deleted_log_does_not_come_back(path: Path) -> None:
+    async with opened(path) as (store, _):
+        await store.create("r", "e")
+        await store.append([batch("r", 1, customs(1, 3))])
+        await store.delete("r")
+        await store.create("r", "e2")
+    async with opened(path) as (store, kept):
+        assert [(one.epoch, one.head) for one in kept] == [("e2", 0)]
+        assert store.size == 0
+
+
+async def test_a_disk_that_is_full_takes_nothing_and_the_same_batches_later(path: Path) -> None:
+    async with opened(path) as (store, _):
+        await store.create("r", "e")
+        await store.append([batch("r", 1, customs(1, 1))])
+        writing = store._file._writing
+        pages = writing.execute("PRAGMA page_count").fetchone()[0]
+        writing.execute(f"PRAGMA max_page_count={pages}")
+        large = [event("custom", "x" * 1000) for _ in range(500)]
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            await store.append([batch("r", 2, large), batch("r", 502, customs(502, 1))])
+        assert (await store.read("r", 0, 9)).head == 1
+        writing.execute("PRAGMA max_page_count=1000000")
+        assert await store.append([batch("r", 2, large)]) == [501]
+        assert len(await seen(store, "r")) == 501
+
+
+# ── a file that cannot be opened ─────────────────────────────────────────────────────────────────
+
+
+async def test_a_second_store_on_a_file_is_refused_by_name(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_LOCK_S", 0.05)
+    async with opened(path):
+        with pytest.raises(CannotServe, match=r"runs\.db is open in another process"):
+            async with opened(path):
+                pass
+    async with opened(path) as (_, kept):
+        assert kept == []
+
+
+async def test_files_of_others_and_of_newer_versions_are_refused(path: Path, tmp_path: Path) -> None:
+    async with opened(path):
+        pass
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version=99")
+    with pytest.raises(CannotServe, match="written by a newer graphwire"):
+        async with opened(path):
+            pass
+    other = tmp_path / "other.db"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE theirs (a)")
+    with pytest.raises(CannotServe, match="not one of graphwire's"):
+        async with opened(other):
+            pass
+    text = tmp_path / "text.db"
+    text.write_text("no database at all, and long enough to be read as one " * 20)
+    for broken in (text, tmp_path / "nowhere" / "runs.db"):
+        with pytest.raises(CannotServe, match="cannot be opened"):
+            async with opened(broken):
+                pass
+
+
+@pytest.mark.parametrize(
+    ("synchronous", "durability", "is_clean", "is_kept"),
+    [
+        ("normal", "crash", False, False),
+        ("normal", "crash", True, True),
+        ("full", "power", False, True),
+    ],
+)
+async def test_a_loss_of_power_that_may_have_cost_events_makes_new_epochs(
+    path: Path,
+    synchronous: Any,
+    durability: str,
+    is_clean: bool,
+    is_kept: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with opened(path, synchronous=synchronous) as (store, _):
+        assert store.durability == durability
+        await store.create("r", "e")
+        if not is_clean:  # the process is gone without having closed the file
+            monkeypatch.setattr(database.Database, "close", lambda self: None)
+    monkeypatch.undo()
+    for connection in (store._database,):
+        assert connection is None
+    monkeypatch.setattr(database, "_LOCK_S", 0.05)
+    monkeypatch.setattr(database, "_boot", lambda: "another boot")
+    monkeypatch.setattr(
+        database, "_locked", lambda path: sqlite3.connect(":memory:", check_same_thread=False)
+    )
+    async with opened(path, synchronous=synchronous) as (_, kept):
+        assert (kept[0].epoch == "e") is is_kept
+
+
+# ── its parts ────────────────────────────────────────────────────────────────────────────────────
+
+words = st.text(max_size=5)
+addresses = st.builds(
+    Address,
+    st.sampled_from(["messages", "values", "custom"]),
+    st.lists(words, max_size=3).map(tuple),
+    st.none() | words,
+    st.lists(words, max_size=2).map(tuple),
+)
+records = st.builds(
+    lambda address, data, call, meta: event("m", data, address=address, call=call, meta=meta),
+    addresses,
+    st.dictionaries(words, st.integers(0, 9) | words, max_size=3),
+    st.none() | words,
+    st.none() | st.binary(max_size=5),
+)
+
+
+@given(st.lists(records, max_size=20), st.integers(0, 5))
+def test_records_come_back_as_they_were_packed(given_records: list[Record], previous: int) -> None:
+    for record in given_records:
+        record.previous = previous
+    found = unpacked(packed(given_records))
+    names = list(Record.__slots__)
+    assert [[getattr(each, name) for name in names] for each in found] == [
+        [getattr(each, name) for name in names] for each in given_records
+    ], "addresses too are the same objects"
+
+
+def test_equal_addresses_are_one_object_as_long_as_it_is_used() -> None:
+    first = known(Address("values", ("a",), "n", ("t",)))
+    assert known(Address("values", ("a",), "n", ("t",))) is first
+    assert address_of(orjson.loads(orjson.dumps(fields_of(first)))) is first
+    assert known(Address("values", ("a",), "n", ())) is not first
+
+
+def test_tails_have_the_newest_records_and_a_bound_together() -> None:
+    tails = Tails(most_bytes=1000)
+    items = customs(1, 3)
+    size = sum(each.size for each in items)
+    tails.extend("a", 1, items, size)
+    assert tails.read("a", 1, 9) == items[1:]
+    assert tails.read("a", 3, 9) == []
+    assert tails.read("b", 0, 9) is None
+    tails.extend("a", 9, items, size)
+    assert tails.read("a", 7, 9) is None, "a hole lets go what was before it"
+    tails.extend("b", 1, items, size)
+    assert (tails.read("a", 8, 9), tails.size) == (None, size)
+    assert tails.read("b", 0, 2) == items[:2]
+
+
+def test_the_largest_logs_share_what_is_left() -> None:
+    logs = [("ann", 100_000), ("ann", 10_000), ("bob", 20_000)]
+    assert shares(logs, {"ann": 110_000, "bob": 20_000}, 90_000) == {"ann": 60_000}
+    assert shares(logs, {"ann": 110_000, "bob": 20_000}, 0) == {"ann": FLOOR, "bob": FLOOR}

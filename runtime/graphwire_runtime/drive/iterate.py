@@ -32,6 +32,7 @@ from graphwire_runtime.drive.trace import Trace, started
 from graphwire_runtime.errors import GraphRecursionError
 from graphwire_runtime.foreign.signals import bubbling, interrupted
 from graphwire_runtime.step.answers import is_wrong_answer
+from graphwire_runtime.step.context import NO_CALLS
 from graphwire_runtime.step.task import Task
 from graphwire_runtime.stream.outlet import AsyncBell, ThreadBell
 from graphwire_runtime.thread.saving import AsyncSaving, load, save
@@ -134,6 +135,9 @@ def iterate(request: Request) -> Iterator[Any]:
         if pool is not None:
             pool.shutdown(wait=True)
             calls.close()  # of what nodes that were still at work have called meanwhile
+        loop.run.calls = (
+            NO_CALLS  # which had the loop: without the cycle, all that the run holds goes at once
+        )
         if results is not None:
             results.keep()
         if checkpoints is not None:
@@ -214,6 +218,7 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
         raise
     finally:
         await crew.stop()
+        loop.run.calls = NO_CALLS  # as above
         if results is not None:
             await results.akeep()
         if saving is not None:

@@ -158,6 +158,22 @@ async def test_a_disk_that_is_full_takes_nothing_and_the_same_batches_later(path
         assert len(await seen(store, "r")) == 501
 
 
+async def test_records_are_taken_once_also_if_the_log_cannot_be_shortened_behind_them(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: Any) -> Any:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    async with opened(path, LogLimits(events=8, bytes=1 << 20, min_age_s=0)) as (store, _):
+        await store.create("r", "e")
+        with monkeypatch.context() as patch:
+            patch.setattr(store._file, "fold", full)
+            assert await store.append([batch("r", 1, customs(1, 20))]) == [20]
+        assert (await store.read("r", 0, 0)).evicted == 0
+        assert await store.append([batch("r", 21, customs(21, 1))]) == [21]
+        assert (await store.read("r", 0, 0)).evicted == 13
+
+
 # ── a file that cannot be opened ─────────────────────────────────────────────────────────────────
 
 

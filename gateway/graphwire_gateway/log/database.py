@@ -49,7 +49,6 @@ _MIGRATIONS: Sequence[str] = (
         at REAL NOT NULL,
         data BLOB NOT NULL
     );
-    CREATE TABLE notes (name TEXT PRIMARY KEY, value BLOB NOT NULL);
     CREATE TABLE opened (boot TEXT NOT NULL, is_clean INTEGER NOT NULL);
     """,
 )
@@ -236,14 +235,6 @@ class Database:
                 writing.execute("DELETE FROM logs WHERE id = ?", (log,))
                 writing.execute("DELETE FROM chunks WHERE id BETWEEN ? AND ?", _ids(log))
 
-    def note(self, name: str, value: bytes | None) -> None:
-        """Keep a note, in place of one of that name; None keeps none."""
-        with self._transaction() as writing:
-            if value is None:
-                writing.execute("DELETE FROM notes WHERE name = ?", (name,))
-            else:
-                writing.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
-
     def close(self) -> None:
         """Close the file, and note that nothing is missing."""
         with contextlib.suppress(sqlite3.Error):
@@ -270,10 +261,6 @@ class Database:
             LogRow(id, run, epoch, evicted, *totals.get(id, (0, 0)), base_size, start or b"", standing)
             for id, run, epoch, evicted, base_size, start, standing in rows
         ]
-
-    def notes(self) -> dict[str, bytes]:
-        """Return all notes, by name."""
-        return dict(self._reading.execute("SELECT name, value FROM notes").fetchall())
 
     def read(self, log: int, after: Seq, limit: int) -> tuple[Seq, list[Record]] | None:
         """Return the last evicted seq, and at most ``limit`` records behind ``after``, of what is kept.

@@ -138,7 +138,12 @@ class SqliteStore:
                 self._grow(stored, batch)
         for stored, batch in taken:
             if self._is_over_limits(stored):
-                await self._evict(batch.run, stored, 2 * len(batch.records))
+                try:
+                    await self._evict(batch.run, stored, 2 * len(batch.records))
+                except Exception as error:  # the records are taken all the same, and must not be sent again
+                    log.warning(
+                        "a log was not shortened; trying again with its next event", error=repr(error)
+                    )
         return answers
 
     def _grow(self, stored: _StoredLog, batch: Batch) -> None:

@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: help lock demo test processes abuse test310 mutants slow browser chromium postgres soak soak-steady check console \
+.PHONY: help lock demo test processes abuse test310 mutants slow stores browser chromium postgres soak soak-steady check console \
 	check-console format schema bench clean
 
 help:  ## Show what there is
@@ -68,6 +68,9 @@ FAST_ONLY := --ignore=tests/live/abuse \
 	$(foreach name,command operator projects providers agents mcp,--ignore=tests/live/test_$(name).py)
 slow: $(VENV)/dev.stamp  ## Everything with a socket on a store that takes 5 ms for each append
 	@$(BIN)/python $(PYTEST) tests/live --store=delay $(FAST_ONLY) $(ARGS)
+
+stores: $(VENV)/dev.stamp  ## Everything with a socket on a store in SQLite
+	@$(BIN)/python $(PYTEST) tests/live --store=sqlite $(FAST_ONLY) $(ARGS)
 
 TS := clients/typescript
 $(TS)/node_modules/.package-lock.json: $(TS)/package-lock.json $(TS)/test/react18/package-lock.json

@@ -31,13 +31,13 @@ async def nothing_left() -> AsyncIterator[None]:
     """A test that leaves a task or a graph's thread behind fails."""
     yield
     mine = asyncio.current_task()
-    for _ in range(200):
+    for turn in range(220):
         left = [task for task in asyncio.all_tasks() if task is not mine]
         threads = [thread.name for thread in threading.enumerate() if thread.name.startswith("graphwire-")]
         nodes = [name for name in threads if "-node" in name]  # an executor's threads end with their loop
         if not left and len(threads) == len(nodes):
             break
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.001 if turn < 20 else 0.01)
     assert not left, left
     assert len(threads) == len(nodes), threads
 

@@ -583,7 +583,7 @@ def test_every_server_frame_is_read_as_it_was_written(model: type[Wire]) -> None
     def round_trip(frame: Wire) -> None:
         wire = encode(frame)
         assert decode_frames(wire) == [frame]
-        assert decode_frames(b"[" + wire + b"," + encode(other) + b"," + wire + b"]") == [frame, other, frame]
+        assert decode_frames(b"[" + wire + b"," + encode(other) + b"]") == [frame, other]
 
     round_trip()
 

@@ -5,6 +5,8 @@ About `runtime/graphwire_runtime/thread/checkpoints.py`.
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.postgres import fresh_database
 from tests.support.programs import run_program
 
@@ -31,6 +33,7 @@ ANSWER = """
 """
 
 
+@pytest.mark.processes
 def test_another_process_continues_threads_in_a_database(postgres: str) -> None:
     """One for each durability, after which it is named."""
     threads, database = ("sync", "async", "exit"), fresh_database(postgres)

@@ -54,7 +54,7 @@ postgres:
 test: $(VENV)/dev.stamp postgres  ## The test-suite, without what has a command of its own
 	@$(BIN)/python $(PYTEST) -m 'not abuse and not processes' --ignore=tests/mutants $(ARGS)
 
-processes: $(VENV)/dev.stamp  ## The command line, with servers and clients that are processes of their own
+processes: $(VENV)/dev.stamp postgres  ## The command line, with servers and clients that are processes of their own
 	@$(BIN)/python $(PYTEST) -m processes --ignore=tests/mutants $(ARGS)
 
 abuse: $(VENV)/dev.stamp  ## Storms of faults, and floods of malformed frames

@@ -251,7 +251,7 @@ async def test_a_reload_in_mid_run(serve: Serve, connect: Connect) -> None:
     idle = await connect(server)
     started = next(index for index, (_, frame) in enumerate(second_page) if frame.get("run") == "r-2")
     await walk(idle, second_page[:started])
-    starter.frames.clear()
+    starter.forget()
     await say(starter, "r-2", "more")
     await walk(idle, second_page[started:])
     await starter.until(lambda frame: frame.get("mode") == "messages")

@@ -25,13 +25,24 @@ from graphwire_runtime.plan.runtime import Runtime, get_config, get_runtime, get
 from graphwire_runtime.servable import Servable
 from graphwire_runtime.state import StateUpdate
 from graphwire_runtime.step.interrupt import interrupt
-from graphwire_runtime.stream.tokens import MessagesState, add_messages
+from graphwire_runtime.step.push import push_message
+from graphwire_runtime.step.ui import (
+    AnyUIMessage,
+    RemoveUIMessage,
+    UIMessage,
+    delete_ui_message,
+    push_ui_message,
+    ui_message_reducer,
+)
+from graphwire_runtime.stream.messages import REMOVE_ALL_MESSAGES, MessagesState, add_messages
 from graphwire_runtime.thread.snapshot import PregelTask, StateSnapshot
 from graphwire_runtime.types import END, START, Command, GraphOutput, Interrupt, Overwrite, Send, StreamWriter
 
 __all__ = [
     "END",
+    "REMOVE_ALL_MESSAGES",
     "START",
+    "AnyUIMessage",
     "CachePolicy",
     "Command",
     "CompiledStateGraph",
@@ -50,6 +61,7 @@ __all__ = [
     "ParentCommand",
     "PregelTask",
     "RemainingSteps",
+    "RemoveUIMessage",
     "RetryPolicy",
     "Runtime",
     "Send",
@@ -60,12 +72,17 @@ __all__ = [
     "StreamWriter",
     "TimeoutPolicy",
     "TracePolicy",
+    "UIMessage",
     "add_messages",
+    "delete_ui_message",
     "entrypoint",
     "get_config",
     "get_runtime",
     "get_store",
     "get_stream_writer",
     "interrupt",
+    "push_message",
+    "push_ui_message",
     "task",
+    "ui_message_reducer",
 ]

@@ -22,7 +22,7 @@ from graphwire_runtime.plan.plan import Join, NodePlan, Plan, RouterPlan
 from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
 from graphwire_runtime.plan.schema import ROOT, Schema, annotations_of, merged
 from graphwire_runtime.step.task import PULL, PUSH
-from graphwire_runtime.stream.tokens import add_messages
+from graphwire_runtime.stream.messages import merges_messages
 from graphwire_runtime.types import END, START, Command
 
 __all__ = [
@@ -239,8 +239,19 @@ class GraphParts:
 
 
 def _merges_messages(channel: Channel) -> bool:
-    kinds = (add_messages, known("graph.message", "add_messages"))
-    return isinstance(channel, Reduced) and getattr(channel.reduce, "func", channel.reduce) in kinds
+    if not isinstance(channel, Reduced):
+        return False
+    theirs = known("graph.message", "add_messages")
+    return merges_messages(channel.reduce) or (theirs is not None and _is_theirs(channel.reduce, theirs))
+
+
+def _is_theirs(reducer: Any, add_messages: Any) -> bool:
+    """Whether a reducer is LangGraph's `add_messages`, bare or with a format."""
+    function = getattr(reducer, "func", reducer)  # with a format it is a partial of the function inside
+    return function is add_messages or (
+        getattr(function, "__name__", None) == "add_messages"
+        and getattr(function, "__module__", None) == add_messages.__module__
+    )
 
 
 def policies_of(

@@ -25,7 +25,7 @@ from graphwire_runtime.step.prepare import prepare, start_task
 from graphwire_runtime.step.standing import Standing
 from graphwire_runtime.step.task import PUSH, Task
 from graphwire_runtime.step.writes import Written, recall
-from graphwire_runtime.stream.tokens import give_ids
+from graphwire_runtime.stream.messages import give_ids
 from graphwire_runtime.thread.checkpoints import Checkpoints
 from graphwire_runtime.thread.snapshot import checkpoint_payload
 from graphwire_runtime.types import RETURN, Interrupt

@@ -12,6 +12,7 @@ from typing import Any
 from graphwire_runtime.foreign.configurable import TASK, Configurable
 from graphwire_runtime.foreign.handles import TASK_ID
 from graphwire_runtime.foreign.words import known
+from graphwire_runtime.namespace import graph_of
 
 __all__ = ["TheirTask", "innermost"]
 
@@ -47,6 +48,19 @@ class TheirTask:
             timeout=_their(plan.timeout, "TimeoutPolicy"),
             callbacks=self.config.get("callbacks"),
         )
+
+    def write(self, key: str, value: Any) -> None:
+        """Add a write to those of the task; LangGraph ignores one to an unknown key, and logs that."""
+        self.config["configurable"]["__pregel_send"]([(key, value)])
+
+    def show_message(self, message: Any) -> None:
+        """Stream a message to those who hear the messages of LangGraph's run."""
+        callbacks, metadata = self.config.get("callbacks"), self.config["metadata"]
+        namespace = graph_of(metadata)
+        for each in getattr(callbacks, "handlers", callbacks) or ():
+            emit = getattr(each, "_emit", None)
+            if emit is not None and (each.subgraphs or namespace in ((), each.parent_ns)):
+                emit((namespace, metadata), message, dedupe=False)
 
     def ask(self, value: Any, response_schema: Any) -> Any:
         """The answer to an interrupt of the task, which LangGraph keeps."""

@@ -16,7 +16,7 @@ from langchain_core.runnables.config import var_child_runnable_config
 
 from graphwire_runtime.errors import InvalidUpdateError
 from graphwire_runtime.foreign.relay import Relay
-from graphwire_runtime.foreign.words import known, ours
+from graphwire_runtime.foreign.words import known
 
 __all__ = ["CHECKPOINTER", "PREFIX", "TASK_ID", "handles_of"]
 
@@ -65,7 +65,7 @@ def _send(task: Any, writes: Iterable[tuple[str, Any]]) -> None:
             if task.run.thread is not None:
                 task.run.thread.answered(task.id, task.path_key, [*value])
         elif key == "__pregel_tasks":
-            task.sends.append(ours(value))
+            task.add_target(value)
         elif key in keys:
             task.pairs.append((key, value))
         else:

@@ -11,7 +11,7 @@ from typing import Any
 
 from graphwire_runtime.foreign.configurable import TASK, Configurable
 from graphwire_runtime.foreign.handles import TASK_ID
-from graphwire_runtime.foreign.words import known
+from graphwire_runtime.foreign.words import known, their_policy
 from graphwire_runtime.namespace import graph_of
 
 __all__ = ["TheirTask", "innermost"]
@@ -44,8 +44,8 @@ class TheirTask:
             function if getattr(function, "__name__", None) == plan.name else _named(function, plan.name),
             (args, kwargs),
             retry_policy=[known("types", "RetryPolicy")(*policy) for policy in plan.retries],
-            cache_policy=_their(plan.cache, "CachePolicy"),
-            timeout=_their(plan.timeout, "TimeoutPolicy"),
+            cache_policy=their_policy(plan.cache, "CachePolicy"),
+            timeout=their_policy(plan.timeout, "TimeoutPolicy"),
             callbacks=self.config.get("callbacks"),
         )
 
@@ -72,13 +72,6 @@ def _named(function: Any, name: str) -> Any:
     renamed = functools.update_wrapper(functools.partial(function), function)
     renamed.__name__ = name
     return renamed
-
-
-def _their(policy: Any, name: str) -> Any:
-    """A policy of this package as LangGraph's of the same name."""
-    if policy is None:
-        return None
-    return known("types", name)(**{field: getattr(policy, field) for field in policy.__dataclass_fields__})
 
 
 def innermost(config: Any) -> Any:

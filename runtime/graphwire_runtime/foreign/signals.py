@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from graphwire_runtime.errors import GraphBubbleUp, GraphInterrupt, ParentCommand
-from graphwire_runtime.foreign.words import both, known, ours, ours_of_asked, theirs
+from graphwire_runtime.foreign.words import both, known, ours, ours_of_asked, their_send, theirs
 from graphwire_runtime.namespace import nodes_in
 from graphwire_runtime.types import Command, Interrupt
 
@@ -61,10 +61,9 @@ def sent_up(command: Command[Any], namespace: str) -> ParentCommand:
     kind = known("types", "Command")
     if kind is not None:
         goto: Any = command.goto
-        send = known("types", "Send")
         if not isinstance(goto, str):
             targets = goto if isinstance(goto, Sequence) else (goto,)
-            goto = [send(each.node, each.arg) if not isinstance(each, str) else each for each in targets]
+            goto = [each if isinstance(each, str) else their_send(each) for each in targets]
         error.args = (kind(graph=namespace or command.graph, update=command.update, goto=goto),)
     return error
 

@@ -6,8 +6,16 @@ LangGraph's.
 """
 
 from graphwire_runtime.compiled import CompiledStateGraph
+from graphwire_runtime.drive.lifecycle import (
+    GraphCallbackHandler,
+    GraphInterruptEvent,
+    GraphLifecycleEvent,
+    GraphLifecycleStatus,
+    GraphResumeEvent,
+)
 from graphwire_runtime.errors import (
     EmptyInputError,
+    GraphDrained,
     GraphInterrupt,
     GraphRecursionError,
     InvalidUpdateError,
@@ -20,9 +28,18 @@ from graphwire_runtime.functional.entrypoint import entrypoint
 from graphwire_runtime.functional.task import task
 from graphwire_runtime.graph import StateGraph
 from graphwire_runtime.managed import IsLastStep, RemainingSteps
-from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
-from graphwire_runtime.plan.runtime import Runtime, get_config, get_runtime, get_store, get_stream_writer
-from graphwire_runtime.servable import Servable
+from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy, omit_payload
+from graphwire_runtime.plan.runtime import (
+    ExecutionInfo,
+    RunControl,
+    Runtime,
+    ServerInfo,
+    get_config,
+    get_runtime,
+    get_store,
+    get_stream_writer,
+)
+from graphwire_runtime.servable import Durability, Servable, StreamMode
 from graphwire_runtime.state import StateUpdate
 from graphwire_runtime.step.interrupt import interrupt
 from graphwire_runtime.step.push import push_message
@@ -46,10 +63,18 @@ __all__ = [
     "CachePolicy",
     "Command",
     "CompiledStateGraph",
+    "Durability",
     "EmptyInputError",
+    "ExecutionInfo",
+    "GraphCallbackHandler",
+    "GraphDrained",
     "GraphInterrupt",
+    "GraphInterruptEvent",
+    "GraphLifecycleEvent",
+    "GraphLifecycleStatus",
     "GraphOutput",
     "GraphRecursionError",
+    "GraphResumeEvent",
     "Interrupt",
     "InvalidUpdateError",
     "IsLastStep",
@@ -63,12 +88,15 @@ __all__ = [
     "RemainingSteps",
     "RemoveUIMessage",
     "RetryPolicy",
+    "RunControl",
     "Runtime",
     "Send",
     "Servable",
+    "ServerInfo",
     "StateGraph",
     "StateSnapshot",
     "StateUpdate",
+    "StreamMode",
     "StreamWriter",
     "TimeoutPolicy",
     "TracePolicy",
@@ -81,6 +109,7 @@ __all__ = [
     "get_store",
     "get_stream_writer",
     "interrupt",
+    "omit_payload",
     "push_message",
     "push_ui_message",
     "task",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, Generic, Literal
 
 import typing_extensions
@@ -16,6 +17,7 @@ from langchain_core.runnables import Runnable
 from graphwire_runtime.compiled import CompiledStateGraph
 from graphwire_runtime.drive.cache import check_cache
 from graphwire_runtime.plan.call import call_of, name_of, runnable_of
+from graphwire_runtime.plan.channels import Channel
 from graphwire_runtime.plan.plan import DEFAULT_NAME
 from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
 from graphwire_runtime.spec import (
@@ -70,6 +72,31 @@ class StateGraph(Generic[State, Context, Input, Result]):
         self.input_schema: type[Any] = input_schema or state_schema
         self.output_schema: type[Any] = output_schema or state_schema
         self._spec = GraphParts(state_schema, context_schema, self.input_schema, self.output_schema)
+
+    @property
+    def nodes(self) -> Mapping[str, NodeSpec]:
+        """The nodes that were added, by name."""
+        return MappingProxyType(self._spec.nodes)
+
+    @property
+    def edges(self) -> set[tuple[str, str]]:
+        """The edges from one node, or START, to the next."""
+        return {(source, end) for source, exits in self._spec.exits.items() for end in exits.edges}
+
+    @property
+    def waiting_edges(self) -> set[tuple[tuple[str, ...], str]]:
+        """The edges from several nodes."""
+        return set(self._spec.joins)
+
+    @property
+    def branches(self) -> Mapping[str, Mapping[str, BranchSpec]]:
+        """The routers by the node that they follow and by their names."""
+        return {source: exits.routers for source, exits in self._spec.exits.items() if exits.routers}
+
+    @property
+    def channels(self) -> Mapping[str, Channel]:
+        """The rules of the state's keys, by key."""
+        return MappingProxyType(self._spec.channels)
 
     def set_node_defaults(
         self,

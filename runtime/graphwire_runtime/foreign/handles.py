@@ -133,11 +133,17 @@ def _runtime(task: Any) -> Any:
     if kind is None or info is None:
         return own
     at = own.execution_info
+    server = own.server_info and known("runtime", "ServerInfo")(
+        own.server_info.assistant_id, own.server_info.graph_id, own.server_info.user
+    )
     return kind(
         context=own.context,
         store=own.store,
         stream_writer=writer,
         heartbeat=own.heartbeat,
+        previous=own.previous,
+        server_info=server,
+        **({"control": own.control} if hasattr(kind, "control") else {}),
         execution_info=info(**{field: getattr(at, field) for field in at.__slots__}),
     )
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from graphwire_runtime.foreign.configurable import TASK, Configurable
+from graphwire_runtime.foreign.configurable import Configurable
 from graphwire_runtime.foreign.handles import TASK_ID
-from graphwire_runtime.foreign.words import known, their_policy
+from graphwire_runtime.foreign.words import TASK, known, their_policy
 from graphwire_runtime.namespace import graph_of
 
 __all__ = ["TheirTask", "innermost"]

@@ -11,12 +11,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from graphwire_runtime.errors import GraphBubbleUp, GraphInterrupt, ParentCommand
+from graphwire_runtime.errors import GraphBubbleUp, GraphDrained, GraphInterrupt, ParentCommand
 from graphwire_runtime.foreign.words import both, known, ours, ours_of_asked, their_send, theirs
 from graphwire_runtime.namespace import nodes_in
 from graphwire_runtime.types import Command, Interrupt
 
-__all__ = ["asking", "bubbling", "command_for", "interrupted", "interrupts_of", "sent_up", "sent_up_by"]
+__all__ = [
+    "asking",
+    "bubbling",
+    "command_for",
+    "drain",
+    "interrupted",
+    "interrupts_of",
+    "passing",
+    "sent_up",
+    "sent_up_by",
+]
 
 Kinds = tuple[type[BaseException], ...]
 
@@ -29,6 +39,11 @@ def asking() -> Kinds:
 def sent_up_by() -> Kinds:
     """What to catch for a Command for the surrounding graph."""
     return _kinds(ParentCommand)
+
+
+def passing() -> Kinds:
+    """What to catch for a signal of a graph inside that says nothing of the task that it comes through."""
+    return (*_kinds(ParentCommand), *_kinds(GraphDrained))
 
 
 def bubbling() -> Kinds:
@@ -48,6 +63,12 @@ def interrupted(interrupts: tuple[Interrupt, ...]) -> GraphInterrupt:
     error: GraphInterrupt = _raised(GraphInterrupt)(interrupts)
     error.args = (tuple(map(theirs, interrupts)),)
     return error
+
+
+def drain(control: Any) -> None:
+    """Raise the signal that a run has stopped before a superstep if its RunControl was asked for that."""
+    if control.drain_requested:
+        raise _raised(GraphDrained)(control.drain_reason)
 
 
 def sent_up(command: Command[Any], namespace: str) -> ParentCommand:

@@ -15,6 +15,7 @@ from graphwire_runtime.managed import Managed
 from graphwire_runtime.types import Command, Interrupt, Overwrite, Send
 
 __all__ = [
+    "TASK",
     "both",
     "known",
     "managed_of",
@@ -26,6 +27,9 @@ __all__ = [
     "theirs",
     "twin",
 ]
+
+TASK = "__graphwire_task"
+"""The key in the `configurable` of a node's config that holds its task."""
 
 Twin = TypeVar("Twin")
 

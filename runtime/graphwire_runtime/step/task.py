@@ -24,7 +24,7 @@ from graphwire_runtime.namespace import Namespace
 from graphwire_runtime.plan.channels import MISSING
 from graphwire_runtime.plan.plan import NodePlan, RouterPlan
 from graphwire_runtime.plan.policies import TimeoutPolicy
-from graphwire_runtime.plan.runtime import ExecutionInfo, Runtime, no_heartbeat
+from graphwire_runtime.plan.runtime import ExecutionInfo, Runtime, ServerInfo, no_heartbeat
 from graphwire_runtime.plan.schema import ROOT, Pairs, pairs_of, shown
 from graphwire_runtime.step.answers import AnswerSchema
 from graphwire_runtime.step.config import config_of
@@ -232,6 +232,8 @@ class Task:
                     self.attempt,
                     self.began,
                 ),
+                server_info=ServerInfo.of(run.settings.configurable),
+                control=run.control,
             )
         return self._runtime
 

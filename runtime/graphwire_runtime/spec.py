@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Literal, get_args, get_origin
 
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import Runnable, RunnableLambda
 
 from graphwire_runtime.compiled import CompiledStateGraph
 from graphwire_runtime.foreign.words import known, twin
@@ -20,6 +19,7 @@ from graphwire_runtime.plan.channels import Channel, Reduced
 from graphwire_runtime.plan.drawing import Sketch
 from graphwire_runtime.plan.plan import Join, NodePlan, Plan, RouterPlan
 from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
+from graphwire_runtime.plan.reached import reached_by
 from graphwire_runtime.plan.schema import ROOT, Schema, annotations_of, merged
 from graphwire_runtime.step.task import PULL, PUSH
 from graphwire_runtime.stream.messages import merges_messages
@@ -301,19 +301,23 @@ def command_ends(action: Any) -> Mapping[str, str] | None:
 
 
 def subgraph_of(action: Any) -> Any:
-    """The graph, of either library, that a node is or that its function refers to; None if there is none."""
+    """The graph, of either library, that a node is or that its function refers to; None if there is none.
+
+    A graph that keeps no thread (`checkpointer=False`) does not count.
+    """
     theirs = known("pregel.protocol", "PregelProtocol")
     kinds: Any = CompiledStateGraph if theirs is None else (CompiledStateGraph, theirs)
-    if isinstance(action, kinds):
-        return action
-    function = getattr(action, "__func__", action)
-    if not inspect.isfunction(function):
-        return None
-    try:
-        seen = inspect.getclosurevars(function)
-    except (TypeError, ValueError):
-        return None
-    for value in (*seen.nonlocals.values(), *seen.globals.values()):
-        if isinstance(value, kinds):
-            return value
+    candidates = [action]
+    for each in candidates:
+        if isinstance(each, kinds):
+            if getattr(each, "checkpointer", None) is not False:
+                return each
+        elif isinstance(each, RunnableLambda):
+            candidates += each.deps
+        elif isinstance(each, Runnable):
+            steps = getattr(each, "steps", None)
+            candidates += steps if isinstance(steps, list) else ()
+            candidates += reached_by(getattr(each, "func", None) or getattr(each, "afunc", None))
+        elif each is action:  # into the functions that this one calls nobody looks
+            candidates += reached_by(each)
     return None

@@ -188,6 +188,9 @@ STOPS: dict[str, Any] = {
     "by its node": lambda lib, saver: line(lib, goes_on, drains, goes_on, saver=saver),
     "by its last node": lambda lib, saver: line(lib, goes_on, drains, saver=saver),
     "by a graph inside": lambda lib, saver: line(lib, line(lib, drains, goes_on), goes_on, saver=saver),
+    "by the last node of a graph inside": lambda lib, saver: line(
+        lib, line(lib, drains), goes_on, saver=saver
+    ),
     "by a graph of langgraph's inside": lambda lib, saver: line(
         lib, goes_on, line(THEIRS, drains), goes_on, saver=saver
     ),

@@ -17,7 +17,7 @@ from langchain_core.runnables import RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 from typing_extensions import TypedDict
 
-from tests.support.comparison import OURS, THEIRS, View
+from tests.support.comparison import HOWS, OURS, THEIRS, View, recorded
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -170,3 +170,29 @@ def test_the_state_of_a_graph_that_is_found_is_shown(shape: str) -> None:
 
 def test_nothing_is_reached_by_what_is_no_function() -> None:
     assert reached_by(print) == reached_by(3) == reached_by(None) == []
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("outcome", ["ends", "asks", "fails"])
+async def test_a_graph_that_keeps_no_thread_runs_inside_one_of_langgraphs(outcome: str, how: str) -> None:
+    """The one difference: LangGraph takes it for a graph with a state, which is empty, and not for none."""
+    told = []
+    for outer, lib in ((THEIRS, THEIRS), (THEIRS, OURS), (OURS, OURS), (OURS, THEIRS)):
+
+        def node(state: Any, lib: Any = lib) -> Any:
+            if outcome == "fails":
+                raise LookupError
+            return {"log": [lib.interrupt("?") if outcome == "asks" else "said"]}
+
+        graph = line(outer, line(lib, node, checkpointer=False), checkpointer=InMemorySaver())
+        config: Any = {"configurable": {"thread_id": "1"}}
+        view, seen = View(), []
+        for value in ({"log": ["begun"]}, outer.Command(resume="answer")):
+            modes = ["values", "updates", "tasks"]
+            seen.append(await recorded(graph, value, how, config=config, stream_mode=modes, subgraphs=True))
+            state = graph.get_state(config, subgraphs=True)
+            assert all(not task.state or not task.state.values for task in state.tasks)
+            tasks = tuple(task._replace(state=None) for task in state.tasks)
+            seen.append(view(state._replace(tasks=tasks)))
+        told.append(seen)
+    assert told == [told[0]] * 4

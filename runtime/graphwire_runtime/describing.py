@@ -29,6 +29,9 @@ class DescribedGraph(Runnable[Any, Any]):
         sketch: what it is drawn from.
     """
 
+    interrupt_before_nodes: str | Sequence[str] = ()
+    interrupt_after_nodes: str | Sequence[str] = ()
+
     def __init__(self, plan: Plan, sketch: Sketch) -> None:
         self.plan = plan
         self._sketch = sketch
@@ -135,11 +138,14 @@ class DescribedGraph(Runnable[Any, Any]):
 
     def get_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
         """The drawing of the graph. `xray` opens graphs in it: True for all levels, an int for that many."""
-        return self._sketch.graph(xray)
+        deeper = xray if isinstance(xray, bool) or xray <= 0 else xray - 1
+        inner = self.get_subgraphs() if xray else ()
+        opened = {name: graph.get_graph(config, xray=deeper) for name, graph in inner}
+        return self._sketch.graph(opened, self.interrupt_before_nodes, self.interrupt_after_nodes)
 
     async def aget_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
         """The same as `get_graph`."""
-        return self._sketch.graph(xray)
+        return self.get_graph(config, xray=xray)
 
     def get_input_jsonschema(self, config: RunnableConfig | None = None) -> dict[str, Any]:
         """The JSON schema of the input."""

@@ -16,7 +16,7 @@ from graphwire_runtime.compiled import CompiledStateGraph
 from graphwire_runtime.foreign.words import known, twin
 from graphwire_runtime.plan.call import Call, call_of, first_parameter, full_name_of, returns
 from graphwire_runtime.plan.channels import Channel, Reduced
-from graphwire_runtime.plan.drawing import Sketch
+from graphwire_runtime.plan.drawing import DrawnEdge, DrawnNode, Sketch
 from graphwire_runtime.plan.plan import Join, NodePlan, Plan, RouterPlan
 from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
 from graphwire_runtime.plan.reached import reached_by
@@ -145,20 +145,17 @@ class GraphParts:
 
     def sketch(self) -> Sketch:
         """What the drawing of the graph is made from."""
-        edges: list[tuple[str, str, str | None, bool]] = []
+        edges: list[DrawnEdge] = []
         for source, exits in self.exits.items():
-            edges += [(source, end, None, False) for end in exits.edges]
+            edges += [DrawnEdge(source, end) for end in exits.edges]
             for router in exits.routers.values():
                 ends = router.ends if router.ends is not None else {end: end for end in (*self.nodes, END)}
-                edges += [
-                    (source, end, None if label == end else str(label), True) for label, end in ends.items()
-                ]
+                edges += [DrawnEdge(source, end, True, str(label)) for label, end in ends.items()]
         for name, node in self.nodes.items():
-            edges += [(name, end, label or None, True) for end, label in (node.destinations or {}).items()]
-        edges += [(source, target, None, False) for sources, target in self.joins for source in sources]
-        leaving = {edge[0] for edge in edges}
-        edges += [(name, END, None, False) for name in self.nodes if name not in leaving]
-        return Sketch({name: (node.action, node.metadata) for name, node in self.nodes.items()}, edges)
+            destinations = node.destinations or {}
+            edges += [DrawnEdge(name, end, True, label or None) for end, label in destinations.items()]
+        nodes = {name: DrawnNode(node.action, node.metadata, node.defer) for name, node in self.nodes.items()}
+        return Sketch(nodes, edges, [join for join in self.joins if join[1] != END])
 
     # ---- within
 

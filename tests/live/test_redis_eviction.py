@@ -1,4 +1,4 @@
-"""What leaves a log in Redis: what is folded, what a page leaves out, what expires, what somebody else deleted.
+"""What leaves a log in Redis: what is folded, left out of a page, expires, or was deleted by somebody else.
 
 About `gateway/graphwire_gateway/log/redis.py`, `gateway/graphwire_gateway/log/redis_scripts.py` and
 `gateway/graphwire_gateway/log/redis_folds.py`.

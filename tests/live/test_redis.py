@@ -88,17 +88,38 @@ async def test_a_log_that_is_deleted_or_begun_anew_wakes_who_follows_it(server: 
         assert (await reader.read("r", 0, 9)).epoch == "e2"
 
 
+async def test_who_follows_a_log_is_forgotten_with_it_where_it_is_deleted(server: RedisProcess) -> None:
+    async with opened(server.url) as store, opened(server.url) as other, asked(server) as client:
+        heads: list[int] = []
+        for run in "ab":
+            await store.create(run, "e")
+            store.tail(run, heads.append)
+            await store.append([batch(run, 1)])
+        await store.delete("a")
+        assert list(store._growth._followed) == ["b"]
+        channels = [store._server.channel(run) for run in "ab"]
+        while await client.pubsub_numsub(*channels) != [(channels[0].encode(), 0), (channels[1].encode(), 1)]:
+            await other.read("b", 0, 0)
+        await other.create("a", "e2")
+        await other.append([batch("a", 1, 5, epoch="e2"), batch("b", 2)])
+        await until(lambda: heads == [1, 1, 2])
+
+
 async def test_a_claimed_log_refuses_whoever_wrote_it(server: RedisProcess) -> None:
-    async with opened(server.url) as before, opened(server.url) as after:
+    async with opened(server.url) as before, opened(server.url) as after, opened(server.url) as reader:
         await before.create("r", "e")
         await before.append([batch("r", 1, 2)])
         heads: list[int] = []
+        others: list[int] = []
         before.tail("r", heads.append)
+        reader.tail("r", others.append)
+        await until(lambda: others == [2])
         with pytest.raises(Fenced):
             await after.claim("r", "other", "e2")
         with pytest.raises(NoLog):
             await after.claim("nobody", "e", "e2")
         assert await after.claim("r", "e", "e2") == 2
+        await until(lambda: others == [2, 2])
         assert before.size > 0
         (answer,) = await before.append([batch("r", 3)])
         assert isinstance(answer, Fenced)
@@ -110,8 +131,8 @@ async def test_a_claimed_log_refuses_whoever_wrote_it(server: RedisProcess) -> N
 
 
 async def test_a_store_that_opens_finds_all_runs_in_the_order_of_their_creation(server: RedisProcess) -> None:
-    url = f"{server.url}?prefix=a*b"
-    async with opened(url) as store, opened(f"{server.url}?prefix=aXb") as other:
+    url = f"{server.url}?prefix=a*[b"
+    async with opened(url) as store, opened(f"{server.url}?prefix=aX[b") as other:
         for run in ("ann/b", "bob/}x", "ann/a"):
             await store.create(run, f"epoch {run}", run.encode())
         await other.create("theirs", "e")
@@ -239,6 +260,19 @@ async def test_a_connection_that_says_nothing_is_given_up(server: RedisProcess) 
             server.signal(signal.SIGCONT)
         await writer.append([batch("r", 3)])
         await until(lambda: heads == [1, 2, 3])
+
+
+async def test_a_connection_on_which_nothing_happens_stays(server: RedisProcess) -> None:
+    async with opened(server.url, ping_s=0.05) as reader, asked(server) as client:
+        await reader.create("r", "e")
+        heads: list[int] = []
+        reader.tail("r", heads.append)
+        await reader.append([batch("r", 1)])
+        await client.config_resetstat()
+        end = asyncio.get_running_loop().time() + 5
+        while (await client.info("commandstats")).get("cmdstat_ping", {"calls": 0})["calls"] < 8:
+            assert asyncio.get_running_loop().time() < end
+        assert (await client.info("stats"))["total_connections_received"] == 0
 
 
 async def test_scripts_that_the_server_forgot_are_sent_again(server: RedisProcess) -> None:

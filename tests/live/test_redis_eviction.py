@@ -6,6 +6,7 @@ About `gateway/graphwire_gateway/log/redis.py`, `gateway/graphwire_gateway/log/r
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from graphwire_gateway.limits import LogLimits
@@ -61,6 +62,23 @@ async def test_two_stores_that_fold_one_log_at_once_fold_nothing_twice(server: R
                 kept = await client.hget(store._server.keys("r")[0], "size")
             shown = [await store.read("r", after, 512) for after in range(page.evicted, 6001, 512)]
             assert int(kept) == sum(record.size for page in shown for record in page.records)
+
+
+async def test_what_a_log_folds_to_is_not_put_into_another_of_the_same_run(server: RedisProcess) -> None:
+    async with opened(server.url) as store, opened(server.url) as other:
+        await store.create("r", "e")
+        await store.append([batch("r", 1, 100)])
+        fold = store._in_thread
+
+        async def overtaken(*args: Any) -> Any:
+            await other.create("r", "e2")
+            await other.append([batch("r", 1, 3, epoch="e2")])
+            return await fold(*args)
+
+        store._in_thread = overtaken  # type: ignore[method-assign]
+        await store.trim(store.size)
+        assert await seen(other, "r") == [1, 2, 3]
+        assert (await other.base("r")).upto == 0
 
 
 async def test_a_page_of_large_records_is_shorter_than_was_asked_for(server: RedisProcess) -> None:

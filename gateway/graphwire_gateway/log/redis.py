@@ -7,9 +7,8 @@ the writer: it reads them, folds them in a thread, and puts the base in their pl
 meanwhile.
 
 What is known of logs here is what the answers of the server said last, and decides about nothing but what to
-fold. Of logs that others write, nothing is known.
-
-While the server cannot be reached, everything that asks it raises ``StoreAway``, after a bounded time.
+fold. Of logs that others write, nothing is known. While the server cannot be reached, everything that asks it
+raises ``StoreAway``, after a bounded time.
 """
 
 import asyncio
@@ -368,6 +367,7 @@ class RedisStore:
         timer = self._timers.pop(run, None)
         if timer is not None:
             timer.cancel()
+        self._growth.forget(run)
         known = self._logs.get(run)
         if known is None:
             await self._server.call(DELETE, run, "", self._server.channel(run))

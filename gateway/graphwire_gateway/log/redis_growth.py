@@ -63,9 +63,6 @@ class Growth:
         if followed is None:
             followed = self._followed[run] = _Followed(epoch, head)
             self._changed.set()
-        elif run in self._subscribed:  # this one knows less than the others, perhaps
-            self._unseen.add(run)
-            self._changed.set()
         followed.wakes.append(wake)
         if self._task is None:
             self._task = asyncio.ensure_future(self._main())
@@ -90,6 +87,11 @@ class Growth:
         followed = self._followed.get(run)
         if followed is not None:
             followed.move("", 0)
+
+    def forget(self, run: str) -> None:
+        """Wake nobody any more that follows a log, which is gone for good."""
+        if self._followed.pop(run, None) is not None:
+            self._changed.set()
 
     # ── the connection ───────────────────────────────────────────────────────────────────────────
 

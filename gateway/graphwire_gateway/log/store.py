@@ -43,8 +43,19 @@ class SeqGap(Exception):
         self.head = head
 
 
+class Rewound(SeqGap):
+    """The store has lost the log's end behind ``head``, which it had taken: its database went down, say.
+
+    Readers may have seen what is gone. So nothing may follow ``head`` but in another epoch.
+    """
+
+
 class NoLog(Exception):
     """The store has no log of that run."""
+
+
+class StoreAway(Exception):
+    """The store does not answer now, or cannot do it now; the same may be asked again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +114,9 @@ class Store(Protocol):
     async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
         """Append many batches at once; return for each its log's new head, or why it was refused whole.
 
-        When this returns, accepted records survive as ``durability`` says. An exception means that
-        nothing of any batch was taken; the same batches are sent again.
+        When this returns, accepted records survive as ``durability`` says. After an exception the same
+        batches are sent again. Of a store behind a network, some may have been taken, if only the answer was
+        lost: it knows them again, and answers as if they had just been taken.
         """
 
     async def read(self, run: str, after: Seq, limit: int) -> Page:

@@ -292,16 +292,13 @@ class RedisStore:
     async def _fold(self, run: str, known: _Known, stop: Stop) -> int:
         """Fold the oldest records until ``stop``; return how many. Raises ``NoLog``, ``StoreAway``."""
         found = await self._found(run, -1, _SLICE, _SLICE_BYTES, has_base=True)
-        if found.epoch != known.epoch:
-            return 0
         base, count, size = await self._in_thread(folded, found, stop, self._limits.bytes)
         return count if count and await self._put(run, known, found, base, size) else 0
 
     async def _shrink(self, run: str, known: _Known, limit: int) -> None:
         """Let the base hold at most ``limit`` bytes."""
         found = await self._found(run, -1, 0, has_base=True)
-        if found.epoch == known.epoch:
-            await self._put(run, known, found, await self._in_thread(shrunk, found, limit), 0)
+        await self._put(run, known, found, await self._in_thread(shrunk, found, limit), 0)
 
     async def _put(
         self, run: str, known: _Known, found: Found, base: tuple[Seq, bytes, int], size: int

@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: help lock demo test processes abuse test310 mutants slow browser chromium postgres redis soak soak-steady check console \
+.PHONY: help lock demo test processes abuse test310 mutants slow stores browser chromium postgres redis soak soak-steady check console \
 	check-console format schema bench clean
 
 help:  ## Show what there is
@@ -65,7 +65,7 @@ redis:
 test: $(VENV)/dev.stamp postgres redis  ## The test-suite, without what has a command of its own
 	@$(BIN)/python $(PYTEST) -m 'not abuse and not processes' --ignore=tests/mutants $(ARGS)
 
-processes: $(VENV)/dev.stamp  ## The command line, with servers and clients that are processes of their own
+processes: $(VENV)/dev.stamp postgres  ## The command line, with servers and clients that are processes of their own
 	@$(BIN)/python $(PYTEST) -m processes --ignore=tests/mutants $(ARGS)
 
 abuse: $(VENV)/dev.stamp  ## Storms of faults, and floods of malformed frames
@@ -79,6 +79,9 @@ FAST_ONLY := --ignore=tests/live/abuse \
 	$(foreach name,command operator projects providers agents mcp redis redis_contract redis_eviction redis_server,--ignore=tests/live/test_$(name).py)
 slow: $(VENV)/dev.stamp  ## Everything with a socket on a store that takes 5 ms for each append
 	@$(BIN)/python $(PYTEST) tests/live --store=delay $(FAST_ONLY) $(ARGS)
+
+stores: $(VENV)/dev.stamp redis  ## Everything with a socket on a store in SQLite
+	@$(BIN)/python $(PYTEST) tests/live --store=sqlite $(FAST_ONLY) $(ARGS)
 
 TS := clients/typescript
 $(TS)/node_modules/.package-lock.json: $(TS)/package-lock.json $(TS)/test/react18/package-lock.json

@@ -25,11 +25,13 @@ _WIDTH = 100
 
 def documents() -> dict[str, str]:
     """Return every generated file of ``proto-docs/`` by its path there."""
-    files = {f"schema/{name}": pretty(document) for name, document in machine_readable().items()}
+    made = machine_readable()
+    files = {f"schema/{name}": pretty(document) for name, document in made.items()}
+    to_server, to_client = made[CLIENT], made[SERVER]
     pages = {
-        "client-frames": _frames("Client frames", "client → server", Command, examples.CLIENT, CLIENT),
-        "server-frames": _frames("Server frames", "server → client", ServerFrame, examples.SERVER, SERVER),
-        "parts": _parts(),
+        "client-frames": _frames("Client frames", "client → server", Command, examples.CLIENT, to_server),
+        "server-frames": _frames("Server frames", "server → client", ServerFrame, examples.SERVER, to_client),
+        "parts": _parts(made),
         "states": _states(),
         "codes": _codes(),
         "limits": _limits(),
@@ -46,8 +48,7 @@ def machine_readable() -> dict[str, Any]:
 # ── frames ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _frames(title: str, way: str, union: Any, shown: Iterable[dict[str, Any]], file: str) -> str:
-    schema = schemas()[file]
+def _frames(title: str, way: str, union: Any, shown: Iterable[dict[str, Any]], schema: dict[str, Any]) -> str:
     models = {model.model_fields["type"].default: model for model in get_args(get_args(union)[0])}
     lines = [f"# {title}", "", "Types and words are explained in [the reference's index](README.md).", ""]
     lines += [" · ".join(f"[{type}](#{type})" for type in models), ""]
@@ -58,7 +59,7 @@ def _frames(title: str, way: str, union: Any, shown: Iterable[dict[str, Any]], f
         for example in shown:
             if example["type"] == type:
                 lines += ["```json", _json(example), "```", ""]
-    if file == CLIENT and UNSERVED:
+    if union is Command and UNSERVED:
         names = ", ".join(f"`{type}`" for type in sorted(UNSERVED))
         lines += ["## Known and not served", ""]
         lines += [f"{names}: names of this major version that are `error unsupported` for now.", ""]
@@ -86,11 +87,11 @@ def _duties(model: type[BaseModel]) -> Iterator[str]:
     yield ""
 
 
-def _parts() -> str:
+def _parts(made: dict[str, Any]) -> str:
     lines = ["# Parts", "", "Objects inside frames, and the `data` of the protocol's own modes.", ""]
     done: set[str] = set()
     for file in (CLIENT, SERVER):
-        schema = schemas()[file]
+        schema = made[file]
         frames = {ref.rpartition("/")[2] for ref in schema["discriminator"]["mapping"].values()}
         for name, part in schema["$defs"].items():
             if name in frames or _title(name) in done or "properties" not in part:
@@ -98,7 +99,7 @@ def _parts() -> str:
             done.add(_title(name))
             lines += [f"## {_title(name)}", "", *_described(part), *_table(schema, name)]
     for mode in DATA:
-        schema = schemas()[f"{mode}.json"]
+        schema = made[f"{mode}.json"]
         lines += [f"## Data of mode {mode}", "", *_described(schema)]
         lines += _table({"$defs": {**schema.get("$defs", {}), "": schema}}, "")
         for example in examples.DATA[mode]:

@@ -459,6 +459,10 @@ def generous(spec: Frame) -> Frame:
     return {**spec, "credit": spec["credit"] + 2} if isinstance(spec.get("credit"), int) else spec
 
 
+WAITS = ("watch/a run that is deleted", "threads/a watch", "watch/how far runs are")
+"""Cases that a spoiler fails by what never comes, for which they wait as long as their patience is."""
+
+
 async def test_the_spoiler_itself_is_innocent(serve) -> None:
     server = await serve(graphs("inline"), limits=LIMITS)
     async with Spoiler(renumbering(as_it_is)).before(server) as url:
@@ -572,7 +576,8 @@ async def test_the_spoiler_itself_is_innocent(serve) -> None:
 async def test_a_broken_server_fails_by_name(serve, spoiler: Spoiler, case: str) -> None:
     server = await serve(graphs("inline"), limits=LIMITS)
     async with spoiler.before(server) as url:
-        verdicts = await server_kit.judge_server(url, only=[case], patience_s=4)
+        patience_s = 1 if case in WAITS else 4
+        verdicts = await server_kit.judge_server(url, only=[case], patience_s=patience_s)
     assert [verdict.case for verdict in verdicts if is_failed(verdict)] == [case], verdicts
     told = verdicts[-1]
     assert told.rule

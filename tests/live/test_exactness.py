@@ -58,22 +58,15 @@ async def test_fifty_runs_at_once_deliver_exactly_their_filters(
         assert started["created"] is True
     for number in range(runs):
         for place in range(4):
-            await peer.until(lambda frame, sub=number * 10 + place: frame == _closed(frame, sub))
-    frames: dict[int, list[dict[str, Any]]] = {}
-    for frame in peer.frames:
-        if "sub" in frame:
-            frames.setdefault(frame["sub"], []).append(frame)
+            await peer.closed(number * 10 + place)
+    await peer.settled()
     for number in range(runs):
-        log = Log(frame for frame in frames[number * 10] if frame["type"] == "event")
+        log = Log(peer.events(number * 10))
         assert log.head >= 150
         assert log.events[-1]["data"]["status"] == "completed"
         for place in range(1, 4):
             sub = number * 10 + place
-            check_exact(frames[sub], log, wanted[sub])
-
-
-def _closed(frame: dict[str, Any], sub: int) -> Any:
-    return frame if frame["type"] == "closed" and frame["sub"] == sub else None
+            check_exact(peer.of(sub), log, wanted[sub])
 
 
 @pytest.mark.parametrize("filter", FILTERS)

@@ -14,6 +14,7 @@ from graphwire_protocol.reference import machine_readable
 Plant = Callable[[dict[str, Any]], None]
 TODAY = machine_readable()
 CLIENT, SERVER, TABLES = "client-frames.json", "server-frames.json", "tables.json"
+SCHEMAS = {file: document for file, document in TODAY.items() if file != TABLES}
 
 
 def after(plant: Plant) -> list[str]:
@@ -265,14 +266,17 @@ def test_nothing_breaks_where_nothing_differs() -> None:
 
 
 def test_no_field_of_any_object_can_go_without_a_word() -> None:
-    for file, document in TODAY.items():
+    for file, document in SCHEMAS.items():
         for name, owner in {**document.get("$defs", {}), "": document}.items():
             for gone in owner.get("properties", {}):
-                changed = copy.deepcopy(TODAY)
-                (changed[file]["$defs"][name] if name else changed[file])["properties"].pop(gone)
-                assert any(
-                    "the field is gone" in fault and gone in fault for fault in breaks(TODAY, changed)
-                ), f"{file}: {name}.{gone}"
+                kept = {key: each for key, each in owner["properties"].items() if key != gone}
+                changed = {**owner, "properties": kept}
+                if name:
+                    changed = {**document, "$defs": {**document["$defs"], name: changed}}
+                faults = breaks({file: document}, {file: changed})
+                assert any("the field is gone" in fault and gone in fault for fault in faults), (
+                    f"{file}: {name}.{gone}"
+                )
 
 
 def test_no_value_of_a_clients_field_can_go_without_a_word() -> None:

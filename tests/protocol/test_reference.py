@@ -98,9 +98,10 @@ def test_every_frame_says_what_each_side_owes(type: str) -> None:
 
 
 def test_the_schemas_carry_the_meanings_and_ask_for_the_type() -> None:
+    made = schemas()
     for file in (CLIENT, SERVER):
-        for ref in schemas()[file]["discriminator"]["mapping"].values():
-            frame = schemas()[file]["$defs"][ref.rpartition("/")[2]]
+        for ref in made[file]["discriminator"]["mapping"].values():
+            frame = made[file]["$defs"][ref.rpartition("/")[2]]
             assert "type" in frame["required"]
             assert "default" not in frame["properties"]["type"]
             assert all(

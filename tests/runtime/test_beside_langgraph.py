@@ -264,14 +264,17 @@ async def test_a_random_graph_takes_the_same_steps(seed: int) -> None:
     seen = []
     for lg in (OURS, THEIRS):
         chunks, error = await recorded(
-            wild(lg, seed), {"text": "x"}, "stream", stream_mode=["debug"], config={"recursion_limit": 15}
+            wild(lg, seed),
+            {"text": "x"},
+            "stream",
+            stream_mode=["debug", "values"],
+            config={"recursion_limit": 15},
         )
-        events = [(event["step"], event["type"], event["payload"]) for _, event in chunks]
+        values = [chunk for mode, chunk in chunks if mode == "values"]
+        debug = [chunk for mode, chunk in chunks if mode == "debug"]
+        events = [(event["step"], event["type"], event["payload"]) for event in debug]
         starts = [(step, p["name"], p["input"]) for step, kind, p in events if kind == "task"]
         ends = sorted((step, p["name"], repr(p["result"])) for step, kind, p in events if kind != "task")
-        values, _ = await recorded(
-            wild(lg, seed), {"text": "x"}, "stream", stream_mode="values", config={"recursion_limit": 15}
-        )
         seen.append((starts, ends, values, error))
     assert seen[0] == seen[1]
 

@@ -16,7 +16,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langgraph.checkpoint.memory import InMemorySaver
 
 from tests.support import workflows
-from tests.support.comparison import HOWS, OURS, THEIRS, View, in_any_order
+from tests.support.comparison import OURS, THEIRS, View, in_any_order
 from tests.support.workflows import ACTS, ASYNC, UNORDERED, Ask
 
 MODES = ["values", "updates", "custom", "messages", "tasks", "debug", "checkpoints"]
@@ -44,8 +44,10 @@ def asks(value: Any) -> bool:
     )
 
 
-async def lived(lib: Any, name: str, how: str, modes: Any, *, keeps: bool = True, **kwargs: Any) -> list[Any]:
-    """What is seen of a program while its acts are done, and its history."""
+async def lived(
+    lib: Any, name: str, how: str, modes: Any, *, keeps: bool = True, states: bool = True, **kwargs: Any
+) -> list[Any]:
+    """What is seen of a program while its acts are done, its `states`, its history."""
     saver = InMemorySaver() if keeps else None
     graph = getattr(workflows, name)(lib, saver)
     unordered = name in UNORDERED
@@ -74,52 +76,65 @@ async def lived(lib: Any, name: str, how: str, modes: Any, *, keeps: bool = True
         except Exception as failure:
             error = (type(failure).__name__, str(failure) if isinstance(failure, ValueError) else "")
         seen.append((in_any_order(chunks) if unordered else chunks, error))
-        if keeps:
+        if keeps and states:
             seen.append(shown(view(graph.get_state(CONFIG, subgraphs=True))))
-    if keeps:
+    if keeps and states:
         seen.append([shown(view(each)) for each in graph.get_state_history(CONFIG)])
     return seen
 
 
-def runs(name: str, how: Any) -> bool:
+def runs(name: str, how: str) -> bool:
     """Whether a program can be run so: LangGraph's async functions lose their context before Python 3.11."""
     if how.startswith("a") or name in ASYNC:
         return how.startswith("a") and sys.version_info >= (3, 11)
     return True
 
 
-@pytest.mark.parametrize("how", HOWS)
-@pytest.mark.parametrize("name", ACTS)
-@pytest.mark.parametrize("mode", [*MODES, MODES])
-async def test_streams_are_those_of_langgraph(name: str, how: str, mode: Any) -> None:
-    if runs(name, how):
-        assert await lived(OURS, name, how, mode) == await lived(THEIRS, name, how, mode)
+def each_way(*hows: str) -> list[tuple[str, str]]:
+    """Every program in every way in which it can be run."""
+    return [(name, how) for name in ACTS for how in hows if runs(name, how)]
 
 
-@pytest.mark.parametrize("how", HOWS)
-@pytest.mark.parametrize("name", ACTS)
-@pytest.mark.parametrize("version", ["v1", "v2"])
-async def test_streams_with_subgraphs_are_those_of_langgraph(name: str, how: str, version: str) -> None:
-    if runs(name, how):
-        way: dict[str, Any] = {"subgraphs": True, "version": version}
-        assert await lived(OURS, name, how, MODES, **way) == await lived(THEIRS, name, how, MODES, **way)
+def in_pairs(values: list[str], *hows: str) -> list[tuple[str, str, str]]:
+    """Every program with every value, in one of the ways: every two of program, value and way meet."""
+    found = []
+    for index, name in enumerate(ACTS):
+        ways = [how for how in hows if runs(name, how)]
+        found += [
+            (name, value, ways[(index + number) % len(ways)]) for number, value in enumerate(values) if ways
+        ]
+    return found
 
 
-@pytest.mark.parametrize("how", ["invoke", "ainvoke"])
-@pytest.mark.parametrize("name", ACTS)
-@pytest.mark.parametrize("durability", ["sync", "async", "exit"])
-async def test_results_and_histories_are_those_of_langgraph(name: str, how: str, durability: str) -> None:
-    if runs(name, how):
-        way: dict[str, Any] = {"durability": durability}
-        assert await lived(OURS, name, how, None, **way) == await lived(THEIRS, name, how, None, **way)
+@pytest.mark.parametrize(("name", "how"), each_way("stream", "astream"))
+async def test_streams_are_those_of_langgraph(name: str, how: str) -> None:
+    assert await lived(OURS, name, how, MODES) == await lived(THEIRS, name, how, MODES)
 
 
-@pytest.mark.parametrize("how", HOWS)
-@pytest.mark.parametrize("name", ACTS)
+@pytest.mark.parametrize(("name", "mode", "how"), in_pairs(MODES, "stream", "astream"))
+async def test_a_stream_of_one_mode_is_that_of_langgraph(name: str, mode: str, how: str) -> None:
+    ours = await lived(OURS, name, how, mode, states=False)
+    assert ours == await lived(THEIRS, name, how, mode, states=False)
+
+
+@pytest.mark.parametrize(("name", "version", "how"), in_pairs(["v1", "v2"], "stream", "astream"))
+async def test_streams_with_subgraphs_are_those_of_langgraph(name: str, version: str, how: str) -> None:
+    way: dict[str, Any] = {"subgraphs": True, "version": version}
+    assert await lived(OURS, name, how, MODES, **way) == await lived(THEIRS, name, how, MODES, **way)
+
+
+@pytest.mark.parametrize(
+    ("name", "durability", "how"), in_pairs(["sync", "async", "exit"], "invoke", "ainvoke")
+)
+async def test_results_and_histories_are_those_of_langgraph(name: str, durability: str, how: str) -> None:
+    way: dict[str, Any] = {"durability": durability}
+    assert await lived(OURS, name, how, None, **way) == await lived(THEIRS, name, how, None, **way)
+
+
+@pytest.mark.parametrize(("name", "how"), each_way("stream", "astream"))
 async def test_runs_that_are_not_kept_are_those_of_langgraph(name: str, how: str) -> None:
-    if runs(name, how):
-        ours = await lived(OURS, name, how, MODES, keeps=False)
-        assert ours == await lived(THEIRS, name, how, MODES, keeps=False)
+    ours = await lived(OURS, name, how, MODES, keeps=False)
+    assert ours == await lived(THEIRS, name, how, MODES, keeps=False)
 
 
 def travelled(lib: Any, name: str) -> list[Any]:

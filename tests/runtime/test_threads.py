@@ -271,6 +271,22 @@ def test_threads_are_kept_without_langgraph() -> None:
     assert output == "toll ['toll: 5', 'end']"
 
 
+async def test_another_saver_continues_a_thread_in_a_file(tmp_path: Path) -> None:
+    sqlite = pytest.importorskip("langgraph.checkpoint.sqlite")
+    later = pytest.importorskip("langgraph.checkpoint.sqlite.aio")
+    file = str(tmp_path / "threads.db")
+    with sqlite.SqliteSaver.from_conn_string(file) as saver:
+        toll_road(checkpointer=saver).invoke({"to": "sea"}, THREAD)
+    async with later.AsyncSqliteSaver.from_conn_string(file) as saver:
+        road = toll_road(checkpointer=saver)
+        assert (await road.aget_state(THREAD)).interrupts[0].value == "how much?"
+        chunks = [chunk async for chunk in road.astream(Command(resume=7), THREAD)]
+        assert chunks == [{"toll": {"log": ["paid 7"]}}, {"arrive": {"log": ["arrive"]}}]
+        steps = [each.metadata["step"] async for each in road.aget_state_history(THREAD)]
+        assert steps == [3, 2, 1, 0, -1]
+
+
+@pytest.mark.processes
 def test_another_process_continues_a_thread_in_a_file(tmp_path: Path) -> None:
     pytest.importorskip("langgraph.checkpoint.sqlite")
     file = str(tmp_path / "threads.db")

@@ -51,6 +51,7 @@ HOWS = [
 ]
 ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{32}\b")
 HIDDEN = ("timestamp", "lc_versions", "langgraph_version", "__pregel_checkpointer")
+PLAIN = (int, float, bool, type(None))
 
 
 class View:
@@ -64,18 +65,19 @@ class View:
         return "id" if self._alike else self._ids.setdefault(found[0], f"id{len(self._ids)}")
 
     def __call__(self, value: Any) -> Any:
+        kind = type(value)
+        if kind in PLAIN:
+            return value
         if isinstance(value, str):
-            return ID.sub(self._name, value)
+            return ID.sub(self._name, value) if len(value) >= 32 else value
+        if kind is dict:
+            return self._shown(value)
         if isinstance(value, BaseMessage):
             return (type(value).__name__, value.content, self(value.id))
         if isinstance(value, BaseException):
             return type(value).__name__
         if isinstance(value, dict):
-            keys = sorted(value, key=str) if self._alike else value  # so that chunks can be sorted as text
-            shown = {self(key): self(value[key]) for key in keys if key not in HIDDEN}
-            if isinstance(error := shown.get("error"), str):
-                shown["error"] = error.partition("(")[0]  # the repr of an error, whose text is the library's
-            return shown
+            return self._shown(value)
         if hasattr(value, "_asdict"):
             return (type(value).__name__, self({**value._asdict(), "created_at": None}))
         if isinstance(value, (list, tuple)):
@@ -88,6 +90,13 @@ class View:
         if is_dataclass(value) and not isinstance(value, type):
             return (type(value).__name__, {f.name: self(getattr(value, f.name)) for f in fields(value)})
         return value
+
+    def _shown(self, value: dict[Any, Any]) -> dict[Any, Any]:
+        keys = sorted(value, key=str) if self._alike else value  # so that chunks can be sorted as text
+        shown = {self(key): self(value[key]) for key in keys if key not in HIDDEN}
+        if isinstance(error := shown.get("error"), str):
+            shown["error"] = error.partition("(")[0]  # the repr of an error, whose text is the library's
+        return shown
 
 
 def _asks(item: Any) -> bool:

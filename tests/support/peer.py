@@ -1,6 +1,7 @@
 """A client that speaks in frames: it sends dicts, keeps what comes, and waits for a frame with a deadline."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,7 @@ class Peer:
         self.messages: list[bytes] = []
         self._id = 1000
         self._unread: list[Frame] = []
+        self._of: defaultdict[int, list[Frame]] = defaultdict(list)
 
     async def send(self, *frames: Frame) -> None:
         """Send frames, one message each."""
@@ -45,6 +47,8 @@ class Peer:
             self._unread = parsed[::-1] if isinstance(parsed, list) else [parsed]
         frame = self._unread.pop()
         self.frames.append(frame)
+        if "sub" in frame:
+            self._of[frame["sub"]].append(frame)
         return frame
 
     async def until(
@@ -82,16 +86,23 @@ class Peer:
 
     async def closed(self, sub: int) -> list[Frame]:
         """Read until ``sub`` is closed; return all its frames."""
-        await self.until(lambda frame: frame["type"] == "closed" and frame["sub"] == sub)
+        if all(frame["type"] != "closed" for frame in reversed(self._of[sub])):
+            since = len(self.frames)
+            await self.until(lambda frame: frame["type"] == "closed" and frame["sub"] == sub, since=since)
         return self.of(sub)
 
     def of(self, sub: int) -> list[Frame]:
         """Return the frames of a subscription that were read so far."""
-        return [frame for frame in self.frames if frame.get("sub") == sub]
+        return list(self._of[sub])
 
     def events(self, sub: int) -> list[Frame]:
         """Return the events of a subscription that were read so far."""
-        return [frame for frame in self.frames if frame["type"] == "event" and frame["sub"] == sub]
+        return [frame for frame in self._of[sub] if frame["type"] == "event"]
+
+    def forget(self) -> None:
+        """Keep none of the frames that were read so far."""
+        self.frames.clear()
+        self._of.clear()
 
     async def gone(self, deadline_s: float = DEADLINE_S) -> int:
         """Read until the server has closed the connection; return the close code (1006: none)."""

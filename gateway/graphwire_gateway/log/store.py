@@ -27,6 +27,8 @@ class Batch:
     standing: bytes | None = None
     """What is to be kept of the run from these records on, in place of what was; None leaves it. A batch may
     have only this."""
+    start: bytes | None = None
+    """What is to be kept in place of what the log was created with; None leaves that."""
 
 
 class Fenced(Exception):
@@ -74,7 +76,8 @@ class Page:
 class Kept:
     """A run as a store that outlives the process has it: the key, the epoch and the head of its log.
 
-    ``start`` is what the log was created with, and ``standing`` the last one that came with a batch.
+    ``start`` is what the log was created with, or what came with a batch in its place; ``standing`` is the
+    last one that came with a batch, None if none has.
     """
 
     run: str
@@ -137,6 +140,15 @@ class Store(Protocol):
 
     async def delete(self, run: str) -> None:
         """Forget the log; an unknown one is no error."""
+
+    async def threads(self) -> dict[str, bytes]:
+        """Return what is kept of threads, by their ids in their savers."""
+
+    async def keep_thread(self, thread: str, data: bytes | None) -> None:
+        """Keep ``data`` of a thread in place of what is kept of it; None: nothing any more.
+
+        When this returns it survives as ``durability`` says. Calls take effect in their order.
+        """
 
     async def aclose(self) -> None:
         """Release what the store holds."""

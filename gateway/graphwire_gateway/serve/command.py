@@ -79,7 +79,8 @@ def serve(
         str | None,
         typer.Option(
             metavar="TARGET",
-            help="The checkpointer of graphs compiled without one. (default: in memory)",
+            help="The checkpointer of graphs compiled without one. (default: in memory, or beside a SQLite "
+            "store)",
         ),
     ] = None,
     store: Annotated[
@@ -87,7 +88,8 @@ def serve(
         typer.Option(
             metavar="URL",
             envvar="GRAPHWIRE_STORE",
-            help="Where logs are kept. (default, and so far the only choice: memory://)",
+            help="Where logs are kept: memory://, or sqlite:///runs.db, which survives a crash. "
+            "(default: memory://)",
         ),
     ] = None,
     allow_origin: Annotated[

@@ -101,7 +101,7 @@ async def _crowd(server: Attacker, asked: Frame) -> Report:
         while server.lasts(_CROWD_S):
             await peers[number].send({"id": 1, **asked})
             await peers[number].next(60)
-            peers[number].frames.clear()
+            peers[number].forget()
             peers[number].messages.clear()
             answered += 1
 

@@ -139,17 +139,32 @@ async def test_a_store_that_opens_finds_all_runs_in_the_order_of_their_creation(
         first = batch("ann/b", 1, 150, epoch="epoch ann/b")
         await store.append([Batch("ann/b", first.epoch, 1, first.records, first.size, b"one")])
         await store.append([Batch("bob/}x", "epoch bob/}x", 1, [], 0, b"two")])
+        await store.append([Batch("bob/}x", "epoch bob/}x", 1, [], 0, None, b"other start")])
         sizes = store.size, store.size_of("ann"), store.size_of("bob")
     async with AsyncExitStack() as stack:
         store = RedisStore(url)
         stack.push_async_callback(store.aclose)
         assert await store.open() == [
             Kept("ann/b", "epoch ann/b", 150, b"ann/b", b"one"),
-            Kept("bob/}x", "epoch bob/}x", 0, b"bob/}x", b"two"),
+            Kept("bob/}x", "epoch bob/}x", 0, b"other start", b"two"),
             Kept("ann/a", "epoch ann/a", 0, b"ann/a", None),
         ]
         assert (store.size, store.size_of("ann"), store.size_of("bob")) == sizes
         assert await store.append([batch("ann/b", 151, epoch="epoch ann/b")]) == [151]
+
+
+async def test_what_is_kept_of_threads_is_there_for_all_stores(server: RedisProcess) -> None:
+    async with opened(server.url) as store, opened(server.url) as other:
+        assert await store.threads() == {}
+        some = {f"thread {number}": b"x" * 200 for number in range(3000)}
+        await asyncio.gather(*(store.keep_thread(thread, data) for thread, data in some.items()))
+        assert await other.threads() == some
+        for number in range(20):
+            data = None if number == 19 else b"%d" % number
+            await asyncio.gather(*(store.keep_thread("t", each) for each in (b"first", b"second", data)))
+            assert (await other.threads()).get("t") == data
+        async with opened(f"{server.url}?prefix=another") as third:
+            assert await third.threads() == {}
 
 
 def test_the_keys_of_a_run_are_in_one_slot() -> None:

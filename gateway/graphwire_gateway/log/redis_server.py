@@ -191,7 +191,7 @@ class RedisServer:
         keys, channel = (f"{name}:log", f"{name}:events"), f"{name}:head"
         for script, args in (
             (CREATE, ["e", b"", _PROBE_MS, channel]),
-            (APPEND, ["e", 1, 1, 1, _PROBE_MS, channel, "", "", "1-1", b""]),
+            (APPEND, ["e", 1, 1, 1, _PROBE_MS, channel, "", "", "", "", "1-1", b""]),
             (READ, [0, 1, 1, "1"]),
             (DELETE, ["", channel]),
         ):
@@ -207,11 +207,11 @@ class RedisServer:
     # ── calls ────────────────────────────────────────────────────────────────────────────────────
 
     async def call(self, script: Script, run: str, *args: Any) -> Any:
-        """ScriptCall a script on the log of a run; return what it returns. Raises ``StoreAway``."""
+        """Call a script on the log of a run; return what it returns. Raises ``StoreAway``."""
         return (await self.call_all([ScriptCall(script, run, args)]))[0]
 
     async def call_all(self, calls: Sequence[ScriptCall]) -> list[Any]:
-        """ScriptCall scripts, in one message to the server; return what each returns.
+        """Call scripts, in one message to the server; return what each returns.
 
         Raises ``StoreAway`` if one fails. The others may have been carried out.
         """
@@ -242,6 +242,28 @@ class RedisServer:
             cursor = int(at)
             if cursor == 0:
                 return list(found)
+
+    async def threads(self) -> dict[str, bytes]:
+        """Return what is kept of threads, by their ids. Raises ``StoreAway``."""
+        found: dict[str, bytes] = {}
+        cursor = 0
+        while True:
+            command = ("HSCAN", self._threads, cursor, "COUNT", 1000)
+            ((at, pairs),) = self._checked(await self._sent([command]))
+            pairs = pairs.items() if isinstance(pairs, Mapping) else zip(pairs[::2], pairs[1::2], strict=True)
+            found.update((name.decode(), data) for name, data in pairs)
+            cursor = int(at)
+            if cursor == 0:
+                return found
+
+    async def keep_thread(self, thread: str, data: bytes | None) -> None:
+        """Keep something of a thread, or nothing any more. Raises ``StoreAway``."""
+        command = ("HDEL", self._threads, thread) if data is None else ("HSET", self._threads, thread, data)
+        self._checked(await self._sent([command]))
+
+    @property
+    def _threads(self) -> str:
+        return f"{self.prefix}:threads"
 
     @asynccontextmanager
     async def subscriber(self) -> AsyncIterator[PubSub]:

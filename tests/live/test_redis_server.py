@@ -3,6 +3,7 @@
 About `gateway/graphwire_gateway/log/redis_server.py`.
 """
 
+import asyncio
 import re
 from datetime import datetime, timedelta, timezone
 from ipaddress import ip_address
@@ -22,7 +23,7 @@ from redis.asyncio import Redis
 
 from tests.gateway.test_store import batch
 from tests.support.redis import RedisProcess, free_port, redis_server
-from tests.support.redis_stores import opened, seen
+from tests.support.redis_stores import asked, opened, seen
 
 
 async def refused(url: str) -> str:
@@ -183,6 +184,18 @@ async def test_a_store_speaks_tls_and_checks_who_answers(tmp_path: Path) -> None
             store.tail("r", heads.append)
             await store.append([batch("r", 1, 100)])
             assert await seen(store, "r") == list(range(1, 101))
+
+
+async def test_many_may_ask_at_once() -> None:
+    with redis_server() as server:
+        async with opened(server.url) as store, asked(server) as client:
+            runs = [f"r{number}" for number in range(300)]
+            await client.config_resetstat()
+            await asyncio.gather(*(store.create(run, "e") for run in runs))
+            await store.append([batch(run, 1) for run in runs])
+            pages = await asyncio.gather(*(store.read(run, 0, 1) for run in runs), *map(store.base, runs))
+            assert [page.head for page in pages[:300]] == [1] * 300
+            assert (await client.info("stats"))["total_connections_received"] < 20
 
 
 # ── Sentinels ────────────────────────────────────────────────────────────────────────────────────

@@ -41,7 +41,6 @@ LEASE_S = 7 * 24 * 3600.0
 _ENTRY_RECORDS = 64
 _ENTRY_BYTES = 64 << 10  # about, of one entry
 _PAGE_BYTES = 1 << 20  # about, of one answer
-_READS = 8  # at once, each on a connection
 _SLICE = 512  # records that are folded at once
 _SLICE_BYTES = 256 << 10  # and about how many bytes of them
 _SLACK = 8  # evict an eighth at once, so that a full log does not fold at every append
@@ -68,7 +67,6 @@ class RedisStore:
         self._folding: set[asyncio.Task[None]] = set()
         self._sizes: Counter[str] = Counter()  # by principal
         self._doomed: dict[str, str] = {}  # logs that are to be deleted, and their epochs
-        self._reads = asyncio.Semaphore(_READS)
         self._thread_writes = asyncio.Lock()
         self._folder = ThreadPoolExecutor(1, "graphwire-store-folds")
         self.size = 0
@@ -136,7 +134,7 @@ class RedisStore:
 
     async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
         """Append many batches at once; see ``Store``. Raises ``StoreAway``."""
-        found = await self._server.call_all([self._call(batch) for batch in batches])
+        found = await self._server.call_at_once([self._call(batch) for batch in batches])
         answers = [self._answer(batch, answer) for batch, answer in zip(batches, found, strict=True)]
         for batch, answer in zip(batches, answers, strict=True):
             known = self._logs.get(batch.run)
@@ -210,8 +208,7 @@ class RedisStore:
 
         Raises ``NoLog``, ``StoreAway``.
         """
-        async with self._reads:
-            found = await self._found(run, after, limit)
+        found = await self._found(run, after, limit)
         records: list[Record] = []
         for start, _, data in found.entries:
             begin = after + 1 + len(records) - start
@@ -234,8 +231,7 @@ class RedisStore:
 
     async def base(self, run: str) -> Fold:
         """Return what the evicted records fold to; see ``Store``. Raises ``NoLog``, ``StoreAway``."""
-        async with self._reads:
-            ((epoch, base),) = await self._server.fields([run], "epoch", "base")
+        ((epoch, base),) = await self._server.fields([run], "epoch", "base")
         if epoch is None:
             raise NoLog(run)
         return Fold() if base is None else await self._in_thread(Fold.load, base)

@@ -37,6 +37,7 @@ class SqliteSavers:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.description = str(path)
 
     @contextlib.asynccontextmanager
     async def __call__(self) -> AsyncIterator[Any]:

@@ -334,6 +334,8 @@ def _greet(config: Config, running: Server, is_restart: bool) -> None:
             else f", threads in its own {type(entry.graph.checkpointer).__name__}"
         )
         console.print(f"  {entry.name:<{width}}  {entry.source}{made}{keeps}", style="dim", markup=False)
+    if config.server.store != "memory://":
+        console.print(f"logs are kept in {config.server.store}", markup=False)
     if any(not entry.keeps_threads for entry in entries):
         console.print(f"threads are kept in {running.catalog.savers.description}", markup=False)
     url = "" if address == "ws://127.0.0.1:8765/ws" else f" --url {address}"

@@ -80,7 +80,7 @@ FAST_ONLY := --ignore=tests/live/abuse \
 slow: $(VENV)/dev.stamp  ## Everything with a socket on a store that takes 5 ms for each append
 	@$(BIN)/python $(PYTEST) tests/live --store=delay $(FAST_ONLY) $(ARGS)
 
-stores: $(VENV)/dev.stamp redis  ## Everything with a socket on a store in SQLite
+stores: $(VENV)/dev.stamp  ## Everything with a socket on a store in SQLite
 	@$(BIN)/python $(PYTEST) tests/live --store=sqlite $(FAST_ONLY) $(ARGS)
 
 TS := clients/typescript

@@ -109,7 +109,7 @@ class RedisStore:
         return [kept for _, kept in sorted(found, key=lambda pair: pair[0])]
 
     async def create(self, run: str, epoch: str, start: bytes = b"") -> None:
-        """Begin an empty log, in place of any that the run had. Raises ``StoreAway``."""
+        """Begin an empty log, in place of one of another epoch. Raises ``StoreAway``."""
         await self._server.call(CREATE, run, epoch, start, self._lease_ms, self._server.channel(run))
         self._forget(run)
         self._doomed.pop(run, None)

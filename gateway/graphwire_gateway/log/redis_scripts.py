@@ -31,6 +31,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 CREATE = Script(
     _NOW
     + """
+if redis.call('HGET', KEYS[1], 'epoch') == ARGV[1] then return end  -- asked for again, or long ago
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'start', ARGV[2], 'head', 0, 'first', 0, 'evicted', 0,
     'size', 0, 'base_size', 0, 'until', 0, 'created', time[1] .. string.format('%06d', time[2]))
@@ -38,7 +39,7 @@ redis.call('PEXPIREAT', KEYS[1], now + ARGV[3])
 redis.call('PUBLISH', ARGV[4], '0 ' .. ARGV[1])
 """
 )
-"""Begin an empty log, in place of any. Arguments: epoch, start, lease (ms), channel."""
+"""Begin an empty log, in place of one of another epoch. Arguments: epoch, start, lease (ms), channel."""
 
 FENCED, GAP = -1, -2
 

@@ -70,16 +70,25 @@ export class ThreadList {
 
 const NOTHING: Threads = { rows: [], isSynced: false, cut: 0, error: undefined };
 
-/** The threads of a graph that match, live; `more()` adds a page of older ones. */
-export function useThreads(
-  client: Client,
-  graph: string,
-  { search, thread }: ThreadsFilter,
-): Threads & { more: () => Promise<void> } {
+/** Threads, and a way to add a page of older ones. */
+export interface OpenThreads extends Threads {
+  more(): Promise<void>;
+}
+
+/**
+ * The threads of a graph that match, live; none without a filter. To open a watch is dear: the server reads all
+ * checkpoints of the graph for it.
+ */
+export function useThreads(client: Client, graph: string, filter: ThreadsFilter | undefined): OpenThreads {
+  const { search, thread } = filter ?? {};
+  const isOff = !filter;
   const [threads, setThreads] = useState(NOTHING);
   const open = useRef<{ list: ThreadList; older: AsyncIterator<ThreadRow>; publish: () => void }>(undefined);
 
   useEffect(() => {
+    setThreads(NOTHING);
+    open.current = undefined;
+    if (isOff) return;
     const { signal, abort } = aborter();
     const list = new ThreadList(search);
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -91,7 +100,6 @@ export function useThreads(
     };
     const where = search ? { search } : {};
     open.current = { list, older: client.threads({ graph, ...where, signal }), publish };
-    setThreads(NOTHING);
     const watch = async () => {
       const named = thread === undefined ? {} : { thread };
       for await (const item of client.watchThreads({ graphs: [graph], ...where, ...named, signal })) {
@@ -106,7 +114,7 @@ export function useThreads(
       clearTimeout(timer);
       abort();
     };
-  }, [client, graph, search, thread]);
+  }, [client, graph, search, thread, isOff]);
 
   const more = useCallback(async () => {
     const { current } = open;

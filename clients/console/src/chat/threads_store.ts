@@ -1,6 +1,6 @@
 /** The threads of a graph, live: one watch, and older ones page by page. */
 
-import type { Client, ThreadRow, ThreadWatchItem } from "graphwire";
+import { type Client, Refused, type ThreadRow, type ThreadWatchItem } from "graphwire";
 import { useCallback, useEffect, useRef, useState } from "react";
 
 /** Which threads: those whose title contains `search`, or the one with this name. */
@@ -21,6 +21,8 @@ export interface Threads {
 /** Characters of a title that a server searches. */
 const SEARCHED = 1024;
 const PAGE = 100;
+/** Until a watch is opened again that the server could not open now. */
+const PAUSE_MS = 2000;
 
 /** Return a thread's title; undefined if it has none. */
 export function titleIn({ metadata }: Pick<ThreadRow, "metadata">): string | undefined {
@@ -90,7 +92,8 @@ export function useThreads(client: Client, graph: string, filter: ThreadsFilter 
     open.current = undefined;
     if (isOff) return;
     const { signal, abort } = aborter();
-    const list = new ThreadList(search);
+    let list = new ThreadList(search);
+    let again: ReturnType<typeof setTimeout> | undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const publish = () => {
       timer ??= setTimeout(() => {
@@ -107,10 +110,22 @@ export function useThreads(client: Client, graph: string, filter: ThreadsFilter 
         publish();
       }
     };
-    watch().catch((error) => {
-      if (!signal.aborted) setThreads({ ...list.read(), error });
-    });
+    const begin = (pause: number) => {
+      watch().catch((error) => {
+        if (signal.aborted) return;
+        setThreads({ ...list.read(), error });
+        // A saver that is busy or away answers later, and nobody should have to reload the page for that.
+        if (!(error instanceof Refused) || error.retry !== "after") return;
+        again = setTimeout(() => {
+          list = new ThreadList(search);
+          open.current = { list, older: client.threads({ graph, ...where, signal }), publish };
+          begin(Math.min(2 * pause, 30_000));
+        }, error.afterMs ?? pause);
+      });
+    };
+    begin(PAUSE_MS);
     return () => {
+      clearTimeout(again);
       clearTimeout(timer);
       abort();
     };

@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: help lock demo test processes abuse test310 mutants slow browser chromium postgres soak soak-steady check console \
+.PHONY: help lock demo test processes abuse test310 mutants slow stores browser chromium postgres redis soak soak-steady check console \
 	check-console format schema bench clean
 
 help:  ## Show what there is
@@ -25,16 +25,16 @@ $(BIN)/python:
 
 $(VENV)/demo.stamp: $(BIN)/python pyproject.toml
 	@echo "==> installing graphwire and its server"
-	@$(BIN)/python $(PIP) install --progress-bar on -e '.[server]'
+	@$(BIN)/python $(PIP) install --progress-bar on -e '.[server,sqlite]'
 	@touch $@
 
 $(VENV)/dev.stamp: $(BIN)/python pyproject.toml
 	@echo "==> installing graphwire, its server and the development tools"
-	@$(BIN)/python $(PIP) install --progress-bar on -e '.[server,langgraph]' --group dev
+	@$(BIN)/python $(PIP) install --progress-bar on -e '.[server,langgraph,redis]' --group dev
 	@touch $@ $(VENV)/demo.stamp
 
-demo: $(VENV)/demo.stamp  ## Three graphs streaming over one connection, and the console; ONCE=1 ends after the runs
-	@$(BIN)/graphwire demo $(if $(ONCE),--once)
+demo: $(VENV)/demo.stamp  ## Three graphs streaming over one connection, and the console; ONCE=1 ends after the runs, STORE=sqlite keeps them
+	@$(BIN)/graphwire demo $(if $(ONCE),--once) $(if $(filter sqlite,$(STORE)),--store sqlite:///$(VENV)/demo.db)
 
 # WORKERS processes share the tests; one that has finished its own takes over some of the others'. ARGS='-n 0' runs
 # them in this process, for a debugger.
@@ -51,7 +51,18 @@ postgres:
 		echo "no Postgres here, so its tests are skipped: install it ('sudo apt-get install postgresql' on Debian)" >&2; \
 	fi
 
-test: $(VENV)/dev.stamp postgres  ## The test-suite, without what has a command of its own
+# Debian's Redis, of which tests start servers of their own. root on Debian, as CI is, gets it installed; its own
+# service is not wanted, and does not start where policy-rc.d says so.
+redis:
+	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null \
+	|| if test "$$(id -u)" = 0 && grep -q '^ID=debian' /etc/os-release 2>/dev/null; then \
+		echo "==> installing Redis"; apt-get update -qq \
+		&& DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends redis-server >/dev/null; \
+	else \
+		echo "no Redis here, so its tests are skipped: install it ('sudo apt-get install redis-server' on Debian)" >&2; \
+	fi
+
+test: $(VENV)/dev.stamp postgres redis  ## The test-suite, without what has a command of its own
 	@$(BIN)/python $(PYTEST) -m 'not abuse and not processes' --ignore=tests/mutants $(ARGS)
 
 processes: $(VENV)/dev.stamp postgres  ## The command line, with servers and clients that are processes of their own
@@ -66,8 +77,11 @@ mutants: $(VENV)/dev.stamp  ## Plant bugs in the packages, one at a time: the su
 # Left out are tests whose servers are processes of their own, and those of other people's libraries.
 FAST_ONLY := --ignore=tests/live/abuse \
 	$(foreach name,command operator projects providers agents mcp,--ignore=tests/live/test_$(name).py)
-slow: $(VENV)/dev.stamp  ## Everything with a socket on a store that takes 5 ms for each append
+slow: $(VENV)/dev.stamp redis  ## Everything with a socket on a store that takes 5 ms for each append
 	@$(BIN)/python $(PYTEST) tests/live --store=delay $(FAST_ONLY) $(ARGS)
+
+stores: $(VENV)/dev.stamp redis  ## Everything with a socket on a store in SQLite
+	@$(BIN)/python $(PYTEST) tests/live --store=sqlite $(FAST_ONLY) $(ARGS)
 
 TS := clients/typescript
 $(TS)/node_modules/.package-lock.json: $(TS)/package-lock.json $(TS)/test/react18/package-lock.json
@@ -119,11 +133,11 @@ $(VENV310)/stamp: pyproject.toml
 	@echo "==> virtual environment $(VENV310), $$($(PYTHON310) --version)"
 	@test -x $(VENV310)/bin/python || $(PYTHON310) -m venv $(VENV310)
 	@$(VENV310)/bin/python $(PIP) install --quiet --upgrade 'pip>=25.1'
-	@$(VENV310)/bin/python $(PIP) install --quiet -e '.[server,langgraph]' --group test
+	@$(VENV310)/bin/python $(PIP) install --quiet -e '.[server,langgraph,redis]' --group test
 	@touch $@
 
-test310: $(if $(PYTHON310),$(VENV310)/stamp postgres)  ## What differs between Pythons, on Python 3.10 where it is installed
-	@$(if $(PYTHON310),,echo "no python3.10 here: its tests are left out"; exit 0;) $(VENV310)/bin/python $(PYTEST) tests/protocol tests/runtime tests/client tests/live/test_examples.py $(ARGS)
+test310: $(if $(PYTHON310),$(VENV310)/stamp postgres redis)  ## What differs between Pythons, on Python 3.10 where it is installed
+	@$(if $(PYTHON310),,echo "no python3.10 here: its tests are left out"; exit 0;) $(VENV310)/bin/python $(PYTEST) tests/protocol tests/runtime tests/client tests/live/test_examples.py tests/live/test_redis*.py $(ARGS)
 
 soak: $(VENV)/dev.stamp  ## 20,000 faults and 10 million events, or SOAK_MINUTES of them
 	@$(BIN)/python -m tests.support.faults

@@ -38,11 +38,13 @@ from graphwire_gateway.graphs.load import resolve
 from graphwire_gateway.graphs.memory_saver import ThreadLimits
 from graphwire_gateway.graphs.savers import Savers
 from graphwire_gateway.graphs.spec import GraphSpec, RunsOn
+from graphwire_gateway.graphs.sqlite_saver import saver_for
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
-from graphwire_gateway.log.memory import MemoryStore
 from graphwire_gateway.log.store import Store
+from graphwire_gateway.log.stores import store_of, threads_file
 from graphwire_gateway.runs.listing import Listing
+from graphwire_gateway.runs.recovery import Recovery
 from graphwire_gateway.runs.runs import Runs
 from graphwire_gateway.runs.states import States
 from graphwire_gateway.telemetry import logger
@@ -75,8 +77,8 @@ class Gateway:
 
     Every other argument is optional:
 
-    - ``store`` keeps the logs of runs: a URL, of which this version knows ``"memory://"`` (the default), or a
-      ``Store``.
+    - ``store`` keeps the logs of runs: a URL, ``"memory://"`` (the default) or ``"sqlite:///runs.db"``, which
+      survives a crash; or a ``Store``.
     - ``limits`` bounds what connections, runs and principals may use: ``Limits``, or a mapping of its
       fields. What is left out has its default.
     - ``tokens`` maps each token that clients may present to its principal. Without ``tokens`` and ``auth``
@@ -90,7 +92,8 @@ class Gateway:
       loopback address, unless the list is empty. Clients that are no browsers are never refused by this.
     - ``allowed_origin_regex`` is a regular expression; an origin that it matches as a whole may connect, too.
     - ``checkpointer`` keeps the threads of graphs compiled without one: a LangGraph checkpointer, what makes
-      one, or a target that names either. None: in memory. False: such graphs have no threads.
+      one, or a target that names either. None: in memory, or beside a SQLite store, which ``"store"`` asks
+      for. False: such graphs have no threads.
     - ``thread_bytes`` bounds the threads in memory, of each loop that graphs run on: of more, the longest
       idle threads of the principal who has most are let go. Default: 1 GiB. ``thread_ttl_s`` lets a thread
       in memory go that was idle for so many seconds. None: never. Threads that a run uses, or waits on for
@@ -179,12 +182,18 @@ class Gateway:
         proxied = open_behind_a_proxy(
             has_authentication=has_authentication, exposes_errors=expose and self._expose_errors is None
         )
+        store = store_of(self._store, self._limits.of_log())
         server = Server(
-            store=_open_store(self._store, self._limits),
+            store=store,
             limits=self._limits,
             tokens=self._tokens,
             failures=Failures(expose),
-            catalog=Catalog(self._specs, Savers(self._checkpointer, self._graph_store, self._thread_limits)),
+            catalog=Catalog(
+                self._specs,
+                Savers(
+                    saver_for(self._checkpointer, threads_file(store)), self._graph_store, self._thread_limits
+                ),
+            ),
             origins=origins,
             shared_threads=self._shared_threads,
             encoders=self._encoders,
@@ -222,15 +231,6 @@ def _encoders(encoders: Encoders | str | None) -> Encoders | None:
                 f"encoders: {source} maps {cls!r}; it maps classes to functions, {{Money: str}}"
             )
     return found
-
-
-def _open_store(store: str | Store, limits: Limits) -> Store:
-    if not isinstance(store, str):
-        return store
-    if store == "memory://":
-        return MemoryStore(limits.of_log())
-    scheme = store.partition(":")[0]
-    raise CannotServe(f"store {scheme!r} is not known; this version has memory://")
 
 
 class Server:
@@ -308,7 +308,11 @@ class Server:
                 loop.call_soon_threadsafe(saver_let_go, thread)
 
         self.catalog.savers.let_go = let_go
+        kept = await self._store.open()
         await self.catalog.open()
+        recovery = Recovery(self._runs, self.catalog, self._store, self._limits)
+        await recovery.take_up(kept)
+        self._runs.known_threads.take_up(await self._store.threads())
         self._committing = asyncio.create_task(self._committer.main(self._runs.holdings.make_room))
         limits = self._limits
         try:

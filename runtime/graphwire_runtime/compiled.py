@@ -1,7 +1,7 @@
 """`CompiledStateGraph`: a graph that can be run, streamed and described. The public face of this package.
 
 It is a LangChain Runnable, so it pipes, batches and nests like one. Its methods only turn a call into a
-`Request` or a `ThreadAddress`: `drive` runs graphs, `state` reads and edits threads, `describing` describes.
+`Request`, which `drive` runs. What it is has `describing`; its threads, `threads`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ import typing_extensions
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 
-from graphwire_runtime.address import ThreadAddress
-from graphwire_runtime.describing import DescribedGraph
+from graphwire_runtime.drive.cache import check_cache
 from graphwire_runtime.drive.parts import arun, run
 from graphwire_runtime.drive.request import Request
 from graphwire_runtime.foreign.innermost import innermost
@@ -25,17 +24,10 @@ from graphwire_runtime.foreign.words import ours, register
 from graphwire_runtime.plan.config import merge
 from graphwire_runtime.plan.drawing import Sketch
 from graphwire_runtime.plan.plan import Plan
+from graphwire_runtime.plan.runtime import RunControl
 from graphwire_runtime.servable import Durability, StreamMode
-from graphwire_runtime.state import (
-    StateUpdate,
-    ahistory,
-    aperform,
-    get_state,
-    history,
-    perform,
-    update_state,
-)
-from graphwire_runtime.thread.snapshot import StateSnapshot
+from graphwire_runtime.thread.saving import check_saver
+from graphwire_runtime.threads import GraphThreads
 from graphwire_runtime.types import Command, Context, GraphOutput, Input, Result, State
 
 __all__ = ["CompiledStateGraph"]
@@ -47,6 +39,20 @@ Modes = StreamMode | Sequence[StreamMode]
 Keys = str | Sequence[str]
 Names = Literal["*"] | Sequence[str]
 Version = Literal["v1", "v2"]
+
+SETTINGS = (
+    "name",
+    "checkpointer",
+    "cache",
+    "store",
+    "config",
+    "debug",
+    "step_timeout",
+    "stream_mode",
+    "interrupt_before_nodes",
+    "interrupt_after_nodes",
+)
+"""What a copy of a graph may change."""
 
 
 def _parameters_of(
@@ -63,7 +69,7 @@ def _parameters_of(
     return decorate
 
 
-class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result]):
+class CompiledStateGraph(GraphThreads, Generic[State, Context, Input, Result]):
     """A graph that can be run, made by `StateGraph.compile`. Any number of runs may share it.
 
     A stream of one mode, given as a string, yields bare chunks; a stream of a **list** of modes yields
@@ -84,9 +90,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
     An error of a node is raised unchanged, after all chunks before it.
     """
 
-    checkpointer: Any
     cache: Any
-    store: Any
     stream_mode: StreamMode = "updates"
     step_timeout: float | None = None
     """Seconds that one superstep may take before TimeoutError is raised, None for no limit."""
@@ -108,10 +112,10 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         self.checkpointer = checkpointer
         self.cache = cache
         self.store = store
-        self.interrupt_before = interrupt_before
-        self.interrupt_after = interrupt_after
+        self.interrupt_before_nodes = interrupt_before
+        self.interrupt_after_nodes = interrupt_after
         self.debug = debug
-        self.config: RunnableConfig | None = None
+        self.config = None
 
     def stream(  # type: ignore[override]  # a Runnable allows no keyword-only parameters by name
         self,
@@ -125,6 +129,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         interrupt_before: Names | None = None,
         interrupt_after: Names | None = None,
         durability: Durability | None = None,
+        control: RunControl | None = None,
         subgraphs: bool = False,
         debug: bool | None = None,
         version: Version = "v1",
@@ -146,6 +151,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
             interrupt_after: the nodes to stop after, in the same way.
             durability: when checkpoints are written: "sync", before the next superstep begins; "async",
                 during it (the default); "exit", when the run ends.
+            control: asks the run, from outside or from its nodes, to stop before its next superstep.
             subgraphs: whether graphs inside nodes are shown, too.
             debug: print updates and values.
             version: "v2" for items that are mappings.
@@ -164,6 +170,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
                 interrupt_before=interrupt_before,
                 interrupt_after=interrupt_after,
                 durability=durability,
+                control=control,
                 subgraphs=subgraphs,
                 debug=debug,
                 version=version,
@@ -193,6 +200,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         interrupt_before: Names | None = None,
         interrupt_after: Names | None = None,
         durability: Durability | None = None,
+        control: RunControl | None = None,
         version: Version = "v1",
         **kwargs: Any,
     ) -> Any:
@@ -212,6 +220,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
             interrupt_before=interrupt_before,
             interrupt_after=interrupt_after,
             durability=durability,
+            control=control,
             version=version,
             **kwargs,
         )
@@ -222,86 +231,6 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         """Run the graph on the event loop and return its output, like `invoke`."""
         request = self._request(*args, returned=True, **{"stream_mode": "values", **kwargs})
         return _returned(request, [chunk async for chunk in arun(request)])
-
-    def get_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
-        """The thread at its latest checkpoint, or at the `checkpoint_id` that the config names.
-
-        At the latest checkpoint, the values include what finished tasks of an unfinished superstep wrote.
-        With `subgraphs`, the `state` of a task that is a graph is that graph's snapshot, with its config.
-
-        Raises ValueError without a checkpointer or `thread_id`.
-        """
-        address = self._address(config)
-        return perform(get_state(address, subgraphs=subgraphs), address.saver)
-
-    async def aget_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
-        """The same as `get_state`, on the event loop."""
-        address = self._address(config)
-        return await aperform(get_state(address, subgraphs=subgraphs), address.saver)
-
-    def get_state_history(
-        self,
-        config: RunnableConfig,
-        *,
-        filter: dict[str, Any] | None = None,
-        before: RunnableConfig | None = None,
-        limit: int | None = None,
-    ) -> Iterator[StateSnapshot]:
-        """The thread's checkpoints, the latest first.
-
-        At most `limit` checkpoints are yielded, only those whose metadata has all items of `filter`, and only
-        those earlier than the one whose config is `before`.
-        """
-        return history(self._address(config), filter, before, limit)
-
-    def aget_state_history(
-        self,
-        config: RunnableConfig,
-        *,
-        filter: dict[str, Any] | None = None,
-        before: RunnableConfig | None = None,
-        limit: int | None = None,
-    ) -> AsyncIterator[StateSnapshot]:
-        """The same as `get_state_history`, on the event loop."""
-        return ahistory(self._address(config), filter, before, limit)
-
-    def update_state(
-        self, config: RunnableConfig, values: Any, as_node: str | None = None, task_id: str | None = None
-    ) -> RunnableConfig:
-        """Edit the thread: make a checkpoint as if a node had returned `values`; return its config.
-
-        Args:
-            config: names the thread, and a checkpoint unless the latest is meant.
-            values: the update.
-            as_node: the node, by default the one that ran last. What follows it runs next. END lets nothing
-                run next.
-            task_id: the task that the edit stands for, in the history; by default the first that was to run
-                that node.
-
-        Raises InvalidUpdateError for an unknown node, for values that are no update, and without `as_node` if
-        several nodes ran last.
-        """
-        return self.bulk_update_state(config, [[StateUpdate(values, as_node, task_id)]])
-
-    async def aupdate_state(
-        self, config: RunnableConfig, values: Any, as_node: str | None = None, task_id: str | None = None
-    ) -> RunnableConfig:
-        """The same as `update_state`, on the event loop."""
-        return await self.abulk_update_state(config, [[StateUpdate(values, as_node, task_id)]])
-
-    def bulk_update_state(
-        self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]
-    ) -> RunnableConfig:
-        """Like `update_state`, several times: each superstep of updates makes one checkpoint."""
-        address = self._address(config)
-        return perform(update_state(address, supersteps), address.saver)
-
-    async def abulk_update_state(
-        self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]
-    ) -> RunnableConfig:
-        """The same as `bulk_update_state`, on the event loop."""
-        address = self._address(config)
-        return await aperform(update_state(address, supersteps), address.saver)
 
     def clear_cache(self, nodes: Sequence[str] | None = None) -> None:
         """Remove the results of these nodes from the graph's cache, by default those of all nodes.
@@ -322,8 +251,28 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         bound.config = merge(merge(self.config or {}, config or {}), kwargs)  # type: ignore[assignment]
         return bound
 
-    def _address(self, config: RunnableConfig) -> ThreadAddress:
-        return ThreadAddress(self.plan, self.config, config, self.checkpointer, self.store)
+    def copy(self, update: Mapping[str, Any] | None = None) -> typing_extensions.Self:
+        """The same graph with other settings: `copy({"checkpointer": saver})`.
+
+        Args:
+            update: the settings by name: `name`, `checkpointer`, `cache`, `store`, `config`, `debug`,
+                `step_timeout`, `stream_mode`, `interrupt_before_nodes`, `interrupt_after_nodes`.
+
+        Raises TypeError for any other name, and for an object that is no checkpointer or no cache.
+        """
+        update = update or {}
+        if unknown := [name for name in update if name not in SETTINGS]:
+            raise TypeError(
+                f"a copy of a graph has no setting {unknown[0]!r}; there are {', '.join(SETTINGS)}"
+            )
+        if update.get("cache") is not None:
+            check_cache(update["cache"])
+        if not isinstance(update.get("checkpointer"), bool | None):
+            check_saver(update["checkpointer"])
+        made = copy(self)
+        for name, value in update.items():
+            setattr(made, name, value)
+        return made
 
     def _cached(self, nodes: Sequence[str] | None) -> list[tuple[str, ...]]:
         if self.cache is None:
@@ -350,7 +299,7 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
         version: Version = "v1",
         **asked: Any,
     ) -> Request:
-        if unknown := asked.keys() - {"context", "subgraphs"}:
+        if unknown := asked.keys() - {"context", "control", "subgraphs"}:
             raise TypeError(f"a graph's run takes no argument {', '.join(map(repr, sorted(unknown)))}")
         if durability is not None:
             self._check_durability(durability)
@@ -371,8 +320,8 @@ class CompiledStateGraph(DescribedGraph, Generic[State, Context, Input, Result])
             cache=self.cache,
             step_timeout=self.step_timeout,
             store=self.store,
-            before=interrupt_before or self.interrupt_before,
-            after=interrupt_after or self.interrupt_after,
+            before=interrupt_before or self.interrupt_before_nodes,
+            after=interrupt_after or self.interrupt_after_nodes,
             durability=durability,
             printed=["updates", "values"] if debug or self.debug else print_mode,
             **asked,

@@ -4,6 +4,7 @@
     ├── EmptyInputError          a run has neither input nor saved state to start from
     ├── InvalidUpdateError       a node or an input wrote what the state cannot take
     ├── GraphBubbleUp            not a failure: a signal to the runtime through a node's code
+    │   ├── GraphDrained         a run stops because its RunControl asks for it
     │   ├── GraphInterrupt       a question stops the graph, see `interrupt`
     │   └── ParentCommand        a Command is for the surrounding graph
     ├── NodeTimeoutError         a node took too long
@@ -22,6 +23,7 @@ from typing import Any, Literal
 __all__ = [
     "EmptyInputError",
     "GraphBubbleUp",
+    "GraphDrained",
     "GraphInterrupt",
     "GraphRecursionError",
     "InvalidUpdateError",
@@ -91,8 +93,30 @@ class GraphRecursionError(RecursionError):
     """A run reached its `recursion_limit`, in supersteps, before it came to an end."""
 
 
+def out_of_steps(title: str, limit: int) -> GraphRecursionError:
+    """The error of a run of the graph with this title."""
+    return GraphRecursionError(
+        f"{title} took {limit} supersteps, all that its recursion_limit allows, without coming to an end; "
+        "raise `recursion_limit` in the config if it needs more"
+    )
+
+
 class GraphBubbleUp(Exception):
     """Not a failure, but a signal to the runtime. The code of a node must not catch it."""
+
+
+class GraphDrained(GraphBubbleUp):
+    """A run has stopped before a superstep, because its `RunControl` was asked for that.
+
+    It reaches the caller. The thread can be resumed with None as input.
+
+    Attributes:
+        reason: what was given to `request_drain`.
+    """
+
+    def __init__(self, reason: str = "shutdown") -> None:
+        super().__init__(f"the run was asked to stop: {reason}")
+        self.reason = reason
 
 
 class GraphInterrupt(GraphBubbleUp):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, Generic, Literal
 
 import typing_extensions
@@ -15,7 +16,8 @@ from langchain_core.runnables import Runnable
 
 from graphwire_runtime.compiled import CompiledStateGraph
 from graphwire_runtime.drive.cache import check_cache
-from graphwire_runtime.plan.call import call_of, name_of
+from graphwire_runtime.plan.call import call_of, name_of, runnable_of
+from graphwire_runtime.plan.channels import Channel
 from graphwire_runtime.plan.plan import DEFAULT_NAME
 from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
 from graphwire_runtime.spec import (
@@ -32,6 +34,9 @@ from graphwire_runtime.thread.saving import check_saver
 from graphwire_runtime.types import END, START, Context, Input, Result, State
 
 __all__ = ["StateGraph"]
+
+Action = Callable[..., Any] | Runnable[Any, Any] | Mapping[str, Any]
+"""What a node or router may be."""
 
 RESERVED = frozenset(
     {"__input__", "__interrupt__", "__error__", "__resume__", "__pregel_tasks", "__no_writes__"}
@@ -68,6 +73,31 @@ class StateGraph(Generic[State, Context, Input, Result]):
         self.output_schema: type[Any] = output_schema or state_schema
         self._spec = GraphParts(state_schema, context_schema, self.input_schema, self.output_schema)
 
+    @property
+    def nodes(self) -> Mapping[str, NodeSpec]:
+        """The nodes that were added, by name."""
+        return MappingProxyType(self._spec.nodes)
+
+    @property
+    def edges(self) -> set[tuple[str, str]]:
+        """The edges from one node, or START, to the next."""
+        return {(source, end) for source, exits in self._spec.exits.items() for end in exits.edges}
+
+    @property
+    def waiting_edges(self) -> set[tuple[tuple[str, ...], str]]:
+        """The edges from several nodes."""
+        return set(self._spec.joins)
+
+    @property
+    def branches(self) -> Mapping[str, Mapping[str, BranchSpec]]:
+        """The routers by the node that they follow and by their names."""
+        return {source: exits.routers for source, exits in self._spec.exits.items() if exits.routers}
+
+    @property
+    def channels(self) -> Mapping[str, Channel]:
+        """The rules of the state's keys, by key."""
+        return MappingProxyType(self._spec.channels)
+
     def set_node_defaults(
         self,
         *,
@@ -87,8 +117,8 @@ class StateGraph(Generic[State, Context, Input, Result]):
 
     def add_node(
         self,
-        node: str | Callable[..., Any] | Runnable[Any, Any],
-        action: Callable[..., Any] | Runnable[Any, Any] | None = None,
+        node: str | Action,
+        action: Action | None = None,
         *,
         defer: bool = False,
         metadata: Mapping[str, Any] | None = None,
@@ -105,7 +135,8 @@ class StateGraph(Generic[State, Context, Input, Result]):
         Args:
             node: the name, or what to call.
             action: what to call: a function, coroutine function, Runnable or compiled graph. It gets the
-                state and, if it declares them, `config`, `writer` and `runtime`.
+                state and, if it declares them, `config`, `writer` and `runtime`. Of a dict, each value is
+                called, side by side, and the node returns their results by its keys.
             defer: run it only when nothing else is left to run.
             metadata: shown with its tasks and with the tokens of its models.
             input_schema: the keys that the node sees; by default the annotation of its first parameter, if
@@ -137,6 +168,7 @@ class StateGraph(Generic[State, Context, Input, Result]):
                 raise TypeError(f"add_node takes a name before the action, got {node!r}")
             name, action = name_of(node), node
         self._check_name(name)
+        action = runnable_of(action)
         policies = policies_of(f"node {name!r}", retry_policy, cache_policy, timeout)
         schema = (
             self._spec.schema(input_schema)
@@ -194,7 +226,7 @@ class StateGraph(Generic[State, Context, Input, Result]):
     def add_conditional_edges(
         self,
         source: str,
-        path: Callable[..., Any] | Runnable[Any, Any],
+        path: Action,
         path_map: Mapping[Hashable, str] | Sequence[str] | None = None,
     ) -> typing_extensions.Self:
         """After `source`, let a router decide what runs next.
@@ -226,9 +258,7 @@ class StateGraph(Generic[State, Context, Input, Result]):
         exits.routers[name] = BranchSpec(name, call_of(path, name), self._spec.schema_of_first(path), ends)
         return self
 
-    def add_sequence(
-        self, nodes: Sequence[Callable[..., Any] | Runnable[Any, Any] | tuple[str, Any]]
-    ) -> typing_extensions.Self:
+    def add_sequence(self, nodes: Sequence[Action | tuple[str, Any]]) -> typing_extensions.Self:
         """Add nodes, each `action` or `(name, action)`, that run one after the other.
 
         Raises ValueError for an empty sequence or a name that is taken.
@@ -250,7 +280,7 @@ class StateGraph(Generic[State, Context, Input, Result]):
 
     def set_conditional_entry_point(
         self,
-        path: Callable[..., Any] | Runnable[Any, Any],
+        path: Action,
         path_map: Mapping[Hashable, str] | Sequence[str] | None = None,
     ) -> typing_extensions.Self:
         """The same as `add_conditional_edges(START, path, path_map)`."""

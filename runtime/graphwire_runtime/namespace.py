@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-__all__ = ["Namespace", "nodes_in", "without_task_ids"]
+__all__ = ["Namespace", "graph_of", "nodes_in", "without_task_ids"]
 
 Namespace = tuple[str, ...]
 """A graph: `"node:task_id"` for each level of nesting, `()` for the outermost.
@@ -21,3 +22,12 @@ def without_task_ids(namespace: Iterable[str]) -> Namespace:
 def nodes_in(namespace: Iterable[str]) -> Namespace:
     """The names of nodes alone."""
     return tuple(name for name in without_task_ids(namespace) if not name.isdigit())
+
+
+def graph_of(metadata: Mapping[str, Any]) -> Namespace:
+    """The graph whose node this metadata names; a @task of LangGraph's counts as the node that calls it."""
+    path: Any = metadata.get("langgraph_path") or ()
+    levels = 1
+    while len(path) == 4 and path[-1] is True:
+        path, levels = path[1], levels + 1
+    return tuple(metadata.get("langgraph_checkpoint_ns", "").split("|")[:-levels])

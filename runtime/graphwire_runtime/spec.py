@@ -5,24 +5,24 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Literal, get_args, get_origin
 
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import Runnable, RunnableLambda
 
 from graphwire_runtime.compiled import CompiledStateGraph
 from graphwire_runtime.foreign.words import known, twin
 from graphwire_runtime.plan.call import Call, call_of, first_parameter, full_name_of, returns
 from graphwire_runtime.plan.channels import Channel, Reduced
-from graphwire_runtime.plan.drawing import Sketch
+from graphwire_runtime.plan.drawing import DrawnEdge, DrawnNode, Sketch
 from graphwire_runtime.plan.plan import Join, NodePlan, Plan, RouterPlan
 from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
+from graphwire_runtime.plan.reached import reached_by
 from graphwire_runtime.plan.schema import ROOT, Schema, annotations_of, merged
 from graphwire_runtime.step.task import PULL, PUSH
-from graphwire_runtime.stream.tokens import add_messages
+from graphwire_runtime.stream.messages import merges_messages
 from graphwire_runtime.types import END, START, Command
 
 __all__ = [
@@ -145,20 +145,17 @@ class GraphParts:
 
     def sketch(self) -> Sketch:
         """What the drawing of the graph is made from."""
-        edges: list[tuple[str, str, str | None, bool]] = []
+        edges: list[DrawnEdge] = []
         for source, exits in self.exits.items():
-            edges += [(source, end, None, False) for end in exits.edges]
+            edges += [DrawnEdge(source, end) for end in exits.edges]
             for router in exits.routers.values():
                 ends = router.ends if router.ends is not None else {end: end for end in (*self.nodes, END)}
-                edges += [
-                    (source, end, None if label == end else str(label), True) for label, end in ends.items()
-                ]
+                edges += [DrawnEdge(source, end, True, str(label)) for label, end in ends.items()]
         for name, node in self.nodes.items():
-            edges += [(name, end, label or None, True) for end, label in (node.destinations or {}).items()]
-        edges += [(source, target, None, False) for sources, target in self.joins for source in sources]
-        leaving = {edge[0] for edge in edges}
-        edges += [(name, END, None, False) for name in self.nodes if name not in leaving]
-        return Sketch({name: (node.action, node.metadata) for name, node in self.nodes.items()}, edges)
+            destinations = node.destinations or {}
+            edges += [DrawnEdge(name, end, True, label or None) for end, label in destinations.items()]
+        nodes = {name: DrawnNode(node.action, node.metadata, node.defer) for name, node in self.nodes.items()}
+        return Sketch(nodes, edges, [join for join in self.joins if join[1] != END])
 
     # ---- within
 
@@ -239,8 +236,19 @@ class GraphParts:
 
 
 def _merges_messages(channel: Channel) -> bool:
-    kinds = (add_messages, known("graph.message", "add_messages"))
-    return isinstance(channel, Reduced) and getattr(channel.reduce, "func", channel.reduce) in kinds
+    if not isinstance(channel, Reduced):
+        return False
+    theirs = known("graph.message", "add_messages")
+    return merges_messages(channel.reduce) or (theirs is not None and _is_theirs(channel.reduce, theirs))
+
+
+def _is_theirs(reducer: Any, add_messages: Any) -> bool:
+    """Whether a reducer is LangGraph's `add_messages`, bare or with a format."""
+    function = getattr(reducer, "func", reducer)  # with a format it is a partial of the function inside
+    return function is add_messages or (
+        getattr(function, "__name__", None) == "add_messages"
+        and getattr(function, "__module__", None) == add_messages.__module__
+    )
 
 
 def policies_of(
@@ -290,19 +298,23 @@ def command_ends(action: Any) -> Mapping[str, str] | None:
 
 
 def subgraph_of(action: Any) -> Any:
-    """The graph, of either library, that a node is or that its function refers to; None if there is none."""
+    """The graph, of either library, that a node is or that its function refers to; None if there is none.
+
+    A graph that keeps no thread (`checkpointer=False`) does not count.
+    """
     theirs = known("pregel.protocol", "PregelProtocol")
     kinds: Any = CompiledStateGraph if theirs is None else (CompiledStateGraph, theirs)
-    if isinstance(action, kinds):
-        return action
-    function = getattr(action, "__func__", action)
-    if not inspect.isfunction(function):
-        return None
-    try:
-        seen = inspect.getclosurevars(function)
-    except (TypeError, ValueError):
-        return None
-    for value in (*seen.nonlocals.values(), *seen.globals.values()):
-        if isinstance(value, kinds):
-            return value
+    candidates = [action]
+    for each in candidates:
+        if isinstance(each, kinds):
+            if getattr(each, "checkpointer", None) is not False:
+                return each
+        elif isinstance(each, RunnableLambda):
+            candidates += each.deps
+        elif isinstance(each, Runnable):
+            steps = getattr(each, "steps", None)
+            candidates += steps if isinstance(steps, list) else ()
+            candidates += reached_by(getattr(each, "func", None) or getattr(each, "afunc", None))
+        elif each is action:  # into the functions that this one calls nobody looks
+            candidates += reached_by(each)
     return None

@@ -65,6 +65,9 @@ class Send:
 
     node: str
     arg: Any
+    timeout: Any = field(default=None, kw_only=True)
+    """How long an attempt of this task may take, in seconds or as a TimeoutPolicy; None for what the node
+    has. In a blocking run, and for a timeout that is not positive, the task fails with ValueError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from graphwire_gateway.log.log import Log
+from graphwire_gateway.log.log import UNCHANGED, Changes, Log
 from graphwire_gateway.log.record import RECORD_OVERHEAD, Record, server_record
 from graphwire_gateway.log.store import Batch
 from graphwire_protocol.filters import Address
@@ -18,12 +18,17 @@ class Owner:
     """Notes what it hears of its log, in order."""
 
     def __init__(self) -> None:
+        self.kept: Changes = UNCHANGED
         self.heard: list[Any] = []
         self.on_stored: Callable[[], None] = lambda: None
 
     def stored(self, batch: Batch) -> None:
         self.heard.append(("stored", batch.first_seq, len(batch.records)))
         self.on_stored()
+
+    def changes(self) -> Changes:
+        kept, self.kept = self.kept, UNCHANGED
+        return kept
 
     def sealed(self) -> None:
         self.heard.append("sealed")
@@ -77,6 +82,60 @@ def plain(size: int = 10) -> Record:
 
 def delta(message: str) -> Record:
     return Record(Address("messages"), b"{}", 0, 2, message, b"{}")
+
+
+# ── what is kept beside the events ───────────────────────────────────────────────────────────────
+
+
+async def test_what_the_owner_wants_to_be_kept_goes_with_the_next_batch_or_alone(bench) -> None:
+    bench.owner.kept = b"standing", b"start"
+    bench.log.append([plain()])
+    batch = bench.store()
+    assert (batch.standing, batch.start, len(batch.records)) == (b"standing", b"start", 1)
+    bench.owner.kept = b"next", None
+    bench.log.touch()
+    assert bench.dirty == [bench.log, bench.log]
+    batch = bench.store()
+    assert (batch.standing, batch.start, batch.first_seq, len(batch.records)) == (b"next", None, 2, 0)
+    assert bench.log.batch() is None
+    assert bench.log.append([plain()]) == 2
+
+
+async def test_a_log_is_settled_when_the_store_holds_what_there_was(bench) -> None:
+    assert bench.log.settled().done()
+    bench.log.append([plain()])
+    first = bench.log.settled()
+    batch = bench.log.batch()
+    during = bench.log.settled()
+    bench.log.touch()
+    second = bench.log.settled()
+    assert [first.done(), during.done()] == [False, False]
+    bench.log.stored(batch)
+    assert (first.done(), during.done(), second.done()) == (True, True, False)
+    bench.store()
+    assert second.done()
+
+
+@pytest.mark.parametrize("end", ["lost", "delete"])
+async def test_nobody_waits_for_a_log_that_takes_nothing_more(bench, end: str) -> None:
+    bench.log.append([plain()])
+    first = bench.log.settled()
+    bench.log.batch()
+    bench.log.touch()
+    second = bench.log.settled()
+    getattr(bench.log, end)()
+    assert first.done()
+    assert second.done()
+    assert bench.log.settled().done()
+
+
+async def test_a_log_goes_on_behind_what_an_earlier_process_wrote(bench) -> None:
+    bench.log.take_up(7, None)
+    assert (bench.log.head, bench.log.end) == (7, None)
+    assert bench.log.append([plain()]) == 8
+    assert bench.store().first_seq == 8
+    bench.log.take_up(9, "completed")
+    assert bench.log.end == "completed"
 
 
 # ── the three moments of an event ────────────────────────────────────────────────────────────────

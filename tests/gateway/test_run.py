@@ -20,6 +20,7 @@ from graphwire_gateway.log.record import Record
 from graphwire_gateway.runs.details import StatusDetails
 from graphwire_gateway.runs.numbers import Numbering
 from graphwire_gateway.runs.run import Run
+from graphwire_gateway.runs.standing import RunStart
 from graphwire_gateway.scope import Scope
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.payloads import Failure, PendingInterrupt
@@ -53,12 +54,15 @@ class Bench:
         scope: Scope | None = THREAD,
         has_log: bool = True,
         numbering: Numbering | None = None,
+        start: RunStart | None = None,
         **limits: Any,
     ) -> None:
         self.heard: list[str] = []
         self.rows: list[RunRow] = []
         self.moves = 0
         self.records: list[Record] = []
+        self.kept_start: bytes | None = None
+        self.standing: bytes | None = None
         self.executor = PlayedExecutor()
         self.run = Run(
             RunRequest(run="r", graph="g", input={}, config={}, modes=frozenset({"custom"}), scope=scope),
@@ -71,6 +75,7 @@ class Bench:
             limits=Limits(**{"cancel_grace_s": 60, "interrupt_ttl_s": 60, **limits}),
             metadata={"k": 1},
             numbering=numbering,
+            start=start,
         )
         if has_log:
             self.run.created.set_result(None)
@@ -103,6 +108,8 @@ class Bench:
         log: Log = self.run.log
         while (batch := log.batch()) is not None:
             self.records.extend(batch.records)
+            self.standing = batch.standing or self.standing
+            self.kept_start = batch.start or self.kept_start
             log.grow(len(self.records))
             log.stored(batch)
 

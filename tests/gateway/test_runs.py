@@ -81,7 +81,7 @@ class HeldStore(MemoryStore):
         self.held.clear()
         self._released.set()
 
-    async def create(self, run: str, epoch: str) -> None:
+    async def create(self, run: str, epoch: str, start: bytes = b"") -> None:
         await self._pass("create")
         if self.error is not None:
             raise self.error

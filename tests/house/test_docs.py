@@ -34,7 +34,10 @@ from pydantic import BaseModel
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "proto-docs"
-HOUSE = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+HOUSE = [
+    ROOT / name
+    for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "runtime/README.md")
+]
 PAGES = sorted(DOCS.rglob("*.md"))
 BY_HAND = [page for page in PAGES if page.name == "README.md" or page.parent == DOCS]
 LINKED = [

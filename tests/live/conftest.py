@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +12,10 @@ from urllib.parse import urlsplit
 import orjson
 import pytest
 from graphwire_gateway import Gateway, Limits, Server
+from graphwire_gateway.limits import LogLimits
 from graphwire_gateway.log.memory import MemoryStore
+from graphwire_gateway.log.sqlite import SqliteStore
+from graphwire_gateway.log.store import Store
 
 from tests.support.graphs import Library, library
 from tests.support.peer import Peer
@@ -20,7 +24,7 @@ from tests.support.providers.server import Provider
 from tests.support.stores import DelayingStore
 from tests.support.wire import Wire
 
-StoreKind = type[MemoryStore] | type[DelayingStore]
+StoreKind = Callable[[LogLimits], Store]
 Serve = Callable[..., Awaitable[Server]]
 Connect = Callable[..., Awaitable[Peer]]
 Provide = Callable[..., Awaitable[Provider]]
@@ -51,7 +55,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of both libraries, only ours runs on the slow store as well: a store knows of no library."""
+    """Leave out what a store has no part in.
+
+    Of both libraries, only ours runs on the slow store as well: a store knows of no library.
+    """
+    if config.getoption("--store") == "sqlite":
+        for item in items:
+            if item.get_closest_marker("memory_store") is not None:
+                item.add_marker(pytest.mark.skip(reason="about what a server keeps in memory"))
     left = [item for item in items if _params(item) == ("delay", "langgraph")]
     if left:
         items[:] = [item for item in items if _params(item) != ("delay", "langgraph")]
@@ -64,10 +75,15 @@ def _params(item: pytest.Item) -> tuple[Any, Any]:
 
 
 @pytest.fixture
-def store_kind(request: pytest.FixtureRequest) -> StoreKind:
-    """The store that the test's gateways run on."""
+def store_kind(request: pytest.FixtureRequest, tmp_path: Path) -> StoreKind:
+    """The store that the test's gateways run on; in SQLite, each has a file of its own."""
     kind = getattr(request, "param", request.config.getoption("--store"))
-    return {"memory": MemoryStore, "delay": DelayingStore}[kind]
+    numbers = count()
+
+    def in_a_file(limits: LogLimits) -> SqliteStore:
+        return SqliteStore(tmp_path / f"runs-{next(numbers)}.db", limits)
+
+    return {"memory": MemoryStore, "delay": DelayingStore, "sqlite": in_a_file}[kind]
 
 
 @pytest.fixture

@@ -105,6 +105,7 @@ async def test_a_thread_without_a_checkpoint_is_gone_with_its_last_run_unless_it
         assert [row["metadata"] for row in await threads(peer)] == [{"title": "Cats"}]
 
 
+@pytest.mark.memory_store
 async def test_a_thread_that_memory_lets_go_is_gone_with_its_metadata(serve, connect) -> None:
     server = await serve({"steps": stepper(OURS)}, thread_bytes=30_000)
     peer = await connect(server)

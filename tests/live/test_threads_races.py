@@ -27,7 +27,7 @@ class SlowToCreate(DelayingStore):
         self.gates = {f"anonymous/{name}": asyncio.Event() for name in names}
         self.waiting: set[str] = set()
 
-    def open(self, name: str) -> None:
+    def let_through(self, name: str) -> None:
         self.gates[f"anonymous/{name}"].set()
 
     async def _pass(self, run: str) -> None:
@@ -35,7 +35,7 @@ class SlowToCreate(DelayingStore):
             self.waiting.add(run)
             await self.gates[run].wait()
 
-    async def create(self, run: str, epoch: str) -> None:
+    async def create(self, run: str, epoch: str, start: bytes = b"") -> None:
         await self._pass(run)
         await super().create(run, epoch)
 
@@ -43,7 +43,7 @@ class SlowToCreate(DelayingStore):
 class SlowToDelete(SlowToCreate):
     """A store that holds up deletions."""
 
-    async def create(self, run: str, epoch: str) -> None:
+    async def create(self, run: str, epoch: str, start: bytes = b"") -> None:
         await DelayingStore.create(self, run, epoch)
 
     async def delete(self, run: str) -> None:
@@ -95,7 +95,7 @@ async def test_a_run_that_interrupts_supersedes_one_that_begins_to_ask_meanwhile
     await peer.send({**start, "input": {"topic": "b"}, "subscribe": [everything(1)]})
     await reached(other, 1, "interrupted")
     await until(lambda: store.waiting)
-    store.open("b")
+    store.let_through("b")
     assert (await reached(other, 1, "cancelled"))["reason"] == "superseded"
     await reached(peer, 1, "interrupted")
 
@@ -109,7 +109,7 @@ async def test_one_that_is_superseded_before_it_is_created_ends_in_a_log_of_its_
     await until(lambda: store.waiting)
     await other.send({**start, "run": "b", "input": {"topic": "b"}, "if_busy": "interrupt"})
     await reached(other, 1, "queued")
-    store.open("a")
+    store.let_through("a")
     assert (await reached(peer, 1, "cancelled"))["reason"] == "superseded"
     await peer.closed(1)
     await reached(other, 1, "interrupted")
@@ -131,9 +131,9 @@ async def test_of_two_that_interrupt_the_earlier_one_does_not_cancel_the_later_o
     await until(lambda: store.waiting)
     await peers[2].send(starts[2])
     await until(lambda: len(store.waiting) == 2)
-    store.open("b")
+    store.let_through("b")
     await peers[0].closed(1)
-    store.open("c")
+    store.let_through("c")
     await reached(peers[2], 1, "running")
     gate.open()
     ends = [(await peer.closed(1))[-1]["status"] for peer in peers]
@@ -151,7 +151,7 @@ async def test_who_asks_for_a_run_and_goes_does_not_end_its_creation(serve, conn
     await other.settled()
     other.wire.abort()
     await until(lambda: len(server._connections) == 1)
-    store.open("a")
+    store.let_through("a")
     await reached(peer, 1, "interrupted")
 
 
@@ -197,7 +197,7 @@ async def test_an_id_that_is_used_anew_has_nothing_to_do_with_the_run_before(ser
         | {"subscribe": [spec(1, "custom")]}
     )
     await other.send({"type": "ping", "t": 1})
-    store.open("r")
+    store.let_through("r")
     assert (await peer.answer(7))["type"] == "ok"
     assert (await other.answer(7))["code"] == "not_found"
     second = await other.answer(1)

@@ -23,6 +23,7 @@ class PlayedExecution:
         self.owner = owner
         self.is_over = is_over
         self.has_outcome = False
+        self.events_before = 0
         self.calls: list[tuple[Any, ...]] = []
         self.following: PlayedExecution | None = None
         """What continues it."""
@@ -84,6 +85,12 @@ class PlayedExecutor:
 
     def start(self, request: RunRequest, owner: ExecutionOwner) -> PlayedExecution:
         execution = PlayedExecution(request, owner, is_over=self._are_over)
+        self.started.append(execution)
+        return execution
+
+    def paused(self, request: RunRequest, owner: ExecutionOwner, events_before: int) -> PlayedExecution:
+        execution = PlayedExecution(request.paused(), owner, is_over=True)
+        execution.events_before = events_before
         self.started.append(execution)
         return execution
 

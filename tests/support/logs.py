@@ -3,7 +3,7 @@
 from typing import Any
 
 import orjson
-from graphwire_gateway.log.log import Log
+from graphwire_gateway.log.log import UNCHANGED, Changes, Log
 from graphwire_gateway.log.record import Record
 from graphwire_gateway.log.store import Batch
 from graphwire_protocol.filters import Address
@@ -20,6 +20,9 @@ class LogWriter:
     def stored(self, batch: Batch) -> None: ...
 
     def sealed(self) -> None: ...
+
+    def changes(self) -> Changes:
+        return UNCHANGED
 
     def lost(self) -> None: ...
 

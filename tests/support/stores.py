@@ -7,6 +7,7 @@ from typing import Any
 from graphwire_gateway.limits import LogLimits
 from graphwire_gateway.log.fold import Fold
 from graphwire_gateway.log.memory import MemoryStore
+from graphwire_gateway.log.sqlite import SqliteStore
 from graphwire_gateway.log.store import Batch, Fenced, Kept, Page, SeqGap
 from graphwire_protocol.types import Durability, Seq
 
@@ -71,6 +72,12 @@ class DelayingStore:
         await asyncio.sleep(self._append_s)
         await self._store.delete(run)
 
+    async def threads(self) -> dict[str, bytes]:
+        return await self._store.threads()
+
+    async def keep_thread(self, thread: str, data: bytes | None) -> None:
+        await self._store.keep_thread(thread, data)
+
     async def aclose(self) -> None:
         await self._store.aclose()
 
@@ -134,6 +141,22 @@ class CountingStore(DelayingStore):
 
 def shrink(store: Any, run: str, keep: int) -> None:
     """Evict all but the newest ``keep`` events of an anonymous user's run at once, whatever the limits."""
+    if isinstance(store, SqliteStore):
+        _shrink_in_file(store, f"anonymous/{run}", keep)
+        return
     memory = getattr(store, "_store", store)
     log = memory._logs[f"anonymous/{run}"]
     memory._fold(log, len(log.records) - keep, _LIMITS.bytes)
+
+
+def _shrink_in_file(store: SqliteStore, run: str, keep: int) -> None:
+    stored = store._logs[run]
+    left = stored.count - keep
+
+    def stop(size: int, at: float) -> bool:
+        nonlocal left
+        left -= 1
+        return left < 0
+
+    folding = store._writer.submit(store._file.fold, stored.id, stop, _LIMITS.bytes)
+    store._note_folded(run, stored, folding.result())

@@ -7,10 +7,10 @@ from typing import Any
 DEADLINE_S = 10.0
 
 
-async def until(condition: Callable[[], Any]) -> None:
+async def until(condition: Callable[[], Any], deadline_s: float = DEADLINE_S) -> None:
     """Let the loop run until ``condition()`` holds."""
     loop = asyncio.get_running_loop()
-    end = loop.time() + DEADLINE_S
+    end = loop.time() + deadline_s
     turns = 0
     while not condition():
         assert loop.time() < end, "it does not come to that"

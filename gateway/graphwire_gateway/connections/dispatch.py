@@ -184,11 +184,11 @@ class Dispatch:
             case commands.Cancel():
                 run = await self._find(command.run)
                 run.cancel(command.reason)
-                self._reply(Ok(id=command.id, status=run.status))
+                self._reply_when(run.settled(), lambda: Ok(id=command.id, status=run.known_status))
             case commands.Respond():
                 run = await self._find(command.run)
                 await self._services.runs.respond(run, command)
-                self._reply(Ok(id=command.id, status=run.status))
+                self._reply_when(run.settled(), lambda: Ok(id=command.id, status=run.known_status))
             case commands.Result():
                 self._result(command.id, await self._find(command.run))
             case commands.List():
@@ -214,6 +214,20 @@ class Dispatch:
 
     def _reply(self, frame: Ok | Welcome | Started | Subscribed) -> None:
         self._delivery.reply(self._session.reply(frame))
+
+    def _reply_when(self, settled: "asyncio.Future[None]", frame: Callable[[], Ok]) -> None:
+        """Reply once the store holds what the reply says; later commands do not wait for that."""
+
+        async def reply() -> None:
+            await settled
+            self._reply(frame())
+
+        if settled.done():
+            self._reply(frame())
+            return
+        task = asyncio.ensure_future(reply())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     @property
     def whose(self) -> str:
@@ -263,6 +277,7 @@ class Dispatch:
             if self._started is None:
                 self._started = WeakSet()
             self._started.add(run)
+        await run.settled()
         self._reply(
             Started(
                 id=command.id,
@@ -270,7 +285,7 @@ class Dispatch:
                 thread=run.thread,
                 epoch=run.log.epoch,
                 created=is_new,
-                status=run.status,
+                status=run.known_status,
             )
         )
         for reader, subscribed in attached:
@@ -309,20 +324,20 @@ class Dispatch:
             self._services.runs.unwatch(watch)
 
     def _result(self, id: int, run: Run) -> None:
-        size = None if run.output is None else cut_anywhere(run.output)
-        if run.status == "completed" and size is not None:
+        size, status = None if run.output is None else cut_anywhere(run.output), run.known_status
+        if status == "completed" and size is not None:
             raise Refusal(
                 "too_large",
                 f"result: the output takes {size:,} bytes, more than max_event_bytes, which is "
                 f"{self._services.limits.max_event_bytes:,}; subscribe to values with keys for parts of it, "
                 "or raise that limit",
-                details={"status": run.status, "bytes": size, "limit": "max_event_bytes"},
+                details={"status": status, "bytes": size, "limit": "max_event_bytes"},
             )
-        if run.status == "completed" and run.output is not None:
+        if status == "completed" and run.output is not None:
             marks = None if run.unanswered is None else self._marks(run.unanswered, len(run.output))
-            self._reply(Ok(id=id, status=run.status, output=orjson.Fragment(run.output), interrupts=marks))
+            self._reply(Ok(id=id, status=status, output=orjson.Fragment(run.output), interrupts=marks))
         else:
-            self._reply(Ok(id=id, status=run.status))
+            self._reply(Ok(id=id, status=status))
 
     def _marks(self, asked: Iterable[PendingInterrupt], beside: int) -> tuple[AskedInterrupt, ...]:
         """Return questions as a result has them, cut so that they fit beside so many bytes of output."""

@@ -91,9 +91,14 @@ def message_head(id: str, key: str) -> bytes:
 
 
 class Calls:
-    """The calls of models in one log."""
+    """The calls of models in one log.
 
-    def __init__(self) -> None:
+    ``before`` counts the events that an earlier process wrote. Which keys they have is not known, so that
+    every key is made up, and is none that can have been made up there.
+    """
+
+    def __init__(self, before: int = 0) -> None:
+        self._before = f"{before}-" if before else ""
         self.lines: dict[str | None, Line] = {}
         """By a chunk's own id: the line of the latest call that used it."""
         self._calls: dict[str, ModelCall] = {}  # by key, those that are remembered
@@ -204,12 +209,12 @@ class Calls:
         if id:
             return exact_text(id)  # the main loop merges messages by it, and runs no code of the graph's
         self._unnamed += 1
-        return f"unnamed-{self._unnamed}"
+        return f"unnamed-{self._before}{self._unnamed}"
 
     def _new_key(self, id: str) -> str:
         self._count += 1
-        if id in self._keys or len(self._keys) >= _KNOWN_IDS or id.startswith(_MADE_UP):
-            key = f"{_MADE_UP}{self._count}"
+        if self._before or id in self._keys or len(self._keys) >= _KNOWN_IDS or id.startswith(_MADE_UP):
+            key = f"{_MADE_UP}{self._before}{self._count}"
         else:
             key = id
         self._remember(id, key)

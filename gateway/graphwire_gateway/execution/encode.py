@@ -39,7 +39,8 @@ class Encoder:
 
     ``max_event_bytes`` bounds the ``data`` of one event, with its ``interrupts``; of larger data, the largest
     parts become ``$cut``. ``max_meta_bytes`` bounds a message's metadata likewise. ``scope`` is the run's
-    thread; its id in the checkpointer never appears in a record.
+    thread; its id in the checkpointer never appears in a record. ``events_before`` counts the events of the
+    log that an earlier process wrote.
     """
 
     def __init__(
@@ -48,13 +49,14 @@ class Encoder:
         max_event_bytes: int,
         scope: Scope | None = None,
         max_meta_bytes: int = DEFAULTS.max_frame_bytes,
+        events_before: int = 0,
     ) -> None:
         self._projector = projector
         self._scope = scope
         self._max = max_event_bytes
         self._max_meta = max_meta_bytes
         self._origins: dict[tuple[Any, ...], Origin] = {}
-        self._calls = Calls()
+        self._calls = Calls(events_before)
         self._lines = self._calls.lines
 
     def part(self, ns: Namespace, mode: str, chunk: Any, asked: Sequence[Any] = ()) -> Record:

@@ -110,12 +110,26 @@ class Executor:
 
     def start(self, request: RunRequest, owner: ExecutionOwner) -> "Execution":
         """Start to run a graph; the owner hears of all that follows."""
-        projector = Projector(self.failures.in_data, self.encoders, self.max_event_bytes)
-        encoder = Encoder(projector, self.max_event_bytes, request.scope, self.max_meta_bytes)
-        entry = self.catalog.get(request.graph)
-        execution = Execution(request, owner, entry, encoder, self.failures, self.delete_s)
+        execution = self._new(request, owner, 0, is_resumed=False)
         execution.start()
         return execution
+
+    def paused(self, request: RunRequest, owner: ExecutionOwner, events_before: int) -> "Execution":
+        """Return an execution that waits to be resumed: of a run that an earlier process began.
+
+        ``events_before`` counts the events that its log has. Raises ``Refusal`` if its graph is not served.
+        """
+        return self._new(request.paused(), owner, events_before, is_resumed=True)
+
+    def _new(
+        self, request: RunRequest, owner: ExecutionOwner, events_before: int, *, is_resumed: bool
+    ) -> "Execution":
+        projector = Projector(self.failures.in_data, self.encoders, self.max_event_bytes)
+        encoder = Encoder(projector, self.max_event_bytes, request.scope, self.max_meta_bytes, events_before)
+        entry = self.catalog.get(request.graph)
+        return Execution(
+            request, owner, entry, encoder, self.failures, self.delete_s, events_before, is_resumed
+        )
 
 
 class Execution:

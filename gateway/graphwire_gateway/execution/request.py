@@ -133,12 +133,15 @@ def run_request(
     principal: str,
     scope: Scope | None,
     max_events: int | None,
+    has_begun: bool = False,
 ) -> RunRequest:
     """Return what ``command`` asks of the graph. Raises ``Refusal(invalid_argument)`` with the path.
 
-    ``values`` are those of the command.
+    ``values`` are those of the command. If the run ``has_begun``, it was checked then, and the command has
+    nothing any more that it began with.
     """
-    check_run(command, entry)
+    if not has_begun:
+        check_run(command, entry)
     config = command.config or commands.RunConfig()
     configurable = dict(values.configurable)
     for name in configurable:

@@ -5,7 +5,7 @@ from typing import Any
 
 from graphwire_protocol.replies import GraphRow
 from graphwire_protocol.types import STREAM_MODES
-from graphwire_runtime.plan.schema import json_schema_of
+from graphwire_runtime.plan.json_schema import json_schema_of
 
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.subgraphs import edges_of, nodes_of, subgraphs_of

@@ -10,6 +10,7 @@ from typing import Any
 from graphwire_protocol.types import Mode
 from graphwire_runtime.servable import Servable
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.memory import InMemorySaver
 
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.graphs.factory import AccessContext, Factory, FactoryRuntime, User, factory_of
@@ -46,6 +47,7 @@ class Entry:
     _equipped: dict[tuple[bool, bool], Servable] = field(default_factory=dict, repr=False)
     """The graph as it is used, with and without threads, and with private ones."""
     _private: PrivateSaver | None = field(default=None, repr=False)
+    _kept_private: set[str] = field(default_factory=set, repr=False)
 
     @property
     def keeps_threads(self) -> bool:
@@ -56,6 +58,16 @@ class Entry:
     def takes_threads(self) -> bool:
         """Whether the graph can have threads, kept by its own checkpointer or by the server's saver."""
         return self.keeps_threads or (self.graph.checkpointer is not False and self.saver is not None)
+
+    @property
+    def keeps_threads_in_memory(self) -> bool:
+        """Whether its threads go with the process."""
+        saver = self.graph.checkpointer if self.keeps_threads else self.saver
+        return isinstance(saver, InMemorySaver)
+
+    def has_private(self, saved: str) -> None:
+        """Note that the server's saver has a private thread from an earlier process. Call it before a use."""
+        self._kept_private.add(saved)
 
     @contextlib.asynccontextmanager
     async def open(
@@ -76,7 +88,7 @@ class Entry:
         """
         saver = None
         if with_threads and is_held and self.saver is not None:
-            saver = self._private = self._private or PrivateSaver(self.saver)
+            saver = self._private = self._private or PrivateSaver(self.saver, self._kept_private)
         elif with_threads:
             saver = self.saver
         if self.factory is None:

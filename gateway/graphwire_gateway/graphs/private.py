@@ -21,14 +21,17 @@ Call = tuple[str, tuple[Any, ...]]
 
 
 class PrivateSaver(BaseCheckpointSaver[Any]):
-    """Stands between runs and the server's saver ``inner``, on one loop."""
+    """Stands between runs and the server's saver ``inner``, on one loop.
 
-    def __init__(self, inner: BaseCheckpointSaver[Any]) -> None:
+    ``kept`` are the ids of the threads that ``inner`` has from an earlier process.
+    """
+
+    def __init__(self, inner: BaseCheckpointSaver[Any], kept: set[str] | None = None) -> None:
         super().__init__(serde=inner.serde)
         self._inner = inner
         self._held: dict[str, list[Call]] = {}
         """By thread, calls that were not made yet."""
-        self._kept: set[str] = set()
+        self._kept: set[str] = set() if kept is None else kept
         """The threads that the server's saver has."""
 
     def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> PrivateSaver:

@@ -63,7 +63,8 @@ class Savers:
                 on_let_go=lambda thread: self.let_go(thread),
             )
         saver, source = await self._open(stack, "checkpointer", self._checkpointer, BaseCheckpointSaver)
-        self.description = f"{type(saver).__name__} ({source})"
+        own = getattr(self._checkpointer, "description", None)
+        self.description = own if isinstance(own, str) else f"{type(saver).__name__} ({source})"
         loop = getattr(saver, "loop", None)
         if loop is not None and loop is not asyncio.get_running_loop():
             raise CannotServe(

@@ -49,6 +49,7 @@ _MIGRATIONS: Sequence[str] = (
         at REAL NOT NULL,
         data BLOB NOT NULL
     );
+    CREATE TABLE threads (saved TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE opened (boot TEXT NOT NULL, is_clean INTEGER NOT NULL);
     """,
 )
@@ -158,10 +159,10 @@ class Database:
     def append(
         self,
         records: Iterable[tuple[int, Seq, Sequence[Record]]],
-        standings: Iterable[tuple[bytes, int]],
+        standings: Iterable[tuple[bytes | None, bytes | None, int]],
         at: float,
     ) -> None:
-        """Append records to logs: ``(log, first seq, records)``; and set the standings of logs."""
+        """Append records to logs: ``(log, first seq, records)``; and set ``(standing, start, log)``."""
         chunks = [
             _chunk(log, first + start, batch[start : start + _CHUNK], at)
             for log, first, batch in records
@@ -170,7 +171,10 @@ class Database:
         with self._transaction() as writing:
             # OR REPLACE: what was written, and not known to be, is written again.
             writing.executemany("INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?)", chunks)
-            writing.executemany("UPDATE logs SET standing = ? WHERE id = ?", standings)
+            writing.executemany(
+                "UPDATE logs SET standing = coalesce(?, standing), start = coalesce(?, start) WHERE id = ?",
+                standings,
+            )
 
     def fold(self, log: int, stop: Callable[[int, float], bool], limit: int) -> Folded | None:
         """Fold the oldest records of a log into its base, which then holds at most ``limit`` bytes.
@@ -235,6 +239,14 @@ class Database:
                 writing.execute("DELETE FROM logs WHERE id = ?", (log,))
                 writing.execute("DELETE FROM chunks WHERE id BETWEEN ? AND ?", _ids(log))
 
+    def keep_thread(self, thread: str, data: bytes | None) -> None:
+        """Keep something of a thread, or nothing any more."""
+        with self._transaction() as writing:
+            if data is None:
+                writing.execute("DELETE FROM threads WHERE saved = ?", (thread,))
+            else:
+                writing.execute("INSERT OR REPLACE INTO threads VALUES (?, ?)", (thread, data))
+
     def close(self) -> None:
         """Close the file, and note that nothing is missing."""
         with contextlib.suppress(sqlite3.Error):
@@ -261,6 +273,10 @@ class Database:
             LogRow(id, run, epoch, evicted, *totals.get(id, (0, 0)), base_size, start or b"", standing)
             for id, run, epoch, evicted, base_size, start, standing in rows
         ]
+
+    def threads(self) -> dict[str, bytes]:
+        """Return what is kept of threads, by their ids."""
+        return dict(self._reading.execute("SELECT saved, data FROM threads"))
 
     def read(self, log: int, after: Seq, limit: int) -> tuple[Seq, list[Record]] | None:
         """Return the last evicted seq, and at most ``limit`` records behind ``after``, of what is kept.

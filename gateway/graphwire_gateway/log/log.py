@@ -24,13 +24,19 @@ A reader is in one state at a time: in its connection's turns, waiting here at t
 credit. Growth moves every waiting reader into its connection's turns and costs nothing for the others.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from graphwire_protocol.types import Seq, Status
 
 from graphwire_gateway.log.record import Record
 from graphwire_gateway.log.store import Batch
+
+Changes: TypeAlias = tuple[bytes | None, bytes | None]
+"""What a store is to keep of a run, in place of what it has: its standing and its start; None leaves that."""
+
+UNCHANGED: Changes = (None, None)
 
 _KNOWN_MESSAGES = 4096
 """Messages whose latest seq is remembered. The metadata of an older one is sent once more."""
@@ -46,6 +52,9 @@ class Follower(Protocol):
 class Owner(Protocol):
     """Whoever writes a log, and hears what became of the records."""
 
+    def changes(self) -> Changes:
+        """Return what has changed of what the store is to keep, since this was last asked."""
+
     def stored(self, batch: Batch) -> None:
         """The store holds ``batch``."""
 
@@ -58,6 +67,9 @@ class Owner(Protocol):
 
 class _Nobody:
     """The owner of a log that was deleted."""
+
+    def changes(self) -> Changes:
+        return UNCHANGED
 
     def stored(self, batch: Batch) -> None:
         pass
@@ -82,11 +94,16 @@ class Log:
         "__weakref__",
         "_commit",
         "_final",
+        "_is_away",
+        "_is_over",
+        "_is_touched",
         "_last_seqs",
         "_numbered",
         "_owner",
         "_pending",
         "_readers",
+        "_settled_next",
+        "_settled_now",
         "_waiting",
         "end",
         "epoch",
@@ -117,6 +134,12 @@ class Log:
         self._last_seqs: dict[str, Seq] = {}  # by a call's key: the seq of its latest delta
         self._readers: set[Follower] = set()
         self._waiting: dict[Follower, None] = {}
+        self._is_over = False  # whether the store takes nothing more
+        self._is_touched = False
+        self._is_away = False  # whether a batch is on its way to the store
+        # Done when the store holds that batch, or the next one.
+        self._settled_now: list[asyncio.Future[None]] = []
+        self._settled_next: list[asyncio.Future[None]] = []
 
     # ── written by its owner ─────────────────────────────────────────────────────────────────────
 
@@ -126,17 +149,43 @@ class Log:
         self._commit(self)
         return self._numbered + len(self._pending)
 
+    def touch(self) -> None:
+        """Let the store hear what its owner wants to be kept, with the next batch or as one of its own."""
+        if not self._is_over:
+            self._is_touched = True
+            self._commit(self)
+
     def seal(self, status: Status) -> None:
         """Let nothing follow what is pending: the run has ended with ``status``."""
         self._final = status
+
+    def take_up(self, head: Seq, end: Status | None) -> None:
+        """Go on behind ``head``, the last seq of an earlier process; with ``end``, nothing follows it."""
+        self.head = self._numbered = head
+        self.end = self._final = end
+
+    def settled(self) -> "asyncio.Future[None]":
+        """Return what is done when the store holds all that was appended and touched, or takes no more."""
+        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._is_over:
+            settled.set_result(None)
+        elif self._pending or self._is_touched:
+            self._settled_next.append(settled)
+        elif self._is_away:
+            self._settled_now.append(settled)
+        else:
+            settled.set_result(None)
+        return settled
 
     # ── carried to the store by the committer ────────────────────────────────────────────────────
 
     def batch(self) -> Batch | None:
         """Take what is pending, numbered and linked message by message; None if nothing is."""
         records, self._pending = self._pending, []
-        if not records:
+        if not records and not self._is_touched:
             return None
+        self._is_touched, self._is_away = False, True
+        self._settled_now, self._settled_next = self._settled_next, []
         first = seq = self._numbered + 1
         last_seqs = self._last_seqs
         for record in records:
@@ -147,21 +196,37 @@ class Log:
         self._numbered = seq - 1
         while len(last_seqs) > _KNOWN_MESSAGES:
             del last_seqs[next(iter(last_seqs))]
-        return Batch(self.key, self.epoch, first, records, sum([record.size for record in records]))
+        size = sum([record.size for record in records])
+        return Batch(self.key, self.epoch, first, records, size, *self._owner.changes())
 
     def stored(self, batch: Batch) -> None:
         """The store holds ``batch``, which ``batch()`` returned."""
+        self._is_away = False
         self._owner.stored(batch)
         if self._final is not None and self.end is None and not self._pending:
             self.end = self._final
             self._wake_waiting()  # a reader that is at the head already has reached the end
             self._owner.sealed()
+        self._settle()
 
     def lost(self) -> None:
         """The store takes nothing more: another worker has the log, or it was deleted."""
         self._pending.clear()
         self._wake_waiting()  # a reader that waits here looks at the store, and finds out
+        self._is_over = True
         self._owner.lost()
+        self._settle_all()
+
+    def _settle_all(self) -> None:
+        self._settled_now += self._settled_next
+        self._settled_next = []
+        self._settle()
+
+    def _settle(self) -> None:
+        settled, self._settled_now = self._settled_now, []
+        for each in settled:
+            if not each.done():
+                each.set_result(None)
 
     # ── read by followers ────────────────────────────────────────────────────────────────────────
 
@@ -194,6 +259,8 @@ class Log:
         """The log is gone; every reader hears it, also one that has no credit."""
         self.is_deleted = True
         self._owner = _NOBODY  # which has this log: without the cycle, both go at once
+        self._is_over = True
+        self._settle_all()
         self.on_empty = None
         self._waiting.clear()
         for reader in self._readers:

@@ -216,6 +216,13 @@ class MemoryStore:
         if log is not None:
             self._count(log, -log.total)
 
+    async def threads(self) -> dict[str, bytes]:
+        """Return nothing: the threads end with the process, too."""
+        return {}
+
+    async def keep_thread(self, thread: str, data: bytes | None) -> None:
+        """Do nothing; see ``threads``."""
+
     async def aclose(self) -> None:
         """Forget everything."""
         for folding in self._folding:

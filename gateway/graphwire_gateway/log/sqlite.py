@@ -113,6 +113,8 @@ class SqliteStore:
 
     async def create(self, run: str, epoch: str, start: bytes = b"") -> None:
         """Begin an empty log; see ``Store``."""
+        if self._doomed:  # an older log of that run may be among them
+            await self._delete_doomed()
         id = await self._write(self._file.create, run, epoch, start)
         self._logs[run] = _StoredLog(id, _principal(run), epoch)
 
@@ -131,7 +133,11 @@ class SqliteStore:
                 taken.append((stored, batch))
         if taken:
             records = [(stored.id, batch.first_seq, batch.records) for stored, batch in taken]
-            standings = [(batch.standing, stored.id) for stored, batch in taken if batch.standing is not None]
+            standings = [
+                (batch.standing, batch.start, stored.id)
+                for stored, batch in taken
+                if batch.standing is not None or batch.start is not None
+            ]
             await self._write(self._file.append, records, standings, time.time())
         for stored, batch in taken:
             if batch.records and self._logs.get(batch.run) is stored:  # else it was deleted meanwhile
@@ -307,6 +313,16 @@ class SqliteStore:
         except BaseException:
             self._doomed += doomed
             raise
+
+    # ── threads ──────────────────────────────────────────────────────────────────────────────────
+
+    async def threads(self) -> dict[str, bytes]:
+        """Return what is kept of threads; see ``Store``."""
+        return await self._read(self._file.threads)
+
+    async def keep_thread(self, thread: str, data: bytes | None) -> None:
+        """Keep something of a thread; see ``Store``."""
+        await self._write(self._file.keep_thread, thread, data)
 
     # ── the file ─────────────────────────────────────────────────────────────────────────────────
 

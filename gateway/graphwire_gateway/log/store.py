@@ -27,6 +27,8 @@ class Batch:
     standing: bytes | None = None
     """What is to be kept of the run from these records on, in place of what was; None leaves it. A batch may
     have only this."""
+    start: bytes | None = None
+    """What is to be kept in place of what the log was created with; None leaves that."""
 
 
 class Fenced(Exception):
@@ -41,8 +43,19 @@ class SeqGap(Exception):
         self.head = head
 
 
+class Rewound(SeqGap):
+    """The store has lost the log's end behind ``head``, which it had taken: its database went down, say.
+
+    Readers may have seen what is gone. So nothing may follow ``head`` but in another epoch.
+    """
+
+
 class NoLog(Exception):
     """The store has no log of that run."""
+
+
+class StoreAway(Exception):
+    """The store does not answer now, or cannot do it now; the same may be asked again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +76,8 @@ class Page:
 class Kept:
     """A run as a store that outlives the process has it: the key, the epoch and the head of its log.
 
-    ``start`` is what the log was created with, and ``standing`` the last one that came with a batch.
+    ``start`` is what the log was created with, or what came with a batch in its place; ``standing`` is the
+    last one that came with a batch, None if none has.
     """
 
     run: str
@@ -100,8 +114,9 @@ class Store(Protocol):
     async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
         """Append many batches at once; return for each its log's new head, or why it was refused whole.
 
-        When this returns, accepted records survive as ``durability`` says. An exception means that
-        nothing of any batch was taken; the same batches are sent again.
+        When this returns, accepted records survive as ``durability`` says. After an exception the same
+        batches are sent again. Of a store behind a network, some may have been taken, if only the answer was
+        lost: it knows them again, and answers as if they had just been taken.
         """
 
     async def read(self, run: str, after: Seq, limit: int) -> Page:
@@ -125,6 +140,15 @@ class Store(Protocol):
 
     async def delete(self, run: str) -> None:
         """Forget the log; an unknown one is no error."""
+
+    async def threads(self) -> dict[str, bytes]:
+        """Return what is kept of threads, by their ids in their savers."""
+
+    async def keep_thread(self, thread: str, data: bytes | None) -> None:
+        """Keep ``data`` of a thread in place of what is kept of it; None: nothing any more.
+
+        When this returns it survives as ``durability`` says. Calls take effect in their order.
+        """
 
     async def aclose(self) -> None:
         """Release what the store holds."""

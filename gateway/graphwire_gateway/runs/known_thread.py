@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from graphwire_protocol.replies import ThreadRow
 from graphwire_protocol.types import TERMINAL, Status
 
@@ -106,6 +107,30 @@ class KnownThread:
         """Note that it was there at a time, which may be before it was known here."""
         if at and at < self.created_at:
             self.created_at = at
+
+    def dump(self) -> bytes:
+        """Return what a store keeps of it."""
+        return orjson.dumps(
+            {
+                "thread": self.thread,
+                "graph": self.graph,
+                "principal": self.principal,
+                "user": self.user,
+                "created_at": self.created_at,
+                "at": self._rested_at,
+                "metadata": self.metadata,
+            }
+        )
+
+    @classmethod
+    def load(cls, saved: str, data: bytes) -> "KnownThread":
+        """Return the thread that ``dump`` was called for. Raises ``ValueError`` or ``KeyError``."""
+        fields = orjson.loads(data)
+        scope = Scope(saved, fields["thread"])
+        thread = cls(scope, fields["graph"], fields["principal"], fields["user"], fields["at"])
+        thread.began_at(fields["created_at"])
+        thread.set_metadata(fields["metadata"])
+        return thread
 
     # ── its row ──────────────────────────────────────────────────────────────────────────────────
 

@@ -1,16 +1,17 @@
 """The threads that the server itself knows: those with a known run, and those that were given metadata.
 
 Of each there is an object in memory, which lives as long as one of the two. Metadata is kept until the thread
-is deleted or let go by the server's saver in memory, and no longer than the process. It counts towards
-``store_bytes`` like what runs hold, so a principal who keeps too much of it is refused more.
+is deleted or let go by the server's saver in memory, and no longer than the store keeps things. It counts
+towards ``store_bytes`` like what runs hold, so a principal who keeps too much of it is refused more.
 
 What only a saver knows is not here: ``listing`` adds it to lists, and to the list that a watch begins with.
 When the last run of a thread is forgotten, the saver is asked what is left, so that watches do not show a run
 that is gone.
 """
 
+import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from graphwire_protocol import commands
@@ -19,11 +20,12 @@ from graphwire_protocol.replies import ThreadRow
 
 from graphwire_gateway.execution.request import held_size, json_size
 from graphwire_gateway.limits import Limits
+from graphwire_gateway.log.store import Store
 from graphwire_gateway.runs.details import StatusDetails
 from graphwire_gateway.runs.holdings import Holdings
 from graphwire_gateway.runs.known_thread import KnownThread
 from graphwire_gateway.runs.row_watch import Key
-from graphwire_gateway.runs.run import Run
+from graphwire_gateway.runs.run import Run, now
 from graphwire_gateway.runs.thread_watch import (
     RowAsListed,
     ThreadInfoWatch,
@@ -31,6 +33,9 @@ from graphwire_gateway.runs.thread_watch import (
     thread_matches,
 )
 from graphwire_gateway.scope import Scope, thread_names
+from graphwire_gateway.telemetry import logger
+
+log = logger("threads")
 
 Look: TypeAlias = Callable[[KnownThread], Awaitable[StatusDetails | None]]
 """Asks the saver what a thread waits for; None if it has no checkpoint of it. Raises ``Refusal``."""
@@ -51,12 +56,15 @@ class KnownThreads:
         self,
         limits: Limits,
         holdings: Holdings,
+        store: Store,
         *,
         is_shared: bool,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self._limits = limits
         self._holdings = holdings
+        self._store = store
+        self._writing = asyncio.Lock()  # what is kept in the store changes in the order of what is known here
         self._is_shared = is_shared
         self._spawn = spawn
         self._threads: dict[str, KnownThread] = {}  # by the saver's id
@@ -234,24 +242,65 @@ class KnownThreads:
             # Before anything is changed: the saver may be away.
             found = await self.look(known or KnownThread(scope, command.graph, "", principal))
         await self._holdings.make_room()
-        known = self._threads.get(scope.saved)  # from here on nothing else happens
-        metadata = self._merged(command, scope, known)
-        if known is None or held_size(metadata) > held_size(known.metadata):
-            self._holdings.check_share(self.owner(principal))
-        thread = self._get_or_make(scope, command.graph, principal, None if found is None else found.at)
-        if found is not None and not thread.runs:
-            thread.rest(found)
-        thread.set_metadata(metadata)
-        self._holdings.count(thread)
-        self._report(thread)
-        return thread.row()
+        async with self._writing:
+            known = self._threads.get(scope.saved)
+            metadata = self._merged(command, scope, known)
+            if known is None or held_size(metadata) > held_size(known.metadata):
+                self._holdings.check_share(self.owner(principal))
+            at = now() if found is None else found.at
+            if self._store.durability != "none":
+                kept = KnownThread(scope, command.graph, self.owner(principal), principal, at)
+                kept.began_at(None if known is None else known.created_at)
+                kept.set_metadata(metadata)
+                await self._keep(kept)
+                if scope.saved in self._deleting:  # since a moment ago
+                    self._spawn(self._keep_as_known(scope.saved))
+                    raise _being_deleted(command)
+            thread = self._get_or_make(scope, command.graph, principal, at)
+            if found is not None and not thread.runs:
+                thread.rest(found)
+            thread.set_metadata(metadata)
+            self._holdings.count(thread)
+            self._report(thread)
+            return thread.row()
+
+    async def _keep(self, thread: KnownThread) -> None:
+        """Let the store have a thread's metadata before anybody sees it. Raises ``Refusal``."""
+        try:
+            await self._store.keep_thread(thread.scope.saved, thread.dump())
+        except Exception as error:
+            raise _store_away("thread_update") from error
+
+    async def _keep_as_known(self, saved: str) -> None:
+        """Let the store have what is known of a thread that was deleted or let go: usually nothing."""
+        async with self._writing:
+            thread = self._threads.get(saved)
+            data = thread.dump() if thread is not None and thread.is_kept else None
+            try:
+                await self._store.keep_thread(saved, data)
+            except Exception as error:
+                log.warning("a thread's metadata was not deleted from the store", error=repr(error))
+
+    def take_up(self, threads: Mapping[str, bytes]) -> None:
+        """Know the threads that an earlier process left in the store; the runs are known already."""
+        for saved, data in threads.items():
+            try:
+                kept = KnownThread.load(saved, data)
+            except (ValueError, KeyError) as error:
+                log.error("a thread's metadata cannot be read, and stays in the store", error=repr(error))
+                continue
+            thread = self._get_or_make(kept.scope, kept.graph, kept.user, kept.updated_at)
+            thread.began_at(kept.created_at)
+            thread.set_metadata(kept.metadata)
+            self._holdings.count(thread)
+            if not thread.runs:
+                self._look_later(thread, "expired")
 
     def _merged(
         self, command: commands.ThreadUpdate, scope: Scope, known: KnownThread | None
     ) -> dict[str, Any]:
         if scope.saved in self._deleting:
-            message = f"thread_update: thread {command.thread!r} is being deleted; try again"
-            raise Refusal("busy", message, after_ms=_BUSY_MS)
+            raise _being_deleted(command)
         merged = {**({} if known is None else known.metadata), **command.metadata}
         merged = {name: value for name, value in merged.items() if value is not None}
         limit = min(("max_metadata_bytes", "max_frame_bytes"), key=lambda name: getattr(self._limits, name))
@@ -269,6 +318,17 @@ class KnownThreads:
         """A thread is being deleted: it changes no more until that has ended."""
         self._deleting.add(scope.saved)
 
+    async def delete_kept(self, scope: Scope) -> None:
+        """Let the store keep nothing of a thread that is being deleted. Raises ``Refusal(unavailable)``."""
+        thread = self._threads.get(scope.saved)
+        if thread is None or not thread.is_kept or self._store.durability == "none":
+            return
+        try:
+            async with self._writing:
+                await self._store.keep_thread(scope.saved, None)
+        except Exception as error:
+            raise _store_away("delete") from error
+
     def end_deletion(self, scope: Scope, graph: str, principal: str, *, is_done: bool) -> None:
         """The deletion of a thread has ended; a run may have begun to wait for that."""
         self._deleting.discard(scope.saved)
@@ -279,8 +339,11 @@ class KnownThreads:
             self._say_gone(self.owner(principal), (graph, scope.thread), "deleted")
             if thread is not None and thread.runs:
                 self._report(self._get_or_make(scope, graph, principal).take_runs(thread))
-        elif thread is not None and not thread.runs:
-            self._has_no_run(thread, "deleted")
+        elif thread is not None:
+            if thread.is_kept and self._store.durability != "none":
+                self._spawn(self._keep_as_known(scope.saved))
+            if not thread.runs:
+                self._has_no_run(thread, "deleted")
 
     # ── one place for each change ────────────────────────────────────────────────────────────────
 
@@ -315,6 +378,8 @@ class KnownThreads:
 
     def _remove(self, thread: KnownThread) -> None:
         del self._threads[thread.scope.saved]
+        if thread.is_kept and self._store.durability != "none":
+            self._spawn(self._keep_as_known(thread.scope.saved))
         threads = self._of[thread.principal]
         del threads[thread.id]
         if not threads:
@@ -323,3 +388,13 @@ class KnownThreads:
 
 
 _BUSY_MS = 1000
+
+
+def _store_away(frame: str) -> Refusal:
+    message = f"{frame}: the store of this server is away; the thread was not changed"
+    return Refusal("unavailable", message, after_ms=_BUSY_MS)
+
+
+def _being_deleted(command: commands.ThreadUpdate) -> Refusal:
+    message = f"thread_update: thread {command.thread!r} is being deleted; try again"
+    return Refusal("busy", message, after_ms=_BUSY_MS)

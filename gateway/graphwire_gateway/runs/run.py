@@ -12,6 +12,7 @@ import datetime
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 from graphwire_protocol.errors import Refusal
@@ -23,11 +24,12 @@ from graphwire_protocol.types import TERMINAL, Mode, Seq, Status
 from graphwire_gateway.execution.execution import Execution, Executor, Made, Outcome
 from graphwire_gateway.execution.request import RunRequest, held_size
 from graphwire_gateway.limits import Limits
-from graphwire_gateway.log.log import Log
+from graphwire_gateway.log.log import UNCHANGED, Changes, Log
 from graphwire_gateway.log.record import server_record
 from graphwire_gateway.log.store import Batch
 from graphwire_gateway.runs.details import StatusDetails, details_of
 from graphwire_gateway.runs.numbers import Numbering
+from graphwire_gateway.runs.standing import FoundRun, RunStanding, RunStart
 
 _TRANSITIONS: dict[tuple[Status | None, Status], Status] = {
     **RUN,
@@ -62,7 +64,8 @@ class RunListener(Protocol):
 class Run:
     """A run of ``principal``, which the store knows as ``key`` and clients as ``request.run``.
 
-    It is the owner of its log and of its executions. ``commit(log)`` is passed on to the log.
+    It is the owner of its log and of its executions. ``commit(log)`` is passed on to the log. ``start`` is
+    what a store that outlives the process keeps of it; None if the store does not outlive it.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Run:
         limits: Limits,
         metadata: dict[str, Any],
         numbering: Numbering | None = None,
+        start: RunStart | None = None,
     ) -> None:
         self.id = request.run
         self.key = key
@@ -101,6 +105,8 @@ class Run:
         """The size of its private thread in the server's saver."""
         self.is_resumed = False
         """Whether it has continued with answers."""
+        self.hindrance = ""
+        """Why nothing can continue it, of a run that an earlier process left."""
         self._request: RunRequest | None = request  # until it starts or ends
         self._given_bytes = request.given_bytes
         self._request_bytes = request.kept_bytes
@@ -120,17 +126,25 @@ class Run:
         self._execution: Execution | None = None
         self._outcome: Outcome | None = None  # until the execution's code has stopped
         self._timers: list[asyncio.TimerHandle] = []
-        self.created_at = self._changed_at = now()
+        self.created_at = now() if start is None else start.created_at
+        self._changed_at = self.created_at
         self._details = StatusDetails("queued", at=self.created_at)  # of the status that it has
         self._shown = self._details  # of the last one that the store holds
         self._interrupts: tuple[str, ...] = ()
         self._schemas: Mapping[str, dict[str, Any]] = {}  # of the answers, by interrupt
         self._answers: dict[str, Any] = {}
+        self._sent: dict[str, Any] = {}  # the same as the client sent them
         self._starters: set[object] = set()
         self._disconnect_grace_s = 0.0
         self._disconnected: asyncio.TimerHandle | None = None
         self._started_at: str | None = None
         self._ended_at: str | None = None
+        self._first_start = start  # until its log is created
+        self._start = None if start is None else start.without_input()
+        self._new_start: RunStart | None = None  # which the store does not have yet
+        self._has_moved = False  # whether its standing is another one than the store has
+        self._launch: Callable[[], Execution] | None = None  # once the store has its status
+        self._leaving: Execution | None = None  # whose private thread goes once the store has the end
 
     # ── commands ─────────────────────────────────────────────────────────────────────────────────
 
@@ -146,8 +160,16 @@ class Run:
         self._enter("running")
         assert self._request is not None
         request, self._request = self._request, None  # the execution has it as long as it needs it
-        self._execution = self._executor.start(request, self)
+        self._begin(partial(self._executor.start, request, self))
         self._limit_time()
+
+    def _begin(self, launch: Callable[[], Execution]) -> None:
+        if self._start is None:
+            self._execution = launch()
+        else:
+            # Not before it is known that the run has begun: a graph that takes the process with it would be
+            # started again and again.
+            self._launch = launch
 
     def schema_of(self, interrupt: str) -> dict[str, Any] | None:
         """Return the JSON Schema of the answer to an open question; None if there is none."""
@@ -159,10 +181,12 @@ class Run:
         """The JSON Schemas of the answers to the open questions, by interrupt."""
         return {interrupt: self.schema_of(interrupt) for interrupt in self._interrupts}
 
-    def answer(self, answers: Mapping[str, Any], *, is_partial: bool) -> bool:
+    def answer(
+        self, answers: Mapping[str, Any], *, is_partial: bool, sent: Mapping[str, Any] | None = None
+    ) -> bool:
         """Keep answers by interrupt id; return whether the run has all it needs to ``resume``.
 
-        Raises ``Refusal``; then nothing is kept.
+        ``sent`` are the answers as the client sent them. Raises ``Refusal``; then nothing is kept.
         """
         if self.status != "interrupted":
             raise Refusal("conflict", f"run {self.id!r} is {self.status}, not interrupted")
@@ -174,6 +198,9 @@ class Run:
                     "not_found", f"run {self.id!r} does not wait for {id!r}", details={"kind": "interrupt"}
                 )
         self._answers.update(answers)
+        if self._start is not None:
+            self._sent.update(sent or {})
+            self._move()
         self._given_bytes += held_size(*answers.values())
         missing = len(self._interrupts) - len(self._answers)
         return not missing or (is_partial and bool(self._answers))
@@ -181,12 +208,12 @@ class Run:
     def resume(self) -> None:
         """Continue with the answers that were kept, in the same log."""
         assert self._execution is not None
-        answers, self._answers = self._answers, {}
+        answers, self._answers, self._sent = self._answers, {}, {}
         self.is_resumed = True
         self._interrupts = ()
         self._clear_timers()
         self._enter("running")
-        self._execution = self._execution.resume(answers)
+        self._begin(partial(self._execution.resume, answers))
         self._limit_time()
 
     def cancel(self, reason: str | None = None) -> None:
@@ -197,7 +224,8 @@ class Run:
             self.created.add_done_callback(lambda created: self._cancel_created(created, reason))
             return
         self.cancelled_by = reason or "cancelled"
-        if self._execution is None or self.status == "interrupted":
+        self._move()
+        if self._execution is None or self._launch is not None or self.status == "interrupted":
             self._end("cancelled", self.cancelled_by)
             self._leave()
             return
@@ -206,6 +234,7 @@ class Run:
 
     def forget(self) -> None:
         """Delete the log: nobody can find the run any more. It no longer keeps its thread's numbering."""
+        self._clear_timers()
         self._numbering = None
         self.log.delete()
 
@@ -246,6 +275,7 @@ class Run:
             return
         if made.checkpoint is not None:
             self._checkpoint = made.checkpoint
+            self._move()
             if not self._unstored:  # else the row that is shown next has it
                 self._listener.row_changed(self, self.row())
         if made.records:
@@ -285,6 +315,7 @@ class Run:
                 self._schemas = outcome.schemas
                 self._given_bytes = 0
                 self.kept_bytes += outcome.kept_bytes
+                self._keep(RunStart.without_input)
                 self._enter("interrupted", asked=outcome.interrupts)
                 self._after(self._interrupt_ttl_s, self.cancel, "expired")
                 self._listener.run_paused(self)
@@ -296,6 +327,13 @@ class Run:
 
     # ── the owner of a log ───────────────────────────────────────────────────────────────────────
 
+    def changes(self) -> Changes:
+        """Return what the store is to keep of it from here on, if it outlives the process."""
+        if self._start is None or not self._has_moved:
+            return UNCHANGED
+        start, self._new_start, self._has_moved = self._new_start, None, False
+        return self._standing().dump(self.output), None if start is None else start.dump()
+
     def stored(self, batch: Batch) -> None:
         """The store holds ``batch``: the graph may go on, and new statuses may be shown."""
         if self._execution is not None:
@@ -305,10 +343,14 @@ class Run:
         while self._unstored and self._unstored[0][0] <= head:
             self._shown = self._unstored.popleft()[1]
             self._listener.run_changed(self, self.row(self._shown))
+        if self._launch is not None and not self._unstored:
+            launch, self._launch = self._launch, None
+            self._execution = launch()
 
     def sealed(self) -> None:
         """The store holds the terminal event."""
         self._listener.run_ended(self)
+        self._delete_private_thread()
 
     def lost(self) -> None:
         """The store takes no more records: the run fails, and no event can say so."""
@@ -325,6 +367,7 @@ class Run:
         self._listener.run_ended(self)
         if not had_ended and (self._execution is None or self._execution.is_over):
             self._leave()  # else it has left, or leaves when its code stops
+        self._delete_private_thread()
 
     # ── status ───────────────────────────────────────────────────────────────────────────────────
 
@@ -332,9 +375,11 @@ class Run:
         self.status = status = advance(_TRANSITIONS, self._entered, details.status)
         self._changed_at = now()
         self._entered, self._details = status, replace(details, at=self._changed_at)
+        self._move()
         if status in TERMINAL:
             self._interrupts = ()
             self._ended_at = self._changed_at
+            self._keep(RunStart.without_arguments)
 
     def _enter(
         self,
@@ -361,6 +406,7 @@ class Run:
 
     def _close(self) -> None:
         self._clear_timers()
+        self._launch = None
         if self._disconnected is not None:
             self._disconnected.cancel()
         if self._execution is not None:
@@ -368,10 +414,123 @@ class Run:
 
     def _leave(self) -> None:
         self._request = None
-        execution, self._execution = self._execution, None  # its last state is not kept as long as the result
-        if execution is not None:
-            execution.delete_private_thread()
+        # Its last state is not kept as long as the result.
+        self._leaving, self._execution = self._execution, None
+        if self._start is None or self.log.end is not None:
+            self._delete_private_thread()
+        # else it may be needed: if the process stops before the store has the end, the run still waits
         self._listener.run_stopped(self)
+
+    def _delete_private_thread(self) -> None:
+        leaving, self._leaving = self._leaving, None
+        if leaving is not None:
+            leaving.delete_private_thread()
+
+    # ── what outlives the process ────────────────────────────────────────────────────────────────
+
+    def take_start(self) -> bytes:
+        """Return what its log is created with, for a store that outlives the process; call it once."""
+        start, self._first_start = self._first_start, None
+        return b"" if start is None else start.dump()
+
+    def take_up(self, found: FoundRun, request: RunRequest | None, answers: Mapping[str, Any]) -> None:
+        """Be as an earlier process left it; call it at once.
+
+        ``request`` is what starts it if it was queued, else what continues it; None if nothing can.
+        ``answers`` are those that it had.
+        """
+        standing = found.standing
+        assert standing is not None
+        self._request = request if standing.status == "queued" else None
+        self._entered = self.status = standing.status
+        self._details = self._shown = standing.details
+        self._changed_at = standing.at
+        self._started_at, self._ended_at = standing.started_at, standing.ended_at
+        self._thread_seq, self._thread_epoch = standing.thread_seq, standing.thread_epoch
+        self._checkpoint = standing.checkpoint
+        self.cancelled_by, self.failure = standing.cancelled_by, standing.failure
+        self.unanswered, self.output = standing.unanswered, found.output
+        self.is_resumed, self.kept_bytes = standing.is_resumed, standing.kept_bytes
+        self.created.set_result(None)
+        self.log.take_up(found.head, standing.status if standing.status in TERMINAL else None)
+        if request is not None and self._request is None:
+            self._execution = self._executor.paused(request, self, found.head)
+        if standing.status in TERMINAL:
+            self._leave()  # the process may have stopped before the private thread was deleted
+        elif standing.status == "interrupted":
+            self._interrupts = standing.interrupts or ()
+            self._schemas = standing.schemas or {}
+            self._answers, self._sent = dict(answers), dict(standing.answers or {})
+            self._given_bytes = held_size(*self._sent.values())
+            self._after(left(self._interrupt_ttl_s, self._changed_at), self.cancel, "expired")
+
+    @property
+    def can_continue(self) -> bool:
+        """Whether its graph can go on from where it waits; else ``hindrance`` says why not."""
+        return self._execution is not None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether its graph does nothing, and the next process can take it up as it is."""
+        return self.status in ("queued", "interrupted") and self.cancelled_by is None
+
+    def lose(self, message: str) -> None:
+        """End it, since its graph cannot go on: what it had made is gone with an earlier process."""
+        if self.cancelled_by is not None:
+            self._end("cancelled", self.cancelled_by)
+        else:
+            if self.status == "interrupted":
+                self._enter("running")  # no log tells of another way to fail
+            self._end("failed", failure=Failure(code="lost", message=message))
+        self._leave()
+
+    def settled(self) -> "asyncio.Future[None]":
+        """Return what is done when the store holds all that happened, if it outlives the process."""
+        if self._start is not None:
+            return self.log.settled()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+    def stop_timers(self) -> None:
+        """Do nothing more by itself: the process ends, and the run waits for the next one."""
+        self._clear_timers()
+        if self._disconnected is not None:
+            self._disconnected.cancel()
+
+    def _move(self) -> None:
+        if self._start is not None and not self._has_moved:
+            self._has_moved = True
+            self.log.touch()
+
+    def _keep(self, less: Callable[[RunStart], RunStart]) -> None:
+        if self._start is not None:
+            self._start = self._new_start = less(self._start)
+
+    def _standing(self) -> RunStanding:
+        details = self._details
+        is_open = self.status == "interrupted"
+        return RunStanding(
+            status=details.status,
+            at=details.at,
+            reason=details.reason,
+            error=details.error,
+            interrupts=details.interrupts,
+            questions=details.questions,
+            started_at=self._started_at,
+            ended_at=self._ended_at,
+            thread_seq=self._thread_seq,
+            thread_epoch=self._thread_epoch,
+            checkpoint=self._checkpoint,
+            cancelled_by=self.cancelled_by,
+            failure=self.failure,
+            unanswered=self.unanswered,
+            is_resumed=self.is_resumed,
+            kept_bytes=self.kept_bytes,
+            has_output=self.output is not None,
+            schemas=dict(self._schemas) if is_open else None,
+            answers=self._sent if is_open else None,
+        )
 
     def _limit_time(self) -> None:
         if self._max_run_s is not None:
@@ -379,9 +538,12 @@ class Run:
 
     def _time_out(self, seconds: float) -> None:
         failure = Failure(code="timeout", message=f"the run took longer than {seconds:g} s (max_run_s)")
+        has_code = self._launch is None
         if self._execution is not None:
             self._execution.cancel(self._cancel_grace_s)
         self._end("failed", failure=failure)
+        if not has_code:
+            self._leave()  # nothing stops later
 
     def _after(self, seconds: float, function: Callable[..., None], *args: Any) -> None:
         self._timers.append(asyncio.get_running_loop().call_later(seconds, function, *args))
@@ -442,9 +604,14 @@ class Run:
         return self._metadata
 
     @property
+    def known_status(self) -> Status:
+        """The status that clients may know: one that a crash cannot take back."""
+        return self.details.status
+
+    @property
     def details(self) -> StatusDetails:
-        """Its status, with what goes with it."""
-        return self._details
+        """That status, with what goes with it."""
+        return self._details if self._start is None else self._shown
 
     @property
     def shown_details(self) -> StatusDetails:
@@ -467,7 +634,7 @@ class Run:
 
     def row(self, details: StatusDetails | None = None) -> RunRow:
         """Return the run's row in lists, as it is now or as it was with an earlier status."""
-        details = details or self._details
+        details = details or self.details
         return RunRow(
             run=self.id,
             graph=self.graph,
@@ -489,6 +656,13 @@ class Run:
             thread_epoch=self._thread_epoch,
             checkpoint=None if self.thread is None else self._checkpoint,
         )
+
+
+def left(seconds: float, since: str) -> float:
+    """Return how many of ``seconds`` are left that began at ``since``, an RFC 3339 time."""
+    began = datetime.datetime.fromisoformat(since.replace("Z", "+00:00"))
+    passed = (datetime.datetime.now(datetime.timezone.utc) - began).total_seconds()
+    return max(0.0, seconds - max(0.0, passed))  # a clock may have been set back
 
 
 def now() -> str:

@@ -20,6 +20,7 @@ from graphwire_protocol.types import TERMINAL
 
 from graphwire_gateway.execution.execution import Executor
 from graphwire_gateway.execution.request import (
+    RunRequest,
     RunValues,
     json_size,
     restored,
@@ -43,10 +44,11 @@ from graphwire_gateway.runs.report import log_status
 from graphwire_gateway.runs.restoring import Restoring
 from graphwire_gateway.runs.retention import Retention
 from graphwire_gateway.runs.row_watch import matches
-from graphwire_gateway.runs.run import Run
+from graphwire_gateway.runs.run import Run, left, now
 from graphwire_gateway.runs.slots import Slots
+from graphwire_gateway.runs.standing import RunStart, start_of
 from graphwire_gateway.runs.start import asks_saver, check_responses, check_start
-from graphwire_gateway.runs.threads import ThreadQueue, ThreadQueues
+from graphwire_gateway.runs.threads import IfBusy, ThreadQueue, ThreadQueues
 from graphwire_gateway.runs.watch import RunInfoWatch, Watches
 from graphwire_gateway.scope import Scope, private_scope, thread_scope
 
@@ -79,9 +81,10 @@ class Runs:
         self._retention = Retention(store)
         self.holdings = Holdings(store, limits.store_bytes, self._runs.with_ended(), self._evict)
         self.known_threads = KnownThreads(
-            limits, self.holdings, is_shared=shared_threads, spawn=self._retention.spawn
+            limits, self.holdings, store, is_shared=shared_threads, spawn=self._retention.spawn
         )
         self.restoring = Restoring()
+        self._outlives = store.durability != "none"
         self._has_changed = asyncio.Event()  # a run has ended or paused
         self._is_hurried = asyncio.Event()
         self.draining = False
@@ -153,31 +156,35 @@ class Runs:
             scope = self.scope(entry, command.thread, principal, "run")
         elif entry.takes_threads:
             scope = private_scope(principal, id, is_held=not entry.keeps_threads)
+        request = run_request(
+            command, values, entry, run=id, principal=principal, scope=scope, max_events=limits.max_run_events
+        )
+        start = start_of(command, request, now()) if self._outlives else None
+        return self.make(request, command.metadata or {}, start)
+
+    def make(
+        self, request: RunRequest, metadata: dict[str, Any], start: RunStart | None, epoch: str | None = None
+    ) -> Run:
+        """Return a run that is not registered yet, with a log of this epoch, or of a new one."""
+        scope = request.scope
         return Run(
-            run_request(
-                command,
-                values,
-                entry,
-                run=id,
-                principal=principal,
-                scope=scope,
-                max_events=limits.max_run_events,
-            ),
-            key=_key(principal, id),
-            principal=principal,
-            epoch=os.urandom(6).hex(),
+            request,
+            key=_key(request.principal, request.run),
+            principal=request.principal,
+            epoch=epoch or os.urandom(6).hex(),
             executor=self._executor,
             commit=self._committer.add,
             listener=self,
-            limits=limits,
-            metadata=command.metadata or {},
+            limits=self._limits,
+            metadata=metadata,
             numbering=None if scope is None or scope.is_private else self.numberings.of(scope.saved),
+            start=start,
         )
 
     async def _create(self, run: Run) -> None:
         try:
             await self._retention.wait(run.key)  # an older log of this id may be on its way out
-            await self._store.create(run.key, run.log.epoch)
+            await self._store.create(run.key, run.log.epoch, run.take_start())
         except Exception as error:
             refusal = Refusal("unavailable", "the store of this server is away", after_ms=1000)
             _fail_creation(run, refusal)
@@ -230,6 +237,30 @@ class Runs:
         held = self._threads.interrupted(scope.saved)
         await check_start(command, entry, self._executor.failures, scope, principal, held)
 
+    # ── runs of an earlier process ───────────────────────────────────────────────────────────────
+
+    def take_up(self, run: Run, be_as_left: Callable[[], None]) -> None:
+        """Keep a run that an earlier process left; ``be_as_left`` makes it what it was there.
+
+        One that has ended is to be given to ``keep_ended``.
+        """
+        self._runs.add(run)
+        be_as_left()
+        self.known_threads.add(run)
+        self._count(run)
+        self._store.tail(run.key, run.log.grow)
+        if not run.has_ended:
+            self._active[run.principal] += 1
+        if run.status == "interrupted" and run.scope is not None:
+            self._threads.get(run.scope.saved).pause(run)
+
+    def queue_again(self, run: Run, if_busy: IfBusy) -> None:
+        """Let a run that an earlier process had queued enter its thread's line; it begins if it can."""
+        queue = self._queue(run)
+        if queue is not None:
+            queue.enter(run, "enqueue" if if_busy == "reject" and queue.is_busy else if_busy)
+        self._begin(run)
+
     # ── threads ──────────────────────────────────────────────────────────────────────────────────
 
     def _queue(self, run: Run) -> ThreadQueue | None:
@@ -244,10 +275,14 @@ class Runs:
         size = json_size(*(response.value for response in command.responses))
         answers = await self.restoring.run(run.principal, size, partial(_answers, command))
         check_responses(run, command)
+        if run.status == "interrupted" and not run.can_continue:
+            self._catalog.get(run.graph)
+            raise Refusal("unavailable", f"run {run.id!r} cannot go on: {run.hindrance}")
         queue = self._queue(run) if run.status == "interrupted" else None
         if queue is not None:
             queue.check_free(run)
-        has_all = run.answer(answers, is_partial=command.partial)
+        sent = {response.interrupt: response.value for response in command.responses}
+        has_all = run.answer(answers, is_partial=command.partial, sent=sent)
         self._count(run)
         if has_all and queue is not None:
             queue.resume(run)
@@ -302,11 +337,15 @@ class Runs:
             return
         self._count(run)
         self._count_out(run.principal)
-        loop = asyncio.get_running_loop()
-        self._runs.end(run, loop.call_later(self._limits.result_ttl_s, self._expire, run))
-        self._retention.spawn(self._close(run))
+        self.keep_ended(run)
         self._slots.release(run)
         self._has_changed.set()
+
+    def keep_ended(self, run: Run) -> None:
+        """Keep what a run has left for as long as its limits say, since its end."""
+        seconds = left(self._limits.result_ttl_s, run.changed_at)
+        self._runs.end(run, asyncio.get_running_loop().call_later(seconds, self._expire, run))
+        self._retention.spawn(self._close(run))
 
     def run_stopped(self, run: Run) -> None:
         """Free the thread of a run whose code has stopped, for the next run in line."""
@@ -328,7 +367,7 @@ class Runs:
     def page(self, principal: str, command: commands.List) -> tuple[list[RunRow], str | None]:
         """Return rows of this principal's runs, newest first, and the cursor of the next page."""
         graphs = None if command.graph is None else (command.graph,)
-        runs = [run for run in self._runs.of(principal) if matches(run, run.status, command, graphs)]
+        runs = [run for run in self._runs.of(principal) if matches(run, run.known_status, command, graphs)]
         return made_page(
             runs,
             lambda run: (run.created_at, run.id),
@@ -353,7 +392,8 @@ class Runs:
     # ── letting go ───────────────────────────────────────────────────────────────────────────────
 
     async def _close(self, run: Run) -> None:
-        await asyncio.wait([self._retention.close(run.key, self._limits.log_ttl_s)])
+        seconds = left(self._limits.log_ttl_s, run.changed_at)
+        await asyncio.wait([self._retention.close(run.key, seconds)])
         await self.holdings.make_room()
 
     def _count(self, run: Run) -> None:
@@ -390,13 +430,18 @@ class Runs:
         """Refuse new runs, give the others ``timeout_s`` seconds to end, then cancel them."""
         self.draining = True
         await self._wait_for_ends(timeout_s, self._is_hurried)
+        if self._outlives:
+            self._slots.close()  # those that wait go on in the next process
         for run in self._runs.unfinished():
-            run.cancel("shutdown")
+            if not (self._outlives and run.is_waiting):
+                run.cancel("shutdown")
         patience_s = self._limits.cancel_grace_s + PATIENCE_S
         await self._wait_for_ends(patience_s)
         with contextlib.suppress(TimeoutError, asyncio.TimeoutError):  # the store may be away for good
             await asyncio.wait_for(self._committer.settle(), patience_s)
         await self._retention.finish(patience_s)
+        for run in self._runs.unfinished():
+            run.stop_timers()
         self._runs.stop_timers()
 
     def hurry(self) -> None:
@@ -404,10 +449,13 @@ class Runs:
         self._is_hurried.set()
         self._has_changed.set()
 
+    def _may_stay(self, run: Run) -> bool:
+        """Tell whether a drain need not wait for the run. One that asks has nothing to do until answered."""
+        return run.status == "interrupted" or (self._slots.is_closed and run.is_waiting)
+
     async def _wait_for_ends(self, timeout_s: float, unless: asyncio.Event | None = None) -> None:
         async def all_ended() -> None:
-            # An interrupted run has nothing to do until it is answered.
-            while any(run.status != "interrupted" for run in self._runs.unfinished()) and not (
+            while any(not self._may_stay(run) for run in self._runs.unfinished()) and not (
                 unless is not None and unless.is_set()
             ):
                 self._has_changed.clear()

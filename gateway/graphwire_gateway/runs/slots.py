@@ -22,6 +22,15 @@ class Slots:
         self._waiting: dict[str, dict[Run, None]] = {}
         """Of each principal, in order; dicts, so that any run can leave at once."""
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether no run starts any more."""
+        return self._limit == 0
+
+    def close(self) -> None:
+        """Start no more runs: those that would start are queued."""
+        self._limit = 0
+
     def start(self, run: Run) -> None:
         """Start ``run`` if a slot is free; else queue it."""
         if len(self._running) < self._limit:

@@ -165,6 +165,7 @@ class States:
         try:
             for run in self._runs.of_thread(scope):
                 await self._runs.remove(run)
+            await known_threads.delete_kept(scope)
         except BaseException:
             end()
             raise

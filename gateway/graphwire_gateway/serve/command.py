@@ -79,7 +79,8 @@ def serve(
         str | None,
         typer.Option(
             metavar="TARGET",
-            help="The checkpointer of graphs compiled without one. (default: in memory)",
+            help="The checkpointer of graphs compiled without one. (default: in memory, or beside a SQLite "
+            "store)",
         ),
     ] = None,
     store: Annotated[
@@ -87,7 +88,8 @@ def serve(
         typer.Option(
             metavar="URL",
             envvar="GRAPHWIRE_STORE",
-            help="Where logs are kept. (default, and so far the only choice: memory://)",
+            help="Where logs are kept: memory://, or sqlite:///runs.db, which survives a crash. "
+            "(default: memory://)",
         ),
     ] = None,
     allow_origin: Annotated[
@@ -332,6 +334,8 @@ def _greet(config: Config, running: Server, is_restart: bool) -> None:
             else f", threads in its own {type(entry.graph.checkpointer).__name__}"
         )
         console.print(f"  {entry.name:<{width}}  {entry.source}{made}{keeps}", style="dim", markup=False)
+    if config.server.store != "memory://":
+        console.print(f"logs are kept in {config.server.store}", markup=False)
     if any(not entry.keeps_threads for entry in entries):
         console.print(f"threads are kept in {running.catalog.savers.description}", markup=False)
     url = "" if address == "ws://127.0.0.1:8765/ws" else f" --url {address}"

@@ -61,7 +61,7 @@ def execute(loop: Loop, task: Task) -> None:
     substitute: Task | None = None
     try:
         var_child_runnable_config.set(task.config)
-        if task.node.retries:
+        if task.node.retries or task.node.timeout is not None:
             _persist(loop, task)
         elif trace is None:
             _work(trace, task)
@@ -86,6 +86,11 @@ def execute(loop: Loop, task: Task) -> None:
 
 def _persist(loop: Loop, task: Task) -> None:
     """Run a task as often as its retry policies say."""
+    if task.node.timeout is not None:
+        raise ValueError(
+            f"node {task.name!r} has a timeout, which a blocking run cannot keep: a thread cannot be stopped "
+            "from outside; run the graph with astream or ainvoke"
+        )
     trace = loop.trace
     attempts = 0
     while True:

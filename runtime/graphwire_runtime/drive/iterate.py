@@ -25,11 +25,12 @@ from graphwire_runtime.clock import seconds
 from graphwire_runtime.drive.cache import Results
 from graphwire_runtime.drive.calls import LoopCalls, ThreadCalls
 from graphwire_runtime.drive.execute import execute, execute_alone, execute_async, may_be_alone
+from graphwire_runtime.drive.lifecycle import aresumed, astopped, resumed, stopped
 from graphwire_runtime.drive.loop import Loop
 from graphwire_runtime.drive.request import Request
 from graphwire_runtime.drive.start import begin
 from graphwire_runtime.drive.trace import Trace, started
-from graphwire_runtime.errors import GraphRecursionError
+from graphwire_runtime.errors import GraphDrained, GraphRecursionError
 from graphwire_runtime.foreign.signals import bubbling, interrupted
 from graphwire_runtime.step.answers import is_wrong_answer
 from graphwire_runtime.step.context import NO_CALLS
@@ -68,6 +69,8 @@ def iterate(request: Request) -> Iterator[Any]:
         if checkpoints is not None:
             load(checkpoints)
         tasks = begin(loop, request.input)
+        if loop.trace is not None:
+            resumed(loop, loop.trace)
         if tasks is None:
             tasks = loop.next_tasks()
         while tasks is not None:
@@ -121,6 +124,7 @@ def iterate(request: Request) -> Iterator[Any]:
         if loop.stopped and loop.run.nested:
             raise interrupted(loop.interrupts)
         if loop.trace is not None:
+            stopped(loop, loop.trace)
             loop.trace.end(request.result(loop))
     except GeneratorExit:
         raise
@@ -167,6 +171,8 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
         if saving is not None:
             await saving.load()
         tasks = begin(loop, request.input)
+        if loop.trace is not None:
+            await aresumed(loop, loop.trace)
         if tasks is None:
             tasks = loop.next_tasks()
         while tasks is not None:
@@ -206,6 +212,7 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
         if loop.stopped and loop.run.nested:
             raise interrupted(loop.interrupts)
         if loop.trace is not None:
+            await astopped(loop, loop.trace)
             await loop.trace.end(request.result(loop))
     except GeneratorExit:
         raise
@@ -232,7 +239,7 @@ def _after(loop: Loop, items: deque[Any]) -> list[Task] | None:
     """
     try:
         return loop.next_tasks()
-    except GraphRecursionError:
+    except (GraphRecursionError, GraphDrained):
         raise
     except Exception:
         items.clear()

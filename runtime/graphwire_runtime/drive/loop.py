@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from graphwire_runtime.drive.trace import Trace
-from graphwire_runtime.errors import GraphRecursionError, note_task
-from graphwire_runtime.foreign.signals import bubbling, sent_up_by
+from graphwire_runtime.errors import note_task, out_of_steps
+from graphwire_runtime.foreign.signals import bubbling, drain, passing
 from graphwire_runtime.plan.plan import NodePlan
 from graphwire_runtime.plan.schema import Pairs, input_pairs
 from graphwire_runtime.step.context import RunContext
@@ -25,7 +25,7 @@ from graphwire_runtime.step.prepare import prepare, start_task
 from graphwire_runtime.step.standing import Standing
 from graphwire_runtime.step.task import PUSH, Task
 from graphwire_runtime.step.writes import Written, recall
-from graphwire_runtime.stream.tokens import give_ids
+from graphwire_runtime.stream.messages import give_ids
 from graphwire_runtime.thread.checkpoints import Checkpoints
 from graphwire_runtime.thread.snapshot import checkpoint_payload
 from graphwire_runtime.types import RETURN, Interrupt
@@ -33,6 +33,7 @@ from graphwire_runtime.types import RETURN, Interrupt
 __all__ = ["Breakpoints", "Loop"]
 
 Breakpoints = Literal["*"] | Sequence[str]
+Status = Literal["pending", "interrupt_before", "interrupt_after"]
 
 
 class Loop:
@@ -65,6 +66,7 @@ class Loop:
         "replaying",
         "run",
         "standing",
+        "status",
         "stopped",
         "stopping",
         "tasks",
@@ -106,6 +108,7 @@ class Loop:
         """Whether every task of the next superstep runs, even if it came to its end in an earlier run."""
         self.stopping = False
         """Whether tasks are being cancelled, so that their ends are no failures of theirs."""
+        self.status: Status = "pending"
         self.ended = False
         self.stopped = False
         """Whether it ended before its last superstep: at a breakpoint or at a question."""
@@ -123,8 +126,6 @@ class Loop:
         """What tracers call the run."""
         return self.run.settings.run_name or self.run.plan.name
 
-    # ---- supersteps
-
     def next_tasks(self) -> list[Task] | None:
         """The tasks of the next superstep that have to be executed; shows that they start.
 
@@ -139,11 +140,7 @@ class Loop:
             return self._start_again()
         if standing.step >= standing.limit:
             self.ended = True  # a run inside another one begins anew if that is continued
-            raise GraphRecursionError(
-                f"{self.run.plan.title} took {self.run.settings.recursion_limit} supersteps, all that "
-                "its recursion_limit allows, without coming to an end; raise `recursion_limit` in the config "
-                "if it needs more"
-            )
+            raise out_of_steps(self.run.plan.title, self.run.settings.recursion_limit)
         if not self._prepared:
             self.prepare()
         self._prepared = False
@@ -153,8 +150,9 @@ class Loop:
             return None
         standing.schedule.begun()
         if self._before and not self.passing and self._stops(self._before, tasks):
-            self._break()
+            self._break("interrupt_before")
             return None
+        drain(self.run.control)
         standing.step += 1
         self.passing = False
         if self.caching:
@@ -217,7 +215,7 @@ class Loop:
             self.checkpoints.commit(standing, "loop", standing.step, tasks)
             self.show_checkpoint()
         if self._after and self._stops(self._after, tasks):
-            self._break()
+            self._break("interrupt_after")
 
     def prepare(self) -> None:
         """Make the tasks of the next superstep."""
@@ -234,6 +232,7 @@ class Loop:
 
         That is the task if it has routers, or nothing; `settle` follows.
         """
+        drain(self.run.control)
         self.tasks = [task]
         if self.checkpoints is not None:
             self.standing.waiting_input = None
@@ -273,8 +272,9 @@ class Loop:
     def _stops(self, at: Breakpoints, tasks: Sequence[Task]) -> bool:
         return any((at == "*" or task.name in at) and task.node is not self.run.plan.start for task in tasks)
 
-    def _break(self) -> None:
+    def _break(self, status: Status) -> None:
         """Stop at a breakpoint."""
+        self.status = status
         self.ended = self.stopped = True
         if not self.run.nested:
             self.display.show_interrupts(())
@@ -282,8 +282,8 @@ class Loop:
     def _halt(self, pairs: Pairs) -> None:
         """Stop in an unfinished superstep, some of whose tasks ask a question."""
         self.ended = self.stopped = True
-        # A task that was called and its caller have the same question. If the caller did not wait for the
-        # answer, only the called task has it, and a graph around must know of it.
+        # a task that was called and its caller have the same question; if the caller did not wait for the
+        # answer, only the called task has it, and a graph around must know of it
         tasks = [task for task in self.tasks if task.caller is None or self.run.nested]
         self.interrupts = tuple({asked.id: asked for task in tasks for asked in task.interrupts}.values())
         if pairs and not self.run.nested:
@@ -365,8 +365,8 @@ class Loop:
 
         Returns the task of the node's error handler, to be executed next; None if the run fails.
         """
-        if isinstance(error, sent_up_by()):
-            return None  # not a failure: the surrounding graph shows it as its node's update
+        if isinstance(error, passing()):
+            return None  # not a failure: a Command is the update of the surrounding graph's node
         if task.node is self.run.plan.start:
             note_task(error, task.name, task.id)
             return None

@@ -15,6 +15,7 @@ from graphwire_runtime.drive.trace import listeners
 from graphwire_runtime.namespace import Namespace, without_task_ids
 from graphwire_runtime.plan.config import Settings, settings_for
 from graphwire_runtime.plan.plan import Plan
+from graphwire_runtime.plan.runtime import RunControl
 from graphwire_runtime.plan.schema import coerce_context
 from graphwire_runtime.step.answers import NO_ANSWERS, ResumeAnswers, TheirAnswers
 from graphwire_runtime.step.context import RunContext
@@ -65,6 +66,7 @@ class Request:
     before: Breakpoints = ()
     after: Breakpoints = ()
     durability: str | None = None
+    control: RunControl | None = None
     printed: str | Sequence[str] = ()
     """The modes to print."""
     loop: Loop | None = None
@@ -131,6 +133,7 @@ class Request:
             () if parent is None else parent.beats,
             parent is not None and (parent.retried or parent.run.repeated),
             None if parent is None or not nested else parent.run.thread or parent.run.lent,
+            self.control or (None if parent is None else parent.run.control) or RunControl(),
         )
         self.loop = Loop(
             run,

@@ -76,15 +76,15 @@ class Trace:
     """
 
     def __init__(self, run: Any) -> None:
-        self._run = run
+        self.run = run
 
     def end(self, output: Any) -> Any:
         """Report that the graph has come to its end; to be awaited in an asynchronous run, as is `fail`."""
-        return self._run.on_chain_end(output)
+        return self.run.on_chain_end(output)
 
     def fail(self, error: BaseException) -> Any:
         """Report that the graph has failed."""
-        return self._run.on_chain_error(error)
+        return self.run.on_chain_error(error)
 
     @contextmanager
     def node(self, task: Task) -> Iterator[None]:
@@ -115,7 +115,7 @@ class Trace:
     def _node(self, task: Task) -> Reports:
         caller = None if task.caller is None else task.caller.callbacks
         step = f"graph:step:{task.standing.step}"
-        children = self._run.get_child(step) if caller is None else caller.copy()
+        children = self.run.get_child(step) if caller is None else caller.copy()
         children.add_metadata(task.metadata())
         run = yield children.on_chain_start({}, _shown_to_tracers(task, task.shown_input), name=task.name)
         task.use_callbacks(run.get_child())

@@ -11,11 +11,9 @@ from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from typing import Any
 
 from graphwire_runtime.foreign.handles import PREFIX, TASK_ID, handles_of
+from graphwire_runtime.foreign.words import TASK
 
-__all__ = ["TASK", "Configurable", "plain"]
-
-TASK = "__graphwire_task"
-"""The key in the `configurable` of a node's config that holds its task."""
+__all__ = ["Configurable", "plain"]
 
 
 class Configurable(dict[str, Any]):

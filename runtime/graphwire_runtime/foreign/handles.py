@@ -16,7 +16,7 @@ from langchain_core.runnables.config import var_child_runnable_config
 
 from graphwire_runtime.errors import InvalidUpdateError
 from graphwire_runtime.foreign.relay import Relay
-from graphwire_runtime.foreign.words import known, ours
+from graphwire_runtime.foreign.words import known
 
 __all__ = ["CHECKPOINTER", "PREFIX", "TASK_ID", "handles_of"]
 
@@ -65,7 +65,7 @@ def _send(task: Any, writes: Iterable[tuple[str, Any]]) -> None:
             if task.run.thread is not None:
                 task.run.thread.answered(task.id, task.path_key, [*value])
         elif key == "__pregel_tasks":
-            task.sends.append(ours(value))
+            task.add_target(value)
         elif key in keys:
             task.pairs.append((key, value))
         else:
@@ -133,11 +133,17 @@ def _runtime(task: Any) -> Any:
     if kind is None or info is None:
         return own
     at = own.execution_info
+    server = own.server_info and known("runtime", "ServerInfo")(
+        own.server_info.assistant_id, own.server_info.graph_id, own.server_info.user
+    )
     return kind(
         context=own.context,
         store=own.store,
         stream_writer=writer,
         heartbeat=own.heartbeat,
+        previous=own.previous,
+        server_info=server,
+        **({"control": own.control} if hasattr(kind, "control") else {}),
         execution_info=info(**{field: getattr(at, field) for field in at.__slots__}),
     )
 

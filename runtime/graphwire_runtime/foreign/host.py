@@ -61,6 +61,7 @@ class Host:
             answers=None,
             context=getattr(runtime, "context", None),
             store=getattr(runtime, "store", None),
+            control=getattr(runtime, "control", None),
             thread=SimpleNamespace(
                 saver=configurable.get(CHECKPOINTER),
                 durability=configurable.get("__pregel_durability", "async"),

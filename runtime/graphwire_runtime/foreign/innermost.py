@@ -9,9 +9,10 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from graphwire_runtime.foreign.configurable import TASK, Configurable
+from graphwire_runtime.foreign.configurable import Configurable
 from graphwire_runtime.foreign.handles import TASK_ID
-from graphwire_runtime.foreign.words import known
+from graphwire_runtime.foreign.words import TASK, known, their_policy
+from graphwire_runtime.namespace import graph_of
 
 __all__ = ["TheirTask", "innermost"]
 
@@ -43,10 +44,23 @@ class TheirTask:
             function if getattr(function, "__name__", None) == plan.name else _named(function, plan.name),
             (args, kwargs),
             retry_policy=[known("types", "RetryPolicy")(*policy) for policy in plan.retries],
-            cache_policy=_their(plan.cache, "CachePolicy"),
-            timeout=_their(plan.timeout, "TimeoutPolicy"),
+            cache_policy=their_policy(plan.cache, "CachePolicy"),
+            timeout=their_policy(plan.timeout, "TimeoutPolicy"),
             callbacks=self.config.get("callbacks"),
         )
+
+    def write(self, key: str, value: Any) -> None:
+        """Add a write to those of the task; LangGraph ignores one to an unknown key, and logs that."""
+        self.config["configurable"]["__pregel_send"]([(key, value)])
+
+    def show_message(self, message: Any) -> None:
+        """Stream a message to those who hear the messages of LangGraph's run."""
+        callbacks, metadata = self.config.get("callbacks"), self.config["metadata"]
+        namespace = graph_of(metadata)
+        for each in getattr(callbacks, "handlers", callbacks) or ():
+            emit = getattr(each, "_emit", None)
+            if emit is not None and (each.subgraphs or namespace in ((), each.parent_ns)):
+                emit((namespace, metadata), message, dedupe=False)
 
     def ask(self, value: Any, response_schema: Any) -> Any:
         """The answer to an interrupt of the task, which LangGraph keeps."""
@@ -58,13 +72,6 @@ def _named(function: Any, name: str) -> Any:
     renamed = functools.update_wrapper(functools.partial(function), function)
     renamed.__name__ = name
     return renamed
-
-
-def _their(policy: Any, name: str) -> Any:
-    """A policy of this package as LangGraph's of the same name."""
-    if policy is None:
-        return None
-    return known("types", name)(**{field: getattr(policy, field) for field in policy.__dataclass_fields__})
 
 
 def innermost(config: Any) -> Any:

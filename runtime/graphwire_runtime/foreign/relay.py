@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphwire_runtime.foreign.words import ours_of_asked
+from graphwire_runtime.foreign.words import TASK, ours_of_asked
 from graphwire_runtime.types import INTERRUPT
 
 __all__ = ["Relay"]
@@ -42,6 +42,8 @@ class Relay:
             asked = tuple(map(ours_of_asked, chunk[INTERRUPT]))
             rest = {key: value for key, value in chunk.items() if key != INTERRUPT}
             chunk = {**chunk, INTERRUPT: asked}
+        elif mode in ("checkpoints", "debug"):
+            chunk = _without_task(chunk)
         for outlet in self._outlets:
             if mode == "values" and mode in outlet.modes:
                 outlet.push_values(namespace, rest, asked)
@@ -51,3 +53,19 @@ class Relay:
                 where = "|".join((*namespace, f"{chunk['name']}:{chunk['id']}"))
                 again = {"id": chunk["id"], "name": chunk["name"], "checkpoint_ns": where}
                 outlet.push(RETRIES, namespace, again)
+
+
+def _without_task(value: Any) -> Any:
+    """A checkpoint as LangGraph shows it, without our task in its configs."""
+    if isinstance(value, list):
+        return [_without_task(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    shown = {}
+    for key, item in value.items():
+        if key in ("payload", "config", "parent_config", "tasks", "state"):
+            item = _without_task(item)
+        elif key == "configurable":
+            item = {name: each for name, each in item.items() if name != TASK}
+        shown[key] = item
+    return shown

@@ -11,12 +11,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from graphwire_runtime.errors import GraphBubbleUp, GraphInterrupt, ParentCommand
-from graphwire_runtime.foreign.words import both, known, ours, ours_of_asked, theirs
+from graphwire_runtime.errors import GraphBubbleUp, GraphDrained, GraphInterrupt, ParentCommand
+from graphwire_runtime.foreign.words import both, known, ours, ours_of_asked, their_send, theirs
 from graphwire_runtime.namespace import nodes_in
 from graphwire_runtime.types import Command, Interrupt
 
-__all__ = ["asking", "bubbling", "command_for", "interrupted", "interrupts_of", "sent_up", "sent_up_by"]
+__all__ = [
+    "asking",
+    "bubbling",
+    "command_for",
+    "drain",
+    "interrupted",
+    "interrupts_of",
+    "passing",
+    "sent_up",
+    "sent_up_by",
+]
 
 Kinds = tuple[type[BaseException], ...]
 
@@ -29,6 +39,11 @@ def asking() -> Kinds:
 def sent_up_by() -> Kinds:
     """What to catch for a Command for the surrounding graph."""
     return _kinds(ParentCommand)
+
+
+def passing() -> Kinds:
+    """What to catch for a signal of a graph inside that says nothing of the task that it comes through."""
+    return (*_kinds(ParentCommand), *_kinds(GraphDrained))
 
 
 def bubbling() -> Kinds:
@@ -50,6 +65,12 @@ def interrupted(interrupts: tuple[Interrupt, ...]) -> GraphInterrupt:
     return error
 
 
+def drain(control: Any) -> None:
+    """Raise the signal that a run has stopped before a superstep if its RunControl was asked for that."""
+    if control.drain_requested:
+        raise _raised(GraphDrained)(control.drain_reason)
+
+
 def sent_up(command: Command[Any], namespace: str) -> ParentCommand:
     """The signal that carries a Command out of a graph.
 
@@ -61,10 +82,9 @@ def sent_up(command: Command[Any], namespace: str) -> ParentCommand:
     kind = known("types", "Command")
     if kind is not None:
         goto: Any = command.goto
-        send = known("types", "Send")
         if not isinstance(goto, str):
             targets = goto if isinstance(goto, Sequence) else (goto,)
-            goto = [send(each.node, each.arg) if not isinstance(each, str) else each for each in targets]
+            goto = [each if isinstance(each, str) else their_send(each) for each in targets]
         error.args = (kind(graph=namespace or command.graph, update=command.update, goto=goto),)
     return error
 

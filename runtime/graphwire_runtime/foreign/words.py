@@ -14,7 +14,22 @@ from typing import Any, TypeVar
 from graphwire_runtime.managed import Managed
 from graphwire_runtime.types import Command, Interrupt, Overwrite, Send
 
-__all__ = ["both", "known", "managed_of", "ours", "ours_of_asked", "register", "theirs", "twin"]
+__all__ = [
+    "TASK",
+    "both",
+    "known",
+    "managed_of",
+    "ours",
+    "ours_of_asked",
+    "register",
+    "their_policy",
+    "their_send",
+    "theirs",
+    "twin",
+]
+
+TASK = "__graphwire_task"
+"""The key in the `configurable` of a node's config that holds its task."""
 
 Twin = TypeVar("Twin")
 
@@ -25,21 +40,13 @@ def known(module: str, name: str) -> Any:
 
 
 def ours(value: Any) -> Any:
-    """The twin of LangGraph's Command, Send or Overwrite; any other value itself.
-
-    Raises TypeError for what LangGraph's word asks for and this package does not do.
-    """
+    """The twin of LangGraph's Command, Send or Overwrite; any other value itself."""
     if type(value) is dict or value is None:
         return value
     if _is(value, "Command"):
         return Command(graph=value.graph, update=value.update, resume=value.resume, goto=value.goto)
     if _is(value, "Send"):
-        if getattr(value, "timeout", None) is not None:
-            raise TypeError(
-                f"Send({value.node!r}, timeout=...) limits one task, which a graph of graphwire does not do; "
-                f"give the node a timeout instead: add_node({value.node!r}, ..., timeout=...)"
-            )
-        return Send(value.node, value.arg)
+        return Send(value.node, value.arg, timeout=getattr(value, "timeout", None))
     if _is(value, "Overwrite"):
         return Overwrite(value.value)
     return value
@@ -52,6 +59,24 @@ def twin(value: Any, kind: type[Twin]) -> Any:
     fields: Any = getattr(kind, "_fields", None) or getattr(kind, "__dataclass_fields__", ())
     given = {field: getattr(value, field) for field in fields if hasattr(value, field)}
     return kind(**given)
+
+
+def their_policy(policy: Any, name: str) -> Any:
+    """A policy of this package as LangGraph's of the same name; None for None."""
+    if policy is None or _is(policy, name):
+        return policy
+    return known("types", name)(**{field: getattr(policy, field) for field in policy.__dataclass_fields__})
+
+
+def their_send(send: Send) -> Any:
+    """A Send of this package as one of LangGraph's, which must be imported."""
+    made = known("types", "Send")
+    if send.timeout is None:
+        return made(send.node, send.arg)
+    policy = send.timeout
+    if hasattr(policy, "__dataclass_fields__"):
+        policy = their_policy(policy, "TimeoutPolicy")
+    return made(send.node, send.arg, timeout=policy)
 
 
 def managed_of(kind: Any) -> Managed | None:

@@ -15,7 +15,7 @@ from graphwire_runtime.foreign.words import known
 from graphwire_runtime.functional.workflow import Workflow
 from graphwire_runtime.plan.call import Call, call_of, full_name_of
 from graphwire_runtime.plan.channels import LastValue
-from graphwire_runtime.plan.drawing import Sketch
+from graphwire_runtime.plan.drawing import DrawnEdge, DrawnNode, Sketch
 from graphwire_runtime.plan.plan import DEFAULT_NAME, NodePlan, Plan
 from graphwire_runtime.plan.policies import CachePolicy, RetryPolicy, TimeoutPolicy
 from graphwire_runtime.plan.schema import Pairs, Schema
@@ -125,7 +125,8 @@ class entrypoint(Generic[Context]):
             cache=self._policies.cache,
         )
         sketch = Sketch(
-            {node.name: (func, None)}, [(START, node.name, None, False), (node.name, END, None, True)]
+            {node.name: DrawnNode(func)},
+            [DrawnEdge(START, node.name), DrawnEdge(node.name, END, True)],
         )
         return Workflow(
             plan,

@@ -68,6 +68,21 @@ class TaskFunction(Generic[P, T]):
             future = caller.run.calls.start(caller, self._plan, args, kwargs)
         return future
 
+    @property
+    def retry_policy(self) -> tuple[RetryPolicy, ...]:
+        """After which errors a task runs again."""
+        return self._plan.retries
+
+    @property
+    def cache_policy(self) -> CachePolicy | None:
+        """Whether a task may be skipped."""
+        return self._plan.cache
+
+    @property
+    def timeout(self) -> TimeoutPolicy | None:
+        """How long an attempt may take, in seconds."""
+        return self._plan.timeout
+
     def clear_cache(self, cache: Any) -> None:
         """Remove the results of the function from a cache."""
         if self._plan.cache is not None:

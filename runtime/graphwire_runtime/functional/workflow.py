@@ -35,6 +35,16 @@ class Workflow(CompiledStateGraph[Any, Context, Any, Any], Generic[Context]):
         self._output_type = output_type
 
     @property
+    def InputType(self) -> Any:
+        """The annotation of the function's first parameter."""
+        return self._input_type
+
+    @property
+    def OutputType(self) -> Any:
+        """The annotation of what the function returns."""
+        return self._output_type
+
+    @property
     def nodes(self) -> Mapping[str, NodePlan]:
         """The one node, by its name."""
         return self.plan.nodes

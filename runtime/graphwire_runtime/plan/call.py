@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableParallel
 
 from graphwire_runtime.plan.runtime import Caller
 from graphwire_runtime.types import StreamWriter
@@ -25,6 +25,7 @@ __all__ = [
     "is_async",
     "name_of",
     "returns",
+    "runnable_of",
 ]
 
 
@@ -51,13 +52,16 @@ def call_of(action: Any, name: str, *, handles: bool = False) -> Call:
         name: of the node or router, for error messages.
         handles: whether it is an error handler, which may declare a parameter `error`.
 
+    A mapping is a RunnableParallel: each of its values runs, and the results have its keys.
+
     Raises TypeError for anything else.
     """
+    action = runnable_of(action)
     if isinstance(action, Runnable):
         return _runnable(action, name)
     if not callable(action):
         raise TypeError(
-            f"{name!r} must be a function, a callable object or a Runnable, "
+            f"{name!r} must be a function, a callable object, a Runnable or a dict of those, "
             f"got a {type(action).__name__}: {action!r}"
         )
     extras = extras_of(action, handles=handles)
@@ -69,6 +73,11 @@ def call_of(action: Any, name: str, *, handles: bool = False) -> Call:
     if _is(inspect.isgeneratorfunction, action):
         return Call(name, _summed(function, bool(extras)), None)
     return Call(name, function if extras else lambda state, _: action(state), None)
+
+
+def runnable_of(action: Any) -> Any:
+    """A dict as the RunnableParallel that LangChain takes it for; anything else itself."""
+    return RunnableParallel(action) if isinstance(action, dict) and not callable(action) else action
 
 
 def name_of(action: Any) -> str:

@@ -14,9 +14,10 @@ from uuid import UUID
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 
-from graphwire_runtime.foreign.configurable import TASK, plain
+from graphwire_runtime.foreign.configurable import plain
 from graphwire_runtime.foreign.handles import TASK_ID
 from graphwire_runtime.foreign.host import hosted
+from graphwire_runtime.foreign.words import TASK
 
 __all__ = ["DEFAULT_RECURSION_LIMIT", "Settings", "merge", "settings_for"]
 

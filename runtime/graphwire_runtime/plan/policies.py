@@ -18,7 +18,15 @@ from graphwire_runtime.clock import chance
 from graphwire_runtime.foreign.words import twin
 from graphwire_runtime.plan.schema import shown
 
-__all__ = ["CachePolicy", "RetryPolicy", "TimeoutPolicy", "TracePolicy", "input_key", "is_passing"]
+__all__ = [
+    "CachePolicy",
+    "RetryPolicy",
+    "TimeoutPolicy",
+    "TracePolicy",
+    "input_key",
+    "is_passing",
+    "omit_payload",
+]
 
 _LASTING = (
     ArithmeticError,
@@ -125,6 +133,11 @@ class TracePolicy:
 
     process_inputs: Callable[[Any], Any] | None = None
     process_outputs: Callable[[Any], Any] | None = None
+
+
+def omit_payload(_: Any) -> dict[str, Any]:
+    """For a TracePolicy: tracers see nothing of the input or output."""
+    return {}
 
 
 def input_key(*args: Any, **kwargs: Any) -> bytes:

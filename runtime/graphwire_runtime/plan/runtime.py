@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from langchain_core.runnables import RunnableConfig
@@ -18,7 +18,9 @@ from graphwire_runtime.types import StreamWriter
 __all__ = [
     "Caller",
     "ExecutionInfo",
+    "RunControl",
     "Runtime",
+    "ServerInfo",
     "get_config",
     "get_runtime",
     "get_store",
@@ -52,6 +54,52 @@ class ExecutionInfo:
     node_first_attempt_time: float | None = None
     """In seconds since 1970."""
 
+    def patch(self, **changes: Any) -> ExecutionInfo:
+        """The same with other values."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What a server says of the run in its `configurable`."""
+
+    assistant_id: str
+    """Of `assistant_id`; "" if that is not there."""
+    graph_id: str
+    """Of `graph_id`; "" if that is not there."""
+    user: Any = None
+    """Of `langgraph_auth_user`, if that has an `identity`."""
+
+    @classmethod
+    def of(cls, configurable: Mapping[str, Any]) -> ServerInfo | None:
+        """Read it; None if the server says nothing."""
+        assistant, graph = configurable.get("assistant_id"), configurable.get("graph_id")
+        user = configurable.get("langgraph_auth_user")
+        if not hasattr(user, "identity"):
+            user = None
+        if assistant is None and graph is None and user is None:
+            return None
+        return cls(str(assistant or ""), str(graph or ""), user)
+
+
+class RunControl:
+    """Asks a run, from any thread, to stop before its next superstep. One serves for one run."""
+
+    __slots__ = ("drain_reason",)
+
+    def __init__(self) -> None:
+        self.drain_reason: str | None = None
+        """Why it is to stop; None if it is not to."""
+
+    def request_drain(self, reason: str = "shutdown") -> None:
+        """Let the run raise GraphDrained before its next superstep. Its thread can be resumed from there."""
+        self.drain_reason = reason
+
+    @property
+    def drain_requested(self) -> bool:
+        """Whether the run is to stop."""
+        return self.drain_reason is not None
+
 
 @dataclass(frozen=True)
 class Runtime(Generic[Context]):
@@ -67,6 +115,43 @@ class Runtime(Generic[Context]):
     heartbeat: Callable[[], None] = no_heartbeat
     """Reports progress to a `timeout` that limits the time without it."""
     execution_info: ExecutionInfo | None = None
+    server_info: ServerInfo | None = None
+    """What a server says of the run, None without one."""
+    control: RunControl | None = None
+    """Stops the run before its next superstep."""
+
+    def merge(self, other: Runtime[Context]) -> Runtime[Context]:
+        """The other one, with this one's values for those that it does not have."""
+        return Runtime(
+            context=other.context or self.context,
+            store=other.store or self.store,
+            stream_writer=self.stream_writer if other.stream_writer is no_writer else other.stream_writer,
+            previous=self.previous if other.previous is None else other.previous,
+            heartbeat=self.heartbeat if other.heartbeat is no_heartbeat else other.heartbeat,
+            execution_info=other.execution_info or self.execution_info,
+            server_info=other.server_info or self.server_info,
+            control=other.control or self.control,
+        )
+
+    def override(self, **changes: Any) -> Runtime[Context]:
+        """The same with other values."""
+        return replace(self, **changes)
+
+    def patch_execution_info(self, **changes: Any) -> Runtime[Context]:
+        """The same with other values in its `execution_info`. Raises RuntimeError if it has none."""
+        if self.execution_info is None:
+            raise RuntimeError("the runtime has no execution_info to change; only that of a node has")
+        return replace(self, execution_info=self.execution_info.patch(**changes))
+
+    @property
+    def drain_requested(self) -> bool:
+        """Whether the run is to stop before its next superstep."""
+        return self.control is not None and self.control.drain_requested
+
+    @property
+    def drain_reason(self) -> str | None:
+        """Why; None if it is not to."""
+        return None if self.control is None else self.control.drain_reason
 
 
 class Caller(Protocol):

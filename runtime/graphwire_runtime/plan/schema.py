@@ -1,18 +1,17 @@
 """`Schema`: a state's TypedDict, dataclass or pydantic class, or the type of a state of one value, read once.
 
 It knows the class's channels, and makes a node's view from the values of a run. `pairs_of` goes the other
-way, from what a node returned to writes as `(key, value)` pairs.
+way, from what a node returned to writes as `(key, value)` pairs. `json_schema` describes schemas.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, ClassVar, get_args, get_origin
 
 import typing_extensions
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 from graphwire_runtime.errors import InvalidUpdateError
 from graphwire_runtime.foreign.words import managed_of
@@ -20,7 +19,7 @@ from graphwire_runtime.managed import Managed
 from graphwire_runtime.plan.annotations import annotated_channel
 from graphwire_runtime.plan.channels import Channel, LastValue, Reduced, checked_reducer
 
-__all__ = ["ROOT", "Pairs", "Schema", "coerce_context", "json_schema_of", "pairs_of"]
+__all__ = ["ROOT", "Pairs", "Schema", "bare", "coerce_context", "pairs_of"]
 
 Pairs = list[tuple[str, Any]]
 """Writes to state keys, in the order in which they were made."""
@@ -147,17 +146,6 @@ def coerce_context(cls: type[Any] | None, context: Any) -> Any:
     return context
 
 
-def json_schema_of(cls: type[Any], title: str | None = None) -> dict[str, Any]:
-    """The JSON schema of a schema class, as pydantic writes it; a type without fields gets the title."""
-    if is_model(cls):
-        return dict(cls.model_json_schema())
-    if title is not None and _is_of_one_value(cls):
-        return {**TypeAdapter(cls).json_schema(), "default": None, "title": title}
-    if is_typed_dict(cls) and type(cls).__module__ == "typing" and sys.version_info < (3, 12):
-        cls = _rebuilt(cls)
-    return TypeAdapter(cls).json_schema()
-
-
 def annotations_of(cls: Any) -> dict[str, Any]:
     """The annotated fields of a class with their metadata; empty if there are none or they do not resolve."""
     if not isinstance(cls, type) or cls.__module__ == "builtins":
@@ -194,7 +182,7 @@ def merged(channels: dict[str, Channel], more: Iterable[tuple[str, Channel]]) ->
 
 
 def _channel(key: str, hint: Any) -> Channel:
-    hint = _bare(hint)
+    hint = bare(hint)
     if get_origin(hint) is Annotated:
         annotation, *metadata = get_args(hint)
         if (channel := annotated_channel(key, metadata)) is not None:
@@ -206,7 +194,7 @@ def _channel(key: str, hint: Any) -> Channel:
 
 
 def _managed(hint: Any) -> Managed | None:
-    hint = _bare(hint)
+    hint = bare(hint)
     metadata = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
     for each in metadata:
         if isinstance(each, Managed):
@@ -216,15 +204,12 @@ def _managed(hint: Any) -> Managed | None:
     return None
 
 
-def _is_marked(hint: Any) -> bool:
-    return get_origin(hint) in (typing_extensions.Required, typing_extensions.NotRequired)
-
-
 def _is_class_variable(hint: Any) -> bool:
     return get_origin(hint) is ClassVar or hint is ClassVar
 
 
-def _bare(hint: Any) -> Any:
+def bare(hint: Any) -> Any:
+    """An annotation without `Required`, `NotRequired` and `ReadOnly` around it."""
     while get_origin(hint) in (
         typing_extensions.Required,
         typing_extensions.NotRequired,
@@ -232,19 +217,6 @@ def _bare(hint: Any) -> Any:
     ):
         (hint,) = get_args(hint)
     return hint
-
-
-def _rebuilt(cls: Any) -> Any:
-    """A `typing.TypedDict` as one of typing_extensions: pydantic reads no other kind before Python 3.12."""
-    hints = typing_extensions.get_type_hints(cls, include_extras=True)
-    fields = {
-        # a Required within a string annotation is not yet among __required_keys__
-        key: hint if key in cls.__required_keys__ or _is_marked(hint) else typing_extensions.NotRequired[hint]
-        for key, hint in hints.items()
-    }
-    rebuilt: Any = typing_extensions.TypedDict(cls.__name__, fields)  # type: ignore[misc]
-    rebuilt.__module__, rebuilt.__doc__ = cls.__module__, cls.__doc__
-    return rebuilt
 
 
 def shown(value: Any) -> str:

@@ -8,7 +8,8 @@ from typing import Any, cast
 from langchain_core.callbacks import BaseCallbackHandler, CallbackManager
 from langchain_core.runnables import RunnableConfig
 
-from graphwire_runtime.foreign.configurable import TASK, Configurable
+from graphwire_runtime.foreign.configurable import Configurable
+from graphwire_runtime.foreign.words import TASK
 from graphwire_runtime.plan.config import merge
 
 __all__ = ["config_of"]

@@ -102,5 +102,7 @@ class RunContext:
     """Whether it runs in a task of a surrounding graph that has failed and begins again."""
     lent: KeptThread | None = None
     """The nearest thread around the run: a graph inside a run that is not kept may have its history there."""
+    control: Any = None
+    """Asks the run to stop before its next superstep: a RunControl, or LangGraph's of a graph around."""
     calls: TaskCalls = NO_CALLS
     """Begins the tasks that tasks call. Set once, when the run begins."""

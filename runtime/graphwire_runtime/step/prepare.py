@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 
 from graphwire_runtime.plan.schema import ROOT
 from graphwire_runtime.step.context import RunContext
@@ -27,6 +28,8 @@ def prepare(run: RunContext, standing: Standing, *, with_inputs: bool = True) ->
         if node is None:
             logger.warning("%s: a Send to %r, which is no node, was ignored", run.plan.title, send.node)
             continue
+        if send.timeout is not None:
+            node = replace(node, timeout=send.timeout)
         tasks.append(Task(run, standing, node, send.arg, (PUSH, index, False), step))
     names: Iterable[str] = schedule.triggered
     if len(schedule.triggered) > 1:

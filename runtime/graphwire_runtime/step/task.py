@@ -8,6 +8,7 @@ Long because a node reads its task through the same object that takes apart what
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,7 +23,8 @@ from graphwire_runtime.foreign.words import ours
 from graphwire_runtime.namespace import Namespace
 from graphwire_runtime.plan.channels import MISSING
 from graphwire_runtime.plan.plan import NodePlan, RouterPlan
-from graphwire_runtime.plan.runtime import ExecutionInfo, Runtime, no_heartbeat
+from graphwire_runtime.plan.policies import TimeoutPolicy
+from graphwire_runtime.plan.runtime import ExecutionInfo, Runtime, ServerInfo, no_heartbeat
 from graphwire_runtime.plan.schema import ROOT, Pairs, pairs_of, shown
 from graphwire_runtime.step.answers import AnswerSchema
 from graphwire_runtime.step.config import config_of
@@ -230,6 +232,8 @@ class Task:
                     self.attempt,
                     self.began,
                 ),
+                server_info=ServerInfo.of(run.settings.configurable),
+                control=run.control,
             )
         return self._runtime
 
@@ -356,7 +360,7 @@ class Task:
         if isinstance(output, Command):
             self._take_command(output)
         elif isinstance(output, Send):
-            self._add_target(output)
+            self.add_target(output)
             self.pairs += [(ROOT, given)] if plan.rooted else []
         elif isinstance(output, list) and any(isinstance(item, Command) for item in output):
             for item in output:
@@ -394,7 +398,7 @@ class Task:
     def route(self, router: RouterPlan, answer: Any) -> None:
         """Take what a router returned apart into jumps and sends; raises like `RouterPlan.targets`."""
         for target in router.targets(self.name, answer):
-            self._add_target(target)
+            self.add_target(target)
 
     def use_callbacks(self, callbacks: Any) -> None:
         """Pass these callbacks to whatever the task calls from now on."""
@@ -430,13 +434,16 @@ class Task:
             else (command.goto,)
         )
         for target in goto:
-            self._add_target(target)
+            self.add_target(target)
 
-    def _add_target(self, target: Any) -> None:
+    def add_target(self, target: Any) -> None:
+        """Take a name of a node, END or a Send. Raises ValueError for a wrong timeout of a Send."""
         if type(target) is str:
             if target != END:
                 self.gotos.append(target)
         elif isinstance(target := ours(target), Send):
+            if target.timeout is not None:
+                target = dataclasses.replace(target, timeout=TimeoutPolicy.of(target.timeout))
             self.sends.append(target)
         elif target != END:
             self.gotos.append(target)

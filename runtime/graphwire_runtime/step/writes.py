@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from graphwire_runtime.foreign.words import ours
+from graphwire_runtime.plan.policies import TimeoutPolicy
 from graphwire_runtime.plan.schema import Pairs
 from graphwire_runtime.step.task import Task
 from graphwire_runtime.types import END, INTERRUPT, PREVIOUS, RETURN, Interrupt, Overwrite, Send
@@ -37,6 +38,7 @@ HANDLED = "__error_source_node__"
 NO_WRITES: list[tuple[str, Any]] = [("__no_writes__", None)]
 """What is kept of a task that has written nothing and leads nowhere, so that it counts as finished."""
 BRANCH = "branch:to:"
+LIMITS = ("run_timeout", "idle_timeout", "refresh_on")
 BARE = (RETURN, END, PREVIOUS)
 """Channels that hold what a function returned, as it is."""
 COMMAND_TASK_PREFIX = "00000000-0000-0000-0000-"
@@ -142,13 +144,22 @@ def kept_send(send: Send, untracked: Collection[str]) -> Any:
     arg = send.arg
     if untracked and isinstance(arg, dict):
         arg = {key: value for key, value in arg.items() if key not in untracked}
-    made = _kept("Send", "node", "arg")
-    return [send.node, arg] if made is None else made(send.node, arg)
+    if send.timeout is None:
+        made = _kept("Send", "node", "arg")
+        return [send.node, arg] if made is None else made(send.node, arg)
+    limits = {name: getattr(send.timeout, name) for name in LIMITS}
+    made, policy = _kept("Send", "node", "arg", "timeout"), _kept("TimeoutPolicy", *LIMITS)
+    if made is None or policy is None:
+        return [send.node, arg, limits]
+    return made(send.node, arg, policy(**limits))
 
 
 def sent(value: Any) -> Send:
     """The Send that a kept value stands for."""
-    return Send(value[0], value[1]) if isinstance(value, (list, tuple)) else Send(value.node, value.arg)
+    if isinstance(value, (list, tuple)):
+        node, arg, *limits = value
+        return Send(node, arg, timeout=TimeoutPolicy(**limits[0]) if limits else None)
+    return Send(value.node, value.arg, timeout=getattr(value, "timeout", None))
 
 
 def kept_interrupt(asked: Interrupt) -> Any:

@@ -1,107 +1,32 @@
-"""Chat messages: the state that holds them, and the callback that streams a model's tokens.
+"""`TokenTap`: the callback that turns model calls, and whole messages, into chunks of the `messages` mode.
 
-`add_messages` and `MessagesState` are for a graph's author. `TokenTap` turns model calls, and whole messages
-that nodes return, into chunks of the `messages` mode.
+The whole messages are those that nodes return or push. `messages` has the state that holds messages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import (
-    AnyMessage,
-    BaseMessage,
-    BaseMessageChunk,
-    MessageLikeRepresentation,
-    RemoveMessage,
-    convert_to_messages,
-    message_chunk_to_message,
-)
+from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResult
 from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tracers._streaming import _StreamingCallbackHandler
-from typing_extensions import TypedDict
 
 from graphwire_runtime.clock import fresh_id
 from graphwire_runtime.foreign.innermost import innermost
 from graphwire_runtime.foreign.words import both, known, ours
-from graphwire_runtime.namespace import Namespace
+from graphwire_runtime.namespace import Namespace, graph_of
+from graphwire_runtime.stream.messages import listed
 from graphwire_runtime.stream.outlet import Outlet
 from graphwire_runtime.types import Command
 
-__all__ = ["REMOVE_ALL_MESSAGES", "MessagesState", "TokenTap", "add_messages", "give_ids", "tap_for"]
-
-REMOVE_ALL_MESSAGES = "__remove_all__"
-"""The id of a RemoveMessage that removes all messages before it."""
-
-Messages = list[MessageLikeRepresentation] | MessageLikeRepresentation
+__all__ = ["TokenTap", "tap_for"]
 
 _Call = tuple[Namespace, dict[str, Any]]
 """The graph that a model is called in, and the metadata of its tokens."""
-
-
-def add_messages(left: Messages, right: Messages) -> list[BaseMessage]:
-    """Merge two lists of messages by id: the reducer of `MessagesState`.
-
-    A message of `right` replaces the message with the same id, or is appended if there is none. A
-    `RemoveMessage` removes the message with its id. Tuples, dicts and strings become messages; a single
-    message counts as a list of one; a message without an id gets one.
-
-    Raises ValueError for a RemoveMessage whose id is not in the list.
-    """
-    merged = _as_messages(left)
-    new = _as_messages(right)
-    for last in range(len(new) - 1, -1, -1):
-        if isinstance(new[last], RemoveMessage) and new[last].id == REMOVE_ALL_MESSAGES:
-            return new[last + 1 :]
-    position = {message.id: index for index, message in enumerate(merged)}
-    removed: set[str | None] = set()
-    for message in new:
-        index = position.get(message.id)
-        if isinstance(message, RemoveMessage):
-            if index is None:
-                raise ValueError(
-                    f"RemoveMessage names the id {message.id!r}, "
-                    f"and no message of the {len(merged)} in the list has it"
-                )
-            removed.add(message.id)
-        elif index is None:
-            position[message.id] = len(merged)
-            merged.append(message)
-        else:
-            removed.discard(message.id)
-            merged[index] = message
-    return [message for message in merged if message.id not in removed] if removed else merged
-
-
-def _as_messages(value: Messages) -> list[BaseMessage]:
-    messages = convert_to_messages(value if isinstance(value, list) else [value])
-    result: list[BaseMessage] = []
-    for message in messages:
-        if isinstance(message, BaseMessageChunk):
-            message = message_chunk_to_message(message)
-        if message.id is None:
-            message.id = fresh_id()
-        result.append(message)
-    return result
-
-
-def give_ids(pairs: Iterable[tuple[str, Any]], keys: Container[str]) -> None:
-    """Give ids to the messages without one in writes to these keys, so that all who see them see the same."""
-    for key, value in pairs:
-        if key in keys:
-            for message in _as_list(value):
-                if message.id is None:
-                    message.id = fresh_id()
-
-
-class MessagesState(TypedDict):
-    """A state with one key, `messages`, merged by `add_messages`; derive from it to add more."""
-
-    messages: Annotated[list[AnyMessage], add_messages]
 
 
 class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
@@ -136,7 +61,7 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         """Remember the call's namespace and metadata for its tokens."""
         if metadata is None or (tags and "nostream" in tags):
             return
-        namespace = _graph_of(metadata)
+        namespace = graph_of(metadata)
         if namespace != self._outlet.namespace and not self._outlet.subgraphs:
             return
         shown = [tag for tag in tags or () if not tag.startswith("seq:step")]
@@ -200,7 +125,7 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         task = innermost(var_child_runnable_config.get())
         if getattr(task, "checkpoint_ns", None) == metadata["langgraph_checkpoint_ns"]:
             return
-        namespace = _graph_of(metadata)
+        namespace = graph_of(metadata)
         if namespace == self._outlet.namespace or self._outlet.subgraphs:
             self._calls[run_id] = (namespace, metadata)
             self.note_input(inputs)
@@ -259,8 +184,14 @@ class TokenTap(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         """The namespace of the consumer's own graph, by LangGraph's name for it."""
         return self._outlet.namespace
 
+    def push(self, message: BaseMessage, metadata: dict[str, Any]) -> None:
+        """Push a message that a node at work has pushed; the metadata says in which graph."""
+        namespace = graph_of(metadata)
+        if not namespace or namespace == self._outlet.namespace or self._outlet.subgraphs:
+            self._emit((namespace, metadata), message)
+
     def _emit(self, call: _Call, message: BaseMessage, *, dedupe: bool = False) -> None:
-        """Push a message that LangGraph's `push_message` was given."""
+        """Push a message; LangGraph's `push_message` calls it, too."""
         if message.id is not None:
             self._seen.add(message.id)
         self._push("messages", call[0], (message, call[1]))
@@ -280,15 +211,6 @@ def tap_for(outlet: Outlet) -> TokenTap:
     return kind(outlet)
 
 
-def _graph_of(metadata: Mapping[str, Any]) -> Namespace:
-    """The graph whose node this metadata names; a @task of LangGraph's counts as the node that calls it."""
-    path: Any = metadata.get("langgraph_path") or ()
-    levels = 1
-    while len(path) == 4 and path[-1] is True:
-        path, levels = path[1], levels + 1
-    return tuple(metadata.get("langgraph_checkpoint_ns", "").split("|")[:-levels])
-
-
 def _messages_in(value: Any) -> Iterable[BaseMessage]:
     """The messages in a node's input or return value: itself, in its fields, or in lists in its fields."""
     if isinstance(value, Mapping):
@@ -303,12 +225,4 @@ def _messages_in(value: Any) -> Iterable[BaseMessage]:
         fields = vars(value).values()
     else:
         return ()
-    return [message for field in fields for message in _as_list(field)]
-
-
-def _as_list(value: Any) -> Iterable[BaseMessage]:
-    if isinstance(value, BaseMessage):
-        return (value,)
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return [item for item in value if isinstance(item, BaseMessage)]
-    return ()
+    return [message for field in fields for message in listed(field)]

@@ -1,0 +1,400 @@
+"""Logs in Redis or Valkey: one process writes a log, and others read and follow it.
+
+An append is one message with a script for each log, which checks the epoch and the seq, takes the records
+and publishes the new head (``log/redis_scripts.py``). If the answer gets lost, the same batches come again,
+and are known again. Who follows is woken by a message (``log/redis_growth.py``). Old records are folded by
+the writer: it reads them, folds them in a thread, and puts the base in their place, if nothing was folded
+meanwhile.
+
+What is known of logs here is what the answers of the server said last, and decides about nothing but what to
+fold. Of logs that others write, nothing is known. While the server cannot be reached, everything that asks it
+raises ``StoreAway``, after a bounded time.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from graphwire_protocol.types import Durability, Seq
+
+from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.limits import LogLimits
+from graphwire_gateway.log.fold import Fold
+from graphwire_gateway.log.packed import packed, unpacked
+from graphwire_gateway.log.record import Record, first_of
+from graphwire_gateway.log.redis_folds import Found, Stop, first, folded, over, shrunk
+from graphwire_gateway.log.redis_growth import Growth
+from graphwire_gateway.log.redis_scripts import APPEND, CLAIM, CREATE, DELETE, FENCED, FOLD, GAP, READ, RENEW
+from graphwire_gateway.log.redis_server import RedisServer, ScriptCall
+from graphwire_gateway.log.shares import FLOOR, shares
+from graphwire_gateway.log.store import Batch, Fenced, Kept, NoLog, Page, Rewound, SeqGap, StoreAway
+from graphwire_gateway.telemetry import logger
+
+log = logger("store")
+
+LEASE_S = 7 * 24 * 3600.0
+"""How long a log outlives its last append or ``touch``, and a closed one what it is kept for."""
+
+_ENTRY_RECORDS = 64
+_ENTRY_BYTES = 64 << 10  # about, of one entry
+_PAGE_BYTES = 1 << 20  # about, of one answer
+_READS = 8  # at once, each on a connection
+_SLICE = 512  # records that are folded at once
+_SLICE_BYTES = 256 << 10  # and about how many bytes of them
+_SLACK = 8  # evict an eighth at once, so that a full log does not fold at every append
+
+
+class _Known:
+    """What is known of a log that this store writes."""
+
+    __slots__ = ("base_size", "epoch", "evicted", "head", "principal", "size")
+
+    def __init__(self, run: str, epoch: str) -> None:
+        self.principal = run.rpartition("/")[0]
+        self.epoch = epoch
+        self.head: Seq = 0
+        self.evicted: Seq = 0
+        self.size = 0
+        """Bytes of the records behind ``evicted``."""
+        self.base_size = 0
+
+    @property
+    def count(self) -> int:
+        return self.head - self.evicted
+
+    @property
+    def total(self) -> int:
+        return self.size + self.base_size
+
+
+class RedisStore:
+    """The logs on the server at ``url``; ``RedisServer`` says what that may be.
+
+    Several stores may share a server. Each bounds the logs that it writes: those that it has created,
+    appended to or claimed, and those that it found when it was opened; ``size`` counts these.
+
+    A log expires ``lease_s`` seconds after its last append or ``touch``. ``ping_s``: see ``Growth``.
+    """
+
+    def __init__(
+        self, url: str, limits: LogLimits | None = None, *, lease_s: float = LEASE_S, ping_s: float = 5.0
+    ) -> None:
+        self._limits = limits or LogLimits()
+        self._lease_ms = int(lease_s * 1000)
+        self._server = RedisServer(url)
+        self._growth = Growth(self._server, ping_s)
+        self._logs: dict[str, _Known] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._folding: set[asyncio.Task[None]] = set()
+        self._sizes: Counter[str] = Counter()  # by principal
+        self._doomed: dict[str, str] = {}  # logs that are to be deleted, and their epochs
+        self._reads = asyncio.Semaphore(_READS)
+        self._folder = ThreadPoolExecutor(1, "graphwire-store-folds")
+        self.size = 0
+        """Bytes held by the logs that this store writes, as their records count."""
+
+    @property
+    def durability(self) -> Durability:
+        """What the server promises; known once the store is open. See ``RedisServer.open``."""
+        return self._server.durability
+
+    def size_of(self, principal: str) -> int:
+        """Return the bytes held by the logs of a principal's runs, of those that this store writes."""
+        return self._sizes[principal]
+
+    async def open(self) -> list[Kept]:
+        """Check the server; return what it has of each run, the oldest first. Raises ``CannotServe``.
+
+        Another store may be writing some of them. Whoever takes a log over claims it first.
+        """
+        await self._server.open()
+        try:
+            return await self._kept()
+        except StoreAway as error:
+            raise CannotServe(str(error)) from error
+
+    async def _kept(self) -> list[Kept]:
+        runs = await self._server.runs()
+        names = ("created", "epoch", "head", "evicted", "size", "base_size", "start", "standing")
+        found: list[tuple[int, Kept]] = []
+        for at in range(0, len(runs), 500):
+            some = runs[at : at + 500]
+            for run, values in zip(some, await self._server.fields(some, *names), strict=True):
+                created, epoch, *numbers = values[:6]
+                start, standing = values[6:]
+                if created is None or epoch is None:  # it has just expired
+                    continue
+                known = self._known(run, epoch.decode())
+                self._note(known, [int(number or 0) for number in numbers])
+                found.append((int(created), Kept(run, known.epoch, known.head, start or b"", standing)))
+        return [kept for _, kept in sorted(found, key=lambda pair: pair[0])]
+
+    async def create(self, run: str, epoch: str, start: bytes = b"") -> None:
+        """Begin an empty log, in place of any that the run had. Raises ``StoreAway``."""
+        await self._server.call(CREATE, run, epoch, start, self._lease_ms, self._server.channel(run))
+        self._forget(run)
+        self._doomed.pop(run, None)
+        self._known(run, epoch)
+
+    async def claim(self, run: str, epoch: str, new_epoch: str) -> Seq:
+        """Give a log another epoch, so that whoever wrote it is refused from now on; return its head.
+
+        Whoever takes over a log claims it: only its writer knew whether the server lost its end. Raises
+        ``Fenced`` if its epoch is not ``epoch``, ``NoLog``, ``StoreAway``.
+        """
+        head = await self._server.call(CLAIM, run, epoch, new_epoch, self._server.channel(run))
+        if head is None:
+            raise NoLog(run)
+        if head == FENCED:
+            raise Fenced
+        self._known(run, new_epoch)
+        self._growth.grew(run, new_epoch, head)
+        return int(head)
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────────
+
+    async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
+        """Append many batches at once; see ``Store``. Raises ``StoreAway``."""
+        found = await self._server.call_all([self._call(batch) for batch in batches])
+        answers = [self._answer(batch, answer) for batch, answer in zip(batches, found, strict=True)]
+        for batch, answer in zip(batches, answers, strict=True):
+            known = self._logs.get(batch.run)
+            if isinstance(answer, int) and known is not None and self._is_over_limits(known):
+                try:
+                    await self._evict(batch.run, known, 2 * len(batch.records))
+                except Exception as error:  # the records are taken all the same, and must not be sent again
+                    log.warning(
+                        "a log was not shortened; trying again with its next event", error=repr(error)
+                    )
+        return answers
+
+    def _call(self, batch: Batch) -> ScriptCall:
+        last = batch.first_seq + len(batch.records) - 1
+        standing = ("", b"") if batch.standing is None else ("1", batch.standing)
+        channel = self._server.channel(batch.run)
+        args: list[Any] = [batch.epoch, batch.first_seq, last, batch.size, self._lease_ms, channel, *standing]
+        at = 0
+        while at < len(batch.records):
+            records, _ = first_of(batch.records[at : at + _ENTRY_RECORDS], _ENTRY_BYTES)
+            at += len(records)
+            args += (f"{batch.first_seq + at - 1}-{len(records)}", packed(records))
+        return ScriptCall(APPEND, batch.run, args)
+
+    def _answer(self, batch: Batch, answer: list[int]) -> Seq | Fenced | SeqGap:
+        known = self._logs.get(batch.run)
+        if known is not None and known.epoch != batch.epoch:
+            known = None
+        if answer[0] == FENCED:
+            if known is not None:  # another writes it now
+                self._forget(batch.run)
+            return Fenced()
+        if answer[0] == GAP:
+            head = answer[1]
+            return Rewound(head) if known is not None and head < known.head else SeqGap(head)
+        head = answer[0]
+        if known is None:
+            known = self._known(batch.run, batch.epoch)
+        self._note(known, answer)
+        self._growth.grew(batch.run, batch.epoch, head)
+        return head
+
+    def _known(self, run: str, epoch: str) -> _Known:
+        """Return what is known of a log from now on that this store writes."""
+        self._forget(run)
+        known = self._logs[run] = _Known(run, epoch)
+        return known
+
+    def _note(self, known: _Known, numbers: Sequence[int]) -> None:
+        """Note the head, ``evicted``, the size of the records and that of the base."""
+        before = known.total
+        known.head, known.evicted, known.size, known.base_size = numbers
+        self._count(known.principal, known.total - before)
+
+    def _count(self, principal: str, size: int) -> None:
+        self.size += size
+        self._sizes[principal] += size
+        if not self._sizes[principal]:
+            del self._sizes[principal]
+
+    def _forget(self, run: str) -> None:
+        known = self._logs.pop(run, None)
+        if known is not None:
+            self._count(known.principal, -known.total)
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────
+
+    async def read(self, run: str, after: Seq, limit: int) -> Page:
+        """Return at most ``limit`` records behind ``after``, of about a megabyte; see ``Store``.
+
+        Raises ``NoLog``, ``StoreAway``.
+        """
+        async with self._reads:
+            found = await self._found(run, after, limit)
+        records: list[Record] = []
+        for start, _, data in found.entries:
+            begin = after + 1 + len(records) - start
+            if begin < 0:  # somebody else deleted the stream, or a part of it
+                raise NoLog(run)
+            records += unpacked(data)[begin:]
+        return Page(found.epoch, found.evicted, found.head, records[:limit])
+
+    async def _found(
+        self, run: str, after: Seq, limit: int, most_bytes: int = _PAGE_BYTES, has_base: bool = False
+    ) -> Found:
+        """Read entries behind ``after``, or behind what is evicted if that is below 0."""
+        answer = await self._server.call(READ, run, after, limit, most_bytes, "1" if has_base else "")
+        if answer is None:
+            raise NoLog(run)
+        found = Found.of(answer)
+        if not found.entries and found.evicted <= after < found.head and limit > 0:
+            raise NoLog(run)
+        return found
+
+    async def base(self, run: str) -> Fold:
+        """Return what the evicted records fold to; see ``Store``. Raises ``NoLog``, ``StoreAway``."""
+        async with self._reads:
+            ((epoch, base),) = await self._server.fields([run], "epoch", "base")
+        if epoch is None:
+            raise NoLog(run)
+        return Fold() if base is None else await self._in_thread(Fold.load, base)
+
+    def tail(self, run: str, wake: Callable[[Seq], None]) -> Callable[[], None]:
+        """ScriptCall ``wake(head)`` whenever the log has grown, whoever writes it; return how to stop that.
+
+        Whether there is such a log is not known here. If there is none, or it is deleted, or the server has
+        lost its end, ``wake`` is called as well, with a smaller head: whoever reads then finds out.
+        """
+        known = self._logs.get(run) or _Known(run, "")
+        return self._growth.follow(run, wake, known.epoch, known.head)
+
+    # ── what goes ────────────────────────────────────────────────────────────────────────────────
+
+    def _is_over_limits(self, known: _Known) -> bool:
+        events, size = self._limits.events, self._limits.bytes
+        return known.count > events + events // _SLACK or known.size > size + size // _SLACK
+
+    async def _evict(self, run: str, known: _Known, most: int) -> None:
+        """Fold what is over the limits, ``most`` records about; what is young stays longer."""
+        left = max(most, _SLICE)
+        while left > 0 and self._logs.get(run) is known:
+            stop = over(known.count, known.size, self._limits, min(left, _SLICE))
+            count = await self._fold(run, known, stop)
+            if not count:
+                return
+            left -= count
+
+    async def _fold_slice(self, run: str, known: _Known, keep: int) -> int:
+        """Fold some of the records but for the newest ``keep``; return how many."""
+        return await self._fold(run, known, first(known.count - keep, _SLICE, _SLICE_BYTES))
+
+    async def _fold(self, run: str, known: _Known, stop: Stop) -> int:
+        """Fold the oldest records until ``stop``; return how many. Raises ``NoLog``, ``StoreAway``."""
+        found = await self._found(run, -1, _SLICE, _SLICE_BYTES, has_base=True)
+        if found.epoch != known.epoch:
+            return 0
+        base, count, size = await self._in_thread(folded, found, stop, self._limits.bytes)
+        return count if count and await self._put(run, known, found, base, size) else 0
+
+    async def _shrink(self, run: str, known: _Known, limit: int) -> None:
+        """Let the base hold at most ``limit`` bytes."""
+        found = await self._found(run, -1, 0, has_base=True)
+        if found.epoch == known.epoch:
+            await self._put(run, known, found, await self._in_thread(shrunk, found, limit), 0)
+
+    async def _put(
+        self, run: str, known: _Known, found: Found, base: tuple[Seq, bytes, int], size: int
+    ) -> bool:
+        """Put a base in the place of what it was made of; return whether nothing had moved."""
+        evicted, data, base_size = base
+        args = (known.epoch, found.evicted, evicted, size, data, base_size)
+        answer = await self._server.call(FOLD, run, *args)
+        if answer is not None and self._logs.get(run) is known:
+            self._note(known, answer)
+        return answer is not None
+
+    async def close(self, run: str, ttl_s: float) -> None:
+        """Fold the log wholly into its base after ``ttl_s`` seconds; see ``Store``. Raises ``StoreAway``.
+
+        It expires ``lease_s`` later, should nobody delete it.
+        """
+        known = self._logs.get(run)
+        if not await self._server.call(RENEW, run, int(ttl_s * 1000) + self._lease_ms):
+            raise NoLog(run)
+        if known is not None and self._logs.get(run) is known:
+            self._timers[run] = asyncio.get_running_loop().call_later(ttl_s, self._expire, run, known)
+
+    def _expire(self, run: str, known: _Known) -> None:
+        self._timers.pop(run, None)
+        folding = asyncio.ensure_future(self._fold_ended(run, known))
+        self._folding.add(folding)
+        folding.add_done_callback(self._folding.discard)
+
+    async def _fold_ended(self, run: str, known: _Known) -> None:
+        # The terminal event stays, for who comes late.
+        try:
+            while known.count > 1 and self._logs.get(run) is known:
+                if not await self._fold_slice(run, known, 1):
+                    return
+        except Exception as error:
+            log.warning("an ended log was not folded", error=repr(error))  # it goes with its run
+
+    async def touch(self, runs: Iterable[str]) -> None:
+        """Let logs that are still needed not expire for another ``lease_s``. Raises ``StoreAway``."""
+        await self._server.call_all([ScriptCall(RENEW, run, (self._lease_ms,)) for run in runs])
+
+    async def trim(self, size: int) -> None:
+        """Free ``size`` bytes of the logs that this store writes, if that is possible; see ``Store``."""
+        logs = ((known.principal, known.total) for known in self._logs.values())
+        most = shares(logs, self._sizes, self.size - size)
+        for run, known in list(self._logs.items()):
+            share = most.get(known.principal)
+            if share is None:
+                continue
+            try:
+                while known.count and known.total > share and self._logs.get(run) is known:
+                    if not await self._fold_slice(run, known, 0):
+                        break
+                if known.total > share and self._logs.get(run) is known:
+                    await self._shrink(run, known, max(share - known.size, FLOOR))
+            except NoLog:
+                if self._logs.get(run) is known:
+                    self._forget(run)
+
+    async def delete(self, run: str) -> None:
+        """Forget the log; see ``Store``. One that is only known to others may raise ``StoreAway``."""
+        timer = self._timers.pop(run, None)
+        if timer is not None:
+            timer.cancel()
+        self._growth.forget(run)
+        known = self._logs.get(run)
+        if known is None:
+            await self._server.call(DELETE, run, "", self._server.channel(run))
+            return
+        self._forget(run)
+        self._doomed[run] = known.epoch
+        try:
+            doomed = dict(self._doomed)
+            channel = self._server.channel
+            await self._server.call_all(
+                [ScriptCall(DELETE, run, (doomed[run], channel(run))) for run in doomed]
+            )
+        except StoreAway as error:
+            log.warning("a log was not deleted; trying again with the next one", error=repr(error))
+            return
+        self._doomed = {run: epoch for run, epoch in self._doomed.items() if run not in doomed}
+
+    async def _in_thread(self, function: Callable[..., Any], *args: object) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._folder, function, *args)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for timer in self._timers.values():
+            timer.cancel()
+        for task in self._folding:
+            task.cancel()
+        await asyncio.gather(*self._folding, return_exceptions=True)
+        await self._growth.aclose()
+        await self._server.aclose()
+        self._folder.shutdown(wait=False)

@@ -1,0 +1,316 @@
+"""The Redis server of a store: its address, what it must be and promises, its keys, and calls of scripts.
+
+What it must be is checked once, by ``open``: a Redis or Valkey of version 7 at least, one that is written
+to and no Cluster, and that lets this user do what a store does. redis-py repeats nothing by itself, so each
+call takes two timeouts at most: that of a new connection and that of the answer.
+"""
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple, get_args
+from urllib.parse import parse_qsl, unquote, urlencode
+
+from graphwire_protocol.types import Durability
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.client import PubSub
+from redis.asyncio.connection import SSLConnection, parse_url
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
+
+from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.log.redis_scripts import APPEND, CREATE, DELETE, READ, Script
+from graphwire_gateway.log.store import StoreAway
+from graphwire_gateway.telemetry import logger
+
+log = logger("store")
+
+_VERSION = 7
+_TIMEOUT_S = 5.0  # each for a connection and an answer; the url may say socket_timeout=..
+_SENTINEL_PORT = 26379
+_PROBE_MS = 10_000
+_CONFIG = ("appendonly", "appendfsync", "no-appendfsync-on-rewrite", "maxmemory", "maxmemory-policy")
+_OURS = ("prefix", "durability")
+
+_URL = re.compile(r"(?P<scheme>rediss?)\+sentinel://(?:(?P<user>[^@/]*)@)?(?P<hosts>[^/?]+)/(?P<rest>[^?]+)")
+
+
+class ScriptCall(NamedTuple):
+    """A script, the run on whose log it works, and its arguments."""
+
+    script: Script
+    run: str
+    args: Sequence[Any]
+
+
+class RedisServer:
+    """The server at ``url``.
+
+    ``redis://``, ``rediss://`` and ``unix://`` are as redis-py has them. A master that Sentinels know is
+    ``redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/SERVICE/DB``; ``rediss+sentinel://`` takes TLS to
+    both, and ``sentinel_username=..`` and ``sentinel_password=..`` are for the Sentinels. Beside redis-py's
+    own options there are ``prefix=..`` of all keys (``graphwire``), and ``durability=..``, where the server
+    does not let its configuration be read. Raises ``CannotServe`` for a url that is none.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.durability: Durability = "none"
+        """What survives, known after ``open``: see there."""
+        self.name = _without_password(url)
+        self._sentinel: Sentinel | None = None
+        address, _, query = url.partition("?")
+        pairs = parse_qsl(query, keep_blank_values=True)
+        options = {name: value for name, value in pairs if name in _OURS}
+        theirs = urlencode([(name, value) for name, value in pairs if name not in _OURS])
+        self.prefix = options.get("prefix", "graphwire")
+        self._durability = options.get("durability")
+        if self._durability not in (None, *get_args(Durability)):
+            raise CannotServe(f"{self.name}: durability is one of {', '.join(get_args(Durability))}")
+        try:
+            self._client = self._connected(address, theirs)
+            pool: Any = self._client.connection_pool
+            pool.make_connection()  # which refuses options that it does not know
+        except (ValueError, TypeError) as error:
+            raise CannotServe(f"{self.name} is no address of a Redis server: {error}") from error
+
+    def _connected(self, address: str, query: str) -> "Redis":
+        behind_sentinels = _URL.fullmatch(address)
+        if behind_sentinels is None:
+            return Redis.from_pool(ConnectionPool(**_settings(f"{address}?{query}")))
+        parts = behind_sentinels.groupdict()
+        service, _, db = parts["rest"].partition("/")
+        user = "" if parts["user"] is None else f"{parts['user']}@"
+        settings = _settings(f"{parts['scheme']}://{user}/{db}?{query}")
+        has_tls = settings.pop("connection_class", None) is SSLConnection
+        names = ("username", "password")
+        of_sentinels = {
+            name: settings.pop(f"sentinel_{name}") for name in names if f"sentinel_{name}" in settings
+        }
+        shared = ("socket_", "ssl_", "retry", "protocol") if has_tls else ("socket_", "retry", "protocol")
+        of_sentinels |= {name: value for name, value in settings.items() if name.startswith(shared)}
+        hosts = [_host(each) for each in parts["hosts"].split(",")]
+        of_sentinels["ssl"] = has_tls
+        self._sentinel = Sentinel(hosts, sentinel_kwargs=of_sentinels)  # type: ignore[no-untyped-call]
+        client: Redis = self._sentinel.master_for(unquote(service), ssl=has_tls, **settings)
+        return client
+
+    # ── names ────────────────────────────────────────────────────────────────────────────────────
+
+    def keys(self, run: str) -> tuple[str, str]:
+        """Return the two keys of a run's log, which have one hash tag."""
+        return f"{self.prefix}:{{run:{run}}}:log", f"{self.prefix}:{{run:{run}}}:events"
+
+    def channel(self, run: str) -> str:
+        """Return the channel where the growth of a run's log is published."""
+        return f"{self.prefix}:{{run:{run}}}:head"
+
+    def run_of(self, name: str) -> str:
+        """Return the run that a key or a channel belongs to."""
+        return name[len(self.prefix) + len(":{run:") : name.rindex("}:")]
+
+    # ── what it is ───────────────────────────────────────────────────────────────────────────────
+
+    async def open(self) -> None:
+        """Check that the server can be used, and find out what it promises. Raises ``CannotServe``.
+
+        ``power``: every write is on the disk before it is answered (``appendfsync always``). ``crash``: it
+        is in the file that the server appends to, so a crash of ours costs nothing, and one of the server
+        itself at most two seconds, while a slow disk makes it wait (``everysec``). Behind Sentinels another
+        server may take over that lacks the newest writes: nothing better than ``crash`` is promised.
+        ``none``: no such file, or nobody may know. What a server lost is recognised later, as ``Rewound``.
+        """
+        try:
+            await self._check_kind()
+            await self._check_config()
+            await self._probe()
+        except AuthenticationError as error:
+            raise CannotServe(f"{self.name} refuses the user or the password: {error}") from error
+        except ResponseError as error:
+            raise CannotServe(
+                f"{self.name} refuses what a store does: {error}; if its user lacks rights, it needs "
+                f"'~{self.prefix}:*', '&{self.prefix}:*', @connection, @hash, @stream, @keyspace, "
+                "@scripting, @pubsub and time"
+            ) from error
+        except (RedisError, OSError, asyncio.TimeoutError) as error:
+            raise CannotServe(f"{self.name} cannot be reached: {error or type(error).__name__}") from error
+
+    async def _check_kind(self) -> None:
+        found = await self._asked("HELLO")
+        pairs = found.items() if isinstance(found, Mapping) else zip(found[::2], found[1::2], strict=True)
+        kind = {_text(name): _text(value) for name, value in pairs}
+        if kind["mode"] == "cluster":
+            raise CannotServe(
+                f"{self.name} is a node of a Redis Cluster, which a store cannot use yet; name a single "
+                "server, or one behind Sentinels"
+            )
+        if kind["mode"] == "sentinel":
+            raise CannotServe(
+                f"{self.name} is a Sentinel; write redis+sentinel://HOST:PORT/SERVICE, with the name of the "
+                "service that it watches"
+            )
+        if kind["role"] != "master":
+            raise CannotServe(f"{self.name} is a replica, and cannot be written; name its master")
+        if int(kind["version"].split(".")[0]) < _VERSION:
+            raise CannotServe(
+                f"{self.name} has version {kind['version']}; a store needs {_VERSION} or newer, of Redis or "
+                "Valkey"
+            )
+
+    async def _check_config(self) -> None:
+        try:
+            config = await self._client.config_get(*_CONFIG)
+        except ResponseError as error:  # forbidden, or renamed
+            self.durability = _durability(self._durability or "none")
+            if self._durability is None:
+                log.warning(
+                    "Redis does not let its configuration be read, so nothing is promised; "
+                    "the url may say durability=..",
+                    store=self.name,
+                    error=str(error),
+                )
+            return
+        config = {_text(name): _text(value) for name, value in config.items()}
+        if config["maxmemory"] != "0" and config["maxmemory-policy"] != "noeviction":
+            raise CannotServe(
+                f"{self.name} deletes keys when its memory is full, and with them logs that are needed; set "
+                f"its maxmemory-policy to noeviction (it is {config['maxmemory-policy']})"
+            )
+        if self._durability is not None:
+            self.durability = _durability(self._durability)
+        elif config["appendonly"] == "yes":
+            is_synced = config["appendfsync"] == "always" and config["no-appendfsync-on-rewrite"] == "no"
+            self.durability = "power" if is_synced and self._sentinel is None else "crash"
+
+    async def _probe(self) -> None:
+        """Do once what a store does, so that what is forbidden is known at once."""
+        name = f"{self.prefix}:{{probe:{os.urandom(6).hex()}}}"
+        keys, channel = (f"{name}:log", f"{name}:events"), f"{name}:head"
+        for script, args in (
+            (CREATE, ["e", b"", _PROBE_MS, channel]),
+            (APPEND, ["e", 1, 1, 1, _PROBE_MS, channel, "", "", "1-1", b""]),
+            (READ, [0, 1, 1, "1"]),
+            (DELETE, ["", channel]),
+        ):
+            await self._asked("EVAL", script.text, 2, *keys, *args)
+        async with self.subscriber() as pubsub:
+            await pubsub.subscribe(channel)
+            await pubsub.get_message(timeout=_TIMEOUT_S)
+
+    async def _asked(self, *command: Any) -> Any:
+        """Return the answer to a command; raises what redis-py raises."""
+        return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
+
+    # ── calls ────────────────────────────────────────────────────────────────────────────────────
+
+    async def call(self, script: Script, run: str, *args: Any) -> Any:
+        """ScriptCall a script on the log of a run; return what it returns. Raises ``StoreAway``."""
+        return (await self.call_all([ScriptCall(script, run, args)]))[0]
+
+    async def call_all(self, calls: Sequence[ScriptCall]) -> list[Any]:
+        """ScriptCall scripts, in one message to the server; return what each returns.
+
+        Raises ``StoreAway`` if one fails. The others may have been carried out.
+        """
+        answers = await self._sent([self._command("EVALSHA", call.script.sha, call) for call in calls])
+        missing = [number for number, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if missing:  # the server was restarted, say
+            again = [self._command("EVAL", calls[number].script.text, calls[number]) for number in missing]
+            for number, answer in zip(missing, await self._sent(again), strict=True):
+                answers[number] = answer
+        return self._checked(answers)
+
+    async def fields(self, runs: Sequence[str], *names: str) -> list[list[bytes | None]]:
+        """Return fields of the hashes of runs; all are None for a run without a log. Raises ``StoreAway``."""
+        return self._checked(await self._sent([("HMGET", self.keys(run)[0], *names) for run in runs]))
+
+    async def runs(self) -> list[str]:
+        """Return all runs that have logs, in no order. Raises ``StoreAway``.
+
+        It looks at all keys of the server: an index would be a second truth, which expiry does not keep.
+        """
+        pattern = f"{_escaped(self.prefix)}:{{run:*}}:log"
+        found: set[str] = set()
+        cursor = 0
+        while True:
+            command = ("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
+            ((at, keys),) = self._checked(await self._sent([command]))
+            found.update(self.run_of(key.decode()) for key in keys)
+            cursor = int(at)
+            if cursor == 0:
+                return list(found)
+
+    @asynccontextmanager
+    async def subscriber(self) -> AsyncIterator[PubSub]:
+        """Yield a connection of its own that can subscribe to channels."""
+        pubsub = self._client.pubsub()
+        try:
+            yield pubsub
+        finally:
+            await pubsub.aclose()  # type: ignore[no-untyped-call]
+
+    def _command(self, name: str, script: str, call: ScriptCall) -> tuple[Any, ...]:
+        return (name, script, 2, *self.keys(call.run), *call.args)
+
+    async def _sent(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        pipeline = self._client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        try:
+            return await pipeline.execute(raise_on_error=False)
+        except (RedisError, OSError, asyncio.TimeoutError) as error:
+            raise StoreAway(f"{self.name}: {error or type(error).__name__}") from error
+
+    def _checked(self, answers: list[Any]) -> list[Any]:
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise StoreAway(f"{self.name}: {answer}") from answer
+        return answers
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+        if self._sentinel is not None:
+            await self._sentinel.aclose()
+
+
+def _settings(url: str) -> dict[str, Any]:
+    """Return what redis-py takes of a url, and what a store needs."""
+    return {
+        "socket_timeout": _TIMEOUT_S,
+        "socket_connect_timeout": _TIMEOUT_S,
+        **parse_url(url),
+        "retry": Retry(NoBackoff(), 0),  # whoever calls knows better
+        "protocol": 2,
+        "decode_responses": False,
+    }
+
+
+def _host(text: str) -> tuple[str, int]:
+    """Return a host and its port of ``HOST``, ``HOST:PORT`` or ``[IPv6]:PORT``."""
+    host, separator, port = text.rpartition(":")
+    if not separator or text.endswith("]"):
+        host, port = text, str(_SENTINEL_PORT)
+    return host.strip("[]"), int(port)
+
+
+def _durability(name: str) -> Durability:
+    (found,) = (each for each in get_args(Durability) if each == name)
+    durability: Durability = found
+    return durability
+
+
+def _without_password(url: str) -> str:
+    scheme, separator, rest = url.partition("?")[0].partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([*?\[\]\\^-])", r"\\\1", text)
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

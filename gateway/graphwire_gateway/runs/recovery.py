@@ -1,0 +1,152 @@
+"""What a server does, before it listens, with the runs that an earlier process left in its store.
+
+A run that has ended is shown as it was. One that waits for answers waits on, and can be answered. One that
+was queued is queued again, in its thread's order. One that was executing fails with code ``lost``: what its
+graph had made is gone with the process, but for the checkpoints of its thread. A run that never began,
+and of which nobody knows, is deleted.
+
+A run that cannot be read, because a newer version wrote it or the file is damaged, is left where it is, and
+the log names it.
+"""
+
+import contextlib
+from collections.abc import Sequence
+
+from graphwire_protocol import commands
+from graphwire_protocol.errors import Refusal
+from graphwire_protocol.types import TERMINAL
+from langchain_core.runnables import RunnableConfig
+
+from graphwire_gateway.execution.request import RunRequest, restored, run_request, run_sizes, run_values
+from graphwire_gateway.graphs.catalog import Catalog
+from graphwire_gateway.limits import Limits
+from graphwire_gateway.log.store import Kept, Store
+from graphwire_gateway.runs.run import Run
+from graphwire_gateway.runs.runs import Runs
+from graphwire_gateway.runs.standing import FoundRun, RunStanding, RunStart, found_run
+from graphwire_gateway.scope import PRINCIPAL
+from graphwire_gateway.telemetry import logger
+
+log = logger("recovery")
+
+
+class Recovery:
+    """Takes up what is kept of an earlier process's runs. The graphs are loaded; nobody is served yet."""
+
+    def __init__(self, runs: Runs, catalog: Catalog, store: Store, limits: Limits) -> None:
+        self._runs = runs
+        self._catalog = catalog
+        self._store = store
+        self._limits = limits
+
+    async def take_up(self, kept: Sequence[Kept]) -> None:
+        """Take up all runs, which are in the order of their creation."""
+        ended: list[Run] = []
+        queued: list[tuple[Run, commands.Run]] = []
+        waiting = lost = 0
+        for one in kept:
+            try:
+                found = found_run(one)
+            except ValueError as error:
+                log.error("a run cannot be read, and stays in the store", run=one.run, error=repr(error))
+                continue
+            if found.standing is None:
+                with contextlib.suppress(Exception):  # then the next process finds it
+                    await self._store.delete(found.key)
+                continue
+            run = self._take_up(found, found.standing)
+            frame = found.start.frame
+            if run.has_ended:
+                ended.append(run)
+                continue
+            if frame.on_disconnect == "cancel":
+                run.adopt(self, self._limits.disconnect_grace_s)
+                run.abandon(self)
+            why = self._reason_lost(found, found.standing)
+            if why is not None:
+                lost += 1
+                run.lose(why)
+            elif run.status == "interrupted":
+                waiting += 1
+            else:
+                queued.append((run, frame))
+        for run in sorted(ended, key=lambda run: run.changed_at):
+            self._runs.keep_ended(run)
+        # A run with if_busy: interrupt goes before the others of its thread.
+        for run, frame in sorted(queued, key=lambda one: one[1].if_busy != "interrupt"):
+            if not run.hindrance:
+                self._runs.queue_again(run, frame.if_busy)
+        counts = {"ended": len(ended), "waiting": waiting, "queued": len(queued), "lost": lost}
+        if any(counts.values()):
+            log.info("runs of an earlier process", **counts)
+
+    def _take_up(self, found: FoundRun, standing: RunStanding) -> Run:
+        request, hindrance, answers = None, "", {}
+        has_ended, is_queued = standing.status in TERMINAL, standing.status == "queued"
+        if not has_ended or standing.kept_bytes:  # else nothing is needed of its graph
+            try:
+                request = self._request(found.start, has_begun=not is_queued)
+                answers = {
+                    id: restored(value, "run", "answer") for id, value in (standing.answers or {}).items()
+                }
+            except Refusal as refusal:
+                request, hindrance = None, refusal.message
+        scope = found.start.scope
+        if request is not None and scope is not None and scope.is_held and standing.kept_bytes:
+            self._catalog.get(request.graph).has_private(scope.saved)
+        run = self._made(found, request)
+        run.hindrance = hindrance
+        self._runs.take_up(run, lambda: run.take_up(found, request, answers))
+        if hindrance and not has_ended:
+            log.warning("a run cannot go on, and waits", run=run.id, graph=run.graph, reason=hindrance)
+        return run
+
+    def _made(self, found: FoundRun, request: RunRequest | None) -> Run:
+        start = found.start
+        if request is None:
+            request = RunRequest(
+                run=start.run,
+                graph=start.frame.graph,
+                input=None,
+                config=RunnableConfig(configurable={PRINCIPAL: start.principal}),
+                modes=start.modes,
+                subgraphs=start.subgraphs,
+                scope=start.scope,
+            )
+        return self._runs.make(request, start.frame.metadata or {}, start, found.epoch)
+
+    def _request(self, start: RunStart, *, has_begun: bool) -> RunRequest:
+        """Return what the run asks of its graph, to start or to continue. Raises ``Refusal``."""
+        if has_begun:
+            start = start.without_input()
+        return run_request(
+            start.frame,
+            run_values(start.frame, run_sizes(start.frame)),
+            self._catalog.get(start.frame.graph),
+            run=start.run,
+            principal=start.principal,
+            scope=start.scope,
+            max_events=self._limits.max_run_events,
+            has_begun=has_begun,
+        )
+
+    def _reason_lost(self, found: FoundRun, standing: RunStanding) -> str | None:
+        """Return why a run that has not ended cannot go on; None if it waits."""
+        scope = found.start.scope
+        if standing.cancelled_by is not None:
+            return standing.cancelled_by
+        if standing.status == "queued":
+            return None
+        if standing.status == "interrupted":
+            with contextlib.suppress(Refusal):  # the next process may serve its graph again
+                if self._catalog.get(found.start.frame.graph).keeps_threads_in_memory:
+                    return (
+                        "the server stopped while this run waited for answers, and its graph's checkpointer "
+                        "keeps threads in memory; start it again, and give the graph one that outlives the "
+                        "server"
+                    )
+            return None
+        message = "the server stopped while this run was executing; start"
+        if scope is not None and not scope.is_private:
+            return f"{message} another one on its thread, which has what the finished steps wrote"
+        return f"{message} it again"

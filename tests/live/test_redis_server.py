@@ -1,0 +1,195 @@
+"""Which Redis a store takes, and what it promises by its configuration.
+
+About `gateway/graphwire_gateway/log/redis_server.py`.
+"""
+
+import re
+from typing import Any
+
+import pytest
+from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.log.redis import RedisStore
+from graphwire_gateway.log.redis_server import RedisServer
+from graphwire_gateway.log.store import StoreAway
+from redis.asyncio import Redis
+
+from tests.gateway.test_store import batch
+from tests.support.redis import RedisProcess, free_port, redis_server
+from tests.support.redis_stores import opened, seen
+
+
+async def refused(url: str) -> str:
+    """Open a store, which must fail; return why."""
+    store = RedisStore(url)
+    try:
+        with pytest.raises(CannotServe) as caught:
+            await store.open()
+    finally:
+        await store.aclose()
+    assert "secret" not in str(caught.value)
+    return str(caught.value)
+
+
+def as_user(server: RedisProcess, user: str, password: str = "secret") -> str:
+    return server.url.replace("//", f"//{user}:{password}@")
+
+
+async def set_user(server: RedisProcess, *rules: str) -> None:
+    async with Redis.from_url(server.url) as client:
+        await client.execute_command("ACL", "SETUSER", "ann", "reset", "on", ">secret", *rules)
+
+
+# ── what is refused by name ──────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        ({"cluster_enabled": "yes"}, "is a node of a Redis Cluster"),
+        ({"replicaof": "127.0.0.1 1"}, "is a replica, and cannot be written"),
+        ({"maxmemory": "100mb", "maxmemory_policy": "allkeys-lru"}, r"deletes keys .* \(it is allkeys-lru\)"),
+        ({"requirepass": "secret"}, "refuses the user or the password"),
+        ({"sentinel": ""}, "is a Sentinel; write redis\\+sentinel://"),
+    ],
+)
+async def test_a_server_that_cannot_keep_logs_is_refused_by_name(config: Any, why: str) -> None:
+    with redis_server(**config) as server:
+        assert re.search(f"redis://127.0.0.1:{server.port}/0 {why}", await refused(server.url))
+
+
+async def test_a_full_cache_that_deletes_nothing_is_taken() -> None:
+    with redis_server(maxmemory="100mb", maxmemory_policy="noeviction") as server:
+        async with opened(server.url) as store:
+            await store.create("r", "e")
+
+
+async def test_wrong_passwords_and_users_without_rights_are_refused_by_name() -> None:
+    with redis_server() as server:
+        await set_user(server, "~*", "&*", "+@all")
+        assert "refuses the user or the password" in await refused(as_user(server, "ann", "other"))
+        assert "refuses the user or the password" in await refused(as_user(server, "nobody"))
+        for rules in (
+            ("~*", "&*", "+@all", "-xadd"),
+            ("~other:*", "&*", "+@all"),
+            ("~*", "&*", "+@all", "-subscribe"),
+            ("~*", "&other:*", "+@all"),
+            ("~*", "&*", "-@all", "+hello", "+config"),
+        ):
+            await set_user(server, *rules)
+            assert "refuses what a store does" in await refused(as_user(server, "ann")), rules
+
+
+async def test_the_rights_that_are_named_are_enough() -> None:
+    with redis_server(appendonly="yes") as server:
+        await set_user(server, "~graphwire:*", "&graphwire:*", "-@all")
+        why = await refused(as_user(server, "ann"))
+        assert (
+            "'~graphwire:*', '&graphwire:*', @connection, @hash, @stream, @keyspace, @scripting, @pubsub and"
+            in why
+        )
+        rights = [f"+@{name}" for name in ("connection", "hash", "stream", "keyspace", "scripting", "pubsub")]
+        await set_user(server, "~graphwire:*", "&graphwire:*", *rights, "+time")
+        async with opened(as_user(server, "ann") + "?durability=crash") as store:
+            assert store.durability == "crash", "as the url says, where the configuration cannot be read"
+            await store.create("r", "e")
+            heads: list[int] = []
+            store.tail("r", heads.append)
+            await store.append([batch("r", 1, 100)])
+            await store.trim(store.size)
+            await store.touch(["r"])
+            assert await store.claim("r", "e", "e2") == 100
+            await store.close("r", 1)
+            assert (await store.base("r")).upto == 100
+            await store.delete("r")
+        async with opened(as_user(server, "ann")) as store:
+            assert store.durability == "none"
+
+
+async def test_what_is_no_server_or_no_address_is_refused() -> None:
+    assert "cannot be reached" in await refused(f"redis://127.0.0.1:{free_port()}/0")
+    assert "cannot be reached" in await refused(f"redis+sentinel://127.0.0.1:{free_port()}/service")
+    for url in (
+        "http://localhost",
+        "redis+sentinel://localhost",
+        "redis://localhost?socket_timeout=soon",
+        "redis://h?wrong=1",
+    ):
+        with pytest.raises(CannotServe, match="is no address of a Redis server"):
+            RedisStore(url)
+    with pytest.raises(CannotServe, match="durability is one of none, crash, power"):
+        RedisStore("redis://localhost?durability=all")
+
+
+# ── what is promised ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("config", "query", "durability"),
+    [
+        ({}, "", "none"),
+        ({"save": '"1 1"'}, "", "none"),
+        ({"appendonly": "yes", "appendfsync": "no"}, "", "crash"),
+        ({"appendonly": "yes", "appendfsync": "everysec"}, "", "crash"),
+        ({"appendonly": "yes", "appendfsync": "always", "no_appendfsync_on_rewrite": "no"}, "", "power"),
+        ({"appendonly": "yes", "appendfsync": "always", "no_appendfsync_on_rewrite": "yes"}, "", "crash"),
+        ({}, "?durability=power", "power"),
+    ],
+)
+async def test_what_survives_is_what_the_configuration_promises(
+    config: Any, query: str, durability: str
+) -> None:
+    with redis_server(**config) as server:
+        async with opened(f"{server.url}{query}") as store:
+            assert store.durability == durability
+
+
+# ── Sentinels ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_address_of_a_service_behind_sentinels_is_read_whole() -> None:
+    url = "rediss+sentinel://ann:s%40t@one:1,two,[::1]:3/my%20service/4?sentinel_password=x&socket_timeout=2"
+    server = RedisServer(url)
+    assert server.name == "rediss+sentinel://one:1,two,[::1]:3/my%20service/4"
+    sentinel = server._sentinel
+    assert sentinel is not None
+    found = [each.connection_pool.connection_kwargs for each in sentinel.sentinels]
+    assert [(each["host"], each["port"]) for each in found] == [("one", 1), ("two", 26379), ("::1", 3)]
+    assert {(each["password"], each["socket_timeout"]) for each in found} == {("x", 2.0)}
+    pool: Any = server._client.connection_pool
+    assert pool.service_name == "my service"
+    settings = pool.connection_kwargs
+    names = ("username", "password", "db", "socket_timeout")
+    assert [settings[name] for name in names] == ["ann", "s@t", 4, 2.0]
+    assert "SSL" in pool.connection_class.__name__
+
+
+async def test_a_store_behind_sentinels_goes_on_at_the_next_master() -> None:
+    with redis_server(appendonly="yes", appendfsync="always") as first:
+        follows = {"replicaof": f"127.0.0.1 {first.port}", "repl_diskless_sync_delay": "0"}
+        with redis_server(**follows) as second:
+            async with Redis.from_url(second.url) as client:
+                while (await client.info("replication"))["master_link_status"] != "up":
+                    pass
+            watch = (
+                f"sentinel monitor logs 127.0.0.1 {first.port} 1\nsentinel down-after-milliseconds logs 500"
+            )
+            with redis_server(sentinel=watch) as sentinel:
+                url = f"redis+sentinel://127.0.0.1:{sentinel.port}/logs"
+                async with opened(url) as store, opened(url) as reader:
+                    assert store.durability == "crash", "the next master may lack what this one has synced"
+                    await store.create("r", "e")
+                    heads: list[int] = []
+                    reader.tail("r", heads.append)
+                    await store.append([batch("r", 1, 3)])
+                    async with Redis.from_url(first.url) as client:
+                        await client.wait(1, 5000)
+                    first.kill()
+                    while True:
+                        try:
+                            assert await store.append([batch("r", 4, 2)]) == [5]
+                            break
+                        except StoreAway:
+                            continue
+                    assert await seen(reader, "r") == [1, 2, 3, 4, 5]
+                    while heads[-1:] != [5]:
+                        await reader.read("r", 0, 0)

@@ -1,0 +1,39 @@
+"""Stores in Redis for tests: opened, read whole, and the server asked behind their back."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from graphwire_gateway.log.redis import RedisStore
+from redis.asyncio import Redis
+
+from tests.gateway.test_store import numbers
+from tests.support.redis import RedisProcess
+
+
+@asynccontextmanager
+async def asked(server: RedisProcess) -> AsyncIterator[Redis]:
+    async with Redis.from_url(server.url) as client:
+        yield client
+
+
+@asynccontextmanager
+async def opened(url: str, *args: Any, **kwargs: Any) -> AsyncIterator[RedisStore]:
+    store = RedisStore(url, *args, **kwargs)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(store.aclose)
+        await store.open()
+        yield store
+
+
+async def seen(store: RedisStore, run: str) -> list[int]:
+    """Return the numbers of all events that a log has, read in small pages."""
+    found: list[int] = []
+    page = await store.read(run, 0, 0)
+    after = page.evicted
+    while after < page.head:
+        page = await store.read(run, after, 7)
+        assert page.records
+        found += numbers(page)
+        after += len(page.records)
+    return found

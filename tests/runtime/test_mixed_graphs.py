@@ -5,8 +5,6 @@ both of LangGraph's.
 
 About `runtime/graphwire_runtime/foreign/host.py`, `runtime/graphwire_runtime/foreign/relay.py` and
 `runtime/graphwire_runtime/address.py`.
-
-Long because each thing that crosses from one graph to the other has its test, on the same pairs.
 """
 
 from __future__ import annotations

@@ -85,7 +85,12 @@ class KnownThread:
 
     @property
     def _latest(self) -> Run | None:
-        return next(reversed(self.runs.values()), None)
+        return next((run for run in reversed(self.runs.values()) if run.is_known), None)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether others may see it: a kill does not take it back."""
+        return self.is_kept or not self.runs or self._latest is not None
 
     @property
     def _latest_shown(self) -> Run | None:

@@ -115,6 +115,7 @@ class RunStanding(Wire):
     failure: Maybe[Failure] = None
     unanswered: Maybe[tuple[PendingInterrupt, ...]] = None
     is_resumed: bool = False
+    is_deleted: bool = False
     kept_bytes: int = 0
     has_output: bool = False
     schemas: Maybe[dict[str, dict[str, Any]]] = None

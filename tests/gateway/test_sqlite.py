@@ -357,3 +357,33 @@ def test_the_largest_logs_share_what_is_left() -> None:
     logs = [("ann", 100_000), ("ann", 10_000), ("bob", 20_000)]
     assert shares(logs, {"ann": 110_000, "bob": 20_000}, 90_000) == {"ann": 60_000}
     assert shares(logs, {"ann": 110_000, "bob": 20_000}, 0) == {"ann": FLOOR, "bob": FLOOR}
+
+
+async def test_a_damaged_file_is_refused_by_name(path: Path) -> None:
+    async with opened(path) as (store, _):
+        for number in range(400):
+            await store.create(f"ann/{number}", "e", b"x" * 200)
+    _damage(path)
+    store = SqliteStore(path)
+    with pytest.raises(CannotServe, match=r"runs\.db cannot be opened: .*malformed"):
+        await store.open()
+    await store.aclose()
+
+
+def _damage(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + b"\xff" * (len(data) - 4096 * 5) + data[-4096 * 4 :])
+
+
+async def test_a_store_that_was_closed_is_opened_again(path: Path) -> None:
+    store = SqliteStore(path)
+    for number in range(2):
+        kept = await store.open()
+        assert len(kept) == number
+        await store.create(f"r{number}", "e")
+        await store.append([batch(f"r{number}", 1, customs(1, 3))])
+        size = store.size
+        await store.aclose()
+    await store.open()
+    assert store.size == size
+    await store.aclose()

@@ -78,6 +78,9 @@ class SqliteStore:
         self.path = Path(path)
         self._limits = limits or LogLimits()
         self._synchronous: Synchronous = synchronous
+        self._begin()
+
+    def _begin(self) -> None:
         self._logs: dict[str, _StoredLog] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._folding: set[asyncio.Task[None]] = set()
@@ -102,6 +105,7 @@ class SqliteStore:
 
     async def open(self) -> list[Kept]:
         """Open the file; return what it has of each run, the oldest first. Raises ``CannotServe``."""
+        self._begin()  # it may have been open before
         make = partial(Database, self.path, self._synchronous, lambda: os.urandom(6).hex())
         self._database = await self._write(make)
         kept = []

@@ -129,8 +129,14 @@ class KnownThread:
 
     @classmethod
     def load(cls, saved: str, data: bytes) -> "KnownThread":
-        """Return the thread that ``dump`` was called for. Raises ``ValueError`` or ``KeyError``."""
+        """Return the thread that ``dump`` was called for.
+
+        Raises ``ValueError``, ``KeyError`` or ``TypeError``.
+        """
         fields = orjson.loads(data)
+        texts = [fields[name] for name in ("thread", "graph", "principal", "user", "created_at", "at")]
+        if not all(isinstance(text, str) for text in texts) or not isinstance(fields["metadata"], dict):
+            raise ValueError("a thread's fields are texts, and its metadata an object")
         scope = Scope(saved, fields["thread"])
         thread = cls(scope, fields["graph"], fields["principal"], fields["user"], fields["at"])
         thread.began_at(fields["created_at"])

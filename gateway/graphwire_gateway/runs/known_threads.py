@@ -297,7 +297,7 @@ class KnownThreads:
         for saved, data in threads.items():
             try:
                 kept = KnownThread.load(saved, data)
-            except (ValueError, KeyError) as error:
+            except (ValueError, KeyError, TypeError) as error:
                 log.error("a thread's metadata cannot be read, and stays in the store", error=repr(error))
                 continue
             thread = self._get_or_make(kept.scope, kept.graph, kept.user, kept.updated_at)

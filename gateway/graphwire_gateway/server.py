@@ -310,10 +310,14 @@ class Server:
         self.catalog.savers.let_go = let_go
         kept = await self._store.open()
         await self.catalog.open()
-        recovery = Recovery(self._runs, self.catalog, self._store, self._limits)
-        await recovery.take_up(kept)
+        listener = await self._bind(host, port)  # first: without an address, runs wait on
+        await Recovery(self._runs, self.catalog, self._store, self._limits).take_up(kept)
         self._runs.known_threads.take_up(await self._store.threads())
         self._committing = asyncio.create_task(self._committer.main(self._runs.holdings.make_room))
+        await listener.start_serving()
+        log.info("listening", url=self.url)
+
+    async def _bind(self, host: str, port: int) -> Listener:
         limits = self._limits
         try:
             self._listener = await serve(
@@ -331,15 +335,15 @@ class Server:
                 open_timeout=limits.hello_timeout_s,
                 close_timeout=limits.send_timeout_s,
                 server_header=None,
+                start_serving=False,
             )
         except OSError as error:
             raise CannotServe(
                 f"cannot listen on {host}:{port}: {error.strerror or error}; is another server running "
                 "there? Choose another port with --port"
             ) from error
-        listening = next(iter(self._listener.sockets))
-        self.host, self.port = listening.getsockname()[:2]
-        log.info("listening", url=self.url)
+        self.host, self.port = next(iter(self._listener.sockets)).getsockname()[:2]
+        return self._listener
 
     async def _serve(self, socket: ServerConnection) -> None:
         assert socket.request is not None

@@ -5,7 +5,9 @@ About `gateway/graphwire_gateway/log/sqlite.py`, `gateway/graphwire_gateway/log/
 `gateway/graphwire_gateway/log/tails.py` and `gateway/graphwire_gateway/log/shares.py`.
 """
 
+import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -27,6 +29,8 @@ from graphwire_gateway.log.tails import Tails
 from graphwire_protocol.filters import Address, Filter, Matcher
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.support.waiting import settle, until
 
 ALL = Matcher(Filter(modes=("custom", "values", "messages", "updates"), namespaces=(("**",),)))
 
@@ -89,6 +93,59 @@ async def test_what_was_appended_is_there_again_in_the_order_of_creation(path: P
         assert await seen(store, "ann/b") == list(range(1, 153))
         assert await store.append([batch("ann/b", 153, customs(153, 1), "epoch ann/b")]) == [153]
         assert await seen(store, "ann/b") == list(range(1, 154))
+
+
+async def test_a_log_can_be_made_again_if_whoever_asked_for_it_was_gone_before_it_was_made(
+    path: Path,
+) -> None:
+    async with opened(path) as (store, _):
+        async with held(store, "create") as is_done:
+            creating = asyncio.ensure_future(store.create("ann/r", "e1", b"first"))
+            await until(is_done.is_set)
+            creating.cancel()
+            await asyncio.gather(creating, return_exceptions=True)
+            deleting = asyncio.ensure_future(store.delete("ann/r"))
+            await settle()
+        await deleting
+        await store.create("ann/r", "e2", b"second")
+    async with opened(path) as (_, kept):
+        assert kept == [Kept("ann/r", "e2", 0, b"second", None)]
+
+
+async def test_what_is_folded_is_counted_if_whoever_asked_for_it_is_gone(path: Path) -> None:
+    async with opened(path) as (store, _):
+        await store.create("ann/r", "e")
+        await store.append([batch("ann/r", 1, customs(1, 100))])
+        async with held(store, "fold") as is_done:
+            trimming = asyncio.ensure_future(store.trim(store.size))
+            await until(is_done.is_set)
+            trimming.cancel()
+            await asyncio.gather(trimming, return_exceptions=True)
+        await store.keep_thread("t", None)  # behind it
+        await settle()
+        size = store.size
+    async with opened(path) as (again, _):
+        assert again.size == size
+
+
+@asynccontextmanager
+async def held(store: SqliteStore, name: str) -> AsyncIterator[threading.Event]:
+    """Let what the file does by that name wait when it is done; yield what says that it waits."""
+    gate, is_done, database = threading.Event(), threading.Event(), store._file
+    original = getattr(database, name)
+
+    def wait(*args: Any) -> Any:
+        done = original(*args)
+        is_done.set()
+        gate.wait()
+        return done
+
+    setattr(database, name, wait)
+    try:
+        yield is_done
+    finally:
+        gate.set()
+        delattr(database, name)
 
 
 async def test_a_standing_may_come_without_events(path: Path) -> None:
@@ -300,3 +357,33 @@ def test_the_largest_logs_share_what_is_left() -> None:
     logs = [("ann", 100_000), ("ann", 10_000), ("bob", 20_000)]
     assert shares(logs, {"ann": 110_000, "bob": 20_000}, 90_000) == {"ann": 60_000}
     assert shares(logs, {"ann": 110_000, "bob": 20_000}, 0) == {"ann": FLOOR, "bob": FLOOR}
+
+
+async def test_a_damaged_file_is_refused_by_name(path: Path) -> None:
+    async with opened(path) as (store, _):
+        for number in range(400):
+            await store.create(f"ann/{number}", "e", b"x" * 200)
+    _damage(path)
+    store = SqliteStore(path)
+    with pytest.raises(CannotServe, match=r"runs\.db cannot be opened: .*malformed"):
+        await store.open()
+    await store.aclose()
+
+
+def _damage(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + b"\xff" * (len(data) - 4096 * 5) + data[-4096 * 4 :])
+
+
+async def test_a_store_that_was_closed_is_opened_again(path: Path) -> None:
+    store = SqliteStore(path)
+    for number in range(2):
+        kept = await store.open()
+        assert len(kept) == number
+        await store.create(f"r{number}", "e")
+        await store.append([batch(f"r{number}", 1, customs(1, 3))])
+        size = store.size
+        await store.aclose()
+    await store.open()
+    assert store.size == size
+    await store.aclose()

@@ -142,7 +142,7 @@ def test_a_start_loses_what_the_run_needs_no_longer() -> None:
 
 @pytest.mark.parametrize("output", [None, b"", b'{"a":\n"b"}', b"null"])
 def test_an_output_is_read_byte_for_byte(output: bytes | None) -> None:
-    standing = RunStanding(status="completed", at="t", has_output=output is not None)
+    standing = RunStanding(status="completed", at="2026-01-01T00:00:00Z", has_output=output is not None)
     found = found_run(Kept("p/r", "e", 3, start().dump(), standing.dump(output)))
     assert (found.output, found.standing, found.head) == (output, standing, 3)
 
@@ -371,3 +371,12 @@ async def test_whenever_the_process_is_killed_another_one_shows_the_run_as_it_wa
         after.check()
         after.run.stop_timers()
     bench.run.stop_timers()
+
+
+def test_what_is_damaged_is_not_read() -> None:
+    standing = RunStanding(status="completed", at="2026-01-01T00:00:00.000Z").dump(None)
+    assert found_run(Kept("p/r", "e", 0, start().dump(), standing)).standing is not None
+    with pytest.raises(ValueError, match="another run"):
+        found_run(Kept("p/other", "e", 0, start().dump(), standing))
+    with pytest.raises(ValueError, match="isoformat"):
+        found_run(Kept("p/r", "e", 0, start().dump(), standing.replace(b"2026-01", b"2026-x1")))

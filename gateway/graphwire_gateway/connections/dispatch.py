@@ -1,4 +1,7 @@
-"""What the commands of one connection do: each has its effect and its reply."""
+"""What the commands of one connection do: each has its effect and its reply.
+
+Long because one place decides which command waits for which, and when each is answered.
+"""
 
 import asyncio
 from collections import deque
@@ -80,7 +83,7 @@ class Dispatch:
         names = _names(command)
         graph = next((self._held[name][-1] for name in names if name in self._held), asked(command))
         if graph is None:
-            await self._try(command, self._do)
+            await self._try(command, self._do_now)
             return
         if self._queued_bytes and self._queued_bytes + size > self._services.limits.max_frame_bytes:
             self._delivery.reply(self._session.refuse(self._too_many(), command))
@@ -134,14 +137,19 @@ class Dispatch:
         if asked(command) is None:  # it only waited behind one that asks
             await self._do(command)
             return
-        work = asyncio.ensure_future(self._do(command))
+        finish: Callable[[], Awaitable[None]] | None = None
+        work = asyncio.ensure_future(
+            self._start(command) if isinstance(command, commands.Run) else self._do(command)
+        )
         try:
-            await asyncio.wait_for(work, ends_at - asyncio.get_running_loop().time())
+            finish = await asyncio.wait_for(work, ends_at - asyncio.get_running_loop().time())
         except (TimeoutError, asyncio.TimeoutError):
             raise too_late(command, self._services.limits.state_timeout_s) from None
         finally:
             if work.done() and not work.cancelled():
                 work.exception()  # of one that was refused while it was cancelled, nobody asks it otherwise
+        if finish is not None:  # a run that has begun is not late, however long the store takes
+            await finish()
 
     async def _try(self, command: C, work: Callable[[C], Awaitable[None]]) -> None:
         try:
@@ -156,6 +164,39 @@ class Dispatch:
             fault = Refusal("internal", message, details={"error_id": error_id})
             self._delivery.reply(self._session.refuse(fault, command))
 
+    async def _do_now(self, command: Command) -> None:
+        """Carry out a command; where it starts a run, what comes next does not wait for the store."""
+        if not isinstance(command, commands.Run):
+            await self._do(command)
+            return
+        finish = await self._start(command)
+        work = asyncio.ensure_future(self._try(command, lambda _: finish()))
+        await asyncio.sleep(0)
+        if not work.done():
+            self._finish_later(command, work)
+
+    def _finish_later(self, command: commands.Run, work: "asyncio.Future[None]") -> None:
+        # What names the run, its thread or its subscriptions waits behind it.
+        name = f"\n{command.id}"  # no graph has this name
+        names = [*_names(command), ("request", command.id)]
+        queue: deque[_Queued] = deque([(command, 0, 0)])
+        for each in names:
+            self._held.setdefault(each, []).append(name)
+        self._queued[name] = queue
+
+        async def finish() -> None:
+            try:
+                await work
+            finally:
+                work.cancel()
+                queue.popleft()
+                self._let_go(names, name)
+                await self._do_all(name, queue)
+
+        task = asyncio.ensure_future(finish())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     async def _do(self, command: Command) -> None:
         match command:
             case commands.Credit():
@@ -165,7 +206,7 @@ class Dispatch:
             case commands.Hello():
                 await self._hello(command)
             case commands.Run():
-                await self._run(command)
+                await (await self._start(command))()
             case commands.Subscribe():
                 await self._subscribe(command)
             case commands.Watch(what="threads"):
@@ -266,7 +307,8 @@ class Dispatch:
 
     # ── runs ─────────────────────────────────────────────────────────────────────────────────────
 
-    async def _run(self, command: commands.Run) -> None:
+    async def _start(self, command: commands.Run) -> Callable[[], Awaitable[None]]:
+        """Start a run, or find it; return what replies once the store holds that it was started."""
         services = self._services
         async with services.runs.starting(command, self.principal) as (run, is_new):
             for index, spec in enumerate(command.subscribe):
@@ -277,22 +319,26 @@ class Dispatch:
             if self._started is None:
                 self._started = WeakSet()
             self._started.add(run)
-        await run.settled()
-        self._reply(
-            Started(
-                id=command.id,
-                run=run.id,
-                thread=run.thread,
-                epoch=run.log.epoch,
-                created=is_new,
-                status=run.known_status,
+
+        async def finish() -> None:
+            await run.settled()
+            self._reply(
+                Started(
+                    id=command.id,
+                    run=run.id,
+                    thread=run.thread,
+                    epoch=run.log.epoch,
+                    created=is_new,
+                    status=run.known_status,
+                )
             )
-        )
-        for reader, subscribed in attached:
-            self._reply(subscribed)
-            self._delivery.begin(reader)
-        if is_new:
-            self._note(run_notes(command, services.catalog.get(run.graph)))
+            for reader, subscribed in attached:
+                self._reply(subscribed)
+                self._delivery.begin(reader)
+            if is_new:
+                self._note(run_notes(command, services.catalog.get(run.graph)))
+
+        return finish
 
     async def _subscribe(self, command: commands.Subscribe) -> None:
         run = await self._find(command.run)

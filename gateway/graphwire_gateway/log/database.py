@@ -259,7 +259,11 @@ class Database:
     # ── on the thread that reads ─────────────────────────────────────────────────────────────────
 
     def rows(self) -> list[LogRow]:
-        """Return all logs, the oldest first."""
+        """Return all logs, the oldest first. Raises ``CannotServe`` for a damaged file."""
+        with _explained(self.path):
+            return self._rows()
+
+    def _rows(self) -> list[LogRow]:
         totals = {
             log: (count, size)
             for log, count, size in self._reading.execute(
@@ -275,8 +279,9 @@ class Database:
         ]
 
     def threads(self) -> dict[str, bytes]:
-        """Return what is kept of threads, by their ids."""
-        return dict(self._reading.execute("SELECT saved, data FROM threads"))
+        """Return what is kept of threads, by their ids. Raises ``CannotServe`` for a damaged file."""
+        with _explained(self.path):
+            return dict(self._reading.execute("SELECT saved, data FROM threads"))
 
     def read(self, log: int, after: Seq, limit: int) -> tuple[Seq, list[Record]] | None:
         """Return the last evicted seq, and at most ``limit`` records behind ``after``, of what is kept.

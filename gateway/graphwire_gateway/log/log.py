@@ -155,6 +155,10 @@ class Log:
             self._is_touched = True
             self._commit(self)
 
+    def expect(self) -> None:
+        """Let ``settled`` wait for the first thing that its owner writes."""
+        self._is_touched = True
+
     def seal(self, status: Status) -> None:
         """Let nothing follow what is pending: the run has ended with ``status``."""
         self._final = status
@@ -163,6 +167,7 @@ class Log:
         """Go on behind ``head``, the last seq of an earlier process; with ``end``, nothing follows it."""
         self.head = self._numbered = head
         self.end = self._final = end
+        self._is_touched = False
 
     def settled(self) -> "asyncio.Future[None]":
         """Return what is done when the store holds all that was appended and touched, or takes no more."""

@@ -13,11 +13,11 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from graphwire_protocol.types import Durability, Seq
 
@@ -78,9 +78,13 @@ class SqliteStore:
         self.path = Path(path)
         self._limits = limits or LogLimits()
         self._synchronous: Synchronous = synchronous
+        self._begin()
+
+    def _begin(self) -> None:
         self._logs: dict[str, _StoredLog] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._folding: set[asyncio.Task[None]] = set()
+        self._working: set[asyncio.Task[Any]] = set()
         self._sizes: Counter[str] = Counter()  # by principal
         self._doomed: list[int] = []  # logs that are to be deleted
         self._tails = Tails()
@@ -101,6 +105,7 @@ class SqliteStore:
 
     async def open(self) -> list[Kept]:
         """Open the file; return what it has of each run, the oldest first. Raises ``CannotServe``."""
+        self._begin()  # it may have been open before
         make = partial(Database, self.path, self._synchronous, lambda: os.urandom(6).hex())
         self._database = await self._write(make)
         kept = []
@@ -115,8 +120,18 @@ class SqliteStore:
         """Begin an empty log; see ``Store``."""
         if self._doomed:  # an older log of that run may be among them
             await self._delete_doomed()
+        # Whoever asked may be gone before the file answers. What it has is known here all the same.
+        await asyncio.shield(self._whole(self._create(run, epoch, start)))
+
+    async def _create(self, run: str, epoch: str, start: bytes) -> None:
         id = await self._write(self._file.create, run, epoch, start)
         self._logs[run] = _StoredLog(id, _principal(run), epoch)
+
+    def _whole(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.ensure_future(work)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+        return task
 
     async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
         """Append many batches at once; see ``Store``."""
@@ -240,9 +255,11 @@ class SqliteStore:
         return await self._fold(run, stored, stop)
 
     async def _fold(self, run: str, stored: _StoredLog, stop: Callable[[int, float], bool]) -> bool:
-        return self._note_folded(
-            run, stored, await self._write(self._file.fold, stored.id, stop, self._limits.bytes)
-        )
+        async def fold() -> bool:
+            folded = await self._write(self._file.fold, stored.id, stop, self._limits.bytes)
+            return self._note_folded(run, stored, folded)
+
+        return await asyncio.shield(self._whole(fold()))
 
     def _note_folded(self, run: str, stored: _StoredLog, folded: Folded | None) -> bool:
         if folded is None or self._logs.get(run) is not stored:  # deleted meanwhile
@@ -295,6 +312,8 @@ class SqliteStore:
         timer = self._timers.pop(run, None)
         if timer is not None:
             timer.cancel()
+        if run not in self._logs:  # one that is being created, perhaps
+            await self._write(int)
         stored = self._logs.pop(run, None)
         if stored is None:
             return
@@ -345,6 +364,7 @@ class SqliteStore:
         for task in folding:
             task.cancel()
         await asyncio.gather(*folding, return_exceptions=True)
+        await asyncio.gather(*self._working, return_exceptions=True)
         if self._database is not None:
             database, self._database = self._database, None
             await self._write(database.close)

@@ -87,7 +87,12 @@ class KnownThread:
 
     @property
     def _latest(self) -> Run | None:
-        return next(reversed(self.runs.values()), None)
+        return next((run for run in reversed(self.runs.values()) if run.is_known), None)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether others may see it: a kill does not take it back."""
+        return self.is_kept or not self.runs or self._latest is not None
 
     @property
     def _latest_shown(self) -> Run | None:
@@ -126,8 +131,14 @@ class KnownThread:
 
     @classmethod
     def load(cls, saved: str, data: bytes) -> "KnownThread":
-        """Return the thread that ``dump`` was called for. Raises ``ValueError`` or ``KeyError``."""
+        """Return the thread that ``dump`` was called for.
+
+        Raises ``ValueError``, ``KeyError`` or ``TypeError``.
+        """
         fields = orjson.loads(data)
+        texts = [fields[name] for name in ("thread", "graph", "principal", "user", "created_at", "at")]
+        if not all(isinstance(text, str) for text in texts) or not isinstance(fields["metadata"], dict):
+            raise ValueError("a thread's fields are texts, and its metadata an object")
         scope = Scope(saved, fields["thread"])
         thread = cls(scope, fields["graph"], fields["principal"], fields["user"], fields["at"])
         thread.began_at(fields["created_at"])

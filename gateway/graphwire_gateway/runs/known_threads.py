@@ -7,6 +7,8 @@ towards ``store_bytes`` like what runs hold, so a principal who keeps too much o
 What only a saver knows is not here: ``listing`` adds it to lists, and to the list that a watch begins with.
 When the last run of a thread is forgotten, the saver is asked what is left, so that watches do not show a run
 that is gone.
+
+Long because each way in which a thread comes, changes and goes is one method here, in a few lines.
 """
 
 import asyncio
@@ -89,7 +91,7 @@ class KnownThreads:
 
     def of(self, principal: str) -> list[KnownThread]:
         """Return the known threads of a principal, in no order that matters."""
-        return list(self._of.get(self.owner(principal), {}).values())
+        return [thread for thread in self._of.get(self.owner(principal), {}).values() if thread.is_known]
 
     def holds(self, saved: str) -> bool:
         """Tell whether a thread is known, by its id in its saver."""
@@ -117,7 +119,7 @@ class KnownThreads:
         found: list[tuple[str, KnownThread | RowAsListed]] = [
             (thread.shown_at, thread)
             for thread in known.values()
-            if thread_matches(thread, thread.shown_status, command, command.graphs)
+            if thread.is_known and thread_matches(thread, thread.shown_status, command, command.graphs)
         ]
         began = self._began.setdefault(owner, {})
         for listed in saved:
@@ -138,7 +140,16 @@ class KnownThreads:
     def add(self, run: Run) -> None:
         """A run is new."""
         if run.thread is not None and run.scope is not None:
-            self._get_or_make(run.scope, run.graph, run.principal).add(run)
+            thread = self._get_or_make(run.scope, run.graph, run.principal)
+            thread.began_at(run.created_at)  # a millisecond ago, or in an earlier process
+            thread.add(run)
+
+    def add_left(self, run: Run) -> None:
+        """An earlier process left a run."""
+        self.add(run)
+        thread = self._of_run(run)
+        if thread is not None:
+            thread.shown(run)
 
     def changed(self, run: Run) -> None:
         """The store holds a new status of a run."""
@@ -286,7 +297,7 @@ class KnownThreads:
         for saved, data in threads.items():
             try:
                 kept = KnownThread.load(saved, data)
-            except (ValueError, KeyError) as error:
+            except (ValueError, KeyError, TypeError) as error:
                 log.error("a thread's metadata cannot be read, and stays in the store", error=repr(error))
                 continue
             thread = self._get_or_make(kept.scope, kept.graph, kept.user, kept.updated_at)

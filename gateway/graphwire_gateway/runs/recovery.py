@@ -3,14 +3,15 @@
 A run that has ended is shown as it was. One that waits for answers waits on, and can be answered. One that
 was queued is queued again, in its thread's order. One that was executing fails with code ``lost``: what its
 graph had made is gone with the process, but for the checkpoints of its thread. A run that never began,
-and of which nobody knows, is deleted.
+and of which nobody knows, is deleted, and so is one whose deletion was not finished.
 
 A run that cannot be read, because a newer version wrote it or the file is damaged, is left where it is, and
 the log names it.
 """
 
 import contextlib
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
 
 from graphwire_protocol import commands
 from graphwire_protocol.errors import Refusal
@@ -41,6 +42,10 @@ class Recovery:
 
     async def take_up(self, kept: Sequence[Kept]) -> None:
         """Take up all runs, which are in the order of their creation."""
+        with _nothing_collected():
+            await self._take_up_all(kept)
+
+    async def _take_up_all(self, kept: Sequence[Kept]) -> None:
         ended: list[Run] = []
         queued: list[tuple[Run, commands.Run]] = []
         waiting = lost = 0
@@ -50,7 +55,7 @@ class Recovery:
             except ValueError as error:
                 log.error("a run cannot be read, and stays in the store", run=one.run, error=repr(error))
                 continue
-            if found.standing is None:
+            if found.standing is None or found.standing.is_deleted:
                 with contextlib.suppress(Exception):  # then the next process finds it
                     await self._store.delete(found.key)
                 continue
@@ -150,3 +155,15 @@ class Recovery:
         if scope is not None and not scope.is_private:
             return f"{message} another one on its thread, which has what the finished steps wrote"
         return f"{message} it again"
+
+
+@contextlib.contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Let the garbage collector rest: what is made stays, and each collection would walk through all."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

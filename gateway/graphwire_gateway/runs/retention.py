@@ -46,9 +46,11 @@ class Retention:
         return task
 
     async def finish(self, timeout_s: float) -> None:
-        """Wait at most ``timeout_s`` seconds for all work that is under way."""
+        """Wait at most ``timeout_s`` seconds for all work that is under way; what is left then is ended."""
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=timeout_s)
+            _, left = await asyncio.wait(self._tasks, timeout=timeout_s)
+            for task in left:  # it waits for a store that is away
+                task.cancel()
 
     def _behind(self, key: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         before = self._last.get(key)

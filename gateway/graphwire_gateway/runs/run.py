@@ -143,6 +143,12 @@ class Run:
         self._start = None if start is None else start.without_input()
         self._new_start: RunStart | None = None  # which the store does not have yet
         self._has_moved = False  # whether its standing is another one than the store has
+        self.is_known = start is None
+        """Whether others may see it: a kill does not take it back. Where none survives one, always."""
+        self.is_deleted = False
+        """Whether the next process is to find nothing of it."""
+        if start is not None:
+            self.log.expect()
         self._launch: Callable[[], Execution] | None = None  # once the store has its status
         self._leaving: Execution | None = None  # whose private thread goes once the store has the end
 
@@ -339,6 +345,7 @@ class Run:
         if self._execution is not None:
             self._execution.stored(len(batch.records), batch.size)
         head = batch.first_seq + len(batch.records) - 1
+        self.is_known = True
         self._listener.run_moved(self)
         while self._unstored and self._unstored[0][0] <= head:
             self._shown = self._unstored.popleft()[1]
@@ -362,7 +369,7 @@ class Run:
             self.failure = Failure(code="lost", message="the store takes no more events of this run")
             self._become(details_of("failed", failure=self.failure))
         self._unstored.clear()
-        self._shown = self._details
+        self._shown, self.is_known = self._details, True
         self._listener.run_changed(self, self.row())
         self._listener.run_ended(self)
         if not had_ended and (self._execution is None or self._execution.is_over):
@@ -454,6 +461,7 @@ class Run:
         self.unanswered, self.output = standing.unanswered, found.output
         self.is_resumed, self.kept_bytes = standing.is_resumed, standing.kept_bytes
         self.created.set_result(None)
+        self.is_known = True
         self.log.take_up(found.head, standing.status if standing.status in TERMINAL else None)
         if request is not None and self._request is None:
             self._execution = self._executor.paused(request, self, found.head)
@@ -485,6 +493,12 @@ class Run:
                 self._enter("running")  # no log tells of another way to fail
             self._end("failed", failure=Failure(code="lost", message=message))
         self._leave()
+
+    def doom(self) -> "asyncio.Future[None]":
+        """Let the next process find nothing of it; return what is done when the store holds that."""
+        self.is_deleted = True
+        self._move()
+        return self.settled()
 
     def settled(self) -> "asyncio.Future[None]":
         """Return what is done when the store holds all that happened, if it outlives the process."""
@@ -538,6 +552,7 @@ class Run:
             has_output=self.output is not None,
             schemas=dict(self._schemas) if is_open else None,
             answers=self._sent if is_open else None,
+            is_deleted=self.is_deleted,
         )
 
     def _limit_time(self) -> None:

@@ -246,7 +246,7 @@ class Runs:
         """
         self._runs.add(run)
         be_as_left()
-        self.known_threads.add(run)
+        self.known_threads.add_left(run)
         self._count(run)
         self._store.tail(run.key, run.log.grow)
         if not run.has_ended:
@@ -367,7 +367,11 @@ class Runs:
     def page(self, principal: str, command: commands.List) -> tuple[list[RunRow], str | None]:
         """Return rows of this principal's runs, newest first, and the cursor of the next page."""
         graphs = None if command.graph is None else (command.graph,)
-        runs = [run for run in self._runs.of(principal) if matches(run, run.known_status, command, graphs)]
+        runs = [
+            run
+            for run in self._runs.of(principal)
+            if run.is_known and matches(run, run.known_status, command, graphs)
+        ]
         return made_page(
             runs,
             lambda run: (run.created_at, run.id),
@@ -383,7 +387,7 @@ class Runs:
 
     def watch(self, watch: RunInfoWatch) -> None:
         """Begin a watch: with the runs that match now, newest first, then with every change."""
-        self._watches.open(watch, self._runs.of(watch.principal))
+        self._watches.open(watch, (run for run in self._runs.of(watch.principal) if run.is_known))
 
     def unwatch(self, watch: RunInfoWatch) -> None:
         """End a watch."""
@@ -404,7 +408,7 @@ class Runs:
         await self._delete(self._runs.first_ended(principal), "evicted")
 
     def _expire(self, run: Run) -> None:
-        self._retention.spawn(self._delete(run, "expired"))
+        self._retention.spawn(self._delete_for_good(run, "expired"))
 
     async def _delete(self, run: Run, reason: str) -> None:
         if self._runs.holds(run):
@@ -424,7 +428,12 @@ class Runs:
         while self._runs.holds(run) and not self._runs.is_ended(run):
             self._has_changed.clear()
             await self._has_changed.wait()
-        await self._delete(run, "deleted")
+        await asyncio.shield(self._retention.spawn(self._delete_for_good(run, "deleted")))
+
+    async def _delete_for_good(self, run: Run, reason: str) -> None:
+        """Delete a run so that no later process shows it, even if its log cannot be deleted yet."""
+        await run.doom()
+        await self._delete(run, reason)
 
     async def drain(self, timeout_s: float) -> None:
         """Refuse new runs, give the others ``timeout_s`` seconds to end, then cancel them."""

@@ -8,6 +8,7 @@ of its arguments, once it has ended.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from graphwire_protocol import commands
@@ -119,6 +120,7 @@ class RunStanding(Wire):
     failure: Maybe[Failure] = None
     unanswered: Maybe[tuple[PendingInterrupt, ...]] = None
     is_resumed: bool = False
+    is_deleted: bool = False
     kept_bytes: int = 0
     has_output: bool = False
     schemas: Maybe[dict[str, dict[str, Any]]] = None
@@ -151,8 +153,11 @@ class FoundRun:
 def found_run(kept: Kept) -> FoundRun:
     """Read what is kept of a run. Raises ``ValueError``."""
     start = RunStart.load(kept.start)
+    if kept.run != f"{start.principal}/{start.run}":
+        raise ValueError(f"it is kept as {kept.run!r}, and says that it is another run")
     if kept.standing is None:
         return FoundRun(kept.run, kept.epoch, kept.head, start, None, None)
     head, _, output = kept.standing.partition(b"\n")
     standing = RunStanding.model_validate_json(head)
+    datetime.fromisoformat(standing.at.replace("Z", "+00:00"))
     return FoundRun(kept.run, kept.epoch, kept.head, start, standing, output if standing.has_output else None)

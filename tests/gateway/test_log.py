@@ -127,6 +127,7 @@ async def test_nobody_waits_for_a_log_that_takes_nothing_more(bench, end: str) -
     assert first.done()
     assert second.done()
     assert bench.log.settled().done()
+    assert bench.log.batch() is None
 
 
 async def test_a_log_goes_on_behind_what_an_earlier_process_wrote(bench) -> None:

@@ -23,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.gateway.test_run import DONE, FAILED, PRIVATE, THREAD, Bench, asks
+from tests.support.waiting import settle
 
 FRAME = {
     "type": "run",
@@ -301,6 +302,37 @@ async def test_a_run_on_a_store_in_memory_keeps_nothing_and_waits_for_nothing() 
     assert bench.run.settled().done()
     bench.store()
     assert bench.standing is None
+
+
+async def test_a_graph_that_cannot_be_called_fails_its_run_and_nobody_waits(make) -> None:
+    bench = make()
+
+    def start(*args: Any) -> Any:
+        raise RuntimeError("the loop is closed")
+
+    bench.executor.start = start
+    bench.run.start()
+    settled = bench.run.settled()
+    with pytest.raises(RuntimeError):
+        bench.store()
+    assert settled.done()
+    bench.store()
+    assert bench.log[-1] == ("failed", "internal")
+    assert bench.heard.count("stopped") == 1
+
+
+async def test_a_run_that_rests_is_not_cancelled_because_its_client_goes(make) -> None:
+    bench = make()
+    bench.run.adopt("client", 0)
+    bench.run.start()
+    bench.store()
+    bench.execution.end(asks("a"))
+    bench.store()
+    bench.run.stop_timers()
+    bench.run.abandon("client")
+    await settle()
+    assert bench.run._disconnected is None
+    assert bench.run.status == "interrupted"
 
 
 # ── what another process makes of it ─────────────────────────────────────────────────────────────

@@ -489,6 +489,30 @@ async def test_a_server_that_is_stopped_leaves_what_waits_for_the_next_one(
     assert await said(after, "asks") == ["plan cats", "y", "done"]
 
 
+async def test_a_server_that_is_stopped_starts_no_queued_run_and_takes_no_answer(
+    serve, connect, path: Path
+) -> None:
+    gate = Gate()
+    graphs = {"asker": asker(OURS), "gated": gated(gate)}
+    async with Gateway(graphs, store=url(path)).serve("127.0.0.1", 0) as server:
+        before = await connect(server)
+        await before.run("asker", {"topic": "cats"}, everything(1), run="asks", thread="t")
+        (ask,) = await asked(before, 1)
+        await before.run("gated", {"done": 0}, spec(2, "lifecycle"), run="runs", thread="t")
+        await reached(before, gate)
+        await before.run(
+            "gated", {"done": 0}, spec(3, "lifecycle"), run="waits", thread="t", if_busy="enqueue"
+        )
+        draining = asyncio.ensure_future(server.drain(60))
+        await before.until(lambda frame: frame["type"] == "goaway")
+        refused = await before.ask(type="respond", run="asks", responses=[answer(ask, "y")])
+        assert (refused["code"], refused["retry"]) == ("draining", "after")
+        gate.open()
+        await draining
+        assert statuses(before, 2)[-1] == "completed"
+        assert statuses(before, 3) == ["queued"]
+
+
 async def test_a_second_server_on_the_file_is_refused_by_name(serve, path: Path) -> None:
     await serve({"talker": talker(OURS)}, store=url(path))
     with pytest.raises(CannotServe, match="open in another process"):

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from graphwire_gateway.log.log import Log
 from graphwire_gateway.log.store import Batch, Fenced, SeqGap, Store
-from graphwire_gateway.telemetry import logger
+from graphwire_gateway.telemetry import RateLimitedLogger, logger
 
 log = logger("commit")
 
@@ -20,6 +20,7 @@ class Committer:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._away = RateLimitedLogger(log, burst=1, every_s=60)
         self._dirty: dict[Log, None] = {}
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -64,9 +65,13 @@ class Committer:
                 break
             except Exception as error:
                 # No client has seen these events, so they can wait. Graphs pause at their hand-over's bound.
-                log.warning("the store does not take events; trying again", error=repr(error))
+                self._away.warning(
+                    "the store does not take events; trying again", error=repr(error), logs=len(group)
+                )
                 await asyncio.sleep(_RETRY_S[min(attempts, len(_RETRY_S) - 1)])
                 attempts += 1
+        if attempts:
+            log.info("the store takes events again", attempts=attempts)
         for (written, batch), result in zip(group, results, strict=True):
             try:
                 if isinstance(result, Fenced | SeqGap):

@@ -89,6 +89,8 @@ class Database:
 
     def __init__(self, path: Path, synchronous: Synchronous, new_epoch: Callable[[], str]) -> None:
         self.path = Path(os.path.realpath(path))
+        self.renewed = 0
+        """How many logs have a new epoch, since a loss of power may have cost their last events."""
         with contextlib.ExitStack() as stack, _explained(self.path):
             self._lock = stack.enter_context(contextlib.closing(_locked(self.path)))
             self._writing = stack.enter_context(contextlib.closing(_connected(self.path)))
@@ -96,10 +98,11 @@ class Database:
                 raise CannotServe(
                     f"{self.path} cannot be written as a log of its own beside it (WAL); is it on a disk?"
                 )
-            self._writing.execute(f"PRAGMA synchronous={synchronous.upper()}")
+            self._writing.execute("PRAGMA synchronous=FULL")  # what is noted below is there after any end
             self._migrate()
             self._reading = stack.enter_context(contextlib.closing(_connected(self.path)))
             self._note_opened(synchronous, new_epoch)
+            self._writing.execute(f"PRAGMA synchronous={synchronous.upper()}")
             stack.pop_all()
 
     def _migrate(self) -> None:
@@ -128,6 +131,7 @@ class Database:
             if before is not None and before[0] != boot and not before[1]:
                 # The machine went down while the file was open: the last transactions may be gone.
                 ids = writing.execute("SELECT id FROM logs").fetchall()
+                self.renewed = len(ids)
                 writing.executemany(
                     "UPDATE logs SET epoch = ? WHERE id = ?", [(new_epoch(), id) for (id,) in ids]
                 )

@@ -169,6 +169,11 @@ class Log:
         self.end = self._final = end
         self._is_touched = False
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the store takes nothing more of it, though it has no end."""
+        return self._is_over
+
     def settled(self) -> "asyncio.Future[None]":
         """Return what is done when the store holds all that was appended and touched, or takes no more."""
         settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -187,7 +192,7 @@ class Log:
     def batch(self) -> Batch | None:
         """Take what is pending, numbered and linked message by message; None if nothing is."""
         records, self._pending = self._pending, []
-        if not records and not self._is_touched:
+        if self._is_over or not (records or self._is_touched):
             return None
         self._is_touched, self._is_away = False, True
         self._settled_now, self._settled_next = self._settled_next, []
@@ -207,12 +212,14 @@ class Log:
     def stored(self, batch: Batch) -> None:
         """The store holds ``batch``, which ``batch()`` returned."""
         self._is_away = False
-        self._owner.stored(batch)
-        if self._final is not None and self.end is None and not self._pending:
-            self.end = self._final
-            self._wake_waiting()  # a reader that is at the head already has reached the end
-            self._owner.sealed()
-        self._settle()
+        try:
+            self._owner.stored(batch)
+            if self._final is not None and self.end is None and not self._pending:
+                self.end = self._final
+                self._wake_waiting()  # a reader that is at the head already has reached the end
+                self._owner.sealed()
+        finally:
+            self._settle()
 
     def lost(self) -> None:
         """The store takes nothing more: another worker has the log, or it was deleted."""

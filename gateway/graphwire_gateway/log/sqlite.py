@@ -108,6 +108,13 @@ class SqliteStore:
         self._begin()  # it may have been open before
         make = partial(Database, self.path, self._synchronous, lambda: os.urandom(6).hex())
         self._database = await self._write(make)
+        if self._database.renewed:
+            log.warning(
+                "the machine went down while this store was open, which may have cost the last events: "
+                "each log has a new epoch",
+                file=str(self.path),
+                logs=self._database.renewed,
+            )
         kept = []
         for row in await self._read(self._database.rows):
             stored = self._logs[row.run] = _StoredLog(row.id, _principal(row.run), row.epoch)

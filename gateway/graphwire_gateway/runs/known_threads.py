@@ -300,6 +300,11 @@ class KnownThreads:
             except (ValueError, KeyError, TypeError) as error:
                 log.error("a thread's metadata cannot be read, and stays in the store", error=repr(error))
                 continue
+            if kept.principal != self.owner(kept.user):
+                log.warning(
+                    "a thread's metadata stays in the store: shared_threads was changed", thread=kept.thread
+                )
+                continue
             thread = self._get_or_make(kept.scope, kept.graph, kept.user, kept.updated_at)
             thread.began_at(kept.created_at)
             thread.set_metadata(kept.metadata)

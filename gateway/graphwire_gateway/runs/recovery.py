@@ -9,6 +9,7 @@ A run that cannot be read, because a newer version wrote it or the file is damag
 the log names it.
 """
 
+import asyncio
 import contextlib
 import gc
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,8 @@ from graphwire_gateway.telemetry import logger
 
 log = logger("recovery")
 
+_AT_ONCE = 256  # runs that are taken up in one turn of the loop
+
 
 class Recovery:
     """Takes up what is kept of an earlier process's runs. The graphs are loaded; nobody is served yet."""
@@ -49,7 +52,9 @@ class Recovery:
         ended: list[Run] = []
         queued: list[tuple[Run, commands.Run]] = []
         waiting = lost = 0
-        for one in kept:
+        for number, one in enumerate(kept):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
             try:
                 found = found_run(one)
             except ValueError as error:
@@ -68,8 +73,19 @@ class Recovery:
                 run.adopt(self, self._limits.disconnect_grace_s)
                 run.abandon(self)
             why = self._reason_lost(found, found.standing)
-            if why is not None:
+            if run.cancelled_by is not None:
+                run.lose(run.cancelled_by)
+            elif why is not None:
                 lost += 1
+                names = {"run": run.id, "graph": run.graph, "thread": run.thread, "principal": run.principal}
+                log.warning(
+                    "a run is lost",
+                    **names,
+                    status=run.status,
+                    since=run.changed_at,
+                    events=found.head,
+                    reason=why,
+                )
                 run.lose(why)
             elif run.status == "interrupted":
                 waiting += 1
@@ -96,8 +112,13 @@ class Recovery:
                 }
             except Refusal as refusal:
                 request, hindrance = None, refusal.message
+            except Exception as error:  # whatever a class makes of an input that an older version took
+                request, hindrance = (
+                    None,
+                    f"what it was given cannot be read any more: {type(error).__name__}",
+                )
         scope = found.start.scope
-        if request is not None and scope is not None and scope.is_held and standing.kept_bytes:
+        if request is not None and scope is not None and scope.is_held:
             self._catalog.get(request.graph).has_private(scope.saved)
         run = self._made(found, request)
         run.hindrance = hindrance
@@ -138,8 +159,6 @@ class Recovery:
     def _reason_lost(self, found: FoundRun, standing: RunStanding) -> str | None:
         """Return why a run that has not ended cannot go on; None if it waits."""
         scope = found.start.scope
-        if standing.cancelled_by is not None:
-            return standing.cancelled_by
         if standing.status == "queued":
             return None
         if standing.status == "interrupted":

@@ -137,6 +137,7 @@ class Run:
         self._starters: set[object] = set()
         self._disconnect_grace_s = 0.0
         self._disconnected: asyncio.TimerHandle | None = None
+        self._is_resting = False  # whether it waits for the next process
         self._started_at: str | None = None
         self._ended_at: str | None = None
         self._first_start = start  # until its log is created
@@ -265,7 +266,8 @@ class Run:
         if self._disconnected is not None:
             self._disconnected.cancel()
             self._disconnected = None
-        if self.status not in TERMINAL and not self._starters and not self.log.readers:
+        is_alone = not self._starters and not self.log.readers
+        if is_alone and self.status not in TERMINAL and not self._is_resting:
             loop = asyncio.get_running_loop()
             self._disconnected = loop.call_later(self._disconnect_grace_s, self._cancel_disconnected)
 
@@ -352,7 +354,13 @@ class Run:
             self._listener.run_changed(self, self.row(self._shown))
         if self._launch is not None and not self._unstored:
             launch, self._launch = self._launch, None
-            self._execution = launch()
+            try:
+                self._execution = launch()
+            except Exception as error:  # the graph's loop has ended, for example
+                message = f"the run could not be started: {type(error).__name__}"
+                self._end("failed", failure=Failure(code="internal", message=message))
+                self._leave()
+                raise
 
     def sealed(self) -> None:
         """The store holds the terminal event."""
@@ -423,7 +431,7 @@ class Run:
         self._request = None
         # Its last state is not kept as long as the result.
         self._leaving, self._execution = self._execution, None
-        if self._start is None or self.log.end is not None:
+        if self._start is None or self.log.end is not None or self.log.is_over:
             self._delete_private_thread()
         # else it may be needed: if the process stops before the store has the end, the run still waits
         self._listener.run_stopped(self)
@@ -515,6 +523,7 @@ class Run:
     def stop_timers(self) -> None:
         """Do nothing more by itself: the process ends, and the run waits for the next one."""
         self._clear_timers()
+        self._is_resting = True
         if self._disconnected is not None:
             self._disconnected.cancel()
 

@@ -278,6 +278,9 @@ class Runs:
         if run.status == "interrupted" and not run.can_continue:
             self._catalog.get(run.graph)
             raise Refusal("unavailable", f"run {run.id!r} cannot go on: {run.hindrance}")
+        if self._slots.is_closed:
+            message = "this server is going away, and the question waits; connect again and answer there"
+            raise Refusal("draining", message, after_ms=1000)
         queue = self._queue(run) if run.status == "interrupted" else None
         if queue is not None:
             queue.check_free(run)
@@ -438,9 +441,9 @@ class Runs:
     async def drain(self, timeout_s: float) -> None:
         """Refuse new runs, give the others ``timeout_s`` seconds to end, then cancel them."""
         self.draining = True
-        await self._wait_for_ends(timeout_s, self._is_hurried)
         if self._outlives:
             self._slots.close()  # those that wait go on in the next process
+        await self._wait_for_ends(timeout_s, self._is_hurried)
         for run in self._runs.unfinished():
             if not (self._outlives and run.is_waiting):
                 run.cancel("shutdown")

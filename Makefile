@@ -25,7 +25,7 @@ $(BIN)/python:
 
 $(VENV)/demo.stamp: $(BIN)/python pyproject.toml
 	@echo "==> installing graphwire and its server"
-	@$(BIN)/python $(PIP) install --progress-bar on -e '.[server]'
+	@$(BIN)/python $(PIP) install --progress-bar on -e '.[server,sqlite]'
 	@touch $@
 
 $(VENV)/dev.stamp: $(BIN)/python pyproject.toml
@@ -33,8 +33,8 @@ $(VENV)/dev.stamp: $(BIN)/python pyproject.toml
 	@$(BIN)/python $(PIP) install --progress-bar on -e '.[server,langgraph,redis]' --group dev
 	@touch $@ $(VENV)/demo.stamp
 
-demo: $(VENV)/demo.stamp  ## Three graphs streaming over one connection, and the console; ONCE=1 ends after the runs
-	@$(BIN)/graphwire demo $(if $(ONCE),--once)
+demo: $(VENV)/demo.stamp  ## Three graphs streaming over one connection, and the console; ONCE=1 ends after the runs, STORE=sqlite keeps them
+	@$(BIN)/graphwire demo $(if $(ONCE),--once) $(if $(filter sqlite,$(STORE)),--store sqlite:///$(VENV)/demo.db)
 
 # WORKERS processes share the tests; one that has finished its own takes over some of the others'. ARGS='-n 0' runs
 # them in this process, for a debugger.
@@ -76,11 +76,11 @@ mutants: $(VENV)/dev.stamp  ## Plant bugs in the packages, one at a time: the su
 
 # Left out are tests whose servers are processes of their own, and those of other people's libraries.
 FAST_ONLY := --ignore=tests/live/abuse \
-	$(foreach name,command operator projects providers agents mcp,--ignore=tests/live/test_$(name).py)
-slow: $(VENV)/dev.stamp redis  ## Everything with a socket on a store that takes 5 ms for each append
+	$(foreach name,command operator projects providers agents mcp redis redis_contract redis_eviction redis_server,--ignore=tests/live/test_$(name).py)
+slow: $(VENV)/dev.stamp  ## Everything with a socket on a store that takes 5 ms for each append
 	@$(BIN)/python $(PYTEST) tests/live --store=delay $(FAST_ONLY) $(ARGS)
 
-stores: $(VENV)/dev.stamp redis  ## Everything with a socket on a store in SQLite
+stores: $(VENV)/dev.stamp  ## Everything with a socket on a store in SQLite
 	@$(BIN)/python $(PYTEST) tests/live --store=sqlite $(FAST_ONLY) $(ARGS)
 
 TS := clients/typescript

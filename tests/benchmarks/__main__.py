@@ -34,6 +34,7 @@ _CONTENDERS = [
     ("gateway" + TUNED, "langgraph"),  # as `graphwire serve` runs it
     ("gateway" + TUNED, "ours"),
     ("gateway-inline" + TUNED, "ours"),
+    ("gateway-sqlite" + TUNED, "ours"),
     ("gateway", "ours"),
     (_IN_PROCESS, "langgraph"),
     (_IN_PROCESS, "ours"),

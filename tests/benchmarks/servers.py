@@ -6,6 +6,7 @@ process has used. `inprocess` serves nobody: each line runs the load once.
 
 import asyncio
 import sys
+import tempfile
 import threading
 import time
 from typing import Any
@@ -30,6 +31,9 @@ def main() -> None:
             asyncio.run(_inprocess(graph, mode))
         case "gateway" | "gateway-inline":
             _gateway(graph, "thread" if kind == "gateway" else "inline")
+        case "gateway-sqlite":
+            with tempfile.TemporaryDirectory() as folder:
+                _gateway(graph, "thread", f"sqlite:///{folder}/runs.db")
         case "starlette":
             _starlette(graph, mode)
 
@@ -61,13 +65,13 @@ async def _inprocess(graph: Any, mode: str) -> None:
         _say(f"{time.process_time_ns() - before} {seen}")
 
 
-def _gateway(graph: Any, runner: Any) -> None:
+def _gateway(graph: Any, runner: Any, store: str = "memory://") -> None:
     from graphwire_gateway import Gateway, Limits
     from graphwire_gateway.graphs.runner import new_loop
 
     async def serve() -> None:
         limits = Limits(request_burst=1_000_000, requests_per_s=1_000_000)
-        async with Gateway({"g": graph}, runner=runner, limits=limits).serve(port=0) as server:
+        async with Gateway({"g": graph}, runner=runner, limits=limits, store=store).serve(port=0) as server:
             _answer_cpu_times()
             _say(server.url)
             await asyncio.Event().wait()

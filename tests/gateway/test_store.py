@@ -1,5 +1,7 @@
 """The contract of every store. Add a new store to ``STORES`` to test it.
 
+`test_redis_contract` holds the one in Redis to these same tests, since it needs a socket.
+
 About `gateway/graphwire_gateway/log/store.py`, `gateway/graphwire_gateway/log/memory.py` and
 `gateway/graphwire_gateway/log/record.py`.
 

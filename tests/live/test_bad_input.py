@@ -822,7 +822,7 @@ async def test_a_reader_of_a_few_bytes_at_a_time_is_not_aborted(
     serve, connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept = {"log_events": 100_000, "log_bytes": 1 << 30}
-    limits = {"send_timeout_s": 0.5, "heartbeat_s": 600, **kept}
+    limits = {"send_timeout_s": 1, "heartbeat_s": 600, **kept}
     server = await serve({"counter": counter()}, limits=limits)
     peer = await connect(server)
     await peer.run("counter", {"count": 90_000}, spec(1, "lifecycle"), run="r", record={"modes": ["custom"]})
@@ -843,7 +843,7 @@ async def test_a_reader_of_a_few_bytes_at_a_time_is_not_aborted(
         subscribe = {"type": "subscribe", "id": 2, "run": "r", **spec(1, "custom")}
         frames = b"".join(packed(orjson.dumps(frame)) for frame in (HELLO, subscribe))
         await loop.sock_sendall(reader, "".join(f"{line}\r\n" for line in (*head, "")).encode() + frames)
-        end = loop.time() + 2.5
+        end = loop.time() + 3
         while loop.time() < end:
             assert await asyncio.wait_for(loop.sock_recv(reader, 1024), 5)
             assert "aborted a connection" not in caplog.text  # it would still read what the kernel holds

@@ -15,9 +15,10 @@ import os
 import re
 import shlex
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import graphwire
@@ -561,8 +562,12 @@ async def test_a_watch_prints_changes_until_ctrl_c_or_until_nobody_reads_it(fold
 
 
 async def test_the_demo_runs_three_graphs_over_one_connection_and_ends(folder: Path) -> None:
-    code, out, err = await run(folder, "demo", "--once", "--topic", "penguins", "--port", "0")
+    store = ("--store", "sqlite:///demo.db")
+    code, out, err = await run(folder, "demo", "--once", "--topic", "penguins", "--port", "0", *store)
     assert code == 0, err
+    with closing(sqlite3.connect(folder / "demo.db")) as file:
+        rows = file.execute("SELECT standing FROM logs").fetchall()
+    assert [json.loads(row[0].split(b"\n")[0])["status"] for row in rows] == ["completed"] * 3
     assert "three runs, four filters, one WebSocket" in out
     for word in (
         "tag joke",

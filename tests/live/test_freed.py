@@ -30,6 +30,7 @@ from tests.support.waiting import until
 @pytest.fixture
 def no_collector() -> Iterator[None]:
     gc.collect()
+    gc.freeze()  # to look for objects is to look at all that are not frozen
     gc.disable()
     yield
     gc.enable()

@@ -55,7 +55,11 @@ async def test_runs_are_numbered_as_they_begin_and_a_watch_tells_where(serve, co
         await peer.run("stepper", {"topic": run}, run=run, thread="t", if_busy="enqueue")
     assert all("thread_seq" not in row for name, row in (await rows(peer)).items() if name != "r")
     await peer.ask(type="cancel", run="never")
-    await peer.ask(type="respond", run="r", responses=[])
+    for run in ("r", "later", "last"):  # each stops at the breakpoint, though nobody sees its updates
+        await peer.until(
+            lambda frame, run=run: (frame.get("run"), frame.get("status")) == (run, "interrupted")
+        )
+        await peer.ask(type="respond", run=run, responses=[])
     await peer.until(lambda frame: (frame.get("run"), frame.get("status")) == ("last", "completed"))
     told = [frame for frame in peer.frames if frame["type"] == "run_info"]
     numbers = {frame["run"]: frame.get("thread_seq") for frame in told}

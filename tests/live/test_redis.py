@@ -131,25 +131,49 @@ async def test_a_claimed_log_refuses_whoever_wrote_it(server: RedisProcess) -> N
 
 
 async def test_a_store_that_opens_finds_all_runs_in_the_order_of_their_creation(server: RedisProcess) -> None:
-    url = f"{server.url}?prefix=a*[b"
-    async with opened(url) as store, opened(f"{server.url}?prefix=aX[b") as other:
+    url = f"{server.url}?prefix=a[x]*"
+    async with opened(url) as store, opened(f"{server.url}?prefix=axb") as other:
         for run in ("ann/b", "bob/}x", "ann/a"):
             await store.create(run, f"epoch {run}", run.encode())
         await other.create("theirs", "e")
         first = batch("ann/b", 1, 150, epoch="epoch ann/b")
         await store.append([Batch("ann/b", first.epoch, 1, first.records, first.size, b"one")])
         await store.append([Batch("bob/}x", "epoch bob/}x", 1, [], 0, b"two")])
+        await store.append([Batch("bob/}x", "epoch bob/}x", 1, [], 0, None, b"other start")])
         sizes = store.size, store.size_of("ann"), store.size_of("bob")
     async with AsyncExitStack() as stack:
         store = RedisStore(url)
         stack.push_async_callback(store.aclose)
         assert await store.open() == [
             Kept("ann/b", "epoch ann/b", 150, b"ann/b", b"one"),
-            Kept("bob/}x", "epoch bob/}x", 0, b"bob/}x", b"two"),
+            Kept("bob/}x", "epoch bob/}x", 0, b"other start", b"two"),
             Kept("ann/a", "epoch ann/a", 0, b"ann/a", None),
         ]
         assert (store.size, store.size_of("ann"), store.size_of("bob")) == sizes
         assert await store.append([batch("ann/b", 151, epoch="epoch ann/b")]) == [151]
+
+
+async def test_a_log_that_is_begun_a_second_time_is_left_as_it_is(server: RedisProcess) -> None:
+    async with opened(server.url) as store, opened(server.url) as other:
+        await store.create("r", "e")
+        await store.append([batch("r", 1, 3)])
+        await other.create("r", "e")  # as a question does that a network has held up
+        assert await store.append([batch("r", 4)]) == [4]
+        assert await seen(store, "r") == [1, 2, 3, 4]
+
+
+async def test_what_is_kept_of_threads_is_there_for_all_stores(server: RedisProcess) -> None:
+    async with opened(server.url) as store, opened(server.url) as other:
+        assert await store.threads() == {}
+        some = {f"thread {number}": b"x" * 200 for number in range(3000)}
+        await asyncio.gather(*(store.keep_thread(thread, data) for thread, data in some.items()))
+        assert await other.threads() == some
+        for number in range(20):
+            data = None if number == 19 else b"%d" % number
+            await asyncio.gather(*(store.keep_thread("t", each) for each in (b"first", b"second", data)))
+            assert (await other.threads()).get("t") == data
+        async with opened(f"{server.url}?prefix=another") as third:
+            assert await third.threads() == {}
 
 
 def test_the_keys_of_a_run_are_in_one_slot() -> None:
@@ -184,6 +208,7 @@ async def test_batches_whose_answer_got_lost_are_known_again(server: RedisProces
         size = store.size
         (answer,) = await store.append([batch("a", 103)])
         assert isinstance(answer, SeqGap), "only the same batch is known again"
+        assert not isinstance(answer, Rewound)
         assert await store.append([batch("a", 104)]) == [104]
         async with opened(server.url) as other:
             assert other.size == store.size > size
@@ -348,15 +373,6 @@ async def test_a_server_that_lost_the_end_of_a_log_says_so_to_its_writer_and_rea
             assert await store.claim("r", "e", "e2") == 5
             assert await store.append([batch("r", 6, epoch="e2")]) == [6]
             await until(lambda: heads[-1] == 6)
-
-
-async def test_a_gap_is_no_loss(server: RedisProcess) -> None:
-    async with opened(server.url) as store:
-        await store.create("r", "e")
-        await store.append([batch("r", 1, 3)])
-        (answer,) = await store.append([batch("r", 9)])
-        assert isinstance(answer, SeqGap)
-        assert not isinstance(answer, Rewound)
 
 
 async def test_what_could_not_be_deleted_goes_with_the_next_one(server: RedisProcess) -> None:

@@ -1,7 +1,7 @@
 """What leaves a log in Redis: what is folded, left out of a page, expires, or was deleted by somebody else.
 
-About `gateway/graphwire_gateway/log/redis.py`, `gateway/graphwire_gateway/log/redis_scripts.py` and
-`gateway/graphwire_gateway/log/redis_folds.py`.
+About `gateway/graphwire_gateway/log/redis.py`, `gateway/graphwire_gateway/log/redis_scripts.py`,
+`gateway/graphwire_gateway/log/redis_folds.py` and `gateway/graphwire_gateway/log/redis_known.py`.
 """
 
 import asyncio

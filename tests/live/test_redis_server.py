@@ -3,10 +3,18 @@
 About `gateway/graphwire_gateway/log/redis_server.py`.
 """
 
+import asyncio
 import re
+from datetime import datetime, timedelta, timezone
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.log.redis import RedisStore
 from graphwire_gateway.log.redis_server import RedisServer
@@ -15,7 +23,7 @@ from redis.asyncio import Redis
 
 from tests.gateway.test_store import batch
 from tests.support.redis import RedisProcess, free_port, redis_server
-from tests.support.redis_stores import opened, seen
+from tests.support.redis_stores import asked, opened, seen
 
 
 async def refused(url: str) -> str:
@@ -141,6 +149,53 @@ async def test_what_survives_is_what_the_configuration_promises(
     with redis_server(**config) as server:
         async with opened(f"{server.url}{query}") as store:
             assert store.durability == durability
+
+
+# ── TLS ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def certified(folder: Path) -> tuple[Path, Path]:
+    """Write a certificate of 127.0.0.1, which is its own authority, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "redis")])
+    now = datetime.now(timezone.utc)
+    host = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    builder = builder.add_extension(host, False).add_extension(x509.BasicConstraints(True, None), True)
+    certificate, secret = folder / "redis.pem", folder / "redis.key"
+    certificate.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    secret.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
+    )
+    return certificate, secret
+
+
+async def test_a_store_speaks_tls_and_checks_who_answers(tmp_path: Path) -> None:
+    certificate, key = certified(tmp_path)
+    port = free_port()
+    config = {"tls_port": str(port), "tls_cert_file": str(certificate), "tls_key_file": str(key)}
+    with redis_server(**config, tls_ca_cert_file=str(certificate), tls_auth_clients="no"):
+        url = f"rediss://127.0.0.1:{port}/0"
+        assert "CERTIFICATE_VERIFY_FAILED" in await refused(url)
+        async with opened(f"{url}?ssl_ca_certs={certificate}") as store:
+            await store.create("r", "e")
+            heads: list[int] = []
+            store.tail("r", heads.append)
+            await store.append([batch("r", 1, 100)])
+            assert await seen(store, "r") == list(range(1, 101))
+
+
+async def test_many_may_ask_at_once() -> None:
+    with redis_server() as server:
+        async with opened(server.url) as store, asked(server) as client:
+            runs = [f"r{number}" for number in range(300)]
+            await client.config_resetstat()
+            await asyncio.gather(*(store.create(run, "e") for run in runs))
+            await store.append([batch(run, 1) for run in runs])
+            pages = await asyncio.gather(*(store.read(run, 0, 1) for run in runs), *map(store.base, runs))
+            assert [page.head for page in pages[:300]] == [1] * 300
+            assert (await client.info("stats"))["total_connections_received"] < 20
 
 
 # ── Sentinels ────────────────────────────────────────────────────────────────────────────────────

@@ -12,10 +12,13 @@ Long because each kind of run, and of thread, has its tests, which share how a s
 import asyncio
 import contextlib
 import shutil
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import graphwire
 import pytest
 from graphwire_gateway import CannotServe, Gateway
 
@@ -92,8 +95,7 @@ async def test_an_ended_run_is_shown_and_replays_as_before(serve, connect, path:
     assert {**again, "id": 0} == {**result, "id": 0}
     assert again["status"] == "completed"
     reply = await after.ask(type="state", graph="talker", thread="t")
-    numbers = {"thread_seq", "thread_epoch"}  # a new process counts a thread's runs anew
-    assert {**reply, "id": 0} == {**{k: v for k, v in state.items() if k not in numbers}, "id": 0}
+    assert {**reply, "id": 0} == {**state, "id": 0}
     (thread,) = (await after.ask(type="list", what="threads"))["threads"]
     assert (thread["thread"], thread["status"]) == ("t", "completed")
     same = await after.run("talker", {"count": 1}, run="r", thread="t")
@@ -233,14 +235,66 @@ async def test_a_run_of_a_graph_that_is_not_served_now_waits_for_a_server_that_h
     assert await said(after, "r") == ["plan cats", "yes", "done"]
 
 
-async def test_questions_expire_by_the_clock_that_began_before(serve, connect, path: Path) -> None:
-    before = await connect(await serve({"asker": asker(OURS)}, store=url(path)))
-    await before.run("asker", {"topic": "cats"}, everything(1), run="r", thread="t")
+async def test_times_go_on_while_no_server_runs(serve, connect, path: Path) -> None:
+    graphs = {"asker": asker(OURS), "talker": talker(OURS)}
+    before = await connect(await serve(graphs, store=url(path)))
+    await before.run("asker", {"topic": "cats"}, everything(1), run="asks", thread="t")
     await asked(before, 1)
-    limits = {"interrupt_ttl_s": 0.001}
-    after = await connect(await serve({"asker": asker(OURS)}, store=url(killed(path)), limits=limits))
-    _, events = await history(after, 1)
+    await before.run("talker", {"count": 1}, everything(2), run="ended")
+    await before.closed(2)
+    limits = {"interrupt_ttl_s": 3600, "result_ttl_s": 3600}
+    soon = await connect(await serve(graphs, store=url(killed(path, "soon")), limits=limits))
+    assert (await row(soon, "asks"))["status"] == "interrupted"
+    assert (await row(soon, "ended"))["status"] == "completed"
+    later = killed(path, "later")
+    with closing(sqlite3.connect(later)) as file, file:
+        year = (await row(before, "asks"))["created_at"][:4]
+        file.execute(
+            "UPDATE logs SET standing = CAST(replace(standing, ?, ?) AS BLOB)", (f'"{year}-', '"2001-')
+        )
+    after = await connect(await serve(graphs, store=url(later), limits=limits))
+    _, events = await history(after, 1, "asks")
     assert (events[-1]["data"]["status"], events[-1]["data"]["reason"]) == ("cancelled", "expired")
+    while any(row["run"] == "ended" for row in (await after.ask(type="list", what="runs"))["runs"]):
+        pass
+
+
+async def test_who_follows_a_thread_sees_a_run_go_on_that_waited_over_a_restart(
+    serve, connect, path: Path
+) -> None:
+    graphs = {"asker": asker(OURS)}
+    before = await connect(await serve(graphs, store=url(path)))
+    await before.run("asker", {"topic": "dogs"}, everything(1), run="gone", thread="t")
+    await asked(before, 1)
+    await before.run("asker", {"topic": "cats"}, everything(2), run="r", thread="t")
+    await asked(before, 2)
+    server = await serve(graphs, store=url(killed(path)))
+    async with graphwire.connect(server.url) as client, client.follow("asker", "t") as follower:
+        told: list[str] = []
+        async for event in follower:
+            told.append(type(event).__name__)
+            if isinstance(event, graphwire.InterruptEvent):
+                assert follower.run is not None
+                assert follower.run.id == "r"
+                await follower.run.respond({ask.id: "yes" for ask in event.interrupts})
+            if isinstance(event, graphwire.LifecycleEvent) and event.status == "completed":
+                break
+        assert "FollowDiscard" not in told
+
+
+async def test_a_number_is_not_given_twice_though_its_run_was_deleted(serve, connect, path: Path) -> None:
+    before = await connect(await serve({"talker": talker(OURS)}, store=url(path)))
+    for sub, run in enumerate(("first", "second", "third"), 1):
+        await before.run("talker", {"count": 1}, everything(sub), run=run, thread="t")
+        await before.closed(sub)
+    epoch = (await row(before, "first"))["thread_epoch"]
+    await before.ask(type="delete", run="third")
+    copy = killed(path)
+    after = await connect(await serve({"talker": talker(OURS)}, store=url(copy)))
+    await after.run("talker", {"count": 1}, everything(1), run="fourth", thread="t")
+    await after.closed(1)
+    fourth = await row(after, "fourth")
+    assert (fourth["thread_epoch"], fourth["thread_seq"]) == (epoch, 4)
 
 
 # ── runs that were executing ─────────────────────────────────────────────────────────────────────
@@ -322,8 +376,30 @@ async def test_queued_runs_start_in_their_order(serve, connect, path: Path) -> N
         assert events[0]["data"]["at"] <= events[1]["data"]["at"]
     q0, q1 = await row(after, "q0"), await row(after, "q1")
     assert q0["ended_at"] <= q1["started_at"]
-    assert (q0["thread_seq"], q1["thread_seq"]) == (1, 2)
+    assert (q0["thread_seq"], q1["thread_seq"]) == (2, 3)
+    assert q0["thread_epoch"] == q1["thread_epoch"] == (await row(after, "first"))["thread_epoch"]
     assert (await row(after, "first"))["error"]["code"] == "lost"
+    gate.open()
+    await before.closed(1)
+
+
+async def test_a_run_that_interrupts_goes_before_those_in_line(serve, connect, path: Path) -> None:
+    gate = Gate()
+    graphs = {"stubborn": stubborn_graph(gate)}
+    before = await connect(await serve(graphs, store=url(path), limits={"cancel_grace_s": 60}))
+    await before.run("stubborn", {"done": 0}, everything(1), run="holder", thread="t")
+    await reached(before, gate)
+    for run, if_busy in (("a", "enqueue"), ("z", "interrupt")):
+        await before.run("stubborn", {"done": 0}, run=run, thread="t", if_busy=if_busy)
+    opened = Gate()
+    opened.open()
+    after = await connect(await serve({"stubborn": stubborn_graph(opened)}, store=url(killed(path))))
+    for sub, run in ((1, "z"), (2, "a")):
+        await history(after, sub, run, "lifecycle")
+    first, second = await row(after, "z"), await row(after, "a")
+    assert (first["thread_seq"], second["thread_seq"]) == (2, 3)
+    holder = await row(after, "holder")
+    assert (holder["status"], holder["reason"]) == ("cancelled", "superseded")
     gate.open()
     await before.closed(1)
 

@@ -103,7 +103,7 @@ async def test_events_come_as_in_langgraph(name: str, how: str) -> None:
     ):
         graph = build(lib)
         ear, heard = hearing(module, how == "astream")
-        config: Any = {"configurable": {"thread_id": "1"}, "callbacks": [ear]}
+        config: Any = {"configurable": {"thread_id": "1"}, "callbacks": [ear], "max_concurrency": 1}
         chunks = []
         for value in values:
             if value == "answers":

@@ -27,7 +27,7 @@ from langgraph.graph.message import add_messages
 from langgraph.types import Command
 from typing_extensions import TypedDict
 
-from tests.support.comparison import HOWS, OURS, THEIRS, recorded
+from tests.support.comparison import HOWS, OURS, THEIRS, once, recorded
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -201,16 +201,6 @@ async def story(graph: Any, turns: list[Any], how: str, **kwargs: Any) -> list[A
     return seen
 
 
-_alone: dict[Any, list[Any]] = {}
-
-
-async def alone(test: Any, story: Callable[[], Any]) -> list[Any]:
-    """The story of two graphs of LangGraph, which happens once for both tests that compare with it."""
-    if test not in _alone:
-        _alone[test] = await story()
-    return _alone[test]
-
-
 def _shown(chunk: Any) -> Any:
     if isinstance(chunk, dict):
         skipped = ("config", "parent_config", "created_at", "lc_agent_name")
@@ -234,7 +224,7 @@ async def test_graphs_of_both_run_as_two_of_langgraph(outer: Any, inner: Any, ca
     modes = [mode for mode in MODES if mode != "debug" or case != "a node without a saver"]
     kwargs: Any = {"stream_mode": modes, "subgraphs": True}
     mixed = await story(build(outer, inner), turns, how, **kwargs)
-    assert mixed == await alone((case, how), lambda: story(build(THEIRS, THEIRS), turns, how, **kwargs))
+    assert mixed == await once((case, how), lambda: story(build(THEIRS, THEIRS), turns, how, **kwargs))
 
 
 @BOTH_WAYS
@@ -244,9 +234,7 @@ async def test_without_subgraphs_they_show_as_little(outer: Any, inner: Any, cas
     build, turns = CASES[case]
     kwargs: Any = {"stream_mode": ["values", "updates", "custom", "messages"], "version": "v2"}
     mixed = await story(build(outer, inner), turns, how, **kwargs)
-    assert mixed == await alone(
-        (case, how, "no subgraphs"), lambda: story(build(THEIRS, THEIRS), turns, how, **kwargs)
-    )
+    assert mixed == await once((case, how, 1), lambda: story(build(THEIRS, THEIRS), turns, how, **kwargs))
 
 
 @BOTH_WAYS
@@ -263,9 +251,8 @@ async def test_words_belong_to_the_innermost_task_of_either_library(
 
     turns, kwargs = [START, YES, NO, YES], {"stream_mode": MODES, "subgraphs": True}
     mixed = await story(build(outer, inner, words), turns, how, **kwargs)
-    assert mixed == await alone(
-        ("words", how), lambda: story(build(THEIRS, THEIRS, THEIRS), turns, how, **kwargs)
-    )
+    theirs = await once((speaks, how), lambda: story(build(THEIRS, THEIRS, THEIRS), turns, how, **kwargs))
+    assert mixed == theirs
 
 
 @BOTH_WAYS
@@ -408,4 +395,4 @@ async def test_a_replay_of_the_outer_graph_winds_the_inner_one_back(
         return [(sorted(repr(_shown(chunk)) for chunk in chunks), error) for chunks, error in seen]
 
     mixed = await played(build(outer, inner))
-    assert mixed == await alone(("replay", kept, how), lambda: played(build(THEIRS, THEIRS)))
+    assert mixed == await once(("replay", kept, how), lambda: played(build(THEIRS, THEIRS)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import fields, is_dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -121,6 +122,16 @@ async def recorded(
     except Exception as error:
         return chunks, type(error).__name__
     return chunks, None
+
+
+_known: dict[Any, Any] = {}
+
+
+async def once(key: Any, make: Callable[[], Awaitable[Any]]) -> Any:
+    """What LangGraph does, made once for all tests with the same key that compare with it."""
+    if key not in _known:
+        _known[key] = await make()
+    return _known[key]
 
 
 def in_any_order(chunks: list[Any]) -> list[str]:

@@ -1,14 +1,19 @@
 /** The chat in Chromium, before a real gateway with the demo's graphs and one whose answers wait, ask or fail. */
 
+import { connect } from "graphwire";
 import type { Locator } from "playwright";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { webSocket } from "../../typescript/test/gateway.js";
 import { Chat } from "./chat_page";
+
+/** How many threads a watch lists. */
+const LISTED = 20;
 
 let chat: Chat;
 
 beforeAll(async () => {
   const demo = ["chat", "research"].map((name) => `${name}=graphwire_gateway.demo.graphs:${name}`);
-  chat = await Chat.start(...demo, "talk=./chat.py:chat");
+  chat = await Chat.start(...demo, "talk=./chat.py:chat", `GRAPHWIRE_LIMITS__MAX_WATCH_RUNS=${LISTED}`);
 });
 afterAll(() => chat.stop());
 beforeEach(() => chat.begin());
@@ -251,4 +256,40 @@ test("a reader who has scrolled up is left alone, and led back by a button", asy
   expect(await scroller.evaluate((element) => element.scrollTop)).toBe(top);
   await chat.page.getByRole("button", { name: "New messages" }).click();
   await expect.poll(rest).toBeLessThan(25);
+});
+
+test("a thread is opened with one watch of the graph's threads, which the list and its head share", async () => {
+  await chat.talk("chat");
+  await chat.say("Once");
+  await chat.ended();
+  const { hash } = new URL(chat.page.url());
+  const tab = await chat.context.newPage();
+  const watched: unknown[] = [];
+  tab.on("websocket", (socket) =>
+    socket.on("framesent", ({ payload }) => {
+      const sent = [JSON.parse(String(payload))].flat();
+      watched.push(...sent.filter(({ type, what }) => type === "watch" && what === "threads"));
+    }),
+  );
+  await tab.goto(`${chat.base}/${hash}`);
+  await tab.locator(".thread-head a.thread-run").waitFor();
+  await chat.threads(tab).first().waitFor();
+  await tab.getByRole("searchbox").fill("Once");
+  await expect.poll(() => watched.length).toBe(2);
+  expect(watched).toEqual([
+    expect.not.objectContaining({ search: expect.anything() }),
+    expect.objectContaining({ search: "Once" }),
+  ]);
+});
+
+test("a thread that is older than those of the list has its title in the head", async () => {
+  const client = connect(chat.gateway.url, { webSocket });
+  const messages = [{ type: "human", content: "hello" }];
+  for (let number = 0; number <= LISTED; number += 1)
+    await client.stateUpdate("chat", `old${number}`, { messages }, { asNode: "__input__" });
+  client.close();
+  await chat.page.goto(`${chat.base}/#/chat/chat/old0`);
+  await chat.page.getByText(/older threads are not shown/).waitFor();
+  expect(await chat.threads().filter({ hasText: "old0" }).count()).toBe(0);
+  await chat.page.locator(".thread-head .thread-name", { hasText: "old0" }).waitFor();
 });

@@ -26,6 +26,7 @@ from graphwire_gateway.log.packed import packed, unpacked
 from graphwire_gateway.log.record import Record, first_of
 from graphwire_gateway.log.redis_folds import Found, Stop, first, folded, over, shrunk
 from graphwire_gateway.log.redis_growth import Growth
+from graphwire_gateway.log.redis_known import Known
 from graphwire_gateway.log.redis_scripts import APPEND, CLAIM, CREATE, DELETE, FENCED, FOLD, GAP, READ, RENEW
 from graphwire_gateway.log.redis_server import RedisServer, ScriptCall
 from graphwire_gateway.log.shares import FLOOR, shares
@@ -40,33 +41,9 @@ LEASE_S = 7 * 24 * 3600.0
 _ENTRY_RECORDS = 64
 _ENTRY_BYTES = 64 << 10  # about, of one entry
 _PAGE_BYTES = 1 << 20  # about, of one answer
-_READS = 8  # at once, each on a connection
 _SLICE = 512  # records that are folded at once
 _SLICE_BYTES = 256 << 10  # and about how many bytes of them
 _SLACK = 8  # evict an eighth at once, so that a full log does not fold at every append
-
-
-class _Known:
-    """What is known of a log that this store writes."""
-
-    __slots__ = ("base_size", "epoch", "evicted", "head", "principal", "size")
-
-    def __init__(self, run: str, epoch: str) -> None:
-        self.principal = run.rpartition("/")[0]
-        self.epoch = epoch
-        self.head: Seq = 0
-        self.evicted: Seq = 0
-        self.size = 0
-        """Bytes of the records behind ``evicted``."""
-        self.base_size = 0
-
-    @property
-    def count(self) -> int:
-        return self.head - self.evicted
-
-    @property
-    def total(self) -> int:
-        return self.size + self.base_size
 
 
 class RedisStore:
@@ -85,12 +62,12 @@ class RedisStore:
         self._lease_ms = int(lease_s * 1000)
         self._server = RedisServer(url)
         self._growth = Growth(self._server, ping_s)
-        self._logs: dict[str, _Known] = {}
+        self._logs: dict[str, Known] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._folding: set[asyncio.Task[None]] = set()
         self._sizes: Counter[str] = Counter()  # by principal
         self._doomed: dict[str, str] = {}  # logs that are to be deleted, and their epochs
-        self._reads = asyncio.Semaphore(_READS)
+        self._thread_writes = asyncio.Lock()
         self._folder = ThreadPoolExecutor(1, "graphwire-store-folds")
         self.size = 0
         """Bytes held by the logs that this store writes, as their records count."""
@@ -132,7 +109,7 @@ class RedisStore:
         return [kept for _, kept in sorted(found, key=lambda pair: pair[0])]
 
     async def create(self, run: str, epoch: str, start: bytes = b"") -> None:
-        """Begin an empty log, in place of any that the run had. Raises ``StoreAway``."""
+        """Begin an empty log, in place of one of another epoch. Raises ``StoreAway``."""
         await self._server.call(CREATE, run, epoch, start, self._lease_ms, self._server.channel(run))
         self._forget(run)
         self._doomed.pop(run, None)
@@ -157,7 +134,7 @@ class RedisStore:
 
     async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
         """Append many batches at once; see ``Store``. Raises ``StoreAway``."""
-        found = await self._server.call_all([self._call(batch) for batch in batches])
+        found = await self._server.call_at_once([self._call(batch) for batch in batches])
         answers = [self._answer(batch, answer) for batch, answer in zip(batches, found, strict=True)]
         for batch, answer in zip(batches, answers, strict=True):
             known = self._logs.get(batch.run)
@@ -172,9 +149,10 @@ class RedisStore:
 
     def _call(self, batch: Batch) -> ScriptCall:
         last = batch.first_seq + len(batch.records) - 1
-        standing = ("", b"") if batch.standing is None else ("1", batch.standing)
-        channel = self._server.channel(batch.run)
-        args: list[Any] = [batch.epoch, batch.first_seq, last, batch.size, self._lease_ms, channel, *standing]
+        args: list[Any] = [batch.epoch, batch.first_seq, last, batch.size, self._lease_ms]
+        args.append(self._server.channel(batch.run))
+        for kept in (batch.standing, batch.start):
+            args += ("", b"") if kept is None else ("1", kept)
         at = 0
         while at < len(batch.records):
             records, _ = first_of(batch.records[at : at + _ENTRY_RECORDS], _ENTRY_BYTES)
@@ -200,13 +178,13 @@ class RedisStore:
         self._growth.grew(batch.run, batch.epoch, head)
         return head
 
-    def _known(self, run: str, epoch: str) -> _Known:
+    def _known(self, run: str, epoch: str) -> Known:
         """Return what is known of a log from now on that this store writes."""
         self._forget(run)
-        known = self._logs[run] = _Known(run, epoch)
+        known = self._logs[run] = Known(run, epoch)
         return known
 
-    def _note(self, known: _Known, numbers: Sequence[int]) -> None:
+    def _note(self, known: Known, numbers: Sequence[int]) -> None:
         """Note the head, ``evicted``, the size of the records and that of the base."""
         before = known.total
         known.head, known.evicted, known.size, known.base_size = numbers
@@ -230,8 +208,7 @@ class RedisStore:
 
         Raises ``NoLog``, ``StoreAway``.
         """
-        async with self._reads:
-            found = await self._found(run, after, limit)
+        found = await self._found(run, after, limit)
         records: list[Record] = []
         for start, _, data in found.entries:
             begin = after + 1 + len(records) - start
@@ -254,8 +231,7 @@ class RedisStore:
 
     async def base(self, run: str) -> Fold:
         """Return what the evicted records fold to; see ``Store``. Raises ``NoLog``, ``StoreAway``."""
-        async with self._reads:
-            ((epoch, base),) = await self._server.fields([run], "epoch", "base")
+        ((epoch, base),) = await self._server.fields([run], "epoch", "base")
         if epoch is None:
             raise NoLog(run)
         return Fold() if base is None else await self._in_thread(Fold.load, base)
@@ -266,16 +242,16 @@ class RedisStore:
         Whether there is such a log is not known here. If there is none, or it is deleted, or the server has
         lost its end, ``wake`` is called as well, with a smaller head: whoever reads then finds out.
         """
-        known = self._logs.get(run) or _Known(run, "")
+        known = self._logs.get(run) or Known(run, "")
         return self._growth.follow(run, wake, known.epoch, known.head)
 
     # ── what goes ────────────────────────────────────────────────────────────────────────────────
 
-    def _is_over_limits(self, known: _Known) -> bool:
+    def _is_over_limits(self, known: Known) -> bool:
         events, size = self._limits.events, self._limits.bytes
         return known.count > events + events // _SLACK or known.size > size + size // _SLACK
 
-    async def _evict(self, run: str, known: _Known, most: int) -> None:
+    async def _evict(self, run: str, known: Known, most: int) -> None:
         """Fold what is over the limits, ``most`` records about; what is young stays longer."""
         left = max(most, _SLICE)
         while left > 0 and self._logs.get(run) is known:
@@ -285,26 +261,23 @@ class RedisStore:
                 return
             left -= count
 
-    async def _fold_slice(self, run: str, known: _Known, keep: int) -> int:
+    async def _fold_slice(self, run: str, known: Known, keep: int) -> int:
         """Fold some of the records but for the newest ``keep``; return how many."""
         return await self._fold(run, known, first(known.count - keep, _SLICE, _SLICE_BYTES))
 
-    async def _fold(self, run: str, known: _Known, stop: Stop) -> int:
+    async def _fold(self, run: str, known: Known, stop: Stop) -> int:
         """Fold the oldest records until ``stop``; return how many. Raises ``NoLog``, ``StoreAway``."""
         found = await self._found(run, -1, _SLICE, _SLICE_BYTES, has_base=True)
-        if found.epoch != known.epoch:
-            return 0
         base, count, size = await self._in_thread(folded, found, stop, self._limits.bytes)
         return count if count and await self._put(run, known, found, base, size) else 0
 
-    async def _shrink(self, run: str, known: _Known, limit: int) -> None:
+    async def _shrink(self, run: str, known: Known, limit: int) -> None:
         """Let the base hold at most ``limit`` bytes."""
         found = await self._found(run, -1, 0, has_base=True)
-        if found.epoch == known.epoch:
-            await self._put(run, known, found, await self._in_thread(shrunk, found, limit), 0)
+        await self._put(run, known, found, await self._in_thread(shrunk, found, limit), 0)
 
     async def _put(
-        self, run: str, known: _Known, found: Found, base: tuple[Seq, bytes, int], size: int
+        self, run: str, known: Known, found: Found, base: tuple[Seq, bytes, int], size: int
     ) -> bool:
         """Put a base in the place of what it was made of; return whether nothing had moved."""
         evicted, data, base_size = base
@@ -325,13 +298,13 @@ class RedisStore:
         if known is not None and self._logs.get(run) is known:
             self._timers[run] = asyncio.get_running_loop().call_later(ttl_s, self._expire, run, known)
 
-    def _expire(self, run: str, known: _Known) -> None:
+    def _expire(self, run: str, known: Known) -> None:
         self._timers.pop(run, None)
         folding = asyncio.ensure_future(self._fold_ended(run, known))
         self._folding.add(folding)
         folding.add_done_callback(self._folding.discard)
 
-    async def _fold_ended(self, run: str, known: _Known) -> None:
+    async def _fold_ended(self, run: str, known: Known) -> None:
         # The terminal event stays, for who comes late.
         try:
             while known.count > 1 and self._logs.get(run) is known:
@@ -384,6 +357,17 @@ class RedisStore:
             log.warning("a log was not deleted; trying again with the next one", error=repr(error))
             return
         self._doomed = {run: epoch for run, epoch in self._doomed.items() if run not in doomed}
+
+    # ── threads ──────────────────────────────────────────────────────────────────────────────────
+
+    async def threads(self) -> dict[str, bytes]:
+        """Return what is kept of threads; see ``Store``. Raises ``StoreAway``."""
+        return await self._server.threads()
+
+    async def keep_thread(self, thread: str, data: bytes | None) -> None:
+        """Keep something of a thread; see ``Store``. Raises ``StoreAway``."""
+        async with self._thread_writes:  # connections know no order
+            await self._server.keep_thread(thread, data)
 
     async def _in_thread(self, function: Callable[..., Any], *args: object) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._folder, function, *args)

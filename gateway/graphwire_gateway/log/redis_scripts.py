@@ -31,6 +31,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 CREATE = Script(
     _NOW
     + """
+if redis.call('HGET', KEYS[1], 'epoch') == ARGV[1] then return end  -- asked for again, or long ago
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'start', ARGV[2], 'head', 0, 'first', 0, 'evicted', 0,
     'size', 0, 'base_size', 0, 'until', 0, 'created', time[1] .. string.format('%06d', time[2]))
@@ -38,7 +39,7 @@ redis.call('PEXPIREAT', KEYS[1], now + ARGV[3])
 redis.call('PUBLISH', ARGV[4], '0 ' .. ARGV[1])
 """
 )
-"""Begin an empty log, in place of any. Arguments: epoch, start, lease (ms), channel."""
+"""Begin an empty log, in place of one of another epoch. Arguments: epoch, start, lease (ms), channel."""
 
 FENCED, GAP = -1, -2
 
@@ -58,7 +59,7 @@ end
     + _NOW
     + """
 if last >= first then
-    for i = 9, #ARGV, 2 do
+    for i = 11, #ARGV, 2 do
         redis.call('XADD', KEYS[2], ARGV[i], 't', now, 'd', ARGV[i + 1])
     end
     size = size + ARGV[4]
@@ -66,6 +67,7 @@ if last >= first then
     redis.call('PUBLISH', ARGV[6], ARGV[3] .. ' ' .. ARGV[1])
 end
 if ARGV[7] == '1' then redis.call('HSET', KEYS[1], 'standing', ARGV[8]) end
+if ARGV[9] == '1' then redis.call('HSET', KEYS[1], 'start', ARGV[10]) end
 local lease = tonumber(ARGV[5])
 if known[7] - now < lease * 0.75 then
     redis.call('HSET', KEYS[1], 'until', now + lease)
@@ -78,7 +80,7 @@ return {last, evicted, size, tonumber(known[6])}
 """Append a batch. Returns ``[head, evicted, size, base_size]``, ``[FENCED]`` or ``[GAP, head]``.
 
 Arguments: epoch, first and last seq, size of the records, lease (ms), channel, ``1`` if there is a standing,
-the standing, and of each entry its id and its packed records.
+the standing, the same two of a start, and of each entry its id and its packed records.
 """
 
 READ = Script(

@@ -32,6 +32,7 @@ log = logger("store")
 _VERSION = 7
 _TIMEOUT_S = 5.0  # each for a connection and an answer; the url may say socket_timeout=..
 _SENTINEL_PORT = 26379
+_CONNECTIONS = 16  # that are used at once, beside those of appends and of who follows
 _PROBE_MS = 10_000
 _CONFIG = ("appendonly", "appendfsync", "no-appendfsync-on-rewrite", "maxmemory", "maxmemory-policy")
 _OURS = ("prefix", "durability")
@@ -62,6 +63,7 @@ class RedisServer:
         """What survives, known after ``open``: see there."""
         self.name = _without_password(url)
         self._sentinel: Sentinel | None = None
+        self._turns = asyncio.Semaphore(_CONNECTIONS)
         address, _, query = url.partition("?")
         pairs = parse_qsl(query, keep_blank_values=True)
         options = {name: value for name, value in pairs if name in _OURS}
@@ -191,7 +193,7 @@ class RedisServer:
         keys, channel = (f"{name}:log", f"{name}:events"), f"{name}:head"
         for script, args in (
             (CREATE, ["e", b"", _PROBE_MS, channel]),
-            (APPEND, ["e", 1, 1, 1, _PROBE_MS, channel, "", "", "1-1", b""]),
+            (APPEND, ["e", 1, 1, 1, _PROBE_MS, channel, "", "", "", "", "1-1", b""]),
             (READ, [0, 1, 1, "1"]),
             (DELETE, ["", channel]),
         ):
@@ -207,14 +209,19 @@ class RedisServer:
     # ── calls ────────────────────────────────────────────────────────────────────────────────────
 
     async def call(self, script: Script, run: str, *args: Any) -> Any:
-        """ScriptCall a script on the log of a run; return what it returns. Raises ``StoreAway``."""
+        """Call a script on the log of a run; return what it returns. Raises ``StoreAway``."""
         return (await self.call_all([ScriptCall(script, run, args)]))[0]
 
     async def call_all(self, calls: Sequence[ScriptCall]) -> list[Any]:
-        """ScriptCall scripts, in one message to the server; return what each returns.
+        """Call scripts, in one message to the server; return what each returns.
 
         Raises ``StoreAway`` if one fails. The others may have been carried out.
         """
+        async with self._turns:
+            return await self.call_at_once(calls)
+
+    async def call_at_once(self, calls: Sequence[ScriptCall]) -> list[Any]:
+        """Call scripts as ``call_all`` does, and wait for no connection that others use."""
         answers = await self._sent([self._command("EVALSHA", call.script.sha, call) for call in calls])
         missing = [number for number, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
         if missing:  # the server was restarted, say
@@ -225,7 +232,7 @@ class RedisServer:
 
     async def fields(self, runs: Sequence[str], *names: str) -> list[list[bytes | None]]:
         """Return fields of the hashes of runs; all are None for a run without a log. Raises ``StoreAway``."""
-        return self._checked(await self._sent([("HMGET", self.keys(run)[0], *names) for run in runs]))
+        return await self._answers([("HMGET", self.keys(run)[0], *names) for run in runs])
 
     async def runs(self) -> list[str]:
         """Return all runs that have logs, in no order. Raises ``StoreAway``.
@@ -237,11 +244,33 @@ class RedisServer:
         cursor = 0
         while True:
             command = ("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
-            ((at, keys),) = self._checked(await self._sent([command]))
+            ((at, keys),) = await self._answers([command])
             found.update(self.run_of(key.decode()) for key in keys)
             cursor = int(at)
             if cursor == 0:
                 return list(found)
+
+    async def threads(self) -> dict[str, bytes]:
+        """Return what is kept of threads, by their ids. Raises ``StoreAway``."""
+        found: dict[str, bytes] = {}
+        cursor = 0
+        while True:
+            command = ("HSCAN", self._threads, cursor, "COUNT", 1000)
+            ((at, pairs),) = await self._answers([command])
+            pairs = pairs.items() if isinstance(pairs, Mapping) else zip(pairs[::2], pairs[1::2], strict=True)
+            found.update((name.decode(), data) for name, data in pairs)
+            cursor = int(at)
+            if cursor == 0:
+                return found
+
+    async def keep_thread(self, thread: str, data: bytes | None) -> None:
+        """Keep something of a thread, or nothing any more. Raises ``StoreAway``."""
+        command = ("HDEL", self._threads, thread) if data is None else ("HSET", self._threads, thread, data)
+        await self._answers([command])
+
+    @property
+    def _threads(self) -> str:
+        return f"{self.prefix}:threads"
 
     @asynccontextmanager
     async def subscriber(self) -> AsyncIterator[PubSub]:
@@ -254,6 +283,10 @@ class RedisServer:
 
     def _command(self, name: str, script: str, call: ScriptCall) -> tuple[Any, ...]:
         return (name, script, 2, *self.keys(call.run), *call.args)
+
+    async def _answers(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        async with self._turns:
+            return self._checked(await self._sent(commands))
 
     async def _sent(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         pipeline = self._client.pipeline(transaction=False)

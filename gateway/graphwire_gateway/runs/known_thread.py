@@ -75,6 +75,8 @@ class KnownThread:
         """Forget a run."""
         del self.runs[run.key]
         self._unshown.discard(run)
+        if self._latest is not None:
+            self._latest.keep_numbering()
         if not self.runs and run.shown_status in TERMINAL:
             self.rest(run.shown_details)
 

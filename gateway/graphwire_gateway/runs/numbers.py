@@ -1,7 +1,8 @@
 """The numbers of a thread's runs: 1, 2, 3 … in the order in which they begin to execute.
 
 They let a client tell whether it has seen every run of a thread, and whose end a thread's state is. A
-numbering lives as long as a run of its thread is known; then another begins, with an id of its own.
+numbering lives as long as a run of its thread is known, across processes if the store keeps the run; then
+another begins, with an id of its own.
 """
 
 import os
@@ -21,6 +22,11 @@ class Numbering:
         """Return the number of a run that begins now."""
         self.last += 1
         return self.last
+
+    def go_on(self, epoch: str, last: int) -> None:
+        """Go on behind ``last`` of the numbering that an earlier process had."""
+        if last > self.last:
+            self.epoch, self.last = epoch, last
 
 
 class Numberings:

@@ -454,6 +454,8 @@ class Run:
         self._changed_at = standing.at
         self._started_at, self._ended_at = standing.started_at, standing.ended_at
         self._thread_seq, self._thread_epoch = standing.thread_seq, standing.thread_epoch
+        if self._numbering is not None and standing.numbering is not None and standing.epoch == found.epoch:
+            self._numbering.go_on(*standing.numbering)  # else numbers may be among what was lost
         self._checkpoint = standing.checkpoint
         self.cancelled_by, self.failure = standing.cancelled_by, standing.failure
         self.unanswered, self.output = standing.unanswered, found.output
@@ -506,6 +508,10 @@ class Run:
         done.set_result(None)
         return done
 
+    def keep_numbering(self) -> None:
+        """Let the store know the last number of its thread's runs: the run that had it is forgotten."""
+        self._move()
+
     def stop_timers(self) -> None:
         """Do nothing more by itself: the process ends, and the run waits for the next one."""
         self._clear_timers()
@@ -535,6 +541,8 @@ class Run:
             ended_at=self._ended_at,
             thread_seq=self._thread_seq,
             thread_epoch=self._thread_epoch,
+            numbering=None if self._numbering is None else (self._numbering.epoch, self._numbering.last),
+            epoch=self.log.epoch,
             checkpoint=self._checkpoint,
             cancelled_by=self.cancelled_by,
             failure=self.failure,

@@ -111,6 +111,10 @@ class RunStanding(Wire):
     ended_at: Maybe[str] = None
     thread_seq: Maybe[int] = None
     thread_epoch: Maybe[str] = None
+    numbering: Maybe[tuple[str, int]] = None
+    """Of its thread: the numbering's id, and the last number."""
+    epoch: Maybe[str] = None
+    """The log's, as long as the store has lost nothing."""
     checkpoint: Maybe[str] = None
     cancelled_by: Maybe[str] = None
     failure: Maybe[Failure] = None

@@ -65,8 +65,6 @@ def execute(loop: Loop, task: Task) -> None:
             _persist(loop, task)
         elif trace is None:
             _work(trace, task)
-        elif task.node is loop.run.plan.start:
-            _route(trace, task)
         else:
             with trace.node(task):
                 _work(trace, task)
@@ -206,7 +204,7 @@ async def execute_async(loop: Loop, task: Task) -> None:
         var_child_runnable_config.set(task.config)
         if task.node.retries or task.node.timeout is not None:
             await _persist_async(loop, task)
-        elif trace is not None and task.node is not loop.run.plan.start:
+        elif trace is not None:
             async with trace.anode(task):
                 await _work_async(trace, task)
         elif task.node.threaded:

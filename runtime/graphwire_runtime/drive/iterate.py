@@ -125,7 +125,7 @@ def iterate(request: Request) -> Iterator[Any]:
             raise interrupted(loop.interrupts)
         if loop.trace is not None:
             stopped(loop, loop.trace)
-            loop.trace.end(request.result(loop))
+            loop.trace.end(request.values(loop))
     except GeneratorExit:
         raise
     except BaseException as error:
@@ -213,7 +213,7 @@ async def aiterate(request: Request) -> AsyncIterator[Any]:
             raise interrupted(loop.interrupts)
         if loop.trace is not None:
             await astopped(loop, loop.trace)
-            await loop.trace.end(request.result(loop))
+            await loop.trace.end(request.values(loop))
     except GeneratorExit:
         raise
     except BaseException as error:

@@ -152,7 +152,8 @@ class Loop:
         if self._before and not self.passing and self._stops(self._before, tasks):
             self._break("interrupt_before")
             return None
-        drain(self.run.control)
+        if self.run.control.drain_requested:
+            drain(self.run.control)
         standing.step += 1
         self.passing = False
         if self.caching:
@@ -258,8 +259,7 @@ class Loop:
         """Run START with the input that the thread has kept. Breakpoints behind it count."""
         self.passing = False
         task = start_task(self.run, self.standing)
-        schema = self.run.plan.input
-        task.pairs = input_pairs(task.input, schema, schema.channels)
+        task.pairs = input_pairs(task.input, self.run.plan.input, self.run.plan.input.channels)
         return self.begun(task)
 
     def _show_start(self, tasks: Sequence[Task]) -> None:

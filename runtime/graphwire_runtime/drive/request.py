@@ -152,8 +152,11 @@ class Request:
 
         If the run stopped at interrupts, they are in the output under a key of their own.
         """
-        value = shown_values(loop.standing.values, self._shown_keys()) if loop.touched else None
-        return with_interrupts(value, list(loop.interrupts))
+        return with_interrupts(self.values(loop), list(loop.interrupts))
+
+    def values(self, loop: Loop) -> Any:
+        """The output alone, as tracers see it."""
+        return shown_values(loop.standing.values, self._shown_keys()) if loop.touched else None
 
     def _shown_keys(self) -> str | tuple[str, ...]:
         asked = self.output_keys

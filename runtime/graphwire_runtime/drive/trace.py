@@ -65,7 +65,7 @@ def listeners(
 
 def started(listeners: Any, name: str, settings: Settings, value: Any) -> Any:
     """Report that a graph starts with this input; returns what a `Trace` is made of, or its awaitable."""
-    return listeners.on_chain_start({}, value, run_id=settings.run_id, name=name)
+    return listeners.on_chain_start(None, value, run_id=settings.run_id, name=name)
 
 
 class Trace:
@@ -77,6 +77,8 @@ class Trace:
 
     def __init__(self, run: Any) -> None:
         self.run = run
+        self._nodes: dict[str, Any] = {}
+        """The runs of nodes at work, by the ids of their tasks."""
 
     def end(self, output: Any) -> Any:
         """Report that the graph has come to its end; to be awaited in an asynchronous run, as is `fail`."""
@@ -117,18 +119,28 @@ class Trace:
         step = f"graph:step:{task.standing.step}"
         children = self.run.get_child(step) if caller is None else caller.copy()
         children.add_metadata(task.metadata())
-        run = yield children.on_chain_start({}, _shown_to_tracers(task, task.shown_input), name=task.name)
-        task.use_callbacks(run.get_child())
+        if caller is None:
+            _tag(children, step, task)
+        run = yield children.on_chain_start(None, _shown_to_tracers(task, task.shown_input), name=task.name)
+        task.use_callbacks(run.get_child("seq:step:1"))
+        self._nodes[task.id] = run
         try:
             yield WORK
         except BaseException as error:
             yield run.on_chain_error(error)
         else:
-            yield run.on_chain_end(_shown_to_tracers(task, task.output, ended=True))
+            output = task.input if task.node is task.run.plan.start else task.output
+            yield run.on_chain_end(_shown_to_tracers(task, output, ended=True))
+        finally:
+            del self._nodes[task.id]
 
     def _router(self, task: Task, name: str, state: Any, answers: list[Any]) -> Reports:
         outer = task.callbacks
-        run = yield outer.on_chain_start({}, state, name=name)
+        index = [router.name for router in task.node.routers].index(name)
+        step = f"seq:step:{index + (2 if task.node is task.run.plan.start else 3)}"
+        children = self._nodes[task.id].get_child(step)
+        _tag(children, step, task)
+        run = yield children.on_chain_start(None, state, name=name)
         task.use_callbacks(run.get_child())
         try:
             yield WORK
@@ -138,6 +150,13 @@ class Trace:
         else:
             task.use_callbacks(outer)
             yield run.on_chain_end(answers[0])
+
+
+def _tag(children: Any, step: str, task: Task) -> None:
+    """Let the tag of a step come first, as in LangGraph; tracers hide START."""
+    children.tags = [step, *(tag for tag in children.tags if tag != step)]
+    if task.node is task.run.plan.start:
+        children.add_tags(["langsmith:hidden"], False)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ __all__ = ["DEFAULT_RECURSION_LIMIT", "Settings", "merge", "settings_for"]
 DEFAULT_RECURSION_LIMIT = 10_007
 """Supersteps that a run may take if its config does not say."""
 
-COPIED = ("thread_id", "run_id", "assistant_id", "graph_id")
+COPIED = ("checkpoint_id", "task_id", "thread_id", "run_id", "assistant_id", "graph_id")
 """Keys of `configurable` that are copied into the metadata."""
 
 
@@ -52,7 +52,7 @@ class Settings:
         return {
             key: value
             for key, value in self.metadata.items()
-            if not key.startswith("langgraph_") and key not in ("thread_id", "checkpoint_ns")
+            if not key.startswith("langgraph_") and key not in ("thread_id", "checkpoint_ns", "checkpoint_id")
         }
 
 

@@ -85,20 +85,18 @@ class ServerInfo:
 class RunControl:
     """Asks a run, from any thread, to stop before its next superstep. One serves for one run."""
 
-    __slots__ = ("drain_reason",)
+    __slots__ = ("drain_reason", "drain_requested")
 
     def __init__(self) -> None:
+        self.drain_requested = False
+        """Whether the run is to stop."""
         self.drain_reason: str | None = None
         """Why it is to stop; None if it is not to."""
 
     def request_drain(self, reason: str = "shutdown") -> None:
         """Let the run raise GraphDrained before its next superstep. Its thread can be resumed from there."""
         self.drain_reason = reason
-
-    @property
-    def drain_requested(self) -> bool:
-        """Whether the run is to stop."""
-        return self.drain_reason is not None
+        self.drain_requested = True
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import var_child_runnable_config
+from langchain_core.runnables.config import _set_config_context, var_child_runnable_config
 
 from graphwire_runtime.clock import time
 from graphwire_runtime.errors import InvalidUpdateError, NodeError
@@ -408,7 +408,11 @@ class Task:
     def renew(self) -> None:
         """Make config and runtime anew, since something that they are made of has changed."""
         self._config = self._runtime = None
-        var_child_runnable_config.set(self.config)
+        if self.callbacks is None:
+            var_child_runnable_config.set(self.config)
+        else:
+            # also for LangSmith, whose functions find the run by the context
+            _set_config_context(self.config)
 
     def forget(self) -> None:
         """Drop what only the running node needed; the config and this task refer to each other."""

@@ -1,6 +1,6 @@
 /** Chat: pick a graph, then a thread, then talk. `#/chat`, `#/chat/GRAPH`, `#/chat/GRAPH/THREAD`. */
 
-import type { frames } from "graphwire";
+import type { frames, ThreadRow } from "graphwire";
 import { useConnection } from "graphwire/react";
 import { useRef, useState } from "react";
 import { go, hrefOf, useAddress } from "../address";
@@ -64,8 +64,13 @@ function Threaded({
     setUsed(false);
   }
   const shown = thread ?? fresh;
-  const { rows, error } = useThreads(client, graph.name, { thread: shown });
-  const row = rows.find((each) => each.thread === shown);
+  const all = useThreads(client, graph.name, {});
+  const isShown = (each: ThreadRow) => each.thread === shown;
+  // The list has the newest threads only.
+  const isBeyond = all.isSynced && all.cut > 0 && !all.rows.some(isShown);
+  const alone = useThreads(client, graph.name, isBeyond ? { thread: shown } : undefined);
+  const row = all.rows.find(isShown) ?? alone.rows.find(isShown);
+  const error = all.error ?? alone.error;
   const draw = () => {
     setDrawn(true);
     drawer.current?.showModal();
@@ -73,7 +78,7 @@ function Threaded({
   const side = (onChosen?: () => void) => (
     <>
       <GraphSelect graph={graph} graphs={graphs} />
-      <ThreadPane graph={graph.name} current={thread} onChosen={onChosen} />
+      <ThreadPane graph={graph.name} all={all} current={thread} onChosen={onChosen} />
     </>
   );
   const Pane = isConversation(graph) ? Conversation : FormPane;

@@ -9,10 +9,12 @@ import { useAttempt } from "../parts/attempt";
 import { Problem } from "../parts/problem";
 import { DeleteThread } from "./delete_thread";
 import { ThreadItem } from "./thread_item";
-import { useThreads } from "./threads_store";
+import { type OpenThreads, useThreads } from "./threads_store";
 
 export interface ThreadPaneProps {
   graph: string;
+  /** All threads of the graph. */
+  all: OpenThreads;
   /** The thread that is shown. */
   current: string | undefined;
   /** Called when something was chosen: a drawer closes then. */
@@ -20,11 +22,12 @@ export interface ThreadPaneProps {
 }
 
 /** Show the threads of a graph. */
-export function ThreadPane({ graph, current, onChosen }: ThreadPaneProps) {
+export function ThreadPane({ graph, all, current, onChosen }: ThreadPaneProps) {
   const client = useClient();
   const [search, setSearch] = useState("");
   const wanted = useSettled(search.trim());
-  const { rows, isSynced, cut, error, more } = useThreads(client, graph, { search: wanted });
+  const found = useThreads(client, graph, wanted ? { search: wanted } : undefined);
+  const { rows, isSynced, cut, error, more } = wanted ? found : all;
   const [deleted, setDeleted] = useState<ThreadRow>();
   const { attempt, problem, busy } = useAttempt();
   const scroller = useRef<HTMLElement>(null);

@@ -1,6 +1,6 @@
 /** The threads of a graph, live: one watch, and older ones page by page. */
 
-import type { Client, ThreadRow, ThreadWatchItem } from "graphwire";
+import { type Client, Refused, type ThreadRow, type ThreadWatchItem } from "graphwire";
 import { useCallback, useEffect, useRef, useState } from "react";
 
 /** Which threads: those whose title contains `search`, or the one with this name. */
@@ -21,6 +21,8 @@ export interface Threads {
 /** Characters of a title that a server searches. */
 const SEARCHED = 1024;
 const PAGE = 100;
+/** Until a watch is opened again that the server could not open now. */
+const PAUSE_MS = 2000;
 
 /** Return a thread's title; undefined if it has none. */
 export function titleIn({ metadata }: Pick<ThreadRow, "metadata">): string | undefined {
@@ -70,18 +72,28 @@ export class ThreadList {
 
 const NOTHING: Threads = { rows: [], isSynced: false, cut: 0, error: undefined };
 
-/** The threads of a graph that match, live; `more()` adds a page of older ones. */
-export function useThreads(
-  client: Client,
-  graph: string,
-  { search, thread }: ThreadsFilter,
-): Threads & { more: () => Promise<void> } {
+/** Threads, and a way to add a page of older ones. */
+export interface OpenThreads extends Threads {
+  more(): Promise<void>;
+}
+
+/**
+ * The threads of a graph that match, live; none without a filter. To open a watch is dear: the server reads all
+ * checkpoints of the graph for it.
+ */
+export function useThreads(client: Client, graph: string, filter: ThreadsFilter | undefined): OpenThreads {
+  const { search, thread } = filter ?? {};
+  const isOff = !filter;
   const [threads, setThreads] = useState(NOTHING);
   const open = useRef<{ list: ThreadList; older: AsyncIterator<ThreadRow>; publish: () => void }>(undefined);
 
   useEffect(() => {
+    setThreads(NOTHING);
+    open.current = undefined;
+    if (isOff) return;
     const { signal, abort } = aborter();
-    const list = new ThreadList(search);
+    let list = new ThreadList(search);
+    let again: ReturnType<typeof setTimeout> | undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const publish = () => {
       timer ??= setTimeout(() => {
@@ -91,7 +103,6 @@ export function useThreads(
     };
     const where = search ? { search } : {};
     open.current = { list, older: client.threads({ graph, ...where, signal }), publish };
-    setThreads(NOTHING);
     const watch = async () => {
       const named = thread === undefined ? {} : { thread };
       for await (const item of client.watchThreads({ graphs: [graph], ...where, ...named, signal })) {
@@ -99,14 +110,26 @@ export function useThreads(
         publish();
       }
     };
-    watch().catch((error) => {
-      if (!signal.aborted) setThreads({ ...list.read(), error });
-    });
+    const begin = (pause: number) => {
+      watch().catch((error) => {
+        if (signal.aborted) return;
+        setThreads({ ...list.read(), error });
+        // A saver that is busy or away answers later, and nobody should have to reload the page for that.
+        if (!(error instanceof Refused) || error.retry !== "after") return;
+        again = setTimeout(() => {
+          list = new ThreadList(search);
+          open.current = { list, older: client.threads({ graph, ...where, signal }), publish };
+          begin(Math.min(2 * pause, 30_000));
+        }, error.afterMs ?? pause);
+      });
+    };
+    begin(PAUSE_MS);
     return () => {
+      clearTimeout(again);
       clearTimeout(timer);
       abort();
     };
-  }, [client, graph, search, thread]);
+  }, [client, graph, search, thread, isOff]);
 
   const more = useCallback(async () => {
     const { current } = open;

@@ -130,11 +130,15 @@ def demo(
     port: Annotated[
         int, typer.Option("--port", metavar="N", help="The server's port; if it is taken, a free one.")
     ] = 8765,
+    store: Annotated[
+        str,
+        typer.Option("--store", metavar="URL", help="Where the server keeps runs, as in graphwire serve."),
+    ] = "memory://",
 ) -> None:
     """Show the demo. ``HELP`` is the text for users."""
     console = Console(highlight=False)
     try:
-        raise typer.Exit(asyncio.run(ended_by_signals(_demo(console, topic, once, _free_port(port)))))
+        raise typer.Exit(asyncio.run(ended_by_signals(_demo(console, topic, once, _free_port(port), store))))
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(INTERRUPTED) from None
 
@@ -158,9 +162,9 @@ async def ended_by_signals(work: Coroutine[Any, Any, int]) -> int:
     return await work
 
 
-async def _demo(console: Console, topic: str, once: bool, port: int) -> int:
+async def _demo(console: Console, topic: str, once: bool, port: int, store: str) -> int:
     url = f"ws://127.0.0.1:{port}/ws"
-    with say_logs(), tempfile.NamedTemporaryFile("w+") as log, _server(port, log) as server:
+    with say_logs(), tempfile.NamedTemporaryFile("w+") as log, _server(port, store, log) as server:
         with console.status(f"starting: graphwire serve … --port {port}"):
             client = await _connected(url, server)
         if client is None:
@@ -187,6 +191,7 @@ async def _demo(console: Console, topic: str, once: bool, port: int) -> int:
         console.print("\nThe server is running, and its log follows. [bold]Ctrl-C[/] stops it.")
         with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
             await follow_log(log, lambda: server.poll() is not None)
+            say("the demo's server has ended")
         return FINE if all(panel.status == "completed" for panel in panels) else FAILED
 
 
@@ -219,14 +224,15 @@ def _free_port(wanted: int) -> int:
 
 
 @contextlib.contextmanager
-def _server(port: int, log: IO[str]) -> Iterator["subprocess.Popen[str]"]:
+def _server(port: int, store: str, log: IO[str]) -> Iterator["subprocess.Popen[str]"]:
     targets = [f"{name}={_MODULE}:{name}" for name in _GRAPHS]
     code = "from graphwire.cli import main; main()"
+    options = ["--port", str(port), "--store", store]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "graphwire.toml")
         file.write_text(configuration(), "utf-8")
         process = subprocess.Popen(
-            [sys.executable, "-c", code, "serve", *targets, "--config", str(file), "--port", str(port)],
+            [sys.executable, "-c", code, "serve", *targets, "--config", str(file), *options],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -157,3 +157,26 @@ async def watched_threads(peer: Any) -> list[Any]:
     await peer.ask(type="watch", what="threads", sub=9)
     await peer.until(lambda frame: frame["type"] == "synced")
     return [frame for frame in peer.of(9) if frame["type"] == "thread_info"]
+
+
+async def test_a_drain_ends_in_its_time_although_the_disk_is_full(
+    serve, connect, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graphwire_gateway.runs.runs.PATIENCE_S", 1)
+    gate = Gate()
+    limits = {"cancel_grace_s": 0}
+    async with Gateway({"gated": gated(gate)}, store=url(path), limits=limits).serve(
+        "127.0.0.1", 0
+    ) as server:
+        before = await connect(server)
+        await before.run("gated", {"done": 0}, run="r", thread="t")
+        await reached(before, gate)
+        began_at = asyncio.get_running_loop().time()
+        with full(server, "append", "delete"):
+            await server.drain(0)
+            seconds = asyncio.get_running_loop().time() - began_at
+            copy = killed(path)
+        gate.open()
+    assert 1 <= seconds < 1.9  # once, and not for each thing that waits
+    after = await connect(await serve({"gated": gated(gate)}, store=url(copy)))
+    assert (await row(after))["error"]["code"] == "lost"

@@ -447,11 +447,12 @@ class Runs:
         for run in self._runs.unfinished():
             if not (self._outlives and run.is_waiting):
                 run.cancel("shutdown")
-        patience_s = self._limits.cancel_grace_s + PATIENCE_S
-        await self._wait_for_ends(patience_s)
-        with contextlib.suppress(TimeoutError, asyncio.TimeoutError):  # the store may be away for good
-            await asyncio.wait_for(self._committer.settle(), patience_s)
-        await self._retention.finish(patience_s)
+        clock = asyncio.get_running_loop().time
+        ends_at = clock() + self._limits.cancel_grace_s + PATIENCE_S  # the store may be away for good
+        await self._wait_for_ends(ends_at - clock())
+        with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+            await asyncio.wait_for(self._committer.settle(), max(0, ends_at - clock()))
+        await self._retention.finish(max(0, ends_at - clock()))
         for run in self._runs.unfinished():
             run.stop_timers()
         self._runs.stop_timers()

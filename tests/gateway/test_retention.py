@@ -149,4 +149,5 @@ async def test_finishing_gives_up_after_its_time_and_ends_at_once_without_work(s
     await asyncio.wait_for(retention.finish(60), 5)
     deleted = retention.delete("a")
     await asyncio.wait_for(retention.finish(0.01), 5)
-    assert not deleted.done()
+    with pytest.raises(asyncio.CancelledError):
+        await deleted

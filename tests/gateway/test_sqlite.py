@@ -6,6 +6,7 @@ About `gateway/graphwire_gateway/log/sqlite.py`, `gateway/graphwire_gateway/log/
 """
 
 import asyncio
+import shutil
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
@@ -299,6 +300,21 @@ async def test_a_loss_of_power_that_may_have_cost_events_makes_new_epochs(
     )
     async with opened(path, synchronous=synchronous) as (_, kept):
         assert (kept[0].epoch == "e") is is_kept
+
+
+async def test_a_loss_of_power_makes_new_epochs_after_a_clean_stop_and_another_start_too(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(path) as (store, _):
+        await store.create("r", "e")
+    left = path.with_name("left.db")
+    async with opened(path) as (store, _):
+        await store.append([batch("r", 1, customs(1, 3))])
+        shutil.copy(path, left)  # without the log beside it, which nothing has synced yet
+    monkeypatch.setattr(database, "_boot", lambda: "another boot")
+    async with opened(left) as (_, kept):
+        assert [(one.run, one.head) for one in kept] == [("r", 0)]
+        assert kept[0].epoch != "e"
 
 
 # ── its parts ────────────────────────────────────────────────────────────────────────────────────

@@ -509,6 +509,7 @@ async def test_a_server_that_is_stopped_starts_no_queued_run_and_takes_no_answer
         assert (refused["code"], refused["retry"]) == ("draining", "after")
         gate.open()
         await draining
+        await before.closed(2)
         assert statuses(before, 2)[-1] == "completed"
         assert statuses(before, 3) == ["queued"]
 

@@ -98,11 +98,12 @@ class Database:
                 raise CannotServe(
                     f"{self.path} cannot be written as a log of its own beside it (WAL); is it on a disk?"
                 )
-            self._writing.execute("PRAGMA synchronous=FULL")  # what is noted below is there after any end
+            self._writing.execute(f"PRAGMA synchronous={synchronous.upper()}")
             self._migrate()
             self._reading = stack.enter_context(contextlib.closing(_connected(self.path)))
             self._note_opened(synchronous, new_epoch)
-            self._writing.execute(f"PRAGMA synchronous={synchronous.upper()}")
+            # What was noted is in the file itself from here on: a loss of power may cost the log beside it.
+            self._writing.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             stack.pop_all()
 
     def _migrate(self) -> None:

@@ -320,7 +320,9 @@ async def test_a_run_that_was_executing_is_lost_and_its_thread_goes_on(
     assert ("on its thread" in error["message"]) == (thread is not None)
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     await before.closed(1)
-    assert (await row(after))["error"]["code"] == "lost"
+    while (shown := await row(after))["status"] == "running":
+        pass
+    assert shown["error"]["code"] == "lost"
     if thread is not None:
         await after.run("gated", {"done": 5}, everything(2), run="next", thread="t")
         await after.closed(2)

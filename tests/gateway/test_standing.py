@@ -2,6 +2,8 @@
 
 A run on a store that outlives the process: what the store is given with each batch, and what another run
 makes of that, which takes it up.
+
+Long because it follows one run through all that a kill may come between.
 """
 
 from collections.abc import AsyncIterator, Callable

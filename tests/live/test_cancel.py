@@ -56,9 +56,10 @@ async def test_a_cancel_right_behind_its_run_in_the_same_flight_ends_it_at_once(
     server = await serve({"gated": gated(Gate(), lib=lib)}, runner=runner, limits={"cancel_grace_s": 60})
     peer = await connect(server)
     for number in range(10):
-        run = {"type": "run", "id": 1, "graph": "gated", "run": f"r{number}", "input": {"count": 1}}
+        run = {"type": "run", "id": 2 * number, "graph": "gated", "run": f"r{number}", "input": {"count": 1}}
         await peer.send(
-            {**run, "subscribe": [everything(number)]}, {"type": "cancel", "id": 2, "run": f"r{number}"}
+            {**run, "subscribe": [everything(number)]},
+            {"type": "cancel", "id": 2 * number + 1, "run": f"r{number}"},
         )
     for number in range(10):
         frames = await peer.closed(number)

@@ -5,6 +5,7 @@ things, however slow the machine is.
 """
 
 import asyncio
+import os
 import random
 import re
 import signal
@@ -38,7 +39,8 @@ async def serving(folder: Path, port: int) -> AsyncIterator[tuple[asyncio.subpro
         str(port),
         "--no-console",
     ]
-    async with started(*command, cwd=ROOT, stderr=PIPE) as process:
+    env = {**os.environ, "GRAPHWIRE_LIMITS__RESULT_TTL_S": "86400", "GRAPHWIRE_LIMITS__LOG_TTL_S": "86400"}
+    async with started(*command, cwd=ROOT, env=env, stderr=PIPE) as process:
         assert process.stderr is not None
         said = ""
         while not (found := _LISTENING.search(said)):

@@ -135,7 +135,8 @@ class Load:
                     break
                 cursor = {"cursor": page["cursor"]}
             for sub, seen in enumerate(self.runs, 1):
-                await peer.ask(type="subscribe", run=seen.id, **everything(sub))
+                reply = await peer.ask(type="subscribe", run=seen.id, **everything(sub))
+                assert reply["type"] == "subscribed", (seen.id, reply)
                 await peer.closed(sub)
                 log = peer.events(sub)
                 _check_log(seen, log)

@@ -468,18 +468,23 @@ async def threads(peer: Peer) -> dict[str, Frame]:
 # ── the end of a server ──────────────────────────────────────────────────────────────────────────
 
 
+async def one_of_each(peer: Peer, gate: Gate) -> Frame:
+    """Start runs that wait for an answer, for the gate, and in line; return what is asked."""
+    await peer.run("asker", {"topic": "cats"}, everything(1), run="asks", thread="t")
+    (ask,) = await asked(peer, 1)
+    await peer.run("gated", {"done": 0}, spec(2, "lifecycle"), run="runs", thread="t")
+    await reached(peer, gate)
+    await peer.run("gated", {"done": 0}, spec(3, "lifecycle"), run="waits", thread="t", if_busy="enqueue")
+    return ask
+
+
 async def test_a_server_that_is_stopped_leaves_what_waits_for_the_next_one(
     serve, connect, path: Path
 ) -> None:
     gate = Gate()
     graphs = {"asker": asker(OURS), "gated": gated(gate)}
     async with Gateway(graphs, store=url(path)).serve("127.0.0.1", 0) as server:
-        before = await connect(server)
-        await before.run("asker", {"topic": "cats"}, everything(1), run="asks", thread="t")
-        (ask,) = await asked(before, 1)
-        await before.run("gated", {"done": 0}, spec(2, "lifecycle"), run="runs", thread="t")
-        await reached(before, gate)
-        await before.run("gated", {"done": 0}, run="waits", thread="t", if_busy="enqueue")
+        ask = await one_of_each(await connect(server), gate)
         await server.drain(0)
     gate.open()
     after = await connect(await serve(graphs, store=url(path)))
@@ -498,13 +503,7 @@ async def test_a_server_that_is_stopped_starts_no_queued_run_and_takes_no_answer
     graphs = {"asker": asker(OURS), "gated": gated(gate)}
     async with Gateway(graphs, store=url(path)).serve("127.0.0.1", 0) as server:
         before = await connect(server)
-        await before.run("asker", {"topic": "cats"}, everything(1), run="asks", thread="t")
-        (ask,) = await asked(before, 1)
-        await before.run("gated", {"done": 0}, spec(2, "lifecycle"), run="runs", thread="t")
-        await reached(before, gate)
-        await before.run(
-            "gated", {"done": 0}, spec(3, "lifecycle"), run="waits", thread="t", if_busy="enqueue"
-        )
+        ask = await one_of_each(before, gate)
         draining = asyncio.ensure_future(server.drain(60))
         await before.until(lambda frame: frame["type"] == "goaway")
         refused = await before.ask(type="respond", run="asks", responses=[answer(ask, "y")])

@@ -190,8 +190,8 @@ test("a run is looked through, copied, run again, forked and its keys are listed
 test("a chat is begun, stopped, renamed and deleted, and settings are changed, without a pointer", async () => {
   const { page } = site;
   await page.goto(`${site.base}/#/runs`);
-  await press("g", "c");
-  await page.getByRole("heading", { name: "Graphs" }).waitFor();
+  const graphs = page.getByRole("heading", { name: "Graphs" });
+  while (!(await graphs.isVisible())) await press("g", "c"); // keys are heard once the page is there
   await isClean();
   await tabTo(page.locator('main a[href="#/chat/chat"]').first());
   await press("Enter");

@@ -1,6 +1,7 @@
 """The saver that goes with a SQLite store: LangGraph's own, in a file beside the logs.
 
-Each loop that graphs run on gets a connection of its own. Whoever backs the store up takes both files.
+Each loop that graphs run on gets a connection of its own. Whoever backs the store up takes the
+files of both, with what SQLite keeps beside each.
 """
 
 import asyncio

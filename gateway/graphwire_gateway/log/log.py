@@ -87,7 +87,7 @@ _NOBODY = _Nobody()
 class Log:
     """The log of run ``run``, known to the store as ``key``, in its incarnation ``epoch``.
 
-    ``commit(log)`` is called whenever there are pending records.
+    ``commit(log)`` is called whenever there are pending records, or the owner wants something to be kept.
     """
 
     __slots__ = (
@@ -190,7 +190,10 @@ class Log:
     # ── carried to the store by the committer ────────────────────────────────────────────────────
 
     def batch(self) -> Batch | None:
-        """Take what is pending, numbered and linked message by message; None if nothing is."""
+        """Take what is pending, numbered and linked message by message, and what is to be kept.
+
+        None if there is neither, or the store takes nothing more.
+        """
         records, self._pending = self._pending, []
         if self._is_over or not (records or self._is_touched):
             return None

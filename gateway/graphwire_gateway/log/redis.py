@@ -237,7 +237,7 @@ class RedisStore:
         return Fold() if base is None else await self._in_thread(Fold.load, base)
 
     def tail(self, run: str, wake: Callable[[Seq], None]) -> Callable[[], None]:
-        """ScriptCall ``wake(head)`` whenever the log has grown, whoever writes it; return how to stop that.
+        """Call ``wake(head)`` whenever the log has grown, whoever writes it; return how to stop that.
 
         Whether there is such a log is not known here. If there is none, or it is deleted, or the server has
         lost its end, ``wake`` is called as well, with a smaller head: whoever reads then finds out.

@@ -66,6 +66,7 @@ class KnownThreads:
         self._limits = limits
         self._holdings = holdings
         self._store = store
+        self._outlives = store.durability != "none"
         self._writing = asyncio.Lock()  # what is kept in the store changes in the order of what is known here
         self._is_shared = is_shared
         self._spawn = spawn
@@ -259,7 +260,7 @@ class KnownThreads:
             if known is None or held_size(metadata) > held_size(known.metadata):
                 self._holdings.check_share(self.owner(principal))
             at = now() if found is None else found.at
-            if self._store.durability != "none":
+            if self._outlives:
                 kept = KnownThread(scope, command.graph, self.owner(principal), principal, at)
                 kept.began_at(None if known is None else known.created_at)
                 kept.set_metadata(metadata)
@@ -337,7 +338,7 @@ class KnownThreads:
     async def delete_kept(self, scope: Scope) -> None:
         """Let the store keep nothing of a thread that is being deleted. Raises ``Refusal(unavailable)``."""
         thread = self._threads.get(scope.saved)
-        if thread is None or not thread.is_kept or self._store.durability == "none":
+        if thread is None or not thread.is_kept or not self._outlives:
             return
         try:
             async with self._writing:
@@ -356,7 +357,7 @@ class KnownThreads:
             if thread is not None and thread.runs:
                 self._report(self._get_or_make(scope, graph, principal).take_runs(thread))
         elif thread is not None:
-            if thread.is_kept and self._store.durability != "none":
+            if thread.is_kept and self._outlives:
                 self._spawn(self._keep_as_known(scope.saved))
             if not thread.runs:
                 self._has_no_run(thread, "deleted")
@@ -394,7 +395,7 @@ class KnownThreads:
 
     def _remove(self, thread: KnownThread) -> None:
         del self._threads[thread.scope.saved]
-        if thread.is_kept and self._store.durability != "none":
+        if thread.is_kept and self._outlives:
             self._spawn(self._keep_as_known(thread.scope.saved))
         threads = self._of[thread.principal]
         del threads[thread.id]

@@ -102,7 +102,8 @@ class Recovery:
             log.info("runs of an earlier process", **counts)
 
     def _take_up(self, found: FoundRun, standing: RunStanding) -> Run:
-        request, hindrance, answers = None, "", {}
+        request: RunRequest | None = None
+        hindrance, answers = "", {}
         has_ended, is_queued = standing.status in TERMINAL, standing.status == "queued"
         if not has_ended or standing.kept_bytes:  # else nothing is needed of its graph
             try:
@@ -113,10 +114,8 @@ class Recovery:
             except Refusal as refusal:
                 request, hindrance = None, refusal.message
             except Exception as error:  # whatever a class makes of an input that an older version took
-                request, hindrance = (
-                    None,
-                    f"what it was given cannot be read any more: {type(error).__name__}",
-                )
+                request = None
+                hindrance = f"what it was given cannot be read any more: {type(error).__name__}"
         scope = found.start.scope
         if request is not None and scope is not None and scope.is_held:
             self._catalog.get(request.graph).has_private(scope.saved)

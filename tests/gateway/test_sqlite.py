@@ -2,7 +2,8 @@
 
 About `gateway/graphwire_gateway/log/sqlite.py`, `gateway/graphwire_gateway/log/database.py`,
 `gateway/graphwire_gateway/log/packed.py`, `gateway/graphwire_gateway/log/addresses.py`,
-`gateway/graphwire_gateway/log/tails.py` and `gateway/graphwire_gateway/log/shares.py`.
+`gateway/graphwire_gateway/log/tails.py`, `gateway/graphwire_gateway/log/eviction.py` and
+`gateway/graphwire_gateway/log/shares.py`.
 
 Long because each promise of a file has its test, and all of them open files in the same way.
 """

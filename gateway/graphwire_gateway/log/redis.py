@@ -21,10 +21,11 @@ from graphwire_protocol.types import Durability, Seq
 
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.limits import LogLimits
+from graphwire_gateway.log.eviction import Stop, first, over
 from graphwire_gateway.log.fold import Fold
 from graphwire_gateway.log.packed import packed, unpacked
 from graphwire_gateway.log.record import Record, first_of
-from graphwire_gateway.log.redis_folds import Found, Stop, first, folded, over, shrunk
+from graphwire_gateway.log.redis_folds import Found, folded, shrunk
 from graphwire_gateway.log.redis_growth import Growth
 from graphwire_gateway.log.redis_known import Known
 from graphwire_gateway.log.redis_scripts import APPEND, CLAIM, CREATE, DELETE, FENCED, FOLD, GAP, READ, RENEW

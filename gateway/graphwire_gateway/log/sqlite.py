@@ -23,6 +23,7 @@ from graphwire_protocol.types import Durability, Seq
 
 from graphwire_gateway.limits import LogLimits
 from graphwire_gateway.log.database import Database, Folded, Synchronous
+from graphwire_gateway.log.eviction import first, over
 from graphwire_gateway.log.fold import Fold
 from graphwire_gateway.log.shares import FLOOR, shares
 from graphwire_gateway.log.store import Batch, Fenced, Kept, NoLog, Page, SeqGap
@@ -33,7 +34,6 @@ log = logger("store")
 
 T = TypeVar("T")
 
-_BURST = 4  # nothing younger than min_age_s goes below this many times the limits
 _SLICE = 512  # records that are folded in one transaction
 _SLICE_BYTES = 256 << 10  # and about how many bytes of them
 _SLACK = 8  # evict an eighth at once, so that a full log does not fold at every append
@@ -231,35 +231,12 @@ class SqliteStore:
 
     async def _evict(self, run: str, stored: _StoredLog, most: int) -> None:
         """Fold what is over the limits, ``most`` records about; what is young stays longer."""
-        limits, now = self._limits, time.time()
-        left, held, folded = stored.count, stored.size, 0
-        most = max(most, _SLICE)
-
-        def stop(size: int, at: float) -> bool:
-            nonlocal left, held, folded
-            factor = 1 if now - at >= limits.min_age_s else _BURST
-            if left <= 1 or folded >= most:
-                return True
-            if left <= limits.events * factor and held <= limits.bytes * factor:
-                return True
-            left, held, folded = left - 1, held - size, folded + 1
-            return False
-
-        await self._fold(run, stored, stop)
+        now, stop = time.time(), over(stored.count, stored.size, self._limits, max(most, _SLICE))
+        await self._fold(run, stored, lambda size, at: stop(size, now - at))
 
     async def _fold_slice(self, run: str, stored: _StoredLog, keep: int) -> bool:
         """Fold some of the records but for the newest ``keep``; return whether there were any."""
-        left, folded = stored.count - keep, 0
-        count = 0
-
-        def stop(size: int, at: float) -> bool:
-            nonlocal left, folded, count
-            if left <= 0 or count >= _SLICE or (count and folded + size > _SLICE_BYTES):
-                return True
-            left, folded, count = left - 1, folded + size, count + 1
-            return False
-
-        return await self._fold(run, stored, stop)
+        return await self._fold(run, stored, first(stored.count - keep, _SLICE, _SLICE_BYTES))
 
     async def _fold(self, run: str, stored: _StoredLog, stop: Callable[[int, float], bool]) -> bool:
         async def fold() -> bool:

@@ -23,6 +23,7 @@ from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.limits import LogLimits
 from graphwire_gateway.log import database
 from graphwire_gateway.log.addresses import address_of, fields_of, known
+from graphwire_gateway.log.eviction import first
 from graphwire_gateway.log.fold import Fold
 from graphwire_gateway.log.packed import packed, unpacked
 from graphwire_gateway.log.record import Record
@@ -233,6 +234,12 @@ async def test_records_are_taken_once_also_if_the_log_cannot_be_shortened_behind
         assert (await store.read("r", 0, 0)).evicted == 0
         assert await store.append([batch("r", 21, customs(21, 1))]) == [21]
         assert (await store.read("r", 0, 0)).evicted == 13
+
+
+def test_what_is_folded_at_once_is_bounded_by_records_and_by_bytes() -> None:
+    for bounds, folded in (((9, 3, 1000), 3), ((2, 3, 1000), 2), ((9, 9, 100), 1), ((9, 9, 10), 1)):
+        stop = first(*bounds)
+        assert [stop(60, 0) for _ in range(5)].index(True) == folded  # one at least, however large
 
 
 # ── a file that cannot be opened ─────────────────────────────────────────────────────────────────

@@ -38,15 +38,14 @@ from graphwire_gateway.graphs.load import resolve
 from graphwire_gateway.graphs.memory_saver import ThreadLimits
 from graphwire_gateway.graphs.savers import Savers
 from graphwire_gateway.graphs.spec import GraphSpec, RunsOn
-from graphwire_gateway.graphs.sqlite_saver import saver_for
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.store import Store
-from graphwire_gateway.log.stores import store_of, threads_file
 from graphwire_gateway.runs.listing import Listing
 from graphwire_gateway.runs.recovery import Recovery
 from graphwire_gateway.runs.runs import Runs
 from graphwire_gateway.runs.states import States
+from graphwire_gateway.stores import saver_for, store_of
 from graphwire_gateway.telemetry import logger
 
 log = logger("server")
@@ -190,9 +189,7 @@ class Gateway:
             failures=Failures(expose),
             catalog=Catalog(
                 self._specs,
-                Savers(
-                    saver_for(self._checkpointer, threads_file(store)), self._graph_store, self._thread_limits
-                ),
+                Savers(saver_for(self._checkpointer, store), self._graph_store, self._thread_limits),
             ),
             origins=origins,
             shared_threads=self._shared_threads,
@@ -309,6 +306,7 @@ class Server:
 
         self.catalog.savers.let_go = let_go
         kept = await self._store.open()
+        self._services.durability = self._store.durability
         await self.catalog.open()
         listener = await self._bind(host, port)  # first: without an address, runs wait on
         await Recovery(self._runs, self.catalog, self._store, self._limits).take_up(kept)

@@ -1,8 +1,9 @@
 """Servers, clients and proxies for the live tests; nothing of a test may be left behind."""
 
 import asyncio
+import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from itertools import count
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from graphwire_gateway import Gateway, Limits, Server
 from graphwire_gateway.limits import LogLimits
 from graphwire_gateway.log.memory import MemoryStore
+from graphwire_gateway.log.redis import RedisStore
 from graphwire_gateway.log.sqlite import SqliteStore
 from graphwire_gateway.log.store import Store
 
@@ -21,6 +23,7 @@ from tests.support.graphs import Library, library
 from tests.support.peer import Peer
 from tests.support.providers.script import Say
 from tests.support.providers.server import Provider
+from tests.support.redis import RedisProcess, redis_server
 from tests.support.stores import DelayingStore
 from tests.support.wire import Wire
 
@@ -28,6 +31,8 @@ StoreKind = Callable[[LogLimits], Store]
 Serve = Callable[..., Awaitable[Server]]
 Connect = Callable[..., Awaitable[Peer]]
 Provide = Callable[..., Awaitable[Provider]]
+
+_PREFIXES = count()
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +64,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Of both libraries, only ours runs on the slow store as well: a store knows of no library.
     """
-    if config.getoption("--store") == "sqlite":
+    if config.getoption("--store") in ("sqlite", "redis"):
         for item in items:
             if item.get_closest_marker("memory_store") is not None:
                 item.add_marker(pytest.mark.skip(reason="about what a server keeps in memory"))
@@ -83,7 +88,18 @@ def store_kind(request: pytest.FixtureRequest, tmp_path: Path) -> StoreKind:
     def in_a_file(limits: LogLimits) -> SqliteStore:
         return SqliteStore(tmp_path / f"runs-{next(numbers)}.db", limits)
 
-    return {"memory": MemoryStore, "delay": DelayingStore, "sqlite": in_a_file}[kind]
+    def in_redis(limits: LogLimits) -> RedisStore:
+        server = request.getfixturevalue("redis_of_stores")
+        return RedisStore(f"{server.url}?prefix=test{os.getpid()}-{next(_PREFIXES)}", limits, is_alone=True)
+
+    return {"memory": MemoryStore, "delay": DelayingStore, "sqlite": in_a_file, "redis": in_redis}[kind]
+
+
+@pytest.fixture(scope="session")
+def redis_of_stores() -> Iterator[RedisProcess]:
+    """The server of the stores in Redis, each of which has a prefix of its own."""
+    with redis_server(appendonly="yes") as server:
+        yield server
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ async def test_a_stalled_subscription_that_falls_behind_the_log_gets_a_gap_from_
     await peer.run("counter", {"count": 1000}, spec(1, "custom", credit=5), spec(2, "lifecycle"), run="r")
     await peer.closed(2)
     await _turned(peer, "r")
-    shrink(server._store, "r", 50)
+    await shrink(server._store, "r", 50)
     assert _customs(peer.of(1)) == list(range(5))
     await peer.send({"type": "credit", "sub": 1, "events": 1000})
     frames = await peer.closed(1)

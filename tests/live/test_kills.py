@@ -1,6 +1,8 @@
-"""A server on a SQLite store is killed in the middle of everything: nothing that clients saw is taken back.
+"""A server is killed in the middle of everything: nothing that clients saw is taken back, on any store that
+outlives it.
 
-About `gateway/graphwire_gateway/log/sqlite.py` and `gateway/graphwire_gateway/runs/recovery.py`. The long
+About `gateway/graphwire_gateway/log/sqlite.py`, `gateway/graphwire_gateway/log/redis_owner.py`,
+`gateway/graphwire_gateway/log/redis_opening.py` and `gateway/graphwire_gateway/runs/recovery.py`. The long
 form, ``python -m tests.support.kills``, is run by hand.
 """
 
@@ -9,12 +11,22 @@ from pathlib import Path
 import pytest
 
 from tests.support.kills.killing import kill_again_and_again
+from tests.support.kills.load import Load
+from tests.support.redis import redis_server
 
 pytestmark = pytest.mark.processes
 
 
 async def test_every_run_ends_once_and_what_was_shown_stays(tmp_path: Path) -> None:
-    load = await kill_again_and_again(tmp_path, kills=3, seed=7)
+    judge(await kill_again_and_again(f"sqlite:///{tmp_path / 'runs.db'}", kills=3, seed=7))
+
+
+async def test_so_it_is_in_redis() -> None:
+    with redis_server(appendonly="yes") as server:
+        judge(await kill_again_and_again(server.url, kills=3, seed=8))
+
+
+def judge(load: Load) -> None:
     assert load.shown > 150
     assert load.reconnects > len(load.runs)
     assert load.counts["ticks: completed"] > 0

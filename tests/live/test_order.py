@@ -125,7 +125,7 @@ async def test_every_frame_on_the_wire_equals_the_models(serve, connect, lib: Li
             kinds.add(frame.type)
             assert _without_empty(orjson.loads(encode(frame))) == _without_empty(plain)
     wanted = {"welcome", "started", "subscribed", "ok", "error", "pong", "event", "gap", "snapshot", "synced"}
-    assert kinds == wanted | {"closed"}
+    assert kinds - {"mark"} == wanted | {"closed"}  # a slow store leaves time for marks
 
 
 def _without_empty(frame: Frame) -> Any:

@@ -80,7 +80,7 @@ async def _paused(serve: Any, connect: Any, graph: Any, kept: int | None = None)
     started = await peer.run("story", {"topic": "cats"}, everything(0), run="r")
     await peer.until(lambda frame: frame.get("data", {}).get("delta", {}).get("content") == "b39 ")
     if kept is not None:
-        shrink(server._store, "r", kept)
+        await shrink(server._store, "r", kept)
     return peer, started
 
 

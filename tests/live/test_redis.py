@@ -101,6 +101,7 @@ async def test_who_follows_a_log_is_forgotten_with_it_where_it_is_deleted(server
         while await client.pubsub_numsub(*channels) != [(channels[0].encode(), 0), (channels[1].encode(), 1)]:
             await other.read("b", 0, 0)
         await other.create("a", "e2")
+        await other.claim("b", "e", "e")
         await other.append([batch("a", 1, 5, epoch="e2"), batch("b", 2)])
         await until(lambda: heads == [1, 1, 2])
 
@@ -150,6 +151,7 @@ async def test_a_store_that_opens_finds_all_runs_in_the_order_of_their_creation(
             Kept("ann/a", "epoch ann/a", 0, b"ann/a", None),
         ]
         assert (store.size, store.size_of("ann"), store.size_of("bob")) == sizes
+        await store.claim("ann/b", "epoch ann/b", "epoch ann/b")
         assert await store.append([batch("ann/b", 151, epoch="epoch ann/b")]) == [151]
 
 

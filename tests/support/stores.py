@@ -7,6 +7,7 @@ from typing import Any
 from graphwire_gateway.limits import LogLimits
 from graphwire_gateway.log.fold import Fold
 from graphwire_gateway.log.memory import MemoryStore
+from graphwire_gateway.log.redis import RedisStore
 from graphwire_gateway.log.sqlite import SqliteStore
 from graphwire_gateway.log.store import Batch, Fenced, Kept, Page, SeqGap
 from graphwire_protocol.types import Durability, Seq
@@ -25,6 +26,10 @@ class DelayingStore:
     @property
     def durability(self) -> Durability:
         return self._store.durability
+
+    @property
+    def outlives(self) -> bool:
+        return self._store.outlives
 
     @property
     def size(self) -> int:
@@ -139,10 +144,15 @@ class CountingStore(DelayingStore):
         return await super().read(run, after, limit)
 
 
-def shrink(store: Any, run: str, keep: int) -> None:
+async def shrink(store: Any, run: str, keep: int) -> None:
     """Evict all but the newest ``keep`` events of an anonymous user's run at once, whatever the limits."""
     if isinstance(store, SqliteStore):
         _shrink_in_file(store, f"anonymous/{run}", keep)
+        return
+    if isinstance(store, RedisStore):
+        known = store._logs[f"anonymous/{run}"]
+        while known.count > keep:
+            await store._fold_slice(f"anonymous/{run}", known, keep)
         return
     memory = getattr(store, "_store", store)
     log = memory._logs[f"anonymous/{run}"]

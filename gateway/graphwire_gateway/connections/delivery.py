@@ -20,7 +20,7 @@ from graphwire_gateway.connections.patching import Patches
 from graphwire_gateway.connections.reader import Reader
 from graphwire_gateway.connections.sharing import Sharing
 from graphwire_gateway.log.log import Log
-from graphwire_gateway.log.store import NoLog, Store
+from graphwire_gateway.log.store import NoLog, Store, StoreAway
 from graphwire_gateway.runs.row_watch import RowWatch
 from graphwire_gateway.runs.thread_watch import ThreadInfoWatch
 from graphwire_gateway.runs.watch import RunInfoWatch
@@ -159,6 +159,8 @@ class Delivery:
             page, recovery, after = await reader.attach(spec.from_)
         except NoLog:
             raise Refusal("not_found", f"no run {log.run!r}", details={"kind": "run"}) from None
+        except StoreAway:
+            raise Refusal("unavailable", "the store of this server is away", after_ms=1000) from None
         subscribed = Subscribed(
             id=id,
             sub=spec.sub,

@@ -5,6 +5,7 @@ has no task: its connection gives it turns, and each turn says what follows it. 
 protocol's table ``SUBSCRIPTION``.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
@@ -22,7 +23,9 @@ from graphwire_gateway.connections.sharing import SMALL, Sharing
 from graphwire_gateway.log.fold import Fold
 from graphwire_gateway.log.log import Log
 from graphwire_gateway.log.record import Record
-from graphwire_gateway.log.store import NoLog, Page, Store
+from graphwire_gateway.log.store import NoLog, Page, Store, StoreAway
+
+_AWAY_S = 0.2  # before a store that was away is asked again
 
 Next: TypeAlias = Literal["turn", "waiting", "stalled", "closed", "over"]
 """What follows a turn: another turn; the log's growth; credit; nothing, because the reader has just sent
@@ -163,6 +166,9 @@ class Reader:
             if self.is_over:
                 return 0, "over"
             return self._close(out, "deleted"), "closed"
+        except StoreAway:
+            asyncio.get_running_loop().call_later(_AWAY_S, self.wake)
+            return 0, "waiting"
         if self.is_over:  # it was left while the store was reading
             return 0, "over"
         if page.evicted > self.cursor:

@@ -10,7 +10,7 @@ deleted, and one that is written meanwhile does not expire.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -344,6 +344,28 @@ class RedisSaver(BlockingSaver):
         head, _, data = packed.partition(b"\n")
         kind, *words = orjson.loads(head)
         return words, self.serde.loads_typed((kind, data))
+
+
+class RedisSavers:
+    """Makes savers of the threads on a server; ``Savers`` calls it on each loop.
+
+    ``make_client`` returns a client of the server that people know as ``name``; it is closed with the saver.
+    """
+
+    def __init__(self, make_client: Callable[[], "Redis"], name: str, prefix: str = "graphwire") -> None:
+        self._make_client = make_client
+        self._prefix = prefix
+        self.description = name
+
+    @contextlib.asynccontextmanager
+    async def __call__(self) -> AsyncIterator[RedisSaver]:
+        """Open a saver."""
+        async with self._make_client() as client:
+            saver = RedisSaver(client, prefix=self._prefix)
+            try:
+                yield saver
+            finally:
+                await saver.aclose()
 
 
 class _Keys:

@@ -12,26 +12,7 @@ from typing import Any
 
 from graphwire_gateway.errors import CannotServe
 
-STORE = "store"
-"""The checkpointer that goes with the store."""
-
 _BUSY_MS = 5000
-
-
-def saver_for(checkpointer: Any, threads: Path | None) -> Any:
-    """Return what ``Savers`` takes: ``checkpointer``, or what makes the saver that goes with the store.
-
-    The latter keeps threads in the file ``threads``, and is the default if there is one. Raises
-    ``CannotServe`` if it is asked for and there is none.
-    """
-    if threads is not None and (checkpointer is None or checkpointer == STORE):
-        return SqliteSavers(threads)
-    if checkpointer == STORE:
-        raise CannotServe(
-            f"the checkpointer: {STORE!r} keeps threads beside the logs, which only a sqlite:// store has; "
-            "name such a store, or another checkpointer"
-        )
-    return checkpointer
 
 
 class SqliteSavers:

@@ -57,6 +57,11 @@ class MemoryStore:
         """Nothing survives."""
         return "none"
 
+    @property
+    def outlives(self) -> bool:
+        """It ends with the process."""
+        return False
+
     def size_of(self, principal: str) -> int:
         """Return the bytes held by the logs of a principal's runs."""
         return self._sizes[principal]

@@ -12,12 +12,15 @@ raises ``StoreAway``, after a bounded time.
 """
 
 import asyncio
+import contextlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from graphwire_protocol.types import Durability, Seq
+from redis.asyncio import Redis
 
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.limits import LogLimits
@@ -28,6 +31,8 @@ from graphwire_gateway.log.record import Record, first_of
 from graphwire_gateway.log.redis_folds import Found, folded, shrunk
 from graphwire_gateway.log.redis_growth import Growth
 from graphwire_gateway.log.redis_known import Known
+from graphwire_gateway.log.redis_opening import claim_all, kept_logs
+from graphwire_gateway.log.redis_owner import RedisOwner
 from graphwire_gateway.log.redis_scripts import APPEND, CLAIM, CREATE, DELETE, FENCED, FOLD, GAP, READ, RENEW
 from graphwire_gateway.log.redis_server import RedisServer, ScriptCall
 from graphwire_gateway.log.shares import FLOOR, shares
@@ -39,6 +44,8 @@ log = logger("store")
 LEASE_S = 7 * 24 * 3600.0
 """How long a log outlives its last append or ``touch``, and a closed one what it is kept for."""
 
+_ATTEMPTS = 10  # of others than the store, some 7 seconds
+_TOUCHED = 500  # logs that are touched in one message
 _ENTRY_RECORDS = 64
 _ENTRY_BYTES = 64 << 10  # about, of one entry
 _PAGE_BYTES = 1 << 20  # about, of one answer
@@ -53,15 +60,26 @@ class RedisStore:
     Several stores may share a server. Each bounds the logs that it writes: those that it has created,
     appended to or claimed, and those that it found when it was opened; ``size`` counts these.
 
-    A log expires ``lease_s`` seconds after its last append or ``touch``. ``ping_s``: see ``Growth``.
+    A log expires ``lease_s`` seconds after its last append or ``touch``. ``ping_s``: see ``Growth``. A store
+    that ``is_alone`` shares its prefix with no other that is: it waits for its turn, then claims all logs.
     """
 
     def __init__(
-        self, url: str, limits: LogLimits | None = None, *, lease_s: float = LEASE_S, ping_s: float = 5.0
+        self,
+        url: str,
+        limits: LogLimits | None = None,
+        *,
+        lease_s: float = LEASE_S,
+        ping_s: float = 5.0,
+        is_alone: bool = False,
     ) -> None:
         self._limits = limits or LogLimits()
         self._lease_ms = int(lease_s * 1000)
+        self._url = url
         self._server = RedisServer(url)
+        self._writer = os.urandom(8).hex()
+        self._owner = RedisOwner(self._server, self._writer) if is_alone else None
+        self._touching: asyncio.Task[None] | None = None
         self._growth = Growth(self._server, ping_s)
         self._logs: dict[str, Known] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -78,6 +96,25 @@ class RedisStore:
         """What the server promises; known once the store is open. See ``RedisServer.open``."""
         return self._server.durability
 
+    @property
+    def outlives(self) -> bool:
+        """Another process finds it, as long as the server is there."""
+        return True
+
+    @property
+    def name(self) -> str:
+        """The server's address, without a password."""
+        return self._server.name
+
+    @property
+    def prefix(self) -> str:
+        """What all keys begin with."""
+        return self._server.prefix
+
+    def another_client(self) -> Redis:
+        """Return a client of the same server, which tries again for some seconds before it fails."""
+        return RedisServer(self._url, attempts=_ATTEMPTS).client
+
     def size_of(self, principal: str) -> int:
         """Return the bytes held by the logs of a principal's runs, of those that this store writes."""
         return self._sizes[principal]
@@ -85,44 +122,42 @@ class RedisStore:
     async def open(self) -> list[Kept]:
         """Check the server; return what it has of each run, the oldest first. Raises ``CannotServe``.
 
-        Another store may be writing some of them. Whoever takes a log over claims it first.
+        If the store is alone, it waits for its turn and claims all logs. Else another store may be writing
+        some of them, and whoever takes a log over claims it first.
         """
         await self._server.open()
         try:
-            return await self._kept()
+            if self._owner is not None:
+                await self._owner.acquire()
+                found = await claim_all(self._server, self._writer)
+                self._touching = asyncio.ensure_future(self._touch_all())
+            else:
+                found = await kept_logs(self._server)
         except StoreAway as error:
             raise CannotServe(str(error)) from error
-
-    async def _kept(self) -> list[Kept]:
-        runs = await self._server.runs()
-        names = ("created", "epoch", "head", "evicted", "size", "base_size", "start", "standing")
-        found: list[tuple[int, Kept]] = []
-        for at in range(0, len(runs), 500):
-            some = runs[at : at + 500]
-            for run, values in zip(some, await self._server.fields(some, *names), strict=True):
-                created, epoch, *numbers = values[:6]
-                start, standing = values[6:]
-                if created is None or epoch is None:  # it has just expired
-                    continue
-                known = self._known(run, epoch.decode())
-                self._note(known, [int(number or 0) for number in numbers])
-                found.append((int(created), Kept(run, known.epoch, known.head, start or b"", standing)))
-        return [kept for _, kept in sorted(found, key=lambda pair: pair[0])]
+        for one in found:
+            self._note(self._known(one.kept.run, one.kept.epoch), one.numbers)
+        return [one.kept for one in found]
 
     async def create(self, run: str, epoch: str, start: bytes = b"") -> None:
         """Begin an empty log, in place of one of another epoch. Raises ``StoreAway``."""
-        await self._server.call(CREATE, run, epoch, start, self._lease_ms, self._server.channel(run))
+        if self._owner is not None and not self._owner.may_write:
+            raise StoreAway(f"{self._server.name}: another server may have taken it")
+        channel = self._server.channel(run)
+        await self._server.call(CREATE, run, epoch, start, self._lease_ms, channel, self._writer)
         self._forget(run)
         self._doomed.pop(run, None)
         self._known(run, epoch)
 
     async def claim(self, run: str, epoch: str, new_epoch: str) -> Seq:
-        """Give a log another epoch, so that whoever wrote it is refused from now on; return its head.
+        """Become the writer of a log, so that whoever wrote it is refused from now on; return its head.
 
-        Whoever takes over a log claims it: only its writer knew whether the server lost its end. Raises
-        ``Fenced`` if its epoch is not ``epoch``, ``NoLog``, ``StoreAway``.
+        It gets another epoch unless the two are the same. They may be only where the server is known not to
+        have lost its end, which otherwise only its writer knew. Raises ``Fenced`` if its epoch is not
+        ``epoch``, ``NoLog``, ``StoreAway``.
         """
-        head = await self._server.call(CLAIM, run, epoch, new_epoch, self._server.channel(run))
+        channel = self._server.channel(run)
+        head = await self._server.call(CLAIM, run, epoch, new_epoch, channel, self._writer)
         if head is None:
             raise NoLog(run)
         if head == FENCED:
@@ -154,6 +189,7 @@ class RedisStore:
         args.append(self._server.channel(batch.run))
         for kept in (batch.standing, batch.start):
             args += ("", b"") if kept is None else ("1", kept)
+        args.append(self._writer)
         at = 0
         while at < len(batch.records):
             records, _ = first_of(batch.records[at : at + _ENTRY_RECORDS], _ENTRY_BYTES)
@@ -294,8 +330,13 @@ class RedisStore:
         It expires ``lease_s`` later, should nobody delete it.
         """
         known = self._logs.get(run)
-        if not await self._server.call(RENEW, run, int(ttl_s * 1000) + self._lease_ms):
-            raise NoLog(run)
+        try:
+            if not await self._server.call(RENEW, run, int(ttl_s * 1000) + self._lease_ms):
+                raise NoLog(run)
+        except StoreAway as error:
+            if known is None:
+                raise
+            log.warning("an ended log may expire early", run=run, error=str(error))  # unless it is touched
         if known is not None and self._logs.get(run) is known:
             self._timers[run] = asyncio.get_running_loop().call_later(ttl_s, self._expire, run, known)
 
@@ -317,6 +358,15 @@ class RedisStore:
     async def touch(self, runs: Iterable[str]) -> None:
         """Let logs that are still needed not expire for another ``lease_s``. Raises ``StoreAway``."""
         await self._server.call_all([ScriptCall(RENEW, run, (self._lease_ms,)) for run in runs])
+
+    async def _touch_all(self) -> None:
+        """Let no log expire while this store is there."""
+        while True:
+            await asyncio.sleep(self._lease_ms / 1000 / 4)
+            with contextlib.suppress(StoreAway):  # three more attempts come in time
+                runs = list(self._logs)
+                for at in range(0, len(runs), _TOUCHED):
+                    await self.touch(runs[at : at + _TOUCHED])
 
     async def trim(self, size: int) -> None:
         """Free ``size`` bytes of the logs that this store writes, if that is possible; see ``Store``."""
@@ -344,7 +394,7 @@ class RedisStore:
         self._growth.forget(run)
         known = self._logs.get(run)
         if known is None:
-            await self._server.call(DELETE, run, "", self._server.channel(run))
+            await self._server.call(DELETE, run, "", self._server.channel(run), "")
             return
         self._forget(run)
         self._doomed[run] = known.epoch
@@ -352,7 +402,7 @@ class RedisStore:
             doomed = dict(self._doomed)
             channel = self._server.channel
             await self._server.call_all(
-                [ScriptCall(DELETE, run, (doomed[run], channel(run))) for run in doomed]
+                [ScriptCall(DELETE, run, (doomed[run], channel(run), self._writer)) for run in doomed]
             )
         except StoreAway as error:
             log.warning("a log was not deleted; trying again with the next one", error=repr(error))
@@ -380,6 +430,11 @@ class RedisStore:
         for task in self._folding:
             task.cancel()
         await asyncio.gather(*self._folding, return_exceptions=True)
+        if self._touching is not None:
+            self._touching.cancel()
+            await asyncio.gather(self._touching, return_exceptions=True)
         await self._growth.aclose()
+        if self._owner is not None:
+            await self._owner.release()
         await self._server.aclose()
         self._folder.shutdown(wait=False)

@@ -1,12 +1,12 @@
 """The scripts of a Redis store: each is one step, which Redis carries out whole or not at all.
 
-A log is two keys with one hash tag. ``KEYS[1]`` is a hash: ``epoch``; ``head``, and ``first`` of the batch
-that ends there; ``evicted``, ``base`` and ``base_size``; ``size`` of the records behind ``evicted``;
-``start`` and ``standing``; ``created`` (µs), for the order; ``until`` (ms), when both keys expire.
-``KEYS[2]`` is a stream. An entry's id is ``LAST-COUNT``: the seq of its last record and how many it has, so
-that XRANGE from a seq begins with the entry that has it. Its fields are ``t``, when it was appended (ms),
-and ``d``, its packed records. ``evicted`` may lie inside of an entry, which then stays for the rest of its
-records.
+A log is two keys with one hash tag. ``KEYS[1]`` is a hash: ``epoch``; ``writer``, the store that writes it;
+``head``, and ``first`` of the batch that ends there; ``evicted``, ``base`` and ``base_size``; ``size`` of the
+records behind ``evicted``; ``start`` and ``standing``; ``created`` (µs), for the order; ``until`` (ms), when
+both keys expire. ``KEYS[2]`` is a stream. An entry's id is ``LAST-COUNT``: the seq of its last record and how
+many it has, so that XRANGE from a seq begins with the entry that has it. Its fields are ``t``, when it was
+appended (ms), and ``d``, its packed records. ``evicted`` may lie inside of an entry, which then stays for the
+rest of its records.
 
 What follows a log subscribes to its channel, where each message is ``HEAD EPOCH``, or empty if the log is
 gone.
@@ -34,19 +34,22 @@ CREATE = Script(
 if redis.call('HGET', KEYS[1], 'epoch') == ARGV[1] then return end  -- asked for again, or long ago
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'start', ARGV[2], 'head', 0, 'first', 0, 'evicted', 0,
-    'size', 0, 'base_size', 0, 'until', 0, 'created', time[1] .. string.format('%06d', time[2]))
+    'size', 0, 'base_size', 0, 'until', 0, 'writer', ARGV[5],
+    'created', time[1] .. string.format('%06d', time[2]))
 redis.call('PEXPIREAT', KEYS[1], now + ARGV[3])
 redis.call('PUBLISH', ARGV[4], '0 ' .. ARGV[1])
 """
 )
-"""Begin an empty log, in place of one of another epoch. Arguments: epoch, start, lease (ms), channel."""
+"""Begin an empty log, in place of one of another epoch. Arguments: epoch, start, lease (ms), channel,
+writer."""
 
 FENCED, GAP = -1, -2
 
 APPEND = Script(
     """
-local known = redis.call('HMGET', KEYS[1], 'epoch', 'head', 'first', 'evicted', 'size', 'base_size', 'until')
-if known[1] ~= ARGV[1] then return {-1} end
+local known = redis.call('HMGET', KEYS[1], 'epoch', 'head', 'first', 'evicted', 'size', 'base_size', 'until',
+    'writer')
+if known[1] ~= ARGV[1] or known[8] ~= ARGV[11] then return {-1} end
 local head, evicted, size = tonumber(known[2]), tonumber(known[4]), tonumber(known[5])
 local first, last = tonumber(ARGV[2]), tonumber(ARGV[3])
 if first ~= head + 1 then
@@ -59,7 +62,7 @@ end
     + _NOW
     + """
 if last >= first then
-    for i = 11, #ARGV, 2 do
+    for i = 12, #ARGV, 2 do
         redis.call('XADD', KEYS[2], ARGV[i], 't', now, 'd', ARGV[i + 1])
     end
     size = size + ARGV[4]
@@ -80,7 +83,7 @@ return {last, evicted, size, tonumber(known[6])}
 """Append a batch. Returns ``[head, evicted, size, base_size]``, ``[FENCED]`` or ``[GAP, head]``.
 
 Arguments: epoch, first and last seq, size of the records, lease (ms), channel, ``1`` if there is a standing,
-the standing, the same two of a start, and of each entry its id and its packed records.
+the standing, the same two of a start, writer, and of each entry its id and its packed records.
 """
 
 READ = Script(
@@ -138,14 +141,15 @@ CLAIM = Script(
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'head')
 if not known[1] then return false end
 if known[1] ~= ARGV[1] then return -1 end
-redis.call('HSET', KEYS[1], 'epoch', ARGV[2])
-redis.call('PUBLISH', ARGV[3], known[2] .. ' ' .. ARGV[2])
+redis.call('HSET', KEYS[1], 'epoch', ARGV[2], 'writer', ARGV[4])
+if ARGV[1] ~= ARGV[2] then redis.call('PUBLISH', ARGV[3], known[2] .. ' ' .. ARGV[2]) end
 return tonumber(known[2])
 """
 )
-"""Give a log another epoch; returns its head, None if there is none, ``FENCED`` if it has another epoch.
+"""Give a log another writer, and another epoch perhaps; returns its head, None if there is none, ``FENCED``
+if it has another epoch than was thought.
 
-Arguments: the epoch that it has, the new one, channel.
+Arguments: the epoch that it has, the one that it gets, channel, writer.
 """
 
 RENEW = Script(
@@ -162,10 +166,12 @@ return 1
 
 DELETE = Script(
     """
-if ARGV[1] ~= '' and redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 0 end
+local known = redis.call('HMGET', KEYS[1], 'epoch', 'writer')
+if ARGV[1] ~= '' and (known[1] ~= ARGV[1] or known[2] ~= ARGV[3]) then return 0 end
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('PUBLISH', ARGV[2], '')
 return 1
 """
 )
-"""Delete a log, of the given epoch if that is not empty. Arguments: epoch, channel."""
+"""Delete a log; if the epoch is not empty, only one of that epoch and writer. Arguments: epoch, channel,
+writer."""

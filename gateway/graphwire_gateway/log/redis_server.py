@@ -19,7 +19,7 @@ from redis.asyncio.client import PubSub
 from redis.asyncio.connection import SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
-from redis.backoff import NoBackoff
+from redis.backoff import ExponentialBackoff
 from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
 
 from graphwire_gateway.errors import CannotServe
@@ -31,6 +31,7 @@ log = logger("store")
 
 _VERSION = 7
 _TIMEOUT_S = 5.0  # each for a connection and an answer; the url may say socket_timeout=..
+_BASE_S, _CAP_S = 0.05, 1.0  # the first wait between attempts, and the longest
 _SENTINEL_PORT = 26379
 _CONNECTIONS = 16  # that are used at once, beside those of appends and of who follows
 _PROBE_MS = 10_000
@@ -55,10 +56,11 @@ class RedisServer:
     ``redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/SERVICE/DB``; ``rediss+sentinel://`` takes TLS to
     both, and ``sentinel_username=..`` and ``sentinel_password=..`` are for the Sentinels. Beside redis-py's
     own options there are ``prefix=..`` of all keys (``graphwire``), and ``durability=..``, where the server
-    does not let its configuration be read. Raises ``CannotServe`` for a url that is none.
+    does not let its configuration be read. What fails for want of a connection is tried ``attempts`` times,
+    for some seconds. Raises ``CannotServe`` for a url that is none.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, attempts: int = 1) -> None:
         self.durability: Durability = "none"
         """What survives, known after ``open``: see there."""
         self.name = _without_password(url)
@@ -73,6 +75,7 @@ class RedisServer:
         if self._durability not in (None, *get_args(Durability)):
             raise CannotServe(f"{self.name}: durability is one of {', '.join(get_args(Durability))}")
         try:
+            self._attempts = attempts
             self._client = self._connected(address, theirs)
             pool: Any = self._client.connection_pool
             pool.make_connection()  # which refuses options that it does not know
@@ -82,11 +85,11 @@ class RedisServer:
     def _connected(self, address: str, query: str) -> "Redis":
         behind_sentinels = _URL.fullmatch(address)
         if behind_sentinels is None:
-            return Redis.from_pool(ConnectionPool(**_settings(f"{address}?{query}")))
+            return Redis.from_pool(ConnectionPool(**_settings(f"{address}?{query}", self._attempts)))
         parts = behind_sentinels.groupdict()
         service, _, db = parts["rest"].partition("/")
         user = "" if parts["user"] is None else f"{parts['user']}@"
-        settings = _settings(f"{parts['scheme']}://{user}/{db}?{query}")
+        settings = _settings(f"{parts['scheme']}://{user}/{db}?{query}", self._attempts)
         has_tls = settings.pop("connection_class", None) is SSLConnection
         names = ("username", "password")
         of_sentinels = {
@@ -99,6 +102,11 @@ class RedisServer:
         self._sentinel = Sentinel(hosts, sentinel_kwargs=of_sentinels)  # type: ignore[no-untyped-call]
         client: Redis = self._sentinel.master_for(unquote(service), ssl=has_tls, **settings)
         return client
+
+    @property
+    def client(self) -> "Redis":
+        """A client of the server, for others than the store."""
+        return self._client
 
     # ── names ────────────────────────────────────────────────────────────────────────────────────
 
@@ -192,10 +200,10 @@ class RedisServer:
         name = f"{self.prefix}:{{probe:{os.urandom(6).hex()}}}"
         keys, channel = (f"{name}:log", f"{name}:events"), f"{name}:head"
         for script, args in (
-            (CREATE, ["e", b"", _PROBE_MS, channel]),
-            (APPEND, ["e", 1, 1, 1, _PROBE_MS, channel, "", "", "", "", "1-1", b""]),
+            (CREATE, ["e", b"", _PROBE_MS, channel, "w"]),
+            (APPEND, ["e", 1, 1, 1, _PROBE_MS, channel, "", "", "", "", "w", "1-1", b""]),
             (READ, [0, 1, 1, "1"]),
-            (DELETE, ["", channel]),
+            (DELETE, ["", channel, ""]),
         ):
             await self._asked("EVAL", script.text, 2, *keys, *args)
         async with self.subscriber() as pubsub:
@@ -272,6 +280,32 @@ class RedisServer:
     def _threads(self) -> str:
         return f"{self.prefix}:threads"
 
+    async def on_owner(self, script: str, *args: Any) -> Any:
+        """Call a script on the key of the server that owns the prefix. Raises ``StoreAway``."""
+        return (await self._answers([("EVAL", script, 1, f"{self.prefix}:owner", *args)]))[0]
+
+    async def owner(self) -> bytes | None:
+        """Return what the server that owns the prefix says of itself. Raises ``StoreAway``."""
+        found: bytes | None = (await self._answers([("GET", f"{self.prefix}:owner")]))[0]
+        return found
+
+    async def life(self) -> str:
+        """Return the id of the server's life: another one when it was started again, or has been replaced.
+
+        Empty if it may not say. Raises ``StoreAway``.
+        """
+        (info,) = await self._sent([("INFO", "server")])
+        return str(info["run_id"]) if isinstance(info, Mapping) and "run_id" in info else ""
+
+    async def known_life(self) -> str:
+        """Return the life in which the last owner found all logs whole. Raises ``StoreAway``."""
+        (found,) = await self._answers([("GET", f"{self.prefix}:life")])
+        return "" if found is None else found.decode()
+
+    async def know_life(self, life: str) -> None:
+        """Note the life in which all logs are whole. Raises ``StoreAway``."""
+        await self._answers([("SET", f"{self.prefix}:life", life)])
+
     @asynccontextmanager
     async def subscriber(self) -> AsyncIterator[PubSub]:
         """Yield a connection of its own that can subscribe to channels."""
@@ -310,13 +344,13 @@ class RedisServer:
             await self._sentinel.aclose()
 
 
-def _settings(url: str) -> dict[str, Any]:
+def _settings(url: str, attempts: int) -> dict[str, Any]:
     """Return what redis-py takes of a url, and what a store needs."""
     return {
         "socket_timeout": _TIMEOUT_S,
         "socket_connect_timeout": _TIMEOUT_S,
         **parse_url(url),
-        "retry": Retry(NoBackoff(), 0),  # whoever calls knows better
+        "retry": Retry(ExponentialBackoff(cap=_CAP_S, base=_BASE_S), attempts - 1),
         "protocol": 2,
         "decode_responses": False,
     }

@@ -99,6 +99,11 @@ class SqliteStore:
         """What was committed survives the process; with ``full`` also the machine."""
         return "power" if self._synchronous == "full" else "crash"
 
+    @property
+    def outlives(self) -> bool:
+        """The file stays."""
+        return True
+
     def size_of(self, principal: str) -> int:
         """Return the bytes held by the logs of a principal's runs."""
         return self._sizes[principal]

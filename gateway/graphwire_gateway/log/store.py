@@ -92,7 +92,13 @@ class Store(Protocol):
 
     @property
     def durability(self) -> Durability:
-        """What survives: ``none`` a process, ``crash`` a crash of it, ``power`` a power cut."""
+        """What survives: ``none`` a process, ``crash`` a crash of it, ``power`` a power cut. Known once the
+        store is open.
+        """
+
+    @property
+    def outlives(self) -> bool:
+        """Whether the next process finds what this one has stored."""
 
     @property
     def size(self) -> int:

@@ -66,7 +66,7 @@ class KnownThreads:
         self._limits = limits
         self._holdings = holdings
         self._store = store
-        self._outlives = store.durability != "none"
+        self._outlives = store.outlives
         self._writing = asyncio.Lock()  # what is kept in the store changes in the order of what is known here
         self._is_shared = is_shared
         self._spawn = spawn

@@ -84,7 +84,7 @@ class Runs:
             limits, self.holdings, store, is_shared=shared_threads, spawn=self._retention.spawn
         )
         self.restoring = Restoring()
-        self._outlives = store.durability != "none"
+        self._outlives = store.outlives
         self._has_changed = asyncio.Event()  # a run has ended or paused
         self._is_hurried = asyncio.Event()
         self.draining = False

@@ -1,4 +1,4 @@
-"""Starts a server on a file, kills it, starts it again, under a load that never stops.
+"""Starts a server on a store, kills it, starts it again, under a load that never stops.
 
 A kill comes after a number of events that clients were shown, not after a time: so it comes in the middle of
 things, however slow the machine is.
@@ -24,8 +24,8 @@ _LISTENING = re.compile(r"serves .* at ws://127\.0\.0\.1:(\d+)/ws")
 
 
 @asynccontextmanager
-async def serving(folder: Path, port: int) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
-    """Serve the graphs on the store in ``folder``; yield the process and its port."""
+async def serving(store: str, port: int) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+    """Serve the graphs on a store; yield the process and its port."""
     command = [
         sys.executable,
         "-m",
@@ -34,7 +34,7 @@ async def serving(folder: Path, port: int) -> AsyncIterator[tuple[asyncio.subpro
         "ticks=tests.support.kills.graphs:ticks",
         "asks=tests.support.kills.graphs:asks",
         "--store",
-        f"sqlite:///{folder / 'runs.db'}",
+        store,
         "--port",
         str(port),
         "--no-console",
@@ -57,7 +57,7 @@ async def serving(folder: Path, port: int) -> AsyncIterator[tuple[asyncio.subpro
             await reading
 
 
-async def kill_again_and_again(folder: Path, kills: int, seed: int) -> Load:
+async def kill_again_and_again(store: str, kills: int, seed: int) -> Load:
     """Kill the server that often, then let all runs end, check them, and return what there was."""
     dice = random.Random(seed)
     load: Load | None = None
@@ -66,7 +66,7 @@ async def kill_again_and_again(folder: Path, kills: int, seed: int) -> Load:
     stop = asyncio.Event()
     try:
         for number in range(kills + 1):
-            async with serving(folder, 0 if load is None else load.port) as (process, port):
+            async with serving(store, 0 if load is None else load.port) as (process, port):
                 if load is None:
                     load = Load(port)
                     feeding = asyncio.ensure_future(_feed(load, dice, tasks, stop))

@@ -1,0 +1,175 @@
+"""A gateway on a store in Redis: the next one finds everything, and only one writes.
+
+About `gateway/graphwire_gateway/log/redis_owner.py`, `gateway/graphwire_gateway/log/redis_opening.py` and
+`gateway/graphwire_gateway/stores.py`. What all stores share is in the other files, with ``--store=redis``.
+"""
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+from graphwire_gateway import Gateway
+from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.log import redis_owner
+
+from tests.live.test_restart import history, row
+from tests.support.graphs import OURS, Gate, counter, gated, talker
+from tests.support.peer import Peer, everything, spec
+from tests.support.questions import asker
+from tests.support.redis import RedisProcess, redis_server
+from tests.support.redis_stores import asked
+from tests.support.waiting import until
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[RedisProcess]:
+    with redis_server(appendonly="yes") as process:
+        yield process
+
+
+@pytest.fixture
+async def server(shared: RedisProcess) -> RedisProcess:
+    """A server without keys."""
+    async with asked(shared) as client:
+        await client.flushall()
+    return shared
+
+
+async def taken(server: RedisProcess) -> None:
+    """Let the owner's time be up, as if it had been frozen: the next gateway takes its place."""
+    async with asked(server) as client:
+        await client.delete("graphwire:owner")
+
+
+async def test_the_next_gateway_shows_runs_results_and_threads_as_they_were(
+    serve, connect, server: RedisProcess
+) -> None:
+    graphs = {"talker": talker(OURS)}
+    async with Gateway(graphs, store=server.url).serve("127.0.0.1", 0) as first:
+        before = await connect(first)
+        assert before.frames[0]["durability"] == "crash"
+        started = await before.run("talker", {"count": 1}, everything(1), run="r", thread="t")
+        await before.closed(1)
+        events, shown = before.events(1), await row(before)
+        state = await before.ask(type="state", graph="talker", thread="t")
+    after = await connect(await serve(graphs, store=server.url))
+    subscribed, replayed = await history(after, 1)
+    assert subscribed["epoch"] == started["epoch"]
+    assert replayed == events
+    assert await row(after) == shown
+    reply = await after.ask(type="state", graph="talker", thread="t")
+    assert {**reply, "id": 0} == {**state, "id": 0}
+
+
+async def test_a_question_is_answered_where_another_gateway_asked_it(
+    serve, connect, server: RedisProcess
+) -> None:
+    graphs = {"asker": asker(OURS)}
+    async with Gateway(graphs, store=server.url).serve("127.0.0.1", 0) as first:
+        before = await connect(first)
+        await before.run("asker", {"topic": "cats"}, run="r", thread="t")
+        await before.poll(lambda reply: reply.get("status") == "interrupted", type="result", run="r")
+    after = await connect(await serve(graphs, store=server.url))
+    asks = (await row(after))["interrupts"]
+    answers = [{"interrupt": ask, "value": "yes"} for ask in asks]
+    assert (await after.ask(type="respond", run="r", responses=answers))["type"] == "ok"
+    await after.poll(lambda reply: reply.get("status") == "completed", type="result", run="r")
+
+
+async def test_another_gateway_is_refused_by_name_while_one_is_there(
+    serve, server: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_owner, "LEASE_S", 0.4)
+    monkeypatch.setattr(redis_owner, "_RENEWED_S", 0.05)
+    await serve({"counter": counter()}, store=server.url)
+    with pytest.raises(
+        CannotServe, match=r"in use by another graphwire server \(process \d+ on .+\?prefix=NAME"
+    ):
+        await serve({"counter": counter()}, store=server.url)
+    await serve({"counter": counter()}, store=f"{server.url}?prefix=other")
+
+
+async def test_a_gateway_that_was_taken_for_gone_writes_nothing_more(
+    serve, connect, server: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_owner, "_RENEWED_S", 0.2)
+    gate, other = Gate(), Gate()
+    graphs = {"gated": gated(gate), "counter": counter()}
+    frozen = await connect(await serve(graphs, store=server.url))
+    await frozen.run("gated", {"done": 0}, everything(1), run="r")
+    await until(lambda: gate.reached > 0)
+    await frozen.settled()
+    await taken(server)
+    after = await connect(await serve({**graphs, "gated": gated(other)}, store=server.url))
+    _, events = await history(after, 1)
+    assert events[-1]["data"]["error"]["code"] == "lost"
+    gate.open()  # what it writes now is refused
+    await frozen.until(lambda frame: frame.get("seq") == events[-1]["seq"])
+    assert frozen.events(1) == events
+    refused = await frozen.poll(lambda reply: reply["type"] == "error", **_start("late"))
+    assert refused["code"] == "unavailable"
+    assert (await after.ask(**_start("goes")))["type"] == "started"
+
+
+def _start(run: str) -> dict[str, object]:
+    return {"type": "run", "graph": "counter", "input": {"count": 1}, "run": run}
+
+
+async def test_readers_and_runs_wait_for_a_server_that_is_away(serve, connect) -> None:
+    with redis_server(appendonly="yes") as server:
+        gate = Gate()
+        graphs = {"gated": gated(gate, before=200, after=200)}
+        peer = await connect(await serve(graphs, store=server.url))
+        await peer.run("gated", {"done": 0}, spec(1, "custom"), run="r")
+        await peer.until(lambda frame: frame.get("data") == {"i": 199})
+        server.kill()
+        gate.open()
+        refused = await peer.ask(type="subscribe", run="r", **spec(2, "custom"))
+        assert (refused["type"], refused["code"]) == ("error", "unavailable")
+        server.start()
+        await peer.closed(1)
+        assert written(peer, 1) == list(range(400))
+        await history(peer, 3, "r", "custom")
+        assert written(peer, 3) == list(range(400))
+
+
+def written(peer: Peer, sub: int) -> list[int]:
+    return [event["data"]["i"] for event in peer.events(sub) if event["mode"] == "custom"]
+
+
+async def test_a_server_that_was_started_again_gives_logs_other_epochs(connect) -> None:
+    with redis_server(appendonly="yes") as server:
+        graphs = {"counter": counter()}
+        async with Gateway(graphs, store=server.url).serve("127.0.0.1", 0) as first:
+            before = await connect(first)
+            started = await before.run("counter", {"count": 3}, everything(1), run="r")
+            await before.closed(1)
+        server.signal(signal.SIGTERM)
+        server.kill()
+        server.start()
+        async with Gateway(graphs, store=server.url).serve("127.0.0.1", 0) as second:
+            after = await connect(second)
+            cursor = {"epoch": started["epoch"], "seq": 4}
+            subscribed = await after.ask(type="subscribe", run="r", **everything(1, from_=cursor))
+            assert subscribed["epoch"] != started["epoch"]
+            gap = await after.until(lambda frame: frame["type"] == "gap")
+            assert gap["reason"] == "epoch_changed"
+            await history(after, 2, "r", "custom")
+            assert len(written(after, 2)) == 3
+
+
+async def test_what_a_server_without_a_file_has_lost_is_gone(serve, connect) -> None:
+    with redis_server() as server:
+        graphs = {"counter": counter()}
+        async with Gateway(graphs, store=server.url).serve("127.0.0.1", 0) as first:
+            before = await connect(first)
+            assert before.frames[0]["durability"] == "none"
+            await before.run("counter", {"count": 3}, everything(1), run="r")
+            await before.closed(1)
+        async with Gateway(graphs, store=server.url).serve("127.0.0.1", 0) as second:
+            after = await connect(second)
+            assert (await row(after))["status"] == "completed"
+        server.kill()
+        server.start()
+        third = await connect(await serve(graphs, store=server.url))
+        assert (await third.ask(type="list", what="runs"))["runs"] == []

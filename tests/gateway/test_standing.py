@@ -1,4 +1,5 @@
-"""About `gateway/graphwire_gateway/runs/standing.py`, and what ``Run`` makes of it.
+"""About `gateway/graphwire_gateway/runs/standing.py`, `gateway/graphwire_gateway/runs/keeper.py` and
+`gateway/graphwire_gateway/runs/clock.py`, and what ``Run`` makes of them.
 
 A run on a store that outlives the process: what the store is given with each batch, and what another run
 makes of that, which takes it up.
@@ -333,7 +334,7 @@ async def test_a_run_that_rests_is_not_cancelled_because_its_client_goes(make) -
     bench.run.stop_timers()
     bench.run.abandon("client")
     await settle()
-    assert bench.run._disconnected is None
+    assert not bench.run._starters.is_waiting
     assert bench.run.status == "interrupted"
 
 
@@ -353,10 +354,10 @@ def step(bench: KeptBench, name: str) -> None:
     elif name == "ask" and is_running:
         asked = tuple(PendingInterrupt(id=id, value=id) for id in ("a", "b"))
         bench.execution.end(Outcome("interrupted", b"null", asked, schemas={"a": {"type": "integer"}}))
-    elif name == "answer_one" and run.status == "interrupted" and "a" not in run._answers:
+    elif name == "answer_one" and run.status == "interrupted" and "a" not in run._questions.answers:
         run.answer({"a": 1}, is_partial=False, sent={"a": 1})
     elif name == "answer_all" and run.status == "interrupted":
-        left = {id: 2 for id in ("a", "b") if id not in run._answers}
+        left = {id: 2 for id in ("a", "b") if id not in run._questions.answers}
         if run.answer(left, is_partial=False, sent=left):
             run.resume()
     elif name == "cancel":
@@ -387,14 +388,14 @@ async def test_whenever_the_process_is_killed_another_one_shows_the_run_as_it_wa
             assert after.run.failure == bench.run.failure
         if bench.run.known_status == bench.run.status == "interrupted" and bench.run.settled().done():
             assert after.run.open_schemas == bench.run.open_schemas
-            assert after.run._answers == bench.run._answers
+            assert after.run._questions.answers == bench.run._questions.answers
         if after.run.status == "running":
             after.run.lose("the process was killed")
             after.store()
         elif after.run.status == "interrupted":
-            left = {id: 3 for id in ("a", "b") if id not in after.run._answers}
+            left = {id: 3 for id in ("a", "b") if id not in after.run._questions.answers}
             assert after.run.answer(left, is_partial=False, sent=left)
-            answers = {**after.run._answers}
+            answers = {**after.run._questions.answers}
             after.run.resume()
             after.store()
             assert after.executor.started[0].events_before == len(bench.records)

@@ -35,6 +35,7 @@ from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.store import Store
 from graphwire_gateway.runs.asking import PATIENCE_S
 from graphwire_gateway.runs.checks import check_same, check_sizes, check_takes_threads
+from graphwire_gateway.runs.clock import left, now
 from graphwire_gateway.runs.holdings import Holdings
 from graphwire_gateway.runs.known_threads import KnownThreads
 from graphwire_gateway.runs.numbers import Numberings
@@ -44,7 +45,7 @@ from graphwire_gateway.runs.report import log_status
 from graphwire_gateway.runs.restoring import Restoring
 from graphwire_gateway.runs.retention import Retention
 from graphwire_gateway.runs.row_watch import matches
-from graphwire_gateway.runs.run import Run, left, now
+from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.slots import Slots
 from graphwire_gateway.runs.standing import RunStart, start_of
 from graphwire_gateway.runs.start import asks_saver, check_responses, check_start

@@ -33,6 +33,7 @@ from graphwire_gateway.runs.numbers import Numbering
 from graphwire_gateway.runs.questions import Questions
 from graphwire_gateway.runs.standing import FoundRun, RunStanding, RunStart
 from graphwire_gateway.runs.starters import Starters
+from graphwire_gateway.runs.steps import Place, Steps
 
 _TRANSITIONS: dict[tuple[Status | None, Status], Status] = {
     **RUN,
@@ -143,6 +144,8 @@ class Run:
         """Whether others may see it: a kill does not take it back. Where none survives one, always."""
         self.is_deleted = False
         """Whether the next process is to find nothing of it."""
+        self._attempt = 1
+        self._steps = Steps()
         self._launch: Callable[[], Execution] | None = None  # once the store has its status
         self._leaving: Execution | None = None  # whose private thread goes once the store has the end
 
@@ -157,7 +160,7 @@ class Run:
         self._started_at = now()
         if self._numbering is not None:
             self._thread_seq, self._thread_epoch = self._numbering.next(), self._numbering.epoch
-        self._enter("running")
+        self._steps.begin(self._enter("running"))
         assert self._request is not None
         request, self._request = self._request, None  # the execution has it as long as it needs it
         self._begin(partial(self._executor.start, request, self))
@@ -204,6 +207,7 @@ class Run:
         answers = self._questions.take()
         self.is_resumed = True
         self._clear_timers()
+        self._steps.resume()
         self._enter("running")
         self._begin(partial(self._execution.resume, answers))
         self._limit_time()
@@ -261,8 +265,12 @@ class Run:
             self._keeper.move()
             if not self._unstored:  # else the row that is shown next has it
                 self._listener.row_changed(self, self.row())
-        if made.records:
-            self.log.append(made.records)
+        if made.records or made.marks:
+            before = self.log.append(made.records) - len(made.records)
+            for count, checkpoint in made.marks:
+                self._steps.mark(before + count, checkpoint)
+            if made.marks:
+                self._keeper.move()
         if made.outcome is not None:
             self._outcome = made.outcome
             if execution.is_over or made.outcome.kind == "interrupted":
@@ -360,7 +368,7 @@ class Run:
     def _become(self, details: StatusDetails) -> None:
         self.status = status = advance(_TRANSITIONS, self._entered, details.status)
         self._changed_at = now()
-        self._entered, self._details = status, replace(details, at=self._changed_at)
+        self._entered, self._details = status, replace(details, at=self._changed_at, attempt=self._attempt)
         self._keeper.move()
         if status in TERMINAL:
             self._questions.ids = ()
@@ -373,13 +381,24 @@ class Run:
         reason: str | None = None,
         failure: Failure | None = None,
         asked: Iterable[PendingInterrupt] = (),
-    ) -> None:
+        void_after: Seq | None = None,
+        discard: tuple[str, ...] = (),
+    ) -> Seq:
         self._become(details_of(status, reason, failure, asked))
-        event = Lifecycle(status=status, attempt=1, at=self._changed_at, reason=reason, error=failure)
+        event = Lifecycle(
+            status=status,
+            attempt=self._attempt,
+            at=self._changed_at,
+            reason=reason,
+            error=failure,
+            discard=discard or None,
+            void_after=void_after,
+        )
         if status in TERMINAL:
             self.log.seal(status)
         seq = self.log.append([server_record("lifecycle", event)])
         self._unstored.append((seq, self._details))
+        return seq
 
     def _end(self, status: Status, reason: str | None = None, failure: Failure | None = None) -> None:
         if self.status in TERMINAL:
@@ -434,6 +453,8 @@ class Run:
         if self._numbering is not None and standing.numbering is not None and standing.epoch == found.epoch:
             self._numbering.go_on(*standing.numbering)  # else numbers may be among what was lost
         self._checkpoint = standing.checkpoint
+        self._attempt = standing.attempt
+        self._steps.restore(standing.began, standing.marks)
         self.cancelled_by, self.failure = standing.cancelled_by, standing.failure
         self.unanswered, self.output = standing.unanswered, found.output
         self.is_resumed, self.kept_bytes = standing.is_resumed, standing.kept_bytes
@@ -459,6 +480,17 @@ class Run:
     def is_waiting(self) -> bool:
         """Whether its graph does nothing, and the next process can take it up as it is."""
         return self.status in ("queued", "interrupted") and self.cancelled_by is None
+
+    def go_on(self, request: RunRequest, place: Place, void_calls: tuple[str, ...]) -> None:
+        """Repeat what an earlier process was at: ``request`` asks for that.
+
+        ``void_calls`` are the keys of the calls with messages behind ``place``.
+        """
+        self._attempt += 1
+        self._steps.go_on(place)
+        self._enter("running", void_after=place.after, discard=void_calls)
+        self._begin(partial(self._executor.again, request, self, self.log.head))
+        self._limit_time()
 
     def lose(self, message: str) -> None:
         """End it, since its graph cannot go on: what it had made is gone with an earlier process."""
@@ -504,6 +536,9 @@ class Run:
             error=details.error,
             interrupts=details.interrupts,
             questions=details.questions,
+            attempt=details.attempt,
+            began=self._steps.began if self.status == "running" else None,
+            marks=self._steps.marks if self.status == "running" else (),
             started_at=self._started_at,
             ended_at=self._ended_at,
             thread_seq=self._thread_seq,
@@ -631,7 +666,7 @@ class Run:
             thread=self.thread,
             metadata=self._metadata,
             status=details.status,
-            attempt=1,
+            attempt=details.attempt,
             epoch=self.log.epoch,
             head=self.log.head,
             created_at=self.created_at,

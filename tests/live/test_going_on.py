@@ -325,7 +325,7 @@ async def test_a_breakpoint_is_not_passed_by_going_on(serve, connect, path: Path
     moments.reached = asyncio.Queue()
     first = await connect(await serve({"g": graph}, store=url(path)))
     options = {"interrupt_before": ["end"]}
-    await first.run("g", {"said": []}, everything(1), run="r", thread="t", options=options)
+    await first.run("g", {"said": ["hello"]}, everything(1), run="r", thread="t", options=options)
     for _ in range(4):  # into the second step
         name, gate = await moments.reached.get()
         gate.open()
@@ -339,6 +339,9 @@ async def test_a_breakpoint_is_not_passed_by_going_on(serve, connect, path: Path
     assert again.visited[0] == "start begins"
     assert "end begins" not in again.visited
     assert (await row(after))["status"] == "interrupted"
+    said = (await after.ask(type="state", graph="g", thread="t"))["values"]["said"]
+    assert said.count("hello") == 1 + 1  # and the subgraph adds what it was given
+    assert (await after.ask(type="state_history", graph="g", thread="t", limit=100))["states"][-1]
     gate.open()
 
 
@@ -365,7 +368,7 @@ async def test_after_an_answer_a_run_goes_on_once_a_step_has_ended(serve, connec
     asked = await before.until(lambda frame: frame.get("mode") == "interrupt")
     (question,) = asked["data"]["interrupts"]
     await before.ask(type="respond", run="r", responses=[{"interrupt": question["id"], "value": "this"}])
-    await until(lambda: gate.reached > 0)
+    await before.until(lambda frame: frame.get("mode") == "custom" and frame["data"] == "this")
     within = killed(path, "within")
     gate.open()
     await until(lambda: later.reached > 0)

@@ -263,7 +263,7 @@ class Execution:
 
     def collect(self) -> Callable[[], None]:
         """Return the hand-over of what was made since the last tick; called by the runner."""
-        made = Made(self._records, self._outcome, self._checkpoint, self._marks)
+        made = Made(self._records, self._outcome, self._checkpoint, self._marks or ())
         self._records, self._outcome, self._checkpoint, self._is_put = [], None, None, False
         if self._marks:
             self._marks = []

@@ -46,7 +46,7 @@ from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
 from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol
 
-from tests.support.waiting import settle, until
+from tests.support.waiting import poll, settle, until
 
 # ── a socket, a connection on it, and what is behind ─────────────────────────────────────────────
 
@@ -772,17 +772,14 @@ async def test_a_saver_that_loses_a_cancel_is_cancelled_again(serve) -> None:
     saver = server.savers["say"]
     saver.answers.clear()
     saver.deaf = 1
-    codes: list[str] = []
 
-    async def write() -> bool:
+    async def write() -> str:
         reply = await line.ask("state_update", graph="say", thread="t", values={"said": "x"})
-        codes.append(reply["code"])
-        return codes[1:] != [] and codes[-1] == "unavailable"
+        return reply["code"]
 
-    end = asyncio.get_running_loop().time() + 10
-    while not await write():
-        assert asyncio.get_running_loop().time() < end
-    assert set(codes[1:-1]) == {"busy"}
+    assert await write() == "unavailable"
+    *codes, _ = await poll(write, lambda code: code == "unavailable")
+    assert set(codes) == {"busy"}
 
 
 async def test_a_request_has_its_thread_while_it_is_carried_out(serve) -> None:

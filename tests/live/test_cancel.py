@@ -287,8 +287,7 @@ async def test_a_run_that_another_connection_cancels_before_it_begins_never_begi
                 "subscribe": [everything(1)],
             }
         )
-        while (reply := await other.ask(type="cancel", run="r")).get("code") == "not_found":
-            pass
+        reply = await other.poll(lambda reply: reply.get("code") != "not_found", type="cancel", run="r")
         assert reply.get("status") == "cancelled", reply
     finally:
         store.read_gate.set()

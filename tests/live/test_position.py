@@ -5,6 +5,7 @@ and `gateway/graphwire_gateway/log/fold.py`.
 """
 
 import asyncio
+import itertools
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.support.graphs import OURS, Gate, Library, counter, gated, storytelle
 from tests.support.log import Log, check_exact
 from tests.support.peer import Frame, Peer, everything, spec
 from tests.support.stores import shrink
+from tests.support.waiting import poll
 
 pytestmark = pytest.mark.slow_store
 
@@ -246,31 +248,30 @@ async def test_nothing_young_is_evicted_below_four_times_the_limits(serve, conne
     )
     peer = await connect(server)
     await peer.run("gated", {}, run="r", record={"modes": ["custom"]})
-    end = asyncio.get_running_loop().time() + 10
-    while (await peer.ask(type="list", what="runs"))["runs"][0]["head"] < 1001:
-        assert asyncio.get_running_loop().time() < end
-    for sub in range(1, 50):  # a store may fold a moment after it has taken the events
+    await peer.poll(lambda reply: reply["runs"][0]["head"] == 1001, type="list", what="runs")
+    subs = itertools.count(1)
+
+    async def left() -> int:
+        """Subscribe; return how many events the log still has."""
+        sub = next(subs)
         await peer.ask(type="subscribe", run="r", **spec(sub, "custom"))
-        first = await peer.until(
-            lambda frame, sub=sub: frame.get("sub") == sub and frame["type"] in ("gap", "synced")
-        )
-        if first["type"] == "gap" and 1001 - first["upto_seq"] <= 512:
-            break
-    assert 400 <= 1001 - first["upto_seq"] <= 512
+        first = await peer.until(lambda frame: frame.get("sub") == sub and frame["type"] in ("gap", "synced"))
+        return 1001 - first.get("upto_seq", 0)
+
+    # A store may fold a moment after it has taken the events.
+    assert (await poll(left, lambda events: events <= 512))[-1] >= 400
     gate.open()
 
 
 async def _until_recovery(peer: Peer, run: str, recovery: str) -> Frame:
     """Subscribe to a run again and again until that is how it begins; return the reply."""
-    end = asyncio.get_running_loop().time() + 10
-    sub = 100
-    while True:
-        sub += 1
-        reply = await peer.ask(type="subscribe", run=run, **everything(sub))
-        if reply.get("recovery") == recovery or reply.get("code") == recovery:
-            return reply
-        assert asyncio.get_running_loop().time() < end
-        await peer.closed(sub)
+    subs = itertools.count(101)
+
+    async def subscribe() -> Frame:
+        return await peer.ask(type="subscribe", run=run, **everything(next(subs)))
+
+    replies = await poll(subscribe, lambda reply: recovery in (reply.get("recovery"), reply.get("code")))
+    return replies[-1]
 
 
 async def test_the_log_of_an_ended_run_folds_into_its_base_and_keeps_its_last_event(serve, connect) -> None:
@@ -349,17 +350,14 @@ async def test_the_oldest_ended_runs_go_first_when_the_store_is_full(serve, conn
             "counter", {"count": 1300}, spec(number, "lifecycle"), run=run, record={"modes": ["custom"]}
         )
         await peer.closed(number)
-    end = asyncio.get_running_loop().time() + 10
-    while True:
-        names = [row["run"] for row in (await peer.ask(type="list", what="runs"))["runs"]]
-        if "r1" not in names:
-            break
-        assert asyncio.get_running_loop().time() < end
-    assert names == ["r5", "r4", "r3", "r2", "alive"]
+
+    async def names() -> list[str]:
+        return [row["run"] for row in (await peer.ask(type="list", what="runs"))["runs"]]
+
+    assert (await poll(names, lambda listed: "r1" not in listed))[-1] == ["r5", "r4", "r3", "r2", "alive"]
     gate.open()
     await peer.closed(99)
-    names = [row["run"] for row in (await peer.ask(type="list", what="runs"))["runs"]]
-    assert names == ["r5", "r4", "r3", "r2", "alive"]
+    assert await names() == ["r5", "r4", "r3", "r2", "alive"]
 
 
 async def test_a_narrow_filter_s_cursor_moves_by_marks(serve, connect, monkeypatch) -> None:

@@ -150,8 +150,7 @@ async def test_a_waiting_run_counts_in_store_bytes_and_is_never_let_go(serve, co
     pause = {"options": {"interrupt_before": ["two"]}}
     await peer.run("stepper", {"topic": "x" * 80_000}, spec(2, "custom"), run="waits", **pause)
     assert await asked(peer, 2) == []
-    while (await peer.ask(type="result", run="old")).get("code") != "not_found":
-        pass
+    await peer.poll(lambda reply: reply.get("code") == "not_found", type="result", run="old")
     refused = await peer.ask(type="run", graph="stepper", input={}, run="new")
     assert (refused["code"], refused["details"]) == ("limit_exceeded", {"limit": "store_bytes"})
     await peer.ask(type="respond", run="waits", responses=[])

@@ -26,7 +26,7 @@ from tests.live.test_interrupts import answer, asked, said, statuses
 from tests.support.graphs import OURS, Gate, gated, node, talker
 from tests.support.peer import Frame, Peer, everything, spec
 from tests.support.questions import asker, checkpointer, several
-from tests.support.waiting import until
+from tests.support.waiting import poll, until
 
 LIFECYCLE = spec(1, "lifecycle", "custom")
 
@@ -122,8 +122,7 @@ async def test_what_is_kept_of_an_ended_run_is_let_go_when_its_time_is_over(
     await before.closed(1)
     copy = killed(path)
     after = await connect(await serve({"talker": talker(OURS)}, store=url(copy), limits={"result_ttl_s": 0}))
-    while (await after.ask(type="list", what="runs"))["runs"]:
-        pass
+    await after.poll(lambda reply: not reply["runs"], type="list", what="runs")
     assert (await after.ask(type="result", run="r"))["code"] == "not_found"
     last = await connect(await serve({"talker": talker(OURS)}, store=url(killed(copy, "again"))))
     assert (await last.ask(type="list", what="runs"))["runs"] == []
@@ -255,8 +254,11 @@ async def test_times_go_on_while_no_server_runs(serve, connect, path: Path) -> N
     after = await connect(await serve(graphs, store=url(later), limits=limits))
     _, events = await history(after, 1, "asks")
     assert (events[-1]["data"]["status"], events[-1]["data"]["reason"]) == ("cancelled", "expired")
-    while any(row["run"] == "ended" for row in (await after.ask(type="list", what="runs"))["runs"]):
-        pass
+
+    def is_forgotten(reply: Frame) -> bool:
+        return all(row["run"] != "ended" for row in reply["runs"])
+
+    await after.poll(is_forgotten, type="list", what="runs")
 
 
 async def test_who_follows_a_thread_sees_a_run_go_on_that_waited_over_a_restart(
@@ -315,8 +317,7 @@ async def test_a_run_that_was_executing_without_a_thread_is_lost(serve, connect,
     assert (error["code"], "start it again" in error["message"]) == ("lost", True)
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     await before.closed(1)
-    while (shown := await row(after))["status"] == "running":
-        pass
+    *_, shown = await poll(lambda: row(after), lambda shown: shown["status"] != "running")
     assert shown["error"]["code"] == "lost"
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import orjson
 
+from tests.support.waiting import DEADLINE_S, poll
 from tests.support.wire import BINARY, Gone, Wire, packed
 
 Frame = dict[str, Any]
 
-DEADLINE_S = 10.0
 ALL_MODES = ["values", "updates", "custom", "messages", "tasks", "checkpoints", "debug"]
 EVERYTHING = {"modes": ALL_MODES, "namespaces": [["**"]]}
 
@@ -77,6 +77,10 @@ class Peer:
         since = len(self.frames)
         await self.send(command)
         return await self.until(lambda frame: frame.get("id") == command["id"], since=since)
+
+    async def poll(self, wanted: Callable[[Frame], Any], **command: Any) -> Frame:
+        """Send a request until its reply is ``wanted``; return that."""
+        return (await poll(lambda: self.ask(**command), wanted))[-1]
 
     async def run(self, graph: str, input: Any = None, *specs: Frame, **fields: Any) -> Frame:
         """Start a run with subscriptions and return ``started``."""

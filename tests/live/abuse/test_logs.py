@@ -13,6 +13,7 @@ from tests.live.conftest import Connect, Serve
 from tests.support.graphs import Gate, node
 from tests.support.others import worst_ping_s
 from tests.support.peer import Frame, spec
+from tests.support.waiting import poll
 
 pytestmark = pytest.mark.abuse
 
@@ -45,12 +46,15 @@ async def test_runs_that_go_on_are_held_to_store_bytes_and_a_small_one_keeps_its
     await writer.run("small", {}, spec(99, "custom", credit=1), run="small")
     sizes: list[int] = []
 
+    async def row_and_size(run: str) -> Frame:
+        sizes.append(server._store.size)
+        return await _row(writer, run)
+
     async def attack() -> None:
         for number in range(WRITERS):
             run = f"large{number}"
             await writer.run("large", {}, spec(number, "custom", credit=1), run=run)
-            while (await _row(writer, run))["head"] < 2_000:
-                sizes.append(server._store.size)
+            await poll(lambda run=run: row_and_size(run), lambda row: row["head"] >= 2_000)
 
     assert await worst_ping_s(other, attack()) < 2
     assert max(sizes) < 2 * STORE_BYTES, "a hand-over of 1 MiB may be above the limit until it is folded"

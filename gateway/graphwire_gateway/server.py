@@ -260,6 +260,7 @@ class Server:
             encoders,
             limits.max_frame_bytes,
             limits.state_timeout_s,
+            outlives=store.durability != "none",
         )
         self._runs = Runs(catalog, executor, store, self._committer, limits, shared_threads)
         catalog.savers.is_in_use = self._runs.uses
@@ -310,7 +311,6 @@ class Server:
         await self.catalog.open()
         listener = await self._bind(host, port)  # first: without an address, runs wait on
         await Recovery(self._runs, self.catalog, self._store, self._limits).take_up(kept)
-        self._runs.known_threads.take_up(await self._store.threads())
         self._committing = asyncio.create_task(self._committer.main(self._runs.holdings.make_room))
         await listener.start_serving()
         log.info("listening", url=self.url)

@@ -85,6 +85,8 @@ class AnnouncedLimits(BaseModel):
     """events that a run may produce; beyond it fails with `limit_exceeded`"""
     max_run_s: Annotated[_Positive | None, Limit("run", "seconds")] = None
     """time that a run may take; beyond it fails with `timeout`"""
+    max_attempts: Annotated[_Count, Limit("run", "attempts")] = 3
+    """times that a run is begun or taken over whose server is killed; then it fails with `lost`"""
     cancel_grace_s: Annotated[_NotNegative, Limit("run", "seconds")] = 1
     """time from `cancel` to the terminal event, even if the graph's code does not react"""
 

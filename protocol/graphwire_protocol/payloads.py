@@ -36,6 +36,10 @@ class Lifecycle(Wire):
     """With a takeover: messages that the repeated step sends again, by the keys of their calls; the client
     drops what it has of them.
     """
+    void_after: Maybe[Uint] = None
+    """With a takeover: what the graph said behind this ``seq``, and before this event, is void in all modes;
+    the repeated step says it again.
+    """
 
 
 class PendingInterrupt(Wire):

@@ -72,10 +72,11 @@ async def test_a_gap_is_an_error_as_a_local_graph_has_none(client, server):
         await waiting
 
 
-async def test_a_repeated_step_is_an_error_too(client, server):
+@pytest.mark.parametrize("void", [{"discard": ["m1"]}, {"void_after": 1}])
+async def test_a_repeated_step_is_an_error_too(client, server, void):
     def run(run: ModelRun) -> None:
         run.lifecycle("running")
-        run.emit("lifecycle", {"status": "running", "attempt": 2, "at": "", "discard": ["m1"]})
+        run.emit("lifecycle", {"status": "running", "attempt": 2, "at": "", **void})
 
     server.on_run = run
     with pytest.raises(graphwire.StreamBroken, match="taken over"):

@@ -104,11 +104,19 @@ class Owner:
 
 class Bench:
     def __init__(
-        self, catalog: Catalog, *, expose: bool = True, max_event_bytes: int = 1 << 20, delete_s: float = 30
+        self,
+        catalog: Catalog,
+        *,
+        expose: bool = True,
+        max_event_bytes: int = 1 << 20,
+        delete_s: float = 30,
+        outlives: bool = False,
     ) -> None:
         self.catalog = catalog
         self.owner = Owner()
-        self.executor = Executor(catalog, Failures(expose), max_event_bytes, delete_s=delete_s)
+        self.executor = Executor(
+            catalog, Failures(expose), max_event_bytes, delete_s=delete_s, outlives=outlives
+        )
 
     def start(self, **fields: Any) -> Execution:
         request = RunRequest(**{**REQUEST, **fields})
@@ -838,3 +846,79 @@ async def test_a_checkpoint_is_read_only_where_a_thread_goes_on_at_its_latest(se
     execution.resume({})
     await until(lambda: bench.owner.over)
     assert begins(bench) == []
+
+
+# ── for a process that goes on with the run ──────────────────────────────────────────────────────
+
+
+def reached(id: str) -> Any:
+    return ("checkpoints", {"config": {"configurable": {"checkpoint_id": id}}})
+
+
+def marks(bench: Bench) -> list[tuple[int, str]]:
+    """Return the checkpoints, each with the number of events before it."""
+    out: list[tuple[int, str]] = []
+    events = 0
+    for made in bench.owner.made:
+        out += [(events + count, id) for count, id in made.marks]
+        events += len(made.records)
+    return out
+
+
+@pytest.mark.parametrize("recorded", [("custom",), ("custom", "checkpoints")])
+async def test_it_tells_which_events_came_before_each_checkpoint(serve, recorded: tuple[str, ...]) -> None:
+    async def run() -> AsyncIterator[Any]:
+        for item in (
+            reached("c1"),
+            ("custom", 1),
+            ("custom", 2),
+            reached("c2"),
+            ("custom", 3),
+            reached("c3"),
+        ):
+            yield item
+
+    bench = await serve(Scripted(run, InMemorySaver()), outlives=True)
+    bench.start(scope=Scope("s", "t"), modes=frozenset(recorded))
+    await bench.owner.outcome()
+    own = len(recorded) - 1  # an event of its own for each
+    assert marks(bench) == [(own, "c1"), (2 + 2 * own, "c2"), (3 + 3 * own, "c3")]
+    assert [data for data in bench.owner.data if isinstance(data, int)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"options": {"durability": "exit"}},
+        {"options": {"interrupt_before": ["n"]}},
+        {"scope": Scope("s", "r", True, True)},
+        {"scope": None},
+    ],
+)
+async def test_it_tells_nothing_where_nobody_could_go_on(serve, fields: Any) -> None:
+    bench = await serve(Scripted(script(reached("c1"), 1), InMemorySaver()), outlives=bool(fields))
+    bench.start(**{"scope": Scope("s", "t"), **fields})
+    await bench.owner.outcome()
+    assert marks(bench) == []
+
+
+async def test_the_checkpoint_from_which_it_goes_on_is_none_of_its_own(serve) -> None:
+    items = (reached("fork"), 1, reached("fork"), reached("c2"), 2)
+    bench = await serve(Scripted(script(*items), InMemorySaver()), outlives=True)
+    request = RunRequest(**{**REQUEST, "scope": Scope("s", "t")}).repeated("c1")
+    assert (request.checkpoint, request.input) == ("c1", None)
+    bench.executor.again(request, bench.owner, 7)
+    await bench.owner.outcome()
+    assert marks(bench) == [(1, "c2")]
+
+
+@pytest.mark.parametrize("item", [1, ValueError("no")])
+async def test_a_private_thread_stays_until_its_owner_has_stored_the_end(serve, item) -> None:
+    bench = await serve(with_saver(item), outlives=True)
+    execution = bench.start(scope=PRIVATE)
+    await bench.owner.outcome()
+    await settle()
+    assert bench.graph.checkpointer.deleted == []
+    execution.delete_private_thread()
+    await until(lambda: bench.graph.checkpointer.deleted == [PRIVATE.saved])

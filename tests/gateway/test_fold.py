@@ -278,6 +278,16 @@ def test_discarded_messages_are_not_in_the_fold() -> None:
     assert [row["id"] for row in told(fold)["messages"]] == ["m2"]
 
 
+def test_the_calls_behind_an_event_are_those_that_said_something_there() -> None:
+    fold = Fold()
+    log = [
+        ("part", (), "messages", (AIMessageChunk(content="x", id=id), metas[0])) for id in ("m1", "m2", "m1")
+    ]
+    for record in encoded(log):
+        fold.add(record)
+    assert [fold.calls_behind(seq) for seq in (0, 1, 2, 3)] == [["m1", "m2"], ["m1", "m2"], ["m1"], []]
+
+
 def test_a_run_of_very_many_places_keeps_only_the_modes_of_what_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

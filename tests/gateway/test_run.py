@@ -1,4 +1,5 @@
-"""About `gateway/graphwire_gateway/runs/run.py`.
+"""About `gateway/graphwire_gateway/runs/run.py`, `gateway/graphwire_gateway/runs/questions.py` and
+`gateway/graphwire_gateway/runs/starters.py`.
 
 One run on a log that the test stores, with an execution that the test plays. What a run may do is the table
 ``RUN``; each test compares what the log tells with it.

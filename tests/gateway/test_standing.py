@@ -1,4 +1,5 @@
-"""About `gateway/graphwire_gateway/runs/standing.py`, and what ``Run`` makes of it.
+"""About `gateway/graphwire_gateway/runs/standing.py`, `gateway/graphwire_gateway/runs/keeper.py` and
+`gateway/graphwire_gateway/runs/clock.py`, and what ``Run`` makes of them and of its ``Steps``.
 
 A run on a store that outlives the process: what the store is given with each batch, and what another run
 makes of that, which takes it up.
@@ -6,7 +7,7 @@ makes of that, which takes it up.
 Long because it follows one run through all that a kill may come between.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from graphwire_gateway.execution.request import RunRequest
 from graphwire_gateway.log.store import Kept
 from graphwire_gateway.runs.numbers import Numbering
 from graphwire_gateway.runs.standing import FoundRun, RunStanding, RunStart, found_run, start_of
+from graphwire_gateway.runs.steps import Place
 from graphwire_gateway.scope import Scope
 from graphwire_protocol.codec import decode_command, encode
 from graphwire_protocol.commands import Run as RunFrame
@@ -25,6 +27,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.gateway.test_run import DONE, FAILED, PRIVATE, THREAD, Bench, asks
+from tests.support.executions import data_of
 from tests.support.waiting import settle
 
 FRAME = {
@@ -68,6 +71,14 @@ class KeptBench(Bench):
     def __init__(self, scope: Scope | None = THREAD, **options: Any) -> None:
         super().__init__(scope=scope, start=start(scope), numbering=Numbering(), **options)
         self.kept_start = self.run.take_start()
+        self.said = 0  # events that its graph has made
+
+    @property
+    def standing_now(self) -> RunStanding:
+        """What the store has of its standing."""
+        standing = self.found.standing
+        assert standing is not None
+        return standing
 
     @property
     def found(self) -> FoundRun:
@@ -333,13 +344,13 @@ async def test_a_run_that_rests_is_not_cancelled_because_its_client_goes(make) -
     bench.run.stop_timers()
     bench.run.abandon("client")
     await settle()
-    assert bench.run._disconnected is None
+    assert not bench.run._starters.is_waiting
     assert bench.run.status == "interrupted"
 
 
 # ── what another process makes of it ─────────────────────────────────────────────────────────────
 
-STEPS = ["start", "event", "ask", "answer_one", "answer_all", "cancel", "complete", "fail", "checkpoint"]
+STEPS = ["start", "event", "ask", "answer_one", "answer_all", "cancel", "complete", "fail", "mark"]
 
 
 def step(bench: KeptBench, name: str) -> None:
@@ -350,13 +361,14 @@ def step(bench: KeptBench, name: str) -> None:
         run.start()
     elif name == "event" and is_running:
         bench.execution.make(len(bench.records))
+        bench.said += 1
     elif name == "ask" and is_running:
         asked = tuple(PendingInterrupt(id=id, value=id) for id in ("a", "b"))
         bench.execution.end(Outcome("interrupted", b"null", asked, schemas={"a": {"type": "integer"}}))
-    elif name == "answer_one" and run.status == "interrupted" and "a" not in run._answers:
+    elif name == "answer_one" and run.status == "interrupted" and "a" not in run._questions.answers:
         run.answer({"a": 1}, is_partial=False, sent={"a": 1})
     elif name == "answer_all" and run.status == "interrupted":
-        left = {id: 2 for id in ("a", "b") if id not in run._answers}
+        left = {id: 2 for id in ("a", "b") if id not in run._questions.answers}
         if run.answer(left, is_partial=False, sent=left):
             run.resume()
     elif name == "cancel":
@@ -365,8 +377,10 @@ def step(bench: KeptBench, name: str) -> None:
             bench.execution.end(Outcome("cancelled"))
     elif name in ("complete", "fail") and is_running:
         bench.execution.end(DONE if name == "complete" else FAILED)
-    elif name == "checkpoint" and is_running:
-        bench.execution.make()
+    elif name == "mark" and is_running:  # between two events of one tick
+        bench.said += 1
+        bench.execution.make("before", "after", marks=[(1, f"behind {bench.said}")])
+        bench.said += 1
 
 
 @settings(max_examples=150, deadline=None)
@@ -387,14 +401,16 @@ async def test_whenever_the_process_is_killed_another_one_shows_the_run_as_it_wa
             assert after.run.failure == bench.run.failure
         if bench.run.known_status == bench.run.status == "interrupted" and bench.run.settled().done():
             assert after.run.open_schemas == bench.run.open_schemas
-            assert after.run._answers == bench.run._answers
-        if after.run.status == "running":
+            assert after.run._questions.answers == bench.run._questions.answers
+        if after.run.status == "running" and (marks := bench.standing_now.marks):
+            _check_that_it_goes_on(after, marks)
+        elif after.run.status == "running":
             after.run.lose("the process was killed")
             after.store()
         elif after.run.status == "interrupted":
-            left = {id: 3 for id in ("a", "b") if id not in after.run._answers}
+            left = {id: 3 for id in ("a", "b") if id not in after.run._questions.answers}
             assert after.run.answer(left, is_partial=False, sent=left)
-            answers = {**after.run._answers}
+            answers = {**after.run._questions.answers}
             after.run.resume()
             after.store()
             assert after.executor.started[0].events_before == len(bench.records)
@@ -405,6 +421,33 @@ async def test_whenever_the_process_is_killed_another_one_shows_the_run_as_it_wa
         after.check()
         after.run.stop_timers()
     bench.run.stop_timers()
+
+
+def _check_that_it_goes_on(after: KeptBench, marks: Sequence[tuple[int, str]]) -> None:
+    for seq, checkpoint in marks:
+        modes = [record.address.mode for record in after.records[:seq]]
+        assert f"behind {modes.count('custom')}" == checkpoint
+    seq, checkpoint = marks[-1]
+    events = len(after.records)
+    request = RunRequest(run="r", graph="g", input=None, config={}).at_checkpoint(checkpoint)
+    after.run.go_on(request, Place(seq, checkpoint, with_input=False), ("m",))
+    assert after.executor.started[1:] == [], "the graph is called when the store has the attempt"
+    after.store()
+    told = data_of(after.records[-1])
+    assert (told["status"], told["attempt"], told["void_after"], told["discard"]) == (
+        "running",
+        2,
+        seq,
+        ["m"],
+    )
+    assert (after.run.row().attempt, after.execution.events_before) == (2, events)
+    assert after.execution.request.checkpoint == checkpoint
+    again = after.after_a_kill()
+    assert (again.run.row().attempt, again.standing_now.marks) == (2, tuple(marks))
+    again.run.stop_timers()
+    after.execution.end(DONE)
+    after.store()
+    assert data_of(after.records[-1])["attempt"] == 2
 
 
 def test_what_is_damaged_is_not_read() -> None:

@@ -30,4 +30,5 @@ def judge(load: Load) -> None:
     assert load.shown > 150
     assert load.reconnects > len(load.runs)
     assert load.counts["ticks: completed"] > 0
+    assert load.counts.pop("went on") > 0
     assert sum(load.counts.values()) == len(load.runs)

@@ -1,6 +1,6 @@
 """Executions that run no graph: the test says what each makes, and sees what each is asked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -53,13 +53,16 @@ class PlayedExecution:
 
     # ── played by the test ───────────────────────────────────────────────────────────────────────
 
-    def make(self, *items: Any) -> None:
-        """Hand over what was made in one tick: numbers are custom events, an outcome is the last item."""
+    def make(self, *items: Any, marks: Sequence[tuple[int, str]] = ()) -> None:
+        """Hand over what was made in one tick: numbers are custom events, an outcome is the last item.
+
+        ``marks`` are checkpoints, with the numbers of items before them.
+        """
         outcome = items[-1] if items and isinstance(items[-1], Outcome) else None
         made = items if outcome is None else items[:-1]
         self.has_outcome = self.has_outcome or outcome is not None
         records = [item if isinstance(item, Record) else custom(item) for item in made]
-        self.owner.receive(self, Made(records, outcome))  # type: ignore[arg-type]
+        self.owner.receive(self, Made(records, outcome, marks=marks))  # type: ignore[arg-type]
 
     def stop(self) -> None:
         """Let the last of its code end."""
@@ -86,6 +89,11 @@ class PlayedExecutor:
     def start(self, request: RunRequest, owner: ExecutionOwner) -> PlayedExecution:
         execution = PlayedExecution(request, owner, is_over=self._are_over)
         self.started.append(execution)
+        return execution
+
+    def again(self, request: RunRequest, owner: ExecutionOwner, events_before: int) -> PlayedExecution:
+        execution = self.start(request, owner)
+        execution.events_before = events_before
         return execution
 
     def paused(self, request: RunRequest, owner: ExecutionOwner, events_before: int) -> PlayedExecution:

@@ -63,19 +63,19 @@ test("a title is the first words", () => {
 // ── what runs do ───────────────────────────────────────────────────────────────────────────────
 
 const RUN = { mode: "run", run: "r", number: 1, status: "running", checkpoint: "", missing: [] } as const;
-const custom = (data: unknown, namespace: string[] = [], node = "n") =>
+const custom = (data: unknown, namespace: string[] = [], node = "n", seq = 1) =>
   ({
     mode: "custom",
     run: "r",
-    seq: 1,
+    seq,
     namespace,
     node,
     data,
     cutBytes: undefined,
     taskNamespace: undefined,
   }) as const;
-const lifecycle = (status: string) =>
-  ({ mode: "lifecycle", run: "r", seq: 1, namespace: [], status, discard: [] }) as never;
+const lifecycle = (status: string, more: object = {}) =>
+  ({ mode: "lifecycle", run: "r", seq: 1, namespace: [], status, discard: [], ...more }) as never;
 
 test("of what a node writes the latest is kept, with how many there were, and ends with its run", () => {
   const log = new TurnLog();
@@ -99,6 +99,13 @@ test("of what a node writes the latest is kept, with how many there were, and en
   expect(log.turns).toEqual([]);
 });
 
+test("what a repeated step wrote is taken back, and what was before it stays", () => {
+  const log = new TurnLog();
+  for (const event of [RUN, custom(1, [], "a", 3), custom(2, [], "b", 5)]) log.take(event);
+  log.take(lifecycle("running", { voidAfter: 3 }));
+  expect(log.turns[0]?.notes).toMatchObject([{ node: "a", data: 1 }]);
+});
+
 test("a run whose beginning was missed is known by what it does", () => {
   const log = new TurnLog();
   log.take(custom(7, ["a:1"]));
@@ -111,7 +118,7 @@ test("subagents are the subgraphs right below the root, with all that is below t
     message({ id: "2" }, ["a:1"]),
     message({ id: "3" }, ["a:1", "b:2"]),
   ];
-  const notes = [{ namespace: ["c:3"], node: "n", data: 1, cutBytes: undefined, count: 1 }];
+  const notes = [{ namespace: ["c:3"], node: "n", data: 1, cutBytes: undefined, seq: 1, count: 1 }];
   expect(
     subagentsOf(messages, notes).map(({ name, messages: m, notes: n }) => [name, m.length, n.length]),
   ).toEqual([

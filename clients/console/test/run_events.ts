@@ -11,7 +11,12 @@ const base = (seq: number, namespace: readonly string[] = [], node?: string) => 
 });
 
 export function life(seq: number, status: string, more: object = {}): Event {
-  const rest = { attempt: 1, at: new Date(1_000_000 + seq * 1000).toISOString(), discard: [] };
+  const rest = {
+    attempt: 1,
+    at: new Date(1_000_000 + seq * 1000).toISOString(),
+    discard: [],
+    voidAfter: undefined,
+  };
   return {
     ...base(seq),
     mode: "lifecycle",

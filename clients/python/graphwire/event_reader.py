@@ -197,5 +197,6 @@ def _lifecycle(frame: EventFrame, fields: dict[str, Any]) -> LifecycleEvent:
         reason=life.reason,
         error=failure_of(life),
         discard=life.discard or (),
+        void_after=life.void_after,
         **fields,
     )

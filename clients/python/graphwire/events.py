@@ -145,8 +145,9 @@ class InterruptEvent(RunEvent):
 class LifecycleEvent(RunEvent):
     """The run has a new ``status``, since ``at`` (RFC 3339).
 
-    ``attempt`` counts from 1 and rises when another worker takes over the run; ``discard`` then holds the
-    ``call`` of each message that is sent again from its beginning.
+    ``attempt`` counts from 1 and rises when another process takes over the run and repeats its last step.
+    ``void_after`` is then the ``seq`` behind which all that the graph said before this event is void, in
+    every mode: drop it, it comes again. ``discard`` holds the ``call`` of each message among that.
     """
 
     status: Status
@@ -155,6 +156,7 @@ class LifecycleEvent(RunEvent):
     reason: str | None = None
     error: Failure | None = None
     discard: tuple[str, ...] = ()
+    void_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,7 +87,7 @@ def raise_if_ended_badly(run: Run, event: LifecycleEvent) -> None:
         raise _remote(run.failure())
     if event.status == "cancelled":
         raise RunCancelled(run.id, event.reason)
-    if event.discard:
+    if event.discard or event.void_after is not None:
         raise StreamBroken(
             f"run {run.id} was taken over and repeats a step, which a local graph never does; "
             "use client.run(), whose events say what to discard"

@@ -108,8 +108,9 @@ export interface InterruptEvent extends RunEvent {
 /**
  * The run has a new `status`, since `at` (RFC 3339).
  *
- * `attempt` counts from 1 and rises when another worker takes over the run; `discard` then holds the `call` of each
- * message that is sent again from its beginning.
+ * `attempt` counts from 1 and rises when another process takes over the run and repeats its last step. `voidAfter` is
+ * then the `seq` behind which all that the graph said before this event is void, in every mode: drop it, it comes again.
+ * `discard` holds the `call` of each message among that.
  */
 export interface LifecycleEvent extends RunEvent {
   readonly mode: "lifecycle";
@@ -119,6 +120,7 @@ export interface LifecycleEvent extends RunEvent {
   readonly reason: string | undefined;
   readonly error: Failure | undefined;
   readonly discard: readonly string[];
+  readonly voidAfter: number | undefined;
 }
 
 /**

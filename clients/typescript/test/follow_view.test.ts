@@ -84,7 +84,7 @@ test("what was lost is withdrawn", () => {
 
 test("a repeated step takes its messages back", () => {
   const life = { ...base, mode: "lifecycle", status: "running", attempt: 2, at: "" } as const;
-  const again = { ...life, reason: undefined, error: undefined, discard: ["a1"] };
+  const again = { ...life, reason: undefined, error: undefined, discard: ["a1"], voidAfter: 0 };
   expect(texts(state([HI]), token("a1", "hel"), token("a2", "two"), again)).toEqual(["hi", "two"]);
 });
 

@@ -81,7 +81,8 @@ test("a discarded call leaves the view, by its own event or by a new attempt", (
   for (const call of ["a", "b", "c"]) read({ id: call, delta: { content: call } });
   read({ id: "a", delta: {}, discard: true });
   expect(texts(view)).toEqual(["b", "c"]);
-  read({ status: "running", attempt: 2, at: "", discard: ["b"] }, { mode: "lifecycle" });
+  const again = { status: "running", attempt: 2, at: "", discard: ["b"], void_after: 3 };
+  expect(read(again, { mode: "lifecycle" })).toMatchObject({ discard: ["b"], voidAfter: 3 });
   expect(texts(view)).toEqual(["c"]);
   read({ id: "b", delta: { content: "again" } });
   expect(texts(view)).toEqual(["c", "again"]);

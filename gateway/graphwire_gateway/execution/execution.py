@@ -13,7 +13,7 @@ Long because an execution is a state on two loops, and each method says on which
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, Protocol, cast
@@ -80,6 +80,8 @@ class Made:
     records: list[Record]
     outcome: Outcome | None = None
     checkpoint: str | None = None
+    marks: Sequence[tuple[int, str]] = ()
+    """Checkpoints that were reached, each with the number of ``records`` that were made before."""
 
 
 class ExecutionOwner(Protocol):
@@ -98,7 +100,8 @@ class Executor:
 
     ``max_event_bytes`` bounds the data of one event, ``max_meta_bytes`` the metadata of a message, and
     ``delete_s`` the time until a saver has deleted a private thread. ``encoders`` are the operator's for
-    values of graphs.
+    values of graphs. ``outlives`` says whether the store outlives the process: then executions tell which
+    checkpoints they reach, and a private thread stays until its owner lets it be deleted.
     """
 
     catalog: Catalog
@@ -107,10 +110,17 @@ class Executor:
     encoders: Encoders | None = None
     max_meta_bytes: int = DEFAULTS.max_frame_bytes
     delete_s: float = DEFAULTS.state_timeout_s
+    outlives: bool = False
 
     def start(self, request: RunRequest, owner: ExecutionOwner) -> "Execution":
         """Start to run a graph; the owner hears of all that follows."""
         execution = self._new(request, owner, 0, is_resumed=False)
+        execution.start()
+        return execution
+
+    def again(self, request: RunRequest, owner: ExecutionOwner, events_before: int) -> "Execution":
+        """Start to run a graph for a run that an earlier process began, whose log has ``events_before``."""
+        execution = self._new(request, owner, events_before, is_resumed=True)
         execution.start()
         return execution
 
@@ -128,7 +138,15 @@ class Executor:
         encoder = Encoder(projector, self.max_event_bytes, request.scope, self.max_meta_bytes, events_before)
         entry = self.catalog.get(request.graph)
         return Execution(
-            request, owner, entry, encoder, self.failures, self.delete_s, events_before, is_resumed
+            request,
+            owner,
+            entry,
+            encoder,
+            self.failures,
+            self.delete_s,
+            events_before,
+            is_resumed,
+            self.outlives,
         )
 
 
@@ -148,8 +166,10 @@ class Execution:
         delete_s: float = DEFAULTS.state_timeout_s,
         events_before: int = 0,
         is_resumed: bool = False,
+        outlives: bool = False,
     ) -> None:
         self._request = request
+        self._outlives = outlives
         self._is_resumed = is_resumed
         self._owner = owner
         self._entry = entry
@@ -167,6 +187,7 @@ class Execution:
         self._ended: Outcome | None = None  # the outcome that was handed over
         self._failed: tuple[BaseException, Outcome] | None = None  # by what it ended
         self._checkpoint: str | None = None
+        self._marks: list[tuple[int, str]] = []
         self._is_put = False  # whether the runner collects at the end of this tick
         self._values: Any = None
         self._has_values = False
@@ -200,6 +221,7 @@ class Execution:
             self._delete_s,
             self._events_before + self._put_events,
             is_resumed=True,
+            outlives=self._outlives,
         )
         following.start()
         return following
@@ -241,8 +263,10 @@ class Execution:
 
     def collect(self) -> Callable[[], None]:
         """Return the hand-over of what was made since the last tick; called by the runner."""
-        made = Made(self._records, self._outcome, self._checkpoint)
+        made = Made(self._records, self._outcome, self._checkpoint, self._marks or ())
         self._records, self._outcome, self._checkpoint, self._is_put = [], None, None, False
+        if self._marks:
+            self._marks = []
         return partial(self._owner.receive, self, made)
 
     async def _work(self) -> None:
@@ -314,6 +338,8 @@ class Execution:
 
     async def _end_and_delete(self, outcome: Outcome, graph: Servable) -> None:
         """Hand the outcome over, which a saver thus delays by a grace at most; delete the private thread."""
+        if self._outlives and not self._request.is_held:
+            return  # if the process stops before the store has the end, the run goes on from its thread
         self._may_have_thread = False
         if _has_private_thread(self._request, graph):
             self._end(outcome)
@@ -330,10 +356,15 @@ class Execution:
         if "messages" in recorded and is_of_langgraph(graph):
             attempts = Attempts()
             config["callbacks"] = [attempts]
+        modes = _stream_modes(request, graph)
+        marker: _Marker | None = None
+        if self._outlives and _can_go_on(request, graph):
+            marker = _Marker(begins=request.input is not None)
+            modes = sorted({*modes, "checkpoints"})
         stream = graph.astream(
             request.argument(graph),
             config,
-            stream_mode=_stream_modes(request, graph),
+            stream_mode=modes,
             subgraphs=request.subgraphs,
             **({} if request.context is None else {"context": request.context}),
             **request.options,
@@ -372,6 +403,8 @@ class Execution:
                     self._take_back(chunk["checkpoint_ns"])
                 if mode == "values" or mode == "updates":
                     self._follow(ns, mode, chunk)
+                elif mode == "checkpoints" and marker is not None and not ns:
+                    self._mark(marker.checkpoint(chunk))
         finally:
             close = getattr(stream, "aclose", None)
             if close is not None:
@@ -391,6 +424,12 @@ class Execution:
         asked = tuple(self._asked.values())
         schemas = {one.id: one.response_schema for one in asked if one.response_schema}
         return Outcome("interrupted", encoded, encoder.questions(asked), schemas=schemas, kept_bytes=kept)
+
+    def _mark(self, checkpoint: str | None) -> None:
+        """Tell that all records so far are of steps that this checkpoint holds, and no later one is."""
+        if checkpoint is not None:
+            self._marks.append((len(self._records), checkpoint))
+            self._hand_over()
 
     def _take_back(self, checkpoint_ns: str | None) -> None:
         """Record that what the task with this namespace has said is void."""
@@ -467,6 +506,38 @@ class Execution:
         self._failures.note("a run's private thread was not deleted", cause_of(error), run=run)
 
 
+class _Marker:
+    """Knows which of the checkpoints that a graph shows are its execution's own.
+
+    Unless it ``begins`` with an input, the first one is that from which it goes on, or a copy of that.
+    """
+
+    def __init__(self, *, begins: bool) -> None:
+        self._first: str | None = "" if begins else None
+
+    def checkpoint(self, chunk: Any) -> str | None:
+        """Return the id of the checkpoint in an item of mode ``checkpoints``; None if it is not its own."""
+        id = str(chunk["config"]["configurable"]["checkpoint_id"])
+        if self._first is None:
+            self._first = id
+        return None if id == self._first else id
+
+
+def _can_go_on(request: RunRequest, graph: Servable) -> bool:
+    """Tell whether another process could go on from a checkpoint of the run.
+
+    Whoever goes on from a checkpoint passes the breakpoint there, so that a run with breakpoints does not.
+    """
+    has_thread = request.scope is not None and not request.is_held
+    return has_thread and request.options.get("durability") != "exit" and not _has_breakpoints(request, graph)
+
+
+def _has_breakpoints(request: RunRequest, graph: Servable) -> bool:
+    return any(request.options.get(name) for name in ("interrupt_before", "interrupt_after")) or any(
+        getattr(graph, name, None) for name in ("interrupt_before_nodes", "interrupt_after_nodes")
+    )
+
+
 async def _latest_checkpoint(graph: Servable, scope: Scope, principal: str) -> str:
     """Return the id of the thread's latest checkpoint, "" if it has none."""
     saved = await graph.checkpointer.aget_tuple(thread_config(scope, principal))
@@ -490,12 +561,9 @@ def _stream_modes(request: RunRequest, graph: Servable) -> list[StreamMode]:
     A static breakpoint shows only in ``updates``, and so does an interrupt where states are bare values. Our
     runtime says which tasks begin again: their messages are taken back.
     """
-    has_breakpoints = any(
-        request.options.get(name) for name in ("interrupt_before", "interrupt_after")
-    ) or any(getattr(graph, name, None) for name in ("interrupt_before_nodes", "interrupt_after_nodes"))
     keys = request.options.get("output_keys")
     is_bare = isinstance(graph.output_channels if keys is None else keys, str)
-    needed: set[Mode] = {"values", "updates"} if has_breakpoints or is_bare else {"values"}
+    needed: set[Mode] = {"values", "updates"} if _has_breakpoints(request, graph) or is_bare else {"values"}
     asked: set[str] = {*request.modes, *needed}
     if "messages" in asked and isinstance(graph, CompiledStateGraph):
         asked.add(RETRIES)

@@ -69,6 +69,18 @@ class RunRequest:
         """Return what an interrupted run needs of the request to continue: nothing that it began with."""
         return self.resumed({})
 
+    def at_checkpoint(self, checkpoint: str) -> "RunRequest":
+        """Return the request that begins at a checkpoint of the thread; "" is none, for an empty thread."""
+        configurable = dict(self.config.get("configurable", {}))
+        configurable.pop("checkpoint_id", None)
+        if checkpoint:
+            configurable["checkpoint_id"] = checkpoint
+        return replace(self, config=RunnableConfig(**{**self.config, "configurable": configurable}))
+
+    def repeated(self, checkpoint: str) -> "RunRequest":
+        """Return the request that repeats what follows a checkpoint of the thread."""
+        return self.paused().at_checkpoint(checkpoint)
+
     def resumed(self, answers: Mapping[str, Any]) -> "RunRequest":
         """Return the request that continues the thread with ``answers`` by interrupt id.
 

@@ -212,6 +212,14 @@ class Fold:
             message.size += len(record.meta or b"")
         self.size += message.size - before
 
+    def calls_behind(self, seq: Seq) -> list[str]:
+        """Return the keys of the calls of models that said something behind ``seq``."""
+        return [
+            key
+            for key, group in self._messages.items()
+            if any(message.upto > seq for message in group.values())
+        ]
+
     def _drop(self, key: str) -> None:
         self.size -= sum([message.size for message in self._messages.pop(key, {}).values()])
 

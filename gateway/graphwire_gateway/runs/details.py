@@ -28,6 +28,8 @@ class StatusDetails:
     questions: tuple[PendingInterrupt, ...] | None = None
     at: str = ""
     """Since when, as RFC 3339."""
+    attempt: int = 1
+    """How often the run was begun or taken over by then."""
 
 
 def details_of(

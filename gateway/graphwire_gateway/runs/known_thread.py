@@ -8,9 +8,10 @@ from graphwire_protocol.replies import ThreadRow
 from graphwire_protocol.types import TERMINAL, Status
 
 from graphwire_gateway.execution.request import held_size
+from graphwire_gateway.runs.clock import now
 from graphwire_gateway.runs.details import StatusDetails
 from graphwire_gateway.runs.row_watch import Key
-from graphwire_gateway.runs.run import Run, now
+from graphwire_gateway.runs.run import Run
 from graphwire_gateway.scope import Scope
 
 _OBJECT_BYTES = 1 << 10

@@ -23,11 +23,12 @@ from graphwire_protocol.replies import ThreadRow
 from graphwire_gateway.execution.request import held_size, json_size
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.store import Store
+from graphwire_gateway.runs.clock import now
 from graphwire_gateway.runs.details import StatusDetails
 from graphwire_gateway.runs.holdings import Holdings
 from graphwire_gateway.runs.known_thread import KnownThread
 from graphwire_gateway.runs.row_watch import Key
-from graphwire_gateway.runs.run import Run, now
+from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.thread_watch import (
     RowAsListed,
     ThreadInfoWatch,

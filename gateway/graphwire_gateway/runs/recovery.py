@@ -1,8 +1,8 @@
 """What a server does, before it listens, with the runs that an earlier process left in its store.
 
 A run that has ended is shown as it was. One that waits for answers waits on, and can be answered. One that
-was queued is queued again, in its thread's order. One that was executing fails with code ``lost``: what its
-graph had made is gone with the process, but for the checkpoints of its thread. A run that never began,
+was queued is queued again, in its thread's order. One that was executing goes on from a checkpoint of its
+thread (``resumption``), or fails with code ``lost`` if that is gone with the process. A run that never began,
 and of which nobody knows, is deleted, and so is one whose deletion was not finished.
 
 A run that cannot be read, because a newer version wrote it or the file is damaged, is left where it is, and
@@ -13,6 +13,8 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from graphwire_protocol import commands
 from graphwire_protocol.errors import Refusal
@@ -23,34 +25,42 @@ from graphwire_gateway.execution.request import RunRequest, restored, run_reques
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.store import Kept, Store
+from graphwire_gateway.runs.resumption import calls_behind, find_place, may_go_on
 from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.runs import Runs
 from graphwire_gateway.runs.standing import FoundRun, RunStanding, RunStart, found_run
+from graphwire_gateway.runs.steps import Place
 from graphwire_gateway.scope import PRINCIPAL
 from graphwire_gateway.telemetry import logger
 
 log = logger("recovery")
 
 _AT_ONCE = 256  # runs that are taken up in one turn of the loop
+_ASKED_AT_ONCE = 16  # savers are asked about so many runs at once; each has to answer within some time
+
+_Way: TypeAlias = tuple[RunRequest, Place, tuple[str, ...]]
 
 
 class Recovery:
     """Takes up what is kept of an earlier process's runs. The graphs are loaded; nobody is served yet."""
 
     def __init__(self, runs: Runs, catalog: Catalog, store: Store, limits: Limits) -> None:
+        self._asking = asyncio.Semaphore(_ASKED_AT_ONCE)
         self._runs = runs
         self._catalog = catalog
         self._store = store
         self._limits = limits
 
     async def take_up(self, kept: Sequence[Kept]) -> None:
-        """Take up all runs, which are in the order of their creation."""
+        """Take up all runs, which are in the order of their creation, and what is kept of threads."""
         with _nothing_collected():
             await self._take_up_all(kept)
+        self._runs.known_threads.take_up(await self._store.threads())
 
     async def _take_up_all(self, kept: Sequence[Kept]) -> None:
         ended: list[Run] = []
         queued: list[tuple[Run, commands.Run]] = []
+        executing: list[_Executing] = []
         waiting = lost = 0
         for number, one in enumerate(kept):
             if number % _AT_ONCE == 0:
@@ -64,7 +74,7 @@ class Recovery:
                 with contextlib.suppress(Exception):  # then the next process finds it
                     await self._store.delete(found.key)
                 continue
-            run = self._take_up(found, found.standing)
+            run, request = self._take_up(found, found.standing)
             frame = found.start.frame
             if run.has_ended:
                 ended.append(run)
@@ -75,39 +85,66 @@ class Recovery:
             why = self._reason_lost(found, found.standing)
             if run.cancelled_by is not None:
                 run.lose(run.cancelled_by)
+            elif run.status == "running":
+                executing.append(_Executing(run, request, found, found.standing))
             elif why is not None:
                 lost += 1
-                names = {"run": run.id, "graph": run.graph, "thread": run.thread, "principal": run.principal}
-                log.warning(
-                    "a run is lost",
-                    **names,
-                    status=run.status,
-                    since=run.changed_at,
-                    events=found.head,
-                    reason=why,
-                )
-                run.lose(why)
+                _lose(run, found, why)
             elif run.status == "interrupted":
                 waiting += 1
             else:
                 queued.append((run, frame))
+        places = await asyncio.gather(*map(self._place, executing))
+        for each, place in zip(executing, places, strict=True):
+            if isinstance(place, str):
+                lost += 1
+                _lose(each.run, each.found, place)
+            else:
+                self._runs.go_on(each.run, *place)
         for run in sorted(ended, key=lambda run: run.changed_at):
             self._runs.keep_ended(run)
         # A run with if_busy: interrupt goes before the others of its thread.
         for run, frame in sorted(queued, key=lambda one: one[1].if_busy != "interrupt"):
             if not run.hindrance:
                 self._runs.queue_again(run, frame.if_busy)
-        counts = {"ended": len(ended), "waiting": waiting, "queued": len(queued), "lost": lost}
+        counts = {"ended": len(ended), "waiting": waiting, "queued": len(queued)}
+        counts |= {"executing": len(executing), "lost": lost}
         if any(counts.values()):
             log.info("runs of an earlier process", **counts)
 
-    def _take_up(self, found: FoundRun, standing: RunStanding) -> Run:
+    async def _place(self, one: "_Executing") -> "_Way | str":
+        """Return how a run goes on: its request, where, and the calls that are void; or why it is lost."""
+        async with self._asking:
+            return await self._find_place(one)
+
+    async def _find_place(self, one: "_Executing") -> "_Way | str":
+        start, standing, most = one.found.start, one.standing, self._limits.max_attempts
+        if standing.attempt >= most:
+            return f"{_STOPPED}, and it was tried {most} times (max_attempts); it may be what stops it"
+        if one.request is None:
+            return f"{_STOPPED}, and it cannot go on: {one.run.hindrance}"
+        entry = self._catalog.get(one.request.graph)
+        if not may_go_on(entry, start):
+            return _lost_message(start)
+        try:
+            place = await find_place(entry, self._runs.failures, start, standing)
+            if place is None:
+                return _lost_message(start)
+            void = await calls_behind(self._store, one.found.key, place.after, one.found.head)
+        except Exception as error:
+            reason = error.message if isinstance(error, Refusal) else type(error).__name__
+            return f"{_lost_message(start)} (its checkpoints cannot be read: {reason})"
+        if place.with_input:
+            return one.request.at_checkpoint(place.checkpoint), place, void
+        return one.request.repeated(place.checkpoint), place, void
+
+    def _take_up(self, found: FoundRun, standing: RunStanding) -> tuple[Run, RunRequest | None]:
         request: RunRequest | None = None
         hindrance, answers = "", {}
-        has_ended, is_queued = standing.status in TERMINAL, standing.status == "queued"
+        has_ended, is_waiting = standing.status in TERMINAL, standing.status == "interrupted"
         if not has_ended or standing.kept_bytes:  # else nothing is needed of its graph
             try:
-                request = self._request(found.start, has_begun=not is_queued)
+                request = self._request(found.start, has_begun=has_ended or is_waiting)
                 answers = {
                     id: restored(value, "run", "answer") for id, value in (standing.answers or {}).items()
                 }
@@ -122,9 +159,9 @@ class Recovery:
         run = self._made(found, request)
         run.hindrance = hindrance
         self._runs.take_up(run, lambda: run.take_up(found, request, answers))
-        if hindrance and not has_ended:
+        if hindrance and not has_ended and standing.status != "running":
             log.warning("a run cannot go on, and waits", run=run.id, graph=run.graph, reason=hindrance)
-        return run
+        return run, request
 
     def _made(self, found: FoundRun, request: RunRequest | None) -> Run:
         start = found.start
@@ -156,10 +193,7 @@ class Recovery:
         )
 
     def _reason_lost(self, found: FoundRun, standing: RunStanding) -> str | None:
-        """Return why a run that has not ended cannot go on; None if it waits."""
-        scope = found.start.scope
-        if standing.status == "queued":
-            return None
+        """Return why a run cannot wait on; None if it can, or is none that waits."""
         if standing.status == "interrupted":
             with contextlib.suppress(Refusal):  # the next process may serve its graph again
                 if self._catalog.get(found.start.frame.graph).keeps_threads_in_memory:
@@ -168,11 +202,34 @@ class Recovery:
                         "keeps threads in memory; start it again, and give the graph one that outlives the "
                         "server"
                     )
-            return None
-        message = "the server stopped while this run was executing; start"
-        if scope is not None and not scope.is_private:
-            return f"{message} another one on its thread, which has what the finished steps wrote"
-        return f"{message} it again"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Executing:
+    """A run that was executing; ``request`` is None if its graph cannot take it any more."""
+
+    run: Run
+    request: RunRequest | None
+    found: FoundRun
+    standing: RunStanding
+
+
+_STOPPED = "the server stopped while this run was executing"
+
+
+def _lost_message(start: RunStart) -> str:
+    if start.scope is not None and not start.scope.is_private:
+        return f"{_STOPPED}; start another one on its thread, which has what the finished steps wrote"
+    return f"{_STOPPED}; start it again"
+
+
+def _lose(run: Run, found: FoundRun, why: str) -> None:
+    names = {"run": run.id, "graph": run.graph, "thread": run.thread, "principal": run.principal}
+    log.warning(
+        "a run is lost", **names, status=run.status, since=run.changed_at, events=found.head, reason=why
+    )
+    run.lose(why)
 
 
 @contextlib.contextmanager

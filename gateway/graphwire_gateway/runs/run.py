@@ -8,7 +8,6 @@ Long because every change of a run's status is decided here, with what goes with
 """
 
 import asyncio
-import datetime
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -24,12 +23,17 @@ from graphwire_protocol.types import TERMINAL, Mode, Seq, Status
 from graphwire_gateway.execution.execution import Execution, Executor, Made, Outcome
 from graphwire_gateway.execution.request import RunRequest, held_size
 from graphwire_gateway.limits import Limits
-from graphwire_gateway.log.log import UNCHANGED, Changes, Log
+from graphwire_gateway.log.log import Changes, Log
 from graphwire_gateway.log.record import server_record
 from graphwire_gateway.log.store import Batch
+from graphwire_gateway.runs.clock import left, now
 from graphwire_gateway.runs.details import StatusDetails, details_of
+from graphwire_gateway.runs.keeper import Keeper
 from graphwire_gateway.runs.numbers import Numbering
+from graphwire_gateway.runs.questions import Questions
 from graphwire_gateway.runs.standing import FoundRun, RunStanding, RunStart
+from graphwire_gateway.runs.starters import Starters
+from graphwire_gateway.runs.steps import Place, Steps
 
 _TRANSITIONS: dict[tuple[Status | None, Status], Status] = {
     **RUN,
@@ -130,26 +134,18 @@ class Run:
         self._changed_at = self.created_at
         self._details = StatusDetails("queued", at=self.created_at)  # of the status that it has
         self._shown = self._details  # of the last one that the store holds
-        self._interrupts: tuple[str, ...] = ()
-        self._schemas: Mapping[str, dict[str, Any]] = {}  # of the answers, by interrupt
-        self._answers: dict[str, Any] = {}
-        self._sent: dict[str, Any] = {}  # the same as the client sent them
-        self._starters: set[object] = set()
-        self._disconnect_grace_s = 0.0
-        self._disconnected: asyncio.TimerHandle | None = None
+        self._questions = Questions()
+        self._starters = Starters(self.log, self._may_disconnect, self._cancel_disconnected)
         self._is_resting = False  # whether it waits for the next process
         self._started_at: str | None = None
         self._ended_at: str | None = None
-        self._first_start = start  # until its log is created
-        self._start = None if start is None else start.without_input()
-        self._new_start: RunStart | None = None  # which the store does not have yet
-        self._has_moved = False  # whether its standing is another one than the store has
+        self._keeper = Keeper(self.log, start)
         self.is_known = start is None
         """Whether others may see it: a kill does not take it back. Where none survives one, always."""
         self.is_deleted = False
         """Whether the next process is to find nothing of it."""
-        if start is not None:
-            self.log.expect()
+        self._attempt = 1
+        self._steps = Steps()
         self._launch: Callable[[], Execution] | None = None  # once the store has its status
         self._leaving: Execution | None = None  # whose private thread goes once the store has the end
 
@@ -164,14 +160,14 @@ class Run:
         self._started_at = now()
         if self._numbering is not None:
             self._thread_seq, self._thread_epoch = self._numbering.next(), self._numbering.epoch
-        self._enter("running")
+        self._steps.begin(self._enter("running"))
         assert self._request is not None
         request, self._request = self._request, None  # the execution has it as long as it needs it
         self._begin(partial(self._executor.start, request, self))
         self._limit_time()
 
     def _begin(self, launch: Callable[[], Execution]) -> None:
-        if self._start is None:
+        if not self._keeper.keeps:
             self._execution = launch()
         else:
             # Not before it is known that the run has begun: a graph that takes the process with it would be
@@ -180,13 +176,12 @@ class Run:
 
     def schema_of(self, interrupt: str) -> dict[str, Any] | None:
         """Return the JSON Schema of the answer to an open question; None if there is none."""
-        is_open = self.status == "interrupted" and interrupt not in self._answers
-        return self._schemas.get(interrupt) if is_open else None
+        return self._questions.schema_of(interrupt) if self.status == "interrupted" else None
 
     @property
     def open_schemas(self) -> dict[str, dict[str, Any] | None]:
         """The JSON Schemas of the answers to the open questions, by interrupt."""
-        return {interrupt: self.schema_of(interrupt) for interrupt in self._interrupts}
+        return {interrupt: self.schema_of(interrupt) for interrupt in self._questions.ids}
 
     def answer(
         self, answers: Mapping[str, Any], *, is_partial: bool, sent: Mapping[str, Any] | None = None
@@ -197,28 +192,22 @@ class Run:
         """
         if self.status != "interrupted":
             raise Refusal("conflict", f"run {self.id!r} is {self.status}, not interrupted")
-        for id in answers:
-            if id in self._answers:
-                raise Refusal("conflict", f"interrupt {id!r} has its answer", details={"interrupt": id})
-            if id not in self._interrupts:
-                raise Refusal(
-                    "not_found", f"run {self.id!r} does not wait for {id!r}", details={"kind": "interrupt"}
-                )
-        self._answers.update(answers)
-        if self._start is not None:
-            self._sent.update(sent or {})
-            self._move()
+        questions = self._questions
+        questions.check(answers, self.id)
+        questions.answers.update(answers)
+        if self._keeper.keeps:
+            questions.sent.update(sent or {})
+            self._keeper.move()
         self._given_bytes += held_size(*answers.values())
-        missing = len(self._interrupts) - len(self._answers)
-        return not missing or (is_partial and bool(self._answers))
+        return questions.are_answered or (is_partial and bool(questions.answers))
 
     def resume(self) -> None:
         """Continue with the answers that were kept, in the same log."""
         assert self._execution is not None
-        answers, self._answers, self._sent = self._answers, {}, {}
+        answers = self._questions.take()
         self.is_resumed = True
-        self._interrupts = ()
         self._clear_timers()
+        self._steps.resume()
         self._enter("running")
         self._begin(partial(self._execution.resume, answers))
         self._limit_time()
@@ -231,7 +220,7 @@ class Run:
             self.created.add_done_callback(lambda created: self._cancel_created(created, reason))
             return
         self.cancelled_by = reason or "cancelled"
-        self._move()
+        self._keeper.move()
         if self._execution is None or self._launch is not None or self.status == "interrupted":
             self._end("cancelled", self.cancelled_by)
             self._leave()
@@ -253,27 +242,17 @@ class Run:
 
     def adopt(self, starter: object, grace_s: float) -> None:
         """Cancel the run once every starter has been gone, without readers, for ``grace_s`` seconds."""
-        self._starters.add(starter)
-        self._disconnect_grace_s = grace_s
+        self._starters.add(starter, grace_s)
 
     def abandon(self, starter: object) -> None:
         """``starter`` is gone."""
         self._starters.discard(starter)
-        self.log.on_empty = self._check_disconnected
-        self._check_disconnected()
 
-    def _check_disconnected(self) -> None:
-        if self._disconnected is not None:
-            self._disconnected.cancel()
-            self._disconnected = None
-        is_alone = not self._starters and not self.log.readers
-        if is_alone and self.status not in TERMINAL and not self._is_resting:
-            loop = asyncio.get_running_loop()
-            self._disconnected = loop.call_later(self._disconnect_grace_s, self._cancel_disconnected)
+    def _may_disconnect(self) -> bool:
+        return self.status not in TERMINAL and not self._is_resting
 
     def _cancel_disconnected(self) -> None:
-        if not self._starters and not self.log.readers:
-            self.cancel("disconnected")
+        self.cancel("disconnected")
 
     # ── the owner of an execution ────────────────────────────────────────────────────────────────
 
@@ -283,11 +262,15 @@ class Run:
             return
         if made.checkpoint is not None:
             self._checkpoint = made.checkpoint
-            self._move()
+            self._keeper.move()
             if not self._unstored:  # else the row that is shown next has it
                 self._listener.row_changed(self, self.row())
-        if made.records:
-            self.log.append(made.records)
+        if made.records or made.marks:
+            before = self.log.append(made.records) - len(made.records)
+            for count, checkpoint in made.marks:
+                self._steps.mark(before + count, checkpoint)
+            if made.marks:
+                self._keeper.move()
         if made.outcome is not None:
             self._outcome = made.outcome
             if execution.is_over or made.outcome.kind == "interrupted":
@@ -319,11 +302,10 @@ class Run:
             self.log.append([server_record("interrupt", Interrupts(interrupts=outcome.interrupts))])
             if self.scope is not None:
                 self._clear_timers()
-                self._interrupts = tuple(item.id for item in outcome.interrupts)
-                self._schemas = outcome.schemas
+                self._questions.ask(tuple(item.id for item in outcome.interrupts), outcome.schemas)
                 self._given_bytes = 0
                 self.kept_bytes += outcome.kept_bytes
-                self._keep(RunStart.without_input)
+                self._keeper.keep(RunStart.without_input)
                 self._enter("interrupted", asked=outcome.interrupts)
                 self._after(self._interrupt_ttl_s, self.cancel, "expired")
                 self._listener.run_paused(self)
@@ -337,10 +319,7 @@ class Run:
 
     def changes(self) -> Changes:
         """Return what the store is to keep of it from here on, if it outlives the process."""
-        if self._start is None or not self._has_moved:
-            return UNCHANGED
-        start, self._new_start, self._has_moved = self._new_start, None, False
-        return self._standing().dump(self.output), None if start is None else start.dump()
+        return self._keeper.changes(lambda: self._standing().dump(self.output))
 
     def stored(self, batch: Batch) -> None:
         """The store holds ``batch``: the graph may go on, and new statuses may be shown."""
@@ -389,12 +368,12 @@ class Run:
     def _become(self, details: StatusDetails) -> None:
         self.status = status = advance(_TRANSITIONS, self._entered, details.status)
         self._changed_at = now()
-        self._entered, self._details = status, replace(details, at=self._changed_at)
-        self._move()
+        self._entered, self._details = status, replace(details, at=self._changed_at, attempt=self._attempt)
+        self._keeper.move()
         if status in TERMINAL:
-            self._interrupts = ()
+            self._questions.ids = ()
             self._ended_at = self._changed_at
-            self._keep(RunStart.without_arguments)
+            self._keeper.keep(RunStart.without_arguments)
 
     def _enter(
         self,
@@ -402,13 +381,24 @@ class Run:
         reason: str | None = None,
         failure: Failure | None = None,
         asked: Iterable[PendingInterrupt] = (),
-    ) -> None:
+        void_after: Seq | None = None,
+        discard: tuple[str, ...] = (),
+    ) -> Seq:
         self._become(details_of(status, reason, failure, asked))
-        event = Lifecycle(status=status, attempt=1, at=self._changed_at, reason=reason, error=failure)
+        event = Lifecycle(
+            status=status,
+            attempt=self._attempt,
+            at=self._changed_at,
+            reason=reason,
+            error=failure,
+            discard=discard or None,
+            void_after=void_after,
+        )
         if status in TERMINAL:
             self.log.seal(status)
         seq = self.log.append([server_record("lifecycle", event)])
         self._unstored.append((seq, self._details))
+        return seq
 
     def _end(self, status: Status, reason: str | None = None, failure: Failure | None = None) -> None:
         if self.status in TERMINAL:
@@ -422,8 +412,7 @@ class Run:
     def _close(self) -> None:
         self._clear_timers()
         self._launch = None
-        if self._disconnected is not None:
-            self._disconnected.cancel()
+        self._starters.stop()
         if self._execution is not None:
             self._execution.drop()
 
@@ -431,7 +420,7 @@ class Run:
         self._request = None
         # Its last state is not kept as long as the result.
         self._leaving, self._execution = self._execution, None
-        if self._start is None or self.log.end is not None or self.log.is_over:
+        if not self._keeper.keeps or self.log.end is not None or self.log.is_over:
             self._delete_private_thread()
         # else it may be needed: if the process stops before the store has the end, the run still waits
         self._listener.run_stopped(self)
@@ -445,8 +434,7 @@ class Run:
 
     def take_start(self) -> bytes:
         """Return what its log is created with, for a store that outlives the process; call it once."""
-        start, self._first_start = self._first_start, None
-        return b"" if start is None else start.dump()
+        return self._keeper.take_first()
 
     def take_up(self, found: FoundRun, request: RunRequest | None, answers: Mapping[str, Any]) -> None:
         """Be as an earlier process left it; call it at once.
@@ -465,6 +453,8 @@ class Run:
         if self._numbering is not None and standing.numbering is not None and standing.epoch == found.epoch:
             self._numbering.go_on(*standing.numbering)  # else numbers may be among what was lost
         self._checkpoint = standing.checkpoint
+        self._attempt = standing.attempt
+        self._steps.restore(standing.began, standing.marks)
         self.cancelled_by, self.failure = standing.cancelled_by, standing.failure
         self.unanswered, self.output = standing.unanswered, found.output
         self.is_resumed, self.kept_bytes = standing.is_resumed, standing.kept_bytes
@@ -476,10 +466,9 @@ class Run:
         if standing.status in TERMINAL:
             self._leave()  # the process may have stopped before the private thread was deleted
         elif standing.status == "interrupted":
-            self._interrupts = standing.interrupts or ()
-            self._schemas = standing.schemas or {}
-            self._answers, self._sent = dict(answers), dict(standing.answers or {})
-            self._given_bytes = held_size(*self._sent.values())
+            self._questions.ask(standing.interrupts or (), standing.schemas or {})
+            self._questions.restore(answers, standing.answers or {})
+            self._given_bytes = held_size(*self._questions.sent.values())
             self._after(left(self._interrupt_ttl_s, self._changed_at), self.cancel, "expired")
 
     @property
@@ -491,6 +480,17 @@ class Run:
     def is_waiting(self) -> bool:
         """Whether its graph does nothing, and the next process can take it up as it is."""
         return self.status in ("queued", "interrupted") and self.cancelled_by is None
+
+    def go_on(self, request: RunRequest, place: Place, void_calls: tuple[str, ...]) -> None:
+        """Repeat what an earlier process was at: ``request`` asks for that.
+
+        ``void_calls`` are the keys of the calls with messages behind ``place``.
+        """
+        self._attempt += 1
+        self._steps.go_on(place)
+        self._enter("running", void_after=place.after, discard=void_calls)
+        self._begin(partial(self._executor.again, request, self, self.log.head))
+        self._limit_time()
 
     def lose(self, message: str) -> None:
         """End it, since its graph cannot go on: what it had made is gone with an earlier process."""
@@ -505,12 +505,12 @@ class Run:
     def doom(self) -> "asyncio.Future[None]":
         """Let the next process find nothing of it; return what is done when the store holds that."""
         self.is_deleted = True
-        self._move()
+        self._keeper.move()
         return self.settled()
 
     def settled(self) -> "asyncio.Future[None]":
         """Return what is done when the store holds all that happened, if it outlives the process."""
-        if self._start is not None:
+        if self._keeper.keeps:
             return self.log.settled()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         done.set_result(None)
@@ -518,23 +518,13 @@ class Run:
 
     def keep_numbering(self) -> None:
         """Let the store know the last number of its thread's runs: the run that had it is forgotten."""
-        self._move()
+        self._keeper.move()
 
     def stop_timers(self) -> None:
         """Do nothing more by itself: the process ends, and the run waits for the next one."""
         self._clear_timers()
         self._is_resting = True
-        if self._disconnected is not None:
-            self._disconnected.cancel()
-
-    def _move(self) -> None:
-        if self._start is not None and not self._has_moved:
-            self._has_moved = True
-            self.log.touch()
-
-    def _keep(self, less: Callable[[RunStart], RunStart]) -> None:
-        if self._start is not None:
-            self._start = self._new_start = less(self._start)
+        self._starters.stop()
 
     def _standing(self) -> RunStanding:
         details = self._details
@@ -546,6 +536,9 @@ class Run:
             error=details.error,
             interrupts=details.interrupts,
             questions=details.questions,
+            attempt=details.attempt,
+            began=self._steps.began if self.status == "running" else None,
+            marks=self._steps.marks if self.status == "running" else (),
             started_at=self._started_at,
             ended_at=self._ended_at,
             thread_seq=self._thread_seq,
@@ -559,8 +552,8 @@ class Run:
             is_resumed=self.is_resumed,
             kept_bytes=self.kept_bytes,
             has_output=self.output is not None,
-            schemas=dict(self._schemas) if is_open else None,
-            answers=self._sent if is_open else None,
+            schemas=dict(self._questions.schemas) if is_open else None,
+            answers=self._questions.sent if is_open else None,
             is_deleted=self.is_deleted,
         )
 
@@ -643,7 +636,7 @@ class Run:
     @property
     def details(self) -> StatusDetails:
         """That status, with what goes with it."""
-        return self._details if self._start is None else self._shown
+        return self._details if not self._keeper.keeps else self._shown
 
     @property
     def shown_details(self) -> StatusDetails:
@@ -673,7 +666,7 @@ class Run:
             thread=self.thread,
             metadata=self._metadata,
             status=details.status,
-            attempt=1,
+            attempt=details.attempt,
             epoch=self.log.epoch,
             head=self.log.head,
             created_at=self.created_at,
@@ -688,15 +681,3 @@ class Run:
             thread_epoch=self._thread_epoch,
             checkpoint=None if self.thread is None else self._checkpoint,
         )
-
-
-def left(seconds: float, since: str) -> float:
-    """Return how many of ``seconds`` are left that began at ``since``, an RFC 3339 time."""
-    began = datetime.datetime.fromisoformat(since.replace("Z", "+00:00"))
-    passed = (datetime.datetime.now(datetime.timezone.utc) - began).total_seconds()
-    return max(0.0, seconds - max(0.0, passed))  # a clock may have been set back
-
-
-def now() -> str:
-    """Return the time as RFC 3339 in UTC, in milliseconds."""
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")[:-6] + "Z"

@@ -35,6 +35,7 @@ from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.store import Store
 from graphwire_gateway.runs.asking import PATIENCE_S
 from graphwire_gateway.runs.checks import check_same, check_sizes, check_takes_threads
+from graphwire_gateway.runs.clock import left, now
 from graphwire_gateway.runs.holdings import Holdings
 from graphwire_gateway.runs.known_threads import KnownThreads
 from graphwire_gateway.runs.numbers import Numberings
@@ -44,10 +45,11 @@ from graphwire_gateway.runs.report import log_status
 from graphwire_gateway.runs.restoring import Restoring
 from graphwire_gateway.runs.retention import Retention
 from graphwire_gateway.runs.row_watch import matches
-from graphwire_gateway.runs.run import Run, left, now
+from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.slots import Slots
 from graphwire_gateway.runs.standing import RunStart, start_of
 from graphwire_gateway.runs.start import asks_saver, check_responses, check_start
+from graphwire_gateway.runs.steps import Place
 from graphwire_gateway.runs.threads import IfBusy, ThreadQueue, ThreadQueues
 from graphwire_gateway.runs.watch import RunInfoWatch, Watches
 from graphwire_gateway.scope import Scope, private_scope, thread_scope
@@ -70,6 +72,8 @@ class Runs:
         self._store = store
         self._committer = committer
         self._limits = limits
+        self.failures = executor.failures
+        """Describes what graphs raise."""
         self.shared_threads = shared_threads
         """Whether all principals share their threads."""
         self._runs = Registry()
@@ -235,7 +239,7 @@ class Runs:
         entry = self._catalog.get(command.graph)
         scope = self.scope(entry, command.thread, principal, "run")
         held = self._threads.interrupted(scope.saved)
-        await check_start(command, entry, self._executor.failures, scope, principal, held)
+        await check_start(command, entry, self.failures, scope, principal, held)
 
     # ── runs of an earlier process ───────────────────────────────────────────────────────────────
 
@@ -253,6 +257,16 @@ class Runs:
             self._active[run.principal] += 1
         if run.status == "interrupted" and run.scope is not None:
             self._threads.get(run.scope.saved).pause(run)
+
+    def go_on(self, run: Run, request: RunRequest, place: Place, void_calls: tuple[str, ...]) -> None:
+        """Let a run go on that an earlier process left executing."""
+        queue = self._queue(run)
+        assert queue is not None
+        queue.take_up(run)
+        self._slots.take_up(run)
+        run.go_on(request, place, void_calls)
+        for other in queue.claim(run):
+            other.cancel("superseded")
 
     def queue_again(self, run: Run, if_busy: IfBusy) -> None:
         """Let a run that an earlier process had queued enter its thread's line; it begins if it can."""

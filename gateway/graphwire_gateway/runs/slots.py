@@ -46,6 +46,10 @@ class Slots:
         self._take(run)
         run.resume()
 
+    def take_up(self, run: Run) -> None:
+        """Count ``run``, which goes on, even if no slot is free."""
+        self._take(run)
+
     def release(self, run: Run) -> None:
         """Take the slot of ``run``, or its turn to get one, and start the runs that wait."""
         if run in self._running:

@@ -107,6 +107,7 @@ class RunStanding(Wire):
     """As rows show it; ``failure`` is the whole."""
     interrupts: Maybe[tuple[str, ...]] = None
     questions: Maybe[tuple[PendingInterrupt, ...]] = None
+    attempt: int = 1
     started_at: Maybe[str] = None
     ended_at: Maybe[str] = None
     thread_seq: Maybe[int] = None
@@ -116,6 +117,9 @@ class RunStanding(Wire):
     epoch: Maybe[str] = None
     """The log's, as long as the store has lost nothing."""
     checkpoint: Maybe[str] = None
+    began: Maybe[Seq] = None
+    """This and ``marks`` are those of its ``Steps``."""
+    marks: tuple[tuple[Seq, str], ...] = ()
     cancelled_by: Maybe[str] = None
     failure: Maybe[Failure] = None
     unanswered: Maybe[tuple[PendingInterrupt, ...]] = None
@@ -135,7 +139,9 @@ class RunStanding(Wire):
     @property
     def details(self) -> StatusDetails:
         """Its status, with what goes with it."""
-        return StatusDetails(self.status, self.reason, self.error, self.interrupts, self.questions, self.at)
+        return StatusDetails(
+            self.status, self.reason, self.error, self.interrupts, self.questions, self.at, self.attempt
+        )
 
 
 @dataclass(frozen=True, slots=True)

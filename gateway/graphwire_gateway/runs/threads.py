@@ -81,6 +81,10 @@ class ThreadQueue:
             message = "this thread has a run; wait for its end, or say if_busy: enqueue or interrupt"
         return Refusal("busy", message, after_ms=_BUSY_MS)
 
+    def take_up(self, run: Run) -> None:
+        """Hold the thread for ``run``, which an earlier process left executing."""
+        self.holder = run
+
     def claim(self, run: Run) -> list[Run]:
         """Return the runs that ``run`` supersedes, now that it is certain to start."""
         if self.holder is run:

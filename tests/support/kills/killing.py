@@ -39,7 +39,7 @@ async def serving(store: str, port: int) -> AsyncIterator[tuple[asyncio.subproce
         str(port),
         "--no-console",
     ]
-    limits = {"RESULT_TTL_S": 86400, "LOG_TTL_S": 86400, "REQUEST_BURST": 10**6}
+    limits = {"RESULT_TTL_S": 86400, "LOG_TTL_S": 86400, "REQUEST_BURST": 10**6, "MAX_ATTEMPTS": 1000}
     env = {**os.environ, **{f"GRAPHWIRE_LIMITS__{name}": str(value) for name, value in limits.items()}}
     async with started(*command, cwd=ROOT, env=env, stderr=PIPE) as process:
         assert process.stderr is not None

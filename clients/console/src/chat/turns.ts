@@ -13,6 +13,7 @@ export interface Note {
   readonly node: string | undefined;
   readonly data: unknown;
   readonly cutBytes: number | undefined;
+  readonly seq: number;
   /** How many there were. */
   readonly count: number;
 }
@@ -42,18 +43,23 @@ export class TurnLog {
     } else if (event.mode === "discard") {
       if (event.run !== undefined) this.turns = this.turns.filter(({ run }) => run !== event.run);
     } else if (event.mode === "custom") {
-      const { namespace, node, data, cutBytes } = event;
+      const { namespace, node, data, cutBytes, seq } = event;
       const key = noteKey({ namespace, node });
       this.#change(event.run, ({ notes, ...turn }) => {
         const before = notes.find((note) => noteKey(note) === key);
         const others = notes.filter((note) => note !== before).slice(-MOST_NOTES);
         return {
           ...turn,
-          notes: [...others, { namespace, node, data, cutBytes, count: (before?.count ?? 0) + 1 }],
+          notes: [...others, { namespace, node, data, cutBytes, seq, count: (before?.count ?? 0) + 1 }],
         };
       });
     } else if (event.mode === "lifecycle") {
+      const { voidAfter } = event;
       const isOver = /^(completed|failed|cancelled)$/.test(event.status);
+      if (voidAfter !== undefined)
+        this.#change(event.run, ({ notes, ...turn }) => {
+          return { ...turn, notes: notes.filter(({ seq }) => seq <= voidAfter) };
+        });
       this.#change(event.run, (turn) => (turn.isOver === isOver ? turn : { ...turn, isOver }));
     }
   }

@@ -47,6 +47,7 @@ const GROUPS: readonly (readonly [title: string, labels: { readonly [name: strin
       max_metadata_bytes: "Largest metadata",
       max_run_events: "Events of a run, in all",
       max_run_s: "Longest run",
+      max_attempts: "Attempts of a run whose server is killed",
       cancel_grace_s: "A cancelled run ends within",
     },
   ],

@@ -273,9 +273,9 @@ class Flow:
         self._console.out(short(data), style=None, highlight=False)
 
     def _lifecycle(self, event: LifecycleEvent) -> None:
-        if event.discard:
+        if event.discard or event.void_after is not None:
             self.end()
-            say("another worker took over the run; its last step starts again")
+            say("another process took over the run; its last step starts again")
         # Of an interrupted run the questions are shown, and the command says that it waits.
         if event.status in ("queued", "cancelled"):
             self.end()

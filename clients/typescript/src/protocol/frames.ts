@@ -1977,6 +1977,10 @@ export interface Lifecycle {
    * The run's status from this event on.
    */
   status: "queued" | "running" | "interrupted" | "completed" | "failed" | "cancelled";
+  /**
+   * With a takeover: what the graph said behind this ``seq``, and before this event, is void in all modes; the repeated step says it again.
+   */
+  void_after?: number | undefined;
 }
 /**
  * ``data`` of mode ``messages``: a delta, or a whole message.

@@ -152,7 +152,8 @@ export class RunStore extends Store<RunState> {
       this.#run = this.#feed?.run();
       this.#about = { healed: about.healed };
     } else if (event.mode === "lifecycle") {
-      const { status, error = { code: status, message: "" } } = event;
+      const { status, voidAfter, error = { code: status, message: "" } } = event;
+      if (voidAfter !== undefined) this.#forget(event.run, voidAfter);
       about.reason = event.reason;
       if (status === "failed") about.error = new RunFailed(event.run, error);
     } else if (event.mode === "snapshot") {
@@ -164,6 +165,14 @@ export class RunStore extends Store<RunState> {
         });
     }
     for (const listener of this.#listeners) listener(event);
+  }
+
+  /** Forget the latest of each mode that the run takes back. */
+  #forget(run: string, after: number): void {
+    for (const [mode, event] of Object.entries(this.#latest)) {
+      const isVoid = "seq" in event && event.run === run && event.seq > after && event.mode !== "lifecycle";
+      if (isVoid) delete this.#latest[mode];
+    }
   }
 
   // ── requests ─────────────────────────────────────────────────────────────────────────────────

@@ -24,6 +24,30 @@ afterEach(() => {
   client.close();
 });
 
+test("the latest of a mode is forgotten when a repeated step takes it back", async () => {
+  function Page() {
+    const run = useRun(client, "r", options);
+    return (
+      <>
+        <i>{String(useLatest(run, "custom")?.data)}</i>
+        <b>{String(useLatest(run, "values")?.data)}</b>
+        <u>{useLatest(run, "lifecycle")?.attempt}</u>
+      </>
+    );
+  }
+  const { container } = render(<Page />);
+  await frame();
+  subscribed(socket);
+  socket.say(life(1, 1, "running"), event(2, 2, "values", "kept"), event(3, 3, "custom", "half"));
+  await frame();
+  await frame();
+  expect(container.innerHTML).toBe("<i>half</i><b>kept</b><u>1</u>");
+  socket.say(event(4, 4, "lifecycle", { status: "running", attempt: 2, at: "", void_after: 2 }));
+  await frame();
+  await frame();
+  expect(container.innerHTML).toBe("<i>undefined</i><b>kept</b><u>2</u>");
+});
+
 test("a component renders when its selection changes, and only then", async () => {
   const renders = { status: 0, title: 0, left: 0, progress: 0 };
   const Status = memo(({ run }: { run: RunView }) => {

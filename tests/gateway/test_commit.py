@@ -21,7 +21,7 @@ from graphwire_gateway.runs.run import Run
 from graphwire_protocol.payloads import Failure
 from graphwire_protocol.projection import Projector
 from graphwire_protocol.replies import RunRow
-from graphwire_protocol.types import TERMINAL
+from graphwire_protocol.types import TERMINAL, Durability
 
 from tests.support.executions import PlayedExecutor
 from tests.support.logs import LogWriter, event
@@ -153,6 +153,31 @@ async def test_what_comes_while_the_store_is_at_work_goes_in_one_group_behind(mo
     await bench.committer.settle()
     assert len(bench.store.groups) <= before + 3
     assert (await bench.log("r"))[1:-1] == list(range(50))
+    await _stop(bench)
+
+
+@pytest.mark.parametrize(("durability", "groups"), [("none", 20), ("crash", 1)])
+async def test_only_a_store_that_outlives_the_process_rests_so_that_groups_are_large(
+    monkeypatch, durability: Durability, groups: int
+) -> None:
+    class Kept(MemoryStore):
+        @property
+        def durability(self) -> Durability:
+            return durability
+
+    monkeypatch.setattr(commit, "_RESTS", 1e9)  # times what a store in memory takes
+    monkeypatch.setattr(commit, "_REST_S", 0.3)
+    bench = await _with(Kept())
+    run = await bench.run("r")
+    await bench.committer.settle()
+    before = len(bench.store.groups)
+    for number in range(20):
+        bench.make((run, [number]))
+        for _ in range(3):
+            await asyncio.sleep(0)
+    await bench.committer.settle()
+    assert len(bench.store.groups) - before == groups
+    assert (await bench.log("r"))[1:] == list(range(20))
     await _stop(bench)
 
 

@@ -2,8 +2,9 @@
 
 One append is under way at a time, so a slow store gets larger groups instead of longer queues. What an append
 costs is for the most part the same for one event and for a hundred: a transaction, and the way to the store
-and back. So a store that outlives the process rests after each, three times as long as it has taken, but no
-longer than ``_REST_S``. A busy server has large groups for that, and a lone event waits for nothing.
+and back. So a store that outlives the process, and to which more came meanwhile, rests after each, three
+times as long as it has taken, but no longer than ``_REST_S``. A busy server has large groups for that, and a
+run that is alone waits for nothing.
 """
 
 import asyncio
@@ -58,8 +59,9 @@ class Committer:
             if group:
                 began_at = time.monotonic()
                 await self._append(group)
-                ended_at = time.monotonic()
-                rested_at = ended_at + min(_RESTS * (ended_at - began_at), self._most_rest_s)
+                if self._dirty and self._most_rest_s:
+                    took = time.monotonic() - began_at
+                    rested_at = time.monotonic() + min(_RESTS * took, self._most_rest_s)
                 if make_room is not None:
                     await self._make_room(make_room)
 

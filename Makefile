@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: help lock demo test processes abuse test310 mutants slow stores browser chromium postgres redis soak soak-steady check console \
+.PHONY: help lock demo test processes abuse test310 mutants slow stores browser chromium postgres redis strace soak soak-steady check console \
 	check-console format schema bench clean
 
 help:  ## Show what there is
@@ -62,10 +62,20 @@ redis:
 		echo "no Redis here, so its tests are skipped: install it ('sudo apt-get install redis-server' on Debian)" >&2; \
 	fi
 
+# Debian's strace, with which a test looks at a server's system calls. root on Debian, as CI is, gets it installed.
+strace:
+	@command -v strace >/dev/null \
+	|| if test "$$(id -u)" = 0 && grep -q '^ID=debian' /etc/os-release 2>/dev/null; then \
+		echo "==> installing strace"; apt-get update -qq \
+		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends strace >/dev/null; \
+	else \
+		echo "no strace here, so its test is skipped: install it ('sudo apt-get install strace' on Debian)" >&2; \
+	fi
+
 test: $(VENV)/dev.stamp postgres redis  ## The test-suite, without what has a command of its own
 	@$(BIN)/python $(PYTEST) -m 'not abuse and not processes' --ignore=tests/mutants $(ARGS)
 
-processes: $(VENV)/dev.stamp postgres  ## The command line, with servers and clients that are processes of their own
+processes: $(VENV)/dev.stamp postgres strace  ## The command line, with servers and clients that are processes of their own
 	@$(BIN)/python $(PYTEST) -m processes --ignore=tests/mutants $(ARGS)
 
 abuse: $(VENV)/dev.stamp  ## Storms of faults, and floods of malformed frames

@@ -53,7 +53,7 @@ class Contender:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._url = self._line()
+        self.url = self._line()
         self._round = 0
 
     def _line(self) -> str:
@@ -66,43 +66,45 @@ class Contender:
         self._process.stdin.flush()
         return self._line()
 
-    async def measure(self) -> float:
-        """Run the load once; return the server's CPU microseconds per event."""
+    async def measure(self, runs: int = RUNS, count: int = COUNT) -> float:
+        """Run ``runs`` runs of ``count`` events at once; return the server's CPU microseconds per event."""
         self._round += 1
         if self.kind == _IN_PROCESS:
-            spent, seen = map(int, self._ask(f"{RUNS} {COUNT}").split())
+            spent, seen = map(int, self._ask(f"{runs} {count}").split())
         else:
             before = int(self._ask(""))
-            seen = await (self._by_hand() if self.kind.startswith("starlette") else self._graphwire())
+            seen = await (self._by_hand if self.kind.startswith("starlette") else self._graphwire)(
+                runs, count
+            )
             spent = int(self._ask("")) - before
-        assert seen >= RUNS * COUNT, f"{self.kind} lost events: {seen}"
-        return spent / 1000 / (RUNS * COUNT)
+        assert seen >= runs * count, f"{self.kind} lost events: {seen}"
+        return spent / 1000 / (runs * count)
 
-    async def _by_hand(self) -> int:
-        async with connect(self._url, compression=None, max_size=None) as socket:
-            for run in range(RUNS):
-                await socket.send(json.dumps({"run": str(run), "count": COUNT}))
+    async def _by_hand(self, runs: int, count: int) -> int:
+        async with connect(self.url, compression=None, max_size=None) as socket:
+            for run in range(runs):
+                await socket.send(json.dumps({"run": str(run), "count": count}))
             seen = ended = 0
-            while ended < RUNS:
+            while ended < runs:
                 frame = orjson.loads(await socket.recv(decode=False))
                 ended += frame["mode"] == "end"
                 seen += frame["mode"] == self.mode
             return seen
 
-    async def _graphwire(self) -> int:
+    async def _graphwire(self, runs: int, count: int) -> int:
         async with connect(
-            self._url,
+            self.url,
             compression=None,
             max_size=None,
             subprotocols=["graphwire.v1.json"],  # type: ignore[list-item]
         ) as socket:
             await socket.send(json.dumps({"type": "hello", "id": 0}))
-            for run in range(RUNS):
+            for run in range(runs):
                 spec = {"sub": run, "filter": {"modes": [self.mode]}}
-                frame = {"type": "run", "id": run + 1, "graph": "g", "input": {"count": COUNT}}
+                frame = {"type": "run", "id": run + 1, "graph": "g", "input": {"count": count}}
                 await socket.send(json.dumps({**frame, "subscribe": [spec]}))
             seen = ended = 0
-            while ended < RUNS:
+            while ended < runs:
                 message: Any = orjson.loads(await socket.recv(decode=False))
                 for item in message if isinstance(message, list) else [message]:
                     ended += item["type"] == "closed"

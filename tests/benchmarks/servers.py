@@ -31,9 +31,10 @@ def main() -> None:
             asyncio.run(_inprocess(graph, mode))
         case "gateway" | "gateway-inline":
             _gateway(graph, "thread" if kind == "gateway" else "inline")
-        case "gateway-sqlite":
+        case "gateway-sqlite" | "gateway-sqlite-full":
             with tempfile.TemporaryDirectory() as folder:
-                _gateway(graph, "thread", f"sqlite:///{folder}/runs.db")
+                full = "?synchronous=full" if kind.endswith("full") else ""
+                _gateway(graph, "thread", f"sqlite:///{folder}/runs.db{full}")
         case "starlette":
             _starlette(graph, mode)
 

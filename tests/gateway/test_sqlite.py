@@ -29,7 +29,7 @@ from graphwire_gateway.log.packed import packed, unpacked
 from graphwire_gateway.log.record import Record
 from graphwire_gateway.log.shares import FLOOR, shares
 from graphwire_gateway.log.sqlite import SqliteStore
-from graphwire_gateway.log.store import Batch, Kept
+from graphwire_gateway.log.store import Batch, Fenced, Kept
 from graphwire_gateway.log.tails import Tails
 from graphwire_protocol.filters import Address, Filter, Matcher
 from hypothesis import given
@@ -104,7 +104,8 @@ async def test_a_log_can_be_made_again_if_whoever_asked_for_it_was_gone_before_i
     path: Path,
 ) -> None:
     async with opened(path) as (store, _):
-        async with held(store, "create") as is_done:
+        store._is_away = True  # else it is written with its first records
+        async with held(store, "append") as is_done:
             creating = asyncio.ensure_future(store.create("ann/r", "e1", b"first"))
             await until(is_done.is_set)
             creating.cancel()
@@ -115,6 +116,55 @@ async def test_a_log_can_be_made_again_if_whoever_asked_for_it_was_gone_before_i
         await store.create("ann/r", "e2", b"second")
     async with opened(path) as (_, kept):
         assert kept == [Kept("ann/r", "e2", 0, b"second", None)]
+
+
+async def test_a_new_log_costs_no_transaction_of_its_own(path: Path) -> None:
+    async with opened(path) as (store, _):
+        done: list[str] = []
+        store._file._writing.set_trace_callback(done.append)
+        for run in ("ann/a", "ann/b"):
+            await store.create(run, "e", run.encode())
+        assert done == []
+        assert (await store.read("ann/a", 0, 9)).head == (await store.base("ann/a")).upto == 0
+        await store.append([batch(run, 1, customs(1, 1)) for run in ("ann/a", "ann/b")])
+        assert done.count("COMMIT") == 1
+        store._file._writing.set_trace_callback(None)
+        await store.append([batch("ann/a", 2, customs(2, 1))])
+    async with opened(path) as (store, kept):
+        assert [(one.run, one.head, one.start) for one in kept] == [
+            ("ann/a", 2, b"ann/a"),
+            ("ann/b", 1, b"ann/b"),
+        ]
+
+
+async def test_a_log_that_is_deleted_before_its_first_event_leaves_nothing(path: Path) -> None:
+    async with opened(path) as (store, _):
+        await store.create("ann/r", "e1")
+        await store.delete("ann/r")
+        assert isinstance((await store.append([batch("ann/r", 1, customs(1, 1), "e1")]))[0], Fenced)
+        await store.create("ann/s", "e2")
+    async with opened(path) as (store, kept):
+        assert [one.run for one in kept] == ["ann/s"]
+        await store.create("ann/r", "e3")
+    async with opened(path) as (_, kept):
+        assert [one.run for one in kept] == ["ann/s", "ann/r"]
+
+
+async def test_a_file_that_has_taken_nothing_is_asked_at_once_for_a_new_log(path: Path) -> None:
+    async with opened(path) as (store, _):
+        await store.create("r", "e")
+        writing = store._file._writing
+        writing.execute("PRAGMA query_only=1")
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            await store.append([batch("r", 1, customs(1, 1))])
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            await store.create("s", "e")
+        writing.execute("PRAGMA query_only=0")
+        await store.create("s", "e")
+        assert await store.append([batch("r", 1, customs(1, 1)), batch("s", 1, customs(1, 1))]) == [1, 1]
+        await store.create("t", "e")
+    async with opened(path) as (_, kept):
+        assert [(one.run, one.head) for one in kept] == [("r", 1), ("s", 1), ("t", 0)]
 
 
 async def test_what_is_folded_is_counted_if_whoever_asked_for_it_is_gone(path: Path) -> None:

@@ -152,22 +152,16 @@ class Database:
 
     # ── on the thread that writes ────────────────────────────────────────────────────────────────
 
-    def create(self, run: str, epoch: str, start: bytes) -> int:
-        """Begin an empty log; return its id."""
-        with self._transaction() as writing:
-            id = writing.execute(
-                "INSERT INTO logs (run, epoch, start) VALUES (?, ?, ?)", (run, epoch, start)
-            ).lastrowid
-        assert id is not None
-        return id
-
     def append(
         self,
+        new: Iterable[tuple[int, str, str, bytes | None]],
         records: Iterable[tuple[int, Seq, Sequence[Record]]],
         standings: Iterable[tuple[bytes | None, bytes | None, int]],
         at: float,
     ) -> None:
-        """Append records to logs: ``(log, first seq, records)``; and set ``(standing, start, log)``."""
+        """Begin logs, ``(log, run, epoch, start)``; append to them and others, ``(log, first seq, records)``;
+        and set ``(standing, start, log)``.
+        """
         chunks = [
             _chunk(log, first + start, batch[start : start + _CHUNK], at)
             for log, first, batch in records
@@ -175,6 +169,10 @@ class Database:
         ]
         with self._transaction() as writing:
             # OR REPLACE: what was written, and not known to be, is written again.
+            if new:
+                writing.executemany(
+                    "INSERT OR REPLACE INTO logs (id, run, epoch, start) VALUES (?, ?, ?, ?)", new
+                )
             writing.executemany("INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?)", chunks)
             writing.executemany(
                 "UPDATE logs SET standing = coalesce(?, standing), start = coalesce(?, start) WHERE id = ?",
@@ -282,6 +280,11 @@ class Database:
             LogRow(id, run, epoch, evicted, *totals.get(id, (0, 0)), base_size, start or b"", standing)
             for id, run, epoch, evicted, base_size, start, standing in rows
         ]
+
+    def next_id(self) -> int:
+        """Return an id that no log has had, nor any that is greater."""
+        row = self._reading.execute("SELECT seq FROM sqlite_sequence WHERE name = 'logs'").fetchone()
+        return 1 if row is None else int(row[0]) + 1
 
     def threads(self) -> dict[str, bytes]:
         """Return what is kept of threads, by their ids. Raises ``CannotServe`` for a damaged file."""

@@ -7,10 +7,14 @@ in memory (``log/tails.py``), so only a reader that is far behind asks the disk.
 
 Where SQLite fails, because the disk is full or cannot be written, nothing of that transaction is kept, and
 the committer sends it again. A log that could not be deleted goes with the next one that is.
+
+A new log costs no transaction of its own: the file has it with its first records. Where SQLite has just
+failed, it is written at once, so that whoever asks for it hears of that.
 """
 
 import asyncio
 import os
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
@@ -42,12 +46,14 @@ _SLACK = 8  # evict an eighth at once, so that a full log does not fold at every
 class _StoredLog:
     """What is known of a log without the disk."""
 
-    __slots__ = ("base_size", "count", "epoch", "evicted", "id", "principal", "size", "wakes")
+    __slots__ = ("base_size", "count", "epoch", "evicted", "id", "principal", "size", "start", "wakes")
 
-    def __init__(self, id: int, principal: str, epoch: str) -> None:
+    def __init__(self, id: int, principal: str, epoch: str, start: bytes | None = None) -> None:
         self.id = id
         self.principal = principal
         self.epoch = epoch
+        self.start = start
+        """What it is created with, until the file has it."""
         self.evicted: Seq = 0
         self.count = 0
         """Records behind ``evicted``."""
@@ -87,6 +93,8 @@ class SqliteStore:
         self._working: set[asyncio.Task[Any]] = set()
         self._sizes: Counter[str] = Counter()  # by principal
         self._doomed: list[int] = []  # logs that are to be deleted
+        self._next_id = 1
+        self._is_away = False  # whether the file has not taken the last records
         self._tails = Tails()
         self._writer = ThreadPoolExecutor(1, "graphwire-store-writes")
         self._reader = ThreadPoolExecutor(1, "graphwire-store-reads")
@@ -126,18 +134,25 @@ class SqliteStore:
             stored.evicted, stored.count = row.evicted, row.count
             self._count(stored, row.size, row.base_size)
             kept.append(Kept(row.run, row.epoch, stored.head, row.start, row.standing))
+        self._next_id = await self._read(self._database.next_id)
         return kept
 
     async def create(self, run: str, epoch: str, start: bytes = b"") -> None:
         """Begin an empty log; see ``Store``."""
         if self._doomed:  # an older log of that run may be among them
             await self._delete_doomed()
+        stored = _StoredLog(self._next_id, _principal(run), epoch, start)
+        self._next_id += 1
+        if not self._is_away:
+            self._logs[run] = stored
+            return
         # Whoever asked may be gone before the file answers. What it has is known here all the same.
-        await asyncio.shield(self._whole(self._create(run, epoch, start)))
+        await asyncio.shield(self._whole(self._create(run, stored)))
 
-    async def _create(self, run: str, epoch: str, start: bytes) -> None:
-        id = await self._write(self._file.create, run, epoch, start)
-        self._logs[run] = _StoredLog(id, _principal(run), epoch)
+    async def _create(self, run: str, stored: _StoredLog) -> None:
+        await self._write(self._file.append, [_new(run, stored)], (), (), time.time())
+        self._logs[run] = stored
+        stored.start, self._is_away = None, False
 
     def _whole(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.ensure_future(work)
@@ -159,14 +174,21 @@ class SqliteStore:
                 answers.append(stored.head + len(batch.records))
                 taken.append((stored, batch))
         if taken:
+            new = [_new(batch.run, stored) for stored, batch in taken if stored.start is not None]
             records = [(stored.id, batch.first_seq, batch.records) for stored, batch in taken]
             standings = [
                 (batch.standing, batch.start, stored.id)
                 for stored, batch in taken
                 if batch.standing is not None or batch.start is not None
             ]
-            await self._write(self._file.append, records, standings, time.time())
+            try:
+                await self._write(self._file.append, new, records, standings, time.time())
+            except Exception:
+                self._is_away = True
+                raise
+            self._is_away = False
         for stored, batch in taken:
+            stored.start = None
             if batch.records and self._logs.get(batch.run) is stored:  # else it was deleted meanwhile
                 self._grow(stored, batch)
         for stored, batch in taken:
@@ -211,7 +233,10 @@ class SqliteStore:
 
     async def base(self, run: str) -> Fold:
         """Return what the evicted records fold to; see ``Store``."""
-        base = await self._read(self._file.base, self._log(run).id)
+        stored = self._log(run)
+        if not stored.evicted:
+            return Fold()
+        base = await self._read(self._file.base, stored.id)
         if base is None:
             raise NoLog(run)
         return base
@@ -356,9 +381,18 @@ class SqliteStore:
         await asyncio.gather(*self._working, return_exceptions=True)
         if self._database is not None:
             database, self._database = self._database, None
+            new = [_new(run, stored) for run, stored in self._logs.items() if stored.start is not None]
+            try:
+                await self._write(database.append, new, (), (), time.time())
+            except sqlite3.Error as error:
+                log.warning("logs without events were not kept", logs=len(new), error=repr(error))
             await self._write(database.close)
         self._writer.shutdown(wait=False)
         self._reader.shutdown(wait=False)
+
+
+def _new(run: str, stored: _StoredLog) -> tuple[int, str, str, bytes | None]:
+    return stored.id, run, stored.epoch, stored.start
 
 
 def _principal(run: str) -> str:

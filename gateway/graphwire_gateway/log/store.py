@@ -115,7 +115,7 @@ class Store(Protocol):
         """
 
     async def create(self, run: str, epoch: str, start: bytes = b"") -> None:
-        """Begin an empty log, and keep ``start`` with it."""
+        """Begin an empty log, and keep ``start`` with it: from its first batch on, or from now."""
 
     async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
         """Append many batches at once; return for each its log's new head, or why it was refused whole.

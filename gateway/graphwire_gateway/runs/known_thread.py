@@ -76,10 +76,16 @@ class KnownThread:
         """Forget a run."""
         del self.runs[run.key]
         self._unshown.discard(run)
-        if self._latest is not None:
-            self._latest.keep_numbering()
+        self.keep_numbering(run)
         if not self.runs and run.shown_status in TERMINAL:
             self.rest(run.shown_details)
+
+    def keep_numbering(self, without: Run) -> None:
+        """Let the store have the last number of its runs with another run than this one, which goes."""
+        left = (run for run in reversed(self.runs.values()) if run is not without)
+        heir = next((run for run in left if run.is_known and not run.is_deleted), None)
+        if heir is not None:
+            heir.keep_numbering()
 
     def take_runs(self, other: "KnownThread") -> "KnownThread":
         """Take the runs of the thread that had this name; return this one."""

@@ -160,6 +160,12 @@ class KnownThreads:
             thread.shown(run)
             self._report(thread)
 
+    def keep_numbering(self, without: Run) -> None:
+        """Let the store have the last number of a thread's runs with another one, for this one goes."""
+        thread = self._of_run(without)
+        if thread is not None:
+            thread.keep_numbering(without)
+
     def drop(self, run: Run, reason: str) -> None:
         """A run is no longer known."""
         thread = self._of_run(run)

@@ -449,6 +449,7 @@ class Runs:
 
     async def _delete_for_good(self, run: Run, reason: str) -> None:
         """Delete a run so that no later process shows it, even if its log cannot be deleted yet."""
+        self.known_threads.keep_numbering(run)  # in the same group
         await run.doom()
         await self._delete(run, reason)
 

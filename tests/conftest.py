@@ -1,9 +1,15 @@
-"""What all suites share: the option that names the store of the live tests, and how they take signals."""
+"""What all suites share: the option that names the store of the live tests, how they take signals, and what
+a busy machine may do to tests that draw their inputs: they are about meaning, not about time.
+"""
 
 import gc
 import signal
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

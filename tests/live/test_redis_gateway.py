@@ -4,6 +4,7 @@ About `gateway/graphwire_gateway/log/redis_owner.py`, `gateway/graphwire_gateway
 `gateway/graphwire_gateway/stores.py`. What all stores share is in the other files, with ``--store=redis``.
 """
 
+import itertools
 import signal
 from collections.abc import Iterator
 
@@ -14,11 +15,11 @@ from graphwire_gateway.log import redis_owner
 
 from tests.live.test_restart import history, row
 from tests.support.graphs import OURS, Gate, counter, gated, talker
-from tests.support.peer import Peer, everything, spec
+from tests.support.peer import Frame, Peer, everything, spec
 from tests.support.questions import asker
 from tests.support.redis import RedisProcess, redis_server
 from tests.support.redis_stores import asked
-from tests.support.waiting import until
+from tests.support.waiting import poll, until
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +107,12 @@ async def test_a_gateway_that_was_taken_for_gone_writes_nothing_more(
     gate.open()  # what it writes now is refused
     await frozen.until(lambda frame: frame.get("seq") == events[-1]["seq"])
     assert frozen.events(1) == events
-    refused = await frozen.poll(lambda reply: reply["type"] == "error", **_start("late"))
-    assert refused["code"] == "unavailable"
+    names = itertools.count()
+
+    async def start() -> Frame:
+        return await frozen.ask(**_start(f"late-{next(names)}"))
+
+    assert (await poll(start, lambda reply: reply["type"] == "error"))[-1]["code"] == "unavailable"
     assert (await after.ask(**_start("goes")))["type"] == "started"
 
 

@@ -6,6 +6,7 @@ About `gateway/graphwire_gateway/graphs/redis_saver.py` and
 
 import asyncio
 import operator
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypedDict
@@ -116,8 +117,8 @@ def parts(name: str) -> Any:
 
 @pytest.mark.parametrize("name", ["ours", "langgraph"])
 async def test_a_thread_goes_as_it_does_in_memory(server: RedisProcess, name: str) -> None:
-    if name == "langgraph":
-        pytest.importorskip("langgraph.graph")
+    if name == "langgraph" and sys.version_info < (3, 11):
+        pytest.skip("LangGraph's nodes interrupt in a graph within a graph from Python 3.11 on")
     library = parts(name)
 
     async def steps(saver: Any) -> list[Any]:
@@ -140,8 +141,6 @@ async def test_a_thread_goes_as_it_does_in_memory(server: RedisProcess, name: st
 
 @pytest.mark.parametrize("name", ["ours", "langgraph"])
 async def test_a_node_without_async_code_may_use_the_threads(server: RedisProcess, name: str) -> None:
-    if name == "langgraph":
-        pytest.importorskip("langgraph.graph")
     library = parts(name)
     config = {"configurable": {"thread_id": "t"}}
 

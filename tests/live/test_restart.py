@@ -543,6 +543,6 @@ async def test_what_names_no_store_is_refused(store: str, words: str) -> None:
 
 
 async def test_a_memory_store_has_no_threads_to_go_with_it() -> None:
-    with pytest.raises(CannotServe, match="only a sqlite:// store has"):
+    with pytest.raises(CannotServe, match="only sqlite:// and redis:// stores have"):
         async with Gateway({"talker": talker(OURS)}, checkpointer="store").serve("127.0.0.1", 0):
             pass

@@ -21,7 +21,7 @@ import orjson
 import pytest
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.limits import LogLimits
-from graphwire_gateway.log import database
+from graphwire_gateway.log import database, sqlite
 from graphwire_gateway.log.addresses import address_of, fields_of, known
 from graphwire_gateway.log.eviction import first
 from graphwire_gateway.log.fold import Fold
@@ -118,7 +118,8 @@ async def test_a_log_can_be_made_again_if_whoever_asked_for_it_was_gone_before_i
         assert kept == [Kept("ann/r", "e2", 0, b"second", None)]
 
 
-async def test_a_new_log_costs_no_transaction_of_its_own(path: Path) -> None:
+async def test_a_new_log_costs_no_transaction_of_its_own(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "_IDLE_S", 600)
     async with opened(path) as (store, _):
         done: list[str] = []
         store._file._writing.set_trace_callback(done.append)

@@ -5,6 +5,7 @@ About `gateway/graphwire_gateway/runs/runs.py`, `gateway/graphwire_gateway/runs/
 """
 
 import asyncio
+import math
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -31,7 +32,9 @@ def path(tmp_path: Path) -> Path:
 @contextmanager
 def full(server: Server, *names: str) -> Iterator[None]:
     """Let what the file's ``names`` do find no room on the disk."""
-    database: Any = server._store._file  # type: ignore[attr-defined]
+    store: Any = server._store
+    store._written_at = math.inf  # a new log is not tried out
+    database: Any = store._file
 
     def no_room(*_: Any) -> None:
         raise sqlite3.OperationalError("database or disk is full")

@@ -6,6 +6,8 @@ chunk's id is made of its log's id and its first seq: one tree has all chunks in
 Two connections, each for one thread: whatever writes has the first, and what reads the second, so that a long
 replay holds up no append. A file beside the database is locked as long as the store is open, because two
 processes that write one log would each believe in their own seqs.
+
+Long because each thing that is done to the file is one transaction, and all of them share its schema.
 """
 
 import contextlib
@@ -22,6 +24,7 @@ from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.log.fold import Fold
 from graphwire_gateway.log.packed import packed, unpacked
 from graphwire_gateway.log.record import Record
+from graphwire_gateway.log.store import Damaged, StoreAway
 
 Synchronous = Literal["normal", "full"]
 
@@ -101,6 +104,7 @@ class Database:
             self._writing.execute(f"PRAGMA synchronous={synchronous.upper()}")
             self._migrate()
             self._reading = stack.enter_context(contextlib.closing(_connected(self.path)))
+            self._identities = {path: _identity(path) for path in (self.path, _beside(self.path, "wal"))}
             self._note_opened(synchronous, new_epoch)
             # What was noted is in the file itself from here on: a loss of power may cost the log beside it.
             self._writing.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -139,8 +143,19 @@ class Database:
             writing.execute("DELETE FROM opened")
             writing.execute("INSERT INTO opened VALUES (?, ?)", (boot, synchronous == "full"))
 
+    def _check_there(self) -> None:
+        # SQLite would go on with files that nobody will ever find. Raises ``StoreAway``.
+        for path, identity in self._identities.items():
+            try:
+                found = _identity(path)
+            except OSError as error:
+                raise StoreAway(f"{path} cannot be found any more: {error}") from error
+            if found != identity:
+                raise StoreAway(f"{path} is another file than the one that was opened")
+
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._check_there()
         self._writing.execute("BEGIN IMMEDIATE")
         try:
             yield self._writing
@@ -183,18 +198,19 @@ class Database:
         """Fold the oldest records of a log into its base, which then holds at most ``limit`` bytes.
 
         ``stop(size, at)`` is asked before each record, with its size and when it was appended. None if there
-        is no such log.
+        is no such log. Raises ``Damaged``.
         """
-        with self._transaction() as writing:
-            row = writing.execute("SELECT base FROM logs WHERE id = ?", (log,)).fetchone()
-            if row is None:
+        with self._transaction() as writing, _readable():
+            base = self._base(writing, log)
+            if base is None:
                 return None
-            base = Fold() if row[0] is None else Fold.load(row[0])
             before, size, rest, last = base.upto, 0, None, None
             chunks = writing.execute(
                 "SELECT id, at, data FROM chunks WHERE id BETWEEN ? AND ? ORDER BY id", _ids(log)
             )
             for id, at, data in chunks:
+                if id != _id(log, base.upto + 1):
+                    raise ValueError(f"events behind seq {base.upto} are missing")
                 records = unpacked(data)
                 count = 0
                 for record in records:
@@ -219,12 +235,14 @@ class Database:
         return Folded(base.upto - before, size, base.size)
 
     def shrink(self, log: int, limit: int) -> Folded | None:
-        """Let the base of a log hold at most ``limit`` bytes. None if there is no such log."""
-        with self._transaction() as writing:
-            row = writing.execute("SELECT base FROM logs WHERE id = ?", (log,)).fetchone()
-            if row is None:
+        """Let the base of a log hold at most ``limit`` bytes. None if there is no such log.
+
+        Raises ``Damaged``.
+        """
+        with self._transaction() as writing, _readable():
+            base = self._base(writing, log)
+            if base is None:
                 return None
-            base = Fold() if row[0] is None else Fold.load(row[0])
             base.shrink(limit)
             self._set_base(writing, log, base)
         return Folded(0, 0, base.size)
@@ -252,7 +270,7 @@ class Database:
 
     def close(self) -> None:
         """Close the file, and note that nothing is missing."""
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error, StoreAway):
             with self._transaction() as writing:
                 writing.execute("UPDATE opened SET is_clean = 1")
             self._writing.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -268,17 +286,18 @@ class Database:
 
     def _rows(self) -> list[LogRow]:
         totals = {
-            log: (count, size)
-            for log, count, size in self._reading.execute(
-                f"SELECT id >> {_SEQ_BITS}, sum(count), sum(size) FROM chunks GROUP BY 1"
+            log: (end - 1 - _id(log, 0), size)
+            for log, end, size in self._reading.execute(
+                f"SELECT id >> {_SEQ_BITS}, max(id + count), sum(size) FROM chunks GROUP BY 1"
             )
         }
         rows = self._reading.execute(
             "SELECT id, run, epoch, evicted, base_size, start, standing FROM logs ORDER BY id"
         )
         return [
-            LogRow(id, run, epoch, evicted, *totals.get(id, (0, 0)), base_size, start or b"", standing)
+            LogRow(id, run, epoch, evicted, head - evicted, size, base_size, start or b"", standing)
             for id, run, epoch, evicted, base_size, start, standing in rows
+            for head, size in (totals.get(id, (evicted, 0)),)
         ]
 
     def next_id(self) -> int:
@@ -294,8 +313,12 @@ class Database:
     def read(self, log: int, after: Seq, limit: int) -> tuple[Seq, list[Record]] | None:
         """Return the last evicted seq, and at most ``limit`` records behind ``after``, of what is kept.
 
-        None if there is no such log.
+        None if there is no such log. Raises ``Damaged``.
         """
+        with _readable():
+            return self._read(log, after, limit)
+
+    def _read(self, log: int, after: Seq, limit: int) -> tuple[Seq, list[Record]] | None:
         reading = self._reading
         reading.execute("BEGIN")
         try:
@@ -308,8 +331,10 @@ class Database:
                     "SELECT id, data FROM chunks WHERE id BETWEEN ? AND ? AND id + count > ? ORDER BY id",
                     (_id(log, max(after + 2 - _CHUNK, 0)), _ids(log)[1], _id(log, after + 1)),
                 ):
-                    begin = max(after + 1 - (first - _id(log, 0)), 0)
-                    records += unpacked(data)[begin:]
+                    seq = first - _id(log, 0)
+                    if seq > after + 1 + len(records):
+                        raise ValueError(f"events behind seq {after + len(records)} are missing")
+                    records += unpacked(data)[after + 1 + len(records) - seq :]
                     if len(records) >= limit:
                         break
             return row[0], records[:limit]
@@ -317,11 +342,18 @@ class Database:
             reading.execute("COMMIT")
 
     def base(self, log: int) -> Fold | None:
-        """Return what the evicted records fold to. None if there is no such log."""
-        row = self._reading.execute("SELECT base FROM logs WHERE id = ?", (log,)).fetchone()
+        """Return what the evicted records fold to. None if there is no such log. Raises ``Damaged``."""
+        with _readable():
+            return self._base(self._reading, log)
+
+    def _base(self, connection: sqlite3.Connection, log: int) -> Fold | None:
+        row = connection.execute("SELECT base, evicted FROM logs WHERE id = ?", (log,)).fetchone()
         if row is None:
             return None
-        return Fold() if row[0] is None else Fold.load(row[0])
+        base = Fold() if row[0] is None else Fold.load(row[0])
+        if base.upto != row[1]:
+            raise ValueError(f"what is evicted up to seq {row[1]} folds up to seq {base.upto}")
+        return base
 
 
 def _chunk(log: int, first: Seq, records: Sequence[Record], at: float) -> tuple[int, int, int, float, bytes]:
@@ -337,6 +369,26 @@ def _ids(log: int) -> tuple[int, int]:
     return _id(log, 0), _id(log + 1, 0) - 1
 
 
+def _identity(path: Path) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+def _beside(path: Path, name: str) -> Path:
+    return path.with_name(f"{path.name}-{name}")
+
+
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """Say ``Damaged`` of what cannot be read; what may be read later is no damage."""
+    try:
+        yield
+    except sqlite3.OperationalError:
+        raise
+    except (sqlite3.DatabaseError, ValueError, TypeError, LookupError) as error:
+        raise Damaged(str(error)) from error
+
+
 def _connected(path: Path) -> sqlite3.Connection:
     # Each connection is used by one thread at a time; it is made on another one.
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_LOCK_S)
@@ -345,7 +397,7 @@ def _connected(path: Path) -> sqlite3.Connection:
 def _locked(path: Path) -> sqlite3.Connection:
     """Lock the file beside ``path``, as long as the connection is open. Raises ``CannotServe``."""
     lock = sqlite3.connect(
-        path.with_name(f"{path.name}-lock"), isolation_level=None, check_same_thread=False, timeout=_LOCK_S
+        _beside(path, "lock"), isolation_level=None, check_same_thread=False, timeout=_LOCK_S
     )
     try:
         lock.execute("BEGIN EXCLUSIVE")

@@ -44,7 +44,7 @@ def packed(records: Sequence[Record]) -> bytes:
 
 
 def unpacked(data: bytes) -> list[Record]:
-    """Return the records that ``packed`` made ``data`` of."""
+    """Return the records that ``packed`` made ``data`` of. Of other bytes it raises something."""
     at = _LENGTH + int.from_bytes(data[:_LENGTH], "big")
     address_rows, meta_sizes, rows = orjson.loads(data[_LENGTH:at])
     addresses = [address_of(fields) for fields in address_rows]
@@ -59,4 +59,6 @@ def unpacked(data: bytes) -> list[Record]:
         record = Record(addresses[index], body, start, stop, call, None if meta < 0 else metas[meta])
         record.previous = previous
         records.append(record)
+    if at != len(data):
+        raise ValueError(f"{len(data)} bytes, and {at} were written")
     return records

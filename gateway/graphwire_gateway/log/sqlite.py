@@ -6,10 +6,15 @@ without reading, and readers are woken when the transaction is committed, not be
 in memory (``log/tails.py``), so only a reader that is far behind asks the disk.
 
 Where SQLite fails, because the disk is full or cannot be written, nothing of that transaction is kept, and
-the committer sends it again. A log that could not be deleted goes with the next one that is.
+the committer sends it again. The same holds while the file is not where it was opened: it was deleted, or
+moved. A log that could not be deleted goes with the next one that is. One whose events are damaged is named,
+and nobody reads it; the others stay as they are.
 
 A new log costs no transaction of its own: the file has it with its first records. Where SQLite has just
-failed, it is written at once, so that whoever asks for it hears of that.
+failed, or nothing has been written for a while, it is written at once, so that whoever asks for it hears
+whether the file takes it.
+
+Long because what is known of a log without the disk changes with each thing that the file does.
 """
 
 import asyncio
@@ -30,7 +35,7 @@ from graphwire_gateway.log.database import Database, Folded, Synchronous
 from graphwire_gateway.log.eviction import first, over
 from graphwire_gateway.log.fold import Fold
 from graphwire_gateway.log.shares import FLOOR, shares
-from graphwire_gateway.log.store import Batch, Fenced, Kept, NoLog, Page, SeqGap
+from graphwire_gateway.log.store import Batch, Damaged, Fenced, Kept, NoLog, Page, SeqGap, StoreAway
 from graphwire_gateway.log.tails import Tails
 from graphwire_gateway.telemetry import logger
 
@@ -40,6 +45,7 @@ T = TypeVar("T")
 
 _SLICE = 512  # records that are folded in one transaction
 _SLICE_BYTES = 256 << 10  # and about how many bytes of them
+_IDLE_S = 1.0  # without a write, after which a new log shows whether the file takes one
 _SLACK = 8  # evict an eighth at once, so that a full log does not fold at every append
 
 
@@ -95,6 +101,8 @@ class SqliteStore:
         self._doomed: list[int] = []  # logs that are to be deleted
         self._next_id = 1
         self._is_away = False  # whether the file has not taken the last records
+        self._written_at = time.monotonic()
+        self._damaged: set[str] = set()  # the runs that were named
         self._tails = Tails()
         self._writer = ThreadPoolExecutor(1, "graphwire-store-writes")
         self._reader = ThreadPoolExecutor(1, "graphwire-store-reads")
@@ -143,7 +151,7 @@ class SqliteStore:
             await self._delete_doomed()
         stored = _StoredLog(self._next_id, _principal(run), epoch, start)
         self._next_id += 1
-        if not self._is_away:
+        if not self._is_away and time.monotonic() - self._written_at < _IDLE_S:
             self._logs[run] = stored
             return
         # Whoever asked may be gone before the file answers. What it has is known here all the same.
@@ -152,7 +160,7 @@ class SqliteStore:
     async def _create(self, run: str, stored: _StoredLog) -> None:
         await self._write(self._file.append, [_new(run, stored)], (), (), time.time())
         self._logs[run] = stored
-        stored.start, self._is_away = None, False
+        stored.start, self._is_away, self._written_at = None, False, time.monotonic()
 
     def _whole(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.ensure_future(work)
@@ -186,7 +194,7 @@ class SqliteStore:
             except Exception:
                 self._is_away = True
                 raise
-            self._is_away = False
+            self._is_away, self._written_at = False, time.monotonic()
         for stored, batch in taken:
             stored.start = None
             if batch.records and self._logs.get(batch.run) is stored:  # else it was deleted meanwhile
@@ -195,6 +203,8 @@ class SqliteStore:
             if self._is_over_limits(stored):
                 try:
                     await self._evict(batch.run, stored, 2 * len(batch.records))
+                except Damaged as error:
+                    self._name_damaged(batch.run, error)
                 except Exception as error:  # the records are taken all the same, and must not be sent again
                     log.warning(
                         "a log was not shortened; trying again with its next event", error=repr(error)
@@ -225,7 +235,7 @@ class SqliteStore:
             return Page(epoch, evicted, head, ())
         records = self._tails.read(run, after, limit)
         if records is None:
-            found = await self._read(self._file.read, stored.id, after, limit)
+            found = await self._readable(run, self._file.read, stored.id, after, limit)
             if found is None:
                 raise NoLog(run)
             evicted, records = found
@@ -236,7 +246,7 @@ class SqliteStore:
         stored = self._log(run)
         if not stored.evicted:
             return Fold()
-        base = await self._read(self._file.base, stored.id)
+        base = await self._readable(run, self._file.base, stored.id)
         if base is None:
             raise NoLog(run)
         return base
@@ -313,13 +323,19 @@ class SqliteStore:
             share = most.get(stored.principal)
             if share is None:
                 continue
-            while stored.count and stored.total > share and self._logs.get(run) is stored:
-                if not await self._fold_slice(run, stored, 0):
-                    break
-            if stored.total > share and self._logs.get(run) is stored:
-                limit = max(share - stored.size, FLOOR)
-                shrunk = await self._write(self._file.shrink, stored.id, limit)
-                self._note_folded(run, stored, shrunk)
+            try:
+                await self._shorten(run, stored, share)
+            except Damaged as error:
+                self._name_damaged(run, error)
+
+    async def _shorten(self, run: str, stored: _StoredLog, share: int) -> None:
+        while stored.count and stored.total > share and self._logs.get(run) is stored:
+            if not await self._fold_slice(run, stored, 0):
+                break
+        if stored.total > share and self._logs.get(run) is stored:
+            limit = max(share - stored.size, FLOOR)
+            shrunk = await self._write(self._file.shrink, stored.id, limit)
+            self._note_folded(run, stored, shrunk)
 
     async def delete(self, run: str) -> None:
         """Forget the log; see ``Store``."""
@@ -370,6 +386,18 @@ class SqliteStore:
     async def _read(self, function: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._reader, function, *args)
 
+    async def _readable(self, run: str, function: Callable[..., T], *args: object) -> T:
+        try:
+            return await self._read(function, *args)
+        except Damaged as error:
+            self._name_damaged(run, error)
+            raise
+
+    def _name_damaged(self, run: str, error: Damaged) -> None:
+        if run not in self._damaged:
+            self._damaged.add(run)
+            log.error("a run's events are damaged, and nobody can read them", run=run, error=str(error))
+
     async def aclose(self) -> None:
         """Close the file."""
         for timer in self._timers.values():
@@ -384,7 +412,7 @@ class SqliteStore:
             new = [_new(run, stored) for run, stored in self._logs.items() if stored.start is not None]
             try:
                 await self._write(database.append, new, (), (), time.time())
-            except sqlite3.Error as error:
+            except (sqlite3.Error, StoreAway) as error:
                 log.warning("logs without events were not kept", logs=len(new), error=repr(error))
             await self._write(database.close)
         self._writer.shutdown(wait=False)

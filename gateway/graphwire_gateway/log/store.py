@@ -54,6 +54,10 @@ class NoLog(Exception):
     """The store has no log of that run."""
 
 
+class Damaged(NoLog):
+    """The store cannot read what it has of that run's log: its file was damaged."""
+
+
 class StoreAway(Exception):
     """The store does not answer now, or cannot do it now; the same may be asked again later."""
 

@@ -101,8 +101,7 @@ class Recovery:
                 _lose(each.run, each.found, place)
             else:
                 self._runs.go_on(each.run, *place)
-        for run in sorted(ended, key=lambda run: run.changed_at):
-            self._runs.keep_ended(run)
+        self._runs.keep_all_ended(sorted(ended, key=lambda run: run.changed_at))
         # A run with if_busy: interrupt goes before the others of its thread.
         for run, frame in sorted(queued, key=lambda one: one[1].if_busy != "interrupt"):
             if not run.hindrance:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -32,7 +32,7 @@ from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
-from graphwire_gateway.log.store import Store
+from graphwire_gateway.log.store import NoLog, Store
 from graphwire_gateway.runs.asking import PATIENCE_S
 from graphwire_gateway.runs.checks import check_same, check_sizes, check_takes_threads
 from graphwire_gateway.runs.clock import left, now
@@ -53,6 +53,8 @@ from graphwire_gateway.runs.steps import Place
 from graphwire_gateway.runs.threads import IfBusy, ThreadQueue, ThreadQueues
 from graphwire_gateway.runs.watch import RunInfoWatch, Watches
 from graphwire_gateway.scope import Scope, private_scope, thread_scope
+
+_AT_ONCE = 256  # logs of an earlier process that are closed in one turn of the loop
 
 
 class Runs:
@@ -246,7 +248,7 @@ class Runs:
     def take_up(self, run: Run, be_as_left: Callable[[], None]) -> None:
         """Keep a run that an earlier process left; ``be_as_left`` makes it what it was there.
 
-        One that has ended is to be given to ``keep_ended``.
+        Those that have ended are to be given to ``keep_all_ended``.
         """
         self._runs.add(run)
         be_as_left()
@@ -354,15 +356,23 @@ class Runs:
             return
         self._count(run)
         self._count_out(run.principal)
-        self.keep_ended(run)
+        self._keep_result(run)
+        self._retention.spawn(self._close(run))
         self._slots.release(run)
         self._has_changed.set()
 
-    def keep_ended(self, run: Run) -> None:
-        """Keep what a run has left for as long as its limits say, since its end."""
+    def keep_all_ended(self, runs: Sequence[Run]) -> None:
+        """Keep what runs of an earlier process have left, as of those that end here.
+
+        One task for all: two for each took half of the time in which a server takes them up.
+        """
+        for run in runs:
+            self._keep_result(run)
+        self._retention.spawn(self._close_all(runs))
+
+    def _keep_result(self, run: Run) -> None:
         seconds = left(self._limits.result_ttl_s, run.changed_at)
         self._runs.end(run, asyncio.get_running_loop().call_later(seconds, self._expire, run))
-        self._retention.spawn(self._close(run))
 
     def run_stopped(self, run: Run) -> None:
         """Free the thread of a run whose code has stopped, for the next run in line."""
@@ -415,6 +425,15 @@ class Runs:
     async def _close(self, run: Run) -> None:
         seconds = left(self._limits.log_ttl_s, run.changed_at)
         await asyncio.wait([self._retention.close(run.key, seconds)])
+        await self.holdings.make_room()
+
+    async def _close_all(self, runs: Sequence[Run]) -> None:
+        for number, run in enumerate(runs):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if self._runs.holds(run):  # else it was deleted meanwhile, and its id may be another run's
+                with contextlib.suppress(NoLog):
+                    await self._store.close(run.key, left(self._limits.log_ttl_s, run.changed_at))
         await self.holdings.make_room()
 
     def _count(self, run: Run) -> None:

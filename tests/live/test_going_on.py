@@ -349,8 +349,13 @@ async def test_a_breakpoint_is_not_passed_by_going_on(serve, connect, path: Path
     gate.open()
 
 
-async def test_after_an_answer_a_run_goes_on_once_a_step_has_ended(serve, connect, path: Path) -> None:
+@pytest.mark.parametrize("has_thread", [True, False])
+async def test_after_an_answer_a_run_goes_on_once_a_step_has_ended(
+    serve, connect, path: Path, has_thread: bool
+) -> None:
     gate, later = Gate(), Gate()
+    saver = None if has_thread else Elsewhere()
+    named = {"thread": "t"} if has_thread else {}
 
     async def ask(state: State, writer) -> State:
         answer = words(OURS).interrupt("which?")
@@ -365,10 +370,10 @@ async def test_after_an_answer_a_run_goes_on_once_a_step_has_ended(serve, connec
 
     def graph() -> Any:
         made = OURS.StateGraph(State).add_node(ask).add_node(end).add_edge(OURS.START, "ask")
-        return made.add_edge("ask", "end").add_edge("end", OURS.END).compile()
+        return made.add_edge("ask", "end").add_edge("end", OURS.END).compile(checkpointer=saver)
 
     before = await connect(await serve({"g": graph()}, store=url(path)))
-    await before.run("g", {"said": []}, everything(1), run="r", thread="t")
+    await before.run("g", {"said": []}, everything(1), run="r", **named)
     asked = await before.until(lambda frame: frame.get("mode") == "interrupt")
     (question,) = asked["data"]["interrupts"]
     await before.ask(type="respond", run="r", responses=[{"interrupt": question["id"], "value": "this"}])
@@ -378,11 +383,13 @@ async def test_after_an_answer_a_run_goes_on_once_a_step_has_ended(serve, connec
     await until(lambda: later.reached > 0)
     await before.until(lambda frame: frame.get("mode") == "custom" and frame["data"] == "end")
     behind = killed(path, "behind")
-    later.open()
-    lost = await connect(await serve({"g": graph()}, store=url(within)))
-    _, events = await history(lost, 1)
-    assert events[-1]["data"]["error"]["code"] == "lost"
+    if has_thread:
+        later.open()
+        lost = await connect(await serve({"g": graph()}, store=url(within)))
+        _, events = await history(lost, 1)
+        assert events[-1]["data"]["error"]["code"] == "lost"
     after = await connect(await serve({"g": graph()}, store=url(behind)))
+    later.open()
     _, events = await history(after, 1)
     assert customs(events) == ["this", "end"]
     assert (await after.ask(type="result", run="r"))["output"] == {"said": ["this", "end"]}

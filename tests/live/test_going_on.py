@@ -5,6 +5,8 @@ About `gateway/graphwire_gateway/runs/resumption.py` and `gateway/graphwire_gate
 Logs and threads are in two files, and a kill may come between the writes to them. So the copies that a kill
 leaves are made of both at every moment of a run, and each is joined with each: whatever the second server
 finds, a client that drops what is void has the same as one of a run that nothing happened to.
+
+Long because every kind of run has its moments, and the same checks.
 """
 
 import asyncio
@@ -14,14 +16,16 @@ from operator import add
 from pathlib import Path
 from typing import Annotated, Any
 
+import graphwire
 import pytest
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph.message import add_messages
 from typing_extensions import TypedDict
 
 from tests.live.test_restart import history, killed, row, url
-from tests.support.graphs import LIBRARIES, OURS, Gate, Speaker, library, needs_context
+from tests.support.graphs import LIBRARIES, OURS, Gate, Hesitant, Speaker, library, needs_context
 from tests.support.peer import Frame, Peer, everything
 from tests.support.questions import words
 from tests.support.waiting import until
@@ -345,8 +349,13 @@ async def test_a_breakpoint_is_not_passed_by_going_on(serve, connect, path: Path
     gate.open()
 
 
-async def test_after_an_answer_a_run_goes_on_once_a_step_has_ended(serve, connect, path: Path) -> None:
+@pytest.mark.parametrize("has_thread", [True, False])
+async def test_after_an_answer_a_run_goes_on_once_a_step_has_ended(
+    serve, connect, path: Path, has_thread: bool
+) -> None:
     gate, later = Gate(), Gate()
+    saver = None if has_thread else Elsewhere()
+    named = {"thread": "t"} if has_thread else {}
 
     async def ask(state: State, writer) -> State:
         answer = words(OURS).interrupt("which?")
@@ -361,10 +370,10 @@ async def test_after_an_answer_a_run_goes_on_once_a_step_has_ended(serve, connec
 
     def graph() -> Any:
         made = OURS.StateGraph(State).add_node(ask).add_node(end).add_edge(OURS.START, "ask")
-        return made.add_edge("ask", "end").add_edge("end", OURS.END).compile()
+        return made.add_edge("ask", "end").add_edge("end", OURS.END).compile(checkpointer=saver)
 
     before = await connect(await serve({"g": graph()}, store=url(path)))
-    await before.run("g", {"said": []}, everything(1), run="r", thread="t")
+    await before.run("g", {"said": []}, everything(1), run="r", **named)
     asked = await before.until(lambda frame: frame.get("mode") == "interrupt")
     (question,) = asked["data"]["interrupts"]
     await before.ask(type="respond", run="r", responses=[{"interrupt": question["id"], "value": "this"}])
@@ -374,12 +383,60 @@ async def test_after_an_answer_a_run_goes_on_once_a_step_has_ended(serve, connec
     await until(lambda: later.reached > 0)
     await before.until(lambda frame: frame.get("mode") == "custom" and frame["data"] == "end")
     behind = killed(path, "behind")
-    later.open()
-    lost = await connect(await serve({"g": graph()}, store=url(within)))
-    _, events = await history(lost, 1)
-    assert events[-1]["data"]["error"]["code"] == "lost"
+    if has_thread:
+        later.open()
+        lost = await connect(await serve({"g": graph()}, store=url(within)))
+        _, events = await history(lost, 1)
+        assert events[-1]["data"]["error"]["code"] == "lost"
     after = await connect(await serve({"g": graph()}, store=url(behind)))
+    later.open()
     _, events = await history(after, 1)
     assert customs(events) == ["this", "end"]
     assert (await after.ask(type="result", run="r"))["output"] == {"said": ["this", "end"]}
     await before.closed(1)
+
+
+class Chat(TypedDict, total=False):
+    """A conversation."""
+
+    messages: Annotated[list[Any], add_messages]
+
+
+async def test_who_follows_the_thread_sees_the_sentence_that_was_cut_off_once(
+    serve, connect, path: Path
+) -> None:
+    def chat(gate: Gate) -> Any:
+        async def greet(state: Chat) -> Chat:
+            return {"messages": [await Speaker(words=["good ", "day"]).ainvoke("greet")]}
+
+        async def tell(state: Chat) -> Chat:
+            words = ["once ", "upon ", "a ", "time"]
+            return {"messages": [await Hesitant(words=words, gate=gate, at=2).ainvoke("tell")]}
+
+        graph = OURS.StateGraph(Chat).add_node(greet).add_node(tell).add_edge(OURS.START, "greet")
+        return graph.add_edge("greet", "tell").add_edge("tell", OURS.END).compile()
+
+    gate, again = Gate(), Gate()
+    before = await connect(await serve({"g": chat(gate)}, store=url(path)))
+    given = {"messages": [{"type": "human", "content": "hi"}]}
+    await before.run("g", given, everything(1), run="r", thread="t")
+    await before.until(lambda frame: frame.get("mode") == "messages" and "upon" in str(frame["data"]))
+    server = await serve({"g": chat(again)}, store=url(killed(path)))
+    gate.open()
+    async with graphwire.connect(server.url) as client, client.follow("g", "t") as follower:
+        shown: list[list[str]] = []
+        takeover = 0
+        async for event in follower:
+            shown.append([message.text for message in follower.messages])
+            if isinstance(event, graphwire.LifecycleEvent) and event.void_after is not None:
+                takeover = len(shown)
+                assert len(event.discard) == 1
+                assert shown[-2][-1:] == ["once upon "]  # it reads all of the log, what is void too
+                assert shown[-1][-1:] == ["good day"]
+            if shown[-1][-1:] == ["once upon "] and takeover:
+                again.open()
+            if isinstance(event, graphwire.LifecycleEvent) and event.status == "completed":
+                break
+    assert takeover
+    assert shown[-1] == ["hi", "good day", "once upon a time"]
+    assert max(map(len, shown)) == 3

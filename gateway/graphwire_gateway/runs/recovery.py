@@ -140,10 +140,11 @@ class Recovery:
     def _take_up(self, found: FoundRun, standing: RunStanding) -> tuple[Run, RunRequest | None]:
         request: RunRequest | None = None
         hindrance, answers = "", {}
-        has_ended, is_waiting = standing.status in TERMINAL, standing.status == "interrupted"
+        has_ended = standing.status in TERMINAL
+        has_input = standing.status == "queued" or standing.began is not None
         if not has_ended or standing.kept_bytes:  # else nothing is needed of its graph
             try:
-                request = self._request(found.start, has_begun=has_ended or is_waiting)
+                request = self._request(found.start, has_begun=not has_input)
                 answers = {
                     id: restored(value, "run", "answer") for id, value in (standing.answers or {}).items()
                 }

@@ -165,6 +165,22 @@ async def one_id_for_two_calls(stage: Stage) -> None:
     await conn.finish(6)
 
 
+@SCRIPTS.add("lifecycle/taken over", "3: void_after")
+async def taken_over(stage: Stage) -> None:
+    """A run goes on after a crash and repeats a step: a client of 1.0 shows the same events."""
+    again = lifecycle("running", attempt=2, void_after=2, discard=["m-1"])
+    data: list[Frame] = [{"i": 0}, {"i": 1}, {"i": 1}, {"i": 2}]
+    events: list[Frame] = [{"mode": "custom", "data": each} for each in data]
+    stage.log = [lifecycle("running"), *events[:2], again, *events[2:], lifecycle("completed", attempt=2)]
+    conn = await stage.accept()
+    await conn.begin("live")
+    await conn.send_log(1, 3)
+    await conn.cut()
+    conn = await stage.accept()
+    await resume(conn, 3)
+    await conn.finish(4)
+
+
 @SCRIPTS.add("messages/taken back", "3: discard")
 async def taken_back(stage: Stage) -> None:
     """A node fails and begins again: the delta that says so is empty; the next call has its own metadata."""

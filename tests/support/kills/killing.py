@@ -115,7 +115,8 @@ async def _feed(load: Load, dice: random.Random, tasks: set[asyncio.Task[None]],
             continue
         number += 1
         graph = dice.choice(["ticks", "ticks", "asks"])
-        thread = dice.choice([None, f"t{dice.randrange(6)}"]) if graph == "ticks" else None
+        # A question has a thread of its own: another run of it would take its place.
+        thread = dice.choice([None, f"t{dice.randrange(6)}" if graph == "ticks" else f"q{number}"])
         seen = Seen(f"r{number}", graph, thread)
         reader = asyncio.ensure_future(load.run(seen, if_busy="enqueue"))
         readers.add(reader)

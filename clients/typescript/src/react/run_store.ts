@@ -7,7 +7,7 @@
  */
 
 import { listen, RunFailed } from "../errors.js";
-import type { GapEvent, Status } from "../events.js";
+import type { Event, GapEvent, Status } from "../events.js";
 import type { Message } from "../messages.js";
 import type { Run } from "../run.js";
 import { kept, Store, storeOf } from "./store.js";
@@ -146,14 +146,18 @@ export class RunStore extends Store<RunState> {
 
   #take(event: AnyEvent, client: AnyClient): void {
     const about = this.#about;
+    if (event.mode === "lifecycle")
+      for (const mode in this.#latest) {
+        const { run, seq } = this.#latest[mode] as Event;
+        if (run === event.run && seq > (event.voidAfter ?? seq)) delete this.#latest[mode]; // it is taken back
+      }
     this.#latest[event.mode] = event;
     if (event.mode === "run" || event.mode === "discard") {
       // The run that begins may end before a frame; one that its server forgot is not asked for again.
       this.#run = this.#feed?.run();
       this.#about = { healed: about.healed };
     } else if (event.mode === "lifecycle") {
-      const { status, voidAfter, error = { code: status, message: "" } } = event;
-      if (voidAfter !== undefined) this.#forget(event.run, voidAfter);
+      const { status, error = { code: status, message: "" } } = event;
       about.reason = event.reason;
       if (status === "failed") about.error = new RunFailed(event.run, error);
     } else if (event.mode === "snapshot") {
@@ -165,14 +169,6 @@ export class RunStore extends Store<RunState> {
         });
     }
     for (const listener of this.#listeners) listener(event);
-  }
-
-  /** Forget the latest of each mode that the run takes back. */
-  #forget(run: string, after: number): void {
-    for (const [mode, event] of Object.entries(this.#latest)) {
-      const isVoid = "seq" in event && event.run === run && event.seq > after && event.mode !== "lifecycle";
-      if (isVoid) delete this.#latest[mode];
-    }
   }
 
   // ── requests ─────────────────────────────────────────────────────────────────────────────────

@@ -260,7 +260,7 @@ class Server:
             encoders,
             limits.max_frame_bytes,
             limits.state_timeout_s,
-            outlives=store.durability != "none",
+            outlives=store.outlives,
         )
         self._runs = Runs(catalog, executor, store, self._committer, limits, shared_threads)
         catalog.savers.is_in_use = self._runs.uses

@@ -27,7 +27,7 @@ class Committer:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._most_rest_s = 0.0 if store.durability == "none" else _REST_S
+        self._most_rest_s = _REST_S if store.outlives else 0.0
         self._away = RateLimitedLogger(log, burst=1, every_s=60)
         self._dirty: dict[Log, None] = {}
         self._wake = asyncio.Event()

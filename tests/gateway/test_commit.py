@@ -21,7 +21,7 @@ from graphwire_gateway.runs.run import Run
 from graphwire_protocol.payloads import Failure
 from graphwire_protocol.projection import Projector
 from graphwire_protocol.replies import RunRow
-from graphwire_protocol.types import TERMINAL, Durability
+from graphwire_protocol.types import TERMINAL
 
 from tests.support.executions import PlayedExecutor
 from tests.support.logs import LogWriter, event
@@ -159,22 +159,22 @@ async def test_what_comes_while_the_store_is_at_work_goes_in_one_group_behind(mo
 class KeptStore(DelayingStore):
     """A store that says that it outlives the process, or that it does not."""
 
-    def __init__(self, durability: Durability) -> None:
+    def __init__(self, outlives: bool) -> None:
         super().__init__(append_s=0, read_s=0)
-        self._durability: Durability = durability
+        self._outlives = outlives
 
     @property
-    def durability(self) -> Durability:
-        return self._durability
+    def outlives(self) -> bool:
+        return self._outlives
 
 
-@pytest.mark.parametrize(("durability", "least", "most"), [("none", 5, 20), ("crash", 2, 2)])
+@pytest.mark.parametrize(("outlives", "least", "most"), [(False, 5, 20), (True, 2, 2)])
 async def test_only_a_store_that_outlives_the_process_rests_so_that_groups_are_large(
-    monkeypatch, durability: Durability, least: int, most: int
+    monkeypatch, outlives: bool, least: int, most: int
 ) -> None:
     monkeypatch.setattr(commit, "_RESTS", 1e9)  # times what a store in memory takes
     monkeypatch.setattr(commit, "_REST_S", 0.3)
-    bench = await _with(KeptStore(durability))
+    bench = await _with(KeptStore(outlives))
     run = await bench.run("r")
     await bench.committer.settle()
     before = len(bench.store.groups)
@@ -190,7 +190,7 @@ async def test_only_a_store_that_outlives_the_process_rests_so_that_groups_are_l
 async def test_what_is_alone_waits_for_no_rest(monkeypatch) -> None:
     monkeypatch.setattr(commit, "_RESTS", 1e9)
     monkeypatch.setattr(commit, "_REST_S", 600)
-    bench = await _with(KeptStore("crash"))
+    bench = await _with(KeptStore(True))
     run = await bench.run("r")
     for number in range(20):
         await asyncio.wait_for(bench.committer.settle(), 5)

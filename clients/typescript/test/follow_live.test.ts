@@ -182,7 +182,7 @@ test("the server is killed and starts again: what was lost is withdrawn, and lat
   } finally {
     await next.stop();
   }
-}, 60_000);
+}, 120_000); // two servers start
 
 test("across cuts, two followers see each event of each run once, and the thread's state", async () => {
   const thread = newThread();

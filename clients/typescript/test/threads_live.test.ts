@@ -107,4 +107,4 @@ test("a server that starts again has forgotten threads, and a watch says so", as
     reason: "unlisted",
   });
   await next.stop();
-}, 60_000);
+}, 120_000); // two servers start

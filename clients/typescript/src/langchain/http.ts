@@ -66,7 +66,8 @@ function reply(status: number, body: () => unknown = () => undefined): Response 
 
 async function stateOf(client: Client, graph: string, thread: string): Promise<Body> {
   const state = await client.state(graph, thread);
-  const { next: _, tasks: __, ...rest } = shapeOf(state, thread);
+  // The hooks drop events from before `created_at`. That is the server's clock, and events have this page's.
+  const { next: _, tasks: __, created_at: ___, ...rest } = shapeOf(state, thread);
   if (!state.interrupts.length) return rest;
   // A question that a run waits with comes with the run's events. One whose run is forgotten is only here.
   for await (const { status } of client.runs({ graph, thread, limit: 1 }))

@@ -68,6 +68,15 @@ test("while a run is at work its events are newer than what a checkpointer may h
   expect(await (await after).json()).toMatchObject({ values: { word: "edited" } });
 });
 
+test("a state of a server whose clock is ahead hides no event that comes later", async () => {
+  const { socket, fetch } = await running();
+  const asked = fetch(STATE);
+  await reply(socket, { word: "old" }, { created_at: new Date(Date.now() + 3_600_000).toISOString() });
+  const state = await (await asked).json();
+  expect(state).toMatchObject({ values: { word: "old" } });
+  expect(state).not.toHaveProperty("created_at"); // the hooks drop what was received before it
+});
+
 test("what a subgraph says changes no state of the root, and what a thread does none of another", async () => {
   const { socket, fetch } = await running();
   const asked = fetch(STATE);

@@ -226,4 +226,4 @@ test("a server that is killed in mid-answer and started again leaves a thread th
   } finally {
     await next.stop();
   }
-}, 60_000);
+}, 120_000); // two servers start

@@ -76,8 +76,8 @@ class Gateway:
 
     Every other argument is optional:
 
-    - ``store`` keeps the logs of runs: a URL, ``"memory://"`` (the default) or ``"sqlite:///runs.db"``, which
-      survives a crash; or a ``Store``.
+    - ``store`` keeps the logs of runs: a URL, ``"memory://"`` (the default), ``"sqlite:///runs.db"`` or
+      ``"redis://host"``, which survive a crash; or a ``Store``.
     - ``limits`` bounds what connections, runs and principals may use: ``Limits``, or a mapping of its
       fields. What is left out has its default.
     - ``tokens`` maps each token that clients may present to its principal. Without ``tokens`` and ``auth``
@@ -91,8 +91,8 @@ class Gateway:
       loopback address, unless the list is empty. Clients that are no browsers are never refused by this.
     - ``allowed_origin_regex`` is a regular expression; an origin that it matches as a whole may connect, too.
     - ``checkpointer`` keeps the threads of graphs compiled without one: a LangGraph checkpointer, what makes
-      one, or a target that names either. None: in memory, or beside a SQLite store, which ``"store"`` asks
-      for. False: such graphs have no threads.
+      one, or a target that names either. None: in memory, or beside a store that survives, which ``"store"``
+      asks for. False: such graphs have no threads.
     - ``thread_bytes`` bounds the threads in memory, of each loop that graphs run on: of more, the longest
       idle threads of the principal who has most are let go. Default: 1 GiB. ``thread_ttl_s`` lets a thread
       in memory go that was idle for so many seconds. None: never. Threads that a run uses, or waits on for

@@ -1,7 +1,7 @@
 """What a server finds in its SQLite file after the one before it stopped, or was killed.
 
 About `gateway/graphwire_gateway/runs/recovery.py`, `gateway/graphwire_gateway/runs/standing.py`,
-`gateway/graphwire_gateway.stores.py` and `gateway/graphwire_gateway/graphs/sqlite_saver.py`.
+`gateway/graphwire_gateway/stores.py` and `gateway/graphwire_gateway/graphs/sqlite_saver.py`.
 
 A killed process leaves the files as they are at that moment. So does a copy of them, which a second server of
 the same test then opens, while the first one goes on.

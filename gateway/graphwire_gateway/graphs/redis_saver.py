@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from operator import itemgetter
+from typing import Any
 from urllib.parse import quote
 
 import orjson
@@ -22,6 +23,7 @@ from langgraph.checkpoint.base import (
     Checkpoint,
     CheckpointMetadata,
     CheckpointTuple,
+    PendingWrite,
     get_checkpoint_id,
     get_checkpoint_metadata,
 )
@@ -122,7 +124,7 @@ class RedisSaver(BlockingSaver):
         id = get_checkpoint_id(config)
         if id is not None:
             name = _name(ns, id)
-            return self._tuple(thread, name, await self._fields(keys.of(name)))
+            return self._tuple(thread, name, await self._client.hgetall(keys.of(name)))
         bounds = [b"[" + _name(ns, _END), b"[" + _name(ns, "")]
         found: Any = await self._latest(keys=[keys.ids], args=[*bounds, keys.of(b"")])
         if not found:
@@ -217,9 +219,6 @@ class RedisSaver(BlockingSaver):
         found: list[dict[bytes, bytes]] = await pipeline.execute()
         return found
 
-    async def _fields(self, key: bytes) -> dict[bytes, bytes]:
-        return cast("dict[bytes, bytes]", await self._client.hgetall(key))
-
     def _tuple(self, thread: str, name: bytes, fields: Mapping[bytes, bytes]) -> CheckpointTuple | None:
         """Return the checkpoint in the fields of a hash; None if it is gone, or only its writes are there."""
         if _CHECKPOINT not in fields:
@@ -235,16 +234,16 @@ class RedisSaver(BlockingSaver):
             checkpoint,
             self._loaded(fields[_METADATA])[1],
             config_of(parent) if parent else None,
-            [(task, channel, value) for _, task, channel, value in sorted(self._writes(fields), key=_first)],
+            [write for _, write in sorted(self._writes(fields), key=itemgetter(0))],
         )
 
-    def _writes(self, fields: Mapping[bytes, bytes]) -> Iterator[tuple[Any, str, str, Any]]:
-        """Yield the order, the task, the channel and the value of each write."""
+    def _writes(self, fields: Mapping[bytes, bytes]) -> Iterator[tuple[Any, PendingWrite]]:
+        """Yield the order and the task, the channel and the value of each write."""
         for field, packed in fields.items():
             if field.startswith(_WRITE):
                 task, index = orjson.loads(field[len(_WRITE) :])
                 (path, channel), value = self._loaded(packed)
-                yield order_of(path, task, index), task, channel, value
+                yield order_of(path, task, index), (task, channel, value)
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────
 
@@ -395,10 +394,6 @@ def _name(ns: str, id: str | bytes) -> bytes:
 
 def _id(name: bytes) -> str:
     return name.rpartition(b"\0")[2].decode()
-
-
-def _first(item: tuple[Any, ...]) -> Any:
-    return item[0]
 
 
 def _now_ms() -> int:

@@ -9,6 +9,8 @@ meanwhile.
 What is known of logs here is what the answers of the server said last, and decides about nothing but what to
 fold. Of logs that others write, nothing is known. While the server cannot be reached, everything that asks it
 raises ``StoreAway``, after a bounded time.
+
+Long because writing, reading, folding and expiry share what is known of the logs.
 """
 
 import asyncio

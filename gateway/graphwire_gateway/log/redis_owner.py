@@ -108,7 +108,7 @@ class RedisOwner:
             return
 
     async def release(self) -> None:
-        """Let another server have it at once. One that cannot be told waits for the lease."""
+        """Let another server have it at once. If the store is away, the next one waits for the lease."""
         if self._task is None:
             return
         self._task.cancel()

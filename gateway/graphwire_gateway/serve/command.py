@@ -79,8 +79,8 @@ def serve(
         str | None,
         typer.Option(
             metavar="TARGET",
-            help="The checkpointer of graphs compiled without one. (default: in memory, or beside a SQLite "
-            "store)",
+            help="The checkpointer of graphs compiled without one. (default: in memory, or beside a store "
+            "that survives)",
         ),
     ] = None,
     store: Annotated[
@@ -88,7 +88,7 @@ def serve(
         typer.Option(
             metavar="URL",
             envvar="GRAPHWIRE_STORE",
-            help="Where logs are kept: memory://, or sqlite:///runs.db, which survives a crash. "
+            help="Where logs are kept: memory://; sqlite:///runs.db or redis://host, which survive a crash. "
             "(default: memory://)",
         ),
     ] = None,

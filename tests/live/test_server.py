@@ -209,8 +209,8 @@ async def test_other_addresses_need_authentication_or_insecure(connect) -> None:
 
 
 async def test_an_unknown_store_is_said_in_a_sentence() -> None:
-    with pytest.raises(CannotServe, match="'redis' is not known"):
-        async with Gateway({"counter": counter()}, store="redis://x").serve("127.0.0.1", 0):
+    with pytest.raises(CannotServe, match="'mysql' is not known"):
+        async with Gateway({"counter": counter()}, store="mysql://x").serve("127.0.0.1", 0):
             raise AssertionError
 
 

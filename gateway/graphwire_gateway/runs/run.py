@@ -233,6 +233,7 @@ class Run:
         self._clear_timers()
         self._numbering = None
         self.log.delete()
+        self._starters.forget()
 
     def _cancel_created(self, created: "asyncio.Future[None]", reason: str | None) -> None:
         if created.exception() is None:

@@ -42,6 +42,11 @@ class Starters:
             self._timer.cancel()
             self._timer = None
 
+    def forget(self) -> None:
+        """Call nobody any more: the run was deleted. It is freed at once, for this has no part of it then."""
+        self.stop()
+        self._may_cancel, self._on_alone = _no, _nothing
+
     @property
     def _are_gone(self) -> bool:
         return not self._starters and not self._log.readers
@@ -54,3 +59,11 @@ class Starters:
     def _end(self) -> None:
         if self._are_gone:
             self._on_alone()
+
+
+def _no() -> bool:
+    return False
+
+
+def _nothing() -> None:
+    pass

@@ -38,7 +38,7 @@ _PREFIXES = count()
 
 @pytest.fixture(autouse=True)
 def warned_of_here(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A test that may warn of coroutines that cannot end collects them itself, and leaves them to no other."""
+    """A test that may warn of coroutines that cannot end collects them itself, for no other to find."""
     yield
     if request.node.get_closest_marker("filterwarnings") is not None:
         gc.collect()

@@ -291,7 +291,7 @@ async def test_a_server_that_does_not_come_up_can_be_stopped(folder: Path) -> No
         (["j=./raising.py:graph"], ["'j'", "ZeroDivisionError", "raising.py, line 2"]),
         (["j=./graphs.py:joke", "--config", "none.toml"], ["cannot read none.toml"]),
         (["j=./graphs.py:joke", "--host", "0.0.0.0"], ["anybody could run", "--insecure"]),
-        (["j=./graphs.py:joke", "--store", "redis://x"], ["'redis'", "memory://"]),
+        (["j=./graphs.py:joke", "--store", "mysql://x"], ["'mysql'", "memory://"]),
         (["j=./graphs.py:joke", "--port", "99999"], ["server.port", "65535"]),
     ],
 )

@@ -527,7 +527,7 @@ async def test_welcome_says_what_survives(serve, connect, path: Path) -> None:
 @pytest.mark.parametrize(
     ("store", "words"),
     [
-        ("redis://x", "not known"),
+        ("mysql://x", "is not known"),
         ("sqlite://runs.db", "names no file"),
         ("sqlite:///", "names no file"),
         ("sqlite:///:memory:", "names no file"),

@@ -1,7 +1,8 @@
 """Traces of a process's system calls, by `strace`, and what they say of writes, syncs and sends.
 
-Debian's package `strace` has the program; `make strace` installs that. Where there is none, or where it may
-not trace, tests that need it are skipped by name, but fail if the environment variable CI is set.
+Debian's package `strace` has the program; `make strace` installs that. Where there is none, tests that need it
+are skipped by name, but fail if the environment variable CI is set. Where there is one that may not trace, as
+in a container without that right, they are skipped by name: nothing of ours could change it.
 """
 
 import os
@@ -33,7 +34,7 @@ def tracing(output: Path) -> list[str]:
         tried = subprocess.run([program, "-f", "-o", os.devnull, "true"], capture_output=True, text=True)
         missing = f"strace may not trace here: {tried.stderr.strip()}" if tried.returncode else ""
     if program is None or missing:
-        if os.environ.get("CI"):
+        if program is None and os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
     return [

@@ -1,8 +1,8 @@
 """Traces of a process's system calls, by `strace`, and what they say of writes, syncs and sends.
 
-Debian's package `strace` has the program; `make strace` installs that. Where there is none, tests that need it
-are skipped by name, but fail if the environment variable CI is set. Where there is one that may not trace, as
-in a container without that right, they are skipped by name: nothing of ours could change it.
+Debian's package `strace` has the program; `make strace` installs that. Where there is none, tests that need
+it are skipped by name, but fail if the environment variable CI is set. Where there is one that may not trace,
+as in a container without that right, they are skipped by name: nothing of ours could change it.
 """
 
 import os

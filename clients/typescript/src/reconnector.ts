@@ -203,7 +203,7 @@ export class Reconnector {
     const { token, silenceMs, webSocket } = this.#settings;
     const failed = (reason: string, isFinal = false): End => ({ code: LOST, reason, isFinal });
     const Socket = webSocket ?? (globalThis as { WebSocket?: WebSocketClass | undefined }).WebSocket;
-    if (!Socket) return failed("no WebSocket here: use Node 22, or pass connect(url, { webSocket })", true);
+    if (!Socket) return failed("no WebSocket: use Node 22, or connect(url, { webSocket })", true);
     let fresh: string | null | undefined;
     let socket: WebSocketLike;
     try {
@@ -283,7 +283,7 @@ export class Reconnector {
 }
 
 function endOf(code: number, said: string): End {
-  const hint = code === UNAUTHENTICATED ? "the server asks for a token: connect(url, { token })" : "";
+  const hint = code === UNAUTHENTICATED ? "the server wants a token: connect(url, { token })" : "";
   const reason = `close code ${code}${said || hint ? `: ${said || hint}` : ""}`;
   return { code, reason, isFinal: !reconnects(code) };
 }

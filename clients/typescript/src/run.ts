@@ -315,7 +315,7 @@ export class Run<S = unknown> implements AsyncIterable<Event<S>> {
   async answer(value: unknown): Promise<Status | undefined> {
     const [asked, ...more] = this.interrupts;
     if (!asked || more.length)
-      throw new TypeError(`${this.interrupts.length} open questions: use respond({ id: value })`);
+      throw new TypeError(`${this.interrupts.length} open questions: respond({ id: value })`);
     return this.respond({ [asked.id]: value });
   }
 

@@ -56,9 +56,9 @@ export class EventReader<S> {
     if (mode === "lifecycle") {
       const life = lifecycleIn(frame.data);
       if (!life) return unknown;
-      const { status, attempt, at, reason, discard = [] } = life;
+      const { status, attempt, at, reason, discard = [], void_after: voidAfter } = life;
       this.messages.discard(discard);
-      return { ...base, mode, status, attempt, at, reason, discard, voidAfter: life.void_after, error: failureOf(life.error) };
+      return { ...base, mode, status, attempt, at, reason, discard, voidAfter, error: failureOf(life.error) };
     }
     if (mode === "interrupt") {
       const interrupts = interruptsIn(frame.data);

@@ -20,7 +20,7 @@ export async function cancelAll(
 ): Promise<string[]> {
   // A variable that holds nothing by mistake would cancel everything.
   if (!Object.keys(filter).length || Object.values(filter).includes(undefined))
-    throw new TypeError("cancel() needs the id of a run, or a filter with all fields given");
+    throw new TypeError("cancel() needs the id of a run, or a filter with fields all given");
   const ids: string[] = [];
   const status: Status[] = ["queued", "running", "interrupted"];
   for await (const row of client.runs({ status, ...filter })) if (!isOver(row.status)) ids.push(row.run);

@@ -26,6 +26,12 @@ class Keeper:
         """Whether anything is kept."""
         return self._start is not None
 
+    def take_up(self, start: RunStart, *, has_ended: bool) -> None:
+        """Have what the store has: the log is created, and of a run that has ended no arguments are left."""
+        self._first = None
+        if has_ended:
+            self._start = start
+
     def take_first(self) -> bytes:
         """Return what the log is created with; call it once."""
         first, self._first = self._first, None

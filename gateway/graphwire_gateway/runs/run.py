@@ -460,9 +460,8 @@ class Run:
         self.unanswered, self.output = standing.unanswered, found.output
         self.is_resumed, self.kept_bytes = standing.is_resumed, standing.kept_bytes
         self.created.set_result(None)
-        self._first_start, self.is_known = None, True  # its log is there
-        if standing.status in TERMINAL:
-            self._start = found.start  # nothing of its arguments is left in it
+        self.is_known = True
+        self._keeper.take_up(found.start, has_ended=standing.status in TERMINAL)
         self.log.take_up(found.head, standing.status if standing.status in TERMINAL else None)
         if request is not None and self._request is None:
             self._execution = self._executor.paused(request, self, found.head)

@@ -50,11 +50,11 @@ async def find_place(
             base = await _base(saver, scope, start, standing)
             if base is None:
                 return None
-            latest = await saver.aget_tuple(config)
-            if not base and latest is not None:
+            if base:
+                if await saver.aget_tuple(thread_config(scope, start.principal, base)) is None:
+                    return None
+            elif await saver.aget_tuple(config) is not None:
                 await saver.adelete_thread(scope.saved)  # all of it is of this run
-            if base and await saver.aget_tuple(thread_config(scope, start.principal, base)) is None:
-                return None
             return Place(standing.began, base, with_input=True)
 
     return await ask_within(entry, failures, "run", find, start.principal)

@@ -355,7 +355,7 @@ async def test_a_loss_of_power_that_may_have_cost_events_makes_new_epochs(
     for connection in (store._database,):
         assert connection is None
     monkeypatch.setattr(database, "_LOCK_S", 0.05)
-    monkeypatch.setattr(database, "_boot", lambda: "another boot")
+    monkeypatch.setattr(database, "boot_id", lambda: "another boot")
     monkeypatch.setattr(
         database, "_locked", lambda path: sqlite3.connect(":memory:", check_same_thread=False)
     )
@@ -372,7 +372,7 @@ async def test_a_loss_of_power_makes_new_epochs_after_a_clean_stop_and_another_s
     async with opened(path) as (store, _):
         await store.append([batch("r", 1, customs(1, 3))])
         shutil.copy(path, left)  # without the log beside it, which nothing has synced yet
-    monkeypatch.setattr(database, "_boot", lambda: "another boot")
+    monkeypatch.setattr(database, "boot_id", lambda: "another boot")
     async with opened(left) as (_, kept):
         assert [(one.run, one.head) for one in kept] == [("r", 0)]
         assert kept[0].epoch != "e"

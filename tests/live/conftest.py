@@ -25,6 +25,7 @@ from tests.support.peer import Peer
 from tests.support.providers.script import Say
 from tests.support.providers.server import Provider
 from tests.support.redis import RedisProcess, redis_server
+from tests.support.redis_stores import asked
 from tests.support.stores import DelayingStore
 from tests.support.wire import Wire
 
@@ -106,9 +107,17 @@ def store_kind(request: pytest.FixtureRequest, tmp_path: Path) -> StoreKind:
 
 @pytest.fixture(scope="session")
 def redis_of_stores() -> Iterator[RedisProcess]:
-    """The server of the stores in Redis, each of which has a prefix of its own."""
+    """The Redis that tests share: of the stores of gateways each has a prefix of its own."""
     with redis_server(appendonly="yes") as server:
         yield server
+
+
+@pytest.fixture
+async def redis(redis_of_stores: RedisProcess) -> RedisProcess:
+    """A Redis without keys."""
+    async with asked(redis_of_stores) as client:
+        await client.flushall()
+    return redis_of_stores
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ About `gateway/graphwire_gateway/log/redis.py`, `gateway/graphwire_gateway/log/r
 
 import asyncio
 import signal
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -20,26 +19,11 @@ from tests.support.redis import RedisProcess, Relay, redis_server
 from tests.support.redis_stores import asked, opened, seen
 from tests.support.waiting import until
 
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[RedisProcess]:
-    with redis_server() as process:
-        yield process
-
-
-@pytest.fixture
-async def server(shared: RedisProcess) -> RedisProcess:
-    """A server without keys."""
-    async with asked(shared) as client:
-        await client.flushall()
-    return shared
-
-
 # ── several stores ───────────────────────────────────────────────────────────────────────────────
 
 
-async def test_what_one_writes_others_read_and_follow(server: RedisProcess) -> None:
-    async with opened(server.url) as writer, opened(server.url) as reader, opened(server.url) as third:
+async def test_what_one_writes_others_read_and_follow(redis: RedisProcess) -> None:
+    async with opened(redis.url) as writer, opened(redis.url) as reader, opened(redis.url) as third:
         await writer.create("ann/r", "e")
         heads: list[int] = []
         others: list[int] = []
@@ -58,8 +42,8 @@ async def test_what_one_writes_others_read_and_follow(server: RedisProcess) -> N
         assert reader.size == third.size == 0 < writer.size == writer.size_of("ann")
 
 
-async def test_who_begins_to_follow_late_hears_where_the_log_is(server: RedisProcess) -> None:
-    async with opened(server.url) as writer, opened(server.url) as reader:
+async def test_who_begins_to_follow_late_hears_where_the_log_is(redis: RedisProcess) -> None:
+    async with opened(redis.url) as writer, opened(redis.url) as reader:
         await writer.create("r", "e")
         await writer.append([batch("r", 1, 3)])
         heads: list[int] = []
@@ -71,8 +55,8 @@ async def test_who_begins_to_follow_late_hears_where_the_log_is(server: RedisPro
         await until(lambda: heads[-1] == 4 and later == [4])
 
 
-async def test_a_log_that_is_deleted_or_begun_anew_wakes_who_follows_it(server: RedisProcess) -> None:
-    async with opened(server.url) as writer, opened(server.url) as reader:
+async def test_a_log_that_is_deleted_or_begun_anew_wakes_who_follows_it(redis: RedisProcess) -> None:
+    async with opened(redis.url) as writer, opened(redis.url) as reader:
         await writer.create("r", "e")
         await writer.append([batch("r", 1, 3)])
         heads: list[int] = []
@@ -88,8 +72,8 @@ async def test_a_log_that_is_deleted_or_begun_anew_wakes_who_follows_it(server: 
         assert (await reader.read("r", 0, 9)).epoch == "e2"
 
 
-async def test_who_follows_a_log_is_forgotten_with_it_where_it_is_deleted(server: RedisProcess) -> None:
-    async with opened(server.url) as store, opened(server.url) as other, asked(server) as client:
+async def test_who_follows_a_log_is_forgotten_with_it_where_it_is_deleted(redis: RedisProcess) -> None:
+    async with opened(redis.url) as store, opened(redis.url) as other, asked(redis) as client:
         heads: list[int] = []
         for run in "ab":
             await store.create(run, "e")
@@ -106,8 +90,8 @@ async def test_who_follows_a_log_is_forgotten_with_it_where_it_is_deleted(server
         await until(lambda: heads == [1, 1, 2])
 
 
-async def test_a_claimed_log_refuses_whoever_wrote_it(server: RedisProcess) -> None:
-    async with opened(server.url) as before, opened(server.url) as after, opened(server.url) as reader:
+async def test_a_claimed_log_refuses_whoever_wrote_it(redis: RedisProcess) -> None:
+    async with opened(redis.url) as before, opened(redis.url) as after, opened(redis.url) as reader:
         await before.create("r", "e")
         await before.append([batch("r", 1, 2)])
         heads: list[int] = []
@@ -131,9 +115,9 @@ async def test_a_claimed_log_refuses_whoever_wrote_it(server: RedisProcess) -> N
         await until(lambda: heads[-1] == 3)
 
 
-async def test_a_store_that_opens_finds_all_runs_in_the_order_of_their_creation(server: RedisProcess) -> None:
-    url = f"{server.url}?prefix=a[x]*"
-    async with opened(url) as store, opened(f"{server.url}?prefix=axb") as other:
+async def test_a_store_that_opens_finds_all_runs_in_the_order_of_their_creation(redis: RedisProcess) -> None:
+    url = f"{redis.url}?prefix=a[x]*"
+    async with opened(url) as store, opened(f"{redis.url}?prefix=axb") as other:
         for run in ("ann/b", "bob/}x", "ann/a"):
             await store.create(run, f"epoch {run}", run.encode())
         await other.create("theirs", "e")
@@ -155,8 +139,8 @@ async def test_a_store_that_opens_finds_all_runs_in_the_order_of_their_creation(
         assert await store.append([batch("ann/b", 151, epoch="epoch ann/b")]) == [151]
 
 
-async def test_a_log_that_is_begun_a_second_time_is_left_as_it_is(server: RedisProcess) -> None:
-    async with opened(server.url) as store, opened(server.url) as other:
+async def test_a_log_that_is_begun_a_second_time_is_left_as_it_is(redis: RedisProcess) -> None:
+    async with opened(redis.url) as store, opened(redis.url) as other:
         await store.create("r", "e")
         await store.append([batch("r", 1, 3)])
         await other.create("r", "e")  # as a question does that a network has held up
@@ -164,8 +148,8 @@ async def test_a_log_that_is_begun_a_second_time_is_left_as_it_is(server: RedisP
         assert await seen(store, "r") == [1, 2, 3, 4]
 
 
-async def test_what_is_kept_of_threads_is_there_for_all_stores(server: RedisProcess) -> None:
-    async with opened(server.url) as store, opened(server.url) as other:
+async def test_what_is_kept_of_threads_is_there_for_all_stores(redis: RedisProcess) -> None:
+    async with opened(redis.url) as store, opened(redis.url) as other:
         assert await store.threads() == {}
         some = {f"thread {number}": b"x" * 200 for number in range(3000)}
         await asyncio.gather(*(store.keep_thread(thread, data) for thread, data in some.items()))
@@ -174,7 +158,7 @@ async def test_what_is_kept_of_threads_is_there_for_all_stores(server: RedisProc
             data = None if number == 19 else b"%d" % number
             await asyncio.gather(*(store.keep_thread("t", each) for each in (b"first", b"second", data)))
             assert (await other.threads()).get("t") == data
-        async with opened(f"{server.url}?prefix=another") as third:
+        async with opened(f"{redis.url}?prefix=another") as third:
             assert await third.threads() == {}
 
 
@@ -190,8 +174,8 @@ def test_the_keys_of_a_run_are_in_one_slot() -> None:
 # ── answers that get lost, and servers that do ───────────────────────────────────────────────────
 
 
-async def test_batches_whose_answer_got_lost_are_known_again(server: RedisProcess) -> None:
-    async with Relay(server.port) as relay, opened(relay.url) as store:
+async def test_batches_whose_answer_got_lost_are_known_again(redis: RedisProcess) -> None:
+    async with Relay(redis.port) as relay, opened(relay.url) as store:
         for run in "ab":
             await store.create(run, "e")
         await store.append([batch("a", 1, 3)])
@@ -202,7 +186,7 @@ async def test_batches_whose_answer_got_lost_are_known_again(server: RedisProces
             await store.append(sent)
         relay.loses_answers = False
         assert relay.lost == 1
-        async with asked(server) as client:
+        async with asked(redis) as client:
             assert await client.hget(store._server.keys("a")[0], "head") == b"103", "it was taken"
         for _ in range(2):
             assert await store.append(sent) == [103, 2]
@@ -212,16 +196,16 @@ async def test_batches_whose_answer_got_lost_are_known_again(server: RedisProces
         assert isinstance(answer, SeqGap), "only the same batch is known again"
         assert not isinstance(answer, Rewound)
         assert await store.append([batch("a", 104)]) == [104]
-        async with opened(server.url) as other:
+        async with opened(redis.url) as other:
             assert other.size == store.size > size
 
 
-async def test_a_server_that_stands_still_holds_nobody_for_long(server: RedisProcess) -> None:
-    async with opened(f"{server.url}?socket_timeout=0.3") as store:
+async def test_a_server_that_stands_still_holds_nobody_for_long(redis: RedisProcess) -> None:
+    async with opened(f"{redis.url}?socket_timeout=0.3") as store:
         await store.create("r", "e")
         await store.append([batch("r", 1, 3)])
         loop = asyncio.get_running_loop()
-        server.signal(signal.SIGSTOP)
+        redis.signal(signal.SIGSTOP)
         try:
             asks = [lambda: store.append([batch("r", 4, 2)]), lambda: store.read("r", 0, 9)]
             asks += [lambda: store.base("r"), lambda: store.touch(["r"]), lambda: store.create("s", "e")]
@@ -231,14 +215,14 @@ async def test_a_server_that_stands_still_holds_nobody_for_long(server: RedisPro
                     await ask()
                 assert loop.time() - begin < 3
         finally:
-            server.signal(signal.SIGCONT)
+            redis.signal(signal.SIGCONT)
         # What was asked meanwhile is carried out now, though nobody waits for it any more.
         assert await store.append([batch("r", 4, 2)]) == [5]
         assert await seen(store, "r") == [1, 2, 3, 4, 5]
 
 
-async def test_growth_while_the_connection_is_cut_is_heard_of_later(server: RedisProcess) -> None:
-    async with Relay(server.port) as relay, opened(server.url) as writer, opened(relay.url) as reader:
+async def test_growth_while_the_connection_is_cut_is_heard_of_later(redis: RedisProcess) -> None:
+    async with Relay(redis.port) as relay, opened(redis.url) as writer, opened(relay.url) as reader:
         heads: dict[str, list[int]] = {run: [] for run in "abc"}
         for run in heads:
             await writer.create(run, "e")
@@ -257,8 +241,8 @@ async def test_growth_while_the_connection_is_cut_is_heard_of_later(server: Redi
         assert await seen(reader, "a") == [1, 2, 3, 4, 5, 6]
 
 
-async def test_a_connection_that_says_nothing_is_given_up(server: RedisProcess) -> None:
-    async with opened(server.url) as writer, opened(f"{server.url}?socket_timeout=0.2", ping_s=0.1) as reader:
+async def test_a_connection_that_says_nothing_is_given_up(redis: RedisProcess) -> None:
+    async with opened(redis.url) as writer, opened(f"{redis.url}?socket_timeout=0.2", ping_s=0.1) as reader:
         await writer.create("r", "e")
         heads: list[int] = []
         reader.tail("r", heads.append)
@@ -275,22 +259,22 @@ async def test_a_connection_that_says_nothing_is_given_up(server: RedisProcess) 
                 deaf.set()
 
         reader._growth._hear = ended  # type: ignore[method-assign]
-        async with asked(server) as client:
+        async with asked(redis) as client:
             await client.client_kill_filter(_type="pubsub")  # so that it is heard through ``ended``
         await writer.append([batch("r", 2)])
         await until(lambda: heads == [1, 2])
         deaf.clear()
-        server.signal(signal.SIGSTOP)
+        redis.signal(signal.SIGSTOP)
         try:
             await asyncio.wait_for(deaf.wait(), 5)
         finally:
-            server.signal(signal.SIGCONT)
+            redis.signal(signal.SIGCONT)
         await writer.append([batch("r", 3)])
         await until(lambda: heads == [1, 2, 3])
 
 
-async def test_a_connection_on_which_nothing_happens_stays(server: RedisProcess) -> None:
-    async with opened(server.url, ping_s=0.05) as reader, asked(server) as client:
+async def test_a_connection_on_which_nothing_happens_stays(redis: RedisProcess) -> None:
+    async with opened(redis.url, ping_s=0.05) as reader, asked(redis) as client:
         await reader.create("r", "e")
         heads: list[int] = []
         reader.tail("r", heads.append)
@@ -302,8 +286,8 @@ async def test_a_connection_on_which_nothing_happens_stays(server: RedisProcess)
         assert (await client.info("stats"))["total_connections_received"] == 0
 
 
-async def test_scripts_that_the_server_forgot_are_sent_again(server: RedisProcess) -> None:
-    async with opened(server.url) as store, asked(server) as client:
+async def test_scripts_that_the_server_forgot_are_sent_again(redis: RedisProcess) -> None:
+    async with opened(redis.url) as store, asked(redis) as client:
         for run in "ab":
             await store.create(run, "e")
         for first in (1, 2, 3):
@@ -313,8 +297,8 @@ async def test_scripts_that_the_server_forgot_are_sent_again(server: RedisProces
             assert await seen(store, "a") == list(range(1, first + 1))
 
 
-async def test_a_server_that_is_full_takes_nothing_and_the_same_batches_later(server: RedisProcess) -> None:
-    async with opened(server.url) as store, asked(server) as client:
+async def test_a_server_that_is_full_takes_nothing_and_the_same_batches_later(redis: RedisProcess) -> None:
+    async with opened(redis.url) as store, asked(redis) as client:
         await store.create("r", "e")
         await store.append([batch("r", 1)])
         await client.config_set("maxmemory", "1")
@@ -377,8 +361,8 @@ async def test_a_server_that_lost_the_end_of_a_log_says_so_to_its_writer_and_rea
             await until(lambda: heads[-1] == 6)
 
 
-async def test_what_could_not_be_deleted_goes_with_the_next_one(server: RedisProcess) -> None:
-    async with Relay(server.port) as relay, opened(relay.url) as store, opened(server.url) as other:
+async def test_what_could_not_be_deleted_goes_with_the_next_one(redis: RedisProcess) -> None:
+    async with Relay(redis.port) as relay, opened(relay.url) as store, opened(redis.url) as other:
         for run in "abc":
             await store.create(run, "e")
         relay.is_refusing = True

@@ -5,7 +5,6 @@ About `gateway/graphwire_gateway/log/redis.py`, `gateway/graphwire_gateway/log/r
 """
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,28 +12,14 @@ from graphwire_gateway.limits import LogLimits
 from graphwire_gateway.log.store import NoLog
 
 from tests.gateway.test_store import batch
-from tests.support.redis import RedisProcess, redis_server
+from tests.support.redis import RedisProcess
 from tests.support.redis_stores import asked, opened, seen
 
 SMALL = LogLimits(events=16, bytes=1 << 30, min_age_s=0)
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[RedisProcess]:
-    with redis_server() as process:
-        yield process
-
-
-@pytest.fixture
-async def server(shared: RedisProcess) -> RedisProcess:
-    """A server without keys."""
-    async with asked(shared) as client:
-        await client.flushall()
-    return shared
-
-
-async def test_evicted_records_leave_the_server(server: RedisProcess) -> None:
-    async with opened(server.url, SMALL) as store, opened(server.url) as reader, asked(server) as client:
+async def test_evicted_records_leave_the_server(redis: RedisProcess) -> None:
+    async with opened(redis.url, SMALL) as store, opened(redis.url) as reader, asked(redis) as client:
         await store.create("r", "e")
         for first in range(1, 1001, 10):
             await store.append([batch("r", first, 10)])
@@ -45,12 +30,12 @@ async def test_evicted_records_leave_the_server(server: RedisProcess) -> None:
         assert await client.xlen(store._server.keys("r")[1]) <= 4
 
 
-async def test_two_stores_that_fold_one_log_at_once_fold_nothing_twice(server: RedisProcess) -> None:
-    async with opened(server.url) as store:
+async def test_two_stores_that_fold_one_log_at_once_fold_nothing_twice(redis: RedisProcess) -> None:
+    async with opened(redis.url) as store:
         await store.create("r", "e")
         for first in range(1, 6001, 500):
             await store.append([batch("r", first, 500)])
-        async with opened(server.url) as other:
+        async with opened(redis.url) as other:
             assert other.size == store.size
             await asyncio.gather(store.trim(store.size // 2), other.trim(other.size), store.trim(store.size))
             page = await other.read("r", 0, 0)
@@ -58,14 +43,14 @@ async def test_two_stores_that_fold_one_log_at_once_fold_nothing_twice(server: R
             assert base.upto == page.evicted > 3000
             assert await seen(store, "r") == list(range(page.evicted + 1, 6001))
             assert await store.append([batch("r", 6001)]) == [6001]
-            async with asked(server) as client:
+            async with asked(redis) as client:
                 kept = await client.hget(store._server.keys("r")[0], "size")
             shown = [await store.read("r", after, 512) for after in range(page.evicted, 6001, 512)]
             assert int(kept) == sum(record.size for page in shown for record in page.records)
 
 
-async def test_what_a_log_folds_to_is_not_put_into_another_of_the_same_run(server: RedisProcess) -> None:
-    async with opened(server.url) as store, opened(server.url) as other:
+async def test_what_a_log_folds_to_is_not_put_into_another_of_the_same_run(redis: RedisProcess) -> None:
+    async with opened(redis.url) as store, opened(redis.url) as other:
         await store.create("r", "e")
         await store.append([batch("r", 1, 100)])
         fold = store._in_thread
@@ -81,8 +66,8 @@ async def test_what_a_log_folds_to_is_not_put_into_another_of_the_same_run(serve
         assert (await other.base("r")).upto == 0
 
 
-async def test_a_page_of_large_records_is_shorter_than_was_asked_for(server: RedisProcess) -> None:
-    async with opened(server.url) as store:
+async def test_a_page_of_large_records_is_shorter_than_was_asked_for(redis: RedisProcess) -> None:
+    async with opened(redis.url) as store:
         await store.create("r", "e")
         await store.append([batch("r", 1, 40, size=200_000)])
         page = await store.read("r", 0, 256)
@@ -90,8 +75,8 @@ async def test_a_page_of_large_records_is_shorter_than_was_asked_for(server: Red
         assert await seen(store, "r") == list(range(1, 41))
 
 
-async def test_a_log_that_somebody_else_emptied_is_none(server: RedisProcess) -> None:
-    async with opened(server.url) as store, asked(server) as client:
+async def test_a_log_that_somebody_else_emptied_is_none(redis: RedisProcess) -> None:
+    async with opened(redis.url) as store, asked(redis) as client:
         for run in "ab":
             await store.create(run, "e")
             for first in range(1, 4):
@@ -103,8 +88,8 @@ async def test_a_log_that_somebody_else_emptied_is_none(server: RedisProcess) ->
                 await store.read(run, 0, 9)
 
 
-async def test_a_log_expires_when_nobody_needs_it_any_more(server: RedisProcess) -> None:
-    async with opened(server.url, lease_s=0.8) as store, asked(server) as client:
+async def test_a_log_expires_when_nobody_needs_it_any_more(redis: RedisProcess) -> None:
+    async with opened(redis.url, lease_s=0.8) as store, asked(redis) as client:
         for run in ("left", "closed", "touched", "written"):
             await store.create(run, "e")
             await store.append([batch(run, 1, 3)])

@@ -1,12 +1,10 @@
 """A gateway on a store in Redis: the next one finds everything, and only one writes.
 
-About `gateway/graphwire_gateway/log/redis_owner.py`, `gateway/graphwire_gateway/log/redis_opening.py` and
-`gateway/graphwire_gateway/stores.py`. What all stores share is in the other files, with ``--store=redis``.
+About `gateway/graphwire_gateway/log/redis_owner.py`, `gateway/graphwire_gateway/log/redis_opening.py`,
+`gateway/graphwire_gateway/log/boot.py` and `gateway/graphwire_gateway/stores.py`. What all stores share is in the other files, with ``--store=redis``.
 """
 
 import itertools
-import signal
-from collections.abc import Iterator
 
 import pytest
 from graphwire_gateway import Gateway
@@ -22,38 +20,24 @@ from tests.support.redis_stores import asked
 from tests.support.waiting import poll, until
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[RedisProcess]:
-    with redis_server(appendonly="yes") as process:
-        yield process
-
-
-@pytest.fixture
-async def server(shared: RedisProcess) -> RedisProcess:
-    """A server without keys."""
-    async with asked(shared) as client:
-        await client.flushall()
-    return shared
-
-
-async def taken(server: RedisProcess) -> None:
+async def taken(redis: RedisProcess) -> None:
     """Let the owner's time be up, as if it had been frozen: the next gateway takes its place."""
-    async with asked(server) as client:
+    async with asked(redis) as client:
         await client.delete("graphwire:owner")
 
 
 async def test_the_next_gateway_shows_runs_results_and_threads_as_they_were(
-    serve, connect, server: RedisProcess
+    serve, connect, redis: RedisProcess
 ) -> None:
     graphs = {"talker": talker(OURS)}
-    async with Gateway(graphs, store=server.url).serve("127.0.0.1", 0) as first:
+    async with Gateway(graphs, store=redis.url).serve("127.0.0.1", 0) as first:
         before = await connect(first)
         assert before.frames[0]["durability"] == "crash"
         started = await before.run("talker", {"count": 1}, everything(1), run="r", thread="t")
         await before.closed(1)
         events, shown = before.events(1), await row(before)
         state = await before.ask(type="state", graph="talker", thread="t")
-    after = await connect(await serve(graphs, store=server.url))
+    after = await connect(await serve(graphs, store=redis.url))
     subscribed, replayed = await history(after, 1)
     assert subscribed["epoch"] == started["epoch"]
     assert replayed == events
@@ -63,14 +47,14 @@ async def test_the_next_gateway_shows_runs_results_and_threads_as_they_were(
 
 
 async def test_a_question_is_answered_where_another_gateway_asked_it(
-    serve, connect, server: RedisProcess
+    serve, connect, redis: RedisProcess
 ) -> None:
     graphs = {"asker": asker(OURS)}
-    async with Gateway(graphs, store=server.url).serve("127.0.0.1", 0) as first:
+    async with Gateway(graphs, store=redis.url).serve("127.0.0.1", 0) as first:
         before = await connect(first)
         await before.run("asker", {"topic": "cats"}, run="r", thread="t")
         await before.poll(lambda reply: reply.get("status") == "interrupted", type="result", run="r")
-    after = await connect(await serve(graphs, store=server.url))
+    after = await connect(await serve(graphs, store=redis.url))
     asks = (await row(after))["interrupts"]
     answers = [{"interrupt": ask, "value": "yes"} for ask in asks]
     assert (await after.ask(type="respond", run="r", responses=answers))["type"] == "ok"
@@ -78,30 +62,30 @@ async def test_a_question_is_answered_where_another_gateway_asked_it(
 
 
 async def test_another_gateway_is_refused_by_name_while_one_is_there(
-    serve, server: RedisProcess, monkeypatch: pytest.MonkeyPatch
+    serve, redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_owner, "LEASE_S", 0.4)
     monkeypatch.setattr(redis_owner, "_RENEWED_S", 0.05)
-    await serve({"counter": counter()}, store=server.url)
+    await serve({"counter": counter()}, store=redis.url)
     with pytest.raises(
         CannotServe, match=r"in use by another graphwire server \(process \d+ on .+\?prefix=NAME"
     ):
-        await serve({"counter": counter()}, store=server.url)
-    await serve({"counter": counter()}, store=f"{server.url}?prefix=other")
+        await serve({"counter": counter()}, store=redis.url)
+    await serve({"counter": counter()}, store=f"{redis.url}?prefix=other")
 
 
 async def test_a_gateway_that_was_taken_for_gone_writes_nothing_more(
-    serve, connect, server: RedisProcess, monkeypatch: pytest.MonkeyPatch
+    serve, connect, redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_owner, "_RENEWED_S", 0.2)
     gate, other = Gate(), Gate()
     graphs = {"gated": gated(gate), "counter": counter()}
-    frozen = await connect(await serve(graphs, store=server.url))
+    frozen = await connect(await serve(graphs, store=redis.url))
     await frozen.run("gated", {"done": 0}, everything(1), run="r")
     await until(lambda: gate.reached > 0)
     await frozen.settled()
-    await taken(server)
-    after = await connect(await serve({**graphs, "gated": gated(other)}, store=server.url))
+    await taken(redis)
+    after = await connect(await serve({**graphs, "gated": gated(other)}, store=redis.url))
     _, events = await history(after, 1)
     assert events[-1]["data"]["error"]["code"] == "lost"
     gate.open()  # what it writes now is refused
@@ -121,17 +105,17 @@ def _start(run: str) -> dict[str, object]:
 
 
 async def test_readers_and_runs_wait_for_a_server_that_is_away(serve, connect) -> None:
-    with redis_server(appendonly="yes") as server:
+    with redis_server(appendonly="yes") as redis:
         gate = Gate()
         graphs = {"gated": gated(gate, before=200, after=200)}
-        peer = await connect(await serve(graphs, store=server.url))
+        peer = await connect(await serve(graphs, store=redis.url))
         await peer.run("gated", {"done": 0}, spec(1, "custom"), run="r")
         await peer.until(lambda frame: frame.get("data") == {"i": 199})
-        server.kill()
+        redis.kill()
         gate.open()
         refused = await peer.ask(type="subscribe", run="r", **spec(2, "custom"))
         assert (refused["type"], refused["code"]) == ("error", "unavailable")
-        server.start()
+        redis.start()
         await peer.closed(1)
         assert written(peer, 1) == list(range(400))
         await history(peer, 3, "r", "custom")
@@ -143,16 +127,15 @@ def written(peer: Peer, sub: int) -> list[int]:
 
 
 async def test_a_server_that_was_started_again_gives_logs_other_epochs(connect) -> None:
-    with redis_server(appendonly="yes") as server:
+    with redis_server(appendonly="yes") as redis:
         graphs = {"counter": counter()}
-        async with Gateway(graphs, store=server.url).serve("127.0.0.1", 0) as first:
+        async with Gateway(graphs, store=redis.url).serve("127.0.0.1", 0) as first:
             before = await connect(first)
             started = await before.run("counter", {"count": 3}, everything(1), run="r")
             await before.closed(1)
-        server.signal(signal.SIGTERM)
-        server.kill()
-        server.start()
-        async with Gateway(graphs, store=server.url).serve("127.0.0.1", 0) as second:
+        redis.kill()
+        redis.start()
+        async with Gateway(graphs, store=redis.url).serve("127.0.0.1", 0) as second:
             after = await connect(second)
             cursor = {"epoch": started["epoch"], "seq": 4}
             subscribed = await after.ask(type="subscribe", run="r", **everything(1, from_=cursor))
@@ -164,17 +147,17 @@ async def test_a_server_that_was_started_again_gives_logs_other_epochs(connect) 
 
 
 async def test_what_a_server_without_a_file_has_lost_is_gone(serve, connect) -> None:
-    with redis_server() as server:
+    with redis_server() as redis:
         graphs = {"counter": counter()}
-        async with Gateway(graphs, store=server.url).serve("127.0.0.1", 0) as first:
+        async with Gateway(graphs, store=redis.url).serve("127.0.0.1", 0) as first:
             before = await connect(first)
             assert before.frames[0]["durability"] == "none"
             await before.run("counter", {"count": 3}, everything(1), run="r")
             await before.closed(1)
-        async with Gateway(graphs, store=server.url).serve("127.0.0.1", 0) as second:
+        async with Gateway(graphs, store=redis.url).serve("127.0.0.1", 0) as second:
             after = await connect(second)
             assert (await row(after))["status"] == "completed"
-        server.kill()
-        server.start()
-        third = await connect(await serve(graphs, store=server.url))
+        redis.kill()
+        redis.start()
+        third = await connect(await serve(graphs, store=redis.url))
         assert (await third.ask(type="list", what="runs"))["runs"] == []

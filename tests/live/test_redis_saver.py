@@ -7,7 +7,7 @@ About `gateway/graphwire_gateway/graphs/redis_saver.py` and
 import asyncio
 import operator
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypedDict
 
@@ -28,23 +28,9 @@ from tests.support.redis_stores import asked
 from tests.support.waiting import poll
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[RedisProcess]:
-    with redis_server() as process:
-        yield process
-
-
-@pytest.fixture
-async def server(shared: RedisProcess) -> RedisProcess:
-    """A server without keys."""
-    async with asked(shared) as client:
-        await client.flushall()
-    return shared
-
-
 @asynccontextmanager
-async def saving(server: RedisProcess, **options: Any) -> AsyncIterator[RedisSaver]:
-    async with RedisSaver.from_url(server.url, **options) as saver:
+async def saving(redis: RedisProcess, **options: Any) -> AsyncIterator[RedisSaver]:
+    async with RedisSaver.from_url(redis.url, **options) as saver:
         yield saver
 
 
@@ -56,8 +42,8 @@ async def put(saver: RedisSaver, config: Any, **metadata: Any) -> Any:
     return await saver.aput(config, empty_checkpoint(), metadata, {})  # type: ignore[arg-type]
 
 
-async def keys(server: RedisProcess) -> list[str]:
-    async with asked(server) as client:
+async def keys(redis: RedisProcess) -> list[str]:
+    async with asked(redis) as client:
         return sorted(key.decode() for key in await client.keys("*"))
 
 
@@ -69,10 +55,10 @@ async def listed(saver: RedisSaver, config: Any = None, **options: Any) -> list[
 # ── as LangGraph wants it ────────────────────────────────────────────────────────────────────────
 
 
-async def test_langgraphs_own_tests_for_savers_hold(server: RedisProcess) -> None:
+async def test_langgraphs_own_tests_for_savers_hold(redis: RedisProcess) -> None:
     @checkpointer_test(name="redis")
     async def saver() -> AsyncIterator[RedisSaver]:
-        async with saving(server) as found:
+        async with saving(redis) as found:
             yield found
 
     report = await validate(saver)
@@ -116,7 +102,7 @@ def parts(name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", ["ours", "langgraph"])
-async def test_a_thread_goes_as_it_does_in_memory(server: RedisProcess, name: str) -> None:
+async def test_a_thread_goes_as_it_does_in_memory(redis: RedisProcess, name: str) -> None:
     if name == "langgraph" and sys.version_info < (3, 11):
         pytest.skip("LangGraph's nodes interrupt in a graph within a graph from Python 3.11 on")
     library = parts(name)
@@ -135,12 +121,12 @@ async def test_a_thread_goes_as_it_does_in_memory(server: RedisProcess, name: st
         state = await graph.aget_state(config)
         return [*seen, state.values, state.next]
 
-    async with saving(server) as saver:
+    async with saving(redis) as saver:
         assert await steps(saver) == await steps(InMemorySaver())
 
 
 @pytest.mark.parametrize("name", ["ours", "langgraph"])
-async def test_a_node_without_async_code_may_use_the_threads(server: RedisProcess, name: str) -> None:
+async def test_a_node_without_async_code_may_use_the_threads(redis: RedisProcess, name: str) -> None:
     library = parts(name)
     config = {"configurable": {"thread_id": "t"}}
 
@@ -149,7 +135,7 @@ async def test_a_node_without_async_code_may_use_the_threads(server: RedisProces
         graph.invoke({"said": ["hello"]}, config)
         return graph.invoke(library.Command(resume="so"), config)
 
-    async with saving(server) as saver:
+    async with saving(redis) as saver:
         assert await asyncio.to_thread(talk, saver) == talk(InMemorySaver())
         names = await asyncio.to_thread(lambda: list(saver.list(config)))
         assert len(names) == len(await listed(saver, config))
@@ -162,8 +148,8 @@ async def test_a_node_without_async_code_may_use_the_threads(server: RedisProces
 # ── writes ───────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_the_first_writes_of_a_task_stay_and_its_last_error(server: RedisProcess) -> None:
-    async with saving(server) as saver:
+async def test_the_first_writes_of_a_task_stay_and_its_last_error(redis: RedisProcess) -> None:
+    async with saving(redis) as saver:
         config = await put(saver, place("t"))
         await saver.aput_writes(config, [("a", 1), ("a", 2)], "task", "path")
         await saver.aput_writes(config, [("a", 3), ("a", 4), ("b", 5)], "task", "path")
@@ -179,8 +165,8 @@ async def test_the_first_writes_of_a_task_stay_and_its_last_error(server: RedisP
         ]
 
 
-async def test_writes_may_come_before_their_checkpoint(server: RedisProcess) -> None:
-    async with saving(server) as saver:
+async def test_writes_may_come_before_their_checkpoint(redis: RedisProcess) -> None:
+    async with saving(redis) as saver:
         await put(saver, place("t"))
         older = await saver.aget_tuple(place("t"))
         checkpoint = empty_checkpoint()
@@ -198,8 +184,8 @@ async def test_writes_may_come_before_their_checkpoint(server: RedisProcess) -> 
 STRANGE = ["t", "t}", "{t", "t:ids", "t}:c:\0x", "", "a/b c", "日本", "*", "%7D"]
 
 
-async def test_threads_of_any_name_are_apart_and_each_is_deleted_whole(server: RedisProcess) -> None:
-    async with saving(server) as saver, saving(server, prefix="other") as other:
+async def test_threads_of_any_name_are_apart_and_each_is_deleted_whole(redis: RedisProcess) -> None:
+    async with saving(redis) as saver, saving(redis, prefix="other") as other:
         for thread in STRANGE:
             config = await put(saver, place(thread))
             await saver.aput_writes(config, [("a", thread)], "task")
@@ -219,12 +205,12 @@ async def test_threads_of_any_name_are_apart_and_each_is_deleted_whole(server: R
             left.remove(thread)
             await saver.adelete_thread(thread)
             assert sorted(await listed(saver)) == sorted(left * 2)
-        assert [key for key in await keys(server) if not key.startswith("other:")] == []
+        assert [key for key in await keys(redis) if not key.startswith("other:")] == []
         assert await listed(other) == ["t"]
 
 
-async def test_many_threads_are_listed_once_each_the_last_written_first(server: RedisProcess) -> None:
-    async with saving(server) as saver:
+async def test_many_threads_are_listed_once_each_the_last_written_first(redis: RedisProcess) -> None:
+    async with saving(redis) as saver:
         for first in range(0, 250, 50):
             await asyncio.gather(*(put(saver, place(f"t{first + n}"), n=n) for n in range(50)))
         await put(saver, place("t0"), n=0)
@@ -246,9 +232,9 @@ async def test_many_threads_are_listed_once_each_the_last_written_first(server: 
 
 
 async def test_what_nobody_writes_to_expires_and_what_somebody_does_stays(
-    server: RedisProcess,
+    redis: RedisProcess,
 ) -> None:
-    async with saving(server, ttl_s=0.3) as saver:
+    async with saving(redis, ttl_s=0.3) as saver:
         config = await put(saver, place("old"))
         await saver.aput_writes(config, [("a", 1)], "task")
         await put(saver, place("old", "inner"))
@@ -259,13 +245,13 @@ async def test_what_nobody_writes_to_expires_and_what_somebody_does_stays(
 
         await poll(left, lambda found: not found)
         assert set(await listed(saver)) == {"used"}
-        assert not [key for key in await keys(server) if "thread:old" in key]
+        assert not [key for key in await keys(redis) if "thread:old" in key]
 
 
-async def test_a_thread_that_is_written_while_it_expires_stays(server: RedisProcess) -> None:
-    async with saving(server) as saver, saving(server) as other:
+async def test_a_thread_that_is_written_while_it_expires_stays(redis: RedisProcess) -> None:
+    async with saving(redis) as saver, saving(redis) as other:
         await put(saver, place("t"))
-        async with asked(server) as client:
+        async with asked(redis) as client:
             seen = int(await client.zscore("graphwire:saved-threads", "t") or 0)
 
             async def written() -> int:
@@ -276,15 +262,15 @@ async def test_a_thread_that_is_written_while_it_expires_stays(server: RedisProc
         assert await saver._let_go("t", seen) is False
         assert await listed(saver) != []
         assert await saver._let_go("t", last) is True
-        assert await keys(server) == []
+        assert await keys(redis) == []
 
 
 # ── served ───────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_what_one_gateway_began_another_goes_on_with(server: RedisProcess, connect: Connect) -> None:
+async def test_what_one_gateway_began_another_goes_on_with(redis: RedisProcess, connect: Connect) -> None:
     def make_saver() -> Any:
-        return RedisSaver.from_url(server.url)
+        return RedisSaver.from_url(redis.url)
 
     graphs = {"asks": GraphSpec(asking(graphwire_runtime, None), "own")}
     one = Gateway(graphs, checkpointer=make_saver).serve("127.0.0.1", 0)
@@ -301,20 +287,20 @@ async def test_what_one_gateway_began_another_goes_on_with(server: RedisProcess,
         assert state["values"]["said"][-1] == "so"
         deleted = await going_on.ask(type="delete", thread="t", graph="asks")
         assert deleted["type"] == "ok"
-        assert await keys(server) == []
+        assert await keys(redis) == []
 
 
 # ── the server ───────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_a_server_that_comes_back_has_what_it_answered() -> None:
-    with redis_server(appendonly="yes") as server:
-        async with saving(server) as saver:
+    with redis_server(appendonly="yes") as redis:
+        async with saving(redis) as saver:
             config = await put(saver, place("t"), n=1)
-            server.kill()
+            redis.kill()
             with pytest.raises(NoConnection):
                 await put(saver, place("t"), n=2)
-            server.start()
+            redis.start()
             await saver.aput_writes(config, [("a", 1)], "task")
             found = await saver.aget_tuple(place("t"))
             assert found is not None
@@ -322,7 +308,7 @@ async def test_a_server_that_comes_back_has_what_it_answered() -> None:
             assert found.pending_writes == [("task", "a", 1)]
 
 
-async def test_a_client_that_decodes_is_refused(server: RedisProcess) -> None:
-    async with Redis.from_url(server.url, decode_responses=True) as client:
+async def test_a_client_that_decodes_is_refused(redis: RedisProcess) -> None:
+    async with Redis.from_url(redis.url, decode_responses=True) as client:
         with pytest.raises(ValueError, match="leave decode_responses out"):
             RedisSaver(client)

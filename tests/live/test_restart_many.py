@@ -11,9 +11,9 @@ import pytest
 from graphwire_gateway.log.record import server_record
 from graphwire_gateway.log.sqlite import SqliteStore
 from graphwire_gateway.log.store import Batch
+from graphwire_gateway.runs.clock import now
 from graphwire_gateway.runs.recovery import Recovery
 from graphwire_gateway.runs.retention import Retention
-from graphwire_gateway.runs.run import now
 from graphwire_gateway.runs.standing import RunStanding, RunStart
 from graphwire_protocol import commands
 from graphwire_protocol.payloads import Lifecycle

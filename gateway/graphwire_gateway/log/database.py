@@ -21,6 +21,7 @@ from typing import Literal
 from graphwire_protocol.types import Seq
 
 from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.log.boot import boot_id
 from graphwire_gateway.log.fold import Fold
 from graphwire_gateway.log.packed import packed, unpacked
 from graphwire_gateway.log.record import Record
@@ -130,7 +131,7 @@ class Database:
             )
 
     def _note_opened(self, synchronous: Synchronous, new_epoch: Callable[[], str]) -> None:
-        boot = _boot()
+        boot = boot_id()
         with self._transaction() as writing:
             before = writing.execute("SELECT boot, is_clean FROM opened").fetchone()
             if before is not None and before[0] != boot and not before[1]:
@@ -418,11 +419,3 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise CannotServe(f"the store {path} cannot be opened: {error}") from error
-
-
-def _boot() -> str:
-    """Return the id of this boot of the machine; "" where there is none, as if it were always the same."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""

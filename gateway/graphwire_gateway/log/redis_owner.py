@@ -8,12 +8,12 @@ refuse it, which the next server has claimed.
 import asyncio
 import os
 import socket
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.log.boot import boot_id
 from graphwire_gateway.log.redis_server import RedisServer
 from graphwire_gateway.log.store import StoreAway
 from graphwire_gateway.telemetry import logger
@@ -135,22 +135,22 @@ def _fields(found: bytes | None) -> dict[str, Any]:
 
 def _where() -> str:
     """Return what the numbers of this process's neighbours are counted in; empty if that is not known."""
+    boot = boot_id()
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {os.stat('/proc/self/ns/pid').st_ino}"
+        return f"{boot} {os.stat('/proc/self/ns/pid').st_ino}" if boot else ""
     except OSError:
         return ""
 
 
 def _is_gone(found: bytes) -> bool:
     """Return whether an owner was a process beside this one, and has ended."""
-    other = _fields(found)
-    if not _where() or other.get("where") != _where():
+    other, here = _fields(found), _where()
+    if not here or other.get("where") != here:
         return False
     try:
         os.kill(int(other["pid"]), 0)
     except ProcessLookupError:
         return True
     except (OSError, ValueError, KeyError):
-        return False
+        pass
     return False

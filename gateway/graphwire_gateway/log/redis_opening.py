@@ -50,20 +50,22 @@ async def claim_all(server: RedisServer, writer: str) -> list[KeptLog]:
     """
     life = await server.life()
     is_whole = bool(life) and life == await server.known_life()
-    found = await kept_logs(server)
-    if found and not is_whole:
+    runs = await server.runs()
+    if runs and not is_whole:
         log.warning(
             "the server of the store was started again, or replaced: logs have new epochs",
             store=server.name,
-            logs=len(found),
+            logs=len(runs),
         )
-    for at in range(0, len(found), _AT_ONCE):
+    for at in range(0, len(runs), _AT_ONCE):
+        some = runs[at : at + _AT_ONCE]
         calls: list[ScriptCall] = []
-        for one in found[at : at + _AT_ONCE]:
-            run, epoch = one.kept.run, one.kept.epoch
-            new_epoch = epoch if is_whole else os.urandom(8).hex()
-            calls.append(ScriptCall(CLAIM, run, (epoch, new_epoch, server.channel(run), writer)))
+        for run, (known,) in zip(some, await server.fields(some, "epoch"), strict=True):
+            if known is not None:
+                epoch = known.decode()
+                new_epoch = epoch if is_whole else os.urandom(8).hex()
+                calls.append(ScriptCall(CLAIM, run, (epoch, new_epoch, server.channel(run), writer)))
         await server.call_all(calls)
     await server.know_life(life)
-    # Read again: until its log was claimed, an owner that was only frozen may have written.
-    return await _read(server, [one.kept.run for one in found])
+    # Not before: until its log was claimed, an owner that was only frozen may have written.
+    return await _read(server, runs)

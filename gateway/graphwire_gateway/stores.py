@@ -5,8 +5,9 @@
 addresses of a ``RedisServer``, keep them in Redis or Valkey.
 """
 
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Protocol, get_args, runtime_checkable
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from graphwire_gateway.errors import CannotServe
@@ -22,6 +23,19 @@ BESIDE = "store"
 
 _KNOWN = "this version has memory://, sqlite:///file and redis://host"
 _REDIS = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
+
+
+@runtime_checkable
+class _InRedis(Protocol):
+    """A ``RedisStore``, which is imported only where one is used."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def prefix(self) -> str: ...
+
+    def another_client(self) -> AbstractAsyncContextManager[Any]: ...
 
 
 def store_of(store: str | Store, limits: LogLimits) -> Store:
@@ -48,12 +62,10 @@ def saver_for(checkpointer: Any, store: Store) -> Any:
         return checkpointer
     if isinstance(store, SqliteStore):
         return SqliteSavers(store.path.with_name(f"{store.path.name}-threads"))
-    if type(store).__name__ == "RedisStore":  # which is imported only where it is used
+    if isinstance(store, _InRedis):
         from graphwire_gateway.graphs.redis_saver import RedisSavers
-        from graphwire_gateway.log.redis import RedisStore
 
-        if isinstance(store, RedisStore):
-            return RedisSavers(store.another_client, store.name, store.prefix)
+        return RedisSavers(store.another_client, store.name, store.prefix)
     if checkpointer == BESIDE:
         raise CannotServe(
             f"the checkpointer: {BESIDE!r} keeps threads beside the logs, which only sqlite:// and redis:// "

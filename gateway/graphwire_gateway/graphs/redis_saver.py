@@ -100,14 +100,9 @@ class RedisSaver(BlockingSaver):
         cls, url: str, *, ttl_s: float | None = None, prefix: str = "graphwire"
     ) -> AsyncIterator["RedisSaver"]:
         """Connect to the server at ``url``, as redis-py has it; the connections close with the context."""
-        async with Redis.from_url(
-            url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
-        ) as client:
-            saver = cls(client, ttl_s=ttl_s, prefix=prefix)
-            try:
-                yield saver
-            finally:
-                await saver.aclose()
+        client = Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
+        async with client, contextlib.aclosing(cls(client, ttl_s=ttl_s, prefix=prefix)) as saver:
+            yield saver
 
     async def aclose(self) -> None:
         """End the saver's own work. Its client is the caller's."""
@@ -348,23 +343,27 @@ class RedisSaver(BlockingSaver):
 class RedisSavers:
     """Makes savers of the threads on a server; ``Savers`` calls it on each loop.
 
-    ``make_client`` returns a client of the server that people know as ``name``; it is closed with the saver.
+    ``open_client`` opens a client of the server that people know as ``name``; it is closed with the saver.
     """
 
-    def __init__(self, make_client: Callable[[], "Redis"], name: str, prefix: str = "graphwire") -> None:
-        self._make_client = make_client
+    def __init__(
+        self,
+        open_client: Callable[[], contextlib.AbstractAsyncContextManager["Redis"]],
+        name: str,
+        prefix: str = "graphwire",
+    ) -> None:
+        self._open_client = open_client
         self._prefix = prefix
         self.description = name
 
     @contextlib.asynccontextmanager
     async def __call__(self) -> AsyncIterator[RedisSaver]:
         """Open a saver."""
-        async with self._make_client() as client:
-            saver = RedisSaver(client, prefix=self._prefix)
-            try:
-                yield saver
-            finally:
-                await saver.aclose()
+        async with (
+            self._open_client() as client,
+            contextlib.aclosing(RedisSaver(client, prefix=self._prefix)) as saver,
+        ):
+            yield saver
 
 
 class _Keys:

@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -113,9 +113,14 @@ class RedisStore:
         """What all keys begin with."""
         return self._server.prefix
 
-    def another_client(self) -> Redis:
-        """Return a client of the same server, which tries again for some seconds before it fails."""
-        return RedisServer(self._url, attempts=_ATTEMPTS).client
+    @contextlib.asynccontextmanager
+    async def another_client(self) -> AsyncIterator[Redis]:
+        """Yield a client of the same server, which tries again for some seconds before it fails."""
+        server = RedisServer(self._url, attempts=_ATTEMPTS)
+        try:
+            yield server.client
+        finally:
+            await server.aclose()
 
     def size_of(self, principal: str) -> int:
         """Return the bytes held by the logs of a principal's runs, of those that this store writes."""

@@ -25,6 +25,17 @@ async def resume(conn: ScriptedConnection, seq: int, epoch: str = "e1") -> None:
     await conn.send(*conn.attach_replies())
 
 
+async def cut_once(stage: Stage, seq: int) -> None:
+    """Show the log live, on two connections: the first one ends behind ``seq``."""
+    conn = await stage.accept()
+    await conn.begin("live")
+    await conn.send_log(1, seq)
+    await conn.cut()
+    conn = await stage.accept()
+    await resume(conn, seq)
+    await conn.finish(seq + 1)
+
+
 async def forget(conn: ScriptedConnection) -> None:
     """Refuse whatever the client asks about its run, as a server that was restarted does, until it leaves."""
     frame = await conn.expect("run", "subscribe", "respond")
@@ -129,13 +140,7 @@ async def messages_cut(stage: Stage) -> None:
     """The metadata comes again, the pieces do not."""
     stage.task["filter"] = {"modes": ["messages"]}
     stage.log = talking_log(4)
-    conn = await stage.accept()
-    await conn.begin("live")
-    await conn.send_log(1, 4)
-    await conn.cut()
-    conn = await stage.accept()
-    await resume(conn, 4)
-    await conn.finish(5)
+    await cut_once(stage, 4)
 
 
 def twin_log() -> list[Frame]:
@@ -156,13 +161,7 @@ async def one_id_for_two_calls(stage: Stage) -> None:
     """The metadata, sent once for each call, belongs to the deltas of its call; a chunk's own id is no id."""
     stage.task["filter"] = {"modes": ["messages"]}
     stage.log = twin_log()
-    conn = await stage.accept()
-    await conn.begin("live")
-    await conn.send_log(1, 5)
-    await conn.cut()
-    conn = await stage.accept()
-    await resume(conn, 5)
-    await conn.finish(6)
+    await cut_once(stage, 5)
 
 
 @SCRIPTS.add("lifecycle/taken over", "3: void_after")
@@ -172,13 +171,7 @@ async def taken_over(stage: Stage) -> None:
     data: list[Frame] = [{"i": 0}, {"i": 1}, {"i": 1}, {"i": 2}]
     events: list[Frame] = [{"mode": "custom", "data": each} for each in data]
     stage.log = [lifecycle("running"), *events[:2], again, *events[2:], lifecycle("completed", attempt=2)]
-    conn = await stage.accept()
-    await conn.begin("live")
-    await conn.send_log(1, 3)
-    await conn.cut()
-    conn = await stage.accept()
-    await resume(conn, 3)
-    await conn.finish(4)
+    await cut_once(stage, 3)
 
 
 @SCRIPTS.add("messages/taken back", "3: discard")

@@ -111,14 +111,14 @@ describe("a chat that is shown again in mid-sentence", () => {
   });
 
   test("has its answer also if the run ends between loading and resuming", async () => {
-    await lost("between", "word 60");
+    await lost("between", "word 300");
     const client = connected(gateway.url);
     const transport = new GraphwireChatTransport(client, "chat");
     const messages = await transport.loadMessages("between");
-    expect(messages.map(textOf)).toEqual(["first 1", answer("first", 1), "word 60"]);
+    expect(messages.map(textOf)).toEqual(["first 1", answer("first", 1), "word 300"]);
     for await (const { run } of client.runs({ thread: "between" })) await client.result(run);
     const view = page({ id: "between", transport, messages, resume: true });
-    await waitFor(() => expect(view.chat.messages.map(textOf)).toEqual(texts("word", 60)));
+    await waitFor(() => expect(view.chat.messages.map(textOf)).toEqual(texts("word", 300)));
   });
 });
 

@@ -1,7 +1,8 @@
 """A gateway on a store in Redis: the next one finds everything, and only one writes.
 
 About `gateway/graphwire_gateway/log/redis_owner.py`, `gateway/graphwire_gateway/log/redis_opening.py`,
-`gateway/graphwire_gateway/log/boot.py` and `gateway/graphwire_gateway/stores.py`. What all stores share is in the other files, with ``--store=redis``.
+`gateway/graphwire_gateway/log/boot.py` and `gateway/graphwire_gateway/stores.py`. What all stores share is in
+the other files, with ``--store=redis``.
 """
 
 import itertools

@@ -205,8 +205,15 @@ class Load:
     async def watch(self, draw: random.Random, client: graphwire.Client, token: str) -> None:
         rows = client.watch(progress=draw.random() < 0.5)
         await self._start(draw, client, "story")
+        over = asyncio.ensure_future(self._is_over.wait())
         for _ in range(draw.randrange(1, 10)):
-            await rows.__anext__()
+            row = asyncio.ensure_future(rows.__anext__())
+            await asyncio.wait([row, over], return_when=asyncio.FIRST_COMPLETED)
+            if over.done() and row.cancel():  # nobody starts a run any more
+                break
+            row.result()
+        await asyncio.wait([row])
+        over.cancel()
         await rows.aclose()  # type: ignore[attr-defined]
 
     async def look(self, draw: random.Random, client: graphwire.Client, token: str) -> None:

@@ -5,9 +5,9 @@ cancel one, vanish from one, answer one that asks, attach to one, follow a threa
 one connection for long.
 
 Memory, tasks and descriptors are sampled every 10 s. Twice, after the warm-up and at the end, the load stops
-until everything that is kept for a time is gone: then the server must hold what it held before, whatever ran
-in between. ``SOAK_MINUTES`` is the length of the load (30), ``SOAK_RATE`` the runs a second (100), of which a
-machine may take fewer. It exits with 1 if anything grows.
+until everything that is kept for a time is gone: then the server must hold what it held before.
+``SOAK_MINUTES`` is the length of the load (30), ``SOAK_RATE`` the runs a second (100), of which a machine may
+take fewer. It exits with 1 if anything grows.
 """
 
 import asyncio
@@ -219,9 +219,8 @@ class Load:
     async def look(self, draw: random.Random, client: graphwire.Client, token: str) -> None:
         _ = [row async for row in client.runs(limit=20)]
         graph = f"story-{draw.choice(GRAPHS)}"
-        _ = [row async for row in client.threads(graph=graph)]
         thread = f"thread-{draw.randrange(THREADS)}"
-        await client.state(graph, thread)
+        _ = [row async for row in client.threads(graph=graph)], await client.state(graph, thread)
         _ = [row async for row in client.state_history(graph, thread, limit=5)]
 
 

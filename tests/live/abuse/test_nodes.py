@@ -1,4 +1,5 @@
-"""Nodes that block, compute, sleep in threads or leave tasks behind delay the runs of nobody else.
+"""Nodes that block, compute, sleep in threads or leave tasks behind delay the runs of nobody else; nor does
+a saver that hangs.
 
 About `gateway/graphwire_gateway/graphs/node_threads.py`, `gateway/graphwire_gateway/graphs/job.py` and
 `gateway/graphwire_gateway/graphs/runner.py`.
@@ -25,6 +26,11 @@ async def test_each_user_has_a_share_of_the_threads_and_gets_it_back() -> None:
     figures = await holds(CODE["nodes that sleep in threads"])
     assert max(figures.during.runs) < RUN_S
     assert figures.report["own_run_s"] < 10
+
+
+async def test_whoever_asks_a_saver_that_hangs_is_answered_in_time() -> None:
+    figures = await holds(CODE["a saver that hangs"])
+    assert figures.report == {"answers": ["unavailable", "unavailable", "not_found"]}, "and holds no thread"
 
 
 async def test_tasks_that_a_run_has_left_are_cancelled() -> None:

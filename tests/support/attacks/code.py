@@ -109,21 +109,22 @@ async def tasks_that_are_left(server: Attacker) -> None:
         await peer.closed(sub)
 
 
-@listed(CODE)
+@listed(CODE, limits={"state_timeout_s": 2})
 async def a_saver_that_hangs(server: Attacker) -> Report:
-    """A state is updated, and a thread deleted, whose saver never writes."""
+    """A state is updated twice, and a thread deleted, whose saver never writes."""
     peer = await server.connect()
     await server.ready()
-    await peer.send({"type": "state_update", "id": 1, "graph": "hung", "thread": "t", "values": {"n": 1}})
-    await peer.send({"type": "delete", "id": 2, "graph": "hung", "thread": "t"})
-    answered = []
-    for id in (1, 2):
+    update = {"type": "state_update", "graph": "hung", "thread": "t", "values": {"n": 1}}
+    asked = [update, update, {"type": "delete", "graph": "hung", "thread": "t"}]
+    answers = []
+    for id, frame in enumerate(asked, 1):
+        await peer.send({"id": id, **frame})
         try:
-            await asyncio.wait_for(peer.answer(id), 8)
-            answered.append(id)
+            reply = await asyncio.wait_for(peer.answer(id), 5)
         except asyncio.TimeoutError:
-            pass
-    return {"answered": answered}
+            reply = {"type": "none"}
+        answers.append(reply.get("code", reply["type"]))
+    return {"answers": answers}
 
 
 async def _use(server: Attacker, graph: str, input: dict[str, Any]) -> None:

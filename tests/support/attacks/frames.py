@@ -49,7 +49,7 @@ async def large_frames_before_hello(server: Attacker) -> Report:
     return {"connections": 16}
 
 
-@listed(FRAMES, worst_ping_s=4, mib_each=4, grows_mib=150, keeps_mib=150)  # one frame of each
+@listed(FRAMES, worst_ping_s=2, grows_mib=80, keeps_mib=80)  # one frame of each
 async def large_frames_behind_hello(server: Attacker) -> Report:
     """Thirty-two connections send frames with 98,000 faults each, and wait for every answer."""
     peers = [await server.connect() for _ in range(32)]

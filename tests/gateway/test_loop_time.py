@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from graphwire_gateway.connections.loop_time import TURN_S, LoopTime
 
+from tests.support.steps import lines_of
 from tests.support.waiting import settle
 
 
@@ -119,6 +120,17 @@ async def test_who_comes_now_and_then_is_ahead_of_those_who_work_without_a_pause
         waited.append(loop.turn - before)
         await loop.until(lambda before=before: loop.turn >= before + 10)
     assert max(waited) <= 2, "each piece of its work would wait for a turn of the others"
+    for task in loop.tasks:
+        task.cancel()
+
+
+@pytest.mark.parametrize("waiting", [10, 1000])
+async def test_who_comes_now_and_then_is_not_compared_with_all_who_wait(loop, waiting: int) -> None:
+    for number in range(waiting):
+        loop.work(f"p{number}", TURN_S)
+    await settle()
+    loop.time._least = 1.0
+    assert lines_of(lambda: loop.time._is_first("new")) < 10
     for task in loop.tasks:
         task.cancel()
 

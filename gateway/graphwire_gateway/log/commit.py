@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from graphwire_gateway.log.log import Log
-from graphwire_gateway.log.store import Batch, Fenced, SeqGap, Store
+from graphwire_gateway.log.store import Batch, Fenced, Rewound, SeqGap, Store
 from graphwire_gateway.telemetry import RateLimitedLogger, logger
 
 log = logger("commit")
@@ -91,6 +91,8 @@ class Committer:
             try:
                 if isinstance(result, Fenced | SeqGap):
                     log.error("a run lost its log", run=written.run, reason=repr(result))
+                    if isinstance(result, Rewound):  # nothing can follow it, and its readers must hear that
+                        await self._store.delete(written.key)
                     written.lost()
                 else:
                     written.stored(batch)

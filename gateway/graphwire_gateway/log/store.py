@@ -46,7 +46,8 @@ class SeqGap(Exception):
 class Rewound(SeqGap):
     """The store has lost the log's end behind ``head``, which it had taken: its database went down, say.
 
-    Readers may have seen what is gone. So nothing may follow ``head`` but in another epoch.
+    Readers may have seen what is gone. So nothing may follow ``head`` but in another epoch. Such a log is
+    deleted; its run fails, and its readers hear of it.
     """
 
 

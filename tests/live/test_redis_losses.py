@@ -18,7 +18,7 @@ from tests.support.graphs import OURS, Gate, counter, gated, talker
 from tests.support.peer import Peer, everything, spec
 from tests.support.redis import redis_server
 from tests.support.redis_stores import asked, on_disk, opened
-from tests.support.waiting import poll
+from tests.support.waiting import poll, settle
 
 
 async def test_a_server_that_lost_its_last_seconds_gets_them_again() -> None:
@@ -52,6 +52,18 @@ async def test_a_server_that_lost_its_last_seconds_gets_them_again() -> None:
             found = {kept.run: (kept.head, kept.start, kept.standing) for kept in await after.open()}
             assert found["new"] == (5, b"start", None)
             assert found["written"] == (11, b"", b"last")
+
+
+async def test_a_first_append_behind_a_new_connection_finds_what_was_before_it() -> None:
+    with redis_server() as own:
+        async with opened(own.url) as store:
+            await store.create("r", "e")
+            await store.append([batch("r", 1, 3)])
+            own.kill()
+            own.start()
+            await settle()  # the ends of old connections are noticed, so nothing fails
+            assert await store.append([batch("r", 4)]) == [4]
+            assert numbers(await store.read("r", 0, 9)) == [1, 2, 3, 4]
 
 
 async def test_what_another_store_has_taken_over_is_not_written_again() -> None:

@@ -54,16 +54,14 @@ async def test_a_server_that_lost_its_last_seconds_gets_them_again() -> None:
             assert found["written"] == (11, b"", b"last")
 
 
-async def test_a_first_append_behind_a_new_connection_finds_what_was_before_it() -> None:
+async def test_a_first_question_on_a_new_connection_finds_what_was_there() -> None:
     with redis_server() as own:
         async with opened(own.url) as store:
-            await store.create("r", "e")
-            await store.append([batch("r", 1, 3)])
+            await store.keep_thread("kept", b"x")
             own.kill()
             own.start()
             await settle()  # the ends of old connections are noticed, so nothing fails
-            assert await store.append([batch("r", 4)]) == [4]
-            assert numbers(await store.read("r", 0, 9)) == [1, 2, 3, 4]
+            assert await store.threads() == {"kept": b"x"}
 
 
 async def test_what_another_store_has_taken_over_is_not_written_again() -> None:

@@ -19,7 +19,8 @@ Left out is what is a fault of LangGraph's:
   of it that nothing finds again;
 - async routers of a node that is a graph: LangGraph calls one without awaiting it behind a hand-off;
 - two Sends with the same input to one cached node: of those in one superstep, LangGraph finds only the last
-  in the cache, and runs the others again.
+  in the cache, and runs the others again;
+- two nodes of one graph that hand over to the graph above: of two side by side, LangGraph takes either.
 
 LangGraph stores results in the background, so it depends on the machine whether the next superstep finds
 them. Its cache waits for what is on its way (`SettledCache`), so that it does, as in ours.
@@ -236,6 +237,8 @@ def _graph(
         replace(node, kind="say") if node.kind == "flaky" and (depth or node.name in sent) else node
         for node in nodes
     ]
+    over = [node.name for node in nodes if node.kind == "parent"]
+    nodes = [replace(node, kind="say") if node.name in over[1:] else node for node in nodes]
     return Graph(
         tuple(nodes),
         tuple(dict.fromkeys(edges)),

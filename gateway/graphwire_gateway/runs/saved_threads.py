@@ -1,7 +1,7 @@
 """What the saver of a graph knows of threads: which there are, and what each waits for.
 
 A graph and its saver are asked on the graph's loop. The work is bounded: of a principal's checkpoints the
-first ``SCANNED`` are read, and the loop gets a turn in between.
+first ``SCANNED`` are read, and the loop gets a turn in between. Of a thread that is named two are read.
 """
 
 import asyncio
@@ -27,6 +27,8 @@ SCANNED = 10_000
 own in memory those of the thread that was used last."""
 
 _AT_ONCE = 16  # checkpoints of a principal that are read before other work on the graph's loop gets a turn
+
+_FIRST_STEP = -1
 
 _WHERE = "list.threads"
 
@@ -54,8 +56,13 @@ class SavedThreads:
         self._is_shared = is_shared
         self._projector = Projector(failures.in_data, encoders, max_event_bytes)
 
-    async def of(self, entry: Entry, principal: str) -> dict[str, SavedThread]:
-        """Return the threads of ``principal`` in the graph's saver, by name. Raises ``Refusal``."""
+    async def of(self, entry: Entry, principal: str, thread: str | None = None) -> dict[str, SavedThread]:
+        """Return the threads of ``principal`` in the graph's saver, by name: all, or only ``thread``.
+
+        Raises ``Refusal``.
+        """
+        if thread is not None:
+            return await self._one(entry, principal, thread)
         config: Any = {"configurable": {PRINCIPAL: principal}}
         prefix = thread_scope(principal, entry.name, "", is_shared=self._is_shared).saved
         # Savers keep the configuration's keys in a checkpoint's metadata, by which they leave out what is of
@@ -93,6 +100,24 @@ class SavedThreads:
                 return await scan(math.inf)
 
         return await ask_within(entry, self._failures, _WHERE, scan_undisturbed, principal)
+
+    async def _one(self, entry: Entry, principal: str, thread: str) -> dict[str, SavedThread]:
+        config = thread_config(
+            thread_scope(principal, entry.name, thread, is_shared=self._is_shared), principal
+        )
+
+        async def look() -> dict[str, SavedThread]:
+            async with entry.open(config, with_threads=True) as graph:
+                # A checkpoint of a long conversation is large, so that no others are read than these: the
+                # newest, and the one of step -1, with which every thread begins.
+                found = [
+                    _in_utc(saved.checkpoint["ts"])
+                    for filter in (None, {"step": _FIRST_STEP})
+                    async for saved in graph.checkpointer.alist(config, filter=filter, limit=1)
+                ]
+            return {thread: SavedThread(found[0], found[1] if len(found) > 1 else None)} if found else {}
+
+        return await ask_within(entry, self._failures, _WHERE, look, principal)
 
     async def standing(self, entry: Entry, thread: str, principal: str) -> StatusDetails | None:
         """Return what the thread's latest checkpoint says: ``interrupted`` and what is asked, if something is

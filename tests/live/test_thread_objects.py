@@ -271,3 +271,23 @@ async def test_of_a_thread_that_is_named_two_checkpoints_are_read_whatever_else_
     assert saver.read > 30, "all threads are read if none is named"
     assert row == next(row for row in everything_known if row["thread"] == "b")
     assert "created_at" in row
+
+
+async def test_a_thread_that_an_edit_began_began_then_whether_or_not_it_is_named(serve, connect) -> None:
+    peer = await connect(await serve({"steps": stepper(OURS, InMemorySaver())}))
+    edit = {"type": "state_update", "graph": "steps", "thread": "t", "values": {"topic": "x"}}
+    for _ in range(2):
+        assert (await peer.ask(**edit, as_node="one"))["type"] == "ok"
+    assert await threads(peer, thread="t") == await threads(peer)
+
+
+async def test_the_server_s_own_saver_says_the_same_of_a_thread_with_its_name_and_without(
+    serve, connect
+) -> None:
+    peer = await connect(await serve({"steps": stepper(OURS)}))
+    edit = {"type": "state_update", "graph": "steps", "thread": "t", "values": {"topic": "x"}}
+    for _ in range(2):
+        assert (await peer.ask(**edit, as_node="one"))["type"] == "ok"
+    (row,) = await threads(peer, thread="t")
+    assert await threads(peer) == [row]
+    assert row["created_at"] < row["updated_at"]

@@ -5,7 +5,8 @@ About `gateway/graphwire_gateway/log/redis_owner.py`, `gateway/graphwire_gateway
 the other files, with ``--store=redis``.
 """
 
-import itertools
+import asyncio
+import sys
 
 import pytest
 from graphwire_gateway import Gateway
@@ -14,11 +15,12 @@ from graphwire_gateway.log import redis_owner
 
 from tests.live.test_restart import history, row
 from tests.support.graphs import OURS, Gate, counter, gated, talker
-from tests.support.peer import Frame, everything
+from tests.support.peer import everything
+from tests.support.processes import started
 from tests.support.questions import asker
 from tests.support.redis import RedisProcess, redis_server
 from tests.support.redis_stores import asked
-from tests.support.waiting import poll, until
+from tests.support.waiting import until
 
 
 async def taken(redis: RedisProcess) -> None:
@@ -90,15 +92,26 @@ async def test_a_gateway_that_was_taken_for_gone_writes_nothing_more(
     _, events = await history(after, 1)
     assert events[-1]["data"]["error"]["code"] == "lost"
     gate.open()  # what it writes now is refused
-    await frozen.until(lambda frame: frame.get("seq") == events[-1]["seq"])
-    assert frozen.events(1) == events
-    names = itertools.count()
-
-    async def start() -> Frame:
-        return await frozen.ask(**_start(f"late-{next(names)}"))
-
-    assert (await poll(start, lambda reply: reply["type"] == "error"))[-1]["code"] == "unavailable"
+    assert await frozen.gone() == 1012
+    shown = frozen.events(1)
+    assert shown
+    assert shown == events[: len(shown)]
     assert (await after.ask(**_start("goes")))["type"] == "started"
+
+
+@pytest.mark.processes
+async def test_a_server_whose_store_was_taken_ends_and_says_so(serve, redis: RedisProcess) -> None:
+    program = [sys.executable, "-c", "from graphwire.cli import main; main()"]
+    command = [*program, "serve", "--conformance-graphs", "--port", "0", "--store", redis.url]
+    async with started(*command, stderr=asyncio.subprocess.PIPE) as process:
+        assert process.stderr is not None
+        while b"ws://" not in await asyncio.wait_for(process.stderr.readline(), 30):
+            pass
+        await taken(redis)
+        await serve({"counter": counter()}, store=redis.url)
+        _, said = await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode == 1
+        assert b"another server has taken the store; this one sends its clients away" in said
 
 
 def _start(run: str) -> dict[str, object]:

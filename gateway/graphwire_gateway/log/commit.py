@@ -93,7 +93,7 @@ class Committer:
                     log.error("a run lost its log", run=written.run, reason=repr(result))
                     if isinstance(result, Rewound):  # nothing can follow it, and its readers must hear that
                         await self._store.delete(written.key)
-                    written.lost()
+                    written.lost(is_taken=isinstance(result, Fenced) and self._store.outlives)
                 else:
                     written.stored(batch)
             except Exception as error:  # the other logs must hear of their records all the same

@@ -95,6 +95,7 @@ class RedisStore:
         self._owner = RedisOwner(self._server, self._writer) if is_alone else None
         self._recent = Recent()
         self._server.life.restore = self._restore
+        self._taken = asyncio.Event()
         self._touching: asyncio.Task[None] | None = None
         self._growth = Growth(self._server, ping_s)
         self._logs: dict[str, Known] = {}
@@ -116,6 +117,11 @@ class RedisStore:
     def outlives(self) -> bool:
         """Another process finds it, as long as the server is there."""
         return True
+
+    @property
+    def taken(self) -> asyncio.Event:
+        """Set once another server has the prefix, of a store that ``is_alone``; see ``Store``."""
+        return self._taken if self._owner is None else self._owner.taken
 
     @property
     def name(self) -> str:

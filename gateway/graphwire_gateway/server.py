@@ -320,7 +320,7 @@ class Server:
                 host,
                 port,
                 subprotocols=[Subprotocol(token) for token in SUBPROTOCOLS],
-                process_request=self._handshake,
+                process_request=self._handshake.in_turns(self._services.loop_time),
                 create_connection=partial(Peer, intake=Intake()),  # type: ignore[arg-type]  # it takes any callable
                 compression=None,
                 max_size=limits.max_frame_bytes,

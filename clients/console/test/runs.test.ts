@@ -257,6 +257,10 @@ test("axe finds nothing in the list, in a question, at the side, in dialogs, in 
     .getByRole("article", { name: "streams" })
     .getByText(/w\d{4}/)
     .waitFor();
+  await page
+    .getByRole("article", { name: "fails" })
+    .getByText("The server’s log has the traceback")
+    .waitFor();
   await check("side");
   await page.setViewportSize({ width: 360, height: 740 });
   await check("phone");

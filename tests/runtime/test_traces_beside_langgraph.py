@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from unittest.mock import MagicMock
 
 import pytest
+from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableLambda
@@ -133,6 +134,47 @@ async def test_a_tracer_sees_the_tree_that_it_sees_of_langgraph(name: str, how: 
         seen.append([each for root in tracer.roots for each in tree(root, view)])
     assert seen[0] == seen[1]
     assert len(seen[0]) > 1
+
+
+class Broken(Trees):
+    """Raises wherever it is called."""
+
+    def _persist_run(self, run: Any) -> None:
+        raise LookupError("persist")
+
+    def _start_trace(self, run: Any) -> None:
+        raise LookupError("start")
+
+    def _end_trace(self, run: Any) -> None:
+        raise LookupError("end")
+
+
+class BrokenAsync(AsyncCallbackHandler):
+    async def on_chain_start(self, *args: Any, **kwargs: Any) -> None:
+        raise LookupError("start")
+
+    async def on_chain_end(self, *args: Any, **kwargs: Any) -> None:
+        raise LookupError("end")
+
+    async def on_chat_model_start(self, *args: Any, **kwargs: Any) -> None:
+        raise LookupError("model")
+
+    async def on_llm_new_token(self, *args: Any, **kwargs: Any) -> None:
+        raise LookupError("token")
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("handler", [Broken, BrokenAsync])
+@pytest.mark.parametrize("name", CASES)
+async def test_a_tracer_that_raises_changes_nothing(name: str, handler: Any, how: str) -> None:
+    modes = ["updates", "values", "messages", "tasks"]
+    seen = []
+    for lib in (OURS, THEIRS):
+        for callbacks in ([handler()], []):
+            config: Any = {"configurable": {"thread_id": "1"}, "callbacks": callbacks}
+            seen.append(await recorded(CASES[name](lib), {"log": []}, how, config=config, stream_mode=modes))
+    assert seen[0] == seen[1] == seen[2] == seen[3]
+    assert seen[0][0]
 
 
 def fan(lib: Any) -> Any:

@@ -50,6 +50,7 @@ export default defineConfig({
         test: {
           name: "node",
           include: ["test/**/*.test.ts", "test/**/*.test.tsx"],
+          setupFiles: "test/failure_report.ts",
           testTimeout: TEST_MS,
           expect: { poll: { timeout: POLL_MS } },
         },

@@ -5,6 +5,9 @@ About `gateway/graphwire_gateway/runs/known_threads.py`, `gateway/graphwire_gate
 `gateway/graphwire_gateway/runs/thread_watch.py`.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 from graphwire_gateway.runs import saved_threads
 from langgraph.checkpoint.memory import InMemorySaver
 
@@ -229,3 +232,62 @@ async def test_of_a_saver_with_very_many_checkpoints_only_so_many_are_read(
     assert all("created_at" in row for row in await threads(peer))
     monkeypatch.setattr(saved_threads, "SCANNED", 3)
     assert [("created_at" in row) for row in await threads(peer)] == [False], "it may have begun earlier"
+
+
+class _Counting(InMemorySaver):
+    """Counts the checkpoints that it reads."""
+
+    read = 0
+
+    def get_tuple(self, config: Any) -> Any:
+        """Return a checkpoint."""
+        found = super().get_tuple(config)
+        self.read += found is not None
+        return found
+
+    def list(self, config: Any, **options: Any) -> Iterator[Any]:
+        """Yield checkpoints."""
+        for found in super().list(config, **options):
+            self.read += 1
+            yield found
+
+
+async def test_of_a_thread_that_is_named_two_checkpoints_are_read_whatever_else_the_saver_has(
+    serve, connect
+) -> None:
+    saver = _Counting()
+    first = await connect(await serve({"steps": stepper(OURS, saver)}))
+    for number in range(15):
+        await finished(first, f"r{number}", "abc"[number % 3], sub=number)
+    peer = await connect(await serve({"steps": stepper(OURS, saver)}))
+
+    saver.read = 0
+    (row,) = await threads(peer, thread="b")
+    assert saver.read <= 3, "the newest, the first, and the newest again for what it waits for"
+    await watching(peer, 1, thread="b")
+    assert saver.read <= 6
+    assert await threads(peer, thread="d") == []
+    everything_known = await threads(peer)
+    assert saver.read > 30, "all threads are read if none is named"
+    assert row == next(row for row in everything_known if row["thread"] == "b")
+    assert "created_at" in row
+
+
+async def test_a_thread_that_an_edit_began_began_then_whether_or_not_it_is_named(serve, connect) -> None:
+    peer = await connect(await serve({"steps": stepper(OURS, InMemorySaver())}))
+    edit = {"type": "state_update", "graph": "steps", "thread": "t", "values": {"topic": "x"}}
+    for _ in range(2):
+        assert (await peer.ask(**edit, as_node="one"))["type"] == "ok"
+    assert await threads(peer, thread="t") == await threads(peer)
+
+
+async def test_the_server_s_own_saver_says_the_same_of_a_thread_with_its_name_and_without(
+    serve, connect
+) -> None:
+    peer = await connect(await serve({"steps": stepper(OURS)}))
+    edit = {"type": "state_update", "graph": "steps", "thread": "t", "values": {"topic": "x"}}
+    for _ in range(2):
+        assert (await peer.ask(**edit, as_node="one"))["type"] == "ok"
+    (row,) = await threads(peer, thread="t")
+    assert await threads(peer) == [row]
+    assert row["created_at"] < row["updated_at"]

@@ -7,6 +7,8 @@ import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildSync } from "esbuild";
 import { type Browser, chromium } from "playwright";
+import { atEnd } from "./at_end.js";
+import { watchPages } from "./seen_pages.js";
 
 /** The folder of this package: `dist`, `examples` and `node_modules` are in it. */
 export const PACKAGE = fileURLToPath(new URL("..", import.meta.url));
@@ -41,13 +43,15 @@ export function chromiumPath(): string {
 const PAGE_MS = 60_000;
 
 /**
- * Start Chromium without a window, with a profile of its own; `browser.close()` ends it. What a page throws, and that it
- * crashed, is printed: a test that waits for such a page sees only that nothing comes.
+ * Start Chromium without a window, with a profile of its own; `browser.close()` ends it, or the end of the file of tests.
+ * What a page throws, and that it crashed, is printed: a test that waits for such a page sees only that nothing comes.
  */
 export async function launch(...more: string[]): Promise<Browser> {
   const browser = await chromium.launch({ executablePath: chromiumPath(), args: [...ARGUMENTS, ...more] });
+  atEnd(() => browser.close());
   browser.on("context", (context) => {
     context.setDefaultTimeout(PAGE_MS);
+    watchPages(context);
     context.on("weberror", (error) => console.warn("a page threw", error.error()));
     context.on("page", (page) => page.on("crash", () => console.warn("a page crashed:", page.url())));
   });
@@ -100,7 +104,9 @@ export class Site {
     return new Promise((resolve) =>
       server.listen(0, "127.0.0.1", () => {
         const address = server.address();
-        resolve(new Site(typeof address === "object" && address ? address.port : 0, server));
+        const site = new Site(typeof address === "object" && address ? address.port : 0, server);
+        atEnd(() => site.stop());
+        resolve(site);
       }),
     );
   }

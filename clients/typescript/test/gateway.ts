@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { WebSocket } from "ws";
+import { atEnd } from "./at_end.js";
 
 // Not `new URL("...", import.meta.url)`: in a test with a page Vite makes an address of a page of it.
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -64,6 +65,7 @@ export class Gateway {
       cwd: HERE,
       env: { ...process.env, ...Object.fromEntries(variables) },
     });
+    atEnd(() => child.kill("SIGKILL"));
     return new Promise((resolve, reject) => {
       let said = "";
       const listen = (data: Buffer) => {
@@ -83,6 +85,8 @@ export class Gateway {
   }
 
   stop(): Promise<void> {
+    const { exitCode, signalCode } = this.process;
+    if (exitCode !== null || signalCode !== null) return Promise.resolve();
     return new Promise((resolve) => {
       this.process.once("exit", () => resolve());
       this.process.kill("SIGKILL");

@@ -123,32 +123,31 @@ class BoundedMemorySaver(InMemorySaver):
             return super().get_tuple(config) if self._touch(id) and ns in self.storage[id] else None
 
     def list(self, config: RunnableConfig | None, **options: Any) -> Iterator[Any]:
-        """Iterate over the checkpoints of a thread, or of all.
-
-        If the filter names a principal, no threads of others are read, and the last one used comes first.
-        """
+        """Iterate over the checkpoints of a thread, or of all."""
         if config is None:
             with self._ledger.lock:
                 self._drop_old()
-            principal = (options.get("filter") or {}).get(PRINCIPAL)
-            if principal is not None:
-                yield from self._list_of(principal, **options)
-                return
         elif not self._touch(config["configurable"]["thread_id"]):
             return
         yield from super().list(config, **options)
 
-    def _list_of(self, principal: str, *, limit: int | None = None, **options: Any) -> Iterator[Any]:
+    def spans(self, principal: str | None) -> Iterator[tuple[str, str, str]]:
+        """Yield each thread's id and when its first and its latest checkpoint were written, in ISO 8601.
+
+        These are the threads of a principal, or of all for None, the one that was used last first. No values
+        of a state are read: a long conversation has thousands of checkpoints, each with all its messages.
+        """
         with self._ledger.lock:
-            threads = tuple(reversed(self._ledger.of.get(principal, ())))
-        for thread in threads:
-            if limit is not None and limit <= 0:
-                return
-            if thread not in self._ledger.threads:  # it went meanwhile
-                continue
-            for saved in super().list({"configurable": {"thread_id": thread}}, limit=limit, **options):
-                yield saved
-                limit = None if limit is None else limit - 1
+            self._drop_old()
+            threads = self._ledger.threads if principal is None else self._ledger.of.get(principal, ())
+            names = tuple(reversed(threads))
+        for thread in names:
+            with self._ledger.lock:
+                saved = self.storage[thread].get("") if thread in self._ledger.threads else None
+                heads = [saved[end(saved)][0] for end in (min, max)] if saved else []
+            if heads:
+                first, latest = (self.serde.loads_typed(head)["ts"] for head in heads)
+                yield thread, first, latest
 
     def _touch(self, thread_id: str) -> bool:
         """Note that a thread is used; tell whether it is there."""

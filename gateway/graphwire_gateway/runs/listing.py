@@ -116,7 +116,7 @@ class Listing:
                 await asyncio.sleep(0)
         for entry in self._catalog.all():
             if entry.takes_threads and (graphs is None or entry.name in graphs):
-                for thread, saved in (await self._saved.of(entry, principal)).items():
+                for thread, saved in (await self._saved.of(entry, principal, command.thread)).items():
                     one = found.setdefault(
                         (entry.name, thread), _Listed(entry.name, thread, saved.updated_at)
                     )

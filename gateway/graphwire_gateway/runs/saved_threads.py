@@ -1,13 +1,15 @@
 """What the saver of a graph knows of threads: which there are, and what each waits for.
 
 A graph and its saver are asked on the graph's loop. The work is bounded: of a principal's checkpoints the
-first ``SCANNED`` are read, and the loop gets a turn in between.
+first ``SCANNED`` are read, and the loop gets a turn in between. Of a thread that is named two are read.
 """
 
 import asyncio
 import datetime
 import math
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -18,13 +20,14 @@ from graphwire_protocol.projection import Encoders, Projector
 from graphwire_gateway.execution.schemas import response_schema_of
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.entry import Entry
+from graphwire_gateway.graphs.memory_saver import BoundedMemorySaver
 from graphwire_gateway.runs.asking import ask_within
 from graphwire_gateway.runs.details import StatusDetails, details_of
 from graphwire_gateway.scope import PRINCIPAL, Scope, thread_config, thread_scope
 
 SCANNED = 10_000
-"""How many checkpoints of a principal are read in a graph's saver. Most give the newest first; the server's
-own in memory those of the thread that was used last."""
+"""How many checkpoints of a principal are read in a graph's saver. Most give the newest first. Of the
+server's own in memory it is how many threads are, the one that was used last first."""
 
 _AT_ONCE = 16  # checkpoints of a principal that are read before other work on the graph's loop gets a turn
 
@@ -54,33 +57,30 @@ class SavedThreads:
         self._is_shared = is_shared
         self._projector = Projector(failures.in_data, encoders, max_event_bytes)
 
-    async def of(self, entry: Entry, principal: str) -> dict[str, SavedThread]:
-        """Return the threads of ``principal`` in the graph's saver, by name. Raises ``Refusal``."""
+    async def of(self, entry: Entry, principal: str, thread: str | None = None) -> dict[str, SavedThread]:
+        """Return the threads of ``principal`` in the graph's saver, by name: all, or only ``thread``.
+
+        Raises ``Refusal``.
+        """
+        if thread is not None:
+            return await self._one(entry, principal, thread)
         config: Any = {"configurable": {PRINCIPAL: principal}}
         prefix = thread_scope(principal, entry.name, "", is_shared=self._is_shared).saved
-        # Savers keep the configuration's keys in a checkpoint's metadata, by which they leave out what is of
-        # others. A database does that by itself, and the server's saver reads no threads of others.
-        whose = None if self._is_shared else {PRINCIPAL: principal}
 
         async def scan(at_once: float = _AT_ONCE) -> dict[str, SavedThread]:
             latest: dict[str, str] = {}
             first: dict[str, str] = {}
             number = 0
             async with entry.open(config, with_threads=True) as graph:
-                async for saved in graph.checkpointer.alist(None, filter=whose, limit=SCANNED):
+                async for id, *times in _times(graph.checkpointer, None if self._is_shared else principal):
                     number += 1
                     if not number % at_once:
                         await asyncio.sleep(0)
-                    id = str(saved.config["configurable"]["thread_id"])
                     thread = id.removeprefix(prefix)
-                    if (
-                        thread != id
-                        and "/" not in thread
-                        and not saved.config["configurable"]["checkpoint_ns"]
-                    ):
-                        at = _in_utc(saved.checkpoint["ts"])
-                        latest[thread] = max(latest.get(thread, at), at)
-                        first[thread] = min(first.get(thread, at), at)
+                    if thread != id and "/" not in thread:
+                        for at in map(_in_utc, times):
+                            latest[thread] = max(latest.get(thread, at), at)
+                            first[thread] = min(first.get(thread, at), at)
             is_whole = number < SCANNED
             return {
                 thread: SavedThread(at, first[thread] if is_whole else None) for thread, at in latest.items()
@@ -93,6 +93,24 @@ class SavedThreads:
                 return await scan(math.inf)
 
         return await ask_within(entry, self._failures, _WHERE, scan_undisturbed, principal)
+
+    async def _one(self, entry: Entry, principal: str, thread: str) -> dict[str, SavedThread]:
+        config = thread_config(
+            thread_scope(principal, entry.name, thread, is_shared=self._is_shared), principal
+        )
+
+        async def look() -> dict[str, SavedThread]:
+            async with entry.open(config, with_threads=True) as graph:
+                # A checkpoint of a long conversation is large, so that no others are read than these: the
+                # newest and the first, which is of step -1, or of step 0 if an edit of the state wrote it.
+                found: list[str] = []
+                for filter in (None, {"step": -1}, {"step": 0}):
+                    if len(found) < 2:
+                        checkpoints = graph.checkpointer.alist(config, filter=filter, limit=1)
+                        found.extend([_in_utc(saved.checkpoint["ts"]) async for saved in checkpoints])
+            return {thread: SavedThread(found[0], found[1] if len(found) > 1 else None)} if found else {}
+
+        return await ask_within(entry, self._failures, _WHERE, look, principal)
 
     async def standing(self, entry: Entry, thread: str, principal: str) -> StatusDetails | None:
         """Return what the thread's latest checkpoint says: ``interrupted`` and what is asked, if something is
@@ -116,6 +134,21 @@ class SavedThreads:
     def _question(self, asked: Any, scope: Scope) -> PendingInterrupt:
         value = orjson.loads(scope.clear(self._projector.dumps(asked.value)))
         return PendingInterrupt(id=asked.id, value=value, response_schema=response_schema_of(asked))
+
+
+async def _times(saver: Any, principal: str | None) -> AsyncIterator[tuple[str, ...]]:
+    """Yield ids of threads, each with some of the times at which it was written: a principal's, or all."""
+    if isinstance(saver, BoundedMemorySaver):
+        for span in islice(saver.spans(principal), SCANNED):
+            yield span
+        return
+    # Savers keep the configuration's keys in a checkpoint's metadata, by which they leave out what is of
+    # others. A database does that by itself.
+    whose = None if principal is None else {PRINCIPAL: principal}
+    async for saved in saver.alist(None, filter=whose, limit=SCANNED):
+        place = saved.config["configurable"]
+        # One of a subgraph counts as one that was read, and says nothing of its thread.
+        yield ("",) if place["checkpoint_ns"] else (str(place["thread_id"]), saved.checkpoint["ts"])
 
 
 def _in_utc(timestamp: str) -> str:

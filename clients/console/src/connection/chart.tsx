@@ -34,10 +34,12 @@ export function Chart({ trips }: { trips: readonly RoundTrip[] }) {
           );
         })}
       </svg>
-      <figcaption>
-        <span>{most} ms</span>
-        <span>0</span>
-      </figcaption>
+      {trips.length > 0 && (
+        <figcaption>
+          <span>{most} ms</span>
+          <span>0</span>
+        </figcaption>
+      )}
     </figure>
   );
 }

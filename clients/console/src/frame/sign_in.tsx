@@ -33,7 +33,7 @@ export function SignIn() {
                 ? "Your token is no longer accepted: it has expired or was revoked."
                 : "The server does not accept this token."}{" "}
               <span className="gate-soft">
-                Its reason: <Text>{saidOf(connection.reason)}</Text>
+                Its reason: <Text>{saidOf(connection.reason)}</Text>.
               </span>
             </p>
           )}

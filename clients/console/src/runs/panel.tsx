@@ -70,8 +70,7 @@ export const RunPanel = memo(
           </p>
         </header>
         <div className="runs-panel-body">
-          {error &&
-            (error.name === "RunFailed" ? <Failed text={error.message} /> : <Problem error={error} />)}
+          <Problem error={error} />
           {isLoading && <p className="runs-note">Loading…</p>}
           {modes.includes("messages") ? (
             <Said run={run} isOver={!status || !isActive({ status })} />
@@ -102,14 +101,6 @@ export const RunPanel = memo(
     // `onClose` is another function each time, and does the same.
     a.id === b.id && a.row === b.row && a.name === b.name,
 );
-
-function Failed({ text }: { text: string }) {
-  return (
-    <p className="runs-failed" role="alert">
-      <Text>{text}</Text>
-    </p>
-  );
-}
 
 function Unrecorded({ graph = "NAME" }: { graph: string | undefined }) {
   return (

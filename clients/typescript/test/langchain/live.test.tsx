@@ -83,8 +83,8 @@ test("a question is answered through the hook, and the run goes on", async () =>
   await expect.poll(() => now().isLoading).toBe(false);
   await now().respond("yes");
   await expect.poll(() => lines(now())).toEqual(["human: go", `ai: ${reply("go")}`]);
-  expect(now().values.answer).toBe("yes");
-  expect(now().interrupts).toEqual([]);
+  await expect.poll(() => now().values.answer).toBe("yes");
+  await expect.poll(() => now().interrupts).toEqual([]);
 });
 
 test("two questions are answered one after the other, or both at once", async () => {
@@ -115,7 +115,7 @@ test("a page that is loaded again shows the question, and answers it", async () 
   await expect.poll(() => now().interrupt?.value).toEqual({ about: "answer" });
   await now().respond("later");
   await expect.poll(() => lines(now())).toEqual(["human: go", `ai: ${reply("go")}`]);
-  expect(now().values.answer).toBe("later");
+  await expect.poll(() => now().values.answer).toBe("later");
 });
 
 test("an answer with an update resumes the thread by a run of its own", async () => {

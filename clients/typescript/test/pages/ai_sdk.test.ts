@@ -68,4 +68,4 @@ test("chats stream beside each other on one socket, go on after a reload, use to
   expect([sockets, errors]).toEqual([2, []]);
   site.stop();
   await Promise.all([browser.close(), gateway.stop(), rm(outDir, { recursive: true })]);
-}, 150_000);
+}, 300_000);

@@ -4,23 +4,31 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "vite";
-import { expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { launch, PACKAGE, Site } from "../chromium.js";
 import { Gateway } from "../gateway.js";
 
-test("four chats stream at once on one socket, are there after a reload, and ask", async () => {
-  const [browser, gateway, outDir] = await Promise.all([
-    launch(),
-    Gateway.start("chat=graphwire_gateway.demo.graphs:chat", "--port", "0"),
-    mkdtemp(join(tmpdir(), "langchain-")),
-  ]);
+let outDir: string;
+
+// A busy machine takes as long for this as for all that the page does.
+beforeAll(async () => {
+  outDir = await mkdtemp(join(tmpdir(), "langchain-"));
   const alias = [
     { find: /^graphwire$/, replacement: join(PACKAGE, "src/index.ts") },
     { find: /^graphwire\/langchain$/, replacement: join(PACKAGE, "src/langchain/index.ts") },
   ];
   const root = join(PACKAGE, "examples", "langchain");
   await build({ root, logLevel: "warn", resolve: { alias }, build: { outDir, minify: false } });
-  const site = await Site.serve(outDir);
+}, 300_000);
+
+afterAll(() => rm(outDir, { recursive: true }));
+
+test("four chats stream at once on one socket, are there after a reload, and ask", async () => {
+  const [browser, gateway, site] = await Promise.all([
+    launch(),
+    Gateway.start("chat=graphwire_gateway.demo.graphs:chat", "--port", "0"),
+    Site.serve(outDir),
+  ]);
   const page = await browser.newPage({ viewport: { width: 1200, height: 800 } });
   const errors: string[] = [];
   page.on("pageerror", (error) => errors.push(String(error)));
@@ -45,6 +53,4 @@ test("four chats stream at once on one socket, are there after a reload, and ask
   expect(await page.locator("p.human").count()).toBe(4);
   expect(sockets).toBe(2);
   expect(errors).toEqual([]);
-  site.stop();
-  await Promise.all([browser.close(), gateway.stop(), rm(outDir, { recursive: true })]);
 }, 150_000);

@@ -9,6 +9,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { WebSocket } from "ws";
+import { atEnd } from "../at_end.js";
 import { ARGUMENTS, chromiumPath } from "../chromium.js";
 
 type Reply = { id?: number; result?: object; error?: { message: string } };
@@ -33,6 +34,7 @@ export class Window {
     const profile = mkdtempSync(join(tmpdir(), "graphwire-tabs-"));
     const args = ["--headless=new", "--remote-debugging-port=0", `--user-data-dir=${profile}`];
     const process = spawn(chromiumPath(), [...args, ...ARGUMENTS], { stdio: ["ignore", "ignore", "pipe"] });
+    atEnd(() => process.kill("SIGKILL"));
     const address = await new Promise<string>((resolve, reject) => {
       let said = "";
       process.stderr?.on("data", (data) => {

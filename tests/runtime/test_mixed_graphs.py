@@ -5,6 +5,8 @@ both of LangGraph's.
 
 About `runtime/graphwire_runtime/foreign/host.py`, `runtime/graphwire_runtime/foreign/relay.py` and
 `runtime/graphwire_runtime/address.py`.
+
+Long because each way in which one graph runs another is tried with either library outside.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ both of LangGraph's.
 
 About `runtime/graphwire_runtime/foreign/host.py`, `runtime/graphwire_runtime/foreign/relay.py` and
 `runtime/graphwire_runtime/address.py`.
+
+Long because each way in which one graph runs another is tried with either library outside.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from langgraph.types import Command
 from typing_extensions import TypedDict
 
 from tests.support.comparison import HOWS, OURS, THEIRS, once, recorded
+from tests.support.random_programs import TRIES, inside, outside
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -396,3 +399,15 @@ async def test_a_replay_of_the_outer_graph_winds_the_inner_one_back(
 
     mixed = await played(build(outer, inner))
     assert mixed == await once(("replay", kept, how), lambda: played(build(THEIRS, THEIRS)))
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="LangGraph's async nodes lose their context there")
+@pytest.mark.parametrize("kind", [outside, inside])
+@pytest.mark.parametrize("seed", range(12))
+async def test_a_random_graph_of_both_streams_as_one_of_langgraph(seed: int, kind: Any) -> None:
+    ours = await kind(OURS, seed)
+    for _ in range(TRIES):
+        theirs = await kind(THEIRS, seed)
+        if theirs == ours:
+            break
+    assert ours == theirs

@@ -58,6 +58,14 @@ def asks(lib: Any) -> Any:
     return lambda state: {"log": [lib.interrupt("?")]}
 
 
+def yields_answers(lib: Any) -> Any:
+    def ask(state: Any) -> Iterator[Any]:
+        lib.get_stream_writer()("asks")
+        yield {"log": [lib.interrupt("?")]}
+
+    return ask
+
+
 def fails(state: Any) -> Any:
     raise LookupError("broken")
 
@@ -112,6 +120,7 @@ CASES: dict[str, Any] = {
     "a runnable": lambda lib: line(lib, RunnableLambda(speaks, name="named")),
     "a command": lambda lib: line(lib, lambda state: lib.Command(update={"log": ["x"]}), lambda state: None),
     "a generator": lambda lib: line(lib, yields),
+    "a generator that asks": lambda lib: line(lib, yields_answers(lib)),
     "graphs inside": nested,
 }
 
@@ -167,7 +176,7 @@ class BrokenAsync(AsyncCallbackHandler):
 @pytest.mark.parametrize("handler", [Broken, BrokenAsync])
 @pytest.mark.parametrize("name", CASES)
 async def test_a_tracer_that_raises_changes_nothing(name: str, handler: Any, how: str) -> None:
-    modes = ["updates", "values", "messages", "tasks"]
+    modes = ["updates", "values", "messages", "tasks", "custom"]
     seen = []
     for lib in (OURS, THEIRS):
         for callbacks in ([handler()], []):
@@ -203,7 +212,7 @@ def tasks(lib: Any) -> Any:
 
 
 EVENTS: dict[str, Any] = {
-    **{name: made for name, made in CASES.items() if name not in ("a generator", "a runnable")},
+    **{name: made for name, made in CASES.items() if "generator" not in name and name != "a runnable"},
     "an async generator": lambda lib: line(lib, ayields),
     "a Send": fan,
     "an error handler": handled,

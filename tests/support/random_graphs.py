@@ -260,13 +260,13 @@ def _aimed(chance: random.Random, node: Node, own: list[str], above: list[str]) 
     return replace(node, targets=targets)
 
 
-def built(lg: Any, graph: Graph, checkpointer: Any, cache: Any = None) -> Any:
-    """The graph of a program in one of the libraries."""
+def built(lg: Any, graph: Graph, checkpointer: Any, cache: Any = None, other: Any = None) -> Any:
+    """The graph of a program in one of the libraries; if there is an `other`, both take turns inwards."""
     schema, counts = SCHEMAS[graph.schema](lg), Counts()
     output = None if graph.output is None else SCHEMAS[graph.output](lg)
     builder = lg.StateGraph(schema) if output is None else lg.StateGraph(schema, output_schema=output)
     for node in graph.nodes:
-        inner = None if node.inner is None else built(lg, node.inner, node.inner.keeps)
+        inner = node.inner and built(other or lg, node.inner, node.inner.keeps, other=other and lg)
         kwargs: dict[str, Any] = {"defer": node.defer}
         if node.kind == "flaky":
             kwargs["retry_policy"] = lg.RetryPolicy(initial_interval=0.0, jitter=False, retry_on=ValueError)
@@ -304,10 +304,11 @@ class MessageView(View):
 WHERE: Any = {"thread_id": "t"}
 
 
-async def lived(lg: Any, program: Program) -> list[Any]:
+async def lived(lg: Any, program: Program, other: Any = None) -> list[Any]:
     """Carry out a program; returns the chunks of each run and how it ended, and the thread's history."""
     saver = InMemorySaver() if program.kept else None
-    graph = built(lg, program.graph, saver, SettledCache() if lg is THEIRS else InMemoryCache())
+    cache = SettledCache() if lg is THEIRS and other is None else InMemoryCache()
+    graph = built(lg, program.graph, saver, cache, other)
     view = MessageView(alike=True)
     seen: list[Any] = []
     for turn, run in enumerate(program.runs):

@@ -29,6 +29,8 @@ from tests.support.processes import started
 
 pytestmark = pytest.mark.processes
 
+_DEADLINE_S = 90.0  # a process may take half a minute to begin where others use the machine
+
 PROGRAM = [sys.executable, "-c", "from graphwire.cli import main; main()"]
 
 GRAPHS = """
@@ -83,14 +85,14 @@ class Program:
     async def until(self, pattern: str) -> re.Match[str]:
         """Return the first match on standard error."""
         assert self.process.stderr is not None
-        while line := (await asyncio.wait_for(self.process.stderr.readline(), 30)).decode():
+        while line := (await asyncio.wait_for(self.process.stderr.readline(), _DEADLINE_S)).decode():
             self.lines.append(line)
             if found := re.search(pattern, line):
                 return found
         raise AssertionError(f"no {pattern!r} in {self.lines}")
 
     async def end(self) -> tuple[int, str, str]:
-        out, err = await asyncio.wait_for(self.process.communicate(), 30)
+        out, err = await asyncio.wait_for(self.process.communicate(), _DEADLINE_S)
         assert self.process.returncode is not None
         return self.process.returncode, out.decode(), "".join(self.lines) + err.decode()
 
@@ -182,9 +184,9 @@ async def test_a_signal_drains_and_a_second_one_stops_at_once(folder: Path, numb
         async with graphwire.connect(url) as client:
             waiting = await client.run("waits", {}, modes=["updates"])
             server.process.send_signal(number)
-            assert "going away" in await asyncio.wait_for(_refusal(client), 30)
+            assert "going away" in await asyncio.wait_for(_refusal(client), _DEADLINE_S)
             server.process.send_signal(number)
-            events = await asyncio.wait_for(_all(waiting), 30)
+            events = await asyncio.wait_for(_all(waiting), _DEADLINE_S)
             assert isinstance(events[-1], graphwire.LifecycleEvent)
             assert (events[-1].status, events[-1].reason) == ("cancelled", "shutdown")
         code, _, err = await server.end()
@@ -549,7 +551,7 @@ async def test_a_watch_prints_changes_until_ctrl_c_or_until_nobody_reads_it(fold
             await run(folder, "run", "joke", "-f", "topic=cats", "--run-id", "r", "--url", url)
             statuses = []
             while statuses[-1:] != ["completed"]:
-                line = await asyncio.wait_for(watching.process.stdout.readline(), 30)
+                line = await asyncio.wait_for(watching.process.stdout.readline(), _DEADLINE_S)
                 statuses.append(json.loads(line)["status"])
             watching.process.send_signal(signal.SIGINT)
             assert (await watching.end())[0] == 130
@@ -557,7 +559,7 @@ async def test_a_watch_prints_changes_until_ctrl_c_or_until_nobody_reads_it(fold
         async with started(
             "bash", "-c", piped, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         ) as process:
-            out, err = await asyncio.wait_for(process.communicate(), 30)
+            out, err = await asyncio.wait_for(process.communicate(), _DEADLINE_S)
         assert (process.returncode, out.decode().split()[:3]) == (141, ["r", "joke", "completed"]), err
 
 

@@ -130,9 +130,7 @@ class SavedThreads:
 
 
 async def _span(saver: Any, config: Any) -> tuple[str | None, str | None]:
-    """Return when a thread's first and latest checkpoint were written: None if that is not known, and for both
-    if there is none.
-    """
+    """Return when a thread's first and latest checkpoint were written; None is not known, or not there."""
     if isinstance(saver, BoundedMemorySaver):
         span = saver.span(config["configurable"]["thread_id"])
         return (None, None) if span is None else (_in_utc(span[0]), _in_utc(span[1]))

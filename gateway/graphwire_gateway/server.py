@@ -31,6 +31,7 @@ from graphwire_gateway.connections.openings import (
 from graphwire_gateway.connections.peer import MAX_QUEUE, Peer
 from graphwire_gateway.connections.services import Services
 from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.execution.encode import encoders_of
 from graphwire_gateway.execution.execution import Executor
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
@@ -154,7 +155,7 @@ class Gateway:
         self._checkpointer = checkpointer
         self._thread_limits = ThreadLimits(thread_bytes, thread_ttl_s)
         self._graph_store = graph_store
-        self._encoders = _encoders(encoders)
+        self._encoders = encoders_of(encoders)
         self._expose_errors = expose_errors
         self._insecure = insecure
         self._shared_threads = shared_threads
@@ -214,22 +215,6 @@ def _tokens(tokens: Mapping[str, str] | None, auth: Any, ignore_authorization: b
     return Authenticated(found, source, ignore_authorization=ignore_authorization)
 
 
-def _encoders(encoders: Encoders | str | None) -> Encoders | None:
-    if encoders is None:
-        return None
-    found, source = resolve("encoders", encoders)
-    if not isinstance(found, Mapping):
-        raise CannotServe(
-            f"encoders: {source} is of type {type(found).__name__}, not a mapping of classes to functions"
-        )
-    for cls, function in found.items():
-        if not (isinstance(cls, type) and callable(function)):
-            raise CannotServe(
-                f"encoders: {source} maps {cls!r}; it maps classes to functions, {{Money: str}}"
-            )
-    return found
-
-
 class Server:
     """A gateway that listens. ``Gateway.serve`` makes it; ``host`` and ``port`` are where it listens."""
 
@@ -280,6 +265,7 @@ class Server:
         self._connections: set[Connection] = set()
         self._listener: Listener | None = None
         self._committing: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._draining: asyncio.Future[None] | None = None
 
     @property
@@ -287,6 +273,11 @@ class Server:
         """The address for clients, such as ``ws://127.0.0.1:8765/ws``."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"ws://{host}:{self.port}{PATH}"
+
+    @property
+    def taken(self) -> asyncio.Event:
+        """Set once another server has taken the store, in Redis: this one sends its clients away."""
+        return self._store.taken
 
     @property
     def console_url(self) -> str | None:
@@ -312,8 +303,14 @@ class Server:
         listener = await self._bind(host, port)  # first: without an address, runs wait on
         await Recovery(self._runs, self.catalog, self._store, self._limits).take_up(kept)
         self._committing = asyncio.create_task(self._committer.main(self._runs.holdings.make_room))
+        self._watching = asyncio.create_task(self._leave_store())
         await listener.start_serving()
         log.info("listening", url=self.url)
+
+    async def _leave_store(self) -> None:
+        await self._store.taken.wait()
+        log.error("another server has taken the store; this one sends its clients away")
+        await self.drain(0)
 
     async def _bind(self, host: str, port: int) -> Listener:
         limits = self._limits
@@ -323,7 +320,7 @@ class Server:
                 host,
                 port,
                 subprotocols=[Subprotocol(token) for token in SUBPROTOCOLS],
-                process_request=self._handshake,
+                process_request=self._handshake.in_turns(self._services.loop_time),
                 create_connection=partial(Peer, intake=Intake()),  # type: ignore[arg-type]  # it takes any callable
                 compression=None,
                 max_size=limits.max_frame_bytes,
@@ -388,6 +385,8 @@ class Server:
     async def close(self) -> None:
         """Drain without waiting, then release everything."""
         await self.drain(0)
+        if self._watching is not None:
+            self._watching.cancel()
         if self._listener is not None:
             self._listener.close()
             await self._listener.wait_closed()

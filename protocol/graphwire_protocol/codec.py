@@ -12,11 +12,12 @@ from typing import Any
 
 import orjson
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails, from_json
+from pydantic_core import ErrorDetails, SchemaValidator, core_schema, from_json
 
 from graphwire_protocol.base import Wire
-from graphwire_protocol.commands import UNSERVED, Command
+from graphwire_protocol.commands import UNSERVED, Command, Position, Product
 from graphwire_protocol.errors import Refusal, path_text
+from graphwire_protocol.filters import Exclude, Filter
 from graphwire_protocol.frames import ServerFrame
 from graphwire_protocol.suggest import choices_of, did_you_mean
 from graphwire_protocol.types import MAX_INT, NAME_RULE
@@ -66,6 +67,8 @@ def decode_command(data: str | bytes) -> Command:
 
 
 def _read(data: str | bytes) -> Command:
+    if len(data) > _SMALL:
+        _look_at_width(data)
     try:
         command: Command = _validated(data)
     except ValidationError as error:
@@ -79,6 +82,65 @@ def _read(data: str | bytes) -> Command:
     if _may_hold_a_literal(data):
         _parsed(data)
     return command
+
+
+def _counted(place: str, values: core_schema.CoreSchema) -> core_schema.CoreSchema:
+    """Return the schema of an object whose unknown fields are counted in the context, up to one too many."""
+
+    def count(name: str, info: core_schema.ValidationInfo) -> None:
+        if name not in _KNOWN:
+            found: Any = info.context
+            found.append(place)
+            if len(found) > _LISTED:
+                raise ValueError
+
+    keys = core_schema.with_info_plain_validator_function(count)
+    return _whatever(core_schema.dict_schema(keys, values, fail_fast=True))
+
+
+def _whatever(schema: core_schema.CoreSchema) -> core_schema.CoreSchema:
+    """Return a schema that takes what ``schema`` does not, too, without making an object of it."""
+    return core_schema.with_default_schema(schema, default=None, on_error="default")
+
+
+def _only(**fields: core_schema.CoreSchema) -> core_schema.CoreSchema:
+    """Return the schema of an object of which only these fields are looked at."""
+    optional = {name: core_schema.typed_dict_field(each, required=False) for name, each in fields.items()}
+    return _whatever(core_schema.typed_dict_schema(optional, extra_behavior="ignore"))
+
+
+_KNOWN = frozenset(name for model in (Filter, Exclude, Position, Product) for name in model.model_fields)
+_ANYTHING = _whatever(core_schema.none_schema())
+_SPEC = {
+    "filter": _counted("filter", _counted("filter", _ANYTHING)),
+    "from": _counted("from", _ANYTHING),
+}
+_WIDE_PARTS = SchemaValidator(
+    core_schema.tagged_union_schema(
+        {
+            "hello": _only(client=_counted("client", _ANYTHING)),
+            "subscribe": _only(**_SPEC),
+            "run": _only(subscribe=_whatever(core_schema.list_schema(_only(**_SPEC)))),
+        },
+        discriminator="type",
+    )
+)
+"""Counts the fields that nobody knows in those parts of a frame that are no user's values."""
+
+
+def _look_at_width(data: str | bytes) -> None:
+    """Raise ``Refusal`` for a frame with too many unknown fields in one of its parts.
+
+    The validator would note each of them, or copy all of them for each field that is missing beside them.
+    """
+    found: list[str] = []
+    try:
+        _WIDE_PARTS.validate_json(data, context=found)
+    except ValidationError:
+        return  # of another type, or no JSON
+    if len(found) > _LISTED:
+        head = _Head.model_validate_json(data)
+        raise _too_many(head.type, _id({"id": head.id}), found[-1])
 
 
 def _validated(data: str | bytes) -> Command:
@@ -149,12 +211,13 @@ def _refusal(data: str | bytes, error: ValidationError) -> Refusal:
     return _too_many(kind, id) if has_many else _invalid(kind, faults, id)
 
 
-def _too_many(kind: str, id: int | None) -> Refusal:
-    # Whatever else is wrong, a frame has so many faults only in its filters: each unknown field is one.
+def _too_many(kind: str, id: int | None, place: str = "filter") -> Refusal:
+    # Whatever else is wrong, a small frame has so many faults only in its filters: each unknown field is one.
     reason = f"more than {_LISTED} fields that this server does not know"
-    path = "filter" if kind == "subscribe" else "subscribe"
+    path = "subscribe" if kind == "run" else place
     details = {"errors": [{"path": path, "reason": reason}]}
-    return Refusal("invalid_filter", f"{kind}.{path}: {reason}", id=id, details=details)
+    code = "invalid_filter" if place == "filter" else "invalid_argument"
+    return Refusal(code, f"{kind}.{path}: {reason}", id=id, details=details)
 
 
 _LONG_INTEGER = re.compile(r"[0-9]{1000,}")

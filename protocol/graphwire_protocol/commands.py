@@ -88,7 +88,9 @@ class GraphCommand(Wire):
     update: Input = None
     """An update of the state."""
     goto: Input = None
-    """The next nodes: a name, ``{"node", "arg"}`` for LangGraph's ``Send``, or a list of both."""
+    """The next nodes: a name, ``{"node", "arg"}`` for LangGraph's ``Send``, or a list of both. A ``Send`` may
+    have a ``timeout``: seconds, or an object of ``run_timeout``, ``idle_timeout`` and ``refresh_on``.
+    """
 
 
 class RunConfig(Wire):

@@ -284,6 +284,11 @@ def _last_node(plan: Plan, saved: Any) -> str:
         ),
         reverse=True,
     )
+    if not last and any(seen.values()):
+        raise InvalidUpdateError(
+            "update_state cannot tell which node the update comes from, since no node had run where this "
+            f"thread was forked; say as_node, which is {START!r} for an update that is input"
+        )
     if not last:
         return START
     if len(last) > 1 and last[0][0] == last[1][0] and last[0][1] != last[1][1]:

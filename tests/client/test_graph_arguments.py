@@ -6,6 +6,7 @@ About `clients/python/graphwire/langgraph_arguments.py`, `clients/python/graphwi
 
 import re
 import uuid
+from datetime import timedelta
 from typing import Any, TypedDict
 
 import graphwire
@@ -58,6 +59,13 @@ class Send:
         self.node, self.arg, self.timeout = node, arg, timeout
 
 
+class Policy:
+    """Looks like LangGraph's ``TimeoutPolicy``."""
+
+    def __init__(self, idle_timeout: Any, refresh_on: str) -> None:
+        self.run_timeout, self.idle_timeout, self.refresh_on = None, idle_timeout, refresh_on
+
+
 @pytest.mark.parametrize(
     ("command", "wire"),
     [
@@ -67,6 +75,19 @@ class Send:
         (Command(update=[("n", 1), ("m", 2)]), {"update": {"n": 1, "m": 2}}),
         (Command(goto=Send("a", {"n": 1})), {"goto": {"node": "a", "arg": {"n": 1}}}),
         (Command(goto=["b", Send("a", {1})]), {"goto": ["b", {"node": "a", "arg": {"$set": [1]}}]}),
+        (Command(goto=Send("a", 1, timeout=3)), {"goto": {"node": "a", "arg": 1, "timeout": 3}}),
+        (
+            Command(goto=Send("a", 1, timeout=timedelta(minutes=1))),
+            {"goto": {"node": "a", "arg": 1, "timeout": 60}},
+        ),
+        (
+            Command(goto=[Send("a", 1, timeout=Policy(timedelta(seconds=2), "heartbeat"))]),
+            {
+                "goto": [
+                    {"node": "a", "arg": 1, "timeout": {"idle_timeout": 2, "refresh_on": "heartbeat"}},
+                ]
+            },
+        ),
     ],
 )
 async def test_a_command_may_be_the_input(client, server, command, wire):
@@ -81,7 +102,6 @@ async def test_a_command_may_be_the_input(client, server, command, wire):
     ("command", "named"),
     [
         (Command(resume=1, graph="__parent__"), "graph"),
-        (Command(goto=Send("a", 1, timeout=3)), "timeout"),
         (Command(update=[("n", 1), ("n", 2)]), "twice"),
         (Command(), "empty"),
     ],

@@ -247,7 +247,7 @@ async def test_a_lost_run_s_waiting_readers_look_at_the_log(bench: Bench, answer
             woken.append(1)
 
     run.log.wait(Reader())
-    run.log.lost()
+    run.log.lost(is_taken=False)
     assert woken == [1]
 
 

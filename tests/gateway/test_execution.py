@@ -704,7 +704,19 @@ async def test_options_are_what_astream_takes_and_durability_needs_a_thread(entr
     assert requested(entry).options == {}
 
 
-@pytest.mark.parametrize("goto", ["n", {"node": "n", "arg": 1}, {"node": "n"}, ["n", {"node": "m"}], []])
+@pytest.mark.parametrize(
+    "goto",
+    [
+        "n",
+        {"node": "n", "arg": 1},
+        {"node": "n"},
+        {"node": "n", "timeout": 0.5},
+        {"node": "n", "timeout": None},
+        {"node": "n", "timeout": {"idle_timeout": 1, "refresh_on": "heartbeat"}},
+        ["n", {"node": "m"}],
+        [],
+    ],
+)
 async def test_a_command_goes_to_nodes(entry, goto) -> None:
     assert requested(entry, command={"goto": goto, "update": {"a": 1}}).command == {
         "goto": goto,
@@ -721,7 +733,33 @@ async def test_of_the_nodes_that_there_are_not_a_graph_gets_only_the_first_few_t
     assert requested(served, command={"goto": many}).command == {"goto": [*few, "m"]}
 
 
-@pytest.mark.parametrize("goto", [1, {"arg": 1}, {"node": "n", "x": 1}, [["n"]], {"node": 3}])
+@pytest.mark.parametrize(
+    "goto",
+    [
+        1,
+        {"arg": 1},
+        {"node": "n", "x": 1},
+        [["n"]],
+        {"node": 3},
+        *(
+            {"node": "n", "timeout": wrong}
+            for wrong in (
+                0,
+                -1,
+                True,
+                "1",
+                2**32,
+                {"$int": "1" + "0" * 400},
+                {},
+                {"run_timeout": None},
+                {"run_timeout": 0},
+                {"other": 1},
+                {"refresh_on": "auto"},
+                {"run_timeout": 1, "refresh_on": ["auto"]},
+            )
+        ),
+    ],
+)
 async def test_a_command_that_goes_elsewhere_is_refused(entry, goto) -> None:
     with pytest.raises(Refusal) as refused:
         requested(entry, command={"goto": goto})

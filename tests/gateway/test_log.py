@@ -33,7 +33,7 @@ class Owner:
     def sealed(self) -> None:
         self.heard.append("sealed")
 
-    def lost(self) -> None:
+    def lost(self, *, is_taken: bool) -> None:
         self.heard.append("lost")
 
 
@@ -116,14 +116,17 @@ async def test_a_log_is_settled_when_the_store_holds_what_there_was(bench) -> No
     assert second.done()
 
 
-@pytest.mark.parametrize("end", ["lost", "delete"])
-async def test_nobody_waits_for_a_log_that_takes_nothing_more(bench, end: str) -> None:
+@pytest.mark.parametrize("is_lost", [True, False])
+async def test_nobody_waits_for_a_log_that_takes_nothing_more(bench, is_lost: bool) -> None:
     bench.log.append([plain()])
     first = bench.log.settled()
     bench.log.batch()
     bench.log.touch()
     second = bench.log.settled()
-    getattr(bench.log, end)()
+    if is_lost:
+        bench.log.lost(is_taken=False)
+    else:
+        bench.log.delete()
     assert first.done()
     assert second.done()
     assert bench.log.settled().done()
@@ -303,7 +306,7 @@ def test_a_lost_log_forgets_what_is_pending_and_wakes_the_readers_that_wait(benc
     bench.log.append([plain()])
     bench.log.seal("completed")
     waiting, elsewhere = bench.reader(), bench.reader(waits=False)
-    bench.log.lost()
+    bench.log.lost(is_taken=False)
     assert bench.log.batch() is None
     assert (waiting.woken, elsewhere.woken) == (1, 0)
     assert bench.owner.heard == [("stored", 1, 1), "lost"]

@@ -4,6 +4,7 @@ The clock stands still but for the work, which says how long it takes.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -94,6 +95,40 @@ async def test_nobody_saves_up_time_while_they_do_nothing(loop) -> None:
     seen = len(loop.done)
     await loop.all_done()
     assert {who for who, _ in loop.done[seen : seen + 9]} == {"first", "second", "late"}
+
+
+async def test_nobody_who_arrives_meanwhile_is_before_one_who_was_called_up(loop) -> None:
+    loop.work("many", TURN_S)
+    await settle()
+    loop.work("many", TURN_S, connections=3)
+    loop.work("few", TURN_S / 50)
+    await asyncio.sleep(0)
+    loop.time._end_turn()  # calls "few" up, which begins in the next turn
+    assert not loop.time._begins("many", is_called=False)
+    await loop.all_done()
+
+
+async def test_who_comes_now_and_then_is_ahead_of_those_who_work_without_a_pause(loop) -> None:
+    loop.work("many", TURN_S, connections=1000)
+    await settle()
+    waited = []
+    for _ in range(20):
+        before, done = loop.turn, len(loop.turns_of("few"))
+        loop.work("few", TURN_S / 50, times=3)
+        await loop.until(lambda done=done: len(loop.turns_of("few")) == done + 3)
+        waited.append(loop.turn - before)
+        await loop.until(lambda before=before: loop.turn >= before + 10)
+    assert max(waited) <= 2, "each piece of its work would wait for a turn of the others"
+    for task in loop.tasks:
+        task.cancel()
+
+
+async def test_time_in_which_the_thread_does_nothing_is_not_charged() -> None:
+    time = LoopTime()
+    await time.wait("p")
+    threading.Event().wait(10 * TURN_S)
+    time.done()
+    assert time._rests == 0, "a piece of work that takes far too long would be followed by a rest"
 
 
 async def test_work_that_takes_a_moment_is_called_up_in_growing_numbers(loop) -> None:

@@ -645,7 +645,7 @@ def lose(bench: Bench) -> None:
     """Let the store refuse what is pending, as the committer reports it."""
     bench.heard.clear()
     bench.run.log.batch()
-    bench.run.log.lost()
+    bench.run.log.lost(is_taken=False)
 
 
 def check_lost(bench: Bench) -> None:
@@ -746,7 +746,7 @@ def test_a_run_obeys_its_table_and_ends_once_whatever_happens(steps: list[str], 
             elif step == "store" and not is_lost:
                 bench.store()
             elif step == "lose" and not is_lost and run.log.batch() is not None:
-                run.log.lost()
+                run.log.lost(is_taken=False)
                 is_lost = True
             elif has_started and not bench.execution.is_over:
                 play(bench.execution, step)
@@ -830,6 +830,15 @@ async def test_a_checkpoint_is_not_shown_before_the_status_is_stored(make) -> No
     assert bench.rows == []
     bench.store()
     assert places(bench) == [("running", 1, "")]
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+async def test_a_private_thread_stays_where_another_server_goes_on_with_it(make, is_taken: bool) -> None:
+    bench = running(make(scope=PRIVATE))
+    bench.run.log.batch()
+    bench.run.log.lost(is_taken=is_taken)
+    bench.execution.stop()
+    assert len(bench.execution.asked("delete_private_thread")) == (0 if is_taken else 1)
 
 
 async def test_a_private_thread_has_neither_number_nor_checkpoint(make) -> None:

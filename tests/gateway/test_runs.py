@@ -998,7 +998,7 @@ async def test_a_run_that_loses_its_log_is_counted_out_and_frees_thread_and_slot
     if status == "interrupted":
         await bench.end(run, ASKS)
     assert run.status == status
-    run.log.lost()
+    run.log.lost(is_taken=False)
     if status == "running":
         bench.executor.of(run).end(CANCELLED)
     await bench.settled()

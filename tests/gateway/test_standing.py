@@ -207,7 +207,7 @@ async def test_a_run_that_ends_before_that_calls_its_graph_never(make, begin: st
     elif end == "timeout":
         bench.run._time_out(1)
     else:
-        bench.run.lost()
+        bench.run.lost(is_taken=False)
     bench.store()
     assert len(bench.executor.started) == (begin == "resume")
     assert bench.heard.count("stopped") == 1

@@ -87,6 +87,14 @@ def test_a_thread_that_goes_before_the_list_names_it_is_only_gone() -> None:
     assert not feed.watches.know("p", ("g", "a"))
 
 
+def test_the_row_of_a_thread_that_is_gone_is_let_go() -> None:
+    feed = Feed(row("a"))
+    feed.take()
+    assert len(feed.watches._rows._bodies) == 1
+    feed.watches.gone("p", ("g", "a"), "deleted")
+    assert (feed.watches._rows._bodies, feed.watches._rows._size) == ({}, 0)
+
+
 def test_the_change_by_which_a_thread_stops_matching_is_sent_and_no_later_one() -> None:
     feed = Feed(row(title="Cats"), search="cat")
     feed.take()

@@ -298,6 +298,15 @@ def test_a_row_that_is_replaced_takes_no_room_of_others(turns, monkeypatch) -> N
     assert (busy.asked, quiet.asked) == (100, 1)
 
 
+def test_the_row_of_a_run_that_is_gone_is_let_go(turns) -> None:
+    turns.open(row("a"), row("b"))
+    turns.take()
+    assert len(turns.watches._rows._bodies) == 2
+    for run in ("a", "b", "never listed"):
+        turns.watches.gone("p", run, "expired")
+    assert (turns.watches._rows._bodies, turns.watches._rows._size) == ({}, 0)
+
+
 # ── runs that are gone ───────────────────────────────────────────────────────────────────────────
 
 

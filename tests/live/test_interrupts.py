@@ -1,6 +1,7 @@
 """A run that asks waits, then continues in the same log: each answer counts once, whoever sends it.
 
-About `gateway/graphwire_gateway/runs/run.py` and `gateway/graphwire_gateway/execution/request.py`.
+About `gateway/graphwire_gateway/runs/run.py`, `gateway/graphwire_gateway/execution/request.py` and
+`runtime/graphwire_runtime/drive/lifecycle.py`.
 """
 
 import asyncio
@@ -40,6 +41,32 @@ async def said(peer: Peer, run: str) -> Any:
     reply = await peer.ask(type="result", run=run)
     assert reply["status"] == "completed", reply
     return reply["output"]["said"]
+
+
+@pytest.mark.slow_store(False)
+@pytest.mark.parametrize("runner", ["inline", "thread"])
+@pytest.mark.parametrize("home", ["graphwire_runtime", "langgraph.callbacks"])
+async def test_a_callback_of_the_graph_hears_of_questions_and_answers(
+    serve, connect, lib: Library, home: str, runner: str
+) -> None:
+    """LangGraph's does so in graphs of both libraries, the runtime's in the runtime's alone."""
+    heard: list[str] = []
+
+    class Ear(pytest.importorskip(home).GraphCallbackHandler):  # type: ignore[misc]
+        def on_interrupt(self, event: Any) -> None:
+            heard.append(f"asked {event.interrupts[0].value['about']}")
+
+        def on_resume(self, event: Any) -> None:
+            heard.append("resumed")
+
+    graph = asker(lib, checkpointer("own")).with_config({"callbacks": [Ear()]})
+    peer = await connect(await serve({"asker": graph}, runner=runner))
+    await peer.run("asker", {"topic": "cats"}, everything(1), run="r")
+    (ask,) = await asked(peer, 1)
+    await peer.ask(type="respond", run="r", responses=[answer(ask, "yes")])
+    await peer.closed(1)
+    deaf = (lib.name, home) == ("langgraph", "graphwire_runtime")
+    assert heard == ([] if deaf else ["asked cats", "resumed"])
 
 
 @pytest.mark.parametrize("runner", ["inline", "thread"])

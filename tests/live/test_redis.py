@@ -10,13 +10,14 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from graphwire_gateway.log import redis_recent
 from graphwire_gateway.log.redis import RedisStore
 from graphwire_gateway.log.store import Batch, Fenced, Kept, NoLog, Rewound, SeqGap, StoreAway
 from redis.crc import key_slot
 
 from tests.gateway.test_store import batch, numbers
 from tests.support.redis import RedisProcess, Relay, redis_server
-from tests.support.redis_stores import asked, opened, seen
+from tests.support.redis_stores import asked, on_disk, opened, seen
 from tests.support.waiting import until
 
 # ── several stores ───────────────────────────────────────────────────────────────────────────────
@@ -320,6 +321,7 @@ async def test_nothing_is_lost_when_a_server_that_writes_is_killed() -> None:
             reader.tail("r", heads.append)
             for first in range(1, 101, 10):
                 await store.append([batch("r", first, 10)])
+            await on_disk(own)
             own.kill()
             with pytest.raises(StoreAway):
                 await store.append([batch("r", 101)])
@@ -329,7 +331,10 @@ async def test_nothing_is_lost_when_a_server_that_writes_is_killed() -> None:
             await until(lambda: heads[-1] == 101)
 
 
-async def test_a_server_that_lost_the_end_of_a_log_says_so_to_its_writer_and_readers() -> None:
+async def test_a_server_that_lost_the_end_of_a_log_says_so_to_its_writer_and_readers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(redis_recent, "KEPT_S", -1.0)  # it was longer ago than is kept
     with redis_server() as own:
         async with opened(own.url) as store, opened(own.url) as reader:
             assert store.durability == "none"

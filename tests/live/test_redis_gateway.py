@@ -5,7 +5,8 @@ About `gateway/graphwire_gateway/log/redis_owner.py`, `gateway/graphwire_gateway
 the other files, with ``--store=redis``.
 """
 
-import itertools
+import asyncio
+import sys
 
 import pytest
 from graphwire_gateway import Gateway
@@ -14,11 +15,12 @@ from graphwire_gateway.log import redis_owner
 
 from tests.live.test_restart import history, row
 from tests.support.graphs import OURS, Gate, counter, gated, talker
-from tests.support.peer import Frame, Peer, everything, spec
+from tests.support.peer import everything
+from tests.support.processes import started
 from tests.support.questions import asker
 from tests.support.redis import RedisProcess, redis_server
 from tests.support.redis_stores import asked
-from tests.support.waiting import poll, until
+from tests.support.waiting import until
 
 
 async def taken(redis: RedisProcess) -> None:
@@ -90,45 +92,34 @@ async def test_a_gateway_that_was_taken_for_gone_writes_nothing_more(
     _, events = await history(after, 1)
     assert events[-1]["data"]["error"]["code"] == "lost"
     gate.open()  # what it writes now is refused
-    await frozen.until(lambda frame: frame.get("seq") == events[-1]["seq"])
-    assert frozen.events(1) == events
-    names = itertools.count()
-
-    async def start() -> Frame:
-        return await frozen.ask(**_start(f"late-{next(names)}"))
-
-    assert (await poll(start, lambda reply: reply["type"] == "error"))[-1]["code"] == "unavailable"
+    assert await frozen.gone() == 1012
+    shown = frozen.events(1)
+    assert shown
+    assert shown == events[: len(shown)]
     assert (await after.ask(**_start("goes")))["type"] == "started"
+
+
+@pytest.mark.processes
+async def test_a_server_whose_store_was_taken_ends_and_says_so(serve, redis: RedisProcess) -> None:
+    program = [sys.executable, "-c", "from graphwire.cli import main; main()"]
+    command = [*program, "serve", "--conformance-graphs", "--port", "0", "--store", redis.url]
+    async with started(*command, stderr=asyncio.subprocess.PIPE) as process:
+        assert process.stderr is not None
+        while b"ws://" not in await asyncio.wait_for(process.stderr.readline(), 30):
+            pass
+        await taken(redis)
+        await serve({"counter": counter()}, store=redis.url)
+        _, said = await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode == 1
+        assert b"another server has taken the store; this one sends its clients away" in said
 
 
 def _start(run: str) -> dict[str, object]:
     return {"type": "run", "graph": "counter", "input": {"count": 1}, "run": run}
 
 
-async def test_readers_and_runs_wait_for_a_server_that_is_away(serve, connect) -> None:
-    with redis_server(appendonly="yes") as redis:
-        gate = Gate()
-        graphs = {"gated": gated(gate, before=200, after=200)}
-        peer = await connect(await serve(graphs, store=redis.url))
-        await peer.run("gated", {"done": 0}, spec(1, "custom"), run="r")
-        await peer.until(lambda frame: frame.get("data") == {"i": 199})
-        redis.kill()
-        gate.open()
-        refused = await peer.ask(type="subscribe", run="r", **spec(2, "custom"))
-        assert (refused["type"], refused["code"]) == ("error", "unavailable")
-        redis.start()
-        await peer.closed(1)
-        assert written(peer, 1) == list(range(400))
-        await history(peer, 3, "r", "custom")
-        assert written(peer, 3) == list(range(400))
-
-
-def written(peer: Peer, sub: int) -> list[int]:
-    return [event["data"]["i"] for event in peer.events(sub) if event["mode"] == "custom"]
-
-
 async def test_a_server_that_was_started_again_gives_logs_other_epochs(connect) -> None:
-    with redis_server(appendonly="yes") as redis:
+    with redis_server(appendonly="yes", appendfsync="always") as redis:
         graphs = {"counter": counter()}
         async with Gateway(graphs, store=redis.url).serve("127.0.0.1", 0) as first:
             before = await connect(first)
@@ -144,7 +135,7 @@ async def test_a_server_that_was_started_again_gives_logs_other_epochs(connect) 
             gap = await after.until(lambda frame: frame["type"] == "gap")
             assert gap["reason"] == "epoch_changed"
             await history(after, 2, "r", "custom")
-            assert len(written(after, 2)) == 3
+            assert sum(event["mode"] == "custom" for event in after.events(2)) == 3
 
 
 async def test_what_a_server_without_a_file_has_lost_is_gone(serve, connect) -> None:

@@ -24,7 +24,7 @@ from redis.exceptions import ConnectionError as NoConnection
 from tests.live.conftest import Connect
 from tests.support.peer import spec
 from tests.support.redis import RedisProcess, redis_server
-from tests.support.redis_stores import asked
+from tests.support.redis_stores import asked, on_disk
 from tests.support.waiting import poll
 
 
@@ -297,6 +297,7 @@ async def test_a_server_that_comes_back_has_what_it_answered() -> None:
     with redis_server(appendonly="yes") as redis:
         async with saving(redis) as saver:
             config = await put(saver, place("t"), n=1)
+            await on_disk(redis)
             redis.kill()
             with pytest.raises(NoConnection):
                 await put(saver, place("t"), n=2)

@@ -385,6 +385,22 @@ async def test_commands_update_and_go_where_they_say(both: Any) -> None:
     assert unordered(remote) == unordered(local)
 
 
+@pytest.mark.parametrize("limit", ["seconds", "run_timeout", "idle_timeout"])
+async def test_a_send_limits_its_node_alike(both: Any, limit: str) -> None:
+    async def story(teller: Teller) -> None:
+        command, send, policy = teller.words.Command, teller.words.Send, teller.words.TimeoutPolicy
+        timeout = 0.02 if limit == "seconds" else policy(**{limit: 0.02})
+        await teller.invoke({"n": 0})
+        await teller.invoke(command(goto=send("wait", {"n": 1}, timeout=timeout)))
+
+    local, remote = await both(graphs.waiting, story)
+    error, kind, message = json.loads(remote[-1])
+    assert (error, kind) == ("raised", "NodeTimeoutError")
+    assert "0.02" in message
+    *first, last = remote  # whose end says how long it took
+    assert (first, last[:40]) == (local[:-1], local[-1][:40])
+
+
 async def test_a_conversation_goes_on_alike(both: Any) -> None:
     async def story(teller: Teller) -> None:
         await teller.invoke(graphs.hello())

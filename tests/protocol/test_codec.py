@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import orjson
 import pytest
-from graphwire_protocol import commands, frames, payloads, replies, schema
+from graphwire_protocol import codec, commands, frames, payloads, replies, schema
 from graphwire_protocol.base import InputObject, JsonObject, Wire
 from graphwire_protocol.codec import Unknown, decode_command, decode_frames, encode
 from graphwire_protocol.codes import CLOSES, CODES, reconnects
@@ -700,3 +700,44 @@ def test_a_refused_frame_leaves_nothing_to_the_collector() -> None:
             assert gc.collect() < 500, "what was parsed is freed with the refusal"
         finally:
             gc.enable()
+
+
+UNKNOWN = {f"{number:x}": 1 for number in range(20_000)}
+SPEC = {"sub": 1, "filter": {"modes": ["values"]}}
+WIDE: dict[str, tuple[dict[str, Any], str]] = {
+    "filter": ({"type": "subscribe", "run": "r", "sub": 1, "filter": UNKNOWN}, "invalid_filter"),
+    "exclude": ({"type": "subscribe", "filter": {"exclude": UNKNOWN}}, "invalid_filter"),
+    "from": ({"type": "subscribe", "run": "r", **SPEC, "from": UNKNOWN}, "invalid_argument"),
+    "client": ({"type": "hello", "client": UNKNOWN}, "invalid_argument"),
+    "filter of a run": ({"type": "run", "subscribe": [SPEC, {"filter": UNKNOWN}]}, "invalid_filter"),
+    "from of a run": ({"type": "run", "subscribe": [{**SPEC, "from": UNKNOWN}]}, "invalid_argument"),
+}
+
+
+@pytest.mark.parametrize("where", WIDE)
+def test_a_large_frame_of_unknown_fields_is_refused_before_it_is_validated(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(codec, "_validated", lambda data: pytest.fail("each field was looked at"))
+    frame, code = WIDE[where]
+    refusal = refused(json.dumps({"id": 7, **frame}))
+    assert (refusal.code, refusal.id) == (code, 7)
+    assert "more than 16 fields that this server does not know" in str(refusal)
+
+
+def test_what_a_large_frame_knows_or_leaves_to_its_user_is_not_counted() -> None:
+    known = {"modes": ["values"], "nodes": ["n"], "tags": ["t"], "keys": ["k"], "exclude": {"nodes": ["m"]}}
+    specs = [
+        {"sub": sub, "filter": known, "from": {"epoch": "e", "seq": 1}, "credit": 1, "values": "patch"}
+        for sub in range(1000)
+    ]
+    run = {"type": "run", "id": 1, "graph": "g", "input": UNKNOWN, "metadata": UNKNOWN, "subscribe": specs}
+    command = decode_command(json.dumps({**run, **UNKNOWN}))
+    assert isinstance(command, commands.Run)
+    assert (len(command.subscribe), command.input) == (1000, UNKNOWN)
+
+
+def test_a_few_unknown_fields_of_a_large_frame_are_named_as_in_a_small_one() -> None:
+    frame = {"type": "subscribe", "id": 1, "sub": 1, "run": "r", "filter": {"modes": ["values"], "node": []}}
+    small, large = refused(json.dumps(frame)), refused(json.dumps({**frame, "more": "x" * 100_000}))
+    assert str(large) == str(small)

@@ -1,8 +1,12 @@
-"""Fixtures of the runtime's tests: a model that streams, a way to drain either stream, a Postgres server."""
+"""Fixtures of the runtime's tests: a model that streams, a way to drain either stream, a Postgres server, and
+LangGraph's tasks in a determinate order.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import nullcontext
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -11,6 +15,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from tests.support.postgres import server
+from tests.support.settled_tasks import settled_tasks
 
 Drain = Callable[..., Awaitable[list[Any]]]
 
@@ -46,6 +51,13 @@ class Speaker(BaseChatModel):
 @pytest.fixture
 def speaker() -> type[Speaker]:
     return Speaker
+
+
+@pytest.fixture(autouse=True, scope="session")
+def determinate_tasks() -> Iterator[None]:
+    """LangGraph's tasks in threads are reported before their callers go on, as ours are."""
+    with settled_tasks() if find_spec("langgraph") else nullcontext():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -23,10 +23,11 @@ pytestmark = [
 ]
 
 WHERE: Any = {"configurable": {"thread_id": "t"}}
+ONCE_DIFFERENT = (1250, 5412)
 BOTH = pytest.mark.parametrize("lg", [OURS, THEIRS], ids=["ours", "theirs"])
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", [*range(40), *ONCE_DIFFERENT])
 async def test_a_random_history_is_the_same(seed: int) -> None:
     plan = drawn(random.Random(seed))
     ours, theirs = [await lived(lg, plan, InMemorySaver()) for lg in (OURS, THEIRS)]
@@ -250,6 +251,42 @@ def test_a_run_from_an_edit_asks_again_what_was_answered_there(lg: Any) -> None:
     assert asked(graph) == ["twice.1"]
     graph.invoke(None, edit)
     assert asked(graph) == ["twice.0"]
+
+
+@pytest.mark.parametrize("by", ["edit", "fork"])
+def test_an_answer_behind_a_run_from_the_head_is_to_the_question_that_it_asked(by: str) -> None:
+    """LangGraph keeps the answer given before, and takes it for this question and this one for the next."""
+    inner = Graph((Node("twice", "ask", 2),), keeps=True)
+    nodes = (
+        Node("first", "say"),
+        Node("sub", "sub", inner=inner) if by == "fork" else Node("twice", "ask", 2),
+    )
+    graph = built(OURS, Graph(nodes), InMemorySaver())
+    graph.invoke({"text": "a"}, WHERE)
+    if by == "fork":
+        graph.invoke(None, at(graph, "sub"))
+    else:
+        graph.update_state(WHERE, {"log": ["edit"]}, as_node="first")
+    answer(OURS, graph, "stale")
+    graph.invoke(None, graph.get_state(WHERE).config)
+    assert asked(graph) == ["twice.0"]
+    answer(OURS, graph, "1")
+    assert asked(graph) == ["twice.1"]
+    answer(OURS, graph, "2")
+    assert graph.get_state(WHERE).values["log"][-2:] == ["twice:1", "twice:2"]
+
+
+@BOTH
+def test_an_edit_of_a_fork_before_any_node_has_run_must_say_as_which(lg: Any) -> None:
+    graph = built(lg, Graph((Node("one", "ask"), Node("two", "say"))), InMemorySaver())
+    graph.invoke({"text": "a"}, WHERE)
+    graph.invoke(None, at(graph, "__start__"))
+    fork = next(each for each in graph.get_state_history(WHERE) if each.next == ("__start__",))
+    assert fork.metadata["source"] == "fork"
+    with pytest.raises(lg.InvalidUpdateError):
+        graph.update_state(fork.config, {"log": ["edit"]})
+    graph.update_state(fork.config, {"log": ["edit"]}, as_node="one")
+    assert graph.get_state(WHERE).next == ("two",)
 
 
 @BOTH

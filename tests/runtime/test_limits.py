@@ -28,6 +28,7 @@ from graphwire_runtime import (
 )
 from graphwire_runtime.errors import GraphBubbleUp
 from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.tracers import BaseTracer
 from langgraph.checkpoint.memory import InMemorySaver
 from typing_extensions import TypedDict
 
@@ -578,36 +579,70 @@ async def test_debug_prints_updates_and_values(drain: Any, capsys: pytest.Captur
     assert printed[0].count("[updates]") == 2  # LangGraph, too, prints what was compiled to print
 
 
-async def test_tracers_see_what_the_trace_policy_lets_through(drain: Any) -> None:
+class Recording(BaseTracer):
+    """Keeps what a tracer is given of chains."""
+
+    def __init__(self, observed: list[Any]) -> None:
+        super().__init__()
+        self.observed = observed
+
+    def _persist_run(self, run: Any) -> None:
+        pass
+
+    def on_chain_start(self, serialized: Any, inputs: Any, **kwargs: Any) -> None:  # type: ignore[override]
+        self.observed.append(inputs)
+
+    def on_chain_end(self, outputs: Any, **kwargs: Any) -> None:  # type: ignore[override]
+        self.observed.append(outputs)
+
+
+class Hearing(BaseCallbackHandler):
+    """Keeps what a handler that is no tracer is given of chains."""
+
+    def __init__(self) -> None:
+        self.observed: list[Any] = []
+
+    def on_chain_start(self, serialized: Any, inputs: Any, **kwargs: Any) -> None:
+        self.observed.append(inputs)
+
+    def on_chain_end(self, outputs: Any, **kwargs: Any) -> None:
+        self.observed.append(outputs)
+
+
+@pytest.mark.parametrize("lg", [OURS, THEIRS], ids=["ours", "theirs"])
+async def test_tracers_see_what_the_trace_policy_lets_through(drain: Any, lg: Any) -> None:
     observed: list[Any] = []
-
-    class Tracer(BaseCallbackHandler):
-        def on_chain_start(self, serialized: Any, inputs: Any, **kwargs: Any) -> None:
-            observed.append(inputs)
-
-        def on_chain_end(self, outputs: Any, **kwargs: Any) -> None:
-            observed.append(outputs)
-
-    quiet = TracePolicy(process_inputs=lambda value: "input", process_outputs=lambda value: "output")
-    graph = fan(OURS, ("node", writes("x"), {"trace_policy": quiet})).compile()
-    chunks = await drain(graph, {"number": 1}, config={"callbacks": [Tracer()]})
+    other = Hearing()
+    quiet = lg.TracePolicy(process_inputs=lambda value: "input", process_outputs=lambda value: "output")
+    graph = fan(lg, ("node", writes("x"), {"trace_policy": quiet})).compile()
+    chunks = await drain(graph, {"number": 1}, config={"callbacks": [Recording(observed), other]})
     assert chunks == [{"node": {"log": ["x"]}}]
     assert observed[1:3] == ["input", "output"]
+    assert other.observed[1]["number"] == 1
+    assert other.observed[2] == {"log": ["x"]}
+
+
+@pytest.mark.parametrize("lg", [OURS, THEIRS], ids=["ours", "theirs"])
+async def test_a_stream_of_events_shows_what_the_trace_policy_hides_from_tracers(lg: Any) -> None:
+    quiet = lg.TracePolicy(process_inputs=lambda value: "input", process_outputs=lambda value: "output")
+    graph = fan(lg, ("node", writes("x"), {"trace_policy": quiet})).compile()
+    seen = [
+        each async for each in graph.astream_events({"number": 1}, version="v2") if each["name"] == "node"
+    ]
+    assert [(each["event"], {**each["data"], "input": None}) for each in seen] == [
+        ("on_chain_start", {"input": None}),
+        ("on_chain_stream", {"input": None, "chunk": {"log": ["x"]}}),
+        ("on_chain_end", {"input": None, "output": {"log": ["x"]}}),
+    ]
+    assert seen[0]["data"]["input"]["number"] == 1
 
 
 async def test_a_trace_policy_that_raises_fails_no_run_and_shows_nothing(drain: Any) -> None:
     observed: list[Any] = []
-
-    class Tracer(BaseCallbackHandler):
-        def on_chain_start(self, serialized: Any, inputs: Any, **kwargs: Any) -> None:
-            observed.append(inputs)
-
-        def on_chain_end(self, outputs: Any, **kwargs: Any) -> None:
-            observed.append(outputs)
-
     broken = TracePolicy(process_inputs=lambda value: value["no"], process_outputs=lambda value: 1 / 0)
     graph = fan(OURS, ("node", writes("x"), {"trace_policy": broken})).compile()
-    assert await drain(graph, {"number": 1}, config={"callbacks": [Tracer()]}) == [{"node": {"log": ["x"]}}]
+    config = {"callbacks": [Recording(observed)]}
+    assert await drain(graph, {"number": 1}, config=config) == [{"node": {"log": ["x"]}}]
     assert observed[1:3] == [
         {"error": "the trace policy of node 'node' raised KeyError"},
         {"error": "the trace policy of node 'node' raised ZeroDivisionError"},

@@ -29,11 +29,12 @@ pytestmark = [
 
 WHERE: Any = {"configurable": {"thread_id": "t"}}
 BOTH = pytest.mark.parametrize("lg", [OURS, THEIRS], ids=["ours", "theirs"])
+ONCE_DIFFERENT = (2420, 2753)
 TRIES = 6
 """How often LangGraph runs a program whose tasks side by side may end in any order."""
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", [*range(25), *ONCE_DIFFERENT])
 async def test_a_random_graph_streams_the_same(seed: int) -> None:
     program = drawn(random.Random(seed))
     ours = await lived(OURS, program)
@@ -284,3 +285,30 @@ def test_with_durability_exit_a_graph_inside_that_ran_out_of_supersteps_begins_a
             compiled.invoke(value, config, durability="exit")
     stored = compiled.checkpointer.storage["t"]
     assert [name for name, saved in stored.items() if saved] == [""]
+
+
+@BOTH
+@pytest.mark.parametrize("ends", [False, True], ids=["edge", "join"])
+def test_a_send_to_a_deferred_node_leaves_it_waiting_for_what_else_it_is_to_run_for(
+    lg: Any, ends: bool
+) -> None:
+    ran: list[str] = []
+
+    def node(name: str, returned: Any = None) -> Any:
+        return lambda state: ran.append(name) or returned
+
+    graph = lg.StateGraph(Wide)
+    graph.add_node("first", node("first", lg.Command(goto=[lg.Send("last", {"size": 1})])))
+    graph.add_node("second", node("second")).add_node("third", node("third"))
+    graph.add_node("last", node("last"), defer=True)
+    graph.add_edge(lg.START, "first").add_edge("first", "second").add_edge("second", "third")
+    if ends:
+        graph.add_edge(lg.START, "third").add_edge(["first", "third"], "last")
+    else:
+        graph.add_edge("first", "last")
+    compiled = graph.compile(checkpointer=InMemorySaver(), interrupt_before=["third"])
+    compiled.invoke({"size": 1}, WHERE)
+    while compiled.get_state(WHERE).next:
+        compiled.invoke(None, WHERE)
+    assert ran.count("last") == 2
+    assert ran[-1] == "last"

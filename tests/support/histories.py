@@ -207,7 +207,7 @@ def _steps(
     snapshot = graph.get_state(where)
     history = list(graph.get_state_history(where))
     there = history[act.pick % len(history)].config if history else where
-    if snapshot.interrupts and there == history[0].config and history[0].metadata["source"] == "update":
+    if snapshot.interrupts and there == history[0].config and _begins_branch(history[0]):
         there = history[-1].config  # LangGraph would ask again there and then take the answer given before
     names = [node.name for node in plan.graph.nodes]
     # in LangGraph, what is asked in a graph that keeps nothing has another id in every run: it has no answer
@@ -290,6 +290,11 @@ def _steps(
             earlier = list(graph.get_state_history({"configurable": named}))
             at = earlier[act.other % len(earlier)].config if earlier else at
         yield None, at
+
+
+def _begins_branch(snapshot: Any) -> bool:
+    """Whether an edit, a copy or a replay made the checkpoint, so that a run from it makes no other."""
+    return snapshot.metadata["source"] in ("update", "fork")
 
 
 def _update(lg: Any, values: Any, as_node: str | None = None) -> Any:

@@ -24,7 +24,7 @@ class LogWriter:
     def changes(self) -> Changes:
         return UNCHANGED
 
-    def lost(self) -> None: ...
+    def lost(self, *, is_taken: bool) -> None: ...
 
     async def create(self) -> "LogWriter":
         await self.store.create(self.log.key, self.log.epoch)

@@ -9,12 +9,19 @@ from redis.asyncio import Redis
 
 from tests.gateway.test_store import numbers
 from tests.support.redis import RedisProcess
+from tests.support.waiting import poll
 
 
 @asynccontextmanager
 async def asked(server: RedisProcess) -> AsyncIterator[Redis]:
     async with Redis.from_url(server.url) as client:
         yield client
+
+
+async def on_disk(server: RedisProcess) -> None:
+    """Wait until the server has written to its file what it answered: on a slow disk that is later."""
+    async with asked(server) as client:
+        await poll(lambda: client.info("persistence"), lambda info: info["aof_buffer_length"] == 0)
 
 
 @asynccontextmanager

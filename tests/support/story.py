@@ -28,7 +28,7 @@ class Teller:
 
     @property
     def words(self) -> SimpleNamespace:
-        """``Command``, ``Send`` and ``interrupt`` of the graph's library."""
+        """``Command``, ``Send`` and the like of the graph's library."""
         return words(self.lib)
 
     async def stream(self, input: Any, config: Any = None, **way: Any) -> list[Any]:

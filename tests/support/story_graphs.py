@@ -1,5 +1,6 @@
 """The graphs of the differential tests, each written once for either library, with a checkpointer."""
 
+import asyncio
 import importlib
 import operator
 from collections.abc import Callable
@@ -25,6 +26,7 @@ def words(lib: Library) -> SimpleNamespace:
         Command=types.Command,
         Send=types.Send,
         interrupt=types.interrupt,
+        TimeoutPolicy=types.TimeoutPolicy,
         add_messages=messages.add_messages,
     )
 
@@ -208,6 +210,18 @@ def steps(lib: Library, **breaks: Any) -> Any:
 def broken_before_two(lib: Library) -> Any:
     """``steps`` with a static breakpoint."""
     return steps(lib, interrupt_before=["two"])
+
+
+def waiting(lib: Library) -> Any:
+    """A node that comes to its end much later, unless ``n`` is 0."""
+
+    async def wait(state: Notes) -> Notes:
+        if state["n"]:
+            await asyncio.wait_for(asyncio.Event().wait(), 20)
+        return {"log": ["waited"]}
+
+    graph = lib.StateGraph(Notes).add_node(wait).add_edge(lib.START, "wait")
+    return graph.compile(checkpointer=InMemorySaver())
 
 
 def failing(lib: Library) -> Any:

@@ -4,6 +4,7 @@ An argument that only works in the process of a graph raises an error that names
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ _LOCAL = {
 }
 _ARGUMENTS = ("context", "stream_mode", "subgraphs", *_OPTIONS)
 _COMMAND = ("resume", "update", "goto")
+_TIMEOUT = ("run_timeout", "idle_timeout", "refresh_on")
 _NS_SEPARATOR = "|"  # between the segments of a namespace, as LangGraph writes it into configs
 
 
@@ -183,6 +185,17 @@ def _goto(goto: Any) -> Any:
         return [_goto(target) for target in goto]
     if not (hasattr(goto, "node") and hasattr(goto, "arg")):
         return goto
-    if getattr(goto, "timeout", None) is not None:
-        raise ValueError("Send(timeout=...) cannot be sent; set the timeout on the node")
-    return {"node": goto.node, "arg": goto.arg}
+    sent = {"node": goto.node, "arg": goto.arg}
+    timeout = _timeout(getattr(goto, "timeout", None))
+    return sent if timeout is None else {**sent, "timeout": timeout}
+
+
+def _timeout(timeout: Any) -> Any:
+    """Return seconds, or a ``TimeoutPolicy`` of either library as an object of its fields."""
+    fields = {name: _seconds(getattr(timeout, name, None)) for name in _TIMEOUT}
+    policy = {name: value for name, value in fields.items() if value is not None}
+    return policy or _seconds(timeout)
+
+
+def _seconds(value: Any) -> Any:
+    return value.total_seconds() if isinstance(value, timedelta) else value

@@ -76,6 +76,7 @@ class Connection:
             await self._close(codes.TIMEOUT, f"no hello within {self._limits.hello_timeout_s:g} s")
             return
         self._socket.forget_headers()
+        await self._turn()  # wait_for may have read it in a task of its own, whose time is over
         while True:
             try:
                 await self._receive(data.pop())  # nothing keeps it while the next one is waited for

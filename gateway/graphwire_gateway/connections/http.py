@@ -4,7 +4,7 @@
 ``hello_timeout_s``, however slowly the peer reads it: that is what websockets gives a handshake.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +18,7 @@ from websockets.server import ServerProtocol
 from graphwire_gateway.connections.auth import Origins
 from graphwire_gateway.connections.console_files import NOT_BUILT, ConsoleFiles
 from graphwire_gateway.connections.descriptors import is_short, soft_limit
+from graphwire_gateway.connections.loop_time import LoopTime, sharer
 from graphwire_gateway.telemetry import RateLimitedLogger, logger
 
 log = logger("connection")
@@ -103,6 +104,17 @@ class Handshake:
                 f"offer a subprotocol that this server supports: {', '.join(SUBPROTOCOLS)}\n",
             )
         return None
+
+    def in_turns(
+        self, loop_time: LoopTime
+    ) -> Callable[[ServerConnection, Request], Awaitable[Response | None]]:
+        """Return a function that responds once the peer's address has its turn: hundreds may come at once."""
+
+        async def respond(connection: ServerConnection, request: Request) -> Response | None:
+            await loop_time.wait(sharer(None, connection.remote_address))
+            return self(connection, request)
+
+        return respond
 
     def _page(self, connection: ServerConnection, request: Request, path: str) -> Response:
         """Return the response to a request for the console, or for nothing that there is."""

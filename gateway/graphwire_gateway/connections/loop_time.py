@@ -5,7 +5,8 @@ So whatever a connection does, message by message and batch by batch, waits here
 of a turn nobody waits. Beyond it the principals share the loop, not their connections: the next one is the
 principal who has had least of its time while others waited. Whoever has a thousand connections, or sends what
 takes long, delays others by one piece of work. A message needs some turns to be read, handled and
-answered, so a principal whose piece of work took far too long begins nothing in the few turns behind it.
+answered, so turns are short, a principal that has just come is a little ahead of those that work without a
+pause, and one whose piece of work took far too long begins nothing in the few turns behind it.
 """
 
 import asyncio
@@ -16,8 +17,11 @@ from typing import Any
 
 from graphwire_gateway.connections.wrong_tokens import address_of
 
-TURN_S = 0.005
+TURN_S = 0.002
 """Seconds: for so long one turn of the loop begins more pieces of work."""
+
+AHEAD_S = 0.005
+"""Seconds that a principal may have more than others who wait, if it did nothing before."""
 
 _RESTS = 4
 """Turns behind a piece of work that took more than twice the time of one."""
@@ -31,17 +35,24 @@ def sharer(principal: str | None, peer: Any) -> str:
 
 
 class LoopTime:
-    """Shares the loop's time among principals. ``clock`` is in seconds."""
+    """Shares the loop's time among principals.
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+    ``clock`` is in seconds; by default those of the loop's own thread, so that nobody is charged with what
+    other threads and processes do meanwhile.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
         self._clock = clock
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self._used: dict[str, float] = {}
         """The time that each principal has had since anybody began to wait."""
         self._least = 0.0
-        """The least of these, of the principals that wait. Nobody saves up more by not being there."""
+        """The least of these, of the principals that wait. Nobody saves up more than ``AHEAD_S`` by not being
+        there.
+        """
         self._working: tuple[str, float] | None = None  # who, and since when
         self._ends_at: float | None = None  # of the turn under way; None before its first piece of work
+        self._called: set[str] = set()  # for this turn
         self._served = 0  # of those that were called up for this turn
         self._is_scheduled = False
         self._rests = 0  # turns in which nothing of ``_resting`` begins
@@ -77,12 +88,13 @@ class LoopTime:
         return True
 
     def _is_first(self, principal: str) -> bool:
-        """Tell whether nobody else who waits has had less."""
+        """Tell whether nobody else who waits, or was called up, has had less."""
         used = self._time_of(principal)
-        return all(used <= self._time_of(other) for other in self._waiting if other != principal)
+        others = (*self._called, *self._waiting)
+        return all(used <= self._time_of(other) for other in others if other != principal)
 
     def _time_of(self, principal: str) -> float:
-        return max(self._used.get(principal, 0.0), self._least)
+        return max(self._used.get(principal, 0.0), self._least - AHEAD_S)
 
     def _settle(self, now: float) -> None:
         """Count the time of the piece of work that has come to its end."""
@@ -115,6 +127,7 @@ class LoopTime:
         self._settle(self._clock())
         room = min(2 * max(1, self._served), _MOST)
         self._served = 0
+        self._called.clear()
         if not self._waiting:
             self._used.clear()
             self._least = 0.0
@@ -122,8 +135,10 @@ class LoopTime:
         if self._rests:
             self._rests -= 1
         order = sorted(self._waiting, key=self._time_of)
-        self._least = self._time_of(order[0])
-        self._used = {principal: used for principal, used in self._used.items() if used > self._least}
+        self._least = max(self._least, self._time_of(order[0]))
+        self._used = {
+            principal: used for principal, used in self._used.items() if used > self._least - AHEAD_S
+        }
         self._call_up(order, room)
         self._schedule()
 
@@ -136,5 +151,6 @@ class LoopTime:
                     del self._waiting[principal]
                 if not waiter.done():  # else its connection is gone
                     waiter.set_result(None)
+                    self._called.add(principal)
                     room -= 1
             order = [principal for principal in order if principal in self._waiting]

@@ -5,22 +5,24 @@ and changes the objects in it. The hot case, a token, is written by hand; tests 
 protocol's models.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 from graphwire_protocol.filters import Address
 from graphwire_protocol.limits import DEFAULTS
 from graphwire_protocol.payloads import PendingInterrupt
-from graphwire_protocol.projection import Projector, message_fields
+from graphwire_protocol.projection import Encoders, Projector, message_fields
 from graphwire_protocol.scalars import exact_text
 from graphwire_protocol.types import Namespace
 
 from graphwire_gateway.cutting import LEVELS, cut, cut_whole, question_slots, shrink, slots
+from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.execution.calls import Calls, Line, message_head
 from graphwire_gateway.execution.origin import Origin
 from graphwire_gateway.execution.schemas import response_schema_of
 from graphwire_gateway.failures import RunLimit
+from graphwire_gateway.graphs.load import resolve
 from graphwire_gateway.log.record import Record
 from graphwire_gateway.scope import Scope, public_checkpoint, without_own
 
@@ -300,3 +302,20 @@ def _plain_text(message: Any, fields: dict[str, Any]) -> bytes | None:
 
 _CHUNK_FIELDS = 11
 """The number of fields that ``_plain_text`` knows. A chunk with more takes the general path."""
+
+
+def encoders_of(encoders: Encoders | str | None) -> Encoders | None:
+    """Return functions by classes, which a target may name. Raises ``CannotServe``."""
+    if encoders is None:
+        return None
+    found, source = resolve("encoders", encoders)
+    if not isinstance(found, Mapping):
+        raise CannotServe(
+            f"encoders: {source} is of type {type(found).__name__}, not a mapping of classes to functions"
+        )
+    for cls, function in found.items():
+        if not (isinstance(cls, type) and callable(function)):
+            raise CannotServe(
+                f"encoders: {source} maps {cls!r}; it maps classes to functions, {{Money: str}}"
+            )
+    return found

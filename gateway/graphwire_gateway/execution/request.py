@@ -241,7 +241,7 @@ def restored(value: Any, frame: str, path: str) -> Any:
 def _command(command: commands.GraphCommand) -> dict[str, Any]:
     fields = {name: restored(value, "run", f"command.{name}") for name, value in given(command).items()}
     if not _is_goto(fields.get("goto", "")):
-        reason = 'a node\'s name, {"node": name, "arg": value}, or a list of them'
+        reason = 'a node\'s name, {"node": name, "arg": value, "timeout": seconds}, or a list of them'
         raise invalid("command.goto", f"run.command.goto: expected {reason}", reason)
     return fields
 
@@ -257,8 +257,29 @@ def _is_goto(goto: Any) -> bool:
     if isinstance(goto, list):
         return all(not isinstance(target, list) and _is_goto(target) for target in goto)
     if isinstance(goto, dict):
-        return isinstance(goto.get("node"), str) and set(goto) <= {"node", "arg"}
+        known = isinstance(goto.get("node"), str) and set(goto) <= {"node", "arg", "timeout"}
+        return known and _is_timeout(goto.get("timeout"))
     return isinstance(goto, str)
+
+
+def _is_timeout(timeout: Any) -> bool:
+    """Tell whether this is null, a time in seconds, or a ``TimeoutPolicy`` as an object with one or two."""
+    if not isinstance(timeout, dict):
+        return timeout is None or _is_time(timeout)
+    times = {name: value for name, value in timeout.items() if name != "refresh_on"}
+    return (
+        bool(times)
+        and set(times) <= {"run_timeout", "idle_timeout"}
+        and all(map(_is_time, times.values()))
+        and timeout.get("refresh_on", "auto") in ("auto", "heartbeat")
+    )
+
+
+_LONGEST_S = 2**31
+
+
+def _is_time(seconds: Any) -> bool:
+    return type(seconds) in (int, float) and 0 < seconds <= _LONGEST_S
 
 
 def _recorded(command: commands.Run, entry: Entry) -> tuple[frozenset[Mode], bool]:

@@ -1,4 +1,4 @@
-"""What differs between libraries of graphs: ``Command`` and ``Send``, and where a graph has its schemas."""
+"""What differs between libraries of graphs: ``Command`` with its parts, and where a graph has its schemas."""
 
 import importlib
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from graphwire_protocol.commands import GraphCommand
 
 _MODULES = {"graphwire_runtime": "graphwire_runtime", "langgraph": "langgraph.types"}
-"""Where each library, by its top-level package, has the two classes."""
+"""Where each library, by its top-level package, has ``Command``, ``Send`` and ``TimeoutPolicy``."""
 
 
 def command_for(graph: Any, **fields: Any) -> Any:
@@ -19,7 +19,7 @@ def command_for(graph: Any, **fields: Any) -> Any:
         if name is not None:
             module = importlib.import_module(name)
             if "goto" in fields:
-                fields["goto"] = _goto(fields["goto"], module.Send)
+                fields["goto"] = _goto(fields["goto"], module)
             return module.Command(**fields)
     raise LookupError(f"a {type(graph).__name__} belongs to no library whose Command is known")
 
@@ -43,8 +43,14 @@ def _is_set(command: GraphCommand, name: str) -> bool:
     return name in command.model_fields_set and (name == "resume" or getattr(command, name) is not None)
 
 
-def _goto(value: Any, send: Any) -> Any:
-    """Return the protocol's ``goto`` with the library's ``Send`` for each ``{"node", "arg"}``."""
-    if isinstance(value, dict):
-        return send(value["node"], value.get("arg"))
-    return [_goto(item, send) for item in value] if isinstance(value, list) else value
+def _goto(value: Any, module: Any) -> Any:
+    """Return the protocol's ``goto`` with the library's ``Send`` for each ``{"node", "arg", "timeout"}``."""
+    if isinstance(value, list):
+        return [_goto(item, module) for item in value]
+    if not isinstance(value, dict):
+        return value
+    timeout = value.get("timeout")
+    if timeout is None:
+        return module.Send(value["node"], value.get("arg"))
+    policy = timeout if isinstance(timeout, dict) else {"run_timeout": timeout}
+    return module.Send(value["node"], value.get("arg"), timeout=module.TimeoutPolicy(**policy))

@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from graphwire_gateway.log.log import Log
-from graphwire_gateway.log.store import Batch, Fenced, SeqGap, Store
+from graphwire_gateway.log.store import Batch, Fenced, Rewound, SeqGap, Store
 from graphwire_gateway.telemetry import RateLimitedLogger, logger
 
 log = logger("commit")
@@ -91,7 +91,9 @@ class Committer:
             try:
                 if isinstance(result, Fenced | SeqGap):
                     log.error("a run lost its log", run=written.run, reason=repr(result))
-                    written.lost()
+                    if isinstance(result, Rewound):  # nothing can follow it, and its readers must hear that
+                        await self._store.delete(written.key)
+                    written.lost(is_taken=isinstance(result, Fenced) and self._store.outlives)
                 else:
                     written.stored(batch)
             except Exception as error:  # the other logs must hear of their records all the same

@@ -61,8 +61,8 @@ class Owner(Protocol):
     def sealed(self) -> None:
         """The store holds the log's last record."""
 
-    def lost(self) -> None:
-        """The store takes no more records from this writer."""
+    def lost(self, *, is_taken: bool) -> None:
+        """The store takes no more records from this writer; another one has the log if it ``is_taken``."""
 
 
 class _Nobody:
@@ -77,7 +77,7 @@ class _Nobody:
     def sealed(self) -> None:
         pass
 
-    def lost(self) -> None:
+    def lost(self, *, is_taken: bool) -> None:
         pass
 
 
@@ -224,12 +224,12 @@ class Log:
         finally:
             self._settle()
 
-    def lost(self) -> None:
-        """The store takes nothing more: another worker has the log, or it was deleted."""
+    def lost(self, *, is_taken: bool) -> None:
+        """The store takes nothing more: another worker has the log if it ``is_taken``, or it is gone."""
         self._pending.clear()
         self._wake_waiting()  # a reader that waits here looks at the store, and finds out
         self._is_over = True
-        self._owner.lost()
+        self._owner.lost(is_taken=is_taken)
         self._settle_all()
 
     def _settle_all(self) -> None:

@@ -49,6 +49,8 @@ class MemoryStore:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._folding: set[asyncio.Task[None]] = set()
         self._sizes: Counter[str] = Counter()  # by principal
+        self.taken = asyncio.Event()
+        """Never set: nobody else can have it."""
         self.size = 0
         """Bytes held by all logs."""
 

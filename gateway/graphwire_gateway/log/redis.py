@@ -35,7 +35,19 @@ from graphwire_gateway.log.redis_growth import Growth
 from graphwire_gateway.log.redis_known import Known
 from graphwire_gateway.log.redis_opening import claim_all, kept_logs
 from graphwire_gateway.log.redis_owner import RedisOwner
-from graphwire_gateway.log.redis_scripts import APPEND, CLAIM, CREATE, DELETE, FENCED, FOLD, GAP, READ, RENEW
+from graphwire_gateway.log.redis_recent import Recent
+from graphwire_gateway.log.redis_scripts import (
+    APPEND,
+    CLAIM,
+    CREATE,
+    CREATE_AGAIN,
+    DELETE,
+    FENCED,
+    FOLD,
+    GAP,
+    READ,
+    RENEW,
+)
 from graphwire_gateway.log.redis_server import RedisServer, ScriptCall
 from graphwire_gateway.log.shares import FLOOR, shares
 from graphwire_gateway.log.store import Batch, Fenced, Kept, NoLog, Page, Rewound, SeqGap, StoreAway
@@ -81,6 +93,9 @@ class RedisStore:
         self._server = RedisServer(url)
         self._writer = os.urandom(8).hex()
         self._owner = RedisOwner(self._server, self._writer) if is_alone else None
+        self._recent = Recent()
+        self._server.life.restore = self._restore
+        self._taken = asyncio.Event()
         self._touching: asyncio.Task[None] | None = None
         self._growth = Growth(self._server, ping_s)
         self._logs: dict[str, Known] = {}
@@ -102,6 +117,11 @@ class RedisStore:
     def outlives(self) -> bool:
         """Another process finds it, as long as the server is there."""
         return True
+
+    @property
+    def taken(self) -> asyncio.Event:
+        """Set once another server has the prefix, of a store that ``is_alone``; see ``Store``."""
+        return self._taken if self._owner is None else self._owner.taken
 
     @property
     def name(self) -> str:
@@ -136,7 +156,7 @@ class RedisStore:
         try:
             if self._owner is not None:
                 await self._owner.acquire()
-                found = await claim_all(self._server, self._writer)
+                found = await claim_all(self._server, self._writer, self._recent)
                 self._touching = asyncio.ensure_future(self._touch_all())
             else:
                 found = await kept_logs(self._server)
@@ -150,8 +170,9 @@ class RedisStore:
         """Begin an empty log, in place of one of another epoch. Raises ``StoreAway``."""
         if self._owner is not None and not self._owner.may_write:
             raise StoreAway(f"{self._server.name}: another server may have taken it")
-        channel = self._server.channel(run)
-        await self._server.call(CREATE, run, epoch, start, self._lease_ms, channel, self._writer)
+        args = (epoch, start, self._lease_ms, self._server.channel(run), self._writer)
+        await self._server.call(CREATE, run, *args)
+        self._note_call(ScriptCall(CREATE_AGAIN, run, args))
         self._forget(run)
         self._doomed.pop(run, None)
         self._known(run, epoch)
@@ -163,22 +184,42 @@ class RedisStore:
         have lost its end, which otherwise only its writer knew. Raises ``Fenced`` if its epoch is not
         ``epoch``, ``NoLog``, ``StoreAway``.
         """
-        channel = self._server.channel(run)
-        head = await self._server.call(CLAIM, run, epoch, new_epoch, channel, self._writer)
+        args = (epoch, new_epoch, self._server.channel(run), self._writer)
+        head = await self._server.call(CLAIM, run, *args)
         if head is None:
             raise NoLog(run)
         if head == FENCED:
             raise Fenced
+        self._note_call(ScriptCall(CLAIM, run, args))
         self._known(run, new_epoch)
         self._growth.grew(run, new_epoch, head)
         return int(head)
+
+    async def _restore(self) -> None:
+        """Send the server again what it may have lost: it was started again, or another has taken over."""
+        if self._owner is not None and not self._owner.may_write:
+            return  # another store may have taken its place, and has taken over what there is
+        commands = self._recent.commands()
+        await self._server.restore(commands)
+        log.warning(
+            "the server of the store was started again, or replaced; it got the newest writes once more",
+            store=self.name,
+            writes=len(commands),
+        )
+
+    def _note_call(self, call: ScriptCall) -> None:
+        self._recent.note(self._server.again(call))
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────
 
     async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
         """Append many batches at once; see ``Store``. Raises ``StoreAway``."""
-        found = await self._server.call_at_once([self._call(batch) for batch in batches])
+        calls = [self._call(batch) for batch in batches]
+        found = await self._server.call_at_once(calls)
         answers = [self._answer(batch, answer) for batch, answer in zip(batches, found, strict=True)]
+        for call, answer in zip(calls, answers, strict=True):
+            if isinstance(answer, int):
+                self._note_call(call)
         for batch, answer in zip(batches, answers, strict=True):
             known = self._logs.get(batch.run)
             if isinstance(answer, int) and known is not None and self._is_over_limits(known):
@@ -408,9 +449,10 @@ class RedisStore:
         try:
             doomed = dict(self._doomed)
             channel = self._server.channel
-            await self._server.call_all(
-                [ScriptCall(DELETE, run, (doomed[run], channel(run), self._writer)) for run in doomed]
-            )
+            calls = [ScriptCall(DELETE, run, (doomed[run], channel(run), self._writer)) for run in doomed]
+            await self._server.call_all(calls)
+            for call in calls:
+                self._note_call(call)
         except StoreAway as error:
             log.warning("a log was not deleted; trying again with the next one", error=repr(error))
             return
@@ -425,7 +467,7 @@ class RedisStore:
     async def keep_thread(self, thread: str, data: bytes | None) -> None:
         """Keep something of a thread; see ``Store``. Raises ``StoreAway``."""
         async with self._thread_writes:  # connections know no order
-            await self._server.keep_thread(thread, data)
+            self._recent.note(await self._server.keep_thread(thread, data))
 
     async def _in_thread(self, function: Callable[..., Any], *args: object) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._folder, function, *args)

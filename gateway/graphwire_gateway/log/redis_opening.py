@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from graphwire_gateway.log.redis_recent import Recent
 from graphwire_gateway.log.redis_scripts import CLAIM
 from graphwire_gateway.log.redis_server import RedisServer, ScriptCall
 from graphwire_gateway.log.store import Kept
@@ -42,13 +43,13 @@ async def _read(server: RedisServer, runs: Sequence[str]) -> list[KeptLog]:
     return [one for _, one in sorted(found, key=lambda pair: pair[0])]
 
 
-async def claim_all(server: RedisServer, writer: str) -> list[KeptLog]:
+async def claim_all(server: RedisServer, writer: str, recent: Recent) -> list[KeptLog]:
     """Make ``writer`` the writer of all logs; return all runs, the oldest first. Raises ``StoreAway``.
 
     The logs get other epochs if the server was started again since their last owner saw them, for nobody
     knows what it lost.
     """
-    life = await server.life()
+    life = await server.life_id()
     is_whole = bool(life) and life == await server.known_life()
     runs = await server.runs()
     if runs and not is_whole:
@@ -66,6 +67,8 @@ async def claim_all(server: RedisServer, writer: str) -> list[KeptLog]:
                 new_epoch = epoch if is_whole else os.urandom(8).hex()
                 calls.append(ScriptCall(CLAIM, run, (epoch, new_epoch, server.channel(run), writer)))
         await server.call_all(calls)
+        for call in calls:
+            recent.note(server.again(call))
     await server.know_life(life)
     # Not before: until its log was claimed, an owner that was only frozen may have written.
     return await _read(server, runs)

@@ -46,13 +46,13 @@ class RedisOwner:
         )
         self._renewed_at = 0.0
         self._task: asyncio.Task[None] | None = None
-        self.is_lost = False
-        """Whether another server has taken its place."""
+        self.taken = asyncio.Event()
+        """Set once another server has taken its place."""
 
     @property
     def may_write(self) -> bool:
         """Whether nobody else can have taken its place."""
-        return not self.is_lost and asyncio.get_running_loop().time() < self._renewed_at + LEASE_S
+        return not self.taken.is_set() and asyncio.get_running_loop().time() < self._renewed_at + LEASE_S
 
     async def acquire(self) -> None:
         """Become the owner. A server that says nothing is waited for until its time is up.
@@ -100,11 +100,7 @@ class RedisOwner:
                     continue
             except StoreAway:  # the next attempt may come in time; what is written meanwhile fails by itself
                 continue
-            self.is_lost = True
-            log.error(
-                "another server has taken this store, and this one writes nothing more; stop it",
-                store=self._server.name,
-            )
+            self.taken.set()
             return
 
     async def release(self) -> None:

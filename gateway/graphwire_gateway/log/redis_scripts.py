@@ -28,10 +28,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 """
 
-CREATE = Script(
-    _NOW
-    + """
-if redis.call('HGET', KEYS[1], 'epoch') == ARGV[1] then return end  -- asked for again, or long ago
+_CREATE = """
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'start', ARGV[2], 'head', 0, 'first', 0, 'evicted', 0,
     'size', 0, 'base_size', 0, 'until', 0, 'writer', ARGV[5],
@@ -39,9 +36,19 @@ redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'start', ARGV[2], 'head', 0, 'firs
 redis.call('PEXPIREAT', KEYS[1], now + ARGV[3])
 redis.call('PUBLISH', ARGV[4], '0 ' .. ARGV[1])
 """
+
+CREATE = Script(
+    _NOW
+    + """
+if redis.call('HGET', KEYS[1], 'epoch') == ARGV[1] then return end  -- asked for again, or long ago
+"""
+    + _CREATE
 )
 """Begin an empty log, in place of one of another epoch. Arguments: epoch, start, lease (ms), channel,
 writer."""
+
+CREATE_AGAIN = Script("if redis.call('EXISTS', KEYS[1]) == 1 then return end\n" + _NOW + _CREATE)
+"""Begin an empty log where there is none; as ``CREATE``."""
 
 FENCED, GAP = -1, -2
 
@@ -138,8 +145,9 @@ now, size of the folded records, the base, its size.
 
 CLAIM = Script(
     """
-local known = redis.call('HMGET', KEYS[1], 'epoch', 'head')
+local known = redis.call('HMGET', KEYS[1], 'epoch', 'head', 'writer')
 if not known[1] then return false end
+if known[1] == ARGV[2] and known[3] == ARGV[4] then return tonumber(known[2]) end  -- asked for again
 if known[1] ~= ARGV[1] then return -1 end
 redis.call('HSET', KEYS[1], 'epoch', ARGV[2], 'writer', ARGV[4])
 if ARGV[1] ~= ARGV[2] then redis.call('PUBLISH', ARGV[3], known[2] .. ' ' .. ARGV[2]) end

@@ -11,18 +11,17 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, get_args
-from urllib.parse import parse_qsl, unquote, urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from graphwire_protocol.types import Durability
-from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
-from redis.asyncio.connection import SSLConnection, parse_url
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
-from redis.backoff import ExponentialBackoff
 from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
 
 from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.log.redis_address import TIMEOUT_S, client_of, without_password
+from graphwire_gateway.log.redis_life import Life
+from graphwire_gateway.log.redis_recent import Command
 from graphwire_gateway.log.redis_scripts import APPEND, CREATE, DELETE, READ, Script
 from graphwire_gateway.log.store import StoreAway
 from graphwire_gateway.telemetry import logger
@@ -30,15 +29,11 @@ from graphwire_gateway.telemetry import logger
 log = logger("store")
 
 _VERSION = 7
-_TIMEOUT_S = 5.0  # each for a connection and an answer; the url may say socket_timeout=..
-_BASE_S, _CAP_S = 0.05, 1.0  # the first wait between attempts, and the longest
-_SENTINEL_PORT = 26379
 _CONNECTIONS = 16  # that are used at once, beside those of appends and of who follows
 _PROBE_MS = 10_000
+_RESTORED = 500  # commands that are sent again in one message
 _CONFIG = ("appendonly", "appendfsync", "no-appendfsync-on-rewrite", "maxmemory", "maxmemory-policy")
 _OURS = ("prefix", "durability")
-
-_URL = re.compile(r"(?P<scheme>rediss?)\+sentinel://(?:(?P<user>[^@/]*)@)?(?P<hosts>[^/?]+)/(?P<rest>[^?]+)")
 
 
 class ScriptCall(NamedTuple):
@@ -63,8 +58,8 @@ class RedisServer:
     def __init__(self, url: str, *, attempts: int = 1) -> None:
         self.durability: Durability = "none"
         """What survives, known after ``open``: see there."""
-        self.name = _without_password(url)
-        self._sentinel: Sentinel | None = None
+        self.name = without_password(url)
+        self.life = Life(self.life_id)
         self._turns = asyncio.Semaphore(_CONNECTIONS)
         address, _, query = url.partition("?")
         pairs = parse_qsl(query, keep_blank_values=True)
@@ -75,33 +70,11 @@ class RedisServer:
         if self._durability not in (None, *get_args(Durability)):
             raise CannotServe(f"{self.name}: durability is one of {', '.join(get_args(Durability))}")
         try:
-            self._attempts = attempts
-            self._client = self._connected(address, theirs)
+            self._client, self._sentinel = client_of(address, theirs, attempts, self.life.connected)
             pool: Any = self._client.connection_pool
             pool.make_connection()  # which refuses options that it does not know
         except (ValueError, TypeError) as error:
             raise CannotServe(f"{self.name} is no address of a Redis server: {error}") from error
-
-    def _connected(self, address: str, query: str) -> "Redis":
-        behind_sentinels = _URL.fullmatch(address)
-        if behind_sentinels is None:
-            return Redis.from_pool(ConnectionPool(**_settings(f"{address}?{query}", self._attempts)))
-        parts = behind_sentinels.groupdict()
-        service, _, db = parts["rest"].partition("/")
-        user = "" if parts["user"] is None else f"{parts['user']}@"
-        settings = _settings(f"{parts['scheme']}://{user}/{db}?{query}", self._attempts)
-        has_tls = settings.pop("connection_class", None) is SSLConnection
-        names = ("username", "password")
-        of_sentinels = {
-            name: settings.pop(f"sentinel_{name}") for name in names if f"sentinel_{name}" in settings
-        }
-        shared = ("socket_", "ssl_", "retry", "protocol") if has_tls else ("socket_", "retry", "protocol")
-        of_sentinels |= {name: value for name, value in settings.items() if name.startswith(shared)}
-        hosts = [_host(each) for each in parts["hosts"].split(",")]
-        of_sentinels["ssl"] = has_tls
-        self._sentinel = Sentinel(hosts, sentinel_kwargs=of_sentinels)  # type: ignore[no-untyped-call]
-        client: Redis = self._sentinel.master_for(unquote(service), ssl=has_tls, **settings)
-        return client
 
     @property
     def client(self) -> "Redis":
@@ -208,7 +181,7 @@ class RedisServer:
             await self._asked("EVAL", script.text, 2, *keys, *args)
         async with self.subscriber() as pubsub:
             await pubsub.subscribe(channel)
-            await pubsub.get_message(timeout=_TIMEOUT_S)
+            await pubsub.get_message(timeout=TIMEOUT_S)
 
     async def _asked(self, *command: Any) -> Any:
         """Return the answer to a command; raises what redis-py raises."""
@@ -271,10 +244,11 @@ class RedisServer:
             if cursor == 0:
                 return found
 
-    async def keep_thread(self, thread: str, data: bytes | None) -> None:
-        """Keep something of a thread, or nothing any more. Raises ``StoreAway``."""
+    async def keep_thread(self, thread: str, data: bytes | None) -> Command:
+        """Keep something of a thread, or nothing any more; return the command. Raises ``StoreAway``."""
         command = ("HDEL", self._threads, thread) if data is None else ("HSET", self._threads, thread, data)
         await self._answers([command])
+        return command
 
     @property
     def _threads(self) -> str:
@@ -289,12 +263,12 @@ class RedisServer:
         found: bytes | None = (await self._answers([("GET", f"{self.prefix}:owner")]))[0]
         return found
 
-    async def life(self) -> str:
+    async def life_id(self) -> str:
         """Return the id of the server's life: another one when it was started again, or has been replaced.
 
         Empty if it may not say. Raises ``StoreAway``.
         """
-        (info,) = await self._sent([("INFO", "server")])
+        (info,) = await self._exchanged([("INFO", "server")])
         return str(info["run_id"]) if isinstance(info, Mapping) and "run_id" in info else ""
 
     async def known_life(self) -> str:
@@ -315,14 +289,31 @@ class RedisServer:
         finally:
             await pubsub.aclose()  # type: ignore[no-untyped-call]
 
-    def _command(self, name: str, script: str, call: ScriptCall) -> tuple[Any, ...]:
+    def again(self, call: ScriptCall) -> Command:
+        """Return a call as a command that any server understands."""
+        return self._command("EVAL", call.script.text, call)
+
+    def _command(self, name: str, script: str, call: ScriptCall) -> Command:
         return (name, script, 2, *self.keys(call.run), *call.args)
 
-    async def _answers(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    async def _answers(self, commands: Sequence[Command]) -> list[Any]:
         async with self._turns:
             return self._checked(await self._sent(commands))
 
-    async def _sent(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    async def restore(self, commands: Sequence[Command]) -> None:
+        """Send commands again that a server may have lost, for ``Life.restore``. Raises ``StoreAway``."""
+        for at in range(0, len(commands), _RESTORED):
+            self._checked(await self._exchanged(commands[at : at + _RESTORED]))
+
+    async def _sent(self, commands: Sequence[Command]) -> list[Any]:
+        """Carry out commands, once more if the server was another one before it was known."""
+        while True:
+            life = await self.life.current()
+            answers = await self._exchanged(commands)
+            if life == await self.life.current():
+                return answers
+
+    async def _exchanged(self, commands: Sequence[Command]) -> list[Any]:
         pipeline = self._client.pipeline(transaction=False)
         for command in commands:
             pipeline.execute_command(*command)
@@ -344,35 +335,10 @@ class RedisServer:
             await self._sentinel.aclose()
 
 
-def _settings(url: str, attempts: int) -> dict[str, Any]:
-    """Return what redis-py takes of a url, and what a store needs."""
-    return {
-        "socket_timeout": _TIMEOUT_S,
-        "socket_connect_timeout": _TIMEOUT_S,
-        **parse_url(url),
-        "retry": Retry(ExponentialBackoff(cap=_CAP_S, base=_BASE_S), attempts - 1),
-        "protocol": 2,
-        "decode_responses": False,
-    }
-
-
-def _host(text: str) -> tuple[str, int]:
-    """Return a host and its port of ``HOST``, ``HOST:PORT`` or ``[IPv6]:PORT``."""
-    host, separator, port = text.rpartition(":")
-    if not separator or text.endswith("]"):
-        host, port = text, str(_SENTINEL_PORT)
-    return host.strip("[]"), int(port)
-
-
 def _durability(name: str) -> Durability:
     (found,) = (each for each in get_args(Durability) if each == name)
     durability: Durability = found
     return durability
-
-
-def _without_password(url: str) -> str:
-    scheme, separator, rest = url.partition("?")[0].partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
 def _escaped(text: str) -> str:

@@ -107,6 +107,8 @@ class SqliteStore:
         self._writer = ThreadPoolExecutor(1, "graphwire-store-writes")
         self._reader = ThreadPoolExecutor(1, "graphwire-store-reads")
         self._database: Database | None = None
+        self.taken = asyncio.Event()
+        """Never set: nobody else can have it."""
         self.size = 0
         """Bytes held by all logs, as their records count."""
 

@@ -4,6 +4,7 @@ A store keeps the newest records of each log, folds the evicted ones into the lo
 to whoever follows the log. It knows nothing of connections, filters or graphs.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -46,7 +47,8 @@ class SeqGap(Exception):
 class Rewound(SeqGap):
     """The store has lost the log's end behind ``head``, which it had taken: its database went down, say.
 
-    Readers may have seen what is gone. So nothing may follow ``head`` but in another epoch.
+    Readers may have seen what is gone. So nothing may follow ``head`` but in another epoch. Such a log is
+    deleted; its run fails, and its readers hear of it.
     """
 
 
@@ -103,6 +105,10 @@ class Store(Protocol):
     @property
     def outlives(self) -> bool:
         """Whether the next process finds what this one has stored."""
+
+    @property
+    def taken(self) -> asyncio.Event:
+        """Set once another server has the store, so that this one can write nothing more."""
 
     @property
     def size(self) -> int:

@@ -103,9 +103,7 @@ class ListedRows:
         known = self._bodies.get(key)
         if known is not None and known[0] == version:
             return known[1]
-        if known is not None:
-            del self._bodies[key]
-            self._size -= len(known[1])
+        self.forget(*key)
         body = encode(subject.shown_row())
         if self._size + len(body) > _ROWS_BYTES:
             self._bodies.clear()
@@ -113,6 +111,12 @@ class ListedRows:
         self._bodies[key] = version, body
         self._size += len(body)
         return body
+
+    def forget(self, principal: str, id: Key) -> None:
+        """Let go of the row of a subject that is no longer there."""
+        known = self._bodies.pop((principal, id), None)
+        if known is not None:
+            self._size -= len(known[1])
 
 
 class RowWatch(Generic[RowT]):

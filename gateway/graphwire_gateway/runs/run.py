@@ -147,6 +147,7 @@ class Run:
         self._attempt = 1
         self._steps = Steps()
         self._launch: Callable[[], Execution] | None = None  # once the store has its status
+        self._is_taken = False  # whether another server has its log, and goes on with its thread
         self._leaving: Execution | None = None  # whose private thread goes once the store has the end
 
     # ── commands ─────────────────────────────────────────────────────────────────────────────────
@@ -347,9 +348,13 @@ class Run:
         self._listener.run_ended(self)
         self._delete_private_thread()
 
-    def lost(self) -> None:
-        """The store takes no more records: the run fails, and no event can say so."""
+    def lost(self, *, is_taken: bool) -> None:
+        """The store takes no more records: the run fails, and no event can say so.
+
+        If its log ``is_taken``, whoever has that goes on with its private thread.
+        """
         had_ended = self.status in TERMINAL
+        self._is_taken = is_taken
         if self._execution is not None:
             self._execution.cancel(self._cancel_grace_s)
         if not had_ended:
@@ -428,7 +433,7 @@ class Run:
 
     def _delete_private_thread(self) -> None:
         leaving, self._leaving = self._leaving, None
-        if leaving is not None:
+        if leaving is not None and not self._is_taken:
             leaving.delete_private_thread()
 
     # ── what outlives the process ────────────────────────────────────────────────────────────────

@@ -116,5 +116,6 @@ class ThreadInfoWatches:
 
     def gone(self, owner: str, key: Key, reason: str) -> None:
         """A thread of the owner is no longer there."""
+        self._rows.forget(owner, key)
         for watch in self._watches.get(owner, ()):
             watch.gone(key, reason)

@@ -144,5 +144,6 @@ class Watches:
     def gone(self, principal: str, run: str, reason: str) -> None:
         """A run of ``principal`` is no longer there."""
         self._forget_move(principal, run)
+        self._rows.forget(principal, run)
         for watch in self._watches.get(principal, ()):
             watch.gone(run, reason)

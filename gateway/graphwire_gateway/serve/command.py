@@ -36,6 +36,9 @@ T = TypeVar("T")
 _CLOSE_S = 8.0
 """How long the server may take to cancel its runs and close, once ``drain_s`` is over."""
 
+_TAKEN = 1
+"""The exit code of a server whose store another one has taken."""
+
 _AT_ONCE_S = 3.0
 """How long the server may take to cancel its runs and close, once it is asked to stop at once."""
 
@@ -246,7 +249,9 @@ async def _serve(config: Config, is_restart: bool) -> int:
         else:
             with contextlib.suppress(OSError):  # a full disk under standard error ends no server
                 _greet(config, running, is_restart)
-        await stop.requested.wait()
+        await stop.requested_or(running.taken)
+        if running.taken.is_set():
+            return _TAKEN
         if server.log_format == "json":
             log.info("draining", drain_s=config.limits.drain_s)
         elif not replaced.is_set():
@@ -294,6 +299,13 @@ class _Stop:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         return None
+
+    async def requested_or(self, other: asyncio.Event) -> None:
+        """Wait for a request, or for ``other``."""
+        waiting = [asyncio.ensure_future(event.wait()) for event in (self.requested, other)]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for each in waiting:
+            each.cancel()
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1

@@ -108,6 +108,7 @@ def _resume(loop: Loop, checkpoints: Checkpoints, value: Any, *, travels: bool) 
         if not forks:
             kept = [pair for pair in task.pairs if pair[0] not in run.plan.untracked]
             checkpoints.commanded(kept, task.gotos, task.sends)
+    checkpoints.passed()
     loop.passing = True
     loop.touched = True
     loop.display.show_values(standing.values)

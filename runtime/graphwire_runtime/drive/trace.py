@@ -4,18 +4,25 @@ A run has a trace only if a callback of the caller listens; without one, none of
 machinery is set up. LangChain has two kinds of callback managers: the methods of one return a value, those of
 the other an awaitable. So what is reported, and when, is written once, in generators: each yields what such a
 method returned and is sent the value, or what the awaitable gave.
+
+In an asynchronous run, handlers that stream (those of `astream_events` and `astream_log`) get what a node
+gave as a chunk, too. The trace policy of a node is for what tracers record; other handlers see the values
+themselves.
 """
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
+from langchain_core.tracers import BaseTracer
 
 from graphwire_runtime.foreign.words import known
+from graphwire_runtime.plan.call import streams
 from graphwire_runtime.plan.config import Settings
 from graphwire_runtime.step.task import Task
 from graphwire_runtime.stream.tokens import TokenTap
@@ -97,7 +104,7 @@ class Trace:
     @asynccontextmanager
     async def anode(self, task: Task) -> AsyncIterator[None]:
         """The same as `node`, in an asynchronous run."""
-        async with _aduring(self._node(task)):
+        async with _aduring(self._node(task, chunks=True)):
             yield
 
     @contextmanager
@@ -114,14 +121,14 @@ class Trace:
         async with _aduring(self._router(task, name, state, answers)):
             yield answers
 
-    def _node(self, task: Task) -> Reports:
+    def _node(self, task: Task, *, chunks: bool = False) -> Reports:
         caller = None if task.caller is None else task.caller.callbacks
         step = f"graph:step:{task.standing.step}"
         children = self.run.get_child(step) if caller is None else caller.copy()
         children.add_metadata(task.metadata())
         if caller is None:
             _tag(children, step, task)
-        run = yield children.on_chain_start(None, _shown_to_tracers(task, task.shown_input), name=task.name)
+        run = yield from _begin(children, task)
         task.use_callbacks(run.get_child("seq:step:1"))
         self._nodes[task.id] = run
         try:
@@ -130,7 +137,10 @@ class Trace:
             yield run.on_chain_error(error)
         else:
             output = task.input if task.node is task.run.plan.start else task.output
-            yield run.on_chain_end(_shown_to_tracers(task, output, ended=True))
+            if chunks:
+                for handler in filter(streams, run.handlers):
+                    yield _streamed(handler, run, output)
+            yield from _end(run, task, output)
         finally:
             del self._nodes[task.id]
 
@@ -150,6 +160,49 @@ class Trace:
         else:
             task.use_callbacks(outer)
             yield run.on_chain_end(answers[0])
+
+
+def _begin(children: Any, task: Task) -> Generator[Any, Any, Any]:
+    """Report that a node starts; returns its run."""
+    value = task.shown_input
+    shown = _shown_to_tracers(task, value)
+    if shown is value:
+        return (yield children.on_chain_start(None, value, name=task.name))
+    others, tracers = _apart(children)
+    run = yield others.on_chain_start(None, value, name=task.name)
+    yield tracers.on_chain_start(None, shown, name=task.name, run_id=run.run_id)
+    run.handlers = children.handlers
+    return run
+
+
+def _end(run: Any, task: Task, output: Any) -> Reports:
+    shown = _shown_to_tracers(task, output, ended=True)
+    if shown is output:
+        yield run.on_chain_end(output)
+        return
+    others, tracers = _apart(run)
+    yield tracers.on_chain_end(shown)
+    yield others.on_chain_end(output)
+
+
+def _apart(manager: Any) -> tuple[Any, Any]:
+    """The manager for all that do not record what they see, and the manager for tracers."""
+    others, tracers = copy.copy(manager), copy.copy(manager)
+    tracers.handlers = [
+        each for each in manager.handlers if isinstance(each, BaseTracer) and not streams(each)
+    ]
+    others.handlers = [each for each in manager.handlers if each not in tracers.handlers]
+    return others, tracers
+
+
+async def _streamed(handler: Any, run: Any, output: Any) -> None:
+    """Give a handler that streams the output of a node as a chunk."""
+
+    async def once() -> AsyncIterator[Any]:
+        yield output
+
+    async for _ in handler.tap_output_aiter(run.run_id, once()):
+        pass
 
 
 def _tag(children: Any, step: str, task: Task) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableParallel
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnableParallel
+from langchain_core.tracers._streaming import _StreamingCallbackHandler
 
 from graphwire_runtime.plan.runtime import Caller
 from graphwire_runtime.types import StreamWriter
@@ -26,6 +27,7 @@ __all__ = [
     "name_of",
     "returns",
     "runnable_of",
+    "streams",
 ]
 
 
@@ -67,17 +69,22 @@ def call_of(action: Any, name: str, *, handles: bool = False) -> Call:
     extras = extras_of(action, handles=handles)
     function = action if not extras else _with_extras(action, extras)
     if _is(inspect.isasyncgenfunction, action):
-        return Call(name, None, _summed_async(function, bool(extras)))
+        return Call(name, None, _summed_async(function, bool(extras), name))
     if is_async(action):
         return Call(name, None, function if extras else lambda state, _: action(state))
     if _is(inspect.isgeneratorfunction, action):
-        return Call(name, _summed(function, bool(extras)), None)
+        return Call(name, _summed(function, bool(extras), name), None)
     return Call(name, function if extras else lambda state, _: action(state), None)
 
 
 def runnable_of(action: Any) -> Any:
     """A dict as the RunnableParallel that LangChain takes it for; anything else itself."""
     return RunnableParallel(action) if isinstance(action, dict) and not callable(action) else action
+
+
+def streams(handler: Any) -> bool:
+    """Whether a callback handler hands on what it sees; others may have methods of the same names."""
+    return _StreamingCallbackHandler in type(handler).__mro__
 
 
 def name_of(action: Any) -> str:
@@ -198,22 +205,42 @@ def _runnable(action: Runnable[Any, Any], name: str) -> Call:
     return Call(name, invoke, ainvoke)
 
 
-def _summed(function: Callable[..., Any], with_task: bool) -> SyncCall:
-    """Adds up the items of a generator function, as LangChain does; the last counts if they do not add."""
+def _summed(function: Callable[..., Any], with_task: bool, name: str) -> SyncCall:
+    """Adds up the items of a generator function, as LangChain does; the last counts if they do not add.
+
+    Tracers see a generator as a run of its own, inside that of the node, as they do in LangGraph.
+    """
 
     def run(state: Any, task: Caller) -> Any:
+        def items(state: Any) -> Iterator[Any]:
+            yield from function(state, task) if with_task else function(state)
+
+        if task.callbacks is not None:
+            return RunnableLambda(items, name=name).invoke(state, task.config)
         result = None
-        for item in function(state, task) if with_task else function(state):
+        for item in items(state):
             result = _plus(result, item)
         return result
 
     return run
 
 
-def _summed_async(function: Callable[..., Any], with_task: bool) -> AsyncCall:
+def _summed_async(function: Callable[..., Any], with_task: bool, name: str) -> AsyncCall:
+    """The same on the event loop. Handlers that stream get each item."""
+
     async def run(state: Any, task: Caller) -> Any:
+        async def items(state: Any) -> AsyncIterator[Any]:
+            async for item in function(state, task) if with_task else function(state):
+                yield item
+
+        given: AsyncIterator[Any] = items(state)
+        if task.callbacks is not None:
+            traced: Runnable[Any, Any] = RunnableLambda(items, name=name)
+            if not any(map(streams, task.callbacks.handlers)):
+                return await traced.ainvoke(state, task.config)
+            given = traced.astream(state, task.config)
         result = None
-        async for item in function(state, task) if with_task else function(state):
+        async for item in given:
             result = _plus(result, item)
         return result
 

@@ -179,6 +179,10 @@ class Caller(Protocol):
     def previous(self) -> Any:
         """See `Runtime.previous`."""
 
+    @property
+    def callbacks(self) -> Any:
+        """The callback manager for what is called on the way, None if nothing listens."""
+
 
 def get_stream_writer() -> StreamWriter:
     """The stream writer of the node that is running here, or of the node whose router or tool is.

@@ -56,6 +56,6 @@ def discard(run: RunContext, standing: Standing) -> list[Task]:
     """Let new input replace what was to run next; return the tasks that will not run."""
     tasks = prepare(run, standing, with_inputs=False)
     for task in tasks:
-        standing.schedule.consume(task.node)
+        standing.schedule.consume(task)
     standing.schedule.begun()
     return tasks

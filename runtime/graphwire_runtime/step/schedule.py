@@ -22,6 +22,8 @@ class EndedTask(Protocol):
     """What the schedule reads of a task that has ended."""
 
     node: NodePlan
+    triggers: tuple[str, ...]
+    """The triggers that made it run; those of its node wait on if a Send did."""
     gotos: list[str]
     sends: list[Send]
 
@@ -60,7 +62,7 @@ class Schedule:
         if self.joined:
             # a complete join starts anew once its target has run, before the arrivals of that step count
             for task in tasks:
-                self.consume(task.node)
+                self.consume(task)
         self.sends = [send for task in tasks for send in task.sends]
         for task in tasks:
             for name in task.gotos:
@@ -88,9 +90,9 @@ class Schedule:
         self.begun()
         self.waiting = set()
 
-    def consume(self, node: NodePlan) -> None:
-        """Start the complete joins anew that lead to a node that has run."""
-        for trigger in node.triggers:
+    def consume(self, task: EndedTask) -> None:
+        """Start the complete joins anew that made a task run."""
+        for trigger in task.triggers:
             if trigger in self.fired:
                 self.fired.discard(trigger)
                 del self.joined[trigger]

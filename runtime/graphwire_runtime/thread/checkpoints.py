@@ -201,6 +201,10 @@ class Checkpoints:
 
     # ---- to the saver
 
+    def passed(self) -> None:
+        """Note that a run has gone on from here; what follows is no longer a thread whose nodes never ran."""
+        self._seen[INTERRUPT] = dict(self._versions)
+
     def copy(self, standing: Standing, source: str, step: int, *, beside: bool = False) -> None:
         """Make a checkpoint at which the same runs next as at this one, and stand at it.
 
@@ -254,7 +258,7 @@ class Checkpoints:
         seen, versions, plan = self._seen, self._versions, standing.plan
         version = self.saver.get_next_version(max(versions.values(), default=None), None)
         for task in ran:
-            looked_at = (START,) if task.node is plan.start else task.node.triggers
+            looked_at = (START,) if task.node is plan.start else task.triggers
             seen[task.name] = {
                 **seen.get(task.name, {}),
                 **{trigger: versions[trigger] for trigger in looked_at if trigger in versions},
@@ -263,9 +267,8 @@ class Checkpoints:
         changed.discard(RETURN)
         changed.update(key for key in schedule if key in touched or key not in before)
         changed.update(key for key, old in before.items() if key not in schedule or schedule[key] != old)
-        changed.update(
-            plan.fading
-        )  # their versions change with them, or a saver would give back the old value
+        # versions of what fades change with it, or a saver would give back the old value
+        changed.update(plan.fading)
         versions.update(dict.fromkeys(changed, version))
         self._schedule, self._dirty = schedule, set()
         standing.planned = source in ("update", "fork")
@@ -315,9 +318,8 @@ class Checkpoints:
 
     def interrupted(self, task: Task) -> None:
         """Keep the questions that stopped a task."""
-        self._note(
-            task.id, [(INTERRUPT, [kept_interrupt(asked) for asked in task.interrupts])], task.path_key
-        )
+        asked = [kept_interrupt(each) for each in task.interrupts]
+        self._note(task.id, [(INTERRUPT, asked)], task.path_key)
 
     def answered(self, task_id: str, path: str, answers: Sequence[Any]) -> None:
         """Keep the answers that a task has taken, for when it runs again."""
@@ -352,10 +354,8 @@ class Checkpoints:
         if self._unsaved:
             self._unsaved = False
             parent = None if self.saved is None else self.saved.config["configurable"]["checkpoint_id"]
-            self._save(
-                parent,
-                {key: new for key, new in self._versions.items() if self._kept.get(key) != new},
-            )
+            changed = {key: new for key, new in self._versions.items() if self._kept.get(key) != new}
+            self._save(parent, changed)
         merged: dict[str, tuple[Writes, str]] = {}
         for task_id, noted, path in self._notes:
             writes = noted()

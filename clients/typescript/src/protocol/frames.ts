@@ -162,7 +162,7 @@ export interface Run {
  */
 export interface GraphCommand {
   /**
-   * The next nodes: a name, ``{"node", "arg"}`` for LangGraph's ``Send``, or a list of both.
+   * The next nodes: a name, ``{"node", "arg"}`` for LangGraph's ``Send``, or a list of both. A ``Send`` may have a ``timeout``: seconds, or an object of ``run_timeout``, ``idle_timeout`` and ``refresh_on``.
    */
   goto?: unknown;
   /**

@@ -167,6 +167,8 @@ async def test_when_a_principal_s_threads_were_written_is_read_without_values_an
     assert len(read) == 4
     assert max(read) < len(TOPIC)
     assert list(kept.saver.spans("nobody")) == []
+    assert kept.saver.span("a") == of_ann[0][1:]
+    assert kept.saver.span("nothing") is None
     assert {thread for thread, _, _ in kept.saver.spans(None)} == set(times)
 
 

@@ -142,12 +142,19 @@ class BoundedMemorySaver(InMemorySaver):
             threads = self._ledger.threads if principal is None else self._ledger.of.get(principal, ())
             names = tuple(reversed(threads))
         for thread in names:
-            with self._ledger.lock:
-                saved = self.storage[thread].get("") if thread in self._ledger.threads else None
-                heads = [saved[end(saved)][0] for end in (min, max)] if saved else []
-            if heads:
-                first, latest = (self.serde.loads_typed(head)["ts"] for head in heads)
-                yield thread, first, latest
+            span = self.span(thread)
+            if span is not None:
+                yield thread, *span
+
+    def span(self, thread_id: str) -> tuple[str, str] | None:
+        """Return when a thread's first and latest checkpoint were written; None if there is none."""
+        with self._ledger.lock:
+            saved = self.storage[thread_id].get("") if thread_id in self._ledger.threads else None
+            heads = [saved[end(saved)][0] for end in (min, max)] if saved else []
+        if not heads:
+            return None
+        first, latest = (self.serde.loads_typed(head)["ts"] for head in heads)
+        return first, latest
 
     def _touch(self, thread_id: str) -> bool:
         """Note that a thread is used; tell whether it is there."""

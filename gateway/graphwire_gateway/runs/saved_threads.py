@@ -95,20 +95,13 @@ class SavedThreads:
         return await ask_within(entry, self._failures, _WHERE, scan_undisturbed, principal)
 
     async def _one(self, entry: Entry, principal: str, thread: str) -> dict[str, SavedThread]:
-        config = thread_config(
-            thread_scope(principal, entry.name, thread, is_shared=self._is_shared), principal
-        )
+        scope = thread_scope(principal, entry.name, thread, is_shared=self._is_shared)
+        config = thread_config(scope, principal)
 
         async def look() -> dict[str, SavedThread]:
             async with entry.open(config, with_threads=True) as graph:
-                # A checkpoint of a long conversation is large, so that no others are read than these: the
-                # newest and the first, which is of step -1, or of step 0 if an edit of the state wrote it.
-                found: list[str] = []
-                for filter in (None, {"step": -1}, {"step": 0}):
-                    if len(found) < 2:
-                        checkpoints = graph.checkpointer.alist(config, filter=filter, limit=1)
-                        found.extend([_in_utc(saved.checkpoint["ts"]) async for saved in checkpoints])
-            return {thread: SavedThread(found[0], found[1] if len(found) > 1 else None)} if found else {}
+                first, latest = await _span(graph.checkpointer, config)
+            return {} if latest is None else {thread: SavedThread(latest, first)}
 
         return await ask_within(entry, self._failures, _WHERE, look, principal)
 
@@ -134,6 +127,21 @@ class SavedThreads:
     def _question(self, asked: Any, scope: Scope) -> PendingInterrupt:
         value = orjson.loads(scope.clear(self._projector.dumps(asked.value)))
         return PendingInterrupt(id=asked.id, value=value, response_schema=response_schema_of(asked))
+
+
+async def _span(saver: Any, config: Any) -> tuple[str | None, str | None]:
+    """Return when a thread's first and latest checkpoint were written; None is not known, or not there."""
+    if isinstance(saver, BoundedMemorySaver):
+        span = saver.span(config["configurable"]["thread_id"])
+        return (None, None) if span is None else (_in_utc(span[0]), _in_utc(span[1]))
+    # A checkpoint of a long conversation is large, so that no others are read than these: the newest and the
+    # first, which is of step -1, or of step 0 if an edit of the state wrote it.
+    found: list[str] = []
+    for filter in (None, {"step": -1}, {"step": 0}):
+        if len(found) < 2:
+            checkpoints = saver.alist(config, filter=filter, limit=1)
+            found.extend([_in_utc(saved.checkpoint["ts"]) async for saved in checkpoints])
+    return (found[1] if len(found) > 1 else None), (found[0] if found else None)
 
 
 async def _times(saver: Any, principal: str | None) -> AsyncIterator[tuple[str, ...]]:

@@ -1,5 +1,6 @@
 /**
- * `Store`: what hooks read. It lives outside React, and its state changes at most once a frame.
+ * `Store`: what hooks read. It lives outside React, and its state changes at most once a frame. Of very many on one page
+ * some change in one frame and the rest in the next ones, in turns, so that no frame takes long.
  *
  * A store works, that is, it has a subscription on the wire, from its first listener until `LINGER_MS` after its last.
  * So StrictMode's second mount, and a page that shows the same run again, find it at work. Between two frames its state
@@ -93,16 +94,18 @@ export abstract class Store<T> implements Source<T> {
 
 // ── frames ─────────────────────────────────────────────────────────────────────────────────────
 
-/** All stores of a page are published together, so that React renders once. */
+/** Stores are published together, so that React renders once; what more than this have to say waits for the next frame. */
+const AT_ONCE = 16;
 const dirty = new Set<Store<unknown>>();
 let cancelFrame = nothing;
 
 function publish(): void {
   cancelFrame();
   cancelFrame = nothing;
-  const stores = [...dirty];
-  dirty.clear();
+  const stores = [...dirty].slice(0, AT_ONCE);
+  for (const store of stores) dirty.delete(store);
   for (const store of stores) store.publish();
+  for (const store of dirty) store.changed(); // asks for the next frame
 }
 
 // ── one store for all components that ask for the same ─────────────────────────────────────────

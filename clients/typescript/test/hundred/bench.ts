@@ -1,10 +1,11 @@
 /**
  * `npm run bench:page`: measure the pages of a hundred runs, and print a table.
  *
- * SECONDS says for how long each is traced (20), PAGES which ones (core.ts,hooks.tsx). With MINUTES each runs on for so
- * long, and its heap is printed every minute. PAGES=langchain.tsx is the page with LangChain's own hook over SSE, before
- * LangChain's own server: LANGGRAPH names its command, that of `pip install "langgraph-cli[inmem]"`. It speaks HTTP/1.1, of
- * which a browser holds six connections to a host; with HTTP2=1 a proxy speaks HTTP/2 before it.
+ * SECONDS says for how long each is traced (20), PAGES which ones (core.ts,hooks.tsx). With PACED=1 each frame gets the
+ * words of a sixtieth of a second, whenever it is drawn. With MINUTES each runs on for so long, and its heap is printed
+ * every minute. PAGES=langchain.tsx is the page with LangChain's own hook over SSE, before LangChain's own server: LANGGRAPH
+ * names its command, that of `pip install "langgraph-cli[inmem]"`. It speaks HTTP/1.1, of which a browser holds six
+ * connections to a host; with HTTP2=1 a proxy speaks HTTP/2 before it.
  */
 
 import { loadavg } from "node:os";
@@ -15,7 +16,7 @@ import { LangGraphDev } from "./langgraph_dev.js";
 import { type Cost, Hundred } from "./measure.js";
 
 const { SECONDS = "20", MINUTES = "0", PAGES = "core.ts,hooks.tsx" } = process.env;
-const { LANGGRAPH = "langgraph", HTTP2 } = process.env;
+const { LANGGRAPH = "langgraph", HTTP2, PACED } = process.env;
 
 const rival = PAGES.includes("langchain") ? await LangGraphDev.start(LANGGRAPH) : undefined;
 const proxy = rival && HTTP2 ? await Http2Proxy.start(rival.url) : undefined;
@@ -25,7 +26,7 @@ const rows: { [page: string]: Cost } = {};
 try {
   for (const entry of PAGES.split(",")) {
     const server = entry.startsWith("langchain") && rival ? (proxy ?? rival).url : gateway.url;
-    const hundred = await Hundred.open(browser, entry, server);
+    const hundred = await Hundred.open(browser, entry, server, Boolean(PACED));
     await hundred
       .shows(100, 30_000)
       .catch(() => console.log(`${entry}: after 30 seconds not all runs have shown anything`));

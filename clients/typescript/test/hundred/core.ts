@@ -2,12 +2,13 @@
 
 import { connect, type Run } from "../../src/index.js";
 import { count, RATE, RUNS, SERVER, tail, wordsOf } from "./grid.js";
+import { SOCKET } from "./paced_socket.js";
 
-const client = connect(SERVER);
+const client = connect(SERVER, SOCKET);
 const changed = new Map<number, { run: Run; turn: number; text: Text }>();
 
 /** Laying out a text takes longer than receiving it, so that a frame has time for some of a hundred. */
-const AT_ONCE = 32;
+const AT_ONCE = 16;
 
 function draw(): void {
   for (const [tile, { run, turn, text }] of [...changed].slice(0, AT_ONCE)) {

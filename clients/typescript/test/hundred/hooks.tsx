@@ -5,8 +5,9 @@ import { createRoot } from "react-dom/client";
 import { connect } from "../../src/index.js";
 import { useMessages, useRun } from "../../src/react/index.js";
 import { count, RATE, RUNS, SERVER, tail, wordsOf } from "./grid.js";
+import { SOCKET } from "./paced_socket.js";
 
-const client = connect(SERVER);
+const client = connect(SERVER, SOCKET);
 const page = crypto.randomUUID();
 
 function Tile({ tile, turn, onEnd }: { tile: number; turn: number; onEnd: () => void }) {

@@ -58,7 +58,8 @@ export class Hundred {
     readonly site: Site,
   ) {}
 
-  static async open(browser: Browser, entry: string, server: string): Promise<Hundred> {
+  /** Open it. If it is `paced`, each frame gets the words of a sixtieth of a second, whenever it is drawn. */
+  static async open(browser: Browser, entry: string, server: string, isPaced = false): Promise<Hundred> {
     const html = `<!doctype html><title>a hundred runs</title><style>${STYLE}</style><body></body>
       <script type="module" src="/page.js"></script>`;
     const pages = { "/": html, "/page.js": bundle(`test/hundred/${entry}`), "/favicon.ico": "" };
@@ -74,7 +75,8 @@ export class Hundred {
       page.on(end as "requestfinished", () => {
         hundred.#requests -= 1;
       });
-    await page.goto(hundred.site.url(`/?server=${encodeURIComponent(server)}`));
+    const pace = isPaced ? "&paced" : "";
+    await page.goto(hundred.site.url(`/?server=${encodeURIComponent(server)}${pace}`));
     return hundred;
   }
 

@@ -1,1 +1,0 @@
-import{r as m}from"./rows-DZtEaph_.js";import"./index-CGTsNLSM.js";const f=100;async function*I(s,i,{limit:o=Number.POSITIVE_INFINITY,signal:n,...c}={}){let r;for(;o>0;){const a={type:"list",what:i,...c,cursor:r,limit:Math.min(o,f)},t=await s.ask(a,n);for(const e of t[i]??[])o-- >0&&(yield m(e));if(r=t.cursor,r===void 0)return}}export{I as rowsOf};

@@ -1,1 +1,0 @@
-import{Z as e}from"./index-CGTsNLSM.js";function p({type:f,sub:n,questions:r,...t}){return r?{...t,questions:e(r)}:t}export{p as r};

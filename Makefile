@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: help lock demo test processes abuse test310 mutants slow stores browser chromium postgres redis strace soak soak-steady check console \
+.PHONY: help lock demo test processes long abuse test310 mutants slow stores browser chromium postgres redis strace soak soak-steady check console \
 	check-console format schema bench clean
 
 help:  ## Show what there is
@@ -73,10 +73,13 @@ strace:
 	fi
 
 test: $(VENV)/dev.stamp postgres redis  ## The test-suite, without what has a command of its own
-	@$(BIN)/python $(PYTEST) -m 'not abuse and not processes' --ignore=tests/mutants $(ARGS)
+	@$(BIN)/python $(PYTEST) -m 'not abuse and not processes and not long' --ignore=tests/mutants $(ARGS)
 
 processes: $(VENV)/dev.stamp postgres strace  ## The command line, with servers and clients that are processes of their own
 	@$(BIN)/python $(PYTEST) -m processes --ignore=tests/mutants $(ARGS)
+
+long: $(VENV)/dev.stamp redis  ## The rest of the test-suite, of which each part takes seconds
+	@$(BIN)/python $(PYTEST) -m long --ignore=tests/mutants $(ARGS)
 
 abuse: $(VENV)/dev.stamp  ## Storms of faults, and floods of malformed frames
 	@$(BIN)/python $(PYTEST) -m abuse tests/live $(ARGS)

@@ -279,10 +279,10 @@ async def test_of_many_small_messages_the_oldest_are_dropped_and_none_begins_in_
 
 
 async def test_tokens_count_as_their_text_once_they_are_merged(make) -> None:
-    records = [delta("long", "word ", number) for number in range(2_000)]
+    records = [delta("long", "word ", number) for number in range(500)]
     base = await folded(await make(TIGHT), records)
     (row,) = base.snapshot(EVERYTHING)["messages"]
-    assert row["message"]["content"] == "word " * 2_000
+    assert row["message"]["content"] == "word " * 500
     assert base.lost(EVERYTHING, 0) == ["custom"]
 
 

@@ -815,6 +815,7 @@ async def test_a_slow_reader_that_makes_progress_is_not_aborted(serve, connect) 
     assert [event["data"]["i"] for event in slow.events(1)[1:-1]] == list(range(count))
 
 
+@pytest.mark.long
 async def test_a_reader_of_a_few_bytes_at_a_time_is_not_aborted(
     serve, connect, caplog: pytest.LogCaptureFixture
 ) -> None:

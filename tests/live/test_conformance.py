@@ -51,6 +51,8 @@ from websockets.exceptions import ConnectionClosed
 from tests.support.peer import Frame
 from tests.support.processes import started
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "clients" / "python" / "examples" / "conformance_client.py"
 COMMAND = [sys.executable, "-c", "from graphwire.cli import main; main()"]

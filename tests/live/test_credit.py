@@ -148,6 +148,7 @@ async def test_a_trickle_is_not_behind_more_than_a_bounded_part_of_a_flood(serve
     assert _customs(peer.of(3)) == list(range(flood))
 
 
+@pytest.mark.long
 @pytest.mark.slow_store(False)
 @pytest.mark.parametrize("credit", [0, 10])
 async def test_a_thousand_stalled_subscriptions_cost_little_and_delay_nobody(

@@ -16,6 +16,8 @@ import pytest
 from tests.support.graphs import OURS, Gate, storyteller
 from tests.support.questions import asker
 
+pytestmark = pytest.mark.long
+
 EXAMPLE = Path(__file__).parents[2] / "clients" / "python" / "examples" / "dashboard_textual" / "dashboard.py"
 
 

@@ -37,6 +37,7 @@ FILTERS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("runner", ["inline", "thread"])
 async def test_fifty_runs_at_once_deliver_exactly_their_filters(
     serve, connect, lib: Library, runner: str

@@ -13,6 +13,8 @@ from typing_extensions import TypedDict
 
 from tests.support.graphs import Library
 
+pytestmark = pytest.mark.long
+
 KINDS = (
     GeneratorExit,
     SystemExit,

@@ -7,6 +7,7 @@ About `gateway/graphwire_gateway/execution/encode.py`, `gateway/graphwire_gatewa
 import operator
 from typing import Annotated, Any, TypedDict
 
+import pytest
 from langchain_core.messages import AIMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
@@ -37,6 +38,7 @@ def asking(lib: Library, count: int) -> Any:
     return graph.compile(checkpointer=InMemorySaver())
 
 
+@pytest.mark.long
 async def test_more_questions_than_an_event_holds_fail_the_run_and_the_thread_says_so(
     serve, watched, lib: Library
 ) -> None:

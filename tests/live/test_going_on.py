@@ -179,6 +179,7 @@ async def caught(
     return before, copies
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_first", [True, False])
 @pytest.mark.parametrize("name", LIBRARIES)
 async def test_whatever_a_kill_leaves_the_run_goes_on_and_says_everything_once(

@@ -20,6 +20,8 @@ from tests.support.providers.graphs import gpt
 from tests.support.providers.script import Call, Say
 from tests.support.providers.server import Provider
 
+pytestmark = pytest.mark.long
+
 if TYPE_CHECKING:  # what these tests are about takes seconds to import, in each process that collects tests
     from langchain_mcp_adapters.callbacks import CallbackContext
 

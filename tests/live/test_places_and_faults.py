@@ -27,9 +27,11 @@ from tests.support.graphs import LIBRARIES, OURS, Library, counter, library
 from tests.support.misbehaving import PLACES, RAISED, Fault, Money, one_node, plain
 from tests.support.peer import Frame, Peer, spec
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning",  # of __del__, and of LangGraph behind a GeneratorExit
-)
+pytestmark = [
+    pytest.mark.long,
+    # of __del__, and of LangGraph behind a GeneratorExit
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 BOUND_S = 10.0
 PAUSE_S = 0.05

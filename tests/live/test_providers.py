@@ -349,6 +349,7 @@ async def test_a_cancel_that_is_lost_where_a_token_comes_in_the_same_moment_is_m
         await asyncio.wait_for(again.wait(), 1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("make", [gpt, claude])
 @pytest.mark.parametrize(
     "runner",

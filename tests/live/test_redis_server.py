@@ -218,6 +218,7 @@ def test_the_address_of_a_service_behind_sentinels_is_read_whole() -> None:
     assert "SSL" in pool.connection_class.__name__
 
 
+@pytest.mark.long
 async def test_a_store_behind_sentinels_goes_on_at_the_next_master() -> None:
     with redis_server(appendonly="yes", appendfsync="always") as first:
         follows = {"replicaof": f"127.0.0.1 {first.port}", "repl_diskless_sync_delay": "0"}

@@ -53,6 +53,7 @@ def thread(id: Any) -> dict[str, Any]:
     return {"configurable": {"thread_id": f"t{id}"}}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", graphs.STATES)
 async def test_states_of_every_class_stream_and_return_alike(both: Tell, lib: Library, name: str) -> None:
     parity = [*graphs.STATES].index(name) + (lib.name == OURS.name)

@@ -16,7 +16,7 @@ export default mergeConfig(
       maxWorkers: 2,
       passWithNoTests: true,
       globalSetup: "test/built_folder.ts",
-      setupFiles: "../typescript/test/failure_report.ts",
+      setupFiles: "test/failure_report.ts",
       env: { CONSOLE_BUILT: join(tmpdir(), `graphwire-console-${process.pid}`) },
     },
   }),

@@ -107,6 +107,8 @@ def test_only_the_newest_commands_are_kept_and_they_have_a_bound(monkeypatch: py
     recent.note(("SET", "k", b"1"))
     assert recent.commands() == [("SET", "k", b"1")]
     monkeypatch.setattr(redis_recent, "KEPT_S", -1.0)
+    assert recent.commands() != [], "while nothing new is written, it stays"
+    recent.note(("SET", "k", b"2"))
     assert recent.commands() == []
 
 

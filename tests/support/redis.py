@@ -7,7 +7,9 @@ need it are skipped by name, but fail if the environment variable CI is set.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -94,10 +96,15 @@ def program() -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        port: int = bound.getsockname()[1]
-        return port
+    """Return a port that nothing gets by asking for any: it is free, too, while its server is restarted.
+
+    A node of a cluster takes the port 10,000 above as well.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as bound, contextlib.suppress(OSError):
+            bound.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager

@@ -261,7 +261,8 @@ class Dispatch:
 
         async def reply() -> None:
             await settled
-            self._reply(frame())
+            if not self._services.runs.is_taken:  # else the client asks the server that has the store now
+                self._reply(frame())
 
         if settled.done():
             self._reply(frame())

@@ -30,6 +30,7 @@ class Committer:
         self._most_rest_s = _REST_S if store.outlives else 0.0
         self._away = RateLimitedLogger(log, burst=1, every_s=60)
         self._dirty: dict[Log, None] = {}
+        self._deleting: set[asyncio.Future[None]] = set()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -65,6 +66,11 @@ class Committer:
                 if make_room is not None:
                     await self._make_room(make_room)
 
+    def _delete(self, key: str) -> None:
+        deleting = asyncio.ensure_future(self._store.delete(key))  # a store that is away tries it again
+        self._deleting.add(deleting)
+        deleting.add_done_callback(self._deleting.discard)
+
     async def _make_room(self, make_room: Callable[[], Awaitable[None]]) -> None:
         try:
             await make_room()
@@ -91,9 +97,10 @@ class Committer:
             try:
                 if isinstance(result, Fenced | SeqGap):
                     log.error("a run lost its log", run=written.run, reason=repr(result))
-                    if isinstance(result, Rewound):  # nothing can follow it, and its readers must hear that
-                        await self._store.delete(written.key)
                     written.lost(is_taken=isinstance(result, Fenced) and self._store.outlives)
+                    if isinstance(result, Rewound):  # nothing can follow it, and its readers must hear that
+                        written.delete()
+                        self._delete(written.key)
                 else:
                     written.stored(batch)
             except Exception as error:  # the other logs must hear of their records all the same

@@ -267,6 +267,9 @@ class Log:
 
     def grow(self, head: Seq) -> None:
         """The store's log ends at ``head`` now; the store calls this (see ``Store.tail``)."""
+        if self.end is not None and head < self.head:  # the store has lost its end, which was shown
+            self.delete()
+            return
         self.head = head
         self._wake_waiting()
 

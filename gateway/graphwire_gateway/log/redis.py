@@ -197,9 +197,9 @@ class RedisStore:
 
     async def _restore(self) -> None:
         """Send the server again what it may have lost: it was started again, or another has taken over."""
-        if self._owner is not None and not self._owner.may_write:
-            return  # another store may have taken its place, and has taken over what there is
         commands = self._recent.commands()
+        if commands and self._owner is not None and not await self._owner.renew():
+            return  # another store has taken its place, and has taken over what there is
         await self._server.restore(commands)
         log.warning(
             "the server of the store was started again, or replaced; it got the newest writes once more",
@@ -220,6 +220,8 @@ class RedisStore:
         for call, answer in zip(calls, answers, strict=True):
             if isinstance(answer, int):
                 self._note_call(call)
+        if self._owner is not None and any(isinstance(answer, Fenced) for answer in answers):
+            await self._owner.renew()  # so that it is known at once if another store has taken its place
         for batch, answer in zip(batches, answers, strict=True):
             known = self._logs.get(batch.run)
             if isinstance(answer, int) and known is not None and self._is_over_limits(known):
@@ -442,7 +444,8 @@ class RedisStore:
         self._growth.forget(run)
         known = self._logs.get(run)
         if known is None:
-            await self._server.call(DELETE, run, "", self._server.channel(run), "")
+            writer = "" if self._owner is None else self._writer  # it may be another's by now
+            await self._server.call(DELETE, run, "", self._server.channel(run), writer)
             return
         self._forget(run)
         self._doomed[run] = known.epoch
@@ -467,7 +470,12 @@ class RedisStore:
     async def keep_thread(self, thread: str, data: bytes | None) -> None:
         """Keep something of a thread; see ``Store``. Raises ``StoreAway``."""
         async with self._thread_writes:  # connections know no order
-            self._recent.note(await self._server.keep_thread(thread, data))
+            command = self._server.keep_thread(thread, data)
+            if self._owner is None:
+                await self._server.carry_out(command)
+            else:
+                await self._owner.keep_thread(thread, data)
+            self._recent.note(command)
 
     async def _in_thread(self, function: Callable[..., Any], *args: object) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._folder, function, *args)

@@ -19,7 +19,7 @@ log = logger("store")
 Wake = Callable[[Seq], None]
 
 _RETRY_S = (0.05, 0.2, 1.0)  # waits between connections; the last one repeats
-_CHANNELS = 1000  # that are subscribed to in one command
+_CHANNELS = 500  # that are subscribed to, or whose logs are asked for, in one message
 
 
 class _Followed:
@@ -175,7 +175,9 @@ class Growth:
         if not runs:
             return
         try:
-            found = await self._server.fields(runs, "epoch", "head")
+            found = []
+            for at in range(0, len(runs), _CHANNELS):
+                found += await self._server.fields(runs[at : at + _CHANNELS], "epoch", "head")
         except BaseException:
             self._unseen.update(runs)
             raise

@@ -1,51 +1,71 @@
 """Whether a Redis server is still the one that it was: every new connection may be to another one.
 
 A server that was started again, or a replica that has taken over, may lack the end of what was written. So
-whenever a connection was made, the server is asked for the id of its life before its answers count. If that
-is another one, what may be missing is restored first.
+each new connection is asked first whose life it has reached. If that is another one, what may be missing is
+restored before any answer counts.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+
+from redis.exceptions import ResponseError
+
+SECTIONS = ("server", "replication")
+"""What of INFO tells one life from another: a master that was a replica in between has another history."""
+
+
+def life_of(info: Any) -> str:
+    """Return the id of the life that an answer to INFO is of; empty if it does not say."""
+    if isinstance(info, bytes):
+        info = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
+    if not isinstance(info, Mapping) or "run_id" not in info:
+        return ""
+    return f"{info['run_id']} {info.get('master_replid', '')}"
 
 
 class Life:
-    """The life of the server that ``ask`` returns the id of; empty if it may not say.
+    """The life of the server that new connections reach.
 
-    ``restore`` is awaited in each life but the first. Where the id is not known it is awaited behind every
-    connection.
+    ``restore`` is awaited in each life but the first. Where the server may not say which it is, it is awaited
+    when a connection was made after something had failed. Without ``restore`` nobody is asked.
     """
 
-    def __init__(self, ask: Callable[[], Awaitable[str]]) -> None:
-        self._ask = ask
-        self._known: str | None = None
-        self._lock = asyncio.Lock()
-        self._is_unseen = False  # whether there is a connection that may be to another life
-        self._lives = 0
+    def __init__(self) -> None:
         self.restore: Callable[[], Awaitable[None]] | None = None
+        self._known: str | None = None
+        self._new: str | None = None  # the life that a connection has reached, and nothing was restored in
+        self._lock = asyncio.Lock()
+        self._lives = 0
+        self.has_failed = False
+        """Whether something has failed since the last new connection."""
 
     async def connected(self, connection: Any) -> None:
         """Prepare a new connection: redis-py calls this."""
-        self._is_unseen = True
         await connection.on_connect()
+        if self.restore is None:
+            return
+        await connection.send_command("INFO", *SECTIONS)
+        try:
+            life = life_of(await connection.read_response())
+        except ResponseError:  # forbidden
+            life = ""
+        if self._known is None:
+            self._known = life
+        elif life != self._known or (not life and self.has_failed):
+            self._new = life
+        self.has_failed = False
 
     async def current(self) -> int:
         """Return a number of the server's life, in which nothing is missing. Raises ``StoreAway``."""
-        if self.restore is not None and self._is_unseen:
+        if self._new is not None:
             async with self._lock:
-                while self._is_unseen:
-                    self._is_unseen = False
+                while self._new is not None and self.restore is not None:
+                    before, self._known, self._new = self._known, self._new, None
                     try:
-                        await self._look()
+                        await self.restore()
                     except BaseException:
-                        self._is_unseen = True
+                        self._known, self._new = before, self._known
                         raise
+                    self._lives += 1
         return self._lives
-
-    async def _look(self) -> None:
-        life = await self._ask()
-        if self._known is not None and (life != self._known or not life) and self.restore is not None:
-            await self.restore()
-            self._lives += 1
-        self._known = life

@@ -24,10 +24,28 @@ LEASE_S = 10.0
 _RENEWED_S = LEASE_S / 4
 _LOOK_S = 0.25  # between two attempts to take the place of a server that says nothing
 
-_RENEW = """
+_TAKE = """
 local found = redis.call('GET', KEYS[1])
 if found and found ~= ARGV[1] and found ~= ARGV[3] then return 0 end
+local time = redis.call('TIME')
+local number = math.max(tonumber(redis.call('GET', KEYS[2]) or '0') + 1, tonumber(time[1]))
+redis.call('SET', KEYS[2], string.format('%.0f', number))
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return number
+"""
+
+# The owner that the server has lost is still the owner, unless there was another one since.
+_RENEW = """
+local found, number = redis.call('GET', KEYS[1]), tonumber(redis.call('GET', KEYS[2]) or '0')
+if (found and found ~= ARGV[1]) or number > tonumber(ARGV[3]) then return 0 end
+redis.call('SET', KEYS[2], ARGV[3])
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+
+_KEEP_THREAD = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[3] then redis.call('HSET', KEYS[3], ARGV[2], ARGV[3]) else redis.call('HDEL', KEYS[3], ARGV[2]) end
 return 1
 """
 
@@ -45,6 +63,7 @@ class RedisOwner:
             {"writer": writer, "host": socket.gethostname(), "pid": os.getpid(), "where": _where()}
         )
         self._renewed_at = 0.0
+        self._number = 0  # a later owner has a greater one
         self._task: asyncio.Task[None] | None = None
         self.taken = asyncio.Event()
         """Set once another server has taken its place."""
@@ -63,7 +82,7 @@ class RedisOwner:
         end = loop.time() + LEASE_S + 1
         is_reported = False
         dead = b""
-        while not await self._renewed(dead):
+        while not await self._took(dead):
             found = await self._server.owner()
             dead = found if found is not None and _is_gone(found) else b""
             if dead:
@@ -84,24 +103,39 @@ class RedisOwner:
             await asyncio.sleep(_LOOK_S)
         self._task = asyncio.ensure_future(self._renew())
 
-    async def _renewed(self, dead: bytes = b"") -> bool:
+    async def _took(self, dead: bytes) -> bool:
         """Take the place for ``LEASE_S``, also that of ``dead``; return whether it is ours."""
         now = asyncio.get_running_loop().time()
-        is_ours = await self._server.on_owner(_RENEW, self._value, int(LEASE_S * 1000), dead)
-        if is_ours:
+        self._number = await self._server.on_owner(_TAKE, self._value, int(LEASE_S * 1000), dead)
+        if self._number:
             self._renewed_at = now
-        return bool(is_ours)
+        return bool(self._number)
+
+    async def renew(self) -> bool:
+        """Keep the place for another ``LEASE_S``; return whether it is still ours. Raises ``StoreAway``."""
+        if self.taken.is_set():
+            return False
+        now = asyncio.get_running_loop().time()
+        if await self._server.on_owner(_RENEW, self._value, int(LEASE_S * 1000), self._number):
+            self._renewed_at = now
+            return True
+        self.taken.set()
+        return False
+
+    async def keep_thread(self, thread: str, data: bytes | None) -> None:
+        """Keep something of a thread, or nothing any more. Raises ``StoreAway``, also where it may not."""
+        kept = (thread,) if data is None else (thread, data)
+        if not await self._server.on_owner(_KEEP_THREAD, self._value, *kept):
+            raise StoreAway(f"{self._server.name}: another server may have taken it")
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(_RENEWED_S)
             try:
-                if await self._renewed():
-                    continue
+                if not await self.renew():
+                    return
             except StoreAway:  # the next attempt may come in time; what is written meanwhile fails by itself
                 continue
-            self.taken.set()
-            return
 
     async def release(self) -> None:
         """Let another server have it at once. If the store is away, the next one waits for the lease."""

@@ -18,7 +18,7 @@ Command: TypeAlias = Sequence[Any]
 
 
 class Recent:
-    """The commands of the last ``KEPT_S`` seconds, the oldest first; of at most ``most_bytes``."""
+    """The commands of ``KEPT_S`` seconds before the last one, the oldest first; of at most ``most_bytes``."""
 
     def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
         self._most_bytes = most_bytes
@@ -37,6 +37,5 @@ class Recent:
                 return
 
     def commands(self) -> list[Command]:
-        """Return them in their order."""
-        start = time.monotonic() - KEPT_S
-        return [command for at, _, command in self._commands if at >= start]
+        """Return them in their order. While nothing new is written none is dropped."""
+        return [command for _, _, command in self._commands]

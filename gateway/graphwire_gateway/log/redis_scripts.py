@@ -175,11 +175,11 @@ return 1
 DELETE = Script(
     """
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'writer')
-if ARGV[1] ~= '' and (known[1] ~= ARGV[1] or known[2] ~= ARGV[3]) then return 0 end
+if ARGV[1] ~= '' and known[1] ~= ARGV[1] or ARGV[3] ~= '' and known[2] ~= ARGV[3] then return 0 end
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('PUBLISH', ARGV[2], '')
 return 1
 """
 )
-"""Delete a log; if the epoch is not empty, only one of that epoch and writer. Arguments: epoch, channel,
+"""Delete a log, only one of that epoch and writer where these are not empty. Arguments: epoch, channel,
 writer."""

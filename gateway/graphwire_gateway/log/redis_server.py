@@ -20,7 +20,7 @@ from redis.exceptions import AuthenticationError, NoScriptError, RedisError, Res
 
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.log.redis_address import TIMEOUT_S, client_of, without_password
-from graphwire_gateway.log.redis_life import Life
+from graphwire_gateway.log.redis_life import SECTIONS, Life, life_of
 from graphwire_gateway.log.redis_recent import Command
 from graphwire_gateway.log.redis_scripts import APPEND, CREATE, DELETE, READ, Script
 from graphwire_gateway.log.store import StoreAway
@@ -59,7 +59,7 @@ class RedisServer:
         self.durability: Durability = "none"
         """What survives, known after ``open``: see there."""
         self.name = without_password(url)
-        self.life = Life(self.life_id)
+        self.life = Life()
         self._turns = asyncio.Semaphore(_CONNECTIONS)
         address, _, query = url.partition("?")
         pairs = parse_qsl(query, keep_blank_values=True)
@@ -244,19 +244,26 @@ class RedisServer:
             if cursor == 0:
                 return found
 
-    async def keep_thread(self, thread: str, data: bytes | None) -> Command:
-        """Keep something of a thread, or nothing any more; return the command. Raises ``StoreAway``."""
-        command = ("HDEL", self._threads, thread) if data is None else ("HSET", self._threads, thread, data)
+    def keep_thread(self, thread: str, data: bytes | None) -> Command:
+        """Return the command that keeps something of a thread, or nothing any more."""
+        return ("HDEL", self._threads, thread) if data is None else ("HSET", self._threads, thread, data)
+
+    async def carry_out(self, command: Command) -> None:
+        """Carry out a command. Raises ``StoreAway``."""
         await self._answers([command])
-        return command
 
     @property
     def _threads(self) -> str:
         return f"{self.prefix}:threads"
 
     async def on_owner(self, script: str, *args: Any) -> Any:
-        """Call a script on the key of the server that owns the prefix. Raises ``StoreAway``."""
-        return (await self._answers([("EVAL", script, 1, f"{self.prefix}:owner", *args)]))[0]
+        """Call a script on the keys of the server that owns the prefix. Raises ``StoreAway``.
+
+        They are who it is, how many owners there were, and what is kept of threads. What the server may have
+        lost is not restored before: who may do that is asked here.
+        """
+        keys = (f"{self.prefix}:owner", f"{self.prefix}:owners", self._threads)
+        return self._checked(await self._exchanged([("EVAL", script, len(keys), *keys, *args)]))[0]
 
     async def owner(self) -> bytes | None:
         """Return what the server that owns the prefix says of itself. Raises ``StoreAway``."""
@@ -268,8 +275,7 @@ class RedisServer:
 
         Empty if it may not say. Raises ``StoreAway``.
         """
-        (info,) = await self._exchanged([("INFO", "server")])
-        return str(info["run_id"]) if isinstance(info, Mapping) and "run_id" in info else ""
+        return life_of((await self._exchanged([("INFO", *SECTIONS)]))[0])
 
     async def known_life(self) -> str:
         """Return the life in which the last owner found all logs whole. Raises ``StoreAway``."""
@@ -302,6 +308,7 @@ class RedisServer:
 
     async def restore(self, commands: Sequence[Command]) -> None:
         """Send commands again that a server may have lost, for ``Life.restore``. Raises ``StoreAway``."""
+        await self._client.connection_pool.disconnect(inuse_connections=False)  # they may be to the old one
         for at in range(0, len(commands), _RESTORED):
             self._checked(await self._exchanged(commands[at : at + _RESTORED]))
 
@@ -320,6 +327,7 @@ class RedisServer:
         try:
             return await pipeline.execute(raise_on_error=False)
         except (RedisError, OSError, asyncio.TimeoutError) as error:
+            self.life.has_failed = True
             raise StoreAway(f"{self.name}: {error or type(error).__name__}") from error
 
     def _checked(self, answers: list[Any]) -> list[Any]:

@@ -21,10 +21,11 @@ from graphwire_protocol.errors import Refusal
 from graphwire_protocol.types import TERMINAL
 from langchain_core.runnables import RunnableConfig
 
+from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.execution.request import RunRequest, restored, run_request, run_sizes, run_values
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.limits import Limits
-from graphwire_gateway.log.store import Kept, Store
+from graphwire_gateway.log.store import Kept, Store, StoreAway
 from graphwire_gateway.runs.resumption import calls_behind, find_place, may_go_on
 from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.runs import Runs
@@ -37,6 +38,9 @@ log = logger("recovery")
 
 _AT_ONCE = 256  # runs that are taken up in one turn of the loop
 _ASKED_AT_ONCE = 16  # savers are asked about so many runs at once; each has to answer within some time
+
+_PATIENCE_S = 30.0  # with a store that is away
+_RETRY_S = 0.25
 
 _Way: TypeAlias = tuple[RunRequest, Place, tuple[str, ...]]
 
@@ -129,13 +133,27 @@ class Recovery:
             place = await find_place(entry, self._runs.failures, start, standing)
             if place is None:
                 return _lost_message(start)
-            void = await calls_behind(self._store, one.found.key, place.after, one.found.head)
+            void = await self._void_calls(one.found, place)
+        except CannotServe:
+            raise
         except Exception as error:
             reason = error.message if isinstance(error, Refusal) else type(error).__name__
             return f"{_lost_message(start)} (its checkpoints cannot be read: {reason})"
         if place.with_input:
             return one.request.at_checkpoint(place.checkpoint), place, void
         return one.request.repeated(place.checkpoint), place, void
+
+    async def _void_calls(self, found: FoundRun, place: Place) -> tuple[str, ...]:
+        """Return the calls behind a place. Raises ``CannotServe`` if the store stays away."""
+        clock = asyncio.get_running_loop().time
+        ends_at = clock() + _PATIENCE_S
+        while True:
+            try:
+                return await calls_behind(self._store, found.key, place.after, found.head)
+            except StoreAway as error:
+                if clock() > ends_at:
+                    raise CannotServe(f"runs cannot be taken up, and stay as they are: {error}") from error
+                await asyncio.sleep(_RETRY_S)
 
     def _take_up(self, found: FoundRun, standing: RunStanding) -> tuple[Run, RunRequest | None]:
         request: RunRequest | None = None

@@ -351,7 +351,8 @@ class Run:
     def lost(self, *, is_taken: bool) -> None:
         """The store takes no more records: the run fails, and no event can say so.
 
-        If its log ``is_taken``, whoever has that goes on with its private thread.
+        If its log ``is_taken``, whoever has that goes on with its private thread, and nobody is shown that it
+        failed here.
         """
         had_ended = self.status in TERMINAL
         self._is_taken = is_taken
@@ -362,8 +363,9 @@ class Run:
             self.failure = Failure(code="lost", message="the store takes no more events of this run")
             self._become(details_of("failed", failure=self.failure))
         self._unstored.clear()
-        self._shown, self.is_known = self._details, True
-        self._listener.run_changed(self, self.row())
+        if not is_taken:
+            self._shown, self.is_known = self._details, True
+            self._listener.run_changed(self, self.row())
         self._listener.run_ended(self)
         if not had_ended and (self._execution is None or self._execution.is_over):
             self._leave()  # else it has left, or leaves when its code stops

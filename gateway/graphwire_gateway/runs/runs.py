@@ -96,6 +96,11 @@ class Runs:
         self.draining = False
         """Whether the server goes away and starts no more runs."""
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether another server has the store, so that nothing that happens here is stored."""
+        return self._store.taken.is_set()
+
     # ── starting ─────────────────────────────────────────────────────────────────────────────────
 
     @contextlib.asynccontextmanager

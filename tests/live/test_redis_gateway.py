@@ -12,14 +12,16 @@ import pytest
 from graphwire_gateway import Gateway
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.log import redis_owner
+from graphwire_gateway.log.store import StoreAway
 
+from tests.gateway.test_store import batch
 from tests.live.test_restart import history, row
 from tests.support.graphs import OURS, Gate, counter, gated, talker
 from tests.support.peer import everything
 from tests.support.processes import started
 from tests.support.questions import asker
 from tests.support.redis import RedisProcess, redis_server
-from tests.support.redis_stores import asked
+from tests.support.redis_stores import asked, opened
 from tests.support.waiting import until
 
 
@@ -97,6 +99,32 @@ async def test_a_gateway_that_was_taken_for_gone_writes_nothing_more(
     assert shown
     assert shown == events[: len(shown)]
     assert (await after.ask(**_start("goes")))["type"] == "started"
+
+
+async def test_an_owner_that_was_away_while_others_came_and_went_is_no_owner(redis: RedisProcess) -> None:
+    async with opened(redis.url, is_alone=True) as frozen:
+        await frozen.create("r", "e")
+        await taken(redis)
+        async with opened(redis.url, is_alone=True) as other:
+            await other.create("s", "e")
+        assert not frozen.taken.is_set()
+        await frozen.append([batch("r", 1)])
+        assert frozen.taken.is_set(), "an append that is refused looks at once"
+
+
+async def test_a_store_that_was_taken_deletes_and_keeps_nothing(redis: RedisProcess) -> None:
+    async with opened(redis.url, is_alone=True) as frozen:
+        await frozen.create("r", "e")
+        await frozen.append([batch("r", 1)])
+        await taken(redis)
+        async with opened(redis.url, is_alone=True) as other:
+            await other.keep_thread("t", b"new")
+            await frozen.append([batch("r", 2)])
+            await frozen.delete("r")
+            with pytest.raises(StoreAway):
+                await frozen.keep_thread("t", b"old")
+            assert await other.append([batch("r", 2)]) == [2]
+            assert await other.threads() == {"t": b"new"}
 
 
 @pytest.mark.processes

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
-from graphwire_gateway.log import redis_recent
+from graphwire_gateway.log import redis_owner, redis_recent
 from graphwire_gateway.log.redis_recent import Recent
 from graphwire_gateway.log.store import Page, StoreAway
 
@@ -62,6 +62,19 @@ async def test_a_first_question_on_a_new_connection_finds_what_was_there() -> No
             own.start()
             await settle()  # the ends of old connections are noticed, so nothing fails
             assert await store.threads() == {"kept": b"x"}
+
+
+async def test_an_absence_of_any_length_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with redis_server() as own:
+        async with opened(own.url, is_alone=True) as store:
+            await store.create("r", "e")
+            await store.append([batch("r", 1, 5)])
+            own.kill()
+            monkeypatch.setattr(redis_recent, "KEPT_S", -1.0)  # all of it was written longer ago
+            monkeypatch.setattr(redis_owner, "LEASE_S", 0.001)
+            own.start()
+            page = await read_when_it_is_there(store.read, "r")
+            assert (page.head, page.epoch) == (5, "e")
 
 
 async def test_what_another_store_has_taken_over_is_not_written_again() -> None:
@@ -150,6 +163,24 @@ async def test_what_a_client_was_shown_is_there_though_the_server_lost_it(serve,
         _, again = await history(peer, 3, "ended")
         assert [{**event, "sub": 1} for event in again] == peer.events(1)
         assert await row(peer, "ended") == shown
+
+
+async def test_an_ended_run_that_lost_its_end_for_good_is_not_shown_as_whole(serve, connect) -> None:
+    with redis_server() as redis:
+        peer = await connect(await serve({"counter": counter()}, store=redis.url))
+        await peer.run("counter", {"count": 3}, everything(1), run="r")
+        await peer.closed(1)
+        async with asked(redis) as client:
+            (log,) = await client.keys("graphwire:{run:*}:log")
+            await client.hset(log, mapping={"head": 2, "first": 2})
+            await client.client_kill_filter(_type="pubsub")  # so that heads are looked at again
+
+        async def refused() -> str:
+            reply = await peer.ask(type="subscribe", run="r", **spec(2, "custom", from_="now"))
+            await peer.ask(type="unsubscribe", sub=2)
+            return reply.get("code", "")
+
+        assert (await poll(refused, lambda code: code == "not_found"))[-1]
 
 
 async def test_a_run_whose_log_lost_its_end_for_good_fails_and_its_readers_hear_of_it(serve, connect) -> None:

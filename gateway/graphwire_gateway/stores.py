@@ -45,11 +45,15 @@ def store_of(store: str | Store, limits: LogLimits) -> Store:
     if store == "memory://":
         return MemoryStore(limits)
     url = urlsplit(store)
+    if url.scheme in ("sqlite", *_REDIS) and "://" not in store:
+        example = "sqlite:///runs.db" if url.scheme == "sqlite" else "redis://localhost:6379/0"
+        raise CannotServe(f"store {store!r} lacks the slashes behind the colon, as in {example}")
     if url.scheme == "sqlite":
         return _sqlite(store, limits)
     if url.scheme in _REDIS:
         return _redis(store, limits)
-    raise CannotServe(f"store {url.scheme or store!r} is not known; {_KNOWN}")
+    hint = "" if url.scheme else f"; a file is sqlite:///{store.lstrip('/')}"
+    raise CannotServe(f"store {url.scheme or store!r} is not known; {_KNOWN}{hint}")
 
 
 def saver_for(checkpointer: Any, store: Store) -> Any:
@@ -77,7 +81,7 @@ def saver_for(checkpointer: Any, store: Store) -> Any:
 def _sqlite(text: str, limits: LogLimits) -> SqliteStore:
     url = urlsplit(text)
     path = unquote(url.path[1:])  # sqlite:///a is relative, sqlite:////a is not, as elsewhere in Python
-    if url.netloc or not path or path == ":memory:" or path.endswith("/"):
+    if url.netloc or not path or path == ":memory:" or not Path(path).name or path.endswith("/"):
         raise CannotServe(
             f"store {text!r} names no file; it is sqlite:///runs.db in the working directory, or "
             "sqlite:////var/lib/graphwire/runs.db with four slashes for an absolute path"

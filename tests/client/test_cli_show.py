@@ -14,7 +14,14 @@ from graphwire.cli.board import Board
 from graphwire.cli.listing import short_time
 from graphwire.cli.outcome import say
 from graphwire.cli.show import Flow, folded, print_row, print_table
-from graphwire.events import CustomEvent, MessagesEvent, SnapshotEvent, SnapshotMessage, UpdatesEvent
+from graphwire.events import (
+    CustomEvent,
+    GapEvent,
+    MessagesEvent,
+    SnapshotEvent,
+    SnapshotMessage,
+    UpdatesEvent,
+)
 from graphwire.messages import Message, MessageChunk
 from rich.console import Console
 from rich.table import Table
@@ -73,13 +80,27 @@ def test_names_and_values_wrap_behind_their_names():
 # ── no answer twice ──────────────────────────────────────────────────────────────────────────────
 
 
-def flow(*events: MessagesEvent | UpdatesEvent | CustomEvent) -> str:
+def flow(*events: MessagesEvent | UpdatesEvent | CustomEvent | GapEvent) -> str:
     out = io.StringIO()
     shown = Flow(Console(file=out, width=80, highlight=False, soft_wrap=True))
     for event in events:
         shown.show(event)
     shown.end()
     return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("evicted", "events 8 to 12 are no longer kept; a snapshot stands for them"),
+        ("epoch_changed", "may have lost the end of this run; it is shown again"),
+        ("ahead", "has less of this run than was shown; it is shown again"),
+        ("of a later version", "events 8 to 12 are no longer kept"),
+    ],
+)
+def test_a_gap_says_why_there_is_one(capsys, reason: str, words: str):
+    flow(GapEvent(run="r", seq=12, mode="gap", after_seq=7, upto_seq=12, reason=reason, lost=()))
+    assert words in capsys.readouterr().err
 
 
 def token(text: str, seq: int, id: str = "m") -> MessagesEvent:

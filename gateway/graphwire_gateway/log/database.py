@@ -418,4 +418,15 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise CannotServe(f"the store {path} cannot be opened: {error}") from error
+        raise CannotServe(f"the store {path} cannot be opened: {_cause(path) or error}") from error
+
+
+def _cause(path: Path) -> str:
+    """Return why there can be no such file, as far as that is known; SQLite says the same of all causes."""
+    if path.is_dir():
+        return "it is a folder"
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}"
+    if not os.access(path.parent, os.W_OK):
+        return f"the folder {path.parent} cannot be written"
+    return ""

@@ -111,7 +111,8 @@ class RedisServer:
             await self._check_config()
             await self._probe()
         except AuthenticationError as error:
-            raise CannotServe(f"{self.name} refuses the user or the password: {error}") from error
+            hint = "; a password is written redis://:PASSWORD@HOST" if "NOAUTH" in str(error) else ""
+            raise CannotServe(f"{self.name} refuses the user or the password: {error}{hint}") from error
         except ResponseError as error:
             raise CannotServe(
                 f"{self.name} refuses what a store does: {error}; if its user lacks rights, it needs "
@@ -167,6 +168,11 @@ class RedisServer:
         elif config["appendonly"] == "yes":
             is_synced = config["appendfsync"] == "always" and config["no-appendfsync-on-rewrite"] == "no"
             self.durability = "power" if is_synced and self._sentinel is None else "crash"
+        else:
+            log.warning(
+                "Redis writes nothing to a file, so its end would take all runs; set appendonly yes there",
+                store=self.name,
+            )
 
     async def _probe(self) -> None:
         """Do once what a store does, so that what is forbidden is known at once."""

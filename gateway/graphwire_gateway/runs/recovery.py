@@ -123,7 +123,10 @@ class Recovery:
     async def _find_place(self, one: "_Executing") -> "_Way | str":
         start, standing, most = one.found.start, one.standing, self._limits.max_attempts
         if standing.attempt >= most:
-            return f"{_STOPPED}, and it was tried {most} times (max_attempts); it may be what stops it"
+            return (
+                f"{_STOPPED}, and it was tried {most} times (max_attempts); it may be what stops it: look at "
+                "what its nodes do before you start it again"
+            )
         if one.request is None:
             return f"{_STOPPED}, and it cannot go on: {one.run.hindrance}"
         entry = self._catalog.get(one.request.graph)
@@ -237,9 +240,12 @@ _STOPPED = "the server stopped while this run was executing"
 
 
 def _lost_message(start: RunStart) -> str:
-    if start.scope is not None and not start.scope.is_private:
-        return f"{_STOPPED}; start another one on its thread, which has what the finished steps wrote"
-    return f"{_STOPPED}; start it again"
+    if start.scope is None or start.scope.is_private:
+        return f"{_STOPPED}; start it again, with a thread, which a run needs to go on behind a restart"
+    return (
+        f"{_STOPPED}; its thread has what the finished steps wrote: answer what it still asks, or start "
+        "another run on it"
+    )
 
 
 def _lose(run: Run, found: FoundRun, why: str) -> None:

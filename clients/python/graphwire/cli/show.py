@@ -35,6 +35,11 @@ _KNOWN_TEXTS = 64  # messages whose text an update does not repeat
 _ABOVE = "(above)"
 _INDENT = "    "
 _PROJECTOR = Projector()
+_WHY_GAP = {
+    "evicted": "events {first} to {last} are no longer kept; a snapshot stands for them",
+    "epoch_changed": "the server's store may have lost the end of this run; it is shown again",
+    "ahead": "the server's store has less of this run than was shown; it is shown again",
+}
 
 
 def print_json(document: Any) -> None:
@@ -165,10 +170,8 @@ class Flow:
                 self._lifecycle(event)
             case GapEvent():
                 self.end()
-                say(
-                    f"events {event.after_seq + 1} to {event.upto_seq} came too fast for this reader "
-                    f"({event.reason}); a snapshot replaces them"
-                )
+                why = _WHY_GAP.get(event.reason, _WHY_GAP["evicted"])
+                say(why.format(first=event.after_seq + 1, last=event.upto_seq))
             case SnapshotEvent():
                 self._snapshot(event)
             case _:

@@ -77,6 +77,24 @@ async def test_an_absence_of_any_length_costs_nothing(monkeypatch: pytest.Monkey
             assert (page.head, page.epoch) == (5, "e")
 
 
+async def test_what_is_kept_of_a_thread_first_behind_a_crash_stays() -> None:
+    with redis_server() as own:
+        async with opened(own.url, is_alone=True) as store:
+            await store.keep_thread("t", b"before")
+            own.kill()
+            own.start()
+            await settle()  # the ends of old connections are noticed, so nothing fails
+
+            async def kept() -> bool:
+                with contextlib.suppress(StoreAway):
+                    await store.keep_thread("t", b"after")
+                    return True
+                return False
+
+            assert (await poll(kept, bool))[-1]
+            assert await store.threads() == {"t": b"after"}
+
+
 async def test_what_another_store_has_taken_over_is_not_written_again() -> None:
     with redis_server(appendonly="yes") as own:
         async with opened(own.url) as store, opened(own.url) as other:

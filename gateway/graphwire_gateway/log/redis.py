@@ -221,7 +221,8 @@ class RedisStore:
             if isinstance(answer, int):
                 self._note_call(call)
         if self._owner is not None and any(isinstance(answer, Fenced) for answer in answers):
-            await self._owner.renew()  # so that it is known at once if another store has taken its place
+            with contextlib.suppress(StoreAway):  # so that it is known at once if another has taken its place
+                await self._owner.renew()
         for batch, answer in zip(batches, answers, strict=True):
             known = self._logs.get(batch.run)
             if isinstance(answer, int) and known is not None and self._is_over_limits(known):

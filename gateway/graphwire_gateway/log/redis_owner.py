@@ -45,7 +45,7 @@ return 1
 
 _KEEP_THREAD = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-if ARGV[3] then redis.call('HSET', KEYS[3], ARGV[2], ARGV[3]) else redis.call('HDEL', KEYS[3], ARGV[2]) end
+if ARGV[3] then redis.call('HSET', KEYS[2], ARGV[2], ARGV[3]) else redis.call('HDEL', KEYS[2], ARGV[2]) end
 return 1
 """
 
@@ -125,7 +125,7 @@ class RedisOwner:
     async def keep_thread(self, thread: str, data: bytes | None) -> None:
         """Keep something of a thread, or nothing any more. Raises ``StoreAway``, also where it may not."""
         kept = (thread,) if data is None else (thread, data)
-        if not await self._server.on_owner(_KEEP_THREAD, self._value, *kept):
+        if not await self._server.as_owner(_KEEP_THREAD, self._value, *kept):
             raise StoreAway(f"{self._server.name}: another server may have taken it")
 
     async def _renew(self) -> None:

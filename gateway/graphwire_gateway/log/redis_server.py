@@ -265,11 +265,19 @@ class RedisServer:
     async def on_owner(self, script: str, *args: Any) -> Any:
         """Call a script on the keys of the server that owns the prefix. Raises ``StoreAway``.
 
-        They are who it is, how many owners there were, and what is kept of threads. What the server may have
-        lost is not restored before: who may do that is asked here.
+        They are who it is, and how many owners there were. What the server may have lost is not restored
+        before: who may do that is asked here.
         """
-        keys = (f"{self.prefix}:owner", f"{self.prefix}:owners", self._threads)
+        keys = (f"{self.prefix}:owner", f"{self.prefix}:owners")
         return self._checked(await self._exchanged([("EVAL", script, len(keys), *keys, *args)]))[0]
+
+    async def as_owner(self, script: str, *args: Any) -> Any:
+        """Call a script on the key of the server that owns the prefix, and what is kept of threads.
+
+        Raises ``StoreAway``.
+        """
+        keys = (f"{self.prefix}:owner", self._threads)
+        return (await self._answers([("EVAL", script, len(keys), *keys, *args)]))[0]
 
     async def owner(self) -> bytes | None:
         """Return what the server that owns the prefix says of itself. Raises ``StoreAway``."""

@@ -8,11 +8,12 @@ the other files, with ``--store=redis``.
 import asyncio
 import sys
 
+import orjson
 import pytest
 from graphwire_gateway import Gateway
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.log import redis_owner
-from graphwire_gateway.log.store import StoreAway
+from graphwire_gateway.log.store import Fenced, StoreAway
 
 from tests.gateway.test_store import batch
 from tests.live.test_restart import history, row
@@ -26,9 +27,12 @@ from tests.support.waiting import until
 
 
 async def taken(redis: RedisProcess) -> None:
-    """Let the owner's time be up, as if it had been frozen: the next gateway takes its place."""
+    """Let another server have taken the owner's place, and have ended since: the next one comes at once."""
+    ended = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
+    await ended.wait()
     async with asked(redis) as client:
-        await client.delete("graphwire:owner")
+        owner = orjson.loads(await client.get("graphwire:owner"))
+        await client.set("graphwire:owner", orjson.dumps({**owner, "writer": "ended", "pid": ended.pid}))
 
 
 async def test_the_next_gateway_shows_runs_results_and_threads_as_they_were(
@@ -110,6 +114,20 @@ async def test_an_owner_that_was_away_while_others_came_and_went_is_no_owner(red
         assert not frozen.taken.is_set()
         await frozen.append([batch("r", 1)])
         assert frozen.taken.is_set(), "an append that is refused looks at once"
+
+
+async def test_who_knows_that_a_store_was_taken_leaves_logs_that_nobody_has_claimed_yet(
+    redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_owner, "_RENEWED_S", 0.05)
+    async with opened(redis.url, is_alone=True) as frozen, asked(redis) as client:
+        await frozen.create("r", "e")
+        await client.set("graphwire:owner", b"{}")
+        await until(frozen.taken.is_set)
+        (refused,) = await frozen.append([batch("r", 1)])
+        assert isinstance(refused, Fenced)
+        await frozen.delete("r")
+        assert (await frozen.read("r", 0, 9)).head == 0
 
 
 async def test_a_store_that_was_taken_deletes_and_keeps_nothing(redis: RedisProcess) -> None:

@@ -243,7 +243,9 @@ class Dispatch:
                 self._reply(await self._services.states.update(command, self.principal))
                 self._note(update_notes(command, self._services.catalog.get(command.graph)))
             case commands.Delete():
-                self._reply(await self._services.states.delete(command, self.principal))
+                deleted = await self._services.states.delete(command, self.principal)
+                if not self._services.runs.is_taken:
+                    self._reply(deleted)
 
     @property
     def _served(self) -> list[str]:

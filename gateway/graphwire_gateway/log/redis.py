@@ -214,6 +214,8 @@ class RedisStore:
 
     async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
         """Append many batches at once; see ``Store``. Raises ``StoreAway``."""
+        if self.taken.is_set():  # the next owner may not have claimed all logs yet
+            return [Fenced() for _ in batches]
         calls = [self._call(batch) for batch in batches]
         found = await self._server.call_at_once(calls)
         answers = [self._answer(batch, answer) for batch, answer in zip(batches, found, strict=True)]
@@ -443,6 +445,8 @@ class RedisStore:
         if timer is not None:
             timer.cancel()
         self._growth.forget(run)
+        if self.taken.is_set():
+            return
         known = self._logs.get(run)
         if known is None:
             writer = "" if self._owner is None else self._writer  # it may be another's by now

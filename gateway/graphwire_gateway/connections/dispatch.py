@@ -243,9 +243,7 @@ class Dispatch:
                 self._reply(await self._services.states.update(command, self.principal))
                 self._note(update_notes(command, self._services.catalog.get(command.graph)))
             case commands.Delete():
-                deleted = await self._services.states.delete(command, self.principal)
-                if not self._services.runs.is_taken:
-                    self._reply(deleted)
+                self._reply_stored(await self._services.states.delete(command, self.principal))
 
     @property
     def _served(self) -> list[str]:
@@ -258,16 +256,20 @@ class Dispatch:
     def _reply(self, frame: Ok | Welcome | Started | Subscribed) -> None:
         self._delivery.reply(self._session.reply(frame))
 
+    def _reply_stored(self, frame: Ok) -> None:
+        """Reply that something is stored; not if another server has the store, which the client asks then."""
+        if not self._services.runs.is_taken:
+            self._reply(frame)
+
     def _reply_when(self, settled: "asyncio.Future[None]", frame: Callable[[], Ok]) -> None:
         """Reply once the store holds what the reply says; later commands do not wait for that."""
 
         async def reply() -> None:
             await settled
-            if not self._services.runs.is_taken:  # else the client asks the server that has the store now
-                self._reply(frame())
+            self._reply_stored(frame())
 
         if settled.done():
-            self._reply(frame())
+            self._reply_stored(frame())
             return
         task = asyncio.ensure_future(reply())
         self._tasks.add(task)

@@ -475,11 +475,8 @@ class RedisStore:
     async def keep_thread(self, thread: str, data: bytes | None) -> None:
         """Keep something of a thread; see ``Store``. Raises ``StoreAway``."""
         async with self._thread_writes:  # connections know no order
-            command = self._server.keep_thread(thread, data)
-            if self._owner is None:
-                await self._server.carry_out(command)
-            else:
-                await self._owner.keep_thread(thread, data)
+            command = self._server.thread_command(thread, data)
+            await (self._owner or self._server).carry_out(command)
             self._recent.note(command)
 
     async def _in_thread(self, function: Callable[..., Any], *args: object) -> Any:

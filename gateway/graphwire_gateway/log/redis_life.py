@@ -6,22 +6,13 @@ restored before any answer counts.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from redis.exceptions import ResponseError
 
-SECTIONS = ("server", "replication")
+_SECTIONS = ("server", "replication")
 """What of INFO tells one life from another: a master that was a replica in between has another history."""
-
-
-def life_of(info: Any) -> str:
-    """Return the id of the life that an answer to INFO is of; empty if it does not say."""
-    if isinstance(info, bytes):
-        info = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
-    if not isinstance(info, Mapping) or "run_id" not in info:
-        return ""
-    return f"{info['run_id']} {info.get('master_replid', '')}"
 
 
 class Life:
@@ -40,14 +31,19 @@ class Life:
         self.has_failed = False
         """Whether something has failed since the last new connection."""
 
+    @property
+    def id(self) -> str:
+        """The id of the life that the last connection has reached; empty if it may not say."""
+        return self._known or ""
+
     async def connected(self, connection: Any) -> None:
         """Prepare a new connection: redis-py calls this."""
         await connection.on_connect()
         if self.restore is None:
             return
-        await connection.send_command("INFO", *SECTIONS)
+        await connection.send_command("INFO", *_SECTIONS)
         try:
-            life = life_of(await connection.read_response())
+            life = _life_of(await connection.read_response())
         except ResponseError:  # forbidden
             life = ""
         if self._known is None:
@@ -69,3 +65,8 @@ class Life:
                         raise
                     self._lives += 1
         return self._lives
+
+
+def _life_of(info: bytes) -> str:
+    fields = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
+    return f"{fields['run_id']} {fields.get('master_replid', '')}" if "run_id" in fields else ""

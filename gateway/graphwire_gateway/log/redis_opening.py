@@ -46,11 +46,12 @@ async def _read(server: RedisServer, runs: Sequence[str]) -> list[KeptLog]:
 async def claim_all(server: RedisServer, writer: str, recent: Recent) -> list[KeptLog]:
     """Make ``writer`` the writer of all logs; return all runs, the oldest first. Raises ``StoreAway``.
 
-    The logs get other epochs if the server was started again since their last owner saw them, for nobody
-    knows what it lost.
+    The logs get other epochs if the server was started again since their last owner claimed them, for
+    nobody knows what it lost.
     """
-    life = await server.life_id()
-    is_whole = bool(life) and life == await server.known_life()
+    known_life = await server.known_life()
+    life = server.life.id
+    is_whole = bool(life) and life == known_life
     runs = await server.runs()
     if runs and not is_whole:
         log.warning(

@@ -14,6 +14,7 @@ import orjson
 
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.log.boot import boot_id
+from graphwire_gateway.log.redis_recent import Command
 from graphwire_gateway.log.redis_server import RedisServer
 from graphwire_gateway.log.store import StoreAway
 from graphwire_gateway.telemetry import logger
@@ -43,9 +44,9 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
 
-_KEEP_THREAD = """
+_AS_OWNER = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-if ARGV[3] then redis.call('HSET', KEYS[2], ARGV[2], ARGV[3]) else redis.call('HDEL', KEYS[2], ARGV[2]) end
+redis.call(ARGV[2], KEYS[2], unpack(ARGV, 3))
 return 1
 """
 
@@ -122,10 +123,11 @@ class RedisOwner:
         self.taken.set()
         return False
 
-    async def keep_thread(self, thread: str, data: bytes | None) -> None:
-        """Keep something of a thread, or nothing any more. Raises ``StoreAway``, also where it may not."""
-        kept = (thread,) if data is None else (thread, data)
-        if not await self._server.as_owner(_KEEP_THREAD, self._value, *kept):
+    async def carry_out(self, command: Command) -> None:
+        """Carry out a command with one key. Raises ``StoreAway``, also if this is not the owner."""
+        name, key, *args = command
+        owned = ("EVAL", _AS_OWNER, 2, self._server.owner_key, key, self._value, name, *args)
+        if not await self._server.carry_out(owned):
             raise StoreAway(f"{self._server.name}: another server may have taken it")
 
     async def _renew(self) -> None:

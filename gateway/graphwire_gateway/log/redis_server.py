@@ -20,7 +20,7 @@ from redis.exceptions import AuthenticationError, NoScriptError, RedisError, Res
 
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.log.redis_address import TIMEOUT_S, client_of, without_password
-from graphwire_gateway.log.redis_life import SECTIONS, Life, life_of
+from graphwire_gateway.log.redis_life import Life
 from graphwire_gateway.log.redis_recent import Command
 from graphwire_gateway.log.redis_scripts import APPEND, CREATE, DELETE, READ, Script
 from graphwire_gateway.log.store import StoreAway
@@ -250,17 +250,22 @@ class RedisServer:
             if cursor == 0:
                 return found
 
-    def keep_thread(self, thread: str, data: bytes | None) -> Command:
+    def thread_command(self, thread: str, data: bytes | None) -> Command:
         """Return the command that keeps something of a thread, or nothing any more."""
         return ("HDEL", self._threads, thread) if data is None else ("HSET", self._threads, thread, data)
 
-    async def carry_out(self, command: Command) -> None:
-        """Carry out a command. Raises ``StoreAway``."""
-        await self._answers([command])
+    async def carry_out(self, command: Command) -> Any:
+        """Carry out a command; return its answer. Raises ``StoreAway``."""
+        return (await self._answers([command]))[0]
 
     @property
     def _threads(self) -> str:
         return f"{self.prefix}:threads"
+
+    @property
+    def owner_key(self) -> str:
+        """The key that says which server owns the prefix."""
+        return f"{self.prefix}:owner"
 
     async def on_owner(self, script: str, *args: Any) -> Any:
         """Call a script on the keys of the server that owns the prefix. Raises ``StoreAway``.
@@ -268,28 +273,13 @@ class RedisServer:
         They are who it is, and how many owners there were. What the server may have lost is not restored
         before: who may do that is asked here.
         """
-        keys = (f"{self.prefix}:owner", f"{self.prefix}:owners")
+        keys = (self.owner_key, f"{self.prefix}:owners")
         return self._checked(await self._exchanged([("EVAL", script, len(keys), *keys, *args)]))[0]
-
-    async def as_owner(self, script: str, *args: Any) -> Any:
-        """Call a script on the key of the server that owns the prefix, and what is kept of threads.
-
-        Raises ``StoreAway``.
-        """
-        keys = (f"{self.prefix}:owner", self._threads)
-        return (await self._answers([("EVAL", script, len(keys), *keys, *args)]))[0]
 
     async def owner(self) -> bytes | None:
         """Return what the server that owns the prefix says of itself. Raises ``StoreAway``."""
-        found: bytes | None = (await self._answers([("GET", f"{self.prefix}:owner")]))[0]
+        found: bytes | None = await self.carry_out(("GET", self.owner_key))
         return found
-
-    async def life_id(self) -> str:
-        """Return the id of the server's life: another one when it was started again, or has been replaced.
-
-        Empty if it may not say. Raises ``StoreAway``.
-        """
-        return life_of((await self._exchanged([("INFO", *SECTIONS)]))[0])
 
     async def known_life(self) -> str:
         """Return the life in which the last owner found all logs whole. Raises ``StoreAway``."""

@@ -249,8 +249,7 @@ async def _serve(config: Config, is_restart: bool) -> int:
         else:
             with contextlib.suppress(OSError):  # a full disk under standard error ends no server
                 _greet(config, running, is_restart)
-        await stop.requested_or(running.taken)
-        if running.taken.is_set():
+        if await stop.unless_requested(running.taken.wait()):
             return _TAKEN
         if server.log_format == "json":
             log.info("draining", drain_s=config.limits.drain_s)
@@ -299,13 +298,6 @@ class _Stop:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         return None
-
-    async def requested_or(self, other: asyncio.Event) -> None:
-        """Wait for a request, or for ``other``."""
-        waiting = [asyncio.ensure_future(event.wait()) for event in (self.requested, other)]
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for each in waiting:
-            each.cancel()
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1

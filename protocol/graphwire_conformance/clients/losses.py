@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from graphwire_conformance.clients.scripts import FORGOTTEN, forget, resume, talking_log, twin_log
+from graphwire_conformance.clients.scripts import FORGOTTEN, cut_once, forget, resume, talking_log, twin_log
 from graphwire_conformance.clients.stage import (
     Scripts,
     Stage,
@@ -24,18 +24,8 @@ _EXACT = "5: nothing lost, nothing shown twice"
 # ── cuts ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _cut_after(stage: Stage, count: int) -> None:
-    conn = await stage.accept()
-    await conn.begin("live")
-    await conn.send_log(1, count)
-    await conn.cut()
-    conn = await stage.accept()
-    await resume(conn, count)
-    await conn.finish(count + 1)
-
-
 for _count in range(7):
-    SCRIPTS.add_with(f"cut/after {_count} events", _EXACT, _cut_after, _count)
+    SCRIPTS.add_with(f"cut/after {_count} events", _EXACT, cut_once, _count)
 
 
 @SCRIPTS.add("cut/again and again", _EXACT)

@@ -303,12 +303,12 @@ class Server:
         listener = await self._bind(host, port)  # first: without an address, runs wait on
         await Recovery(self._runs, self.catalog, self._store, self._limits).take_up(kept)
         self._committing = asyncio.create_task(self._committer.main(self._runs.holdings.make_room))
-        self._watching = asyncio.create_task(self._leave_store())
+        self._watching = asyncio.create_task(self._leave_store(self._store.taken))
         await listener.start_serving()
         log.info("listening", url=self.url)
 
-    async def _leave_store(self) -> None:
-        await self._store.taken.wait()
+    async def _leave_store(self, taken: asyncio.Event) -> None:
+        await taken.wait()
         log.error("another server has taken the store; this one sends its clients away")
         await self.drain(0)
 

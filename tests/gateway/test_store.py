@@ -68,6 +68,14 @@ def numbers(page: Any) -> list[int]:
     return [orjson.loads(each.data)["i"] for each in page.records]
 
 
+async def test_a_store_has_all_that_the_server_may_ask_of_it(make) -> None:
+    store = await make()
+    names = [name for name in vars(Store) if not name.startswith("_")]
+    assert len(names) > 10
+    assert [name for name in names if not hasattr(store, name)] == []
+    assert not store.taken.is_set()
+
+
 async def test_what_is_appended_is_read_in_order_from_anywhere(make) -> None:
     store = await make()
     await store.create("r", "e")

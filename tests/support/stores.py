@@ -32,6 +32,10 @@ class DelayingStore:
         return self._store.outlives
 
     @property
+    def taken(self) -> asyncio.Event:
+        return self._store.taken
+
+    @property
     def size(self) -> int:
         return self._store.size
 

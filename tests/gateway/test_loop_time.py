@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from graphwire_gateway.connections.loop_time import TURN_S, LoopTime
+from graphwire_gateway.connections.loop_time import FAR_TOO_LONG_S, TURN_S, LoopTime
 
 from tests.support.steps import lines_of
 from tests.support.waiting import settle
@@ -25,15 +25,28 @@ class Loop:
         self.done: list[tuple[str, int]] = []
         self.tasks: list[asyncio.Task[None]] = []
 
-    def work(self, principal: str, seconds: float, connections: int = 1, times: int = 1) -> None:
-        """Let connections of a principal do several pieces of work, each of them as long as the others."""
+    def work(
+        self,
+        principal: str,
+        seconds: float,
+        connections: int = 1,
+        times: int = 1,
+        *,
+        name: str = "",
+        writes: bool = False,
+    ) -> None:
+        """Let connections of a principal do several pieces of work, each of them as long as the others.
+        ``done`` has them by the name, or else by the principal. Who writes waits a turn behind each piece.
+        """
 
         async def connection() -> None:
             for _ in range(times):
                 await self.time.wait(principal)
-                self.done.append((principal, self.turn))
+                self.done.append((name or principal, self.turn))
                 self.now += seconds
                 self.time.done()
+                if writes:
+                    await asyncio.sleep(0)
 
         self.tasks += [asyncio.ensure_future(connection()) for _ in range(connections)]
 
@@ -135,10 +148,41 @@ async def test_who_comes_now_and_then_is_not_compared_with_all_who_wait(loop, wa
         task.cancel()
 
 
+async def test_pieces_of_one_principal_begin_in_the_order_in_which_they_came(loop) -> None:
+    names = [f"connection {number}" for number in range(50)]
+    for name in names:
+        loop.work("p", TURN_S / 100 if name < "connection 3" else TURN_S, name=name)
+    await loop.all_done()
+    assert [who for who, _ in loop.done] == names, "many are called up behind short pieces, and then refused"
+
+
+async def test_a_delivery_without_a_pause_does_not_pass_a_request_of_the_same_principal(loop) -> None:
+    loop.work("p", TURN_S, times=1000, name="delivery", writes=True)
+    await settle()
+    loop.work("p", TURN_S / 50, name="request")
+    before = len(loop.done)
+    await loop.until(lambda: loop.turns_of("request") or loop.tasks[0].done())
+    assert [who for who, _ in loop.done].index("request") <= before + 2
+    for task in loop.tasks:
+        task.cancel()
+
+
+async def test_a_piece_that_comes_does_not_pass_one_of_its_principal_that_was_called_up(loop) -> None:
+    loop.work("p", TURN_S, name="first")
+    await settle()
+    loop.work("p", TURN_S, name="second")
+    loop.work("p", TURN_S / 50, name="third")
+    await asyncio.sleep(0)
+    loop.time._end_turn()  # calls "third" up, which begins in the next turn
+    assert not loop.time._begins("p", is_called=False)
+    await loop.all_done()
+    assert [who for who, _ in loop.done] == ["first", "second", "third"]
+
+
 async def test_time_in_which_the_thread_does_nothing_is_not_charged() -> None:
     time = LoopTime()
     await time.wait("p")
-    threading.Event().wait(10 * TURN_S)
+    threading.Event().wait(2 * FAR_TOO_LONG_S)
     time.done()
     assert time._rests == 0, "a piece of work that takes far too long would be followed by a rest"
 
@@ -160,7 +204,7 @@ async def test_a_connection_that_is_gone_holds_up_nobody(loop) -> None:
 
 
 async def test_what_arrives_soon_after_a_piece_that_took_far_too_long_is_next(loop) -> None:
-    loop.work("p", 10 * TURN_S, connections=3)
+    loop.work("p", 2 * FAR_TOO_LONG_S, connections=3)
     await loop.until(lambda: loop.done)
     for _ in range(2):
         await asyncio.sleep(0)  # until it is read, for example
@@ -169,7 +213,14 @@ async def test_what_arrives_soon_after_a_piece_that_took_far_too_long_is_next(lo
     assert [who for who, _ in loop.done] == ["p", "q", "p", "p"]
 
 
+async def test_no_rest_is_behind_a_large_batch_for_a_client(loop) -> None:
+    loop.work("p", FAR_TOO_LONG_S * 0.9, connections=10)
+    await loop.all_done()
+    turns = loop.turns_of("p")
+    assert turns[-1] <= 25
+
+
 async def test_one_that_is_alone_goes_on_behind_each_of_its_long_pieces(loop) -> None:
-    loop.work("p", 10 * TURN_S, connections=2, times=3)
+    loop.work("p", 2 * FAR_TOO_LONG_S, connections=2, times=3)
     await loop.all_done()
     assert len(loop.done) == 6

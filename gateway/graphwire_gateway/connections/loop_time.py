@@ -4,15 +4,18 @@ A turn of the event loop that handles one message of each of a thousand connecti
 So whatever a connection does, message by message and batch by batch, waits here for its time. Within the time
 of a turn nobody waits. Beyond it the principals share the loop, not their connections: the next one is the
 principal who has had least of its time while others waited. Whoever has a thousand connections, or sends what
-takes long, delays others by one piece of work. A message needs some turns to be read, handled and
+takes long, delays others by one piece of work. The pieces of one principal begin in the order in which they
+came, so that no connection passes its own reader. A message needs some turns to be read, handled and
 answered, so turns are short, a principal that has just come is a little ahead of those that work without a
 pause, and one whose piece of work took far too long begins nothing in the few turns behind it.
 """
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
 from typing import Any
 
 from graphwire_gateway.connections.wrong_tokens import address_of
@@ -23,8 +26,11 @@ TURN_S = 0.002
 AHEAD_S = 0.005
 """Seconds that a principal may have more than others who wait, if it did nothing before."""
 
+FAR_TOO_LONG_S = 0.01
+"""Seconds: a piece of work that takes more is followed by rests. A large batch for a client takes half."""
+
 _RESTS = 4
-"""Turns behind a piece of work that took more than twice the time of one."""
+"""Turns behind such a piece."""
 
 _MOST = 256  # pieces of work that are called up for one turn
 
@@ -43,7 +49,9 @@ class LoopTime:
 
     def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
         self._clock = clock
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._waiting: dict[str, list[tuple[int, asyncio.Future[None]]]] = {}
+        """For each principal a heap of tickets and those who wait with them. Tickets count upwards."""
+        self._tickets = count()
         self._used: dict[str, float] = {}
         """The time that each principal has had since anybody began to wait."""
         self._least = 0.0
@@ -52,7 +60,7 @@ class LoopTime:
         """
         self._working: tuple[str, float] | None = None  # who, and since when
         self._ends_at: float | None = None  # of the turn under way; None before its first piece of work
-        self._called: set[str] = set()  # for this turn
+        self._called: Counter[str] = Counter()  # those called up for this turn that have not begun yet
         self._served = 0  # of those that were called up for this turn
         self._is_scheduled = False
         self._rests = 0  # turns in which nothing of ``_resting`` begins
@@ -62,13 +70,13 @@ class LoopTime:
         """Return when the principal may do one piece of work, which begins at once; then call ``done``."""
         if self._begins(principal, is_called=False):
             return
-        waiter = self._line_up(principal)
+        ticket = next(self._tickets)
         while True:
-            await waiter
+            await self._line_up(principal, ticket)
+            self._called[principal] -= 1
             if self._begins(principal, is_called=True):
                 self._served += 1
                 return
-            waiter = self._line_up(principal, is_first=True)
 
     def done(self) -> None:
         """The piece of work is done. One that is followed by another one at once need not say so."""
@@ -88,12 +96,16 @@ class LoopTime:
         return True
 
     def _is_first(self, principal: str) -> bool:
-        """Tell whether nobody else who waits, or was called up, has had less."""
+        """Tell whether nobody else who waits, or was called up, has had less, and no other piece of the same
+        principal does.
+        """
+        if principal in self._waiting or self._called[principal] > 0:
+            return False
         used = self._time_of(principal)
         if used <= self._least - AHEAD_S:
             return True  # nobody can have had less; there may be thousands
-        others = (*self._called, *self._waiting)
-        return all(used <= self._time_of(other) for other in others if other != principal)
+        called = (other for other, pieces in self._called.items() if pieces > 0)
+        return all(used <= self._time_of(other) for other in (*called, *self._waiting))
 
     def _time_of(self, principal: str) -> float:
         return max(self._used.get(principal, 0.0), self._least - AHEAD_S)
@@ -103,17 +115,13 @@ class LoopTime:
         if self._working is not None:
             principal, since = self._working
             self._used[principal] = self._time_of(principal) + now - since
-            if now - since > 2 * TURN_S:
+            if now - since > FAR_TOO_LONG_S:
                 self._rests, self._resting = _RESTS, principal
             self._working = None
 
-    def _line_up(self, principal: str, *, is_first: bool = False) -> "asyncio.Future[None]":
+    def _line_up(self, principal: str, ticket: int) -> "asyncio.Future[None]":
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        line = self._waiting.setdefault(principal, deque())
-        if is_first:
-            line.appendleft(waiter)
-        else:
-            line.append(waiter)
+        heappush(self._waiting.setdefault(principal, []), (ticket, waiter))
         self._schedule()
         return waiter
 
@@ -148,11 +156,11 @@ class LoopTime:
         while room and order:
             for principal in order[:room]:
                 line = self._waiting[principal]
-                waiter = line.popleft()
+                _, waiter = heappop(line)
                 if not line:
                     del self._waiting[principal]
                 if not waiter.done():  # else its connection is gone
                     waiter.set_result(None)
-                    self._called.add(principal)
+                    self._called[principal] += 1
                     room -= 1
             order = [principal for principal in order if principal in self._waiting]

@@ -93,8 +93,11 @@ FAST_ONLY := --ignore=tests/live/abuse \
 slow: $(VENV)/dev.stamp  ## Everything with a socket on a store that takes 5 ms for each append
 	@$(BIN)/python $(PYTEST) tests/live --store=delay $(FAST_ONLY) $(ARGS)
 
-stores: $(VENV)/dev.stamp  ## Everything with a socket on a store in SQLite, or with STORE=redis in Redis
-	@$(BIN)/python $(PYTEST) tests/live --store=$(or $(STORE),sqlite) $(FAST_ONLY) $(ARGS)
+stores: $(VENV)/dev.stamp redis  ## Everything with a socket on a store in SQLite, then in Redis; STORE=.. takes one
+	@for store in $(or $(STORE),sqlite redis); do \
+		echo "==> everything with a socket on a store in $$store"; \
+		$(BIN)/python $(PYTEST) tests/live --store=$$store $(FAST_ONLY) $(ARGS) || exit; \
+	done
 
 TS := clients/typescript
 $(TS)/node_modules/.package-lock.json: $(TS)/package-lock.json $(TS)/test/react18/package-lock.json

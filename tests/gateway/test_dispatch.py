@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 import pytest
+from graphwire_gateway.connections import dispatch
 from graphwire_gateway.connections import peer as peer_module
 from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.connection import Connection
@@ -37,6 +38,7 @@ from graphwire_gateway.runs.states import States
 from graphwire_gateway.telemetry import RateLimitedLogger, logger
 from graphwire_protocol import codes
 from graphwire_protocol.commands import Product
+from graphwire_protocol.errors import Refusal
 from graphwire_protocol.state import REPLY
 from graphwire_protocol.types import TERMINAL
 from graphwire_runtime import END, START, StateGraph, interrupt
@@ -539,6 +541,21 @@ async def test_a_fault_beside_the_connection_is_an_error_with_an_id_and_what_fol
     error = await line.ask("state", graph="say", thread="t")
     assert (error["code"], "fault" in error["message"]) == ("internal", True)
     assert (await line.ask("state_history", graph="say", thread="t"))["type"] == "ok"
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("a fault"), Refusal("not_found", "no graph")])
+async def test_a_fault_behind_a_reply_ends_no_connection_and_is_logged(
+    serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: Exception
+) -> None:
+    def failing(*args: Any) -> Any:
+        raise fault
+
+    server = await serve()
+    line = await prepared(server)
+    monkeypatch.setattr(dispatch, "graph_notes", failing)
+    assert [reply["type"] for reply in await line.replies(line.send("list", what="runs"))] == ["ok"]
+    assert (await line.ask("result", run="held"))["status"] == "running"
+    assert "list, behind its reply" in caplog.text
 
 
 @pytest.mark.parametrize("kind", [SystemExit, asyncio.CancelledError])

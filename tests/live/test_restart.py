@@ -102,6 +102,31 @@ async def test_an_ended_run_is_shown_and_replays_as_before(serve, connect, path:
     assert (same["created"], same["status"]) == (False, "completed")
 
 
+async def test_threads_are_listed_where_their_graph_is_not_served_any_more(
+    serve, connect, path: Path
+) -> None:
+    before = await connect(await serve({"talker": talker(OURS)}, store=url(path)))
+    await before.ask(type="thread_update", graph="talker", thread="t", metadata={"title": "cats"})
+    after = await connect(await serve({"other": talker(OURS)}, store=url(killed(path))))
+    reply = await after.ask(type="list", what="threads")
+    assert [(row["graph"], row["thread"]) for row in reply["threads"]] == [("talker", "t")]
+    await after.ask(type="watch", what="threads", sub=1)
+    await after.until(lambda frame: frame["type"] == "synced")
+    assert [frame["thread"] for frame in after.of(1) if frame["type"] == "thread_info"] == ["t"]
+
+
+async def test_an_ended_run_replays_where_its_graph_is_not_served_any_more(
+    serve, connect, path: Path
+) -> None:
+    before = await connect(await serve({"talker": talker(OURS)}, store=url(path)))
+    await before.run("talker", {"count": 3}, everything(1), run="r")
+    await before.closed(1)
+    after = await connect(await serve({"other": talker(OURS)}, store=url(killed(path))))
+    _, replayed = await history(after, 1)
+    assert replayed == before.events(1)
+    assert (await after.ask(type="result", run="r"))["status"] == "completed"
+
+
 async def test_a_reader_goes_on_behind_its_cursor(serve, connect, path: Path) -> None:
     graphs = {"talker": talker(OURS)}
     before = await connect(await serve(graphs, store=url(path)))

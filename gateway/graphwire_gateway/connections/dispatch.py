@@ -14,7 +14,7 @@ import orjson
 from graphwire_protocol import commands
 from graphwire_protocol.codec import encode
 from graphwire_protocol.commands import Command, Spec
-from graphwire_protocol.errors import Refusal
+from graphwire_protocol.errors import Misuse, Refusal
 from graphwire_protocol.payloads import AskedInterrupt, PendingInterrupt
 from graphwire_protocol.replies import Notice, Ok, Pong, Started, Subscribed, Welcome
 from graphwire_protocol.server import ServerSession
@@ -155,14 +155,19 @@ class Dispatch:
         try:
             await work(command)
         except Refusal as refusal:
-            self._delivery.reply(self._session.refuse(refusal, command))
+            self._refuse(refusal, command)
             if refusal.close is not None:
                 raise
         except Exception as error:
             error_id = self._services.failures.internal(error, command.type)
             message = f"a fault of the server (error_id {error_id})"
-            fault = Refusal("internal", message, details={"error_id": error_id})
-            self._delivery.reply(self._session.refuse(fault, command))
+            self._refuse(Refusal("internal", message, details={"error_id": error_id}), command)
+
+    def _refuse(self, refusal: Refusal, command: Command) -> None:
+        try:
+            self._delivery.reply(self._session.refuse(refusal, command))
+        except Misuse:  # what failed came behind the reply, and no other may follow
+            self._services.failures.internal(refusal, f"{command.type}, behind its reply")
 
     async def _do_now(self, command: Command) -> None:
         """Carry out a command; where it starts a run, what comes next does not wait for the store."""
@@ -351,7 +356,9 @@ class Dispatch:
         reader, subscribed = await self._delivery.attach(command.id, run.log, command)
         self._reply(subscribed)
         self._delivery.begin(reader)
-        self._note(filter_notes(command.filter, self._services.catalog.get(run.graph), "subscribe.filter"))
+        entry = self._services.catalog.find(run.graph)
+        if entry is not None:
+            self._note(filter_notes(command.filter, entry, "subscribe.filter"))
 
     def _watch(self, command: commands.Watch) -> None:
         watch = self._delivery.watch(command, self.principal)

@@ -76,6 +76,10 @@ class Catalog:
             raise Refusal("not_found", no_graph(name, self._entries), details={"kind": "graph"})
         return entry
 
+    def find(self, name: str) -> Entry | None:
+        """Return the graph of that name; None if it is not served, as that of a run that is kept may be."""
+        return self._entries.get(name)
+
     def all(self) -> list[Entry]:
         """Return every graph, in the order of the specs."""
         return list(self._entries.values())

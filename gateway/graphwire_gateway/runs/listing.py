@@ -127,7 +127,8 @@ class Listing:
         known = one.known
         if known is not None and known.runs:
             return known.row()
-        details = await self._saved.standing(self._catalog.get(one.graph), one.thread, principal)
+        entry = self._catalog.find(one.graph)
+        details = None if entry is None else await self._saved.standing(entry, one.thread, principal)
         details = details or StatusDetails("completed")
         if known is not None:
             if not known.runs:

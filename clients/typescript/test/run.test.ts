@@ -311,7 +311,7 @@ test("lists are read page by page, and states as LangGraph has them", async () =
     for await (const { run } of client.runs({ graph: "g", limit: 3 })) out.push(run);
     return out;
   })();
-  await vi.waitFor(() => socket.last("list")); // its code is loaded first
+  await vi.waitFor(() => socket.last("list"), 20_000); // its code is loaded first
   expect(socket.last("list")).toMatchObject({ what: "runs", graph: "g", limit: 3 });
   socket.say({
     type: "ok",
@@ -324,7 +324,7 @@ test("lists are read page by page, and states as LangGraph has them", async () =
   socket.say({ type: "ok", id: socket.last("list").id as number, runs: [{ run: "c" }], cursor: "d" });
   expect(await listing).toEqual(["a", "b", "c"]);
   const asking = client.state("g", "t", { keys: ["a"] });
-  await vi.waitFor(() => socket.last("state")); // its code is loaded first
+  await vi.waitFor(() => socket.last("state"), 20_000); // its code is loaded first
   const config = { configurable: { checkpoint_id: "c1" } };
   const tasks = [
     {

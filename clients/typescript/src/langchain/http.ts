@@ -29,11 +29,11 @@ export function answer(client: Client, graph: string, logs: Logs): typeof fetch 
       if (call === "GET threads state" && !run) {
         // A run that ends between the state and the list of runs would be in neither.
         const log = await logs.watched(thread);
-        const { seq } = log;
+        const { seq, saved } = log;
         const state = await stateOf(client, graph, thread);
         return reply(200, () => {
           const now = logs.logOf(thread);
-          return now ? caughtUp(state, now, now === log ? seq : 0) : state;
+          return now ? caughtUp(state, now, now === log ? saved : 0, now === log && now.seq === seq) : state;
         });
       }
       if (call === "POST threads history") {
@@ -82,16 +82,16 @@ async function stateOf(client: Client, graph: string, thread: string): Promise<B
 }
 
 /**
- * Return a state that was asked for at `seq` of the thread's log, or what its events say instead.
+ * Return a state that has what the thread's log has up to `saved`, or what events say instead.
  *
  * The hooks take the state for the newest there is, whenever it comes. Events may have been faster than the reply, or
- * than the checkpointer: then the values are theirs, and so are the questions.
+ * than the checkpointer: then the values are theirs. The questions are so unless the log `isSame` as when it was asked.
  */
-function caughtUp({ tasks, ...rest }: Body, log: ThreadLog, seq: number): Body {
-  const values = log.valuesBehind(seq);
+function caughtUp({ tasks, ...rest }: Body, log: ThreadLog, saved: number, isSame: boolean): Body {
+  const values = log.valuesBehind(saved);
   return {
     ...rest,
-    ...(tasks && log.seq === seq ? { tasks } : {}),
+    ...(tasks && isSame ? { tasks } : {}),
     ...(values === undefined ? {} : { values }),
   };
 }

@@ -36,7 +36,8 @@ export class ThreadLog {
   #sync = () => {};
   #isWatched = false;
   #last: Present | undefined;
-  #values: { run: string; seq: number; data: unknown } | undefined; // the root's latest
+  #began = 0; // the `seq` before the first event of the run that is read
+  #values: { seq: number; data: unknown } | undefined; // the root's latest
 
   /** `before` is what an earlier log of the thread has `seen`, if the same page had one. */
   constructor(
@@ -67,11 +68,15 @@ export class ThreadLog {
     return events?.isOver ? undefined : events?.run;
   }
 
+  /** The `seq` behind which events may be newer than a state that is asked for now: a run may save it late. */
+  get saved(): number {
+    return this.present?.status === "running" ? this.#began : this.seq;
+  }
+
   /** The root's latest values, if they came behind `seq` or are of a run at work; else undefined. */
   valuesBehind(seq: number): unknown {
-    const { run, seq: latest = 0, data } = this.#values ?? {};
-    const isAtWork = run === this.present?.id && this.present?.status === "running";
-    return latest > seq || isAtWork ? data : undefined;
+    const { seq: latest = 0, data } = this.#values ?? {};
+    return latest > Math.min(seq, this.saved) ? data : undefined;
   }
 
   get isUnused(): boolean {
@@ -176,6 +181,7 @@ export class ThreadLog {
     if (this.#closing.signal.aborted) return;
     const present: Present = { id };
     this.#last = present;
+    this.#began = this.seq;
     const run = started ?? (await this.#attach(id));
     if (!run) return;
     const emit = (method: string, namespace: readonly string[], data: unknown, node?: string) =>
@@ -239,7 +245,7 @@ export class ThreadLog {
       method,
       params,
     };
-    if (method === "values" && !namespace.length) this.#values = { run, seq: this.seq, data };
+    if (method === "values" && !namespace.length) this.#values = { seq: this.seq, data };
     // What was answered is not asked again when a stream opens anew.
     if (method === "lifecycle" && !namespace.length)
       this.#events = this.#events.filter(({ method }) => method !== "input.requested" || isAsked(data));

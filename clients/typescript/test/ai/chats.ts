@@ -1,7 +1,7 @@
 /** Chats as pages have them: the hooks of the AI SDK, on clients that a test closes. */
 
 import { useChat } from "@ai-sdk/react";
-import { cleanup, renderHook, waitFor } from "@testing-library/react";
+import { cleanup, configure, renderHook, waitFor } from "@testing-library/react";
 import type { ChatTransport, UIMessage } from "ai";
 import { expect } from "vitest";
 import { type Client, type ConnectOptions, connect } from "../../src/index.js";
@@ -9,6 +9,8 @@ import { Gateway, webSocket } from "../gateway.js";
 
 const GRAPHS = ["chat", "broken", "asking", "stumbling", "agent", "careful"];
 const clients: Client[] = [];
+
+configure({ asyncUtilTimeout: 20_000 }); // as long as `expect.poll` waits
 
 /** Start a gateway that serves the graphs of `graphs.py`. */
 export function served(): Promise<Gateway> {
@@ -49,10 +51,9 @@ export function page(options: Options & { transport?: ChatTransport<UIMessage> }
     },
     unmount: hook.unmount,
     /** Wait until the last message of the assistant has begun to be shown. */
-    begun: () =>
-      waitFor(() => expect(lastText(hook.result.current.messages)).not.toBe(""), { timeout: 5000 }),
+    begun: () => waitFor(() => expect(lastText(hook.result.current.messages)).not.toBe("")),
     /** Wait until nothing is streamed any more. */
-    ready: () => waitFor(() => expect(hook.result.current.status).toBe("ready"), { timeout: 8000 }),
+    ready: () => waitFor(() => expect(hook.result.current.status).toBe("ready")),
   };
 }
 

@@ -5,6 +5,9 @@ import type { Client } from "../../src/index.js";
 import { graphwireStream } from "../../src/langchain/index.js";
 import { event, type FakeSocket, type Frame, fakeClient, life, started, turn } from "../fake_socket.js";
 
+/** Code that is loaded when it is needed takes a second on a machine at work. */
+const LONG = { timeout: 20_000 };
+
 const STATE = "http://graphwire.invalid/threads/t/state";
 
 /** What a hook is given, and the server's side. */
@@ -24,7 +27,7 @@ async function page() {
 
 /** Answer the latest watch: these are the runs, the newest first. */
 async function list(socket: FakeSocket, ...runs: [string, string][]): Promise<void> {
-  await vi.waitFor(() => socket.last("watch"));
+  await vi.waitFor(() => socket.last("watch"), LONG);
   const watch = socket.last("watch");
   socket.sent.splice(socket.sent.indexOf(watch), 1);
   const sub = watch.sub as number;
@@ -47,7 +50,7 @@ async function running() {
 
 /** Reply to the latest request with the state that the server had read. */
 async function reply(socket: FakeSocket, values: object, more: object = {}): Promise<void> {
-  await vi.waitFor(() => socket.last("state")); // its code is loaded first
+  await vi.waitFor(() => socket.last("state"), LONG); // its code is loaded first
   const request = socket.last("state");
   socket.sent.splice(socket.sent.indexOf(request), 1);
   const id = request.id as number;
@@ -58,7 +61,7 @@ async function reply(socket: FakeSocket, values: object, more: object = {}): Pro
 test("a state that events have overtaken is what they say", async () => {
   const { socket, fetch } = await running();
   const asked = fetch(STATE);
-  await vi.waitFor(() => socket.last("state"));
+  await vi.waitFor(() => socket.last("state"), LONG);
   socket.say(life(1, 1, "running"), event(2, 2, "values", { word: "new" }), life(3, 3, "completed"));
   await turn();
   await reply(socket, { word: "old" });
@@ -89,6 +92,21 @@ test("while a run is at work its events are newer than what a checkpointer may h
   expect(await (await after).json()).toMatchObject({ values: { word: "edited" } });
 });
 
+test("so they are if that run ends before the state comes", async () => {
+  const { socket, fetch } = await running();
+  socket.say(life(1, 1, "running"), event(2, 2, "values", { word: "new" }));
+  await turn();
+  const asked = fetch(STATE);
+  await vi.waitFor(() => socket.last("state"), LONG);
+  socket.say(life(3, 3, "completed"));
+  await turn();
+  await reply(socket, { word: "old" });
+  expect(await (await asked).json()).toMatchObject({ values: { word: "new" } });
+  const after = fetch(STATE);
+  await reply(socket, { word: "edited" });
+  expect(await (await after).json()).toMatchObject({ values: { word: "edited" } });
+});
+
 test("a state of a server whose clock is ahead hides no event that comes later", async () => {
   const { socket, fetch } = await running();
   const asked = fetch(STATE);
@@ -101,14 +119,14 @@ test("a state of a server whose clock is ahead hides no event that comes later",
 test("what a subgraph says changes no state of the root, and what a thread does none of another", async () => {
   const { socket, fetch } = await running();
   const asked = fetch(STATE);
-  await vi.waitFor(() => socket.last("state"));
+  await vi.waitFor(() => socket.last("state"), LONG);
   socket.say(life(1, 1, "running"), event(2, 2, "values", { word: "deep" }, { ns: ["sub:1"] }));
   await turn();
   await reply(socket, { word: "root" });
   expect(await (await asked).json()).toMatchObject({ values: { word: "root" } });
   const other = fetch(STATE.replace("/t/", "/other/"));
   await list(socket);
-  await vi.waitFor(() => socket.last("state"));
+  await vi.waitFor(() => socket.last("state"), LONG);
   socket.say(event(3, 3, "values", { word: "mine" }));
   await turn();
   await reply(socket, { word: "other" });
@@ -123,7 +141,7 @@ test("a question that is in the state alone is asked, unless a run went on meanw
     await reply(socket, {}, questions);
     if (isAnswered) socket.say(life(1, 1, "running"), life(2, 2, "completed"));
     await turn();
-    await vi.waitFor(() => socket.last("list"));
+    await vi.waitFor(() => socket.last("list"), LONG);
     const list = socket.sent.pop() as Frame;
     socket.say({
       type: "ok",
@@ -140,7 +158,7 @@ test("a question that is in the state alone is asked, unless a run went on meanw
 test("a state is read once the runs that are alive are known, so that none ends unseen in between", async () => {
   const { socket, open, fetch } = await page();
   const asked = fetch(STATE);
-  await vi.waitFor(() => socket.last("watch"));
+  await vi.waitFor(() => socket.last("watch"), LONG);
   expect(socket.sent.map(({ type }) => type)).not.toContain("state");
   await list(socket, ["over", "completed"]);
   await reply(socket, { word: "all" });
@@ -154,10 +172,10 @@ test("a state is read once the runs that are alive are known, so that none ends 
 test("a state that is asked for while the page is mounted again waits for the runs, too", async () => {
   const { socket, transport, fetch } = await page();
   const asked = fetch(STATE);
-  await vi.waitFor(() => socket.last("watch"));
+  await vi.waitFor(() => socket.last("watch"), LONG);
   const first = socket.last("watch");
   await transport.close();
-  await vi.waitFor(() => expect(socket.last("watch")).not.toBe(first));
+  await vi.waitFor(() => expect(socket.last("watch")).not.toBe(first), LONG);
   await list(socket);
   await reply(socket, { word: "all" });
   expect(await (await asked).json()).toMatchObject({ values: { word: "all" } });
@@ -173,6 +191,6 @@ test("events that are read anew are those of runs that ended meanwhile, too", as
   await transport.close();
   open();
   await list(socket, ["meanwhile", "completed"], ["over", "completed"]);
-  await vi.waitFor(() => socket.last("subscribe"));
+  await vi.waitFor(() => socket.last("subscribe"), LONG);
   expect(socket.sent.filter(({ type }) => type === "subscribe").map(({ run }) => run)).toEqual(["meanwhile"]);
 });

@@ -232,7 +232,7 @@ test.skipIf(!existsSync("/proc/self/fd"))(
     }, gateway.url);
     expect(sockets()).toBe(before + 1);
     await page.close();
-    await vi.waitFor(() => expect(sockets()).toBe(before), 10_000);
+    await expect.poll(sockets).toBe(before);
     const client = connect(gateway.url, { webSocket });
     await expect(client.result(ids.left)).rejects.toMatchObject({ name: "RunCancelled" });
     const statuses: { [run: string]: string } = {};
@@ -258,7 +258,5 @@ test("a page that finds no server says so in the console, with the address that 
   await page.evaluate(() => {
     graphwire.connect("ws://127.0.0.1:9/ws");
   });
-  await vi.waitFor(() =>
-    expect(said.join("\n")).toMatch(/^warning: .*no connection to ws:\/\/127.0.0.1:9\/ws/m),
-  );
+  await expect.poll(() => said.join("\n")).toMatch(/^warning: .*no connection to ws:\/\/127.0.0.1:9\/ws/m);
 });

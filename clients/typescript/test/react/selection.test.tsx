@@ -174,7 +174,7 @@ test("a hundred runs of one page render once, in a few frames", async () => {
   await vi.waitFor(async () => {
     await frame();
     expect(seen.map((each) => each)).toEqual(seen.map(() => ["undefined xxx"]));
-  });
+  }, 20_000);
   expect(commits).toBe(7); // sixteen in each
   observer.disconnect();
 });

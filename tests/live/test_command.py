@@ -592,6 +592,7 @@ async def test_a_signal_that_ends_the_demo_ends_its_server_too(folder: Path, unu
     ):
         ran.process.send_signal(signal.SIGTERM)
         code, _, err = await ran.end()
-    assert (code, err) == (130, "")
+    assert code in (130, 0), err  # 0 if its runs were over: then it only serves
+    assert "Traceback" not in err
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", unused_tcp_port)

@@ -16,13 +16,14 @@ import orjson
 import pytest
 from graphwire_gateway import Gateway
 from graphwire_gateway.errors import CannotServe
-from graphwire_gateway.log import redis_owner
+from graphwire_gateway.log import commit, redis_owner
 from graphwire_gateway.log.redis_owner import RedisOwner
 from graphwire_gateway.log.redis_server import RedisServer
 from graphwire_gateway.log.store import Fenced, StoreAway
 
 from tests.gateway.test_store import batch
 from tests.live.test_restart import history, row
+from tests.live.test_server import http_get
 from tests.support.graphs import OURS, Gate, counter, gated, talker
 from tests.support.peer import everything
 from tests.support.processes import started
@@ -286,6 +287,29 @@ async def test_renewals_go_to_the_server_that_has_taken_over(
             await store._server.client.connection_pool.disconnect()
             assert (await store.read("r", 0, 9)).head == 0
             await renewed(second)
+
+
+async def test_no_client_should_come_while_an_idle_server_cannot_reach_its_store(
+    serve, connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_owner, "_RENEWED_S", 0.05)
+    monkeypatch.setattr(redis_owner, "_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(commit, "AWAY_S", 0.3)
+    with redis_server(appendonly="yes") as own:
+        server = await serve({"counter": counter()}, store=own.url)
+        for leave, come in (
+            (own.kill, own.start),
+            (lambda: own.signal(signal.SIGSTOP), lambda: own.signal(signal.SIGCONT)),
+        ):
+            leave()
+            away = await poll(lambda: http_get(server, "/readyz"), lambda answer: answer[0] != 200)
+            assert away[-1] == (503, "the store is away\n")
+            come()
+            await poll(lambda: http_get(server, "/readyz"), lambda answer: answer == (200, "ready\n"))
+        peer = await connect(server)
+        await peer.run("counter", {"count": 1}, everything(1), run="r")
+        *_, closed = await peer.closed(1)
+        assert closed["status"] == "completed"
 
 
 async def test_a_renewal_that_arrives_behind_the_release_takes_nothing(redis: RedisProcess) -> None:

@@ -24,7 +24,7 @@ from graphwire_gateway.log.boot import boot_id
 from graphwire_gateway.log.redis_recent import Command
 from graphwire_gateway.log.redis_server import RedisServer
 from graphwire_gateway.log.store import StoreAway
-from graphwire_gateway.telemetry import logger
+from graphwire_gateway.telemetry import RateLimitedLogger, logger
 
 log = logger("store")
 
@@ -78,8 +78,10 @@ class RedisOwner:
         )
         self._client = server.blocking_client(_TIMEOUT_S)  # of the thread
         self._number = 0  # a later owner has a greater one
+        self._away = RateLimitedLogger(log, burst=1, every_s=60)
         self._noting = threading.Lock()
         self._renewed_at = 0.0
+        self._failing_since: float | None = None
         self._is_lost = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = threading.Event()
@@ -91,6 +93,12 @@ class RedisOwner:
     def may_write(self) -> bool:
         """Whether nobody else can have taken its place."""
         return not self._is_lost and time.monotonic() < self._renewed_at + LEASE_S
+
+    @property
+    def away_s(self) -> float:
+        """Seconds since which the server has answered no renewal; 0 if it has answered the last one."""
+        since = self._failing_since
+        return 0.0 if since is None else time.monotonic() - since
 
     async def acquire(self) -> None:
         """Become the owner. A server that says nothing is waited for until its time is up.
@@ -146,6 +154,7 @@ class RedisOwner:
     def _note(self, at: float, is_ours: Any) -> bool:
         """Note the answer to a renewal that was sent at ``at``; return whether the place is ours."""
         with self._noting:  # the loop and the thread may renew at once
+            self._failing_since = None
             if is_ours:
                 self._renewed_at = max(self._renewed_at, at)
             else:
@@ -190,9 +199,16 @@ class RedisOwner:
                 try:
                     if not self._note(now, self._ask(_RENEW, *self._renewal())):
                         self._on_loop(self.taken.set)
+                    if failure is not None:
+                        log.info("the store answers again", store=self._server.name)
                     failure, wait_s = None, _RENEWED_S
                 except Exception as error:  # what is written meanwhile fails by itself
                     failure, wait_s = error, min(_AGAIN_S, _RENEWED_S)
+                    if self._failing_since is None:
+                        self._failing_since = now
+                    self._away.warning(
+                        "the store does not answer; trying again", store=self._server.name, error=str(error)
+                    )
                     self._server.life.has_failed = True
             if not self._is_lost:
                 self._let_go(failure)

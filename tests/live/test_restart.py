@@ -370,7 +370,7 @@ async def test_the_log_says_how_many_runs_go_on_and_which_attempt_that_is(
     assert [fields for fields in logged("runs", "run started") if "attempt" in fields] == []
     caplog.clear()
     first = killed(path)
-    after = await connect(await serve({**graphs, "gated": gated(Gate())}, store=url(first)))
+    await connect(await serve({**graphs, "gated": gated(Gate())}, store=url(first)))
     (counts,) = logged("recovery", "runs of an earlier process")
     assert counts == {"ended": 1, "waiting": 1, "queued": 1, "going_on": 2, "lost": 1}
     (lost,) = logged("recovery", "a run is lost")

@@ -24,7 +24,7 @@ from graphwire_gateway.log.boot import boot_id
 from graphwire_gateway.log.redis_recent import Command
 from graphwire_gateway.log.redis_server import RedisServer
 from graphwire_gateway.log.store import StoreAway
-from graphwire_gateway.telemetry import RateLimitedLogger, logger
+from graphwire_gateway.telemetry import logger
 
 log = logger("store")
 
@@ -78,7 +78,6 @@ class RedisOwner:
         )
         self._client = server.blocking_client(_TIMEOUT_S)  # of the thread
         self._number = 0  # a later owner has a greater one
-        self._away = RateLimitedLogger(log, burst=1, every_s=60)
         self._noting = threading.Lock()
         self._renewed_at = 0.0
         self._failing_since: float | None = None
@@ -206,9 +205,11 @@ class RedisOwner:
                     failure, wait_s = error, min(_AGAIN_S, _RENEWED_S)
                     if self._failing_since is None:
                         self._failing_since = now
-                    self._away.warning(
-                        "the store does not answer; trying again", store=self._server.name, error=str(error)
-                    )
+                        log.warning(
+                            "the store does not answer; trying again",
+                            store=self._server.name,
+                            error=str(error),
+                        )
                     self._server.life.has_failed = True
             if not self._is_lost:
                 self._let_go(failure)

@@ -42,6 +42,7 @@ from graphwire_gateway.graphs.spec import GraphSpec, RunsOn
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.store import Store
+from graphwire_gateway.runs.command_replies import CommandReplies
 from graphwire_gateway.runs.listing import Listing
 from graphwire_gateway.runs.recovery import Recovery
 from graphwire_gateway.runs.runs import Runs
@@ -249,6 +250,8 @@ class Server:
         )
         self._runs = Runs(catalog, executor, store, self._committer, limits, shared_threads)
         catalog.savers.is_in_use = self._runs.uses
+        states = States(catalog, self._runs, failures, limits, encoders)
+        listing = Listing(catalog, self._runs, failures, limits.max_event_bytes, encoders)
         self._services = Services(
             server=Product(name="graphwire", version=version("graphwire")),
             limits=limits,
@@ -256,8 +259,8 @@ class Server:
             tokens=tokens,
             catalog=catalog,
             runs=self._runs,
-            states=States(catalog, self._runs, failures, limits, encoders),
-            listing=Listing(catalog, self._runs, failures, limits.max_event_bytes, encoders),
+            replies=CommandReplies(catalog, self._runs, states, listing, limits),
+            listing=listing,
             failures=failures,
         )
         self._console = console

@@ -1,7 +1,7 @@
 """About `gateway/graphwire_gateway/connections/dispatch.py`,
 `gateway/graphwire_gateway/connections/services.py`, `gateway/graphwire_gateway/connections/waiting.py`,
-`gateway/graphwire_gateway/connections/connection.py`, `gateway/graphwire_gateway/connections/peer.py` and
-`gateway/graphwire_gateway/runs/report.py`.
+`gateway/graphwire_gateway/connections/connection.py`, `gateway/graphwire_gateway/connections/peer.py`,
+`gateway/graphwire_gateway/runs/command_replies.py` and `gateway/graphwire_gateway/runs/report.py`.
 
 Whole connections with everything behind them, on sockets that the test plays.
 
@@ -32,6 +32,7 @@ from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.memory import MemoryStore
 from graphwire_gateway.runs import states
+from graphwire_gateway.runs.command_replies import CommandReplies
 from graphwire_gateway.runs.listing import Listing
 from graphwire_gateway.runs.runs import Runs
 from graphwire_gateway.runs.states import States
@@ -245,6 +246,8 @@ class Server:
         failures = Failures(expose=True)
         executor = Executor(self.catalog, failures, self.limits.max_event_bytes)
         self.runs = Runs(self.catalog, executor, self.store, self.committer, self.limits)
+        self.states = States(self.catalog, self.runs, failures, self.limits)
+        listing = Listing(self.catalog, self.runs, failures)
         self.services = Services(
             server=Product(name="graphwire", version="0"),
             limits=self.limits,
@@ -252,8 +255,8 @@ class Server:
             tokens=self.tokens,
             catalog=self.catalog,
             runs=self.runs,
-            states=States(self.catalog, self.runs, failures, self.limits),
-            listing=Listing(self.catalog, self.runs, failures),
+            replies=CommandReplies(self.catalog, self.runs, self.states, listing, self.limits),
+            listing=listing,
             failures=failures,
         )
 
@@ -537,7 +540,7 @@ async def _failing(*args: Any) -> Any:
 async def test_a_fault_beside_the_connection_is_an_error_with_an_id_and_what_follows_is_done(serve) -> None:
     server = await serve()
     line = await prepared(server)
-    server.services.states.get = _failing
+    server.states.get = _failing
     error = await line.ask("state", graph="say", thread="t")
     assert (error["code"], "fault" in error["message"]) == ("internal", True)
     assert (await line.ask("state_history", graph="say", thread="t"))["type"] == "ok"
@@ -552,10 +555,11 @@ async def test_a_fault_behind_a_reply_ends_no_connection_and_is_logged(
 
     server = await serve()
     line = await prepared(server)
-    monkeypatch.setattr(dispatch, "graph_notes", failing)
-    assert [reply["type"] for reply in await line.replies(line.send("list", what="runs"))] == ["ok"]
+    monkeypatch.setattr(dispatch, "filter_notes", failing)
+    id = line.send("subscribe", run="held", sub=9, filter=CUSTOM)
+    assert [reply["type"] for reply in await line.replies(id)] == ["subscribed"]
     assert (await line.ask("result", run="held"))["status"] == "running"
-    assert "list, behind its reply" in caplog.text
+    assert "subscribe, behind its reply" in caplog.text
 
 
 @pytest.mark.parametrize("kind", [SystemExit, asyncio.CancelledError])

@@ -1,6 +1,7 @@
 """What the commands of one connection do: each has its effect and its reply.
 
-Long because one place decides which command waits for which, and when each is answered.
+One place decides which command waits for which, and when each is answered. ``runs.command_replies`` carries
+out those that are not about what is streamed to this connection.
 """
 
 import asyncio
@@ -10,12 +11,10 @@ from functools import partial
 from typing import Protocol, TypeAlias, TypeVar
 from weakref import WeakSet
 
-import orjson
 from graphwire_protocol import commands
 from graphwire_protocol.codec import encode
 from graphwire_protocol.commands import Command, Spec
 from graphwire_protocol.errors import Misuse, Refusal
-from graphwire_protocol.payloads import AskedInterrupt, PendingInterrupt
 from graphwire_protocol.replies import Notice, Ok, Pong, Started, Subscribed, Welcome
 from graphwire_protocol.server import ServerSession
 from graphwire_protocol.types import STREAM_MODES
@@ -27,8 +26,8 @@ from graphwire_gateway.connections.open_connections import Pinged
 from graphwire_gateway.connections.services import Services
 from graphwire_gateway.connections.waiting import asked, too_late
 from graphwire_gateway.connections.wrong_tokens import RefusedConnection
-from graphwire_gateway.cutting import cut_anywhere, question_slots, shrink
-from graphwire_gateway.execution.names import filter_notes, graph_notes, run_notes, update_notes
+from graphwire_gateway.execution.names import filter_notes, graph_notes, run_notes
+from graphwire_gateway.runs.command_replies import CommandReply
 from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.thread_watch import ThreadInfoWatch
 from graphwire_gateway.runs.watch import RunInfoWatch
@@ -216,43 +215,17 @@ class Dispatch:
                 await self._subscribe(command)
             case commands.Watch(what="threads"):
                 await self._watch_threads(command)
-                self._note(graph_notes("watch.graphs", command.graphs or (), self._served))
-            case commands.ThreadUpdate():
-                self._reply(await self._services.states.update_thread(command, self.principal))
+                self._note(graph_notes("watch.graphs", command.graphs or (), self._services.replies.served))
             case commands.Watch():
                 self._watch(command)
-                self._note(graph_notes("watch.graphs", command.graphs or (), self._served))
+                self._note(graph_notes("watch.graphs", command.graphs or (), self._services.replies.served))
             case commands.Unsubscribe():
                 self._unwatch(self._watches.pop(command.sub, None))
                 self._delivery.detach(command.sub)
                 self._session.release(command.sub)
                 self._reply(Ok(id=command.id))
-            case commands.Cancel():
-                run = await self._find(command.run)
-                run.cancel(command.reason)
-                self._reply_when(run.settled(), lambda: Ok(id=command.id, status=run.known_status))
-            case commands.Respond():
-                run = await self._find(command.run)
-                await self._services.runs.respond(run, command)
-                self._reply_when(run.settled(), lambda: Ok(id=command.id, status=run.known_status))
-            case commands.Result():
-                self._result(command.id, await self._find(command.run))
-            case commands.List():
-                await self._list(command)
-                self._note(graph_notes("list.graph", filter(None, [command.graph]), self._served))
-            case commands.State():
-                self._reply(await self._services.states.get(command, self.principal))
-            case commands.StateHistory():
-                self._reply(await self._services.states.history(command, self.principal))
-            case commands.StateUpdate():
-                self._reply(await self._services.states.update(command, self.principal))
-                self._note(update_notes(command, self._services.catalog.get(command.graph)))
-            case commands.Delete():
-                self._reply_stored(await self._services.states.delete(command, self.principal))
-
-    @property
-    def _served(self) -> list[str]:
-        return [entry.name for entry in self._services.catalog.all()]
+            case _:
+                self._answer(await self._services.replies.to(command, self.principal))
 
     def _note(self, notes: Iterable[str]) -> None:
         for note in notes:
@@ -261,24 +234,26 @@ class Dispatch:
     def _reply(self, frame: Ok | Welcome | Started | Subscribed) -> None:
         self._delivery.reply(self._session.reply(frame))
 
-    def _reply_stored(self, frame: Ok) -> None:
-        """Reply that something is stored; not if another server has the store, which the client asks then."""
+    def _answer(self, answer: CommandReply) -> None:
+        """Reply once the store holds what the reply says; later commands do not wait for that.
+
+        If another server has the store there is no reply, and the client asks that one.
+        """
+        settled = answer.settled
+        if settled is None:
+            self._reply(answer.reply())
+        elif not settled.done():
+            task = asyncio.ensure_future(self._answer_settled(settled, answer))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        elif not self._services.runs.is_taken:
+            self._reply(answer.reply())
+        self._note(answer.notes)
+
+    async def _answer_settled(self, settled: "asyncio.Future[None]", answer: CommandReply) -> None:
+        await settled
         if not self._services.runs.is_taken:
-            self._reply(frame)
-
-    def _reply_when(self, settled: "asyncio.Future[None]", frame: Callable[[], Ok]) -> None:
-        """Reply once the store holds what the reply says; later commands do not wait for that."""
-
-        async def reply() -> None:
-            await settled
-            self._reply_stored(frame())
-
-        if settled.done():
-            self._reply_stored(frame())
-            return
-        task = asyncio.ensure_future(reply())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            self._reply(answer.reply())
 
     @property
     def whose(self) -> str:
@@ -380,41 +355,6 @@ class Dispatch:
             self._services.runs.known_threads.close(watch)
         elif watch is not None:
             self._services.runs.unwatch(watch)
-
-    def _result(self, id: int, run: Run) -> None:
-        size, status = None if run.output is None else cut_anywhere(run.output), run.known_status
-        if status == "completed" and size is not None:
-            raise Refusal(
-                "too_large",
-                f"result: the output takes {size:,} bytes, more than max_event_bytes, which is "
-                f"{self._services.limits.max_event_bytes:,}; subscribe to values with keys for parts of it, "
-                "or raise that limit",
-                details={"status": status, "bytes": size, "limit": "max_event_bytes"},
-            )
-        if status == "completed" and run.output is not None:
-            marks = None if run.unanswered is None else self._marks(run.unanswered, len(run.output))
-            self._reply(Ok(id=id, status=status, output=orjson.Fragment(run.output), interrupts=marks))
-        else:
-            self._reply(Ok(id=id, status=status))
-
-    def _marks(self, asked: Iterable[PendingInterrupt], beside: int) -> tuple[AskedInterrupt, ...]:
-        """Return questions as a result has them, cut so that they fit beside so many bytes of output."""
-        marks = [AskedInterrupt(**one.to_wire()).to_wire() for one in asked]
-        most = self._services.limits.max_event_bytes
-        shrink(question_slots(marks), len(orjson.dumps(marks)) + beside - most)
-        return tuple(map(AskedInterrupt.model_validate, marks))
-
-    # ── lists ────────────────────────────────────────────────────────────────────────────────────
-
-    async def _list(self, command: commands.List) -> None:
-        if command.what == "graphs":
-            self._reply(self._services.listing.graphs(command))
-            return
-        if command.what == "threads":
-            self._reply(await self._services.listing.threads(command, self.principal))
-            return
-        runs, cursor = self._services.runs.page(self.principal, command)
-        self._reply(Ok(id=command.id, runs=tuple(runs), cursor=cursor))
 
     async def close(self) -> None:
         """Let go of everything that the connection held."""

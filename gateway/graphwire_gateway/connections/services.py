@@ -11,9 +11,9 @@ from graphwire_gateway.connections.wrong_tokens import WrongTokens
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.limits import Limits
+from graphwire_gateway.runs.command_replies import CommandReplies
 from graphwire_gateway.runs.listing import Listing
 from graphwire_gateway.runs.runs import Runs
-from graphwire_gateway.runs.states import States
 from graphwire_gateway.telemetry import RateLimitedLogger, logger
 
 
@@ -29,7 +29,7 @@ class Services:
         tokens: Tokens,
         catalog: Catalog,
         runs: Runs,
-        states: States,
+        replies: CommandReplies,
         listing: Listing,
         failures: Failures,
     ) -> None:
@@ -39,7 +39,7 @@ class Services:
         self.tokens = tokens
         self.catalog = catalog
         self.runs = runs
-        self.states = states
+        self.replies = replies
         self.listing = listing
         self.failures = failures
         self.sharing = Sharing()

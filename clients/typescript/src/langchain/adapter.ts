@@ -32,8 +32,7 @@ export function graphwireStream<G extends { [N in keyof G]: GraphTypes }>(
   options: ThreadOptions = {},
 ): GraphwireStream {
   const transport = new Adapter(client as unknown as Client, graph, options);
-  const logOf = (thread: string) => transport.logOf(thread);
-  const callerOptions = { fetch: answer(client as unknown as Client, graph, logOf) };
+  const callerOptions = { fetch: answer(client as unknown as Client, graph, transport) };
   // LangChain's types forbid `callerOptions` beside a transport of one's own; its code takes them.
   return {
     transport: transport as unknown as GraphwireStream["transport"],
@@ -70,6 +69,8 @@ class Adapter {
   /** The address under which LangChain's client asks; nothing is sent there. */
   readonly apiUrl = URL_OF_GRAPHWIRE;
   #log: ThreadLog | undefined;
+  #next: ThreadLog | undefined; // of the thread whose state was asked for, and that may be shown soon
+  #seen: { thread: string; runs: ReadonlySet<string> } | undefined; // by the last log
   #thread = "";
 
   constructor(
@@ -84,7 +85,20 @@ class Adapter {
 
   /** The log of a thread; undefined if its events are not read. */
   logOf(thread: string): ThreadLog | undefined {
-    return this.#log?.thread === thread ? this.#log : undefined;
+    return [this.#log, this.#next].find((log) => log?.thread === thread);
+  }
+
+  /** The log of a thread, once it knows which runs are alive. */
+  async watched(thread: string): Promise<ThreadLog> {
+    for (;;) {
+      const log = this.logOf(thread) ?? this.#new(thread);
+      if (log !== this.#log && log !== this.#next) {
+        this.#forget(this.#next);
+        this.#next = log;
+      }
+      await log.watch();
+      if (!log.isClosed) return log; // else the page was mounted again meanwhile
+    }
   }
 
   setThreadId(thread: string): void {
@@ -95,7 +109,7 @@ class Adapter {
   async open(): Promise<void> {}
 
   async close(): Promise<void> {
-    if (this.#log?.isUnused) this.#forget(this.#log);
+    for (const log of [this.#log, this.#next]) if (log?.isUnused) this.#forget(log);
   }
 
   /** LangChain's hooks open streams instead. */
@@ -178,13 +192,24 @@ class Adapter {
 
   #logOf(): ThreadLog {
     if (!this.#thread) throw new Error("no thread: useStream names one with its first submit()");
-    this.#log ??= new ThreadLog(this.client, this.graph, this.#thread, this.options);
+    if (!this.#log) {
+      this.#log = this.logOf(this.#thread) ?? this.#new(this.#thread);
+      if (this.#log === this.#next) this.#next = undefined;
+    }
     return this.#log;
   }
 
+  #new(thread: string): ThreadLog {
+    const before = this.#seen?.thread === thread ? this.#seen.runs : undefined;
+    return new ThreadLog(this.client, this.graph, thread, this.options, before);
+  }
+
   #forget(log: ThreadLog | undefined): void {
-    log?.close();
+    if (!log) return;
+    log.close();
+    if (log.seen) this.#seen = { thread: log.thread, runs: log.seen };
     if (this.#log === log) this.#log = undefined;
+    if (this.#next === log) this.#next = undefined;
   }
 }
 

@@ -9,12 +9,16 @@ export const URL_OF_GRAPHWIRE = "http://graphwire.invalid";
 
 type Body = { readonly [key: string]: unknown };
 
-/** Return the `fetch` for one graph; `logOf` returns the log of a thread, if events of it are read. */
-export function answer(
-  client: Client,
-  graph: string,
-  logOf: (thread: string) => ThreadLog | undefined,
-): typeof fetch {
+/** The logs of the threads that are shown. */
+export interface Logs {
+  /** The log of a thread; undefined if none is read. */
+  logOf(thread: string): ThreadLog | undefined;
+  /** The log of a thread, once it knows which of its runs are alive. */
+  watched(thread: string): Promise<ThreadLog>;
+}
+
+/** Return the `fetch` for one graph. */
+export function answer(client: Client, graph: string, logs: Logs): typeof fetch {
   return async (url, init) => {
     const [, kind, thread = "", what, run = "", verb] = new URL(String(url)).pathname
       .split("/")
@@ -23,11 +27,12 @@ export function answer(
     const call = `${method} ${kind} ${what} ${verb ?? ""}`.trim();
     try {
       if (call === "GET threads state" && !run) {
-        const log = logOf(thread);
-        const seq = log?.seq ?? 0;
+        // A run that ends between the state and the list of runs would be in neither.
+        const log = await logs.watched(thread);
+        const { seq } = log;
         const state = await stateOf(client, graph, thread);
         return reply(200, () => {
-          const now = logOf(thread);
+          const now = logs.logOf(thread);
           return now ? caughtUp(state, now, now === log ? seq : 0) : state;
         });
       }

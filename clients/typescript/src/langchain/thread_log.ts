@@ -29,22 +29,37 @@ interface Present {
 export class ThreadLog {
   readonly #streams = new Set<EventStream>();
   readonly #closing = new AbortController();
+  readonly #synced: Promise<void>;
   readonly #seen = new Set<string>();
   #events: ProtocolEvent[] = [];
   #line: Promise<void> = Promise.resolve(); // runs are read one after the other
+  #sync = () => {};
   #isWatched = false;
   #last: Present | undefined;
   #values: { run: string; seq: number; data: unknown } | undefined; // the root's latest
 
+  /** `before` is what an earlier log of the thread has `seen`, if the same page had one. */
   constructor(
     readonly client: Client,
     readonly graph: string,
     readonly thread: string,
     readonly options: ThreadOptions,
-  ) {}
+    readonly before?: ReadonlySet<string> | undefined,
+  ) {
+    this.#synced = new Promise((resolve) => {
+      this.#sync = resolve;
+    });
+  }
 
   /** The `seq` of the last event. */
   seq = 0;
+
+  /** The runs that are read, or that were over when it began to watch; undefined before that is known. */
+  seen: ReadonlySet<string> | undefined;
+
+  get isClosed(): boolean {
+    return this.#closing.signal.aborted;
+  }
 
   /** The run that is read; undefined before the first and when the last is over. */
   get present(): Run | undefined {
@@ -71,11 +86,21 @@ export class ThreadLog {
     });
     this.#streams.add(stream);
     for (const event of this.#events) stream.put(event);
+    void this.watch();
+    return stream;
+  }
+
+  /**
+   * Hear which runs there are, from now on; resolves when all that are alive are known, or nothing can be heard.
+   *
+   * A state that is read behind that has what the runs wrote that are over.
+   */
+  watch(): Promise<void> {
     if (!this.#isWatched) {
       this.#isWatched = true;
-      void this.#watch();
+      void this.#watch().finally(this.#sync);
     }
-    return stream;
+    return this.#synced;
   }
 
   /** Start a run of the thread. Throws what `client.run` throws. */
@@ -118,9 +143,13 @@ export class ThreadLog {
         if (row.status === "gone") continue;
         if (row.status === "synced") {
           // Runs that are over when a page opens are in the thread's state. The list is newest first.
-          const alive = (listed ?? []).filter(([, status]) => !ENDED.includes(status)).reverse();
-          for (const [run] of alive) this.#enqueue(run);
+          const isWanted = ([run, status]: [string, string]) =>
+            !ENDED.includes(status) || (this.before && !this.before.has(run));
+          const wanted = (listed ?? []).filter(isWanted).reverse();
+          for (const [run] of wanted) this.#enqueue(run);
           listed = undefined;
+          this.seen = this.#seen;
+          this.#sync();
         } else if (!this.#seen.has(row.run)) {
           this.#seen.add(row.run);
           if (listed) listed.push([row.run, row.status]);

@@ -7,21 +7,42 @@ import { event, type FakeSocket, type Frame, fakeClient, life, started, turn } f
 
 const STATE = "http://graphwire.invalid/threads/t/state";
 
-/** A thread whose events are read, a run of it, and what a hook asks over HTTP. */
-async function running() {
+/** What a hook is given, and the server's side. */
+async function page() {
   const { client, sockets } = fakeClient();
   await turn();
   const socket = sockets[0] as FakeSocket;
   socket.open();
   const stream = graphwireStream(client as Client, "g");
   const { transport, callerOptions } = stream as typeof stream & { callerOptions: { fetch: typeof fetch } };
-  transport.setThreadId?.("t");
-  transport.openEventStream?.({ channels: ["values"] } as never);
+  const open = () => {
+    transport.setThreadId?.("t");
+    return transport.openEventStream?.({ channels: ["values"] } as never) as { close(): void };
+  };
+  return { socket, transport, open, fetch: callerOptions.fetch };
+}
+
+/** Answer the latest watch: these are the runs, the newest first. */
+async function list(socket: FakeSocket, ...runs: [string, string][]): Promise<void> {
+  await vi.waitFor(() => socket.last("watch"));
+  const watch = socket.last("watch");
+  socket.sent.splice(socket.sent.indexOf(watch), 1);
+  const sub = watch.sub as number;
+  const rows = runs.map(([run, status]) => ({ type: "run_info", sub, run, graph: "g", thread: "t", status }));
+  socket.say({ type: "subscribed", id: watch.id as number, sub }, ...rows, { type: "synced", sub });
+  await turn();
+}
+
+/** A thread whose events are read, a run of it, and what a hook asks over HTTP. */
+async function running() {
+  const { socket, transport, open, fetch } = await page();
+  open();
   const starting = transport.send({ id: 1, method: "run.start", params: { input: {} } } as never);
   await turn();
   socket.say(...started(socket.last("run")));
   await starting;
-  return { socket, fetch: callerOptions.fetch };
+  await list(socket);
+  return { socket, fetch };
 }
 
 /** Reply to the latest request with the state that the server had read. */
@@ -86,6 +107,7 @@ test("what a subgraph says changes no state of the root, and what a thread does 
   await reply(socket, { word: "root" });
   expect(await (await asked).json()).toMatchObject({ values: { word: "root" } });
   const other = fetch(STATE.replace("/t/", "/other/"));
+  await list(socket);
   await vi.waitFor(() => socket.last("state"));
   socket.say(event(3, 3, "values", { word: "mine" }));
   await turn();
@@ -113,4 +135,44 @@ test("a question that is in the state alone is asked, unless a run went on meanw
       isAnswered ? undefined : [{ interrupts: [{ ...questions.interrupts[0], namespace: [] }] }],
     );
   }
+});
+
+test("a state is read once the runs that are alive are known, so that none ends unseen in between", async () => {
+  const { socket, open, fetch } = await page();
+  const asked = fetch(STATE);
+  await vi.waitFor(() => socket.last("watch"));
+  expect(socket.sent.map(({ type }) => type)).not.toContain("state");
+  await list(socket, ["over", "completed"]);
+  await reply(socket, { word: "all" });
+  expect(await (await asked).json()).toMatchObject({ values: { word: "all" } });
+  open();
+  await turn();
+  expect(socket.sent.map(({ type }) => type)).not.toContain("watch"); // it is the one that knows them
+  expect(socket.sent.map(({ type }) => type)).not.toContain("subscribe");
+});
+
+test("a state that is asked for while the page is mounted again waits for the runs, too", async () => {
+  const { socket, transport, fetch } = await page();
+  const asked = fetch(STATE);
+  await vi.waitFor(() => socket.last("watch"));
+  const first = socket.last("watch");
+  await transport.close();
+  await vi.waitFor(() => expect(socket.last("watch")).not.toBe(first));
+  await list(socket);
+  await reply(socket, { word: "all" });
+  expect(await (await asked).json()).toMatchObject({ values: { word: "all" } });
+});
+
+test("events that are read anew are those of runs that ended meanwhile, too", async () => {
+  const { socket, transport, open, fetch } = await page();
+  const asked = fetch(STATE);
+  await list(socket, ["over", "completed"]);
+  await reply(socket, {});
+  await asked;
+  open().close();
+  await transport.close();
+  open();
+  await list(socket, ["meanwhile", "completed"], ["over", "completed"]);
+  await vi.waitFor(() => socket.last("subscribe"));
+  expect(socket.sent.filter(({ type }) => type === "subscribe").map(({ run }) => run)).toEqual(["meanwhile"]);
 });

@@ -264,7 +264,7 @@ class Server:
             failures=failures,
         )
         self._console = console
-        self._handshake = Handshake(origins, self._hindrance, open_to_proxied, console)
+        self._handshake = Handshake(origins, lambda: self._runs.hindrance, open_to_proxied, console)
         self._connections: set[Connection] = set()
         self._listener: Listener | None = None
         self._committing: asyncio.Task[None] | None = None
@@ -281,9 +281,6 @@ class Server:
     def taken(self) -> asyncio.Event:
         """Set once another server has taken the store, in Redis: this one sends its clients away."""
         return self._store.taken
-
-    def _hindrance(self) -> str:
-        return "draining" if self._runs.draining else self._committer.hindrance
 
     @property
     def console_url(self) -> str | None:

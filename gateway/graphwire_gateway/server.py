@@ -264,7 +264,7 @@ class Server:
             failures=failures,
         )
         self._console = console
-        self._handshake = Handshake(origins, lambda: not self._runs.draining, open_to_proxied, console)
+        self._handshake = Handshake(origins, lambda: self._runs.hindrance, open_to_proxied, console)
         self._connections: set[Connection] = set()
         self._listener: Listener | None = None
         self._committing: asyncio.Task[None] | None = None

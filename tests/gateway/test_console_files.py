@@ -45,7 +45,7 @@ def ask(
         remote_address=("h", 1),
         transport=SimpleNamespace(get_extra_info=lambda _: None),
     )
-    handshake = Handshake(Origins(None, loopback=True), lambda: True, (), console)
+    handshake = Handshake(Origins(None, loopback=True), lambda: "", (), console)
     request = Request(path, Headers([("Host", "127.0.0.1:8765"), *headers]))
     request.method = method
     response = handshake(connection, request)

@@ -17,14 +17,14 @@ from websockets.server import ServerProtocol
 OURS = SUBPROTOCOLS[0]
 
 
-def answer(path: str, *headers: tuple[str, str], is_ready: bool = True) -> tuple[int, str] | None:
+def answer(path: str, *headers: tuple[str, str], hindrance: str = "") -> tuple[int, str] | None:
     """Return status and text of the answer to a request, None for a handshake that goes through."""
     connection: Any = SimpleNamespace(
         respond=lambda status, text: (status.value, text),
         remote_address=("h", 1),
         transport=SimpleNamespace(get_extra_info=lambda _: None),
     )
-    handshake = Handshake(Origins(["https://app.example"], loopback=True), lambda: is_ready)
+    handshake = Handshake(Origins(["https://app.example"], loopback=True), lambda: hindrance)
     response: Any = handshake(connection, Request(path, Headers(headers)))
     return response
 
@@ -34,9 +34,9 @@ def upgrade(*headers: tuple[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 def test_health_does_not_depend_on_readiness() -> None:
-    assert answer("/healthz", is_ready=False) == (200, "ok\n")
+    assert answer("/healthz", hindrance="draining") == (200, "ok\n")
     assert answer("/readyz") == (200, "ready\n")
-    assert answer("/readyz?verbose=1", is_ready=False) == (503, "draining\n")
+    assert answer("/readyz?verbose=1", hindrance="draining") == (503, "draining\n")
 
 
 def test_another_path_is_not_found_and_says_where_to_connect() -> None:
@@ -72,7 +72,7 @@ def test_each_origin_of_a_handshake_has_to_be_admitted() -> None:
         assert found is not None
         assert found[0] == 403
         assert "allowed_origins" in found[1]
-        handshake = Handshake(Origins(["https://app.example"], loopback=True), lambda: True)
+        handshake = Handshake(Origins(["https://app.example"], loopback=True), lambda: "")
         assert handshake.forbids(Request(PATH, Headers((*origins, *upgrade(protocol)))))
         assert answer(PATH, *origins, *upgrade(protocol)) is None, "it is closed with a code that a page sees"
     assert not handshake.forbids(Request(PATH, Headers((good, *upgrade(protocol)))))
@@ -96,7 +96,7 @@ def test_a_token_in_the_url_is_refused_aloud_and_never_logged(
     assert "option token of connect()" in found[1]
     page = (*upgrade(protocol), ("Origin", "http://localhost:3000"))
     assert answer(f"{PATH}?{query}", *page) is None, "a page sees a close code, and not an HTTP status"
-    handshake = Handshake(Origins(None, loopback=True), lambda: True)
+    handshake = Handshake(Origins(None, loopback=True), lambda: "")
     code, reason = handshake.refusal(Request(f"{PATH}?{query}", Headers(page))) or (0, "")
     assert code == 4401
     assert "option token of connect()" in reason
@@ -108,7 +108,7 @@ def test_a_token_in_the_url_is_refused_aloud_and_never_logged(
 def test_the_first_request_through_a_proxy_names_what_is_open(
     header: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    handshake = Handshake(Origins(None, loopback=True), lambda: True, ["this is open (set [x] y)"])
+    handshake = Handshake(Origins(None, loopback=True), lambda: "", ["this is open (set [x] y)"])
     connection: Any = SimpleNamespace(
         respond=lambda *_: None,
         remote_address=("h", 1),

@@ -6,24 +6,35 @@ the other files, with ``--store=redis``.
 """
 
 import asyncio
+import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from typing import TypedDict
 
 import orjson
 import pytest
 from graphwire_gateway import Gateway
 from graphwire_gateway.errors import CannotServe
-from graphwire_gateway.log import redis_owner
+from graphwire_gateway.log import commit, redis_owner
+from graphwire_gateway.log.redis_owner import RedisOwner
+from graphwire_gateway.log.redis_server import RedisServer
 from graphwire_gateway.log.store import Fenced, StoreAway
 
 from tests.gateway.test_store import batch
 from tests.live.test_restart import history, row
+from tests.live.test_server import http_get
 from tests.support.graphs import OURS, Gate, counter, gated, talker
 from tests.support.peer import everything
 from tests.support.processes import started
 from tests.support.questions import asker
-from tests.support.redis import RedisProcess, redis_server
-from tests.support.redis_stores import asked, opened
-from tests.support.waiting import until
+from tests.support.redis import RedisProcess, Relay, redis_server
+from tests.support.redis_stores import asked, opened, renewed
+from tests.support.waiting import poll, until
+
+
+class Done(TypedDict, total=False):
+    done: bool
 
 
 async def taken(redis: RedisProcess) -> None:
@@ -158,6 +169,172 @@ async def test_a_server_whose_store_was_taken_ends_and_says_so(serve, redis: Red
         _, said = await asyncio.wait_for(process.communicate(), 30)
         assert process.returncode == 1
         assert b"another server has taken the store; this one sends its clients away" in said
+
+
+# ── who renews ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_loop_that_is_blocked_for_longer_than_the_lease_keeps_its_store(
+    serve, connect, redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_owner, "LEASE_S", 1.0)
+    monkeypatch.setattr(redis_owner, "_RENEWED_S", 0.1)
+
+    async def wait() -> str:
+        async with AsyncExitStack() as stack:
+            with pytest.raises(CannotServe) as caught:
+                await stack.enter_async_context(opened(redis.url, is_alone=True))
+            return str(caught.value)
+
+    async def block(state: dict[str, object]) -> dict[str, object]:
+        with ThreadPoolExecutor(1) as pool:  # for longer than a lease
+            return {"done": "in use" in pool.submit(asyncio.run, wait()).result(30)}
+
+    graph = OURS.StateGraph(Done).add_node("block", block).add_edge(OURS.START, "block").compile()
+    server = await serve({"blocks": graph, "counter": counter()}, store=redis.url)
+    peer = await connect(server)
+    await peer.run("blocks", {}, everything(1), run="r")
+    *_, closed = await peer.closed(1)
+    assert closed["status"] == "completed"
+    reply = await peer.ask(type="result", run="r")
+    assert reply["output"] == {"done": True}
+    assert not server.taken.is_set()
+    assert (await peer.ask(**_start("goes")))["type"] == "started"
+
+
+@pytest.mark.processes
+async def test_a_process_that_was_frozen_for_longer_than_the_lease_has_lost_its_store(
+    serve, redis: RedisProcess
+) -> None:
+    main = "from graphwire_gateway.log import redis_owner as o; o.LEASE_S = 1; o._RENEWED_S = 0.1; "
+    program = [sys.executable, "-c", f"{main}from graphwire.cli import main; main()"]
+    command = [*program, "serve", "--conformance-graphs", "--port", "0", "--store", redis.url]
+    async with started(*command, stderr=asyncio.subprocess.PIPE) as process:
+        assert process.stderr is not None
+        while b"ws://" not in await asyncio.wait_for(process.stderr.readline(), 30):
+            pass
+        process.send_signal(signal.SIGSTOP)
+        await serve({"counter": counter()}, store=redis.url)
+        process.send_signal(signal.SIGCONT)
+        _, said = await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode == 1
+        assert b"another server has taken the store; this one sends its clients away" in said
+
+
+async def test_a_redis_that_hangs_delays_neither_the_loop_nor_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(redis_owner, "LEASE_S", 1.0)
+    monkeypatch.setattr(redis_owner, "_RENEWED_S", 0.1)
+    loop, longest = asyncio.get_running_loop(), 0.0
+    with redis_server() as own:
+        async with opened(own.url, is_alone=True) as store:
+            owner = store._owner
+            assert owner is not None
+            await store.create("r", "e")
+            own.signal(signal.SIGSTOP)
+            before = loop.time()
+            while owner.may_write:
+                await asyncio.sleep(0.001)
+                now = loop.time()
+                longest, before = max(longest, now - before), now
+            with pytest.raises(StoreAway):
+                await store.create("s", "e")
+            began = loop.time()
+        assert longest < 0.8, "each attempt waits for 2 s"
+        assert loop.time() - began < 3.5, "less than an answer to the store may take"
+        own.signal(signal.SIGCONT)
+
+
+async def test_renewals_go_on_behind_connections_that_were_cut(
+    redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_owner, "_RENEWED_S", 0.02)
+    async with Relay(redis.port) as relay, opened(relay.url, is_alone=True) as store:
+        relay.loses_answers = True
+        await until(lambda: relay.lost > 1)
+        relay.loses_answers = False
+        await renewed(redis)
+        assert not store.taken.is_set()
+
+
+async def test_what_only_the_renewals_noticed_of_a_restart_is_made_good(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(redis_owner, "_RENEWED_S", 0.02)
+    with redis_server(rename_command='INFO ""') as own:  # so it may not say which life this is
+        async with opened(own.url, is_alone=True) as store:
+            await store.create("r", "e")
+            await store.append([batch("r", 1, 5)])
+            own.kill()
+            await until(lambda: store._server.life.has_failed)
+            own.start()
+            async with asked(own) as client:
+                await poll(lambda: client.exists("graphwire:owner"), bool)
+                assert await client.keys("graphwire:{*") == [], "a renewal brings nothing else back"
+            assert (await store.read("r", 0, 9)).head == 5
+
+
+async def test_renewals_go_to_the_server_that_has_taken_over(
+    redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_owner, "_RENEWED_S", 0.02)
+    with redis_server() as second:
+        async with Relay(redis.port) as relay, opened(relay.url, is_alone=True) as store:
+            await store.create("r", "e")
+            await renewed(redis)
+            relay.target = second.port  # which old connections do not notice
+            await store._server.client.connection_pool.disconnect()
+            assert (await store.read("r", 0, 9)).head == 0
+            await renewed(second)
+
+
+async def test_no_client_should_come_while_an_idle_server_cannot_reach_its_store(
+    serve, connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_owner, "_RENEWED_S", 0.05)
+    monkeypatch.setattr(redis_owner, "_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(commit, "AWAY_S", 0.3)
+    with redis_server(appendonly="yes") as own:
+        server = await serve({"counter": counter()}, store=own.url)
+        for leave, come in (
+            (own.kill, own.start),
+            (lambda: own.signal(signal.SIGSTOP), lambda: own.signal(signal.SIGCONT)),
+        ):
+            leave()
+            away = await poll(lambda: http_get(server, "/readyz"), lambda answer: answer[0] != 200)
+            assert away[-1] == (503, "the store is away\n")
+            come()
+            await poll(lambda: http_get(server, "/readyz"), lambda answer: answer == (200, "ready\n"))
+        peer = await connect(server)
+        await peer.run("counter", {"count": 1}, everything(1), run="r")
+        *_, closed = await peer.closed(1)
+        assert closed["status"] == "completed"
+
+
+async def test_a_renewal_that_arrives_behind_the_release_takes_nothing(redis: RedisProcess) -> None:
+    async with asked(redis) as client:
+        async with opened(redis.url, is_alone=True) as store:
+            assert store._owner is not None
+            late = store._owner._renewal()
+        keys = store._server.owner_keys
+        assert await client.eval(redis_owner._RENEW, 2, *keys, *late) == 0
+        assert not await client.exists(keys[0])
+
+
+async def test_nobody_renews_for_a_loop_that_was_closed(
+    redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_owner, "_RENEWED_S", 0.02)
+
+    async def leave() -> None:
+        server = RedisServer(redis.url)
+        await RedisOwner(server, "w").acquire()
+        await server.aclose()
+
+    await asyncio.to_thread(asyncio.run, leave())
+    async with asked(redis) as client:
+        await poll(lambda: client.exists("graphwire:owner"), lambda there: not there)
 
 
 def _start(run: str) -> dict[str, object]:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
 from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.log import redis_owner
 from graphwire_gateway.log.redis import RedisStore
 from graphwire_gateway.log.redis_server import RedisServer
 from graphwire_gateway.log.store import StoreAway
@@ -23,7 +24,7 @@ from redis.asyncio import Redis
 
 from tests.gateway.test_store import batch
 from tests.support.redis import RedisProcess, free_port, redis_server
-from tests.support.redis_stores import asked, opened, seen
+from tests.support.redis_stores import asked, opened, renewed, seen
 
 
 async def refused(url: str) -> str:
@@ -45,6 +46,12 @@ def as_user(server: RedisProcess, user: str, password: str = "secret") -> str:
 async def set_user(server: RedisProcess, *rules: str) -> None:
     async with Redis.from_url(server.url) as client:
         await client.execute_command("ACL", "SETUSER", "ann", "reset", "on", ">secret", *rules)
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The owner of a store renews its place all the time."""
+    monkeypatch.setattr(redis_owner, "_RENEWED_S", 0.02)
 
 
 # ── what is refused by name ──────────────────────────────────────────────────────────────────────
@@ -79,6 +86,7 @@ async def test_wrong_passwords_and_users_without_rights_are_refused_by_name() ->
         for rules in (
             ("~*", "&*", "+@all", "-xadd"),
             ("~other:*", "&*", "+@all"),
+            ("~*", "&*", "+@all", "-set"),
             ("~*", "&*", "+@all", "-subscribe"),
             ("~*", "&other:*", "+@all"),
             ("~*", "&*", "-@all", "+hello", "+config"),
@@ -87,17 +95,22 @@ async def test_wrong_passwords_and_users_without_rights_are_refused_by_name() ->
             assert "refuses what a store does" in await refused(as_user(server, "ann")), rules
 
 
-async def test_the_rights_that_are_named_are_enough() -> None:
+async def test_the_rights_that_are_named_are_enough(often: None) -> None:
     with redis_server(appendonly="yes") as server:
         await set_user(server, "~graphwire:*", "&graphwire:*", "-@all")
         why = await refused(as_user(server, "ann"))
         assert (
-            "'~graphwire:*', '&graphwire:*', @connection, @hash, @stream, @keyspace, @scripting, @pubsub and"
-            in why
+            "'~graphwire:*', '&graphwire:*', @connection, @hash, @string, @stream, @keyspace, @scripting, "
+            "@pubsub and time" in why
         )
-        rights = [f"+@{name}" for name in ("connection", "hash", "stream", "keyspace", "scripting", "pubsub")]
+        named = ("connection", "hash", "string", "stream", "keyspace", "scripting", "pubsub")
+        rights = [f"+@{name}" for name in named]
         await set_user(server, "~graphwire:*", "&graphwire:*", *rights, "+time")
-        async with opened(as_user(server, "ann") + "?durability=crash") as store:
+        async with opened(as_user(server, "ann") + "?durability=crash", is_alone=True) as store:
+            await renewed(server)
+            async with asked(server) as client:
+                users = [each["user"] for each in await client.client_list()]
+            assert users.count("default") == 1, "all but this client are the store's"
             assert store.durability == "crash", "as the url says, where the configuration cannot be read"
             await store.create("r", "e")
             heads: list[int] = []
@@ -171,14 +184,15 @@ def certified(folder: Path) -> tuple[Path, Path]:
     return certificate, secret
 
 
-async def test_a_store_speaks_tls_and_checks_who_answers(tmp_path: Path) -> None:
+async def test_a_store_speaks_tls_and_checks_who_answers(tmp_path: Path, often: None) -> None:
     certificate, key = certified(tmp_path)
     port = free_port()
     config = {"tls_port": str(port), "tls_cert_file": str(certificate), "tls_key_file": str(key)}
-    with redis_server(**config, tls_ca_cert_file=str(certificate), tls_auth_clients="no"):
+    with redis_server(**config, tls_ca_cert_file=str(certificate), tls_auth_clients="no") as server:
         url = f"rediss://127.0.0.1:{port}/0"
         assert "CERTIFICATE_VERIFY_FAILED" in await refused(url)
-        async with opened(f"{url}?ssl_ca_certs={certificate}") as store:
+        async with opened(f"{url}?ssl_ca_certs={certificate}", is_alone=True) as store:
+            await renewed(server)
             await store.create("r", "e")
             heads: list[int] = []
             store.tail("r", heads.append)
@@ -216,10 +230,17 @@ def test_the_address_of_a_service_behind_sentinels_is_read_whole() -> None:
     names = ("username", "password", "db", "socket_timeout")
     assert [settings[name] for name in names] == ["ann", "s@t", 4, 2.0]
     assert "SSL" in pool.connection_class.__name__
+    of_thread: Any = server.blocking_client(1.5).connection_pool
+    assert of_thread.service_name == "my service"
+    assert [of_thread.connection_kwargs[name] for name in names] == ["ann", "s@t", 4, 1.5]
+    assert "SSL" in of_thread.connection_class.__name__
+    found = [each.connection_pool.connection_kwargs for each in of_thread.sentinel_manager.sentinels]
+    assert [(each["host"], each["port"]) for each in found] == [("one", 1), ("two", 26379), ("::1", 3)]
+    assert {(each["password"], each["socket_timeout"]) for each in found} == {("x", 1.5)}
 
 
 @pytest.mark.long
-async def test_a_store_behind_sentinels_goes_on_at_the_next_master() -> None:
+async def test_a_store_behind_sentinels_goes_on_at_the_next_master(often: None) -> None:
     with redis_server(appendonly="yes", appendfsync="always") as first:
         follows = {"replicaof": f"127.0.0.1 {first.port}", "repl_diskless_sync_delay": "0"}
         with redis_server(**follows) as second:
@@ -231,7 +252,8 @@ async def test_a_store_behind_sentinels_goes_on_at_the_next_master() -> None:
             )
             with redis_server(sentinel=watch) as sentinel:
                 url = f"redis+sentinel://127.0.0.1:{sentinel.port}/logs"
-                async with opened(url) as store, opened(url) as reader:
+                async with opened(url, is_alone=True) as store, opened(url) as reader:
+                    await renewed(first)
                     assert store.durability == "crash", "the next master may lack what this one has synced"
                     await store.create("r", "e")
                     heads: list[int] = []
@@ -246,6 +268,7 @@ async def test_a_store_behind_sentinels_goes_on_at_the_next_master() -> None:
                             break
                         except StoreAway:
                             continue
+                    await renewed(second)
                     assert await seen(reader, "r") == [1, 2, 3, 4, 5]
                     while heads[-1:] != [5]:
                         await reader.read("r", 0, 0)

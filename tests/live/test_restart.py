@@ -346,6 +346,50 @@ async def test_a_run_that_was_executing_without_a_thread_is_lost(serve, connect,
     assert shown["error"]["code"] == "lost"
 
 
+async def test_the_log_says_how_many_runs_go_on_and_which_attempt_that_is(
+    serve, connect, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "graphwire")
+    gate = Gate()
+
+    def logged(name: str, event: str) -> list[dict[str, Any]]:
+        records = [record for record in caplog.records if record.name == f"graphwire.{name}"]
+        return [vars(record)["fields"] for record in records if vars(record)["event"] == event]
+
+    graphs = {"gated": gated(gate), "talker": talker(OURS), "asker": asker(OURS)}
+    before = await connect(await serve(graphs, store=url(path)))
+    for run, thread in (("goes", {"thread": "a"}), ("goes-too", {"thread": "b"}), ("lost", {})):
+        await before.run("gated", {"done": 0}, run=run, **thread)
+    await before.run("gated", {"done": 0}, run="next", thread="a", if_busy="enqueue")
+    await before.run("talker", {"count": 1}, everything(1), run="ended", thread="c")
+    await before.closed(1)
+    await before.run("asker", {"topic": "cats"}, run="asks", thread="d")
+    await before.poll(lambda reply: reply.get("status") == "interrupted", type="result", run="asks")
+    await until(lambda: gate.reached == 3)
+    await before.settled()
+    assert [fields for fields in logged("runs", "run started") if "attempt" in fields] == []
+    caplog.clear()
+    first = killed(path)
+    await connect(await serve({**graphs, "gated": gated(Gate())}, store=url(first)))
+    (counts,) = logged("recovery", "runs of an earlier process")
+    assert counts == {"ended": 1, "waiting": 1, "queued": 1, "going_on": 2, "lost": 1}
+    (lost,) = logged("recovery", "a run is lost")
+    ids = {"graph": "gated", "principal": "anonymous"}
+    assert {**lost, "run": "lost", "was": "running", **ids} == lost
+    assert "thread" not in lost
+    await until(lambda: len(logged("runs", "run started")) == 2)
+    found = sorted(logged("runs", "run started"), key=lambda fields: fields["run"])
+    goes = [("goes", "a"), ("goes-too", "b")]
+    assert found == [{"run": run, "thread": thread, "attempt": 2, **ids} for run, thread in goes]
+    await until(lambda: logged("runs", "run ended"))
+    caplog.clear()
+    await connect(await serve({**graphs, "gated": gated(Gate())}, store=url(killed(first, "again"))))
+    (counts,) = logged("recovery", "runs of an earlier process")
+    assert counts == {"ended": 2, "waiting": 1, "queued": 1, "going_on": 2, "lost": 0}
+    await until(lambda: len(logged("runs", "run started")) == 2)
+    assert [fields["attempt"] for fields in logged("runs", "run started")] == [3, 3]
+
+
 async def test_a_run_that_was_being_cancelled_is_cancelled(serve, connect, path: Path) -> None:
     gate = Gate()
     stubborn = stubborn_graph(gate)

@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 from graphwire_gateway import CannotServe, Gateway, Server
+from graphwire_gateway.log import commit
 
 from tests.live.test_interrupts import asked
 from tests.live.test_restart import history, killed, reached, row, threads, url
+from tests.live.test_server import http_get
 from tests.support.graphs import OURS, Gate, gated, talker
 from tests.support.peer import everything, spec
 from tests.support.questions import asker
@@ -46,6 +48,24 @@ def full(server: Server, *names: str) -> Iterator[None]:
     finally:
         for name in names:
             delattr(database, name)
+
+
+async def test_no_client_should_come_while_the_disk_is_full(
+    serve, connect, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "AWAY_S", 0.1)
+    gate = Gate()
+    server = await serve({"gated": gated(gate)}, store=url(path))
+    peer = await connect(server)
+    await peer.run("gated", {"count": 1}, spec(1, "custom"), run="r")
+    await peer.until(lambda frame: frame.get("data") == {"i": 2})
+    with full(server, "append"):
+        gate.open()
+        away = await poll(lambda: http_get(server, "/readyz"), lambda answer: answer[0] != 200)
+        assert away[-1] == (503, "the store is away\n")
+    await peer.closed(1)
+    monkeypatch.setattr(commit, "AWAY_S", 1e-9)
+    await poll(lambda: http_get(server, "/readyz"), lambda answer: answer == (200, "ready\n"))
 
 
 async def test_a_run_whose_delete_was_answered_does_not_come_back(serve, connect, path: Path) -> None:

@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 from graphwire_gateway import CannotServe, Gateway, Limits
+from graphwire_gateway.log import commit
 from graphwire_gateway.runs import runs
 
 from tests.support.graphs import Gate, counter, gated
 from tests.support.log import Log
 from tests.support.peer import Frame, everything, spec
 from tests.support.stores import FlakyStore
+from tests.support.waiting import poll, until
 
 
-async def _get(server: Any, path: str, **headers: str) -> tuple[int, str]:
+async def http_get(server: Any, path: str, **headers: str) -> tuple[int, str]:
     head, body = await _ask(server, "GET", path, **headers)
     return int(head.split()[1]), body
 
@@ -41,12 +43,12 @@ async def _ask(server: Any, method: str, path: str, body: bytes = b"", **headers
 
 async def test_health_and_readiness_are_told_over_http_and_the_rest_is_not_found(serve) -> None:
     server = await serve({"counter": counter()})
-    assert await _get(server, "/healthz") == (200, "ok\n")
-    assert await _get(server, "/readyz?x=1") == (200, "ready\n")
-    status, body = await _get(server, "/nothing")
+    assert await http_get(server, "/healthz") == (200, "ok\n")
+    assert await http_get(server, "/readyz?x=1") == (200, "ready\n")
+    status, body = await http_get(server, "/nothing")
     assert status == 404
     assert "/ws" in body
-    assert (await _get(server, "/ws"))[0] == 426
+    assert (await http_get(server, "/ws"))[0] == 426
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
@@ -121,8 +123,8 @@ async def test_a_drain_announces_itself_lets_runs_end_and_delivers_every_last_ev
     error = await peer.run("soon", {"count": 1}, run="r3")
     assert (error["code"], error["retry"]) == ("draining", "after")
     assert (await peer.run("soon", {"count": 1}, run="r1"))["created"] is False
-    assert (await _get(server, "/readyz"))[0] == 503
-    assert (await _get(server, "/healthz"))[0] == 200
+    assert (await http_get(server, "/readyz"))[0] == 503
+    assert (await http_get(server, "/healthz"))[0] == 200
     newcomer = await connect(server)
     await newcomer.until(lambda frame: frame["type"] == "goaway")
     gates["soon"].open()
@@ -174,7 +176,7 @@ async def test_leaving_the_context_drains_and_frees_the_port(connect) -> None:
     assert await peer.gone() == 1012
     assert peer.events(1)[-1]["data"]["reason"] == "shutdown"
     async with Gateway({"counter": counter()}).serve("127.0.0.1", port) as server:
-        assert (await _get(server, "/readyz"))[0] == 200
+        assert (await http_get(server, "/readyz"))[0] == 200
 
 
 async def test_a_server_whose_store_is_away_can_still_be_closed(connect, monkeypatch) -> None:
@@ -187,6 +189,26 @@ async def test_a_server_whose_store_is_away_can_still_be_closed(connect, monkeyp
         await peer.until(lambda frame: frame.get("data") == {"i": 2})
         store.is_away = True
     assert await peer.gone() in (1012, 1001)
+
+
+async def test_no_client_should_come_while_the_store_takes_nothing(connect, monkeypatch) -> None:
+    store, gate = FlakyStore(), Gate()
+    async with Gateway({"gated": gated(gate)}, store=store).serve("127.0.0.1", 0) as server:
+        peer = await connect(server)
+        await peer.run("gated", {"count": 1}, spec(1, "custom"))
+        await peer.until(lambda frame: frame.get("data") == {"i": 2})
+        store.is_away = True
+        gate.open()
+        await until(lambda: store.refused > 1)
+        assert await http_get(server, "/readyz") == (200, "ready\n"), "it may be back in a moment"
+        monkeypatch.setattr(commit, "AWAY_S", 0.1)
+        away = await poll(lambda: http_get(server, "/readyz"), lambda answer: answer[0] != 200)
+        assert away[-1] == (503, "the store is away\n")
+        assert await http_get(server, "/healthz") == (200, "ok\n")
+        store.is_away = False
+        await peer.closed(1)
+        monkeypatch.setattr(commit, "AWAY_S", 1e-9)
+        await poll(lambda: http_get(server, "/readyz"), lambda answer: answer == (200, "ready\n"))
 
 
 async def test_a_port_in_use_is_said_in_a_sentence(serve) -> None:

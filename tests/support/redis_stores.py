@@ -18,6 +18,13 @@ async def asked(server: RedisProcess) -> AsyncIterator[Redis]:
         yield client
 
 
+async def renewed(server: RedisProcess) -> None:
+    """Wait until the owner of a store has renewed its place, which the server has forgotten."""
+    async with asked(server) as client:
+        await client.delete("graphwire:owner")
+        await poll(lambda: client.exists("graphwire:owner"), bool)
+
+
 async def on_disk(server: RedisProcess) -> None:
     """Wait until the server has written to its file what it answered: on a slow disk that is later."""
     async with asked(server) as client:

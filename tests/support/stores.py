@@ -36,6 +36,10 @@ class DelayingStore:
         return self._store.taken
 
     @property
+    def away_s(self) -> float:
+        return self._store.away_s
+
+    @property
     def size(self) -> int:
         return self._store.size
 

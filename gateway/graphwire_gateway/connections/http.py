@@ -47,7 +47,7 @@ OTHER_METHODS = (b"DELETE ", b"OPTIONS ", b"PATCH ", b"POST ", b"PUT ")
 
 
 class Handshake:
-    """Responds to every HTTP request. ``is_ready`` returns False while the server drains.
+    """Responds to every HTTP request. ``hindrance`` says why no client should come now; empty: one may.
 
     ``open_to_proxied`` says what is open because clients are taken for this machine's own: the first request
     that came through a proxy logs it. ``console`` has the files of the console; None serves none.
@@ -56,12 +56,12 @@ class Handshake:
     def __init__(
         self,
         origins: Origins,
-        is_ready: Callable[[], bool],
+        hindrance: Callable[[], str],
         open_to_proxied: Sequence[str] = (),
         console: ConsoleFiles | None = None,
     ) -> None:
         self._origins = origins
-        self._is_ready = is_ready
+        self._hindrance = hindrance
         self._open_to_proxied = open_to_proxied
         self._console = console
 
@@ -73,9 +73,9 @@ class Handshake:
         if path == "/healthz":
             return connection.respond(HTTPStatus.OK, "ok\n")
         if path == "/readyz":
-            if self._is_ready():
-                return connection.respond(HTTPStatus.OK, "ready\n")
-            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "draining\n")
+            hindrance = self._hindrance()
+            status = HTTPStatus.SERVICE_UNAVAILABLE if hindrance else HTTPStatus.OK
+            return connection.respond(status, f"{hindrance or 'ready'}\n")
         if path != PATH:
             return self._page(connection, request, path)
         if self.forbids(request):

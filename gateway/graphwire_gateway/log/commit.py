@@ -17,6 +17,9 @@ from graphwire_gateway.telemetry import RateLimitedLogger, logger
 
 log = logger("commit")
 
+AWAY_S = 5.0
+"""A store that takes nothing for so many seconds is away, as ``/readyz`` has it."""
+
 _REST_S = 0.005
 _RESTS = 3  # times the last append
 _RETRY_S = (0.05, 0.2, 1.0)  # waits between attempts while the store fails; the last one repeats
@@ -34,6 +37,13 @@ class Committer:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._trying_since: float | None = None
+
+    @property
+    def hindrance(self) -> str:
+        """Why no client should come now: the store has failed for ``AWAY_S``; empty if it has not."""
+        trying_s = 0.0 if self._trying_since is None else time.monotonic() - self._trying_since
+        return "the store is away" if max(trying_s, self._store.away_s) >= AWAY_S else ""
 
     def add(self, written: Log) -> None:
         """Commit what ``written`` has pending in the next group."""
@@ -80,6 +90,7 @@ class Committer:
     async def _append(self, group: list[tuple[Log, Batch]]) -> None:
         batches = [batch for _, batch in group]
         attempts = 0
+        self._trying_since = time.monotonic()
         while True:
             try:
                 results = await self._store.append(batches)
@@ -91,6 +102,7 @@ class Committer:
                 )
                 await asyncio.sleep(_RETRY_S[min(attempts, len(_RETRY_S) - 1)])
                 attempts += 1
+        self._trying_since = None
         if attempts:
             log.info("the store takes events again", attempts=attempts)
         for (written, batch), result in zip(group, results, strict=True):

@@ -124,6 +124,11 @@ class RedisStore:
         return self._taken if self._owner is None else self._owner.taken
 
     @property
+    def away_s(self) -> float:
+        """What the renewals of a store that ``is_alone`` know; see ``Store``."""
+        return 0.0 if self._owner is None else self._owner.away_s
+
+    @property
     def name(self) -> str:
         """The server's address, without a password."""
         return self._server.name

@@ -2,14 +2,18 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+import redis as blocking
 from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.connection import SSLConnection, parse_url
+from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import ExponentialBackoff
+from redis.connection import parse_url as blocking_parse_url
+from redis.retry import Retry as BlockingRetry
+from redis.sentinel import Sentinel as BlockingSentinel
 
 TIMEOUT_S = 5.0  # each for a connection and an answer; the url may say socket_timeout=..
 _BASE_S, _CAP_S = 0.05, 1.0  # the first wait between attempts, and the longest
@@ -25,28 +29,29 @@ def client_of(
 
     ``on_connect`` prepares each new connection.
     """
-    behind_sentinels = _URL.fullmatch(address)
-    if behind_sentinels is None:
-        settings = _settings(f"{address}?{query}", attempts)
-        return Redis.from_pool(ConnectionPool(redis_connect_func=on_connect, **settings)), None
-    parts = behind_sentinels.groupdict()
-    service, _, db = parts["rest"].partition("/")
-    user = "" if parts["user"] is None else f"{parts['user']}@"
-    settings = _settings(f"{parts['scheme']}://{user}/{db}?{query}", attempts)
-    has_tls = settings.pop("connection_class", None) is SSLConnection
-    names = ("username", "password")
-    of_sentinels = {
-        name: settings.pop(f"sentinel_{name}") for name in names if f"sentinel_{name}" in settings
-    }
-    shared = ("socket_", "ssl_", "retry", "protocol") if has_tls else ("socket_", "retry", "protocol")
-    of_sentinels |= {name: value for name, value in settings.items() if name.startswith(shared)}
-    hosts = [_host(each) for each in parts["hosts"].split(",")]
-    of_sentinels["ssl"] = has_tls
-    sentinel = Sentinel(hosts, sentinel_kwargs=of_sentinels)  # type: ignore[no-untyped-call]
-    client: Redis = sentinel.master_for(
-        unquote(service), ssl=has_tls, redis_connect_func=on_connect, **settings
-    )
+    retry = Retry(ExponentialBackoff(cap=_CAP_S, base=_BASE_S), attempts - 1)
+    place = _place(address, query, parse_url, retry)
+    if place.service is None:
+        return Redis.from_pool(ConnectionPool(redis_connect_func=on_connect, **place.settings)), None
+    sentinel = Sentinel(place.hosts, sentinel_kwargs=place.of_sentinels)  # type: ignore[no-untyped-call]
+    client: Redis = sentinel.master_for(place.service, redis_connect_func=on_connect, **place.settings)
     return client, sentinel
+
+
+def blocking_client_of(address: str, query: str, timeout_s: float) -> blocking.Redis:
+    """Return a client for a thread; it tries once, and waits ``timeout_s`` at most for each answer.
+
+    Raises ``ValueError``, ``TypeError``.
+    """
+    place = _place(address, query, blocking_parse_url, BlockingRetry(ExponentialBackoff(), 0))
+    for settings in (place.settings, place.of_sentinels):
+        for name in ("socket_timeout", "socket_connect_timeout"):
+            settings[name] = min(settings.get(name, timeout_s), timeout_s)
+    if place.service is None:
+        return blocking.Redis.from_pool(blocking.ConnectionPool(**place.settings))
+    sentinel = BlockingSentinel(place.hosts, sentinel_kwargs=place.of_sentinels)  # type: ignore[no-untyped-call]
+    client: blocking.Redis = sentinel.master_for(place.service, **place.settings)  # type: ignore[no-untyped-call]
+    return client
 
 
 def without_password(url: str) -> str:
@@ -55,13 +60,44 @@ def without_password(url: str) -> str:
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
-def _settings(url: str, attempts: int) -> dict[str, Any]:
+class _Place(NamedTuple):
+    """What redis-py takes to connect to a server, or to one that Sentinels know as ``service``."""
+
+    settings: dict[str, Any]
+    service: str | None
+    hosts: list[tuple[str, int]]
+    of_sentinels: dict[str, Any]
+
+
+def _place(address: str, query: str, parse: Callable[[str], Any], retry: Any) -> _Place:
+    behind_sentinels = _URL.fullmatch(address)
+    if behind_sentinels is None:
+        return _Place(_settings(parse(f"{address}?{query}"), retry), None, [], {})
+    parts = behind_sentinels.groupdict()
+    service, _, db = parts["rest"].partition("/")
+    user = "" if parts["user"] is None else f"{parts['user']}@"
+    settings = _settings(parse(f"{parts['scheme']}://{user}/{db}?{query}"), retry)
+    settings.pop("connection_class", None)
+    has_tls = parts["scheme"] == "rediss"
+    names = ("username", "password")
+    of_sentinels = {
+        name: settings.pop(f"sentinel_{name}") for name in names if f"sentinel_{name}" in settings
+    }
+    shared = ("socket_", "ssl_", "retry", "protocol") if has_tls else ("socket_", "retry", "protocol")
+    of_sentinels |= {name: value for name, value in settings.items() if name.startswith(shared)}
+    settings["ssl"] = of_sentinels["ssl"] = has_tls
+    return _Place(
+        settings, unquote(service), [_host(each) for each in parts["hosts"].split(",")], of_sentinels
+    )
+
+
+def _settings(said: Any, retry: Any) -> dict[str, Any]:
     """Return what redis-py takes of a url, and what a store needs."""
     return {
         "socket_timeout": TIMEOUT_S,
         "socket_connect_timeout": TIMEOUT_S,
-        **parse_url(url),
-        "retry": Retry(ExponentialBackoff(cap=_CAP_S, base=_BASE_S), attempts - 1),
+        **said,
+        "retry": retry,
         "protocol": 2,
         "decode_responses": False,
     }

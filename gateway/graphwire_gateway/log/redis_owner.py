@@ -3,11 +3,18 @@
 A server that is killed says nothing more, and after ``LEASE_S`` another one may take its place; at once, if
 that sees that the process is gone. One that was only frozen finds out when it goes on; until then the logs
 refuse it, which the next server has claimed.
+
+A thread says it, with a connection of its own: a graph may block the loop for longer than the lease, and the
+server is well all the same. Its timeouts are short, so that a lost packet leaves time for more attempts.
 """
 
 import asyncio
+import contextlib
 import os
 import socket
+import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -23,6 +30,9 @@ log = logger("store")
 
 LEASE_S = 10.0
 _RENEWED_S = LEASE_S / 4
+_AGAIN_S = 0.5  # before another attempt, where one has failed
+_TIMEOUT_S = 2.0  # of the thread, for a connection and for each answer
+_END_S = 3 * _TIMEOUT_S  # for the thread's end, whatever it waits for: a name may take long to resolve
 _LOOK_S = 0.25  # between two attempts to take the place of a server that says nothing
 
 _TAKE = """
@@ -50,8 +60,11 @@ redis.call(ARGV[2], KEYS[2], unpack(ARGV, 3))
 return 1
 """
 
+# A renewal that arrives only now, since the server had hung, must not take the place again.
 _RELEASE = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return end
+redis.call('DEL', KEYS[1])
+redis.call('SET', KEYS[2], string.format('%.0f', tonumber(ARGV[2]) + 1))
 """
 
 
@@ -63,16 +76,28 @@ class RedisOwner:
         self._value = orjson.dumps(
             {"writer": writer, "host": socket.gethostname(), "pid": os.getpid(), "where": _where()}
         )
-        self._renewed_at = 0.0
+        self._client = server.blocking_client(_TIMEOUT_S)  # of the thread
         self._number = 0  # a later owner has a greater one
-        self._task: asyncio.Task[None] | None = None
+        self._noting = threading.Lock()
+        self._renewed_at = 0.0
+        self._failing_since: float | None = None
+        self._is_lost = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = threading.Event()
+        self._ended = asyncio.Event()
         self.taken = asyncio.Event()
         """Set once another server has taken its place."""
 
     @property
     def may_write(self) -> bool:
         """Whether nobody else can have taken its place."""
-        return not self.taken.is_set() and asyncio.get_running_loop().time() < self._renewed_at + LEASE_S
+        return not self._is_lost and time.monotonic() < self._renewed_at + LEASE_S
+
+    @property
+    def away_s(self) -> float:
+        """Seconds since which the server has answered no renewal; 0 if it has answered the last one."""
+        since = self._failing_since
+        return 0.0 if since is None else time.monotonic() - since
 
     async def acquire(self) -> None:
         """Become the owner. A server that says nothing is waited for until its time is up.
@@ -102,11 +127,12 @@ class RedisOwner:
                     lease_s=LEASE_S,
                 )
             await asyncio.sleep(_LOOK_S)
-        self._task = asyncio.ensure_future(self._renew())
+        self._loop = loop
+        threading.Thread(target=self._keep, name="graphwire-store-owner", daemon=True).start()
 
     async def _took(self, dead: bytes) -> bool:
         """Take the place for ``LEASE_S``, also that of ``dead``; return whether it is ours."""
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         self._number = await self._server.on_owner(_TAKE, self._value, int(LEASE_S * 1000), dead)
         if self._number:
             self._renewed_at = now
@@ -114,14 +140,30 @@ class RedisOwner:
 
     async def renew(self) -> bool:
         """Keep the place for another ``LEASE_S``; return whether it is still ours. Raises ``StoreAway``."""
-        if self.taken.is_set():
+        if self._is_lost:
             return False
-        now = asyncio.get_running_loop().time()
-        if await self._server.on_owner(_RENEW, self._value, int(LEASE_S * 1000), self._number):
-            self._renewed_at = now
-            return True
-        self.taken.set()
-        return False
+        now = time.monotonic()
+        if not self._note(now, await self._server.on_owner(_RENEW, *self._renewal())):
+            self.taken.set()
+        return not self._is_lost
+
+    def _renewal(self) -> tuple[Any, ...]:
+        return self._value, int(LEASE_S * 1000), self._number
+
+    def _note(self, at: float, is_ours: Any) -> bool:
+        """Note the answer to a renewal that was sent at ``at``; return whether the place is ours."""
+        with self._noting:  # the loop and the thread may renew at once
+            self._failing_since = None
+            if is_ours:
+                self._renewed_at = max(self._renewed_at, at)
+            else:
+                self._is_lost = True
+        return bool(is_ours)
+
+    def _on_loop(self, function: Callable[[], None]) -> None:
+        assert self._loop is not None
+        with contextlib.suppress(RuntimeError):  # it is closed
+            self._loop.call_soon_threadsafe(function)
 
     async def carry_out(self, command: Command) -> None:
         """Carry out a command with one key. Raises ``StoreAway``, also if this is not the owner."""
@@ -130,26 +172,64 @@ class RedisOwner:
         if not await self._server.carry_out(owned):
             raise StoreAway(f"{self._server.name}: another server may have taken it")
 
-    async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(_RENEWED_S)
-            try:
-                if not await self.renew():
-                    return
-            except StoreAway:  # the next attempt may come in time; what is written meanwhile fails by itself
-                continue
-
     async def release(self) -> None:
         """Let another server have it at once. If the store is away, the next one waits for the lease."""
-        if self._task is None:
+        if self._loop is None:
             return
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self._task = None
+        self._stopping.set()
         try:
-            await self._server.on_owner(_RELEASE, self._value)
-        except StoreAway as error:
-            log.warning("the next server has to wait for the lease of this one", error=str(error))
+            await asyncio.wait_for(self._ended.wait(), _END_S)
+        except asyncio.TimeoutError:  # the thread ends without us
+            log.warning("the store does not let go; the next server has to wait for the lease of this one")
+
+    # ── in the thread ────────────────────────────────────────────────────────────────────────────
+
+    def _keep(self) -> None:
+        """Renew until the place is released or lost, or the loop was closed, and nobody uses the store."""
+        assert self._loop is not None
+        failure: Exception | None = None
+        life, wait_s = self._server.life.id, _RENEWED_S
+        try:
+            while not self._stopping.wait(wait_s) and not self._is_lost and not self._loop.is_closed():
+                if life != self._server.life.id:  # the connection may be to a server that was replaced
+                    life = self._server.life.id
+                    self._client.connection_pool.disconnect()
+                now = time.monotonic()
+                try:
+                    if not self._note(now, self._ask(_RENEW, *self._renewal())):
+                        self._on_loop(self.taken.set)
+                    if failure is not None:
+                        log.info("the store answers again", store=self._server.name)
+                    failure, wait_s = None, _RENEWED_S
+                except Exception as error:  # what is written meanwhile fails by itself
+                    failure, wait_s = error, min(_AGAIN_S, _RENEWED_S)
+                    if self._failing_since is None:
+                        self._failing_since = now
+                        log.warning(
+                            "the store does not answer; trying again",
+                            store=self._server.name,
+                            error=str(error),
+                        )
+                    self._server.life.has_failed = True
+            if not self._is_lost:
+                self._let_go(failure)
+        finally:
+            self._client.close()
+            self._on_loop(self._ended.set)
+
+    def _let_go(self, failure: Exception | None) -> None:
+        """Let another server have the place at once, unless the last attempt has failed already."""
+        if failure is None:
+            try:
+                self._ask(_RELEASE, self._value, self._number)
+            except Exception as error:
+                failure = error
+        if failure is not None:
+            log.warning("the next server has to wait for the lease of this one", error=str(failure))
+
+    def _ask(self, script: str, *args: Any) -> Any:
+        keys = self._server.owner_keys
+        return self._client.eval(script, len(keys), *keys, *args)
 
 
 def _words(found: bytes | None) -> str:

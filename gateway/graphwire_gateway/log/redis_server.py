@@ -13,13 +13,14 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, get_args
 from urllib.parse import parse_qsl, urlencode
 
+import redis as blocking
 from graphwire_protocol.types import Durability
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
 
 from graphwire_gateway.errors import CannotServe
-from graphwire_gateway.log.redis_address import TIMEOUT_S, client_of, without_password
+from graphwire_gateway.log.redis_address import TIMEOUT_S, blocking_client_of, client_of, without_password
 from graphwire_gateway.log.redis_life import Life
 from graphwire_gateway.log.redis_recent import Command
 from graphwire_gateway.log.redis_scripts import APPEND, CREATE, DELETE, READ, Script
@@ -61,25 +62,43 @@ class RedisServer:
         self.name = without_password(url)
         self.life = Life()
         self._turns = asyncio.Semaphore(_CONNECTIONS)
-        address, _, query = url.partition("?")
+        self._address, _, query = url.partition("?")
         pairs = parse_qsl(query, keep_blank_values=True)
         options = {name: value for name, value in pairs if name in _OURS}
-        theirs = urlencode([(name, value) for name, value in pairs if name not in _OURS])
+        self._theirs = urlencode([(name, value) for name, value in pairs if name not in _OURS])
         self.prefix = options.get("prefix", "graphwire")
         self._durability = options.get("durability")
         if self._durability not in (None, *get_args(Durability)):
             raise CannotServe(f"{self.name}: durability is one of {', '.join(get_args(Durability))}")
         try:
-            self._client, self._sentinel = client_of(address, theirs, attempts, self.life.connected)
+            self._client, self._sentinel = client_of(
+                self._address, self._theirs, attempts, self.life.connected
+            )
             pool: Any = self._client.connection_pool
             pool.make_connection()  # which refuses options that it does not know
         except (ValueError, TypeError) as error:
-            raise CannotServe(f"{self.name} is no address of a Redis server: {error}") from error
+            raise self._is_none(error) from error
+
+    def _is_none(self, error: Exception) -> CannotServe:
+        return CannotServe(f"{self.name} is no address of a Redis server: {error}")
 
     @property
     def client(self) -> "Redis":
         """A client of the server, for others than the store."""
         return self._client
+
+    def blocking_client(self, timeout_s: float) -> "blocking.Redis":
+        """Return a client of the same server for a thread: see ``blocking_client_of``. It is the caller's.
+
+        Its connections are no part of ``life``. Raises ``CannotServe`` for a url that is none.
+        """
+        try:
+            client = blocking_client_of(self._address, self._theirs, timeout_s)
+            pool: Any = client.connection_pool
+            pool.make_connection()
+        except (ValueError, TypeError) as error:
+            raise self._is_none(error) from error
+        return client
 
     # ── names ────────────────────────────────────────────────────────────────────────────────────
 
@@ -116,8 +135,8 @@ class RedisServer:
         except ResponseError as error:
             raise CannotServe(
                 f"{self.name} refuses what a store does: {error}; if its user lacks rights, it needs "
-                f"'~{self.prefix}:*', '&{self.prefix}:*', @connection, @hash, @stream, @keyspace, "
-                "@scripting, @pubsub and time"
+                f"'~{self.prefix}:*', '&{self.prefix}:*', @connection, @hash, @string, @stream, "
+                "@keyspace, @scripting, @pubsub and time"
             ) from error
         except (RedisError, OSError, asyncio.TimeoutError) as error:
             raise CannotServe(f"{self.name} cannot be reached: {error or type(error).__name__}") from error
@@ -185,6 +204,7 @@ class RedisServer:
             (DELETE, ["", channel, ""]),
         ):
             await self._asked("EVAL", script.text, 2, *keys, *args)
+        await self._asked("SET", f"{name}:owner", b"w", "PX", _PROBE_MS)
         async with self.subscriber() as pubsub:
             await pubsub.subscribe(channel)
             await pubsub.get_message(timeout=TIMEOUT_S)
@@ -267,13 +287,17 @@ class RedisServer:
         """The key that says which server owns the prefix."""
         return f"{self.prefix}:owner"
 
+    @property
+    def owner_keys(self) -> tuple[str, str]:
+        """Who owns the prefix, and how many owners there were: the keys of ``on_owner``."""
+        return self.owner_key, f"{self.prefix}:owners"
+
     async def on_owner(self, script: str, *args: Any) -> Any:
         """Call a script on the keys of the server that owns the prefix. Raises ``StoreAway``.
 
-        They are who it is, and how many owners there were. What the server may have lost is not restored
-        before: who may do that is asked here.
+        What the server may have lost is not restored before: who may do that is asked here.
         """
-        keys = (self.owner_key, f"{self.prefix}:owners")
+        keys = self.owner_keys
         return self._checked(await self._exchanged([("EVAL", script, len(keys), *keys, *args)]))[0]
 
     async def owner(self) -> bytes | None:

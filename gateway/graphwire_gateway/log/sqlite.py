@@ -122,6 +122,11 @@ class SqliteStore:
         """The file stays."""
         return True
 
+    @property
+    def away_s(self) -> float:
+        """Always 0: it does nothing unasked."""
+        return 0.0
+
     def size_of(self, principal: str) -> int:
         """Return the bytes held by the logs of a principal's runs."""
         return self._sizes[principal]

@@ -111,6 +111,10 @@ class Store(Protocol):
         """Set once another server has the store, so that this one can write nothing more."""
 
     @property
+    def away_s(self) -> float:
+        """Seconds since which a store has asked its server in vain, though nobody asks the store; else 0."""
+
+    @property
     def size(self) -> int:
         """Bytes that all logs take; 0 where the store bounds itself."""
 

@@ -26,6 +26,7 @@ from graphwire_gateway.execution.request import RunRequest, restored, run_reques
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.store import Kept, Store, StoreAway
+from graphwire_gateway.runs.report import ids_of
 from graphwire_gateway.runs.resumption import calls_behind, find_place, may_go_on
 from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.runs import Runs
@@ -65,7 +66,7 @@ class Recovery:
         ended: list[Run] = []
         queued: list[tuple[Run, commands.Run]] = []
         executing: list[_Executing] = []
-        waiting = lost = 0
+        waiting = going_on = lost = 0
         for number, one in enumerate(kept):
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
@@ -104,6 +105,7 @@ class Recovery:
                 lost += 1
                 _lose(each.run, each.found, place)
             else:
+                going_on += 1
                 self._runs.go_on(each.run, *place)
         self._runs.keep_all_ended(sorted(ended, key=lambda run: run.changed_at))
         # A run with if_busy: interrupt goes before the others of its thread.
@@ -111,7 +113,7 @@ class Recovery:
             if not run.hindrance:
                 self._runs.queue_again(run, frame.if_busy)
         counts = {"ended": len(ended), "waiting": waiting, "queued": len(queued)}
-        counts |= {"executing": len(executing), "lost": lost}
+        counts |= {"going_on": going_on, "lost": lost}
         if any(counts.values()):
             log.info("runs of an earlier process", **counts)
 
@@ -241,7 +243,7 @@ _STOPPED = "the server stopped while this run was executing"
 
 def _lost_message(start: RunStart) -> str:
     if start.scope is None or start.scope.is_private:
-        return f"{_STOPPED}; start it again, with a thread, which a run needs to go on behind a restart"
+        return f"{_STOPPED}; start it again, on a thread: a run without one cannot go on after a restart"
     return (
         f"{_STOPPED}; its thread has what the finished steps wrote: answer what it still asks, or start "
         "another run on it"
@@ -249,9 +251,8 @@ def _lost_message(start: RunStart) -> str:
 
 
 def _lose(run: Run, found: FoundRun, why: str) -> None:
-    names = {"run": run.id, "graph": run.graph, "thread": run.thread, "principal": run.principal}
     log.warning(
-        "a run is lost", **names, status=run.status, since=run.changed_at, events=found.head, reason=why
+        "a run is lost", **ids_of(run), was=run.status, since=run.changed_at, events=found.head, reason=why
     )
     run.lose(why)
 

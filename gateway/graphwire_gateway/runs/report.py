@@ -1,6 +1,7 @@
 """What the server's log says about runs: their starts, their pauses and their ends."""
 
 from datetime import datetime
+from typing import Any
 
 from graphwire_protocol.replies import RunRow
 from graphwire_protocol.types import TERMINAL
@@ -11,11 +12,18 @@ from graphwire_gateway.telemetry import logger
 log = logger("runs")
 
 
+def ids_of(run: Run) -> dict[str, Any]:
+    """Return the fields that name a run."""
+    ids = {"run": run.id, "graph": run.graph, "thread": run.thread, "principal": run.principal}
+    return {name: value for name, value in ids.items() if value is not None}
+
+
 def log_status(run: Run, row: RunRow) -> None:
     """Log a status that a run has got; ``row`` shows the run as it was then. Waiting is not logged."""
-    ids = {"run": run.id, "graph": run.graph, "thread": run.thread, "principal": run.principal}
-    fields = {name: value for name, value in ids.items() if value is not None}
+    fields = ids_of(run)
     if row.status == "running":
+        if row.attempt > 1:  # an earlier process was at it
+            fields["attempt"] = row.attempt
         log.info("run resumed" if run.is_resumed else "run started", **fields)
     elif row.status == "interrupted":
         log.info("run waits for answers", **fields, events=row.head)

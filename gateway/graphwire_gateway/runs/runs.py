@@ -97,6 +97,11 @@ class Runs:
         """Whether the server goes away and starts no more runs."""
 
     @property
+    def hindrance(self) -> str:
+        """Why no client should come to this server now; empty if one may."""
+        return "draining" if self.draining else self._committer.hindrance
+
+    @property
     def is_taken(self) -> bool:
         """Whether another server has the store, so that nothing that happens here is stored."""
         return self._store.taken.is_set()

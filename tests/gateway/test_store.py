@@ -406,7 +406,7 @@ async def test_a_log_that_is_deleted_while_it_is_folded_leaves_nothing_behind(ma
 
 
 async def test_a_burst_that_ages_is_folded_bit_by_bit(make) -> None:
-    store = await make(LogLimits(events=4_000, bytes=1 << 30, min_age_s=1.5))
+    store = await make(LogLimits(events=4_000, bytes=1 << 30, min_age_s=1.0))
     await filled(store, "r", 20_000, size=10)
     counts = [await kept(store, "r")]
     assert counts == [16_000], "of what comes at once, four times the limit stays"

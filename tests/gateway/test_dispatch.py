@@ -546,12 +546,12 @@ async def test_a_fault_beside_the_connection_is_an_error_with_an_id_and_what_fol
     assert (await line.ask("state_history", graph="say", thread="t"))["type"] == "ok"
 
 
-@pytest.mark.parametrize("fault", [RuntimeError("a fault"), Refusal("not_found", "no graph")])
+@pytest.mark.parametrize("fault", [lambda: RuntimeError("a fault"), lambda: Refusal("not_found", "no graph")])
 async def test_a_fault_behind_a_reply_ends_no_connection_and_is_logged(
-    serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: Exception
+    serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: Callable[[], Exception]
 ) -> None:
     def failing(*args: Any) -> Any:
-        raise fault
+        raise fault()
 
     server = await serve()
     line = await prepared(server)

@@ -14,7 +14,7 @@ Long because an execution is a state on two loops, and each method says on which
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, Protocol, cast
 
@@ -37,6 +37,8 @@ from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.exits import cause_of
 from graphwire_gateway.graphs.job import Job
+from graphwire_gateway.graphs.pause import Pause
+from graphwire_gateway.graphs.paused_saver import as_paused, read_pause
 from graphwire_gateway.graphs.private import PrivateSaver
 from graphwire_gateway.log.record import Record
 from graphwire_gateway.scope import Scope, thread_config
@@ -67,6 +69,8 @@ class Outcome:
     """
     kept_bytes: int = 0
     """With ``interrupted``: what was written of a private thread, in bytes."""
+    pause: Pause | None = None
+    """With ``interrupted``: what another process needs to repeat what follows; None if none could."""
 
 
 @dataclass(slots=True)
@@ -280,7 +284,8 @@ class Execution:
             outcome = self._ended_by(error)
             forget_frames(error)
         # Nothing begins again from here: what it was given and the state that it made are let go.
-        self._request, self._values, self._asked, self._failed = request.paused(), None, {}, None
+        self._request = replace(request.paused(), pause=outcome.pause)
+        self._values, self._asked, self._failed = None, {}, None
         self._end(outcome)
 
     def _end(self, outcome: Outcome) -> None:
@@ -327,6 +332,8 @@ class Execution:
             context=request.context,
         ) as graph:
             self._may_have_thread = True
+            if request.pause is not None:
+                graph = as_paused(graph, request.pause)
             try:
                 outcome = await self._stream(graph)
             except BaseException as error:
@@ -423,7 +430,21 @@ class Execution:
             kept = await graph.checkpointer.keep(request.scope.saved)
         asked = tuple(self._asked.values())
         schemas = {one.id: one.response_schema for one in asked if one.response_schema}
-        return Outcome("interrupted", encoded, encoder.questions(asked), schemas=schemas, kept_bytes=kept)
+        pause = await self._pause(graph)
+        questions = encoder.questions(asked)
+        return Outcome("interrupted", encoded, questions, schemas=schemas, kept_bytes=kept, pause=pause)
+
+    async def _pause(self, graph: Servable) -> Pause | None:
+        """Return what the thread's saver has now, if another process may find it there."""
+        scope = self._request.scope
+        is_found = self._outlives and not self._request.is_held and not self._entry.keeps_threads_in_memory
+        if scope is None or not is_found:
+            return None
+        try:
+            return await asyncio.wait_for(read_pause(graph.checkpointer, scope.saved), self._delete_s)
+        except Exception as error:  # only a kill would need it
+            self._failures.note("what a run waits at was not read", cause_of(error), run=self._request.run)
+            return None
 
     def _mark(self, checkpoint: str | None) -> None:
         """Tell that all records so far are of steps that this checkpoint holds, and no later one is."""

@@ -12,12 +12,14 @@ Long because each way to wait is caught, killed and compared in the same terms.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from operator import add
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import pytest
+from graphwire_gateway.graphs.redis_saver import RedisSaver
 from langchain_core.runnables import RunnableConfig
 from typing_extensions import TypedDict
 
@@ -27,6 +29,8 @@ from tests.live.test_restart import history, killed, row, url
 from tests.support.graphs import LIBRARIES, OURS, Gate, Library, Speaker, library, needs_context
 from tests.support.peer import Frame, Peer, everything
 from tests.support.questions import words
+from tests.support.redis import RedisProcess
+from tests.support.redis_stores import asked as asked_redis
 from tests.support.waiting import until
 
 
@@ -45,10 +49,10 @@ class State(TypedDict, total=False):
 class Process:
     """Where the graph of one process can be caught: at the moments that wait, the first of them by name."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, is_caught: bool = False) -> None:
         self.name = name
         self.visited: list[str] = []
-        self.is_caught = False
+        self.is_caught = is_caught
         self.waiting: dict[str, Gate] = {}
 
     async def at(self, moment: str) -> None:
@@ -248,38 +252,70 @@ async def caught_at(process: Process, moment: str, *before: str) -> None:
         process.release(min(others))
 
 
-@pytest.mark.parametrize("name", LIBRARIES)
-async def test_kill_after_kill_each_answer_counts_once(serve, connect, path: Path, name: str) -> None:
-    lib, number = library(name), 0
+_COPY = """
+for _, key in ipairs(redis.call('KEYS', ARGV[1] .. ':*')) do
+    redis.call('COPY', key, ARGV[2] .. string.sub(key, #ARGV[1] + 1))
+end
+"""  # at one moment, as a kill leaves them
 
-    async def next_one(store: Path) -> tuple[Peer, Process, Path]:
+
+class Threads:
+    """The threads of a run, in a Redis or beside its log, which each process finds as a kill left them."""
+
+    def __init__(self, redis: RedisProcess | None) -> None:
+        self.redis = redis
+        self.savers = AsyncExitStack()
+
+    async def of(self, store: Path, before: Path | None = None) -> Any:
+        """Return what a graph of the process on ``store`` is compiled with, which was copied ``before``."""
+        if self.redis is None:
+            return None
+        if before is not None:
+            async with asked_redis(self.redis) as client:
+                await client.eval(_COPY, 0, _prefix(before), _prefix(store))
+        saver = RedisSaver.from_url(self.redis.url, prefix=_prefix(store))
+        return await self.savers.enter_async_context(saver)
+
+
+def _prefix(store: Path) -> str:
+    return str(store).replace("/", ".")
+
+
+@pytest.mark.parametrize("keeper", ["store", "redis"])
+@pytest.mark.parametrize("name", LIBRARIES)
+async def test_kill_after_kill_each_answer_counts_once(
+    serve, connect, path: Path, name: str, keeper: str, request: pytest.FixtureRequest
+) -> None:
+    lib, number = library(name), 0
+    threads = Threads(request.getfixturevalue("redis_of_stores") if keeper == "redis" else None)
+
+    async def next_one(store: Path, *, is_caught: bool = False) -> tuple[Peer, Process, Path]:
         nonlocal number
         number += 1
-        process, copy = Process(f"p{number}"), killed(store, f"copy{number}")
-        limits = {"max_attempts": 9}
-        server = await serve({"g": asking(lib, process)}, store=url(copy), limits=limits)
+        process, copy = Process(f"p{number}", is_caught=is_caught), killed(store, f"copy{number}")
+        graph = asking(lib, process, checkpointer=await threads.of(copy, store))
+        server = await serve({"g": graph}, store=url(copy), limits={"max_attempts": 9})
         return await connect(server), process, copy
 
     first = Process("one")
-    peer = await connect(await serve({"g": asking(lib, first)}, store=url(path)))
+    graph = asking(lib, first, checkpointer=await threads.of(path))
+    peer = await connect(await serve({"g": graph}, store=url(path)))
     await peer.run("g", {"said": []}, everything(1), run="r", thread="t")
     asks = await paused_or_closed(peer, 0)
     first.is_caught = True
     await respond(peer, asks)
-    undisturbed = killed(path, "answered")
     await caught_at(first, "d got d?", "a has spoken", "c_two has spoken")
     store = path
+    undisturbed, _, _ = await next_one(store)
     for _ in range(2):
-        peer, process, store = await next_one(store)
-        process.is_caught = True
+        peer, process, store = await next_one(store, is_caught=True)
         await peer.ask(type="subscribe", run="r", **everything(1))
         await caught_at(process, "d got d?", "a has spoken", "c_two has spoken")
     peer, process, store = await next_one(store)
     await peer.ask(type="subscribe", run="r", **everything(1))
     (ask,) = await paused_or_closed(peer, 1)
     assert (ask["value"], (await row(peer))["attempt"]) == ("again?", 4)
-    peer, process, store = await next_one(store)
-    process.is_caught = True
+    peer, process, store = await next_one(store, is_caught=True)
     await peer.ask(type="subscribe", run="r", **everything(1))
     await respond(peer, await paused_or_closed(peer, 1))
     await caught_at(process, "d has spoken")
@@ -287,9 +323,9 @@ async def test_kill_after_kill_each_answer_counts_once(serve, connect, path: Pat
     peer, process, store = await next_one(store)
     events = await to_the_end(peer, 2)
     assert process.visited == ["d got d?", "d got again?", "d has spoken", "z_end has spoken"]
-    peer, _, _ = await next_one(undisturbed)
-    check(events, await to_the_end(peer, 1), *(f"p{each}" for each in range(1, number + 1)), "one")
+    check(events, await to_the_end(undisturbed, 1), *(f"p{each}" for each in range(1, number + 1)), "one")
     assert [e["data"]["attempt"] for e in events if e["mode"] == "lifecycle"][-1] == 5
+    await threads.savers.aclose()
 
 
 # ── other ways to wait ───────────────────────────────────────────────────────────────────────────

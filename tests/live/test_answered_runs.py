@@ -104,10 +104,10 @@ def asking(lib: Library, process: Process, **options: Any) -> Any:
 ANSWERS = {"a?": "A", "deep?": {"deep": [1]}, "d?": None, "again?": "D"}
 
 
-async def respond(peer: Peer, asks: Sequence[Frame]) -> None:
+async def respond(peer: Peer, asks: Sequence[Frame], run: str = "r") -> None:
     """Answer the questions one by one."""
     for left, ask in reversed(list(enumerate(asks))):
-        reply = await peer.ask(type="respond", run="r", responses=[answer(ask, ANSWERS[ask["value"]])])
+        reply = await peer.ask(type="respond", run=run, responses=[answer(ask, ANSWERS[ask["value"]])])
         assert reply.get("status") == ("interrupted" if left else "running"), reply
 
 
@@ -459,3 +459,34 @@ async def test_a_run_that_continued_from_an_edited_thread_is_lost(
     assert errors(events) == (["lost"] if is_edited else [])
     if not is_edited:
         assert (await after.ask(type="result", run="r"))["output"]["said"] == ["one first", "two second"]
+
+
+@pytest.mark.parametrize("command", ["resume", "goto"])
+@pytest.mark.parametrize("name", LIBRARIES)
+async def test_a_run_that_began_with_a_command_repeats_it(
+    serve, connect, path: Path, name: str, command: str
+) -> None:
+    lib = library(name)
+    peer, process, asks = await answered_run(serve, connect, path, lib)
+    given: dict[str, Any] = {"command": {"resume": {ask["id"]: ANSWERS[ask["value"]] for ask in asks}}}
+    if command == "goto":
+        given = {"command": {"update": {"said": ["updated"]}, "goto": "end"}}
+    await peer.run("g", None, everything(2), run="next", thread="t", **given)
+    moment = "z_end has spoken" if command == "goto" else "d got d?"
+    await caught_at(process, moment)
+    for number in (2, 3):
+        again = Process(str(number), is_caught=number == 2)
+        path = killed(path, f"copy{number}")
+        after = await connect(await serve({"g": asking(lib, again)}, store=url(path)))
+        await after.ask(type="subscribe", run="next", **everything(1))
+        if number == 2:
+            await caught_at(again, moment)
+    while asks := await paused_or_closed(after, pauses(after.events(1))):
+        await respond(after, asks, "next")
+    events = after.events(1)
+    assert errors(events) == []
+    assert [e["data"]["attempt"] for e in events if e["mode"] == "lifecycle"][-1] == 3
+    customs = [event["data"] for event in of_run(events) if event["mode"] == "custom"]
+    result = (await after.ask(type="result", run="next"))["output"]
+    before = ["plain [] one"] + ["updated"] * (command == "goto")
+    assert sorted(result["said"] + result["inside"]) == sorted(customs + before)

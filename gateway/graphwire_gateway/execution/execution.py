@@ -86,6 +86,8 @@ class Made:
     checkpoint: str | None = None
     marks: Sequence[tuple[int, str]] = ()
     """Checkpoints that were reached, each with the number of ``records`` that were made before."""
+    pause: Pause | None = None
+    """With ``checkpoint``, of a run that begins without an input: what its thread was then."""
 
 
 class ExecutionOwner(Protocol):
@@ -192,6 +194,7 @@ class Execution:
         self._failed: tuple[BaseException, Outcome] | None = None  # by what it ended
         self._checkpoint: str | None = None
         self._marks: list[tuple[int, str]] = []
+        self._begun_at: Pause | None = None
         self._is_put = False  # whether the runner collects at the end of this tick
         self._values: Any = None
         self._has_values = False
@@ -267,8 +270,9 @@ class Execution:
 
     def collect(self) -> Callable[[], None]:
         """Return the hand-over of what was made since the last tick; called by the runner."""
-        made = Made(self._records, self._outcome, self._checkpoint, self._marks or ())
+        made = Made(self._records, self._outcome, self._checkpoint, self._marks or (), self._begun_at)
         self._records, self._outcome, self._checkpoint, self._is_put = [], None, None, False
+        self._begun_at = None
         if self._marks:
             self._marks = []
         return partial(self._owner.receive, self, made)
@@ -357,6 +361,8 @@ class Execution:
         scope = request.scope
         if scope is not None and not scope.is_private and request.checkpoint is None and not self._is_resumed:
             self._checkpoint = await _latest_checkpoint(graph, scope, request.principal)
+            if request.input is None:
+                self._begun_at = await self._pause(graph)
             self._hand_over()
         config = request.config.copy()
         attempts = None

@@ -143,7 +143,8 @@ class Recovery:
             reason = error.message if isinstance(error, Refusal) else type(error).__name__
             return f"{_lost_message(start)} (its checkpoints cannot be read: {reason})"
         if place.pause is not None:
-            return replace(one.request.resumed(one.answers), pause=place.pause), place, void
+            request = one.request if place.with_input else one.request.resumed(one.answers)
+            return replace(request, pause=place.pause), place, void
         if place.with_input:
             return one.request.at_checkpoint(place.checkpoint), place, void
         return one.request.repeated(place.checkpoint), place, void

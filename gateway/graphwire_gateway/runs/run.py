@@ -262,7 +262,7 @@ class Run:
         if execution is not self._execution or self.status in TERMINAL:
             return
         if made.checkpoint is not None:
-            self._checkpoint = made.checkpoint
+            self._checkpoint, self._steps.pause = made.checkpoint, made.pause
             self._keeper.move()
             if not self._unstored:  # else the row that is shown next has it
                 self._listener.row_changed(self, self.row())

@@ -17,7 +17,7 @@ class Place:
     """Where a run goes on: all events behind ``after`` are void, and come again.
 
     With the ``checkpoint``, or without any if it is ""; ``with_input`` says whether the run begins there with
-    its input. With a ``pause`` it continues there with the answers that it was given.
+    its input. With a ``pause`` it continues there with what it was given, its answers or its command.
     """
 
     after: Seq
@@ -41,7 +41,7 @@ class Steps:
         self.marks: tuple[tuple[Seq, str], ...] = ()
         """Seqs and ids of checkpoints, oldest first."""
         self.pause: Pause | None = None
-        """Where it waits or has waited, until enough checkpoints are behind that."""
+        """Where it waits, has waited or began without an input, until enough checkpoints are behind that."""
         self.answered: Seq | None = None
         """The seq behind which all events come again if it continues there once more."""
         self.answers: dict[str, Any] = {}

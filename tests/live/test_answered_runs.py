@@ -148,11 +148,11 @@ async def paused_or_closed(peer: Peer, answered: int, sub: int = 1) -> list[Fram
         await peer.next()
 
 
-async def to_the_end(peer: Peer, answered: int, sub: int = 1) -> list[Frame]:
+async def to_the_end(peer: Peer, answered: int, sub: int = 1, run: str = "r") -> list[Frame]:
     """Follow a run that was ``answered`` so often, answer what it asks, and return its events."""
-    await peer.ask(type="subscribe", run="r", **everything(sub))
+    await peer.ask(type="subscribe", run=run, **everything(sub))
     while asks := await paused_or_closed(peer, answered, sub):
-        await respond(peer, asks)
+        await respond(peer, asks, run)
         answered += 1
     return peer.events(sub)
 
@@ -474,16 +474,14 @@ async def test_a_run_that_began_with_a_command_repeats_it(
     await peer.run("g", None, everything(2), run="next", thread="t", **given)
     moment = "z_end has spoken" if command == "goto" else "d got d?"
     await caught_at(process, moment)
+    await peer.until(lambda frame: frame.get("sub") == 2 and frame.get("mode") == "tasks")
     for number in (2, 3):
         again = Process(str(number), is_caught=number == 2)
         path = killed(path, f"copy{number}")
         after = await connect(await serve({"g": asking(lib, again)}, store=url(path)))
-        await after.ask(type="subscribe", run="next", **everything(1))
         if number == 2:
             await caught_at(again, moment)
-    while asks := await paused_or_closed(after, pauses(after.events(1))):
-        await respond(after, asks, "next")
-    events = after.events(1)
+    events = await to_the_end(after, 0, run="next")
     assert errors(events) == []
     assert [e["data"]["attempt"] for e in events if e["mode"] == "lifecycle"][-1] == 3
     customs = [event["data"] for event in of_run(events) if event["mode"] == "custom"]

@@ -5,7 +5,8 @@ step that end; graphs inside save checkpoints of their own. If the process is ki
 ended, nothing in the saver tells what was there before. A ``Pause`` does.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from graphwire_protocol.base import Wire
@@ -58,8 +59,11 @@ class Pause(Wire):
 
 async def newest_first(
     saver: Any, config: RunnableConfig, *, before: RunnableConfig | None = None, **options: Any
-) -> AsyncIterator[CheckpointTuple]:
-    """Yield checkpoints, the newest first, a page at a time: some savers read all that they are asked for."""
+) -> AsyncGenerator[CheckpointTuple, None]:
+    """Yield checkpoints, the newest first, a page at a time: some savers read all that they are asked for.
+
+    Whoever does not read all closes it.
+    """
     limit = 1
     while page := [each async for each in saver.alist(config, before=before, limit=limit, **options)]:
         for saved in page:
@@ -73,14 +77,15 @@ async def newest_since(saver: Any, thread: str, pause: Pause) -> str | None:
     An edit of the state, another run's input and a deletion are not.
     """
     newest = ""
-    async for saved in newest_first(saver, {"configurable": {"thread_id": thread}}):
-        ns, id = place_of(saved)
-        newest = newest or id
-        if not ns and id <= pause.newest:
-            return newest if id == pause.checkpoint else None
-        source = saved.metadata.get("source")
-        if id > pause.newest and (source != "loop" if not ns else source in ("update", "fork")):
-            return None
+    async with aclosing(newest_first(saver, {"configurable": {"thread_id": thread}})) as checkpoints:
+        async for saved in checkpoints:
+            ns, id = place_of(saved)
+            newest = newest or id
+            if not ns and id <= pause.newest:
+                return newest if id == pause.checkpoint else None
+            source = saved.metadata.get("source")
+            if id > pause.newest and (source != "loop" if not ns else source in ("update", "fork")):
+                return None
     return None
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from graphwire_runtime.servable import Servable
@@ -72,7 +73,8 @@ class PausedSaver(BlockingSaver):
         place = config["configurable"]
         ns = place.get("checkpoint_ns", "")
         within: RunnableConfig = {"configurable": {"thread_id": place["thread_id"], "checkpoint_ns": ns}}
-        return await anext(self.alist(within, limit=1), None)
+        async with aclosing(self.alist(within, limit=1)) as found:
+            return await anext(found, None)
 
     async def alist(
         self,
@@ -81,15 +83,16 @@ class PausedSaver(BlockingSaver):
         filter: dict[str, Any] | None = None,
         before: RunnableConfig | None = None,
         limit: int | None = None,
-    ) -> AsyncIterator[CheckpointTuple]:
+    ) -> AsyncGenerator[CheckpointTuple, None]:
         """Yield the checkpoints of a thread that are not hidden, the newest first."""
         if config is None or limit == 0:
             return
-        async for saved in newest_first(self._inner, config, before=before, filter=filter):
-            if not self.pause.hides(place_of(saved)[1]):
-                yield self._seen(saved)
-                if limit is not None and (limit := limit - 1) <= 0:
-                    return
+        async with aclosing(newest_first(self._inner, config, before=before, filter=filter)) as checkpoints:
+            async for saved in checkpoints:
+                if not self.pause.hides(place_of(saved)[1]):
+                    yield self._seen(saved)
+                    if limit is not None and (limit := limit - 1) <= 0:
+                        return
 
     async def aput(self, config: RunnableConfig, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
         """Save a checkpoint."""
@@ -141,12 +144,13 @@ async def read_pause(saver: Any, thread: str) -> Pause | None:
     All graphs inside have checkpoints that are newer than that of the root.
     """
     newest, tips = "", dict[str, CheckpointTuple]()
-    async for saved in newest_first(saver, {"configurable": {"thread_id": thread}}):
-        ns, id = place_of(saved)
-        newest = newest or id
-        tips.setdefault(ns, saved)
-        if not ns:
-            break
+    async with aclosing(newest_first(saver, {"configurable": {"thread_id": thread}})) as checkpoints:
+        async for saved in checkpoints:
+            ns, id = place_of(saved)
+            newest = newest or id
+            tips.setdefault(ns, saved)
+            if not ns:
+                break
     # A delta channel is made of the writes of all checkpoints before, and so are those that are hidden.
     if "" not in tips or any("counters_since_delta_snapshot" in tip.metadata for tip in tips.values()):
         return None

@@ -11,7 +11,7 @@ Long because each way to wait is caught, killed and compared in the same terms.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from operator import add
 from pathlib import Path
@@ -281,13 +281,19 @@ def _prefix(store: Path) -> str:
     return str(store).replace("/", ".")
 
 
-@pytest.mark.parametrize("keeper", ["store", "redis"])
+@pytest.fixture(params=["store", "redis"])
+async def threads(request: pytest.FixtureRequest) -> AsyncIterator[Threads]:
+    """They outlast the servers, which use them until they are closed: a test names this before ``serve``."""
+    found = Threads(request.getfixturevalue("redis_of_stores") if request.param == "redis" else None)
+    yield found
+    await found.savers.aclose()
+
+
 @pytest.mark.parametrize("name", LIBRARIES)
 async def test_kill_after_kill_each_answer_counts_once(
-    serve, connect, path: Path, name: str, keeper: str, request: pytest.FixtureRequest
+    threads: Threads, serve, connect, path: Path, name: str
 ) -> None:
     lib, number = library(name), 0
-    threads = Threads(request.getfixturevalue("redis_of_stores") if keeper == "redis" else None)
 
     async def next_one(store: Path, *, is_caught: bool = False) -> tuple[Peer, Process, Path]:
         nonlocal number
@@ -325,7 +331,6 @@ async def test_kill_after_kill_each_answer_counts_once(
     assert process.visited == ["d got d?", "d got again?", "d has spoken", "z_end has spoken"]
     check(events, await to_the_end(undisturbed, 1), *(f"p{each}" for each in range(1, number + 1)), "one")
     assert [e["data"]["attempt"] for e in events if e["mode"] == "lifecycle"][-1] == 5
-    await threads.savers.aclose()
 
 
 # ── other ways to wait ───────────────────────────────────────────────────────────────────────────

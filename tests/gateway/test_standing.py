@@ -14,6 +14,7 @@ import orjson
 import pytest
 from graphwire_gateway.execution.execution import Outcome
 from graphwire_gateway.execution.request import RunRequest
+from graphwire_gateway.graphs.pause import Pause, PausedGraph, PausedTask
 from graphwire_gateway.log.store import Kept
 from graphwire_gateway.runs.numbers import Numbering
 from graphwire_gateway.runs.standing import FoundRun, RunStanding, RunStart, found_run, start_of
@@ -448,6 +449,60 @@ def _check_that_it_goes_on(after: KeptBench, marks: Sequence[tuple[int, str]]) -
     after.execution.end(DONE)
     after.store()
     assert data_of(after.records[-1])["attempt"] == 2
+
+
+async def test_what_a_run_continued_with_is_kept_until_it_is_not_needed(make) -> None:
+    bench = make()
+    bench.run.start()
+    bench.store()
+    asked = tuple(PendingInterrupt(id=id, value=id) for id in ("a", "b"))
+    pause = Pause(
+        checkpoint="c",
+        newest="d",
+        graphs=(PausedGraph(ns="", checkpoint="c", tasks=(PausedTask(id="t", result="t~2", answers=3),)),),
+        hidden=(("d", "e"),),
+        attempt=2,
+    )
+    bench.execution.end(Outcome("interrupted", b"null", asked, pause=pause))
+    bench.store()
+    assert bench.run.answer({"a": 1}, is_partial=True, sent={"a": {"$int": "1"}})
+    waiting = bench.standing_now
+    assert (waiting.pause, waiting.answered) == (pause, None)
+    bench.run.resume()
+    bench.store()
+    continued = bench.standing_now
+    answered = len(bench.records)
+    assert (continued.pause, continued.answered) == (pause, answered)
+    assert continued.answers == {"a": {"$int": "1"}}
+    bench.execution.make("said")
+    bench.store()
+
+    after = bench.after_a_kill()
+    place = Place(answered, "c", with_input=False, pause=pause)
+    request = RunRequest(run="r", graph="g", input=None, config={}).resumed({"a": 1})
+    after.run.go_on(request, place, ())
+    after.store()
+    assert data_of(after.records[-1])["void_after"] == answered
+    again = after.standing_now
+    assert (again.pause, again.answered, again.answers) == (pause, answered, {"a": {"$int": "1"}})
+    for number in range(4):
+        assert after.standing_now.pause == pause
+        after.execution.make("said", marks=[(0, f"c{number}")])
+        after.store()
+    forgotten = after.standing_now
+    assert (forgotten.pause, forgotten.answered, forgotten.answers) == (None, None, None)
+    after.run.stop_timers()
+    bench.execution.end(DONE)
+    bench.store()
+    ended = bench.standing_now
+    assert (ended.pause, ended.answered, ended.answers) == (None, None, None)
+
+
+def test_a_standing_of_an_older_version_is_read() -> None:
+    old = b'{"status":"running","at":"2026-01-01T00:00:00.000Z","attempt":1,"is_resumed":true,"marks":[]}\n'
+    found = found_run(Kept("p/r", "e", 3, start().dump(), old)).standing
+    assert found is not None
+    assert (found.pause, found.answered, found.answers) == (None, None, None)
 
 
 def test_what_is_damaged_is_not_read() -> None:

@@ -6,6 +6,7 @@ Where a run goes on, by what its log and its saver have. ``tests/live/test_going
 from typing import Any
 
 import pytest
+from graphwire_gateway.graphs.pause import Pause
 from graphwire_gateway.limits import LogLimits
 from graphwire_gateway.log.memory import MemoryStore
 from graphwire_gateway.log.store import Batch
@@ -21,6 +22,7 @@ from tests.gateway.test_fold import encoded, metas
 from tests.gateway.test_standing import start
 
 THREAD = Scope("g/p/t", "t")
+PAUSE = Pause(checkpoint="c", newest="d", graphs=())
 
 
 def test_only_the_newest_checkpoints_are_known_and_none_of_void_events() -> None:
@@ -34,8 +36,28 @@ def test_only_the_newest_checkpoints_are_known_and_none_of_void_events() -> None
     steps.go_on(Place(2, "", with_input=True))
     assert (steps.began, steps.marks) == (2, ())
     steps.mark(11, "c11")
-    steps.resume()
+    steps.wait(None)
     assert (steps.began, steps.marks) == (None, ())
+
+
+def test_what_a_run_continued_with_is_known_until_enough_checkpoints_are_behind_it() -> None:
+    steps = Steps()
+    steps.begin(2)
+    steps.mark(3, "c3")
+    steps.wait(PAUSE)
+    assert (steps.began, steps.marks, steps.answered) == (None, (), None)
+    steps.resume(7, {"i": "yes"})
+    for seq in (8, 9, 10):
+        steps.mark(seq, f"c{seq}")
+        assert (steps.pause, steps.answered, steps.answers) == (PAUSE, 7, {"i": "yes"})
+    steps.go_on(Place(7, "c", with_input=False, pause=PAUSE))
+    assert (steps.marks, steps.answered) == ((), 7)
+    for seq in (18, 19, 20, 21):
+        steps.mark(seq, f"c{seq}")
+    assert (steps.pause, steps.answered, steps.answers) == (None, None, {})
+    steps.wait(None)
+    steps.resume(30, {"i": "no"})
+    assert (steps.pause, steps.answered, steps.answers) == (None, None, {})
 
 
 async def saver_with(*times: str) -> InMemorySaver:

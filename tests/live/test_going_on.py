@@ -351,7 +351,7 @@ async def test_a_breakpoint_is_not_passed_by_going_on(serve, connect, path: Path
 
 
 @pytest.mark.parametrize("has_thread", [True, False])
-async def test_after_an_answer_a_run_goes_on_once_a_step_has_ended(
+async def test_after_an_answer_a_run_goes_on_behind_the_last_step(
     serve, connect, path: Path, has_thread: bool
 ) -> None:
     gate, later = Gate(), Gate()
@@ -386,9 +386,10 @@ async def test_after_an_answer_a_run_goes_on_once_a_step_has_ended(
     behind = killed(path, "behind")
     if has_thread:
         later.open()
-        lost = await connect(await serve({"g": graph()}, store=url(within)))
-        _, events = await history(lost, 1)
-        assert events[-1]["data"]["error"]["code"] == "lost"
+        again = await connect(await serve({"g": graph()}, store=url(within)))
+        _, events = await history(again, 1)
+        assert customs(events) == ["this", "end"]
+        assert [event["data"] for event in events if event["mode"] == "custom"] == ["this", "this", "end"]
     after = await connect(await serve({"g": graph()}, store=url(behind)))
     later.open()
     _, events = await history(after, 1)

@@ -14,7 +14,7 @@ Long because an execution is a state on two loops, and each method says on which
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, Protocol, cast
 
@@ -37,6 +37,8 @@ from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.exits import cause_of
 from graphwire_gateway.graphs.job import Job
+from graphwire_gateway.graphs.pause import Pause
+from graphwire_gateway.graphs.paused_saver import as_paused, read_pause
 from graphwire_gateway.graphs.private import PrivateSaver
 from graphwire_gateway.log.record import Record
 from graphwire_gateway.scope import Scope, thread_config
@@ -67,6 +69,8 @@ class Outcome:
     """
     kept_bytes: int = 0
     """With ``interrupted``: what was written of a private thread, in bytes."""
+    pause: Pause | None = None
+    """With ``interrupted``: what another process needs to repeat what follows; None if none could."""
 
 
 @dataclass(slots=True)
@@ -82,6 +86,8 @@ class Made:
     checkpoint: str | None = None
     marks: Sequence[tuple[int, str]] = ()
     """Checkpoints that were reached, each with the number of ``records`` that were made before."""
+    pause: Pause | None = None
+    """With ``checkpoint``, of a run that begins without an input: what its thread was then."""
 
 
 class ExecutionOwner(Protocol):
@@ -188,6 +194,7 @@ class Execution:
         self._failed: tuple[BaseException, Outcome] | None = None  # by what it ended
         self._checkpoint: str | None = None
         self._marks: list[tuple[int, str]] = []
+        self._begun_at: Pause | None = None
         self._is_put = False  # whether the runner collects at the end of this tick
         self._values: Any = None
         self._has_values = False
@@ -263,8 +270,9 @@ class Execution:
 
     def collect(self) -> Callable[[], None]:
         """Return the hand-over of what was made since the last tick; called by the runner."""
-        made = Made(self._records, self._outcome, self._checkpoint, self._marks or ())
+        made = Made(self._records, self._outcome, self._checkpoint, self._marks or (), self._begun_at)
         self._records, self._outcome, self._checkpoint, self._is_put = [], None, None, False
+        self._begun_at = None
         if self._marks:
             self._marks = []
         return partial(self._owner.receive, self, made)
@@ -280,7 +288,8 @@ class Execution:
             outcome = self._ended_by(error)
             forget_frames(error)
         # Nothing begins again from here: what it was given and the state that it made are let go.
-        self._request, self._values, self._asked, self._failed = request.paused(), None, {}, None
+        self._request = replace(request.paused(), pause=outcome.pause)
+        self._values, self._asked, self._failed = None, {}, None
         self._end(outcome)
 
     def _end(self, outcome: Outcome) -> None:
@@ -327,6 +336,8 @@ class Execution:
             context=request.context,
         ) as graph:
             self._may_have_thread = True
+            if request.pause is not None:
+                graph = as_paused(graph, request.pause)
             try:
                 outcome = await self._stream(graph)
             except BaseException as error:
@@ -350,6 +361,8 @@ class Execution:
         scope = request.scope
         if scope is not None and not scope.is_private and request.checkpoint is None and not self._is_resumed:
             self._checkpoint = await _latest_checkpoint(graph, scope, request.principal)
+            if request.input is None:
+                self._begun_at = await self._pause(graph)
             self._hand_over()
         config = request.config.copy()
         attempts = None
@@ -423,7 +436,21 @@ class Execution:
             kept = await graph.checkpointer.keep(request.scope.saved)
         asked = tuple(self._asked.values())
         schemas = {one.id: one.response_schema for one in asked if one.response_schema}
-        return Outcome("interrupted", encoded, encoder.questions(asked), schemas=schemas, kept_bytes=kept)
+        pause = await self._pause(graph)
+        questions = encoder.questions(asked)
+        return Outcome("interrupted", encoded, questions, schemas=schemas, kept_bytes=kept, pause=pause)
+
+    async def _pause(self, graph: Servable) -> Pause | None:
+        """Return what the thread's saver has now, if another process may find it there."""
+        scope = self._request.scope
+        is_found = self._outlives and not self._request.is_held and not self._entry.keeps_threads_in_memory
+        if scope is None or not is_found:
+            return None
+        try:
+            return await asyncio.wait_for(read_pause(graph.checkpointer, scope.saved), self._delete_s)
+        except Exception as error:  # only a kill would need it
+            self._failures.note("what a run waits at was not read", cause_of(error), run=self._request.run)
+            return None
 
     def _mark(self, checkpoint: str | None) -> None:
         """Tell that all records so far are of steps that this checkpoint holds, and no later one is."""

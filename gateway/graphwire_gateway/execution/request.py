@@ -14,6 +14,7 @@ from graphwire_gateway.execution.inputs import message_of
 from graphwire_gateway.execution.names import check_run, invalid, without_many_unknown
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.library import command_for, given
+from graphwire_gateway.graphs.pause import Pause
 from graphwire_gateway.scope import OWN, PRINCIPAL, Scope
 
 
@@ -43,6 +44,8 @@ class RunRequest:
     """The size as JSON of what it begins with: ``input`` and ``command``."""
     kept_bytes: int = 0
     """The size as JSON of what it needs while it may execute: ``context``, ``config`` and ``options``."""
+    pause: Pause | None = None
+    """Where it waited for the answers with which it continues."""
 
     @property
     def principal(self) -> str:

@@ -12,9 +12,9 @@ the log names it.
 import asyncio
 import contextlib
 import gc
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 from graphwire_protocol import commands
 from graphwire_protocol.errors import Refusal
@@ -79,7 +79,7 @@ class Recovery:
                 with contextlib.suppress(Exception):  # then the next process finds it
                     await self._store.delete(found.key)
                 continue
-            run, request = self._take_up(found, found.standing)
+            run, request, answers = self._take_up(found, found.standing)
             frame = found.start.frame
             if run.has_ended:
                 ended.append(run)
@@ -91,7 +91,7 @@ class Recovery:
             if run.cancelled_by is not None:
                 run.lose(run.cancelled_by)
             elif run.status == "running":
-                executing.append(_Executing(run, request, found, found.standing))
+                executing.append(_Executing(run, request, answers, found, found.standing))
             elif why is not None:
                 lost += 1
                 _lose(run, found, why)
@@ -144,6 +144,9 @@ class Recovery:
         except Exception as error:
             reason = error.message if isinstance(error, Refusal) else type(error).__name__
             return f"{_lost_message(start)} (its checkpoints cannot be read: {reason})"
+        if place.pause is not None:
+            request = one.request if place.with_input else one.request.resumed(one.answers)
+            return replace(request, pause=place.pause), place, void
         if place.with_input:
             return one.request.at_checkpoint(place.checkpoint), place, void
         return one.request.repeated(place.checkpoint), place, void
@@ -160,7 +163,9 @@ class Recovery:
                     raise CannotServe(f"runs cannot be taken up, and stay as they are: {error}") from error
                 await asyncio.sleep(_RETRY_S)
 
-    def _take_up(self, found: FoundRun, standing: RunStanding) -> tuple[Run, RunRequest | None]:
+    def _take_up(
+        self, found: FoundRun, standing: RunStanding
+    ) -> tuple[Run, RunRequest | None, Mapping[str, Any]]:
         request: RunRequest | None = None
         hindrance, answers = "", {}
         has_ended = standing.status in TERMINAL
@@ -168,6 +173,7 @@ class Recovery:
         if not has_ended or standing.kept_bytes:  # else nothing is needed of its graph
             try:
                 request = self._request(found.start, has_begun=not has_input)
+                request = replace(request, pause=standing.pause)
                 answers = {
                     id: restored(value, "run", "answer") for id, value in (standing.answers or {}).items()
                 }
@@ -184,7 +190,7 @@ class Recovery:
         self._runs.take_up(run, lambda: run.take_up(found, request, answers))
         if hindrance and not has_ended and standing.status != "running":
             log.warning("a run cannot go on, and waits", run=run.id, graph=run.graph, reason=hindrance)
-        return run, request
+        return run, request, answers
 
     def _made(self, found: FoundRun, request: RunRequest | None) -> Run:
         start = found.start
@@ -230,10 +236,14 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True)
 class _Executing:
-    """A run that was executing; ``request`` is None if its graph cannot take it any more."""
+    """A run that was executing; ``request`` is None if its graph cannot take it any more.
+
+    ``answers`` are those with which it continued.
+    """
 
     run: Run
     request: RunRequest | None
+    answers: Mapping[str, Any]
     found: FoundRun
     standing: RunStanding
 

@@ -3,7 +3,8 @@
 A checkpoint is saved and events are stored independently of each other, so either may be ahead. The run
 goes on from the newest checkpoint of which the log knows the events, if the saver has it. What the saver has
 beyond that is not used: the step is repeated, and its events come again. If the saver has none of them, the
-run begins once more with its input, at the checkpoint at which it began.
+run begins once more with its input, at the checkpoint at which it began; or, if it has waited for answers or
+began with a command, it continues once more with those, where the thread was.
 """
 
 from typing import Any
@@ -13,6 +14,7 @@ from graphwire_protocol.types import Seq
 
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.graphs.entry import Entry
+from graphwire_gateway.graphs.pause import newest_since
 from graphwire_gateway.log.store import Store
 from graphwire_gateway.runs.asking import ask_within
 from graphwire_gateway.runs.standing import RunStanding, RunStart
@@ -44,6 +46,13 @@ async def find_place(
             for seq, checkpoint in reversed(standing.marks):
                 if await saver.aget_tuple(thread_config(scope, start.principal, checkpoint)) is not None:
                     return Place(seq, checkpoint, with_input=False)
+            after = standing.began if standing.answered is None else standing.answered
+            if standing.pause is not None and after is not None:
+                newest = await newest_since(saver, scope.saved, standing.pause)
+                if newest is None:
+                    return None
+                pause = standing.pause.repeated(newest, standing.attempt + 1)
+                return Place(after, pause.checkpoint, with_input=standing.answered is None, pause=pause)
             has_input = start.frame.command is None and start.frame.input is not None
             if standing.began is None or not has_input:
                 return None

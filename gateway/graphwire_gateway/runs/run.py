@@ -205,11 +205,10 @@ class Run:
     def resume(self) -> None:
         """Continue with the answers that were kept, in the same log."""
         assert self._execution is not None
-        answers = self._questions.take()
+        sent, answers = self._questions.sent, self._questions.take()
         self.is_resumed = True
         self._clear_timers()
-        self._steps.resume()
-        self._enter("running")
+        self._steps.resume(self._enter("running"), sent)
         self._begin(partial(self._execution.resume, answers))
         self._limit_time()
 
@@ -263,7 +262,7 @@ class Run:
         if execution is not self._execution or self.status in TERMINAL:
             return
         if made.checkpoint is not None:
-            self._checkpoint = made.checkpoint
+            self._checkpoint, self._steps.pause = made.checkpoint, made.pause
             self._keeper.move()
             if not self._unstored:  # else the row that is shown next has it
                 self._listener.row_changed(self, self.row())
@@ -308,6 +307,7 @@ class Run:
                 self._given_bytes = 0
                 self.kept_bytes += outcome.kept_bytes
                 self._keeper.keep(RunStart.without_input)
+                self._steps.wait(outcome.pause)
                 self._enter("interrupted", asked=outcome.interrupts)
                 self._after(self._interrupt_ttl_s, self.cancel, "expired")
                 self._listener.run_paused(self)
@@ -462,7 +462,8 @@ class Run:
             self._numbering.go_on(*standing.numbering)  # else numbers may be among what was lost
         self._checkpoint = standing.checkpoint
         self._attempt = standing.attempt
-        self._steps.restore(standing.began, standing.marks)
+        given = standing.answers if standing.status == "running" else None
+        self._steps.restore(standing.began, standing.marks, standing.pause, standing.answered, given)
         self.cancelled_by, self.failure = standing.cancelled_by, standing.failure
         self.unanswered, self.output = standing.unanswered, found.output
         self.is_resumed, self.kept_bytes = standing.is_resumed, standing.kept_bytes
@@ -538,6 +539,7 @@ class Run:
     def _standing(self) -> RunStanding:
         details = self._details
         is_open = self.status == "interrupted"
+        steps = Steps() if self.has_ended else self._steps
         return RunStanding(
             status=details.status,
             at=details.at,
@@ -546,8 +548,10 @@ class Run:
             interrupts=details.interrupts,
             questions=details.questions,
             attempt=details.attempt,
-            began=self._steps.began if self.status == "running" else None,
-            marks=self._steps.marks if self.status == "running" else (),
+            began=steps.began,
+            marks=steps.marks,
+            pause=steps.pause,
+            answered=steps.answered,
             started_at=self._started_at,
             ended_at=self._ended_at,
             thread_seq=self._thread_seq,
@@ -562,7 +566,7 @@ class Run:
             kept_bytes=self.kept_bytes,
             has_output=self.output is not None,
             schemas=dict(self._questions.schemas) if is_open else None,
-            answers=self._questions.sent if is_open else None,
+            answers=self._questions.sent if is_open else steps.answers or None,
             is_deleted=self.is_deleted,
         )
 

@@ -18,6 +18,7 @@ from graphwire_protocol.payloads import Failure, PendingInterrupt
 from graphwire_protocol.types import STREAM_MODES, Mode, Seq, Status
 
 from graphwire_gateway.execution.request import RunRequest
+from graphwire_gateway.graphs.pause import Pause
 from graphwire_gateway.log.store import Kept
 from graphwire_gateway.runs.details import StatusDetails
 from graphwire_gateway.scope import Scope
@@ -118,8 +119,10 @@ class RunStanding(Wire):
     """The log's, as long as the store has lost nothing."""
     checkpoint: Maybe[str] = None
     began: Maybe[Seq] = None
-    """This and ``marks`` are those of its ``Steps``."""
+    """This and the next three are those of its ``Steps``."""
     marks: tuple[tuple[Seq, str], ...] = ()
+    pause: Maybe[Pause] = None
+    answered: Maybe[Seq] = None
     cancelled_by: Maybe[str] = None
     failure: Maybe[Failure] = None
     unanswered: Maybe[tuple[PendingInterrupt, ...]] = None
@@ -130,7 +133,7 @@ class RunStanding(Wire):
     schemas: Maybe[dict[str, dict[str, Any]]] = None
     """The JSON Schemas of answers to open questions, by interrupt."""
     answers: Maybe[dict[str, Json]] = None
-    """Answers that wait for others, by interrupt, as the client sent them."""
+    """Answers that wait for others, or with which it continues, by interrupt, as the client sent them."""
 
     def dump(self, output: bytes | None) -> bytes:
         """Return it and the run's output as bytes, which ``found_run`` reads."""

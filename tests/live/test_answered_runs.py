@@ -289,6 +289,7 @@ async def threads(request: pytest.FixtureRequest) -> AsyncIterator[Threads]:
     await found.savers.aclose()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", LIBRARIES)
 async def test_kill_after_kill_each_answer_counts_once(
     threads: Threads, serve, connect, path: Path, name: str

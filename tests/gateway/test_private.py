@@ -1,6 +1,6 @@
 """What is held of a private thread reaches the server's saver whole and in order, also where that fails.
 
-About `gateway/graphwire_gateway/graphs/private.py`.
+About `gateway/graphwire_gateway/graphs/private.py` and `gateway/graphwire_gateway/graphs/outer_saver.py`.
 """
 
 import asyncio

@@ -185,7 +185,7 @@ async def end_all(client: Client) -> None:
         going_on = [row for row in rows if row["status"] not in TERMINAL]
         if not going_on:
             return
-        assert asyncio.get_running_loop().time() < end, going_on
+        assert asyncio.get_running_loop().time() < end, orjson.dumps(going_on).decode()
         for row in going_on:
             if row["status"] == "interrupted":
                 await peer.ask(type="cancel", run=row["run"])

@@ -6,9 +6,9 @@ out those that are not about what is streamed to this connection.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 from weakref import WeakSet
 
 from graphwire_protocol import commands
@@ -109,9 +109,7 @@ class Dispatch:
         queue.append((command, ends_at, size))
         self._queued_bytes += size
         if len(queue) == 1:
-            task = asyncio.ensure_future(self._do_all(graph, queue))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._spawn(self._do_all(graph, queue))
 
     async def _do_all(self, graph: str, queue: deque[_Queued]) -> None:
         try:
@@ -197,9 +195,7 @@ class Dispatch:
                 self._let_go(names, name)
                 await self._do_all(name, queue)
 
-        task = asyncio.ensure_future(finish())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._spawn(finish())
 
     async def _do(self, command: Command) -> None:
         match command:
@@ -239,21 +235,26 @@ class Dispatch:
 
         If another server has the store there is no reply, and the client asks that one.
         """
-        settled = answer.settled
-        if settled is None:
+        if answer.settled is None:
             self._reply(answer.reply())
-        elif not settled.done():
-            task = asyncio.ensure_future(self._answer_settled(settled, answer))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        elif not self._services.runs.is_taken:
-            self._reply(answer.reply())
+        elif answer.settled.done():
+            self._reply_stored(answer)
+        else:
+            self._spawn(self._reply_settled(answer.settled, answer))
         self._note(answer.notes)
 
-    async def _answer_settled(self, settled: "asyncio.Future[None]", answer: CommandReply) -> None:
+    async def _reply_settled(self, settled: "asyncio.Future[None]", answer: CommandReply) -> None:
         await settled
+        self._reply_stored(answer)
+
+    def _reply_stored(self, answer: CommandReply) -> None:
         if not self._services.runs.is_taken:
             self._reply(answer.reply())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     @property
     def whose(self) -> str:

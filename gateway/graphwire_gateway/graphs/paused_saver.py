@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -13,6 +13,7 @@ from langgraph.checkpoint.base import WRITES_IDX_MAP, BaseCheckpointSaver, Check
 from langgraph.checkpoint.serde.types import INTERRUPT, RESUME
 
 from graphwire_gateway.graphs.blocking_saver import BlockingSaver
+from graphwire_gateway.graphs.outer_saver import OuterSaver
 from graphwire_gateway.graphs.pause import Pause, PausedGraph, PausedTask, newest_first, place_of
 
 _MARK = "~"
@@ -21,7 +22,7 @@ _MARK = "~"
 _MOST = 1000  # tasks of a pause
 
 
-class PausedSaver(BlockingSaver):
+class PausedSaver(OuterSaver, BlockingSaver):
     """Shows the threads of ``inner`` as they were at ``pause``, and what was written through it since.
 
     What a task wrote for a process that was killed stays in ``inner``, since savers keep what a task wrote
@@ -29,9 +30,8 @@ class PausedSaver(BlockingSaver):
     """
 
     def __init__(self, inner: BaseCheckpointSaver[Any], pause: Pause) -> None:
-        super().__init__(serde=inner.serde)
+        super().__init__(inner)
         self.pause = pause
-        self._inner = inner
         self._tasks = {
             (graph.ns, graph.checkpoint): {task.id: task for task in graph.tasks} for graph in pause.graphs
         }
@@ -39,22 +39,6 @@ class PausedSaver(BlockingSaver):
         """Namespace, checkpoint and id of tasks with results that are hidden."""
         self._put: set[tuple[str, str, str, str]] = set()
         """The same of what was written here, by its id at the saver, and the channel."""
-
-    def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> PausedSaver:
-        """Return this saver for a graph whose classes may be read."""
-        clone = copy.copy(self)
-        clone._inner = self._inner.with_allowlist(extra_allowlist)
-        clone.serde = clone._inner.serde
-        return clone
-
-    @property
-    def config_specs(self) -> list[Any]:
-        """What configs may hold for the saver."""
-        return self._inner.config_specs
-
-    def get_next_version(self, current: Any, channel: None) -> Any:
-        """Return the next version of a channel, as the saver counts."""
-        return self._inner.get_next_version(current, channel)
 
     def result_of(self, ns: str, checkpoint: str, task: str) -> str:
         """Return the id that a task's result has at the saver."""

@@ -9,46 +9,30 @@ and the server's saver has never been called.
 from __future__ import annotations
 
 import contextlib
-import copy
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
+from graphwire_gateway.graphs.outer_saver import OuterSaver
+
 Call = tuple[str, tuple[Any, ...]]
 """A method of a saver (``put``, ``put_writes``) and its arguments."""
 
 
-class PrivateSaver(BaseCheckpointSaver[Any]):
+class PrivateSaver(OuterSaver):
     """Stands between runs and the server's saver ``inner``, on one loop.
 
     ``kept`` are the ids of the threads that ``inner`` has from an earlier process.
     """
 
     def __init__(self, inner: BaseCheckpointSaver[Any], kept: set[str] | None = None) -> None:
-        super().__init__(serde=inner.serde)
-        self._inner = inner
+        super().__init__(inner)
         self._held: dict[str, list[Call]] = {}
         """By thread, calls that were not made yet."""
         self._kept: set[str] = set() if kept is None else kept
         """The threads that the server's saver has."""
-
-    def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> PrivateSaver:
-        """Return this saver for a graph whose classes may be read; both hold the same threads."""
-        clone = copy.copy(self)
-        clone._inner = self._inner.with_allowlist(extra_allowlist)
-        clone.serde = clone._inner.serde
-        return clone
-
-    @property
-    def config_specs(self) -> list[Any]:
-        """What configs may hold for the server's saver."""
-        return self._inner.config_specs
-
-    def get_next_version(self, current: Any, channel: None) -> Any:
-        """Return the next version of a channel, as the server's saver counts."""
-        return self._inner.get_next_version(current, channel)
 
     # ── the end of an execution ──────────────────────────────────────────────────────────────────
 

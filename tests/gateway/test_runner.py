@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from graphwire_gateway.graphs import job
+from graphwire_gateway.graphs.node_threads import NodeThreads
 from graphwire_gateway.graphs.runner import InlineRunner, Runner, ThreadRunner
 
 from tests.support.waiting import until
@@ -215,6 +216,33 @@ async def test_a_job_ends_once_whatever_a_task_that_it_left_behind_does_later() 
         await runner.call(lambda: None)
     await runner.close(10)
     assert ended == [job]
+
+
+async def test_a_job_ends_behind_what_it_made_last_though_a_call_of_it_ends_in_that_tick() -> None:
+    runner = ThreadRunner("test")
+    receiver = Receiver()
+    source = Source(runner, receiver)
+    received_at_end: list[int] = []
+    has_ended = asyncio.Event()
+
+    async def work() -> None:
+        threads = NodeThreads(asyncio.get_running_loop(), "test-node")
+        gate, has_told = threading.Event(), threading.Event()
+        call = threads.submit(gate.wait, 10)
+        call.add_done_callback(lambda _: has_told.set())  # behind the one that tells the loop of the end
+        gate.set()
+        assert has_told.wait(10)
+        threads.shutdown(wait=False)
+        source.put(1)
+
+    def ended(_: Any) -> None:
+        received_at_end.extend(number for tick in receiver.ticks for made in tick for number in made)
+        has_ended.set()
+
+    runner.start(work, ended)
+    await asyncio.wait_for(has_ended.wait(), 10)
+    await runner.close(10)
+    assert received_at_end == [1]
 
 
 async def test_closing_cancels_what_is_at_work_and_waits_for_it(make: Make) -> None:

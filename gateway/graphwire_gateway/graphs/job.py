@@ -47,6 +47,7 @@ class Job:
         """Whether it was cancelled. Whoever did so decides how long to wait for its end."""
         self._loop = loop
         self._task: asyncio.Task[None] | None = None
+        self._has_ended = False  # the coroutine, and what it made last is on its way to the main loop
         self._calls: set[ThreadCall] = set()  # that have not ended
         self._on_end: Callable[[], None] = _no_callback
         self._tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()  # which its code started
@@ -60,6 +61,7 @@ class Job:
         self._task.add_done_callback(self._coroutine_ended)
 
     def _coroutine_ended(self, _: object) -> None:
+        self._has_ended = True
         # Those that have not begun come first: they would take the places that the others give back.
         for call in sorted(self._calls, key=lambda call: call.is_taken):
             call.abandon()
@@ -98,7 +100,9 @@ class Job:
         self._check_end()
 
     def _check_end(self) -> None:
-        if self._task is not None and self._task.done() and not self._calls:
+        # Not as soon as the task is done: a call that ends in that tick would tell of the end before what the
+        # coroutine made last has left this loop.
+        if self._has_ended and not self._calls:
             on_end, self._on_end = self._on_end, _no_callback
             self._task = None  # its context has this job: without the cycle, both go at once
             on_end()

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from graphwire_gateway.runs.clock import now
+
 from tests.support.peer import Frame, Peer, everything
+from tests.support.waiting import until
 
 
 async def threads(peer: Peer, **fields: Any) -> list[Frame]:
@@ -20,6 +23,7 @@ async def update(peer: Peer, thread: str, graph: str = "steps", **metadata: Any)
 async def named(peer: Peer, thread: str, graph: str = "steps", **metadata: Any) -> Frame:
     reply = await update(peer, thread, graph, **metadata)
     assert reply["type"] == "ok", reply
+    await _next_millisecond()
     row: Frame = reply["thread"]
     return row
 
@@ -27,6 +31,13 @@ async def named(peer: Peer, thread: str, graph: str = "steps", **metadata: Any) 
 async def finished(peer: Peer, run: str, thread: str, graph: str = "steps", sub: int = 900) -> None:
     await peer.run(graph, {"topic": "x"}, everything(sub), run=run, thread=thread)
     await peer.closed(sub)
+    await _next_millisecond()
+
+
+async def _next_millisecond() -> None:
+    """Wait until what happens is later than what has happened: rows of one millisecond have no order."""
+    begin = now()
+    await until(lambda: now() != begin)
 
 
 async def watching(peer: Peer, sub: int, **fields: Any) -> list[Frame]:

@@ -3,7 +3,6 @@
 About `clients/python/graphwire/watching.py`. The example is in `clients/python/examples/dashboard_textual`.
 """
 
-import asyncio
 import importlib.util
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from typing import Any
 import graphwire
 import pytest
 
+from tests.support import waiting
 from tests.support.graphs import OURS, Gate, storyteller
 from tests.support.questions import asker
 
@@ -42,13 +42,10 @@ async def shown(example: Any, server: Any) -> AsyncIterator[tuple[Any, Any]]:
 
 
 async def until(pilot: Any, condition: Callable[[], Any]) -> None:
-    async def wait() -> None:
-        while not condition():
-            await pilot.pause(0.02)
-
+    """Wait for what is drawn. Not by the pilot, which waits for widgets that have gone meanwhile, too."""
     try:
-        await asyncio.wait_for(wait(), 20)
-    except asyncio.TimeoutError:
+        await waiting.until(condition, 20)
+    except AssertionError:
         pytest.fail(f"it does not come to that:\n{screen(pilot.app)}")
 
 

@@ -257,6 +257,28 @@ async def test_a_log_that_is_gone_closes_its_subscriptions_and_can_have_no_new_o
     assert caught.value.code == "not_found"
 
 
+async def test_a_delivery_that_is_closed_ends_though_the_store_swallows_its_cancellation() -> None:
+    store = GatedStore()
+    line = Wire(store)
+    log = await LogWriter(store, "r").create()
+    await log.customs(3)
+    await attach(line, log, wish(1))
+    store.read_gate.clear()
+    wait = store.read_gate.wait
+
+    async def swallowed() -> bool:
+        try:
+            return await wait()
+        except asyncio.CancelledError:
+            return True
+
+    store.read_gate.wait = swallowed  # type: ignore[assignment,method-assign]
+    await asyncio.wait_for(store.reading.wait(), 5)
+    line.task.cancel()
+    line.delivery.close()
+    await asyncio.wait_for(asyncio.shield(line.task), 5)
+
+
 async def test_a_silent_cursor_is_marked_once_and_not_beyond_what_waits_for_credit(wire, monkeypatch) -> None:
     monkeypatch.setattr(module, "MARK_S", 0)
     line, (log,) = await wire()

@@ -58,10 +58,10 @@ class Connection:
             pass
         finally:
             self._writer.cancel()
+            self._delivery.close()  # first: a store that waits for its server may swallow the cancellation
             with contextlib.suppress(asyncio.CancelledError):
                 await self._writer
             self._session.close()
-            self._delivery.close()
             await self._dispatch.close()
             log.debug(
                 "connection closed",

@@ -247,8 +247,8 @@ class Delivery:
     # ── the writer ───────────────────────────────────────────────────────────────────────────────
 
     async def main(self) -> None:
-        """Send what is ready until cancelled."""
-        while True:
+        """Send what is ready until cancelled, or closed."""
+        while not self._closing:
             if not self._control and not self._turns and not self._marks_due:
                 self._wake.clear()
                 self._idle.set()

@@ -56,6 +56,12 @@ def store_of(store: str | Store, limits: LogLimits) -> Store:
     raise CannotServe(f"store {url.scheme or store!r} is not known; {_KNOWN}{hint}")
 
 
+def shown_store(store: str) -> str:
+    """Return the URL of a store as it may be shown: without a password."""
+    password = urlsplit(store).password
+    return store if not password else store.replace(f":{password}@", ":***@", 1)
+
+
 def saver_for(checkpointer: Any, store: Store) -> Any:
     """Return what ``Savers`` takes: ``checkpointer``, or what makes the savers that go with ``store``.
 

@@ -20,6 +20,7 @@ from graphwire_gateway.log import commit, redis_owner
 from graphwire_gateway.log.redis_owner import RedisOwner
 from graphwire_gateway.log.redis_server import RedisServer
 from graphwire_gateway.log.store import Fenced, StoreAway
+from graphwire_gateway.stores import shown_store
 
 from tests.gateway.test_store import batch
 from tests.live.test_restart import history, row
@@ -376,3 +377,17 @@ async def test_what_a_server_without_a_file_has_lost_is_gone(serve, connect) -> 
         redis.start()
         third = await connect(await serve(graphs, store=redis.url))
         assert (await third.ask(type="list", what="runs"))["runs"] == []
+
+
+@pytest.mark.parametrize(
+    ("store", "shown"),
+    [
+        ("redis://:s3cret@host:6379/0?prefix=a", "redis://:***@host:6379/0?prefix=a"),
+        ("rediss://ann:a%40b@host", "rediss://ann:***@host"),
+        ("redis://ann@host", "redis://ann@host"),
+        ("redis://localhost", "redis://localhost"),
+        ("sqlite:////var/lib/runs.db", "sqlite:////var/lib/runs.db"),
+    ],
+)
+async def test_a_store_is_shown_without_its_password(store: str, shown: str) -> None:
+    assert shown_store(store) == shown

@@ -27,6 +27,7 @@ from graphwire_gateway.serve.process import end_soon, end_within, tune
 from graphwire_gateway.serve.reload import Reloader, replaced
 from graphwire_gateway.serve.selection import Selection
 from graphwire_gateway.server import Gateway, Server
+from graphwire_gateway.stores import shown_store
 from graphwire_gateway.telemetry import logger, write_log
 
 log = logger("serve")
@@ -339,7 +340,7 @@ def _greet(config: Config, running: Server, is_restart: bool) -> None:
         )
         console.print(f"  {entry.name:<{width}}  {entry.source}{made}{keeps}", style="dim", markup=False)
     if config.server.store != "memory://":
-        console.print(f"logs are kept in {config.server.store}", markup=False)
+        console.print(f"logs are kept in {shown_store(config.server.store)}", markup=False)
     if any(not entry.keeps_threads for entry in entries):
         console.print(f"threads are kept in {running.catalog.savers.description}", markup=False)
     url = "" if address == "ws://127.0.0.1:8765/ws" else f" --url {address}"

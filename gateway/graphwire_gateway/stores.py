@@ -57,9 +57,12 @@ def store_of(store: str | Store, limits: LogLimits) -> Store:
 
 
 def shown_store(store: str) -> str:
-    """Return the URL of a store as it may be shown: without a password."""
-    password = urlsplit(store).password
-    return store if not password else store.replace(f":{password}@", ":***@", 1)
+    """Return the URL of a store as it may be shown: of one in Redis without password and options."""
+    if urlsplit(store).scheme not in _REDIS:
+        return store
+    from graphwire_gateway.log.redis_address import without_password
+
+    return without_password(store)
 
 
 def saver_for(checkpointer: Any, store: Store) -> Any:

@@ -5,8 +5,9 @@ async with Gateway({"joke": graph}).serve("127.0.0.1", 0) as server:
 """
 
 from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.gateway import Gateway
 from graphwire_gateway.graphs.spec import GraphSpec
 from graphwire_gateway.limits import Limits
-from graphwire_gateway.server import Gateway, Server
+from graphwire_gateway.server import Server
 
 __all__ = ["CannotServe", "Gateway", "GraphSpec", "Limits", "Server"]

@@ -98,7 +98,7 @@ def _held(server: Server, log: _Counted, with_types: bool) -> dict[str, Any]:
     savers = {id(entry.saver): entry.saver for entry in entries}.values()
     private = {id(entry._private): entry._private for entry in entries if entry._private}.values()
     loops = {id(entry.runner.loop): entry.runner.loop for entry in entries}.values()
-    connections = server._connections
+    connections = server._listener.connections
     held: dict[str, Any] = {
         "tasks": len(asyncio.all_tasks()) + sum(len(asyncio.all_tasks(loop)) for loop in loops),
         "os threads": threading.active_count(),

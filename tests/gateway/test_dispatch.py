@@ -1,5 +1,6 @@
 """About `gateway/graphwire_gateway/connections/dispatch.py`,
-`gateway/graphwire_gateway/connections/services.py`, `gateway/graphwire_gateway/connections/waiting.py`,
+`gateway/graphwire_gateway/connections/services.py`, `gateway/graphwire_gateway/connections/greeting.py`,
+`gateway/graphwire_gateway/connections/waiting.py`,
 `gateway/graphwire_gateway/connections/connection.py`, `gateway/graphwire_gateway/connections/peer.py`,
 `gateway/graphwire_gateway/runs/command_replies.py` and `gateway/graphwire_gateway/runs/report.py`.
 
@@ -20,6 +21,7 @@ from graphwire_gateway.connections import dispatch
 from graphwire_gateway.connections import peer as peer_module
 from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.connection import Connection
+from graphwire_gateway.connections.dispatch import served
 from graphwire_gateway.connections.intake import Intake
 from graphwire_gateway.connections.peer import Peer
 from graphwire_gateway.connections.services import Services
@@ -127,7 +129,7 @@ class Line:
 
     def __init__(self, services: Services, store: Any) -> None:
         self.socket = Socket()
-        self.connection = Connection(self.socket, services, store)  # type: ignore[arg-type]
+        self.connection = Connection(self.socket, services, served(services, store))  # type: ignore[arg-type]
         self.task = asyncio.ensure_future(self.connection.main())
         self._runs = services.runs
         self._id = 0
@@ -1199,3 +1201,12 @@ async def test_peers_without_a_token_do_not_fill_the_log(
     for _ in range(100):
         attack(new_peer())
     assert len(caplog.records) == 20, "a burst, and then a line now and then"
+
+
+async def test_a_run_that_the_store_may_not_have_is_not_started_for_its_client(serve) -> None:
+    server = await serve()
+    line = await server.greeted()
+    server.store.taken.set()  # another server has it
+    id = line.send("run", run="r", graph="say", input={})
+    await line.ask("list", what="runs")
+    assert not [frame for frame in line.frames if frame.get("id") == id]

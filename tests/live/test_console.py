@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from graphwire_gateway import Gateway
-from graphwire_gateway import server as servers
+from graphwire_gateway import gateway as gateways
 from graphwire_gateway.connections.console_files import POLICY, ConsoleFiles
 
 from tests.support.graphs import counter
@@ -28,7 +28,7 @@ CONSOLE = ConsoleFiles(FILES)
 
 @pytest.fixture(autouse=True)
 def built(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(servers, "console_files", lambda: CONSOLE)
+    monkeypatch.setattr(gateways, "console_files", lambda: CONSOLE)
 
 
 async def get(
@@ -76,7 +76,7 @@ async def test_a_gateway_serves_no_page_unless_it_is_asked_to(serve) -> None:
 async def test_a_console_that_is_not_built_is_said_at_the_start_and_to_the_browser(
     serve, connect, caplog, monkeypatch
 ) -> None:
-    monkeypatch.setattr(servers, "console_files", lambda: ConsoleFiles({}))
+    monkeypatch.setattr(gateways, "console_files", lambda: ConsoleFiles({}))
     server = await serve({"counter": counter()}, console=True)
     assert server.console_url is None
     assert "the console is not built" in caplog.text
@@ -98,7 +98,7 @@ async def test_who_reads_a_file_slowly_is_cut_and_holds_no_descriptor(serve) -> 
         await loop.sock_sendall(raw, b"GET /assets/font-5e6f.woff2 HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await loop.sock_recv(raw, 12)).startswith(b"HTTP/1.1 200")
         readers.append(raw)
-    serving = set(server._listener.handler_tasks)
+    serving = set(server._listener.sockets.handler_tasks)
     assert serving, "nobody has read the file to its end"
     _, waiting = await asyncio.wait(serving, timeout=5)
     for raw in readers:

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import TypedDict
 
-import orjson
 import pytest
 from graphwire_gateway import Gateway
 from graphwire_gateway.errors import CannotServe
@@ -30,21 +29,12 @@ from tests.support.peer import everything
 from tests.support.processes import started
 from tests.support.questions import asker
 from tests.support.redis import RedisProcess, Relay, redis_server
-from tests.support.redis_stores import asked, opened, renewed
+from tests.support.redis_stores import asked, opened, renewed, taken
 from tests.support.waiting import poll, until
 
 
 class Done(TypedDict, total=False):
     done: bool
-
-
-async def taken(redis: RedisProcess) -> None:
-    """Let another server have taken the owner's place, and have ended since: the next one comes at once."""
-    ended = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
-    await ended.wait()
-    async with asked(redis) as client:
-        owner = orjson.loads(await client.get("graphwire:owner"))
-        await client.set("graphwire:owner", orjson.dumps({**owner, "writer": "ended", "pid": ended.pid}))
 
 
 async def test_the_next_gateway_shows_runs_results_and_threads_as_they_were(
@@ -117,17 +107,6 @@ async def test_a_gateway_that_was_taken_for_gone_writes_nothing_more(
     assert (await after.ask(**_start("goes")))["type"] == "started"
 
 
-async def test_an_owner_that_was_away_while_others_came_and_went_is_no_owner(redis: RedisProcess) -> None:
-    async with opened(redis.url, is_alone=True) as frozen:
-        await frozen.create("r", "e")
-        await taken(redis)
-        async with opened(redis.url, is_alone=True) as other:
-            await other.create("s", "e")
-        assert not frozen.taken.is_set()
-        await frozen.append([batch("r", 1)])
-        assert frozen.taken.is_set(), "an append that is refused looks at once"
-
-
 async def test_who_knows_that_a_store_was_taken_leaves_logs_that_nobody_has_claimed_yet(
     redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,21 +119,6 @@ async def test_who_knows_that_a_store_was_taken_leaves_logs_that_nobody_has_clai
         assert isinstance(refused, Fenced)
         await frozen.delete("r")
         assert (await frozen.read("r", 0, 9)).head == 0
-
-
-async def test_a_store_that_was_taken_deletes_and_keeps_nothing(redis: RedisProcess) -> None:
-    async with opened(redis.url, is_alone=True) as frozen:
-        await frozen.create("r", "e")
-        await frozen.append([batch("r", 1)])
-        await taken(redis)
-        async with opened(redis.url, is_alone=True) as other:
-            await other.keep_thread("t", b"new")
-            await frozen.append([batch("r", 2)])
-            await frozen.delete("r")
-            with pytest.raises(StoreAway):
-                await frozen.keep_thread("t", b"old")
-            assert await other.append([batch("r", 2)]) == [2]
-            assert await other.threads() == {"t": b"new"}
 
 
 @pytest.mark.processes
@@ -311,16 +275,6 @@ async def test_no_client_should_come_while_an_idle_server_cannot_reach_its_store
         await peer.run("counter", {"count": 1}, everything(1), run="r")
         *_, closed = await peer.closed(1)
         assert closed["status"] == "completed"
-
-
-async def test_a_renewal_that_arrives_behind_the_release_takes_nothing(redis: RedisProcess) -> None:
-    async with asked(redis) as client:
-        async with opened(redis.url, is_alone=True) as store:
-            assert store._owner is not None
-            late = store._owner._renewal()
-        keys = store._server.owner_keys
-        assert await client.eval(redis_owner._RENEW, 2, *keys, *late) == 0
-        assert not await client.exists(keys[0])
 
 
 async def test_nobody_renews_for_a_loop_that_was_closed(

@@ -1,6 +1,7 @@
 """The server as an operator sees it: health, heartbeats, principals, and how it shuts down.
 
-About `gateway/graphwire_gateway/server.py`, `gateway/graphwire_gateway/limits.py` and
+About `gateway/graphwire_gateway/gateway.py`, `gateway/graphwire_gateway/server.py`,
+`gateway/graphwire_gateway/connections/listener.py`, `gateway/graphwire_gateway/limits.py` and
 `gateway/graphwire_gateway/connections/http.py`.
 """
 
@@ -72,7 +73,7 @@ async def test_a_peer_that_answers_no_ping_is_dropped_and_one_that_does_is_not(s
     silent.wire.transport.pause_reading()
     loop = asyncio.get_running_loop()
     end = loop.time() + 10
-    connections = server._connections
+    connections = server._listener.connections
     while len(connections) == 2:
         await other.settled()
         assert loop.time() < end

@@ -150,7 +150,7 @@ async def test_who_asks_for_a_run_and_goes_does_not_end_its_creation(serve, conn
     await other.send({"type": "delete", "id": 1, "run": "a"})
     await other.settled()
     other.wire.abort()
-    await until(lambda: len(server._connections) == 1)
+    await until(lambda: len(server._listener.connections) == 1)
     store.let_through("a")
     await reached(peer, 1, "interrupted")
 

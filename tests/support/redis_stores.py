@@ -1,9 +1,12 @@
 """Stores in Redis for tests: opened, read whole, and the server asked behind their back."""
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import orjson
 from graphwire_gateway.log.redis import RedisStore
 from redis.asyncio import Redis
 
@@ -51,3 +54,12 @@ async def seen(store: RedisStore, run: str) -> list[int]:
         found += numbers(page)
         after += len(page.records)
     return found
+
+
+async def taken(redis: RedisProcess) -> None:
+    """Let another server have taken the owner's place, and have ended since: the next one comes at once."""
+    ended = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
+    await ended.wait()
+    async with asked(redis) as client:
+        owner = orjson.loads(await client.get("graphwire:owner"))
+        await client.set("graphwire:owner", orjson.dumps({**owner, "writer": "ended", "pid": ended.pid}))

@@ -4,19 +4,18 @@ import asyncio
 import contextlib
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
 
 from graphwire_protocol import codes
+from graphwire_protocol.commands import Command
 from graphwire_protocol.errors import Misuse, Refusal
 from graphwire_protocol.replies import Goaway
 from graphwire_protocol.server import ServerSession
 from websockets.exceptions import ConnectionClosed
 
-from graphwire_gateway.connections.delivery import Delivery
-from graphwire_gateway.connections.dispatch import Dispatch
 from graphwire_gateway.connections.peer import Peer
-from graphwire_gateway.connections.services import Services
-from graphwire_gateway.log.store import Store
+from graphwire_gateway.connections.services import ConnectionServices
 from graphwire_gateway.telemetry import logger
 
 log = logger("connection")
@@ -26,24 +25,55 @@ _MAX_FRAGMENTS = 4096  # WebSocket frames that one message may consist of
 _CHECKS = 4  # of the socket's buffer within ``send_timeout_s``
 
 
+class Outgoing(Protocol):
+    """What leaves on a connection."""
+
+    def reply(self, frame: bytes) -> None:
+        """Send a frame before any event."""
+
+    async def room(self) -> None:
+        """Wait until the queued replies are below their bound."""
+
+    async def main(self) -> None:
+        """Send what is ready until cancelled, or closed."""
+
+    async def flushed(self) -> None:
+        """Wait until the socket has taken everything that is ready."""
+
+    def drop(self) -> None:
+        """Send replies alone from here on."""
+
+    def close(self) -> None:
+        """The connection is gone."""
+
+
+class Carried(Protocol):
+    """Whoever carries out the commands of a connection."""
+
+    @property
+    def whose(self) -> str:
+        """With whose other work that of this connection takes turns."""
+
+    async def handle(self, command: Command, data: str | bytes) -> None:
+        """Carry out one command, which came as ``data``. Raises the ``Refusal`` that ends the connection."""
+
+    async def close(self) -> None:
+        """Let go of everything that the connection held."""
+
+
+Parts: TypeAlias = "Callable[[Connection, ServerSession], tuple[Outgoing, Carried]]"
+"""Makes what a connection has of its own."""
+
+
 class Connection:
     """A connection from its first frame to its end; ``main`` is its whole life."""
 
-    def __init__(self, socket: Peer, services: Services, store: Store) -> None:
+    def __init__(self, socket: Peer, services: ConnectionServices, parts: "Parts") -> None:
         self._socket = socket
         self._services = services
         self._limits = services.limits
         self._session = ServerSession(services.limits)
-        self._delivery = Delivery(
-            store,
-            self._send,
-            self._session.release,
-            services.limits,
-            services.sharing,
-            self._turn,
-            services.loop_time.done,
-        )
-        self._dispatch = Dispatch(services, self._session, self._delivery, self)
+        self._delivery, self._dispatch = parts(self, self._session)
         self._writer: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -76,7 +106,7 @@ class Connection:
             await self._close(codes.TIMEOUT, f"no hello within {self._limits.hello_timeout_s:g} s")
             return
         self._socket.forget_headers()
-        await self._turn()  # wait_for may have read it in a task of its own, whose time is over
+        await self.turn()  # wait_for may have read it in a task of its own, whose time is over
         while True:
             try:
                 await self._receive(data.pop())  # nothing keeps it while the next one is waited for
@@ -106,7 +136,7 @@ class Connection:
             async for fragment in self._socket.recv_streaming():
                 fragments.append(fragment)
                 self._socket.forget_message()
-                await self._turn()
+                await self.turn()
                 if timer is None:
                     seconds = self._limits.message_timeout_s
                     timer = self._loop.call_later(seconds, self.abort, "did not finish a message")
@@ -120,7 +150,7 @@ class Connection:
             return first
         return "".join(fragments) if isinstance(first, str) else b"".join(fragments)  # type: ignore[arg-type]
 
-    async def _turn(self) -> None:
+    async def turn(self) -> None:
         """Let others have their turns: many messages, or parts of one, may be there without a wait."""
         await self._services.loop_time.wait(self._dispatch.whose)
 
@@ -133,7 +163,7 @@ class Connection:
             if refusal.close is not None:
                 raise
             return
-        await self._dispatch.handle(command, len(data))
+        await self._dispatch.handle(command, data)
 
     # ── out ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -148,7 +178,7 @@ class Connection:
         finally:
             self._delivery.close()  # the receiving side may wait for replies to leave
 
-    async def _send(self, batch: bytes) -> None:
+    async def send(self, batch: bytes) -> None:
         """Write one message; abort the connection if it takes nothing for ``send_timeout_s``."""
         seconds = self._limits.send_timeout_s / _CHECKS
         self._timer = self._loop.call_later(seconds, self._check_progress, seconds, None, 0)

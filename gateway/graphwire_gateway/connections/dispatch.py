@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from weakref import WeakSet
 
 from graphwire_protocol import commands
@@ -18,15 +18,16 @@ from graphwire_protocol.errors import Misuse, Refusal
 from graphwire_protocol.replies import Notice, Ok, Pong, Started, Subscribed, Welcome
 from graphwire_protocol.server import ServerSession
 from graphwire_protocol.types import STREAM_MODES
-from graphwire_protocol.version import MINOR
 
+from graphwire_gateway.connections import greeting
+from graphwire_gateway.connections.connection import Connection, Parts
 from graphwire_gateway.connections.delivery import Delivery
+from graphwire_gateway.connections.greeting import Connected
 from graphwire_gateway.connections.loop_time import sharer
-from graphwire_gateway.connections.open_connections import Pinged
 from graphwire_gateway.connections.services import Services
 from graphwire_gateway.connections.waiting import asked, too_late
-from graphwire_gateway.connections.wrong_tokens import RefusedConnection
 from graphwire_gateway.execution.names import filter_notes, graph_notes, run_notes
+from graphwire_gateway.log.store import Store
 from graphwire_gateway.runs.command_replies import CommandReply
 from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.thread_watch import ThreadInfoWatch
@@ -43,13 +44,6 @@ _Queued: TypeAlias = tuple[Command, float, int]
 _QUEUE_MS = 100  # after which there may be room for another one
 
 _NOTE_CHARS = 4096  # of a notice: it may name nodes of a graph
-
-FEATURES = ("patch", "state", "threads", "watch")
-"""The optional parts of the protocol that are served."""
-
-
-class Connected(Pinged, RefusedConnection, Protocol):
-    """What the commands need of their connection."""
 
 
 class Dispatch:
@@ -70,8 +64,8 @@ class Dispatch:
         self._held: dict[Name, list[str]] = {}  # the graphs of the queued commands that name it
         self._tasks: set[asyncio.Future[None]] = set()
 
-    async def handle(self, command: Command, size: int) -> None:
-        """Carry out one command, which took ``size`` bytes, and queue its reply.
+    async def handle(self, command: Command, data: str | bytes) -> None:
+        """Carry out one command, which came as ``data``, and queue its reply.
 
         Raises a ``Refusal`` only if it ends the connection.
 
@@ -79,7 +73,7 @@ class Dispatch:
         same graph, so that a graph that hangs delays nothing else. A command that names a run, a thread or a
         subscription which one that waits there names, too, waits behind it, so those keep their order.
         """
-        names = _names(command)
+        names, size = _names(command), len(data)
         graph = next((self._held[name][-1] for name in names if name in self._held), asked(command))
         if graph is None:
             await self._try(command, self._do_now)
@@ -268,25 +262,9 @@ class Dispatch:
         return self._principal
 
     async def _hello(self, command: commands.Hello) -> None:
-        services = self._services
-        try:
-            principal = await services.tokens.principal(command.token)
-        except Refusal as refusal:
-            await services.wrong_tokens.slow_down(self._connection, refusal.message)
-            raise
-        services.connections.add(principal, self._connection)
-        self._principal = principal
-        self._reply(
-            Welcome(
-                id=command.id,
-                server=services.server,
-                minor=MINOR,
-                features=FEATURES,
-                limits=services.limits.model_dump(),
-                principal=principal,
-                durability=services.durability,
-            )
-        )
+        welcome = await greeting.welcome(command, self._services, self._connection)
+        self._principal = welcome.principal
+        self._reply(welcome)
 
     async def _find(self, id: str) -> Run:
         return await self._services.runs.find(self.principal, id)
@@ -308,6 +286,8 @@ class Dispatch:
 
         async def finish() -> None:
             await run.settled()
+            if services.runs.is_taken:  # the store may not have it; the client asks the other server
+                return
             self._reply(
                 Started(
                     id=command.id,
@@ -385,3 +365,21 @@ def _names(command: Command) -> list[Name]:
     if isinstance(command, commands.Run | commands.ThreadRequest | commands.ThreadUpdate | commands.Delete):
         names.append(("thread", command.graph or "", command.thread or ""))
     return [name for name in names if name[-1] != ""]
+
+
+def served(services: Services, store: Store) -> Parts:
+    """Return what makes the parts of a connection whose commands are carried out here."""
+
+    def parts(connection: Connection, session: ServerSession) -> tuple[Delivery, Dispatch]:
+        delivery = Delivery(
+            store,
+            connection.send,
+            session.release,
+            services.limits,
+            services.sharing,
+            connection.turn,
+            services.loop_time.done,
+        )
+        return delivery, Dispatch(services, session, delivery, connection)
+
+    return parts

@@ -17,8 +17,25 @@ from graphwire_gateway.runs.runs import Runs
 from graphwire_gateway.telemetry import RateLimitedLogger, logger
 
 
-class Services:
-    """What all connections of a server share."""
+class ConnectionServices:
+    """What a connection needs until it is known who its client is, and to take turns with others."""
+
+    def __init__(
+        self, *, server: Product, limits: Limits, durability: Durability, tokens: Tokens, failures: Failures
+    ) -> None:
+        self.server = server
+        self.limits = limits
+        self.durability = durability
+        self.tokens = tokens
+        self.failures = failures
+        self.loop_time = LoopTime()
+        self.connections = OpenConnections(limits.max_connections)
+        self.refusals = RateLimitedLogger(logger("connection"))
+        self.wrong_tokens = WrongTokens(RateLimitedLogger(logger("connection")))
+
+
+class Services(ConnectionServices):
+    """What the connections of a server that runs graphs share."""
 
     def __init__(
         self,
@@ -33,17 +50,11 @@ class Services:
         listing: Listing,
         failures: Failures,
     ) -> None:
-        self.server = server
-        self.limits = limits
-        self.durability = durability
-        self.tokens = tokens
+        super().__init__(
+            server=server, limits=limits, durability=durability, tokens=tokens, failures=failures
+        )
         self.catalog = catalog
         self.runs = runs
         self.replies = replies
         self.listing = listing
-        self.failures = failures
         self.sharing = Sharing()
-        self.loop_time = LoopTime()
-        self.connections = OpenConnections(limits.max_connections)
-        self.refusals = RateLimitedLogger(logger("connection"))
-        self.wrong_tokens = WrongTokens(RateLimitedLogger(logger("connection")))

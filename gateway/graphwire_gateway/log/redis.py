@@ -176,7 +176,10 @@ class RedisStore:
         if self._owner is not None and not self._owner.may_write:
             raise StoreAway(f"{self._server.name}: another server may have taken it")
         args = (epoch, start, self._lease_ms, self._server.channel(run), self._writer)
-        await self._server.call(CREATE, run, *args)
+        owner = ("", "") if self._owner is None else (self._server.owner_key, self._owner.value)
+        while await self._server.call(CREATE, run, *args, *owner) == FENCED:  # the call may have waited
+            if self._owner is None or not await self._owner.renew():
+                raise StoreAway(f"{self._server.name}: another server has taken it")
         self._note_call(ScriptCall(CREATE_AGAIN, run, args))
         self._forget(run)
         self._doomed.pop(run, None)

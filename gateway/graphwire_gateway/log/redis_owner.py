@@ -73,9 +73,10 @@ class RedisOwner:
 
     def __init__(self, server: RedisServer, writer: str) -> None:
         self._server = server
-        self._value = orjson.dumps(
+        self.value = orjson.dumps(
             {"writer": writer, "host": socket.gethostname(), "pid": os.getpid(), "where": _where()}
         )
+        """What it says of itself, by which it is known again."""
         self._client = server.blocking_client(_TIMEOUT_S)  # of the thread
         self._number = 0  # a later owner has a greater one
         self._noting = threading.Lock()
@@ -133,7 +134,7 @@ class RedisOwner:
     async def _took(self, dead: bytes) -> bool:
         """Take the place for ``LEASE_S``, also that of ``dead``; return whether it is ours."""
         now = time.monotonic()
-        self._number = await self._server.on_owner(_TAKE, self._value, int(LEASE_S * 1000), dead)
+        self._number = await self._server.on_owner(_TAKE, self.value, int(LEASE_S * 1000), dead)
         if self._number:
             self._renewed_at = now
         return bool(self._number)
@@ -148,7 +149,7 @@ class RedisOwner:
         return not self._is_lost
 
     def _renewal(self) -> tuple[Any, ...]:
-        return self._value, int(LEASE_S * 1000), self._number
+        return self.value, int(LEASE_S * 1000), self._number
 
     def _note(self, at: float, is_ours: Any) -> bool:
         """Note the answer to a renewal that was sent at ``at``; return whether the place is ours."""
@@ -168,7 +169,7 @@ class RedisOwner:
     async def carry_out(self, command: Command) -> None:
         """Carry out a command with one key. Raises ``StoreAway``, also if this is not the owner."""
         name, key, *args = command
-        owned = ("EVAL", _AS_OWNER, 2, self._server.owner_key, key, self._value, name, *args)
+        owned = ("EVAL", _AS_OWNER, 2, self._server.owner_key, key, self.value, name, *args)
         if not await self._server.carry_out(owned):
             raise StoreAway(f"{self._server.name}: another server may have taken it")
 
@@ -221,7 +222,7 @@ class RedisOwner:
         """Let another server have the place at once, unless the last attempt has failed already."""
         if failure is None:
             try:
-                self._ask(_RELEASE, self._value, self._number)
+                self._ask(_RELEASE, self.value, self._number)
             except Exception as error:
                 failure = error
         if failure is not None:

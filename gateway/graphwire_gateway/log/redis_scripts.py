@@ -40,12 +40,14 @@ redis.call('PUBLISH', ARGV[4], '0 ' .. ARGV[1])
 CREATE = Script(
     _NOW
     + """
+if ARGV[6] ~= '' and redis.call('GET', ARGV[6]) ~= ARGV[7] then return -1 end
 if redis.call('HGET', KEYS[1], 'epoch') == ARGV[1] then return end  -- asked for again, or long ago
 """
     + _CREATE
 )
-"""Begin an empty log, in place of one of another epoch. Arguments: epoch, start, lease (ms), channel,
-writer."""
+"""Begin an empty log, in place of one of another epoch. Returns ``FENCED`` if another store has the prefix.
+Arguments: epoch, start, lease (ms), channel, writer, and the key and the value by which this store has the
+prefix; an empty key asks for neither."""
 
 CREATE_AGAIN = Script("if redis.call('EXISTS', KEYS[1]) == 1 then return end\n" + _NOW + _CREATE)
 """Begin an empty log where there is none; as ``CREATE``."""

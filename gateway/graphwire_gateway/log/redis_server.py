@@ -198,7 +198,7 @@ class RedisServer:
         name = f"{self.prefix}:{{probe:{os.urandom(6).hex()}}}"
         keys, channel = (f"{name}:log", f"{name}:events"), f"{name}:head"
         for script, args in (
-            (CREATE, ["e", b"", _PROBE_MS, channel, "w"]),
+            (CREATE, ["e", b"", _PROBE_MS, channel, "w", "", ""]),
             (APPEND, ["e", 1, 1, 1, _PROBE_MS, channel, "", "", "", "", "w", "1-1", b""]),
             (READ, [0, 1, 1, "1"]),
             (DELETE, ["", channel, ""]),

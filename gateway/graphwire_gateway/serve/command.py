@@ -21,12 +21,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.gateway import Gateway
 from graphwire_gateway.graphs.runner import new_loop
 from graphwire_gateway.serve.config import Config
 from graphwire_gateway.serve.process import end_soon, end_within, tune
 from graphwire_gateway.serve.reload import Reloader, replaced
 from graphwire_gateway.serve.selection import Selection
-from graphwire_gateway.server import Gateway, Server
+from graphwire_gateway.server import Server
 from graphwire_gateway.stores import shown_store
 from graphwire_gateway.telemetry import logger, write_log
 

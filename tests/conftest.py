@@ -15,10 +15,11 @@ settings.load_profile("patient")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--store",
-        choices=["memory", "delay", "sqlite", "redis"],
+        choices=["memory", "delay", "sqlite", "redis", "cluster"],
         default="memory",
         help="the store of tests/live: delay waits 5 ms before each append, as a store over a network does; "
-        "with memory, tests that are marked slow_store run on both",
+        "with memory, tests that are marked slow_store run on both; cluster is a worker and two gateways on "
+        "redis",
     )
 
 

@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphwire_protocol.projection import Encoders
 
+from graphwire_gateway.cluster.directory import Directory
+from graphwire_gateway.cluster.front import Front
+from graphwire_gateway.cluster.worker import Worker, home_limits
 from graphwire_gateway.connections.auth import Origins, Tokens, is_loopback, own_page
-from graphwire_gateway.connections.console_files import console_files
+from graphwire_gateway.connections.console_files import ConsoleFiles, console_files
 from graphwire_gateway.connections.langgraph_auth import Authenticated
 from graphwire_gateway.connections.openings import (
     check_origins,
@@ -26,8 +29,17 @@ from graphwire_gateway.graphs.savers import Savers
 from graphwire_gateway.graphs.spec import GraphSpec, RunsOn
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.store import Store
-from graphwire_gateway.server import Server
-from graphwire_gateway.stores import saver_for, store_of
+from graphwire_gateway.server import Part, Server
+from graphwire_gateway.stores import is_shared, saver_for, store_of
+
+
+class _Opening(NamedTuple):
+    """Who may connect, and what they may see."""
+
+    expose: bool
+    origins: Origins
+    open_to_proxied: Sequence[str]
+    console: ConsoleFiles | None
 
 
 class Gateway:
@@ -131,6 +143,89 @@ class Gateway:
         Raises ``CannotServe`` for a graph that cannot be loaded, for an address that is not loopback if there
         is no authentication, and for an address that is not available.
         """
+        expose, origins, open_to_proxied, console = await self._opening(host)
+        store = store_of(self._store, self._limits.of_log())
+        server = self._server(
+            store,
+            self._limits,
+            self._tokens,
+            expose,
+            self._catalog(store),
+            origins,
+            open_to_proxied,
+            console,
+        )
+        try:
+            await server.open(host, port)
+            yield server
+        finally:
+            await server.close()
+
+    @contextlib.asynccontextmanager
+    async def relay(self, host: str = "127.0.0.1", port: int = 8765) -> AsyncIterator[Front]:
+        """Listen as ``serve`` does, and pass everything on to the workers of the store, which is in Redis.
+
+        The graphs are those of the workers; this gateway runs none. Raises ``CannotServe``.
+        """
+        expose, origins, open_to_proxied, console = await self._opening(host)
+        front = Front(
+            directory=Directory(self._shared_store("gateways")),
+            limits=self._limits,
+            tokens=self._tokens,
+            failures=Failures(expose),
+            origins=origins,
+            open_to_proxied=open_to_proxied,
+            console=console,
+        )
+        try:
+            await front.open(host, port)
+            yield front
+        finally:
+            await front.close()
+
+    @contextlib.asynccontextmanager
+    async def work(self, host: str = "127.0.0.1") -> AsyncIterator[Worker]:
+        """Load the graphs, and run them for the gateways of the store, which is in Redis.
+
+        ``host`` is the address of this machine where gateways reach it; they prove themselves with a secret
+        that is kept in the store, over connections that are not encrypted. Leaving the context cancels the
+        runs that are left; call ``Worker.drain`` first to let them end. Raises ``CannotServe`` for a graph
+        that cannot be loaded, and for a store that is not in Redis, or that a server has alone.
+        """
+        url = self._shared_store("workers")
+        store = store_of(self._store, self._limits.of_log())  # of the checkpointer, which all shards share
+        catalog = self._catalog(store)
+        limits = home_limits(self._limits)
+
+        def make_home(store: Store, tokens: Tokens, part: Part) -> Server:
+            nobody = Origins([], loopback=False)
+            return self._server(store, limits, tokens, bool(self._expose_errors), catalog, nobody, part=part)
+
+        worker = Worker(
+            url,
+            Directory(url),
+            catalog,
+            self._limits,
+            make_home,
+            shares_threads=self._shared_threads,
+        )
+        try:
+            await worker.open(host)
+            yield worker
+        finally:
+            await worker.close()
+            await store.aclose()
+
+    def _shared_store(self, who: str) -> str:
+        if isinstance(self._store, str) and is_shared(self._store):
+            return self._store
+        raise CannotServe(
+            f"{who} share a store in Redis, as in --store redis://localhost:6379/0; on any other store one "
+            "process does all (graphwire serve)"
+        )
+
+    async def _opening(self, host: str) -> "_Opening":
+        """Check who may connect. Raises ``CannotServe``."""
         loopback = is_loopback(host)
         has_authentication = bool(self._tokens)
         check_start(
@@ -144,27 +239,38 @@ class Gateway:
         proxied = open_behind_a_proxy(
             has_authentication=has_authentication, exposes_errors=expose and self._expose_errors is None
         )
-        store = store_of(self._store, self._limits.of_log())
-        server = Server(
+        console = await asyncio.to_thread(console_files) if self._console else None
+        return _Opening(expose, origins, proxied if loopback else (), console)
+
+    def _catalog(self, store: Store) -> Catalog:
+        saver = saver_for(self._checkpointer, store)
+        return Catalog(self._specs, Savers(saver, self._graph_store, self._thread_limits))
+
+    def _server(
+        self,
+        store: Store,
+        limits: Limits,
+        tokens: Tokens,
+        expose: bool,
+        catalog: Catalog,
+        origins: Origins,
+        open_to_proxied: Sequence[str] = (),
+        console: ConsoleFiles | None = None,
+        part: Part | None = None,
+    ) -> Server:
+        return Server(
             store=store,
-            limits=self._limits,
-            tokens=self._tokens,
+            limits=limits,
+            tokens=tokens,
             failures=Failures(expose),
-            catalog=Catalog(
-                self._specs,
-                Savers(saver_for(self._checkpointer, store), self._graph_store, self._thread_limits),
-            ),
+            catalog=catalog,
             origins=origins,
             shared_threads=self._shared_threads,
             encoders=self._encoders,
-            open_to_proxied=proxied if loopback else (),
-            console=await asyncio.to_thread(console_files) if self._console else None,
+            open_to_proxied=open_to_proxied,
+            console=console,
+            part=part,
         )
-        try:
-            await server.open(host, port)
-            yield server
-        finally:
-            await server.close()
 
 
 def _tokens(tokens: Mapping[str, str] | None, auth: Any, ignore_authorization: bool) -> Tokens:

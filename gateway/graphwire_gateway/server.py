@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 
@@ -41,6 +42,20 @@ _IMPORTED_LATER = (
 """What the first run or the first answer would import: a server that has few descriptors left cannot."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is different for a server that has a part of the runs and threads, and others have the rest."""
+
+    owns: Callable[[str], bool] = lambda _: True
+    """Tells whether a thread belongs to the part, by the saver's id; or a run without one, by its key."""
+    has_address: Callable[[str], None] = lambda _: None
+    """Called with the url, before the store is opened."""
+    hands_over: bool = False
+    """Whether another server goes on with what it leaves, so that runs are taken to the end."""
+    opens_graphs: bool = True
+    """Whether the graphs are opened and closed with the server; else they are, already, and stay open."""
+
+
 class Server:
     """A gateway that listens. ``Gateway.serve`` makes it."""
 
@@ -57,8 +72,10 @@ class Server:
         encoders: Encoders | None = None,
         open_to_proxied: Sequence[str] = (),
         console: ConsoleFiles | None = None,
+        part: "Part | None" = None,
     ) -> None:
         self._store = store
+        self._part = part or Part()
         self._limits = limits
         self._committer = Committer(store)
         self.catalog = catalog
@@ -71,8 +88,16 @@ class Server:
             limits.state_timeout_s,
             outlives=store.outlives,
         )
-        self._runs = Runs(catalog, executor, store, self._committer, limits, shared_threads)
-        catalog.savers.is_in_use = self._runs.uses
+        self._runs = Runs(
+            catalog,
+            executor,
+            store,
+            self._committer,
+            limits,
+            shared_threads,
+            self._part.owns,
+            hands_over=self._part.hands_over,
+        )
         states = States(catalog, self._runs, failures, limits, encoders)
         listing = Listing(catalog, self._runs, failures, limits.max_event_bytes, encoders)
         self._services = Services(
@@ -94,6 +119,7 @@ class Server:
         self._committing: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._draining: asyncio.Future[None] | None = None
+        self._leave_savers: Callable[[], None] = lambda: None
 
     @property
     def host(self) -> str:
@@ -132,11 +158,13 @@ class Server:
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(saver_let_go, thread)
 
-        self.catalog.savers.let_go = let_go
+        self._leave_savers = self.catalog.savers.join(self._runs.uses, let_go)
+        await self._listener.bind(host, port)  # first: without an address, runs wait on
+        self._part.has_address(self.url)
         kept = await self._store.open()
         self._services.durability = self._store.durability
-        await self.catalog.open()
-        await self._listener.bind(host, port)  # first: without an address, runs wait on
+        if self._part.opens_graphs:
+            await self.catalog.open()
         await Recovery(self._runs, self.catalog, self._store, self._limits).take_up(kept)
         self._committing = asyncio.create_task(self._committer.main(self._runs.holdings.make_room))
         self._watching = asyncio.create_task(self._leave_store(self._store.taken))
@@ -147,6 +175,10 @@ class Server:
         await taken.wait()
         log.error("another server has taken the store; this one sends its clients away")
         await self.drain(0)
+
+    def rests(self) -> bool:
+        """Start no more runs, if none is executing now; return whether that is so. Close it then."""
+        return self._runs.rests()
 
     async def drain(self, timeout_s: float | None = None) -> None:
         """Announce the end to clients, refuse new runs, and wait up to ``timeout_s`` seconds for the others.
@@ -172,7 +204,9 @@ class Server:
         if self._watching is not None:
             self._watching.cancel()
         await self._listener.aclose()
-        await self.catalog.close(self._limits.cancel_grace_s + 1)
+        if self._part.opens_graphs:
+            await self.catalog.close(self._limits.cancel_grace_s + 1)
+        self._leave_savers()
         if self._committing is not None:
             self._committing.cancel()
             await asyncio.gather(self._committing, return_exceptions=True)

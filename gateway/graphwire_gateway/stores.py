@@ -56,6 +56,11 @@ def store_of(store: str | Store, limits: LogLimits) -> Store:
     raise CannotServe(f"store {url.scheme or store!r} is not known; {_KNOWN}{hint}")
 
 
+def is_shared(store: str | Store) -> bool:
+    """Tell whether several processes can serve one store: it is the URL of one in Redis."""
+    return isinstance(store, str) and urlsplit(store).scheme in _REDIS and "://" in store
+
+
 def shown_store(store: str) -> str:
     """Return the URL of a store as it may be shown: of one in Redis without password and options."""
     if urlsplit(store).scheme not in _REDIS:

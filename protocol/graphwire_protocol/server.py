@@ -241,13 +241,8 @@ class ServerSession:
         of its subscriptions are free again. Raises ``Misuse`` if it has been answered already.
         """
         if command is not None and not isinstance(command, Credit | Ping):
-            if self._owed.pop(command.id, None) is None:
-                raise Misuse(f"request {command.id} is not open")
+            self.refused(command)
             refusal.id = command.id
-            if isinstance(command, Run):
-                self._subs.difference_update(spec.sub for spec in command.subscribe)
-            elif isinstance(command, Subscribe | Watch):
-                self._subs.discard(command.sub)
         retry: Retry = codes.CODES[refusal.code].retry
         error = Error(
             id=refusal.id,
@@ -263,6 +258,29 @@ class ServerSession:
             message = refusal.message[:_MESSAGE_CHARS]
             encoded = encode(error.model_copy(update={"message": message, "details": None}))
         return encoded
+
+    def refused(self, command: Command) -> None:
+        """Note that a request has got an ``error``, which another process has made; see ``refuse``."""
+        assert not isinstance(command, Credit | Ping)
+        if self._owed.pop(command.id, None) is None:
+            raise Misuse(f"request {command.id} is not open")
+        if isinstance(command, Run):
+            self._subs.difference_update(spec.sub for spec in command.subscribe)
+        elif isinstance(command, Subscribe | Watch):
+            self._subs.discard(command.sub)
+
+    def replied(self, id: int, type: str) -> bool:
+        """Note that a request has got a reply of this type, which another process has made.
+
+        Returns whether nothing more is owed to it. Raises ``Misuse`` if the reply is not due.
+        """
+        owed = self._owed.get(id)
+        if owed is None or owed[-1] != type:
+            raise Misuse(f"request {id} is owed {owed and owed[-1]!r}, not {type!r}")
+        owed.pop()
+        if not owed:
+            del self._owed[id]
+        return not owed
 
     def release(self, sub: int) -> None:
         """Free the number ``sub``: the subscription has been closed or unsubscribed."""

@@ -20,6 +20,7 @@ from graphwire_gateway.log.redis import RedisStore
 from graphwire_gateway.log.sqlite import SqliteStore
 from graphwire_gateway.log.store import Store
 
+from tests.support.cluster import clustered
 from tests.support.graphs import Library, library
 from tests.support.peer import Peer
 from tests.support.providers.script import Say
@@ -74,10 +75,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Of both libraries, only ours runs on the slow store as well: a store knows of no library.
     """
-    if config.getoption("--store") in ("sqlite", "redis"):
+    if config.getoption("--store") in ("sqlite", "redis", "cluster"):
         for item in items:
             if item.get_closest_marker("memory_store") is not None:
                 item.add_marker(pytest.mark.skip(reason="about what a server keeps in memory"))
+    if config.getoption("--store") == "cluster":
+        for item in items:
+            if item.get_closest_marker("one_process") is not None:
+                item.add_marker(pytest.mark.skip(reason="about a server of one process"))
     left = [item for item in items if _params(item) == ("delay", "langgraph")]
     if left:
         items[:] = [item for item in items if _params(item) != ("delay", "langgraph")]
@@ -102,7 +107,8 @@ def store_kind(request: pytest.FixtureRequest, tmp_path: Path) -> StoreKind:
         server = request.getfixturevalue("redis_of_stores")
         return RedisStore(f"{server.url}?prefix=test{os.getpid()}-{next(_PREFIXES)}", limits, is_alone=True)
 
-    return {"memory": MemoryStore, "delay": DelayingStore, "sqlite": in_a_file, "redis": in_redis}[kind]
+    kinds: dict[str, StoreKind] = {"memory": MemoryStore, "delay": DelayingStore, "sqlite": in_a_file}
+    return {**kinds, "redis": in_redis, "cluster": in_redis}[kind]
 
 
 @pytest.fixture(scope="session")
@@ -121,7 +127,7 @@ async def redis(redis_of_stores: RedisProcess) -> RedisProcess:
 
 
 @pytest.fixture
-async def serve(store_kind: StoreKind) -> AsyncIterator[Serve]:
+async def serve(store_kind: StoreKind, request: pytest.FixtureRequest) -> AsyncIterator[Serve]:
     """``await serve(graphs, limits={..}, **gateway_args)`` starts a gateway for the time of the test."""
     async with AsyncExitStack() as stack:
 
@@ -133,6 +139,11 @@ async def serve(store_kind: StoreKind) -> AsyncIterator[Serve]:
             **args: Any,
         ) -> Server:
             known = Limits(**(limits or {}))
+            if store is None and request.config.getoption("--store") == "cluster":
+                redis: RedisProcess = request.getfixturevalue("redis_of_stores")
+                url = f"{redis.url}?prefix=test{os.getpid()}-{next(_PREFIXES)}"
+                cluster: Any = await stack.enter_async_context(clustered(graphs, url, known, **args))
+                return cluster  # type: ignore[no-any-return]
             store = store or store_kind(known.of_log())
             gateway = Gateway(graphs, store=store, limits=known, **args)
             return await stack.enter_async_context(gateway.serve("127.0.0.1", 0))

@@ -352,6 +352,7 @@ async def test_what_stands_behind_a_refused_hello_is_not_done(serve, connect) ->
     assert (await peer.ask(type="list", what="runs"))["runs"] == []
 
 
+@pytest.mark.one_process
 async def test_too_many_connections_of_one_principal_get_4429_until_one_leaves(serve, connect) -> None:
     server = await serve(
         {"counter": counter()}, limits={"max_connections": 2}, tokens={"a": "ann", "b": "bob"}
@@ -371,6 +372,7 @@ async def test_too_many_connections_of_one_principal_get_4429_until_one_leaves(s
     await again.settled()
 
 
+@pytest.mark.one_process
 async def test_a_connection_that_has_vanished_makes_room_for_a_newcomer(serve, connect) -> None:
     server = await serve({"counter": counter()}, limits={"max_connections": 2, "heartbeat_s": 600})
     lively, vanished = await connect(server), await connect(server)
@@ -465,6 +467,7 @@ async def test_more_subscriptions_than_allowed_are_refused_and_a_free_place_is_u
         await peer.closed(sub)
 
 
+@pytest.mark.one_process
 async def test_more_active_runs_than_allowed_are_refused_until_one_ends(serve, connect) -> None:
     gate = Gate()
     server = await serve(

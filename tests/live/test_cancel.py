@@ -247,6 +247,7 @@ async def test_a_cancel_overtakes_a_flood_on_a_saturated_socket(serve, connect) 
     assert sum(event["mode"] == "custom" for event in peer.events(1)) == flood
 
 
+@pytest.mark.one_process
 async def test_a_queued_run_is_told_so_starts_in_its_turn_and_can_be_cancelled(serve, connect) -> None:
     gates = [Gate(), Gate()]
     server = await serve({"a": gated(gates[0]), "b": gated(gates[1])}, limits={"max_server_runs": 1})

@@ -86,6 +86,7 @@ async def test_a_console_that_is_not_built_is_said_at_the_start_and_to_the_brows
     await (await connect(server)).settled()
 
 
+@pytest.mark.one_process
 async def test_who_reads_a_file_slowly_is_cut_and_holds_no_descriptor(serve) -> None:
     server = await serve({"counter": counter()}, console=True, limits={"hello_timeout_s": 1})
     loop = asyncio.get_running_loop()

@@ -305,6 +305,7 @@ async def test_who_waits_for_an_answer_takes_no_place(serve, connect) -> None:
     assert (await peer.closed(1))[-1]["status"] == "completed"
 
 
+@pytest.mark.one_process
 async def test_a_drain_does_not_wait_for_answers(serve, connect) -> None:
     server = await serve({"asker": asker(library(LIBRARIES[0]))}, limits={"drain_s": 60})
     peer = await connect(server)

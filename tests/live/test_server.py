@@ -108,6 +108,7 @@ async def test_another_principal_s_runs_are_indistinguishable_from_none(serve, c
     assert [row["run"] for row in (await friend.ask(type="list", what="runs"))["runs"]] == ["r-1"]
 
 
+@pytest.mark.one_process
 async def test_a_drain_announces_itself_lets_runs_end_and_delivers_every_last_event(serve, connect) -> None:
     gates = {"soon": Gate(), "never": Gate()}
     server = await serve({name: gated(gate, 3, 2000) for name, gate in gates.items()})
@@ -147,6 +148,7 @@ async def test_a_drain_announces_itself_lets_runs_end_and_delivers_every_last_ev
         assert (closed["type"], closed["status"], closed["seq"]) == ("closed", status, log.head)
 
 
+@pytest.mark.one_process
 async def test_a_drain_delivers_a_whole_backlog_before_it_closes(serve, connect) -> None:
     gate = Gate()
     server = await serve({"gated": gated(gate, 9000, 1)}, limits={"request_burst": 10**6})

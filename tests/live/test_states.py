@@ -328,6 +328,7 @@ async def test_a_saver_that_hangs_holds_up_no_other_request(serve, connect, lib:
 
 
 @pytest.mark.parametrize("keeper", ["own", "server"])
+@pytest.mark.one_process
 async def test_threads_outlive_the_server_where_their_saver_does(
     serve, connect, lib: Library, keeper: str
 ) -> None:

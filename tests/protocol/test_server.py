@@ -461,3 +461,35 @@ def test_an_error_fits_whatever_it_says() -> None:
     error = Peer(max_event_bytes=1000, max_frame_bytes=1000).error(refusal)
     assert len(error["message"]) == 4096
     assert "details" not in error
+
+
+# ── replies that another process has made ────────────────────────────────────────────────────────
+
+
+def test_a_reply_that_was_made_elsewhere_counts_as_one_of_its_own() -> None:
+    peer = Peer()
+    peer.receive(run(1, 5, 6))
+    assert not peer.session.replied(1, "started")
+    assert not peer.session.replied(1, "subscribed")
+    assert peer.refuses(cancel(1)).code == "conflict"
+    assert peer.session.replied(1, "subscribed")
+    peer.receive(cancel(1))
+    assert peer.session.replied(1, "ok")
+
+
+def test_a_reply_from_elsewhere_that_is_not_due_is_a_misuse_and_leaves_the_debt() -> None:
+    peer = Peer()
+    peer.receive(cancel(1))
+    for id, type in ((1, "started"), (2, "ok")):
+        with pytest.raises(Misuse):
+            peer.session.replied(id, type)
+    assert peer.session.replied(1, "ok")
+
+
+def test_a_refusal_from_elsewhere_frees_the_request_and_its_subscriptions() -> None:
+    peer = Peer()
+    command = peer.receive(run(1, 5, 6))
+    peer.session.refused(command)
+    peer.receive(run(1, 5, 6))
+    with pytest.raises(Misuse):
+        peer.session.refused(peer.session.receive(json.dumps(PING), peer.now) and Hello(id=3))

@@ -57,6 +57,9 @@ class Carried(Protocol):
     async def handle(self, command: Command, data: str | bytes) -> None:
         """Carry out one command, which came as ``data``. Raises the ``Refusal`` that ends the connection."""
 
+    def refuse(self, error: bytes, refusal: Refusal) -> None:
+        """Reply ``error`` to a frame that is none, or comes at a wrong time."""
+
     async def close(self) -> None:
         """Let go of everything that the connection held."""
 
@@ -159,7 +162,7 @@ class Connection:
         try:
             command = self._session.receive(data, time.monotonic())
         except Refusal as refusal:
-            self._delivery.reply(self._session.refuse(refusal))
+            self._dispatch.refuse(self._session.refuse(refusal), refusal)
             if refusal.close is not None:
                 raise
             return

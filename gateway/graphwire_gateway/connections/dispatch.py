@@ -87,6 +87,10 @@ class Dispatch:
         for _ in range(2):  # wait_for, before Python 3.12, begins a task of its own
             await asyncio.sleep(0)  # let it reserve its thread or its run before the next frame is read
 
+    def refuse(self, error: bytes, refusal: Refusal) -> None:
+        """Reply ``error`` to a frame that is none, or comes at a wrong time."""
+        self._delivery.reply(error)
+
     def _too_many(self) -> Refusal:
         most = self._services.limits.max_frame_bytes
         return Refusal(

@@ -5,6 +5,8 @@ tasks; a sorted set of the checkpoints that are whole, by whose order the latest
 checkpoints that have a hash, for a task's writes may come before their checkpoint; and the time of the last
 write. One sorted set names all threads. A step is one transaction, or one script: a thread is never half
 deleted, and one that is written meanwhile does not expire.
+
+Long because the four kinds of keys are read, written and deleted together.
 """
 
 import asyncio
@@ -139,8 +141,31 @@ class RedisSaver(BlockingSaver):
 
         ``filter`` names values that the metadata has. ``before`` names a checkpoint that is newer than all.
         """
+        async for found in self._listed(config, filter, before, limit, lambda _: True):
+            yield found
+
+    async def alist_of(
+        self, keeps: Callable[[str], bool], *, filter: dict[str, Any] | None = None, limit: int | None = None
+    ) -> AsyncIterator[CheckpointTuple]:
+        """Yield what ``alist`` yields of all threads, but for those that ``keeps(thread)`` leaves out.
+
+        Nothing of these is read.
+        """
+        async for found in self._listed(None, filter, None, limit, keeps):
+            yield found
+
+    async def _listed(
+        self,
+        config: RunnableConfig | None,
+        filter: dict[str, Any] | None,
+        before: RunnableConfig | None,
+        limit: int | None,
+        keeps: Callable[[str], bool],
+    ) -> AsyncIterator[CheckpointTuple]:
         left = limit
         async for thread in self._threads(config):
+            if not keeps(thread):
+                continue
             keys = _Keys(self._prefix, thread)
             names = await self._names(keys, config, before)
             for first in range(0, len(names), _AT_ONCE):

@@ -41,12 +41,29 @@ class Savers:
         self._shared = SharedInMemoryStore() if graph_store is None else None
         self._entered: set[int] = set()
         self._limits = limits or ThreadLimits()
-        self.is_in_use: Callable[[str], bool] = lambda _: False
-        """Tells whether a run or a request uses a thread, by the saver's id; then memory keeps it."""
-        self.let_go: Callable[[str], None] = lambda _: None
-        """Called with the saver's id of each thread that memory has let go; on any thread of the process."""
+        self._users: dict[object, tuple[Callable[[str], bool], Callable[[str], None]]] = {}
         self.description = ""
         """What the threads are kept in, for people. Set once a saver is made."""
+
+    def join(self, is_in_use: Callable[[str], bool], let_go: Callable[[str], None]) -> Callable[[], None]:
+        """Ask whether threads that memory keeps are in use, and say which it has let go; return how to stop.
+
+        Both are called with the saver's id of a thread, on any thread of the process.
+        """
+        user = object()
+        self._users[user] = is_in_use, let_go
+
+        def leave() -> None:
+            self._users.pop(user, None)
+
+        return leave
+
+    def _is_in_use(self, thread: str) -> bool:
+        return any(is_in_use(thread) for is_in_use, _ in list(self._users.values()))
+
+    def _let_go(self, thread: str) -> None:
+        for _, let_go in list(self._users.values()):
+            let_go(thread)
 
     async def saver(self, stack: AsyncExitStack) -> Any:
         """Return the saver for the graphs of this loop, or None; ``stack`` closes what it opens.
@@ -59,8 +76,8 @@ class Savers:
             self.description = "memory, until this server ends"
             return BoundedMemorySaver(
                 self._limits,
-                lambda thread: self.is_in_use(thread),
-                on_let_go=lambda thread: self.let_go(thread),
+                self._is_in_use,
+                on_let_go=self._let_go,
             )
         saver, source = await self._open(stack, "checkpointer", self._checkpointer, BaseCheckpointSaver)
         own = getattr(self._checkpointer, "description", None)

@@ -34,6 +34,7 @@ from graphwire_gateway.log.redis_folds import Found, folded, shrunk
 from graphwire_gateway.log.redis_growth import Growth
 from graphwire_gateway.log.redis_known import Known
 from graphwire_gateway.log.redis_opening import claim_all, kept_logs
+from graphwire_gateway.log.redis_owner import LEASE_S as OWNER_S
 from graphwire_gateway.log.redis_owner import RedisOwner
 from graphwire_gateway.log.redis_recent import Recent
 from graphwire_gateway.log.redis_scripts import (
@@ -75,7 +76,8 @@ class RedisStore:
     appended to or claimed, and those that it found when it was opened; ``size`` counts these.
 
     A log expires ``lease_s`` seconds after its last append or ``touch``. ``ping_s``: see ``Growth``. A store
-    that ``is_alone`` shares its prefix with no other that is: it waits for its turn, then claims all logs.
+    that ``is_alone`` shares its prefix with no other that is: it waits for its turn, for ``patience_s`` at
+    most, then claims all logs.
     """
 
     def __init__(
@@ -86,13 +88,14 @@ class RedisStore:
         lease_s: float = LEASE_S,
         ping_s: float = 5.0,
         is_alone: bool = False,
+        patience_s: float = OWNER_S + 1,
     ) -> None:
         self._limits = limits or LogLimits()
         self._lease_ms = int(lease_s * 1000)
         self._url = url
         self._server = RedisServer(url)
         self._writer = os.urandom(8).hex()
-        self._owner = RedisOwner(self._server, self._writer) if is_alone else None
+        self._owner = RedisOwner(self._server, self._writer, patience_s) if is_alone else None
         self._recent = Recent()
         self._server.life.restore = self._restore
         self._taken = asyncio.Event()
@@ -138,6 +141,11 @@ class RedisStore:
         """What all keys begin with."""
         return self._server.prefix
 
+    def announce(self, url: str) -> None:
+        """Say where the server listens whose store it is, if it ``is_alone``. Call it before ``open``."""
+        if self._owner is not None:
+            self._owner.announce(url)
+
     @contextlib.asynccontextmanager
     async def another_client(self) -> AsyncIterator[Redis]:
         """Yield a client of the same server, which tries again for some seconds before it fails."""
@@ -160,6 +168,12 @@ class RedisStore:
         await self._server.open()
         try:
             if self._owner is not None:
+                if await self._server.carry_out(("EXISTS", f"{self._server.prefix}:cluster")):
+                    raise CannotServe(
+                        f"{self.name} is shared by workers: start another one (graphwire worker), a gateway "
+                        "to them (graphwire serve without graphs), or give this server a prefix of its own: "
+                        "?prefix=NAME"
+                    )
                 await self._owner.acquire()
                 found = await claim_all(self._server, self._writer, self._recent)
                 self._touching = asyncio.ensure_future(self._touch_all())

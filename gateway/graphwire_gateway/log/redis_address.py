@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote, urlencode
 
 import redis as blocking
 from redis.asyncio import ConnectionPool, Redis
@@ -58,6 +58,13 @@ def without_password(url: str) -> str:
     """Return a url without its password and its options."""
     scheme, separator, rest = url.partition("?")[0].partition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
+def with_prefix(url: str, prefix: str) -> str:
+    """Return the url of a store whose keys begin with another prefix."""
+    address, _, query = url.partition("?")
+    pairs = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name != "prefix"]
+    return f"{address}?{urlencode([*pairs, ('prefix', prefix)])}"
 
 
 class _Place(NamedTuple):

@@ -69,13 +69,16 @@ redis.call('SET', KEYS[2], string.format('%.0f', tonumber(ARGV[2]) + 1))
 
 
 class RedisOwner:
-    """Owns the prefix of ``server`` from ``acquire`` to ``release``."""
+    """Owns the prefix of ``server`` from ``acquire`` to ``release``.
 
-    def __init__(self, server: RedisServer, writer: str) -> None:
+    It waits ``patience_s`` seconds for another one to say nothing more.
+    """
+
+    def __init__(self, server: RedisServer, writer: str, patience_s: float = LEASE_S + 1) -> None:
         self._server = server
-        self.value = orjson.dumps(
-            {"writer": writer, "host": socket.gethostname(), "pid": os.getpid(), "where": _where()}
-        )
+        self._patience_s = patience_s
+        self._said = {"writer": writer, "host": socket.gethostname(), "pid": os.getpid(), "where": _where()}
+        self.value = orjson.dumps(self._said)
         """What it says of itself, by which it is known again."""
         self._client = server.blocking_client(_TIMEOUT_S)  # of the thread
         self._number = 0  # a later owner has a greater one
@@ -88,6 +91,10 @@ class RedisOwner:
         self._ended = asyncio.Event()
         self.taken = asyncio.Event()
         """Set once another server has taken its place."""
+
+    def announce(self, url: str) -> None:
+        """Say where its server listens, from the time when it owns the prefix. Call it before ``acquire``."""
+        self.value = orjson.dumps({**self._said, "url": url})
 
     @property
     def may_write(self) -> bool:
@@ -106,15 +113,15 @@ class RedisOwner:
         Raises ``CannotServe`` if another one has it, ``StoreAway``.
         """
         loop = asyncio.get_running_loop()
-        end = loop.time() + LEASE_S + 1
+        end = loop.time() + self._patience_s
         is_reported = False
         dead = b""
         while not await self._took(dead):
             found = await self._server.owner()
-            dead = found if found is not None and _is_gone(found) else b""
+            dead = found if found is not None and is_gone(found) else b""
             if dead:
                 continue
-            if loop.time() > end:
+            if loop.time() >= end:
                 other = _words(found)
                 raise CannotServe(
                     f"{self._server.name} is in use by another graphwire server{other}; stop that one, or "
@@ -255,7 +262,7 @@ def _where() -> str:
         return ""
 
 
-def _is_gone(found: bytes) -> bool:
+def is_gone(found: bytes) -> bool:
     """Return whether an owner was a process beside this one, and has ended."""
     other, here = _fields(found), _where()
     if not here or other.get("where") != here:

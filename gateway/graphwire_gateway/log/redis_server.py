@@ -34,7 +34,10 @@ _CONNECTIONS = 16  # that are used at once, beside those of appends and of who f
 _PROBE_MS = 10_000
 _RESTORED = 500  # commands that are sent again in one message
 _CONFIG = ("appendonly", "appendfsync", "no-appendfsync-on-rewrite", "maxmemory", "maxmemory-policy")
-_OURS = ("prefix", "durability")
+MAX_SHARDS = 256
+"""Into how many parts workers may divide a store."""
+
+_OURS = ("prefix", "durability", "shards")
 
 
 class ScriptCall(NamedTuple):
@@ -51,9 +54,10 @@ class RedisServer:
     ``redis://``, ``rediss://`` and ``unix://`` are as redis-py has them. A master that Sentinels know is
     ``redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/SERVICE/DB``; ``rediss+sentinel://`` takes TLS to
     both, and ``sentinel_username=..`` and ``sentinel_password=..`` are for the Sentinels. Beside redis-py's
-    own options there are ``prefix=..`` of all keys (``graphwire``), and ``durability=..``, where the server
-    does not let its configuration be read. What fails for want of a connection is tried ``attempts`` times,
-    for some seconds. Raises ``CannotServe`` for a url that is none.
+    own options there are ``prefix=..`` of all keys (``graphwire``); ``durability=..``, where the server does
+    not let its configuration be read; and ``shards=..``, of workers (``cluster/directory.py``). What fails
+    for want of a connection is tried ``attempts`` times, for some seconds. Raises ``CannotServe`` for a url
+    that is none.
     """
 
     def __init__(self, url: str, *, attempts: int = 1) -> None:
@@ -68,6 +72,8 @@ class RedisServer:
         self._theirs = urlencode([(name, value) for name, value in pairs if name not in _OURS])
         self.prefix = options.get("prefix", "graphwire")
         self._durability = options.get("durability")
+        self.shards = _shards(self.name, options.get("shards"))
+        """How many parts the url asks for; None if it does not say."""
         if self._durability not in (None, *get_args(Durability)):
             raise CannotServe(f"{self.name}: durability is one of {', '.join(get_args(Durability))}")
         try:
@@ -239,7 +245,7 @@ class RedisServer:
 
     async def fields(self, runs: Sequence[str], *names: str) -> list[list[bytes | None]]:
         """Return fields of the hashes of runs; all are None for a run without a log. Raises ``StoreAway``."""
-        return await self._answers([("HMGET", self.keys(run)[0], *names) for run in runs])
+        return await self.answers([("HMGET", self.keys(run)[0], *names) for run in runs])
 
     async def runs(self) -> list[str]:
         """Return all runs that have logs, in no order. Raises ``StoreAway``.
@@ -251,7 +257,7 @@ class RedisServer:
         cursor = 0
         while True:
             command = ("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
-            ((at, keys),) = await self._answers([command])
+            ((at, keys),) = await self.answers([command])
             found.update(self.run_of(key.decode()) for key in keys)
             cursor = int(at)
             if cursor == 0:
@@ -263,7 +269,7 @@ class RedisServer:
         cursor = 0
         while True:
             command = ("HSCAN", self._threads, cursor, "COUNT", 1000)
-            ((at, pairs),) = await self._answers([command])
+            ((at, pairs),) = await self.answers([command])
             pairs = pairs.items() if isinstance(pairs, Mapping) else zip(pairs[::2], pairs[1::2], strict=True)
             found.update((name.decode(), data) for name, data in pairs)
             cursor = int(at)
@@ -276,7 +282,7 @@ class RedisServer:
 
     async def carry_out(self, command: Command) -> Any:
         """Carry out a command; return its answer. Raises ``StoreAway``."""
-        return (await self._answers([command]))[0]
+        return (await self.answers([command]))[0]
 
     @property
     def _threads(self) -> str:
@@ -307,12 +313,12 @@ class RedisServer:
 
     async def known_life(self) -> str:
         """Return the life in which the last owner found all logs whole. Raises ``StoreAway``."""
-        (found,) = await self._answers([("GET", f"{self.prefix}:life")])
+        (found,) = await self.answers([("GET", f"{self.prefix}:life")])
         return "" if found is None else found.decode()
 
     async def know_life(self, life: str) -> None:
         """Note the life in which all logs are whole. Raises ``StoreAway``."""
-        await self._answers([("SET", f"{self.prefix}:life", life)])
+        await self.answers([("SET", f"{self.prefix}:life", life)])
 
     @asynccontextmanager
     async def subscriber(self) -> AsyncIterator[PubSub]:
@@ -330,7 +336,8 @@ class RedisServer:
     def _command(self, name: str, script: str, call: ScriptCall) -> Command:
         return (name, script, 2, *self.keys(call.run), *call.args)
 
-    async def _answers(self, commands: Sequence[Command]) -> list[Any]:
+    async def answers(self, commands: Sequence[Command]) -> list[Any]:
+        """Carry out commands; return their answers. Raises ``StoreAway``."""
         async with self._turns:
             return self._checked(await self._sent(commands))
 
@@ -369,6 +376,14 @@ class RedisServer:
         await self._client.aclose()
         if self._sentinel is not None:
             await self._sentinel.aclose()
+
+
+def _shards(name: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_SHARDS:
+        return int(text)
+    raise CannotServe(f"{name}: shards is a number from 1 to {MAX_SHARDS}")
 
 
 def _durability(name: str) -> Durability:

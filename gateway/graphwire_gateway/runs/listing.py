@@ -59,7 +59,11 @@ class Listing:
         self._catalog = catalog
         self._runs = runs
         self._saved = SavedThreads(
-            failures, is_shared=runs.shared_threads, max_event_bytes=max_event_bytes, encoders=encoders
+            failures,
+            is_shared=runs.shared_threads,
+            max_event_bytes=max_event_bytes,
+            encoders=encoders,
+            owns=runs.owns,
         )
         runs.known_threads.look = self._look
         self._max = max_event_bytes

@@ -54,6 +54,7 @@ from graphwire_gateway.runs.threads import IfBusy, ThreadQueue, ThreadQueues
 from graphwire_gateway.runs.watch import RunInfoWatch, Watches
 from graphwire_gateway.scope import Scope, private_scope, thread_scope
 
+_MOVED_MS = 100  # after which whoever passed a command on here knows better
 _AT_ONCE = 256  # logs of an earlier process that are closed in one turn of the loop
 
 
@@ -68,6 +69,8 @@ class Runs:
         committer: Committer,
         limits: Limits,
         shared_threads: bool = False,
+        owns: Callable[[str], bool] = lambda _: True,
+        hands_over: bool = False,
     ) -> None:
         self._catalog = catalog
         self._executor = executor
@@ -78,6 +81,9 @@ class Runs:
         """Describes what graphs raise."""
         self.shared_threads = shared_threads
         """Whether all principals share their threads."""
+        self.owns = owns
+        """Tells whether a thread is this server's, by the saver's id; or a run without one, by its key."""
+        self._hands_over = hands_over
         self._runs = Registry()
         self._active: Counter[str] = Counter()
         self._threads = ThreadQueues()
@@ -150,13 +156,18 @@ class Runs:
             self._begin(run)
 
     def _check_new(self, command: commands.Run, principal: str) -> None:
-        if not self.draining:  # which is said first
+        if not self._refuses:  # which is said first
             self._catalog.get(command.graph)
             check_sizes(command, self._limits)
         self._check_open(principal)
 
+    @property
+    def _refuses(self) -> bool:
+        """Whether no run is taken any more. The next server may go on with what is queued to the end."""
+        return self.draining and not self._hands_over
+
     def _check_open(self, principal: str) -> None:
-        if self.draining:
+        if self._refuses:
             raise Refusal(
                 "draining", "this server is going away; connect again and start it there", after_ms=1000
             )
@@ -170,7 +181,9 @@ class Runs:
         scope: Scope | None = None
         if command.thread is not None:
             scope = self.scope(entry, command.thread, principal, "run")
-        elif entry.takes_threads:
+        else:
+            self._check_owned(_key(principal, id))
+        if command.thread is None and entry.takes_threads:
             scope = private_scope(principal, id, is_held=not entry.keeps_threads)
         request = run_request(
             command, values, entry, run=id, principal=principal, scope=scope, max_events=limits.max_run_events
@@ -243,7 +256,13 @@ class Runs:
     def scope(self, entry: Entry, thread: str, principal: str, frame: str) -> Scope:
         """Return the scope of a caller's thread. Raises ``Refusal(invalid_argument)``."""
         check_takes_threads(entry, frame)
-        return thread_scope(principal, entry.name, thread, is_shared=self.shared_threads)
+        scope = thread_scope(principal, entry.name, thread, is_shared=self.shared_threads)
+        self._check_owned(scope.saved)
+        return scope
+
+    def _check_owned(self, name: str) -> None:
+        if not self.owns(name):
+            raise Refusal("unavailable", "another part of this server has it; ask again", after_ms=_MOVED_MS)
 
     async def _check_start(self, command: commands.Run, principal: str) -> None:
         if command.thread is None or not asks_saver(command):
@@ -500,6 +519,13 @@ class Runs:
         for run in self._runs.unfinished():
             run.stop_timers()
         self._runs.stop_timers()
+
+    def rests(self) -> bool:
+        """Start no more runs, if none is executing now; return whether that is so."""
+        if any(not run.is_waiting for run in self._runs.unfinished()):
+            return False
+        self._slots.close()
+        return True
 
     def hurry(self) -> None:
         """Let a drain that is under way wait for no more runs."""

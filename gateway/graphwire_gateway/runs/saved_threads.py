@@ -7,7 +7,7 @@ first ``SCANNED`` are read, and the loop gets a turn in between. Of a thread tha
 import asyncio
 import datetime
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -43,7 +43,10 @@ class SavedThread:
 
 
 class SavedThreads:
-    """Asks the savers of graphs. ``is_shared`` says whether all principals share their threads."""
+    """Asks the savers of graphs. ``is_shared`` says whether all principals share their threads.
+
+    Of threads that it does not own, by the saver's id, nothing is said: another server lists them.
+    """
 
     def __init__(
         self,
@@ -52,9 +55,11 @@ class SavedThreads:
         is_shared: bool,
         max_event_bytes: int = DEFAULTS.max_event_bytes,
         encoders: Encoders | None = None,
+        owns: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._failures = failures
         self._is_shared = is_shared
+        self._owns = owns
         self._projector = Projector(failures.in_data, encoders, max_event_bytes)
 
     async def of(self, entry: Entry, principal: str, thread: str | None = None) -> dict[str, SavedThread]:
@@ -72,12 +77,14 @@ class SavedThreads:
             first: dict[str, str] = {}
             number = 0
             async with entry.open(config, with_threads=True) as graph:
-                async for id, *times in _times(graph.checkpointer, None if self._is_shared else principal):
+                async for id, *times in _times(
+                    graph.checkpointer, None if self._is_shared else principal, self._owns
+                ):
                     number += 1
                     if not number % at_once:
                         await asyncio.sleep(0)
                     thread = id.removeprefix(prefix)
-                    if thread != id and "/" not in thread:
+                    if thread != id and "/" not in thread and self._owns(id):
                         for at in map(_in_utc, times):
                             latest[thread] = max(latest.get(thread, at), at)
                             first[thread] = min(first.get(thread, at), at)
@@ -96,6 +103,8 @@ class SavedThreads:
 
     async def _one(self, entry: Entry, principal: str, thread: str) -> dict[str, SavedThread]:
         scope = thread_scope(principal, entry.name, thread, is_shared=self._is_shared)
+        if not self._owns(scope.saved):
+            return {}
         config = thread_config(scope, principal)
 
         async def look() -> dict[str, SavedThread]:
@@ -144,8 +153,13 @@ async def _span(saver: Any, config: Any) -> tuple[str | None, str | None]:
     return (found[1] if len(found) > 1 else None), (found[0] if found else None)
 
 
-async def _times(saver: Any, principal: str | None) -> AsyncIterator[tuple[str, ...]]:
-    """Yield ids of threads, each with some of the times at which it was written: a principal's, or all."""
+async def _times(
+    saver: Any, principal: str | None, owns: Callable[[str], bool]
+) -> AsyncIterator[tuple[str, ...]]:
+    """Yield ids of threads, each with some of the times at which it was written: a principal's, or all.
+
+    Our saver in Redis reads nothing of threads that are not owned; others do, and yield them.
+    """
     if isinstance(saver, BoundedMemorySaver):
         for span in islice(saver.spans(principal), SCANNED):
             yield span
@@ -153,7 +167,12 @@ async def _times(saver: Any, principal: str | None) -> AsyncIterator[tuple[str, 
     # Savers keep the configuration's keys in a checkpoint's metadata, by which they leave out what is of
     # others. A database does that by itself.
     whose = None if principal is None else {PRINCIPAL: principal}
-    async for saved in saver.alist(None, filter=whose, limit=SCANNED):
+    alist_of = getattr(saver, "alist_of", None)
+    if alist_of is None:
+        found = saver.alist(None, filter=whose, limit=SCANNED)
+    else:
+        found = alist_of(owns, filter=whose, limit=SCANNED)
+    async for saved in found:
         place = saved.config["configurable"]
         # One of a subgraph counts as one that was read, and says nothing of its thread.
         yield ("",) if place["checkpoint_ns"] else (str(place["thread_id"]), saved.checkpoint["ts"])

@@ -3,46 +3,29 @@
 ``selection`` works out which graphs and settings to serve.
 """
 
-import asyncio
 import contextlib
-import multiprocessing
-import shlex
-import signal
 import socket
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
-from graphwire_gateway.errors import CannotServe
-from graphwire_gateway.gateway import Gateway
-from graphwire_gateway.graphs.runner import new_loop
 from graphwire_gateway.serve.config import Config
-from graphwire_gateway.serve.process import end_soon, end_within, tune
-from graphwire_gateway.serve.reload import Reloader, replaced
+from graphwire_gateway.serve.gateways import gateway_of
+from graphwire_gateway.serve.greeting_lines import greet, greet_clients_of_workers
+from graphwire_gateway.serve.process import tune
+from graphwire_gateway.serve.reload import Reloader
+from graphwire_gateway.serve.running import TAKEN, drain, run_selected
 from graphwire_gateway.serve.selection import Selection
-from graphwire_gateway.server import Server
-from graphwire_gateway.stores import shown_store
-from graphwire_gateway.telemetry import logger, write_log
+from graphwire_gateway.serve.stop import CLOSE_S, Stop
+from graphwire_gateway.serve.workers import Workers
+from graphwire_gateway.telemetry import logger
 
 log = logger("serve")
-
-T = TypeVar("T")
-
-_CLOSE_S = 8.0
-"""How long the server may take to cancel its runs and close, once ``drain_s`` is over."""
-
-_TAKEN = 1
-"""The exit code of a server whose store another one has taken."""
-
-_AT_ONCE_S = 3.0
-"""How long the server may take to cancel its runs and close, once it is asked to stop at once."""
 
 
 def serve(
@@ -119,6 +102,14 @@ def serve(
             help="Send type and message of graphs' errors to clients. (default: on loopback only)",
         ),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Run the graphs in so many processes beside this one, which share a store in Redis. "
+            "(default: in this process)",
+        ),
+    ] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen beyond loopback without authentication.")
     ] = False,
@@ -152,34 +143,27 @@ def serve(
             "allowed_origins": allow_origin,
             "console": console,
             "expose_errors": expose_errors,
+            "workers": workers,
             "insecure": insecure or None,
             "log_format": log_format,
             "log_level": log_level,
         },
         conformance_graphs=conformance_graphs,
     )
+    if reload and workers:
+        raise typer.BadParameter("--reload restarts one process; leave out --workers while you write code")
     raise typer.Exit(_reload(selection) if reload else run(selection))
 
 
 def run(selection: Selection) -> int:
     """Serve until asked to stop; return the exit code."""
-    is_json = selection.settings["log_format"] == "json"
-    try:
-        config, notes = selection.resolve()
-        write_log(config.server.log_format, config.server.log_level)
-        is_json = config.server.log_format == "json"
-        for level, line in () if selection.is_restart else notes:
-            getattr(log, level)(line)
-        code = _run(config, selection.is_restart)
-        end_soon(code)
-        return code
-    except CannotServe as error:
-        if is_json:
-            write_log("json", "info")
-            log.error("cannot serve", reason=str(error))
-            return 2
-        Console(stderr=True, soft_wrap=True).print(f"graphwire serve: {error}", style="red", markup=False)
-        return 2
+
+    def serving(config: Config) -> Coroutine[Any, Any, int]:
+        if config.server.workers or not config.graphs:
+            return _relay(config, selection)
+        return _serve(config, selection.is_restart)
+
+    return run_selected("serve", selection, serving)
 
 
 def _reload(selection: Selection) -> int:
@@ -206,152 +190,48 @@ def _free_port(host: str | None) -> int:
         return port
 
 
-def _run(config: Config, is_restart: bool) -> int:
-    loop = new_loop()
-    asyncio.set_event_loop(loop)
-    try:
-        return loop.run_until_complete(_serve(config, is_restart))
-    finally:
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        asyncio.set_event_loop(None)
-        loop.close()
-
-
 async def _serve(config: Config, is_restart: bool) -> int:
-    server = config.server
-    gateway = Gateway(
-        config.specs(),
-        store=server.store,
-        limits=config.limits,
-        tokens=config.auth.tokens,
-        auth=config.auth.path,
-        ignore_authorization=config.auth.ignore_authorization,
-        allowed_origins=server.allowed_origins,
-        allowed_origin_regex=server.allowed_origin_regex,
-        checkpointer=server.checkpointer,
-        graph_store=server.graph_store,
-        encoders=server.encoders,
-        expose_errors=server.expose_errors,
-        insecure=server.insecure,
-        thread_bytes=server.thread_bytes,
-        thread_ttl_s=server.thread_ttl_s,
-        shared_threads=server.shared_threads,
-        console=server.console,
-    )
-    stop = _Stop(config.limits.drain_s + _CLOSE_S)
     async with AsyncExitStack() as stack:
+        stop = Stop(config.limits.drain_s + CLOSE_S)
+        gateway = gateway_of(config)
         running = await stop.unless_requested(
-            stack.enter_async_context(gateway.serve(server.host, server.port))
+            stack.enter_async_context(gateway.serve(config.server.host, config.server.port))
         )
         if running is None:
             return 0
         tune()
-        if server.log_format == "json":
+        if config.server.log_format == "json":
             log.info("serving", url=running.url, console=running.console_url, graphs=list(config.graphs))
         else:
             with contextlib.suppress(OSError):  # a full disk under standard error ends no server
-                _greet(config, running, is_restart)
+                greet(config, running, is_restart)
         if await stop.unless_requested(running.taken.wait()):
-            return _TAKEN
-        if server.log_format == "json":
-            log.info("draining", drain_s=config.limits.drain_s)
-        elif not replaced.is_set():
-            with contextlib.suppress(OSError):
-                Console(stderr=True, highlight=False).print(
-                    f"draining: runs get {config.limits.drain_s:g} s to end; Ctrl-C again stops at once"
-                )
-        draining = asyncio.ensure_future(running.drain())
-        again = asyncio.ensure_future(stop.requested_again.wait())
-        await asyncio.wait({draining, again}, return_when=asyncio.FIRST_COMPLETED)
-        await running.drain(0)
-        again.cancel()
-        await asyncio.gather(draining, again, return_exceptions=True)
+            return TAKEN
+        await drain(running, config, stop)
     return 0
 
 
-class _Stop:
-    """Requests to stop, by signal: the first to drain, the second to stop at once.
-
-    Whatever blocks the main loop, the process ends ``seconds`` after the first.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self.requested = asyncio.Event()
-        self.requested_again = asyncio.Event()
-        self._signals = 0
-        self._loop = loop = asyncio.get_running_loop()
-        reloader = multiprocessing.parent_process()
-        # Not add_signal_handler: a graph on the main loop may block it.
-        if reloader is None:
-            signal.signal(signal.SIGINT, self._signalled)
-        else:  # the reloader passes Ctrl-C on; if it has died, nobody would, so stop with it
-            loop.add_reader(reloader.sentinel, self._orphaned, loop, reloader.sentinel)
-        signal.signal(signal.SIGTERM, self._signalled)
-
-    async def unless_requested(self, opening: Coroutine[Any, Any, T]) -> T | None:
-        """Return what ``opening`` returns; if a request comes first, cancel it and return None."""
-        task = asyncio.ensure_future(opening)
-        requested = asyncio.ensure_future(self.requested.wait())
-        await asyncio.wait({task, requested}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            requested.cancel()
-            return task.result()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        return None
-
-    def _signalled(self, number: int, frame: FrameType | None) -> None:
-        self._signals += 1
-        if self._signals <= 2:
-            end_within(self._seconds if self._signals == 1 else _AT_ONCE_S, 0)
-        with contextlib.suppress(RuntimeError):  # the loop is closed, and the process ends
-            self._loop.call_soon_threadsafe(self._request)
-
-    def _request(self) -> None:
-        (self.requested_again if self.requested.is_set() else self.requested).set()
-
-    def _orphaned(self, loop: asyncio.AbstractEventLoop, sentinel: int) -> None:
-        loop.remove_reader(sentinel)
-        self.requested.set()
-        self.requested_again.set()
-
-
-def _greet(config: Config, running: Server, is_restart: bool) -> None:
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
-    everywhere = running.host in ("0.0.0.0", "::")
-    address = _from_here(running.url)
-    shown = f"{address} and every other address of this machine" if everywhere else address
-    entries = running.catalog.all()
-    again = " again" if is_restart else ""
-    names = escape(", ".join(config.graphs))
-    console.print(f"[bold]graphwire[/] serves [cyan]{names}[/]{again} at [bold]{escape(shown)}[/]")
-    if is_restart:
-        return
-    if running.console_url is not None:
-        page = _from_here(running.console_url)
-        console.print(f"the console is at [bold]{escape(page)}[/]: open it in a browser")
-    width = max(len(entry.name) for entry in entries)
-    for entry in entries:
-        made = ", made for each run" if entry.factory is not None else ""
-        keeps = (
-            ""
-            if not entry.keeps_threads
-            else f", threads in its own {type(entry.graph.checkpointer).__name__}"
-        )
-        console.print(f"  {entry.name:<{width}}  {entry.source}{made}{keeps}", style="dim", markup=False)
-    if config.server.store != "memory://":
-        console.print(f"logs are kept in {shown_store(config.server.store)}", markup=False)
-    if any(not entry.keeps_threads for entry in entries):
-        console.print(f"threads are kept in {running.catalog.savers.description}", markup=False)
-    url = "" if address == "ws://127.0.0.1:8765/ws" else f" --url {address}"
-    if config.auth.tokens or config.auth.path:
-        console.print("with a token of this server in GRAPHWIRE_TOKEN:")
-    console.print(f"  graphwire graphs{url}", markup=False)
-    console.print(f"  graphwire run {shlex.quote(next(iter(config.graphs)))} -f KEY=VALUE{url}", markup=False)
-    console.print("Ctrl-C drains and stops; a second Ctrl-C stops at once.")
-
-
-def _from_here(url: str) -> str:
-    """Return the URL with which this machine reaches a server that listens on all addresses."""
-    return url.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
+async def _relay(config: Config, selection: Selection) -> int:
+    """Pass clients on to workers, those beside this process or others."""
+    async with AsyncExitStack() as stack:
+        stop = Stop(config.limits.drain_s + 2 * CLOSE_S)
+        workers = Workers(selection, config)
+        stack.callback(workers.kill)
+        workers.start()
+        gateway = gateway_of(config, has_graphs=False)
+        opening = stack.enter_async_context(gateway.relay(config.server.host, config.server.port))
+        running = await stop.unless_requested(workers.unless_they_cannot(opening))
+        if running is None:
+            return 0
+        if workers.count:
+            await stop.unless_requested(workers.unless_they_cannot(running.ready()))
+        tune()
+        if config.server.log_format == "json":
+            log.info("serving", url=running.url, console=running.console_url, workers=workers.count)
+        else:
+            with contextlib.suppress(OSError):
+                greet_clients_of_workers(config, running, running.hindrance)
+        await stop.unless_requested(workers.unless_they_cannot(stop.requested.wait()))
+        await workers.drain(config, stop)
+        await running.drain()
+    return 0

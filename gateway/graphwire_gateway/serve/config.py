@@ -51,7 +51,8 @@ class ServerSection(_Section):
 
     ``store`` is the URL of the logs; ``checkpointer`` and ``graph_store`` are targets, used for graphs
     compiled without, and ``encoders`` a target, too. ``ignore_encryption`` serves a project even if it asks
-    for encryption at rest, which graphwire does not have. The other settings are those of ``Gateway``.
+    for encryption at rest, which graphwire does not have. ``workers`` is how many processes run the graphs
+    beside a gateway, on a store in Redis. The other settings are those of ``Gateway``.
     """
 
     host: str = "127.0.0.1"
@@ -67,6 +68,7 @@ class ServerSection(_Section):
     shared_threads: bool = False
     console: bool = True
     expose_errors: bool | None = None
+    workers: Annotated[int | None, Field(ge=0, le=256)] = None
     insecure: bool = False
     ignore_encryption: bool = False
     log_format: Literal["console", "json"] = "console"

@@ -16,6 +16,7 @@ from graphwire_gateway.graphs.load import importable_from, short_path
 from graphwire_gateway.serve import environment, langgraph_json
 from graphwire_gateway.serve.config import FILE, Config, load, sections
 from graphwire_gateway.serve.langgraph_json import Project
+from graphwire_gateway.stores import is_shared
 
 Note: TypeAlias = tuple[Literal["info", "warning"], str]
 """A line for the log: its level and its text."""
@@ -33,6 +34,8 @@ class Selection:
     """The options that belong to ``[server]``, by setting; None for an option that was not given."""
     conformance_graphs: bool
     """Whether to serve the conformance kit's graphs as well."""
+    worker_host: str | None = None
+    """Where gateways reach the worker, if one is asked for; else None."""
     is_restart: bool = False
     """Whether only code changed since the last server; what that one printed is not printed again."""
 
@@ -86,7 +89,13 @@ class Selection:
                 "[server] ignore_encryption = true in graphwire.toml, or "
                 "GRAPHWIRE_SERVER__IGNORE_ENCRYPTION=true"
             )
-        if not resolved.graphs:
+        if resolved.server.workers and not is_shared(resolved.server.store):
+            raise CannotServe(
+                f"{resolved.server.workers} workers share a store in Redis, as in --store "
+                "redis://localhost:6379/0; with any other one process serves the graphs: leave out --workers"
+            )
+        is_gateway = is_shared(resolved.server.store) and not resolved.server.workers
+        if not resolved.graphs and (self.worker_host is not None or not is_gateway):
             raise CannotServe(
                 "no graphs to serve; name one, as in: graphwire serve joke=app.graphs:joke "
                 "(or a langgraph.json, or list them under [graphs] in graphwire.toml)"

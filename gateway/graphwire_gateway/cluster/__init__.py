@@ -1,0 +1,1 @@
+"""Several processes on one Redis: workers run graphs, and gateways pass on to them what clients ask."""

@@ -1,0 +1,577 @@
+"""A client's connection to a gateway: each command goes to the shard that it is about, or to all.
+
+The gateway keeps the books of the protocol (``ServerSession``): rates, ids of requests, numbers of
+subscriptions. Everything else is for homes: they check, answer and stream. A frame goes to a home as it came,
+and what a home sends goes to the client as it came. Only replies and ends of subscriptions are read, for the
+books. What homes send is looked through for their types: text of a graph may hold them, too, and is then read
+in vain.
+
+A connection to a home that ends takes the client's with it, if the client has something there: it comes back
+with its cursors, and knows by itself what it has to ask again. If it has nothing there, the next command
+connects anew.
+
+Long because one place knows which home each command, reply and subscription belongs to.
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import orjson
+from graphwire_protocol import codes, commands
+from graphwire_protocol.codec import encode
+from graphwire_protocol.commands import Command
+from graphwire_protocol.errors import Misuse, Refusal
+from graphwire_protocol.replies import Ok, Pong
+from graphwire_protocol.server import ServerSession
+
+from graphwire_gateway.cluster.directory import Directory
+from graphwire_gateway.cluster.gathering import Answers, Frame, GatheredList, GatheredWatch
+from graphwire_gateway.cluster.link import Link
+from graphwire_gateway.cluster.outbox import Outbox
+from graphwire_gateway.cluster.shards import run_key, shard_of, thread_key
+from graphwire_gateway.connections import greeting
+from graphwire_gateway.connections.connection import Connection, Parts
+from graphwire_gateway.connections.delivery import batches
+from graphwire_gateway.connections.loop_time import sharer
+from graphwire_gateway.connections.services import ConnectionServices
+from graphwire_gateway.log.store import StoreAway
+
+_READ = tuple(
+    b'"type":"%s"' % name
+    for name in (b"ok", b"error", b"started", b"subscribed", b"closed", b"pong", b"goaway")
+)
+"""What a message holds that has to be read, for the books."""
+
+_ROWS = (b'"type":"synced"', b'"type":"run_', b'"type":"thread_')
+"""What else, while the lists of a watch are gathered."""
+
+_AFTER_MS = 1000
+
+_PONG_S = 2.0
+"""Seconds for which a ping waits for homes."""
+
+_About: TypeAlias = (
+    commands.Subscribe | commands.Cancel | commands.Respond | commands.Result | commands.Delete
+)
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A request that is not answered completely: to which home it went, or to which homes."""
+
+    command: Any
+    shards: frozenset[int]
+    answers: Answers | None = None
+    answered: asyncio.Event | None = None
+    """Set when it is answered, if somebody waits for that."""
+    data: str | bytes | None = None
+    """The frame, if it went to where its run was last known to be, and may have to go elsewhere."""
+    behind: tuple[Frame, ...] = ()
+    """What the client gets behind the answer: refusals of later requests about the same subscription."""
+
+
+@dataclass(slots=True)
+class _Pinged:
+    """A ping that waits for the pongs of homes."""
+
+    command: commands.Ping
+    shards: set[int]
+    timer: asyncio.TimerHandle
+
+
+class CommandRelay:
+    """Passes on the commands of one connection, in order."""
+
+    def __init__(
+        self,
+        services: ConnectionServices,
+        directory: Directory,
+        session: ServerSession,
+        outbox: Outbox,
+        connection: Connection,
+    ) -> None:
+        self._services = services
+        self._directory = directory
+        self._session = session
+        self._outbox = outbox
+        self._connection: Connection | None = connection
+        self._principal: str | None = None
+        self._links: dict[int, Link] = {}
+        self._asked: dict[int, _Asked] = {}  # by request
+        self._subs: dict[int, frozenset[int]] = {}  # the shards of each subscription
+        self._watches: dict[int, GatheredWatch] = {}  # those of several shards
+        self._pinged: dict[int, _Pinged] = {}
+        self._pings = 0
+        self._looking: set[asyncio.Task[None]] = set()
+        self._undoing: set[int] = set()  # requests of the gateway's own
+        self._runs_here: set[int] = set()  # shards with runs that end when the client leaves
+        self._ending: asyncio.Future[None] | None = None
+
+    @property
+    def whose(self) -> str:
+        """With whose other work that of this connection takes turns."""
+        assert self._connection is not None
+        return sharer(self._principal, self._connection.peer)
+
+    async def handle(self, command: Command, data: str | bytes) -> None:
+        """Pass on one command, which came as ``data``. Raises the ``Refusal`` that ends the connection."""
+        try:
+            await self._handle(command, data)
+        except Refusal as refusal:
+            if isinstance(command, commands.Credit | commands.Ping):
+                raise
+            self._outbox.reply(self._session.refuse(refusal, command))
+            if refusal.close is not None:
+                raise
+        except Exception as error:
+            error_id = self._services.failures.internal(error, command.type)
+            message = f"a fault of the server (error_id {error_id})"
+            fault = Refusal("internal", message, details={"error_id": error_id})
+            with contextlib.suppress(Misuse):
+                self._outbox.reply(self._session.refuse(fault, command))
+
+    async def _handle(self, command: Command, data: str | bytes) -> None:
+        match command:
+            case commands.Credit():
+                self._send(self._subs.get(command.sub, frozenset()), data)
+            case commands.Ping():
+                self._ping(command)
+            case commands.Hello():
+                await self._hello(command)
+            case commands.Run():
+                await self._run(command, data)
+            case commands.Subscribe():
+                shard = await self._shard_of_run(command.run)
+                await self._number_is_free(command.sub, shard)
+                self._subs[command.sub] = frozenset((shard,))
+                self._ask(command, shard, data).data = data
+            case commands.Unsubscribe():
+                self._unsubscribe(command, data)
+            case commands.Watch(thread=str(thread), graphs=(str(graph),)):
+                shard = self._shard_of_thread(graph, thread)
+                await self._number_is_free(command.sub, shard)
+                self._subs[command.sub] = frozenset((shard,))
+                self._ask(command, shard, data)
+            case commands.Watch():
+                await self._watch(command, data)
+            case commands.List(what="graphs"):
+                self._ask(command, self._any_shard(), data)
+            case commands.List(thread=str(thread), graph=str(graph)):
+                self._ask(command, self._shard_of_thread(graph, thread), data)
+            case commands.List():
+                self._list(command)
+            case commands.Cancel() | commands.Respond() | commands.Result() | commands.Delete(run=str()):
+                self._ask(command, await self._shard_of_run(command.run or ""), data).data = data
+            case _:
+                self._ask(command, self._shard_of_thread(command.graph or "", command.thread or ""), data)
+
+    async def _hello(self, command: commands.Hello) -> None:
+        if self._directory.offer is None or not self._directory.is_known:
+            message = "this server has no worker yet; connect again later"
+            raise Refusal("unavailable", message, after_ms=_AFTER_MS, close=codes.TRY_LATER)
+        assert self._connection is not None
+        welcome = await greeting.welcome(command, self._services, self._connection)
+        self._principal = welcome.principal
+        self._outbox.reply(self._session.reply(welcome))
+
+    def refuse(self, error: bytes, refusal: Refusal) -> None:
+        """Reply ``error`` to a frame that is none, or comes at a wrong time.
+
+        Requests about one subscription are answered in order.
+        """
+        for asked in self._asked.values():
+            if refusal.sub is not None and refusal.sub in _subs_of(asked.command):
+                asked.behind += (orjson.loads(error),)
+                return
+        self._outbox.reply(error)
+
+    def _ping(self, command: commands.Ping) -> None:
+        """Answer when all homes have handled what came before, or soon: one may be missing, or frozen."""
+        shards = set(self._links)
+        if not shards:
+            self._outbox.reply(self._session.pong(Pong(t=command.t)))
+            return
+        self._pings += 1
+        token = self._pings
+        timer = asyncio.get_running_loop().call_later(_PONG_S, self._pong_late, token)
+        self._pinged[token] = _Pinged(command, shards, timer)
+        self._send(shards, orjson.dumps({"type": "ping", "t": token}))
+
+    def _ponged(self, shard: int, token: int) -> list[Frame]:
+        """A home has answered a ping; return what the client gets."""
+        pinged = self._pinged.get(token)
+        if pinged is None:
+            return []
+        pinged.shards.discard(shard)
+        if pinged.shards:
+            return []
+        del self._pinged[token]
+        pinged.timer.cancel()
+        return [orjson.loads(self._session.pong(Pong(t=pinged.command.t)))]
+
+    def _pong_late(self, token: int) -> None:
+        self._outbox.reply(self._session.pong(Pong(t=self._pinged.pop(token).command.t)))
+
+    # ── where things are ─────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _owner(self) -> str:
+        assert self._principal is not None
+        return self._principal
+
+    def _shard_of_thread(self, graph: str, thread: str) -> int:
+        is_shared = self._directory.shares_threads
+        return shard_of(thread_key(self._owner, graph, thread, is_shared=is_shared), self._directory.shards)
+
+    async def _shard_of_run(self, run: str) -> int:
+        """Return the shard that has a run, or would have it. Raises ``Refusal(unavailable)``."""
+        found = await self._looked_for(run, may_remember=True)
+        return shard_of(run_key(self._owner, run), self._directory.shards) if found is None else found
+
+    async def _looked_for(self, run: str, *, may_remember: bool) -> int | None:
+        try:
+            return await self._directory.shard_of_run(self._owner, run, may_remember=may_remember)
+        except StoreAway:
+            message = "the store of this server is away"
+            raise Refusal("unavailable", message, after_ms=_AFTER_MS) from None
+
+    def _any_shard(self) -> int:
+        """Return a shard whose home there is a way to, if there is one."""
+        known = [*self._links, *self._directory.homes]
+        return known[0] if known else 0
+
+    async def _number_is_free(self, sub: int, *shards: int) -> None:
+        """Wait until no frame of an earlier subscription with that number can come any more."""
+        for asked in list(self._asked.values()):
+            is_leaving = isinstance(asked.command, commands.Unsubscribe) and asked.command.sub == sub
+            if is_leaving and not asked.shards <= set(shards):
+                asked.answered = asked.answered or asyncio.Event()
+                await asked.answered.wait()
+
+    # ── to homes ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _run(self, command: commands.Run, data: str | bytes) -> None:
+        if command.run is None:
+            id = os.urandom(16).hex()
+            known = None
+            data = _with_run(data, id)
+        else:
+            id = command.run
+            known = self._directory.starting.get(run_key(self._owner, id))
+            if known is None:  # one that was there before may be gone, and begin anew elsewhere
+                known = await self._looked_for(id, may_remember=False)
+        if known is not None:
+            shard = known
+        elif command.thread is not None:
+            shard = self._shard_of_thread(command.graph, command.thread)
+        else:
+            shard = shard_of(run_key(self._owner, id), self._directory.shards)
+        for spec in command.subscribe:
+            await self._number_is_free(spec.sub, shard)
+        self._directory.remember(self._owner, id, shard)
+        self._directory.starting[run_key(self._owner, id)] = shard
+        self._subs.update({spec.sub: frozenset((shard,)) for spec in command.subscribe})
+        if command.on_disconnect == "cancel":
+            self._runs_here.add(shard)
+        self._ask(command.model_copy(update={"run": id, "input": None}), shard, data)
+
+    def _ask(self, command: Any, shard: int, data: str | bytes) -> _Asked:
+        waiting = sum(link.waiting_bytes for link in self._links.values())
+        most = self._services.limits.max_frame_bytes
+        if waiting and waiting + len(data) > most:
+            raise Refusal(
+                "rate_limited",
+                f"requests of {waiting:,} bytes wait for a worker of this server, and no more than "
+                f"{most:,} may (max_frame_bytes); send this one once some are answered",
+                details={"limit": "max_frame_bytes"},
+                after_ms=100,
+            )
+        asked = self._asked[command.id] = _Asked(command, frozenset((shard,)))
+        self._send((shard,), data)
+        return asked
+
+    def _send(self, shards: Iterable[int], data: str | bytes) -> None:
+        for shard in shards:
+            link = self._links.get(shard)
+            if link is None:
+                link = self._links[shard] = Link(
+                    shard, self._owner, self._directory, self._received, self._ended
+                )
+            link.send(data)
+
+    @property
+    def _all(self) -> range:
+        return range(self._directory.shards)
+
+    def _list(self, command: commands.List) -> None:
+        listed = GatheredList(command, self._all, self._services.limits.max_event_bytes)
+        self._asked[command.id] = _Asked(command, frozenset(self._all), listed)
+        for shard in self._all:
+            self._send((shard,), encode(listed.asked_of(shard)))
+
+    async def _watch(self, command: commands.Watch, data: str | bytes) -> None:
+        await self._number_is_free(command.sub, *self._all)
+        watched = GatheredWatch(command, self._all, self._services.limits.max_watch_runs)
+        self._asked[command.id] = _Asked(command, frozenset(self._all), watched)
+        self._watches[command.sub] = watched
+        self._subs[command.sub] = frozenset(self._all)
+        self._send(self._all, data)
+
+    def _unsubscribe(self, command: commands.Unsubscribe, data: str | bytes) -> None:
+        shards = self._subs.pop(command.sub, frozenset())
+        self._watches.pop(command.sub, None)
+        self._session.release(command.sub)  # the client may use the number behind this frame
+        if not shards:
+            self._outbox.reply(self._session.reply(Ok(id=command.id)))
+            return
+        answers = Answers(command, shards) if len(shards) > 1 else None
+        self._asked[command.id] = _Asked(command, shards, answers)
+        self._send(shards, data)
+
+    # ── from homes ───────────────────────────────────────────────────────────────────────────────
+
+    async def _received(self, link: Link, message: bytes) -> None:
+        must_read = any(name in message for name in _READ)
+        if not must_read and any(not watched.is_synced for watched in self._watches.values()):
+            must_read = any(name in message for name in _ROWS)
+        if not must_read:
+            await self._outbox.pass_on(message)
+            return
+        found = orjson.loads(message)
+        frames = found if isinstance(found, list) else [found]
+        passing: list[Frame] = []
+        for frame in frames:
+            passing += self._read(link, frame)
+        if len(passing) == len(frames) and all(a is b for a, b in zip(passing, frames, strict=True)):
+            await self._outbox.pass_on(message)
+        elif passing:
+            for batch in batches([orjson.dumps(frame) for frame in passing]):
+                await self._outbox.pass_on(batch)
+
+    def _read(self, link: Link, frame: Frame) -> list[Frame]:
+        """Note a frame of a home in the books; return what goes to the client in its place."""
+        match frame["type"]:
+            case "goaway":
+                return []  # the gateway stays
+            case "pong":
+                return self._ponged(link.shard, frame["t"])
+            case "notice":
+                return [frame] if link.shard == min(self._links) or not link.is_gathered else []
+            case "ok" | "started" | "subscribed" | "error" if "id" in frame:
+                return self._reply(link, frame)
+            case "closed" if not self._is_leaving(frame["sub"]):
+                self._subs.pop(frame["sub"], None)
+                self._session.release(frame["sub"])
+        if self._was_left(link, frame.get("sub", -1)):
+            return []
+        watched = self._watches.get(frame.get("sub", -1))
+        if watched is not None and not watched.is_synced:
+            return watched.take(link.shard, frame)
+        return [frame]
+
+    def _was_left(self, link: Link, sub: int) -> bool:
+        """Tell whether what a home sends is of a watch that was left, and whose number another may have."""
+        return any(
+            isinstance(asked.command, commands.Unsubscribe)
+            and asked.command.sub == sub
+            and asked.answers is not None
+            and link.shard in asked.answers.missing
+            for asked in self._asked.values()
+        )
+
+    def _is_leaving(self, sub: int) -> bool:
+        """Tell whether the number may be another subscription's by now: the one that had it was left."""
+        return any(
+            isinstance(asked.command, commands.Unsubscribe) and asked.command.sub == sub
+            for asked in self._asked.values()
+        )
+
+    def _reply(self, link: Link, frame: Frame) -> list[Frame]:
+        id, is_error = frame["id"], frame["type"] == "error"
+        if id in self._undoing:
+            self._undoing.discard(id)
+            return []
+        asked = self._asked.get(id)
+        if asked is None:
+            raise Misuse(f"the home of shard {link.shard} answers request {id}, which is not open")
+        link.is_gathered = asked.answers is not None
+        if asked.answers is not None:
+            asked.answers.answer(link.shard, frame)
+            return [] if asked.answers.missing else [self._gathered(asked), *asked.behind]
+        if is_error and asked.data is not None and frame["code"] == "not_found":
+            self._looking.add(task := asyncio.ensure_future(self._look_again(asked, asked.data, frame)))
+            task.add_done_callback(self._looking.discard)
+            asked.data = None
+            return []
+        if is_error:
+            self._refused(asked, frame)
+        elif self._session.replied(id, frame["type"]):
+            self._answered(asked)
+        else:
+            return [frame]
+        return [frame, *asked.behind]
+
+    async def _look_again(self, asked: _Asked, data: str | bytes, frame: Frame) -> None:
+        """Ask the shard that has the run now, if it is another one: it may have begun anew there."""
+        command = asked.command
+        self._directory.forget(self._owner, command.run)
+        with contextlib.suppress(Refusal):
+            shard = await self._shard_of_run(command.run)
+            if shard not in asked.shards:
+                asked.shards = frozenset((shard,))
+                if isinstance(command, commands.Subscribe):
+                    self._subs[command.sub] = asked.shards
+                self._send((shard,), data)
+                return
+        self._refused(asked, frame)
+        for each in (frame, *asked.behind):
+            self._outbox.reply(orjson.dumps(each))
+
+    def _answered(self, asked: _Asked) -> None:
+        del self._asked[asked.command.id]
+        self._started(asked.command)
+        if asked.answered is not None:
+            asked.answered.set()
+
+    def _started(self, command: Any) -> None:
+        if isinstance(command, commands.Run):
+            self._directory.starting.pop(run_key(self._owner, command.run or ""), None)
+
+    def _refused(self, asked: _Asked, frame: Frame) -> None:
+        command = asked.command
+        self._answered(asked)
+        self._session.refused(command)
+        if isinstance(command, commands.Run):
+            for spec in command.subscribe:
+                self._subs.pop(spec.sub, None)
+        elif isinstance(command, commands.Subscribe | commands.Watch):
+            self._subs.pop(command.sub, None)
+        run = getattr(command, "run", None)
+        if run is not None:
+            self._directory.forget(self._owner, run)
+        if frame["code"] == "draining":  # the home goes away, and not this gateway
+            frame["code"] = "unavailable"
+            frame["message"] = "a worker of this server is going away; ask again"
+
+    def _gathered(self, asked: _Asked) -> Frame:
+        answers = asked.answers
+        assert answers is not None
+        result = answers.result()
+        if result["type"] != "error":
+            self._session.replied(asked.command.id, result["type"])
+            self._answered(asked)
+            return result
+        if isinstance(asked.command, commands.Watch):
+            self._watches.pop(asked.command.sub, None)
+            self._undo(asked.command.sub, answers.found)
+        self._refused(asked, result)
+        return result
+
+    def _undo(self, sub: int, shards: Iterable[int]) -> None:
+        """Let the shards that watch end it: others have refused."""
+        for shard in shards:
+            id = 0
+            while not id or id in self._asked or id in self._undoing:
+                id = secrets.randbits(52)
+            self._undoing.add(id)
+            self._send((shard,), encode(commands.Unsubscribe(id=id, sub=sub)))
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────────
+
+    def _ended(self, link: Link, reason: str) -> None:
+        """There is no way to a home any more, or none was found."""
+        if self._links.get(link.shard) is link:
+            del self._links[link.shard]
+        for token in list(self._pinged):
+            for frame in self._ponged(link.shard, token):
+                self._outbox.reply(orjson.dumps(frame))
+        if not link.url:  # nothing has reached it
+            self._refuse_all(link.shard, reason)
+            return
+        shard = link.shard
+        is_needed = (
+            shard in self._runs_here
+            or any(shard in shards for shards in self._subs.values())
+            or any(shard in asked.shards for asked in self._asked.values())
+        )
+        if is_needed and self._connection is not None and self._ending is None:
+            self._ending = asyncio.ensure_future(self._connection.leave())
+
+    def _refuse_all(self, shard: int, reason: str) -> None:
+        for asked in [asked for asked in self._asked.values() if shard in asked.shards]:
+            refusal = Refusal("unavailable", reason, after_ms=_AFTER_MS)
+            error = orjson.loads(self._session.refuse(refusal))
+            frame: Frame = {**error, "id": asked.command.id}
+            if asked.answers is not None:
+                if shard not in asked.answers.missing:
+                    continue
+                asked.answers.answer(shard, frame)
+                if asked.answers.missing:
+                    continue
+                frame = self._gathered(asked)
+            else:
+                self._refused(asked, frame)
+            for each in (frame, *asked.behind):
+                self._outbox.reply(orjson.dumps(each))
+
+    def drop_stale(self) -> None:
+        """Leave homes that are no longer those of their shards: a frozen worker says nothing by itself."""
+        for shard, link in list(self._links.items()):
+            if link.url and self._directory.homes.get(shard, link.url) != link.url:
+                link.close()
+                self._ended(link, "another worker has this part of the server now")
+
+    async def close(self) -> None:
+        """Let go of everything that the connection held."""
+        links = list(self._links.values())
+        self._links.clear()
+        for link in links:
+            link.close()
+        await asyncio.gather(*(link.closed() for link in links))
+        if self._principal is not None and self._connection is not None:
+            self._services.connections.remove(self._principal, self._connection)
+        for asked in self._asked.values():
+            self._started(asked.command)
+            if asked.answered is not None:
+                asked.answered.set()
+        for pinged in self._pinged.values():
+            pinged.timer.cancel()
+        for task in self._looking:
+            task.cancel()
+        await asyncio.gather(*self._looking, return_exceptions=True)
+        if self._ending is not None:
+            await asyncio.gather(self._ending, return_exceptions=True)
+        self._connection = None  # which has this
+
+
+def _subs_of(command: Any) -> tuple[int, ...]:
+    """Return the subscriptions that a request names."""
+    if isinstance(command, commands.Run):
+        return tuple(spec.sub for spec in command.subscribe)
+    sub = getattr(command, "sub", None)
+    return () if sub is None else (sub,)
+
+
+def _with_run(data: str | bytes, id: str) -> str:
+    """Return the frame of a start, which names no run, with the id of one."""
+    text = data if isinstance(data, str) else data.decode()
+    return f'{{"run":"{id}",{text.lstrip()[1:]}'
+
+
+def relayed(
+    services: ConnectionServices, directory: Directory, opened: "Callable[[CommandRelay], None]"
+) -> Parts:
+    """Return what makes the parts of a connection whose commands are passed on. ``opened`` gets each."""
+
+    def parts(connection: Connection, session: ServerSession) -> tuple[Outbox, CommandRelay]:
+        outbox = Outbox(connection.send, connection.turn, services.loop_time.done)
+        relay = CommandRelay(services, directory, session, outbox, connection)
+        opened(relay)
+        return outbox, relay
+
+    return parts

@@ -1,0 +1,274 @@
+"""Workers and gateways as a person runs them: processes that are started, killed and stopped.
+
+About `gateway/graphwire_gateway/serve/workers.py`, `gateway/graphwire_gateway/serve/worker_command.py`,
+`gateway/graphwire_gateway/serve/running.py`, `gateway/graphwire_gateway/serve/stop.py`,
+`gateway/graphwire_gateway/serve/gateways.py` and `gateway/graphwire_gateway/serve/greeting_lines.py`.
+"""
+
+import asyncio
+import os
+import re
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.live.test_command import PROGRAM
+from tests.support.peer import Peer, everything
+from tests.support.processes import started
+from tests.support.redis import RedisProcess
+from tests.support.redis_stores import asked
+from tests.support.waiting import poll
+from tests.support.wire import Gone, Wire
+
+pytestmark = pytest.mark.processes
+
+_DEADLINE_S = 90.0
+
+GRAPHS = """
+import asyncio
+from typing import TypedDict
+from graphwire_runtime import END, START, StateGraph, get_stream_writer, interrupt
+
+
+class State(TypedDict, total=False):
+    answer: str
+
+
+def part(number):
+    async def count(state: State) -> State:
+        for index in range(40 * number, 40 * number + 40):
+            get_stream_writer()({"i": index})
+            await asyncio.sleep(0.02)
+        return {}
+    return count
+
+
+building = StateGraph(State)
+for number in range(3):
+    building.add_node(f"part{number}", part(number))
+for before, after in zip([START, "part0", "part1", "part2"], ["part0", "part1", "part2", END]):
+    building.add_edge(before, after)
+slow = building.compile()
+
+
+def ask(state: State) -> State:
+    return {"answer": interrupt("which?")}
+
+
+asks = StateGraph(State).add_node("ask", ask).add_edge(START, "ask").compile()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "graphs.py").write_text(GRAPHS)
+    (tmp_path / "broken.py").write_text("import a_package_that_is_not_there\n")
+    return tmp_path
+
+
+class Said:
+    """A process of the command line, and what it has printed."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.text = ""
+
+    async def until(self, words: str) -> str:
+        assert self.process.stdout is not None
+        while words not in self.text:
+            line = await asyncio.wait_for(self.process.stdout.readline(), _DEADLINE_S)
+            assert line, self.text
+            self.text += line.decode()
+        return self.text
+
+    async def end(self, number: int) -> str:
+        """Send a signal; return all that was printed once the process has ended well."""
+        self.process.send_signal(number)
+        return await self.ended(0)
+
+    async def ended(self, code: int) -> str:
+        rest, _ = await asyncio.wait_for(self.process.communicate(), _DEADLINE_S)
+        self.text += rest.decode()
+        assert self.process.returncode == code, self.text
+        return self.text
+
+    @property
+    def port(self) -> int:
+        found = re.search(r"ws://127\.0\.0\.1:(\d+)", self.text)
+        assert found
+        return int(found[1])
+
+
+@asynccontextmanager
+async def program(folder: Path, *arguments: str) -> AsyncIterator[Said]:
+    streams = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
+    async with started(*PROGRAM, *arguments, cwd=folder, **streams) as process:
+        yield Said(process)
+
+
+async def greeted(port: int) -> Peer:
+    peer = Peer(await Wire.open(port))
+    assert (await peer.ask(type="hello"))["type"] == "welcome"
+    return peer
+
+
+async def homes(redis: RedisProcess) -> dict[int, dict[str, Any]]:
+    """What the home of each shard says of itself."""
+    async with asked(redis) as client:
+        found = await client.mget([f"graphwire:{shard}:owner" for shard in range(8)])
+    return {shard: orjson.loads(owner) for shard, owner in enumerate(found) if owner is not None}
+
+
+async def pid_of(redis: RedisProcess, run: str) -> int:
+    """Return the process that executes a run."""
+    async with asked(redis) as client:
+        for shard, home in (await homes(redis)).items():
+            if await client.exists(f"graphwire:{shard}:{{run:anonymous/{run}}}:log"):
+                return int(home["pid"])
+    raise AssertionError(f"no log of {run}")
+
+
+async def followed_to_its_end(port: int, peer: Peer, run: str, epoch: str) -> list[dict[str, Any]]:
+    """Follow a run as clients do: whenever the connection ends, come back with the cursor."""
+    events: list[dict[str, Any]] = []
+    while True:
+        try:
+            events += [frame for frame in await peer.closed(1) if frame["type"] == "event"]
+            peer.wire.abort()
+            return events
+        except Gone:
+            events += peer.events(1)
+        cursor = {"epoch": epoch, "seq": events[-1]["seq"]}
+        again = partial(_again, port, run, cursor)
+        replies = await poll(again, lambda found: found is not None, _DEADLINE_S)
+        assert replies[-1] is not None
+        peer = replies[-1]
+
+
+async def _again(port: int, run: str, cursor: dict[str, Any]) -> Peer | None:
+    peer = Peer(await Wire.open(port))
+    try:
+        await peer.ask(type="hello")
+        reply = await peer.ask(type="subscribe", run=run, **everything(1, from_=cursor))
+    except Gone:
+        return None
+    if reply["type"] == "subscribed":
+        return peer
+    assert reply["code"] == "unavailable", reply
+    peer.wire.abort()
+    return None
+
+
+async def test_a_worker_that_is_killed_loses_nothing(folder: Path, redis: RedisProcess) -> None:
+    command = ("serve", "slow=./graphs.py:slow", "--store", redis.url, "--workers", "2", "--port", "0")
+    async with program(folder, *command) as server:
+        said = await server.until("Ctrl-C drains")
+        assert "2 workers beside it run slow" in said
+        assert "passes clients on to workers" in said
+        await poll(lambda: _counted(redis), lambda counts: counts == [4, 4], _DEADLINE_S)
+        peer = await greeted(server.port)
+        begun = await peer.run("slow", {}, everything(1), run="r", thread="t")
+        await peer.until(lambda frame: frame.get("data") == {"i": 50})  # in the second step
+        os.kill(await pid_of(redis, "r"), signal.SIGKILL)
+        events = await followed_to_its_end(server.port, peer, "r", begun["epoch"])
+        assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+        lifecycle = [event for event in events if event["mode"] == "lifecycle"]
+        statuses = [(event["data"]["status"], event["data"]["attempt"]) for event in lifecycle]
+        assert statuses == [("running", 1), ("running", 2), ("completed", 2)]
+        again = lifecycle[1]
+        valid = [
+            event["data"]["i"]
+            for event in events
+            if event["mode"] == "custom" and not again["data"]["void_after"] < event["seq"] < again["seq"]
+        ]
+        assert valid == list(range(120))
+        await server.until("a worker has ended; another one takes its place")
+        await poll(lambda: _counted(redis), lambda counts: counts == [4, 4], _DEADLINE_S)
+        said = await server.end(signal.SIGINT)
+        assert said.count("draining: runs get") == 1
+        assert "Traceback" not in said
+
+
+async def _counted(redis: RedisProcess) -> list[int]:
+    """Return how many shards each process has."""
+    pids = [home["pid"] for home in (await homes(redis)).values()]
+    return sorted(pids.count(pid) for pid in set(pids))
+
+
+async def test_workers_and_gateways_are_commands_of_their_own(folder: Path, redis: RedisProcess) -> None:
+    async with program(folder, "serve", "--store", redis.url, "--port", "0") as gateway:
+        said = await gateway.until("Ctrl-C drains")
+        assert "it waits for workers (workers are missing); start some: graphwire worker --store" in said
+        command = ("worker", "asks=./graphs.py:asks", "--store", redis.url)
+        async with program(folder, *command) as worker:
+            await worker.until("a worker runs asks, for the gateways of redis://127.0.0.1")
+            await gateway.until("reason=None")
+            peer = await greeted(gateway.port)
+            await peer.run("asks", {}, everything(1), run="r", thread="t")
+            asking = await peer.until(lambda frame: frame.get("data", {}).get("status") == "interrupted")
+            said = await worker.end(signal.SIGTERM)
+            assert "Traceback" not in said
+        assert await peer.gone() == 1012
+        async with program(folder, *command) as worker:
+            await worker.until("a worker runs asks")
+            await gateway.until("reason='workers are missing'")
+            peer = (await poll(lambda: _there(gateway.port), lambda found: found is not None, _DEADLINE_S))[
+                -1
+            ]
+            row = (await peer.ask(type="list", what="runs"))["runs"][0]
+            assert row["status"] == "interrupted"
+            answer = {"interrupt": row["interrupts"][0], "value": "this"}
+            assert (await peer.ask(type="respond", run="r", responses=[answer]))["type"] == "ok"
+            ok = await peer.poll(lambda ok: ok["status"] == "completed", type="result", run="r")
+            assert ok["output"] == {"answer": "this"}
+            assert asking
+            await worker.end(signal.SIGINT)
+        await gateway.end(signal.SIGTERM)
+
+
+async def _there(port: int) -> Peer | None:
+    peer = await greeted(port)
+    if (await peer.ask(type="list", what="runs"))["type"] == "ok":
+        return peer
+    peer.wire.abort()
+    return None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["serve", "slow=./graphs.py:slow", "--workers", "2"], "2 workers share a store in Redis"),
+        (
+            ["serve", "slow=./graphs.py:slow", "--workers", "2", "--store", "sqlite:///x.db"],
+            "leave out --workers",
+        ),
+        (["worker", "slow=./graphs.py:slow"], "workers share a store in Redis"),
+        (
+            ["serve", "slow=./graphs.py:slow", "--workers", "2", "--reload"],
+            "leave out --workers while you write",
+        ),
+        (["worker", "--store", "redis://127.0.0.1:1/0"], "no graphs to serve"),
+        (["worker", "slow=./graphs.py:slow", "--store", "redis://127.0.0.1:1/0"], "cannot be reached"),
+    ],
+)
+async def test_what_cannot_be_is_refused_by_name(folder: Path, arguments: list[str], words: str) -> None:
+    async with program(folder, *arguments) as process:
+        said = " ".join((await process.ended(2)).split())
+        assert words in said
+        assert "Traceback" not in said
+
+
+async def test_a_server_whose_workers_cannot_load_their_graphs_ends_and_says_why(
+    folder: Path, redis: RedisProcess
+) -> None:
+    command = ("serve", "broken=./broken.py:graph", "--store", redis.url, "--workers", "2", "--port", "0")
+    async with program(folder, *command) as server:
+        said = await server.ended(2)
+        assert "a_package_that_is_not_there" in said
+        assert "a worker cannot serve what it is asked to; it has said why above" in said

@@ -23,6 +23,7 @@ from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.store import Store
 from graphwire_gateway.runs.command_replies import CommandReplies
+from graphwire_gateway.runs.elsewhere import Elsewhere
 from graphwire_gateway.runs.listing import Listing
 from graphwire_gateway.runs.recovery import Recovery
 from graphwire_gateway.runs.runs import Runs
@@ -52,6 +53,8 @@ class Part:
     """Called with the url, before the store is opened."""
     hands_over: bool = False
     """Whether another server goes on with what it leaves, so that runs are taken to the end."""
+    elsewhere: Elsewhere | None = None
+    """Knows what the others have of a principal's runs."""
     opens_graphs: bool = True
     """Whether the graphs are opened and closed with the server; else they are, already, and stay open."""
 
@@ -97,6 +100,7 @@ class Server:
             shared_threads,
             self._part.owns,
             hands_over=self._part.hands_over,
+            elsewhere=self._part.elsewhere,
         )
         states = States(catalog, self._runs, failures, limits, encoders)
         listing = Listing(catalog, self._runs, failures, limits.max_event_bytes, encoders)
@@ -169,7 +173,7 @@ class Server:
         self._committing = asyncio.create_task(self._committer.main(self._runs.holdings.make_room))
         self._watching = asyncio.create_task(self._leave_store(self._store.taken))
         await self._listener.start()
-        log.info("listening", url=self.url)
+        (log.info if self._part.opens_graphs else log.debug)("listening", url=self.url)
 
     async def _leave_store(self, taken: asyncio.Event) -> None:
         await taken.wait()
@@ -179,6 +183,11 @@ class Server:
     def rests(self) -> bool:
         """Start no more runs, if none is executing now; return whether that is so. Close it then."""
         return self._runs.rests()
+
+    @property
+    def executing(self) -> int | None:
+        """How many runs are neither over nor waiting; None if one of them would end with this server."""
+        return self._runs.executing if self._runs.can_be_handed_over else None
 
     async def drain(self, timeout_s: float | None = None) -> None:
         """Announce the end to clients, refuse new runs, and wait up to ``timeout_s`` seconds for the others.

@@ -1,7 +1,8 @@
 """Workers and gateways on one Redis, in one process: what clients of any gateway see of all workers.
 
 About `gateway/graphwire_gateway/cluster/relay.py`, `gateway/graphwire_gateway/cluster/link.py`,
-`gateway/graphwire_gateway/cluster/front.py`, `gateway/graphwire_gateway/cluster/worker.py` and
+`gateway/graphwire_gateway/cluster/front.py`, `gateway/graphwire_gateway/cluster/worker.py`,
+`gateway/graphwire_gateway/cluster/active_runs.py`, `gateway/graphwire_gateway/runs/elsewhere.py` and
 `gateway/graphwire_gateway/cluster/directory.py`. The whole live suite passes through two gateways as well,
 with ``--store=cluster``; processes that are killed are in ``test_workers``.
 
@@ -22,6 +23,7 @@ from graphwire_gateway.cluster import worker as workers
 from graphwire_gateway.cluster.directory import Directory
 from graphwire_gateway.cluster.front import Front
 from graphwire_gateway.cluster.home_tokens import home_token
+from graphwire_gateway.cluster.shards import run_key, shard_of
 from graphwire_gateway.cluster.worker import Worker
 from langgraph.checkpoint.memory import InMemorySaver
 
@@ -299,6 +301,34 @@ async def test_frames_of_the_largest_size_pass(two: list[Peer]) -> None:
     assert (await other.ask(type="result", run=started["run"]))["type"] == "ok"
 
 
+async def test_the_active_runs_of_a_principal_are_counted_in_all_shards(
+    redis: RedisProcess, connect, graphs: dict[str, Any]
+) -> None:
+    limits = {"max_active_runs": 4}
+    async with working(redis, graphs, limits=limits) as worker, relaying(redis) as front:
+        peer = await connect(front)
+        for number in range(4):
+            assert (await peer.run("gated", {"done": 0}, run=f"r{number}"))["type"] == "started"
+            await poll(lambda: _active(redis), lambda count, number=number: count == number + 1)
+        counts = [home._runs._active["anonymous"] for home in worker.homes.values()]
+        assert max(counts) < 4, "they are in several shards"
+        for number in range(4, 8):
+            refused = await peer.run("gated", {"done": 0}, run=f"r{number}")
+            assert refused["message"] == "4 runs are active (max_active_runs)"
+        await peer.ask(type="cancel", run="r2")
+        await poll(lambda: _active(redis), lambda count: count == 3)
+        assert (await peer.run("gated", {"done": 0}, run="r9"))["type"] == "started"
+    async with working(redis, graphs, limits=limits):
+        await poll(lambda: _active(redis), lambda count: count == 0)  # all were cancelled with their worker
+
+
+async def _active(redis: RedisProcess) -> int:
+    """Return how many active runs of anybody the homes have written down."""
+    async with asked(redis) as client:
+        found = [await client.hgetall(f"graphwire:{shard}:active") for shard in range(SHARDS)]
+    return sum(int(count) for counts in found for count in counts.values())
+
+
 # ── who comes and goes ───────────────────────────────────────────────────────────────────────────
 
 
@@ -452,6 +482,42 @@ async def test_shards_are_divided_and_runs_are_not_disturbed_by_it(
         await asyncio.wait_for(worker.has_shards(SHARDS), 20)
 
 
+async def test_a_worker_that_has_too_much_for_long_hands_over_what_can_go_on(
+    worker: Worker,
+    redis: RedisProcess,
+    connect,
+    graphs: dict[str, Any],
+    gate: Gate,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(workers, "BUSY_S", 0.1)
+    monkeypatch.setattr(workers, "_MOVED_S", 0.05)
+    async with relaying(redis) as front:
+        peer = await connect(front)
+        shards: dict[str, int] = {}
+        for number in range(12):
+            run = f"r{number}"
+            await peer.run("gated", {"done": 0}, run=run, thread=run)
+            found = await front._directory.shard_of_run("anonymous", run, may_remember=True)
+            assert found is not None
+            shards[run] = found
+        for number in range(20):  # what no other worker could go on with stays
+            run = f"stays{number}"
+            if shard_of(run_key("anonymous", run), SHARDS) == 0:
+                await peer.run("gated", {"done": 0}, run=run)
+        async with working(redis, graphs, shards=SHARDS // 2) as other:
+            assert 0 in worker.homes
+            gate.open()
+            await asyncio.wait_for(front.ready(), 10)
+            again = await connect(front)
+            for run, shard in shards.items():
+                await again.poll(lambda ok: ok["status"] == "completed", type="result", run=run)
+                (row,) = [
+                    row for row in (await again.ask(type="list", what="runs"))["runs"] if row["run"] == run
+                ]
+                assert row["attempt"] == (2 if shard in other.homes else 1)
+
+
 async def _workers(redis: RedisProcess) -> int:
     async with asked(redis) as client:
         return int(await client.hlen("graphwire:workers"))
@@ -567,3 +633,53 @@ async def test_a_directory_remembers_where_runs_are_and_looks_again_when_it_must
         assert await directory.shard_of_run("anonymous", "r", may_remember=False) == shard
         directory.forget("anonymous", "r")
         assert await directory.shard_of_run("anonymous", "r", may_remember=True) == shard
+
+
+# ── runs that are handed over ────────────────────────────────────────────────────────────────────
+
+
+async def test_a_worker_that_stops_hands_its_runs_over_at_their_checkpoints(
+    redis: RedisProcess, connect, graphs: dict[str, Any], gate: Gate
+) -> None:
+    limits = {"max_attempts": 1, "cancel_grace_s": 0.2}  # being handed over is no failure of a run
+    async with relaying(redis) as front:
+        for attempt in (1, 2):
+            async with working(redis, graphs, limits=limits) as worker:
+                await asyncio.wait_for(front.ready(), 10)
+                peer = await connect(front)
+                if attempt == 1:
+                    started = await peer.run("gated", {"done": 0}, everything(1), run="r", thread="t")
+                    await peer.run("gated", {"done": 0}, run="private")
+                else:
+                    await peer.ask(type="subscribe", run="r", **everything(1))
+                await until(lambda attempt=attempt: gate.reached >= attempt + 1)
+                await peer.until(_is_running(attempt))
+                await worker.drain(0.05)
+                assert not worker.homes
+            assert await peer.gone() == 1012
+        gate.open()
+        async with working(redis, graphs, limits=limits):
+            await asyncio.wait_for(front.ready(), 10)
+            peer = await connect(front)
+            subscribed = await peer.ask(type="subscribe", run="r", **everything(1))
+            assert subscribed["epoch"] == started["epoch"]
+            *_, closed = await peer.closed(1)
+            assert closed["status"] == "completed"
+            events = peer.events(1)
+            assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+            life = [event for event in events if event["mode"] == "lifecycle"]
+            assert [event["data"]["attempt"] for event in life] == [1, 2, 3, 3]
+            void = [range(event["data"]["void_after"] + 1, event["seq"]) for event in life[1:3]]
+            counted = [
+                event["data"]["i"]
+                for event in events
+                if event["mode"] == "custom" and not any(event["seq"] in each for each in void)
+            ]
+            assert counted == list(range(6))
+            rows = (await peer.ask(type="list", what="runs"))["runs"]
+            (private,) = [row for row in rows if row["run"] == "private"]
+            assert (private["status"], private["reason"]) == ("cancelled", "shutdown")
+
+
+def _is_running(attempt: int) -> Any:
+    return lambda frame: frame.get("mode") == "lifecycle" and frame["data"]["attempt"] == attempt

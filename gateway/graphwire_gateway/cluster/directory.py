@@ -126,7 +126,7 @@ class Directory:
             )
 
     async def _learn(self) -> None:
-        found = await self._asked(("HMGET", self._cluster, *_SHARED))
+        found = await self.ask(("HMGET", self._cluster, *_SHARED))
         if None not in found:
             self._known = dict(zip(_SHARED, map(bytes.decode, found), strict=True))
 
@@ -143,7 +143,12 @@ class Directory:
     def _workers(self) -> str:
         return f"{self.prefix}:workers"
 
-    async def _asked(self, *commands: tuple[Any, ...]) -> Any:
+    def active_key(self, shard: int) -> str:
+        """Return the key of a shard's counts of active runs."""
+        return f"{self.shard_prefix(shard)}:active"
+
+    async def ask(self, *commands: tuple[Any, ...]) -> Any:
+        """Carry out commands; return their answers, or the answer to one. Raises ``StoreAway``."""
         try:
             answers = await self._server.answers(commands)
         except StoreAway:
@@ -153,17 +158,17 @@ class Directory:
         return answers[0] if len(commands) == 1 else answers
 
     async def _say(self, fields: Mapping[str, str]) -> None:
-        await self._asked(*(("HSETNX", self._cluster, *pair) for pair in fields.items()), ("PING",))
+        await self.ask(*(("HSETNX", self._cluster, *pair) for pair in fields.items()), ("PING",))
 
     # ── workers ──────────────────────────────────────────────────────────────────────────────────
 
     async def say(self, worker: str, offer: Offer) -> int:
         """Say that a worker is there; return how many there are. Raises ``StoreAway``."""
-        time, *_ = await self._asked(("TIME",), ("PING",))
+        time, *_ = await self.ask(("TIME",), ("PING",))
         now = int(time[0]) * 1000 + int(time[1]) // 1000
         await self._say(self._known)
         said = orjson.dumps({"limits": offer.limits.model_dump(), "durability": offer.durability})
-        *_, found = await self._asked(
+        *_, found = await self.ask(
             ("HSET", self._workers, worker, now),
             ("HSET", self._cluster, "offer", said),
             ("HGETALL", self._workers),
@@ -171,12 +176,12 @@ class Directory:
         times = {id: int(at) for id, at in found.items()}
         gone = [id for id, at in times.items() if at < now - _LIVE_MS]
         if gone:
-            await self._asked(("HDEL", self._workers, *gone))
+            await self.ask(("HDEL", self._workers, *gone))
         return len(times) - len(gone)
 
     async def leave(self, worker: str) -> None:
         """Say that a worker is gone. Raises ``StoreAway``."""
-        await self._asked(("HDEL", self._workers, worker))
+        await self.ask(("HDEL", self._workers, worker))
 
     # ── gateways ─────────────────────────────────────────────────────────────────────────────────
 
@@ -187,7 +192,7 @@ class Directory:
             if not self.is_known:
                 return
         owners = [f"{self.shard_prefix(shard)}:owner" for shard in range(self.shards)]
-        found, offer = await self._asked(("MGET", *owners), ("HGET", self._cluster, "offer"))
+        found, offer = await self.ask(("MGET", *owners), ("HGET", self._cluster, "offer"))
         homes = {shard: _url(owner) for shard, owner in enumerate(found) if owner and not is_gone(owner)}
         self.homes = {shard: url for shard, url in homes.items() if url}
         if offer is not None:
@@ -204,9 +209,9 @@ class Directory:
             self._runs.move_to_end(key)
             return self._runs[key]
         names = [f"{self.shard_prefix(shard)}:{{run:{key}}}:log" for shard in range(self.shards)]
-        if not await self._asked(("EXISTS", *names)):
+        if not await self.ask(("EXISTS", *names)):
             return None
-        found = await self._asked(*(("EXISTS", name) for name in names), ("PING",))
+        found = await self.ask(*(("EXISTS", name) for name in names), ("PING",))
         shard = next((shard for shard, there in enumerate(found[:-1]) if there), None)
         if shard is not None:
             self.remember(principal, run, shard)

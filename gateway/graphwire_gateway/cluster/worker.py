@@ -1,8 +1,9 @@
 """A process that runs graphs: it takes shards of a cluster, and opens a home for each.
 
 Shards are divided evenly among the workers that are there. A worker that has more than its share gives up
-those in which nothing runs. One that was killed says nothing more, and when the lease of its shards ends,
-others take them and take up their runs; at once if they run on one machine.
+those in which nothing runs, and after a while others, too, if their runs can go on. One that was killed says
+nothing more, and when the lease of its shards ends, others take them and take up their runs; at once if they
+run on one machine.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import random
 from collections.abc import Callable
 from typing import TypeAlias
 
+from graphwire_gateway.cluster.active_runs import ActiveRuns
 from graphwire_gateway.cluster.directory import Directory, Offer
 from graphwire_gateway.cluster.home_tokens import HomeTokens
 from graphwire_gateway.cluster.shards import owner_of
@@ -29,6 +31,12 @@ log = logger("worker")
 
 LOOK_S = 0.5
 """Seconds between two looks at which shards are free."""
+
+BUSY_S = 30.0
+"""A worker that has more than its share for so long hands a shard over in which something runs, if it can."""
+
+_MOVED_S = 5.0
+"""How long the runs of such a shard get to end."""
 
 LEFT_S = 15.0
 """A shard that has been free for so long is taken by any worker: whose share it is does not take it."""
@@ -84,6 +92,8 @@ class Worker:
         self._host = ""
         self.homes: dict[int, Server] = {}
         """Those of the shards that this worker has."""
+        self._more_since = math.inf  # since when it has had more than its share
+        self._active: dict[int, ActiveRuns] = {}
         self._free_since: dict[int, float] = {}
         self._looking: asyncio.Task[None] | None = None
         self._is_stopping = False
@@ -129,6 +139,8 @@ class Worker:
         share = math.ceil(self._directory.shards / max(1, workers))
         if len(self.homes) > share:
             await self._give_up_one()
+        else:
+            self._more_since = math.inf
         now = asyncio.get_running_loop().time()
         free = [
             shard
@@ -148,20 +160,30 @@ class Worker:
             with_prefix(self._url, directory.shard_prefix(shard)),
             self._limits.of_log(),
             is_alone=True,
-            patience_s=0,
+            is_part=True,
         )
-        part = Part(owner_of(shard, directory.shards), store.announce, hands_over=True, opens_graphs=False)
+        active = ActiveRuns(directory, shard)
+        part = Part(
+            owner_of(shard, directory.shards),
+            store.announce,
+            hands_over=True,
+            elsewhere=active,
+            opens_graphs=False,
+        )
         home = self._make_home(store, HomeTokens(directory.secret, shard), part)
         try:
             await home.open(self._host, 0)
+            await active.open()
         except CannotServe as error:
             log.debug("a shard was not taken", shard=shard, reason=str(error))
             await home.close()
         except BaseException:
+            await active.aclose()
             await home.close()
             raise
         else:
             self.homes[shard] = home
+            self._active[shard] = active
             self._has_changed.set()
             log.info("took a shard", shard=shard, url=home.url)
 
@@ -171,9 +193,20 @@ class Worker:
                 log.info("gives up a shard, which is another worker's share", shard=shard)
                 await self._end(shard)
                 return
+        now = asyncio.get_running_loop().time()
+        self._more_since = min(self._more_since, now)
+        busy = {shard: home.executing for shard, home in self.homes.items()}
+        movable = {shard: count for shard, count in busy.items() if count is not None}
+        if movable and now >= self._more_since + BUSY_S:
+            shard = min(movable, key=lambda shard: movable[shard])
+            log.info("hands a shard over, which is another worker's share", shard=shard, runs=movable[shard])
+            self._more_since = now
+            await self.homes[shard].drain(_MOVED_S)
+            await self._end(shard)
 
     async def _end(self, shard: int) -> None:
         home = self.homes.pop(shard)
+        await self._active.pop(shard).aclose()
         await home.close()
 
     async def drain(self, timeout_s: float | None = None) -> None:

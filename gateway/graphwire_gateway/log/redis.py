@@ -76,8 +76,8 @@ class RedisStore:
     appended to or claimed, and those that it found when it was opened; ``size`` counts these.
 
     A log expires ``lease_s`` seconds after its last append or ``touch``. ``ping_s``: see ``Growth``. A store
-    that ``is_alone`` shares its prefix with no other that is: it waits for its turn, for ``patience_s`` at
-    most, then claims all logs.
+    that ``is_alone`` shares its prefix with no other that is: it waits for its turn, then claims all logs.
+    One that ``is_part`` of what its process serves waits for nothing, and leaves it to others to warn.
     """
 
     def __init__(
@@ -88,13 +88,14 @@ class RedisStore:
         lease_s: float = LEASE_S,
         ping_s: float = 5.0,
         is_alone: bool = False,
-        patience_s: float = OWNER_S + 1,
+        is_part: bool = False,
     ) -> None:
         self._limits = limits or LogLimits()
         self._lease_ms = int(lease_s * 1000)
         self._url = url
-        self._server = RedisServer(url)
+        self._server = RedisServer(url, warns=not is_part)
         self._writer = os.urandom(8).hex()
+        patience_s = 0 if is_part else OWNER_S + 1
         self._owner = RedisOwner(self._server, self._writer, patience_s) if is_alone else None
         self._recent = Recent()
         self._server.life.restore = self._restore

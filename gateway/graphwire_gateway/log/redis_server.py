@@ -60,11 +60,12 @@ class RedisServer:
     that is none.
     """
 
-    def __init__(self, url: str, *, attempts: int = 1) -> None:
+    def __init__(self, url: str, *, attempts: int = 1, warns: bool = True) -> None:
         self.durability: Durability = "none"
         """What survives, known after ``open``: see there."""
         self.name = without_password(url)
         self.life = Life()
+        self._warns = warns
         self._turns = asyncio.Semaphore(_CONNECTIONS)
         self._address, _, query = url.partition("?")
         pairs = parse_qsl(query, keep_blank_values=True)
@@ -174,7 +175,7 @@ class RedisServer:
             config = await self._client.config_get(*_CONFIG)
         except ResponseError as error:  # forbidden, or renamed
             self.durability = _durability(self._durability or "none")
-            if self._durability is None:
+            if self._durability is None and self._warns:
                 log.warning(
                     "Redis does not let its configuration be read, so nothing is promised; "
                     "the url may say durability=..",
@@ -193,7 +194,7 @@ class RedisServer:
         elif config["appendonly"] == "yes":
             is_synced = config["appendfsync"] == "always" and config["no-appendfsync-on-rewrite"] == "no"
             self.durability = "power" if is_synced and self._sentinel is None else "crash"
-        else:
+        elif self._warns:
             log.warning(
                 "Redis writes nothing to a file, so its end would take all runs; set appendonly yes there",
                 store=self.name,

@@ -124,7 +124,7 @@ class Recovery:
 
     async def _find_place(self, one: "_Executing") -> "_Way | str":
         start, standing, most = one.found.start, one.standing, self._limits.max_attempts
-        if standing.attempt >= most:
+        if standing.attempt - standing.handed_over >= most:
             return (
                 f"{_STOPPED}, and it was tried {most} times (max_attempts); it may be what stops it: look at "
                 "what its nodes do before you start it again"

@@ -145,6 +145,10 @@ class Run:
         self.is_deleted = False
         """Whether the next process is to find nothing of it."""
         self._attempt = 1
+        self._handed_over = 0
+        self._is_handing_over = False
+        self.is_left = False
+        """Whether its code has stopped, and the next server goes on with it."""
         self._steps = Steps()
         self._launch: Callable[[], Execution] | None = None  # once the store has its status
         self._is_taken = False  # whether another server has its log, and goes on with its thread
@@ -259,7 +263,7 @@ class Run:
 
     def receive(self, execution: Execution, made: Made) -> None:
         """Write what the execution made into the log; what comes too late is dropped."""
-        if execution is not self._execution or self.status in TERMINAL:
+        if execution is not self._execution or self.status in TERMINAL or self._is_handing_over:
             return
         if made.checkpoint is not None:
             self._checkpoint, self._steps.pause = made.checkpoint, made.pause
@@ -283,7 +287,9 @@ class Run:
 
     def stopped(self, execution: Execution) -> None:
         """All code of the execution has ended."""
-        if execution is self._execution:
+        if self._is_handing_over and self.status not in TERMINAL:
+            self._be_left()
+        elif execution is self._execution:
             self._settle()
             if self._execution is execution and self.status in TERMINAL:
                 self._leave()
@@ -461,7 +467,7 @@ class Run:
         if self._numbering is not None and standing.numbering is not None and standing.epoch == found.epoch:
             self._numbering.go_on(*standing.numbering)  # else numbers may be among what was lost
         self._checkpoint = standing.checkpoint
-        self._attempt = standing.attempt
+        self._attempt, self._handed_over = standing.attempt, standing.handed_over
         given = standing.answers if standing.status == "running" else None
         self._steps.restore(standing.began, standing.marks, standing.pause, standing.answered, given)
         self.cancelled_by, self.failure = standing.cancelled_by, standing.failure
@@ -501,6 +507,36 @@ class Run:
         self._enter("running", void_after=place.after, discard=void_calls)
         self._begin(partial(self._executor.again, request, self, self.log.head))
         self._limit_time()
+
+    @property
+    def can_be_handed_over(self) -> bool:
+        """Whether its thread outlives this server, so that the next one can go on from a checkpoint."""
+        is_kept = self._keeper.keeps and self.scope is not None and not self.scope.is_held
+        return is_kept and self.status == "running" and self.cancelled_by is None
+
+    async def hand_over(self) -> None:
+        """Stop its code, and leave it to the next server, which repeats the step that is not finished.
+
+        That does not count as one of ``max_attempts``.
+        """
+        self._handed_over += 1
+        self._keeper.move()
+        try:
+            await self.settled()
+        finally:
+            if self.can_be_handed_over:
+                self._is_handing_over = True
+                self._clear_timers()
+                if self._execution is None or self._launch is not None:
+                    self._be_left()
+                else:
+                    self._execution.cancel(self._cancel_grace_s)
+
+    def _be_left(self) -> None:
+        self.is_left = self._is_resting = True
+        self._launch = None
+        self._starters.stop()
+        self._leave()
 
     def lose(self, message: str) -> None:
         """End it, since its graph cannot go on: what it had made is gone with an earlier process."""
@@ -548,6 +584,7 @@ class Run:
             interrupts=details.interrupts,
             questions=details.questions,
             attempt=details.attempt,
+            handed_over=self._handed_over,
             began=steps.began,
             marks=steps.marks,
             pause=steps.pause,

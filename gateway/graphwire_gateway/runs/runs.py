@@ -36,6 +36,7 @@ from graphwire_gateway.log.store import NoLog, Store
 from graphwire_gateway.runs.asking import PATIENCE_S
 from graphwire_gateway.runs.checks import check_same, check_sizes, check_takes_threads
 from graphwire_gateway.runs.clock import left, now
+from graphwire_gateway.runs.elsewhere import Elsewhere, Nowhere
 from graphwire_gateway.runs.holdings import Holdings
 from graphwire_gateway.runs.known_threads import KnownThreads
 from graphwire_gateway.runs.numbers import Numberings
@@ -71,6 +72,7 @@ class Runs:
         shared_threads: bool = False,
         owns: Callable[[str], bool] = lambda _: True,
         hands_over: bool = False,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._catalog = catalog
         self._executor = executor
@@ -86,6 +88,7 @@ class Runs:
         self._hands_over = hands_over
         self._runs = Registry()
         self._active: Counter[str] = Counter()
+        self._elsewhere = elsewhere or Nowhere()
         self._threads = ThreadQueues()
         self.numberings = Numberings()
         self._slots = Slots(limits.max_server_runs)
@@ -124,10 +127,12 @@ class Runs:
         id = command.run or os.urandom(16).hex()
         key = _key(principal, id)
         values: RunValues | None = None
+        elsewhere = 0
         if self._runs.get(key) is None:
             await self.holdings.check_room(principal)
+            elsewhere = await self._elsewhere.active(principal, self._limits.max_active_runs)
             await self._check_start(command, principal)
-            self._check_new(command, principal)
+            self._check_new(command, principal, elsewhere)
             sizes = run_sizes(command)
             values = await self.restoring.run(principal, sum(sizes), partial(run_values, command, sizes))
         known = self._runs.get(key)
@@ -136,7 +141,7 @@ class Runs:
             await asyncio.shield(known.created)
             yield known, False
             return
-        self._check_open(principal)
+        self._check_open(principal, elsewhere)
         assert values is not None
         run = self._new(command, values, id, principal)
         queue = self._queue(run)
@@ -145,7 +150,7 @@ class Runs:
         self._runs.add(run)
         self.known_threads.add(run)
         self._count(run)
-        self._active[principal] += 1
+        self._count_in(principal)
         try:
             await self._create(run)
             yield run, True
@@ -155,24 +160,24 @@ class Runs:
         if run.status not in TERMINAL:  # it may have been cancelled meanwhile
             self._begin(run)
 
-    def _check_new(self, command: commands.Run, principal: str) -> None:
+    def _check_new(self, command: commands.Run, principal: str, elsewhere: int) -> None:
         if not self._refuses:  # which is said first
             self._catalog.get(command.graph)
             check_sizes(command, self._limits)
-        self._check_open(principal)
+        self._check_open(principal, elsewhere)
 
     @property
     def _refuses(self) -> bool:
         """Whether no run is taken any more. The next server may go on with what is queued to the end."""
         return self.draining and not self._hands_over
 
-    def _check_open(self, principal: str) -> None:
+    def _check_open(self, principal: str, elsewhere: int) -> None:
         if self._refuses:
             raise Refusal(
                 "draining", "this server is going away; connect again and start it there", after_ms=1000
             )
         most = self._limits.max_active_runs
-        if self._active[principal] >= most:
+        if self._active[principal] + elsewhere >= most:
             raise Refusal("limit_exceeded", f"{most} runs are active (max_active_runs)", after_ms=1000)
 
     def _new(self, command: commands.Run, values: RunValues, id: str, principal: str) -> Run:
@@ -238,8 +243,13 @@ class Runs:
             run.forget()
             self._retention.delete(run.key)
 
+    def _count_in(self, principal: str) -> None:
+        self._active[principal] += 1
+        self._elsewhere.note(principal, self._active[principal])
+
     def _count_out(self, principal: str) -> None:
         self._active[principal] -= 1
+        self._elsewhere.note(principal, self._active[principal])
         if not self._active[principal]:
             del self._active[principal]
 
@@ -285,7 +295,7 @@ class Runs:
         self._count(run)
         self._store.tail(run.key, run.log.grow)
         if not run.has_ended:
-            self._active[run.principal] += 1
+            self._count_in(run.principal)
         if run.status == "interrupted" and run.scope is not None:
             self._threads.get(run.scope.saved).pause(run)
 
@@ -405,6 +415,7 @@ class Runs:
 
     def run_stopped(self, run: Run) -> None:
         """Free the thread of a run whose code has stopped, for the next run in line."""
+        self._has_changed.set()
         self._count(run)
         queue = self._queue(run)
         if queue is not None and run.scope is not None:
@@ -507,11 +518,15 @@ class Runs:
         if self._outlives:
             self._slots.close()  # those that wait go on in the next process
         await self._wait_for_ends(timeout_s, self._is_hurried)
-        for run in self._runs.unfinished():
-            if not (self._outlives and run.is_waiting):
-                run.cancel("shutdown")
         clock = asyncio.get_running_loop().time
         ends_at = clock() + self._limits.cancel_grace_s + PATIENCE_S  # the store may be away for good
+        handed_over = []
+        for run in self._runs.unfinished():
+            if self._hands_over and run.can_be_handed_over:
+                handed_over.append(asyncio.wait_for(run.hand_over(), PATIENCE_S))
+            elif not (self._outlives and run.is_waiting):
+                run.cancel("shutdown")
+        await asyncio.gather(*handed_over, return_exceptions=True)
         await self._wait_for_ends(ends_at - clock())
         with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
             await asyncio.wait_for(self._committer.settle(), max(0, ends_at - clock()))
@@ -522,10 +537,20 @@ class Runs:
 
     def rests(self) -> bool:
         """Start no more runs, if none is executing now; return whether that is so."""
-        if any(not run.is_waiting for run in self._runs.unfinished()):
+        if self.executing:
             return False
         self._slots.close()
         return True
+
+    @property
+    def executing(self) -> int:
+        """How many runs are neither over nor waiting."""
+        return sum(not run.is_waiting for run in self._runs.unfinished())
+
+    @property
+    def can_be_handed_over(self) -> bool:
+        """Whether the next server could go on with all of them."""
+        return all(run.is_waiting or run.can_be_handed_over for run in self._runs.unfinished())
 
     def hurry(self) -> None:
         """Let a drain that is under way wait for no more runs."""
@@ -534,7 +559,7 @@ class Runs:
 
     def _may_stay(self, run: Run) -> bool:
         """Tell whether a drain need not wait for the run. One that asks has nothing to do until answered."""
-        return run.status == "interrupted" or (self._slots.is_closed and run.is_waiting)
+        return run.is_left or run.status == "interrupted" or (self._slots.is_closed and run.is_waiting)
 
     async def _wait_for_ends(self, timeout_s: float, unless: asyncio.Event | None = None) -> None:
         async def all_ended() -> None:

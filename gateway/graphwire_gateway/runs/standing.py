@@ -109,6 +109,8 @@ class RunStanding(Wire):
     interrupts: Maybe[tuple[str, ...]] = None
     questions: Maybe[tuple[PendingInterrupt, ...]] = None
     attempt: int = 1
+    handed_over: int = 0
+    """How many of its attempts ended because a server that went handed it over."""
     started_at: Maybe[str] = None
     ended_at: Maybe[str] = None
     thread_seq: Maybe[int] = None

@@ -1,0 +1,24 @@
+"""What other servers have of a principal's runs, where several have a part each."""
+
+from typing import Protocol
+
+
+class Elsewhere(Protocol):
+    """Knows how many runs of a principal are active at other servers, and lets these know of ours."""
+
+    async def active(self, principal: str, most: int) -> int:
+        """Return how many there are, as exactly as it matters where ``most`` are allowed in all."""
+
+    def note(self, principal: str, count: int) -> None:
+        """A principal has so many active runs here."""
+
+
+class Nowhere:
+    """There are no other servers."""
+
+    async def active(self, principal: str, most: int) -> int:
+        """Return 0."""
+        return 0
+
+    def note(self, principal: str, count: int) -> None:
+        """Do nothing."""

@@ -34,7 +34,6 @@ from graphwire_gateway.log.redis_folds import Found, folded, shrunk
 from graphwire_gateway.log.redis_growth import Growth
 from graphwire_gateway.log.redis_known import Known
 from graphwire_gateway.log.redis_opening import claim_all, kept_logs
-from graphwire_gateway.log.redis_owner import LEASE_S as OWNER_S
 from graphwire_gateway.log.redis_owner import RedisOwner
 from graphwire_gateway.log.redis_recent import Recent
 from graphwire_gateway.log.redis_scripts import (
@@ -95,7 +94,7 @@ class RedisStore:
         self._url = url
         self._server = RedisServer(url, warns=not is_part)
         self._writer = os.urandom(8).hex()
-        patience_s = 0 if is_part else OWNER_S + 1
+        patience_s = 0 if is_part else None
         self._owner = RedisOwner(self._server, self._writer, patience_s) if is_alone else None
         self._recent = Recent()
         self._server.life.restore = self._restore

@@ -71,12 +71,13 @@ redis.call('SET', KEYS[2], string.format('%.0f', tonumber(ARGV[2]) + 1))
 class RedisOwner:
     """Owns the prefix of ``server`` from ``acquire`` to ``release``.
 
-    It waits ``patience_s`` seconds for another one to say nothing more.
+    It waits ``patience_s`` seconds for another one to say nothing more; a little longer than its lease by
+    default.
     """
 
-    def __init__(self, server: RedisServer, writer: str, patience_s: float = LEASE_S + 1) -> None:
+    def __init__(self, server: RedisServer, writer: str, patience_s: float | None = None) -> None:
         self._server = server
-        self._patience_s = patience_s
+        self._patience_s = LEASE_S + 1 if patience_s is None else patience_s
         self._said = {"writer": writer, "host": socket.gethostname(), "pid": os.getpid(), "where": _where()}
         self.value = orjson.dumps(self._said)
         """What it says of itself, by which it is known again."""

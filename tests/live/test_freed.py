@@ -13,6 +13,9 @@ from collections.abc import Iterator
 
 import pytest
 from graphwire_gateway import GraphSpec
+from graphwire_gateway.cluster.link import Link
+from graphwire_gateway.cluster.outbox import Outbox
+from graphwire_gateway.cluster.relay import CommandRelay
 from graphwire_gateway.connections.connection import Connection
 from graphwire_gateway.connections.delivery import _matchers
 from graphwire_gateway.execution.execution import Execution
@@ -20,6 +23,7 @@ from graphwire_gateway.graphs.job import Job
 from graphwire_gateway.graphs.node_threads import _Call
 from graphwire_gateway.runs.run import Run
 from typing_extensions import TypedDict
+from websockets.asyncio.client import ClientConnection
 
 from tests.live.conftest import Connect, Serve
 from tests.support.graphs import Library
@@ -57,6 +61,7 @@ def alive(*classes: type) -> Counter[str]:
     return Counter(type(each).__name__ for each in gc.get_objects() if type(each) in classes)
 
 
+@pytest.mark.one_process
 @pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("node", [waits_not, in_a_thread, fails])
 async def test_a_deleted_run_and_all_that_it_was_made_of_is_freed(
@@ -83,11 +88,12 @@ async def test_a_closed_connection_and_its_filters_are_freed(
 ) -> None:
     graph = lib.StateGraph(State).add_node("n", waits_not).add_edge(lib.START, "n").compile()
     server = await serve({"g": graph})
-    before = alive(Connection)
+    classes = (Connection, CommandRelay, Link, Outbox, ClientConnection)  # all but the first are of gateways
+    before = alive(*classes)
     peer = await connect(server)
     await peer.run("g", {"n": 0}, everything(1), run="r")
     await peer.ask(type="watch", sub=2)
     await peer.closed(1)
-    assert alive(Connection) > before
+    assert alive(*classes) > before
     await peer.wire.close()
-    await until(lambda: alive(Connection) <= before and not _matchers)
+    await until(lambda: alive(*classes) <= before and not _matchers)

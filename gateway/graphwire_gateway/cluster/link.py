@@ -31,7 +31,7 @@ class Link:
     """The way to the home of ``shard`` for ``principal``.
 
     ``received(link, message)`` gets each message. ``ended(link, reason)`` is called once, when there is no
-    home or the connection has ended; not if ``close`` was called.
+    home or the connection has ended; not if ``close`` was called. ``failed(error)`` is for a fault of ours.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class Link:
         directory: Directory,
         received: "Callable[[Link, bytes], Awaitable[None]]",
         ended: "Callable[[Link, str], None]",
+        failed: Callable[[Exception], None],
     ) -> None:
         self.shard = shard
         self.url = ""
@@ -51,6 +52,7 @@ class Link:
         self._directory = directory
         self._received = received
         self._ended = ended
+        self._failed = failed
         self._waiting: deque[str | bytes] = deque()
         self.waiting_bytes = 0
         """What waits to be sent."""
@@ -70,22 +72,28 @@ class Link:
             socket = await self._opened()
             if socket is None:
                 reason = "a part of this server has no worker now"
-                return
-            reader = asyncio.ensure_future(self._read(socket))
-            writer = asyncio.ensure_future(self._write(socket))
-            try:
-                await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in (reader, writer):
-                    task.cancel()
-                found = await asyncio.gather(reader, writer, return_exceptions=True)
-                await _leave(socket)
-            for error in found:
-                if isinstance(error, Exception) and not isinstance(error, WebSocketException | OSError):
-                    raise error
+            else:
+                await self._serve(socket)
+        except Exception as error:
+            self._failed(error)
         finally:
             if not self._is_closed:
                 self._ended(self, reason)
+
+    async def _serve(self, socket: ClientConnection) -> None:
+        """Send and receive until the connection ends."""
+        tasks = [asyncio.ensure_future(work) for work in (self._read(socket), self._write(socket))]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)  # no exceptions: these would hold all of this in cycles
+            await _leave(socket)
+        for task in tasks:
+            error = None if task.cancelled() else task.exception()
+            if error is not None and not isinstance(error, WebSocketException | OSError):
+                raise error
 
     async def _opened(self) -> ClientConnection | None:
         loop = asyncio.get_running_loop()
@@ -150,7 +158,9 @@ class Link:
 
     async def closed(self) -> None:
         """Wait until it has ended."""
-        await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.wait([self._task])
+        for name in ("_task", "_received", "_ended", "_failed"):  # without the cycles, all goes at once
+            delattr(self, name)
 
 
 async def _leave(socket: ClientConnection) -> None:

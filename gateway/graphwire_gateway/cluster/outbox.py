@@ -94,9 +94,18 @@ class Outbox:
     def close(self) -> None:
         """The connection is gone."""
         self._is_closed = self._is_dropping = True
+        self._send, self._turn = _send_nothing, _wait_for_nothing  # without the cycles, all goes at once
         self._waiting.clear()
         for waited in (self._has_work, self._has_room, self._is_idle):
             waited.set()
+
+
+async def _send_nothing(message: bytes) -> None:
+    """Send nothing: the connection is gone."""
+
+
+async def _wait_for_nothing() -> None:
+    """Wait for no turn."""
 
 
 def _frames(message: bytes) -> bytes:

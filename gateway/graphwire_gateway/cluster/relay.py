@@ -300,7 +300,7 @@ class CommandRelay:
             link = self._links.get(shard)
             if link is None:
                 link = self._links[shard] = Link(
-                    shard, self._owner, self._directory, self._received, self._ended
+                    shard, self._owner, self._directory, self._received, self._ended, self._failed
                 )
             link.send(data)
 
@@ -501,6 +501,9 @@ class CommandRelay:
         )
         if is_needed and self._connection is not None and self._ending is None:
             self._ending = asyncio.ensure_future(self._connection.leave())
+
+    def _failed(self, error: Exception) -> None:
+        self._services.failures.internal(error, "what a home sent")
 
     def _refuse_all(self, shard: int, reason: str) -> None:
         for asked in [asked for asked in self._asked.values() if shard in asked.shards]:

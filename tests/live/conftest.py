@@ -73,7 +73,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what a store has no part in.
 
-    Of both libraries, only ours runs on the slow store as well: a store knows of no library.
+    Of both libraries, only ours runs on the slow store as well, and through gateways: neither knows of a
+    library.
     """
     if config.getoption("--store") in ("sqlite", "redis", "cluster"):
         for item in items:
@@ -83,10 +84,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("one_process") is not None:
                 item.add_marker(pytest.mark.skip(reason="about a server of one process"))
-    left = [item for item in items if _params(item) == ("delay", "langgraph")]
+    is_cluster = config.getoption("--store") == "cluster"
+    left = [item for item in items if _is_left_out(*_params(item), is_cluster=is_cluster)]
     if left:
-        items[:] = [item for item in items if _params(item) != ("delay", "langgraph")]
+        items[:] = [item for item in items if item not in left]
         config.hook.pytest_deselected(items=left)
+
+
+def _is_left_out(store_kind: Any, lib: Any, *, is_cluster: bool) -> bool:
+    return lib == "langgraph" and (is_cluster or store_kind == "delay")
 
 
 def _params(item: pytest.Item) -> tuple[Any, Any]:

@@ -336,6 +336,7 @@ async def test_a_viewer_of_a_run_that_is_forgotten_meanwhile_is_told_so(serve, c
     assert "status" not in closed
 
 
+@pytest.mark.one_process
 async def test_the_oldest_ended_runs_go_first_when_the_store_is_full(serve, connect) -> None:
     gate = Gate()
     server = await serve(

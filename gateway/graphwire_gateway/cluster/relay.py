@@ -125,6 +125,7 @@ class CommandRelay:
         except Refusal as refusal:
             if isinstance(command, commands.Credit | commands.Ping):
                 raise
+            self._forget_subs(command)
             self._outbox.reply(self._session.refuse(refusal, command))
             if refusal.close is not None:
                 raise
@@ -132,6 +133,7 @@ class CommandRelay:
             error_id = self._services.failures.internal(error, command.type)
             message = f"a fault of the server (error_id {error_id})"
             fault = Refusal("internal", message, details={"error_id": error_id})
+            self._forget_subs(command)
             with contextlib.suppress(Misuse):
                 self._outbox.reply(self._session.refuse(fault, command))
 
@@ -273,12 +275,12 @@ class CommandRelay:
             shard = shard_of(run_key(self._owner, id), self._directory.shards)
         for spec in command.subscribe:
             await self._number_is_free(spec.sub, shard)
+        self._ask(command.model_copy(update={"run": id, "input": None}), shard, data)
         self._directory.remember(self._owner, id, shard)
         self._directory.starting[run_key(self._owner, id)] = shard
         self._subs.update({spec.sub: frozenset((shard,)) for spec in command.subscribe})
         if command.on_disconnect == "cancel":
             self._runs_here.add(shard)
-        self._ask(command.model_copy(update={"run": id, "input": None}), shard, data)
 
     def _ask(self, command: Any, shard: int, data: str | bytes) -> _Asked:
         waiting = sum(link.waiting_bytes for link in self._links.values())
@@ -409,7 +411,7 @@ class CommandRelay:
             asked.data = None
             return []
         if is_error:
-            self._refused(asked, frame)
+            frame = self._refused(asked, frame)
         elif self._session.replied(id, frame["type"]):
             self._answered(asked)
         else:
@@ -428,8 +430,7 @@ class CommandRelay:
                     self._subs[command.sub] = asked.shards
                 self._send((shard,), data)
                 return
-        self._refused(asked, frame)
-        for each in (frame, *asked.behind):
+        for each in (self._refused(asked, frame), *asked.behind):
             self._outbox.reply(orjson.dumps(each))
 
     def _answered(self, asked: _Asked) -> None:
@@ -442,21 +443,26 @@ class CommandRelay:
         if isinstance(command, commands.Run):
             self._directory.starting.pop(run_key(self._owner, command.run or ""), None)
 
-    def _refused(self, asked: _Asked, frame: Frame) -> None:
+    def _refused(self, asked: _Asked, frame: Frame) -> Frame:
+        """Note that a request is refused; return the client's ``error``."""
         command = asked.command
         self._answered(asked)
         self._session.refused(command)
-        if isinstance(command, commands.Run):
-            for spec in command.subscribe:
-                self._subs.pop(spec.sub, None)
-        elif isinstance(command, commands.Subscribe | commands.Watch):
-            self._subs.pop(command.sub, None)
+        self._forget_subs(command)
         run = getattr(command, "run", None)
         if run is not None:
             self._directory.forget(self._owner, run)
         if frame["code"] == "draining":  # the home goes away, and not this gateway
-            frame["code"] = "unavailable"
-            frame["message"] = "a worker of this server is going away; ask again"
+            message = "a worker of this server is going away; ask again"
+            return {**frame, "code": "unavailable", "message": message}
+        return frame
+
+    def _forget_subs(self, command: Any) -> None:
+        """Forget the subscriptions that a refused request named."""
+        if isinstance(command, commands.Run | commands.Subscribe | commands.Watch):
+            for sub in _subs_of(command):
+                self._subs.pop(sub, None)
+                self._watches.pop(sub, None)
 
     def _gathered(self, asked: _Asked) -> Frame:
         answers = asked.answers
@@ -469,8 +475,7 @@ class CommandRelay:
         if isinstance(asked.command, commands.Watch):
             self._watches.pop(asked.command.sub, None)
             self._undo(asked.command.sub, answers.found)
-        self._refused(asked, result)
-        return result
+        return self._refused(asked, result)
 
     def _undo(self, sub: int, shards: Iterable[int]) -> None:
         """Let the shards that watch end it: others have refused."""
@@ -518,7 +523,7 @@ class CommandRelay:
                     continue
                 frame = self._gathered(asked)
             else:
-                self._refused(asked, frame)
+                frame = self._refused(asked, frame)
             for each in (frame, *asked.behind):
                 self._outbox.reply(orjson.dumps(each))
 

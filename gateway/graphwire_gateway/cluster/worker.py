@@ -108,12 +108,7 @@ class Worker:
         await self._directory.open()
         await self._directory.share(shares_threads=self._shares_threads)
         await self.catalog.open()
-        for entry in self.catalog.all():
-            if entry.keeps_threads_in_memory:
-                raise CannotServe(
-                    f"graph {entry.name!r} has a checkpointer in memory, which other workers do not see; "
-                    "compile it without one, so that the store keeps its threads, or with one in a database"
-                )
+        _check_savers(self.catalog)
         self._looking = asyncio.create_task(self._keep())
 
     async def has_shards(self, count: int = 1) -> None:
@@ -239,3 +234,12 @@ class Worker:
         await asyncio.gather(*map(self._end, list(self.homes)))
         await self.catalog.close(self._limits.cancel_grace_s + 1)
         await self._directory.aclose()
+
+
+def _check_savers(catalog: Catalog) -> None:
+    for entry in catalog.all():
+        if entry.keeps_threads_in_memory:
+            raise CannotServe(
+                f"graph {entry.name!r} has a checkpointer in memory, which other workers do not see; "
+                "compile it without one, so that the store keeps its threads, or with one in a database"
+            )

@@ -214,6 +214,7 @@ async def test_no_client_should_come_while_the_store_takes_nothing(connect, monk
         await poll(lambda: http_get(server, "/readyz"), lambda answer: answer == (200, "ready\n"))
 
 
+@pytest.mark.one_process
 async def test_a_port_in_use_is_said_in_a_sentence(serve) -> None:
     server = await serve({"counter": counter()})
     with pytest.raises(CannotServe, match=f"cannot listen on 127.0.0.1:{server.port}: .*--port"):

@@ -33,6 +33,9 @@ SHARDS = 8
 ROUNDS = 5
 PACED = 150  # events of a round, each alone
 ALONE = 30  # runs of a round, each alone
+SPEAKING = 20  # runs that people watch
+SPOKEN = 50  # events of each of them
+VIEWERS = 10
 REST_S = 3.0
 MODES = {"messages": "token", "custom": "custom event"}
 
@@ -56,14 +59,23 @@ async def write(state: State, writer: StreamWriter) -> State:
     return {"text": "done"}
 
 
+async def speak(state: State, writer: StreamWriter) -> State:
+    await asyncio.sleep(10)  # until all listen
+    for number in range(state["count"]):
+        await asyncio.sleep(0.1)
+        writer({"done": number, "total": state["count"]})
+    return {"text": "done"}
+
+
 async def wait(state: State) -> State:
     return await asyncio.Future()
 
 
 paced = StateGraph(State).add_node(write).add_edge(START, "write").compile()
+speaks = StateGraph(State).add_node(speak).add_edge(START, "speak").compile()
 waits = StateGraph(State).add_node(wait).add_edge(START, "wait").compile()
 """
-_TARGETS = [f"{name}=served.py:{name}" for name in ("messages", "custom", "paced", "waits")]
+_TARGETS = [f"{name}=served.py:{name}" for name in ("messages", "custom", "paced", "speaks", "waits")]
 
 
 def cpu_ns(pid: int) -> int:
@@ -232,13 +244,74 @@ def show_waits(console: Console, set_ups: list[SetUp]) -> None:
             events.setdefault(set_up.name, []).extend(asyncio.run(passed(set_up.url)))
             runs.setdefault(set_up.name, []).append(asyncio.run(alone(set_up.url, ALONE, graph="custom")))
     table = Table(title="ms on an idle server: one event at a time, one run at a time")
-    for column in ("set-up", "writer to socket, p50", "p99", "run to first event", "run to end"):
+    for column in ("set-up", "event, p50", "p99", "run begins", "run ends"):
         table.add_column(column, justify="left" if column == "set-up" else "right")
     for name, times in events.items():
         times.sort()
         first, end = (statistics.median(column) for column in zip(*runs[name], strict=True))
         p50, p99 = times[len(times) // 2], times[int(len(times) * 0.99)]
         table.add_row(name, *(f"{value:.1f}" for value in (p50, p99, first, end)))
+    console.print(table)
+
+
+async def viewed(set_up: SetUp, redis_pid: int, viewers: int) -> dict[str, float]:
+    """Return the CPU µs of each process for each event of ``SPEAKING`` runs with so many viewers each.
+
+    Each viewer has a connection of its own, and each run ten events a second, so each event is a message.
+    """
+    listening = 0
+    all_listen = asyncio.Event()
+
+    async def view(run: int, is_first: bool, has_begun: asyncio.Event) -> int:
+        nonlocal listening
+        async with connect(set_up.url, compression=None, subprotocols=["graphwire.v1.json"]) as socket:  # type: ignore[list-item]
+            await socket.send(json.dumps({"type": "hello", "id": 0}))
+            spec = {"sub": 1, "filter": {"modes": ["custom"]}}
+            name = f"{set_up.name}-{viewers}-{run}-{os.getpid()}".replace(" ", "").replace("+", "")
+            frame: dict[str, Any] = {"type": "subscribe", "id": 1, "run": name, **spec}
+            if is_first:
+                start = {"type": "run", "graph": "speaks", "input": {"count": SPOKEN}, "subscribe": [spec]}
+                frame = {**start, "id": 1, "run": name}
+            else:
+                await has_begun.wait()
+            await socket.send(json.dumps(frame))
+            seen = 0
+            while True:
+                message: Any = orjson.loads(await socket.recv(decode=False))
+                for item in message if isinstance(message, list) else [message]:
+                    if item.get("id") == 1:
+                        assert item["type"] in ("started", "subscribed"), item
+                        has_begun.set()
+                        listening += 1
+                        if listening == SPEAKING * viewers:
+                            all_listen.set()
+                    seen += item.get("mode") == "custom"
+                    if item["type"] == "closed":
+                        return seen
+
+    begun = [asyncio.Event() for _ in range(SPEAKING)]
+    views = [view(run, not number, begun[run]) for number in range(viewers) for run in range(SPEAKING)]
+    viewing = asyncio.gather(*views)
+    await asyncio.wait(
+        {asyncio.ensure_future(all_listen.wait()), viewing}, return_when=asyncio.FIRST_COMPLETED
+    )
+    before = {**set_up.cpu(), "Redis": cpu_ns(redis_pid)}
+    seen = sum(await viewing)
+    assert seen == SPEAKING * viewers * SPOKEN, seen
+    after = {**set_up.cpu(), "Redis": cpu_ns(redis_pid)}
+    return {role: (after[role] - before[role]) / 1000 / (SPEAKING * SPOKEN) for role in after}
+
+
+def show_views(console: Console, set_ups: list[SetUp], redis_pid: int) -> None:
+    """Measure, and print, what a further viewer of a run costs."""
+    table = Table(title=f"CPU µs per custom event, {SPEAKING} runs of ten events a second")
+    for column in ("set-up", "one viewer", f"{VIEWERS} viewers", "each further viewer"):
+        table.add_column(column)
+    for set_up in set_ups:
+        one, many = (asyncio.run(viewed(set_up, redis_pid, count)) for count in (1, VIEWERS))
+        for role, cost in one.items():
+            further = (many[role] - cost) / (VIEWERS - 1)
+            table.add_row(f"{set_up.name}: {role}", f"{cost:.0f}", f"{many[role]:.0f}", f"{further:.0f}")
     console.print(table)
 
 
@@ -265,6 +338,7 @@ def main() -> None:
         with opened(redis, folder, kinds) as set_ups:
             show_costs(console, set_ups, measure_costs(set_ups, redis_pid))
             show_waits(console, set_ups)
+            show_views(console, [set_up for set_up in set_ups if set_up.name in ("memory", one)], redis_pid)
             show_rest(console, set_ups)
     console.print(f"load of the machine after: {os.getloadavg()[0]:.1f}")
 

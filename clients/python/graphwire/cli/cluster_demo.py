@@ -194,8 +194,8 @@ async def show_takeover(console: Console, processes: Processes, client: Client, 
                 text.note(f"✓ {node}", "green")
             case LifecycleEvent(status="running", attempt=attempt, void_after=void) if attempt > 1:
                 text.note(
-                    f"── worker {3 - killed} goes on with it, in the same log, as attempt {attempt}. What\n"
-                    f"   came behind event {void} is void: the unfinished step is repeated ──"
+                    f"── worker {3 - killed} goes on with it, in the same log, as attempt {attempt} ──\n"
+                    f"   what came behind event {void} is void: the unfinished step is repeated"
                 )
             case LifecycleEvent(status=status, attempt=attempt, seq=seq) if status != "running":
                 text.note(f"{status}: {seq} events, none of them twice, by {attempt} workers")

@@ -25,7 +25,7 @@ $(BIN)/python:
 
 $(VENV)/demo.stamp: $(BIN)/python pyproject.toml
 	@echo "==> installing graphwire and its server"
-	@$(BIN)/python $(PIP) install --progress-bar on -e '.[server,sqlite]'
+	@$(BIN)/python $(PIP) install --progress-bar on -e '.[server,sqlite,redis]'
 	@touch $@
 
 $(VENV)/dev.stamp: $(BIN)/python pyproject.toml
@@ -33,8 +33,8 @@ $(VENV)/dev.stamp: $(BIN)/python pyproject.toml
 	@$(BIN)/python $(PIP) install --progress-bar on -e '.[server,langgraph,redis]' --group dev
 	@touch $@ $(VENV)/demo.stamp
 
-demo: $(VENV)/demo.stamp  ## Three graphs streaming over one connection, and the console; ONCE=1 ends after the runs, STORE=sqlite keeps them
-	@$(BIN)/graphwire demo $(if $(ONCE),--once) $(if $(filter sqlite,$(STORE)),--store sqlite:///$(VENV)/demo.db)
+demo: $(VENV)/demo.stamp  ## Three graphs streaming over one connection, and the console; ONCE=1 ends after the runs, STORE=sqlite keeps them, CLUSTER=1 kills one of two workers
+	@$(BIN)/graphwire demo $(if $(ONCE),--once) $(if $(CLUSTER),--cluster) $(if $(filter sqlite,$(STORE)),--store sqlite:///$(VENV)/demo.db)
 
 # WORKERS processes share the tests; one that has finished its own takes over some of the others'. ARGS='-n 0' runs
 # them in this process, for a debugger.

@@ -73,8 +73,9 @@ class Contender:
             spent, seen = map(int, self._ask(f"{runs} {count}").split())
         else:
             before = int(self._ask(""))
-            seen = await (self._by_hand if self.kind.startswith("starlette") else self._graphwire)(
-                runs, count
+            is_by_hand = self.kind.startswith("starlette")
+            seen = await (
+                self._by_hand(runs, count) if is_by_hand else streamed(self.url, self.mode, runs, count)
             )
             spent = int(self._ask("")) - before
         assert seen >= runs * count, f"{self.kind} lost events: {seen}"
@@ -91,26 +92,6 @@ class Contender:
                 seen += frame["mode"] == self.mode
             return seen
 
-    async def _graphwire(self, runs: int, count: int) -> int:
-        async with connect(
-            self.url,
-            compression=None,
-            max_size=None,
-            subprotocols=["graphwire.v1.json"],  # type: ignore[list-item]
-        ) as socket:
-            await socket.send(json.dumps({"type": "hello", "id": 0}))
-            for run in range(runs):
-                spec = {"sub": run, "filter": {"modes": [self.mode]}}
-                frame = {"type": "run", "id": run + 1, "graph": "g", "input": {"count": count}}
-                await socket.send(json.dumps({**frame, "subscribe": [spec]}))
-            seen = ended = 0
-            while ended < runs:
-                message: Any = orjson.loads(await socket.recv(decode=False))
-                for item in message if isinstance(message, list) else [message]:
-                    ended += item["type"] == "closed"
-                    seen += item.get("mode") == self.mode
-            return seen
-
     def close(self) -> None:
         """End the process."""
         self._process.kill()
@@ -118,6 +99,28 @@ class Contender:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
+
+
+async def streamed(url: str, mode: str, runs: int, count: int, graph: str = "g") -> int:
+    """Run ``runs`` runs of ``count`` events at once over one connection; return how many came."""
+    async with connect(
+        url,
+        compression=None,
+        max_size=None,
+        subprotocols=["graphwire.v1.json"],  # type: ignore[list-item]
+    ) as socket:
+        await socket.send(json.dumps({"type": "hello", "id": 0}))
+        for run in range(runs):
+            spec = {"sub": run, "filter": {"modes": [mode]}}
+            frame = {"type": "run", "id": run + 1, "graph": graph, "input": {"count": count}}
+            await socket.send(json.dumps({**frame, "subscribe": [spec]}))
+        seen = ended = 0
+        while ended < runs:
+            message: Any = orjson.loads(await socket.recv(decode=False))
+            for item in message if isinstance(message, list) else [message]:
+                ended += item["type"] == "closed"
+                seen += item.get("mode") == mode
+        return seen
 
 
 async def _served(mode: str, event: str, console: Console) -> None:

@@ -2,7 +2,8 @@
 
 Each server is a process of its own. The figure is the growth of its proportional set size over 2,000
 connections, made after 50 others, beside a bare server of the websockets library with the same heartbeat.
-Linux only.
+Then the same for a gateway and a worker on a Redis of its own, with 400 connections: a gateway has a link to
+the home of each shard that a connection has something in. Linux only.
 """
 
 import asyncio
@@ -11,11 +12,15 @@ import subprocess
 import sys
 from typing import TypedDict
 
+from redis import Redis
 from websockets.asyncio.server import ServerConnection, serve
 
+from tests.benchmarks.cluster import SHARDS, folder_with_graphs, opened
+from tests.support.redis import redis_server
 from tests.support.wire import Wire
 
 COUNT = 2000
+LINKED = 400
 AT_ONCE = 50
 
 
@@ -84,6 +89,58 @@ async def _measure(kind: str, *frames: bytes) -> float:
     return (after - before) / COUNT
 
 
+WAITING = b'{"type":"run","id":2,"run":"r","graph":"waits","input":{"count":1},"record":{"modes":["values"]}}'
+WATCH = b'{"type":"watch","id":2,"sub":1}'
+
+
+async def _linked(port: int, count: int, *frames: bytes) -> list[Wire]:
+    """Return connections that have sent these frames and had a reply to each, and perhaps more."""
+
+    async def connected() -> Wire:
+        wire = await Wire.open(port)
+        for frame in frames:
+            wire.send(frame)
+            wanted = b'"id":%d' % (2 if b'"id":2' in frame else 1)
+            while wanted not in await wire.recv():
+                pass
+        return wire
+
+    held: list[Wire] = []
+    while len(held) < count:
+        held += await asyncio.gather(*(connected() for _ in range(min(AT_ONCE, count - len(held)))))
+    return held
+
+
+def _measure_cluster() -> None:
+    with redis_server() as redis, folder_with_graphs() as folder:
+        for name, frames in (
+            ("after hello", (HELLO,)),
+            ("with a subscription, 1 link", (HELLO, SUBSCRIBE)),
+            (f"with a watch, {SHARDS} links", (HELLO, WATCH)),
+        ):
+            with opened(redis, folder, {name: 1}) as (set_up,):
+
+                def memory() -> dict[str, int]:
+                    return {role: _memory_kib(each.pid) for role, each in set_up.processes.items()}
+
+                async def measure() -> dict[str, float]:
+                    port = set_up.port
+                    held = await _linked(port, 1, HELLO, WAITING)
+                    held += await _linked(port, AT_ONCE, *frames)  # noqa: B023
+                    before = memory()
+                    held += await _linked(port, LINKED, *frames)  # noqa: B023
+                    after = memory()
+                    for wire in held:
+                        wire.abort()
+                    return {role: (after[role] - before[role]) / LINKED for role in after}
+
+                found = asyncio.run(measure())
+                shown = ", ".join(f"{role} {kib:.1f}" for role, kib in found.items())
+                print(f"a gateway, {name:30} {shown} KiB a connection")
+            with Redis.from_url(redis.url) as client:
+                client.flushall()
+
+
 async def _main() -> None:
     print(f"a bare websockets server      {await _measure('bare'):5.1f} KiB a connection")
     print(f"after hello                   {await _measure('gateway', HELLO):5.1f} KiB a connection")
@@ -99,3 +156,4 @@ if __name__ == "__main__":
         uvloop.run({"bare": _bare, "gateway": _gateway}[sys.argv[1]]())
     else:
         asyncio.run(_main())
+        _measure_cluster()

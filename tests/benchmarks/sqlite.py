@@ -32,7 +32,7 @@ STORES = {
 ALONE = 200  # runs of which each waits for the one before
 
 
-async def alone(url: str, count: int = ALONE) -> tuple[float, float]:
+async def alone(url: str, count: int = ALONE, graph: str = "g") -> tuple[float, float]:
     """Return the ms from a run's command to its first event, and to its end: medians of runs one by one."""
     first, end = [], []
     async with connect(url, compression=None, subprotocols=["graphwire.v1.json"]) as socket:  # type: ignore[list-item]
@@ -40,7 +40,7 @@ async def alone(url: str, count: int = ALONE) -> tuple[float, float]:
         await socket.recv()
         for number in range(1, count + 1):
             spec = {"sub": number, "filter": {"modes": ["custom"]}}
-            frame = {"type": "run", "id": number, "graph": "g", "input": {"count": 1}, "subscribe": [spec]}
+            frame = {"type": "run", "id": number, "graph": graph, "input": {"count": 1}, "subscribe": [spec]}
             began_at = time.perf_counter()
             await socket.send(json.dumps(frame))
             seen: set[str] = set()

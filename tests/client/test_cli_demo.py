@@ -1,6 +1,7 @@
 """A panel of `graphwire demo`. `tests/live/test_command.py` runs the whole command.
 
-About `clients/python/graphwire/cli/demo.py`.
+About `clients/python/graphwire/cli/demo.py`, `clients/python/graphwire/cli/cluster_demo.py` and
+`clients/python/graphwire/cli/server_process.py`.
 """
 
 import asyncio
@@ -17,14 +18,13 @@ from typing import Any
 import pytest
 from graphwire.cli.demo import (
     RunPanel,
-    _free_port,
     _show_runs,
     configuration,
     ended_by_signals,
     explain,
-    follow_log,
     leave_questions,
 )
+from graphwire.cli.server_process import follow_log, free_port
 from graphwire.client import connect
 from graphwire.events import CustomEvent, LifecycleEvent, MessagesEvent, UpdatesEvent
 from graphwire.messages import MessageChunk
@@ -80,8 +80,8 @@ def test_a_demo_keeps_its_port_though_connections_of_an_earlier_one_linger():
             accepted, _ = listener.accept()
             accepted.close()  # the server closes first, and its side lingers
             assert client.recv(1) == b""
-            assert _free_port(port) != port, "somebody listens"
-    assert _free_port(port) == port
+            assert free_port(port) != port, "somebody listens"
+    assert free_port(port) == port
 
 
 async def test_the_server_s_log_follows_from_here_on(tmp_path, capsys):

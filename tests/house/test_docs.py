@@ -43,6 +43,7 @@ BY_HAND = [page for page in PAGES if page.name == "README.md" or page.parent == 
 LINKED = [
     *PAGES,
     *HOUSE,
+    *sorted((ROOT / "gateway/deploy").glob("*.md")),
     *(page for page in sorted((ROOT / "clients").rglob("README.md")) if "node_modules" not in page.parts),
 ]
 

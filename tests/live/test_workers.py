@@ -2,7 +2,8 @@
 
 About `gateway/graphwire_gateway/serve/workers.py`, `gateway/graphwire_gateway/serve/worker_command.py`,
 `gateway/graphwire_gateway/serve/running.py`, `gateway/graphwire_gateway/serve/stop.py`,
-`gateway/graphwire_gateway/serve/gateways.py` and `gateway/graphwire_gateway/serve/greeting_lines.py`.
+`gateway/graphwire_gateway/serve/gateways.py`, `gateway/graphwire_gateway/serve/greeting_lines.py` and
+`clients/python/graphwire/cli/cluster_demo.py`.
 """
 
 import asyncio
@@ -18,10 +19,11 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.live.test_command import PROGRAM
+from tests.live.test_command import PROGRAM, run
 from tests.support.peer import Peer, everything
 from tests.support.processes import started
 from tests.support.redis import RedisProcess
+from tests.support.redis import program as redis_program
 from tests.support.redis_stores import asked
 from tests.support.waiting import poll
 from tests.support.wire import Gone, Wire
@@ -272,3 +274,33 @@ async def test_a_server_whose_workers_cannot_load_their_graphs_ends_and_says_why
         said = await server.ended(2)
         assert "a_package_that_is_not_there" in said
         assert "a worker cannot serve what it is asked to; it has said why above" in said
+
+
+async def test_the_demo_kills_a_worker_in_mid_sentence_and_its_run_goes_on(folder: Path) -> None:
+    redis_program()  # or there is no such demo
+    options = ("--cluster", "--once", "--topic", "penguins", "--port", "0")
+    code, out, err = await run(folder, "demo", *options, COLUMNS="80")
+    assert code == 0, err
+    before, _, after = out.partition("kill -9 ")
+    assert "penguins" in before
+    assert "summarize:" in before
+    assert before.rstrip("\n─ ")[-1] not in ".!?", "it was in mid-sentence"
+    assert "completed" not in before
+    killed = re.search(r"worker (\d), which executed it, is gone", after)
+    assert killed
+    assert f"worker {3 - int(killed[1])} goes on with it" in after
+    assert "as attempt 2" in after
+    _, _, rest = after.partition("is repeated\n")
+    assert rest.startswith("summarize:\n")
+    assert "✓ summarize\ncompleted: " in rest
+    assert max(map(len, out.splitlines())) <= 80
+
+
+async def test_the_demo_of_several_processes_says_that_it_needs_redis(folder: Path) -> None:
+    code, out, err = await run(folder, "demo", "--cluster", "--once", PATH=str(folder))
+    assert (code, out) == (1, "")
+    assert "needs redis-server" in err
+    assert "apt-get install redis-server" in err
+    code, _, err = await run(folder, "demo", "--cluster", "--store", "sqlite:///x.db")
+    assert code == 2
+    assert "a cluster has a store of its own" in err

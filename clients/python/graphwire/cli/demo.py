@@ -1,7 +1,7 @@
 """``graphwire demo``: start a server with five graphs and show the streams of three side by side.
 
 The server is a child process, ``graphwire serve``, which also serves the console. Everything shown arrives
-over one connection to it.
+over one connection to it. ``cluster_demo`` has what ``--cluster`` shows.
 """
 
 import asyncio
@@ -9,15 +9,12 @@ import contextlib
 import http.client
 import io
 import json
-import os
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -29,10 +26,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from graphwire.cli.cluster_demo import NO_REDIS, opened_cluster, redis_program, show_takeover
 from graphwire.cli.hints import broken, program
 from graphwire.cli.outcome import FAILED, FINE, INTERRUPTED, USAGE, exit_codes, say, say_logs
-from graphwire.client import DEFAULT_URL, Client, connect
-from graphwire.errors import CannotConnect, GraphwireError
+from graphwire.cli.server_process import START_TIMEOUT_S, connected, end, follow_log, free_port
+from graphwire.client import DEFAULT_URL, Client
+from graphwire.errors import GraphwireError
 from graphwire.events import CustomEvent, LifecycleEvent, MessagesEvent, RunEvent, UpdatesEvent
 from graphwire.run import Run
 
@@ -42,7 +41,7 @@ HELP = f"""Start a server with five graphs and watch three of them stream at onc
 
 Each panel is a subscription with its own filter. Afterwards the server keeps running for you to try, in a
 terminal or by its console in a browser, until Ctrl-C. GRAPHWIRE_DEMO_MODEL=openai:gpt-4o-mini uses a real
-model instead of the toy.
+model instead of the toy. --cluster shows a run that goes on though the process that executes it is killed.
 
 Example: [bold]graphwire demo --topic penguins[/bold]
 
@@ -54,9 +53,6 @@ _MODULE = "graphwire_gateway.demo.graphs"
 _RECORDED = ("values", "updates", "messages", "custom", "tasks", "checkpoints")
 """What every run records, whoever starts it: all that the console can show of a run."""
 
-_START_TIMEOUT_S = 30
-_RETRY_AFTER_S = 0.1
-_LOG_EVERY_S = 0.2
 _LINES = 9  # of text in a panel
 
 
@@ -134,11 +130,22 @@ def demo(
         str,
         typer.Option("--store", metavar="URL", help="Where the server keeps runs, as in graphwire serve."),
     ] = "memory://",
+    cluster: Annotated[
+        bool,
+        typer.Option(
+            "--cluster",
+            help="Start Redis, a gateway and two workers instead, and kill the worker that executes a run.",
+        ),
+    ] = False,
 ) -> None:
     """Show the demo. ``HELP`` is the text for users."""
     console = Console(highlight=False)
+    if cluster and store != "memory://":
+        raise typer.BadParameter("a cluster has a store of its own, in Redis", param_hint="--store")
+    port = free_port(port)
+    shown = _cluster(console, topic, once, port) if cluster else _demo(console, topic, once, port, store)
     try:
-        raise typer.Exit(asyncio.run(ended_by_signals(_demo(console, topic, once, _free_port(port), store))))
+        raise typer.Exit(asyncio.run(ended_by_signals(shown)))
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(INTERRUPTED) from None
 
@@ -166,7 +173,7 @@ async def _demo(console: Console, topic: str, once: bool, port: int, store: str)
     url = f"ws://127.0.0.1:{port}/ws"
     with say_logs(), tempfile.NamedTemporaryFile("w+") as log, _server(port, store, log) as server:
         with console.status(f"starting: graphwire serve … --port {port}"):
-            client = await _connected(url, server)
+            client = await connected(url, server)
         if client is None:
             log.seek(0)
             say(f"the demo's server did not start:\n{log.read().strip()}")
@@ -195,32 +202,37 @@ async def _demo(console: Console, topic: str, once: bool, port: int, store: str)
         return FINE if all(panel.status == "completed" for panel in panels) else FAILED
 
 
-async def follow_log(log: IO[str], is_over: Callable[[], bool]) -> None:
-    """Print what the server logs from now on: there a failed run's ``error_id`` is explained."""
-    with open(log.name, encoding="utf-8", errors="replace") as lines:  # noqa: ASYNC230  # a local file
-        lines.seek(0, os.SEEK_END)
-        while True:
-            ended = is_over()
-            print(lines.read(), end="", file=sys.stderr, flush=True)
-            if ended:
-                return
-            await asyncio.sleep(_LOG_EVERY_S)
+async def _cluster(console: Console, topic: str, once: bool, port: int) -> int:
+    redis = redis_program()
+    if redis is None:
+        say(NO_REDIS)
+        return FAILED
+    with say_logs(), opened_cluster(port) as processes:
+        with console.status("starting: redis-server, graphwire serve, two of graphwire worker"):
+            client = await processes.started(redis, _MODULE, _GRAPHS, configuration())
+        if client is None:
+            say(f"the demo's processes did not start:\n{processes.logs()}")
+            return FAILED
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                stack.push_async_callback(client.close)
+                is_fine = await show_takeover(console, processes, client, topic)
+                if not once:
+                    await leave_questions(client, topic)
+        except GraphwireError as error:
+            say(str(error))
+            return FAILED
+        if not once:
+            page = await asyncio.to_thread(_page, port)
+            explain(console, "Try it yourself", client.url, topic, page)
+            console.print("\nThe gateway, one worker and Redis are running. [bold]Ctrl-C[/] stops them.")
+            with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
+                await processes.one_has_ended()
+                say("a process of the demo has ended")
+    return FINE if is_fine else FAILED
 
 
 # ── the server ───────────────────────────────────────────────────────────────────────────────────────
-
-
-def _free_port(wanted: int) -> int:
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            if os.name == "posix":  # as the server does: connections of an earlier demo may linger
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    return wanted
 
 
 @contextlib.contextmanager
@@ -241,12 +253,7 @@ def _server(port: int, store: str, log: IO[str]) -> Iterator["subprocess.Popen[s
         try:
             yield process
         finally:
-            process.terminate()
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end(process)
 
 
 def configuration() -> str:
@@ -257,7 +264,7 @@ def configuration() -> str:
 
 def _page(port: int) -> str | None:
     """Return the address of the console; None if the server has none, since it was not built."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_START_TIMEOUT_S)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_TIMEOUT_S)
     try:
         connection.request("GET", "/")
         return _page_at(port) if connection.getresponse().status == http.client.OK else None
@@ -269,20 +276,6 @@ def _page(port: int) -> str | None:
 
 def _page_at(port: int) -> str:
     return f"http://127.0.0.1:{port}/"
-
-
-async def _connected(url: str, server: "subprocess.Popen[str]") -> Client | None:
-    """Return a connected client as soon as the server listens; None if the server exits or is too slow."""
-    until = time.monotonic() + _START_TIMEOUT_S
-    while server.poll() is None and time.monotonic() < until:
-        client = connect(url)
-        try:
-            await client.open()
-        except CannotConnect:
-            await asyncio.sleep(_RETRY_AFTER_S)
-        else:
-            return client
-    return None
 
 
 # ── the runs ─────────────────────────────────────────────────────────────────────────────────────────

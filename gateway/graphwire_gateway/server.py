@@ -60,7 +60,7 @@ class Part:
 
 
 class Server:
-    """A gateway that listens. ``Gateway.serve`` makes it."""
+    """A server that listens. ``Gateway.serve`` makes it, or a ``Worker`` for a part of what there is."""
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ reads the next message.
 """
 
 import math
+from collections.abc import Collection
 from typing import TypeAlias
 
 from graphwire_protocol import codes
@@ -259,14 +260,17 @@ class ServerSession:
             encoded = encode(error.model_copy(update={"message": message, "details": None}))
         return encoded
 
-    def refused(self, command: Command) -> None:
-        """Note that a request has got an ``error``, which another process has made; see ``refuse``."""
+    def refused(self, command: Command, others: Collection[int] = ()) -> None:
+        """Note that a request has got an ``error``, which another process has made; see ``refuse``.
+
+        ``others`` are numbers of its subscriptions that later requests have taken, which stay in use.
+        """
         assert not isinstance(command, Credit | Ping)
         if self._owed.pop(command.id, None) is None:
             raise Misuse(f"request {command.id} is not open")
         if isinstance(command, Run):
-            self._subs.difference_update(spec.sub for spec in command.subscribe)
-        elif isinstance(command, Subscribe | Watch):
+            self._subs.difference_update({spec.sub for spec in command.subscribe}.difference(others))
+        elif isinstance(command, Subscribe | Watch) and command.sub not in others:
             self._subs.discard(command.sub)
 
     def replied(self, id: int, type: str) -> bool:

@@ -307,17 +307,27 @@ async def test_the_active_runs_of_a_principal_are_counted_in_all_shards(
     limits = {"max_active_runs": 4}
     async with working(redis, graphs, limits=limits) as worker, relaying(redis) as front:
         peer = await connect(front)
-        for number in range(4):
-            assert (await peer.run("gated", {"done": 0}, run=f"r{number}"))["type"] == "started"
-            await poll(lambda: _active(redis), lambda count, number=number: count == number + 1)
+        starts = [
+            {"type": "run", "id": n, "graph": "gated", "input": {"done": 0}, "run": f"r{n}"}
+            for n in range(40)
+        ]
+        await peer.send(*starts)  # at once, in all shards
+        replies = [await peer.answer(number) for number in range(40)]
+        started = [reply["run"] for reply in replies if reply["type"] == "started"]
+        refused = {reply["message"] for reply in replies if reply["type"] == "error"}
+        assert refused == {"4 runs are active (max_active_runs)"}
+        assert len(started) <= 4
         counts = [home._runs._active["anonymous"] for home in worker.homes.values()]
-        assert max(counts) < 4, "they are in several shards"
-        for number in range(4, 8):
-            refused = await peer.run("gated", {"done": 0}, run=f"r{number}")
-            assert refused["message"] == "4 runs are active (max_active_runs)"
-        await peer.ask(type="cancel", run="r2")
+        assert sum(counts) == len(started)
+        await poll(lambda: _active(redis), lambda count: count == len(started))
+        while len(started) < 4:  # of those at once some may have held up each other
+            reply = await peer.run("gated", {"done": 0})
+            started += [reply["run"]] if reply["type"] == "started" else []
+        assert max(home._runs._active["anonymous"] for home in worker.homes.values()) < 4
+        assert (await peer.run("gated", {"done": 0}))["code"] == "limit_exceeded"
+        await peer.ask(type="cancel", run=started[0])
         await poll(lambda: _active(redis), lambda count: count == 3)
-        assert (await peer.run("gated", {"done": 0}, run="r9"))["type"] == "started"
+        assert (await peer.run("gated", {"done": 0}))["type"] == "started"
     async with working(redis, graphs, limits=limits):
         await poll(lambda: _active(redis), lambda count: count == 0)  # all were cancelled with their worker
 
@@ -603,6 +613,38 @@ async def test_workers_agree_on_what_cannot_change(
 async def test_other_stores_have_one_process(store: str, graphs: dict[str, Any]) -> None:
     for work in (Gateway(graphs, store=store).work(), Gateway({}, store=store).relay(port=0)):
         assert "share a store in Redis" in await refused(work)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+async def test_a_worker_listens_where_gateways_find_it(
+    host: str, redis: RedisProcess, graphs: dict[str, Any]
+) -> None:
+    said = await refused(Gateway(graphs, store=redis.url).work(host))
+    assert "--host NAME" in said
+    assert host in said
+
+
+async def test_a_gateway_and_a_worker_notice_that_others_have_begun_anew(
+    worker: Worker, redis: RedisProcess, graphs: dict[str, Any], connect
+) -> None:
+    async with relaying(redis) as front:
+        await asyncio.wait_for(front.ready(), 10)
+        async with asked(redis) as client:
+            await client.hset("graphwire:cluster", mapping={"secret": "another", "shards": "2"})
+        await asyncio.wait_for(worker.taken.wait(), 10)
+        await until(lambda: front._directory.secret == "another")
+        assert front._directory.shards == 2
+
+
+async def test_limits_of_a_newer_worker_are_left_alone(worker: Worker, redis: RedisProcess, connect) -> None:
+    async with relaying(redis) as front:
+        async with asked(redis) as client:
+            offer = orjson.loads(await client.hget("graphwire:cluster", "offer"))
+            offer["limits"] |= {"max_of_tomorrow": 1, "max_watch_runs": 77}
+            await worker._stop()
+            await client.hset("graphwire:cluster", "offer", orjson.dumps(offer))
+        await until(lambda: front._services.limits.max_watch_runs == 77)
+        assert (await connect(front)).frames[0]["limits"]["max_watch_runs"] == 77
 
 
 async def test_redis_may_forget_what_the_cluster_shares(worker: Worker, redis: RedisProcess, connect) -> None:

@@ -8,6 +8,7 @@ About `gateway/graphwire_gateway/runs/known_threads.py`, `gateway/graphwire_gate
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from graphwire_gateway.runs import saved_threads
 from langgraph.checkpoint.memory import InMemorySaver
 
@@ -94,6 +95,7 @@ async def test_what_cannot_have_metadata_is_refused_and_changes_nothing(serve, c
     assert (await threads(peer))[0]["metadata"] == {"a": "x" * 60}
 
 
+@pytest.mark.one_process
 async def test_metadata_counts_against_what_a_principal_may_keep_until_the_thread_is_deleted(
     serve, connect
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import graphwire
+import pytest
 from graphwire_conformance.graphs import build_ask, build_fails
 from graphwire_gateway import Gateway
 from graphwire_gateway.runs import watch
@@ -177,6 +178,7 @@ async def test_a_watch_that_asks_for_progress_hears_how_far_a_run_is(serve, conn
     assert _infos(peer, 2) == [("r", "running"), ("r", "completed")]
 
 
+@pytest.mark.one_process
 async def test_many_watches_of_a_thousand_runs_are_listed_in_turns_and_keep_no_rows(serve, connect) -> None:
     server = await serve({"counter": counter()}, limits={"max_active_runs": 2000, "requests_per_s": 10**6})
     peer = await connect(server)

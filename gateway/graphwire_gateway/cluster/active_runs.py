@@ -1,20 +1,26 @@
 """How many active runs each principal has in each shard, so that ``max_active_runs`` holds for all together.
 
 ``PREFIX:K:active`` is a hash of shard K: a principal, and how many of its runs are active there. Its home
-writes it, and begins anew when it takes the shard. What others have is asked again after ``_FRESH_S``, or at
-once where the limit is not far, so two starts at one moment in two shards may be one too many.
+writes it, and begins anew when it takes the shard. A start writes the own number and reads those of all
+others in one step, so that of two starts at one moment in two shards one sees the other.
 """
 
 import asyncio
-import contextlib
-import time
 
 from graphwire_gateway.cluster.directory import Directory
 from graphwire_gateway.log.store import StoreAway
+from graphwire_gateway.telemetry import logger
 
-_FRESH_S = 1.0
+log = logger("worker")
+
 _AGAIN_S = 1.0  # before another attempt, where Redis was away
-_REMEMBERED = 10_000  # principals
+
+_COUNT = """
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+local others = 0
+for i = 2, #KEYS do others = others + (redis.call('HGET', KEYS[i], ARGV[1]) or 0) end
+return others
+"""
 
 
 class ActiveRuns:
@@ -23,37 +29,26 @@ class ActiveRuns:
     def __init__(self, directory: Directory, shard: int) -> None:
         self._directory = directory
         self._shard = shard
-        self._counts: dict[str, int] = {}  # of this shard, that others do not know yet
-        self._found: dict[str, tuple[float, int]] = {}  # of others, and when they were asked
+        self._counts: dict[str, int] = {}  # that others do not know yet
         self._has_changed = asyncio.Event()
         self._is_closed = False
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Forget what an earlier home has written. Raises ``StoreAway``."""
-        await self._directory.ask(("DEL", self._directory.active_key(self._shard)))
+        await self._directory.ask_one("DEL", self._directory.active_key(self._shard))
         self._task = asyncio.create_task(self._write())
 
-    async def active(self, principal: str, most: int) -> int:
-        """Return how many runs of a principal are active in other shards.
+    async def active(self, principal: str, own: int) -> int:
+        """Let the others know of ``own`` active runs; return how many there are in other shards.
 
-        If Redis is away, that is what was known last.
+        Raises ``StoreAway``.
         """
-        at, count = self._found.get(principal, (-_FRESH_S, 0))
-        now = time.monotonic()
-        if now < at + _FRESH_S and 2 * count < most:
-            return count
         directory = self._directory
         others = [shard for shard in range(directory.shards) if shard != self._shard]
-        with contextlib.suppress(StoreAway):
-            found = await directory.ask(
-                *(("HGET", directory.active_key(shard), principal) for shard in others), ("PING",)
-            )
-            count = sum(int(each) for each in found[:-1] if each is not None)
-            if len(self._found) >= _REMEMBERED:
-                self._found.clear()
-            self._found[principal] = now, count
-        return count
+        keys = [directory.active_key(shard) for shard in (self._shard, *others)]
+        self._counts.pop(principal, None)
+        return int(await directory.ask_one("EVAL", _COUNT, len(keys), *keys, principal, own))
 
     def note(self, principal: str, count: int) -> None:
         """A principal has so many active runs in this shard."""
@@ -71,8 +66,10 @@ class ActiveRuns:
                 for principal, count in counts.items()
             ]
             try:
-                await self._directory.ask(*commands, ("PING",))
-            except StoreAway:
+                await self._directory.ask(*commands)
+            except Exception as error:
+                if not isinstance(error, StoreAway):
+                    log.error("a worker could not write how many runs are active", error=repr(error))
                 self._counts = {**counts, **self._counts}
                 self._has_changed.set()
                 await asyncio.sleep(_AGAIN_S)

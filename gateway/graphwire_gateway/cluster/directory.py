@@ -24,7 +24,7 @@ from graphwire_gateway.log.redis_owner import is_gone
 from graphwire_gateway.log.redis_server import RedisServer
 from graphwire_gateway.log.store import StoreAway
 
-_LIVE_MS = 10_000  # a worker that has said nothing for so long is gone
+_LIVE_MS = 3_000  # a worker that has said nothing for so long is not counted
 _REMEMBERED = 10_000  # runs
 
 _SHARED = ("shards", "secret", "shared_threads")
@@ -53,6 +53,8 @@ class Directory:
         """What the workers serve, as it was known last; None if none has said it yet."""
         self.is_away = False
         """Whether Redis did not answer when it was asked last."""
+        self.is_replaced = False
+        """Whether others have begun anew at this prefix, with another secret or number of shards."""
 
     @property
     def name(self) -> str:
@@ -126,9 +128,14 @@ class Directory:
             )
 
     async def _learn(self) -> None:
-        found = await self.ask(("HMGET", self._cluster, *_SHARED))
-        if None not in found:
-            self._known = dict(zip(_SHARED, map(bytes.decode, found), strict=True))
+        found = await self.ask_one("HMGET", self._cluster, *_SHARED)
+        if None in found:
+            return  # who remembers it writes it again
+        known = dict(zip(_SHARED, map(bytes.decode, found), strict=True))
+        self.is_replaced = bool(self._known) and known != self._known
+        if self.is_replaced:
+            self._runs.clear()
+        self._known = known
 
     @property
     def is_known(self) -> bool:
@@ -147,24 +154,28 @@ class Directory:
         """Return the key of a shard's counts of active runs."""
         return f"{self.shard_prefix(shard)}:active"
 
-    async def ask(self, *commands: tuple[Any, ...]) -> Any:
-        """Carry out commands; return their answers, or the answer to one. Raises ``StoreAway``."""
+    async def ask_one(self, *command: Any) -> Any:
+        """Carry out a command; return its answer. Raises ``StoreAway``."""
+        return (await self.ask(command))[0]
+
+    async def ask(self, *commands: tuple[Any, ...]) -> list[Any]:
+        """Carry out commands; return their answers. Raises ``StoreAway``."""
         try:
             answers = await self._server.answers(commands)
         except StoreAway:
             self.is_away = True
             raise
         self.is_away = False
-        return answers[0] if len(commands) == 1 else answers
+        return answers
 
     async def _say(self, fields: Mapping[str, str]) -> None:
-        await self.ask(*(("HSETNX", self._cluster, *pair) for pair in fields.items()), ("PING",))
+        await self.ask(*(("HSETNX", self._cluster, *pair) for pair in fields.items()))
 
     # ── workers ──────────────────────────────────────────────────────────────────────────────────
 
     async def say(self, worker: str, offer: Offer) -> int:
         """Say that a worker is there; return how many there are. Raises ``StoreAway``."""
-        time, *_ = await self.ask(("TIME",), ("PING",))
+        time = await self.ask_one("TIME")
         now = int(time[0]) * 1000 + int(time[1]) // 1000
         await self._say(self._known)
         said = orjson.dumps({"limits": offer.limits.model_dump(), "durability": offer.durability})
@@ -176,28 +187,28 @@ class Directory:
         times = {id: int(at) for id, at in found.items()}
         gone = [id for id, at in times.items() if at < now - _LIVE_MS]
         if gone:
-            await self.ask(("HDEL", self._workers, *gone))
+            await self.ask_one("HDEL", self._workers, *gone)
         return len(times) - len(gone)
 
     async def leave(self, worker: str) -> None:
         """Say that a worker is gone. Raises ``StoreAway``."""
-        await self.ask(("HDEL", self._workers, worker))
+        await self.ask_one("HDEL", self._workers, worker)
 
     # ── gateways ─────────────────────────────────────────────────────────────────────────────────
 
     async def look(self) -> None:
         """Learn who has which shard, and what is served. Raises ``StoreAway``."""
+        await self._learn()
         if not self.is_known:
-            await self._learn()
-            if not self.is_known:
-                return
+            return
         owners = [f"{self.shard_prefix(shard)}:owner" for shard in range(self.shards)]
         found, offer = await self.ask(("MGET", *owners), ("HGET", self._cluster, "offer"))
         homes = {shard: _url(owner) for shard, owner in enumerate(found) if owner and not is_gone(owner)}
         self.homes = {shard: url for shard, url in homes.items() if url}
         if offer is not None:
             fields = orjson.loads(offer)
-            self.offer = Offer(Limits(**fields["limits"]), fields["durability"])
+            limits = {name: value for name, value in fields["limits"].items() if name in Limits.model_fields}
+            self.offer = Offer(Limits(**limits), fields["durability"])  # a newer worker may know more limits
 
     async def shard_of_run(self, principal: str, run: str, *, may_remember: bool) -> int | None:
         """Return the shard that has a run's log; None if none has. Raises ``StoreAway``.
@@ -209,10 +220,10 @@ class Directory:
             self._runs.move_to_end(key)
             return self._runs[key]
         names = [f"{self.shard_prefix(shard)}:{{run:{key}}}:log" for shard in range(self.shards)]
-        if not await self.ask(("EXISTS", *names)):
+        if not await self.ask_one("EXISTS", *names):
             return None
-        found = await self.ask(*(("EXISTS", name) for name in names), ("PING",))
-        shard = next((shard for shard, there in enumerate(found[:-1]) if there), None)
+        found = await self.ask(*(("EXISTS", name) for name in names))
+        shard = next((shard for shard, there in enumerate(found) if there), None)
         if shard is not None:
             self.remember(principal, run, shard)
         return shard

@@ -40,7 +40,7 @@ _OWN_LIMITS = (
 
 
 class Front:
-    """A gateway that listens, and passes everything on to workers. ``Gateway.serve`` makes it."""
+    """A gateway that listens, and passes everything on to workers. ``Gateway.relay`` makes it."""
 
     def __init__(
         self,
@@ -72,8 +72,6 @@ class Front:
         self._looking: asyncio.Task[None] | None = None
         self._has_looked = asyncio.Event()
         self._draining: asyncio.Future[None] | None = None
-        self.taken = asyncio.Event()
-        """Never set: nobody takes a gateway's place."""
 
     @property
     def hindrance(self) -> str:
@@ -155,9 +153,14 @@ class Front:
             self._draining = asyncio.ensure_future(self._drain())
         await asyncio.shield(self._draining)
 
+    def announce_end(self, deadline_s: float) -> None:
+        """Let clients know that this gateway goes away within so many seconds, and probes that it does."""
+        if not self._is_draining:
+            self._is_draining = True
+            self._listener.announce_end(deadline_s)
+
     async def _drain(self) -> None:
-        self._is_draining = True
-        self._listener.announce_end(0)
+        self.announce_end(0)
         await self._listener.leave()
 
     async def close(self) -> None:

@@ -46,6 +46,10 @@ class Link:
         self.shard = shard
         self.url = ""
         """The home's address, once it is known."""
+        self.is_passing = False
+        """Whether the client may lack a message that was received."""
+        self.alone_since: float | None = None
+        """When its shard lost its home, in the loop's time; None if it has one."""
         self.is_gathered = False
         """Whether the last reply was for a command that several homes answer."""
         self._principal = principal
@@ -72,6 +76,8 @@ class Link:
             socket = await self._opened()
             if socket is None:
                 reason = "a part of this server has no worker now"
+            elif self._is_closed:  # wait_for swallows a cancellation now and then, below Python 3.12
+                await _leave(socket)
             else:
                 await self._serve(socket)
         except Exception as error:
@@ -98,7 +104,7 @@ class Link:
     async def _opened(self) -> ClientConnection | None:
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + PATIENCE_S
-        while loop.time() < ends_at:
+        while loop.time() < ends_at and not self._is_closed:
             url = self._directory.homes.get(self.shard)
             if url is not None:
                 with contextlib.suppress(WebSocketException, OSError, TimeoutError, asyncio.TimeoutError):
@@ -139,7 +145,9 @@ class Link:
         while True:
             message = await socket.recv(decode=False)
             assert isinstance(message, bytes)
+            self.is_passing = True
             await self._received(self, message)
+            self.is_passing = False
 
     async def _write(self, socket: ClientConnection) -> None:
         while True:

@@ -54,6 +54,10 @@ class Outbox:
     async def pass_on(self, message: bytes) -> None:
         """Send a home's message, once there is room for it."""
         await self._has_room.wait()
+        self.pass_now(message)
+
+    def pass_now(self, message: bytes) -> None:
+        """Send a home's message, whether or not there is room."""
         if not self._is_dropping:
             self.reply(message)
 

@@ -17,9 +17,10 @@ import asyncio
 import contextlib
 import os
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import orjson
 from graphwire_protocol import codes, commands
@@ -31,7 +32,7 @@ from graphwire_protocol.server import ServerSession
 
 from graphwire_gateway.cluster.directory import Directory
 from graphwire_gateway.cluster.gathering import Answers, Frame, GatheredList, GatheredWatch
-from graphwire_gateway.cluster.link import Link
+from graphwire_gateway.cluster.link import PATIENCE_S, Link
 from graphwire_gateway.cluster.outbox import Outbox
 from graphwire_gateway.cluster.shards import run_key, shard_of, thread_key
 from graphwire_gateway.connections import greeting
@@ -43,7 +44,7 @@ from graphwire_gateway.log.store import StoreAway
 
 _READ = tuple(
     b'"type":"%s"' % name
-    for name in (b"ok", b"error", b"started", b"subscribed", b"closed", b"pong", b"goaway")
+    for name in (b"ok", b"error", b"started", b"subscribed", b"closed", b"pong", b"goaway", b"notice")
 )
 """What a message holds that has to be read, for the books."""
 
@@ -52,12 +53,11 @@ _ROWS = (b'"type":"synced"', b'"type":"run_', b'"type":"thread_')
 
 _AFTER_MS = 1000
 
+_NOWHERE: tuple[frozenset[int], int] = frozenset(), -1
+"""Of a subscription that is not there."""
+
 _PONG_S = 2.0
 """Seconds for which a ping waits for homes."""
-
-_About: TypeAlias = (
-    commands.Subscribe | commands.Cancel | commands.Respond | commands.Result | commands.Delete
-)
 
 
 @dataclass(slots=True)
@@ -103,12 +103,13 @@ class CommandRelay:
         self._principal: str | None = None
         self._links: dict[int, Link] = {}
         self._asked: dict[int, _Asked] = {}  # by request
-        self._subs: dict[int, frozenset[int]] = {}  # the shards of each subscription
+        self._subs: dict[int, tuple[frozenset[int], int]] = {}  # shards and request of each subscription
         self._watches: dict[int, GatheredWatch] = {}  # those of several shards
         self._pinged: dict[int, _Pinged] = {}
         self._pings = 0
         self._looking: set[asyncio.Task[None]] = set()
-        self._undoing: set[int] = set()  # requests of the gateway's own
+        self._undoing: dict[int, tuple[int, int]] = {}  # shard and sub of unsubscribes of the gateway's own
+        self._left: Counter[int] = Counter()  # subscriptions whose unsubscribe is not answered
         self._runs_here: set[int] = set()  # shards with runs that end when the client leaves
         self._ending: asyncio.Future[None] | None = None
 
@@ -140,7 +141,7 @@ class CommandRelay:
     async def _handle(self, command: Command, data: str | bytes) -> None:
         match command:
             case commands.Credit():
-                self._send(self._subs.get(command.sub, frozenset()), data)
+                self._send(self._subs.get(command.sub, _NOWHERE)[0], data)
             case commands.Ping():
                 self._ping(command)
             case commands.Hello():
@@ -150,15 +151,15 @@ class CommandRelay:
             case commands.Subscribe():
                 shard = await self._shard_of_run(command.run)
                 await self._number_is_free(command.sub, shard)
-                self._subs[command.sub] = frozenset((shard,))
                 self._ask(command, shard, data).data = data
+                self._subs[command.sub] = frozenset((shard,)), command.id
             case commands.Unsubscribe():
                 self._unsubscribe(command, data)
             case commands.Watch(thread=str(thread), graphs=(str(graph),)):
                 shard = self._shard_of_thread(graph, thread)
                 await self._number_is_free(command.sub, shard)
-                self._subs[command.sub] = frozenset((shard,))
                 self._ask(command, shard, data)
+                self._subs[command.sub] = frozenset((shard,)), command.id
             case commands.Watch():
                 await self._watch(command, data)
             case commands.List(what="graphs"):
@@ -249,11 +250,19 @@ class CommandRelay:
 
     async def _number_is_free(self, sub: int, *shards: int) -> None:
         """Wait until no frame of an earlier subscription with that number can come any more."""
-        for asked in list(self._asked.values()):
+        while (asked := self._unanswered_leave(sub, shards)) is not None:
+            if self._ending is not None:
+                raise Refusal("unavailable", "a worker of this server has gone", after_ms=_AFTER_MS)
+            asked.answered = asked.answered or asyncio.Event()
+            await asked.answered.wait()
+
+    def _unanswered_leave(self, sub: int, shards: Iterable[int]) -> _Asked | None:
+        """Return an unsubscribe of that number whose ``ok`` is still to come from other shards than these."""
+        for asked in self._asked.values() if self._left[sub] else ():
             is_leaving = isinstance(asked.command, commands.Unsubscribe) and asked.command.sub == sub
             if is_leaving and not asked.shards <= set(shards):
-                asked.answered = asked.answered or asyncio.Event()
-                await asked.answered.wait()
+                return asked
+        return None
 
     # ── to homes ─────────────────────────────────────────────────────────────────────────────────
 
@@ -278,7 +287,7 @@ class CommandRelay:
         self._ask(command.model_copy(update={"run": id, "input": None}), shard, data)
         self._directory.remember(self._owner, id, shard)
         self._directory.starting[run_key(self._owner, id)] = shard
-        self._subs.update({spec.sub: frozenset((shard,)) for spec in command.subscribe})
+        self._subs.update({spec.sub: (frozenset((shard,)), command.id) for spec in command.subscribe})
         if command.on_disconnect == "cancel":
             self._runs_here.add(shard)
 
@@ -321,11 +330,11 @@ class CommandRelay:
         watched = GatheredWatch(command, self._all, self._services.limits.max_watch_runs)
         self._asked[command.id] = _Asked(command, frozenset(self._all), watched)
         self._watches[command.sub] = watched
-        self._subs[command.sub] = frozenset(self._all)
+        self._subs[command.sub] = frozenset(self._all), command.id
         self._send(self._all, data)
 
     def _unsubscribe(self, command: commands.Unsubscribe, data: str | bytes) -> None:
-        shards = self._subs.pop(command.sub, frozenset())
+        shards, _ = self._subs.pop(command.sub, _NOWHERE)
         self._watches.pop(command.sub, None)
         self._session.release(command.sub)  # the client may use the number behind this frame
         if not shards:
@@ -333,13 +342,15 @@ class CommandRelay:
             return
         answers = Answers(command, shards) if len(shards) > 1 else None
         self._asked[command.id] = _Asked(command, shards, answers)
+        self._left[command.sub] += 1
         self._send(shards, data)
 
     # ── from homes ───────────────────────────────────────────────────────────────────────────────
 
     async def _received(self, link: Link, message: bytes) -> None:
         must_read = any(name in message for name in _READ)
-        if not must_read and any(not watched.is_synced for watched in self._watches.values()):
+        is_gathering = self._undoing or any(not watched.is_synced for watched in self._watches.values())
+        if not must_read and is_gathering:
             must_read = any(name in message for name in _ROWS)
         if not must_read:
             await self._outbox.pass_on(message)
@@ -352,8 +363,10 @@ class CommandRelay:
         if len(passing) == len(frames) and all(a is b for a, b in zip(passing, frames, strict=True)):
             await self._outbox.pass_on(message)
         elif passing:
+            # At once: what other homes send meanwhile must not pass a list that this home has completed.
             for batch in batches([orjson.dumps(frame) for frame in passing]):
-                await self._outbox.pass_on(batch)
+                self._outbox.pass_now(batch)
+            await self._outbox.room()
 
     def _read(self, link: Link, frame: Frame) -> list[Frame]:
         """Note a frame of a home in the books; return what goes to the client in its place."""
@@ -378,7 +391,9 @@ class CommandRelay:
 
     def _was_left(self, link: Link, sub: int) -> bool:
         """Tell whether what a home sends is of a watch that was left, and whose number another may have."""
-        return any(
+        if (link.shard, sub) in self._undoing.values():
+            return True
+        return self._is_leaving(sub) and any(
             isinstance(asked.command, commands.Unsubscribe)
             and asked.command.sub == sub
             and asked.answers is not None
@@ -388,15 +403,12 @@ class CommandRelay:
 
     def _is_leaving(self, sub: int) -> bool:
         """Tell whether the number may be another subscription's by now: the one that had it was left."""
-        return any(
-            isinstance(asked.command, commands.Unsubscribe) and asked.command.sub == sub
-            for asked in self._asked.values()
-        )
+        return self._left[sub] > 0
 
     def _reply(self, link: Link, frame: Frame) -> list[Frame]:
         id, is_error = frame["id"], frame["type"] == "error"
         if id in self._undoing:
-            self._undoing.discard(id)
+            del self._undoing[id]
             return []
         asked = self._asked.get(id)
         if asked is None:
@@ -422,12 +434,16 @@ class CommandRelay:
         """Ask the shard that has the run now, if it is another one: it may have begun anew there."""
         command = asked.command
         self._directory.forget(self._owner, command.run)
-        with contextlib.suppress(Refusal):
+        try:
             shard = await self._shard_of_run(command.run)
-            if shard not in asked.shards:
+        except Refusal as refusal:
+            frame = {**orjson.loads(self._session.refuse(refusal)), "id": command.id}
+        else:
+            was_left = isinstance(command, commands.Subscribe) and not self._has(command, command.sub)
+            if shard not in asked.shards and not was_left:
                 asked.shards = frozenset((shard,))
                 if isinstance(command, commands.Subscribe):
-                    self._subs[command.sub] = asked.shards
+                    self._subs[command.sub] = asked.shards, command.id
                 self._send((shard,), data)
                 return
         for each in (self._refused(asked, frame), *asked.behind):
@@ -436,6 +452,10 @@ class CommandRelay:
     def _answered(self, asked: _Asked) -> None:
         del self._asked[asked.command.id]
         self._started(asked.command)
+        if isinstance(asked.command, commands.Unsubscribe):
+            self._left[asked.command.sub] -= 1
+            if not self._left[asked.command.sub]:
+                del self._left[asked.command.sub]
         if asked.answered is not None:
             asked.answered.set()
 
@@ -447,7 +467,8 @@ class CommandRelay:
         """Note that a request is refused; return the client's ``error``."""
         command = asked.command
         self._answered(asked)
-        self._session.refused(command)
+        others = [sub for sub in _subs_of(command) if sub in self._subs and not self._has(command, sub)]
+        self._session.refused(command, others)
         self._forget_subs(command)
         run = getattr(command, "run", None)
         if run is not None:
@@ -461,8 +482,14 @@ class CommandRelay:
         """Forget the subscriptions that a refused request named."""
         if isinstance(command, commands.Run | commands.Subscribe | commands.Watch):
             for sub in _subs_of(command):
-                self._subs.pop(sub, None)
-                self._watches.pop(sub, None)
+                if self._has(command, sub):
+                    del self._subs[sub]
+                    self._watches.pop(sub, None)
+
+    def _has(self, command: Any, sub: int) -> bool:
+        """Tell whether the number is still that request's: a later one may have taken it."""
+        _, request = self._subs.get(sub, _NOWHERE)
+        return request == int(command.id)
 
     def _gathered(self, asked: _Asked) -> Frame:
         answers = asked.answers
@@ -473,7 +500,6 @@ class CommandRelay:
             self._answered(asked)
             return result
         if isinstance(asked.command, commands.Watch):
-            self._watches.pop(asked.command.sub, None)
             self._undo(asked.command.sub, answers.found)
         return self._refused(asked, result)
 
@@ -483,7 +509,7 @@ class CommandRelay:
             id = 0
             while not id or id in self._asked or id in self._undoing:
                 id = secrets.randbits(52)
-            self._undoing.add(id)
+            self._undoing[id] = shard, sub
             self._send((shard,), encode(commands.Unsubscribe(id=id, sub=sub)))
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
@@ -501,11 +527,15 @@ class CommandRelay:
         shard = link.shard
         is_needed = (
             shard in self._runs_here
-            or any(shard in shards for shards in self._subs.values())
+            or link.is_passing
+            or any(shard in shards for shards, _ in self._subs.values())
             or any(shard in asked.shards for asked in self._asked.values())
         )
         if is_needed and self._connection is not None and self._ending is None:
             self._ending = asyncio.ensure_future(self._connection.leave())
+            for asked in self._asked.values():  # the connection's reading may wait for one of them
+                if asked.answered is not None:
+                    asked.answered.set()
 
     def _failed(self, error: Exception) -> None:
         self._services.failures.internal(error, "what a home sent")
@@ -529,8 +559,12 @@ class CommandRelay:
 
     def drop_stale(self) -> None:
         """Leave homes that are no longer those of their shards: a frozen worker says nothing by itself."""
+        now = asyncio.get_running_loop().time()
         for shard, link in list(self._links.items()):
-            if link.url and self._directory.homes.get(shard, link.url) != link.url:
+            home = self._directory.homes.get(shard)
+            link.alone_since = None if home is not None else link.alone_since or now
+            is_alone = link.alone_since is not None and now > link.alone_since + PATIENCE_S
+            if link.url and (is_alone or home not in (None, link.url)):
                 link.close()
                 self._ended(link, "another worker has this part of the server now")
 

@@ -7,10 +7,11 @@ run on one machine.
 """
 
 import asyncio
+import contextlib
 import math
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeAlias
 
 from graphwire_gateway.cluster.active_runs import ActiveRuns
@@ -38,8 +39,10 @@ BUSY_S = 30.0
 _MOVED_S = 5.0
 """How long the runs of such a shard get to end."""
 
-LEFT_S = 15.0
-"""A shard that has been free for so long is taken by any worker: whose share it is does not take it."""
+LEFT_S = 1.5
+"""A shard that has been free for so long is taken by any worker: whose share it is has just died, perhaps."""
+
+_EVERY_ADDRESS = ("0.0.0.0", "::", "")
 
 _SPARE_BYTES = 4096  # of a frame, to which a gateway has added something
 _MANY = 1 << 30
@@ -97,6 +100,11 @@ class Worker:
         self._free_since: dict[int, float] = {}
         self._looking: asyncio.Task[None] | None = None
         self._is_stopping = False
+        self._saying: asyncio.Task[None] | None = None
+        self._ends: set[asyncio.Task[None]] = set()
+        self._workers = 1
+        self.taken = asyncio.Event()
+        """Set once others have begun anew at its prefix: it serves nobody any more."""
         self._has_changed = asyncio.Event()
 
     async def open(self, host: str) -> None:
@@ -104,12 +112,15 @@ class Worker:
 
         Raises ``CannotServe``.
         """
+        await _check_host(host)
         self._host = host
         await self._directory.open()
         await self._directory.share(shares_threads=self._shares_threads)
         await self.catalog.open()
         _check_savers(self.catalog)
-        self._looking = asyncio.create_task(self._keep())
+        await self._say()
+        self._saying = asyncio.create_task(self._again_and_again(self._say))
+        self._looking = asyncio.create_task(self._again_and_again(self._look))
 
     async def has_shards(self, count: int = 1) -> None:
         """Wait until it has so many shards."""
@@ -117,36 +128,46 @@ class Worker:
             self._has_changed.clear()
             await self._has_changed.wait()
 
-    async def _keep(self) -> None:
+    async def _again_and_again(self, work: Callable[[], Awaitable[None]]) -> None:
         while not self._is_stopping:  # redis-py swallows a cancellation now and then, below Python 3.12
             try:
-                await self._look()
+                await work()
             except StoreAway:
                 pass  # the stores of the shards say so
             except Exception as error:  # a mistake of ours must not end it
                 log.error("a worker could not look at its shards", error=repr(error))
             await asyncio.sleep(LOOK_S)
 
+    async def _say(self) -> None:
+        """Say that it is there. What takes long in ``_look`` does not hold this up."""
+        offer = Offer(self._limits, self._directory.durability)
+        with contextlib.suppress(StoreAway):
+            self._workers = max(1, await self._directory.say(self._id, offer))
+
     async def _look(self) -> None:
-        await asyncio.gather(*(self._end(shard) for shard, home in self.homes.items() if home.taken.is_set()))
-        workers = await self._directory.say(self._id, Offer(self._limits, self._directory.durability))
+        await _all(self._end(shard) for shard, home in self.homes.items() if home.taken.is_set())
         await self._directory.look()
-        share = math.ceil(self._directory.shards / max(1, workers))
-        if len(self.homes) > share:
-            await self._give_up_one()
-        else:
-            self._more_since = math.inf
+        if self._directory.is_replaced:
+            if not self.taken.is_set():
+                log.error("others have begun anew at the store of this worker, which ends")
+            self.taken.set()
+            return
+        share = math.ceil(self._directory.shards / self._workers)
         now = asyncio.get_running_loop().time()
         free = [
             shard
             for shard in range(self._directory.shards)
             if shard not in self._directory.homes and shard not in self.homes
         ]
+        if len(self.homes) <= share:
+            self._more_since = math.inf
+        elif not free:  # else those come first, which nobody has
+            await self._give_up(len(self.homes) - share)
         self._free_since = {shard: self._free_since.get(shard, now) for shard in free}
         random.shuffle(free)
         room = max(0, share - len(self.homes))
         wanted = free[:room] + [shard for shard in free[room:] if now > self._free_since[shard] + LEFT_S]
-        await asyncio.gather(*map(self._take, wanted))
+        await _all(map(self._take, wanted))
 
     async def _take(self, shard: int) -> None:
         """Become the home of a shard, unless another worker does."""
@@ -182,12 +203,14 @@ class Worker:
             self._has_changed.set()
             log.info("took a shard", shard=shard, url=home.url)
 
-    async def _give_up_one(self) -> None:
-        for shard, home in self.homes.items():
-            if home.rests():
-                log.info("gives up a shard, which is another worker's share", shard=shard)
-                await self._end(shard)
-                return
+    async def _give_up(self, count: int) -> None:
+        """Give up so many shards in which nothing runs, all at once: clients of all come back once."""
+        idle = [shard for shard, home in self.homes.items() if home.executing == 0][:count]
+        idle = [shard for shard in idle if self.homes[shard].rests()]
+        if idle:
+            log.info("gives up shards, which are another worker's share", shards=idle)
+            await _all(map(self._end, idle))
+            return
         now = asyncio.get_running_loop().time()
         self._more_since = min(self._more_since, now)
         busy = {shard: home.executing for shard, home in self.homes.items()}
@@ -200,8 +223,14 @@ class Worker:
             await self._end(shard)
 
     async def _end(self, shard: int) -> None:
-        home = self.homes.pop(shard)
-        await self._active.pop(shard).aclose()
+        """Close a home. Whoever waits for that may be cancelled; the home is closed all the same."""
+        task = asyncio.ensure_future(self._close(self.homes.pop(shard), self._active.pop(shard)))
+        self._ends.add(task)
+        task.add_done_callback(self._ends.discard)
+        await asyncio.shield(task)
+
+    async def _close(self, home: Server, active: ActiveRuns) -> None:
+        await active.aclose()
         await home.close()
 
     async def drain(self, timeout_s: float | None = None) -> None:
@@ -215,13 +244,15 @@ class Worker:
             await home.drain(timeout_s)
             await self._end(shard)
 
-        await asyncio.gather(*(leave(shard, home) for shard, home in list(self.homes.items())))
+        await _all(leave(shard, home) for shard, home in list(self.homes.items()))
 
     async def _stop(self) -> None:
         self._is_stopping = True
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
+        if self._looking is not None and self._saying is not None:
+            tasks = [self._looking, self._saying]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             self._looking = None
             try:
                 await self._directory.leave(self._id)
@@ -231,9 +262,35 @@ class Worker:
     async def close(self) -> None:
         """Give up everything at once."""
         await self._stop()
-        await asyncio.gather(*map(self._end, list(self.homes)))
+        await _all(map(self._end, list(self.homes)))
+        await asyncio.gather(*self._ends, return_exceptions=True)
         await self.catalog.close(self._limits.cancel_grace_s + 1)
         await self._directory.aclose()
+
+
+async def _all(work: Iterable[Awaitable[None]]) -> None:
+    """Wait for all; raise what the first one raised that failed."""
+    for found in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(found, BaseException):
+            raise found
+
+
+async def _check_host(host: str) -> None:
+    """Check that homes can listen there, and gateways find them. Raises ``CannotServe``."""
+    if host in _EVERY_ADDRESS:
+        raise CannotServe(
+            f"{host!r} is no address that gateways reach; name one that this machine has in their network, "
+            "such as its host name: --host NAME"
+        )
+    try:
+        listening = await asyncio.start_server(lambda reader, writer: None, host, 0)
+    except OSError as error:
+        raise CannotServe(
+            f"cannot listen on {host}: {error.strerror or error}; name an address of this machine: --host "
+            "NAME"
+        ) from error
+    listening.close()
+    await listening.wait_closed()
 
 
 def _check_savers(catalog: Catalog) -> None:

@@ -51,6 +51,7 @@ from graphwire_gateway.log.redis_scripts import (
 from graphwire_gateway.log.redis_server import RedisServer, ScriptCall
 from graphwire_gateway.log.shares import FLOOR, shares
 from graphwire_gateway.log.store import Batch, Fenced, Kept, NoLog, Page, Rewound, SeqGap, StoreAway
+from graphwire_gateway.log.tails import MOST_BYTES, Tails
 from graphwire_gateway.telemetry import logger
 
 log = logger("store")
@@ -65,6 +66,7 @@ _ENTRY_BYTES = 64 << 10  # about, of one entry
 _PAGE_BYTES = 1 << 20  # about, of one answer
 _SLICE = 512  # records that are folded at once
 _SLICE_BYTES = 256 << 10  # and about how many bytes of them
+_PARTS = 8  # of the memory for newest records, where a process has several stores
 _SLACK = 8  # evict an eighth at once, so that a full log does not fold at every append
 
 
@@ -107,6 +109,7 @@ class RedisStore:
         self._sizes: Counter[str] = Counter()  # by principal
         self._doomed: dict[str, str] = {}  # logs that are to be deleted, and their epochs
         self._thread_writes = asyncio.Lock()
+        self._tails = Tails(MOST_BYTES // _PARTS if is_part else MOST_BYTES)
         self._folder = ThreadPoolExecutor(1, "graphwire-store-folds")
         self.size = 0
         """Bytes held by the logs that this store writes, as their records count."""
@@ -287,6 +290,7 @@ class RedisStore:
         if known is None:
             known = self._known(batch.run, batch.epoch)
         self._note(known, answer)
+        self._tails.extend(batch.run, batch.first_seq, batch.records, batch.size)
         self._growth.grew(batch.run, batch.epoch, head)
         return head
 
@@ -309,6 +313,7 @@ class RedisStore:
             del self._sizes[principal]
 
     def _forget(self, run: str) -> None:
+        self._tails.forget(run)
         known = self._logs.pop(run, None)
         if known is not None:
             self._count(known.principal, -known.total)
@@ -316,10 +321,16 @@ class RedisStore:
     # ── reading ──────────────────────────────────────────────────────────────────────────────────
 
     async def read(self, run: str, after: Seq, limit: int) -> Page:
-        """Return at most ``limit`` records behind ``after``, of about a megabyte; see ``Store``.
+        """Return at most ``limit`` records behind ``after``, of about a megabyte or two; see ``Store``.
 
+        A store that ``is_alone`` knows the newest records of its logs, and does not ask the server for them.
         Raises ``NoLog``, ``StoreAway``.
         """
+        known = self._logs.get(run) if self._owner is not None and not self.taken.is_set() else None
+        if known is not None and known.evicted <= after < known.head and limit > 0:
+            newest = self._tails.read(run, after, limit)
+            if newest:
+                return Page(known.epoch, known.evicted, known.head, newest)
         found = await self._found(run, after, limit)
         records: list[Record] = []
         for start, _, data in found.entries:

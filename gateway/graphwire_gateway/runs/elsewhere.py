@@ -6,8 +6,8 @@ from typing import Protocol
 class Elsewhere(Protocol):
     """Knows how many runs of a principal are active at other servers, and lets these know of ours."""
 
-    async def active(self, principal: str, most: int) -> int:
-        """Return how many there are, as exactly as it matters where ``most`` are allowed in all."""
+    async def active(self, principal: str, own: int) -> int:
+        """Let the others know of ``own`` active runs; return how many these have. Raises ``StoreAway``."""
 
     def note(self, principal: str, count: int) -> None:
         """A principal has so many active runs here."""
@@ -16,7 +16,7 @@ class Elsewhere(Protocol):
 class Nowhere:
     """There are no other servers."""
 
-    async def active(self, principal: str, most: int) -> int:
+    async def active(self, principal: str, own: int) -> int:
         """Return 0."""
         return 0
 

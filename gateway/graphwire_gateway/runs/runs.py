@@ -32,7 +32,7 @@ from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.commit import Committer
-from graphwire_gateway.log.store import NoLog, Store
+from graphwire_gateway.log.store import NoLog, Store, StoreAway
 from graphwire_gateway.runs.asking import PATIENCE_S
 from graphwire_gateway.runs.checks import check_same, check_sizes, check_takes_threads
 from graphwire_gateway.runs.clock import left, now
@@ -88,6 +88,7 @@ class Runs:
         self._hands_over = hands_over
         self._runs = Registry()
         self._active: Counter[str] = Counter()
+        self._starts: Counter[str] = Counter()  # that are under way, of each principal
         self._elsewhere = elsewhere or Nowhere()
         self._threads = ThreadQueues()
         self.numberings = Numberings()
@@ -130,11 +131,15 @@ class Runs:
         elsewhere = 0
         if self._runs.get(key) is None:
             await self.holdings.check_room(principal)
-            elsewhere = await self._elsewhere.active(principal, self._limits.max_active_runs)
-            await self._check_start(command, principal)
-            self._check_new(command, principal, elsewhere)
-            sizes = run_sizes(command)
-            values = await self.restoring.run(principal, sum(sizes), partial(run_values, command, sizes))
+            elsewhere = await self._active_elsewhere(principal)
+            try:
+                await self._check_start(command, principal)
+                self._check_new(command, principal, elsewhere)
+                sizes = run_sizes(command)
+                values = await self.restoring.run(principal, sum(sizes), partial(run_values, command, sizes))
+            finally:
+                self._starts[principal] -= 1
+                self._note_active(principal)
         known = self._runs.get(key)
         if known is not None:
             check_same(known, command)
@@ -159,6 +164,23 @@ class Runs:
             raise
         if run.status not in TERMINAL:  # it may have been cancelled meanwhile
             self._begin(run)
+
+    async def _active_elsewhere(self, principal: str) -> int:
+        """Count a start that is under way, until ``_starts`` is lowered; return the active runs of others."""
+        self._starts[principal] += 1
+        try:
+            return await self._elsewhere.active(principal, self._active[principal] + self._starts[principal])
+        except BaseException as error:
+            self._starts[principal] -= 1
+            if isinstance(error, StoreAway):
+                raise Refusal("unavailable", "the store of this server is away", after_ms=1000) from error
+            raise
+
+    def _note_active(self, principal: str) -> None:
+        self._elsewhere.note(principal, self._active[principal] + self._starts[principal])
+        for counts in (self._active, self._starts):
+            if not counts[principal]:
+                del counts[principal]
 
     def _check_new(self, command: commands.Run, principal: str, elsewhere: int) -> None:
         if not self._refuses:  # which is said first
@@ -245,13 +267,11 @@ class Runs:
 
     def _count_in(self, principal: str) -> None:
         self._active[principal] += 1
-        self._elsewhere.note(principal, self._active[principal])
+        self._note_active(principal)
 
     def _count_out(self, principal: str) -> None:
         self._active[principal] -= 1
-        self._elsewhere.note(principal, self._active[principal])
-        if not self._active[principal]:
-            del self._active[principal]
+        self._note_active(principal)
 
     def _begin(self, run: Run) -> None:
         queue = self._queue(run)

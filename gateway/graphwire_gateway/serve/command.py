@@ -231,7 +231,10 @@ async def _relay(config: Config, selection: Selection) -> int:
         else:
             with contextlib.suppress(OSError):
                 greet_clients_of_workers(config, running, running.hindrance)
-        await stop.unless_requested(workers.unless_they_cannot(stop.requested.wait()))
+        workers.are_ready = True
+        await stop.requested.wait()
+        if workers.count:
+            running.announce_end(config.limits.drain_s)
         await workers.drain(config, stop)
         await running.drain()
     return 0

@@ -32,7 +32,19 @@ def provide(values: Mapping[str, str]) -> list[str]:
     return already_set
 
 
-_OTHERS = ("HOST", "PORT", "STORE", "CONSOLE", "URL", "TOKEN", "TRACEBACK", "DEMO_MODEL", "CASE", "TASK")
+_OTHERS = (
+    "HOST",
+    "PORT",
+    "STORE",
+    "CONSOLE",
+    "WORKER_HOST",
+    "URL",
+    "TOKEN",
+    "TRACEBACK",
+    "DEMO_MODEL",
+    "CASE",
+    "TASK",
+)
 """What graphwire reads beside the configuration's sections."""
 
 

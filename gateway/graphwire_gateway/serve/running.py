@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import multiprocessing
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
@@ -24,6 +24,10 @@ TAKEN = 1
 
 CANNOT = 2
 """The exit code of a process that cannot serve what it is asked to."""
+
+
+beside = threading.Event()
+"""Set in a worker that another process of the command line has started, and speaks for."""
 
 
 class Drained(Protocol):
@@ -78,16 +82,11 @@ async def drain(running: Drained, config: Config, stop: Stop) -> None:
     await asyncio.gather(draining, again, return_exceptions=True)
 
 
-def is_beside() -> bool:
-    """Tell whether another process of the command line has started this one, and speaks for it."""
-    return multiprocessing.parent_process() is not None
-
-
 def say_draining(config: Config) -> None:
     """Say how long runs get to end."""
     if config.server.log_format == "json":
         log.info("draining", drain_s=config.limits.drain_s)
-    elif not replaced.is_set() and not is_beside():
+    elif not replaced.is_set() and not beside.is_set():
         with contextlib.suppress(OSError):
             Console(stderr=True, highlight=False).print(
                 f"draining: runs get {config.limits.drain_s:g} s to end; Ctrl-C again stops at once"

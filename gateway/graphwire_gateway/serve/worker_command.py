@@ -13,7 +13,7 @@ from graphwire_gateway.cluster.worker import Worker
 from graphwire_gateway.serve.config import Config
 from graphwire_gateway.serve.gateways import gateway_of
 from graphwire_gateway.serve.process import tune
-from graphwire_gateway.serve.running import drain, is_beside, run_selected
+from graphwire_gateway.serve.running import TAKEN, beside, drain, run_selected
 from graphwire_gateway.serve.selection import Selection
 from graphwire_gateway.serve.stop import CLOSE_S, Stop
 from graphwire_gateway.stores import shown_store
@@ -118,12 +118,15 @@ async def _work(config: Config, host: str) -> int:
             return 0
         tune()
         await stop.unless_requested(running.has_shards())
+        if stop.requested.is_set():
+            return 0
         if config.server.log_format == "json":
             log.info("working", graphs=list(config.graphs), shards=len(running.homes))
-        elif not is_beside():
+        elif not beside.is_set():
             with contextlib.suppress(OSError):
                 _say(config, running)
-        await stop.requested.wait()
+        if await stop.unless_requested(running.taken.wait()):
+            return TAKEN
         await drain(running, config, stop)
     return 0
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from graphwire_gateway.connections.auth import is_loopback
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.serve.config import Config
-from graphwire_gateway.serve.running import CANNOT, say_draining
+from graphwire_gateway.serve.running import CANNOT, beside, say_draining
 from graphwire_gateway.serve.selection import Selection
 from graphwire_gateway.serve.stop import CLOSE_S, Stop
 from graphwire_gateway.serve.worker_command import work
@@ -33,6 +33,8 @@ class Workers:
 
     def __init__(self, selection: Selection, config: Config) -> None:
         self.count = config.server.workers or 0
+        self.are_ready = False
+        """Whether they were there once: then one that cannot serve is started again, like one that died."""
         server = config.server
         expose = is_loopback(server.host) if server.expose_errors is None else server.expose_errors
         settings = {**selection.settings, "expose_errors": expose}
@@ -53,11 +55,16 @@ class Workers:
             process = context.Process(
                 target=_work, args=(self._selection,), name=f"graphwire-worker-{number}"
             )
-            process.start()
-            self._processes[number] = process
             began_at = loop.time()
+            try:
+                process.start()
+            except OSError as error:  # the machine has no memory for it now, say
+                log.error("a worker was not started; trying again", worker=number, error=str(error))
+                await asyncio.sleep(_LONGEST_S)
+                continue
+            self._processes[number] = process
             await _ended(process)
-            if process.exitcode == CANNOT:  # it has said why
+            if process.exitcode == CANNOT and not self.are_ready:  # it has said why
                 if not self._cannot.done():
                     self._cannot.set_result(None)
                 return
@@ -121,6 +128,7 @@ class Workers:
 
 def _work(selection: Selection) -> None:
     """The main function of a worker."""
+    beside.set()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends Ctrl-C to all; the parent passes it on
     raise SystemExit(work(selection))
 

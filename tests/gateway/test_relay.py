@@ -1,0 +1,337 @@
+"""A gateway's books of one client, with homes that the test plays.
+
+About `gateway/graphwire_gateway/cluster/relay.py`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+import pytest
+from graphwire_gateway.cluster import relay as relays
+from graphwire_gateway.cluster.directory import Offer
+from graphwire_gateway.cluster.outbox import Outbox
+from graphwire_gateway.cluster.relay import CommandRelay
+from graphwire_gateway.cluster.shards import run_key, shard_of
+from graphwire_gateway.connections.auth import Tokens
+from graphwire_gateway.connections.services import ConnectionServices
+from graphwire_gateway.failures import Failures
+from graphwire_gateway.limits import Limits
+from graphwire_protocol.commands import Product
+from graphwire_protocol.errors import Refusal
+from graphwire_protocol.server import ServerSession
+
+from tests.support.waiting import settle, until
+
+SHARDS = 2
+A, B = (
+    next(f"r{n}" for n in range(99) if shard_of(run_key("anonymous", f"r{n}"), SHARDS) == shard)
+    for shard in (0, 1)
+)
+"""Runs of each shard."""
+
+
+class Directory:
+    """Knows no run but those that it is given."""
+
+    shards = SHARDS
+    shares_threads = False
+    is_known = True
+    offer = Offer(Limits(), "crash")
+
+    def __init__(self) -> None:
+        self.homes = {shard: f"ws://{shard}" for shard in range(SHARDS)}
+        self.starting: dict[str, int] = {}
+        self.known: dict[str, int] = {}
+
+    async def shard_of_run(self, principal: str, run: str, *, may_remember: bool) -> int | None:
+        await asyncio.sleep(0)
+        return self.known.get(run)
+
+    def remember(self, principal: str, run: str, shard: int) -> None:
+        pass
+
+    def forget(self, principal: str, run: str) -> None:
+        pass
+
+
+class Home:
+    """In place of a ``Link``: what was sent to a home, and what it sends."""
+
+    def __init__(
+        self, shard: int, principal: str, directory: Any, received: Any, ended: Any, failed: Any
+    ) -> None:
+        self.shard = shard
+        self.url = f"ws://{shard}"
+        self.waiting_bytes = 0
+        self.is_gathered = self.is_passing = False
+        self.alone_since = None
+        self.frames: list[dict[str, Any]] = []
+        self._received, self._ended = received, ended
+
+    def send(self, data: str | bytes) -> None:
+        self.frames.append(orjson.loads(data))
+
+    async def says(self, *frames: dict[str, Any]) -> None:
+        await self._received(self, orjson.dumps(list(frames)))
+
+    def ends(self) -> None:
+        self._ended(self, "it has gone")
+
+    def close(self) -> None:
+        pass
+
+    async def closed(self) -> None:
+        pass
+
+
+class Client:
+    """A client's connection to a gateway."""
+
+    peer = ("client", 1)
+
+    def __init__(self) -> None:
+        limits = Limits()
+        self.messages: list[bytes] = []
+        self.takes = asyncio.Event()
+        self.takes.set()
+        self.has_left = False
+        self.session = ServerSession(limits)
+        self.directory = Directory()
+        services = ConnectionServices(
+            server=Product(name="graphwire", version="0"),
+            limits=limits,
+            durability="crash",
+            tokens=Tokens(),
+            failures=Failures(expose=True),
+        )
+        self.outbox = Outbox(self._send, _nothing, lambda: None)
+        connection: Any = self
+        directory: Any = self.directory
+        self.relay = CommandRelay(services, directory, self.session, self.outbox, connection)
+        self.writer = asyncio.ensure_future(self.outbox.main())
+
+    async def _send(self, message: bytes) -> None:
+        await self.takes.wait()
+        self.messages.append(message)
+
+    async def leave(self) -> None:
+        self.has_left = True
+
+    def silent_s(self) -> float:
+        return 0
+
+    @property
+    def frames(self) -> list[dict[str, Any]]:
+        found = [orjson.loads(message) for message in self.messages]
+        return [frame for each in found for frame in (each if isinstance(each, list) else [each])]
+
+    async def sends(self, **frame: Any) -> None:
+        data = orjson.dumps(frame).decode()
+        try:
+            command = self.session.receive(data, 0.0)
+        except Refusal as refusal:
+            self.relay.refuse(self.session.refuse(refusal), refusal)
+            return
+        await self.relay.handle(command, data)
+
+    def home(self, shard: int) -> Home:
+        link: Any = self.relay._links[shard]
+        assert isinstance(link, Home)
+        return link
+
+    async def got(self, count: int) -> list[dict[str, Any]]:
+        await until(lambda: len(self.frames) >= count)
+        return self.frames
+
+
+async def _nothing() -> None:
+    pass
+
+
+@pytest.fixture
+async def client(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
+    monkeypatch.setattr(relays, "Link", Home)
+    client = Client()
+    await client.sends(type="hello", id=0)
+    await client.got(1)
+    client.messages.clear()
+    yield client
+    client.takes.set()
+    client.outbox.close()
+    await asyncio.wait_for(client.writer, 5)
+    await asyncio.wait_for(client.relay.close(), 5)
+
+
+def subscribe(id: int, sub: int, run: str) -> dict[str, Any]:
+    return {"type": "subscribe", "id": id, "sub": sub, "run": run, "filter": {"modes": ["custom"]}}
+
+
+def subscribed(id: int, sub: int) -> dict[str, Any]:
+    return {"type": "subscribed", "id": id, "sub": sub}
+
+
+def not_found(id: int) -> dict[str, Any]:
+    return {"type": "error", "id": id, "code": "not_found", "message": "no", "retry": "never"}
+
+
+async def test_what_a_home_sends_passes_as_it_came(client: Client) -> None:
+    await client.sends(**subscribe(1, 5, A))
+    home = client.home(0)
+    assert home.frames[-1] == subscribe(1, 5, A)
+    message = b'[{"type":"event", "sub":5, "data":{"n":1.50}}]'
+    await home._received(home, message)
+    await client.got(1)
+    assert client.messages == [message]
+
+
+async def test_a_subscription_that_was_left_before_its_refusal_keeps_no_later_one_from_its_number(
+    client: Client,
+) -> None:
+    await client.sends(**subscribe(1, 5, A))
+    await client.sends(type="unsubscribe", id=2, sub=5)
+    await client.sends(**subscribe(3, 5, A))
+    home = client.home(0)
+    await home.says(not_found(1))
+    await until(lambda: any(frame.get("id") == 1 for frame in client.frames))
+    await home.says(not_found(2), subscribed(3, 5))
+    await client.got(3)
+    await client.sends(type="credit", sub=5, events=7)
+    assert home.frames[-1] == {"type": "credit", "sub": 5, "events": 7}
+    await client.sends(**subscribe(4, 5, A))
+    assert (await client.got(4))[-1]["code"] == "conflict"
+    await client.sends(type="unsubscribe", id=6, sub=5)
+    await home.says({"type": "ok", "id": 6})
+    assert (await client.got(5))[-1] == {"type": "ok", "id": 6}
+
+
+async def test_a_number_is_taken_in_another_shard_once_all_that_left_it_are_answered(client: Client) -> None:
+    await client.sends(**subscribe(1, 5, A))
+    await client.sends(type="unsubscribe", id=2, sub=5)
+    await client.sends(**subscribe(3, 5, A))
+    await client.sends(type="unsubscribe", id=4, sub=5)
+    taking = asyncio.ensure_future(client.sends(**subscribe(5, 5, B)))
+    await settle()
+    assert not taking.done()
+    home = client.home(0)
+    await home.says(subscribed(1, 5), {"type": "ok", "id": 2})
+    await settle()
+    assert not taking.done(), "the other one is not answered yet"
+    await home.says(subscribed(3, 5), {"type": "ok", "id": 4})
+    await asyncio.wait_for(taking, 5)
+    assert client.home(1).frames[-1]["id"] == 5
+
+
+async def test_nobody_waits_for_a_number_whose_home_has_gone(client: Client) -> None:
+    await client.sends(**subscribe(1, 5, A))
+    await client.home(0).says(subscribed(1, 5))
+    await client.sends(type="unsubscribe", id=2, sub=5)
+    taking = asyncio.ensure_future(client.sends(**subscribe(3, 5, B)))
+    await settle()
+    client.home(0).ends()
+    await asyncio.wait_for(taking, 5)
+    assert (await client.got(2))[-1]["code"] == "unavailable"
+    assert client.has_left
+
+
+async def test_a_client_that_lacks_a_message_is_sent_away_with_its_home(client: Client) -> None:
+    await client.sends(**subscribe(1, 5, A))
+    home = client.home(0)
+    home.is_passing = True  # it waits for the client, who is slow
+    await home.says({"type": "closed", "sub": 5, "reason": "ended"}, subscribed(1, 5))
+    home.ends()
+    await until(lambda: client.has_left)
+
+
+async def test_nothing_newer_passes_a_list_that_is_being_sent(client: Client) -> None:
+    await client.sends(type="watch", id=1, sub=5)
+    one, other = client.home(0), client.home(1)
+    rows = [
+        {
+            "type": "run_info",
+            "sub": 5,
+            "run": f"r{n}",
+            "created_at": f"{n:03}",
+            "status": "running",
+            "x": "y" * 9000,
+        }
+        for n in range(100)
+    ]
+    await other.says(subscribed(1, 5), *rows, {"type": "synced", "sub": 5})
+    client.takes.clear()
+    listing = asyncio.ensure_future(one.says(subscribed(1, 5), {"type": "synced", "sub": 5}))
+    await settle()
+    newer = [{**row, "status": "completed"} for row in rows]
+    changing = asyncio.ensure_future(other.says(*newer))
+    await settle()
+    client.takes.set()
+    await asyncio.wait_for(asyncio.gather(listing, changing), 5)
+    await client.got(2 + 200)
+    last = {frame["run"]: frame["status"] for frame in client.frames if frame["type"] == "run_info"}
+    assert set(last.values()) == {"completed"}
+    assert [frame["type"] for frame in client.frames[:1]] == ["subscribed"]
+
+
+async def test_a_watch_that_one_home_refuses_leaves_nothing_behind(client: Client) -> None:
+    await client.sends(type="watch", id=1, sub=5)
+    one, other = client.home(0), client.home(1)
+    await one.says(subscribed(1, 5))
+    await other.says({**not_found(1), "code": "unavailable"})
+    assert [frame["type"] for frame in await client.got(1)] == ["error"]
+    undone = one.frames[-1]
+    assert (undone["type"], undone["sub"]) == ("unsubscribe", 5)
+    await one.says({"type": "run_info", "sub": 5, "run": "r"}, {"type": "synced", "sub": 5})
+    await one.says({"type": "ok", "id": undone["id"]})
+    await client.sends(type="watch", id=1, sub=5)
+    for home in (one, other):
+        await home.says(subscribed(1, 5), {"type": "synced", "sub": 5})
+    assert [frame["type"] for frame in await client.got(3)] == ["error", "subscribed", "synced"]
+
+
+async def test_a_notice_of_all_homes_comes_once(client: Client) -> None:
+    await client.sends(type="watch", id=1, sub=5, graphs=["none"])
+    notice = {"type": "notice", "code": "ignored", "message": "no graph 'none'"}
+    for shard in range(SHARDS):
+        await client.home(shard).says(subscribed(1, 5))
+        await client.home(shard).says(notice)
+    await client.home(0).says({"type": "synced", "sub": 5})
+    await client.home(1).says({"type": "synced", "sub": 5})
+    types = [frame["type"] for frame in await client.got(3)]
+    assert sorted(types) == ["notice", "subscribed", "synced"]
+
+
+async def test_a_worker_that_goes_away_is_unavailable_for_a_moment(client: Client) -> None:
+    await client.sends(type="run", id=1, graph="g", run=A)
+    await client.home(0).says({**not_found(1), "code": "draining", "message": "this server is going away"})
+    assert (await client.got(1))[0]["code"] == "unavailable"
+    await client.home(0).says({"type": "goaway", "reason": "draining"})
+    await client.sends(type="ping", t=1)
+    ping = client.home(0).frames[-1]
+    await client.home(0).says({"type": "pong", "t": ping["t"]})
+    assert (await client.got(2))[-1] == {"type": "pong", "t": 1}
+
+
+async def test_a_run_that_began_anew_elsewhere_is_found(client: Client) -> None:
+    await client.sends(type="result", id=1, run=A)
+    client.directory.known[A] = 1
+    await client.home(0).says(not_found(1))
+    await until(lambda: 1 in client.relay._links)
+    await client.home(1).says({"type": "ok", "id": 1, "status": "completed"})
+    assert (await client.got(1))[0]["status"] == "completed"
+    client.directory.known.clear()
+    await client.sends(type="result", id=1, run=A)
+    await client.home(0).says(not_found(1))
+    assert (await client.got(2))[-1]["code"] == "not_found"
+
+
+async def test_what_refers_to_nothing_is_answered_here(client: Client) -> None:
+    for frame in (
+        {"type": "unsubscribe", "id": 1, "sub": 5},
+        {"type": "list", "id": 2, "what": "runs", "cursor": "x"},
+    ):
+        await client.sends(**frame)
+    codes = [frame["code"] for frame in await client.got(2)]
+    assert codes == ["not_found", "invalid_argument"]
+    await client.sends(type="ping", t=2)
+    assert (await client.got(3))[-1] == {"type": "pong", "t": 2}

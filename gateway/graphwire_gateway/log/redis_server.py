@@ -91,7 +91,7 @@ class RedisServer:
 
     @property
     def client(self) -> "Redis":
-        """A client of the server, for others than the store."""
+        """A client, for others than the store."""
         return self._client
 
     def blocking_client(self, timeout_s: float) -> "blocking.Redis":
@@ -380,10 +380,8 @@ class RedisServer:
 
 
 def _shards(name: str, text: str | None) -> int | None:
-    if text is None:
-        return None
-    if text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_SHARDS:
-        return int(text)
+    if text is None or (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_SHARDS):
+        return None if text is None else int(text)
     raise CannotServe(f"{name}: shards is a number from 1 to {MAX_SHARDS}")
 
 

@@ -34,6 +34,7 @@ _DEADLINE_S = 90.0
 
 GRAPHS = """
 import asyncio
+import os
 from typing import TypedDict
 from graphwire_runtime import END, START, StateGraph, get_stream_writer, interrupt
 
@@ -57,6 +58,13 @@ for number in range(3):
 for before, after in zip([START, "part0", "part1", "part2"], ["part0", "part1", "part2", END]):
     building.add_edge(before, after)
 slow = building.compile()
+
+
+async def die(state: State) -> State:
+    os._exit(2)
+
+
+dies = StateGraph(State).add_node("die", die).add_edge(START, "die").compile()
 
 
 def ask(state: State) -> State:
@@ -197,6 +205,22 @@ async def test_a_worker_that_is_killed_loses_nothing(folder: Path, redis: RedisP
         assert "Traceback" not in said
 
 
+async def test_a_worker_that_ends_with_whatever_code_ends_nobody_else(
+    folder: Path, redis: RedisProcess
+) -> None:
+    command = ("serve", "dies=./graphs.py:dies", "--store", redis.url, "--workers", "1", "--port", "0")
+    async with program(folder, *command) as server:
+        await server.until("Ctrl-C drains")
+        peer = await greeted(server.port)
+        await peer.send({"type": "run", "id": 1, "graph": "dies", "input": {}, "run": "r"})
+        await server.until("a worker has ended; another one takes its place")
+        found = await poll(lambda: _there(server.port), lambda peer: peer is not None, _DEADLINE_S)
+        assert found[-1] is not None
+        ok = await found[-1].poll(lambda ok: ok["status"] == "failed", type="result", run="r")
+        assert ok
+        await server.end(signal.SIGTERM)
+
+
 async def _counted(redis: RedisProcess) -> list[int]:
     """Return how many shards each process has."""
     pids = [home["pid"] for home in (await homes(redis)).values()]
@@ -235,9 +259,13 @@ async def test_workers_and_gateways_are_commands_of_their_own(folder: Path, redi
 
 
 async def _there(port: int) -> Peer | None:
-    peer = await greeted(port)
-    if (await peer.ask(type="list", what="runs"))["type"] == "ok":
-        return peer
+    peer = Peer(await Wire.open(port))
+    try:
+        is_ready = (await peer.ask(type="hello"))["type"] == "welcome"
+        if is_ready and (await peer.ask(type="list", what="runs"))["type"] == "ok":
+            return peer
+    except Gone:
+        pass
     peer.wire.abort()
     return None
 

@@ -264,7 +264,7 @@ async def _there(port: int) -> Peer | None:
         is_ready = (await peer.ask(type="hello"))["type"] == "welcome"
         if is_ready and (await peer.ask(type="list", what="runs"))["type"] == "ok":
             return peer
-    except Gone:
+    except (Gone, asyncio.TimeoutError):  # it waits for a worker
         pass
     peer.wire.abort()
     return None

@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: help lock demo test processes long abuse test310 mutants slow stores browser chromium postgres redis strace soak soak-steady check console \
+.PHONY: help lock demo test processes long abuse test310 mutants slow stores browser chromium postgres redis strace soak soak-cluster soak-steady check console \
 	check-console format schema bench clean
 
 help:  ## Show what there is
@@ -157,6 +157,9 @@ test310: $(if $(PYTHON310),$(VENV310)/stamp postgres redis)  ## What differs bet
 
 soak: $(VENV)/dev.stamp  ## 20,000 faults and 10 million events, or SOAK_MINUTES of them
 	@$(BIN)/python -m tests.support.faults
+
+soak-cluster: $(VENV)/dev.stamp redis  ## Workers, gateways and Redis, killed, frozen and cut off FAULTS (200) times under RUNS (1,000) runs
+	@$(BIN)/python -m tests.support.cluster_soak
 
 soak-steady: $(VENV)/dev.stamp  ## A steady load for half an hour, or SOAK_MINUTES: does anything grow?
 	@$(BIN)/python -m tests.benchmarks.steady

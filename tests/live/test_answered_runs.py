@@ -19,7 +19,9 @@ from typing import Annotated, Any
 
 import orjson
 import pytest
+from graphwire_gateway.graphs.pause import Pause
 from graphwire_gateway.graphs.redis_saver import RedisSaver
+from graphwire_runtime.clock import checkpoint_id
 from langchain_core.runnables import RunnableConfig
 from typing_extensions import TypedDict
 
@@ -494,3 +496,12 @@ async def test_a_run_that_began_with_a_command_repeats_it(
     result = (await after.ask(type="result", run="next"))["output"]
     before = ["plain [] one"] + ["updated"] * (command == "goto")
     assert sorted(result["said"] + result["inside"]) == sorted(customs + before)
+
+
+def test_a_checkpoint_that_is_saved_late_is_hidden_as_well() -> None:
+    """A process that was frozen or cut off, and is replaced, may have sent it before."""
+    paused, late = checkpoint_id(1), checkpoint_id(2)
+    pause = Pause(checkpoint=paused, newest=paused, graphs=()).repeated(paused, 2)
+    assert pause.hides(late)
+    assert not pause.hides(paused)
+    assert not pause.hides(checkpoint_id(2)), "it is of the next attempt"

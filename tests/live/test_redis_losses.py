@@ -3,12 +3,14 @@
 About `gateway/graphwire_gateway/log/redis_life.py` and `gateway/graphwire_gateway/log/redis_recent.py`.
 """
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
 from graphwire_gateway.log import redis_owner, redis_recent
+from graphwire_gateway.log.redis_life import Life
 from graphwire_gateway.log.redis_recent import Recent
 from graphwire_gateway.log.store import Page, StoreAway
 
@@ -62,6 +64,33 @@ async def test_a_first_question_on_a_new_connection_finds_what_was_there() -> No
             own.start()
             await settle()  # the ends of old connections are noticed, so nothing fails
             assert await store.threads() == {"kept": b"x"}
+
+
+class Reaching:
+    """A connection that reaches a server whose life has an id."""
+
+    def __init__(self, id: bytes) -> None:
+        self.id = id
+
+    async def on_connect(self) -> None: ...
+
+    async def send_command(self, *_: str) -> None: ...
+
+    async def read_response(self) -> bytes:
+        return b"run_id:" + self.id
+
+
+async def test_nothing_is_asked_while_what_was_lost_is_being_written_again() -> None:
+    restoring = Gate()
+    life = Life()
+    life.restore = restoring.wait
+    for id in (b"one", b"two"):
+        await life.connected(Reaching(id))
+    asking = [asyncio.ensure_future(life.current()) for _ in range(2)]
+    await settle()
+    assert not any(asked.done() for asked in asking), "its answer would count, and something is missing"
+    restoring.open()
+    assert await asyncio.gather(*asking) == [1, 1]
 
 
 async def test_an_absence_of_any_length_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from graphwire_gateway.log import redis_owner
 from graphwire_gateway.log.redis import RedisStore
 from graphwire_gateway.log.redis_server import RedisServer
 from graphwire_gateway.log.store import StoreAway
-from redis.asyncio import Redis
+from redis.asyncio import Connection, Redis
 
 from tests.gateway.test_store import batch
 from tests.support.redis import RedisProcess, free_port, redis_server
@@ -210,6 +210,38 @@ async def test_many_may_ask_at_once() -> None:
             pages = await asyncio.gather(*(store.read(run, 0, 1) for run in runs), *map(store.base, runs))
             assert [page.head for page in pages[:300]] == [1] * 300
             assert (await client.info("stats"))["total_connections_received"] < 20
+
+
+async def test_a_connection_that_ends_while_it_is_made_is_one_that_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    send, cuts = Connection.send_packed_command, 0
+
+    async def cut(*args: Any, **named: Any) -> None:
+        nonlocal cuts
+        if cuts:
+            cuts -= 1
+            raise RuntimeError("unable to perform operation; the handler is closed")  # as uvloop says it
+        await send(*args, **named)
+
+    monkeypatch.setattr(Connection, "send_packed_command", cut)
+    with redis_server() as redis:
+        server = RedisServer(redis.url)
+        patient = RedisServer(redis.url, attempts=3)
+        try:
+            cuts = 1
+            with pytest.raises(CannotServe, match="cannot be reached: unable to perform"):
+                await server.open()
+            await server.open()
+            cuts = 1
+            with pytest.raises(StoreAway, match="the handler is closed"):
+                await server.answers([("PING",)])
+            assert await server.answers([("PING",)]) == [True]
+            cuts = 2
+            assert await patient.client.ping(), "as after any other failure, it is tried again"
+        finally:
+            await server.aclose()
+            await patient.aclose()
 
 
 # ── Sentinels ────────────────────────────────────────────────────────────────────────────────────

@@ -124,7 +124,7 @@ def redis_server(**config: str) -> Iterator[RedisProcess]:
 
 
 class Relay:
-    """Stands before a server: passes bytes on, loses answers, cuts, and refuses."""
+    """Stands before a server: passes bytes on, loses answers, hangs, cuts, and refuses."""
 
     def __init__(self, port: int) -> None:
         self.target = port
@@ -133,6 +133,8 @@ class Relay:
         """Whether a connection is cut instead of passing on what the server answers next."""
         self.is_refusing = False
         self.lost = 0
+        self._flows = asyncio.Event()
+        self._flows.set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
 
@@ -156,11 +158,23 @@ class Relay:
         for writer in self._writers:
             writer.transport.abort()
 
+    def hang(self) -> None:
+        """Pass nothing on until ``flow``, as a network does that loses every packet."""
+        self._flows.clear()
+
+    def flow(self) -> None:
+        """Pass on what has waited, and all that comes."""
+        self._flows.set()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.is_refusing:
             writer.transport.abort()
             return
-        upstream, upwriter = await asyncio.open_connection("127.0.0.1", self.target)
+        try:
+            upstream, upwriter = await asyncio.open_connection("127.0.0.1", self.target)
+        except OSError:
+            writer.transport.abort()
+            return
         both = {writer, upwriter}
         self._writers |= both
         ways = self._pass(reader, upwriter, False), self._pass(upstream, writer, True)
@@ -178,4 +192,5 @@ class Relay:
             if is_answer and self.loses_answers:
                 self.lost += 1
                 return
+            await self._flows.wait()
             target.write(data)

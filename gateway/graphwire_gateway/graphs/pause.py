@@ -10,6 +10,7 @@ from contextlib import aclosing
 from typing import Any
 
 from graphwire_protocol.base import Wire
+from graphwire_runtime.clock import checkpoint_id
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple
 
@@ -49,8 +50,12 @@ class Pause(Wire):
     """The run's attempt that hides them."""
 
     def repeated(self, newest: str, attempt: int) -> "Pause":
-        """Return the pause from which an attempt repeats what follows: all up to ``newest`` is hidden."""
-        return self.model_copy(update={"hidden": (*self.hidden, (self.newest, newest)), "attempt": attempt})
+        """Return the pause from which an attempt repeats what follows: all up to ``newest`` is hidden.
+
+        So is what was made before now: a process that hangs may have sent a checkpoint that is still to come.
+        """
+        upto = max(newest, checkpoint_id(0))
+        return self.model_copy(update={"hidden": (*self.hidden, (self.newest, upto)), "attempt": attempt})
 
     def hides(self, checkpoint: str) -> bool:
         """Tell whether a checkpoint was made by a process that was killed."""

@@ -12,6 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import ExponentialBackoff
 from redis.connection import parse_url as blocking_parse_url
+from redis.exceptions import ConnectionError
 from redis.retry import Retry as BlockingRetry
 from redis.sentinel import Sentinel as BlockingSentinel
 
@@ -31,11 +32,30 @@ def client_of(
     """
     retry = Retry(ExponentialBackoff(cap=_CAP_S, base=_BASE_S), attempts - 1)
     place = _place(address, query, parse_url, retry)
+    sentinel: Sentinel | None = None
     if place.service is None:
-        return Redis.from_pool(ConnectionPool(redis_connect_func=on_connect, **place.settings)), None
-    sentinel = Sentinel(place.hosts, sentinel_kwargs=place.of_sentinels)  # type: ignore[no-untyped-call]
-    client: Redis = sentinel.master_for(place.service, redis_connect_func=on_connect, **place.settings)
+        client = Redis.from_pool(ConnectionPool(redis_connect_func=on_connect, **place.settings))
+    else:
+        sentinel = Sentinel(place.hosts, sentinel_kwargs=place.of_sentinels)  # type: ignore[no-untyped-call]
+        client = sentinel.master_for(place.service, redis_connect_func=on_connect, **place.settings)
+    pool: Any = client.connection_pool
+    pool.connection_class = type(
+        f"Plain{pool.connection_class.__name__}", (_Plain, pool.connection_class), {}
+    )
     return client, sentinel
+
+
+class _Plain:
+    """A connection of redis-py's that says that it has ended as redis-py expects it, so that it tries again.
+
+    uvloop says it by a ``RuntimeError``, where the server ended a connection that was just made.
+    """
+
+    async def send_packed_command(self, *args: Any, **named: Any) -> None:
+        try:
+            await super().send_packed_command(*args, **named)  # type: ignore[misc]
+        except RuntimeError as error:
+            raise ConnectionError(str(error)) from error
 
 
 def blocking_client_of(address: str, query: str, timeout_s: float) -> blocking.Redis:

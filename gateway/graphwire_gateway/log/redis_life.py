@@ -54,7 +54,7 @@ class Life:
 
     async def current(self) -> int:
         """Return a number of the server's life, in which nothing is missing. Raises ``StoreAway``."""
-        if self._new is not None:
+        if self._new is not None or self._lock.locked():  # what is being restored is missing still
             async with self._lock:
                 while self._new is not None and self.restore is not None:
                     before, self._known, self._new = self._known, self._new, None

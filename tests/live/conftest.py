@@ -84,15 +84,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("one_process") is not None:
                 item.add_marker(pytest.mark.skip(reason="about a server of one process"))
-    is_cluster = config.getoption("--store") == "cluster"
-    left = [item for item in items if _is_left_out(*_params(item), is_cluster=is_cluster)]
+    has_ours_only = config.getoption("--store") in ("cluster", "delay")
+    left = [item for item in items if _is_left_out(*_params(item), has_ours_only=has_ours_only)]
     if left:
         items[:] = [item for item in items if item not in left]
         config.hook.pytest_deselected(items=left)
 
 
-def _is_left_out(store_kind: Any, lib: Any, *, is_cluster: bool) -> bool:
-    return lib == "langgraph" and (is_cluster or store_kind == "delay")
+def _is_left_out(store_kind: Any, lib: Any, *, has_ours_only: bool) -> bool:
+    return lib == "langgraph" and (has_ours_only or store_kind == "delay")
 
 
 def _params(item: pytest.Item) -> tuple[Any, Any]:

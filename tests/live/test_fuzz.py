@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
+from tests.support.cluster import Cluster
 from tests.support.faults.oracle import Cursor, Watched
 from tests.support.faults.report import Report
 from tests.support.faults.truth import RECORD, Input, story
@@ -46,8 +47,10 @@ ASKING = ("a0", "a1", "a2", "a3")
 TURNED_DOWN = ("state request failed", "exception in a thread's state", "run failed")
 """What is logged of graphs that turn requests down; the client is told no more than an ``error_id``."""
 
-CANCELLED = "the start of this run was cancelled"
-"""The message of the one refusal with code ``unavailable``: another fuzzer's cancel met a store at work."""
+UNAVAILABLE = {"the start of this run was cancelled", "another part of this server has it; ask again"}
+"""What is said with the code ``unavailable``: another fuzzer's cancel met a store at work, or two of them
+gave one id to runs of threads in two shards.
+"""
 
 CODES = {
     "bad_frame",
@@ -317,7 +320,7 @@ class Fuzzer:
         for frame in parsed if isinstance(parsed, list) else [parsed]:
             if frame["type"] == "error":
                 self._told[frame["code"]] += 1
-                assert frame["code"] in CODES or frame["message"] == CANCELLED, frame
+                assert frame["code"] in CODES or frame["message"] in UNAVAILABLE, frame
                 assert not any(secret in str(frame) for secret in SECRETS), frame
 
 
@@ -355,9 +358,11 @@ def _threads() -> list[str]:
 
 
 async def test_a_hundred_thousand_malformed_frames_end_nothing_and_are_told_nothing(
-    serve: Any, caplog: pytest.LogCaptureFixture
+    serve: Any, caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest
 ) -> None:
     gate = Gate()
+    # Frames are taken in before a store is asked: a tenth of them does for other stores.
+    part = 1 if request.config.getoption("--store") == "memory" else 10
     server = await serve(
         {"gated": gated(gate), "story": story(), "asker": asker(OURS)},
         limits={"requests_per_s": 1e6, "request_burst": 1_000_000, "disconnect_grace_s": 0},
@@ -371,14 +376,14 @@ async def test_a_hundred_thousand_malformed_frames_end_nothing_and_are_told_noth
     is_over = asyncio.Event()
     healthy = asyncio.ensure_future(_healthy(server.port, is_over))
     fuzzers = [Fuzzer(server.port, seed, told, sent) for seed in range(CONNECTIONS)]
-    await asyncio.gather(*(fuzzer.main(FRAMES // CONNECTIONS) for fuzzer in fuzzers))
+    await asyncio.gather(*(fuzzer.main(FRAMES // part // CONNECTIONS) for fuzzer in fuzzers))
     is_over.set()
     gate.open()
-    assert await healthy > 2_000
+    assert await healthy > 2_000 // part
     print(dict(sent), dict(told))
-    assert sent.total() >= FRAMES
-    assert sum(told[code] for code in CODES) >= REFUSED, told
-    assert min(sent.values()) >= 100, sent
+    assert sent.total() >= FRAMES // part
+    assert sum(told[code] for code in CODES) >= REFUSED // part, told
+    assert min(sent.values()) >= 100 // part, sent
     # Nearly every sort of refusal was met, and nothing was a fault of the server.
     assert set(told) >= {"bad_frame", "unknown_type", "invalid_argument", "invalid_filter", "not_found"}
     assert told["flights cut short"] < 20
@@ -386,4 +391,5 @@ async def test_a_hundred_thousand_malformed_frames_end_nothing_and_are_told_noth
     assert _threads() == threads
     errors = [str(record.msg) for record in caplog.records if record.levelname == "ERROR"]
     assert [error for error in errors if not any(word in error for word in TURNED_DOWN)] == []
-    assert not server._committing.done()
+    if not isinstance(server, Cluster):
+        assert not server._committing.done()

@@ -81,6 +81,7 @@ async def test_a_thread_whose_last_run_is_forgotten_is_shown_as_its_saver_has_it
 
 
 @pytest.mark.parametrize("title", [None, "Cats"])
+@pytest.mark.one_process
 async def test_a_thread_without_a_checkpoint_is_gone_with_its_last_run_unless_it_has_a_name(
     serve, connect, title: str | None
 ) -> None:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from graphwire_gateway.runs import listing
 from graphwire_gateway.runs.saved_threads import SavedThreads
 from graphwire_gateway.runs.thread_watch import ThreadInfoWatch, ThreadInfoWatches
@@ -52,6 +53,7 @@ async def test_a_thread_keeps_its_beginning_when_a_run_follows_one_that_is_forgo
     assert (await told(peer, 1, "t", run="r2", status="completed"))["created_at"] == began
 
 
+@pytest.mark.one_process
 async def test_savers_are_not_asked_about_threads_that_a_watch_leaves_out(
     serve, connect, monkeypatch
 ) -> None:

@@ -13,8 +13,8 @@ from graphwire_protocol.projection import Encoders
 from graphwire_gateway.connections.auth import Origins, Tokens
 from graphwire_gateway.connections.console_files import NOT_BUILT, ConsoleFiles
 from graphwire_gateway.connections.dispatch import served
-from graphwire_gateway.connections.http import PATH, Handshake
-from graphwire_gateway.connections.listener import Listener
+from graphwire_gateway.connections.http import Handshake
+from graphwire_gateway.connections.listener import Listener, Listening
 from graphwire_gateway.connections.services import Services
 from graphwire_gateway.execution.execution import Executor
 from graphwire_gateway.failures import Failures
@@ -59,7 +59,7 @@ class Part:
     """Whether the graphs are opened and closed with the server; else they are, already, and stay open."""
 
 
-class Server:
+class Server(Listening):
     """A server that listens. ``Gateway.serve`` makes it, or a ``Worker`` for a part of what there is."""
 
     def __init__(
@@ -126,29 +126,9 @@ class Server:
         self._leave_savers: Callable[[], None] = lambda: None
 
     @property
-    def host(self) -> str:
-        """The address that it listens on."""
-        return self._listener.host
-
-    @property
-    def port(self) -> int:
-        """The port that it listens on."""
-        return self._listener.port
-
-    @property
-    def url(self) -> str:
-        """The address for clients, such as ``ws://127.0.0.1:8765/ws``."""
-        return self._listener.url
-
-    @property
     def taken(self) -> asyncio.Event:
         """Set once another server has taken the store, in Redis: this one sends its clients away."""
         return self._store.taken
-
-    @property
-    def console_url(self) -> str | None:
-        """The address of the console for browsers, ``http://127.0.0.1:8765/``; None if it is not served."""
-        return f"http{self.url.removeprefix('ws').removesuffix(PATH)}/" if self._console else None
 
     async def open(self, host: str, port: int) -> None:
         """Load the graphs and listen. Raises ``CannotServe``."""

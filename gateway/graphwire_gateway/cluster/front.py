@@ -12,8 +12,8 @@ from graphwire_gateway.cluster.directory import Directory
 from graphwire_gateway.cluster.relay import CommandRelay, relayed
 from graphwire_gateway.connections.auth import Origins, Tokens
 from graphwire_gateway.connections.console_files import NOT_BUILT, ConsoleFiles
-from graphwire_gateway.connections.http import PATH, Handshake
-from graphwire_gateway.connections.listener import Listener
+from graphwire_gateway.connections.http import Handshake
+from graphwire_gateway.connections.listener import Listener, Listening
 from graphwire_gateway.connections.services import ConnectionServices
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.limits import Limits
@@ -39,7 +39,7 @@ _OWN_LIMITS = (
 """What a gateway sees to by itself, as it is configured; all other limits are those of the workers."""
 
 
-class Front:
+class Front(Listening):
     """A gateway that listens, and passes everything on to workers. ``Gateway.relay`` makes it."""
 
     def __init__(
@@ -84,26 +84,6 @@ class Front:
         if not directory.is_known or not directory.offer or len(directory.homes) < directory.shards:
             return "workers are missing"
         return ""
-
-    @property
-    def host(self) -> str:
-        """The address that it listens on."""
-        return self._listener.host
-
-    @property
-    def port(self) -> int:
-        """The port that it listens on."""
-        return self._listener.port
-
-    @property
-    def url(self) -> str:
-        """The address for clients, such as ``ws://127.0.0.1:8765/ws``."""
-        return self._listener.url
-
-    @property
-    def console_url(self) -> str | None:
-        """The address of the console for browsers, ``http://127.0.0.1:8765/``; None if it is not served."""
-        return f"http{self.url.removeprefix('ws').removesuffix(PATH)}/" if self._console else None
 
     async def open(self, host: str, port: int) -> None:
         """Listen. Raises ``CannotServe``."""

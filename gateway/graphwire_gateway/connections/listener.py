@@ -12,6 +12,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from graphwire_gateway.connections.connection import Connection, Parts
+from graphwire_gateway.connections.console_files import ConsoleFiles
 from graphwire_gateway.connections.http import PATH, Handshake
 from graphwire_gateway.connections.intake import Intake
 from graphwire_gateway.connections.peer import MAX_QUEUE, Peer
@@ -127,3 +128,30 @@ class Listener:
         if self.sockets is not None:
             self.sockets.close()
             await self.sockets.wait_closed()
+
+
+class Listening:
+    """Whatever has a ``Listener``: where it listens, and where its console is."""
+
+    _listener: Listener
+    _console: ConsoleFiles | None
+
+    @property
+    def host(self) -> str:
+        """The address that it listens on."""
+        return self._listener.host
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self._listener.port
+
+    @property
+    def url(self) -> str:
+        """The address for clients, such as ``ws://127.0.0.1:8765/ws``."""
+        return self._listener.url
+
+    @property
+    def console_url(self) -> str | None:
+        """The address of the console for browsers, ``http://127.0.0.1:8765/``; None if it is not served."""
+        return f"http{self.url.removeprefix('ws').removesuffix(PATH)}/" if self._console else None

@@ -44,6 +44,11 @@ class Scope:
         return text.replace(self.saved, self.thread)
 
 
+def run_key(principal: str, run: str) -> str:
+    """Return the key by which stores know a run. An id has no slash."""
+    return f"{principal}/{run}"
+
+
 def thread_scope(principal: str, graph: str, thread: str, *, is_shared: bool) -> Scope:
     """Return the scope of a caller's thread. If it is shared, it is the same for every principal."""
     owner = "" if is_shared else quote(principal, safe="")

@@ -13,11 +13,12 @@ from graphwire_gateway.cluster import relay as relays
 from graphwire_gateway.cluster.directory import Offer
 from graphwire_gateway.cluster.outbox import Outbox
 from graphwire_gateway.cluster.relay import CommandRelay
-from graphwire_gateway.cluster.shards import run_key, shard_of
+from graphwire_gateway.cluster.shards import shard_of
 from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.services import ConnectionServices
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.limits import Limits
+from graphwire_gateway.scope import run_key
 from graphwire_protocol.commands import Product
 from graphwire_protocol.errors import Refusal
 from graphwire_protocol.server import ServerSession

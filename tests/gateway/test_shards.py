@@ -5,7 +5,8 @@ About `gateway/graphwire_gateway/cluster/shards.py` and `gateway/graphwire_gatew
 
 import pytest
 from graphwire_gateway.cluster.home_tokens import HomeTokens, home_token
-from graphwire_gateway.cluster.shards import owner_of, run_key, shard_of, thread_key
+from graphwire_gateway.cluster.shards import owner_of, shard_of, thread_key
+from graphwire_gateway.scope import run_key
 from graphwire_protocol.errors import Refusal
 
 

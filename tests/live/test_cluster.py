@@ -23,8 +23,9 @@ from graphwire_gateway.cluster import worker as workers
 from graphwire_gateway.cluster.directory import Directory
 from graphwire_gateway.cluster.front import Front
 from graphwire_gateway.cluster.home_tokens import home_token
-from graphwire_gateway.cluster.shards import run_key, shard_of
+from graphwire_gateway.cluster.shards import shard_of
 from graphwire_gateway.cluster.worker import Worker
+from graphwire_gateway.scope import run_key
 from langgraph.checkpoint.memory import InMemorySaver
 
 from tests.live.test_server import http_get

@@ -1,6 +1,7 @@
 """Which Redis a store takes, and what it promises by its configuration.
 
-About `gateway/graphwire_gateway/log/redis_address.py`, `gateway/graphwire_gateway/log/redis_server.py`.
+About `gateway/graphwire_gateway/log/redis_address.py`, `gateway/graphwire_gateway/log/redis_keys.py` and
+`gateway/graphwire_gateway/log/redis_server.py`.
 """
 
 import asyncio

@@ -17,12 +17,14 @@ from typing import Any
 import orjson
 from graphwire_protocol.types import Durability
 
-from graphwire_gateway.cluster.shards import DEFAULT_SHARDS, run_key
+from graphwire_gateway.cluster.shards import DEFAULT_SHARDS
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.limits import Limits
+from graphwire_gateway.log.redis_keys import log_keys, owner_key
 from graphwire_gateway.log.redis_owner import is_gone
 from graphwire_gateway.log.redis_server import RedisServer
 from graphwire_gateway.log.store import StoreAway
+from graphwire_gateway.scope import run_key
 
 _LIVE_MS = 3_000  # a worker that has said nothing for so long is not counted
 _REMEMBERED = 10_000  # runs
@@ -201,7 +203,7 @@ class Directory:
         await self._learn()
         if not self.is_known:
             return
-        owners = [f"{self.shard_prefix(shard)}:owner" for shard in range(self.shards)]
+        owners = [owner_key(self.shard_prefix(shard)) for shard in range(self.shards)]
         found, offer = await self.ask(("MGET", *owners), ("HGET", self._cluster, "offer"))
         homes = {shard: _url(owner) for shard, owner in enumerate(found) if owner and not is_gone(owner)}
         self.homes = {shard: url for shard, url in homes.items() if url}
@@ -219,7 +221,7 @@ class Directory:
         if may_remember and key in self._runs:
             self._runs.move_to_end(key)
             return self._runs[key]
-        names = [f"{self.shard_prefix(shard)}:{{run:{key}}}:log" for shard in range(self.shards)]
+        names = [log_keys(self.shard_prefix(shard), key)[0] for shard in range(self.shards)]
         if not await self.ask_one("EXISTS", *names):
             return None
         found = await self.ask(*(("EXISTS", name) for name in names))

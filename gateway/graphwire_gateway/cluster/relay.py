@@ -34,13 +34,14 @@ from graphwire_gateway.cluster.directory import Directory
 from graphwire_gateway.cluster.gathering import Answers, Frame, GatheredList, GatheredWatch
 from graphwire_gateway.cluster.link import PATIENCE_S, Link
 from graphwire_gateway.cluster.outbox import Outbox
-from graphwire_gateway.cluster.shards import run_key, shard_of, thread_key
+from graphwire_gateway.cluster.shards import shard_of, thread_key
 from graphwire_gateway.connections import greeting
 from graphwire_gateway.connections.connection import Connection, Parts
 from graphwire_gateway.connections.delivery import batches
 from graphwire_gateway.connections.loop_time import sharer
 from graphwire_gateway.connections.services import ConnectionServices
 from graphwire_gateway.log.store import StoreAway
+from graphwire_gateway.scope import run_key
 
 _READ = tuple(
     b'"type":"%s"' % name

@@ -17,11 +17,6 @@ def shard_of(name: str, count: int) -> int:
     return crc32(name.encode()) % count
 
 
-def run_key(principal: str, run: str) -> str:
-    """Return the key by which stores know a run."""
-    return f"{principal}/{run}"
-
-
 def thread_key(principal: str, graph: str, thread: str, *, is_shared: bool) -> str:
     """Return the saver's id of a caller's thread."""
     return thread_scope(principal, graph, thread, is_shared=is_shared).saved

@@ -21,6 +21,7 @@ from redis.exceptions import AuthenticationError, NoScriptError, RedisError, Res
 
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.log.redis_address import TIMEOUT_S, blocking_client_of, client_of, without_password
+from graphwire_gateway.log.redis_keys import log_keys, owner_key
 from graphwire_gateway.log.redis_life import Life
 from graphwire_gateway.log.redis_recent import Command
 from graphwire_gateway.log.redis_scripts import APPEND, CREATE, DELETE, READ, Script
@@ -111,7 +112,7 @@ class RedisServer:
 
     def keys(self, run: str) -> tuple[str, str]:
         """Return the two keys of a run's log, which have one hash tag."""
-        return f"{self.prefix}:{{run:{run}}}:log", f"{self.prefix}:{{run:{run}}}:events"
+        return log_keys(self.prefix, run)
 
     def channel(self, run: str) -> str:
         """Return the channel where the growth of a run's log is published."""
@@ -292,7 +293,7 @@ class RedisServer:
     @property
     def owner_key(self) -> str:
         """The key that says which server owns the prefix."""
-        return f"{self.prefix}:owner"
+        return owner_key(self.prefix)
 
     @property
     def owner_keys(self) -> tuple[str, str]:

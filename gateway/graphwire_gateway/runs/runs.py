@@ -53,7 +53,7 @@ from graphwire_gateway.runs.start import asks_saver, check_responses, check_star
 from graphwire_gateway.runs.steps import Place
 from graphwire_gateway.runs.threads import IfBusy, ThreadQueue, ThreadQueues
 from graphwire_gateway.runs.watch import RunInfoWatch, Watches
-from graphwire_gateway.scope import Scope, private_scope, thread_scope
+from graphwire_gateway.scope import Scope, private_scope, run_key, thread_scope
 
 _MOVED_MS = 100  # after which whoever passed a command on here knows better
 _AT_ONCE = 256  # logs of an earlier process that are closed in one turn of the loop
@@ -126,7 +126,7 @@ class Runs:
         run is removed again. Raises ``Refusal``; then nothing has happened.
         """
         id = command.run or os.urandom(16).hex()
-        key = _key(principal, id)
+        key = run_key(principal, id)
         values: RunValues | None = None
         elsewhere = 0
         if self._runs.get(key) is None:
@@ -209,7 +209,7 @@ class Runs:
         if command.thread is not None:
             scope = self.scope(entry, command.thread, principal, "run")
         else:
-            self._check_owned(_key(principal, id))
+            self._check_owned(run_key(principal, id))
         if command.thread is None and entry.takes_threads:
             scope = private_scope(principal, id, is_held=not entry.keeps_threads)
         request = run_request(
@@ -225,7 +225,7 @@ class Runs:
         scope = request.scope
         return Run(
             request,
-            key=_key(request.principal, request.run),
+            key=run_key(request.principal, request.run),
             principal=request.principal,
             epoch=epoch or os.urandom(6).hex(),
             executor=self._executor,
@@ -445,7 +445,7 @@ class Runs:
 
     async def find(self, principal: str, id: str) -> Run:
         """Return the run. Raises ``Refusal(not_found)``."""
-        run = self._runs.get(_key(principal, id))
+        run = self._runs.get(run_key(principal, id))
         if run is None:
             raise Refusal("not_found", f"no run {id!r}", details={"kind": "run"})
         await asyncio.shield(run.created)  # the caller may be cancelled; the creation goes on
@@ -591,10 +591,6 @@ class Runs:
 
         with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
             await asyncio.wait_for(all_ended(), timeout_s)
-
-
-def _key(principal: str, id: str) -> str:
-    return f"{principal}/{id}"  # an id has no slash
 
 
 def _fail_creation(run: Run, refusal: Refusal) -> None:

@@ -21,7 +21,7 @@ from graphwire_gateway.execution.request import RunRequest
 from graphwire_gateway.graphs.pause import Pause
 from graphwire_gateway.log.store import Kept
 from graphwire_gateway.runs.details import StatusDetails
-from graphwire_gateway.scope import Scope
+from graphwire_gateway.scope import Scope, run_key
 
 
 class _StartHead(Wire):
@@ -164,7 +164,7 @@ class FoundRun:
 def found_run(kept: Kept) -> FoundRun:
     """Read what is kept of a run. Raises ``ValueError``."""
     start = RunStart.load(kept.start)
-    if kept.run != f"{start.principal}/{start.run}":
+    if kept.run != run_key(start.principal, start.run):
         raise ValueError(f"it is kept as {kept.run!r}, and says that it is another run")
     if kept.standing is None:
         return FoundRun(kept.run, kept.epoch, kept.head, start, None, None)

@@ -2,7 +2,8 @@
 
 About `gateway/graphwire_gateway/serve/workers.py`, `gateway/graphwire_gateway/serve/worker_command.py`,
 `gateway/graphwire_gateway/serve/running.py`, `gateway/graphwire_gateway/serve/stop.py`,
-`gateway/graphwire_gateway/serve/gateways.py`, `gateway/graphwire_gateway/serve/greeting_lines.py` and
+`gateway/graphwire_gateway/serve/gateways.py`, `gateway/graphwire_gateway/serve/greeting_lines.py`,
+`gateway/graphwire_gateway/serve/options.py` and
 `clients/python/graphwire/cli/cluster_demo.py`.
 """
 

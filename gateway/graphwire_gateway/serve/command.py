@@ -8,7 +8,6 @@ import socket
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +16,7 @@ from rich.console import Console
 from graphwire_gateway.serve.config import Config
 from graphwire_gateway.serve.gateways import gateway_of
 from graphwire_gateway.serve.greeting_lines import greet, greet_clients_of_workers
+from graphwire_gateway.serve.options import ConfigFile, LogFormat, LogLevel
 from graphwire_gateway.serve.process import tune
 from graphwire_gateway.serve.reload import Reloader
 from graphwire_gateway.serve.running import TAKEN, drain, run_selected
@@ -38,15 +38,7 @@ def serve(
             "graphwire.toml, or ./langgraph.json)",
         ),
     ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            "-c",
-            metavar="FILE",
-            help="The configuration file. (default: ./graphwire.toml, if it exists)",
-        ),
-    ] = None,
+    config: ConfigFile = None,
     host: Annotated[
         str | None,
         typer.Option(
@@ -119,12 +111,8 @@ def serve(
             "--conformance-graphs", help="Also serve the graphs that graphwire conformance server needs."
         ),
     ] = False,
-    log_format: Annotated[
-        str | None, typer.Option(metavar="FORMAT", help="console or json. (default: console)")
-    ] = None,
-    log_level: Annotated[
-        str | None, typer.Option(metavar="LEVEL", help="debug, info, warning or error. (default: info)")
-    ] = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
 ) -> None:
     """Serve graphs over one WebSocket endpoint until Ctrl-C or SIGTERM, then drain.
 

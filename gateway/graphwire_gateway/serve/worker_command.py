@@ -3,7 +3,6 @@
 import contextlib
 from contextlib import AsyncExitStack
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +11,7 @@ from rich.console import Console
 from graphwire_gateway.cluster.worker import Worker
 from graphwire_gateway.serve.config import Config
 from graphwire_gateway.serve.gateways import gateway_of
+from graphwire_gateway.serve.options import ConfigFile, LogFormat, LogLevel
 from graphwire_gateway.serve.process import tune
 from graphwire_gateway.serve.running import TAKEN, beside, drain, run_selected
 from graphwire_gateway.serve.selection import Selection
@@ -37,15 +37,7 @@ def worker(
             metavar="URL", envvar="GRAPHWIRE_STORE", help="The store in Redis: redis://host. Needed."
         ),
     ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            "-c",
-            metavar="FILE",
-            help="The configuration file. (default: ./graphwire.toml, if it exists)",
-        ),
-    ] = None,
+    config: ConfigFile = None,
     host: Annotated[
         str,
         typer.Option(
@@ -74,12 +66,8 @@ def worker(
             "--conformance-graphs", help="Also run the graphs that graphwire conformance server needs."
         ),
     ] = False,
-    log_format: Annotated[
-        str | None, typer.Option(metavar="FORMAT", help="console or json. (default: console)")
-    ] = None,
-    log_level: Annotated[
-        str | None, typer.Option(metavar="LEVEL", help="debug, info, warning or error. (default: info)")
-    ] = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
 ) -> None:
     """Run graphs for the gateways of a store in Redis until Ctrl-C or SIGTERM, then drain.
 

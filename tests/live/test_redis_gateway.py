@@ -107,6 +107,29 @@ async def test_a_gateway_that_was_taken_for_gone_writes_nothing_more(
     assert (await after.ask(**_start("goes")))["type"] == "started"
 
 
+async def test_a_server_that_cannot_reach_its_store_for_long_answers_nothing_from_memory(
+    serve, connect, redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_owner, "LEASE_S", 1.0)
+    monkeypatch.setattr(redis_owner, "_RENEWED_S", 0.1)
+    async with Relay(redis.port) as relay:
+        cut_off = await connect(await serve({"counter": counter()}, store=relay.url))
+        relay.hang()
+        after = await connect(await serve({"counter": counter()}, store=redis.url))
+        assert (await after.ask(**_start("new")))["type"] == "started"
+        for request in (
+            {"type": "result", "run": "new"},
+            {"type": "subscribe", "run": "new", **everything(1)},
+            {"type": "list", "what": "runs"},
+            _start("new"),
+        ):
+            refused = await cut_off.ask(**request)
+            assert (refused["code"], refused["retry"]) == ("unavailable", "after"), request
+            assert "another one may have it" in refused["message"]
+        relay.flow()
+        assert await cut_off.gone() == 1012
+
+
 async def test_who_knows_that_a_store_was_taken_leaves_logs_that_nobody_has_claimed_yet(
     redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,6 +36,10 @@ class DelayingStore:
         return self._store.taken
 
     @property
+    def is_ours(self) -> bool:
+        return self._store.is_ours
+
+    @property
     def away_s(self) -> float:
         return self._store.away_s
 

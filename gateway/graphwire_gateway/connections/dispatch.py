@@ -41,6 +41,9 @@ Name: TypeAlias = tuple[str | int, ...]
 _Queued: TypeAlias = tuple[Command, float, int]
 """A command that waits for its graph, when it is given up, and its bytes."""
 
+_OF_THE_CONNECTION = (commands.Credit, commands.Ping, commands.Hello, commands.Run, commands.Unsubscribe)
+"""What is not answered from the store; ``_start`` checks ``Run``, which has two ways there."""
+
 _QUEUE_MS = 100  # after which there may be room for another one
 
 _NOTE_CHARS = 4096  # of a notice: it may name nodes of a graph
@@ -196,6 +199,8 @@ class Dispatch:
         self._spawn(finish())
 
     async def _do(self, command: Command) -> None:
+        if not isinstance(command, _OF_THE_CONNECTION):
+            self._services.runs.check_ours()
         match command:
             case commands.Credit():
                 self._delivery.grant(command.sub, command.events)
@@ -278,6 +283,7 @@ class Dispatch:
     async def _start(self, command: commands.Run) -> Callable[[], Awaitable[None]]:
         """Start a run, or find it; return what replies once the store holds that it was started."""
         services = self._services
+        services.runs.check_ours()
         async with services.runs.starting(command, self.principal) as (run, is_new):
             for index, spec in enumerate(command.subscribe):
                 _check(spec, run, f"run.subscribe[{index}].filter.modes")

@@ -65,6 +65,11 @@ class MemoryStore:
         return False
 
     @property
+    def is_ours(self) -> bool:
+        """Always: nobody else can open it."""
+        return True
+
+    @property
     def away_s(self) -> float:
         """Always 0: it does nothing unasked."""
         return 0.0

@@ -130,6 +130,11 @@ class RedisStore:
         return self._taken if self._owner is None else self._owner.taken
 
     @property
+    def is_ours(self) -> bool:
+        """Whether the lease of a store that ``is_alone`` has not ended; see ``Store``."""
+        return self._owner is None or self._owner.may_write
+
+    @property
     def away_s(self) -> float:
         """What the renewals of a store that ``is_alone`` know; see ``Store``."""
         return 0.0 if self._owner is None else self._owner.away_s
@@ -190,7 +195,7 @@ class RedisStore:
 
     async def create(self, run: str, epoch: str, start: bytes = b"") -> None:
         """Begin an empty log, in place of one of another epoch. Raises ``StoreAway``."""
-        if self._owner is not None and not self._owner.may_write:
+        if not self.is_ours:
             raise StoreAway(f"{self._server.name}: another server may have taken it")
         args = (epoch, start, self._lease_ms, self._server.channel(run), self._writer)
         owner = ("", "") if self._owner is None else (self._server.owner_key, self._owner.value)

@@ -123,6 +123,11 @@ class SqliteStore:
         return True
 
     @property
+    def is_ours(self) -> bool:
+        """Always: nobody else can open it."""
+        return True
+
+    @property
     def away_s(self) -> float:
         """Always 0: it does nothing unasked."""
         return 0.0

@@ -111,6 +111,10 @@ class Store(Protocol):
         """Set once another server has the store, so that this one can write nothing more."""
 
     @property
+    def is_ours(self) -> bool:
+        """Whether no other server can have the store by now. ``taken`` may be late: it has to be heard of."""
+
+    @property
     def away_s(self) -> float:
         """Seconds since which a store has asked its server in vain, though nobody asks the store; else 0."""
 

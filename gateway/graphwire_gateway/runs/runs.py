@@ -116,6 +116,12 @@ class Runs:
         """Whether another server has the store, so that nothing that happens here is stored."""
         return self._store.taken.is_set()
 
+    def check_ours(self) -> None:
+        """Answer nothing from memory that another server may know better by now. Raises ``Refusal``."""
+        if not self._store.is_ours:
+            message = "this server has not reached its store for long, and another one may have it; ask again"
+            raise Refusal("unavailable", message, after_ms=1000)
+
     # ── starting ─────────────────────────────────────────────────────────────────────────────────
 
     @contextlib.asynccontextmanager

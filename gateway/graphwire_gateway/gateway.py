@@ -3,13 +3,10 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphwire_protocol.projection import Encoders
 
-from graphwire_gateway.cluster.directory import Directory
-from graphwire_gateway.cluster.front import Front
-from graphwire_gateway.cluster.worker import Worker, home_limits
 from graphwire_gateway.connections.auth import Origins, Tokens, is_loopback, own_page
 from graphwire_gateway.connections.console_files import ConsoleFiles, console_files
 from graphwire_gateway.connections.langgraph_auth import Authenticated
@@ -30,7 +27,11 @@ from graphwire_gateway.graphs.spec import GraphSpec, RunsOn
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.store import Store
 from graphwire_gateway.server import Part, Server
-from graphwire_gateway.stores import is_shared, saver_for, store_of
+from graphwire_gateway.stores import FenceOf, is_shared, needs_redis, saver_for, store_of
+
+if TYPE_CHECKING:  # they need redis-py, which only those have who use it
+    from graphwire_gateway.cluster.front import Front
+    from graphwire_gateway.cluster.worker import Worker
 
 
 class _Opening(NamedTuple):
@@ -162,14 +163,18 @@ class Gateway:
             await server.close()
 
     @contextlib.asynccontextmanager
-    async def relay(self, host: str = "127.0.0.1", port: int = 8765) -> AsyncIterator[Front]:
+    async def relay(self, host: str = "127.0.0.1", port: int = 8765) -> AsyncIterator["Front"]:
         """Listen as ``serve`` does, and pass everything on to the workers of the store, which is in Redis.
 
         The graphs are those of the workers; this gateway runs none. Raises ``CannotServe``.
         """
+        url = self._shared_store("gateways")
+        from graphwire_gateway.cluster.directory import Directory
+        from graphwire_gateway.cluster.front import Front
+
         expose, origins, open_to_proxied, console = await self._opening(host)
         front = Front(
-            directory=Directory(self._shared_store("gateways")),
+            directory=Directory(url),
             limits=self._limits,
             tokens=self._tokens,
             failures=Failures(expose),
@@ -184,7 +189,7 @@ class Gateway:
             await front.close()
 
     @contextlib.asynccontextmanager
-    async def work(self, host: str = "127.0.0.1") -> AsyncIterator[Worker]:
+    async def work(self, host: str = "127.0.0.1") -> AsyncIterator["Worker"]:
         """Load the graphs, and run them for the gateways of the store, which is in Redis.
 
         ``host`` is the address of this machine where gateways reach it; they prove themselves with a secret
@@ -193,8 +198,13 @@ class Gateway:
         that cannot be loaded, and for a store that is not in Redis, or that a server has alone.
         """
         url = self._shared_store("workers")
+        from graphwire_gateway.cluster.directory import Directory
+        from graphwire_gateway.cluster.thread_fences import ThreadFences
+        from graphwire_gateway.cluster.worker import Worker, home_limits
+
         store = store_of(self._store, self._limits.of_log())  # of the checkpointer, which all shards share
-        catalog = self._catalog(store)
+        fences = ThreadFences()
+        catalog = self._catalog(store, fences)
         limits = home_limits(self._limits)
 
         def make_home(store: Store, tokens: Tokens, part: Part) -> Server:
@@ -207,6 +217,7 @@ class Gateway:
             catalog,
             self._limits,
             make_home,
+            fences,
             shares_threads=self._shared_threads,
         )
         try:
@@ -218,6 +229,7 @@ class Gateway:
 
     def _shared_store(self, who: str) -> str:
         if isinstance(self._store, str) and is_shared(self._store):
+            needs_redis()
             return self._store
         raise CannotServe(
             f"{who} share a store in Redis, as in --store redis://localhost:6379/0; on any other store one "
@@ -242,8 +254,8 @@ class Gateway:
         console = await asyncio.to_thread(console_files) if self._console else None
         return _Opening(expose, origins, proxied if loopback else (), console)
 
-    def _catalog(self, store: Store) -> Catalog:
-        saver = saver_for(self._checkpointer, store)
+    def _catalog(self, store: Store, fence_of: FenceOf | None = None) -> Catalog:
+        saver = saver_for(self._checkpointer, store, fence_of)
         return Catalog(self._specs, Savers(saver, self._graph_store, self._thread_limits))
 
     def _server(

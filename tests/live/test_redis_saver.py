@@ -1,7 +1,7 @@
 """Threads in a real Redis: LangGraph's own conformance tests for savers, and what those do not ask.
 
-About `gateway/graphwire_gateway/graphs/redis_saver.py` and
-`gateway/graphwire_gateway/graphs/blocking_saver.py`.
+About `gateway/graphwire_gateway/graphs/redis_saver.py`,
+`gateway/graphwire_gateway/graphs/blocking_saver.py` and `gateway/graphwire_gateway/cluster/thread_fences.py`.
 """
 
 import asyncio
@@ -14,7 +14,10 @@ from typing import Annotated, Any, TypedDict
 import graphwire_runtime
 import pytest
 from graphwire_gateway import Gateway, GraphSpec
-from graphwire_gateway.graphs.redis_saver import RedisSaver
+from graphwire_gateway.cluster.thread_fences import ThreadFences
+from graphwire_gateway.graphs.redis_saver import Fence, RedisSaver, ThreadTaken
+from graphwire_gateway.log import redis_owner
+from graphwire_gateway.log.redis import RedisStore
 from langgraph.checkpoint.base import ERROR, empty_checkpoint
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.memory import InMemorySaver
@@ -22,10 +25,11 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as NoConnection
 
 from tests.live.conftest import Connect
-from tests.support.peer import spec
+from tests.support.graphs import Gate, gated
+from tests.support.peer import everything, spec
 from tests.support.redis import RedisProcess, redis_server
-from tests.support.redis_stores import asked, on_disk
-from tests.support.waiting import poll
+from tests.support.redis_stores import asked, on_disk, opened, taken
+from tests.support.waiting import poll, until
 
 
 @asynccontextmanager
@@ -313,3 +317,75 @@ async def test_a_client_that_decodes_is_refused(redis: RedisProcess) -> None:
     async with Redis.from_url(redis.url, decode_responses=True) as client:
         with pytest.raises(ValueError, match="leave decode_responses out"):
             RedisSaver(client)
+
+
+# ── who may write ────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_process_that_was_replaced_changes_no_thread(redis: RedisProcess) -> None:
+    async with asked(redis) as client:
+        await client.set("number", 5)
+        saver = RedisSaver(client, fence_of=lambda thread: Fence("number", 5) if thread == "t" else None)
+        began = await put(saver, place("t"))
+        await saver.aput_writes(began, [("said", "before")], "task")
+        await client.set("number", 6)
+        before = await keys(redis), await client.hgetall((await client.keys("*:c:*"))[0])
+        for write in (
+            put(saver, began),
+            saver.aput_writes(began, [("said", "late")], "other"),
+            saver.adelete_thread("t"),
+        ):
+            with pytest.raises(ThreadTaken, match="another process has thread 't' by now"):
+                await write
+        assert (await keys(redis), await client.hgetall((await client.keys("*:c:*"))[0])) == before
+        found = await saver.aget_tuple(place("t"))
+        assert found is not None
+        assert found.pending_writes == [("task", "said", "before")]
+        await put(saver, place("other"))
+        assert await listed(saver) == ["other", "t"]
+
+
+async def test_a_server_that_was_replaced_saves_no_checkpoint(
+    serve, connect, redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_owner, "_RENEWED_S", 60.0)  # it learns late of the other
+    gate, other = Gate(), Gate()
+    server = await serve({"gated": gated(gate)}, store=redis.url)
+    frozen = await connect(server)
+    await frozen.run("gated", {"done": 0}, everything(1), run="r", thread="t")
+    await until(lambda: gate.reached > 0)
+    await frozen.settled()
+    await taken(redis)
+    after = await connect(await serve({"gated": gated(other)}, store=redis.url))
+    await until(lambda: other.reached > 0)
+    before = [name for name in await keys(redis) if "{thread:" in name]
+    gate.open()
+    await until(lambda: server.executing == 0)
+    assert [name for name in await keys(redis) if "{thread:" in name] == before
+    other.open()
+    await after.poll(lambda reply: reply.get("status") == "completed", type="result", run="r")
+    assert [name for name in await keys(redis) if "{thread:" in name] != before
+
+
+async def test_a_worker_knows_the_fences_of_shards_that_it_has_left(redis: RedisProcess) -> None:
+    fences, first, second = ThreadFences(), RedisStore(redis.url, is_alone=True), RedisStore(redis.url)
+    assert fences("t") is None
+    fences.opening(0, 1, first)
+    assert fences("t") is None, "it has no number yet"
+    await first.open()
+    number = first.fence
+    assert number is not None
+    assert fences("t") == number
+    await first.aclose()
+    fences.closed(0)
+    assert fences("t") == number, "a run may outlast its shard"
+    fences.opening(0, 1, second)  # which is not alone, as one that was not opened has no number
+    assert fences("t") == number
+    fences.closed(0)
+    assert fences("t") == number
+    async with opened(redis.url, is_alone=True) as third:
+        fences.opening(0, 1, third)
+        assert third.fence is not None
+        assert fences("t") == third.fence
+        assert third.fence > number
+    await second.aclose()

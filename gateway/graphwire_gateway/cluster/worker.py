@@ -18,6 +18,7 @@ from graphwire_gateway.cluster.active_runs import ActiveRuns
 from graphwire_gateway.cluster.directory import Directory, Offer
 from graphwire_gateway.cluster.home_tokens import HomeTokens
 from graphwire_gateway.cluster.shards import owner_of
+from graphwire_gateway.cluster.thread_fences import ThreadFences
 from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.graphs.catalog import Catalog
@@ -72,7 +73,7 @@ MakeHome: TypeAlias = Callable[[Store, Tokens, Part], Server]
 class Worker:
     """Runs graphs for the cluster at ``url``. ``make_home`` makes the server of a shard.
 
-    ``limits`` are what gateways announce.
+    ``limits`` are what gateways announce. ``fences`` hears of the stores of its shards.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Worker:
         catalog: Catalog,
         limits: Limits,
         make_home: MakeHome,
+        fences: ThreadFences,
         *,
         shares_threads: bool = False,
     ) -> None:
@@ -90,6 +92,7 @@ class Worker:
         self.catalog = catalog
         self._limits = limits
         self._make_home = make_home
+        self._fences = fences
         self._shares_threads = shares_threads
         self._id = os.urandom(8).hex()
         self._host = ""
@@ -187,15 +190,15 @@ class Worker:
             opens_graphs=False,
         )
         home = self._make_home(store, HomeTokens(directory.secret, shard), part)
+        self._fences.opening(shard, directory.shards, store)
         try:
             await home.open(self._host, 0)
             await active.open()
         except CannotServe as error:
             log.debug("a shard was not taken", shard=shard, reason=str(error))
-            await home.close()
+            await self._close(shard, home, active)
         except BaseException:
-            await active.aclose()
-            await home.close()
+            await self._close(shard, home, active)
             raise
         else:
             self.homes[shard] = home
@@ -224,14 +227,15 @@ class Worker:
 
     async def _end(self, shard: int) -> None:
         """Close a home. Whoever waits for that may be cancelled; the home is closed all the same."""
-        task = asyncio.ensure_future(self._close(self.homes.pop(shard), self._active.pop(shard)))
+        task = asyncio.ensure_future(self._close(shard, self.homes.pop(shard), self._active.pop(shard)))
         self._ends.add(task)
         task.add_done_callback(self._ends.discard)
         await asyncio.shield(task)
 
-    async def _close(self, home: Server, active: ActiveRuns) -> None:
+    async def _close(self, shard: int, home: Server, active: ActiveRuns) -> None:
         await active.aclose()
         await home.close()
+        self._fences.closed(shard)
 
     async def drain(self, timeout_s: float | None = None) -> None:
         """Take no more shards; give each up when its runs have ended, or after ``timeout_s`` seconds.

@@ -3,8 +3,9 @@
 Each thread has four kinds of keys with one hash tag: the hash of each checkpoint, with the writes of its
 tasks; a sorted set of the checkpoints that are whole, by whose order the latest is found; a set of all
 checkpoints that have a hash, for a task's writes may come before their checkpoint; and the time of the last
-write. One sorted set names all threads. A step is one transaction, or one script: a thread is never half
-deleted, and one that is written meanwhile does not expire.
+write. One sorted set names all threads. A step is one script: a thread is never half deleted, and one that is
+written meanwhile does not expire. Where a process that was replaced may still write, the script first looks
+whether it was (``Fence``).
 
 Long because the four kinds of keys are read, written and deleted together.
 """
@@ -14,7 +15,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import orjson
@@ -48,6 +49,16 @@ _END = b"\xff"  # behind every id
 _WRITE = b"w"  # begins the field of a write; the others are:
 _CHECKPOINT, _METADATA = b"c", b"m"
 
+_WRITE_ALL = """
+if KEYS[1] ~= '' and tonumber(redis.call('GET', KEYS[1]) or 0) > tonumber(ARGV[1]) then return 0 end
+local at = 2
+while ARGV[at] do
+    redis.call(unpack(ARGV, at + 1, at + ARGV[at]))
+    at = at + ARGV[at] + 1
+end
+return 1
+"""
+
 _LATEST = """
 local found = redis.call('ZREVRANGEBYLEX', KEYS[1], ARGV[1], ARGV[2], 'LIMIT', 0, 1)
 if not found[1] then return {} end
@@ -57,6 +68,7 @@ return fields
 """
 
 _DELETE = """
+if KEYS[5] ~= '' and tonumber(redis.call('GET', KEYS[5]) or 0) > tonumber(ARGV[4]) then return -1 end
 if ARGV[2] ~= '' and tonumber(redis.call('GET', KEYS[3]) or 0) > tonumber(ARGV[2]) then return 0 end
 for _, name in ipairs(redis.call('SMEMBERS', KEYS[2])) do
     redis.call('UNLINK', ARGV[3] .. name)
@@ -67,12 +79,29 @@ return 1
 """
 
 
+class Fence(NamedTuple):
+    """Who writes: under ``key`` the server has a number, and once that is greater than ``number``, another
+    process has the thread.
+    """
+
+    key: str
+    number: int
+
+
+class ThreadTaken(Exception):
+    """Another process has the thread by now, which goes on where this one was."""
+
+
+_NO_FENCE = Fence("", 0)
+
+
 class RedisSaver(BlockingSaver):
     """Keeps threads in the Redis server of ``client``, for the graphs of the running loop.
 
     A thread to which nothing was written for ``ttl_s`` seconds is deleted while a saver of that server is
     written to; None keeps threads for good. All keys begin with ``prefix``. A server that is away lets calls
-    fail with redis-py's errors.
+    fail with redis-py's errors. ``fence_of(thread)`` returns what a write has to pass, if anything: one that
+    comes too late raises ``ThreadTaken``, and changes nothing.
     """
 
     def __init__(
@@ -82,6 +111,7 @@ class RedisSaver(BlockingSaver):
         ttl_s: float | None = None,
         prefix: str = "graphwire",
         serde: SerializerProtocol | None = None,
+        fence_of: Callable[[str], Fence | None] = lambda _: None,
     ) -> None:
         super().__init__(serde=serde)
         redis: Any = client
@@ -91,6 +121,8 @@ class RedisSaver(BlockingSaver):
         self._ttl_s = ttl_s
         self._prefix = prefix
         self._index = f"{prefix}:saved-threads"
+        self._fence_of = fence_of
+        self._write_all = client.register_script(_WRITE_ALL)
         self._latest = client.register_script(_LATEST)
         self._delete = client.register_script(_DELETE)
         self._swept_at = 0.0
@@ -282,10 +314,8 @@ class RedisSaver(BlockingSaver):
             _METADATA: self._packed([], get_checkpoint_metadata(config, metadata)),
         }
         keys = _Keys(self._prefix, thread)
-        pipeline = self._writing(thread, keys, name)
-        pipeline.hset(keys.of(name), mapping=fields)
-        pipeline.zadd(keys.ids, {name: 0})
-        await pipeline.execute()
+        saved = ("HSET", keys.of(name), *(part for field in fields.items() for part in field))
+        await self._write(thread, keys, name, [saved, ("ZADD", keys.ids, 0, name)])
         self._sweep()
         return {"configurable": {"thread_id": thread, "checkpoint_ns": ns, "checkpoint_id": checkpoint["id"]}}
 
@@ -303,35 +333,39 @@ class RedisSaver(BlockingSaver):
         thread, ns = _place(config)
         name = _name(ns, config["configurable"]["checkpoint_id"])
         keys = _Keys(self._prefix, thread)
-        pipeline = self._writing(thread, keys, name)
-        is_special = all(channel in WRITES_IDX_MAP for channel, _ in writes)
+        put = "HSET" if all(channel in WRITES_IDX_MAP for channel, _ in writes) else "HSETNX"
+        saved = []
         for index, (channel, value) in enumerate(writes):
             field = _WRITE + orjson.dumps([task_id, WRITES_IDX_MAP.get(channel, index)])
-            put: Any = pipeline.hset if is_special else pipeline.hsetnx
-            put(keys.of(name), field, self._packed([task_path, channel], value))
-        await pipeline.execute()
+            saved.append((put, keys.of(name), field, self._packed([task_path, channel], value)))
+        await self._write(thread, keys, name, saved)
 
     async def adelete_thread(self, thread_id: str) -> None:
         """Delete a thread, with all its namespaces."""
         await self._let_go(str(thread_id))
 
-    def _writing(self, thread: str, keys: "_Keys", name: bytes) -> Any:
-        """Return the transaction of a write to a checkpoint, in which its thread is named."""
+    async def _write(
+        self, thread: str, keys: "_Keys", name: bytes, commands: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Carry out commands that write to a checkpoint, and name its thread."""
         now = _now_ms()
-        pipeline = self._client.pipeline(transaction=True)
-        pipeline.zadd(self._index, {thread: now})
-        pipeline.set(keys.used, now)
-        pipeline.sadd(keys.all, name)
-        return pipeline
+        named = [("ZADD", self._index, now, thread), ("SET", keys.used, now), ("SADD", keys.all, name)]
+        fence = self._fence_of(thread) or _NO_FENCE
+        args = [part for command in (*named, *commands) for part in (len(command), *command)]
+        if not await self._write_all(keys=[fence.key], args=[fence.number, *args]):
+            raise _taken(thread)
 
     async def _let_go(self, thread: str, unused_since: int | None = None) -> bool:
         keys = _Keys(self._prefix, thread)
         at = "" if unused_since is None else unused_since
-        return bool(
-            await self._delete(
-                keys=[keys.ids, keys.all, keys.used, self._index], args=[thread, at, keys.of(b"")]
-            )
+        fence = (self._fence_of(thread) if unused_since is None else None) or _NO_FENCE
+        found = await self._delete(
+            keys=[keys.ids, keys.all, keys.used, self._index, fence.key],
+            args=[thread, at, keys.of(b""), fence.number],
         )
+        if found < 0:
+            raise _taken(thread)
+        return bool(found)
 
     def _sweep(self) -> None:
         """Let threads go that have expired, once in a while, beside what is done for graphs."""
@@ -369,6 +403,7 @@ class RedisSavers:
     """Makes savers of the threads on a server; ``Savers`` calls it on each loop.
 
     ``open_client`` opens a client of the server that people know as ``name``; it is closed with the saver.
+    ``fence_of`` is as for ``RedisSaver``, and called in the threads of the loops.
     """
 
     def __init__(
@@ -376,9 +411,11 @@ class RedisSavers:
         open_client: Callable[[], contextlib.AbstractAsyncContextManager["Redis"]],
         name: str,
         prefix: str = "graphwire",
+        fence_of: Callable[[str], Fence | None] = lambda _: None,
     ) -> None:
         self._open_client = open_client
         self._prefix = prefix
+        self._fence_of = fence_of
         self.description = name
 
     @contextlib.asynccontextmanager
@@ -386,7 +423,7 @@ class RedisSavers:
         """Open a saver."""
         async with (
             self._open_client() as client,
-            contextlib.aclosing(RedisSaver(client, prefix=self._prefix)) as saver,
+            contextlib.aclosing(RedisSaver(client, prefix=self._prefix, fence_of=self._fence_of)) as saver,
         ):
             yield saver
 
@@ -404,6 +441,10 @@ class _Keys:
     def of(self, name: bytes) -> bytes:
         """Return the key of the checkpoint with that name."""
         return self._checkpoints + name
+
+
+def _taken(thread: str) -> ThreadTaken:
+    return ThreadTaken(f"another process has thread {thread!r} by now, and goes on where this one was")
 
 
 def _place(config: RunnableConfig) -> tuple[str, str]:

@@ -59,7 +59,7 @@ log = logger("store")
 LEASE_S = 7 * 24 * 3600.0
 """How long a log outlives its last append or ``touch``, and a closed one what it is kept for."""
 
-_ATTEMPTS = 10  # of others than the store, some 7 seconds
+_ATTEMPTS = 60  # of others than the store: a minute, or some where each attempt has to time out
 _TOUCHED = 500  # logs that are touched in one message
 _ENTRY_RECORDS = 64
 _ENTRY_BYTES = 64 << 10  # about, of one entry
@@ -154,9 +154,19 @@ class RedisStore:
         if self._owner is not None:
             self._owner.announce(url)
 
+    @property
+    def fence(self) -> tuple[str, int] | None:
+        """A key, and the number of this store's that stands there until another one has the prefix.
+
+        None unless it ``is_alone``, and was opened. Who writes for it checks this, in the same step.
+        """
+        if self._owner is None or not self._owner.number:
+            return None
+        return self._server.owner_keys[1], self._owner.number
+
     @contextlib.asynccontextmanager
     async def another_client(self) -> AsyncIterator[Redis]:
-        """Yield a client of the same server, which tries again for some seconds before it fails."""
+        """Yield a client of the same server, which tries again for a minute or some before it fails."""
         server = RedisServer(self._url, attempts=_ATTEMPTS)
         try:
             yield server.client

@@ -98,6 +98,11 @@ class RedisOwner:
         self.value = orjson.dumps({**self._said, "url": url})
 
     @property
+    def number(self) -> int:
+        """Which owner of the prefix it is: a later one has a greater number. 0 until it is one."""
+        return self._number
+
+    @property
     def may_write(self) -> bool:
         """Whether nobody else can have taken its place."""
         return not self._is_lost and time.monotonic() < self._renewed_at + LEASE_S

@@ -1,14 +1,17 @@
 """What ``graphwire serve`` prints when it is ready."""
 
 import shlex
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
-from graphwire_gateway.cluster.front import Front
 from graphwire_gateway.serve.config import Config
 from graphwire_gateway.server import Server
 from graphwire_gateway.stores import shown_store
+
+if TYPE_CHECKING:
+    from graphwire_gateway.cluster.front import Front
 
 
 def greet(config: Config, running: Server, is_restart: bool) -> None:
@@ -52,7 +55,7 @@ def _from_here(url: str) -> str:
     return url.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
 
 
-def greet_clients_of_workers(config: Config, running: Front, hindrance: str) -> None:
+def greet_clients_of_workers(config: Config, running: "Front", hindrance: str) -> None:
     """Print where a gateway without graphs is, whose workers run them; ``hindrance`` is what it waits for."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     everywhere = running.host in ("0.0.0.0", "::")

@@ -3,12 +3,11 @@
 import contextlib
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from graphwire_gateway.cluster.worker import Worker
 from graphwire_gateway.serve.config import Config
 from graphwire_gateway.serve.gateways import gateway_of
 from graphwire_gateway.serve.options import ConfigFile, LogFormat, LogLevel
@@ -18,6 +17,9 @@ from graphwire_gateway.serve.selection import Selection
 from graphwire_gateway.serve.stop import CLOSE_S, Stop
 from graphwire_gateway.stores import shown_store
 from graphwire_gateway.telemetry import logger
+
+if TYPE_CHECKING:
+    from graphwire_gateway.cluster.worker import Worker
 
 log = logger("worker")
 
@@ -119,7 +121,7 @@ async def _work(config: Config, host: str) -> int:
     return 0
 
 
-def _say(config: Config, running: Worker) -> None:
+def _say(config: Config, running: "Worker") -> None:
     names = ", ".join(config.graphs)
     Console(stderr=True, soft_wrap=True, highlight=False).print(
         f"a worker runs {names}, for the gateways of {shown_store(config.server.store)}", markup=False

@@ -23,10 +23,6 @@ KINDS = {
 GENTLE = ("worker killed", "gateway killed")
 
 
-_REST_S = 5.0
-"""After an absence of Redis, before another one: threads wait for it for some seconds only."""
-
-
 class Faults:
     """Makes faults, each mended after a while. Parts that have one get no other one meanwhile."""
 
@@ -110,13 +106,11 @@ class Faults:
             await asyncio.sleep(time_s / 3)
         finally:
             relay.is_refusing = False
-        await asyncio.sleep(_REST_S)
 
     async def _kill_redis(self, time_s: float) -> None:
         await self._parts.kill_redis()
         await asyncio.sleep(time_s / 5)
         await self._parts.start_redis()
-        await asyncio.sleep(_REST_S)
 
     async def _freeze_redis(self, time_s: float) -> None:
         self._parts.redis.signal(signal.SIGSTOP)

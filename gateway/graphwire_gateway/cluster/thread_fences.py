@@ -1,0 +1,30 @@
+"""What a write to a thread has to pass, in a process that has several shards."""
+
+from graphwire_gateway.cluster.shards import shard_of
+from graphwire_gateway.log.redis import RedisStore
+
+
+class ThreadFences:
+    """The fence of each thread of the shards that a worker has, or has had: a run may outlast its shard."""
+
+    def __init__(self) -> None:
+        self._count = 1
+        self._open: dict[int, RedisStore] = {}
+        self._closed: dict[int, tuple[str, int]] = {}
+
+    def opening(self, shard: int, count: int, store: RedisStore) -> None:
+        """The store of one of ``count`` shards will be opened, before any run writes."""
+        self._count = count
+        self._open[shard] = store
+
+    def closed(self, shard: int) -> None:
+        """The store of a shard was closed, or not opened."""
+        found = self._open.pop(shard).fence
+        if found is not None:
+            self._closed[shard] = found
+
+    def __call__(self, thread: str) -> tuple[str, int] | None:
+        """Return the fence of a thread, by the saver's id; None of one that was never here."""
+        shard = shard_of(thread, self._count)
+        store = self._open.get(shard)
+        return (store.fence if store is not None else None) or self._closed.get(shard)

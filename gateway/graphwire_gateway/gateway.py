@@ -189,11 +189,12 @@ class Gateway:
             await front.close()
 
     @contextlib.asynccontextmanager
-    async def work(self, host: str = "127.0.0.1") -> AsyncIterator["Worker"]:
+    async def work(self, host: str = "127.0.0.1", *, group: str = "") -> AsyncIterator["Worker"]:
         """Load the graphs, and run them for the gateways of the store, which is in Redis.
 
         ``host`` is the address of this machine where gateways reach it; they prove themselves with a secret
-        that is kept in the store, over connections that are not encrypted. Leaving the context cancels the
+        that is kept in the store, over connections that are not encrypted. Workers of one ``group`` run the
+        same graphs; those of another group run others, for the same gateways. Leaving the context cancels the
         runs that are left; call ``Worker.drain`` first to let them end. Raises ``CannotServe`` for a graph
         that cannot be loaded, and for a store that is not in Redis, or that a server has alone.
         """
@@ -218,6 +219,7 @@ class Gateway:
             self._limits,
             make_home,
             fences,
+            group=group,
             shares_threads=self._shared_threads,
         )
         try:

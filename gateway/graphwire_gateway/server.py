@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
@@ -55,6 +55,8 @@ class Part:
     """Whether another server goes on with what it leaves, so that runs are taken to the end."""
     elsewhere: Elsewhere | None = None
     """Knows what the others have of a principal's runs."""
+    graphs_elsewhere: Callable[[], Iterable[str]] = tuple
+    """Returns the names of graphs that others serve."""
     opens_graphs: bool = True
     """Whether the graphs are opened and closed with the server; else they are, already, and stay open."""
 
@@ -111,7 +113,7 @@ class Server(Listening):
             tokens=tokens,
             catalog=catalog,
             runs=self._runs,
-            replies=CommandReplies(catalog, self._runs, states, listing, limits),
+            replies=CommandReplies(catalog, self._runs, states, listing, limits, self._part.graphs_elsewhere),
             listing=listing,
             failures=failures,
         )

@@ -51,6 +51,29 @@ def all_pages(shard_rows: list[list[Frame]], command: List, most_bytes: int = 1 
         assert len(pages) < 500, "the pages do not end"
 
 
+def test_pages_of_graphs_have_every_one_once() -> None:
+    names = [[f"g{shard}-{number}" for number in range(150)] for shard in range(SHARDS)]
+    rows: list[list[Frame]] = [[{"name": name} for name in each] for each in names]
+    command = List(id=1, what="graphs")
+    for most_bytes in (400, 1 << 20):
+        seen: list[str] = []
+        cursor, pages = None, 0
+        while cursor is not None or not pages:
+            listed = GatheredList(command.model_copy(update={"cursor": cursor}), range(SHARDS), most_bytes)
+            for shard in sorted(listed.missing):
+                asked = listed.asked_of(shard)
+                page, more = made_page(
+                    rows[shard], lambda row: ("", row["name"]), dict, 1000, asked.cursor, most_bytes
+                )
+                ok: Frame = {"type": "ok", "id": 1, "graphs": page}
+                listed.answer(shard, {**ok, "cursor": more} if more else ok)
+            found = listed.result()
+            seen += [row["name"] for row in found["graphs"]]
+            cursor, pages = found.get("cursor"), pages + 1
+        assert seen == [name for each in names for name in each]
+        assert (pages > 20) == (most_bytes == 400)
+
+
 @pytest.mark.parametrize("seed", range(30))
 @pytest.mark.parametrize("what", ["runs", "threads"])
 def test_pages_have_every_row_once_the_newest_first(seed: int, what: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 from graphwire_gateway.cluster import relay as relays
-from graphwire_gateway.cluster.directory import Offer
+from graphwire_gateway.cluster.groups import Groups, Offer
 from graphwire_gateway.cluster.outbox import Outbox
 from graphwire_gateway.cluster.relay import CommandRelay
 from graphwire_gateway.cluster.shards import shard_of
@@ -36,19 +36,24 @@ A, B = (
 class Directory:
     """Knows no run but those that it is given."""
 
-    shards = SHARDS
     shares_threads = False
-    is_known = True
-    offer = Offer(Limits(), "crash")
+    groups = Groups(SHARDS, {"": Offer(Limits(), "crash", ("graph",))}, {"graph": ""})
 
     def __init__(self) -> None:
         self.homes = {shard: f"ws://{shard}" for shard in range(SHARDS)}
-        self.starting: dict[str, int] = {}
-        self.known: dict[str, int] = {}
+        self.away: frozenset[str] = frozenset()
+        self.known = {A: 0, B: 1}
 
     async def shard_of_run(self, principal: str, run: str, *, may_remember: bool) -> int | None:
         await asyncio.sleep(0)
         return self.known.get(run)
+
+    async def note_start(self, principal: str, run: str, shard: int) -> int | None:
+        await asyncio.sleep(0)
+        return self.known.get(run, shard)
+
+    async def let_go(self, principal: str, run: str, shard: int) -> None:
+        pass
 
     def remember(self, principal: str, run: str, shard: int) -> None:
         pass
@@ -66,7 +71,7 @@ class Home:
         self.shard = shard
         self.url = f"ws://{shard}"
         self.waiting_bytes = 0
-        self.is_gathered = self.is_passing = False
+        self.is_repeating = self.is_passing = False
         self.alone_since = None
         self.frames: list[dict[str, Any]] = []
         self._received, self._ended = received, ended

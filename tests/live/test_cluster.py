@@ -59,11 +59,11 @@ def graphs(gate: Gate) -> dict[str, Any]:
 
 @asynccontextmanager
 async def working(
-    redis: RedisProcess, graphs: Any, shards: int = SHARDS, **args: Any
+    redis: RedisProcess, graphs: Any, shards: int = SHARDS, group: str = "", **args: Any
 ) -> AsyncIterator[Worker]:
     """A worker, once it has so many shards."""
     gateway = Gateway(graphs, store=f"{redis.url}?shards={SHARDS}", **args)
-    async with gateway.work() as worker:
+    async with gateway.work(group=group) as worker:
         await asyncio.wait_for(worker.has_shards(shards), 20)
         yield worker
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypedDict
 import graphwire_runtime
 import pytest
 from graphwire_gateway import Gateway, GraphSpec
+from graphwire_gateway.cluster.shards import shard_of
 from graphwire_gateway.cluster.thread_fences import ThreadFences
 from graphwire_gateway.graphs.redis_saver import Fence, RedisSaver, ThreadTaken
 from graphwire_gateway.log import redis_owner
@@ -369,22 +370,25 @@ async def test_a_server_that_was_replaced_saves_no_checkpoint(
 
 async def test_a_worker_knows_the_fences_of_shards_that_it_has_left(redis: RedisProcess) -> None:
     fences, first, second = ThreadFences(), RedisStore(redis.url, is_alone=True), RedisStore(redis.url)
+    home = shard_of("t", 8)  # of the shards of group 5
     assert fences("t") is None
-    fences.opening(0, 1, first)
+    fences.opening(5 * 8 + home, 8, first)
     assert fences("t") is None, "it has no number yet"
     await first.open()
     number = first.fence
     assert number is not None
     assert fences("t") == number
+    away = next(name for name in ("a", "b", "c", "d", "e") if shard_of(name, 8) != home)
+    assert fences(away) is None, "it is of another shard"
     await first.aclose()
-    fences.closed(0)
+    fences.closed(5 * 8 + home)
     assert fences("t") == number, "a run may outlast its shard"
-    fences.opening(0, 1, second)  # which is not alone, as one that was not opened has no number
+    fences.opening(5 * 8 + home, 8, second)  # which is not alone, as one that was not opened has no number
     assert fences("t") == number
-    fences.closed(0)
+    fences.closed(5 * 8 + home)
     assert fences("t") == number
     async with opened(redis.url, is_alone=True) as third:
-        fences.opening(0, 1, third)
+        fences.opening(5 * 8 + home, 8, third)
         assert third.fence is not None
         assert fences("t") == third.fence
         assert third.fence > number

@@ -259,6 +259,26 @@ async def test_workers_and_gateways_are_commands_of_their_own(folder: Path, redi
         await gateway.end(signal.SIGTERM)
 
 
+async def test_groups_of_workers_are_commands_with_a_name(folder: Path, redis: RedisProcess) -> None:
+    store = ("--store", redis.url)
+    async with (
+        program(folder, "serve", "asks=./graphs.py:asks", "--workers", "1", "--port", "0", *store) as server,
+        program(folder, "worker", "slow=./graphs.py:slow", "--group", "gpu", *store) as worker,
+    ):
+        await worker.until("a worker of group 'gpu' runs slow, for the gateways of redis://127.0.0.1")
+        await server.until("Ctrl-C drains")
+        async with program(folder, "worker", "slow=./graphs.py:slow", *store) as refused:
+            said = " ".join((await refused.ended(2)).split())
+            assert "graph 'slow' belongs to group 'gpu'; leave it out here" in said
+        async with program(folder, "worker", "slow=./graphs.py:slow", "--group", "a b", *store) as refused:
+            assert "'a b' is no name of a group" in " ".join((await refused.ended(2)).split())
+        peer = await greeted(server.port)
+        rows = (await peer.poll(lambda ok: len(ok["graphs"]) == 2, type="list", what="graphs"))["graphs"]
+        assert [row["name"] for row in rows] == ["asks", "slow"]
+        await worker.end(signal.SIGTERM)
+        await server.end(signal.SIGTERM)
+
+
 async def _there(port: int) -> Peer | None:
     peer = Peer(await Wire.open(port))
     try:

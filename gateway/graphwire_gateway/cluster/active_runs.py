@@ -45,7 +45,7 @@ class ActiveRuns:
         Raises ``StoreAway``.
         """
         directory = self._directory
-        others = [shard for shard in range(directory.shards) if shard != self._shard]
+        others = [shard for shard in directory.groups.shards if shard != self._shard]
         keys = [directory.active_key(shard) for shard in (self._shard, *others)]
         self._counts.pop(principal, None)
         return int(await directory.ask_one("EVAL", _COUNT, len(keys), *keys, principal, own))

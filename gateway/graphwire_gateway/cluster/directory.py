@@ -1,25 +1,27 @@
 """What the processes of a cluster know of one another, in Redis: the settings they share, and who has what.
 
-``PREFIX:cluster`` is a hash. What the first process writes there stays: how many ``shards`` there are, the
-``secret`` by which workers know gateways, and whether principals share threads. ``offer`` is what the workers
-serve, as the last one says it. ``PREFIX:workers`` is a hash: each worker, and when it last said that it is
-there (ms). Who has shard k is the owner of the prefix ``PREFIX:k`` (``log/redis_owner.py``), whose value has
-the address; it is gone when its lease ends. If Redis loses the hashes, whoever remembers them writes them
-again.
+``PREFIX:cluster`` is a hash. What the first process writes there stays: how many ``shards`` each group has,
+the ``secret`` by which workers know gateways, whether principals share threads, and in ``graph:NAME`` the
+group of a graph. ``offer:GROUP`` is what the workers of a group serve, as the last one says it; ``offer`` is
+that of the group without a name. ``PREFIX:workers:GROUP``, or ``PREFIX:workers``, is a hash: each worker, and
+when it last said that it is there (ms). ``PREFIX:starting:RUN`` is the shard of a run that is being started:
+no log tells of it yet. Who has shard k is the owner of the prefix ``PREFIX:k`` (``log/redis_owner.py``), with
+the address in its value; it is gone when its lease ends. If Redis loses the hashes, whoever remembers them
+writes them again.
 """
 
+import asyncio
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from graphwire_protocol.types import Durability
 
+from graphwire_gateway.cluster.groups import Groups, Offer
 from graphwire_gateway.cluster.shards import DEFAULT_SHARDS
 from graphwire_gateway.errors import CannotServe
-from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.redis_keys import log_keys, owner_key
 from graphwire_gateway.log.redis_owner import is_gone
 from graphwire_gateway.log.redis_server import RedisServer
@@ -30,14 +32,15 @@ _LIVE_MS = 3_000  # a worker that has said nothing for so long is not counted
 _REMEMBERED = 10_000  # runs
 
 _SHARED = ("shards", "secret", "shared_threads")
+_OFFER = "offer"
+_GRAPH = "graph:"
 
+AWAY_S = 15.0
+"""A group that has had no worker for so long is away: nobody waits for it any more."""
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What workers serve, which gateways announce."""
+_START_MS = 60_000  # in which the home of a run that is started begins its log, if it does
 
-    limits: Limits
-    durability: Durability
+_LET_GO = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
 
 class Directory:
@@ -47,12 +50,13 @@ class Directory:
         self._server = RedisServer(url)
         self._known: dict[str, str] = {}  # what all share, once it is open
         self._runs: OrderedDict[str, int] = OrderedDict()  # the shard of each run that was looked for
-        self.starting: dict[str, int] = {}
-        """The shards of runs that this gateway is starting, by their keys: no log tells of them yet."""
         self.homes: dict[int, str] = {}
         """The address of each shard's home, as it was known last."""
-        self.offer: Offer | None = None
-        """What the workers serve, as it was known last; None if none has said it yet."""
+        self.groups = Groups(DEFAULT_SHARDS, {}, {})
+        """What the workers serve, as it was known last."""
+        self.away: frozenset[str] = frozenset()
+        """The groups that have had no worker for ``AWAY_S``."""
+        self._alone_since: dict[str, float] = {}  # groups that have none, in the loop's time
         self.is_away = False
         """Whether Redis did not answer when it was asked last."""
         self.is_replaced = False
@@ -75,7 +79,7 @@ class Directory:
 
     @property
     def shards(self) -> int:
-        """How many shards there are."""
+        """How many shards each group has."""
         return int(self._known["shards"])
 
     @property
@@ -130,14 +134,19 @@ class Directory:
             )
 
     async def _learn(self) -> None:
-        found = await self.ask_one("HMGET", self._cluster, *_SHARED)
-        if None in found:
+        pairs = await self.ask_one("HGETALL", self._cluster)
+        found = {name.decode(): value for name, value in pairs.items()}
+        if any(name not in found for name in _SHARED):
             return  # who remembers it writes it again
-        known = dict(zip(_SHARED, map(bytes.decode, found), strict=True))
+        known = {name: found[name].decode() for name in _SHARED}
         self.is_replaced = bool(self._known) and known != self._known
         if self.is_replaced:
             self._runs.clear()
         self._known = known
+        offers = {_end(name): Offer.of(value) for name, value in found.items() if name.startswith(_OFFER)}
+        graphs = {_end(name): value.decode() for name, value in found.items() if name.startswith(_GRAPH)}
+        if offers:  # else they are written again
+            self.groups = Groups(self.shards, offers, graphs)
 
     @property
     def is_known(self) -> bool:
@@ -148,9 +157,8 @@ class Directory:
     def _cluster(self) -> str:
         return f"{self.prefix}:cluster"
 
-    @property
-    def _workers(self) -> str:
-        return f"{self.prefix}:workers"
+    def _workers(self, group: str) -> str:
+        return _named(f"{self.prefix}:workers", group)
 
     def active_key(self, shard: int) -> str:
         """Return the key of a shard's counts of active runs."""
@@ -175,42 +183,44 @@ class Directory:
 
     # ── workers ──────────────────────────────────────────────────────────────────────────────────
 
-    async def say(self, worker: str, offer: Offer) -> int:
-        """Say that a worker is there; return how many there are. Raises ``StoreAway``."""
+    async def say(self, group: str, worker: str, offer: Offer) -> int:
+        """Say that a worker is there; return how many of its group are. Raises ``StoreAway``."""
         time = await self.ask_one("TIME")
         now = int(time[0]) * 1000 + int(time[1]) // 1000
-        await self._say(self._known)
-        said = orjson.dumps({"limits": offer.limits.model_dump(), "durability": offer.durability})
+        graphs = {_GRAPH + graph: group for graph in offer.graphs}
+        await self._say({**self._known, **graphs})
+        workers = self._workers(group)
         *_, found = await self.ask(
-            ("HSET", self._workers, worker, now),
-            ("HSET", self._cluster, "offer", said),
-            ("HGETALL", self._workers),
+            ("HSET", workers, worker, now),
+            ("HSET", self._cluster, _named(_OFFER, group), offer.to_bytes()),
+            ("HGETALL", workers),
         )
         times = {id: int(at) for id, at in found.items()}
         gone = [id for id, at in times.items() if at < now - _LIVE_MS]
         if gone:
-            await self.ask_one("HDEL", self._workers, *gone)
+            await self.ask_one("HDEL", workers, *gone)
         return len(times) - len(gone)
 
-    async def leave(self, worker: str) -> None:
+    async def leave(self, group: str, worker: str) -> None:
         """Say that a worker is gone. Raises ``StoreAway``."""
-        await self.ask_one("HDEL", self._workers, worker)
+        await self.ask_one("HDEL", self._workers(group), worker)
 
     # ── gateways ─────────────────────────────────────────────────────────────────────────────────
 
     async def look(self) -> None:
         """Learn who has which shard, and what is served. Raises ``StoreAway``."""
         await self._learn()
-        if not self.is_known:
+        shards = self.groups.shards
+        if not shards:
             return
-        owners = [owner_key(self.shard_prefix(shard)) for shard in range(self.shards)]
-        found, offer = await self.ask(("MGET", *owners), ("HGET", self._cluster, "offer"))
-        homes = {shard: _url(owner) for shard, owner in enumerate(found) if owner and not is_gone(owner)}
+        owners = [owner_key(self.shard_prefix(shard)) for shard in shards]
+        found = zip(shards, await self.ask_one("MGET", *owners), strict=True)
+        homes = {shard: _url(owner) for shard, owner in found if owner and not is_gone(owner)}
         self.homes = {shard: url for shard, url in homes.items() if url}
-        if offer is not None:
-            fields = orjson.loads(offer)
-            limits = {name: value for name, value in fields["limits"].items() if name in Limits.model_fields}
-            self.offer = Offer(Limits(**limits), fields["durability"])  # a newer worker may know more limits
+        now = asyncio.get_running_loop().time()
+        alone = set(self.groups.names) - {self.groups.group_at(shard) for shard in self.homes}
+        self._alone_since = {group: self._alone_since.get(group, now) for group in alone}
+        self.away = frozenset(group for group, at in self._alone_since.items() if now >= at + AWAY_S)
 
     async def shard_of_run(self, principal: str, run: str, *, may_remember: bool) -> int | None:
         """Return the shard that has a run's log; None if none has. Raises ``StoreAway``.
@@ -221,14 +231,44 @@ class Directory:
         if may_remember and key in self._runs:
             self._runs.move_to_end(key)
             return self._runs[key]
-        names = [log_keys(self.shard_prefix(shard), key)[0] for shard in range(self.shards)]
-        if not await self.ask_one("EXISTS", *names):
-            return None
-        found = await self.ask(*(("EXISTS", name) for name in names))
-        shard = next((shard for shard, there in enumerate(found) if there), None)
+        names = self._names(key)
+        found = await self.ask_one("EXISTS", *names.values())
+        return await self._which(principal, run, names) if found else None
+
+    def _names(self, key: str) -> dict[int, str]:
+        """Return the name of a run's log in each shard."""
+        return {shard: log_keys(self.shard_prefix(shard), key)[0] for shard in self.groups.shards}
+
+    async def _which(self, principal: str, run: str, names: Mapping[int, str]) -> int | None:
+        found = await self.ask(*(("EXISTS", name) for name in names.values()))
+        shard = next((shard for shard, there in zip(names, found, strict=True) if there), None)
         if shard is not None:
             self.remember(principal, run, shard)
         return shard
+
+    async def note_start(self, principal: str, run: str, shard: int) -> int | None:
+        """Note that a run is being started in ``shard``; return where it is: there, or where its log is.
+
+        None if it is being started in another one. Raises ``StoreAway``.
+        """
+        key = run_key(principal, run)
+        names = self._names(key)
+        # Whoever is answered has a log, and only then is the note deleted: so the log is looked for second.
+        other, found = await self.ask(
+            ("SET", self._starting(principal, run), shard, "NX", "GET", "PX", _START_MS),
+            ("EXISTS", *names.values()),
+        )
+        known = await self._which(principal, run, names) if found else None
+        if known is None and (other is None or int(other) == shard):
+            return shard
+        return known
+
+    async def let_go(self, principal: str, run: str, shard: int) -> None:
+        """A start was answered: there is a log, or the run may be started elsewhere. Raises ``StoreAway``."""
+        await self.ask_one("EVAL", _LET_GO, 1, self._starting(principal, run), shard)
+
+    def _starting(self, principal: str, run: str) -> str:
+        return f"{self.prefix}:starting:{run_key(principal, run)}"
 
     def remember(self, principal: str, run: str, shard: int) -> None:
         """Note where a run is."""
@@ -245,6 +285,15 @@ class Directory:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._server.aclose()
+
+
+def _named(name: str, group: str) -> str:
+    return f"{name}:{group}" if group else name
+
+
+def _end(name: str) -> str:
+    """Return what a name has behind its colon."""
+    return name.partition(":")[2]
 
 
 def _url(owner: bytes) -> str:

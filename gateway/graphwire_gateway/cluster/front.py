@@ -81,7 +81,8 @@ class Front(Listening):
             return "draining"
         if directory.is_away:
             return "the store is away"
-        if not directory.is_known or not directory.offer or len(directory.homes) < directory.shards:
+        groups = directory.groups
+        if not directory.is_known or len(groups.lacking(directory.homes)) == len(groups.names):
             return "workers are missing"
         return ""
 
@@ -96,15 +97,21 @@ class Front(Listening):
         await self._listener.start()
         log.info("listening", url=self.url)
 
-    async def ready(self) -> None:
-        """Wait until every shard has a worker."""
-        while self.hindrance:
+    async def ready(self, group: str | None = None) -> None:
+        """Wait until every shard of a group has a worker; of any group, or of that one."""
+
+        def is_whole() -> bool:
+            groups = self._directory.groups
+            lacking = groups.lacking(self._directory.homes)
+            return group is None or (group in groups.names and group not in lacking)
+
+        while self.hindrance or not is_whole():
             await self._has_looked.wait()
 
     async def _look(self) -> None:
         with contextlib.suppress(StoreAway):
             await self._directory.look()
-        offer = self._directory.offer
+        offer = self._directory.groups.offer
         if offer is not None:
             own = {name: getattr(self._own_limits, name) for name in _OWN_LIMITS}
             own["max_frame_bytes"] = min(own["max_frame_bytes"], offer.limits.max_frame_bytes)
@@ -116,7 +123,8 @@ class Front(Listening):
         self._has_looked = asyncio.Event()
 
     async def _keep_looking(self) -> None:
-        hindrance = None
+        hindrance: str | None = None
+        lacking: list[str] = []
         while not self._is_closing:  # redis-py swallows a cancellation now and then, below Python 3.12
             try:
                 await self._look()
@@ -125,6 +133,11 @@ class Front(Listening):
             if self.hindrance != hindrance:
                 hindrance = self.hindrance
                 log.info("ready" if not hindrance else "not ready", reason=hindrance or None)
+            groups = self._directory.groups
+            if groups.lacking(self._directory.homes) != lacking:
+                lacking = groups.lacking(self._directory.homes)
+                if len(groups.names) > 1:
+                    log.info("groups that lack workers", groups=lacking)
             await asyncio.sleep(LOOK_S)
 
     async def drain(self, timeout_s: float | None = None) -> None:

@@ -7,6 +7,7 @@ what waits.
 """
 
 import base64
+import math
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
@@ -18,8 +19,8 @@ from graphwire_gateway.runs.paging import cursor_of, fitting
 
 Frame: TypeAlias = dict[str, Any]
 
-_TIME = {"runs": "created_at", "threads": "updated_at"}
-_NAMES = {"runs": ("run",), "threads": ("graph", "thread")}
+_TIME = {"runs": "created_at", "threads": "updated_at"}  # graphs have none
+_NAMES = {"runs": ("run",), "threads": ("graph", "thread"), "graphs": ("name",)}
 
 
 class Answers:
@@ -45,14 +46,20 @@ class Answers:
 
 
 class GatheredList(Answers):
-    """A ``list`` of runs or threads. ``most_bytes`` bounds a page."""
+    """A ``list``. ``most_bytes`` bounds a page. It is known then who has to be asked: what is ``missing``.
+
+    Graphs come from one shard of each group, all those of a shard together.
+    """
 
     def __init__(self, command: commands.List, shards: Iterable[int], most_bytes: int) -> None:
+        place = _read(command.cursor)
+        if command.what == "graphs" and place is not None:
+            shards = [shard for shard in shards if shard >= place[0]] or shards
         super().__init__(command, shards)
         self.command: commands.List = command
         self._most = most_bytes
         self._what = str(command.what)
-        self._place = _read(command.cursor)
+        self._place = place
 
     def asked_of(self, shard: int) -> commands.List:
         """Return what a shard is asked: the rows behind those that were given."""
@@ -72,23 +79,26 @@ class GatheredList(Answers):
         """Return one page of all shards' rows."""
         if self.refusal is not None:
             return self.refusal
-        time, names = _TIME[self._what], _NAMES[self._what]
+        names, limit = _NAMES[self._what], math.inf if self._what == "graphs" else self.command.limit
         rows = [(row, shard) for shard in sorted(self.found) for row in self.found[shard].get(self._what, ())]
-        rows.sort(key=lambda one: one[0][time], reverse=True)
+        rows.sort(key=lambda one: self._time(one[0]), reverse=True)
         more = {shard for shard, frame in self.found.items() if frame.get("cursor")}
         left = {shard: len(frame.get(self._what, ())) for shard, frame in self.found.items()}
         page: list[tuple[Frame, int]] = []
         for row, shard in rows:
             page.append((row, shard))
             left[shard] -= 1
-            if len(page) == self.command.limit or (not left[shard] and shard in more):
+            if len(page) == limit or (not left[shard] and shard in more):
                 break  # what is next may be on that shard's next page
         given = fitting((_Plain(row) for row, _ in page), self._most)
         ok: Frame = {"type": "ok", "id": self.command.id, self._what: [one.row for one in given]}
         if len(given) < len(rows) or more:
             row, shard = page[len(given) - 1]
-            ok["cursor"] = _written(shard, (row[time], *(row[name] for name in names)))
+            ok["cursor"] = _written(shard, (self._time(row), *(row[name] for name in names)))
         return ok
+
+    def _time(self, row: Frame) -> str:
+        return str(row[_TIME[self._what]]) if self._what in _TIME else ""
 
 
 class _Plain:
@@ -122,6 +132,7 @@ class GatheredWatch(Answers):
 
     def __init__(self, command: commands.Watch, shards: Iterable[int], most: int) -> None:
         super().__init__(command, shards)
+        self.command: commands.Watch = command
         self._what = "threads" if command.what == "threads" else "runs"
         self._most = most
         self._unsynced = set(self.missing)

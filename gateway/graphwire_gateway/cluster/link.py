@@ -17,6 +17,7 @@ from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
 from graphwire_gateway.cluster.directory import Directory
+from graphwire_gateway.cluster.groups import words
 from graphwire_gateway.cluster.home_tokens import home_token
 
 PATIENCE_S = 15.0
@@ -50,8 +51,8 @@ class Link:
         """Whether the client may lack a message that was received."""
         self.alone_since: float | None = None
         """When its shard lost its home, in the loop's time; None if it has one."""
-        self.is_gathered = False
-        """Whether the last reply was for a command that several homes answer."""
+        self.is_repeating = False
+        """Whether another home says the same behind its last reply: both answer one command."""
         self._principal = principal
         self._directory = directory
         self._received = received
@@ -75,7 +76,8 @@ class Link:
         try:
             socket = await self._opened()
             if socket is None:
-                reason = "a part of this server has no worker now"
+                group = self._directory.groups.group_at(self.shard)
+                reason = f"{words(group) if group else 'a part of this server'} has no worker now"
             elif self._is_closed:  # wait_for swallows a cancellation now and then, below Python 3.12
                 await _leave(socket)
             else:
@@ -105,6 +107,8 @@ class Link:
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + PATIENCE_S
         while loop.time() < ends_at and not self._is_closed:
+            if self._directory.groups.group_at(self.shard) in self._directory.away:
+                return None
             url = self._directory.homes.get(self.shard)
             if url is not None:
                 with contextlib.suppress(WebSocketException, OSError, TimeoutError, asyncio.TimeoutError):

@@ -18,7 +18,7 @@ import contextlib
 import os
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,9 +29,11 @@ from graphwire_protocol.commands import Command
 from graphwire_protocol.errors import Misuse, Refusal
 from graphwire_protocol.replies import Ok, Pong
 from graphwire_protocol.server import ServerSession
+from graphwire_protocol.suggest import no_graph
 
 from graphwire_gateway.cluster.directory import Directory
 from graphwire_gateway.cluster.gathering import Answers, Frame, GatheredList, GatheredWatch
+from graphwire_gateway.cluster.groups import shards_of, words
 from graphwire_gateway.cluster.link import PATIENCE_S, Link
 from graphwire_gateway.cluster.outbox import Outbox
 from graphwire_gateway.cluster.shards import shard_of, thread_key
@@ -72,8 +74,12 @@ class _Asked:
     """Set when it is answered, if somebody waits for that."""
     data: str | bytes | None = None
     """The frame, if it went to where its run was last known to be, and may have to go elsewhere."""
+    noted: int | None = None
+    """Of a start: in which shard it is noted to be, until it is answered."""
     behind: tuple[Frame, ...] = ()
-    """What the client gets behind the answer: refusals of later requests about the same subscription."""
+    """What the client gets behind the answer: refusals of later requests about the same subscription, and
+    what the answer leaves out.
+    """
 
 
 @dataclass(slots=True)
@@ -156,16 +162,16 @@ class CommandRelay:
                 self._subs[command.sub] = frozenset((shard,)), command.id
             case commands.Unsubscribe():
                 self._unsubscribe(command, data)
-            case commands.Watch(thread=str(thread), graphs=(str(graph),)):
+            case commands.Watch(thread=str(thread), graphs=(str(graph),)) if self._is_served(graph):
                 shard = self._shard_of_thread(graph, thread)
                 await self._number_is_free(command.sub, shard)
                 self._ask(command, shard, data)
                 self._subs[command.sub] = frozenset((shard,)), command.id
             case commands.Watch():
                 await self._watch(command, data)
-            case commands.List(what="graphs"):
-                self._ask(command, self._any_shard(), data)
-            case commands.List(thread=str(thread), graph=str(graph)):
+            case commands.List(what="graphs") if len(self._directory.groups.names) == 1:
+                self._ask(command, self._any_shard(self._directory.groups.shards), data)
+            case commands.List(thread=str(thread), graph=str(graph)) if self._is_served(graph):
                 self._ask(command, self._shard_of_thread(graph, thread), data)
             case commands.List():
                 self._list(command)
@@ -175,7 +181,7 @@ class CommandRelay:
                 self._ask(command, self._shard_of_thread(command.graph or "", command.thread or ""), data)
 
     async def _hello(self, command: commands.Hello) -> None:
-        if self._directory.offer is None or not self._directory.is_known:
+        if self._directory.groups.offer is None:
             message = "this server has no worker yet; connect again later"
             raise Refusal("unavailable", message, after_ms=_AFTER_MS, close=codes.TRY_LATER)
         assert self._connection is not None
@@ -228,26 +234,55 @@ class CommandRelay:
         assert self._principal is not None
         return self._principal
 
+    def _is_served(self, graph: str) -> bool:
+        return self._directory.groups.group_of(graph) is not None
+
+    def _shards_of_graph(self, graph: str) -> range:
+        """Return the shards of the group that serves a graph. Raises ``Refusal(not_found)``."""
+        groups = self._directory.groups
+        group = groups.group_of(graph)
+        if group is None:
+            raise Refusal("not_found", no_graph(graph, groups.graphs), details={"kind": "graph"})
+        return shards_of(group, groups.count)
+
+    def _groups_of_rows(self, graphs: Iterable[str] | None) -> tuple[list[str], list[str]]:
+        """Return the groups that have rows of these graphs, or of any: those to ask, and those to leave out.
+
+        The latter are away. If all are, they are asked all the same, and refuse.
+        """
+        groups = self._directory.groups
+        named = {groups.group_of(graph) for graph in graphs} if graphs is not None else {None}
+        wanted = groups.names if None in named else sorted(name for name in named if name is not None)
+        there = [name for name in wanted if name not in self._directory.away]
+        return (there, [name for name in wanted if name not in there]) if there else (wanted, [])
+
+    def _shards_of(self, groups: Iterable[str]) -> list[int]:
+        return [shard for name in groups for shard in shards_of(name, self._directory.groups.count)]
+
     def _shard_of_thread(self, graph: str, thread: str) -> int:
+        shards = self._shards_of_graph(graph)
         is_shared = self._directory.shares_threads
-        return shard_of(thread_key(self._owner, graph, thread, is_shared=is_shared), self._directory.shards)
+        key = thread_key(self._owner, graph, thread, is_shared=is_shared)
+        return shards[shard_of(key, len(shards))]
 
     async def _shard_of_run(self, run: str) -> int:
-        """Return the shard that has a run, or would have it. Raises ``Refusal(unavailable)``."""
+        """Return the shard that has a run, or any that knows that there is none.
+
+        Raises ``Refusal(unavailable)``.
+        """
         found = await self._looked_for(run, may_remember=True)
-        return shard_of(run_key(self._owner, run), self._directory.shards) if found is None else found
+        return self._any_shard(self._directory.groups.shards) if found is None else found
 
     async def _looked_for(self, run: str, *, may_remember: bool) -> int | None:
         try:
             return await self._directory.shard_of_run(self._owner, run, may_remember=may_remember)
         except StoreAway:
-            message = "the store of this server is away"
-            raise Refusal("unavailable", message, after_ms=_AFTER_MS) from None
+            raise _away() from None
 
-    def _any_shard(self) -> int:
-        """Return a shard whose home there is a way to, if there is one."""
-        known = [*self._links, *self._directory.homes]
-        return known[0] if known else 0
+    def _any_shard(self, shards: Iterable[int]) -> int:
+        """Return one of these, whose home there is a way to, if there is one."""
+        known = {*self._links, *self._directory.homes}
+        return min(shards, key=lambda shard: (shard not in known, shard))
 
     async def _number_is_free(self, sub: int, *shards: int) -> None:
         """Wait until no frame of an earlier subscription with that number can come any more."""
@@ -268,29 +303,46 @@ class CommandRelay:
     # ── to homes ─────────────────────────────────────────────────────────────────────────────────
 
     async def _run(self, command: commands.Run, data: str | bytes) -> None:
-        if command.run is None:
-            id = os.urandom(16).hex()
-            known = None
-            data = _with_run(data, id)
-        else:
-            id = command.run
-            known = self._directory.starting.get(run_key(self._owner, id))
-            if known is None:  # one that was there before may be gone, and begin anew elsewhere
-                known = await self._looked_for(id, may_remember=False)
-        if known is not None:
-            shard = known
-        elif command.thread is not None:
+        id = os.urandom(16).hex() if command.run is None else command.run
+        if command.thread is not None:
             shard = self._shard_of_thread(command.graph, command.thread)
         else:
-            shard = shard_of(run_key(self._owner, id), self._directory.shards)
+            shards = self._shards_of_graph(command.graph)
+            shard = shards[shard_of(run_key(self._owner, id), len(shards))]
+        if command.run is None:
+            data = _with_run(data, id)
+            await self._start(command, id, shard, data)
+            return
+        try:
+            await self._start(command, id, await self._noted(id, shard), data)
+        except BaseException:
+            self._later(self._let_go(id, shard))
+            raise
+        self._asked[command.id].noted = shard
+
+    async def _start(self, command: commands.Run, id: str, shard: int, data: str | bytes) -> None:
+        """Pass on a start to the shard that has the run, or gets it."""
+        self._directory.remember(self._owner, id, shard)
         for spec in command.subscribe:
             await self._number_is_free(spec.sub, shard)
         self._ask(command.model_copy(update={"run": id, "input": None}), shard, data)
-        self._directory.remember(self._owner, id, shard)
-        self._directory.starting[run_key(self._owner, id)] = shard
         self._subs.update({spec.sub: (frozenset((shard,)), command.id) for spec in command.subscribe})
         if command.on_disconnect == "cancel":
             self._runs_here.add(shard)
+
+    async def _noted(self, run: str, shard: int) -> int:
+        """Return the shard that has a run, or else note that it is being started in this one.
+
+        Raises ``Refusal(unavailable)``.
+        """
+        try:
+            found = await self._directory.note_start(self._owner, run, shard)
+        except StoreAway:
+            raise _away() from None
+        if found is None:
+            message = f"run {run!r} is being started with another thread or graph; ask again"
+            raise Refusal("unavailable", message, after_ms=_AFTER_MS)
+        return found
 
     def _ask(self, command: Any, shard: int, data: str | bytes) -> _Asked:
         waiting = sum(link.waiting_bytes for link in self._links.values())
@@ -316,23 +368,25 @@ class CommandRelay:
                 )
             link.send(data)
 
-    @property
-    def _all(self) -> range:
-        return range(self._directory.shards)
-
     def _list(self, command: commands.List) -> None:
-        listed = GatheredList(command, self._all, self._services.limits.max_event_bytes)
-        self._asked[command.id] = _Asked(command, frozenset(self._all), listed)
-        for shard in self._all:
+        groups, away = self._groups_of_rows(None if command.graph is None else (command.graph,))
+        shards = self._shards_of(groups)
+        if command.what == "graphs":
+            shards = shards[:: self._directory.groups.count]  # always the same, as the cursor says
+        listed = GatheredList(command, shards, self._services.limits.max_event_bytes)
+        self._asked[command.id] = _Asked(command, frozenset(listed.missing), listed, behind=_left_out(away))
+        for shard in sorted(listed.missing):
             self._send((shard,), encode(listed.asked_of(shard)))
 
     async def _watch(self, command: commands.Watch, data: str | bytes) -> None:
-        await self._number_is_free(command.sub, *self._all)
-        watched = GatheredWatch(command, self._all, self._services.limits.max_watch_runs)
-        self._asked[command.id] = _Asked(command, frozenset(self._all), watched)
+        groups, away = self._groups_of_rows(command.graphs)
+        shards = frozenset(self._shards_of(groups))
+        await self._number_is_free(command.sub, *shards)
+        watched = GatheredWatch(command, shards, self._services.limits.max_watch_runs)
+        self._asked[command.id] = _Asked(command, shards, watched, behind=_left_out(away))
         self._watches[command.sub] = watched
-        self._subs[command.sub] = frozenset(self._all), command.id
-        self._send(self._all, data)
+        self._subs[command.sub] = shards, command.id
+        self._send(sorted(shards), data)
 
     def _unsubscribe(self, command: commands.Unsubscribe, data: str | bytes) -> None:
         shards, _ = self._subs.pop(command.sub, _NOWHERE)
@@ -377,7 +431,7 @@ class CommandRelay:
             case "pong":
                 return self._ponged(link.shard, frame["t"])
             case "notice":
-                return [frame] if link.shard == min(self._links) or not link.is_gathered else []
+                return [] if link.is_repeating else [frame]
             case "ok" | "started" | "subscribed" | "error" if "id" in frame:
                 return self._reply(link, frame)
             case "closed" if not self._is_leaving(frame["sub"]):
@@ -414,13 +468,12 @@ class CommandRelay:
         asked = self._asked.get(id)
         if asked is None:
             raise Misuse(f"the home of shard {link.shard} answers request {id}, which is not open")
-        link.is_gathered = asked.answers is not None
+        link.is_repeating = asked.answers is not None and link.shard != min(asked.shards)
         if asked.answers is not None:
             asked.answers.answer(link.shard, frame)
             return [] if asked.answers.missing else [self._gathered(asked), *asked.behind]
         if is_error and asked.data is not None and frame["code"] == "not_found":
-            self._looking.add(task := asyncio.ensure_future(self._look_again(asked, asked.data, frame)))
-            task.add_done_callback(self._looking.discard)
+            self._later(self._look_again(asked, asked.data, frame))
             asked.data = None
             return []
         if is_error:
@@ -436,12 +489,12 @@ class CommandRelay:
         command = asked.command
         self._directory.forget(self._owner, command.run)
         try:
-            shard = await self._shard_of_run(command.run)
+            shard = await self._looked_for(command.run, may_remember=False)
         except Refusal as refusal:
             frame = {**orjson.loads(self._session.refuse(refusal)), "id": command.id}
         else:
             was_left = isinstance(command, commands.Subscribe) and not self._has(command, command.sub)
-            if shard not in asked.shards and not was_left:
+            if shard is not None and shard not in asked.shards and not was_left:
                 asked.shards = frozenset((shard,))
                 if isinstance(command, commands.Subscribe):
                     self._subs[command.sub] = asked.shards, command.id
@@ -450,19 +503,24 @@ class CommandRelay:
         for each in (self._refused(asked, frame), *asked.behind):
             self._outbox.reply(orjson.dumps(each))
 
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        self._looking.add(task := asyncio.ensure_future(work))
+        task.add_done_callback(self._looking.discard)
+
+    async def _let_go(self, run: str, shard: int) -> None:
+        with contextlib.suppress(StoreAway):  # what is noted of the start ends by itself
+            await self._directory.let_go(self._owner, run, shard)
+
     def _answered(self, asked: _Asked) -> None:
         del self._asked[asked.command.id]
-        self._started(asked.command)
+        if asked.noted is not None:
+            self._later(self._let_go(asked.command.run or "", asked.noted))
         if isinstance(asked.command, commands.Unsubscribe):
             self._left[asked.command.sub] -= 1
             if not self._left[asked.command.sub]:
                 del self._left[asked.command.sub]
         if asked.answered is not None:
             asked.answered.set()
-
-    def _started(self, command: Any) -> None:
-        if isinstance(command, commands.Run):
-            self._directory.starting.pop(run_key(self._owner, command.run or ""), None)
 
     def _refused(self, asked: _Asked, frame: Frame) -> Frame:
         """Note that a request is refused; return the client's ``error``."""
@@ -532,7 +590,12 @@ class CommandRelay:
             or any(shard in shards for shards, _ in self._subs.values())
             or any(shard in asked.shards for asked in self._asked.values())
         )
-        if is_needed and self._connection is not None and self._ending is None:
+        if is_needed:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Send the client away: it comes back with its cursors."""
+        if self._connection is not None and self._ending is None:
             self._ending = asyncio.ensure_future(self._connection.leave())
             for asked in self._asked.values():  # the connection's reading may wait for one of them
                 if asked.answered is not None:
@@ -568,6 +631,10 @@ class CommandRelay:
             if link.url and (is_alone or home not in (None, link.url)):
                 link.close()
                 self._ended(link, "another worker has this part of the server now")
+        for sub, watched in self._watches.items():
+            groups, _ = self._groups_of_rows(watched.command.graphs)
+            if sub in self._subs and not self._subs[sub][0].issuperset(self._shards_of(groups)):
+                self._leave()  # a group is new, or there again; the client asks anew
 
     async def close(self) -> None:
         """Let go of everything that the connection held."""
@@ -579,7 +646,6 @@ class CommandRelay:
         if self._principal is not None and self._connection is not None:
             self._services.connections.remove(self._principal, self._connection)
         for asked in self._asked.values():
-            self._started(asked.command)
             if asked.answered is not None:
                 asked.answered.set()
         for pinged in self._pinged.values():
@@ -590,6 +656,18 @@ class CommandRelay:
         if self._ending is not None:
             await asyncio.gather(self._ending, return_exceptions=True)
         self._connection = None  # which has this
+
+
+def _away() -> Refusal:
+    return Refusal("unavailable", "the store of this server is away", after_ms=_AFTER_MS)
+
+
+def _left_out(groups: list[str]) -> tuple[Frame, ...]:
+    """Return the notice that rows of these groups are missing."""
+    if not groups:
+        return ()
+    message = f"left out is what {' and '.join(map(words, groups))} has: no worker of it is there now"
+    return ({"type": "notice", "code": "partial", "message": message},)
 
 
 def _subs_of(command: Any) -> tuple[int, ...]:

@@ -13,7 +13,9 @@ DEFAULT_SHARDS = 8
 
 
 def shard_of(name: str, count: int) -> int:
-    """Return the shard, of so many, of a thread by its saver's id, or of a run without one by its key."""
+    """Return which of the shards of its group has a thread, by its saver's id, or a run without one, by its
+    key.
+    """
     return crc32(name.encode()) % count
 
 
@@ -23,5 +25,5 @@ def thread_key(principal: str, graph: str, thread: str, *, is_shared: bool) -> s
 
 
 def owner_of(shard: int, count: int) -> Callable[[str], bool]:
-    """Return what tells whether a name belongs to ``shard``."""
-    return lambda name: shard_of(name, count) == shard
+    """Return what tells whether a name belongs to ``shard``, one of ``count`` of its group."""
+    return lambda name: shard_of(name, count) == shard % count

@@ -5,7 +5,10 @@ from graphwire_gateway.log.redis import RedisStore
 
 
 class ThreadFences:
-    """The fence of each thread of the shards that a worker has, or has had: a run may outlast its shard."""
+    """The fence of each thread of the shards that a worker has, or has had: a run may outlast its shard.
+
+    They are all of one group.
+    """
 
     def __init__(self) -> None:
         self._count = 1
@@ -13,18 +16,19 @@ class ThreadFences:
         self._closed: dict[int, tuple[str, int]] = {}
 
     def opening(self, shard: int, count: int, store: RedisStore) -> None:
-        """The store of one of ``count`` shards will be opened, before any run writes."""
+        """The store of a shard, one of ``count``, will be opened, before any run writes."""
         self._count = count
-        self._open[shard] = store
+        self._open[shard % count] = store
 
     def closed(self, shard: int) -> None:
         """The store of a shard was closed, or not opened."""
-        found = self._open.pop(shard).fence
+        at = shard % self._count
+        found = self._open.pop(at).fence
         if found is not None:
-            self._closed[shard] = found
+            self._closed[at] = found
 
     def __call__(self, thread: str) -> tuple[str, int] | None:
         """Return the fence of a thread, by the saver's id; None of one that was never here."""
-        shard = shard_of(thread, self._count)
-        store = self._open.get(shard)
-        return (store.fence if store is not None else None) or self._closed.get(shard)
+        at = shard_of(thread, self._count)
+        store = self._open.get(at)
+        return (store.fence if store is not None else None) or self._closed.get(at)

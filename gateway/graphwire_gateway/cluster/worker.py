@@ -1,9 +1,9 @@
 """A process that runs graphs: it takes shards of a cluster, and opens a home for each.
 
-Shards are divided evenly among the workers that are there. A worker that has more than its share gives up
-those in which nothing runs, and after a while others, too, if their runs can go on. One that was killed says
-nothing more, and when the lease of its shards ends, others take them and take up their runs; at once if they
-run on one machine.
+The shards of a group are divided evenly among its workers that are there. A worker that has more than its
+share gives up those in which nothing runs, and after a while others, too, if their runs can go on. One that
+was killed says nothing more, and when the lease of its shards ends, others take them and take up their runs;
+at once if they run on one machine.
 """
 
 import asyncio
@@ -15,7 +15,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeAlias
 
 from graphwire_gateway.cluster.active_runs import ActiveRuns
-from graphwire_gateway.cluster.directory import Directory, Offer
+from graphwire_gateway.cluster.directory import Directory
+from graphwire_gateway.cluster.groups import Offer, check_group, shards_of
 from graphwire_gateway.cluster.home_tokens import HomeTokens
 from graphwire_gateway.cluster.shards import owner_of
 from graphwire_gateway.cluster.thread_fences import ThreadFences
@@ -73,7 +74,8 @@ MakeHome: TypeAlias = Callable[[Store, Tokens, Part], Server]
 class Worker:
     """Runs graphs for the cluster at ``url``. ``make_home`` makes the server of a shard.
 
-    ``limits`` are what gateways announce. ``fences`` hears of the stores of its shards.
+    ``limits`` are what gateways announce. ``fences`` hears of the stores of its shards. Workers of one
+    ``group`` serve the same graphs. Raises ``CannotServe`` for a name that a group cannot have.
     """
 
     def __init__(
@@ -85,8 +87,11 @@ class Worker:
         make_home: MakeHome,
         fences: ThreadFences,
         *,
+        group: str = "",
         shares_threads: bool = False,
     ) -> None:
+        check_group(group)
+        self.group = group
         self._url = url
         self._directory = directory
         self.catalog = catalog
@@ -121,9 +126,27 @@ class Worker:
         await self._directory.share(shares_threads=self._shares_threads)
         await self.catalog.open()
         _check_savers(self.catalog)
+        await self._check_group()
         await self._say()
+        await self._check_group()  # another one may have been faster
         self._saying = asyncio.create_task(self._again_and_again(self._say))
         self._looking = asyncio.create_task(self._again_and_again(self._look))
+
+    async def _check_group(self) -> None:
+        try:
+            await self._directory.look()
+        except StoreAway as error:
+            raise CannotServe(str(error)) from error
+        self._directory.groups.check_own(self.group, self._graphs)
+
+    @property
+    def _graphs(self) -> tuple[str, ...]:
+        return tuple(entry.name for entry in self.catalog.all())
+
+    @property
+    def _shards(self) -> range:
+        """Those of its group."""
+        return shards_of(self.group, self._directory.shards)
 
     async def has_shards(self, count: int = 1) -> None:
         """Wait until it has so many shards."""
@@ -143,24 +166,25 @@ class Worker:
 
     async def _say(self) -> None:
         """Say that it is there. What takes long in ``_look`` does not hold this up."""
-        offer = Offer(self._limits, self._directory.durability)
+        offer = Offer(self._limits, self._directory.durability, self._graphs)
         with contextlib.suppress(StoreAway):
-            self._workers = max(1, await self._directory.say(self._id, offer))
+            self._workers = max(1, await self._directory.say(self.group, self._id, offer))
 
     async def _look(self) -> None:
         await _all(self._end(shard) for shard, home in self.homes.items() if home.taken.is_set())
         await self._directory.look()
         if self._directory.is_replaced:
-            if not self.taken.is_set():
-                log.error("others have begun anew at the store of this worker, which ends")
-            self.taken.set()
+            self._ends_since("others have begun anew at the store of this worker, which ends")
+            return
+        try:
+            self._directory.groups.check_own(self.group, self._graphs)
+        except CannotServe as error:  # Redis had lost that they are ours
+            self._ends_since(f"{error}; this worker ends")
             return
         share = math.ceil(self._directory.shards / self._workers)
         now = asyncio.get_running_loop().time()
         free = [
-            shard
-            for shard in range(self._directory.shards)
-            if shard not in self._directory.homes and shard not in self.homes
+            shard for shard in self._shards if shard not in self._directory.homes and shard not in self.homes
         ]
         if len(self.homes) <= share:
             self._more_since = math.inf
@@ -171,6 +195,11 @@ class Worker:
         room = max(0, share - len(self.homes))
         wanted = free[:room] + [shard for shard in free[room:] if now > self._free_since[shard] + LEFT_S]
         await _all(map(self._take, wanted))
+
+    def _ends_since(self, reason: str) -> None:
+        if not self.taken.is_set():
+            log.error(reason)
+        self.taken.set()
 
     async def _take(self, shard: int) -> None:
         """Become the home of a shard, unless another worker does."""
@@ -187,6 +216,7 @@ class Worker:
             store.announce,
             hands_over=True,
             elsewhere=active,
+            graphs_elsewhere=lambda: directory.groups.graphs,
             opens_graphs=False,
         )
         home = self._make_home(store, HomeTokens(directory.secret, shard), part)
@@ -259,7 +289,7 @@ class Worker:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._looking = None
             try:
-                await self._directory.leave(self._id)
+                await self._directory.leave(self.group, self._id)
             except StoreAway as error:
                 log.warning("the others hear of the end of this worker later", error=str(error))
 

@@ -52,9 +52,16 @@ class CommandReplies:
     """Carries out these commands, of all principals."""
 
     def __init__(
-        self, catalog: Catalog, runs: Runs, states: States, listing: Listing, limits: AnnouncedLimits
+        self,
+        catalog: Catalog,
+        runs: Runs,
+        states: States,
+        listing: Listing,
+        limits: AnnouncedLimits,
+        graphs_elsewhere: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self._catalog = catalog
+        self._graphs_elsewhere = graphs_elsewhere
         self._runs = runs
         self._states = states
         self._listing = listing
@@ -94,8 +101,8 @@ class CommandReplies:
 
     @property
     def served(self) -> list[str]:
-        """The names of the graphs that are served."""
-        return [entry.name for entry in self._catalog.all()]
+        """The names of the graphs that are served, here or by others."""
+        return [*(entry.name for entry in self._catalog.all()), *self._graphs_elsewhere()]
 
     async def _list(self, command: commands.List, principal: str) -> Ok:
         if command.what == "graphs":

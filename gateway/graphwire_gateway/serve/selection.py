@@ -35,6 +35,8 @@ class Selection:
     conformance_graphs: bool
     """Whether to serve the conformance kit's graphs as well."""
     worker_host: str | None = None
+    worker_group: str = ""
+    """The group of the worker."""
     """Where gateways reach the worker, if one is asked for; else None."""
     is_restart: bool = False
     """Whether only code changed since the last server; what that one printed is not printed again."""

@@ -29,7 +29,7 @@ def worker(
         list[str] | None,
         typer.Argument(
             metavar="TARGET",
-            help="What to run, as for graphwire serve. All workers of a store run the same graphs. (default: "
+            help="What to run, as for graphwire serve. All workers of a group run the same graphs. (default: "
             "those of graphwire.toml, or ./langgraph.json)",
         ),
     ] = None,
@@ -48,6 +48,14 @@ def worker(
             help="The address of this machine where gateways reach it, in a network that you trust.",
         ),
     ] = "127.0.0.1",
+    group: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            envvar="GRAPHWIRE_WORKER_GROUP",
+            help="The workers that run these graphs, beside others of the store that run others.",
+        ),
+    ] = "",
     checkpointer: Annotated[
         str | None,
         typer.Option(
@@ -90,6 +98,7 @@ def worker(
         },
         conformance_graphs=conformance_graphs,
         worker_host=host,
+        worker_group=group,
     )
     raise typer.Exit(work(selection))
 
@@ -97,13 +106,16 @@ def worker(
 def work(selection: Selection) -> int:
     """Run graphs until asked to stop; return the exit code."""
     assert selection.worker_host is not None
-    return run_selected("worker", selection, partial(_work, host=selection.worker_host))
+    place = partial(_work, host=selection.worker_host, group=selection.worker_group)
+    return run_selected("worker", selection, place)
 
 
-async def _work(config: Config, host: str) -> int:
+async def _work(config: Config, host: str, group: str) -> int:
     async with AsyncExitStack() as stack:
         stop = Stop(config.limits.drain_s + CLOSE_S)
-        running = await stop.unless_requested(stack.enter_async_context(gateway_of(config).work(host)))
+        running = await stop.unless_requested(
+            stack.enter_async_context(gateway_of(config).work(host, group=group))
+        )
         if running is None:
             return 0
         tune()
@@ -111,7 +123,7 @@ async def _work(config: Config, host: str) -> int:
         if stop.requested.is_set():
             return 0
         if config.server.log_format == "json":
-            log.info("working", graphs=list(config.graphs), shards=len(running.homes))
+            log.info("working", graphs=list(config.graphs), group=group, shards=len(running.homes))
         elif not beside.is_set():
             with contextlib.suppress(OSError):
                 _say(config, running)
@@ -123,6 +135,7 @@ async def _work(config: Config, host: str) -> int:
 
 def _say(config: Config, running: "Worker") -> None:
     names = ", ".join(config.graphs)
+    who = f"a worker of group {running.group!r}" if running.group else "a worker"
     Console(stderr=True, soft_wrap=True, highlight=False).print(
-        f"a worker runs {names}, for the gateways of {shown_store(config.server.store)}", markup=False
+        f"{who} runs {names}, for the gateways of {shown_store(config.server.store)}", markup=False
     )

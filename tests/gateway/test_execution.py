@@ -893,6 +893,10 @@ def reached(id: str) -> Any:
     return ("checkpoints", {"config": {"configurable": {"checkpoint_id": id}}})
 
 
+def said_again(id: str) -> Any:
+    return ("debug", {"type": "checkpoint", "payload": {"config": {"configurable": {"checkpoint_id": id}}}})
+
+
 def marks(bench: Bench) -> list[tuple[int, str]]:
     """Return the checkpoints, each with the number of events before it."""
     out: list[tuple[int, str]] = []
@@ -922,6 +926,17 @@ async def test_it_tells_which_events_came_before_each_checkpoint(serve, recorded
     own = len(recorded) - 1  # an event of its own for each
     assert marks(bench) == [(own, "c1"), (2 + 2 * own, "c2"), (3 + 3 * own, "c3")]
     assert [data for data in bench.owner.data if isinstance(data, int)] == [1, 2, 3]
+
+
+async def test_what_debug_says_of_a_checkpoint_comes_before_it(serve) -> None:
+    async def run() -> AsyncIterator[Any]:
+        for item in (1, reached("c1"), said_again("c1"), ("debug", {"type": "task"}), 2):
+            yield item if isinstance(item, tuple) else ("custom", item)
+
+    bench = await serve(Scripted(run, InMemorySaver()), outlives=True)
+    bench.start(scope=Scope("s", "t"), modes=frozenset({"custom", "checkpoints", "debug"}))
+    await bench.owner.outcome()
+    assert marks(bench) == [(3, "c1")]
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,14 @@ def last_values(events: Sequence[Frame]) -> Any:
     ]
 
 
+def checkpoints(events: Sequence[Frame], mode: str) -> list[str]:
+    """Return the checkpoints of the root that a mode has spoken of."""
+    data = [event["data"] for event in of_run(events) if event["mode"] == mode and not event.get("ns")]
+    if mode == "debug":
+        data = [each["payload"] for each in data if each["type"] == "checkpoint"]
+    return [each["config"]["configurable"]["checkpoint_id"] for each in data]
+
+
 def by_task(things: list[Any]) -> dict[str, list[Any]]:
     """Return what was said, task by task: tasks of one step may come in another order."""
     out: dict[str, list[Any]] = {}
@@ -210,6 +218,7 @@ async def test_whatever_a_kill_leaves_the_run_goes_on_and_says_everything_once(
         assert [each["attempt"] for each in life] == [1, 2, 2]
         assert by_task(said(events)) == everything_said, (i, j)
         assert last_values(events)["said"] == last_values(undisturbed)["said"], (i, j)
+        assert checkpoints(events, "debug") == checkpoints(events, "checkpoints"), (i, j)
         assert (await row(after))["attempt"] == 2
         repeated.add(moments.visited[0])
         await after.ask(type="subscribe", run="r", **everything(2, from_="snapshot"))

@@ -374,6 +374,8 @@ class Execution:
         if self._outlives and _can_go_on(request, graph):
             marker = _Marker(begins=request.input is not None)
             modes = sorted({*modes, "checkpoints"})
+        # Of a checkpoint mode ``debug`` speaks as well, behind ``checkpoints``, and is not of the next step.
+        reached, says_last = None, "debug" if "debug" in modes else "checkpoints"
         stream = graph.astream(
             request.argument(graph),
             config,
@@ -416,8 +418,11 @@ class Execution:
                     self._take_back(chunk["checkpoint_ns"])
                 if mode == "values" or mode == "updates":
                     self._follow(ns, mode, chunk)
-                elif mode == "checkpoints" and marker is not None and not ns:
-                    self._mark(marker.checkpoint(chunk))
+                elif marker is not None and not ns:
+                    if mode == "checkpoints":
+                        reached = marker.checkpoint(chunk)
+                    if mode == says_last and (mode == "checkpoints" or _is_checkpoint(chunk)):
+                        self._mark(reached)
         finally:
             close = getattr(stream, "aclose", None)
             if close is not None:

@@ -20,6 +20,7 @@ def main() -> None:
         faults=int(os.environ.get("FAULTS", "200")),
         seed=int(os.environ.get("SOAK_SEED", "1")),
         kinds=tuple(kinds.split(",")) if kinds else tuple(KINDS),
+        quiet_s=12,  # a lease is ten seconds
         says=True,
     )
     began = time.monotonic()

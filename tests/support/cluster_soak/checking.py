@@ -12,6 +12,10 @@ ENDS = (*ENDED, "forgotten")
 """``forgotten`` is a run that Redis lost whole."""
 
 
+_OBEYED_S = 5.0
+"""A run that was cancelled says nothing more after so long: the grace is one second, and the rest is load."""
+
+
 class Wrong(AssertionError):
     """Something that must not happen."""
 
@@ -58,6 +62,10 @@ class Seen:
         """The status with which a cancel got its ``ok``."""
         self.heard_in = ""
         """The epoch that was known when that was asked."""
+        self.heard_at = 0
+        """When it was answered, as events say when they were made."""
+        self.attempt = 1
+        """The last one."""
         self.answer: Any = None
         """What an answer said that got its ``ok``."""
 
@@ -84,6 +92,12 @@ class Seen:
             if event["mode"] == "lifecycle":
                 return str(event["data"]["status"])
         return None
+
+    @property
+    def was_taken_over(self) -> bool:
+        """Whether another process has gone on with it."""
+        events = [event for view in self.views for event in view.events]
+        return any(event["mode"] == "lifecycle" and event["data"]["attempt"] > 1 for event in events)
 
     @property
     def question(self) -> str | None:
@@ -188,6 +202,10 @@ def _check_promises(seen: Seen, log: View, statuses: list[str]) -> None:
         ends = (seen.heard,) if seen.heard in ENDED else ("cancelled", "completed")
         if statuses[-1] not in ends and not _is_lost(last):
             raise Wrong(seen.id, "a cancel had its ok with", seen.heard, "and the run ended", last)
+        made = [event["data"]["at"] for event in log.events if event["mode"] == "custom"]
+        late_s = (max(made, default=0) - seen.heard_at) / 1e9
+        if late_s > _OBEYED_S:
+            raise Wrong(seen.id, "was cancelled, and went on for", late_s, "seconds")
     if statuses[-1] == "failed":
         if not _is_lost(last):
             raise Wrong(seen.id, "failed by itself", last)
@@ -201,7 +219,11 @@ def _is_lost(event: Frame) -> bool:
 
 
 def _check_counted(seen: Seen, log: list[Frame], statuses: list[str]) -> None:
-    data = [event["data"] for event in _without_void(seen, log) if event["mode"] == "custom"]
+    counting = _without_void(seen, log)
+    saved, described = _checkpoints(counting, "checkpoints"), _checkpoints(counting, "debug")
+    if saved != described and statuses[-1] == "completed":
+        raise Wrong(seen.id, "a takeover let go a part of a step", saved, described)
+    data = [event["data"] for event in counting if event["mode"] == "custom"]
     counted = [made["i"] for made in data]
     if seen.graph == "ticks":
         if counted != list(range(TICKS if statuses[-1] == "completed" else len(counted))):
@@ -210,6 +232,14 @@ def _check_counted(seen: Seen, log: list[Frame], statuses: list[str]) -> None:
         answers = [made.get("answer") for made in data[-8:]]
         if counted[-8:] != list(range(1, 9)) or (seen.answer is not None and set(answers) != {seen.answer}):
             raise Wrong(seen.id, "answered", seen.answer, "and made", data)
+
+
+def _checkpoints(events: list[Frame], mode: str) -> list[str]:
+    """Return the checkpoints that a mode speaks of; two do, one behind the other."""
+    data = [event["data"] for event in events if event["mode"] == mode]
+    if mode == "debug":
+        data = [each["payload"] for each in data if each["type"] == "checkpoint"]
+    return [each["config"]["configurable"]["checkpoint_id"] for each in data]
 
 
 def _without_void(seen: Seen, log: list[Frame]) -> list[Frame]:

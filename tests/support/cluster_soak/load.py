@@ -7,6 +7,7 @@ connection ends, says nothing for long, or has shown enough.
 import asyncio
 import contextlib
 import random
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -129,6 +130,7 @@ class Clients:
                     reply = await asyncio.wait_for(peer.ask(type="cancel", run=seen.id), _ASKED_S)
                     if reply["type"] == "ok":
                         seen.heard, seen.heard_in = reply["status"], epoch
+                        seen.heard_at = time.monotonic_ns()
                     else:
                         self._refused(seen, reply)
             gateway = 1 - gateway
@@ -226,6 +228,17 @@ class Clients:
 
     async def check(self) -> None:
         """Compare everything with the logs, rows and results as they are at the end."""
+        while True:
+            with contextlib.suppress(*_LOST):  # a shard that moves to another worker sends clients away
+                await self._check()
+                break
+        self.counts["went on"] = sum(seen.attempt - 1 for seen in self.runs)
+        logs = {seen.id: seen.log for seen in self.runs if seen.log is not None}
+        for seen in self.followed:
+            if seen.id in logs:
+                check_shown(seen, logs[seen.id])
+
+    async def _check(self) -> None:
         async with self._connected(0) as peer:
             rows: dict[str, Frame] = {}
             cursor: dict[str, Any] = {}
@@ -247,8 +260,4 @@ class Clients:
                 assert log is not None
                 if (row["status"], row["head"]) != (seen.status, len(log.events)):
                     raise Wrong(seen.id, "its row is", row, "its log", seen.status, len(log.events))
-                self.counts["went on"] += row["attempt"] - 1
-        logs = {seen.id: seen.log for seen in self.runs if seen.log is not None}
-        for seen in self.followed:
-            if seen.id in logs:
-                check_shown(seen, logs[seen.id])
+                seen.attempt = row["attempt"]

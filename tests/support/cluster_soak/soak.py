@@ -35,6 +35,8 @@ class Plan:
     longest_s: float = 15.0
     gap_s: float = 8.0
     """Seconds between two faults, at most."""
+    quiet_s: float = 0.0
+    """Seconds before the first fault, in which no run may be taken over."""
     says: bool = False
 
 
@@ -111,6 +113,10 @@ def _raise_from(tasks: set[asyncio.Task[None]], *work: asyncio.Task[None]) -> No
 async def _fail(clients: Clients, faults: Faults, plan: Plan, say: Callable[[str], None]) -> None:
     dice = random.Random(f"pace {plan.seed}")
     loop = asyncio.get_running_loop()
+    await asyncio.sleep(plan.quiet_s)
+    moved = [seen.id for seen in clients.runs if plan.quiet_s and seen.was_taken_over]
+    if moved:
+        raise Wrong("nothing has stopped, and these runs were taken over", moved)
     while faults.made < plan.faults:
         due = clients.shown + dice.randrange(50, 600)
         end = loop.time() + plan.gap_s

@@ -48,9 +48,9 @@ class Directory:
         await asyncio.sleep(0)
         return self.known.get(run)
 
-    async def note_start(self, principal: str, run: str, shard: int) -> int | None:
+    async def note_start(self, principal: str, run: str, shard: int) -> tuple[int, bool]:
         await asyncio.sleep(0)
-        return self.known.get(run, shard)
+        return self.known.get(run, shard), False
 
     async def let_go(self, principal: str, run: str, shard: int) -> None:
         pass

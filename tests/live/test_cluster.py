@@ -681,6 +681,25 @@ async def test_a_directory_remembers_where_runs_are_and_looks_again_when_it_must
 # ── runs that are handed over ────────────────────────────────────────────────────────────────────
 
 
+async def test_a_start_is_noted_until_all_who_begin_it_are_answered(
+    worker: Worker, redis: RedisProcess
+) -> None:
+    directory = Directory(redis.url)
+    await directory.look()
+    assert await directory.note_start("p", "r", 3) == (3, True)
+    assert await directory.note_start("p", "r", 3) == (3, True), "a start that is sent again"
+    assert await directory.note_start("p", "r", 0) == (3, False)
+    assert await directory.note_start("other", "r", 0) == (0, True)
+    await directory.let_go("p", "r", 0)
+    await directory.let_go("p", "r", 3)
+    assert await directory.note_start("p", "r", 0) == (3, False), "one is still under way"
+    await directory.let_go("p", "r", 3)
+    assert await directory.note_start("p", "r", 0) == (0, True)
+    async with asked(redis) as client:
+        assert 50_000 < await client.pttl("graphwire:starting:p/r") <= 60_000
+    await directory.aclose()
+
+
 async def test_a_worker_that_stops_hands_its_runs_over_at_their_checkpoints(
     redis: RedisProcess, connect, graphs: dict[str, Any], gate: Gate
 ) -> None:

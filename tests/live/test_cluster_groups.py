@@ -187,6 +187,8 @@ async def test_one_id_that_is_started_in_several_places_at_once_is_one_run(
                 "conflict",
                 "unavailable",
             }
+            again = await peers[1].ask(**{**asks[replies.index(started[0])], "id": 7000 + number})
+            assert (again["type"], again["created"]) == ("started", False)
             taken = {"graph": "gated", "run": f"r{number}", "input": {"done": 0}}
             assert (await peers[1].ask(type="run", **taken))["code"] == "conflict"
         rows = (await peers[0].ask(type="list", what="runs"))["runs"]

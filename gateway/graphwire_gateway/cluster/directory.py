@@ -40,7 +40,20 @@ AWAY_S = 15.0
 
 _START_MS = 60_000  # in which the home of a run that is started begins its log, if it does
 
-_LET_GO = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+# Several may start a run in one shard at once: the note of it stays until all of them are answered.
+_NOTE = """
+local at = redis.call('HGET', KEYS[1], 'shard')
+if at and at ~= ARGV[1] then return tonumber(at) end
+redis.call('HSET', KEYS[1], 'shard', ARGV[1])
+redis.call('HINCRBY', KEYS[1], 'starts', 1)
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return tonumber(ARGV[1])
+"""
+
+_LET_GO = """
+if redis.call('HGET', KEYS[1], 'shard') ~= ARGV[1] then return end
+if redis.call('HINCRBY', KEYS[1], 'starts', -1) <= 0 then redis.call('DEL', KEYS[1]) end
+"""
 
 
 class Directory:
@@ -246,22 +259,24 @@ class Directory:
             self.remember(principal, run, shard)
         return shard
 
-    async def note_start(self, principal: str, run: str, shard: int) -> int | None:
-        """Note that a run is being started in ``shard``; return where it is: there, or where its log is.
+    async def note_start(self, principal: str, run: str, shard: int) -> tuple[int | None, bool]:
+        """Note that a run is being started in ``shard``, unless it is in another one.
 
-        None if it is being started in another one. Raises ``StoreAway``.
+        Return the shard that has its log, or else where it is being started; None if that is in another
+        group, which does not know the graph. And whether it was noted: then ``let_go`` has to follow. Raises
+        ``StoreAway``.
         """
         key = run_key(principal, run)
         names = self._names(key)
-        # Whoever is answered has a log, and only then is the note deleted: so the log is looked for second.
-        other, found = await self.ask(
-            ("SET", self._starting(principal, run), shard, "NX", "GET", "PX", _START_MS),
+        # Who is answered has a log, and only then is the note deleted: so the log is looked for second.
+        at, found = await self.ask(
+            ("EVAL", _NOTE, 1, self._starting(principal, run), shard, _START_MS),
             ("EXISTS", *names.values()),
         )
         known = await self._which(principal, run, names) if found else None
-        if known is None and (other is None or int(other) == shard):
-            return shard
-        return known
+        if known is None and self.groups.group_at(at) == self.groups.group_at(shard):
+            known = int(at)
+        return known, at == shard
 
     async def let_go(self, principal: str, run: str, shard: int) -> None:
         """A start was answered: there is a log, or the run may be started elsewhere. Raises ``StoreAway``."""

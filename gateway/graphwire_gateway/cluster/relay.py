@@ -313,12 +313,14 @@ class CommandRelay:
             data = _with_run(data, id)
             await self._start(command, id, shard, data)
             return
+        found, is_noted = await self._place_of(id, shard)
         try:
-            await self._start(command, id, await self._noted(id, shard), data)
+            await self._start(command, id, found, data)
         except BaseException:
-            self._later(self._let_go(id, shard))
+            if is_noted:
+                self._later(self._let_go(id, shard))
             raise
-        self._asked[command.id].noted = shard
+        self._asked[command.id].noted = shard if is_noted else None
 
     async def _start(self, command: commands.Run, id: str, shard: int, data: str | bytes) -> None:
         """Pass on a start to the shard that has the run, or gets it."""
@@ -330,19 +332,19 @@ class CommandRelay:
         if command.on_disconnect == "cancel":
             self._runs_here.add(shard)
 
-    async def _noted(self, run: str, shard: int) -> int:
-        """Return the shard that has a run, or else note that it is being started in this one.
+    async def _place_of(self, run: str, shard: int) -> tuple[int, bool]:
+        """Return the shard that has a run, or where it is being started; else note that it is in this one.
 
-        Raises ``Refusal(unavailable)``.
+        It is also said whether that was noted. Raises ``Refusal(unavailable)``.
         """
         try:
-            found = await self._directory.note_start(self._owner, run, shard)
+            found, is_noted = await self._directory.note_start(self._owner, run, shard)
         except StoreAway:
             raise _away() from None
         if found is None:
-            message = f"run {run!r} is being started with another thread or graph; ask again"
+            message = f"run {run!r} is being started with another graph; ask again"
             raise Refusal("unavailable", message, after_ms=_AFTER_MS)
-        return found
+        return found, is_noted
 
     def _ask(self, command: Any, shard: int, data: str | bytes) -> _Asked:
         waiting = sum(link.waiting_bytes for link in self._links.values())

@@ -30,7 +30,7 @@ from graphwire_gateway.server import Part, Server
 from graphwire_gateway.stores import FenceOf, is_shared, needs_redis, saver_for, store_of
 
 if TYPE_CHECKING:  # they need redis-py, which only those have who use it
-    from graphwire_gateway.cluster.front import Front
+    from graphwire_gateway.cluster.gateway_server import GatewayServer
     from graphwire_gateway.cluster.worker import Worker
 
 
@@ -163,17 +163,17 @@ class Gateway:
             await server.close()
 
     @contextlib.asynccontextmanager
-    async def relay(self, host: str = "127.0.0.1", port: int = 8765) -> AsyncIterator["Front"]:
+    async def relay(self, host: str = "127.0.0.1", port: int = 8765) -> AsyncIterator["GatewayServer"]:
         """Listen as ``serve`` does, and pass everything on to the workers of the store, which is in Redis.
 
         The graphs are those of the workers; this gateway runs none. Raises ``CannotServe``.
         """
         url = self._shared_store("gateways")
         from graphwire_gateway.cluster.directory import Directory
-        from graphwire_gateway.cluster.front import Front
+        from graphwire_gateway.cluster.gateway_server import GatewayServer
 
         expose, origins, open_to_proxied, console = await self._opening(host)
-        front = Front(
+        front = GatewayServer(
             directory=Directory(url),
             limits=self._limits,
             tokens=self._tokens,
@@ -200,12 +200,14 @@ class Gateway:
         """
         url = self._shared_store("workers")
         from graphwire_gateway.cluster.directory import Directory
+        from graphwire_gateway.cluster.groups import check_group
         from graphwire_gateway.cluster.thread_fences import ThreadFences
         from graphwire_gateway.cluster.worker import Worker, home_limits
 
-        store = store_of(self._store, self._limits.of_log())  # of the checkpointer, which all shards share
+        check_group(group)
+        beside = store_of(self._store, self._limits.of_log())  # never opened: savers use its server
         fences = ThreadFences()
-        catalog = self._catalog(store, fences)
+        catalog = self._catalog(beside, fences)
         limits = home_limits(self._limits)
 
         def make_home(store: Store, tokens: Tokens, part: Part) -> Server:
@@ -227,7 +229,7 @@ class Gateway:
             yield worker
         finally:
             await worker.close()
-            await store.aclose()
+            await beside.aclose()
 
     def _shared_store(self, who: str) -> str:
         if isinstance(self._store, str) and is_shared(self._store):

@@ -77,7 +77,7 @@ class Server(Listening):
         encoders: Encoders | None = None,
         open_to_proxied: Sequence[str] = (),
         console: ConsoleFiles | None = None,
-        part: "Part | None" = None,
+        part: Part | None = None,
     ) -> None:
         self._store = store
         self._part = part or Part()

@@ -93,4 +93,8 @@ def test_two_names_of_one_number_exclude_each_other() -> None:
     groups = Groups(SHARDS, {other: offer("a")}, {"a": other})
     with pytest.raises(CannotServe, match="have the same number; give one another name"):
         groups.check_own(name, ["b"])
-    assert words(name) == f"group {name!r}"
+
+
+def test_what_people_call_a_group() -> None:
+    assert words("gpu") == "group 'gpu'"
+    assert words("") == "the group without a name"

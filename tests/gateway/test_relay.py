@@ -13,7 +13,7 @@ from graphwire_gateway.cluster import relay as relays
 from graphwire_gateway.cluster.groups import Groups, Offer
 from graphwire_gateway.cluster.outbox import Outbox
 from graphwire_gateway.cluster.relay import CommandRelay
-from graphwire_gateway.cluster.shards import shard_of
+from graphwire_gateway.cluster.shards import index_of
 from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.services import ConnectionServices
 from graphwire_gateway.failures import Failures
@@ -27,7 +27,7 @@ from tests.support.waiting import settle, until
 
 SHARDS = 2
 A, B = (
-    next(f"r{n}" for n in range(99) if shard_of(run_key("anonymous", f"r{n}"), SHARDS) == shard)
+    next(f"r{n}" for n in range(99) if index_of(run_key("anonymous", f"r{n}"), SHARDS) == shard)
     for shard in (0, 1)
 )
 """Runs of each shard."""
@@ -41,7 +41,7 @@ class Directory:
 
     def __init__(self) -> None:
         self.homes = {shard: f"ws://{shard}" for shard in range(SHARDS)}
-        self.away: frozenset[str] = frozenset()
+        self.groups_away: frozenset[str] = frozenset()
         self.known = {A: 0, B: 1}
 
     async def shard_of_run(self, principal: str, run: str, *, may_remember: bool) -> int | None:
@@ -291,6 +291,19 @@ async def test_a_watch_that_one_home_refuses_leaves_nothing_behind(client: Clien
     await one.says({"type": "ok", "id": undone["id"]})
     await client.sends(type="watch", id=1, sub=5)
     for home in (one, other):
+        await home.says(subscribed(1, 5), {"type": "synced", "sub": 5})
+    assert [frame["type"] for frame in await client.got(3)] == ["error", "subscribed", "synced"]
+
+
+async def test_a_home_that_ends_before_it_has_left_a_refused_watch_silences_no_other(client: Client) -> None:
+    await client.sends(type="watch", id=1, sub=5)
+    one, other = client.home(0), client.home(1)
+    await one.says(subscribed(1, 5))
+    await other.says({**not_found(1), "code": "unavailable"})
+    await client.got(1)
+    one.ends()
+    await client.sends(type="watch", id=1, sub=5)
+    for home in (client.home(0), other):
         await home.says(subscribed(1, 5), {"type": "synced", "sub": 5})
     assert [frame["type"] for frame in await client.got(3)] == ["error", "subscribed", "synced"]
 

@@ -5,22 +5,22 @@ About `gateway/graphwire_gateway/cluster/shards.py` and `gateway/graphwire_gatew
 
 import pytest
 from graphwire_gateway.cluster.home_tokens import HomeTokens, home_token
-from graphwire_gateway.cluster.shards import owner_of, shard_of, thread_key
+from graphwire_gateway.cluster.shards import index_of, owner_of, thread_key
 from graphwire_gateway.scope import run_key
 from graphwire_protocol.errors import Refusal
 
 
 def test_every_process_of_every_version_finds_the_same_shard() -> None:
     # These must never change: logs and threads are where they are.
-    assert shard_of(thread_key("ann", "joke", "t1", is_shared=False), 8) == 0
-    assert shard_of(thread_key("ann", "joke", "t1", is_shared=True), 8) == 7
-    assert shard_of(run_key("ann", "r1"), 8) == 3
+    assert index_of(thread_key("ann", "joke", "t1", is_shared=False), 8) == 0
+    assert index_of(thread_key("ann", "joke", "t1", is_shared=True), 8) == 7
+    assert index_of(run_key("ann", "r1"), 8) == 3
 
 
 def test_runs_are_spread_evenly() -> None:
     counts = [0] * 8
     for number in range(8000):
-        counts[shard_of(run_key("anonymous", f"r-{number}"), 8)] += 1
+        counts[index_of(run_key("anonymous", f"r-{number}"), 8)] += 1
     assert min(counts) > 850
     assert max(counts) < 1150
 

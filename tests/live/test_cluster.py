@@ -1,7 +1,7 @@
 """Workers and gateways on one Redis, in one process: what clients of any gateway see of all workers.
 
 About `gateway/graphwire_gateway/cluster/relay.py`, `gateway/graphwire_gateway/cluster/link.py`,
-`gateway/graphwire_gateway/cluster/front.py`, `gateway/graphwire_gateway/cluster/worker.py`,
+`gateway/graphwire_gateway/cluster/gateway_server.py`, `gateway/graphwire_gateway/cluster/worker.py`,
 `gateway/graphwire_gateway/cluster/active_runs.py`, `gateway/graphwire_gateway/runs/elsewhere.py` and
 `gateway/graphwire_gateway/cluster/directory.py`. The whole live suite passes through two gateways as well,
 with ``--store=cluster``; processes that are killed are in ``test_workers``.
@@ -17,13 +17,13 @@ from typing import Any
 import orjson
 import pytest
 from graphwire_gateway import CannotServe, Gateway
-from graphwire_gateway.cluster import front as fronts
+from graphwire_gateway.cluster import gateway_server as fronts
 from graphwire_gateway.cluster import link, relay
 from graphwire_gateway.cluster import worker as workers
 from graphwire_gateway.cluster.directory import Directory
-from graphwire_gateway.cluster.front import Front
+from graphwire_gateway.cluster.gateway_server import GatewayServer
 from graphwire_gateway.cluster.home_tokens import home_token
-from graphwire_gateway.cluster.shards import shard_of
+from graphwire_gateway.cluster.shards import index_of
 from graphwire_gateway.cluster.worker import Worker
 from graphwire_gateway.scope import run_key
 from langgraph.checkpoint.memory import InMemorySaver
@@ -69,7 +69,7 @@ async def working(
 
 
 @asynccontextmanager
-async def relaying(redis: RedisProcess, **args: Any) -> AsyncIterator[Front]:
+async def relaying(redis: RedisProcess, **args: Any) -> AsyncIterator[GatewayServer]:
     async with Gateway({}, store=redis.url, **args).relay(port=0) as front:
         yield front
 
@@ -366,9 +366,10 @@ async def test_a_command_waits_for_the_home_of_its_shard(
         async with working(redis, graphs):
             await asyncio.wait_for(front.ready(), 10)
             peer = await connect(front)
+        await until(lambda: not front._directory.homes)
         starting = asyncio.ensure_future(peer.run("counter", {"count": 1}))
-        pong = await peer.until(lambda frame: True, since=0)
-        assert pong["type"] == "welcome"
+        await until(lambda: any(relay._links for relay in front._relays))
+        assert not starting.done()
         async with working(redis, graphs):
             assert (await asyncio.wait_for(starting, 20))["type"] == "started"
 
@@ -444,9 +445,8 @@ async def test_runs_that_wait_go_on_at_the_next_worker(
                 assert (await after.ask(type="respond", run=row["run"], responses=[answer]))["type"] == "ok"
             for number in range(4):
                 seen = before.events(number)[-1]["seq"]
-                cursor = {"epoch": rows[0]["epoch"], "seq": seen}
                 epoch = next(row["epoch"] for row in rows if row["run"] == f"r{number}")
-                spec = everything(number, from_={**cursor, "epoch": epoch})
+                spec = everything(number, from_={"epoch": epoch, "seq": seen})
                 await after.ask(type="subscribe", run=f"r{number}", **spec)
                 *_, closed = await after.closed(number)
                 assert closed["status"] == "completed"
@@ -514,7 +514,7 @@ async def test_a_worker_that_has_too_much_for_long_hands_over_what_can_go_on(
             shards[run] = found
         for number in range(20):  # what no other worker could go on with stays
             run = f"stays{number}"
-            if shard_of(run_key("anonymous", run), SHARDS) == 0:
+            if index_of(run_key("anonymous", run), SHARDS) == 0:
                 await peer.run("gated", {"done": 0}, run=run)
         async with working(redis, graphs, shards=SHARDS // 2) as other:
             assert 0 in worker.homes
@@ -698,6 +698,20 @@ async def test_a_start_is_noted_until_all_who_begin_it_are_answered(
     async with asked(redis) as client:
         assert 50_000 < await client.pttl("graphwire:starting:p/r") <= 60_000
     await directory.aclose()
+
+
+async def test_a_worker_that_drains_may_be_hurried(
+    redis: RedisProcess, connect, graphs: dict[str, Any], gate: Gate
+) -> None:
+    async with relaying(redis) as front, working(redis, graphs) as worker:
+        await asyncio.wait_for(front.ready(), 10)
+        peer = await connect(front)
+        await peer.run("gated", {"done": 0})
+        await until(lambda: gate.reached == 1)
+        draining = asyncio.ensure_future(worker.drain(60))
+        await until(lambda: any(home._runs.draining for home in worker.homes.values()))
+        await asyncio.wait_for(asyncio.gather(worker.drain(0), draining), 10)
+        assert not worker.homes
 
 
 async def test_a_worker_that_stops_hands_its_runs_over_at_their_checkpoints(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from graphwire_gateway import CannotServe
 from graphwire_gateway.cluster import directory, link
-from graphwire_gateway.cluster.front import Front
+from graphwire_gateway.cluster.gateway_server import GatewayServer
 from graphwire_gateway.cluster.groups import shards_of
 from graphwire_gateway.cluster.worker import Worker
 
@@ -35,14 +35,14 @@ async def workers(redis: RedisProcess) -> AsyncIterator[list[Worker]]:
 
 
 @pytest.fixture
-async def front(workers: list[Worker], redis: RedisProcess) -> AsyncIterator[Front]:
+async def front(workers: list[Worker], redis: RedisProcess) -> AsyncIterator[GatewayServer]:
     async with relaying(redis) as front:
         await asyncio.wait_for(front.ready(), 10)
         yield front
 
 
 @pytest.fixture
-async def peer(front: Front, connect) -> Peer:
+async def peer(front: GatewayServer, connect) -> Peer:
     peer: Peer = await connect(front)
     return peer
 
@@ -154,7 +154,7 @@ async def test_active_runs_are_counted_in_all_groups(redis: RedisProcess, connec
 
 
 async def test_one_id_that_is_started_in_several_places_at_once_is_one_run(
-    front: Front, redis: RedisProcess, connect
+    front: GatewayServer, redis: RedisProcess, connect
 ) -> None:
     async with relaying(redis) as other:
         peers = [await connect(front), await connect(other)]
@@ -259,7 +259,7 @@ async def test_a_group_that_is_away_is_named_and_the_others_serve_on(
             peer = await connect(front)
             await peer.run("talker", {"count": 1}, everything(1), run="t")
             await peer.closed(1)
-        await until(lambda: front._directory.away == {"gpu"})
+        await until(lambda: front._directory.groups_away == {"gpu"})
         status, _ = await http_get(front, "/readyz")
         assert status == 200
         peer = await connect(front)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypedDict
 import graphwire_runtime
 import pytest
 from graphwire_gateway import Gateway, GraphSpec
-from graphwire_gateway.cluster.shards import shard_of
+from graphwire_gateway.cluster.shards import index_of
 from graphwire_gateway.cluster.thread_fences import ThreadFences
 from graphwire_gateway.graphs.redis_saver import Fence, RedisSaver, ThreadTaken
 from graphwire_gateway.log import redis_owner
@@ -370,7 +370,7 @@ async def test_a_server_that_was_replaced_saves_no_checkpoint(
 
 async def test_a_worker_knows_the_fences_of_shards_that_it_has_left(redis: RedisProcess) -> None:
     fences, first, second = ThreadFences(), RedisStore(redis.url, is_alone=True), RedisStore(redis.url)
-    home = shard_of("t", 8)  # of the shards of group 5
+    home = index_of("t", 8)  # of the shards of group 5
     assert fences("t") is None
     fences.opening(5 * 8 + home, 8, first)
     assert fences("t") is None, "it has no number yet"
@@ -378,7 +378,7 @@ async def test_a_worker_knows_the_fences_of_shards_that_it_has_left(redis: Redis
     number = first.fence
     assert number is not None
     assert fences("t") == number
-    away = next(name for name in ("a", "b", "c", "d", "e") if shard_of(name, 8) != home)
+    away = next(name for name in ("a", "b", "c", "d", "e") if index_of(name, 8) != home)
     assert fences(away) is None, "it is of another shard"
     await first.aclose()
     fences.closed(5 * 8 + home)

@@ -17,10 +17,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
 from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.graphs.redis_saver import RedisSaver
 from graphwire_gateway.log import redis_owner
 from graphwire_gateway.log.redis import RedisStore
 from graphwire_gateway.log.redis_server import RedisServer
 from graphwire_gateway.log.store import StoreAway
+from langgraph.checkpoint.base import empty_checkpoint
 from redis.asyncio import Connection, Redis
 
 from tests.gateway.test_store import batch
@@ -88,6 +90,7 @@ async def test_wrong_passwords_and_users_without_rights_are_refused_by_name() ->
             ("~*", "&*", "+@all", "-xadd"),
             ("~other:*", "&*", "+@all"),
             ("~*", "&*", "+@all", "-set"),
+            ("~*", "&*", "+@all", "-zadd"),
             ("~*", "&*", "+@all", "-subscribe"),
             ("~*", "&other:*", "+@all"),
             ("~*", "&*", "-@all", "+hello", "+config"),
@@ -101,10 +104,11 @@ async def test_the_rights_that_are_named_are_enough(often: None) -> None:
         await set_user(server, "~graphwire:*", "&graphwire:*", "-@all")
         why = await refused(as_user(server, "ann"))
         assert (
-            "'~graphwire:*', '&graphwire:*', @connection, @hash, @string, @stream, @keyspace, @scripting, "
-            "@pubsub and time" in why
+            "'~graphwire:*', '&graphwire:*', @connection, @hash, @string, @stream, @sortedset, @set, "
+            "@keyspace, @scripting, @pubsub and time" in why
         )
-        named = ("connection", "hash", "string", "stream", "keyspace", "scripting", "pubsub")
+        named = ("connection", "hash", "string", "stream", "sortedset", "set", "keyspace", "scripting")
+        named = (*named, "pubsub")
         rights = [f"+@{name}" for name in named]
         await set_user(server, "~graphwire:*", "&graphwire:*", *rights, "+time")
         async with opened(as_user(server, "ann") + "?durability=crash", is_alone=True) as store:
@@ -125,6 +129,11 @@ async def test_the_rights_that_are_named_are_enough(often: None) -> None:
             await store.delete("r")
         async with opened(as_user(server, "ann")) as store:
             assert store.durability == "none"
+        async with RedisSaver.from_url(as_user(server, "ann")) as saver:
+            place: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
+            await saver.aput(place, empty_checkpoint(), {}, {})
+            await saver.adelete_thread("t")
+            assert await saver.aget_tuple(place) is None
 
 
 async def test_what_is_no_server_or_no_address_is_refused() -> None:

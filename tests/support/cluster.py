@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from graphwire_gateway import Gateway, Limits
 from graphwire_gateway.cluster import worker as workers
-from graphwire_gateway.cluster.front import Front
+from graphwire_gateway.cluster.gateway_server import GatewayServer
 from graphwire_gateway.cluster.worker import Worker
 from graphwire_gateway.graphs.catalog import Catalog
 
@@ -29,7 +29,7 @@ _OF_WORKERS = (
 class Cluster:
     """Looks like the ``Server`` of one process to tests, as far as clients go."""
 
-    def __init__(self, worker: Worker, fronts: list[Front]) -> None:
+    def __init__(self, worker: Worker, fronts: list[GatewayServer]) -> None:
         self.worker = worker
         self.fronts = fronts
         self._turns = cycle(fronts)

@@ -8,6 +8,7 @@ others in one step, so that of two starts at one moment in two shards one sees t
 import asyncio
 
 from graphwire_gateway.cluster.directory import Directory
+from graphwire_gateway.log.redis import RedisStore
 from graphwire_gateway.log.store import StoreAway
 from graphwire_gateway.telemetry import logger
 
@@ -24,19 +25,26 @@ return others
 
 
 class ActiveRuns:
-    """Those of the home of ``shard``; see ``Elsewhere``. ``open`` comes first."""
+    """Those of the home of ``shard``, which has ``store``; see ``Elsewhere``. ``open`` comes first."""
 
-    def __init__(self, directory: Directory, shard: int) -> None:
+    def __init__(self, directory: Directory, shard: int, store: RedisStore) -> None:
         self._directory = directory
         self._shard = shard
-        self._counts: dict[str, int] = {}  # that others do not know yet
+        self._store = store
+        self._counts: dict[str, int] = {}  # of who has active runs, or of whom others do not know yet
+        self._changed: set[str] = set()  # of whom others do not know
+        self._writing = asyncio.Lock()  # a count must not arrive behind a later one
         self._has_changed = asyncio.Event()
         self._is_closed = False
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def _key(self) -> str:
+        return self._directory.active_key(self._shard)
+
     async def open(self) -> None:
         """Forget what an earlier home has written. Raises ``StoreAway``."""
-        await self._directory.ask_one("DEL", self._directory.active_key(self._shard))
+        await self._store.carry_out(("DEL", self._key))
         self._task = asyncio.create_task(self._write())
 
     async def active(self, principal: str, own: int) -> int:
@@ -47,32 +55,45 @@ class ActiveRuns:
         directory = self._directory
         others = [shard for shard in directory.groups.shards if shard != self._shard]
         keys = [directory.active_key(shard) for shard in (self._shard, *others)]
-        self._counts.pop(principal, None)
-        return int(await directory.ask_one("EVAL", _COUNT, len(keys), *keys, principal, own))
+        self._counts[principal] = own
+        async with self._writing:
+            count = self._counts.get(principal, 0)  # it may have changed while others were written
+            try:
+                return int(await directory.ask_one("EVAL", _COUNT, len(keys), *keys, principal, count))
+            except StoreAway:
+                self.note(principal, self._counts.get(principal, 0))
+                raise
 
     def note(self, principal: str, count: int) -> None:
         """A principal has so many active runs in this shard."""
         self._counts[principal] = count
+        self._changed.add(principal)
         self._has_changed.set()
 
     async def _write(self) -> None:
-        key = self._directory.active_key(self._shard)
         while not self._is_closed:
             await self._has_changed.wait()
             self._has_changed.clear()
-            counts, self._counts = self._counts, {}
-            commands = [
-                ("HSET", key, principal, count) if count else ("HDEL", key, principal)
-                for principal, count in counts.items()
-            ]
             try:
-                await self._directory.ask(*commands)
+                while self._changed:
+                    await self._write_one(self._changed.pop())
             except Exception as error:
                 if not isinstance(error, StoreAway):
                     log.error("a worker could not write how many runs are active", error=repr(error))
-                self._counts = {**counts, **self._counts}
                 self._has_changed.set()
                 await asyncio.sleep(_AGAIN_S)
+
+    async def _write_one(self, principal: str) -> None:
+        async with self._writing:
+            count = self._counts.get(principal, 0)
+            if not count:
+                self._counts.pop(principal, None)
+            command = ("HSET", self._key, principal, count) if count else ("HDEL", self._key, principal)
+            try:
+                await self._store.carry_out(command)  # as the owner: a successor may count by now
+            except BaseException:
+                self._changed.add(principal)
+                raise
 
     async def aclose(self) -> None:
         """Write nothing more."""

@@ -1,6 +1,6 @@
 """What the processes of a cluster know of one another, in Redis: the settings they share, and who has what.
 
-``PREFIX:cluster`` is a hash. What the first process writes there stays: how many ``shards`` each group has,
+``PREFIX:cluster`` is a hash. What the first worker writes there stays: how many ``shards`` each group has,
 the ``secret`` by which workers know gateways, whether principals share threads, and in ``graph:NAME`` the
 group of a graph. ``offer:GROUP`` is what the workers of a group serve, as the last one says it; ``offer`` is
 that of the group without a name. ``PREFIX:workers:GROUP``, or ``PREFIX:workers``, is a hash: each worker, and
@@ -16,14 +16,20 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from graphwire_protocol.types import Durability
 
 from graphwire_gateway.cluster.groups import Groups, Offer
 from graphwire_gateway.cluster.shards import DEFAULT_SHARDS
 from graphwire_gateway.errors import CannotServe
-from graphwire_gateway.log.redis_keys import log_keys, owner_key
-from graphwire_gateway.log.redis_owner import is_gone
+from graphwire_gateway.log.redis_keys import (
+    active_key,
+    cluster_key,
+    log_keys,
+    owner_key,
+    starting_key,
+    workers_key,
+)
+from graphwire_gateway.log.redis_owner import is_gone, url_of
 from graphwire_gateway.log.redis_server import RedisServer
 from graphwire_gateway.log.store import StoreAway
 from graphwire_gateway.scope import run_key
@@ -67,13 +73,13 @@ class Directory:
         """The address of each shard's home, as it was known last."""
         self.groups = Groups(DEFAULT_SHARDS, {}, {})
         """What the workers serve, as it was known last."""
-        self.away: frozenset[str] = frozenset()
+        self.groups_away: frozenset[str] = frozenset()
         """The groups that have had no worker for ``AWAY_S``."""
-        self._alone_since: dict[str, float] = {}  # groups that have none, in the loop's time
-        self.is_away = False
+        self._alone_since: dict[str, float] | None = None  # groups that have none, in the loop's time
+        self.store_is_away = False
         """Whether Redis did not answer when it was asked last."""
         self.is_replaced = False
-        """Whether others have begun anew at this prefix, with another secret or number of shards."""
+        """Whether others have ever begun anew at this prefix, with another secret or number of shards."""
 
     @property
     def name(self) -> str:
@@ -125,7 +131,7 @@ class Directory:
     async def share(self, *, shares_threads: bool) -> None:
         """Take what all share, or be the first, who decides it. Raises ``CannotServe``."""
         try:
-            await self._say(
+            await self._set_missing(
                 {
                     "shards": str(self._server.shards or DEFAULT_SHARDS),
                     "secret": secrets.token_urlsafe(24),
@@ -152,8 +158,8 @@ class Directory:
         if any(name not in found for name in _SHARED):
             return  # who remembers it writes it again
         known = {name: found[name].decode() for name in _SHARED}
-        self.is_replaced = bool(self._known) and known != self._known
-        if self.is_replaced:
+        if self._known and known != self._known:
+            self.is_replaced = True
             self._runs.clear()
         self._known = known
         offers = {_end(name): Offer.of(value) for name, value in found.items() if name.startswith(_OFFER)}
@@ -168,14 +174,14 @@ class Directory:
 
     @property
     def _cluster(self) -> str:
-        return f"{self.prefix}:cluster"
+        return cluster_key(self.prefix)
 
     def _workers(self, group: str) -> str:
-        return _named(f"{self.prefix}:workers", group)
+        return workers_key(self.prefix, group)
 
     def active_key(self, shard: int) -> str:
         """Return the key of a shard's counts of active runs."""
-        return f"{self.shard_prefix(shard)}:active"
+        return active_key(self.shard_prefix(shard))
 
     async def ask_one(self, *command: Any) -> Any:
         """Carry out a command; return its answer. Raises ``StoreAway``."""
@@ -186,26 +192,26 @@ class Directory:
         try:
             answers = await self._server.answers(commands)
         except StoreAway:
-            self.is_away = True
+            self.store_is_away = True
             raise
-        self.is_away = False
+        self.store_is_away = False
         return answers
 
-    async def _say(self, fields: Mapping[str, str]) -> None:
+    async def _set_missing(self, fields: Mapping[str, str]) -> None:
         await self.ask(*(("HSETNX", self._cluster, *pair) for pair in fields.items()))
 
     # ── workers ──────────────────────────────────────────────────────────────────────────────────
 
-    async def say(self, group: str, worker: str, offer: Offer) -> int:
+    async def report(self, group: str, worker: str, offer: Offer) -> int:
         """Say that a worker is there; return how many of its group are. Raises ``StoreAway``."""
         time = await self.ask_one("TIME")
         now = int(time[0]) * 1000 + int(time[1]) // 1000
         graphs = {_GRAPH + graph: group for graph in offer.graphs}
-        await self._say({**self._known, **graphs})
+        await self._set_missing({**self._known, **graphs})
         workers = self._workers(group)
         *_, found = await self.ask(
             ("HSET", workers, worker, now),
-            ("HSET", self._cluster, _named(_OFFER, group), offer.to_bytes()),
+            ("HSET", self._cluster, f"{_OFFER}:{group}" if group else _OFFER, offer.to_bytes()),
             ("HGETALL", workers),
         )
         times = {id: int(at) for id, at in found.items()}
@@ -228,12 +234,20 @@ class Directory:
             return
         owners = [owner_key(self.shard_prefix(shard)) for shard in shards]
         found = zip(shards, await self.ask_one("MGET", *owners), strict=True)
-        homes = {shard: _url(owner) for shard, owner in found if owner and not is_gone(owner)}
+        homes = {shard: url_of(owner) for shard, owner in found if owner and not is_gone(owner)}
         self.homes = {shard: url for shard, url in homes.items() if url}
+        await self._note_away()
+
+    async def _note_away(self) -> None:
         now = asyncio.get_running_loop().time()
         alone = set(self.groups.names) - {self.groups.group_at(shard) for shard in self.homes}
+        if self._alone_since is None:  # who looks for the first time does not wait for those long gone
+            names = sorted(alone) if len(self.groups.names) > 1 else []
+            found = await self.ask(*(("HLEN", self._workers(name)) for name in names)) if names else []
+            gone = {name for name, count in zip(names, found, strict=True) if not count}
+            self._alone_since = dict.fromkeys(gone, now - AWAY_S)
         self._alone_since = {group: self._alone_since.get(group, now) for group in alone}
-        self.away = frozenset(group for group, at in self._alone_since.items() if now >= at + AWAY_S)
+        self.groups_away = frozenset(group for group, at in self._alone_since.items() if now >= at + AWAY_S)
 
     async def shard_of_run(self, principal: str, run: str, *, may_remember: bool) -> int | None:
         """Return the shard that has a run's log; None if none has. Raises ``StoreAway``.
@@ -283,7 +297,7 @@ class Directory:
         await self.ask_one("EVAL", _LET_GO, 1, self._starting(principal, run), shard)
 
     def _starting(self, principal: str, run: str) -> str:
-        return f"{self.prefix}:starting:{run_key(principal, run)}"
+        return starting_key(self.prefix, run_key(principal, run))
 
     def remember(self, principal: str, run: str, shard: int) -> None:
         """Note where a run is."""
@@ -302,18 +316,6 @@ class Directory:
         await self._server.aclose()
 
 
-def _named(name: str, group: str) -> str:
-    return f"{name}:{group}" if group else name
-
-
 def _end(name: str) -> str:
     """Return what a name has behind its colon."""
     return name.partition(":")[2]
-
-
-def _url(owner: bytes) -> str:
-    try:
-        found = orjson.loads(owner)
-    except ValueError:
-        return ""
-    return str(found.get("url", "")) if isinstance(found, dict) else ""

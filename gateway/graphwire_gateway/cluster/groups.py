@@ -90,10 +90,6 @@ class Groups:
         """Return the group that has a shard."""
         return next((name for name in self.names if shard in shards_of(name, self.count)), "")
 
-    def graphs_of(self, group: str) -> set[str]:
-        """Return the graphs that a group has."""
-        return {graph for graph, name in self._group_of.items() if name == group}
-
     def lacking(self, homes: Container[int]) -> list[str]:
         """Return the groups of which shards have no home."""
         return [

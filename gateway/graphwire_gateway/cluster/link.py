@@ -107,7 +107,7 @@ class Link:
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + PATIENCE_S
         while loop.time() < ends_at and not self._is_closed:
-            if self._directory.groups.group_at(self.shard) in self._directory.away:
+            if self._directory.groups.group_at(self.shard) in self._directory.groups_away:
                 return None
             url = self._directory.homes.get(self.shard)
             if url is not None:

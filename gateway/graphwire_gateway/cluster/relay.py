@@ -36,7 +36,7 @@ from graphwire_gateway.cluster.gathering import Answers, Frame, GatheredList, Ga
 from graphwire_gateway.cluster.groups import shards_of, words
 from graphwire_gateway.cluster.link import PATIENCE_S, Link
 from graphwire_gateway.cluster.outbox import Outbox
-from graphwire_gateway.cluster.shards import shard_of, thread_key
+from graphwire_gateway.cluster.shards import index_of, thread_key
 from graphwire_gateway.connections import greeting
 from graphwire_gateway.connections.connection import Connection, Parts
 from graphwire_gateway.connections.delivery import batches
@@ -138,12 +138,14 @@ class CommandRelay:
             if refusal.close is not None:
                 raise
         except Exception as error:
-            error_id = self._services.failures.internal(error, command.type)
-            message = f"a fault of the server (error_id {error_id})"
-            fault = Refusal("internal", message, details={"error_id": error_id})
             self._forget_subs(command)
             with contextlib.suppress(Misuse):
-                self._outbox.reply(self._session.refuse(fault, command))
+                self._outbox.reply(self._session.refuse(self._fault(error, command.type), command))
+
+    def _fault(self, error: Exception, where: str) -> Refusal:
+        error_id = self._services.failures.internal(error, where)
+        message = f"a fault of the server (error_id {error_id})"
+        return Refusal("internal", message, details={"error_id": error_id})
 
     async def _handle(self, command: Command, data: str | bytes) -> None:
         match command:
@@ -174,7 +176,7 @@ class CommandRelay:
             case commands.List(thread=str(thread), graph=str(graph)) if self._is_served(graph):
                 self._ask(command, self._shard_of_thread(graph, thread), data)
             case commands.List():
-                self._list(command)
+                self._list(command, len(data))
             case commands.Cancel() | commands.Respond() | commands.Result() | commands.Delete(run=str()):
                 self._ask(command, await self._shard_of_run(command.run or ""), data).data = data
             case _:
@@ -253,7 +255,7 @@ class CommandRelay:
         groups = self._directory.groups
         named = {groups.group_of(graph) for graph in graphs} if graphs is not None else {None}
         wanted = groups.names if None in named else sorted(name for name in named if name is not None)
-        there = [name for name in wanted if name not in self._directory.away]
+        there = [name for name in wanted if name not in self._directory.groups_away]
         return (there, [name for name in wanted if name not in there]) if there else (wanted, [])
 
     def _shards_of(self, groups: Iterable[str]) -> list[int]:
@@ -263,7 +265,7 @@ class CommandRelay:
         shards = self._shards_of_graph(graph)
         is_shared = self._directory.shares_threads
         key = thread_key(self._owner, graph, thread, is_shared=is_shared)
-        return shards[shard_of(key, len(shards))]
+        return shards[index_of(key, len(shards))]
 
     async def _shard_of_run(self, run: str) -> int:
         """Return the shard that has a run, or any that knows that there is none.
@@ -277,7 +279,7 @@ class CommandRelay:
         try:
             return await self._directory.shard_of_run(self._owner, run, may_remember=may_remember)
         except StoreAway:
-            raise _away() from None
+            raise _store_away() from None
 
     def _any_shard(self, shards: Iterable[int]) -> int:
         """Return one of these, whose home there is a way to, if there is one."""
@@ -308,7 +310,7 @@ class CommandRelay:
             shard = self._shard_of_thread(command.graph, command.thread)
         else:
             shards = self._shards_of_graph(command.graph)
-            shard = shards[shard_of(run_key(self._owner, id), len(shards))]
+            shard = shards[index_of(run_key(self._owner, id), len(shards))]
         if command.run is None:
             data = _with_run(data, id)
             await self._start(command, id, shard, data)
@@ -340,16 +342,26 @@ class CommandRelay:
         try:
             found, is_noted = await self._directory.note_start(self._owner, run, shard)
         except StoreAway:
-            raise _away() from None
+            raise _store_away() from None
         if found is None:
             message = f"run {run!r} is being started with another graph; ask again"
             raise Refusal("unavailable", message, after_ms=_AFTER_MS)
         return found, is_noted
 
     def _ask(self, command: Any, shard: int, data: str | bytes) -> _Asked:
+        self._check_waiting(len(data))
+        asked = self._asked[command.id] = _Asked(command, frozenset((shard,)))
+        self._send((shard,), data)
+        return asked
+
+    def _check_waiting(self, size: int) -> None:
+        """Bound what waits for homes. Raises ``Refusal(rate_limited)``.
+
+        What says nothing of its own, such as credit, is bounded by the session's rates.
+        """
         waiting = sum(link.waiting_bytes for link in self._links.values())
         most = self._services.limits.max_frame_bytes
-        if waiting and waiting + len(data) > most:
+        if waiting and waiting + size > most:
             raise Refusal(
                 "rate_limited",
                 f"requests of {waiting:,} bytes wait for a worker of this server, and no more than "
@@ -357,9 +369,6 @@ class CommandRelay:
                 details={"limit": "max_frame_bytes"},
                 after_ms=100,
             )
-        asked = self._asked[command.id] = _Asked(command, frozenset((shard,)))
-        self._send((shard,), data)
-        return asked
 
     def _send(self, shards: Iterable[int], data: str | bytes) -> None:
         for shard in shards:
@@ -370,11 +379,12 @@ class CommandRelay:
                 )
             link.send(data)
 
-    def _list(self, command: commands.List) -> None:
+    def _list(self, command: commands.List, size: int) -> None:
         groups, away = self._groups_of_rows(None if command.graph is None else (command.graph,))
         shards = self._shards_of(groups)
         if command.what == "graphs":
             shards = shards[:: self._directory.groups.count]  # always the same, as the cursor says
+        self._check_waiting(size * len(shards))
         listed = GatheredList(command, shards, self._services.limits.max_event_bytes)
         self._asked[command.id] = _Asked(command, frozenset(listed.missing), listed, behind=_left_out(away))
         for shard in sorted(listed.missing):
@@ -384,6 +394,7 @@ class CommandRelay:
         groups, away = self._groups_of_rows(command.graphs)
         shards = frozenset(self._shards_of(groups))
         await self._number_is_free(command.sub, *shards)
+        self._check_waiting(len(data) * len(shards))
         watched = GatheredWatch(command, shards, self._services.limits.max_watch_runs)
         self._asked[command.id] = _Asked(command, shards, watched, behind=_left_out(away))
         self._watches[command.sub] = watched
@@ -492,8 +503,10 @@ class CommandRelay:
         self._directory.forget(self._owner, command.run)
         try:
             shard = await self._looked_for(command.run, may_remember=False)
-        except Refusal as refusal:
-            frame = {**orjson.loads(self._session.refuse(refusal)), "id": command.id}
+        except Exception as error:
+            if not isinstance(error, Refusal):
+                error = self._fault(error, command.type)
+            frame = {**orjson.loads(self._session.refuse(error)), "id": command.id}
         else:
             was_left = isinstance(command, commands.Subscribe) and not self._has(command, command.sub)
             if shard is not None and shard not in asked.shards and not was_left:
@@ -506,8 +519,14 @@ class CommandRelay:
             self._outbox.reply(orjson.dumps(each))
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        self._looking.add(task := asyncio.ensure_future(work))
+        self._looking.add(task := asyncio.ensure_future(self._reported(work)))
         task.add_done_callback(self._looking.discard)
+
+    async def _reported(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            self._services.failures.internal(error, "work of a gateway")
 
     async def _let_go(self, run: str, shard: int) -> None:
         with contextlib.suppress(StoreAway):  # what is noted of the start ends by itself
@@ -577,8 +596,10 @@ class CommandRelay:
 
     def _ended(self, link: Link, reason: str) -> None:
         """There is no way to a home any more, or none was found."""
+        self._undoing = {id: at for id, at in self._undoing.items() if at[0] != link.shard}
         if self._links.get(link.shard) is link:
             del self._links[link.shard]
+            self._later(link.closed())
         for token in list(self._pinged):
             for frame in self._ponged(link.shard, token):
                 self._outbox.reply(orjson.dumps(frame))
@@ -660,7 +681,7 @@ class CommandRelay:
         self._connection = None  # which has this
 
 
-def _away() -> Refusal:
+def _store_away() -> Refusal:
     return Refusal("unavailable", "the store of this server is away", after_ms=_AFTER_MS)
 
 

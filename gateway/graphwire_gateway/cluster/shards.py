@@ -12,7 +12,7 @@ DEFAULT_SHARDS = 8
 """Enough for as many workers, since a shard has one home; each shard costs a worker some connections."""
 
 
-def shard_of(name: str, count: int) -> int:
+def index_of(name: str, count: int) -> int:
     """Return which of the shards of its group has a thread, by its saver's id, or a run without one, by its
     key.
     """
@@ -26,4 +26,4 @@ def thread_key(principal: str, graph: str, thread: str, *, is_shared: bool) -> s
 
 def owner_of(shard: int, count: int) -> Callable[[str], bool]:
     """Return what tells whether a name belongs to ``shard``, one of ``count`` of its group."""
-    return lambda name: shard_of(name, count) == shard % count
+    return lambda name: index_of(name, count) == shard % count

@@ -1,6 +1,6 @@
 """What a write to a thread has to pass, in a process that has several shards."""
 
-from graphwire_gateway.cluster.shards import shard_of
+from graphwire_gateway.cluster.shards import index_of
 from graphwire_gateway.log.redis import RedisStore
 
 
@@ -29,6 +29,6 @@ class ThreadFences:
 
     def __call__(self, thread: str) -> tuple[str, int] | None:
         """Return the fence of a thread, by the saver's id; None of one that was never here."""
-        at = shard_of(thread, self._count)
+        at = index_of(thread, self._count)
         store = self._open.get(at)
         return (store.fence if store is not None else None) or self._closed.get(at)

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from graphwire_gateway.cluster.active_runs import ActiveRuns
 from graphwire_gateway.cluster.directory import Directory
-from graphwire_gateway.cluster.groups import Offer, check_group, shards_of
+from graphwire_gateway.cluster.groups import Offer, shards_of
 from graphwire_gateway.cluster.home_tokens import HomeTokens
 from graphwire_gateway.cluster.shards import owner_of
 from graphwire_gateway.cluster.thread_fences import ThreadFences
@@ -75,7 +75,7 @@ class Worker:
     """Runs graphs for the cluster at ``url``. ``make_home`` makes the server of a shard.
 
     ``limits`` are what gateways announce. ``fences`` hears of the stores of its shards. Workers of one
-    ``group`` serve the same graphs. Raises ``CannotServe`` for a name that a group cannot have.
+    ``group`` serve the same graphs.
     """
 
     def __init__(
@@ -90,7 +90,6 @@ class Worker:
         group: str = "",
         shares_threads: bool = False,
     ) -> None:
-        check_group(group)
         self.group = group
         self._url = url
         self._directory = directory
@@ -109,10 +108,10 @@ class Worker:
         self._looking: asyncio.Task[None] | None = None
         self._is_stopping = False
         self._saying: asyncio.Task[None] | None = None
-        self._ends: set[asyncio.Task[None]] = set()
+        self._ends: dict[int, asyncio.Task[None]] = {}  # of homes that are being closed
         self._workers = 1
         self.taken = asyncio.Event()
-        """Set once others have begun anew at its prefix: it serves nobody any more."""
+        """Set once it must end: others have begun anew at its prefix, or another group has a graph of it."""
         self._has_changed = asyncio.Event()
 
     async def open(self, host: str) -> None:
@@ -168,18 +167,18 @@ class Worker:
         """Say that it is there. What takes long in ``_look`` does not hold this up."""
         offer = Offer(self._limits, self._directory.durability, self._graphs)
         with contextlib.suppress(StoreAway):
-            self._workers = max(1, await self._directory.say(self.group, self._id, offer))
+            self._workers = max(1, await self._directory.report(self.group, self._id, offer))
 
     async def _look(self) -> None:
         await _all(self._end(shard) for shard, home in self.homes.items() if home.taken.is_set())
         await self._directory.look()
         if self._directory.is_replaced:
-            self._ends_since("others have begun anew at the store of this worker, which ends")
+            self._end_because("others have begun anew at the store of this worker, which ends")
             return
         try:
             self._directory.groups.check_own(self.group, self._graphs)
         except CannotServe as error:  # Redis had lost that they are ours
-            self._ends_since(f"{error}; this worker ends")
+            self._end_because(f"{error}; this worker ends")
             return
         share = math.ceil(self._directory.shards / self._workers)
         now = asyncio.get_running_loop().time()
@@ -196,7 +195,7 @@ class Worker:
         wanted = free[:room] + [shard for shard in free[room:] if now > self._free_since[shard] + LEFT_S]
         await _all(map(self._take, wanted))
 
-    def _ends_since(self, reason: str) -> None:
+    def _end_because(self, reason: str) -> None:
         if not self.taken.is_set():
             log.error(reason)
         self.taken.set()
@@ -210,7 +209,7 @@ class Worker:
             is_alone=True,
             is_part=True,
         )
-        active = ActiveRuns(directory, shard)
+        active = ActiveRuns(directory, shard, store)
         part = Part(
             owner_of(shard, directory.shards),
             store.announce,
@@ -257,9 +256,11 @@ class Worker:
 
     async def _end(self, shard: int) -> None:
         """Close a home. Whoever waits for that may be cancelled; the home is closed all the same."""
-        task = asyncio.ensure_future(self._close(shard, self.homes.pop(shard), self._active.pop(shard)))
-        self._ends.add(task)
-        task.add_done_callback(self._ends.discard)
+        task = self._ends.get(shard)
+        if task is None:
+            home, active = self.homes.pop(shard), self._active.pop(shard)
+            task = self._ends[shard] = asyncio.ensure_future(self._close(shard, home, active))
+            task.add_done_callback(lambda _: self._ends.pop(shard))
         await asyncio.shield(task)
 
     async def _close(self, shard: int, home: Server, active: ActiveRuns) -> None:
@@ -276,7 +277,8 @@ class Worker:
 
         async def leave(shard: int, home: Server) -> None:
             await home.drain(timeout_s)
-            await self._end(shard)
+            if shard in self.homes or shard in self._ends:
+                await self._end(shard)
 
         await _all(leave(shard, home) for shard, home in list(self.homes.items()))
 
@@ -297,7 +299,7 @@ class Worker:
         """Give up everything at once."""
         await self._stop()
         await _all(map(self._end, list(self.homes)))
-        await asyncio.gather(*self._ends, return_exceptions=True)
+        await asyncio.gather(*self._ends.values(), return_exceptions=True)
         await self.catalog.close(self._limits.cancel_grace_s + 1)
         await self._directory.aclose()
 

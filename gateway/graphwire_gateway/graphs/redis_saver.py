@@ -50,7 +50,7 @@ _WRITE = b"w"  # begins the field of a write; the others are:
 _CHECKPOINT, _METADATA = b"c", b"m"
 
 _WRITE_ALL = """
-if KEYS[1] ~= '' and tonumber(redis.call('GET', KEYS[1]) or 0) > tonumber(ARGV[1]) then return 0 end
+if KEYS[1] and tonumber(redis.call('GET', KEYS[1]) or 0) > tonumber(ARGV[1]) then return 0 end
 local at = 2
 while ARGV[at] do
     redis.call(unpack(ARGV, at + 1, at + ARGV[at]))
@@ -68,7 +68,7 @@ return fields
 """
 
 _DELETE = """
-if KEYS[5] ~= '' and tonumber(redis.call('GET', KEYS[5]) or 0) > tonumber(ARGV[4]) then return -1 end
+if KEYS[5] and tonumber(redis.call('GET', KEYS[5]) or 0) > tonumber(ARGV[4]) then return -1 end
 if ARGV[2] ~= '' and tonumber(redis.call('GET', KEYS[3]) or 0) > tonumber(ARGV[2]) then return 0 end
 for _, name in ipairs(redis.call('SMEMBERS', KEYS[2])) do
     redis.call('UNLINK', ARGV[3] .. name)
@@ -90,9 +90,6 @@ class Fence(NamedTuple):
 
 class ThreadTaken(Exception):
     """Another process has the thread by now, which goes on where this one was."""
-
-
-_NO_FENCE = Fence("", 0)
 
 
 class RedisSaver(BlockingSaver):
@@ -350,18 +347,18 @@ class RedisSaver(BlockingSaver):
         """Carry out commands that write to a checkpoint, and name its thread."""
         now = _now_ms()
         named = [("ZADD", self._index, now, thread), ("SET", keys.used, now), ("SADD", keys.all, name)]
-        fence = self._fence_of(thread) or _NO_FENCE
+        key, number = _checked(self._fence_of(thread))
         args = [part for command in (*named, *commands) for part in (len(command), *command)]
-        if not await self._write_all(keys=[fence.key], args=[fence.number, *args]):
+        if not await self._write_all(keys=key, args=[number, *args]):
             raise _taken(thread)
 
     async def _let_go(self, thread: str, unused_since: int | None = None) -> bool:
         keys = _Keys(self._prefix, thread)
         at = "" if unused_since is None else unused_since
-        fence = (self._fence_of(thread) if unused_since is None else None) or _NO_FENCE
+        key, number = _checked(self._fence_of(thread) if unused_since is None else None)
         found = await self._delete(
-            keys=[keys.ids, keys.all, keys.used, self._index, fence.key],
-            args=[thread, at, keys.of(b""), fence.number],
+            keys=[keys.ids, keys.all, keys.used, self._index, *key],
+            args=[thread, at, keys.of(b""), number],
         )
         if found < 0:
             raise _taken(thread)
@@ -441,6 +438,11 @@ class _Keys:
     def of(self, name: bytes) -> bytes:
         """Return the key of the checkpoint with that name."""
         return self._checkpoints + name
+
+
+def _checked(fence: Fence | None) -> tuple[list[str], int]:
+    """Return the key and the number that a script checks; no key if there is nothing to check."""
+    return ([], 0) if fence is None else ([fence.key], fence.number)
 
 
 def _taken(thread: str) -> ThreadTaken:

@@ -32,10 +32,11 @@ from graphwire_gateway.log.packed import packed, unpacked
 from graphwire_gateway.log.record import Record, first_of
 from graphwire_gateway.log.redis_folds import Found, folded, shrunk
 from graphwire_gateway.log.redis_growth import Growth
+from graphwire_gateway.log.redis_keys import cluster_key
 from graphwire_gateway.log.redis_known import Known
 from graphwire_gateway.log.redis_opening import claim_all, kept_logs
 from graphwire_gateway.log.redis_owner import RedisOwner
-from graphwire_gateway.log.redis_recent import Recent
+from graphwire_gateway.log.redis_recent import Command, Recent
 from graphwire_gateway.log.redis_scripts import (
     APPEND,
     CLAIM,
@@ -186,7 +187,7 @@ class RedisStore:
         await self._server.open()
         try:
             if self._owner is not None:
-                if await self._server.carry_out(("EXISTS", f"{self._server.prefix}:cluster")):
+                if await self._server.carry_out(("EXISTS", cluster_key(self.prefix))):
                     raise CannotServe(
                         f"{self.name} is shared by workers: start another one (graphwire worker), a gateway "
                         "to them (graphwire serve without graphs), or give this server a prefix of its own: "
@@ -524,8 +525,12 @@ class RedisStore:
         """Keep something of a thread; see ``Store``. Raises ``StoreAway``."""
         async with self._thread_writes:  # connections know no order
             command = self._server.thread_command(thread, data)
-            await (self._owner or self._server).carry_out(command)
+            await self.carry_out(command)
             self._recent.note(command)
+
+    async def carry_out(self, command: Command) -> None:
+        """Carry out a command with one key, as the owner if it ``is_alone``. Raises ``StoreAway``."""
+        await (self._owner or self._server).carry_out(command)
 
     async def _in_thread(self, function: Callable[..., Any], *args: object) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._folder, function, *args)

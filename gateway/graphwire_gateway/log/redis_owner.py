@@ -268,6 +268,11 @@ def _where() -> str:
         return ""
 
 
+def url_of(found: bytes) -> str:
+    """Return where an owner listens; empty if it does not say."""
+    return str(_fields(found).get("url", ""))
+
+
 def is_gone(found: bytes) -> bool:
     """Return whether an owner was a process beside this one, and has ended."""
     other, here = _fields(found), _where()

@@ -129,9 +129,9 @@ class RedisServer:
 
         ``power``: every write is on the disk before it is answered (``appendfsync always``). ``crash``: it
         is in the file that the server appends to, so a crash of ours costs nothing, and one of the server
-        itself at most two seconds, while a slow disk makes it wait (``everysec``). Behind Sentinels another
-        server may take over that lacks the newest writes: nothing better than ``crash`` is promised.
-        ``none``: no such file, or nobody may know. What a server lost is recognised later, as ``Rewound``.
+        at most two seconds, while a slow disk makes it wait (``everysec``). Behind Sentinels another server
+        may take over that lacks the newest writes: that is ``crash`` at best. ``none``: no such file, or
+        nobody may know. What a server lost is recognised later, as ``Rewound``.
         """
         try:
             await self._check_kind()
@@ -144,7 +144,7 @@ class RedisServer:
             raise CannotServe(
                 f"{self.name} refuses what a store does: {error}; if its user lacks rights, it needs "
                 f"'~{self.prefix}:*', '&{self.prefix}:*', @connection, @hash, @string, @stream, "
-                "@keyspace, @scripting, @pubsub and time"
+                "@sortedset, @set, @keyspace, @scripting, @pubsub and time"
             ) from error
         except (RedisError, OSError, asyncio.TimeoutError) as error:
             raise CannotServe(f"{self.name} cannot be reached: {error or type(error).__name__}") from error
@@ -213,6 +213,8 @@ class RedisServer:
         ):
             await self._asked("EVAL", script.text, 2, *keys, *args)
         await self._asked("SET", f"{name}:owner", b"w", "PX", _PROBE_MS)
+        for command in (("ZADD", 0, b"i"), ("UNLINK",), ("SADD", b"i"), ("UNLINK",)):  # as a saver does
+            await self._asked(command[0], f"{name}:ids", *command[1:])
         async with self.subscriber() as pubsub:
             await pubsub.subscribe(channel)
             await pubsub.get_message(timeout=TIMEOUT_S)
@@ -254,7 +256,8 @@ class RedisServer:
 
         It looks at all keys of the server: an index would be a second truth, which expiry does not keep.
         """
-        pattern = f"{_escaped(self.prefix)}:{{run:*}}:log"
+        escaped = re.sub(r"([*?\[\]\\^-])", r"\\\1", self.prefix)
+        pattern = f"{escaped}:{{run:*}}:log"
         found: set[str] = set()
         cursor = 0
         while True:
@@ -390,10 +393,6 @@ def _durability(name: str) -> Durability:
     (found,) = (each for each in get_args(Durability) if each == name)
     durability: Durability = found
     return durability
-
-
-def _escaped(text: str) -> str:
-    return re.sub(r"([*?\[\]\\^-])", r"\\\1", text)
 
 
 def _text(value: Any) -> str:

@@ -38,6 +38,7 @@ _OTHERS = (
     "STORE",
     "CONSOLE",
     "WORKER_HOST",
+    "WORKER_GROUP",
     "URL",
     "TOKEN",
     "TRACEBACK",

@@ -11,7 +11,7 @@ from graphwire_gateway.server import Server
 from graphwire_gateway.stores import shown_store
 
 if TYPE_CHECKING:
-    from graphwire_gateway.cluster.front import Front
+    from graphwire_gateway.cluster.gateway_server import GatewayServer
 
 
 def greet(config: Config, running: Server, is_restart: bool) -> None:
@@ -55,7 +55,7 @@ def _from_here(url: str) -> str:
     return url.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
 
 
-def greet_clients_of_workers(config: Config, running: "Front", hindrance: str) -> None:
+def greet_clients_of_workers(config: Config, running: "GatewayServer", hindrance: str) -> None:
     """Print where a gateway without graphs is, whose workers run them; ``hindrance`` is what it waits for."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     everywhere = running.host in ("0.0.0.0", "::")

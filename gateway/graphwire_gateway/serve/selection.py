@@ -34,10 +34,8 @@ class Selection:
     """The options that belong to ``[server]``, by setting; None for an option that was not given."""
     conformance_graphs: bool
     """Whether to serve the conformance kit's graphs as well."""
-    worker_host: str | None = None
-    worker_group: str = ""
-    """The group of the worker."""
-    """Where gateways reach the worker, if one is asked for; else None."""
+    is_worker: bool = False
+    """Whether a worker is asked for, and not a server or a gateway."""
     is_restart: bool = False
     """Whether only code changed since the last server; what that one printed is not printed again."""
 
@@ -97,9 +95,10 @@ class Selection:
                 "redis://localhost:6379/0; with any other one process serves the graphs: leave out --workers"
             )
         is_gateway = is_shared(resolved.server.store) and not resolved.server.workers
-        if not resolved.graphs and (self.worker_host is not None or not is_gateway):
+        command = "worker" if self.is_worker else "serve"
+        if not resolved.graphs and (self.is_worker or not is_gateway):
             raise CannotServe(
-                "no graphs to serve; name one, as in: graphwire serve joke=app.graphs:joke "
+                f"no graphs to serve; name one, as in: graphwire {command} joke=app.graphs:joke "
                 "(or a langgraph.json, or list them under [graphs] in graphwire.toml)"
             )
         return resolved, notes

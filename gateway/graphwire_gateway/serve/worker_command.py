@@ -1,6 +1,7 @@
 """``graphwire worker``: a process that runs graphs for the gateways of a store in Redis."""
 
 import contextlib
+import os
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logger("worker")
 
+_HOST = "127.0.0.1"
+
 
 def worker(
     graphs: Annotated[
@@ -41,21 +44,22 @@ def worker(
     ] = None,
     config: ConfigFile = None,
     host: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="ADDRESS",
             envvar="GRAPHWIRE_WORKER_HOST",
-            help="The address of this machine where gateways reach it, in a network that you trust.",
+            help="The address of this machine where gateways reach it, in a network that you trust. "
+            f"(default: {_HOST})",
         ),
-    ] = "127.0.0.1",
+    ] = None,
     group: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAME",
             envvar="GRAPHWIRE_WORKER_GROUP",
-            help="The workers that run these graphs, beside others of the store that run others.",
+            help="The name of the workers that run these graphs, where others of the store run others.",
         ),
-    ] = "",
+    ] = None,
     checkpointer: Annotated[
         str | None,
         typer.Option(
@@ -97,20 +101,23 @@ def worker(
             "log_level": log_level,
         },
         conformance_graphs=conformance_graphs,
-        worker_host=host,
-        worker_group=group,
+        is_worker=True,
     )
-    raise typer.Exit(work(selection))
+    raise typer.Exit(work(selection, host, group))
 
 
-def work(selection: Selection) -> int:
-    """Run graphs until asked to stop; return the exit code."""
-    assert selection.worker_host is not None
-    place = partial(_work, host=selection.worker_host, group=selection.worker_group)
-    return run_selected("worker", selection, place)
+def work(selection: Selection, host: str | None, group: str | None) -> int:
+    """Run graphs until asked to stop; return the exit code.
+
+    ``host`` is where gateways reach it, and ``group`` its group; None is what the environment says.
+    """
+    return run_selected("worker", selection, partial(_work, host=host, group=group))
 
 
-async def _work(config: Config, host: str, group: str) -> int:
+async def _work(config: Config, host: str | None, group: str | None) -> int:
+    # Only now the variables of .env are in the environment.
+    host = os.environ.get("GRAPHWIRE_WORKER_HOST", _HOST) if host is None else host
+    group = os.environ.get("GRAPHWIRE_WORKER_GROUP", "") if group is None else group
     async with AsyncExitStack() as stack:
         stop = Stop(config.limits.drain_s + CLOSE_S)
         running = await stop.unless_requested(

@@ -39,7 +39,7 @@ _OWN_LIMITS = (
 """What a gateway sees to by itself, as it is configured; all other limits are those of the workers."""
 
 
-class Front(Listening):
+class GatewayServer(Listening):
     """A gateway that listens, and passes everything on to workers. ``Gateway.relay`` makes it."""
 
     def __init__(
@@ -79,7 +79,7 @@ class Front(Listening):
         directory = self._directory
         if self._is_draining:
             return "draining"
-        if directory.is_away:
+        if directory.store_is_away:
             return "the store is away"
         groups = directory.groups
         if not directory.is_known or len(groups.lacking(directory.homes)) == len(groups.names):
@@ -105,7 +105,7 @@ class Front(Listening):
             lacking = groups.lacking(self._directory.homes)
             return group is None or (group in groups.names and group not in lacking)
 
-        while self.hindrance or not is_whole():
+        while not self._is_draining and (self.hindrance or not is_whole()):
             await self._has_looked.wait()
 
     async def _look(self) -> None:
@@ -150,6 +150,7 @@ class Front(Listening):
         """Let clients know that this gateway goes away within so many seconds, and probes that it does."""
         if not self._is_draining:
             self._is_draining = True
+            self._has_looked.set()
             self._listener.announce_end(deadline_s)
 
     async def _drain(self) -> None:

@@ -27,7 +27,7 @@ from graphwire_gateway.graphs.spec import GraphSpec, RunsOn
 from graphwire_gateway.limits import Limits
 from graphwire_gateway.log.store import Store
 from graphwire_gateway.server import Part, Server
-from graphwire_gateway.stores import FenceOf, is_shared, needs_redis, saver_for, store_of
+from graphwire_gateway.stores import is_shared, needs_redis, saver_for, store_of
 
 if TYPE_CHECKING:  # they need redis-py, which only those have who use it
     from graphwire_gateway.cluster.gateway_server import GatewayServer
@@ -201,13 +201,11 @@ class Gateway:
         url = self._shared_store("workers")
         from graphwire_gateway.cluster.directory import Directory
         from graphwire_gateway.cluster.groups import check_group
-        from graphwire_gateway.cluster.thread_fences import ThreadFences
         from graphwire_gateway.cluster.worker import Worker, home_limits
 
         check_group(group)
         beside = store_of(self._store, self._limits.of_log())  # never opened: savers use its server
-        fences = ThreadFences()
-        catalog = self._catalog(beside, fences)
+        catalog = self._catalog(beside)
         limits = home_limits(self._limits)
 
         def make_home(store: Store, tokens: Tokens, part: Part) -> Server:
@@ -220,7 +218,6 @@ class Gateway:
             catalog,
             self._limits,
             make_home,
-            fences,
             group=group,
             shares_threads=self._shared_threads,
         )
@@ -258,8 +255,8 @@ class Gateway:
         console = await asyncio.to_thread(console_files) if self._console else None
         return _Opening(expose, origins, proxied if loopback else (), console)
 
-    def _catalog(self, store: Store, fence_of: FenceOf | None = None) -> Catalog:
-        saver = saver_for(self._checkpointer, store, fence_of)
+    def _catalog(self, store: Store) -> Catalog:
+        saver = saver_for(self._checkpointer, store)
         return Catalog(self._specs, Savers(saver, self._graph_store, self._thread_limits))
 
     def _server(

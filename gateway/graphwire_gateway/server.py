@@ -92,6 +92,7 @@ class Server(Listening):
             limits.max_frame_bytes,
             limits.state_timeout_s,
             outlives=store.outlives,
+            fence=lambda: store.fence,
         )
         self._runs = Runs(
             catalog,

@@ -5,10 +5,9 @@
 addresses of a ``RedisServer``, keep them in Redis or Valkey.
 """
 
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, get_args, runtime_checkable
+from typing import Any, Protocol, get_args, runtime_checkable
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from graphwire_gateway.errors import CannotServe
@@ -35,9 +34,6 @@ class _InRedis(Protocol):
 
     @property
     def prefix(self) -> str: ...
-
-    @property
-    def fence(self) -> tuple[str, int] | None: ...
 
     def another_client(self) -> AbstractAsyncContextManager[Any]: ...
 
@@ -74,15 +70,10 @@ def shown_store(store: str) -> str:
     return without_password(store)
 
 
-FenceOf: TypeAlias = Callable[[str], tuple[str, int] | None]
-"""The ``RedisStore.fence`` of who has a thread, by the saver's id."""
-
-
-def saver_for(checkpointer: Any, store: Store, fence_of: FenceOf | None = None) -> Any:
+def saver_for(checkpointer: Any, store: Store) -> Any:
     """Return what ``Savers`` takes: ``checkpointer``, or what makes the savers that go with ``store``.
 
-    The latter is the default if the store has such. Those in Redis write as ``fence_of`` says, or as the
-    store itself. Raises ``CannotServe`` if it is asked for and there is
+    The latter is the default if the store has such. Raises ``CannotServe`` if it is asked for and there is
     none.
     """
     if checkpointer is not None and checkpointer != BESIDE:
@@ -90,15 +81,9 @@ def saver_for(checkpointer: Any, store: Store, fence_of: FenceOf | None = None) 
     if isinstance(store, SqliteStore):
         return SqliteSavers(store.path.with_name(f"{store.path.name}-threads"))
     if isinstance(store, _InRedis):
-        from graphwire_gateway.graphs.redis_saver import Fence, RedisSavers
+        from graphwire_gateway.graphs.redis_saver import RedisSavers
 
-        in_redis = store
-
-        def fence(thread: str) -> Fence | None:
-            found = in_redis.fence if fence_of is None else fence_of(thread)
-            return None if found is None else Fence(*found)
-
-        return RedisSavers(store.another_client, store.name, store.prefix, fence)
+        return RedisSavers(store.another_client, store.name, store.prefix)
     if checkpointer == BESIDE:
         raise CannotServe(
             f"the checkpointer: {BESIDE!r} keeps threads beside the logs, which only sqlite:// and redis:// "

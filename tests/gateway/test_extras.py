@@ -5,6 +5,7 @@ About `gateway/graphwire_gateway/stores.py` and the extras in `pyproject.toml`.
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -35,10 +36,12 @@ asyncio.run(main())
 _EXTRAS = ["redis", "langgraph.checkpoint.sqlite,aiosqlite", "langgraph.graph,langgraph.pregel"]
 
 
-def without(modules: str, code: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def without(
+    modules: str, code: str, *arguments: str, cwd: Path | None = None
+) -> "subprocess.CompletedProcess[str]":
     """Run code in a process that cannot import these modules."""
     command = [sys.executable, "-c", f"{_HIDE}\n{code}", modules, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
 
 
 @pytest.mark.processes
@@ -66,10 +69,10 @@ def test_the_command_line_is_there_without_other_packages(modules: str) -> None:
     ],
 )
 def test_what_is_missing_is_named_with_what_to_install(
-    command: str, modules: str, store: str, extra: str
+    tmp_path: Path, command: str, modules: str, store: str, extra: str
 ) -> None:
     arguments = (command, "--conformance-graphs", "--store", store)
-    done = without(modules, "from graphwire.cli import main; main()", *arguments)
+    done = without(modules, "from graphwire.cli import main; main()", *arguments, cwd=tmp_path)
     assert done.returncode != 0
     assert f"pip install 'graphwire[{extra}]'" in done.stderr
     assert "Traceback" not in done.stderr

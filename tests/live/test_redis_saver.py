@@ -1,7 +1,7 @@
 """Threads in a real Redis: LangGraph's own conformance tests for savers, and what those do not ask.
 
 About `gateway/graphwire_gateway/graphs/redis_saver.py`,
-`gateway/graphwire_gateway/graphs/blocking_saver.py` and `gateway/graphwire_gateway/cluster/thread_fences.py`.
+`gateway/graphwire_gateway/graphs/blocking_saver.py` and `gateway/graphwire_gateway/fence.py`.
 """
 
 import asyncio
@@ -14,11 +14,9 @@ from typing import Annotated, Any, TypedDict
 import graphwire_runtime
 import pytest
 from graphwire_gateway import Gateway, GraphSpec
-from graphwire_gateway.cluster.shards import index_of
-from graphwire_gateway.cluster.thread_fences import ThreadFences
-from graphwire_gateway.graphs.redis_saver import Fence, RedisSaver, ThreadTaken
+from graphwire_gateway.fence import Fence
+from graphwire_gateway.graphs.redis_saver import RedisSaver, ThreadTaken
 from graphwire_gateway.log import redis_owner
-from graphwire_gateway.log.redis import RedisStore
 from langgraph.checkpoint.base import ERROR, empty_checkpoint
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.memory import InMemorySaver
@@ -29,7 +27,7 @@ from tests.live.conftest import Connect
 from tests.support.graphs import Gate, gated
 from tests.support.peer import everything, spec
 from tests.support.redis import RedisProcess, redis_server
-from tests.support.redis_stores import asked, on_disk, opened, taken
+from tests.support.redis_stores import asked, on_disk, taken
 from tests.support.waiting import poll, until
 
 
@@ -326,7 +324,7 @@ async def test_a_client_that_decodes_is_refused(redis: RedisProcess) -> None:
 async def test_a_process_that_was_replaced_changes_no_thread(redis: RedisProcess) -> None:
     async with asked(redis) as client:
         await client.set("number", 5)
-        saver = RedisSaver(client, fence_of=lambda thread: Fence("number", 5) if thread == "t" else None)
+        saver = RedisSaver(client, fence=lambda: Fence("number", 5))
         began = await put(saver, place("t"))
         await saver.aput_writes(began, [("said", "before")], "task")
         await client.set("number", 6)
@@ -342,7 +340,7 @@ async def test_a_process_that_was_replaced_changes_no_thread(redis: RedisProcess
         found = await saver.aget_tuple(place("t"))
         assert found is not None
         assert found.pending_writes == [("task", "said", "before")]
-        await put(saver, place("other"))
+        await put(RedisSaver(client, fence=lambda: Fence("number", 6)), place("other"))
         assert await listed(saver) == ["other", "t"]
 
 
@@ -366,30 +364,3 @@ async def test_a_server_that_was_replaced_saves_no_checkpoint(
     other.open()
     await after.poll(lambda reply: reply.get("status") == "completed", type="result", run="r")
     assert [name for name in await keys(redis) if "{thread:" in name] != before
-
-
-async def test_a_worker_knows_the_fences_of_shards_that_it_has_left(redis: RedisProcess) -> None:
-    fences, first, second = ThreadFences(), RedisStore(redis.url, is_alone=True), RedisStore(redis.url)
-    home = index_of("t", 8)  # of the shards of group 5
-    assert fences("t") is None
-    fences.opening(5 * 8 + home, 8, first)
-    assert fences("t") is None, "it has no number yet"
-    await first.open()
-    number = first.fence
-    assert number is not None
-    assert fences("t") == number
-    away = next(name for name in ("a", "b", "c", "d", "e") if index_of(name, 8) != home)
-    assert fences(away) is None, "it is of another shard"
-    await first.aclose()
-    fences.closed(5 * 8 + home)
-    assert fences("t") == number, "a run may outlast its shard"
-    fences.opening(5 * 8 + home, 8, second)  # which is not alone, as one that was not opened has no number
-    assert fences("t") == number
-    fences.closed(5 * 8 + home)
-    assert fences("t") == number
-    async with opened(redis.url, is_alone=True) as third:
-        fences.opening(5 * 8 + home, 8, third)
-        assert third.fence is not None
-        assert fences("t") == third.fence
-        assert third.fence > number
-    await second.aclose()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from graphwire_gateway.fence import Fence
 from graphwire_gateway.limits import LogLimits
 from graphwire_gateway.log.fold import Fold
 from graphwire_gateway.log.memory import MemoryStore
@@ -38,6 +39,10 @@ class DelayingStore:
     @property
     def is_ours(self) -> bool:
         return self._store.is_ours
+
+    @property
+    def fence(self) -> Fence | None:
+        return self._store.fence
 
     @property
     def away_s(self) -> float:

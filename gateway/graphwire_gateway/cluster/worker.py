@@ -19,7 +19,6 @@ from graphwire_gateway.cluster.directory import Directory
 from graphwire_gateway.cluster.groups import Offer, shards_of
 from graphwire_gateway.cluster.home_tokens import HomeTokens
 from graphwire_gateway.cluster.shards import owner_of
-from graphwire_gateway.cluster.thread_fences import ThreadFences
 from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.graphs.catalog import Catalog
@@ -74,7 +73,7 @@ MakeHome: TypeAlias = Callable[[Store, Tokens, Part], Server]
 class Worker:
     """Runs graphs for the cluster at ``url``. ``make_home`` makes the server of a shard.
 
-    ``limits`` are what gateways announce. ``fences`` hears of the stores of its shards. Workers of one
+    ``limits`` are what gateways announce. Workers of one
     ``group`` serve the same graphs.
     """
 
@@ -85,7 +84,6 @@ class Worker:
         catalog: Catalog,
         limits: Limits,
         make_home: MakeHome,
-        fences: ThreadFences,
         *,
         group: str = "",
         shares_threads: bool = False,
@@ -96,7 +94,6 @@ class Worker:
         self.catalog = catalog
         self._limits = limits
         self._make_home = make_home
-        self._fences = fences
         self._shares_threads = shares_threads
         self._id = os.urandom(8).hex()
         self._host = ""
@@ -219,15 +216,14 @@ class Worker:
             opens_graphs=False,
         )
         home = self._make_home(store, HomeTokens(directory.secret, shard), part)
-        self._fences.opening(shard, directory.shards, store)
         try:
             await home.open(self._host, 0)
             await active.open()
         except CannotServe as error:
             log.debug("a shard was not taken", shard=shard, reason=str(error))
-            await self._close(shard, home, active)
+            await self._close(home, active)
         except BaseException:
-            await self._close(shard, home, active)
+            await self._close(home, active)
             raise
         else:
             self.homes[shard] = home
@@ -259,14 +255,13 @@ class Worker:
         task = self._ends.get(shard)
         if task is None:
             home, active = self.homes.pop(shard), self._active.pop(shard)
-            task = self._ends[shard] = asyncio.ensure_future(self._close(shard, home, active))
+            task = self._ends[shard] = asyncio.ensure_future(self._close(home, active))
             task.add_done_callback(lambda _: self._ends.pop(shard))
         await asyncio.shield(task)
 
-    async def _close(self, shard: int, home: Server, active: ActiveRuns) -> None:
+    async def _close(self, home: Server, active: ActiveRuns) -> None:
         await active.aclose()
         await home.close()
-        self._fences.closed(shard)
 
     async def drain(self, timeout_s: float | None = None) -> None:
         """Take no more shards; give each up when its runs have ended, or after ``timeout_s`` seconds.

@@ -13,7 +13,7 @@ Long because an execution is a state on two loops, and each method says on which
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, Protocol, cast
@@ -33,6 +33,7 @@ from graphwire_gateway.execution.namespaces import GraphNamespaces, is_of_langgr
 from graphwire_gateway.execution.request import RunRequest
 from graphwire_gateway.execution.schemas import response_schema_of
 from graphwire_gateway.failures import Failures, RunLimit, forget_frames
+from graphwire_gateway.fence import Fence
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.exits import cause_of
@@ -117,6 +118,8 @@ class Executor:
     max_meta_bytes: int = DEFAULTS.max_frame_bytes
     delete_s: float = DEFAULTS.state_timeout_s
     outlives: bool = False
+    fence: Callable[[], Fence | None] = lambda: None
+    """Returns what an execution that begins now writes to its thread with."""
 
     def start(self, request: RunRequest, owner: ExecutionOwner) -> "Execution":
         """Start to run a graph; the owner hears of all that follows."""
@@ -153,6 +156,7 @@ class Executor:
             events_before,
             is_resumed,
             self.outlives,
+            self.fence,
         )
 
 
@@ -173,8 +177,10 @@ class Execution:
         events_before: int = 0,
         is_resumed: bool = False,
         outlives: bool = False,
+        fence: Callable[[], Fence | None] = lambda: None,
     ) -> None:
         self._request = request
+        self._fence = fence
         self._outlives = outlives
         self._is_resumed = is_resumed
         self._owner = owner
@@ -215,7 +221,12 @@ class Execution:
 
     def start(self) -> None:
         """Begin on the runner's loop."""
-        self._job = self._runner.start(self._work, self._stopped, principal=self._request.principal)
+        self._job = self._start(self._work, self._stopped)
+
+    def _start(
+        self, work: Callable[[], Coroutine[Any, Any, None]], on_end: Callable[[Job], None] | None = None
+    ) -> Job:
+        return self._runner.start(work, on_end, principal=self._request.principal, fence=self._fence())
 
     def resume(self, answers: Mapping[str, Any]) -> "Execution":
         """Start and return the execution that continues an interrupted one with ``answers``."""
@@ -229,6 +240,7 @@ class Execution:
             self._events_before + self._put_events,
             is_resumed=True,
             outlives=self._outlives,
+            fence=self._fence,
         )
         following.start()
         return following
@@ -261,7 +273,7 @@ class Execution:
         """Delete the run's private thread, if it has one, on the runner: nothing can continue it."""
         scope = self._request.scope
         if scope is not None and scope.is_private and self._may_have_thread:
-            self._runner.start(self._delete_thread, principal=self._request.principal)
+            self._start(self._delete_thread)
 
     def _stopped(self, job: Job) -> None:
         self._owner.stopped(self)

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+from graphwire_gateway.fence import Fence
 from graphwire_gateway.telemetry import logger
 
 log = logger("runner")
@@ -38,9 +39,13 @@ class Job:
     cancelled ``LEFTOVER_S`` later.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, principal: str = "") -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, principal: str = "", fence: Fence | None = None
+    ) -> None:
         self.principal = principal
         """For whom it runs; principals share the threads."""
+        self.fence = fence
+        """What its writes to threads have to pass, where the server may be replaced."""
         self.is_over = False
         """Whether all of the job's code has stopped."""
         self.is_cancelled = False

@@ -15,7 +15,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 import orjson
@@ -34,7 +34,9 @@ from langgraph.checkpoint.base import writes_sort_key as order_of
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from redis.asyncio import Redis
 
+from graphwire_gateway.fence import Fence
 from graphwire_gateway.graphs.blocking_saver import BlockingSaver
+from graphwire_gateway.graphs.job import current_job
 from graphwire_gateway.telemetry import logger
 
 log = logger("threads")
@@ -79,15 +81,6 @@ return 1
 """
 
 
-class Fence(NamedTuple):
-    """Who writes: under ``key`` the server has a number, and once that is greater than ``number``, another
-    process has the thread.
-    """
-
-    key: str
-    number: int
-
-
 class ThreadTaken(Exception):
     """Another process has the thread by now, which goes on where this one was."""
 
@@ -97,8 +90,8 @@ class RedisSaver(BlockingSaver):
 
     A thread to which nothing was written for ``ttl_s`` seconds is deleted while a saver of that server is
     written to; None keeps threads for good. All keys begin with ``prefix``. A server that is away lets calls
-    fail with redis-py's errors. ``fence_of(thread)`` returns what a write has to pass, if anything: one that
-    comes too late raises ``ThreadTaken``, and changes nothing.
+    fail with redis-py's errors. ``fence()`` returns what a write has to pass, if anything: one that comes
+    too late raises ``ThreadTaken``, and changes nothing.
     """
 
     def __init__(
@@ -108,7 +101,7 @@ class RedisSaver(BlockingSaver):
         ttl_s: float | None = None,
         prefix: str = "graphwire",
         serde: SerializerProtocol | None = None,
-        fence_of: Callable[[str], Fence | None] = lambda _: None,
+        fence: Callable[[], Fence | None] = lambda: None,
     ) -> None:
         super().__init__(serde=serde)
         redis: Any = client
@@ -118,7 +111,7 @@ class RedisSaver(BlockingSaver):
         self._ttl_s = ttl_s
         self._prefix = prefix
         self._index = f"{prefix}:saved-threads"
-        self._fence_of = fence_of
+        self._fence = fence
         self._write_all = client.register_script(_WRITE_ALL)
         self._latest = client.register_script(_LATEST)
         self._delete = client.register_script(_DELETE)
@@ -347,7 +340,7 @@ class RedisSaver(BlockingSaver):
         """Carry out commands that write to a checkpoint, and name its thread."""
         now = _now_ms()
         named = [("ZADD", self._index, now, thread), ("SET", keys.used, now), ("SADD", keys.all, name)]
-        key, number = _checked(self._fence_of(thread))
+        key, number = _checked(self._fence())
         args = [part for command in (*named, *commands) for part in (len(command), *command)]
         if not await self._write_all(keys=key, args=[number, *args]):
             raise _taken(thread)
@@ -355,7 +348,7 @@ class RedisSaver(BlockingSaver):
     async def _let_go(self, thread: str, unused_since: int | None = None) -> bool:
         keys = _Keys(self._prefix, thread)
         at = "" if unused_since is None else unused_since
-        key, number = _checked(self._fence_of(thread) if unused_since is None else None)
+        key, number = _checked(self._fence() if unused_since is None else None)
         found = await self._delete(
             keys=[keys.ids, keys.all, keys.used, self._index, *key],
             args=[thread, at, keys.of(b""), number],
@@ -400,7 +393,7 @@ class RedisSavers:
     """Makes savers of the threads on a server; ``Savers`` calls it on each loop.
 
     ``open_client`` opens a client of the server that people know as ``name``; it is closed with the saver.
-    ``fence_of`` is as for ``RedisSaver``, and called in the threads of the loops.
+    Whoever's job it is writes with the fence of that job.
     """
 
     def __init__(
@@ -408,11 +401,9 @@ class RedisSavers:
         open_client: Callable[[], contextlib.AbstractAsyncContextManager["Redis"]],
         name: str,
         prefix: str = "graphwire",
-        fence_of: Callable[[str], Fence | None] = lambda _: None,
     ) -> None:
         self._open_client = open_client
         self._prefix = prefix
-        self._fence_of = fence_of
         self.description = name
 
     @contextlib.asynccontextmanager
@@ -420,7 +411,7 @@ class RedisSavers:
         """Open a saver."""
         async with (
             self._open_client() as client,
-            contextlib.aclosing(RedisSaver(client, prefix=self._prefix, fence_of=self._fence_of)) as saver,
+            contextlib.aclosing(RedisSaver(client, prefix=self._prefix, fence=_fence_of_job)) as saver,
         ):
             yield saver
 
@@ -438,6 +429,11 @@ class _Keys:
     def of(self, name: bytes) -> bytes:
         """Return the key of the checkpoint with that name."""
         return self._checkpoints + name
+
+
+def _fence_of_job() -> Fence | None:
+    job = current_job()
+    return None if job is None else job.fence
 
 
 def _checked(fence: Fence | None) -> tuple[list[str], int]:

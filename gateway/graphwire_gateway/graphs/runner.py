@@ -34,6 +34,7 @@ from typing import Any, Protocol, TypeVar
 
 from graphwire_runtime.drive.node_threads import use_threads
 
+from graphwire_gateway.fence import Fence
 from graphwire_gateway.graphs.exits import ExitGuard
 from graphwire_gateway.graphs.job import Job, make_task
 from graphwire_gateway.graphs.node_threads import NodeThreads
@@ -73,13 +74,15 @@ class Runner:
         on_end: Callable[[Job], None] | None = None,
         *,
         principal: str = "",
+        fence: Fence | None = None,
     ) -> Job:
         """Start ``work()`` on the loop, in a fresh context, and return its job, which the runner owns.
 
         ``on_end(job)`` is called on the main loop when all of the job's code has stopped. An exception of
-        ``work`` is not passed on; ``ask`` does that. ``principal`` is whose share of the threads it uses.
+        ``work`` is not passed on; ``ask`` does that. ``principal`` is whose share of the threads it uses, and
+        ``fence`` what it writes with.
         """
-        job = Job(self.loop, principal)
+        job = Job(self.loop, principal, fence)
         self._jobs.add(job)
 
         def ended() -> None:
@@ -102,13 +105,14 @@ class Runner:
         work: Callable[[], Coroutine[Any, Any, T]],
         on_end: Callable[[Job], None] | None = None,
         principal: str = "",
+        fence: Fence | None = None,
     ) -> T:
         """Run ``work()`` on the loop, in a fresh context, and return its result.
 
         Raises what it raises; an exit or a cancellation by graph code is a ``RuntimeError``.
 
         If the caller is cancelled, so is the work. ``on_end`` is called as by ``start``: before this method
-        returns, and also if the caller was cancelled. ``principal`` is whose share of the threads it uses.
+        returns, and also if the caller was cancelled. ``principal`` and ``fence`` are as for ``start``.
         """
         future: Future[T] = Future()
         stopped = asyncio.Event()
@@ -126,7 +130,7 @@ class Runner:
                 on_end(job)
             stopped.set()
 
-        job = self.start(answer, ended, principal=principal)
+        job = self.start(answer, ended, principal=principal, fence=fence)
         answered = asyncio.wrap_future(future)
         try:
             await asyncio.wait([answered])

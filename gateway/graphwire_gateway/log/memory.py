@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from graphwire_protocol.types import Durability, Seq
 
+from graphwire_gateway.fence import Fence
 from graphwire_gateway.limits import LogLimits
 from graphwire_gateway.log.fold import Fold
 from graphwire_gateway.log.record import Record, first_of
@@ -68,6 +69,11 @@ class MemoryStore:
     def is_ours(self) -> bool:
         """Always: nobody else can open it."""
         return True
+
+    @property
+    def fence(self) -> Fence | None:
+        """None: no other can take it."""
+        return None
 
     @property
     def away_s(self) -> float:

@@ -25,6 +25,7 @@ from graphwire_protocol.types import Durability, Seq
 from redis.asyncio import Redis
 
 from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.fence import Fence
 from graphwire_gateway.limits import LogLimits
 from graphwire_gateway.log.eviction import Stop, first, over
 from graphwire_gateway.log.fold import Fold
@@ -156,14 +157,11 @@ class RedisStore:
             self._owner.announce(url)
 
     @property
-    def fence(self) -> tuple[str, int] | None:
-        """A key, and the number of this store's that stands there until another one has the prefix.
-
-        None unless it ``is_alone``, and was opened. Who writes for it checks this, in the same step.
-        """
+    def fence(self) -> Fence | None:
+        """A later store of the prefix has a greater number; None unless this one ``is_alone``, and open."""
         if self._owner is None or not self._owner.number:
             return None
-        return self._server.owner_keys[1], self._owner.number
+        return Fence(self._server.owner_keys[1], self._owner.number)
 
     @contextlib.asynccontextmanager
     async def another_client(self) -> AsyncIterator[Redis]:

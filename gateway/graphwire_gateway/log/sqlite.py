@@ -30,6 +30,7 @@ from typing import Any, TypeVar
 
 from graphwire_protocol.types import Durability, Seq
 
+from graphwire_gateway.fence import Fence
 from graphwire_gateway.limits import LogLimits
 from graphwire_gateway.log.database import Database, Folded, Synchronous
 from graphwire_gateway.log.eviction import first, over
@@ -126,6 +127,11 @@ class SqliteStore:
     def is_ours(self) -> bool:
         """Always: nobody else can open it."""
         return True
+
+    @property
+    def fence(self) -> Fence | None:
+        """None: no other can take it."""
+        return None
 
     @property
     def away_s(self) -> float:

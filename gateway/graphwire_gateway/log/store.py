@@ -11,6 +11,7 @@ from typing import Protocol
 
 from graphwire_protocol.types import Durability, Seq
 
+from graphwire_gateway.fence import Fence
 from graphwire_gateway.log.fold import Fold
 from graphwire_gateway.log.record import Record
 
@@ -113,6 +114,10 @@ class Store(Protocol):
     @property
     def is_ours(self) -> bool:
         """Whether no other server can have the store by now. ``taken`` may be late: it has to be heard of."""
+
+    @property
+    def fence(self) -> Fence | None:
+        """What others write with who write for this store, beside it; None if no other can take it."""
 
     @property
     def away_s(self) -> float:

@@ -12,6 +12,7 @@ from graphwire_protocol.errors import Refusal
 
 from graphwire_gateway.execution.schemas import response_schema_of
 from graphwire_gateway.failures import Failures
+from graphwire_gateway.fence import Fence
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.job import Job, is_cancelled
 from graphwire_gateway.scope import Scope, thread_config
@@ -29,9 +30,11 @@ async def ask(
     work: Callable[[], Coroutine[Any, Any, T]],
     principal: str,
     on_end: Callable[[Job], None] | None = None,
+    fence: Fence | None = None,
 ) -> T:
     """Run ``work`` on the graph's loop for ``principal``, and ``on_end`` when all its code has stopped.
 
+    ``fence`` is what it writes with; left out, it only reads.
     Raises the ``Refusal`` that it raises; anything else becomes ``Refusal(internal)``. ``where`` is the frame
     and field that asks, for the error's text.
     """
@@ -46,7 +49,7 @@ async def ask(
                 raise
             raise failures.of_request(error, entry.name, where) from None
 
-    return await entry.runner.ask(contained, on_end, principal)
+    return await entry.runner.ask(contained, on_end, principal, fence)
 
 
 async def ask_within(
@@ -55,10 +58,11 @@ async def ask_within(
     where: str,
     work: Callable[[], Coroutine[Any, Any, T]],
     principal: str,
+    fence: Fence | None = None,
 ) -> T:
     """Run ``work`` as ``ask`` does, for at most ``PATIENCE_S``. Raises ``Refusal(unavailable)`` as well."""
     try:
-        return await asyncio.wait_for(ask(entry, failures, where, work, principal), PATIENCE_S)
+        return await asyncio.wait_for(ask(entry, failures, where, work, principal, None, fence), PATIENCE_S)
     except (TimeoutError, asyncio.TimeoutError):
         message = f"{where}: graph {entry.name!r} does not answer; its loop or its saver is busy"
         raise Refusal("unavailable", message, after_ms=1000) from None

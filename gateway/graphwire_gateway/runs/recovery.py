@@ -135,7 +135,7 @@ class Recovery:
         if not may_go_on(entry, start):
             return _lost_message(start)
         try:
-            place = await find_place(entry, self._runs.failures, start, standing)
+            place = await find_place(entry, self._runs.failures, start, standing, self._runs.fence)
             if place is None:
                 return _lost_message(start)
             void = await self._void_calls(one.found, place)

@@ -13,6 +13,7 @@ import orjson
 from graphwire_protocol.types import Seq
 
 from graphwire_gateway.failures import Failures
+from graphwire_gateway.fence import Fence
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.graphs.pause import newest_since
 from graphwire_gateway.log.store import Store
@@ -30,11 +31,11 @@ def may_go_on(entry: Entry, start: RunStart) -> bool:
 
 
 async def find_place(
-    entry: Entry, failures: Failures, start: RunStart, standing: RunStanding
+    entry: Entry, failures: Failures, start: RunStart, standing: RunStanding, fence: Fence | None = None
 ) -> Place | None:
     """Return where the run goes on; None if its thread does not tell. Raises ``Refusal``.
 
-    If the run begins once more on a thread that it found empty, the thread is emptied.
+    If the run begins once more on a thread that it found empty, the thread is emptied, with ``fence``.
     """
     scope = start.scope
     assert scope is not None
@@ -66,7 +67,7 @@ async def find_place(
                 await saver.adelete_thread(scope.saved)  # all of it is of this run
             return Place(standing.began, base, with_input=True)
 
-    return await ask_within(entry, failures, "run", find, start.principal)
+    return await ask_within(entry, failures, "run", find, start.principal, fence)
 
 
 async def _base(saver: Any, scope: Scope, start: RunStart, standing: RunStanding) -> str | None:

@@ -28,6 +28,7 @@ from graphwire_gateway.execution.request import (
     run_sizes,
     run_values,
 )
+from graphwire_gateway.fence import Fence
 from graphwire_gateway.graphs.catalog import Catalog
 from graphwire_gateway.graphs.entry import Entry
 from graphwire_gateway.limits import Limits
@@ -115,6 +116,11 @@ class Runs:
     def is_taken(self) -> bool:
         """Whether another server has the store, so that nothing that happens here is stored."""
         return self._store.taken.is_set()
+
+    @property
+    def fence(self) -> Fence | None:
+        """What this server writes with, beside the store."""
+        return self._store.fence
 
     def check_ours(self) -> None:
         """Answer nothing from memory that another server may know better by now. Raises ``Refusal``."""

@@ -210,7 +210,9 @@ class States:
                     reason = self._failures.of_state(error, position.entry.name, position.scope)
                     raise invalid("", f"{command.type}: {reason}", reason) from None
 
-        return await ask(position.entry, self._failures, command.type, answer, position.principal, over)
+        return await ask(
+            position.entry, self._failures, command.type, answer, position.principal, over, self._runs.fence
+        )
 
     # ── states as the caller may see them ────────────────────────────────────────────────────────
 

@@ -36,7 +36,7 @@ class Plan:
     gap_s: float = 8.0
     """Seconds between two faults, at most."""
     quiet_s: float = 0.0
-    """Seconds before the first fault, in which no run may be taken over."""
+    """Seconds before the first fault, with runs beside ``runs``, of which none may be taken over."""
     says: bool = False
 
 
@@ -57,9 +57,12 @@ async def soak(plan: Plan) -> tuple[Clients, Faults]:
 
             say("the cluster is ready")
             tasks: set[asyncio.Task[None]] = set()
+            is_loud = asyncio.Event()
+            if not plan.quiet_s:
+                is_loud.set()
             work = [
-                asyncio.ensure_future(_feed(clients, plan, tasks)),
-                asyncio.ensure_future(_fail(clients, faults, plan, say)),
+                asyncio.ensure_future(_feed(clients, plan, tasks, is_loud)),
+                asyncio.ensure_future(_fail(clients, faults, plan, say, is_loud)),
             ]
             followers = {asyncio.ensure_future(clients.follow(number)) for number in range(_FOLLOWERS)}
             try:
@@ -110,13 +113,16 @@ def _raise_from(tasks: set[asyncio.Task[None]], *work: asyncio.Task[None]) -> No
             task.result()
 
 
-async def _fail(clients: Clients, faults: Faults, plan: Plan, say: Callable[[str], None]) -> None:
+async def _fail(
+    clients: Clients, faults: Faults, plan: Plan, say: Callable[[str], None], is_loud: asyncio.Event
+) -> None:
     dice = random.Random(f"pace {plan.seed}")
     loop = asyncio.get_running_loop()
     await asyncio.sleep(plan.quiet_s)
     moved = [seen.id for seen in clients.runs if plan.quiet_s and seen.was_taken_over]
     if moved:
         raise Wrong("nothing has stopped, and these runs were taken over", moved)
+    is_loud.set()
     while faults.made < plan.faults:
         due = clients.shown + dice.randrange(50, 600)
         end = loop.time() + plan.gap_s
@@ -127,12 +133,13 @@ async def _fail(clients: Clients, faults: Faults, plan: Plan, say: Callable[[str
     await faults.mended()
 
 
-async def _feed(clients: Clients, plan: Plan, tasks: set[asyncio.Task[None]]) -> None:
+async def _feed(clients: Clients, plan: Plan, tasks: set[asyncio.Task[None]], is_loud: asyncio.Event) -> None:
     """Keep a number of runs under way, most of them on threads that others are on."""
     dice = random.Random(f"runs {plan.seed}")
     readers: set[asyncio.Task[None]] = set()
-    number = 0
-    while number < plan.runs:
+    number = before = 0
+    while number < plan.runs + before:
+        before = before if is_loud.is_set() else number
         readers = {task for task in readers if not task.done()}
         if len(readers) >= _AT_ONCE:
             await asyncio.sleep(0.005)

@@ -37,14 +37,17 @@ class Directory:
     """Knows no run but those that it is given."""
 
     shares_threads = False
-    groups = Groups(SHARDS, {"": Offer(Limits(), "crash", ("graph",))}, {"graph": ""})
+    offer = Offer(Limits(), "crash", ("graph",))
+    groups = Groups(SHARDS, {"": offer}, {"graph": ""})
 
     def __init__(self) -> None:
         self.homes = {shard: f"ws://{shard}" for shard in range(SHARDS)}
         self.groups_away: frozenset[str] = frozenset()
+        self.groups_silent: frozenset[str] = frozenset()
         self.known = {A: 0, B: 1}
+        self.runs = self
 
-    async def shard_of_run(self, principal: str, run: str, *, may_remember: bool) -> int | None:
+    async def shard_of(self, principal: str, run: str, *, may_remember: bool) -> int | None:
         await asyncio.sleep(0)
         return self.known.get(run)
 
@@ -52,8 +55,10 @@ class Directory:
         await asyncio.sleep(0)
         return self.known.get(run, shard), False
 
-    async def let_go(self, principal: str, run: str, shard: int) -> None:
+    def let_go(self, principal: str, run: str, shard: int) -> None:
         pass
+
+    let_go_later = let_go
 
     def remember(self, principal: str, run: str, shard: int) -> None:
         pass

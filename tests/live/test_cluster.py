@@ -2,14 +2,16 @@
 
 About `gateway/graphwire_gateway/cluster/relay.py`, `gateway/graphwire_gateway/cluster/link.py`,
 `gateway/graphwire_gateway/cluster/gateway_server.py`, `gateway/graphwire_gateway/cluster/worker.py`,
-`gateway/graphwire_gateway/cluster/active_runs.py`, `gateway/graphwire_gateway/runs/elsewhere.py` and
-`gateway/graphwire_gateway/cluster/directory.py`. The whole live suite passes through two gateways as well,
-with ``--store=cluster``; processes that are killed are in ``test_workers``.
+`gateway/graphwire_gateway/cluster/active_runs.py`, `gateway/graphwire_gateway/runs/elsewhere.py`,
+`gateway/graphwire_gateway/cluster/directory.py` and `gateway/graphwire_gateway/cluster/run_places.py`. The
+whole live suite passes through two gateways as well, with ``--store=cluster``; processes that are killed are
+in ``test_workers``.
 
 Long because gateways are looked at from each side: what is where, what is one, and what stops.
 """
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -26,17 +28,24 @@ from graphwire_gateway.cluster.home_tokens import home_token
 from graphwire_gateway.cluster.shards import index_of
 from graphwire_gateway.cluster.worker import Worker
 from graphwire_gateway.scope import run_key
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
+from typing_extensions import TypedDict
 
 from tests.live.test_server import http_get
 from tests.support.graphs import OURS, Gate, counter, gated
 from tests.support.peer import Peer, everything
 from tests.support.questions import asker
 from tests.support.redis import RedisProcess
-from tests.support.redis_stores import asked
+from tests.support.redis_stores import asked, taken
 from tests.support.waiting import poll, until
 
 SHARDS = 4
+
+
+class Said(TypedDict, total=False):
+    said: str
+
 
 CUSTOM = {"filter": {"modes": ["custom"]}}
 
@@ -44,6 +53,7 @@ CUSTOM = {"filter": {"modes": ["custom"]}}
 @pytest.fixture(autouse=True)
 def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "LOOK_S", 0.02)
+    monkeypatch.setattr(workers, "SURE_S", 0.0)
     monkeypatch.setattr(fronts, "LOOK_S", 0.02)
 
 
@@ -509,7 +519,7 @@ async def test_a_worker_that_has_too_much_for_long_hands_over_what_can_go_on(
         for number in range(12):
             run = f"r{number}"
             await peer.run("gated", {"done": 0}, run=run, thread=run)
-            found = await front._directory.shard_of_run("anonymous", run, may_remember=True)
+            found = await front._directory.runs.shard_of("anonymous", run, may_remember=True)
             assert found is not None
             shards[run] = found
         for number in range(20):  # what no other worker could go on with stays
@@ -668,14 +678,14 @@ async def test_a_directory_remembers_where_runs_are_and_looks_again_when_it_must
         stack.push_async_callback(directory.aclose)
         await directory.open()
         await directory.look()
-        shard = await directory.shard_of_run("anonymous", "r", may_remember=True)
+        shard = await directory.runs.shard_of("anonymous", "r", may_remember=True)
         assert shard is not None
-        assert await directory.shard_of_run("bob", "r", may_remember=True) is None
-        directory.remember("anonymous", "r", 99)
-        assert await directory.shard_of_run("anonymous", "r", may_remember=True) == 99
-        assert await directory.shard_of_run("anonymous", "r", may_remember=False) == shard
-        directory.forget("anonymous", "r")
-        assert await directory.shard_of_run("anonymous", "r", may_remember=True) == shard
+        assert await directory.runs.shard_of("bob", "r", may_remember=True) is None
+        directory.runs.remember("anonymous", "r", 99)
+        assert await directory.runs.shard_of("anonymous", "r", may_remember=True) == 99
+        assert await directory.runs.shard_of("anonymous", "r", may_remember=False) == shard
+        directory.runs.forget("anonymous", "r")
+        assert await directory.runs.shard_of("anonymous", "r", may_remember=True) == shard
 
 
 # ── runs that are handed over ────────────────────────────────────────────────────────────────────
@@ -686,18 +696,112 @@ async def test_a_start_is_noted_until_all_who_begin_it_are_answered(
 ) -> None:
     directory = Directory(redis.url)
     await directory.look()
-    assert await directory.note_start("p", "r", 3) == (3, True)
-    assert await directory.note_start("p", "r", 3) == (3, True), "a start that is sent again"
-    assert await directory.note_start("p", "r", 0) == (3, False)
-    assert await directory.note_start("other", "r", 0) == (0, True)
-    await directory.let_go("p", "r", 0)
-    await directory.let_go("p", "r", 3)
-    assert await directory.note_start("p", "r", 0) == (3, False), "one is still under way"
-    await directory.let_go("p", "r", 3)
-    assert await directory.note_start("p", "r", 0) == (0, True)
+    assert await directory.runs.note_start("p", "r", 3) == (3, True)
+    assert await directory.runs.note_start("p", "r", 3) == (3, True), "a start that is sent again"
+    assert await directory.runs.note_start("p", "r", 0) == (3, False)
+    assert await directory.runs.note_start("other", "r", 0) == (0, True)
     async with asked(redis) as client:
+
+        async def starts() -> int:
+            return int(await client.hget("graphwire:starting:p/r", "starts") or 0)
+
+        directory.runs.let_go("p", "r", 0)
+        directory.runs.let_go("p", "r", 3)
+        await poll(starts, lambda count: count == 1)
+        assert await directory.runs.note_start("p", "r", 0) == (3, False), "one is still under way"
+        directory.runs.let_go("p", "r", 3)
+        await poll(starts, lambda count: count == 0)
+        assert await directory.runs.note_start("p", "r", 0) == (0, True)
         assert 50_000 < await client.pttl("graphwire:starting:p/r") <= 60_000
+        directory.runs.let_go_later("p", "r", 0)
+        await poll(lambda: client.pttl("graphwire:starting:p/r"), lambda left: left <= 12_000)
     await directory.aclose()
+
+
+async def test_a_start_whose_client_left_before_a_home_had_it_blocks_no_other(
+    redis: RedisProcess, connect, graphs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sleep() -> None:
+        await asyncio.sleep(0)
+
+    async with working(redis, graphs), relaying(redis) as front, asked(redis) as client:
+        await asyncio.wait_for(front.ready(), 10)
+        monkeypatch.setattr(front, "_look", sleep)
+        front._directory.homes.clear()  # as if all were killed just now
+        peer = await connect(front)
+        await peer.send({"type": "run", "id": 7, "graph": "counter", "run": "r", "input": {"count": 0}})
+        await poll(lambda: client.exists("graphwire:starting:anonymous/r"), bool)
+        peer.wire.abort()
+        await poll(lambda: client.exists("graphwire:starting:anonymous/r"), lambda found: not found)
+
+
+async def test_the_threads_of_runs_without_one_are_written_by_whoever_has_the_run(
+    redis: RedisProcess, connect
+) -> None:
+    graphs = {"asker": asker(OURS)}
+    async with (
+        working(redis, graphs) as one,
+        relaying(redis) as front,
+        working(redis, graphs, shards=SHARDS // 2) as two,
+    ):
+        await until(lambda: len(one.homes) == SHARDS // 2)
+        await until(lambda: set(front._directory.homes.values()) == _urls(one, two))
+        peer = await connect(front)
+        for number in range(20):  # of which many have a private thread whose id falls into other shards
+            await peer.run("asker", {"topic": "tea"}, run=f"r{number}")
+        for number in range(20):
+            result = await peer.poll(
+                lambda reply: reply.get("status") not in ("queued", "running"),
+                type="result",
+                run=f"r{number}",
+            )
+            assert result["status"] == "interrupted", result
+
+
+def _urls(*workers: Worker) -> set[str]:
+    return {home.url for worker in workers for home in worker.homes.values()}
+
+
+async def test_a_run_that_outlives_its_shard_writes_nothing_though_its_process_has_the_shard_again(
+    redis: RedisProcess, connect
+) -> None:
+    held, calls, ended = threading.Event(), [0], threading.Event()
+
+    def slow(state: dict[str, Any]) -> dict[str, Any]:
+        calls[0] += 1
+        if calls[0] == 1:
+            held.wait(30)
+        return {"said": str(calls[0])}
+
+    def outside(state: Said, config: RunnableConfig) -> Said:
+        is_first = not calls[0]
+        try:
+            found: Said = inner.invoke({"said": ""}, config)
+            return found
+        finally:
+            if is_first:
+                ended.set()
+
+    inner: Any = OURS.StateGraph(Said).add_node("slow", slow).add_edge(OURS.START, "slow")
+    inner = inner.compile(checkpointer=True)
+    graph = OURS.StateGraph(Said).add_node("outside", outside).add_edge(OURS.START, "outside").compile()
+    shard = index_of("outer/anonymous/t", SHARDS)
+    limits = {"cancel_grace_s": 0.2}
+    async with working(redis, {"outer": graph}, limits=limits) as worker, relaying(redis) as front:
+        await asyncio.wait_for(front.ready(), 10)
+        peer = await connect(front)
+        await peer.run("outer", {"said": ""}, run="r", thread="t")
+        await until(lambda: calls[0])
+        home = worker.homes[shard]
+        await taken(redis, f"graphwire:{shard}")
+        await until(lambda: worker.homes.get(shard) not in (home, None), 20)
+        peer = await connect(front)
+        await peer.poll(lambda reply: reply.get("status") == "completed", type="result", run="r")
+        async with asked(redis) as client:
+            before = set(await client.keys("*thread:outer*"))
+            held.set()
+            await asyncio.to_thread(ended.wait, 20)
+            assert set(await client.keys("*thread:outer*")) == before
 
 
 async def test_a_worker_that_drains_may_be_hurried(

@@ -214,14 +214,15 @@ async def test_an_id_whose_start_was_refused_may_be_started_elsewhere(
 
 
 async def test_a_graph_belongs_to_one_group(workers: list[Worker], redis: RedisProcess) -> None:
-    for group, graph, words in (
-        ("", "talker", "graph 'talker' belongs to group 'gpu'; leave it out here, or move it"),
-        ("third", "counter", "graph 'counter' belongs to the group without a name"),
-        ("a b", "new", "'a b' is no name of a group"),
+    for group, graphs, words in (
+        ("", "counter fine talker", "graph 'talker' belongs to group 'gpu'; leave it out here, or once no"),
+        ("third", "fine counter", "graph 'counter' belongs to the group without a name"),
+        ("", "fine", "the group without a name has counter, too, and each of its workers may have to go on"),
+        ("a b", "fine", "'a b' is no name of a group"),
     ):
+        serving = working(redis, {graph: counter() for graph in graphs.split()}, group=group)
         with pytest.raises(CannotServe, match=words):
-            async with working(redis, {"fine": counter(), graph: counter()}, group=group):
-                pass
+            await serving.__aenter__()
     async with asked(redis) as client:
         assert not await client.hexists("graphwire:cluster", "graph:fine"), "who is refused takes nothing"
 
@@ -235,13 +236,38 @@ async def test_a_worker_whose_graph_another_group_has_by_now_ends(
     assert not workers[0].taken.is_set()
 
 
-async def test_redis_may_forget_whose_graphs_they_are(peer: Peer, redis: RedisProcess) -> None:
+async def test_what_redis_has_forgotten_is_written_again_before_it_is_missed(
+    peer: Peer, workers: list[Worker], front: GatewayServer, redis: RedisProcess, monkeypatch: Any
+) -> None:
     async with asked(redis) as client:
-        before = await client.hgetall("graphwire:cluster")
+
+        async def kept() -> dict[bytes, bytes]:
+            found = await client.hgetall("graphwire:cluster")
+            return {name: found[name] for name in found if name not in (b"life", b"version")}
+
+        before = await kept()
+        await workers[1].drain(0)  # which writes nothing any more
         await client.delete("graphwire:cluster")
-        await poll(lambda: client.hgetall("graphwire:cluster"), lambda found: found == before)
-    await peer.run("talker", {"count": 1}, everything(1))
-    await peer.closed(1)
+        await poll(kept, lambda found: found == before)
+        names = []
+        while b"gpu" not in await client.hvals("graphwire:cluster") or len(names) < 50:
+            names.append(front._directory.groups.names)
+            await asyncio.sleep(0)
+        assert all(each == ["", "gpu"] for each in names)
+
+
+async def test_an_offer_that_cannot_be_read_blinds_nobody(
+    peer: Peer, front: GatewayServer, redis: RedisProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with asked(redis) as client:
+        for offer in (b"{", b'{"limits":{"log_events":0},"durability":"crash"}', b"[]", b'{"limits":{}}'):
+            await client.hset("graphwire:cluster", mapping={"offer:other": offer, "number:7": "other"})
+            await until(lambda: "other" in front._directory.groups.names)
+            await peer.run("counter", {"count": 1}, everything(1))
+            await peer.closed(1)
+            await client.hdel("graphwire:cluster", "offer:other", "number:7")
+            await until(lambda: "other" not in front._directory.groups.names)
+    assert "what a group offers cannot be read" in caplog.text
 
 
 async def test_a_group_that_is_away_is_named_and_the_others_serve_on(
@@ -282,3 +308,51 @@ async def test_a_group_that_is_away_is_named_and_the_others_serve_on(
             peer = await connect(front)
             rows = (await peer.ask(type="list", what="runs"))["runs"]
             assert sorted(row["run"] for row in rows) == ["c", "t"]
+
+
+async def test_a_group_that_dies_holds_up_what_asks_all_for_seconds_only(
+    redis: RedisProcess, connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "SILENT_S", 0.2)  # and the others as they are
+    async with working(redis, {"counter": counter()}), relaying(redis) as front:
+        async with working(redis, {"talker": talker(OURS)}, group="gpu"):
+            await asyncio.wait_for(front.ready("gpu"), 10)
+            peer = await connect(front)
+            await peer.ask(type="watch", sub=1)
+        assert await peer.gone() == 1012
+        peer = await connect(front)
+        began = asyncio.get_running_loop().time()
+        await peer.send(
+            {"type": "watch", "id": 11, "sub": 1},
+            {"type": "list", "id": 12, "what": "runs"},
+            {"type": "list", "id": 13, "what": "graphs"},
+        )
+        replies = [(await peer.answer(id))["type"] for id in (11, 12, 13)]
+        assert replies == ["subscribed", "ok", "ok"]
+        await peer.until(lambda frame: frame["type"] == "synced")
+        assert asyncio.get_running_loop().time() < began + 5
+        assert {code for code, _ in noticed(peer)} == {"partial"}
+        async with working(redis, {"talker": talker(OURS)}, group="gpu"):
+            assert await peer.gone() == 1012
+            peer = await connect(front)
+            assert await graphs_of(peer) == ["counter", "talker"]
+
+
+async def test_a_gateway_that_has_not_heard_of_a_group_starts_none_of_its_runs_again(
+    redis: RedisProcess, connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with working(redis, {"counter": counter()}), relaying(redis) as frozen, relaying(redis) as front:
+        await asyncio.wait_for(frozen.ready(), 10)
+        late = await connect(frozen)
+
+        async def sleep() -> None:
+            await asyncio.sleep(0)
+
+        monkeypatch.setattr(frozen, "_look", sleep)
+        async with working(redis, {"talker": talker(OURS)}, group="gpu"):
+            await asyncio.wait_for(front.ready("gpu"), 10)
+            peer = await connect(front)
+            await peer.run("talker", {"count": 1}, everything(1), run="r")
+            await peer.closed(1)
+            assert frozen._directory.groups.names == [""]
+            assert (await late.run("counter", {"count": 1}, run="r"))["code"] == "conflict"

@@ -56,10 +56,10 @@ async def seen(store: RedisStore, run: str) -> list[int]:
     return found
 
 
-async def taken(redis: RedisProcess) -> None:
+async def taken(redis: RedisProcess, prefix: str = "graphwire") -> None:
     """Let another server have taken the owner's place, and have ended since: the next one comes at once."""
     ended = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
     await ended.wait()
     async with asked(redis) as client:
-        owner = orjson.loads(await client.get("graphwire:owner"))
-        await client.set("graphwire:owner", orjson.dumps({**owner, "writer": "ended", "pid": ended.pid}))
+        owner = orjson.loads(await client.get(f"{prefix}:owner"))
+        await client.set(f"{prefix}:owner", orjson.dumps({**owner, "writer": "ended", "pid": ended.pid}))

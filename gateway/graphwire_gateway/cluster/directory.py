@@ -1,64 +1,70 @@
 """What the processes of a cluster know of one another, in Redis: the settings they share, and who has what.
 
 ``PREFIX:cluster`` is a hash. What the first worker writes there stays: how many ``shards`` each group has,
-the ``secret`` by which workers know gateways, whether principals share threads, and in ``graph:NAME`` the
-group of a graph. ``offer:GROUP`` is what the workers of a group serve, as the last one says it; ``offer`` is
-that of the group without a name. ``PREFIX:workers:GROUP``, or ``PREFIX:workers``, is a hash: each worker, and
-when it last said that it is there (ms). ``PREFIX:starting:RUN`` is the shard of a run that is being started:
-no log tells of it yet. Who has shard k is the owner of the prefix ``PREFIX:k`` (``log/redis_owner.py``), with
-the address in its value; it is gone when its lease ends. If Redis loses the hashes, whoever remembers them
-writes them again.
+the ``secret`` by which workers know gateways, whether principals share threads, and the groups: ``number:N``
+is the one that has a number, ``graph:NAME`` the one that has a graph, and ``version`` counts them.
+``offer:GROUP`` is what the workers of a group serve, as the last one says it; ``offer`` is that of the group
+without a name. ``life`` is another one when Redis had lost the hash: then whoever remembers what was there
+writes it again, before anybody goes by what is missing.
+
+``PREFIX:workers:GROUP``, or ``PREFIX:workers``, is a hash: each worker, and when it last said that it is
+there (ms). Who has shard k is the owner of the prefix ``PREFIX:k`` (``log/redis_owner.py``), with the address
+in its value; it is gone when its lease ends. Where runs are is in ``cluster/run_places.py``.
 """
 
 import asyncio
 import secrets
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from graphwire_protocol.types import Durability
 
-from graphwire_gateway.cluster.groups import Groups, Offer
+from graphwire_gateway.cluster.groups import Groups, Offer, group_number, words
+from graphwire_gateway.cluster.run_places import RunPlaces
 from graphwire_gateway.cluster.shards import DEFAULT_SHARDS
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.log.redis_keys import (
     active_key,
     cluster_key,
-    log_keys,
     owner_key,
-    starting_key,
     workers_key,
 )
 from graphwire_gateway.log.redis_owner import is_gone, url_of
 from graphwire_gateway.log.redis_server import RedisServer
 from graphwire_gateway.log.store import StoreAway
-from graphwire_gateway.scope import run_key
+from graphwire_gateway.telemetry import logger
+
+log = logger("cluster")
 
 _LIVE_MS = 3_000  # a worker that has said nothing for so long is not counted
-_REMEMBERED = 10_000  # runs
 
 _SHARED = ("shards", "secret", "shared_threads")
 _OFFER = "offer"
 _GRAPH = "graph:"
+_NUMBER = "number:"
+_KEPT = (_OFFER, _GRAPH, _NUMBER)
+"""How the fields begin that are written again."""
+
+SILENT_S = 2.0
+"""A group that has had no worker for so long is left out of lists and watches of all."""
 
 AWAY_S = 15.0
 """A group that has had no worker for so long is away: nobody waits for it any more."""
 
-_START_MS = 60_000  # in which the home of a run that is started begins its log, if it does
-
-# Several may start a run in one shard at once: the note of it stays until all of them are answered.
-_NOTE = """
-local at = redis.call('HGET', KEYS[1], 'shard')
-if at and at ~= ARGV[1] then return tonumber(at) end
-redis.call('HSET', KEYS[1], 'shard', ARGV[1])
-redis.call('HINCRBY', KEYS[1], 'starts', 1)
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return tonumber(ARGV[1])
-"""
-
-_LET_GO = """
-if redis.call('HGET', KEYS[1], 'shard') ~= ARGV[1] then return end
-if redis.call('HINCRBY', KEYS[1], 'starts', -1) <= 0 then redis.call('DEL', KEYS[1]) end
+# All graphs of a group or none: who has one that another group has is refused, and leaves nothing.
+_CLAIM = """
+local other = redis.call('HGET', KEYS[1], 'number:' .. ARGV[2])
+if other and other ~= ARGV[1] then return {'', other} end
+for i = 4, #ARGV do
+    other = redis.call('HGET', KEYS[1], 'graph:' .. ARGV[i])
+    if other and other ~= ARGV[1] then return {ARGV[i], other} end
+end
+if redis.call('HSETNX', KEYS[1], 'number:' .. ARGV[2], ARGV[1]) == 1 then
+    redis.call('HINCRBY', KEYS[1], 'version', 1)
+end
+for i = 4, #ARGV do redis.call('HSET', KEYS[1], 'graph:' .. ARGV[i], ARGV[1]) end
+redis.call('HSET', KEYS[1], ARGV[1] == '' and 'offer' or 'offer:' .. ARGV[1], ARGV[3])
+return {}
 """
 
 
@@ -68,13 +74,19 @@ class Directory:
     def __init__(self, url: str) -> None:
         self._server = RedisServer(url)
         self._known: dict[str, str] = {}  # what all share, once it is open
-        self._runs: OrderedDict[str, int] = OrderedDict()  # the shard of each run that was looked for
+        self._fields: dict[str, bytes] = {}  # of the groups, as they were known last
+        self.version: tuple[bytes | None, bytes | None] = None, None
+        """Of the groups: another one is another set of them."""
+        self._unread: set[bytes] = set()  # offers that cannot be read
+        self.runs = RunPlaces(self)
         self.homes: dict[int, str] = {}
         """The address of each shard's home, as it was known last."""
         self.groups = Groups(DEFAULT_SHARDS, {}, {})
         """What the workers serve, as it was known last."""
         self.groups_away: frozenset[str] = frozenset()
         """The groups that have had no worker for ``AWAY_S``."""
+        self.groups_silent: frozenset[str] = frozenset()
+        """Those that have had none for ``SILENT_S``, where there are other groups."""
         self._alone_since: dict[str, float] | None = None  # groups that have none, in the loop's time
         self.store_is_away = False
         """Whether Redis did not answer when it was asked last."""
@@ -153,19 +165,43 @@ class Directory:
             )
 
     async def _learn(self) -> None:
-        pairs = await self.ask_one("HGETALL", self._cluster)
-        found = {name.decode(): value for name, value in pairs.items()}
+        found = await self._read()
         if any(name not in found for name in _SHARED):
-            return  # who remembers it writes it again
+            return  # workers write it again
         known = {name: found[name].decode() for name in _SHARED}
         if self._known and known != self._known:
             self.is_replaced = True
-            self._runs.clear()
+            self.runs.clear()
+        elif self._fields and found.get("life") != self.version[0]:
+            await self._set_missing(self._fields)
+            found = await self._read()
         self._known = known
-        offers = {_end(name): Offer.of(value) for name, value in found.items() if name.startswith(_OFFER)}
-        graphs = {_end(name): value.decode() for name, value in found.items() if name.startswith(_GRAPH)}
-        if offers:  # else they are written again
-            self.groups = Groups(self.shards, offers, graphs)
+        self._fields = {name: value for name, value in found.items() if name.startswith(_KEPT)}
+        self.version = found.get("life"), found.get("version")
+        self.groups = self._groups()
+
+    async def _read(self) -> dict[str, bytes]:
+        pairs = await self.ask_one("HGETALL", self.key)
+        return {name.decode(): value for name, value in pairs.items()}
+
+    def _groups(self) -> Groups:
+        offers: dict[str, Offer] = {}
+        names = {_end(name) for name in self._fields if name.startswith(_OFFER)}
+        for name, value in self._fields.items():
+            try:
+                if name.startswith(_OFFER):
+                    offers[_end(name)] = Offer.of(value)
+            except (ValueError, LookupError, TypeError, AttributeError) as error:
+                if value not in self._unread:
+                    log.error("what a group offers cannot be read", group=_end(name), error=str(error))
+                self._unread = {value}
+        graphs = {_end(n): value.decode() for n, value in self._fields.items() if n.startswith(_GRAPH)}
+        return Groups(self.shards, offers, graphs, names)
+
+    @property
+    def offer(self) -> Offer | None:
+        """What the groups that are there serve together; None if no worker has ever said it."""
+        return self.groups.offer(self.groups_away)
 
     @property
     def is_known(self) -> bool:
@@ -173,7 +209,8 @@ class Directory:
         return bool(self._known)
 
     @property
-    def _cluster(self) -> str:
+    def key(self) -> str:
+        """The key of what all share."""
         return cluster_key(self.prefix)
 
     def _workers(self, group: str) -> str:
@@ -197,23 +234,48 @@ class Directory:
         self.store_is_away = False
         return answers
 
-    async def _set_missing(self, fields: Mapping[str, str]) -> None:
-        await self.ask(*(("HSETNX", self._cluster, *pair) for pair in fields.items()))
+    async def _set_missing(self, fields: Mapping[str, str | bytes]) -> None:
+        await self.ask(*(("HSETNX", self.key, *pair) for pair in fields.items()))
 
     # ── workers ──────────────────────────────────────────────────────────────────────────────────
 
+    async def claim(self, group: str, offer: Offer) -> None:
+        """Say what a group serves. Raises ``CannotServe`` if another one has some of it, ``StoreAway``."""
+        number = group_number(group)
+        claim = ("EVAL", _CLAIM, 1, self.key, group, number, offer.to_bytes(), *offer.graphs)
+        conflict = await self.ask_one(*claim)
+        if not conflict:
+            return
+        graph, other = (part.decode() for part in conflict)
+        if not graph:
+            raise CannotServe(f"groups {other!r} and {group!r} have the same number; give one another name")
+        raise CannotServe(
+            f"graph {graph!r} belongs to {words(other)}; leave it out here, or once no worker of that group "
+            f"has it, let it go: redis-cli HDEL {self.key} graph:{graph}"
+        )
+
+    def check_whole(self, group: str, graphs: Iterable[str]) -> None:
+        """Raise ``CannotServe`` if the group has graphs that are not among these of a new worker."""
+        lacking = sorted(self.groups.graphs_of(group) - set(graphs))
+        if lacking:
+            names = " ".join(f"graph:{graph}" for graph in lacking)
+            raise CannotServe(
+                f"{words(group)} has {', '.join(lacking)}, too, and each of its workers may have to go on "
+                "with a run of that: name it as well, be of another group (--group NAME), or if nobody is to "
+                f"serve it any more, let it go: redis-cli HDEL {self.key} {names}"
+            )
+
     async def report(self, group: str, worker: str, offer: Offer) -> int:
-        """Say that a worker is there; return how many of its group are. Raises ``StoreAway``."""
+        """Say that a worker is there; return how many of its group are.
+
+        Raises ``CannotServe`` as ``claim`` does, ``StoreAway``.
+        """
         time = await self.ask_one("TIME")
         now = int(time[0]) * 1000 + int(time[1]) // 1000
-        graphs = {_GRAPH + graph: group for graph in offer.graphs}
-        await self._set_missing({**self._known, **graphs})
+        await self._set_missing({**self._known, "life": secrets.token_hex(8)})
+        await self.claim(group, offer)
         workers = self._workers(group)
-        *_, found = await self.ask(
-            ("HSET", workers, worker, now),
-            ("HSET", self._cluster, f"{_OFFER}:{group}" if group else _OFFER, offer.to_bytes()),
-            ("HGETALL", workers),
-        )
+        _, found = await self.ask(("HSET", workers, worker, now), ("HGETALL", workers))
         times = {id: int(at) for id, at in found.items()}
         gone = [id for id, at in times.items() if at < now - _LIVE_MS]
         if gone:
@@ -242,77 +304,26 @@ class Directory:
         now = asyncio.get_running_loop().time()
         alone = set(self.groups.names) - {self.groups.group_at(shard) for shard in self.homes}
         if self._alone_since is None:  # who looks for the first time does not wait for those long gone
-            names = sorted(alone) if len(self.groups.names) > 1 else []
-            found = await self.ask(*(("HLEN", self._workers(name)) for name in names)) if names else []
-            gone = {name for name, count in zip(names, found, strict=True) if not count}
+            gone = await self._long_gone(sorted(alone)) if len(self.groups.names) > 1 else []
             self._alone_since = dict.fromkeys(gone, now - AWAY_S)
         self._alone_since = {group: self._alone_since.get(group, now) for group in alone}
-        self.groups_away = frozenset(group for group, at in self._alone_since.items() if now >= at + AWAY_S)
+        self.groups_away = frozenset(name for name, at in self._alone_since.items() if now >= at + AWAY_S)
+        if len(self.groups.names) > 1:
+            silent = [name for name, at in self._alone_since.items() if now >= at + SILENT_S]
+            self.groups_silent = frozenset(silent)
 
-    async def shard_of_run(self, principal: str, run: str, *, may_remember: bool) -> int | None:
-        """Return the shard that has a run's log; None if none has. Raises ``StoreAway``.
-
-        Where it ``may_remember``, a run that was found before is not looked for again.
-        """
-        key = run_key(principal, run)
-        if may_remember and key in self._runs:
-            self._runs.move_to_end(key)
-            return self._runs[key]
-        names = self._names(key)
-        found = await self.ask_one("EXISTS", *names.values())
-        return await self._which(principal, run, names) if found else None
-
-    def _names(self, key: str) -> dict[int, str]:
-        """Return the name of a run's log in each shard."""
-        return {shard: log_keys(self.shard_prefix(shard), key)[0] for shard in self.groups.shards}
-
-    async def _which(self, principal: str, run: str, names: Mapping[int, str]) -> int | None:
-        found = await self.ask(*(("EXISTS", name) for name in names.values()))
-        shard = next((shard for shard, there in zip(names, found, strict=True) if there), None)
-        if shard is not None:
-            self.remember(principal, run, shard)
-        return shard
-
-    async def note_start(self, principal: str, run: str, shard: int) -> tuple[int | None, bool]:
-        """Note that a run is being started in ``shard``, unless it is in another one.
-
-        Return the shard that has its log, or else where it is being started; None if that is in another
-        group, which does not know the graph. And whether it was noted: then ``let_go`` has to follow. Raises
-        ``StoreAway``.
-        """
-        key = run_key(principal, run)
-        names = self._names(key)
-        # Who is answered has a log, and only then is the note deleted: so the log is looked for second.
-        at, found = await self.ask(
-            ("EVAL", _NOTE, 1, self._starting(principal, run), shard, _START_MS),
-            ("EXISTS", *names.values()),
-        )
-        known = await self._which(principal, run, names) if found else None
-        if known is None and self.groups.group_at(at) == self.groups.group_at(shard):
-            known = int(at)
-        return known, at == shard
-
-    async def let_go(self, principal: str, run: str, shard: int) -> None:
-        """A start was answered: there is a log, or the run may be started elsewhere. Raises ``StoreAway``."""
-        await self.ask_one("EVAL", _LET_GO, 1, self._starting(principal, run), shard)
-
-    def _starting(self, principal: str, run: str) -> str:
-        return starting_key(self.prefix, run_key(principal, run))
-
-    def remember(self, principal: str, run: str, shard: int) -> None:
-        """Note where a run is."""
-        key = run_key(principal, run)
-        self._runs[key] = shard
-        self._runs.move_to_end(key)
-        if len(self._runs) > _REMEMBERED:
-            self._runs.popitem(last=False)
-
-    def forget(self, principal: str, run: str) -> None:
-        """Look for a run anew when it is asked for again."""
-        self._runs.pop(run_key(principal, run), None)
+    async def _long_gone(self, groups: list[str]) -> list[str]:
+        """Return those of which no worker has said for long that it is there."""
+        time, *found = await self.ask(("TIME",), *(("HVALS", self._workers(group)) for group in groups))
+        return [
+            group
+            for group, times in zip(groups, found, strict=True)
+            if all(int(at) < int(time[0]) * 1000 - _LIVE_MS for at in times)
+        ]
 
     async def aclose(self) -> None:
         """Close the connections."""
+        await self.runs.aclose()
         await self._server.aclose()
 
 

@@ -9,6 +9,7 @@ from weakref import WeakSet
 from graphwire_protocol.commands import Product
 
 from graphwire_gateway.cluster.directory import Directory
+from graphwire_gateway.cluster.groups import words
 from graphwire_gateway.cluster.relay import CommandRelay, relayed
 from graphwire_gateway.connections.auth import Origins, Tokens
 from graphwire_gateway.connections.console_files import NOT_BUILT, ConsoleFiles
@@ -111,7 +112,7 @@ class GatewayServer(Listening):
     async def _look(self) -> None:
         with contextlib.suppress(StoreAway):
             await self._directory.look()
-        offer = self._directory.groups.offer
+        offer = self._directory.offer
         if offer is not None:
             own = {name: getattr(self._own_limits, name) for name in _OWN_LIMITS}
             own["max_frame_bytes"] = min(own["max_frame_bytes"], offer.limits.max_frame_bytes)
@@ -137,7 +138,8 @@ class GatewayServer(Listening):
             if groups.lacking(self._directory.homes) != lacking:
                 lacking = groups.lacking(self._directory.homes)
                 if len(groups.names) > 1:
-                    log.info("groups that lack workers", groups=lacking)
+                    who = ", ".join(map(words, lacking)) or None
+                    log.info("a group lacks workers" if lacking else "all groups have workers", groups=who)
             await asyncio.sleep(LOOK_S)
 
     async def drain(self, timeout_s: float | None = None) -> None:

@@ -40,6 +40,10 @@ class Answers:
         else:
             self.found[shard] = frame
 
+    def leave_out(self, shards: Iterable[int]) -> None:
+        """These answer no more, and are not waited for."""
+        self.missing.difference_update(shards)
+
     def result(self) -> Frame:
         """Return the first refusal, or what any shard has said."""
         return self.refusal or next(iter(self.found.values()))
@@ -54,7 +58,7 @@ class GatheredList(Answers):
     def __init__(self, command: commands.List, shards: Iterable[int], most_bytes: int) -> None:
         place = _read(command.cursor)
         if command.what == "graphs" and place is not None:
-            shards = [shard for shard in shards if shard >= place[0]] or shards
+            shards = [shard for shard in shards if shard >= place[0]]
         super().__init__(command, shards)
         self.command: commands.List = command
         self._most = most_bytes
@@ -137,12 +141,22 @@ class GatheredWatch(Answers):
         self._most = most
         self._unsynced = set(self.missing)
         self._cut = 0
+        self._is_listed = False
         self._rows: dict[tuple[str, ...], tuple[int, Frame]] = {}
 
     @property
     def is_synced(self) -> bool:
         """Whether the list has been sent, so that frames pass as they come."""
-        return not self._unsynced
+        return self._is_listed
+
+    def leave_out(self, shards: Iterable[int]) -> None:
+        """These answer no more, and are not waited for."""
+        super().leave_out(shards)
+        self._unsynced.difference_update(shards)
+
+    def rest(self) -> list[Frame]:
+        """Return the list, if what was left out was all that it waited for."""
+        return [] if self._unsynced or self._is_listed else self._list()
 
     def take(self, shard: int, frame: Frame) -> list[Frame]:
         """A frame of the watch has come before it was synced; return what the client gets now."""
@@ -165,4 +179,5 @@ class GatheredWatch(Answers):
         if cut:
             synced["cut"] = cut
         self._rows.clear()
+        self._is_listed = True
         return [*(frame for _, frame in rows[: self._most]), synced]

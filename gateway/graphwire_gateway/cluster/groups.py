@@ -37,9 +37,9 @@ class Offer:
     @classmethod
     def of(cls, data: bytes) -> "Offer":
         """Return what is kept; a newer worker may know more limits."""
-        fields = orjson.loads(data)
+        fields = orjson.loads(data)  # one of an older worker names no graphs
         limits = {name: value for name, value in fields["limits"].items() if name in Limits.model_fields}
-        return cls(Limits(**limits), fields["durability"], tuple(fields["graphs"]))
+        return cls(Limits(**limits), fields["durability"], tuple(fields.get("graphs", ())))
 
 
 def check_group(name: str) -> None:
@@ -62,15 +62,21 @@ def shards_of(group: str, count: int) -> range:
 class Groups:
     """The groups of a cluster as they were known at one time: their offers, and which group has each graph.
 
-    Each has ``count`` shards.
+    Each has ``count`` shards. ``names`` are those of whom nothing else may be known.
     """
 
-    def __init__(self, count: int, offers: Mapping[str, Offer], group_of: Mapping[str, str]) -> None:
+    def __init__(
+        self, count: int, offers: Mapping[str, Offer], group_of: Mapping[str, str], names: Iterable[str] = ()
+    ) -> None:
         self.count = count
-        self.names = sorted({*offers, *group_of.values()})
-        self.offer = _of_all([offers[name] for name in self.names if name in offers])
-        """What all of them offer together; None if there is none."""
+        self.names = sorted({*offers, *group_of.values(), *names})
+        self._offers = offers
         self._group_of = group_of
+
+    def offer(self, without: Container[str] = ()) -> Offer | None:
+        """Return what all groups but these offer together, or if there is nothing, what all do."""
+        there = [offer for name, offer in self._offers.items() if name not in without]
+        return _of_all(there or list(self._offers.values()))
 
     @property
     def shards(self) -> list[int]:
@@ -83,8 +89,20 @@ class Groups:
         return self._group_of
 
     def group_of(self, graph: str) -> str | None:
-        """Return the group that has a graph; where there is only one group, that one. Else None."""
-        return self._group_of.get(graph, self.names[0] if len(self.names) == 1 else None)
+        """Return the group that has a graph; of one that nobody has, the only group. Else None.
+
+        Where older workers have not said which graphs they have, they have the others.
+        """
+        found = self._group_of.get(graph)
+        if found is None and len(self.names) == 1:
+            return self.names[0]
+        if found is None and "" in self.names and not self.graphs_of(""):
+            return ""
+        return found
+
+    def graphs_of(self, group: str) -> set[str]:
+        """Return the graphs that a group has."""
+        return {graph for graph, name in self._group_of.items() if name == group}
 
     def group_at(self, shard: int) -> str:
         """Return the group that has a shard."""
@@ -95,21 +113,6 @@ class Groups:
         return [
             name for name in self.names if any(shard not in homes for shard in shards_of(name, self.count))
         ]
-
-    def check_own(self, group: str, graphs: Iterable[str]) -> None:
-        """Raise ``CannotServe`` if another group has the number, or a graph, of a worker's ``group``."""
-        for name in self.names:
-            if name != group and group_number(name) == group_number(group):
-                raise CannotServe(
-                    f"groups {name!r} and {group!r} have the same number; give one another name"
-                )
-        for graph in graphs:
-            other = self._group_of.get(graph, group)
-            if other != group:
-                raise CannotServe(
-                    f"graph {graph!r} belongs to {words(other)}; leave it out here, or move it as "
-                    "'Groups of workers' in durability.md says"
-                )
 
 
 def words(group: str) -> str:

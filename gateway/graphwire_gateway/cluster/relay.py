@@ -76,10 +76,10 @@ class _Asked:
     """The frame, if it went to where its run was last known to be, and may have to go elsewhere."""
     noted: int | None = None
     """Of a start: in which shard it is noted to be, until it is answered."""
+    before: tuple[Frame, ...] = ()
+    """What the client gets before the answer: a notice of what that leaves out."""
     behind: tuple[Frame, ...] = ()
-    """What the client gets behind the answer: refusals of later requests about the same subscription, and
-    what the answer leaves out.
-    """
+    """What it gets behind it: refusals of later requests about the same subscription."""
 
 
 @dataclass(slots=True)
@@ -115,6 +115,7 @@ class CommandRelay:
         self._pinged: dict[int, _Pinged] = {}
         self._pings = 0
         self._looking: set[asyncio.Task[None]] = set()
+        self._late: dict[tuple[int, int], int | None] = {}  # shards and requests that are not waited for; sub
         self._undoing: dict[int, tuple[int, int]] = {}  # shard and sub of unsubscribes of the gateway's own
         self._left: Counter[int] = Counter()  # subscriptions whose unsubscribe is not answered
         self._runs_here: set[int] = set()  # shards with runs that end when the client leaves
@@ -183,7 +184,7 @@ class CommandRelay:
                 self._ask(command, self._shard_of_thread(command.graph or "", command.thread or ""), data)
 
     async def _hello(self, command: commands.Hello) -> None:
-        if self._directory.groups.offer is None:
+        if self._directory.offer is None:
             message = "this server has no worker yet; connect again later"
             raise Refusal("unavailable", message, after_ms=_AFTER_MS, close=codes.TRY_LATER)
         assert self._connection is not None
@@ -250,12 +251,13 @@ class CommandRelay:
     def _groups_of_rows(self, graphs: Iterable[str] | None) -> tuple[list[str], list[str]]:
         """Return the groups that have rows of these graphs, or of any: those to ask, and those to leave out.
 
-        The latter are away. If all are, they are asked all the same, and refuse.
+        The latter have no worker. If none has, all are asked all the same, and refuse.
         """
         groups = self._directory.groups
         named = {groups.group_of(graph) for graph in graphs} if graphs is not None else {None}
         wanted = groups.names if None in named else sorted(name for name in named if name is not None)
-        there = [name for name in wanted if name not in self._directory.groups_away]
+        absent = self._directory.groups_away | self._directory.groups_silent
+        there = [name for name in wanted if name not in absent]
         return (there, [name for name in wanted if name not in there]) if there else (wanted, [])
 
     def _shards_of(self, groups: Iterable[str]) -> list[int]:
@@ -277,7 +279,7 @@ class CommandRelay:
 
     async def _looked_for(self, run: str, *, may_remember: bool) -> int | None:
         try:
-            return await self._directory.shard_of_run(self._owner, run, may_remember=may_remember)
+            return await self._directory.runs.shard_of(self._owner, run, may_remember=may_remember)
         except StoreAway:
             raise _store_away() from None
 
@@ -320,13 +322,13 @@ class CommandRelay:
             await self._start(command, id, found, data)
         except BaseException:
             if is_noted:
-                self._later(self._let_go(id, shard))
+                self._directory.runs.let_go(self._owner, id, shard)
             raise
         self._asked[command.id].noted = shard if is_noted else None
 
     async def _start(self, command: commands.Run, id: str, shard: int, data: str | bytes) -> None:
         """Pass on a start to the shard that has the run, or gets it."""
-        self._directory.remember(self._owner, id, shard)
+        self._directory.runs.remember(self._owner, id, shard)
         for spec in command.subscribe:
             await self._number_is_free(spec.sub, shard)
         self._ask(command.model_copy(update={"run": id, "input": None}), shard, data)
@@ -340,7 +342,7 @@ class CommandRelay:
         It is also said whether that was noted. Raises ``Refusal(unavailable)``.
         """
         try:
-            found, is_noted = await self._directory.note_start(self._owner, run, shard)
+            found, is_noted = await self._directory.runs.note_start(self._owner, run, shard)
         except StoreAway:
             raise _store_away() from None
         if found is None:
@@ -386,9 +388,12 @@ class CommandRelay:
             shards = shards[:: self._directory.groups.count]  # always the same, as the cursor says
         self._check_waiting(size * len(shards))
         listed = GatheredList(command, shards, self._services.limits.max_event_bytes)
-        self._asked[command.id] = _Asked(command, frozenset(listed.missing), listed, behind=_left_out(away))
+        self._asked[command.id] = _Asked(command, frozenset(listed.missing), listed, before=_left_out(away))
         for shard in sorted(listed.missing):
             self._send((shard,), encode(listed.asked_of(shard)))
+        if not listed.missing:  # of the groups behind the cursor none is left
+            for each in self._all_of(self._asked[command.id]):
+                self._outbox.reply(orjson.dumps(each))
 
     async def _watch(self, command: commands.Watch, data: str | bytes) -> None:
         groups, away = self._groups_of_rows(command.graphs)
@@ -396,7 +401,7 @@ class CommandRelay:
         await self._number_is_free(command.sub, *shards)
         self._check_waiting(len(data) * len(shards))
         watched = GatheredWatch(command, shards, self._services.limits.max_watch_runs)
-        self._asked[command.id] = _Asked(command, shards, watched, behind=_left_out(away))
+        self._asked[command.id] = _Asked(command, shards, watched, before=_left_out(away))
         self._watches[command.sub] = watched
         self._subs[command.sub] = shards, command.id
         self._send(sorted(shards), data)
@@ -478,13 +483,18 @@ class CommandRelay:
         if id in self._undoing:
             del self._undoing[id]
             return []
+        if (link.shard, id) in self._late:  # its group is there again
+            sub = self._late.pop((link.shard, id))
+            if sub is not None and not is_error:
+                self._undo(sub, (link.shard,))
+            return []
         asked = self._asked.get(id)
         if asked is None:
             raise Misuse(f"the home of shard {link.shard} answers request {id}, which is not open")
         link.is_repeating = asked.answers is not None and link.shard != min(asked.shards)
         if asked.answers is not None:
             asked.answers.answer(link.shard, frame)
-            return [] if asked.answers.missing else [self._gathered(asked), *asked.behind]
+            return [] if asked.answers.missing else self._all_of(asked)
         if is_error and asked.data is not None and frame["code"] == "not_found":
             self._later(self._look_again(asked, asked.data, frame))
             asked.data = None
@@ -500,7 +510,7 @@ class CommandRelay:
     async def _look_again(self, asked: _Asked, data: str | bytes, frame: Frame) -> None:
         """Ask the shard that has the run now, if it is another one: it may have begun anew there."""
         command = asked.command
-        self._directory.forget(self._owner, command.run)
+        self._directory.runs.forget(self._owner, command.run)
         try:
             shard = await self._looked_for(command.run, may_remember=False)
         except Exception as error:
@@ -528,14 +538,10 @@ class CommandRelay:
         except Exception as error:
             self._services.failures.internal(error, "work of a gateway")
 
-    async def _let_go(self, run: str, shard: int) -> None:
-        with contextlib.suppress(StoreAway):  # what is noted of the start ends by itself
-            await self._directory.let_go(self._owner, run, shard)
-
     def _answered(self, asked: _Asked) -> None:
         del self._asked[asked.command.id]
         if asked.noted is not None:
-            self._later(self._let_go(asked.command.run or "", asked.noted))
+            self._directory.runs.let_go(self._owner, asked.command.run or "", asked.noted)
         if isinstance(asked.command, commands.Unsubscribe):
             self._left[asked.command.sub] -= 1
             if not self._left[asked.command.sub]:
@@ -552,7 +558,7 @@ class CommandRelay:
         self._forget_subs(command)
         run = getattr(command, "run", None)
         if run is not None:
-            self._directory.forget(self._owner, run)
+            self._directory.runs.forget(self._owner, run)
         if frame["code"] == "draining":  # the home goes away, and not this gateway
             message = "a worker of this server is going away; ask again"
             return {**frame, "code": "unavailable", "message": message}
@@ -570,6 +576,32 @@ class CommandRelay:
         """Tell whether the number is still that request's: a later one may have taken it."""
         _, request = self._subs.get(sub, _NOWHERE)
         return request == int(command.id)
+
+    def _all_of(self, asked: _Asked) -> list[Frame]:
+        """Return what a client gets for a request that all homes have answered."""
+        answer = self._gathered(asked)
+        return [*(asked.before if answer["type"] != "error" else ()), answer, *asked.behind]
+
+    def _leave_out_silent(self) -> None:
+        """Answer lists and watches without the groups that have lost their last worker meanwhile."""
+        for asked in list(self._asked.values()):
+            answers = asked.answers
+            if not isinstance(answers, GatheredList | GatheredWatch):
+                continue
+            group_at, silent = self._directory.groups.group_at, self._directory.groups_silent
+            gone = {shard for shard in answers.missing if group_at(shard) in silent}
+            if gone and gone < asked.shards:
+                answers.leave_out(gone)
+                asked.before = _left_out(sorted({group_at(shard) for shard in asked.shards} & silent))
+                asked.shards -= gone
+                sub = getattr(asked.command, "sub", None)
+                if sub is not None and self._has(asked.command, sub):
+                    self._subs[sub] = asked.shards, asked.command.id
+                self._late.update({(shard, asked.command.id): sub for shard in gone})
+                if not answers.missing:
+                    rest = answers.rest() if isinstance(answers, GatheredWatch) else []
+                    for each in (*self._all_of(asked), *rest):
+                        self._outbox.reply(orjson.dumps(each))
 
     def _gathered(self, asked: _Asked) -> Frame:
         answers = asked.answers
@@ -597,6 +629,7 @@ class CommandRelay:
     def _ended(self, link: Link, reason: str) -> None:
         """There is no way to a home any more, or none was found."""
         self._undoing = {id: at for id, at in self._undoing.items() if at[0] != link.shard}
+        self._late = {at: sub for at, sub in self._late.items() if at[0] != link.shard}
         if self._links.get(link.shard) is link:
             del self._links[link.shard]
             self._later(link.closed())
@@ -638,10 +671,10 @@ class CommandRelay:
                 asked.answers.answer(shard, frame)
                 if asked.answers.missing:
                     continue
-                frame = self._gathered(asked)
+                frames = self._all_of(asked)
             else:
-                frame = self._refused(asked, frame)
-            for each in (frame, *asked.behind):
+                frames = [self._refused(asked, frame), *asked.behind]
+            for each in frames:
                 self._outbox.reply(orjson.dumps(each))
 
     def drop_stale(self) -> None:
@@ -654,6 +687,7 @@ class CommandRelay:
             if link.url and (is_alone or home not in (None, link.url)):
                 link.close()
                 self._ended(link, "another worker has this part of the server now")
+        self._leave_out_silent()
         for sub, watched in self._watches.items():
             groups, _ = self._groups_of_rows(watched.command.graphs)
             if sub in self._subs and not self._subs[sub][0].issuperset(self._shards_of(groups)):
@@ -662,6 +696,7 @@ class CommandRelay:
     async def close(self) -> None:
         """Let go of everything that the connection held."""
         links = list(self._links.values())
+        reached = {link.shard for link in links if link.url}
         self._links.clear()
         for link in links:
             link.close()
@@ -671,6 +706,10 @@ class CommandRelay:
         for asked in self._asked.values():
             if asked.answered is not None:
                 asked.answered.set()
+            if asked.noted is not None:
+                is_sent = any(shard in reached for shard in asked.shards)
+                let_go = self._directory.runs.let_go_later if is_sent else self._directory.runs.let_go
+                let_go(self._owner, asked.command.run or "", asked.noted)
         for pinged in self._pinged.values():
             pinged.timer.cancel()
         for task in self._looking:

@@ -7,7 +7,6 @@ at once if they run on one machine.
 """
 
 import asyncio
-import contextlib
 import math
 import os
 import random
@@ -42,6 +41,9 @@ _MOVED_S = 5.0
 
 LEFT_S = 1.5
 """A shard that has been free for so long is taken by any worker: whose share it is has just died, perhaps."""
+
+SURE_S = 3.5
+"""A worker that has more than its share for so long gives shards up. One that has died counts for 3 s."""
 
 _EVERY_ADDRESS = ("0.0.0.0", "::", "")
 
@@ -122,18 +124,18 @@ class Worker:
         await self._directory.share(shares_threads=self._shares_threads)
         await self.catalog.open()
         _check_savers(self.catalog)
-        await self._check_group()
-        await self._say()
-        await self._check_group()  # another one may have been faster
+        await self._join()
         self._saying = asyncio.create_task(self._again_and_again(self._say))
         self._looking = asyncio.create_task(self._again_and_again(self._look))
 
-    async def _check_group(self) -> None:
+    async def _join(self) -> None:
+        """Be one of the group. Raises ``CannotServe``."""
         try:
             await self._directory.look()
+            self._directory.check_whole(self.group, self._graphs)
+            await self._report()
         except StoreAway as error:
             raise CannotServe(str(error)) from error
-        self._directory.groups.check_own(self.group, self._graphs)
 
     @property
     def _graphs(self) -> tuple[str, ...]:
@@ -162,20 +164,20 @@ class Worker:
 
     async def _say(self) -> None:
         """Say that it is there. What takes long in ``_look`` does not hold this up."""
+        try:
+            await self._report()
+        except CannotServe as error:  # Redis had lost that they are ours
+            self._end_because(f"{error}; this worker ends")
+
+    async def _report(self) -> None:
         offer = Offer(self._limits, self._directory.durability, self._graphs)
-        with contextlib.suppress(StoreAway):
-            self._workers = max(1, await self._directory.report(self.group, self._id, offer))
+        self._workers = max(1, await self._directory.report(self.group, self._id, offer))
 
     async def _look(self) -> None:
         await _all(self._end(shard) for shard, home in self.homes.items() if home.taken.is_set())
         await self._directory.look()
         if self._directory.is_replaced:
             self._end_because("others have begun anew at the store of this worker, which ends")
-            return
-        try:
-            self._directory.groups.check_own(self.group, self._graphs)
-        except CannotServe as error:  # Redis had lost that they are ours
-            self._end_because(f"{error}; this worker ends")
             return
         share = math.ceil(self._directory.shards / self._workers)
         now = asyncio.get_running_loop().time()
@@ -185,11 +187,15 @@ class Worker:
         if len(self.homes) <= share:
             self._more_since = math.inf
         elif not free:  # else those come first, which nobody has
-            await self._give_up(len(self.homes) - share)
+            self._more_since = min(self._more_since, now)
+            if now >= self._more_since + SURE_S:
+                await self._give_up(len(self.homes) - share)
         self._free_since = {shard: self._free_since.get(shard, now) for shard in free}
         random.shuffle(free)
-        room = max(0, share - len(self.homes))
-        wanted = free[:room] + [shard for shard in free[room:] if now > self._free_since[shard] + LEFT_S]
+        room, patience_s = max(0, share - len(self.homes)), LEFT_S
+        if self._directory.groups.graphs_of(self.group) - set(self._graphs):  # newer workers know them all
+            room, patience_s = 0, 4 * LEFT_S
+        wanted = free[:room] + [shard for shard in free[room:] if now > self._free_since[shard] + patience_s]
         await _all(map(self._take, wanted))
 
     def _end_because(self, reason: str) -> None:
@@ -240,7 +246,6 @@ class Worker:
             await _all(map(self._end, idle))
             return
         now = asyncio.get_running_loop().time()
-        self._more_since = min(self._more_since, now)
         busy = {shard: home.executing for shard, home in self.homes.items()}
         movable = {shard: count for shard, count in busy.items() if count is not None}
         if movable and now >= self._more_since + BUSY_S:

@@ -32,6 +32,7 @@ from graphwire_gateway.runs.command_replies import CommandReply
 from graphwire_gateway.runs.run import Run
 from graphwire_gateway.runs.thread_watch import ThreadInfoWatch
 from graphwire_gateway.runs.watch import RunInfoWatch
+from graphwire_gateway.scope import run_key
 
 C = TypeVar("C", bound=Command)
 
@@ -200,7 +201,8 @@ class Dispatch:
 
     async def _do(self, command: Command) -> None:
         if not isinstance(command, _OF_THE_CONNECTION):
-            self._services.runs.check_ours()
+            run = command.run if isinstance(command, commands.Cancel) else None
+            self._services.runs.check_ours(None if run is None else run_key(self.principal, run))
         match command:
             case commands.Credit():
                 self._delivery.grant(command.sub, command.events)

@@ -122,9 +122,12 @@ class Runs:
         """What this server writes with, beside the store."""
         return self._store.fence
 
-    def check_ours(self) -> None:
-        """Answer nothing from memory that another server may know better by now. Raises ``Refusal``."""
-        if not self._store.is_ours:
+    def check_ours(self, run: str | None = None) -> None:
+        """Answer nothing from memory that another server may know better by now. Raises ``Refusal``.
+
+        What is asked of ``run`` alone, by its key, is done where the run is.
+        """
+        if not self._store.is_ours and (run is None or self._runs.get(run) is None):
             message = "this server has not reached its store for long, and another one may have it; ask again"
             raise Refusal("unavailable", message, after_ms=1000)
 

@@ -267,9 +267,17 @@ async def test_groups_of_workers_are_commands_with_a_name(folder: Path, redis: R
     ):
         await worker.until("a worker of group 'gpu' runs slow, for the gateways of redis://127.0.0.1")
         await server.until("Ctrl-C drains")
-        async with program(folder, "worker", "slow=./graphs.py:slow", *store) as refused:
-            said = " ".join((await refused.ended(2)).split())
-            assert "graph 'slow' belongs to group 'gpu'; leave it out here" in said
+        for graphs, words in (
+            (["slow=./graphs.py:slow"], "the group without a name has asks, too, and each of its workers"),
+            (
+                ["asks=./graphs.py:asks", "slow=./graphs.py:slow"],
+                "graph 'slow' belongs to group 'gpu'; leave it out here",
+            ),
+        ):
+            async with program(folder, "worker", *graphs, *store) as refused:
+                said = " ".join((await refused.ended(2)).split())
+                assert words in said
+                assert "redis-cli HDEL graphwire:cluster graph:" in said
         async with program(folder, "worker", "slow=./graphs.py:slow", "--group", "a b", *store) as refused:
             assert "'a b' is no name of a group" in " ".join((await refused.ended(2)).split())
         peer = await greeted(server.port)

@@ -8,14 +8,12 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from graphwire_gateway.cluster.groups import Groups
 from graphwire_gateway.log.redis_keys import log_keys, starting_key
 from graphwire_gateway.log.store import StoreAway
 from graphwire_gateway.scope import run_key
-
-if TYPE_CHECKING:
-    from graphwire_gateway.cluster.directory import Directory
 
 _REMEMBERED = 10_000  # runs
 _START_MS = 60_000  # in which the home of a run that is started begins its log, if it does
@@ -44,10 +42,31 @@ if redis.call('HGET', KEYS[1], 'shard') == ARGV[1] then redis.call('PEXPIRE', KE
 """
 
 
+class _Shards(Protocol):
+    """What is known of a cluster: its ``Directory``."""
+
+    groups: Groups
+    version: tuple[bytes | None, bytes | None]
+
+    @property
+    def prefix(self) -> str: ...
+
+    @property
+    def key(self) -> str: ...
+
+    def shard_prefix(self, shard: int) -> str: ...
+
+    async def look(self) -> None: ...
+
+    async def ask_one(self, *command: Any) -> Any: ...
+
+    async def ask(self, *commands: tuple[Any, ...]) -> list[Any]: ...
+
+
 class RunPlaces:
     """Finds runs in the shards of ``directory``."""
 
-    def __init__(self, directory: "Directory") -> None:
+    def __init__(self, directory: _Shards) -> None:
         self._directory = directory
         self._places: OrderedDict[str, int] = OrderedDict()  # the shard of each run that was looked for
         self._work: set[asyncio.Task[None]] = set()

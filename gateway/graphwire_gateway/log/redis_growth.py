@@ -51,6 +51,7 @@ class Growth:
         self._subscribed: set[str] = set()
         self._unseen: set[str] = set()  # whose head is to be looked at
         self._changed = asyncio.Event()
+        self._is_ping_due = False
         self._task: asyncio.Task[None] | None = None
         self._attempts = 0
 
@@ -128,14 +129,19 @@ class Growth:
                     elif hearing.done():
                         hearing.result()
                     await self._look()
-                    timer = loop.call_later(self._ping_s, self._changed.set)
+                    timer = loop.call_later(self._ping_s, self._ping_soon)
                     await self._changed.wait()
                     timer.cancel()
-                    if loop.time() >= timer.when():
+                    if self._is_ping_due:
+                        self._is_ping_due = False
                         await pubsub.ping()
             finally:
                 if hearing is not None:
                     await _end(hearing)
+
+    def _ping_soon(self) -> None:
+        self._is_ping_due = True  # by the time of a timer: a loop may be early by a fraction of a tick
+        self._changed.set()
 
     async def _subscribe(self, pubsub: PubSub) -> None:
         """Subscribe to what is followed, and no more to the rest."""

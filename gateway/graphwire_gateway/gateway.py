@@ -232,9 +232,11 @@ class Gateway:
         if isinstance(self._store, str) and is_shared(self._store):
             needs_redis()
             return self._store
+        store_of(self._store, self._limits.of_log())  # which refuses what is no store at all
+        kept = self._store if isinstance(self._store, str) else type(self._store).__name__
         raise CannotServe(
-            f"{who} share a store in Redis, as in --store redis://localhost:6379/0; on any other store one "
-            "process does all (graphwire serve)"
+            f"{who} share a store in Redis, and this one is {kept}: name one, as in --store "
+            "redis://localhost:6379/0. With any other, one process does all (graphwire serve)"
         )
 
     async def _opening(self, host: str) -> "_Opening":

@@ -144,9 +144,17 @@ async def test_what_is_no_server_or_no_address_is_refused() -> None:
         "redis+sentinel://localhost",
         "redis://localhost?socket_timeout=soon",
         "redis://h?wrong=1",
+        "redis://h/1/x",
+        "redis://h/name",
     ):
         with pytest.raises(CannotServe, match="is no address of a Redis server"):
             RedisStore(url)
+    with pytest.raises(CannotServe, match="'wrong' is no option of it"):
+        RedisStore("redis://h?wrong=1")
+    with pytest.raises(CannotServe, match="a database is a number, and not '1/x'"):
+        RedisStore("redis://h/1/x")
+    with pytest.raises(CannotServe, match="prefix is empty; leave it out, or name one"):
+        RedisStore("redis://h?prefix=")
     with pytest.raises(CannotServe, match="durability is one of none, crash, power"):
         RedisStore("redis://localhost?durability=all")
 

@@ -307,7 +307,12 @@ async def _there(port: int) -> Peer | None:
             ["serve", "slow=./graphs.py:slow", "--workers", "2", "--store", "sqlite:///x.db"],
             "leave out --workers",
         ),
-        (["worker", "slow=./graphs.py:slow"], "workers share a store in Redis"),
+        (["worker", "slow=./graphs.py:slow"], "workers share a store in Redis, and this one is memory://"),
+        (
+            ["worker", "slow=./graphs.py:slow", "--store", "redi://x"],
+            "store 'redi' is not known; this version has",
+        ),
+        (["serve", "slow=./graphs.py:slow", "--workers", "0"], "gateways share a store in Redis"),
         (
             ["serve", "slow=./graphs.py:slow", "--workers", "2", "--reload"],
             "leave out --workers while you write",

@@ -188,7 +188,7 @@ class RedisStore:
                 if await self._server.carry_out(("EXISTS", cluster_key(self.prefix))):
                     raise CannotServe(
                         f"{self.name} is shared by workers: start another one (graphwire worker), a gateway "
-                        "to them (graphwire serve without graphs), or give this server a prefix of its own: "
+                        "to them (graphwire serve --workers 0), or give this server a prefix of its own: "
                         "?prefix=NAME"
                     )
                 await self._owner.acquire()

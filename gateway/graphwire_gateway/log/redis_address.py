@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, unquote, urlencode
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import redis as blocking
 from redis.asyncio import ConnectionPool, Redis
@@ -99,6 +99,9 @@ class _Place(NamedTuple):
 def _place(address: str, query: str, parse: Callable[[str], Any], retry: Any) -> _Place:
     behind_sentinels = _URL.fullmatch(address)
     if behind_sentinels is None:
+        database = urlsplit(address).path.strip("/")
+        if database and not database.isdigit() and not address.startswith("unix:"):
+            raise ValueError(f"a database is a number, and not {database!r}")
         return _Place(_settings(parse(f"{address}?{query}"), retry), None, [], {})
     parts = behind_sentinels.groupdict()
     service, _, db = parts["rest"].partition("/")

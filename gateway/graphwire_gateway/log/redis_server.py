@@ -3,6 +3,8 @@
 What it must be is checked once, by ``open``: a Redis or Valkey of version 7 at least, one that is written
 to and no Cluster, and that lets this user do what a store does. redis-py repeats nothing by itself, so each
 call takes two timeouts at most: that of a new connection and that of the answer.
+
+Long because what a server must be is asked over the same connections as all else.
 """
 
 import asyncio
@@ -17,7 +19,7 @@ import redis as blocking
 from graphwire_protocol.types import Durability
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
-from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, NoPermissionError, NoScriptError, RedisError, ResponseError
 
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.log.redis_address import TIMEOUT_S, blocking_client_of, client_of, without_password
@@ -86,9 +88,13 @@ class RedisServer:
             pool.make_connection()  # which refuses options that it does not know
         except (ValueError, TypeError) as error:
             raise self._is_none(error) from error
+        if options.get("prefix") == "":
+            raise CannotServe(f"{self.name}: prefix is empty; leave it out, or name one: ?prefix=NAME")
 
     def _is_none(self, error: Exception) -> CannotServe:
-        return CannotServe(f"{self.name} is no address of a Redis server: {error}")
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        reason = f"{unknown[1]!r} is no option of it" if unknown else error
+        return CannotServe(f"{self.name} is no address of a Redis server: {reason}")
 
     @property
     def client(self) -> "Redis":
@@ -141,13 +147,18 @@ class RedisServer:
             hint = "; a password is written redis://:PASSWORD@HOST" if "NOAUTH" in str(error) else ""
             raise CannotServe(f"{self.name} refuses the user or the password: {error}{hint}") from error
         except ResponseError as error:
+            needs = (
+                f"; its user needs '~{self.prefix}:*', '&{self.prefix}:*', @connection, @hash, @string, "
+                "@stream, @sortedset, @set, @keyspace, @scripting, @pubsub and time"
+            )
+            may_lack = isinstance(error, NoPermissionError) or "permission" in str(error)
             raise CannotServe(
-                f"{self.name} refuses what a store does: {error}; if its user lacks rights, it needs "
-                f"'~{self.prefix}:*', '&{self.prefix}:*', @connection, @hash, @string, @stream, "
-                "@sortedset, @set, @keyspace, @scripting, @pubsub and time"
+                f"{self.name} refuses what a store does: {error}{needs if may_lack else ''}"
             ) from error
         except (RedisError, OSError, asyncio.TimeoutError) as error:
-            raise CannotServe(f"{self.name} cannot be reached: {error or type(error).__name__}") from error
+            raise CannotServe(
+                f"{self.name} cannot be reached: {error or type(error).__name__}; is a Redis running there?"
+            ) from error
 
     async def _check_kind(self) -> None:
         found = await self._asked("HELLO")

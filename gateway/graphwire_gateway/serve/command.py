@@ -5,6 +5,7 @@
 
 import contextlib
 import socket
+import sys
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -98,8 +99,8 @@ def serve(
         int | None,
         typer.Option(
             metavar="N",
-            help="Run the graphs in so many processes beside this one, which share a store in Redis. "
-            "(default: in this process)",
+            help="Run the graphs in so many processes beside this one, which share a store in Redis. 0: only "
+            "pass clients on to workers elsewhere. (default: in this process)",
         ),
     ] = None,
     insecure: Annotated[
@@ -147,7 +148,7 @@ def run(selection: Selection) -> int:
     """Serve until asked to stop; return the exit code."""
 
     def serving(config: Config) -> Coroutine[Any, Any, int]:
-        if config.server.workers or not config.graphs:
+        if config.server.workers is not None or not config.graphs:
             return _relay(config, selection)
         return _serve(config, selection.is_restart)
 
@@ -206,6 +207,9 @@ async def _relay(config: Config, selection: Selection) -> int:
         workers = Workers(selection, config)
         stack.callback(workers.kill)
         workers.start()
+        if workers.count and config.server.log_format != "json":
+            with contextlib.suppress(OSError):
+                print(f"starting {workers.count} workers", file=sys.stderr)
         gateway = gateway_of(config, has_graphs=False)
         opening = stack.enter_async_context(gateway.relay(config.server.host, config.server.port))
         running = await stop.unless_requested(workers.unless_they_cannot(opening))

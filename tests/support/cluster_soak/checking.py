@@ -209,8 +209,7 @@ def _check_promises(seen: Seen, log: View, statuses: list[str]) -> None:
     if statuses[-1] == "failed":
         if not _is_lost(last):
             raise Wrong(seen.id, "failed by itself", last)
-        was_answered = seen.graph == "asks" and "interrupted" in statuses
-        if seen.thread is not None and not was_answered and seen.views[0].epoch == log.epoch:
+        if seen.thread is not None and seen.views[0].epoch == log.epoch:
             raise Wrong(seen.id, "its thread is in Redis, so it goes on", last)
 
 

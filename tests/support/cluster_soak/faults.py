@@ -13,12 +13,15 @@ KINDS = {
     "worker frozen": 4,
     "worker hangs": 3,
     "worker cut off": 3,
+    "worker loses an answer": 3,
     "gateway killed": 3,
     "gateway frozen": 2,
     "redis killed": 2,
     "redis frozen": 1,
 }
 """How often each comes, beside the others."""
+
+_LOST_ANSWERS = 5  # of Redis, in one fault
 
 GENTLE = ("worker killed", "gateway killed")
 
@@ -74,6 +77,7 @@ class Faults:
             "frozen": self._freeze,
             "hangs": self._hang,
             "cut off": self._cut,
+            "loses an answer": self._lose_answer,
         }
         await acts[how](part, number, time_s)
 
@@ -106,6 +110,16 @@ class Faults:
             await asyncio.sleep(time_s / 3)
         finally:
             relay.is_refusing = False
+
+    async def _lose_answer(self, part: Part, number: int, time_s: float) -> None:
+        relay = self._parts.relays[number]
+        lost, end = relay.lost, asyncio.get_running_loop().time() + time_s
+        relay.loses_answers = True  # each connection ends at its next answer
+        try:
+            while relay.lost < lost + _LOST_ANSWERS and asyncio.get_running_loop().time() < end:
+                await asyncio.sleep(0.01)
+        finally:
+            relay.loses_answers = False
 
     async def _kill_redis(self, time_s: float) -> None:
         await self._parts.kill_redis()

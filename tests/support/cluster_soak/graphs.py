@@ -15,6 +15,7 @@ BY = "SOAK_PART"
 """The environment variable that names the process: each that is started has a name of its own."""
 
 _PAUSE_S = 0.04
+_CLEANS_UP_S = 0.6  # a run that is cancelled takes so long, in which its worker may be killed
 _EVERY = 4  # events to a pause, so that some come together
 
 
@@ -36,9 +37,13 @@ def _write(index: int, **more: Any) -> None:
 
 def _ticking(number: int) -> Any:
     async def tick(state: Noted) -> Noted:
-        for index in range(number * TICKS // 3, (number + 1) * TICKS // 3):
-            _write(index)
-            await asyncio.sleep(0 if index % _EVERY else _PAUSE_S)
+        try:
+            for index in range(number * TICKS // 3, (number + 1) * TICKS // 3):
+                _write(index)
+                await asyncio.sleep(0 if index % _EVERY else _PAUSE_S)
+        except asyncio.CancelledError:
+            await asyncio.sleep(_CLEANS_UP_S)
+            raise
         return {"seen": [number]}
 
     return tick

@@ -719,16 +719,13 @@ async def test_a_start_is_noted_until_all_who_begin_it_are_answered(
 
 
 async def test_a_start_whose_client_left_before_a_home_had_it_blocks_no_other(
-    redis: RedisProcess, connect, graphs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    redis: RedisProcess, connect, graphs: dict[str, Any]
 ) -> None:
-    async def sleep() -> None:
-        await asyncio.sleep(0)
-
-    async with working(redis, graphs), relaying(redis) as front, asked(redis) as client:
-        await asyncio.wait_for(front.ready(), 10)
-        monkeypatch.setattr(front, "_look", sleep)
-        front._directory.homes.clear()  # as if all were killed just now
-        peer = await connect(front)
+    async with relaying(redis) as front, asked(redis) as client:
+        async with working(redis, graphs):
+            await asyncio.wait_for(front.ready(), 10)
+            peer = await connect(front)
+        await until(lambda: not front._directory.homes)
         await peer.send({"type": "run", "id": 7, "graph": "counter", "run": "r", "input": {"count": 0}})
         await poll(lambda: client.exists("graphwire:starting:anonymous/r"), bool)
         peer.wire.abort()

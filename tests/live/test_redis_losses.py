@@ -212,15 +212,21 @@ async def test_what_a_client_was_shown_is_there_though_the_server_lost_it(serve,
         assert await row(peer, "ended") == shown
 
 
-async def test_an_ended_run_that_lost_its_end_for_good_is_not_shown_as_whole(serve, connect) -> None:
-    with redis_server() as redis:
+async def test_an_ended_run_that_lost_its_end_for_good_is_not_shown_as_whole(
+    serve, connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_recent, "KEPT_S", -1.0)
+    monkeypatch.setattr(redis_owner, "_RENEWED_S", 0.1)
+    with redis_server(appendonly="yes") as redis:
         peer = await connect(await serve({"counter": counter()}, store=redis.url))
         await peer.run("counter", {"count": 3}, everything(1), run="r")
         await peer.closed(1)
         async with asked(redis) as client:
             (log,) = await client.keys("graphwire:{run:*}:log")
             await client.hset(log, mapping={"head": 2, "first": 2})
-            await client.client_kill_filter(_type="pubsub")  # so that heads are looked at again
+            await on_disk(redis)
+        redis.kill()  # so that heads are looked at again
+        redis.start()
 
         async def refused() -> str:
             reply = await peer.ask(type="subscribe", run="r", **spec(2, "custom", from_="now"))

@@ -100,14 +100,16 @@ class RedisStore:
         self._writer = os.urandom(8).hex()
         patience_s = 0 if is_part else None
         self._owner = RedisOwner(self._server, self._writer, patience_s) if is_alone else None
+        if self._owner is not None:
+            self._owner.came_back = self._see_who_is_there
         self._recent = Recent()
         self._server.life.restore = self._restore
         self._taken = asyncio.Event()
         self._touching: asyncio.Task[None] | None = None
-        self._growth = Growth(self._server, ping_s)
+        self._growth = Growth(self._server, ping_s, hears_itself=is_alone)
         self._logs: dict[str, Known] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._folding: set[asyncio.Task[None]] = set()
+        self._work: set[asyncio.Task[None]] = set()
         self._sizes: Counter[str] = Counter()  # by principal
         self._doomed: dict[str, str] = {}  # logs that are to be deleted, and their epochs
         self._thread_writes = asyncio.Lock()
@@ -234,6 +236,14 @@ class RedisStore:
         self._growth.grew(run, new_epoch, head)
         return int(head)
 
+    def _see_who_is_there(self) -> None:
+        async def ask() -> None:
+            with contextlib.suppress(StoreAway):
+                await self._server.carry_out(("PING",))  # over a new connection, which looks at its life
+
+        self._work.add(asking := asyncio.ensure_future(ask()))
+        asking.add_done_callback(self._work.discard)
+
     async def _restore(self) -> None:
         """Send the server again what it may have lost: it was started again, or another has taken over."""
         commands = self._recent.commands()
@@ -245,6 +255,7 @@ class RedisStore:
             store=self.name,
             writes=len(commands),
         )
+        self._growth.check()
 
     def _note_call(self, call: ScriptCall) -> None:
         self._recent.note(self._server.again(call))
@@ -443,8 +454,8 @@ class RedisStore:
     def _expire(self, run: str, known: Known) -> None:
         self._timers.pop(run, None)
         folding = asyncio.ensure_future(self._fold_ended(run, known))
-        self._folding.add(folding)
-        folding.add_done_callback(self._folding.discard)
+        self._work.add(folding)
+        folding.add_done_callback(self._work.discard)
 
     async def _fold_ended(self, run: str, known: Known) -> None:
         # The terminal event stays, for who comes late.
@@ -537,9 +548,9 @@ class RedisStore:
         """Close the connections."""
         for timer in self._timers.values():
             timer.cancel()
-        for task in self._folding:
+        for task in self._work:
             task.cancel()
-        await asyncio.gather(*self._folding, return_exceptions=True)
+        await asyncio.gather(*self._work, return_exceptions=True)
         if self._touching is not None:
             self._touching.cancel()
             await asyncio.gather(self._touching, return_exceptions=True)

@@ -12,6 +12,7 @@ from graphwire_protocol.types import Seq
 from redis.asyncio.client import PubSub
 
 from graphwire_gateway.log.redis_server import RedisServer
+from graphwire_gateway.log.store import StoreAway
 from graphwire_gateway.telemetry import logger
 
 log = logger("store")
@@ -41,11 +42,14 @@ class _Followed:
 class Growth:
     """The logs that are followed on one server.
 
-    ``ping_s``: a connection that says nothing for two and a half times as long is given up.
+    ``ping_s``: a connection that says nothing for two and a half times as long is given up. Where only
+    ``hears_itself``, since nobody else writes the logs, nothing is subscribed to: ``grew`` and ``gone`` say
+    it all, but for what the server may have lost (``check``).
     """
 
-    def __init__(self, server: RedisServer, ping_s: float = 5.0) -> None:
+    def __init__(self, server: RedisServer, ping_s: float = 5.0, *, hears_itself: bool = False) -> None:
         self._server = server
+        self._hears_itself = hears_itself
         self._ping_s = ping_s
         self._followed: dict[str, _Followed] = {}
         self._subscribed: set[str] = set()
@@ -65,7 +69,7 @@ class Growth:
             followed = self._followed[run] = _Followed(epoch, head)
             self._changed.set()
         followed.wakes.append(wake)
-        if self._task is None:
+        if self._task is None and not self._hears_itself:
             self._task = asyncio.ensure_future(self._main())
 
         def stop() -> None:
@@ -93,6 +97,19 @@ class Growth:
         """Wake nobody any more that follows a log, which is gone for good."""
         if self._followed.pop(run, None) is not None:
             self._changed.set()
+
+    def check(self) -> None:
+        """Find out, soon, what the server has lost of logs: it was started again, or replaced."""
+        self._unseen.update(self._followed)
+        if self._hears_itself and (self._task is None or self._task.done()):
+            self._task = asyncio.ensure_future(self._check())
+
+    async def _check(self) -> None:
+        while self._unseen & self._followed.keys():
+            try:
+                await self._look()
+            except StoreAway:
+                await asyncio.sleep(_RETRY_S[-1])
 
     # ── the connection ───────────────────────────────────────────────────────────────────────────
 

@@ -90,6 +90,8 @@ class RedisOwner:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = threading.Event()
         self._ended = asyncio.Event()
+        self.came_back: Callable[[], None] = lambda: None
+        """Called when the server answers that has not: it may be another one."""
         self.taken = asyncio.Event()
         """Set once another server has taken its place."""
 
@@ -214,6 +216,7 @@ class RedisOwner:
                         self._on_loop(self.taken.set)
                     if failure is not None:
                         log.info("the store answers again", store=self._server.name)
+                        self._on_loop(self.came_back)
                     failure, wait_s = None, _RENEWED_S
                 except Exception as error:  # what is written meanwhile fails by itself
                     failure, wait_s = error, min(_AGAIN_S, _RENEWED_S)

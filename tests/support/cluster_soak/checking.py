@@ -12,8 +12,8 @@ ENDS = (*ENDED, "forgotten")
 """``forgotten`` is a run that Redis lost whole."""
 
 
-_OBEYED_S = 5.0
-"""A run that was cancelled says nothing more after so long: the grace is one second, and the rest is load."""
+_OBEYED_S = 1.0
+"""A run whose cancel was answered says nothing more: its code was cancelled before. This is for a busy loop."""
 
 
 class Wrong(AssertionError):

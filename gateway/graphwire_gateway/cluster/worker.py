@@ -226,7 +226,7 @@ class Worker:
             await home.open(self._host, 0)
             await active.open()
         except CannotServe as error:
-            log.debug("a shard was not taken", shard=shard, reason=str(error))
+            log.debug("a shard was not taken", shard=shard % directory.shards, reason=str(error))
             await self._close(home, active)
         except BaseException:
             await self._close(home, active)
@@ -235,14 +235,17 @@ class Worker:
             self.homes[shard] = home
             self._active[shard] = active
             self._has_changed.set()
-            log.info("took a shard", shard=shard, url=home.url)
+            log.info("took a shard", shard=shard % directory.shards, url=home.url)
 
     async def _give_up(self, count: int) -> None:
         """Give up so many shards in which nothing runs, all at once: clients of all come back once."""
         idle = [shard for shard, home in self.homes.items() if home.executing == 0][:count]
         idle = [shard for shard in idle if self.homes[shard].rests()]
         if idle:
-            log.info("gives up shards, which are another worker's share", shards=idle)
+            count = self._directory.shards
+            log.info(
+                "gives up shards, which are another worker's share", shards=[one % count for one in idle]
+            )
             await _all(map(self._end, idle))
             return
         now = asyncio.get_running_loop().time()

@@ -13,7 +13,7 @@ ENDS = (*ENDED, "forgotten")
 
 
 _OBEYED_S = 1.0
-"""A run whose cancel was answered says nothing more: its code was cancelled before. This is for a busy loop."""
+"""A run whose cancel was answered says nothing more: its code was cancelled before. This is for load."""
 
 
 class Wrong(AssertionError):

@@ -253,7 +253,11 @@ class Worker:
         movable = {shard: count for shard, count in busy.items() if count is not None}
         if movable and now >= self._more_since + BUSY_S:
             shard = min(movable, key=lambda shard: movable[shard])
-            log.info("hands a shard over, which is another worker's share", shard=shard, runs=movable[shard])
+            log.info(
+                "hands a shard over, which is another worker's share",
+                shard=shard % self._directory.shards,
+                runs=movable[shard],
+            )
             self._more_since = now
             await self.homes[shard].drain(_MOVED_S)
             await self._end(shard)

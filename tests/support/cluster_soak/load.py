@@ -245,6 +245,8 @@ class Clients:
             cursor: dict[str, Any] = {}
             while True:
                 page = await peer.ask(type="list", what="runs", limit=100, **cursor)
+                if page["type"] == "error":
+                    return False
                 for row in page["runs"]:
                     if row["run"] in rows:
                         raise Wrong(row["run"], "has two rows")

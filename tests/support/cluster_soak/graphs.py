@@ -15,7 +15,7 @@ BY = "SOAK_PART"
 """The environment variable that names the process: each that is started has a name of its own."""
 
 _PAUSE_S = 0.04
-_CLEANS_UP_S = 0.6  # a run that is cancelled takes so long, in which its worker may be killed
+_CLEANS_UP_S = 0.9  # a run that is cancelled takes so long, in which its worker may be killed
 _EVERY = 4  # events to a pause, so that some come together
 
 

@@ -154,5 +154,5 @@ async def _feed(clients: Clients, plan: Plan, tasks: set[asyncio.Task[None]], is
         tasks.add(reader)
         if graph == "asks":
             tasks.add(asyncio.ensure_future(clients.answer(seen, f"for {number}")))
-        elif dice.random() < 0.1:
+        elif dice.random() < 0.3:
             tasks.add(asyncio.ensure_future(clients.cancel(seen)))

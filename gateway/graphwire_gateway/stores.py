@@ -113,6 +113,7 @@ def _sqlite(text: str, limits: LogLimits) -> SqliteStore:
 def needs_redis() -> None:
     """Check that redis-py is installed. Raises ``CannotServe``."""
     try:
+        import hiredis  # noqa: F401
         import redis  # noqa: F401
     except ImportError as error:
         raise CannotServe(

@@ -352,8 +352,10 @@ class RedisStore:
         Raises ``NoLog``, ``StoreAway``.
         """
         known = self._logs.get(run) if self._owner is not None and not self.taken.is_set() else None
-        if known is not None and known.evicted <= after < known.head and limit > 0:
-            newest = self._tails.read(run, after, limit)
+        if known is not None and known.evicted <= after:
+            if after >= known.head:
+                return Page(known.epoch, known.evicted, known.head, [])
+            newest = self._tails.read(run, after, limit) if limit > 0 else None
             if newest:
                 return Page(known.epoch, known.evicted, known.head, newest)
         found = await self._found(run, after, limit)

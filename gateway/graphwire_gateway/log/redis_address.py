@@ -1,11 +1,12 @@
 """Where a Redis server is: what a url says, and a client that connects to it, by its Sentinels perhaps."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import redis as blocking
+from hiredis import pack_command
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
@@ -46,10 +47,15 @@ def client_of(
 
 
 class _Plain:
-    """A connection of redis-py's that says that it has ended as redis-py expects it, so that it tries again.
+    """A connection of redis-py's, with two differences.
 
-    uvloop says it by a ``RuntimeError``, where the server ended a connection that was just made.
+    It says that it has ended as redis-py expects it, so that that tries again: uvloop says it by a
+    ``RuntimeError``, where the server ended a connection that was just made. And hiredis packs its commands,
+    as it does for redis-py's blocking connections: in Python that is a tenth of what an append costs.
     """
+
+    def pack_commands(self, commands: Iterable[tuple[Any, ...]]) -> list[bytes]:
+        return [pack_command((*command[0].split(), *command[1:])) for command in commands]
 
     async def send_packed_command(self, *args: Any, **named: Any) -> None:
         try:

@@ -227,6 +227,20 @@ async def test_a_graph_belongs_to_one_group(workers: list[Worker], redis: RedisP
         assert not await client.hexists("graphwire:cluster", "graph:fine"), "who is refused takes nothing"
 
 
+async def test_who_is_alone_in_a_group_lets_go_what_nobody_serves(redis: RedisProcess, connect) -> None:
+    async with working(redis, {"counter": counter(), "gated": gated(Gate())}, group="gpu"):
+        pass
+    async with (
+        working(redis, {"counter": counter()}, group="gpu"),
+        working(redis, {"gated": gated(Gate())}),
+        relaying(redis) as front,
+    ):
+        await asyncio.wait_for(front.ready("gpu"), 10)
+        peer = await connect(front)
+        rows = (await peer.ask(type="list", what="graphs"))["graphs"]
+        assert sorted(row["name"] for row in rows) == ["counter", "gated"]
+
+
 async def test_a_worker_whose_graph_another_group_has_by_now_ends(
     workers: list[Worker], redis: RedisProcess
 ) -> None:

@@ -254,16 +254,35 @@ class Directory:
             f"has it, let it go: redis-cli HDEL {self.key} graph:{graph}"
         )
 
-    def check_whole(self, group: str, graphs: Iterable[str]) -> None:
-        """Raise ``CannotServe`` if the group has graphs that are not among these of a new worker."""
+    async def check_whole(self, group: str, worker: str, graphs: Iterable[str]) -> None:
+        """See that a new worker has all graphs of its group; where it is alone, let go those it has not.
+
+        Raises ``CannotServe`` if others of the group are there, ``StoreAway``.
+        """
         lacking = sorted(self.groups.graphs_of(group) - set(graphs))
-        if lacking:
+        if not lacking:
+            return
+        if await self._has_others(group, worker):
             names = " ".join(f"graph:{graph}" for graph in lacking)
             raise CannotServe(
                 f"{words(group)} has {', '.join(lacking)}, too, and each of its workers may have to go on "
                 "with a run of that: name it as well, be of another group (--group NAME), or if nobody is to "
                 f"serve it any more, let it go: redis-cli HDEL {self.key} {names}"
             )
+        log.warning("graphs that no worker has any more are let go", graphs=lacking, group=group or None)
+        await self.ask_one("HDEL", self.key, *(_GRAPH + graph for graph in lacking))
+        await self._learn()
+
+    async def _has_others(self, group: str, worker: str) -> bool:
+        """Tell whether other workers of a group are there: one that has just died is waited for."""
+        end = asyncio.get_running_loop().time() + (_LIVE_MS + 500) / 1000
+        while asyncio.get_running_loop().time() < end:
+            (time, found) = await self.ask(("TIME",), ("HGETALL", self._workers(group)))
+            oldest = int(time[0]) * 1000 - _LIVE_MS
+            if not any(id.decode() != worker and int(at) >= oldest for id, at in found.items()):
+                return False
+            await asyncio.sleep(0.1)
+        return True
 
     async def report(self, group: str, worker: str, offer: Offer) -> int:
         """Say that a worker is there; return how many of its group are.

@@ -131,9 +131,10 @@ class Worker:
     async def _join(self) -> None:
         """Be one of the group. Raises ``CannotServe``."""
         try:
-            await self._directory.look()
-            self._directory.check_whole(self.group, self._graphs)
-            await self._report()
+            for _ in range(2):  # another one may come at the same moment
+                await self._directory.look()
+                await self._directory.check_whole(self.group, self._id, self._graphs)
+                await self._report()
         except StoreAway as error:
             raise CannotServe(str(error)) from error
 

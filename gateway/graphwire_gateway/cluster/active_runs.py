@@ -14,6 +14,8 @@ from graphwire_gateway.telemetry import logger
 
 log = logger("worker")
 
+_UNKNOWN = -1  # what was written may have come through, or not
+
 _AGAIN_S = 1.0  # before another attempt, where Redis was away
 
 _COUNT = """
@@ -32,7 +34,8 @@ class ActiveRuns:
         self._shard = shard
         self._store = store
         self._counts: dict[str, int] = {}  # of who has active runs, or of whom others do not know yet
-        self._changed: set[str] = set()  # of whom others do not know
+        self._changed: set[str] = set()  # of whom others may not know
+        self._written: dict[str, int] = {}  # what they know
         self._writing = asyncio.Lock()  # a count must not arrive behind a later one
         self._has_changed = asyncio.Event()
         self._is_closed = False
@@ -59,10 +62,13 @@ class ActiveRuns:
         async with self._writing:
             count = self._counts.get(principal, 0)  # it may have changed while others were written
             try:
-                return int(await directory.ask_one("EVAL", _COUNT, len(keys), *keys, principal, count))
-            except StoreAway:
+                others_have = await directory.ask_one("EVAL", _COUNT, len(keys), *keys, principal, count)
+            except BaseException:
+                self._written[principal] = _UNKNOWN
                 self.note(principal, self._counts.get(principal, 0))
                 raise
+            self._written[principal] = count
+            return int(others_have)
 
     def note(self, principal: str, count: int) -> None:
         """A principal has so many active runs in this shard."""
@@ -88,12 +94,19 @@ class ActiveRuns:
             count = self._counts.get(principal, 0)
             if not count:
                 self._counts.pop(principal, None)
+            if count == self._written.get(principal, 0):  # a start has said it
+                return
             command = ("HSET", self._key, principal, count) if count else ("HDEL", self._key, principal)
             try:
                 await self._store.carry_out(command)  # as the owner: a successor may count by now
             except BaseException:
+                self._written[principal] = _UNKNOWN
                 self._changed.add(principal)
                 raise
+            if count:
+                self._written[principal] = count
+            else:
+                self._written.pop(principal, None)
 
     async def aclose(self) -> None:
         """Write nothing more."""

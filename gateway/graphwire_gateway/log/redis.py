@@ -440,16 +440,20 @@ class RedisStore:
     async def close(self, run: str, ttl_s: float) -> None:
         """Fold the log wholly into its base after ``ttl_s`` seconds; see ``Store``. Raises ``StoreAway``.
 
-        It expires ``lease_s`` later, should nobody delete it.
+        It expires ``lease_s`` later, should nobody delete it; about as much later if that is far longer.
         """
         known = self._logs.get(run)
-        try:
-            if not await self._server.call(RENEW, run, int(ttl_s * 1000) + self._lease_ms):
-                raise NoLog(run)
-        except StoreAway as error:
-            if known is None:
-                raise
-            log.warning("an ended log may expire early", run=run, error=str(error))  # unless it is touched
+        ttl_ms = int(ttl_s * 1000)
+        if known is None or self._owner is None or ttl_ms > self._lease_ms / 4:  # else it is touched in time
+            try:
+                if not await self._server.call(RENEW, run, ttl_ms + self._lease_ms):
+                    raise NoLog(run)
+            except StoreAway as error:
+                if known is None:
+                    raise
+                log.warning(
+                    "an ended log may expire early", run=run, error=str(error)
+                )  # unless it is touched
         if known is not None and self._logs.get(run) is known:
             self._timers[run] = asyncio.get_running_loop().call_later(ttl_s, self._expire, run, known)
 

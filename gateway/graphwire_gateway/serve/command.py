@@ -209,7 +209,7 @@ async def _relay(config: Config, selection: Selection) -> int:
         workers.start()
         if workers.count and config.server.log_format != "json":
             with contextlib.suppress(OSError):
-                print(f"starting {workers.count} workers", file=sys.stderr)
+                print(f"starting {workers.count} worker{'s' if workers.count > 1 else ''}", file=sys.stderr)
         gateway = gateway_of(config, has_graphs=False)
         opening = stack.enter_async_context(gateway.relay(config.server.host, config.server.port))
         running = await stop.unless_requested(workers.unless_they_cannot(opening))

@@ -69,7 +69,9 @@ def greet_clients_of_workers(config: Config, running: "GatewayServer", hindrance
     console.print(f"logs and threads are kept in {store}", markup=False)
     if config.server.workers:
         names = ", ".join(config.graphs)
-        console.print(f"{config.server.workers} workers beside it run {names}", markup=False)
+        count = config.server.workers
+        who = "1 worker beside it runs" if count == 1 else f"{count} workers beside it run"
+        console.print(f"{who} {names}", markup=False)
     elif hindrance:
         console.print(
             f"it waits for workers ({hindrance}); start some: graphwire worker --store {store} TARGET...",

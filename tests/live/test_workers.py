@@ -183,6 +183,8 @@ async def test_a_worker_that_is_killed_loses_nothing(folder: Path, redis: RedisP
         assert "2 workers beside it run slow" in said
         assert "passes clients on to workers" in said
         await poll(lambda: _counted(redis), lambda counts: counts == [4, 4], _DEADLINE_S)
+        for number in (0, 1):
+            await server.until(f" worker={number}")  # whose line it is
         peer = await greeted(server.port)
         begun = await peer.run("slow", {}, everything(1), run="r", thread="t")
         await peer.until(lambda frame: frame.get("data") == {"i": 50})  # in the second step

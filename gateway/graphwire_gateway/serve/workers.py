@@ -9,6 +9,8 @@ from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
+import structlog
+
 from graphwire_gateway.connections.auth import is_loopback
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.serve.config import Config
@@ -53,7 +55,7 @@ class Workers:
         context = multiprocessing.get_context("spawn")
         while True:
             process = context.Process(
-                target=_work, args=(self._selection,), name=f"graphwire-worker-{number}"
+                target=_work, args=(self._selection, number), name=f"graphwire-worker-{number}"
             )
             began_at = loop.time()
             try:
@@ -126,9 +128,10 @@ class Workers:
                 process.join()
 
 
-def _work(selection: Selection) -> None:
-    """The main function of a worker."""
+def _work(selection: Selection, number: int) -> None:
+    """The main function of a worker, whose log says which one it is."""
     beside.set()
+    structlog.contextvars.bind_contextvars(worker=number)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends Ctrl-C to all; the parent passes it on
     raise SystemExit(work(selection, "127.0.0.1", ""))
 

@@ -438,9 +438,9 @@ async def test_what_a_request_does_in_threads_takes_the_share_of_its_principal(s
     principals: list[str] = []
     ask = Runner.ask
 
-    async def note(self: Any, work: Any, on_end: Any = None, principal: str = "") -> Any:
+    async def note(self: Any, work: Any, on_end: Any = None, principal: str = "", fence: Any = None) -> Any:
         principals.append(principal)
-        return await ask(self, work, on_end, principal)
+        return await ask(self, work, on_end, principal, fence)
 
     monkeypatch.setattr(Runner, "ask", note)
     where = {"graph": "say", "thread": "t"}

@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 
 from graphwire_protocol.types import Durability, Seq
 
-from graphwire_gateway.fence import Fence
 from graphwire_gateway.limits import LogLimits
 from graphwire_gateway.log.fold import Fold
 from graphwire_gateway.log.record import Record, first_of
 from graphwire_gateway.log.shares import FLOOR, shares
-from graphwire_gateway.log.store import Batch, Fenced, Kept, NoLog, Page, SeqGap
+from graphwire_gateway.log.store import Batch, Fenced, Kept, NoLog, Page, SeqGap, Unshared
 
 _BURST = 4  # nothing younger than min_age_s goes below this many times the limits
 _SLICE = 512  # records that are folded before others get the loop
@@ -41,7 +40,7 @@ class _StoredLog:
         return self.size + self.base.size
 
 
-class MemoryStore:
+class MemoryStore(Unshared):
     """A store of one process: nothing of it survives the process."""
 
     def __init__(self, limits: LogLimits | None = None) -> None:
@@ -50,8 +49,7 @@ class MemoryStore:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._folding: set[asyncio.Task[None]] = set()
         self._sizes: Counter[str] = Counter()  # by principal
-        self.taken = asyncio.Event()
-        """Never set: nobody else can have it."""
+        super().__init__()
         self.size = 0
         """Bytes held by all logs."""
 
@@ -64,21 +62,6 @@ class MemoryStore:
     def outlives(self) -> bool:
         """It ends with the process."""
         return False
-
-    @property
-    def is_ours(self) -> bool:
-        """Always: nobody else can open it."""
-        return True
-
-    @property
-    def fence(self) -> Fence | None:
-        """None: no other can take it."""
-        return None
-
-    @property
-    def away_s(self) -> float:
-        """Always 0: it does nothing unasked."""
-        return 0.0
 
     def size_of(self, principal: str) -> int:
         """Return the bytes held by the logs of a principal's runs."""

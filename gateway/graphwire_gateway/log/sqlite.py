@@ -30,13 +30,12 @@ from typing import Any, TypeVar
 
 from graphwire_protocol.types import Durability, Seq
 
-from graphwire_gateway.fence import Fence
 from graphwire_gateway.limits import LogLimits
 from graphwire_gateway.log.database import Database, Folded, Synchronous
 from graphwire_gateway.log.eviction import first, over
 from graphwire_gateway.log.fold import Fold
 from graphwire_gateway.log.shares import FLOOR, shares
-from graphwire_gateway.log.store import Batch, Damaged, Fenced, Kept, NoLog, Page, SeqGap, StoreAway
+from graphwire_gateway.log.store import Batch, Damaged, Fenced, Kept, NoLog, Page, SeqGap, StoreAway, Unshared
 from graphwire_gateway.log.tails import Tails
 from graphwire_gateway.telemetry import logger
 
@@ -78,7 +77,7 @@ class _StoredLog:
         return self.size + self.base_size
 
 
-class SqliteStore:
+class SqliteStore(Unshared):
     """The logs of one process in the file ``path``.
 
     With ``synchronous`` ``full`` events survive a loss of power, each at the price of a wait for the disk;
@@ -108,8 +107,7 @@ class SqliteStore:
         self._writer = ThreadPoolExecutor(1, "graphwire-store-writes")
         self._reader = ThreadPoolExecutor(1, "graphwire-store-reads")
         self._database: Database | None = None
-        self.taken = asyncio.Event()
-        """Never set: nobody else can have it."""
+        super().__init__()
         self.size = 0
         """Bytes held by all logs, as their records count."""
 
@@ -122,21 +120,6 @@ class SqliteStore:
     def outlives(self) -> bool:
         """The file stays."""
         return True
-
-    @property
-    def is_ours(self) -> bool:
-        """Always: nobody else can open it."""
-        return True
-
-    @property
-    def fence(self) -> Fence | None:
-        """None: no other can take it."""
-        return None
-
-    @property
-    def away_s(self) -> float:
-        """Always 0: it does nothing unasked."""
-        return 0.0
 
     def size_of(self, principal: str) -> int:
         """Return the bytes held by the logs of a principal's runs."""

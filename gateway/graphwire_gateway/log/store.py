@@ -181,3 +181,26 @@ class Store(Protocol):
 
     async def aclose(self) -> None:
         """Release what the store holds."""
+
+
+class Unshared:
+    """What is the same of all stores that no other process can take."""
+
+    def __init__(self) -> None:
+        self.taken = asyncio.Event()
+        """Never set: nobody else can have it."""
+
+    @property
+    def is_ours(self) -> bool:
+        """Always: nobody else can open it."""
+        return True
+
+    @property
+    def fence(self) -> Fence | None:
+        """None: no other can take it."""
+        return None
+
+    @property
+    def away_s(self) -> float:
+        """Always 0: it does nothing unasked."""
+        return 0.0

@@ -313,6 +313,22 @@ async def test_a_home_that_ends_before_it_has_left_a_refused_watch_silences_no_o
     assert [frame["type"] for frame in await client.got(3)] == ["error", "subscribed", "synced"]
 
 
+async def test_a_list_names_all_groups_that_it_leaves_out_whenever_they_went(client: Client) -> None:
+    offers = dict.fromkeys(("", "a", "b"), Directory.offer)
+    client.directory.groups = Groups(SHARDS, offers, {})
+    client.directory.groups_silent = frozenset({"a"})
+    await client.sends(type="list", id=1, what="runs")
+    client.directory.groups_silent = frozenset({"a", "b"})
+    client.relay.drop_stale()
+    for shard in range(SHARDS):
+        await client.home(shard).says({"type": "ok", "id": 1, "runs": []})
+    *notices, ok = await client.got(3)
+    assert ok == {"type": "ok", "id": 1, "runs": []}
+    assert [notice["message"] for notice in notices] == [
+        f"left out is what group '{name}' has: no worker of it is there now" for name in "ab"
+    ]
+
+
 async def test_a_notice_of_all_homes_comes_once(client: Client) -> None:
     await client.sends(type="watch", id=1, sub=5, graphs=["none"])
     notice = {"type": "notice", "code": "ignored", "message": "no graph 'none'"}

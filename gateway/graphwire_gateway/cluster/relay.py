@@ -592,7 +592,7 @@ class CommandRelay:
             gone = {shard for shard in answers.missing if group_at(shard) in silent}
             if gone and gone < asked.shards:
                 answers.leave_out(gone)
-                asked.before = _left_out(sorted({group_at(shard) for shard in asked.shards} & silent))
+                asked.before += _left_out(sorted(set(map(group_at, gone))))  # beside those before
                 asked.shards -= gone
                 sub = getattr(asked.command, "sub", None)
                 if sub is not None and self._has(asked.command, sub):

@@ -14,7 +14,7 @@ in its value; it is gone when its lease ends. Where runs are is in ``cluster/run
 
 import asyncio
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from graphwire_protocol.types import Durability
@@ -194,7 +194,7 @@ class Directory:
             except (ValueError, LookupError, TypeError, AttributeError) as error:
                 if value not in self._unread:
                     log.error("what a group offers cannot be read", group=_end(name), error=str(error))
-                self._unread = {value}
+                self._unread.add(value)
         graphs = {_end(n): value.decode() for n, value in self._fields.items() if n.startswith(_GRAPH)}
         return Groups(self.shards, offers, graphs, names)
 
@@ -277,29 +277,33 @@ class Directory:
         """Tell whether other workers of a group are there: one that has just died is waited for."""
         end = asyncio.get_running_loop().time() + (_LIVE_MS + 500) / 1000
         while asyncio.get_running_loop().time() < end:
-            (time, found) = await self.ask(("TIME",), ("HGETALL", self._workers(group)))
-            oldest = int(time[0]) * 1000 - _LIVE_MS
-            if not any(id.decode() != worker and int(at) >= oldest for id, at in found.items()):
+            (silences,) = await self._silences(group)
+            if not any(id != worker and silence <= _LIVE_MS for id, silence in silences.items()):
                 return False
             await asyncio.sleep(0.1)
         return True
+
+    async def _silences(self, *groups: str) -> list[dict[str, int]]:
+        """Return for how many ms each worker of these groups has said nothing."""
+        time, *found = await self.ask(("TIME",), *(("HGETALL", self._workers(group)) for group in groups))
+        now = _ms(time)
+        return [{id.decode(): now - int(at) for id, at in times.items()} for times in found]
 
     async def report(self, group: str, worker: str, offer: Offer) -> int:
         """Say that a worker is there; return how many of its group are.
 
         Raises ``CannotServe`` as ``claim`` does, ``StoreAway``.
         """
-        time = await self.ask_one("TIME")
-        now = int(time[0]) * 1000 + int(time[1]) // 1000
+        now = _ms(await self.ask_one("TIME"))
         await self._set_missing({**self._known, "life": secrets.token_hex(8)})
         await self.claim(group, offer)
         workers = self._workers(group)
-        _, found = await self.ask(("HSET", workers, worker, now), ("HGETALL", workers))
-        times = {id: int(at) for id, at in found.items()}
-        gone = [id for id, at in times.items() if at < now - _LIVE_MS]
+        await self.ask_one("HSET", workers, worker, now)
+        (silences,) = await self._silences(group)
+        gone = [id for id, silence in silences.items() if silence > _LIVE_MS]
         if gone:
             await self.ask_one("HDEL", workers, *gone)
-        return len(times) - len(gone)
+        return len(silences) - len(gone)
 
     async def leave(self, group: str, worker: str) -> None:
         """Say that a worker is gone. Raises ``StoreAway``."""
@@ -327,23 +331,23 @@ class Directory:
             self._alone_since = dict.fromkeys(gone, now - AWAY_S)
         self._alone_since = {group: self._alone_since.get(group, now) for group in alone}
         self.groups_away = frozenset(name for name, at in self._alone_since.items() if now >= at + AWAY_S)
-        if len(self.groups.names) > 1:
-            silent = [name for name, at in self._alone_since.items() if now >= at + SILENT_S]
-            self.groups_silent = frozenset(silent)
+        silent = [name for name, at in self._alone_since.items() if now >= at + SILENT_S]
+        self.groups_silent = frozenset(silent if len(self.groups.names) > 1 else ())
 
     async def _long_gone(self, groups: list[str]) -> list[str]:
         """Return those of which no worker has said for long that it is there."""
-        time, *found = await self.ask(("TIME",), *(("HVALS", self._workers(group)) for group in groups))
-        return [
-            group
-            for group, times in zip(groups, found, strict=True)
-            if all(int(at) < int(time[0]) * 1000 - _LIVE_MS for at in times)
-        ]
+        found = zip(groups, await self._silences(*groups), strict=True)
+        return [group for group, silences in found if all(one > _LIVE_MS for one in silences.values())]
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self.runs.aclose()
         await self._server.aclose()
+
+
+def _ms(time: Sequence[int]) -> int:
+    """Return in ms what Redis says is the time, in seconds and µs."""
+    return int(time[0]) * 1000 + int(time[1]) // 1000
 
 
 def _end(name: str) -> str:

@@ -75,8 +75,7 @@ MakeHome: TypeAlias = Callable[[Store, Tokens, Part], Server]
 class Worker:
     """Runs graphs for the cluster at ``url``. ``make_home`` makes the server of a shard.
 
-    ``limits`` are what gateways announce. Workers of one
-    ``group`` serve the same graphs.
+    ``limits`` are what gateways announce. Workers of one ``group`` serve the same graphs.
     """
 
     def __init__(
@@ -243,10 +242,8 @@ class Worker:
         idle = [shard for shard, home in self.homes.items() if home.executing == 0][:count]
         idle = [shard for shard in idle if self.homes[shard].rests()]
         if idle:
-            count = self._directory.shards
-            log.info(
-                "gives up shards, which are another worker's share", shards=[one % count for one in idle]
-            )
+            shards = [shard % self._directory.shards for shard in idle]
+            log.info("gives up shards, which are another worker's share", shards=shards)
             await _all(map(self._end, idle))
             return
         now = asyncio.get_running_loop().time()

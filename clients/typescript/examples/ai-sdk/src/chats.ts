@@ -13,16 +13,18 @@ const transport = new GraphwireChatTransport(client, "agent");
 /** The ids of the chats, which are threads of the graph. */
 export const ids: string[] = JSON.parse(localStorage.getItem("chats") ?? "[]");
 
-export const newId = () => `chat-${Date.now()}`;
-
-/** Open a chat with the messages that its thread has. */
-export async function opened(id: string): Promise<Chat<UIMessage>> {
-  if (!ids.includes(id)) ids.push(id);
+/** A chat that begins now. It has no messages yet, so it is there at once. */
+export function begun(): Chat<UIMessage> {
+  const id = `chat-${crypto.randomUUID()}`;
+  ids.push(id);
   localStorage.setItem("chats", JSON.stringify(ids));
-  return new Chat({
-    id,
-    transport,
-    messages: await transport.loadMessages(id),
-    sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithApprovalResponses,
-  });
+  return chatOf(id, []);
+}
+
+/** A chat of an earlier visit, with the messages that its thread has. */
+export const opened = async (id: string) => chatOf(id, await transport.loadMessages(id));
+
+function chatOf(id: string, messages: UIMessage[]): Chat<UIMessage> {
+  const sendAutomaticallyWhen = lastAssistantMessageIsCompleteWithApprovalResponses;
+  return new Chat({ id, transport, messages, sendAutomaticallyWhen });
 }

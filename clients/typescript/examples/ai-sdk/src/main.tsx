@@ -3,15 +3,15 @@ import { useChat } from "@ai-sdk/react";
 import type { UIMessage } from "ai";
 import { StrictMode, useState } from "react";
 import { createRoot } from "react-dom/client";
-import { ids, newId, opened } from "./chats";
+import { begun, ids, opened } from "./chats";
 import { Message } from "./message";
 import "./style.css";
 
 function App({ first }: { first: Chat<UIMessage>[] }) {
   const [chats, setChats] = useState(first);
   const [shown, setShown] = useState(first[0]);
-  const add = async () => {
-    const chat = await opened(newId());
+  const add = () => {
+    const chat = begun();
     setChats((old) => [...old, chat]);
     setShown(chat);
   };
@@ -83,7 +83,7 @@ function Conversation({ chat }: { chat: Chat<UIMessage> }) {
   );
 }
 
-const first = await Promise.all((ids.length ? [...ids] : [newId()]).map(opened));
+const first = ids.length ? await Promise.all(ids.map(opened)) : [begun()];
 createRoot(document.getElementById("root") as HTMLElement).render(
   <StrictMode>
     <App first={first} />

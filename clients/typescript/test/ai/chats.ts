@@ -7,7 +7,7 @@ import { expect } from "vitest";
 import { type Client, type ConnectOptions, connect } from "../../src/index.js";
 import { Gateway, webSocket } from "../gateway.js";
 
-const GRAPHS = ["chat", "broken", "asking", "stumbling", "agent", "careful"];
+const GRAPHS = ["chat", "broken", "asking", "stumbling", "agent", "careful", "release"];
 const clients: Client[] = [];
 
 configure({ asyncUtilTimeout: 20_000 }); // as long as `expect.poll` waits
@@ -69,6 +69,12 @@ export function textOf(message: UIMessage | undefined): string {
 export function answer(word: string, count: number, turn = 1): string {
   const words = Array.from({ length: count }, (_, index) => `${word}${index} `);
   return `Question ${turn}: ${words.join("")}`;
+}
+
+/** Let a thread's answer to `held ...` go on, which has stopped in its middle. */
+export async function release(client: Client, thread: string): Promise<void> {
+  const run = await client.run("release", { messages: [{ type: "human", content: thread }] });
+  await run.result();
 }
 
 /** Wait until the newest run of a thread has one of these statuses. */

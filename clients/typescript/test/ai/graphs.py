@@ -7,6 +7,7 @@ from typing import Any
 
 from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
@@ -21,7 +22,8 @@ class ScriptedModel(BaseChatModel):
     """Says how many questions it has heard, and the last one, as many times as a number in it says.
 
     `look X` calls the tool `look_up`, `erase X` the tool `erase`, both as a model streams calls, after some
-    reasoning; what a tool returned it repeats, and what was looked up it counts up to.
+    reasoning; what a tool returned it repeats, and what was looked up it counts up to. An answer to a word
+    that begins with `held` stops in its middle until the graph `release` was given the thread.
     """
 
     pause_s: float = 0.002
@@ -38,7 +40,7 @@ class ScriptedModel(BaseChatModel):
         last = messages[-1]
         if isinstance(last, ToolMessage):
             looked = last.text.removeprefix('{"found": "').removesuffix('"}')
-            count = int(looked) if looked.isdecimal() else 0
+            count = 300 if looked == "held" else 0
             words = ["It ", "says ", str(last.content), *(f" {number}" for number in range(count))]
             return [AIMessageChunk(content=word) for word in words]
         asked = [str(message.text) for message in messages if isinstance(message, HumanMessage)]
@@ -66,11 +68,33 @@ class ScriptedModel(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=AIMessage(text))])
 
     async def _astream(
-        self, messages: list[BaseMessage], *args: Any, **kwargs: Any
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        for chunk in self._chunks(messages):
+        chunks = self._chunks(messages)
+        middle = chunks[len(chunks) // 2]
+        for chunk in chunks:
             await asyncio.sleep(self.pause_s)
+            while chunk is middle and _is_held(messages[-1], run_manager):  # noqa: ASYNC110  # others end it
+                await asyncio.sleep(self.pause_s)
             yield ChatGenerationChunk(message=chunk)
+
+
+_released: set[str] = set()
+
+
+def _is_held(last: BaseMessage, run_manager: AsyncCallbackManagerForLLMRun | None) -> bool:
+    if run_manager is None or not str(last.text).startswith(("held", '{"found": "held"')):
+        return False
+    return run_manager.metadata["thread_id"] not in _released
+
+
+def _release(state: MessagesState) -> dict[str, Any]:
+    _released.add(str(state["messages"][-1].text))
+    return {}
 
 
 model = ScriptedModel()
@@ -134,6 +158,7 @@ def _one(name: str, node: Any, **options: Any) -> Any:
 
 
 chat = _one("chat", _say)
+release = _one("release", _release)
 broken = _one("broken", _break)
 asking = _one("ask", _ask)
 stumbling = _one(

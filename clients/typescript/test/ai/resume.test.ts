@@ -11,7 +11,18 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { GraphwireChatTransport } from "../../src/ai.js";
 import type { Client } from "../../src/index.js";
 import type { Gateway } from "../gateway.js";
-import { answer, closeAll, connected, heard, type Options, page, served, textOf, untilRun } from "./chats.js";
+import {
+  answer,
+  closeAll,
+  connected,
+  heard,
+  type Options,
+  page,
+  release,
+  served,
+  textOf,
+  untilRun,
+} from "./chats.js";
 
 let gateway: Gateway;
 
@@ -65,60 +76,65 @@ const texts = (word: string, count: number) => [
 
 describe("a chat that is shown again in mid-sentence", () => {
   test("goes on from its thread: every word once, and no message twice", async () => {
-    await lost("reload", "word 300");
+    await lost("reload", "held 300");
     const { view, loaded, client } = await reloaded("chat", "reload");
-    expect(loaded.map(textOf)).toEqual(["first 1", answer("first", 1), "word 300"]);
+    expect(loaded.map(textOf)).toEqual(["first 1", answer("first", 1), "held 300"]);
     await waitFor(() => expect(view.chat.status).toBe("streaming"));
-    expect(textOf(view.chat.messages[3]).length).toBeLessThan(answer("word", 300, 2).length);
+    expect(textOf(view.chat.messages[3]).length).toBeLessThan(answer("held", 300, 2).length);
+    await release(client, "reload");
     await view.ready();
-    expect(view.chat.messages.map(textOf)).toEqual(texts("word", 300));
+    expect(view.chat.messages.map(textOf)).toEqual(texts("held", 300));
     expect(new Set(view.chat.messages.map(({ id }) => id)).size).toBe(4);
-    expect(await heard(client, "chat", "reload")).toEqual(texts("word", 300));
+    expect(await heard(client, "chat", "reload")).toEqual(texts("held", 300));
   });
 
   test("goes on from messages that the application kept, half a sentence among them", async () => {
-    const kept = await lost("kept", "word 300");
+    const kept = await lost("kept", "held 300");
     expect(kept).toHaveLength(4);
-    const { view } = await reloaded("chat", "kept", kept);
+    const { view, client } = await reloaded("chat", "kept", kept);
     await waitFor(() => expect(view.chat.status).toBe("streaming"));
+    await release(client, "kept");
     await view.ready();
-    expect(view.chat.messages.map(textOf)).toEqual(texts("word", 300));
+    expect(view.chat.messages.map(textOf)).toEqual(texts("held", 300));
     expect(view.chat.messages.map(({ id }) => id)).toEqual(kept.map(({ id }) => id));
   });
 
   test("goes on in StrictMode, whose second mount cancels nothing", async () => {
-    await lost("strict", "word 300");
+    await lost("strict", "held 300");
     const { view, client } = await reloaded("chat", "strict", undefined, {}, true);
     await waitFor(() => expect(view.chat.status).toBe("streaming"));
+    await release(client, "strict");
     await view.ready();
-    expect(view.chat.messages.map(textOf)).toEqual(texts("word", 300));
+    expect(view.chat.messages.map(textOf)).toEqual(texts("held", 300));
     for await (const { status } of client.runs({ thread: "strict" })) expect(status).toBe("completed");
   });
 
   test("leaves out of the thread what the run has written there, and shows it once", async () => {
     const client = connected(gateway.url);
     const before = page({ id: "steps", transport: new GraphwireChatTransport(client, "agent") });
-    void before.chat.sendMessage({ text: "look 300" });
+    void before.chat.sendMessage({ text: "look held" });
     await waitFor(() => expect(textOf(before.chat.messages[1])).toContain("It says"), { interval: 1 });
     expect((await heard(client, "agent", "steps")).length).toBe(3);
     client.close();
-    const { view, loaded } = await reloaded("agent", "steps");
-    expect(loaded.map(textOf)).toEqual(["look 300"]);
+    const { view, loaded, client: later } = await reloaded("agent", "steps");
+    expect(loaded.map(textOf)).toEqual(["look held"]);
     await waitFor(() => expect(view.chat.status).toBe("streaming"));
+    await release(later, "steps");
     await view.ready();
-    expect(textOf(view.chat.messages[1])).toMatch(/^One moment\.It says {"found": "300"} 0 .* 299$/);
+    expect(textOf(view.chat.messages[1])).toMatch(/^One moment\.It says {"found": "held"} 0 .* 299$/);
     expect(view.chat.messages).toHaveLength(2);
   });
 
   test("has its answer also if the run ends between loading and resuming", async () => {
-    await lost("between", "word 300");
+    await lost("between", "held 300");
     const client = connected(gateway.url);
     const transport = new GraphwireChatTransport(client, "chat");
     const messages = await transport.loadMessages("between");
-    expect(messages.map(textOf)).toEqual(["first 1", answer("first", 1), "word 300"]);
+    expect(messages.map(textOf)).toEqual(["first 1", answer("first", 1), "held 300"]);
+    await release(client, "between");
     for await (const { run } of client.runs({ thread: "between" })) await client.result(run);
     const view = page({ id: "between", transport, messages, resume: true });
-    await waitFor(() => expect(view.chat.messages.map(textOf)).toEqual(texts("word", 300)));
+    await waitFor(() => expect(view.chat.messages.map(textOf)).toEqual(texts("held", 300)));
   });
 });
 

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type ChatTransportOptions, GraphwireChatTransport } from "../../src/ai.js";
 import { RunFailed } from "../../src/index.js";
 import { CuttingProxy, type Gateway, webSocket } from "../gateway.js";
-import { answer, closeAll, connected, heard, page, served, textOf, untilRun } from "./chats.js";
+import { answer, closeAll, connected, heard, page, release, served, textOf, untilRun } from "./chats.js";
 
 let gateway: Gateway;
 
@@ -264,19 +264,21 @@ describe("one connection", () => {
         sockets.push(this);
       }
     }
-    const shared = new GraphwireChatTransport(connected(gateway.url, { webSocket: Counted }), "chat");
+    const client = connected(gateway.url, { webSocket: Counted });
+    const shared = new GraphwireChatTransport(client, "chat");
     const chats = Array.from(
       { length: 10 },
       (_, index) => new Chat({ id: `ten-${index}`, transport: shared }),
     );
     const views = chats.map((chat) => page({ chat }));
-    const sent = chats.map((chat, index) => chat.sendMessage({ text: `word${index}x 300` }));
+    const sent = chats.map((chat, index) => chat.sendMessage({ text: `held${index}x 300` }));
     const areLive = () => expect(chats.every(({ status }) => status === "streaming")).toBe(true);
-    await waitFor(areLive, { interval: 1, timeout: 5000 });
+    await waitFor(areLive);
+    for (const { id } of chats) await release(client, id);
     await Promise.all(sent);
     for (const [index, view] of views.entries()) {
       await view.ready();
-      expect(view.chat.messages.map(textOf)).toEqual([`word${index}x 300`, answer(`word${index}x`, 300)]);
+      expect(view.chat.messages.map(textOf)).toEqual([`held${index}x 300`, answer(`held${index}x`, 300)]);
     }
     expect(sockets).toHaveLength(1);
   }, 30_000);

@@ -15,7 +15,7 @@ from typing import TypedDict
 import pytest
 from graphwire_gateway import Gateway
 from graphwire_gateway.errors import CannotServe
-from graphwire_gateway.log import commit, redis_owner
+from graphwire_gateway.log import commit, redis_owner, redis_recent
 from graphwire_gateway.log.redis_owner import RedisOwner
 from graphwire_gateway.log.redis_server import RedisServer
 from graphwire_gateway.log.store import Fenced, StoreAway
@@ -336,6 +336,34 @@ async def test_a_server_that_was_started_again_gives_logs_other_epochs(connect) 
             assert gap["reason"] == "epoch_changed"
             await history(after, 2, "r", "custom")
             assert sum(event["mode"] == "custom" for event in after.events(2)) == 3
+
+
+@pytest.mark.parametrize("lacks", [False, True])
+async def test_epochs_stay_behind_a_restart_that_was_seen_unless_some_log_lacks_something(
+    connect, lacks: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(redis_owner, "_RENEWED_S", 0.1)
+    monkeypatch.setattr(redis_recent, "KEPT_S", -1.0)
+    caplog.set_level("INFO", "graphwire.store")
+    graphs = {"counter": counter()}
+    with redis_server(appendonly="yes", appendfsync="always") as redis:
+        async with Gateway(graphs, store=redis.url).serve("127.0.0.1", 0) as first:
+            peer = await connect(first)
+            epochs = {}
+            for sub, run in enumerate(("r", "s"), 1):
+                epochs[run] = (await peer.run("counter", {"count": 3}, everything(sub), run=run))["epoch"]
+                await peer.closed(sub)
+            async with asked(redis) as client:
+                if lacks:
+                    (log,) = await client.keys("graphwire:{run:*/s}:log")
+                    await client.hset(log, mapping={"head": 2, "first": 2})
+                redis.kill()
+                redis.start()
+            await until(lambda: ("logs lack what they had" if lacks else "all logs are whole") in caplog.text)
+        async with Gateway(graphs, store=redis.url).serve("127.0.0.1", 0) as second:
+            peer = await connect(second)
+            subscribed = await peer.ask(type="subscribe", run="r", **everything(1))
+            assert (subscribed["epoch"] == epochs["r"]) is not lacks
 
 
 async def test_what_a_server_without_a_file_has_lost_is_gone(serve, connect) -> None:

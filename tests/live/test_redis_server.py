@@ -280,7 +280,7 @@ def test_the_address_of_a_service_behind_sentinels_is_read_whole() -> None:
     names = ("username", "password", "db", "socket_timeout")
     assert [settings[name] for name in names] == ["ann", "s@t", 4, 2.0]
     assert "SSL" in pool.connection_class.__name__
-    of_thread: Any = server.blocking_client(1.5).connection_pool
+    of_thread: Any = server.blocking_client(1.5, print).connection_pool
     assert of_thread.service_name == "my service"
     assert [of_thread.connection_kwargs[name] for name in names] == ["ann", "s@t", 4, 1.5]
     assert "SSL" in of_thread.connection_class.__name__

@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -35,7 +35,7 @@ from graphwire_gateway.log.redis_folds import Found, folded, shrunk
 from graphwire_gateway.log.redis_growth import Growth
 from graphwire_gateway.log.redis_keys import cluster_key
 from graphwire_gateway.log.redis_known import Known
-from graphwire_gateway.log.redis_opening import claim_all, kept_logs
+from graphwire_gateway.log.redis_opening import claim_all, kept_logs, whole_logs
 from graphwire_gateway.log.redis_owner import RedisOwner
 from graphwire_gateway.log.redis_recent import Command, Recent
 from graphwire_gateway.log.redis_scripts import (
@@ -241,8 +241,7 @@ class RedisStore:
             with contextlib.suppress(StoreAway):
                 await self._server.carry_out(("PING",))  # over a new connection, which looks at its life
 
-        self._work.add(asking := asyncio.ensure_future(ask()))
-        asking.add_done_callback(self._work.discard)
+        self._begin(ask())
 
     async def _restore(self) -> None:
         """Send the server again what it may have lost: it was started again, or another has taken over."""
@@ -256,6 +255,25 @@ class RedisStore:
             writes=len(commands),
         )
         self._growth.check()
+        if self._touching is not None:  # it is alone, and knows all logs
+            self._begin(self._see_whole(self._server.life.id))
+
+    async def _see_whole(self, life: str) -> None:
+        """Note a life of the server in which no log lacks anything: the next owner keeps their epochs."""
+        logs = dict(self._logs)
+        known = {run: (log.epoch, log.head) for run, log in logs.items()}
+        with contextlib.suppress(StoreAway):  # so they get others
+            lacking = logs.keys() - await whole_logs(self._server, known)
+            count = sum(self._logs.get(run) is logs[run] for run in lacking)  # others were deleted meanwhile
+            if count:
+                log.warning("logs lack what they had; the next server gives all new epochs", logs=count)
+            elif life:
+                await self.carry_out(self._server.life_command(life))
+                log.info("all logs are whole", store=self.name, logs=len(logs))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        self._work.add(task := asyncio.ensure_future(work))
+        task.add_done_callback(self._work.discard)
 
     def _note_call(self, call: ScriptCall) -> None:
         self._recent.note(self._server.again(call))
@@ -459,9 +477,7 @@ class RedisStore:
 
     def _expire(self, run: str, known: Known) -> None:
         self._timers.pop(run, None)
-        folding = asyncio.ensure_future(self._fold_ended(run, known))
-        self._work.add(folding)
-        folding.add_done_callback(self._work.discard)
+        self._begin(self._fold_ended(run, known))
 
     async def _fold_ended(self, run: str, known: Known) -> None:
         # The terminal event stays, for who comes late.

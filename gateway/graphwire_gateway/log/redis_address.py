@@ -64,19 +64,24 @@ class _Plain:
             raise ConnectionError(str(error)) from error
 
 
-def blocking_client_of(address: str, query: str, timeout_s: float) -> blocking.Redis:
+def blocking_client_of(
+    address: str, query: str, timeout_s: float, on_connect: Callable[[Any], None]
+) -> blocking.Redis:
     """Return a client for a thread; it tries once, and waits ``timeout_s`` at most for each answer.
 
-    Raises ``ValueError``, ``TypeError``.
+    ``on_connect`` prepares each new connection. Raises ``ValueError``, ``TypeError``.
     """
     place = _place(address, query, blocking_parse_url, BlockingRetry(ExponentialBackoff(), 0))
     for settings in (place.settings, place.of_sentinels):
         for name in ("socket_timeout", "socket_connect_timeout"):
             settings[name] = min(settings.get(name, timeout_s), timeout_s)
     if place.service is None:
-        return blocking.Redis.from_pool(blocking.ConnectionPool(**place.settings))
+        pool = blocking.ConnectionPool(redis_connect_func=on_connect, **place.settings)
+        return blocking.Redis.from_pool(pool)
     sentinel = BlockingSentinel(place.hosts, sentinel_kwargs=place.of_sentinels)  # type: ignore[no-untyped-call]
-    client: blocking.Redis = sentinel.master_for(place.service, **place.settings)  # type: ignore[no-untyped-call]
+    client: blocking.Redis = sentinel.master_for(  # type: ignore[no-untyped-call]
+        place.service, redis_connect_func=on_connect, **place.settings
+    )
     return client
 
 

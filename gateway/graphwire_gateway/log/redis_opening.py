@@ -1,8 +1,10 @@
 """The logs that a store finds in Redis when it opens, and claims if it is alone."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from graphwire_protocol.types import Seq
 
 from graphwire_gateway.log.redis_recent import Recent
 from graphwire_gateway.log.redis_scripts import CLAIM
@@ -43,6 +45,18 @@ async def _read(server: RedisServer, runs: Sequence[str]) -> list[KeptLog]:
     return [one for _, one in sorted(found, key=lambda pair: pair[0])]
 
 
+async def whole_logs(server: RedisServer, logs: Mapping[str, tuple[str, Seq]]) -> set[str]:
+    """Return the runs whose logs are as long as is known: ``(epoch, head)``. Raises ``StoreAway``."""
+    runs, whole = list(logs), set()
+    for at in range(0, len(runs), _AT_ONCE):
+        some = runs[at : at + _AT_ONCE]
+        for run, (found, head) in zip(some, await server.fields(some, "epoch", "head"), strict=True):
+            epoch, least = logs[run]
+            if found is not None and found.decode() == epoch and int(head or 0) >= least:
+                whole.add(run)
+    return whole
+
+
 async def claim_all(server: RedisServer, writer: str, recent: Recent) -> list[KeptLog]:
     """Make ``writer`` the writer of all logs; return all runs, the oldest first. Raises ``StoreAway``.
 
@@ -70,6 +84,6 @@ async def claim_all(server: RedisServer, writer: str, recent: Recent) -> list[Ke
         await server.call_all(calls)
         for call in calls:
             recent.note(server.again(call))
-    await server.know_life(life)
+    await server.carry_out(server.life_command(life))
     # Not before: until its log was claimed, an owner that was only frozen may have written.
     return await _read(server, runs)

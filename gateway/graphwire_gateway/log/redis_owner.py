@@ -81,7 +81,8 @@ class RedisOwner:
         self._said = {"writer": writer, "host": socket.gethostname(), "pid": os.getpid(), "where": _where()}
         self.value = orjson.dumps(self._said)
         """What it says of itself, by which it is known again."""
-        self._client = server.blocking_client(_TIMEOUT_S)  # of the thread
+        self._client = server.blocking_client(_TIMEOUT_S, self._connected)  # of the thread
+        self._connections = 0
         self._number = 0  # a later owner has a greater one
         self._noting = threading.Lock()
         self._renewed_at = 0.0
@@ -91,7 +92,7 @@ class RedisOwner:
         self._stopping = threading.Event()
         self._ended = asyncio.Event()
         self.came_back: Callable[[], None] = lambda: None
-        """Called when the server answers that has not: it may be another one."""
+        """Called when the server answers over a new connection: it may be another one."""
         self.taken = asyncio.Event()
         """Set once another server has taken its place."""
 
@@ -204,7 +205,7 @@ class RedisOwner:
         """Renew until the place is released or lost, or the loop was closed, and nobody uses the store."""
         assert self._loop is not None
         failure: Exception | None = None
-        life, wait_s = self._server.life.id, _RENEWED_S
+        life, wait_s, connections = self._server.life.id, _RENEWED_S, 0
         try:
             while not self._stopping.wait(wait_s) and not self._is_lost and not self._loop.is_closed():
                 if life != self._server.life.id:  # the connection may be to a server that was replaced
@@ -216,8 +217,9 @@ class RedisOwner:
                         self._on_loop(self.taken.set)
                     if failure is not None:
                         log.info("the store answers again", store=self._server.name)
+                    if connections != self._connections:
                         self._on_loop(self.came_back)
-                    failure, wait_s = None, _RENEWED_S
+                    failure, wait_s, connections = None, _RENEWED_S, self._connections
                 except Exception as error:  # what is written meanwhile fails by itself
                     failure, wait_s = error, min(_AGAIN_S, _RENEWED_S)
                     if self._failing_since is None:
@@ -233,6 +235,10 @@ class RedisOwner:
         finally:
             self._client.close()
             self._on_loop(self._ended.set)
+
+    def _connected(self, connection: Any) -> None:
+        connection.on_connect()
+        self._connections += 1
 
     def _let_go(self, failure: Exception | None) -> None:
         """Let another server have the place at once, unless the last attempt has failed already."""

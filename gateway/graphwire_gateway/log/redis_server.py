@@ -10,7 +10,7 @@ Long because what a server must be is asked over the same connections as all els
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, get_args
 from urllib.parse import parse_qsl, urlencode
@@ -101,13 +101,13 @@ class RedisServer:
         """A client, for others than the store."""
         return self._client
 
-    def blocking_client(self, timeout_s: float) -> "blocking.Redis":
+    def blocking_client(self, timeout_s: float, on_connect: Callable[[Any], None]) -> "blocking.Redis":
         """Return a client of the same server for a thread: see ``blocking_client_of``. It is the caller's.
 
         Its connections are no part of ``life``. Raises ``CannotServe`` for a url that is none.
         """
         try:
-            client = blocking_client_of(self._address, self._theirs, timeout_s)
+            client = blocking_client_of(self._address, self._theirs, timeout_s, on_connect)
             pool: Any = client.connection_pool
             pool.make_connection()
         except (ValueError, TypeError) as error:
@@ -332,9 +332,9 @@ class RedisServer:
         (found,) = await self.answers([("GET", f"{self.prefix}:life")])
         return "" if found is None else found.decode()
 
-    async def know_life(self, life: str) -> None:
-        """Note the life in which all logs are whole. Raises ``StoreAway``."""
-        await self.answers([("SET", f"{self.prefix}:life", life)])
+    def life_command(self, life: str) -> Command:
+        """Return the command that notes the life in which all logs are whole."""
+        return ("SET", f"{self.prefix}:life", life)
 
     @asynccontextmanager
     async def subscriber(self) -> AsyncIterator[PubSub]:

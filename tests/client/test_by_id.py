@@ -169,9 +169,9 @@ def test_attaching_shows_a_run_from_its_start_or_from_a_place(terminal, capsys):
     run.emit("custom", {"progress": 1})
     run.complete()
     assert command_line(["attach", "r1"]) == 0
-    assert capsys.readouterr().out == "custom  progress=1\n"
+    assert capsys.readouterr() == ("custom  progress=1\n", "")
     assert command_line(["attach", "r1", "--from", "now", "-m", "custom"]) == 0
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr() == ("", "graphwire: run r1 has completed; there was nothing to show\n")
 
 
 @pytest.mark.parametrize(

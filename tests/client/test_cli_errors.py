@@ -137,3 +137,29 @@ def test_no_help_names_types_of_python_and_each_value_has_a_word(capsys):
             assert param.metavar or param.is_flag, f"{path}: what does {param.name} take?"
         assert run([*path, "--help"]) == 0
         assert not re.search(r"<\w", capsys.readouterr().out), path
+
+
+@pytest.mark.parametrize(
+    ("muted", "line", "code", "said"),
+    [
+        ("hello", "run joke", outcome.UNREACHABLE, "has not answered yet"),
+        ("run", "run joke", outcome.FINE, "has not started the run yet"),
+        ("subscribe", "attach there", outcome.FINE, "has not found the run yet"),
+    ],
+)
+def test_a_silence_is_named_while_it_lasts(server, monkeypatch, muted, line, code, said):
+    monkeypatch.setattr(outcome, "_SILENCE_S", 0.01)
+    server.run("there").complete()
+    server.on_run = lambda run: run.complete()
+    server.mute.add(muted)
+    spoken = []
+
+    def say(sentence: str) -> None:
+        spoken.append(sentence)
+        if server.mute:
+            server.mute.clear()
+            server.cut()  # so that it is asked again, if it was ever there
+
+    monkeypatch.setattr(outcome, "say", say)
+    assert run(line.split()) == code
+    assert spoken[0].endswith(f"{said}; waiting (Ctrl-C to give up)")

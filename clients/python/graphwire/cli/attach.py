@@ -17,7 +17,7 @@ from graphwire.cli.options import (
     Url,
     path_segments,
 )
-from graphwire.cli.outcome import STREAMS, talk
+from graphwire.cli.outcome import STREAMS, saying_so, talk
 from graphwire.cli.run import watch
 from graphwire.client import Client
 
@@ -59,6 +59,8 @@ def attach(
         arguments["namespaces"] = [path_segments(path) for path in namespace]
 
     async def work(client: Client) -> int:
-        return await watch(await client.attach(run, start=start, **arguments), as_json, Hints(url, token))
+        with saying_so("the server has not found the run yet"):
+            attached = await client.attach(run, start=start, **arguments)
+        return await watch(attached, as_json, Hints(url, token))
 
     raise typer.Exit(talk(url, token, work))

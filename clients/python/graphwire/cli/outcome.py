@@ -112,7 +112,10 @@ def talk(url: str, token: str | None, work: Callable[[Client], Awaitable[int]]) 
 async def _connected(url: str, token: str | None, work: Callable[[Client], Awaitable[int]]) -> int:
     with _cancelled_by_ctrl_c(), say_logs():
         try:
-            async with connect(url, token=token, on_state=_ReportOutages()) as client:
+            async with contextlib.AsyncExitStack() as stack:
+                connecting = connect(url, token=token, on_state=_ReportOutages())
+                with saying_so(f"{url} has not answered yet"):
+                    client = await stack.enter_async_context(connecting)
                 return await work(client)
         except asyncio.CancelledError:
             return INTERRUPTED
@@ -124,6 +127,20 @@ async def _connected(url: str, token: str | None, work: Callable[[Client], Await
                 raise
             say(_in_options(str(error)))
             return USAGE
+
+
+_SILENCE_S = 3.0
+
+
+@contextlib.contextmanager
+def saying_so(what: str) -> Iterator[None]:
+    """Say what is waited for, if it takes seconds."""
+    sentence = f"{what}; waiting (Ctrl-C to give up)"
+    timer = asyncio.get_running_loop().call_later(_SILENCE_S, say, sentence)
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _in_commands(error: GraphwireError, hints: Hints) -> str:

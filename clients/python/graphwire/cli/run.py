@@ -24,7 +24,7 @@ from graphwire.cli.options import (
     Url,
     path_segments,
 )
-from graphwire.cli.outcome import FAILED, FINE, INTERRUPTED, STREAMS, WAITING, say, talk, words
+from graphwire.cli.outcome import FAILED, FINE, INTERRUPTED, STREAMS, WAITING, say, saying_so, talk, words
 from graphwire.cli.show import Flow, JsonLines, print_json
 from graphwire.client import Client
 from graphwire.errors import Refused
@@ -129,7 +129,8 @@ def run(
     is_plain_resume = resume is not None and not (mode or namespace or node or tag or key)
 
     async def work(client: Client) -> int:
-        started = await client.run(graph, given, **arguments)
+        with saying_so("the server has not started the run yet"):
+            started = await client.run(graph, given, **arguments)
         if detach:
             await started.detach()
             _print_start(started, as_json)
@@ -149,7 +150,7 @@ def _print_start(run: Run, as_json: bool) -> None:
 async def watch(run: Run, as_json: bool, hints: Hints, resumes: bool = False) -> int:
     """Show a run to its end and return the exit code; at a terminal, ask the person what the run asks.
 
-    If the run ``resumes`` a thread and does nothing, say so.
+    If the run ``resumes`` a thread and does nothing, or another's run has nothing to show, say so.
     """
     shown: JsonLines | Flow = JsonLines() if as_json else Flow(Console(highlight=False, soft_wrap=True))
     has_explained_keys = has_acted = has_asked = False
@@ -186,6 +187,8 @@ async def watch(run: Run, as_json: bool, hints: Hints, resumes: bool = False) ->
             await run.result()  # raises if nobody can answer
     if resumes and not has_acted:
         say(f"nothing to resume: thread {run.thread} waits for no answer")
+    elif not has_acted and not run.created:
+        say(f"run {run.id} has completed; there was nothing to show")
     return FINE
 
 

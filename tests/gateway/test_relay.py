@@ -1,6 +1,7 @@
 """A gateway's books of one client, with homes that the test plays.
 
-About `gateway/graphwire_gateway/cluster/relay.py`.
+About `gateway/graphwire_gateway/cluster/relay.py`, `gateway/graphwire_gateway/cluster/pings.py` and
+`gateway/graphwire_gateway/cluster/routes.py`.
 """
 
 import asyncio

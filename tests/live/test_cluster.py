@@ -20,7 +20,7 @@ import orjson
 import pytest
 from graphwire_gateway import CannotServe, Gateway
 from graphwire_gateway.cluster import gateway_server as fronts
-from graphwire_gateway.cluster import link, relay
+from graphwire_gateway.cluster import link, pings
 from graphwire_gateway.cluster import worker as workers
 from graphwire_gateway.cluster.directory import Directory
 from graphwire_gateway.cluster.gateway_server import GatewayServer
@@ -388,7 +388,7 @@ async def test_a_command_whose_shard_gets_no_home_is_refused_by_name(
     redis: RedisProcess, connect, graphs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(link, "PATIENCE_S", 0.3)
-    monkeypatch.setattr(relay, "_PONG_S", 0.05)
+    monkeypatch.setattr(pings, "PONG_S", 0.05)
     async with relaying(redis) as front:
         async with working(redis, graphs):
             await asyncio.wait_for(front.ready(), 10)

@@ -29,21 +29,19 @@ from graphwire_protocol.commands import Command
 from graphwire_protocol.errors import Misuse, Refusal
 from graphwire_protocol.replies import Ok, Pong
 from graphwire_protocol.server import ServerSession
-from graphwire_protocol.suggest import no_graph
 
 from graphwire_gateway.cluster.directory import Directory
 from graphwire_gateway.cluster.gathering import Answers, Frame, GatheredList, GatheredWatch
-from graphwire_gateway.cluster.groups import shards_of, words
+from graphwire_gateway.cluster.groups import words
 from graphwire_gateway.cluster.link import PATIENCE_S, Link
 from graphwire_gateway.cluster.outbox import Outbox
-from graphwire_gateway.cluster.shards import index_of, thread_key
+from graphwire_gateway.cluster.pings import Pings
+from graphwire_gateway.cluster.routes import AFTER_MS, Routes
 from graphwire_gateway.connections import greeting
 from graphwire_gateway.connections.connection import Connection, Parts
 from graphwire_gateway.connections.delivery import batches
 from graphwire_gateway.connections.loop_time import sharer
 from graphwire_gateway.connections.services import ConnectionServices
-from graphwire_gateway.log.store import StoreAway
-from graphwire_gateway.scope import run_key
 
 _READ = tuple(
     b'"type":"%s"' % name
@@ -54,13 +52,8 @@ _READ = tuple(
 _ROWS = (b'"type":"synced"', b'"type":"run_', b'"type":"thread_')
 """What else, while the lists of a watch are gathered."""
 
-_AFTER_MS = 1000
-
 _NOWHERE: tuple[frozenset[int], int] = frozenset(), -1
 """Of a subscription that is not there."""
-
-_PONG_S = 2.0
-"""Seconds for which a ping waits for homes."""
 
 
 @dataclass(slots=True)
@@ -82,15 +75,6 @@ class _Asked:
     """What it gets behind it: refusals of later requests about the same subscription."""
 
 
-@dataclass(slots=True)
-class _Pinged:
-    """A ping that waits for the pongs of homes."""
-
-    command: commands.Ping
-    shards: set[int]
-    timer: asyncio.TimerHandle
-
-
 class CommandRelay:
     """Passes on the commands of one connection, in order."""
 
@@ -104,6 +88,7 @@ class CommandRelay:
     ) -> None:
         self._services = services
         self._directory = directory
+        self._routes = Routes(directory)
         self._session = session
         self._outbox = outbox
         self._connection: Connection | None = connection
@@ -112,8 +97,7 @@ class CommandRelay:
         self._asked: dict[int, _Asked] = {}  # by request
         self._subs: dict[int, tuple[frozenset[int], int]] = {}  # shards and request of each subscription
         self._watches: dict[int, GatheredWatch] = {}  # those of several shards
-        self._pinged: dict[int, _Pinged] = {}
-        self._pings = 0
+        self._pings = Pings(self._pong)
         self._looking: set[asyncio.Task[None]] = set()
         self._late: dict[tuple[int, int], int | None] = {}  # shards and requests that are not waited for; sub
         self._undoing: dict[int, tuple[int, int]] = {}  # shard and sub of unsubscribes of the gateway's own
@@ -165,8 +149,8 @@ class CommandRelay:
                 self._subs[command.sub] = frozenset((shard,)), command.id
             case commands.Unsubscribe():
                 self._unsubscribe(command, data)
-            case commands.Watch(thread=str(thread), graphs=(str(graph),)) if self._is_served(graph):
-                shard = self._shard_of_thread(graph, thread)
+            case commands.Watch(thread=str(thread), graphs=(str(graph),)) if self._routes.is_served(graph):
+                shard = self._routes.shard_of_thread(self._owner, graph, thread)
                 await self._number_is_free(command.sub, shard)
                 self._ask(command, shard, data)
                 self._subs[command.sub] = frozenset((shard,)), command.id
@@ -174,19 +158,23 @@ class CommandRelay:
                 await self._watch(command, data)
             case commands.List(what="graphs") if len(self._directory.groups.names) == 1:
                 self._ask(command, self._any_shard(self._directory.groups.shards), data)
-            case commands.List(thread=str(thread), graph=str(graph)) if self._is_served(graph):
-                self._ask(command, self._shard_of_thread(graph, thread), data)
+            case commands.List(thread=str(thread), graph=str(graph)) if self._routes.is_served(graph):
+                self._ask(command, self._routes.shard_of_thread(self._owner, graph, thread), data)
             case commands.List():
                 self._list(command, len(data))
             case commands.Cancel() | commands.Respond() | commands.Result() | commands.Delete(run=str()):
                 self._ask(command, await self._shard_of_run(command.run or ""), data).data = data
             case _:
-                self._ask(command, self._shard_of_thread(command.graph or "", command.thread or ""), data)
+                self._ask(
+                    command,
+                    self._routes.shard_of_thread(self._owner, command.graph or "", command.thread or ""),
+                    data,
+                )
 
     async def _hello(self, command: commands.Hello) -> None:
         if self._directory.offer is None:
             message = "this server has no worker yet; connect again later"
-            raise Refusal("unavailable", message, after_ms=_AFTER_MS, close=codes.TRY_LATER)
+            raise Refusal("unavailable", message, after_ms=AFTER_MS, close=codes.TRY_LATER)
         assert self._connection is not None
         welcome = await greeting.welcome(command, self._services, self._connection)
         self._principal = welcome.principal
@@ -204,84 +192,29 @@ class CommandRelay:
         self._outbox.reply(error)
 
     def _ping(self, command: commands.Ping) -> None:
-        """Answer when all homes have handled what came before, or soon: one may be missing, or frozen."""
+        """Answer when all homes have handled what came before, or soon."""
         shards = set(self._links)
-        if not shards:
-            self._outbox.reply(self._session.pong(Pong(t=command.t)))
-            return
-        self._pings += 1
-        token = self._pings
-        timer = asyncio.get_running_loop().call_later(_PONG_S, self._pong_late, token)
-        self._pinged[token] = _Pinged(command, shards, timer)
-        self._send(shards, orjson.dumps({"type": "ping", "t": token}))
+        if shards:
+            number = self._pings.begin(command, shards)
+            self._send(shards, orjson.dumps({"type": "ping", "t": number}))
+        else:
+            self._pong(command)
 
-    def _ponged(self, shard: int, token: int) -> list[Frame]:
-        """A home has answered a ping; return what the client gets."""
-        pinged = self._pinged.get(token)
-        if pinged is None:
-            return []
-        pinged.shards.discard(shard)
-        if pinged.shards:
-            return []
-        del self._pinged[token]
-        pinged.timer.cancel()
-        return [orjson.loads(self._session.pong(Pong(t=pinged.command.t)))]
-
-    def _pong_late(self, token: int) -> None:
-        self._outbox.reply(self._session.pong(Pong(t=self._pinged.pop(token).command.t)))
-
-    # ── where things are ─────────────────────────────────────────────────────────────────────────
+    def _pong(self, command: commands.Ping) -> None:
+        self._outbox.reply(self._session.pong(Pong(t=command.t)))
 
     @property
     def _owner(self) -> str:
         assert self._principal is not None
         return self._principal
 
-    def _is_served(self, graph: str) -> bool:
-        return self._directory.groups.group_of(graph) is not None
-
-    def _shards_of_graph(self, graph: str) -> range:
-        """Return the shards of the group that serves a graph. Raises ``Refusal(not_found)``."""
-        groups = self._directory.groups
-        group = groups.group_of(graph)
-        if group is None:
-            raise Refusal("not_found", no_graph(graph, groups.graphs), details={"kind": "graph"})
-        return shards_of(group, groups.count)
-
-    def _groups_of_rows(self, graphs: Iterable[str] | None) -> tuple[list[str], list[str]]:
-        """Return the groups that have rows of these graphs, or of any: those to ask, and those to leave out.
-
-        The latter have no worker. If none has, all are asked all the same, and refuse.
-        """
-        groups = self._directory.groups
-        named = {groups.group_of(graph) for graph in graphs} if graphs is not None else {None}
-        wanted = groups.names if None in named else sorted(name for name in named if name is not None)
-        absent = self._directory.groups_away | self._directory.groups_silent
-        there = [name for name in wanted if name not in absent]
-        return (there, [name for name in wanted if name not in there]) if there else (wanted, [])
-
-    def _shards_of(self, groups: Iterable[str]) -> list[int]:
-        return [shard for name in groups for shard in shards_of(name, self._directory.groups.count)]
-
-    def _shard_of_thread(self, graph: str, thread: str) -> int:
-        shards = self._shards_of_graph(graph)
-        is_shared = self._directory.shares_threads
-        key = thread_key(self._owner, graph, thread, is_shared=is_shared)
-        return shards[index_of(key, len(shards))]
-
     async def _shard_of_run(self, run: str) -> int:
         """Return the shard that has a run, or any that knows that there is none.
 
         Raises ``Refusal(unavailable)``.
         """
-        found = await self._looked_for(run, may_remember=True)
+        found = await self._routes.shard_of_run(self._owner, run)
         return self._any_shard(self._directory.groups.shards) if found is None else found
-
-    async def _looked_for(self, run: str, *, may_remember: bool) -> int | None:
-        try:
-            return await self._directory.runs.shard_of(self._owner, run, may_remember=may_remember)
-        except StoreAway:
-            raise _store_away() from None
 
     def _any_shard(self, shards: Iterable[int]) -> int:
         """Return one of these, whose home there is a way to, if there is one."""
@@ -292,7 +225,7 @@ class CommandRelay:
         """Wait until no frame of an earlier subscription with that number can come any more."""
         while (asked := self._unanswered_leave(sub, shards)) is not None:
             if self._ending is not None:
-                raise Refusal("unavailable", "a worker of this server has gone", after_ms=_AFTER_MS)
+                raise Refusal("unavailable", "a worker of this server has gone", after_ms=AFTER_MS)
             asked.answered = asked.answered or asyncio.Event()
             await asked.answered.wait()
 
@@ -309,15 +242,14 @@ class CommandRelay:
     async def _run(self, command: commands.Run, data: str | bytes) -> None:
         id = os.urandom(16).hex() if command.run is None else command.run
         if command.thread is not None:
-            shard = self._shard_of_thread(command.graph, command.thread)
+            shard = self._routes.shard_of_thread(self._owner, command.graph, command.thread)
         else:
-            shards = self._shards_of_graph(command.graph)
-            shard = shards[index_of(run_key(self._owner, id), len(shards))]
+            shard = self._routes.shard_of_start(self._owner, command.graph, id)
         if command.run is None:
             data = _with_run(data, id)
             await self._start(command, id, shard, data)
             return
-        found, is_noted = await self._place_of(id, shard)
+        found, is_noted = await self._routes.place_of_start(self._owner, id, shard)
         try:
             await self._start(command, id, found, data)
         except BaseException:
@@ -335,20 +267,6 @@ class CommandRelay:
         self._subs.update({spec.sub: (frozenset((shard,)), command.id) for spec in command.subscribe})
         if command.on_disconnect == "cancel":
             self._runs_here.add(shard)
-
-    async def _place_of(self, run: str, shard: int) -> tuple[int, bool]:
-        """Return the shard that has a run, or where it is being started; else note that it is in this one.
-
-        It is also said whether that was noted. Raises ``Refusal(unavailable)``.
-        """
-        try:
-            found, is_noted = await self._directory.runs.note_start(self._owner, run, shard)
-        except StoreAway:
-            raise _store_away() from None
-        if found is None:
-            message = f"run {run!r} is being started with another graph; ask again"
-            raise Refusal("unavailable", message, after_ms=_AFTER_MS)
-        return found, is_noted
 
     def _ask(self, command: Any, shard: int, data: str | bytes) -> _Asked:
         self._check_waiting(len(data))
@@ -382,8 +300,8 @@ class CommandRelay:
             link.send(data)
 
     def _list(self, command: commands.List, size: int) -> None:
-        groups, away = self._groups_of_rows(None if command.graph is None else (command.graph,))
-        shards = self._shards_of(groups)
+        groups, away = self._routes.groups_of_rows(None if command.graph is None else (command.graph,))
+        shards = self._routes.shards_of(groups)
         if command.what == "graphs":
             shards = shards[:: self._directory.groups.count]  # always the same, as the cursor says
         self._check_waiting(size * len(shards))
@@ -396,8 +314,8 @@ class CommandRelay:
                 self._outbox.reply(orjson.dumps(each))
 
     async def _watch(self, command: commands.Watch, data: str | bytes) -> None:
-        groups, away = self._groups_of_rows(command.graphs)
-        shards = frozenset(self._shards_of(groups))
+        groups, away = self._routes.groups_of_rows(command.graphs)
+        shards = frozenset(self._routes.shards_of(groups))
         await self._number_is_free(command.sub, *shards)
         self._check_waiting(len(data) * len(shards))
         watched = GatheredWatch(command, shards, self._services.limits.max_watch_runs)
@@ -447,7 +365,8 @@ class CommandRelay:
             case "goaway":
                 return []  # the gateway stays
             case "pong":
-                return self._ponged(link.shard, frame["t"])
+                done = self._pings.ponged(link.shard, frame["t"])
+                return [] if done is None else [orjson.loads(self._session.pong(Pong(t=done.t)))]
             case "notice":
                 return [] if link.is_repeating else [frame]
             case "ok" | "started" | "subscribed" | "error" if "id" in frame:
@@ -512,7 +431,7 @@ class CommandRelay:
         command = asked.command
         self._directory.runs.forget(self._owner, command.run)
         try:
-            shard = await self._looked_for(command.run, may_remember=False)
+            shard = await self._routes.shard_of_run(self._owner, command.run, may_remember=False)
         except Exception as error:
             if not isinstance(error, Refusal):
                 error = self._fault(error, command.type)
@@ -633,9 +552,8 @@ class CommandRelay:
         if self._links.get(link.shard) is link:
             del self._links[link.shard]
             self._later(link.closed())
-        for token in list(self._pinged):
-            for frame in self._ponged(link.shard, token):
-                self._outbox.reply(orjson.dumps(frame))
+        for command in self._pings.gone(link.shard):
+            self._pong(command)
         if not link.url:  # nothing has reached it
             self._refuse_all(link.shard, reason)
             return
@@ -662,7 +580,7 @@ class CommandRelay:
 
     def _refuse_all(self, shard: int, reason: str) -> None:
         for asked in [asked for asked in self._asked.values() if shard in asked.shards]:
-            refusal = Refusal("unavailable", reason, after_ms=_AFTER_MS)
+            refusal = Refusal("unavailable", reason, after_ms=AFTER_MS)
             error = orjson.loads(self._session.refuse(refusal))
             frame: Frame = {**error, "id": asked.command.id}
             if asked.answers is not None:
@@ -689,8 +607,8 @@ class CommandRelay:
                 self._ended(link, "another worker has this part of the server now")
         self._leave_out_silent()
         for sub, watched in self._watches.items():
-            groups, _ = self._groups_of_rows(watched.command.graphs)
-            if sub in self._subs and not self._subs[sub][0].issuperset(self._shards_of(groups)):
+            groups, _ = self._routes.groups_of_rows(watched.command.graphs)
+            if sub in self._subs and not self._subs[sub][0].issuperset(self._routes.shards_of(groups)):
                 self._leave()  # a group is new, or there again; the client asks anew
 
     async def close(self) -> None:
@@ -710,18 +628,13 @@ class CommandRelay:
                 is_sent = any(shard in reached for shard in asked.shards)
                 let_go = self._directory.runs.let_go_later if is_sent else self._directory.runs.let_go
                 let_go(self._owner, asked.command.run or "", asked.noted)
-        for pinged in self._pinged.values():
-            pinged.timer.cancel()
+        self._pings.close()
         for task in self._looking:
             task.cancel()
         await asyncio.gather(*self._looking, return_exceptions=True)
         if self._ending is not None:
             await asyncio.gather(self._ending, return_exceptions=True)
         self._connection = None  # which has this
-
-
-def _store_away() -> Refusal:
-    return Refusal("unavailable", "the store of this server is away", after_ms=_AFTER_MS)
 
 
 def _left_out(groups: list[str]) -> tuple[Frame, ...]:

@@ -280,8 +280,10 @@ async def test_groups_of_workers_are_commands_with_a_name(folder: Path, redis: R
                 said = " ".join((await refused.ended(2)).split())
                 assert words in said
                 assert "redis-cli HDEL graphwire:cluster graph:" in said
-        async with program(folder, "worker", "slow=./graphs.py:slow", "--group", "a b", *store) as refused:
-            assert "'a b' is no name of a group" in " ".join((await refused.ended(2)).split())
+        (folder / "named.toml").write_text('[worker]\ngroup = "a b"\n')
+        for named in (("--group", "a b"), ("--config", "named.toml")):
+            async with program(folder, "worker", "slow=./graphs.py:slow", *named, *store) as refused:
+                assert "'a b' is no name of a group" in " ".join((await refused.ended(2)).split())
         peer = await greeted(server.port)
         rows = (await peer.poll(lambda ok: len(ok["graphs"]) == 2, type="list", what="graphs"))["graphs"]
         assert [row["name"] for row in rows] == ["asks", "slow"]

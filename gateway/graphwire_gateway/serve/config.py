@@ -1,8 +1,8 @@
 """The configuration of ``graphwire serve``, from ``graphwire.toml``, the environment and the command line.
 
-The file has the sections ``[graphs]``, ``[server]``, ``[auth]`` and ``[limits]``. An environment variable
-names section and key: ``GRAPHWIRE_LIMITS__DRAIN_S=5``. The command line takes precedence over the
-environment, the environment over the file, the file over a project's ``langgraph.json``.
+The file has the sections ``[graphs]``, ``[server]``, ``[worker]``, ``[auth]`` and ``[limits]``. A variable of
+the environment names section and key: ``GRAPHWIRE_LIMITS__DRAIN_S=5``. The command line takes precedence over
+the environment, the environment over the file, the file over a project's ``langgraph.json``.
 """
 
 import sys
@@ -75,6 +75,13 @@ class ServerSection(_Section):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class WorkerSection(_Section):
+    """``[worker]``: where gateways reach a worker, and the group that it belongs to."""
+
+    host: str = "127.0.0.1"
+    group: str = ""
+
+
 class AuthSection(_Section):
     """``[auth]``: how clients authenticate.
 
@@ -96,6 +103,7 @@ class Config(BaseSettings):
 
     graphs: dict[str, str | GraphSection] = Field(default_factory=dict)
     server: ServerSection = ServerSection()
+    worker: WorkerSection = WorkerSection()
     auth: AuthSection = AuthSection()
     limits: Limits = Limits()
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 log = logger("worker")
 
-_HOST = "127.0.0.1"
-
 
 def worker(
     graphs: Annotated[
@@ -49,7 +47,7 @@ def worker(
             metavar="ADDRESS",
             envvar="GRAPHWIRE_WORKER_HOST",
             help="The address of this machine where gateways reach it, in a network that you trust. "
-            f"(default: {_HOST})",
+            "(default: 127.0.0.1)",
         ),
     ] = None,
     group: Annotated[
@@ -109,15 +107,15 @@ def worker(
 def work(selection: Selection, host: str | None, group: str | None) -> int:
     """Run graphs until asked to stop; return the exit code.
 
-    ``host`` is where gateways reach it, and ``group`` its group; None is what the environment says.
+    ``host`` is where gateways reach it, and ``group`` its group; None is what is configured.
     """
     return run_selected("worker", selection, partial(_work, host=host, group=group))
 
 
 async def _work(config: Config, host: str | None, group: str | None) -> int:
     # Only now the variables of .env are in the environment.
-    host = os.environ.get("GRAPHWIRE_WORKER_HOST", _HOST) if host is None else host
-    group = os.environ.get("GRAPHWIRE_WORKER_GROUP", "") if group is None else group
+    host = os.environ.get("GRAPHWIRE_WORKER_HOST", config.worker.host) if host is None else host
+    group = os.environ.get("GRAPHWIRE_WORKER_GROUP", config.worker.group) if group is None else group
     async with AsyncExitStack() as stack:
         stop = Stop(config.limits.drain_s + CLOSE_S)
         running = await stop.unless_requested(

@@ -133,7 +133,7 @@ def _work(selection: Selection, number: int) -> None:
     beside.set()
     structlog.contextvars.bind_contextvars(worker=number)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends Ctrl-C to all; the parent passes it on
-    raise SystemExit(work(selection, "127.0.0.1", ""))
+    raise SystemExit(work(selection, "127.0.0.1", None))
 
 
 async def _ended(process: BaseProcess) -> None:

@@ -91,8 +91,10 @@ async def test_who_follows_a_log_is_forgotten_with_it_where_it_is_deleted(redis:
         await until(lambda: heads == [1, 1, 2])
 
 
-async def test_a_claimed_log_refuses_whoever_wrote_it(redis: RedisProcess) -> None:
-    async with opened(redis.url) as before, opened(redis.url) as after, opened(redis.url) as reader:
+@pytest.mark.parametrize("is_alone", [False, True])
+async def test_a_claimed_log_refuses_whoever_wrote_it(redis: RedisProcess, is_alone: bool) -> None:
+    claiming = opened(redis.url, is_alone=is_alone)
+    async with opened(redis.url) as before, claiming as after, opened(redis.url) as reader:
         await before.create("r", "e")
         await before.append([batch("r", 1, 2)])
         heads: list[int] = []
@@ -105,6 +107,7 @@ async def test_a_claimed_log_refuses_whoever_wrote_it(redis: RedisProcess) -> No
         with pytest.raises(NoLog):
             await after.claim("nobody", "e", "e2")
         assert await after.claim("r", "e", "e2") == 2
+        assert await seen(after, "r") == [1, 2]
         await until(lambda: others == [2, 2])
         assert before.size > 0
         (answer,) = await before.append([batch("r", 3)])

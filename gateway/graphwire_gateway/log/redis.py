@@ -232,7 +232,8 @@ class RedisStore:
         if head == FENCED:
             raise Fenced
         self._note_call(ScriptCall(CLAIM, run, args))
-        self._known(run, new_epoch)
+        known = self._known(run, new_epoch)
+        known.head = known.evicted = int(head)  # until an answer says what there is before
         self._growth.grew(run, new_epoch, head)
         return int(head)
 

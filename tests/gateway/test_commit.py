@@ -16,7 +16,7 @@ from graphwire_gateway.limits import Limits
 from graphwire_gateway.log import commit
 from graphwire_gateway.log.commit import Committer
 from graphwire_gateway.log.memory import MemoryStore
-from graphwire_gateway.log.store import Batch, Fenced, SeqGap
+from graphwire_gateway.log.store import Batch, Fenced, SeqGap, StoreAway
 from graphwire_gateway.runs.run import Run
 from graphwire_protocol.payloads import Failure
 from graphwire_protocol.projection import Projector
@@ -26,6 +26,7 @@ from graphwire_protocol.types import TERMINAL
 from tests.support.executions import PlayedExecutor
 from tests.support.logs import LogWriter, event
 from tests.support.stores import DelayingStore, FlakyStore, GatedStore
+from tests.support.waiting import until
 
 
 class Recorder:
@@ -249,6 +250,39 @@ async def test_a_lost_run_s_waiting_readers_look_at_the_log(bench: Bench, answer
     run.log.wait(Reader())
     run.log.lost(is_taken=False)
     assert woken == [1]
+
+
+class NarrowStore(MemoryStore):
+    """A store that has no room for records of the runs ``refused``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused = {"full"}
+
+    async def append(self, batches: Sequence[Batch]) -> Any:
+        return [
+            StoreAway("no room")
+            if batch.run in self.refused
+            else (await super(NarrowStore, self).append([batch]))[0]
+            for batch in batches
+        ]
+
+
+async def test_what_the_store_has_no_room_for_holds_up_no_other_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commit, "_RETRY_S", (0.01,))
+    store = NarrowStore()
+    bench = await _with(store)
+    full, other = await bench.run("full"), await bench.run("other")
+    bench.make((full, [1]), (other, [1]))
+    await until(lambda: other.log.head == 2)
+    bench.make((full, [2, DONE]), (other, [2, DONE]))
+    await until(lambda: bench.ended == ["other"])
+    assert bench.committer.hindrance == ""
+    store.refused.clear()
+    await bench.committer.settle()
+    assert (await bench.log("full"))[1:-1] == [1, 2]
+    assert bench.ended == ["other", "full"]
+    await _stop(bench)
 
 
 async def test_an_owner_that_fails_costs_no_other_log_its_records(bench: Bench, monkeypatch: Any) -> None:

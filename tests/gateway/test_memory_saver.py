@@ -11,6 +11,7 @@ from graphwire_gateway import Gateway
 from graphwire_gateway.graphs.memory_saver import BoundedMemorySaver, ThreadLimits
 from graphwire_gateway.scope import PRINCIPAL
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import empty_checkpoint
 
 from tests.support.graphs import LIBRARIES, Library, library
 from tests.support.questions import stepper
@@ -252,3 +253,16 @@ def test_a_limit_that_is_none_is_refused(setting: dict[str, Any]) -> None:
     (name,) = setting
     with pytest.raises(ValueError, match=name):
         Gateway({}, **setting)
+
+
+def test_a_page_of_checkpoints_is_whole_though_a_subgraph_begins_meanwhile() -> None:
+    def at_namespace(namespace: str) -> RunnableConfig:
+        return {"configurable": {"thread_id": "t", "checkpoint_ns": namespace}}
+
+    saver = BoundedMemorySaver(ThreadLimits(), lambda _: True)
+    for number in range(3):
+        saver.put(at_namespace(""), {**empty_checkpoint(), "id": f"1{number}"}, {}, {})
+    page = saver.list({"configurable": {"thread_id": "t"}}, limit=9)
+    first = next(page)
+    saver.put(at_namespace("sub:1"), {**empty_checkpoint(), "id": "20"}, {}, {})
+    assert [item.checkpoint["id"] for item in (first, *page)] == ["12", "11", "10"]

@@ -178,6 +178,9 @@ class Reader:
         if self._is_stalled:
             return size, "stalled"
         if self.cursor < self.log.head:
+            if page.head < self.log.head:  # the store has lost some of it; who writes it will say so
+                asyncio.get_running_loop().call_later(_AWAY_S, self.wake)
+                return size, "waiting"
             return size, "turn"
         if self.log.end is not None:
             return size + self._close(out, "end"), "closed"

@@ -129,7 +129,12 @@ class BoundedMemorySaver(InMemorySaver):
                 self._drop_old()
         elif not self._touch(config["configurable"]["thread_id"]):
             return
-        yield from super().list(config, **options)
+        if options.get("limit") is None:  # a long thread's do not fit in memory
+            yield from super().list(config, **options)
+            return
+        with self._ledger.lock:  # others may write while the caller looks at them
+            found = [*super().list(config, **options)]
+        yield from found
 
     def spans(self, principal: str | None) -> Iterator[tuple[str, str, str]]:
         """Yield each thread's id and when its first and its latest checkpoint were written, in ISO 8601.

@@ -267,8 +267,11 @@ class Log:
 
     def grow(self, head: Seq) -> None:
         """The store's log ends at ``head`` now; the store calls this (see ``Store.tail``)."""
-        if self.end is not None and head < self.head:  # the store has lost its end, which was shown
-            self.delete()
+        if head < self.head:  # the store has lost its end, which was shown
+            if self.end is not None:
+                self.delete()
+            else:
+                self.touch()  # the store says so, and the run fails
             return
         self.head = head
         self._wake_waiting()

@@ -35,12 +35,11 @@ from graphwire_gateway.log.redis_folds import Found, folded, shrunk
 from graphwire_gateway.log.redis_growth import Growth
 from graphwire_gateway.log.redis_keys import cluster_key
 from graphwire_gateway.log.redis_known import Known
-from graphwire_gateway.log.redis_opening import claim_all, kept_logs, whole_logs
+from graphwire_gateway.log.redis_opening import claim_all, claim_call, kept_logs, losses
 from graphwire_gateway.log.redis_owner import RedisOwner
 from graphwire_gateway.log.redis_recent import Command, Recent
 from graphwire_gateway.log.redis_scripts import (
     APPEND,
-    CLAIM,
     CREATE,
     CREATE_AGAIN,
     DELETE,
@@ -49,6 +48,7 @@ from graphwire_gateway.log.redis_scripts import (
     GAP,
     READ,
     RENEW,
+    STAND,
 )
 from graphwire_gateway.log.redis_server import RedisServer, ScriptCall
 from graphwire_gateway.log.shares import FLOOR, shares
@@ -66,6 +66,7 @@ _TOUCHED = 500  # logs that are touched in one message
 _ENTRY_RECORDS = 64
 _ENTRY_BYTES = 64 << 10  # about, of one entry
 _PAGE_BYTES = 1 << 20  # about, of one answer
+_NUMBERS = 1 << 20  # of logs that an owner of the prefix begins, until the next one's
 _SLICE = 512  # records that are folded at once
 _SLICE_BYTES = 256 << 10  # and about how many bytes of them
 _PARTS = 8  # of the memory for newest records, where a process has several stores
@@ -111,6 +112,7 @@ class RedisStore:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._work: set[asyncio.Task[None]] = set()
         self._sizes: Counter[str] = Counter()  # by principal
+        self._begun = 0  # logs
         self._doomed: dict[str, str] = {}  # logs that are to be deleted, and their epochs
         self._thread_writes = asyncio.Lock()
         self._tails = Tails(MOST_BYTES // _PARTS if is_part else MOST_BYTES)
@@ -194,7 +196,7 @@ class RedisStore:
                         "?prefix=NAME"
                     )
                 await self._owner.acquire()
-                found = await claim_all(self._server, self._writer, self._recent)
+                found = await claim_all(self._server, self._writer, self._owner, self._recent)
                 self._touching = asyncio.ensure_future(self._touch_all())
             else:
                 found = await kept_logs(self._server)
@@ -208,9 +210,10 @@ class RedisStore:
         """Begin an empty log, in place of one of another epoch. Raises ``StoreAway``."""
         if not self.is_ours:
             raise StoreAway(f"{self._server.name}: another server may have taken it")
-        args = (epoch, start, self._lease_ms, self._server.channel(run), self._writer)
-        owner = ("", "") if self._owner is None else (self._server.owner_key, self._owner.value)
-        while await self._server.call(CREATE, run, *args, *owner) == FENCED:  # the call may have waited
+        self._begun += 1
+        number = self._begun if self._owner is None else self._owner.number * _NUMBERS + self._begun
+        args = (epoch, start, self._lease_ms, self._server.channel(run), self._writer, number, *self._place)
+        while await self._server.call(CREATE, run, *args) == FENCED:  # the call may have waited
             if self._owner is None or not await self._owner.renew():
                 raise StoreAway(f"{self._server.name}: another server has taken it")
         self._note_call(ScriptCall(CREATE_AGAIN, run, args))
@@ -225,17 +228,22 @@ class RedisStore:
         have lost its end, which otherwise only its writer knew. Raises ``Fenced`` if its epoch is not
         ``epoch``, ``NoLog``, ``StoreAway``.
         """
-        args = (epoch, new_epoch, self._server.channel(run), self._writer)
-        head = await self._server.call(CLAIM, run, *args)
-        if head is None:
+        call = claim_call(self._server, run, epoch, new_epoch, self._writer, self._place)
+        (numbers,) = await self._server.call_all([call])
+        if numbers is None:
             raise NoLog(run)
-        if head == FENCED:
+        if numbers == FENCED:
             raise Fenced
-        self._note_call(ScriptCall(CLAIM, run, args))
-        known = self._known(run, new_epoch)
-        known.head = known.evicted = int(head)  # until an answer says what there is before
+        self._note_call(call)
+        self._note(self._known(run, new_epoch), numbers)
+        head = int(numbers[0])
         self._growth.grew(run, new_epoch, head)
-        return int(head)
+        return head
+
+    @property
+    def _place(self) -> tuple[str | bytes, str | bytes]:
+        """The key and the value by which this store has the prefix, if it ``is_alone``, for scripts."""
+        return ("", "") if self._owner is None else (self._server.owner_key, self._owner.value)
 
     def _see_who_is_there(self) -> None:
         async def ask() -> None:
@@ -255,22 +263,31 @@ class RedisStore:
             store=self.name,
             writes=len(commands),
         )
-        self._growth.check()
         if self._touching is not None:  # it is alone, and knows all logs
-            self._begin(self._see_whole(self._server.life.id))
+            await self._find_losses()
+        self._growth.check()
 
-    async def _see_whole(self, life: str) -> None:
-        """Note a life of the server in which no log lacks anything: the next owner keeps their epochs."""
-        logs = dict(self._logs)
-        known = {run: (log.epoch, log.head) for run, log in logs.items()}
-        with contextlib.suppress(StoreAway):  # so they get others
-            lacking = logs.keys() - await whole_logs(self._server, known)
-            count = sum(self._logs.get(run) is logs[run] for run in lacking)  # others were deleted meanwhile
-            if count:
-                log.warning("logs lack what they had; the next server gives all new epochs", logs=count)
-            elif life:
-                await self.carry_out(self._server.life_command(life))
-                log.info("all logs are whole", store=self.name, logs=len(logs))
+    async def _find_losses(self) -> None:
+        """Make good what can be, before anything else is asked; else the next owner gives new epochs."""
+        assert self._owner is not None
+        server, life = self._server, self._server.life.id
+        lost = await losses(server, self._logs, self._writer)
+        calls = [
+            ScriptCall(DELETE, run, (epoch, server.channel(run), "")) for run, epoch in lost.back.items()
+        ]
+        for run in lost.unclaimed:
+            epoch = self._logs[run].epoch
+            calls.append(claim_call(server, run, epoch, epoch, self._writer, self._place))
+        commands = list(map(server.again, calls))
+        if life and not lost.lacking:
+            commands.append(self._owner.owned(server.life_command(life)))
+        await server.send_again(commands)
+        if lost.lacking:
+            log.warning(
+                "logs lack what they had; the next server gives all new epochs", logs=len(lost.lacking)
+            )
+        else:
+            log.info("all logs are whole", store=self.name, logs=len(self._logs))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         self._work.add(task := asyncio.ensure_future(work))
@@ -281,19 +298,22 @@ class RedisStore:
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────
 
-    async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
+    async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap | StoreAway]:
         """Append many batches at once; see ``Store``. Raises ``StoreAway``."""
         if self.taken.is_set():  # the next owner may not have claimed all logs yet
             return [Fenced() for _ in batches]
         calls = [self._call(batch) for batch in batches]
-        found = await self._server.call_at_once(calls)
+        found = await self._server.call_each(calls)
         answers = [self._answer(batch, answer) for batch, answer in zip(batches, found, strict=True)]
+        if answers and all(isinstance(answer, StoreAway) for answer in answers):
+            raise answers[0]  # type: ignore[misc]
         for call, answer in zip(calls, answers, strict=True):
             if isinstance(answer, int):
                 self._note_call(call)
-        if self._owner is not None and any(isinstance(answer, Fenced) for answer in answers):
-            with contextlib.suppress(StoreAway):  # so that it is known at once if another has taken its place
-                await self._owner.renew()
+        is_fenced = any(isinstance(answer, Fenced) for answer in answers)
+        if self._owner is not None and is_fenced and await self._owner.renew():
+            # No other server has it: the store has lost the log, or that it was claimed.
+            answers = [Rewound(0) if isinstance(answer, Fenced) else answer for answer in answers]
         for batch, answer in zip(batches, answers, strict=True):
             known = self._logs.get(batch.run)
             if isinstance(answer, int) and known is not None and self._is_over_limits(known):
@@ -317,9 +337,11 @@ class RedisStore:
             records, _ = first_of(batch.records[at : at + _ENTRY_RECORDS], _ENTRY_BYTES)
             at += len(records)
             args += (f"{batch.first_seq + at - 1}-{len(records)}", packed(records))
-        return ScriptCall(APPEND, batch.run, args)
+        return ScriptCall(APPEND if batch.records else STAND, batch.run, args)
 
-    def _answer(self, batch: Batch, answer: list[int]) -> Seq | Fenced | SeqGap:
+    def _answer(self, batch: Batch, answer: "list[int] | Exception") -> Seq | Fenced | SeqGap | StoreAway:
+        if isinstance(answer, Exception):
+            return StoreAway(f"{self.name}: {answer}")
         known = self._logs.get(batch.run)
         if known is not None and known.epoch != batch.epoch:
             known = None
@@ -345,7 +367,13 @@ class RedisStore:
         return known
 
     def _note(self, known: Known, numbers: Sequence[int]) -> None:
-        """Note the head, ``evicted``, the size of the records and that of the base."""
+        """Note the head, ``evicted``, the size of the records and that of the base.
+
+        Answers may be read in another order than they were given, and in one log both only grow.
+        """
+        head, evicted, *_ = numbers
+        if head < known.head or evicted < known.evicted:
+            return
         before = known.total
         known.head, known.evicted, known.size, known.base_size = numbers
         self._count(known.principal, known.total - before)
@@ -558,7 +586,7 @@ class RedisStore:
         async with self._thread_writes:  # connections know no order
             command = self._server.thread_command(thread, data)
             await self.carry_out(command)
-            self._recent.note(command)
+            self._recent.note(command if self._owner is None else self._owner.owned(command))
 
     async def carry_out(self, command: Command) -> None:
         """Carry out a command with one key, as the owner if it ``is_alone``. Raises ``StoreAway``."""

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from graphwire_protocol.types import Seq
-
+from graphwire_gateway.errors import CannotServe
+from graphwire_gateway.log.redis_known import Known
+from graphwire_gateway.log.redis_owner import RedisOwner
 from graphwire_gateway.log.redis_recent import Recent
-from graphwire_gateway.log.redis_scripts import CLAIM
+from graphwire_gateway.log.redis_scripts import CLAIM, FENCED
 from graphwire_gateway.log.redis_server import RedisServer, ScriptCall
 from graphwire_gateway.log.store import Kept
 from graphwire_gateway.telemetry import logger
@@ -45,45 +46,100 @@ async def _read(server: RedisServer, runs: Sequence[str]) -> list[KeptLog]:
     return [one for _, one in sorted(found, key=lambda pair: pair[0])]
 
 
-async def whole_logs(server: RedisServer, logs: Mapping[str, tuple[str, Seq]]) -> set[str]:
-    """Return the runs whose logs are as long as is known: ``(epoch, head)``. Raises ``StoreAway``."""
-    runs, whole = list(logs), set()
+@dataclass(slots=True)
+class Losses:
+    """What a server has lost of the logs that a store knows: runs of each kind."""
+
+    lacking: list[str] = field(default_factory=list)
+    """Their logs are gone, or shorter than they were, or others."""
+    unclaimed: list[str] = field(default_factory=list)
+    """Their logs are whole, and have an earlier writer again."""
+    back: dict[str, str] = field(default_factory=dict)
+    """Their logs were deleted, and are there again, with these epochs."""
+
+
+async def losses(server: RedisServer, logs: Mapping[str, Known], writer: str) -> Losses:
+    """Compare what is there with what ``writer`` knows, for ``Life.restore``. Raises ``StoreAway``."""
+    lost = Losses()
+    missing = set(logs)
+    runs = await server.runs(server.exchange)
     for at in range(0, len(runs), _AT_ONCE):
         some = runs[at : at + _AT_ONCE]
-        for run, (found, head) in zip(some, await server.fields(some, "epoch", "head"), strict=True):
-            epoch, least = logs[run]
-            if found is not None and found.decode() == epoch and int(head or 0) >= least:
-                whole.add(run)
-    return whole
+        answers = await server.exchange(server.field_commands(some, "epoch", "head", "writer"))
+        for run, (epoch, head, owner) in zip(some, answers, strict=True):
+            known = logs.get(run)
+            if epoch is None:  # it has just expired
+                continue
+            if known is None:
+                lost.back[run] = epoch.decode()
+            elif epoch.decode() == known.epoch and int(head or 0) >= known.head:
+                missing.discard(run)
+                if owner != writer.encode():
+                    lost.unclaimed.append(run)
+    lost.lacking += missing
+    return lost
 
 
-async def claim_all(server: RedisServer, writer: str, recent: Recent) -> list[KeptLog]:
-    """Make ``writer`` the writer of all logs; return all runs, the oldest first. Raises ``StoreAway``.
+def claim_call(
+    server: RedisServer,
+    run: str,
+    epoch: str,
+    new_epoch: str,
+    writer: str,
+    place: tuple[str | bytes, str | bytes],
+) -> ScriptCall:
+    """Return the call that makes ``writer`` the writer of a log, if it has its ``place``: see ``CLAIM``."""
+    return ScriptCall(CLAIM, run, (epoch, new_epoch, server.channel(run), writer, *place))
 
-    The logs get other epochs if the server was started again since their last owner claimed them, for
-    nobody knows what it lost.
+
+async def claim_all(server: RedisServer, writer: str, owner: RedisOwner, recent: Recent) -> list[KeptLog]:
+    """Make ``writer`` the writer of all logs; return all runs, the oldest first.
+
+    The logs get other epochs if the server was started again since their last owner claimed them, or does so
+    now, for nobody knows what it lost. Raises ``CannotServe`` if another server has taken the place of
+    ``owner`` meanwhile, ``StoreAway``.
     """
     known_life = await server.known_life()
-    life = server.life.id
-    is_whole = bool(life) and life == known_life
-    runs = await server.runs()
-    if runs and not is_whole:
-        log.warning(
-            "the server of the store was started again, or replaced: logs have new epochs",
-            store=server.name,
-            logs=len(runs),
-        )
-    for at in range(0, len(runs), _AT_ONCE):
-        some = runs[at : at + _AT_ONCE]
-        calls: list[ScriptCall] = []
-        for run, (known,) in zip(some, await server.fields(some, "epoch"), strict=True):
-            if known is not None:
-                epoch = known.decode()
-                new_epoch = epoch if is_whole else os.urandom(8).hex()
-                calls.append(ScriptCall(CLAIM, run, (epoch, new_epoch, server.channel(run), writer)))
-        await server.call_all(calls)
-        for call in calls:
-            recent.note(server.again(call))
-    await server.carry_out(server.life_command(life))
-    # Not before: until its log was claimed, an owner that was only frozen may have written.
-    return await _read(server, runs)
+    while True:
+        life = server.life.id
+        runs = await server.runs()
+        is_whole = bool(life) and life == known_life
+        if runs and not is_whole:
+            log.warning(
+                "the server of the store was started again, or replaced: logs have new epochs",
+                store=server.name,
+                logs=len(runs),
+            )
+        for at in range(0, len(runs), _AT_ONCE):
+            await _claim(server, runs[at : at + _AT_ONCE], writer, owner, recent, is_whole=is_whole)
+        await owner.carry_out(server.life_command(life))
+        # Not before: until its log was claimed, an owner that was only frozen may have written.
+        found = await _read(server, runs)
+        if life == server.life.id:
+            return found
+
+
+async def _claim(
+    server: RedisServer,
+    runs: Sequence[str],
+    writer: str,
+    owner: RedisOwner,
+    recent: Recent,
+    *,
+    is_whole: bool,
+) -> None:
+    calls: list[ScriptCall] = []
+    place = server.owner_key, owner.value
+    for run, (known,) in zip(runs, await server.fields(runs, "epoch"), strict=True):
+        if known is not None:
+            epoch = known.decode()
+            new_epoch = epoch if is_whole else os.urandom(8).hex()
+            calls.append(claim_call(server, run, epoch, new_epoch, writer, place))
+    if FENCED in await server.call_all(calls):
+        if not await owner.renew():
+            raise CannotServe(
+                f"another graphwire server has taken {server.name} meanwhile; start this one again"
+            )
+        await server.call_all(calls)  # the server had forgotten who the owner is
+    for call in calls:
+        recent.note(server.again(call))

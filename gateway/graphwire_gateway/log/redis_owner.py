@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
+from redis.exceptions import ReadOnlyError
 
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.log.boot import boot_id
@@ -35,7 +36,7 @@ _TIMEOUT_S = 2.0  # of the thread, for a connection and for each answer
 _END_S = 3 * _TIMEOUT_S  # for the thread's end, whatever it waits for: a name may take long to resolve
 _LOOK_S = 0.25  # between two attempts to take the place of a server that says nothing
 
-_TAKE = """
+_TAKE = """#!lua flags=allow-oom
 local found = redis.call('GET', KEYS[1])
 if found and found ~= ARGV[1] and found ~= ARGV[3] then return 0 end
 local time = redis.call('TIME')
@@ -45,10 +46,12 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return number
 """
 
-# The owner that the server has lost is still the owner, unless there was another one since.
-_RENEW = """
+# The owner that the server has lost is still the owner, unless there was another one since. One that was
+# there before may be back.
+_RENEW = """#!lua flags=allow-oom
 local found, number = redis.call('GET', KEYS[1]), tonumber(redis.call('GET', KEYS[2]) or '0')
-if (found and found ~= ARGV[1]) or number > tonumber(ARGV[3]) then return 0 end
+local own = tonumber(ARGV[3])
+if number > own or (number == own and found and found ~= ARGV[1]) then return 0 end
 redis.call('SET', KEYS[2], ARGV[3])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
@@ -61,7 +64,7 @@ return 1
 """
 
 # A renewal that arrives only now, since the server had hung, must not take the place again.
-_RELEASE = """
+_RELEASE = """#!lua flags=allow-oom
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return end
 redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[2], string.format('%.0f', tonumber(ARGV[2]) + 1))
@@ -184,10 +187,13 @@ class RedisOwner:
 
     async def carry_out(self, command: Command) -> None:
         """Carry out a command with one key. Raises ``StoreAway``, also if this is not the owner."""
-        name, key, *args = command
-        owned = ("EVAL", _AS_OWNER, 2, self._server.owner_key, key, self.value, name, *args)
-        if not await self._server.carry_out(owned):
+        if not await self._server.carry_out(self.owned(command)):
             raise StoreAway(f"{self._server.name}: another server may have taken it")
+
+    def owned(self, command: Command) -> Command:
+        """Return a command that carries out one with one key, and does nothing if this is not the owner."""
+        name, key, *args = command
+        return ("EVAL", _AS_OWNER, 2, self._server.owner_key, key, self.value, name, *args)
 
     async def release(self) -> None:
         """Let another server have it at once. If the store is away, the next one waits for the lease."""
@@ -252,7 +258,11 @@ class RedisOwner:
 
     def _ask(self, script: str, *args: Any) -> Any:
         keys = self._server.owner_keys
-        return self._client.eval(script, len(keys), *keys, *args)
+        try:
+            return self._client.eval(script, len(keys), *keys, *args)
+        except ReadOnlyError:  # the name leads to another one by now
+            self._client.connection_pool.disconnect()
+            raise
 
 
 def _words(found: bytes | None) -> str:

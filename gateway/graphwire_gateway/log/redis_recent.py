@@ -28,7 +28,7 @@ class Recent:
     def note(self, command: Command) -> None:
         """Keep a command that the server has carried out."""
         now = time.monotonic()
-        size = sum(len(part) for part in command if isinstance(part, bytes | str))
+        size = sum(len(part) for part in command[2:] if isinstance(part, bytes | str))  # scripts are shared
         self._commands.append((now, size, command))
         self._size += size
         while self._commands[0][0] < now - KEPT_S or self._size > self._most_bytes:

@@ -1,12 +1,12 @@
 """The scripts of a Redis store: each is one step, which Redis carries out whole or not at all.
 
 A log is two keys with one hash tag. ``KEYS[1]`` is a hash: ``epoch``; ``writer``, the store that writes it;
-``head``, and ``first`` of the batch that ends there; ``evicted``, ``base`` and ``base_size``; ``size`` of the
-records behind ``evicted``; ``start`` and ``standing``; ``created`` (µs), for the order; ``until`` (ms), when
-both keys expire. ``KEYS[2]`` is a stream. An entry's id is ``LAST-COUNT``: the seq of its last record and how
-many it has, so that XRANGE from a seq begins with the entry that has it. Its fields are ``t``, when it was
-appended (ms), and ``d``, its packed records. ``evicted`` may lie inside of an entry, which then stays for the
-rest of its records.
+``number``, which log that store began with it; ``head``, and ``first`` of the batch that ends there;
+``evicted``, ``base`` and ``base_size``; ``size`` of the records behind ``evicted``; ``start`` and
+``standing``; ``created`` (µs), for the order; ``until`` (ms), when both keys expire. ``KEYS[2]`` is a stream.
+An entry's id is ``LAST-COUNT``: the seq of its last record and how many it has, so that XRANGE from a seq
+begins with the entry that has it. Its fields are ``t``, when it was appended (ms), and ``d``, its packed
+records. ``evicted`` may lie inside of an entry, which then stays for the rest of its records.
 
 What follows a log subscribes to its channel, where each message is ``HEAD EPOCH``, or empty if the log is
 gone.
@@ -23,6 +23,9 @@ class Script:
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
+_WHEN_FULL = "#!lua flags=allow-oom"
+"""How a script begins that is carried out though the server's memory is full."""
+
 _NOW = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -31,7 +34,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 _CREATE = """
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'start', ARGV[2], 'head', 0, 'first', 0, 'evicted', 0,
-    'size', 0, 'base_size', 0, 'until', 0, 'writer', ARGV[5],
+    'size', 0, 'base_size', 0, 'until', 0, 'writer', ARGV[5], 'number', ARGV[6],
     'created', time[1] .. string.format('%06d', time[2]))
 redis.call('PEXPIREAT', KEYS[1], now + ARGV[3])
 redis.call('PUBLISH', ARGV[4], '0 ' .. ARGV[1])
@@ -40,21 +43,30 @@ redis.call('PUBLISH', ARGV[4], '0 ' .. ARGV[1])
 CREATE = Script(
     _NOW
     + """
-if ARGV[6] ~= '' and redis.call('GET', ARGV[6]) ~= ARGV[7] then return -1 end
-if redis.call('HGET', KEYS[1], 'epoch') == ARGV[1] then return end  -- asked for again, or long ago
+if ARGV[7] ~= '' and redis.call('GET', ARGV[7]) ~= ARGV[8] then return -1 end
+local known = redis.call('HMGET', KEYS[1], 'epoch', 'writer', 'number')
+if known[1] == ARGV[1] then return end  -- asked for again, or long ago
+if known[2] == ARGV[5] and tonumber(known[3] or 0) > tonumber(ARGV[6]) then return end  -- it was given up
 """
     + _CREATE
 )
 """Begin an empty log, in place of one of another epoch. Returns ``FENCED`` if another store has the prefix.
-Arguments: epoch, start, lease (ms), channel, writer, and the key and the value by which this store has the
-prefix; an empty key asks for neither."""
+Arguments: epoch, start, lease (ms), channel, writer, a number that grows with each log that the writer
+begins, and the key and the value by which this store has the prefix; an empty key asks for neither."""
 
-CREATE_AGAIN = Script("if redis.call('EXISTS', KEYS[1]) == 1 then return end\n" + _NOW + _CREATE)
+CREATE_AGAIN = Script(
+    """
+if redis.call('EXISTS', KEYS[1]) == 1 then return end
+if ARGV[7] ~= '' and redis.call('GET', ARGV[7]) ~= ARGV[8] then return -1 end
+"""
+    + _NOW
+    + _CREATE
+)
 """Begin an empty log where there is none; as ``CREATE``."""
 
 FENCED, GAP = -1, -2
 
-APPEND = Script(
+_APPEND = (
     """
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'head', 'first', 'evicted', 'size', 'base_size', 'until',
     'writer')
@@ -89,11 +101,16 @@ end
 return {last, evicted, size, tonumber(known[6])}
 """
 )
+
+APPEND = Script(_APPEND)
 """Append a batch. Returns ``[head, evicted, size, base_size]``, ``[FENCED]`` or ``[GAP, head]``.
 
 Arguments: epoch, first and last seq, size of the records, lease (ms), channel, ``1`` if there is a standing,
 the standing, the same two of a start, writer, and of each entry its id and its packed records.
 """
+
+STAND = Script(_WHEN_FULL + _APPEND)
+"""The same for a batch without records, such as that of a run that is to go: a full server takes it, too."""
 
 READ = Script(
     _NOW
@@ -130,7 +147,8 @@ many bytes, and ``1`` if the base is wanted.
 """
 
 FOLD = Script(
-    """
+    _WHEN_FULL
+    + """
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'head', 'evicted', 'size')
 if known[1] ~= ARGV[1] or known[3] ~= ARGV[2] then return false end
 local evicted, size, base_size = tonumber(ARGV[3]), known[4] - ARGV[4], tonumber(ARGV[6])
@@ -146,24 +164,29 @@ now, size of the folded records, the base, its size.
 """
 
 CLAIM = Script(
-    """
-local known = redis.call('HMGET', KEYS[1], 'epoch', 'head', 'writer')
+    _WHEN_FULL
+    + """
+if ARGV[5] ~= '' and redis.call('GET', ARGV[5]) ~= ARGV[6] then return -1 end
+local known = redis.call('HMGET', KEYS[1], 'epoch', 'writer', 'head', 'evicted', 'size', 'base_size')
 if not known[1] then return false end
-if known[1] == ARGV[2] and known[3] == ARGV[4] then return tonumber(known[2]) end  -- asked for again
-if known[1] ~= ARGV[1] then return -1 end
-redis.call('HSET', KEYS[1], 'epoch', ARGV[2], 'writer', ARGV[4])
-if ARGV[1] ~= ARGV[2] then redis.call('PUBLISH', ARGV[3], known[2] .. ' ' .. ARGV[2]) end
-return tonumber(known[2])
+if known[1] ~= ARGV[2] or known[2] ~= ARGV[4] then  -- else it is asked for again
+    if known[1] ~= ARGV[1] then return -1 end
+    redis.call('HSET', KEYS[1], 'epoch', ARGV[2], 'writer', ARGV[4])
+    if ARGV[1] ~= ARGV[2] then redis.call('PUBLISH', ARGV[3], known[3] .. ' ' .. ARGV[2]) end
+end
+return {tonumber(known[3]), tonumber(known[4]), tonumber(known[5]), tonumber(known[6])}
 """
 )
-"""Give a log another writer, and another epoch perhaps; returns its head, None if there is none, ``FENCED``
-if it has another epoch than was thought.
+"""Give a log another writer, and another epoch perhaps; returns ``[head, evicted, size, base_size]``, None if
+there is none, ``FENCED`` if it has another epoch than was thought, or another store has the prefix.
 
-Arguments: the epoch that it has, the one that it gets, channel, writer.
+Arguments: the epoch that it has, the one that it gets, channel, writer, and the key and the value by which
+this store has the prefix; an empty key asks for neither.
 """
 
 RENEW = Script(
-    _NOW
+    _WHEN_FULL
+    + _NOW
     + """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], 'until', now + ARGV[1])

@@ -10,7 +10,7 @@ Long because what a server must be is asked over the same connections as all els
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, get_args
 from urllib.parse import parse_qsl, urlencode
@@ -19,7 +19,15 @@ import redis as blocking
 from graphwire_protocol.types import Durability
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
-from redis.exceptions import AuthenticationError, NoPermissionError, NoScriptError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from graphwire_gateway.errors import CannotServe
 from graphwire_gateway.log.redis_address import TIMEOUT_S, blocking_client_of, client_of, without_password
@@ -195,8 +203,9 @@ class RedisServer:
                     error=str(error),
                 )
             return
-        config = {_text(name): _text(value) for name, value in config.items()}
-        if config["maxmemory"] != "0" and config["maxmemory-policy"] != "noeviction":
+        known = {_text(name): _text(value) for name, value in config.items()}
+        config = {name: known.get(name, "") for name in _CONFIG}  # it may show some of them alone
+        if config["maxmemory"] not in ("0", "") and config["maxmemory-policy"] != "noeviction":
             raise CannotServe(
                 f"{self.name} deletes keys when its memory is full, and with them logs that are needed; set "
                 f"its maxmemory-policy to noeviction (it is {config['maxmemory-policy']})"
@@ -217,7 +226,7 @@ class RedisServer:
         name = f"{self.prefix}:{{probe:{os.urandom(6).hex()}}}"
         keys, channel = (f"{name}:log", f"{name}:events"), f"{name}:head"
         for script, args in (
-            (CREATE, ["e", b"", _PROBE_MS, channel, "w", "", ""]),
+            (CREATE, ["e", b"", _PROBE_MS, channel, "w", 1, "", ""]),
             (APPEND, ["e", 1, 1, 1, _PROBE_MS, channel, "", "", "", "", "w", "1-1", b""]),
             (READ, [0, 1, 1, "1"]),
             (DELETE, ["", channel, ""]),
@@ -250,22 +259,31 @@ class RedisServer:
 
     async def call_at_once(self, calls: Sequence[ScriptCall]) -> list[Any]:
         """Call scripts as ``call_all`` does, and wait for no connection that others use."""
+        return self._checked(await self.call_each(calls))
+
+    async def call_each(self, calls: Sequence[ScriptCall]) -> list[Any]:
+        """Call scripts as ``call_at_once`` does; return an exception for each that has failed by itself."""
         answers = await self._sent([self._command("EVALSHA", call.script.sha, call) for call in calls])
         missing = [number for number, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
         if missing:  # the server was restarted, say
             again = [self._command("EVAL", calls[number].script.text, calls[number]) for number in missing]
             for number, answer in zip(missing, await self._sent(again), strict=True):
                 answers[number] = answer
-        return self._checked(answers)
+        return answers
 
     async def fields(self, runs: Sequence[str], *names: str) -> list[list[bytes | None]]:
         """Return fields of the hashes of runs; all are None for a run without a log. Raises ``StoreAway``."""
-        return await self.answers([("HMGET", self.keys(run)[0], *names) for run in runs])
+        return await self.answers(self.field_commands(runs, *names))
 
-    async def runs(self) -> list[str]:
+    def field_commands(self, runs: Sequence[str], *names: str) -> list[Command]:
+        """Return the commands that ask for fields of the hashes of runs."""
+        return [("HMGET", self.keys(run)[0], *names) for run in runs]
+
+    async def runs(self, ask: Callable[[Sequence[Command]], Awaitable[list[Any]]] | None = None) -> list[str]:
         """Return all runs that have logs, in no order. Raises ``StoreAway``.
 
-        It looks at all keys of the server: an index would be a second truth, which expiry does not keep.
+        ``ask`` carries out commands: ``answers`` by default. It looks at all keys of the server: an index
+        would be a second truth, which expiry does not keep.
         """
         escaped = re.sub(r"([*?\[\]\\^-])", r"\\\1", self.prefix)
         pattern = f"{escaped}:{{run:*}}:log"
@@ -273,7 +291,7 @@ class RedisServer:
         cursor = 0
         while True:
             command = ("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
-            ((at, keys),) = await self.answers([command])
+            ((at, keys),) = await (ask or self.answers)([command])
             found.update(self.run_of(key.decode()) for key in keys)
             cursor = int(at)
             if cursor == 0:
@@ -360,8 +378,18 @@ class RedisServer:
     async def restore(self, commands: Sequence[Command]) -> None:
         """Send commands again that a server may have lost, for ``Life.restore``. Raises ``StoreAway``."""
         await self._client.connection_pool.disconnect(inuse_connections=False)  # they may be to the old one
+        await self.send_again(commands)
+
+    async def send_again(self, commands: Sequence[Command]) -> None:
+        """Send commands that a full server may refuse, for ``Life.restore``. Raises ``StoreAway``."""
         for at in range(0, len(commands), _RESTORED):
-            self._checked(await self._exchanged(commands[at : at + _RESTORED]))
+            answers = await self._exchanged(commands[at : at + _RESTORED])
+            # What a full server lacks for that is looked for behind this.
+            self._checked([answer for answer in answers if not isinstance(answer, OutOfMemoryError)])
+
+    async def exchange(self, commands: Sequence[Command]) -> list[Any]:
+        """Carry out commands at once, for ``Life.restore``. Raises ``StoreAway``."""
+        return self._checked(await self._exchanged(commands))
 
     async def _sent(self, commands: Sequence[Command]) -> list[Any]:
         """Carry out commands, once more if the server was another one before it was known."""
@@ -376,10 +404,16 @@ class RedisServer:
         for command in commands:
             pipeline.execute_command(*command)
         try:
-            return await pipeline.execute(raise_on_error=False)
+            answers: list[Any] = await pipeline.execute(raise_on_error=False)
         except (RedisError, OSError, asyncio.TimeoutError) as error:
             self.life.has_failed = True
             raise StoreAway(f"{self.name}: {error or type(error).__name__}") from error
+        if any(
+            isinstance(answer, ReadOnlyError) for answer in answers
+        ):  # the name leads to another one by now
+            self.life.has_failed = True
+            await self._client.connection_pool.disconnect(inuse_connections=False)
+        return answers
 
     def _checked(self, answers: list[Any]) -> list[Any]:
         for answer in answers:

@@ -140,12 +140,13 @@ class Store(Protocol):
     async def create(self, run: str, epoch: str, start: bytes = b"") -> None:
         """Begin an empty log, and keep ``start`` with it: from its first batch on, or from now."""
 
-    async def append(self, batches: Sequence[Batch]) -> list[Seq | Fenced | SeqGap]:
+    async def append(self, batches: Sequence[Batch]) -> Sequence[Seq | Fenced | SeqGap | StoreAway]:
         """Append many batches at once; return for each its log's new head, or why it was refused whole.
 
         When this returns, accepted records survive as ``durability`` says. After an exception the same
-        batches are sent again. Of a store behind a network, some may have been taken, if only the answer was
-        lost: it knows them again, and answers as if they had just been taken.
+        batches are sent again, others with them perhaps, and so is one whose answer is ``StoreAway``. Of a
+        store behind a network, some may have been taken, if only the answer was lost: it knows them again,
+        and answers as if they had just been taken.
         """
 
     async def read(self, run: str, after: Seq, limit: int) -> Page:

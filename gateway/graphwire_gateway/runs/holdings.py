@@ -16,7 +16,7 @@ from typing import Protocol
 
 from graphwire_protocol.errors import Refusal
 
-from graphwire_gateway.log.store import Store
+from graphwire_gateway.log.store import Store, StoreAway
 from graphwire_gateway.telemetry import RateLimitedLogger, logger
 
 _SLACK = 8  # free an eighth of the limit more than needed, so that it is not needed again at once
@@ -89,7 +89,11 @@ class Holdings:
             excess = self.excess
             if excess > 0:
                 before = self._store.size
-                await self._store.trim(excess + self._limit // _SLACK)
+                try:
+                    await self._store.trim(excess + self._limit // _SLACK)
+                except StoreAway as error:  # nothing grows meanwhile
+                    self._log.warning("the store could not make room; trying again", error=str(error))
+                    return
                 self._log.warning(
                     "store_bytes are full: events of runs that have not ended were folded, and readers that "
                     "had not come to them get a snapshot instead",

@@ -60,7 +60,10 @@ class Recovery:
         """Take up all runs, which are in the order of their creation, and what is kept of threads."""
         with _nothing_collected():
             await self._take_up_all(kept)
-        self._runs.known_threads.take_up(await self._store.threads())
+        try:
+            self._runs.known_threads.take_up(await self._store.threads())
+        except StoreAway as error:
+            raise CannotServe(str(error)) from error
 
     async def _take_up_all(self, kept: Sequence[Kept]) -> None:
         ended: list[Run] = []

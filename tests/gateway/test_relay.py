@@ -218,6 +218,23 @@ async def test_a_subscription_that_was_left_before_its_refusal_keeps_no_later_on
     assert (await client.got(5))[-1] == {"type": "ok", "id": 6}
 
 
+async def test_a_refusal_frees_no_number_that_a_waiting_request_has_taken(client: Client) -> None:
+    await client.sends(**subscribe(1, 5, A))
+    await client.sends(type="unsubscribe", id=2, sub=5)
+    taking = asyncio.ensure_future(client.sends(**subscribe(3, 5, B)))
+    await settle()
+    await client.home(0).says(not_found(1))
+    await client.got(1)
+    await client.home(0).says(not_found(2))
+    await asyncio.wait_for(taking, 5)
+    await client.home(1).says(subscribed(3, 5))
+    await client.got(3)
+    await client.sends(**subscribe(4, 5, A))
+    assert (await client.got(4))[-1]["code"] == "conflict"
+    await client.sends(type="unsubscribe", id=6, sub=5)
+    assert client.home(1).frames[-1] == {"type": "unsubscribe", "id": 6, "sub": 5}
+
+
 async def test_a_number_is_taken_in_another_shard_once_all_that_left_it_are_answered(client: Client) -> None:
     await client.sends(**subscribe(1, 5, A))
     await client.sends(type="unsubscribe", id=2, sub=5)

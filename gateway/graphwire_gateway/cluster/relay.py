@@ -472,8 +472,7 @@ class CommandRelay:
         """Note that a request is refused; return the client's ``error``."""
         command = asked.command
         self._answered(asked)
-        others = [sub for sub in _subs_of(command) if sub in self._subs and not self._has(command, sub)]
-        self._session.refused(command, others)
+        self._session.refused(command)
         self._forget_subs(command)
         run = getattr(command, "run", None)
         if run is not None:

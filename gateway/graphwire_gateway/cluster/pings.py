@@ -57,3 +57,4 @@ class Pings:
         for pinged in self._waiting.values():
             pinged.timer.cancel()
         self._waiting.clear()
+        del self._late  # without the cycle, whoever has this goes at once

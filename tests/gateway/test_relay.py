@@ -524,6 +524,24 @@ async def test_a_watch_without_a_group_that_was_away_leaves_its_number_free_ther
     assert types == ["notice", "subscribed", "synced", "ok", "subscribed", "event"]
 
 
+async def test_a_watch_is_left_although_a_group_is_away(client: Client) -> None:
+    away = divide_in_groups(client)
+    client.directory.known["ra"] = away[0]
+    everywhere = [*range(SHARDS), *away]
+    await client.sends(type="watch", id=1, sub=5)
+    for shard in everywhere:
+        await client.home(shard).says(subscribed(1, 5), SYNCED)
+    await client.sends(type="unsubscribe", id=2, sub=5)
+    for shard in range(SHARDS):
+        await client.home(shard).says({"type": "ok", "id": 2})
+    client.directory.groups_silent = frozenset({"a"})
+    client.relay.drop_stale()
+    assert [frame["type"] for frame in await client.got(3)] == ["subscribed", "synced", "ok"]
+    await client.sends(**subscribe(3, 5, "ra"))
+    await client.home(away[0]).says(ROW, {"type": "ok", "id": 2}, subscribed(3, 5))
+    assert (await client.got(4))[3:] == [subscribed(3, 5)]
+
+
 async def test_requests_about_one_subscription_are_answered_in_order(client: Client) -> None:
     await client.sends(**subscribe(1, 5, A))
     await client.sends(type="unsubscribe", id=2, sub=5)

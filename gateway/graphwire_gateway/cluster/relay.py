@@ -31,8 +31,7 @@ from graphwire_protocol.server import ServerSession
 from graphwire_protocol.types import MAX_INT
 
 from graphwire_gateway.cluster.directory import Directory
-from graphwire_gateway.cluster.gathering import Answers, Frame, GatheredList, GatheredWatch
-from graphwire_gateway.cluster.groups import words
+from graphwire_gateway.cluster.gathering import Answers, Frame, GatheredList, GatheredWatch, left_out
 from graphwire_gateway.cluster.link import PATIENCE_S, Link
 from graphwire_gateway.cluster.open_requests import OpenRequest, OpenRequests, subs_of
 from graphwire_gateway.cluster.outbox import Outbox
@@ -83,8 +82,8 @@ class CommandRelay:
         self._pings = Pings(self._pong)
         self._looks = SecondLooks(services.failures)
         self._gone: set[asyncio.Task[None]] = set()  # of links that have ended
-        self._late: set[tuple[int, int]] = set()  # shards and requests that are not waited for
-        self._undoing: dict[int, tuple[int, int]] = {}  # shard and sub of unsubscribes of the gateway's own
+        self._unawaited: dict[tuple[int, int], int | None] = {}
+        """Shards and requests whose answers nobody waits for; the subscription that each ends."""
         self._runs_here: set[int] = set()  # shards with runs that end when the client leaves
         self._places: object = None  # of rows, as it was looked at last
         self._ending: asyncio.Future[None] | None = None
@@ -301,7 +300,7 @@ class CommandRelay:
             shards = shards[:: self._directory.groups.count]  # always the same, as the cursor says
         self._check_waiting(size * len(shards), size)
         listed = GatheredList(command, shards, self._services.limits.max_event_bytes)
-        missing, before = frozenset(listed.missing), _left_out(away)
+        missing, before = frozenset(listed.missing), left_out(away)
         asked = self._requests.add(OpenRequest(command, missing, listed, size, before=before))
         for shard in sorted(listed.missing):
             self._send((shard,), encode(listed.asked_of(shard)))
@@ -315,7 +314,7 @@ class CommandRelay:
         await self._number_is_free(command.sub, *shards)
         self._check_waiting(len(data) * len(shards), len(data))
         watched = GatheredWatch(command, shards, self._services.limits.max_watch_runs)
-        self._requests.add(OpenRequest(command, shards, watched, len(data), before=_left_out(away)))
+        self._requests.add(OpenRequest(command, shards, watched, len(data), before=left_out(away)))
         self._watches[command.sub] = watched
         self._subs[command.sub] = shards, command.id
         self._send(sorted(shards), data)
@@ -353,7 +352,7 @@ class CommandRelay:
         if any(name in message for name in _READ):
             return True
         is_gathering = (
-            self._undoing
+            self._unawaited
             or self._requests.has_leaving
             or any(not watched.is_synced for watched in self._watches.values())
         )
@@ -385,7 +384,7 @@ class CommandRelay:
             case "error":
                 return [frame]
         sub = frame.get("sub", -1)
-        if (link.shard, sub) in self._undoing.values():
+        if any(at[0] == link.shard and ended == sub for at, ended in self._unawaited.items()):
             return []
         leaving = self._requests.leaving(sub, link.shard)
         if leaving is not None:  # the number may be another subscription's by now
@@ -400,11 +399,8 @@ class CommandRelay:
 
     def _reply(self, link: Link, frame: Frame) -> list[Frame]:
         id, is_error = frame["id"], frame["type"] == "error"
-        if id in self._undoing:
-            del self._undoing[id]
-            return []
-        if (link.shard, id) in self._late:  # its group is there again
-            self._late.discard((link.shard, id))
+        if (link.shard, id) in self._unawaited:
+            del self._unawaited[link.shard, id]
             return []
         asked = self._requests.get(id)
         if asked is None:
@@ -494,26 +490,31 @@ class CommandRelay:
         return [*(asked.before if answer["type"] != "error" else ()), *asked.followed(answer)]
 
     def _leave_out_silent(self) -> None:
-        """Answer lists and watches without the groups that have lost their last worker meanwhile."""
-        for asked in self._requests:
-            answers = asked.answers
-            if not isinstance(answers, GatheredList | GatheredWatch):
+        """Answer what all are asked without the groups that have lost their last worker meanwhile."""
+        group_at, silent = self._directory.groups.group_at, self._directory.groups_silent
+        for asked in self._requests if silent else ():
+            gone = {shard for shard in asked.missing if group_at(shard) in silent}
+            if asked.answers is None or not gone or gone >= asked.shards:
                 continue
-            group_at, silent = self._directory.groups.group_at, self._directory.groups_silent
-            gone = {shard for shard in answers.missing if group_at(shard) in silent}
-            if gone and gone < asked.shards:
-                answers.leave_out(gone)
-                asked.before += _left_out(sorted(set(map(group_at, gone))))  # beside those before
-                asked.shards -= gone
-                sub = getattr(asked.command, "sub", None)
-                self._late.update((shard, asked.command.id) for shard in gone)
-                if sub is not None and self._has(asked.command, sub):
-                    self._subs[sub] = asked.shards, asked.command.id
-                    self._undo(sub, gone)  # else its number would be in use there
-                if not answers.missing:
-                    rest = answers.rest() if isinstance(answers, GatheredWatch) else []
-                    for each in (*self._all_of(asked), *rest):
-                        self._outbox.reply(orjson.dumps(each))
+            asked.answers.leave_out(gone)
+            asked.shards -= gone
+            self._await_no_more(asked, gone)
+            if not asked.answers.missing:
+                rest = asked.answers.rest() if isinstance(asked.answers, GatheredWatch) else []
+                for each in (*self._all_of(asked), *rest):
+                    self._outbox.reply(orjson.dumps(each))
+
+    def _await_no_more(self, asked: OpenRequest, gone: set[int]) -> None:
+        """What these shards answer to a request, once they are there again, comes too late."""
+        command = asked.command
+        is_leaving = isinstance(command, commands.Unsubscribe)
+        self._unawaited.update({(shard, command.id): command.sub if is_leaving else None for shard in gone})
+        if not is_leaving:
+            groups = {self._directory.groups.group_at(shard) for shard in gone}
+            asked.before += left_out(sorted(groups))  # beside those before
+        if isinstance(command, commands.Watch) and self._has(command, command.sub):
+            self._subs[command.sub] = asked.shards, command.id
+            self._undo(command.sub, gone)  # else its number would be in use there
 
     def _gathered(self, asked: OpenRequest) -> Frame:
         answers = asked.answers
@@ -531,17 +532,16 @@ class CommandRelay:
         """Let the shards that watch end it: others have refused."""
         for shard in shards:
             id = 0
-            while not id or id in self._requests or id in self._undoing:
+            while not id or id in self._requests or (shard, id) in self._unawaited:
                 id = secrets.randbits(52)
-            self._undoing[id] = shard, sub
+            self._unawaited[shard, id] = sub
             self._send((shard,), encode(commands.Unsubscribe(id=id, sub=sub)))
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
 
     def _ended(self, link: Link, reason: str) -> None:
         """There is no way to a home any more, or none was found."""
-        self._undoing = {id: at for id, at in self._undoing.items() if at[0] != link.shard}
-        self._late = {(shard, id) for shard, id in self._late if shard != link.shard}
+        self._unawaited = {at: sub for at, sub in self._unawaited.items() if at[0] != link.shard}
         if self._links.get(link.shard) is link:
             del self._links[link.shard]
             self._gone.add(closed := asyncio.ensure_future(link.closed()))
@@ -640,14 +640,6 @@ class CommandRelay:
         if self._ending is not None:
             await asyncio.gather(self._ending, return_exceptions=True)
         self._connection = None  # which has this
-
-
-def _left_out(groups: list[str]) -> tuple[Frame, ...]:
-    """Return the notice that rows of these groups are missing."""
-    if not groups:
-        return ()
-    message = f"left out is what {' and '.join(map(words, groups))} has: no worker of it is there now"
-    return ({"type": "notice", "code": "partial", "message": message},)
 
 
 def _without_input(command: commands.Run, id: str) -> commands.Run:

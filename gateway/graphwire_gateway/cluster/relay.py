@@ -102,7 +102,7 @@ class CommandRelay:
         try:
             await self._handle(command, data)
         except Refusal as refusal:
-            if isinstance(command, commands.Credit | commands.Ping) or refusal.close == codes.TOO_BIG:
+            if isinstance(command, commands.Credit | commands.Ping):
                 raise
             self._outbox.reply(self._session.refuse(refusal, command))
             if refusal.close is not None:
@@ -226,9 +226,7 @@ class CommandRelay:
         else:
             shard = self._routes.shard_of_start(self._owner, command.graph, id)
         if command.run is None:
-            data = _with_run(data, id)
-            self._check_size(data)
-            await self._start(command, id, shard, data)
+            await self._start(command, id, shard, _with_run(data, id))
             return
         found, is_noted = await self._routes.place_of_start(self._owner, id, shard)
         try:
@@ -259,7 +257,7 @@ class CommandRelay:
     def _check_size(self, data: str | bytes) -> None:
         """Raise the ``Refusal`` that ends the connection if homes would end theirs for this frame.
 
-        The gateway's own limit may be larger, and what it adds to a frame counts, too.
+        The client's socket goes by what is configured here, which may be more than what workers take.
         """
         most = self._services.limits.max_frame_bytes
         if len(data if isinstance(data, bytes) or data.isascii() else data.encode()) > most:
@@ -278,7 +276,7 @@ class CommandRelay:
             if waiting and waiting + size > most:
                 raise Refusal(
                     "rate_limited",
-                    f"requests of {waiting:,} bytes wait for workers of this server, and no more than "
+                    f"requests of {waiting:,} bytes wait for a worker of this server, and no more than "
                     f"{most:,} may (max_frame_bytes); send this one once some are answered",
                     details={"limit": "max_frame_bytes"},
                     after_ms=100,

@@ -1,8 +1,8 @@
 """A gateway's books of one client, with homes that the test plays.
 
 About `gateway/graphwire_gateway/cluster/relay.py`, `gateway/graphwire_gateway/cluster/open_requests.py`,
-`gateway/graphwire_gateway/cluster/second_looks.py`, `gateway/graphwire_gateway/cluster/pings.py` and
-`gateway/graphwire_gateway/cluster/routes.py`.
+`gateway/graphwire_gateway/cluster/second_looks.py`, `gateway/graphwire_gateway/cluster/starts.py`,
+`gateway/graphwire_gateway/cluster/pings.py` and `gateway/graphwire_gateway/cluster/routes.py`.
 
 Long because one client and its homes are played here for whatever the books have to bear.
 """

@@ -38,6 +38,7 @@ from graphwire_gateway.cluster.outbox import Outbox
 from graphwire_gateway.cluster.pings import Pings
 from graphwire_gateway.cluster.routes import AFTER_MS, Routes
 from graphwire_gateway.cluster.second_looks import SecondLooks
+from graphwire_gateway.cluster.starts import with_run, without_input
 from graphwire_gateway.connections import greeting
 from graphwire_gateway.connections.connection import Connection, Parts
 from graphwire_gateway.connections.delivery import batches
@@ -78,7 +79,8 @@ class CommandRelay:
         self._links: dict[int, Link] = {}
         self._requests = OpenRequests()
         self._subs: dict[int, tuple[frozenset[int], int]] = {}  # shards and request of each subscription
-        self._watches: dict[int, GatheredWatch] = {}  # those of several shards
+        self._watches: dict[int, commands.Watch] = {}  # those of several shards
+        self._gathering: dict[int, GatheredWatch] = {}  # those of them whose lists are not complete
         self._pings = Pings(self._pong)
         self._looks = SecondLooks(services.failures)
         self._gone: set[asyncio.Task[None]] = set()  # of links that have ended
@@ -226,7 +228,7 @@ class CommandRelay:
         else:
             shard = self._routes.shard_of_start(self._owner, command.graph, id)
         if command.run is None:
-            await self._start(command, id, shard, _with_run(data, id))
+            await self._start(command, id, shard, with_run(data, id))
             return
         found, is_noted = await self._routes.place_of_start(self._owner, id, shard)
         try:
@@ -242,7 +244,7 @@ class CommandRelay:
         self._directory.runs.remember(self._owner, id, shard)
         for spec in command.subscribe:
             await self._number_is_free(spec.sub, shard)
-        asked = self._ask(_without_input(command, id), shard, data, kept=0)
+        asked = self._ask(without_input(command, id), shard, data, kept=0)
         self._subs.update({spec.sub: (frozenset((shard,)), command.id) for spec in command.subscribe})
         return asked
 
@@ -313,13 +315,14 @@ class CommandRelay:
         self._check_waiting(len(data) * len(shards), len(data))
         watched = GatheredWatch(command, shards, self._services.limits.max_watch_runs)
         self._requests.add(OpenRequest(command, shards, watched, len(data), before=left_out(away)))
-        self._watches[command.sub] = watched
+        self._watches[command.sub] = command
+        self._gathering[command.sub] = watched
         self._subs[command.sub] = shards, command.id
         self._send(sorted(shards), data)
 
     def _unsubscribe(self, command: commands.Unsubscribe, data: str | bytes) -> None:
         shards, _ = self._subs.pop(command.sub, _NOWHERE)
-        self._watches.pop(command.sub, None)
+        self._forget_watch(command.sub)
         self._session.release(command.sub)  # the client may use the number behind this frame
         if not shards:
             self._outbox.reply(self._session.reply(Ok(id=command.id)))
@@ -349,12 +352,8 @@ class CommandRelay:
     def _must_read(self, message: bytes) -> bool:
         if any(name in message for name in _READ):
             return True
-        is_gathering = (
-            self._unawaited
-            or self._requests.has_leaving
-            or any(not watched.is_synced for watched in self._watches.values())
-        )
-        return bool(is_gathering) and any(name in message for name in _ROWS)
+        may_not_pass = self._gathering or self._unawaited or self._requests.has_leaving
+        return bool(may_not_pass) and any(name in message for name in _ROWS)
 
     def _passing(self, link: Link, message: bytes) -> list[bytes]:
         """Note a message of a home in the books; return what the client gets."""
@@ -390,10 +389,13 @@ class CommandRelay:
         if frame["type"] == "closed":
             self._subs.pop(sub, None)
             self._session.release(sub)
-        watched = self._watches.get(sub)
-        if watched is not None and not watched.is_synced:
-            return watched.take(link.shard, frame)
-        return [frame]
+        watched = self._gathering.get(sub)
+        if watched is None:
+            return [frame]
+        passing = watched.take(link.shard, frame)
+        if watched.is_synced:
+            del self._gathering[sub]
+        return passing
 
     def _reply(self, link: Link, frame: Frame) -> list[Frame]:
         id, is_error = frame["id"], frame["type"] == "error"
@@ -475,7 +477,11 @@ class CommandRelay:
             for sub in subs_of(command):
                 if self._has(command, sub):
                     del self._subs[sub]
-                    self._watches.pop(sub, None)
+                    self._forget_watch(sub)
+
+    def _forget_watch(self, sub: int) -> None:
+        self._watches.pop(sub, None)
+        self._gathering.pop(sub, None)
 
     def _has(self, command: Any, sub: int) -> bool:
         """Tell whether the number is still that request's: a later one may have taken it."""
@@ -499,6 +505,8 @@ class CommandRelay:
             self._await_no_more(asked, gone)
             if not asked.answers.missing:
                 rest = asked.answers.rest() if isinstance(asked.answers, GatheredWatch) else []
+                if rest and self._has(asked.command, asked.command.sub):
+                    del self._gathering[asked.command.sub]
                 for each in (*self._all_of(asked), *rest):
                     self._outbox.reply(orjson.dumps(each))
 
@@ -609,8 +617,8 @@ class CommandRelay:
 
     def _look_at_watches(self) -> None:
         """Send the client away if a group is new, or there again: it asks anew."""
-        for sub, watched in self._watches.items():
-            groups, _ = self._routes.groups_of_rows(watched.command.graphs)
+        for sub, watch in self._watches.items():
+            groups, _ = self._routes.groups_of_rows(watch.graphs)
             if sub in self._subs and not self._subs[sub][0].issuperset(self._routes.shards_of(groups)):
                 self._leave()
 
@@ -634,27 +642,11 @@ class CommandRelay:
                 let_go(self._owner, asked.command.run or "", asked.noted)
         self._requests.clear()
         self._watches.clear()
+        self._gathering.clear()
         self._pings.close()
         if self._ending is not None:
             await asyncio.gather(self._ending, return_exceptions=True)
         self._connection = None  # which has this
-
-
-def _without_input(command: commands.Run, id: str) -> commands.Run:
-    """Return what the books need of a start."""
-    return commands.Run.model_construct(
-        id=command.id,
-        graph=command.graph,
-        run=id,
-        subscribe=command.subscribe,
-        on_disconnect=command.on_disconnect,
-    )
-
-
-def _with_run(data: str | bytes, id: str) -> str:
-    """Return the frame of a start, which names no run, with the id of one."""
-    text = data if isinstance(data, str) else data.decode()
-    return f'{{"run":"{id}",{text.lstrip()[1:]}'
 
 
 def relayed(

@@ -24,6 +24,7 @@ from graphwire_gateway.connections.auth import Tokens
 from graphwire_gateway.connections.services import ConnectionServices
 from graphwire_gateway.failures import Failures
 from graphwire_gateway.limits import Limits
+from graphwire_gateway.log.store import StoreAway
 from graphwire_gateway.scope import run_key
 from graphwire_protocol.codes import TOO_BIG
 from graphwire_protocol.commands import Product
@@ -583,6 +584,22 @@ async def test_a_subscription_is_left_where_its_run_is_found(client: Client) -> 
     await client.home(0).says(not_found(1))
     await client.sends(type="unsubscribe", id=2, sub=5)
     assert [frame["type"] for frame in client.home(1).frames] == ["subscribe", "unsubscribe"]
+
+
+async def test_a_run_that_cannot_be_looked_for_is_unavailable(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.sends(**subscribe(1, 5, A))
+
+    async def fail(*args: Any, **options: Any) -> None:
+        raise StoreAway
+
+    monkeypatch.setattr(client.directory, "shard_of", fail)
+    await client.home(0).says(not_found(1))
+    (error,) = await client.got(1)
+    assert (error["id"], error["code"]) == (1, "unavailable")
+    await client.sends(type="watch", id=2, sub=5)
+    assert client.home(0).frames[-1]["type"] == "watch", "the number is free"
 
 
 # ── bounds ───────────────────────────────────────────────────────────────────────────────────────

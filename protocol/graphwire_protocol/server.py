@@ -6,7 +6,6 @@ reads the next message.
 """
 
 import math
-from collections.abc import Collection
 from typing import TypeAlias
 
 from graphwire_protocol import codes
@@ -68,7 +67,7 @@ class ServerSession:
         self._limits = limits
         self._greeted = False
         self._owed: dict[int, list[str]] = {}  # open request → its replies, the next last
-        self._subs: set[int] = set()
+        self._subs: dict[int, int] = {}  # number of each subscription → the request that took it
         self._bad_frames: list[float] = []
         self._requests = _Bucket(limits.requests_per_s, limits.request_burst)
         self._credits = _Bucket(limits.requests_per_s * _CREDITS, limits.request_burst * _CREDITS)
@@ -151,14 +150,11 @@ class ServerSession:
             )
         if isinstance(command, Run):
             self._check_specs(command)
-            self._subs.update(spec.sub for spec in command.subscribe)
         elif isinstance(command, Subscribe):
             self._check_sub(command.sub, len(self._subs), command.id)
             self._check_filter(command, "filter", command.id)
-            self._subs.add(command.sub)
         elif isinstance(command, Watch):
             self._check_sub(command.sub, len(self._subs), command.id)
-            self._subs.add(command.sub)
         elif isinstance(command, Unsubscribe) and command.sub not in self._subs:
             raise Refusal(
                 "not_found",
@@ -167,6 +163,7 @@ class ServerSession:
                 sub=command.sub,
                 details={"kind": "sub"},
             )
+        self._subs.update(dict.fromkeys(_taken_by(command), command.id))
         specs = len(command.subscribe) if isinstance(command, Run) else 0
         self._owed[command.id] = ["subscribed"] * specs + [REPLY[command.type]]
 
@@ -260,18 +257,17 @@ class ServerSession:
             encoded = encode(error.model_copy(update={"message": message, "details": None}))
         return encoded
 
-    def refused(self, command: Command, others: Collection[int] = ()) -> None:
+    def refused(self, command: Command) -> None:
         """Note that a request has got an ``error``, which another process has made; see ``refuse``.
 
-        ``others`` are numbers of its subscriptions that later requests have taken, which stay in use.
+        Numbers of its subscriptions that later requests have taken stay in use.
         """
         assert not isinstance(command, Credit | Ping)
         if self._owed.pop(command.id, None) is None:
             raise Misuse(f"request {command.id} is not open")
-        if isinstance(command, Run):
-            self._subs.difference_update({spec.sub for spec in command.subscribe}.difference(others))
-        elif isinstance(command, Subscribe | Watch) and command.sub not in others:
-            self._subs.discard(command.sub)
+        for sub in _taken_by(command):
+            if self._subs.get(sub) == command.id:
+                del self._subs[sub]
 
     def replied(self, id: int, type: str) -> bool:
         """Note that a request has got a reply of this type, which another process has made.
@@ -288,7 +284,7 @@ class ServerSession:
 
     def release(self, sub: int) -> None:
         """Free the number ``sub``: the subscription has been closed or unsubscribed."""
-        self._subs.discard(sub)
+        self._subs.pop(sub, None)
 
     def goaway(self, frame: Goaway) -> bytes:
         """Return the announcement that the server will close this connection, as bytes."""
@@ -299,3 +295,10 @@ class ServerSession:
         """Note that the connection is gone."""
         if self.state != "closed":
             self._step("close")
+
+
+def _taken_by(command: Command) -> tuple[int, ...]:
+    """Return the numbers of the subscriptions that a request makes."""
+    if isinstance(command, Run):
+        return tuple(spec.sub for spec in command.subscribe)
+    return (command.sub,) if isinstance(command, Subscribe | Watch) else ()

@@ -11,6 +11,7 @@ Long because gateways are looked at from each side: what is where, what is one, 
 """
 
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,9 +26,11 @@ from graphwire_gateway.cluster import worker as workers
 from graphwire_gateway.cluster.directory import Directory
 from graphwire_gateway.cluster.gateway_server import GatewayServer
 from graphwire_gateway.cluster.home_tokens import home_token
+from graphwire_gateway.cluster.relay import CommandRelay
 from graphwire_gateway.cluster.shards import index_of
 from graphwire_gateway.cluster.worker import Worker
 from graphwire_gateway.scope import run_key
+from graphwire_protocol.codes import TOO_BIG
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from typing_extensions import TypedDict
@@ -312,6 +315,16 @@ async def test_frames_of_the_largest_size_pass(two: list[Peer]) -> None:
     assert (await other.ask(type="result", run=started["run"]))["type"] == "ok"
 
 
+async def test_a_frame_that_only_workers_do_not_take_closes_as_a_large_one_does(
+    redis: RedisProcess, graphs: dict[str, Any], connect
+) -> None:
+    async with working(redis, graphs, limits={"max_frame_bytes": 50_000}), relaying(redis) as front:
+        peer = await connect(front)
+        await peer.send({"type": "run", "id": 5, "graph": "counter", "input": "x" * 100_000})
+        assert await peer.gone() == TOO_BIG
+        assert not [frame for frame in peer.frames if frame.get("id") == 5]
+
+
 async def test_the_active_runs_of_a_principal_are_counted_in_all_shards(
     redis: RedisProcess, connect, graphs: dict[str, Any]
 ) -> None:
@@ -367,6 +380,38 @@ async def test_without_a_worker_clients_are_sent_away_and_probes_say_why(
             assert (await late.run("counter", {"count": 1}))["type"] == "started"
         answer = await poll(lambda: http_get(front, "/readyz"), lambda answer: answer[0] == 503)
         assert answer[-1] == (503, "workers are missing\n")
+
+
+async def test_a_client_that_is_gone_leaves_nothing_in_its_gateway(
+    worker: Worker, redis: RedisProcess, connect
+) -> None:
+    async with relaying(redis) as front:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(5):
+                peer = await connect(front)
+                await peer.ask(type="list", what="runs")
+                peer.wire.abort()
+            await until(lambda: not front._relays)
+        finally:
+            gc.enable()
+
+
+async def test_a_fault_about_one_client_keeps_no_other_from_what_its_gateway_sees(
+    worker: Worker, redis: RedisProcess, connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with relaying(redis) as front:
+        peers = [await connect(front), await connect(front)]
+        seen: set[Any] = set()
+
+        def fail(relay: Any) -> None:
+            seen.add(relay)
+            raise ValueError
+
+        monkeypatch.setattr(CommandRelay, "drop_stale", fail)
+        await until(lambda: len(seen) == len(peers))
+        seen.clear()
 
 
 async def test_a_command_waits_for_the_home_of_its_shard(

@@ -493,3 +493,14 @@ def test_a_refusal_from_elsewhere_frees_the_request_and_its_subscriptions() -> N
     peer.receive(run(1, 5, 6))
     with pytest.raises(Misuse):
         peer.session.refused(peer.session.receive(json.dumps(PING), peer.now) and Hello(id=3))
+
+
+def test_a_refusal_frees_no_number_that_a_later_request_has_taken() -> None:
+    peer = Peer()
+    for first in (run(1, 5), subscribe(1, 5), {"type": "watch", "id": 1, "sub": 5}):
+        command = peer.receive(first)
+        peer.session.release(5)
+        later = peer.receive(subscribe(2, 5))
+        peer.session.refused(command)
+        assert peer.refuses(subscribe(3, 5)).code == "conflict"
+        peer.session.refused(later)

@@ -119,7 +119,10 @@ class GatewayServer(Listening):
             self._services.limits = offer.limits.model_copy(update=own)
             self._services.durability = offer.durability
         for relay in list(self._relays):
-            relay.drop_stale()
+            try:
+                relay.drop_stale()
+            except Exception as error:  # a mistake of ours about one client; others have to know all the same
+                self._services.failures.internal(error, "looking for workers")
         self._has_looked.set()
         self._has_looked = asyncio.Event()
 

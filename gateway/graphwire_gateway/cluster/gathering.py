@@ -15,6 +15,7 @@ import orjson
 from graphwire_protocol import commands
 from graphwire_protocol.errors import Refusal
 
+from graphwire_gateway.cluster.groups import words
 from graphwire_gateway.runs.paging import cursor_of, fitting
 
 Frame: TypeAlias = dict[str, Any]
@@ -181,3 +182,11 @@ class GatheredWatch(Answers):
         self._rows.clear()
         self._is_listed = True
         return [*(frame for _, frame in rows[: self._most]), synced]
+
+
+def left_out(groups: list[str]) -> tuple[Frame, ...]:
+    """Return the notice that rows of these groups are missing."""
+    if not groups:
+        return ()
+    message = f"left out is what {' and '.join(map(words, groups))} has: no worker of it is there now"
+    return ({"type": "notice", "code": "partial", "message": message},)

@@ -73,6 +73,11 @@ class Groups:
         self._offers = offers
         self._group_of = group_of
 
+    @property
+    def layout(self) -> tuple[object, ...]:
+        """Which shards there are, and in which of them each graph is."""
+        return self.count, self.names, self._group_of
+
     def offer(self, without: Container[str] = ()) -> Offer | None:
         """Return what all groups but these offer together, or if there is nothing, what all do."""
         there = [offer for name, offer in self._offers.items() if name not in without]

@@ -57,3 +57,8 @@ class Pings:
         for pinged in self._waiting.values():
             pinged.timer.cancel()
         self._waiting.clear()
+        self._late = _wait_no_more  # without the cycle, whoever has this goes at once
+
+
+def _wait_no_more(command: commands.Ping) -> None:
+    """Do nothing: the connection is gone."""

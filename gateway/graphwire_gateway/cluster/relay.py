@@ -17,9 +17,8 @@ import asyncio
 import contextlib
 import os
 import secrets
-from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -29,14 +28,17 @@ from graphwire_protocol.commands import Command
 from graphwire_protocol.errors import Misuse, Refusal
 from graphwire_protocol.replies import Ok, Pong
 from graphwire_protocol.server import ServerSession
+from graphwire_protocol.types import MAX_INT
 
 from graphwire_gateway.cluster.directory import Directory
-from graphwire_gateway.cluster.gathering import Answers, Frame, GatheredList, GatheredWatch
-from graphwire_gateway.cluster.groups import words
+from graphwire_gateway.cluster.gathering import Answers, Frame, GatheredList, GatheredWatch, left_out
 from graphwire_gateway.cluster.link import PATIENCE_S, Link
+from graphwire_gateway.cluster.open_requests import OpenRequest, OpenRequests, subs_of
 from graphwire_gateway.cluster.outbox import Outbox
 from graphwire_gateway.cluster.pings import Pings
 from graphwire_gateway.cluster.routes import AFTER_MS, Routes
+from graphwire_gateway.cluster.second_looks import SecondLooks
+from graphwire_gateway.cluster.starts import with_run, without_input
 from graphwire_gateway.connections import greeting
 from graphwire_gateway.connections.connection import Connection, Parts
 from graphwire_gateway.connections.delivery import batches
@@ -54,25 +56,6 @@ _ROWS = (b'"type":"synced"', b'"type":"run_', b'"type":"thread_')
 
 _NOWHERE: tuple[frozenset[int], int] = frozenset(), -1
 """Of a subscription that is not there."""
-
-
-@dataclass(slots=True)
-class _Asked:
-    """A request that is not answered completely: to which home it went, or to which homes."""
-
-    command: Any
-    shards: frozenset[int]
-    answers: Answers | None = None
-    answered: asyncio.Event | None = None
-    """Set when it is answered, if somebody waits for that."""
-    data: str | bytes | None = None
-    """The frame, if it went to where its run was last known to be, and may have to go elsewhere."""
-    noted: int | None = None
-    """Of a start: in which shard it is noted to be, until it is answered."""
-    before: tuple[Frame, ...] = ()
-    """What the client gets before the answer: a notice of what that leaves out."""
-    behind: tuple[Frame, ...] = ()
-    """What it gets behind it: refusals of later requests about the same subscription."""
 
 
 class CommandRelay:
@@ -94,16 +77,19 @@ class CommandRelay:
         self._connection: Connection | None = connection
         self._principal: str | None = None
         self._links: dict[int, Link] = {}
-        self._asked: dict[int, _Asked] = {}  # by request
+        self._requests = OpenRequests()
         self._subs: dict[int, tuple[frozenset[int], int]] = {}  # shards and request of each subscription
-        self._watches: dict[int, GatheredWatch] = {}  # those of several shards
+        self._watches: dict[int, commands.Watch] = {}  # those of several shards
+        self._gathering: dict[int, GatheredWatch] = {}  # those of them whose lists are not complete
         self._pings = Pings(self._pong)
-        self._looking: set[asyncio.Task[None]] = set()
-        self._late: dict[tuple[int, int], int | None] = {}  # shards and requests that are not waited for; sub
-        self._undoing: dict[int, tuple[int, int]] = {}  # shard and sub of unsubscribes of the gateway's own
-        self._left: Counter[int] = Counter()  # subscriptions whose unsubscribe is not answered
+        self._looks = SecondLooks(services.failures)
+        self._gone: set[asyncio.Task[None]] = set()  # of links that have ended
+        self._unawaited: dict[tuple[int, int], int | None] = {}
+        """Shards and requests whose answers nobody waits for; the subscription that each ends."""
         self._runs_here: set[int] = set()  # shards with runs that end when the client leaves
+        self._places: object = None  # of rows, as it was looked at last
         self._ending: asyncio.Future[None] | None = None
+        self._is_closed = False
 
     @property
     def whose(self) -> str:
@@ -113,17 +99,17 @@ class CommandRelay:
 
     async def handle(self, command: Command, data: str | bytes) -> None:
         """Pass on one command, which came as ``data``. Raises the ``Refusal`` that ends the connection."""
+        self._check_size(data)
+        await self._looks.done({getattr(command, "run", None), *subs_of(command)})
         try:
             await self._handle(command, data)
         except Refusal as refusal:
             if isinstance(command, commands.Credit | commands.Ping):
                 raise
-            self._forget_subs(command)
             self._outbox.reply(self._session.refuse(refusal, command))
             if refusal.close is not None:
                 raise
         except Exception as error:
-            self._forget_subs(command)
             with contextlib.suppress(Misuse):
                 self._outbox.reply(self._session.refuse(self._fault(error, command.type), command))
 
@@ -135,7 +121,7 @@ class CommandRelay:
     async def _handle(self, command: Command, data: str | bytes) -> None:
         match command:
             case commands.Credit():
-                self._send(self._subs.get(command.sub, _NOWHERE)[0], data)
+                self._credit(command, data)
             case commands.Ping():
                 self._ping(command)
             case commands.Hello():
@@ -185,11 +171,15 @@ class CommandRelay:
 
         Requests about one subscription are answered in order.
         """
-        for asked in self._asked.values():
-            if refusal.sub is not None and refusal.sub in _subs_of(asked.command):
-                asked.behind += (orjson.loads(error),)
-                return
-        self._outbox.reply(error)
+        if not self._requests.put_behind(refusal.sub, error, self._services.limits.max_frame_bytes):
+            self._outbox.reply(error)
+
+    def _credit(self, command: commands.Credit, data: str | bytes) -> None:
+        shards, request = self._subs.get(command.sub, _NOWHERE)
+        asked = self._requests.get(request)
+        if asked is not None and asked.data is not None and subs_of(asked.command) == (command.sub,):
+            asked.credit += command.events
+        self._send(shards, data)
 
     def _ping(self, command: commands.Ping) -> None:
         """Answer when all homes have handled what came before, or soon."""
@@ -223,19 +213,11 @@ class CommandRelay:
 
     async def _number_is_free(self, sub: int, *shards: int) -> None:
         """Wait until no frame of an earlier subscription with that number can come any more."""
-        while (asked := self._unanswered_leave(sub, shards)) is not None:
+        while (asked := self._requests.leaving_elsewhere(sub, shards)) is not None:
             if self._ending is not None:
                 raise Refusal("unavailable", "a worker of this server has gone", after_ms=AFTER_MS)
             asked.answered = asked.answered or asyncio.Event()
             await asked.answered.wait()
-
-    def _unanswered_leave(self, sub: int, shards: Iterable[int]) -> _Asked | None:
-        """Return an unsubscribe of that number whose ``ok`` is still to come from other shards than these."""
-        for asked in self._asked.values() if self._left[sub] else ():
-            is_leaving = isinstance(asked.command, commands.Unsubscribe) and asked.command.sub == sub
-            if is_leaving and not asked.shards <= set(shards):
-                return asked
-        return None
 
     # ── to homes ─────────────────────────────────────────────────────────────────────────────────
 
@@ -246,52 +228,64 @@ class CommandRelay:
         else:
             shard = self._routes.shard_of_start(self._owner, command.graph, id)
         if command.run is None:
-            data = _with_run(data, id)
-            await self._start(command, id, shard, data)
+            await self._start(command, id, shard, with_run(data, id))
             return
         found, is_noted = await self._routes.place_of_start(self._owner, id, shard)
         try:
-            await self._start(command, id, found, data)
+            asked = await self._start(command, id, found, data)
         except BaseException:
             if is_noted:
                 self._directory.runs.let_go(self._owner, id, shard)
             raise
-        self._asked[command.id].noted = shard if is_noted else None
+        asked.noted = shard if is_noted else None
 
-    async def _start(self, command: commands.Run, id: str, shard: int, data: str | bytes) -> None:
+    async def _start(self, command: commands.Run, id: str, shard: int, data: str | bytes) -> OpenRequest:
         """Pass on a start to the shard that has the run, or gets it."""
         self._directory.runs.remember(self._owner, id, shard)
         for spec in command.subscribe:
             await self._number_is_free(spec.sub, shard)
-        self._ask(command.model_copy(update={"run": id, "input": None}), shard, data)
+        asked = self._ask(without_input(command, id), shard, data, kept=0)
         self._subs.update({spec.sub: (frozenset((shard,)), command.id) for spec in command.subscribe})
-        if command.on_disconnect == "cancel":
-            self._runs_here.add(shard)
+        return asked
 
-    def _ask(self, command: Any, shard: int, data: str | bytes) -> _Asked:
-        self._check_waiting(len(data))
-        asked = self._asked[command.id] = _Asked(command, frozenset((shard,)))
+    def _ask(self, command: Any, shard: int, data: str | bytes, *, kept: int | None = None) -> OpenRequest:
+        """Send a request to a home. ``kept`` bytes of it are kept until it is answered; by default all."""
+        size = len(data) if kept is None else kept
+        self._check_waiting(len(data), size)
+        asked = self._requests.add(OpenRequest(command, frozenset((shard,)), size=size))
         self._send((shard,), data)
         return asked
 
-    def _check_waiting(self, size: int) -> None:
-        """Bound what waits for homes. Raises ``Refusal(rate_limited)``.
+    def _check_size(self, data: str | bytes) -> None:
+        """Raise the ``Refusal`` that ends the connection if homes would end theirs for this frame.
 
-        What says nothing of its own, such as credit, is bounded by the session's rates.
+        The client's socket goes by what is configured here, which may be more than what workers take.
         """
-        waiting = sum(link.waiting_bytes for link in self._links.values())
         most = self._services.limits.max_frame_bytes
-        if waiting and waiting + size > most:
-            raise Refusal(
-                "rate_limited",
-                f"requests of {waiting:,} bytes wait for a worker of this server, and no more than "
-                f"{most:,} may (max_frame_bytes); send this one once some are answered",
-                details={"limit": "max_frame_bytes"},
-                after_ms=100,
-            )
+        if len(data if isinstance(data, bytes) or data.isascii() else data.encode()) > most:
+            message = f"a frame of more than {most:,} bytes (max_frame_bytes)"
+            raise Refusal("too_large", message, close=codes.TOO_BIG)
+
+    def _check_waiting(self, unsent: int, kept: int) -> None:
+        """Bound what waits for homes: what is not sent yet, and what is kept until it is answered.
+
+        Raises ``Refusal(rate_limited)``. What says nothing of its own, such as credit, is bounded by the
+        session's rates.
+        """
+        most = self._services.limits.max_frame_bytes
+        unsent_before = sum(link.waiting_bytes for link in self._links.values())
+        for waiting, size in ((unsent_before, unsent), (self._requests.kept_bytes, kept)):
+            if waiting and waiting + size > most:
+                raise Refusal(
+                    "rate_limited",
+                    f"requests of {waiting:,} bytes wait for a worker of this server, and no more than "
+                    f"{most:,} may (max_frame_bytes); send this one once some are answered",
+                    details={"limit": "max_frame_bytes"},
+                    after_ms=100,
+                )
 
     def _send(self, shards: Iterable[int], data: str | bytes) -> None:
-        for shard in shards:
+        for shard in () if self._is_closed else shards:
             link = self._links.get(shard)
             if link is None:
                 link = self._links[shard] = Link(
@@ -304,60 +298,73 @@ class CommandRelay:
         shards = self._routes.shards_of(groups)
         if command.what == "graphs":
             shards = shards[:: self._directory.groups.count]  # always the same, as the cursor says
-        self._check_waiting(size * len(shards))
+        self._check_waiting(size * len(shards), size)
         listed = GatheredList(command, shards, self._services.limits.max_event_bytes)
-        self._asked[command.id] = _Asked(command, frozenset(listed.missing), listed, before=_left_out(away))
+        missing, before = frozenset(listed.missing), left_out(away)
+        asked = self._requests.add(OpenRequest(command, missing, listed, size, before=before))
         for shard in sorted(listed.missing):
             self._send((shard,), encode(listed.asked_of(shard)))
         if not listed.missing:  # of the groups behind the cursor none is left
-            for each in self._all_of(self._asked[command.id]):
+            for each in self._all_of(asked):
                 self._outbox.reply(orjson.dumps(each))
 
     async def _watch(self, command: commands.Watch, data: str | bytes) -> None:
         groups, away = self._routes.groups_of_rows(command.graphs)
         shards = frozenset(self._routes.shards_of(groups))
         await self._number_is_free(command.sub, *shards)
-        self._check_waiting(len(data) * len(shards))
+        self._check_waiting(len(data) * len(shards), len(data))
         watched = GatheredWatch(command, shards, self._services.limits.max_watch_runs)
-        self._asked[command.id] = _Asked(command, shards, watched, before=_left_out(away))
-        self._watches[command.sub] = watched
+        self._requests.add(OpenRequest(command, shards, watched, len(data), before=left_out(away)))
+        self._watches[command.sub] = command
+        self._gathering[command.sub] = watched
         self._subs[command.sub] = shards, command.id
         self._send(sorted(shards), data)
 
     def _unsubscribe(self, command: commands.Unsubscribe, data: str | bytes) -> None:
         shards, _ = self._subs.pop(command.sub, _NOWHERE)
-        self._watches.pop(command.sub, None)
+        self._forget_watch(command.sub)
         self._session.release(command.sub)  # the client may use the number behind this frame
         if not shards:
             self._outbox.reply(self._session.reply(Ok(id=command.id)))
             return
         answers = Answers(command, shards) if len(shards) > 1 else None
-        self._asked[command.id] = _Asked(command, shards, answers)
-        self._left[command.sub] += 1
+        self._requests.add(OpenRequest(command, shards, answers))
         self._send(shards, data)
 
     # ── from homes ───────────────────────────────────────────────────────────────────────────────
 
     async def _received(self, link: Link, message: bytes) -> None:
-        must_read = any(name in message for name in _READ)
-        is_gathering = self._undoing or any(not watched.is_synced for watched in self._watches.values())
-        if not must_read and is_gathering:
-            must_read = any(name in message for name in _ROWS)
-        if not must_read:
+        if not self._must_read(message):
             await self._outbox.pass_on(message)
             return
+        assert self._connection is not None
+        await self._connection.turn()  # a list may take long
+        try:
+            passing = [] if self._is_closed else self._passing(link, message)
+        finally:
+            self._services.loop_time.done()
+        # At once: what other homes send meanwhile must not pass what the books say is on its way.
+        for each in passing:
+            self._outbox.pass_now(each)
+        if passing:
+            await self._outbox.room()
+
+    def _must_read(self, message: bytes) -> bool:
+        if any(name in message for name in _READ):
+            return True
+        may_not_pass = self._gathering or self._unawaited or self._requests.has_leaving
+        return bool(may_not_pass) and any(name in message for name in _ROWS)
+
+    def _passing(self, link: Link, message: bytes) -> list[bytes]:
+        """Note a message of a home in the books; return what the client gets."""
         found = orjson.loads(message)
         frames = found if isinstance(found, list) else [found]
         passing: list[Frame] = []
         for frame in frames:
             passing += self._read(link, frame)
         if len(passing) == len(frames) and all(a is b for a, b in zip(passing, frames, strict=True)):
-            await self._outbox.pass_on(message)
-        elif passing:
-            # At once: what other homes send meanwhile must not pass a list that this home has completed.
-            for batch in batches([orjson.dumps(frame) for frame in passing]):
-                self._outbox.pass_now(batch)
-            await self._outbox.room()
+            return [message]
+        return batches([orjson.dumps(frame) for frame in passing])
 
     def _read(self, link: Link, frame: Frame) -> list[Frame]:
         """Note a frame of a home in the books; return what goes to the client in its place."""
@@ -371,62 +378,57 @@ class CommandRelay:
                 return [] if link.is_repeating else [frame]
             case "ok" | "started" | "subscribed" | "error" if "id" in frame:
                 return self._reply(link, frame)
-            case "closed" if not self._is_leaving(frame["sub"]):
-                self._subs.pop(frame["sub"], None)
-                self._session.release(frame["sub"])
-        if self._was_left(link, frame.get("sub", -1)):
+            case "error":
+                return [frame]
+        sub = frame.get("sub", -1)
+        if any(at[0] == link.shard and ended == sub for at, ended in self._unawaited.items()):
             return []
-        watched = self._watches.get(frame.get("sub", -1))
-        if watched is not None and not watched.is_synced:
-            return watched.take(link.shard, frame)
-        return [frame]
-
-    def _was_left(self, link: Link, sub: int) -> bool:
-        """Tell whether what a home sends is of a watch that was left, and whose number another may have."""
-        if (link.shard, sub) in self._undoing.values():
-            return True
-        return self._is_leaving(sub) and any(
-            isinstance(asked.command, commands.Unsubscribe)
-            and asked.command.sub == sub
-            and asked.answers is not None
-            and link.shard in asked.answers.missing
-            for asked in self._asked.values()
-        )
-
-    def _is_leaving(self, sub: int) -> bool:
-        """Tell whether the number may be another subscription's by now: the one that had it was left."""
-        return self._left[sub] > 0
+        leaving = self._requests.leaving(sub, link.shard)
+        if leaving is not None:  # the number may be another subscription's by now
+            return [frame] if leaving.answers is None else []
+        if frame["type"] == "closed":
+            self._subs.pop(sub, None)
+            self._session.release(sub)
+        watched = self._gathering.get(sub)
+        if watched is None:
+            return [frame]
+        passing = watched.take(link.shard, frame)
+        if watched.is_synced:
+            del self._gathering[sub]
+        return passing
 
     def _reply(self, link: Link, frame: Frame) -> list[Frame]:
         id, is_error = frame["id"], frame["type"] == "error"
-        if id in self._undoing:
-            del self._undoing[id]
+        if (link.shard, id) in self._unawaited:
+            del self._unawaited[link.shard, id]
             return []
-        if (link.shard, id) in self._late:  # its group is there again
-            sub = self._late.pop((link.shard, id))
-            if sub is not None and not is_error:
-                self._undo(sub, (link.shard,))
-            return []
-        asked = self._asked.get(id)
+        asked = self._requests.get(id)
         if asked is None:
             raise Misuse(f"the home of shard {link.shard} answers request {id}, which is not open")
         link.is_repeating = asked.answers is not None and link.shard != min(asked.shards)
         if asked.answers is not None:
             asked.answers.answer(link.shard, frame)
             return [] if asked.answers.missing else self._all_of(asked)
-        if is_error and asked.data is not None and frame["code"] == "not_found":
-            self._later(self._look_again(asked, asked.data, frame))
+        if is_error and frame["code"] == "not_found" and asked.data is not None and not self._was_left(asked):
+            about = asked.command.run, *subs_of(asked.command)
+            self._looks.begin(partial(self._look_again, asked, asked.data, frame), about)
             asked.data = None
             return []
         if is_error:
-            frame = self._refused(asked, frame)
-        elif self._session.replied(id, frame["type"]):
-            self._answered(asked)
-        else:
+            return asked.followed(self._refused(asked, frame))
+        if frame["type"] == "started" and asked.command.on_disconnect == "cancel":
+            self._runs_here.add(link.shard)
+        if not self._session.replied(id, frame["type"]):
             return [frame]
-        return [frame, *asked.behind]
+        self._answered(asked)
+        return asked.followed(frame)
 
-    async def _look_again(self, asked: _Asked, data: str | bytes, frame: Frame) -> None:
+    def _was_left(self, asked: OpenRequest) -> bool:
+        """Tell whether the subscription that a request is for was left meanwhile."""
+        command = asked.command
+        return isinstance(command, commands.Subscribe) and not self._has(command, command.sub)
+
+    async def _look_again(self, asked: OpenRequest, data: str | bytes, frame: Frame) -> None:
         """Ask the shard that has the run now, if it is another one: it may have begun anew there."""
         command = asked.command
         self._directory.runs.forget(self._owner, command.run)
@@ -435,45 +437,31 @@ class CommandRelay:
         except Exception as error:
             if not isinstance(error, Refusal):
                 error = self._fault(error, command.type)
-            frame = {**orjson.loads(self._session.refuse(error)), "id": command.id}
-        else:
-            was_left = isinstance(command, commands.Subscribe) and not self._has(command, command.sub)
-            if shard is not None and shard not in asked.shards and not was_left:
-                asked.shards = frozenset((shard,))
-                if isinstance(command, commands.Subscribe):
-                    self._subs[command.sub] = asked.shards, command.id
-                self._send((shard,), data)
-                return
-        for each in (self._refused(asked, frame), *asked.behind):
-            self._outbox.reply(orjson.dumps(each))
+            shard, frame = None, {**orjson.loads(self._session.refuse(error)), "id": command.id}
+        if self._requests.get(command.id) is not asked:
+            return  # it was refused meanwhile, for want of a home
+        if shard is None or shard in asked.shards:
+            for each in asked.followed(self._refused(asked, frame)):
+                self._outbox.reply(orjson.dumps(each))
+            return
+        asked.shards = frozenset((shard,))
+        self._send(asked.shards, data)
+        if isinstance(command, commands.Subscribe):
+            self._subs[command.sub] = asked.shards, command.id
+        if asked.credit:
+            events = min(asked.credit, MAX_INT)
+            self._send(asked.shards, encode(commands.Credit(sub=command.sub, events=events)))
 
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        self._looking.add(task := asyncio.ensure_future(self._reported(work)))
-        task.add_done_callback(self._looking.discard)
-
-    async def _reported(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except Exception as error:
-            self._services.failures.internal(error, "work of a gateway")
-
-    def _answered(self, asked: _Asked) -> None:
-        del self._asked[asked.command.id]
+    def _answered(self, asked: OpenRequest) -> None:
+        self._requests.remove(asked)
         if asked.noted is not None:
             self._directory.runs.let_go(self._owner, asked.command.run or "", asked.noted)
-        if isinstance(asked.command, commands.Unsubscribe):
-            self._left[asked.command.sub] -= 1
-            if not self._left[asked.command.sub]:
-                del self._left[asked.command.sub]
-        if asked.answered is not None:
-            asked.answered.set()
 
-    def _refused(self, asked: _Asked, frame: Frame) -> Frame:
+    def _refused(self, asked: OpenRequest, frame: Frame) -> Frame:
         """Note that a request is refused; return the client's ``error``."""
         command = asked.command
         self._answered(asked)
-        others = [sub for sub in _subs_of(command) if sub in self._subs and not self._has(command, sub)]
-        self._session.refused(command, others)
+        self._session.refused(command)
         self._forget_subs(command)
         run = getattr(command, "run", None)
         if run is not None:
@@ -486,43 +474,55 @@ class CommandRelay:
     def _forget_subs(self, command: Any) -> None:
         """Forget the subscriptions that a refused request named."""
         if isinstance(command, commands.Run | commands.Subscribe | commands.Watch):
-            for sub in _subs_of(command):
+            for sub in subs_of(command):
                 if self._has(command, sub):
                     del self._subs[sub]
-                    self._watches.pop(sub, None)
+                    self._forget_watch(sub)
+
+    def _forget_watch(self, sub: int) -> None:
+        self._watches.pop(sub, None)
+        self._gathering.pop(sub, None)
 
     def _has(self, command: Any, sub: int) -> bool:
         """Tell whether the number is still that request's: a later one may have taken it."""
         _, request = self._subs.get(sub, _NOWHERE)
         return request == int(command.id)
 
-    def _all_of(self, asked: _Asked) -> list[Frame]:
+    def _all_of(self, asked: OpenRequest) -> list[Frame]:
         """Return what a client gets for a request that all homes have answered."""
         answer = self._gathered(asked)
-        return [*(asked.before if answer["type"] != "error" else ()), answer, *asked.behind]
+        return [*(asked.before if answer["type"] != "error" else ()), *asked.followed(answer)]
 
     def _leave_out_silent(self) -> None:
-        """Answer lists and watches without the groups that have lost their last worker meanwhile."""
-        for asked in list(self._asked.values()):
-            answers = asked.answers
-            if not isinstance(answers, GatheredList | GatheredWatch):
+        """Answer what all are asked without the groups that have lost their last worker meanwhile."""
+        group_at, silent = self._directory.groups.group_at, self._directory.groups_silent
+        for asked in self._requests if silent else ():
+            gone = {shard for shard in asked.missing if group_at(shard) in silent}
+            if asked.answers is None or not gone or gone >= asked.shards:
                 continue
-            group_at, silent = self._directory.groups.group_at, self._directory.groups_silent
-            gone = {shard for shard in answers.missing if group_at(shard) in silent}
-            if gone and gone < asked.shards:
-                answers.leave_out(gone)
-                asked.before += _left_out(sorted(set(map(group_at, gone))))  # beside those before
-                asked.shards -= gone
-                sub = getattr(asked.command, "sub", None)
-                if sub is not None and self._has(asked.command, sub):
-                    self._subs[sub] = asked.shards, asked.command.id
-                self._late.update({(shard, asked.command.id): sub for shard in gone})
-                if not answers.missing:
-                    rest = answers.rest() if isinstance(answers, GatheredWatch) else []
-                    for each in (*self._all_of(asked), *rest):
-                        self._outbox.reply(orjson.dumps(each))
+            asked.answers.leave_out(gone)
+            asked.shards -= gone
+            self._await_no_more(asked, gone)
+            if not asked.answers.missing:
+                rest = asked.answers.rest() if isinstance(asked.answers, GatheredWatch) else []
+                if rest and self._has(asked.command, asked.command.sub):
+                    del self._gathering[asked.command.sub]
+                for each in (*self._all_of(asked), *rest):
+                    self._outbox.reply(orjson.dumps(each))
 
-    def _gathered(self, asked: _Asked) -> Frame:
+    def _await_no_more(self, asked: OpenRequest, gone: set[int]) -> None:
+        """What these shards answer to a request, once they are there again, comes too late."""
+        command = asked.command
+        is_leaving = isinstance(command, commands.Unsubscribe)
+        self._unawaited.update({(shard, command.id): command.sub if is_leaving else None for shard in gone})
+        if not is_leaving:
+            groups = {self._directory.groups.group_at(shard) for shard in gone}
+            asked.before += left_out(sorted(groups))  # beside those before
+        if isinstance(command, commands.Watch) and self._has(command, command.sub):
+            self._subs[command.sub] = asked.shards, command.id
+            self._undo(command.sub, gone)  # else its number would be in use there
+
+    def _gathered(self, asked: OpenRequest) -> Frame:
         answers = asked.answers
         assert answers is not None
         result = answers.result()
@@ -530,7 +530,7 @@ class CommandRelay:
             self._session.replied(asked.command.id, result["type"])
             self._answered(asked)
             return result
-        if isinstance(asked.command, commands.Watch):
+        if isinstance(asked.command, commands.Watch) and self._has(asked.command, asked.command.sub):
             self._undo(asked.command.sub, answers.found)
         return self._refused(asked, result)
 
@@ -538,31 +538,34 @@ class CommandRelay:
         """Let the shards that watch end it: others have refused."""
         for shard in shards:
             id = 0
-            while not id or id in self._asked or id in self._undoing:
+            while not id or id in self._requests or (shard, id) in self._unawaited:
                 id = secrets.randbits(52)
-            self._undoing[id] = shard, sub
+            self._unawaited[shard, id] = sub
             self._send((shard,), encode(commands.Unsubscribe(id=id, sub=sub)))
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
 
     def _ended(self, link: Link, reason: str) -> None:
         """There is no way to a home any more, or none was found."""
-        self._undoing = {id: at for id, at in self._undoing.items() if at[0] != link.shard}
-        self._late = {at: sub for at, sub in self._late.items() if at[0] != link.shard}
+        self._unawaited = {at: sub for at, sub in self._unawaited.items() if at[0] != link.shard}
         if self._links.get(link.shard) is link:
             del self._links[link.shard]
-            self._later(link.closed())
+            self._gone.add(closed := asyncio.ensure_future(link.closed()))
+            closed.add_done_callback(self._gone.discard)
         for command in self._pings.gone(link.shard):
             self._pong(command)
         if not link.url:  # nothing has reached it
             self._refuse_all(link.shard, reason)
             return
         shard = link.shard
+        asked_there = [asked for asked in self._requests if shard in asked.shards]
+        for asked in asked_there:
+            asked.has_reached = True
         is_needed = (
             shard in self._runs_here
             or link.is_passing
             or any(shard in shards for shards, _ in self._subs.values())
-            or any(shard in asked.shards for asked in self._asked.values())
+            or asked_there
         )
         if is_needed:
             self._leave()
@@ -571,15 +574,14 @@ class CommandRelay:
         """Send the client away: it comes back with its cursors."""
         if self._connection is not None and self._ending is None:
             self._ending = asyncio.ensure_future(self._connection.leave())
-            for asked in self._asked.values():  # the connection's reading may wait for one of them
-                if asked.answered is not None:
-                    asked.answered.set()
+            for asked in self._requests:  # the connection's reading may wait for one of them
+                self._requests.wake(asked)
 
     def _failed(self, error: Exception) -> None:
         self._services.failures.internal(error, "what a home sent")
 
     def _refuse_all(self, shard: int, reason: str) -> None:
-        for asked in [asked for asked in self._asked.values() if shard in asked.shards]:
+        for asked in [asked for asked in self._requests if shard in asked.shards]:
             refusal = Refusal("unavailable", reason, after_ms=AFTER_MS)
             error = orjson.loads(self._session.refuse(refusal))
             frame: Frame = {**error, "id": asked.command.id}
@@ -591,12 +593,14 @@ class CommandRelay:
                     continue
                 frames = self._all_of(asked)
             else:
-                frames = [self._refused(asked, frame), *asked.behind]
+                frames = asked.followed(self._refused(asked, frame))
             for each in frames:
                 self._outbox.reply(orjson.dumps(each))
 
     def drop_stale(self) -> None:
         """Leave homes that are no longer those of their shards: a frozen worker says nothing by itself."""
+        if self._is_closed:
+            return
         now = asyncio.get_running_loop().time()
         for shard, link in list(self._links.items()):
             home = self._directory.homes.get(shard)
@@ -606,57 +610,43 @@ class CommandRelay:
                 link.close()
                 self._ended(link, "another worker has this part of the server now")
         self._leave_out_silent()
-        for sub, watched in self._watches.items():
-            groups, _ = self._routes.groups_of_rows(watched.command.graphs)
+        places = self._routes.places
+        if places != self._places:  # there may be a thousand watches, and this is asked twice a second
+            self._places = places
+            self._look_at_watches()
+
+    def _look_at_watches(self) -> None:
+        """Send the client away if a group is new, or there again: it asks anew."""
+        for sub, watch in self._watches.items():
+            groups, _ = self._routes.groups_of_rows(watch.graphs)
             if sub in self._subs and not self._subs[sub][0].issuperset(self._routes.shards_of(groups)):
-                self._leave()  # a group is new, or there again; the client asks anew
+                self._leave()
 
     async def close(self) -> None:
         """Let go of everything that the connection held."""
+        self._is_closed = True
+        self._looks.cancel()
         links = list(self._links.values())
         reached = {link.shard for link in links if link.url}
         self._links.clear()
         for link in links:
             link.close()
         await asyncio.gather(*(link.closed() for link in links))
+        await asyncio.gather(self._looks.ended(), *self._gone, return_exceptions=True)
         if self._principal is not None and self._connection is not None:
             self._services.connections.remove(self._principal, self._connection)
-        for asked in self._asked.values():
-            if asked.answered is not None:
-                asked.answered.set()
+        for asked in self._requests:
             if asked.noted is not None:
-                is_sent = any(shard in reached for shard in asked.shards)
+                is_sent = asked.has_reached or not reached.isdisjoint(asked.shards)
                 let_go = self._directory.runs.let_go_later if is_sent else self._directory.runs.let_go
                 let_go(self._owner, asked.command.run or "", asked.noted)
+        self._requests.clear()
+        self._watches.clear()
+        self._gathering.clear()
         self._pings.close()
-        for task in self._looking:
-            task.cancel()
-        await asyncio.gather(*self._looking, return_exceptions=True)
         if self._ending is not None:
             await asyncio.gather(self._ending, return_exceptions=True)
         self._connection = None  # which has this
-
-
-def _left_out(groups: list[str]) -> tuple[Frame, ...]:
-    """Return the notice that rows of these groups are missing."""
-    if not groups:
-        return ()
-    message = f"left out is what {' and '.join(map(words, groups))} has: no worker of it is there now"
-    return ({"type": "notice", "code": "partial", "message": message},)
-
-
-def _subs_of(command: Any) -> tuple[int, ...]:
-    """Return the subscriptions that a request names."""
-    if isinstance(command, commands.Run):
-        return tuple(spec.sub for spec in command.subscribe)
-    sub = getattr(command, "sub", None)
-    return () if sub is None else (sub,)
-
-
-def _with_run(data: str | bytes, id: str) -> str:
-    """Return the frame of a start, which names no run, with the id of one."""
-    text = data if isinstance(data, str) else data.decode()
-    return f'{{"run":"{id}",{text.lstrip()[1:]}'
 
 
 def relayed(

@@ -21,6 +21,12 @@ class Routes:
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
 
+    @property
+    def places(self) -> tuple[object, ...]:
+        """What decides which shards have rows: as long as it is equal, these are the same."""
+        directory = self._directory
+        return *directory.groups.layout, directory.groups_away, directory.groups_silent
+
     def is_served(self, graph: str) -> bool:
         """Tell whether some group has the graph."""
         return self._directory.groups.group_of(graph) is not None

@@ -557,12 +557,11 @@ class RedisStore:
         if self.taken.is_set():
             return
         known = self._logs.get(run)
-        if known is None:
-            writer = "" if self._owner is None else self._writer  # it may be another's by now
-            await self._server.call(DELETE, run, "", self._server.channel(run), writer)
+        if known is None and self._owner is None:  # it is another's
+            await self._server.call(DELETE, run, "", self._server.channel(run), "")
             return
         self._forget(run)
-        self._doomed[run] = known.epoch
+        self._doomed[run] = "" if known is None else known.epoch
         try:
             doomed = dict(self._doomed)
             channel = self._server.channel

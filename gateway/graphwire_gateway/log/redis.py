@@ -313,7 +313,10 @@ class RedisStore:
         is_fenced = any(isinstance(answer, Fenced) for answer in answers)
         if self._owner is not None and is_fenced and await self._owner.renew():
             # No other server has it: the store has lost the log, or that it was claimed.
-            answers = [Rewound(0) if isinstance(answer, Fenced) else answer for answer in answers]
+            for number, batch in enumerate(batches):
+                if isinstance(answers[number], Fenced):
+                    answers[number] = Rewound(0)
+                    self._doomed[batch.run] = batch.epoch  # is known no more
         for batch, answer in zip(batches, answers, strict=True):
             known = self._logs.get(batch.run)
             if isinstance(answer, int) and known is not None and self._is_over_limits(known):
@@ -557,11 +560,13 @@ class RedisStore:
         if self.taken.is_set():
             return
         known = self._logs.get(run)
-        if known is None and self._owner is None:  # it is another's
-            await self._server.call(DELETE, run, "", self._server.channel(run), "")
+        if known is not None:
+            self._forget(run)
+            self._doomed[run] = known.epoch
+        elif run not in self._doomed:
+            writer = "" if self._owner is None else self._writer  # it may be another's by now
+            await self._server.call(DELETE, run, "", self._server.channel(run), writer)
             return
-        self._forget(run)
-        self._doomed[run] = "" if known is None else known.epoch
         try:
             doomed = dict(self._doomed)
             channel = self._server.channel

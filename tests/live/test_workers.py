@@ -291,6 +291,24 @@ async def test_groups_of_workers_are_commands_with_a_name(folder: Path, redis: R
         await server.end(signal.SIGTERM)
 
 
+@pytest.mark.parametrize("how", ["file", "variable"])
+async def test_workers_beside_a_gateway_may_have_a_group(
+    folder: Path, redis: RedisProcess, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if how == "file":
+        (folder / "graphwire.toml").write_text('[worker]\ngroup = "gpu"\n')
+    else:
+        monkeypatch.setenv("GRAPHWIRE_WORKER_GROUP", "gpu")
+    command = ("serve", "asks=./graphs.py:asks", "--store", redis.url, "--workers", "1", "--port", "0")
+    async with program(folder, *command) as server:
+        await server.until("Ctrl-C drains")
+        async with asked(redis) as client:
+            assert await client.hget("graphwire:cluster", "graph:asks") == b"gpu"
+        peer = await greeted(server.port)
+        assert (await peer.run("asks", {}, run="r"))["type"] == "started"
+        await server.end(signal.SIGTERM)
+
+
 async def _there(port: int) -> Peer | None:
     peer = Peer(await Wire.open(port))
     try:

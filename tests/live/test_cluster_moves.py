@@ -5,19 +5,22 @@ About `gateway/graphwire_gateway/cluster/worker.py`, `gateway/graphwire_gateway/
 """
 
 import asyncio
+from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
 from graphwire_gateway.cluster import link
+from graphwire_gateway.cluster.active_runs import ActiveRuns
 from graphwire_gateway.cluster.link import Link
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.live.test_cluster import SHARDS, gate, graphs, look_often, relaying, working
 from tests.support.graphs import Gate
 from tests.support.redis import RedisProcess
-from tests.support.waiting import until
+from tests.support.redis_stores import asked
+from tests.support.waiting import poll, until
 
 __all__ = ["gate", "graphs", "look_often"]  # fixtures
 
@@ -43,6 +46,43 @@ async def test_a_worker_that_drains_serves_those_who_come_only_now(
                 assert answer["type"] == reply, answer
             await worker.drain(0)
             await draining
+
+
+async def test_starts_are_counted_though_a_home_has_not_looked_at_the_counts_of_an_earlier_one(
+    redis: RedisProcess, connect, graphs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits, go, opened = {"max_active_runs": 4}, asyncio.Event(), ActiveRuns.open
+
+    async def late(active: ActiveRuns) -> None:
+        await go.wait()
+        await opened(active)
+
+    monkeypatch.setattr(ActiveRuns, "open", late)
+    async with (
+        asked(redis) as client,
+        working(redis, graphs, shards=0, limits=limits) as worker,
+        relaying(redis) as front,
+    ):
+        for shard in range(SHARDS):
+            await client.hset(f"graphwire:{shard}:active", mapping={"anonymous": 0, "of an earlier home": 3})
+        await asyncio.wait_for(front.ready(), 10)
+        peer = await connect(front)
+        for number in range(4):
+            assert (await peer.run("gated", {"done": 0}, run=f"r{number}"))["type"] == "started"
+        go.set()
+        await asyncio.wait_for(worker.has_shards(SHARDS), 10)
+        await poll(lambda: active_runs(redis), lambda counts: counts == {"anonymous": 4})
+        assert (await peer.run("gated", {"done": 0}))["code"] == "limit_exceeded"
+
+
+async def active_runs(redis: RedisProcess) -> Counter[str]:
+    """Return how many active runs each principal has, as the homes have written it down."""
+    counts: Counter[str] = Counter()
+    async with asked(redis) as client:
+        for shard in range(SHARDS):
+            for name, count in (await client.hgetall(f"graphwire:{shard}:active")).items():
+                counts[name.decode()] += int(count)
+    return counts
 
 
 GOAWAY, WELCOME = {"type": "goaway"}, {"type": "welcome", "id": 0}

@@ -1,8 +1,8 @@
 """How many active runs each principal has in each shard, so that ``max_active_runs`` holds for all together.
 
 ``PREFIX:K:active`` is a hash of shard K: a principal, and how many of its runs are active there. Its home
-writes it, and begins anew when it takes the shard. A start writes the own number and reads those of all
-others in one step, so that of two starts at one moment in two shards one sees the other.
+writes it, and what it finds there when it takes the shard. A start writes the own number and reads those of
+all others in one step, so that of two starts at one moment in two shards one sees the other.
 """
 
 import asyncio
@@ -46,8 +46,13 @@ class ActiveRuns:
         return self._directory.active_key(self._shard)
 
     async def open(self) -> None:
-        """Forget what an earlier home has written. Raises ``StoreAway``."""
-        await self._store.carry_out(("DEL", self._key))
+        """Write what is so now over what an earlier home has written. Raises ``StoreAway``."""
+        found = await self._directory.ask_one("HKEYS", self._key)
+        for name in found:  # one may be of a start here: this home serves already
+            principal = name.decode()
+            self._written[principal] = _UNKNOWN
+            self._changed.add(principal)
+        self._has_changed.set()
         self._task = asyncio.create_task(self._write())
 
     async def active(self, principal: str, own: int) -> int:

@@ -147,8 +147,8 @@ class Worker:
         return shards_of(self.group, self._directory.shards)
 
     async def has_shards(self, count: int = 1) -> None:
-        """Wait until it has so many shards."""
-        while len(self.homes) < count:
+        """Wait until it has so many shards, or must end."""
+        while len(self.homes) < count and not self.taken.is_set():
             self._has_changed.clear()
             await self._has_changed.wait()
 
@@ -202,6 +202,7 @@ class Worker:
         if not self.taken.is_set():
             log.error(reason)
         self.taken.set()
+        self._has_changed.set()
 
     async def _take(self, shard: int) -> None:
         """Become the home of a shard, unless another worker does."""

@@ -119,6 +119,8 @@ async def _work(config: Config) -> int:
         await stop.unless_requested(running.has_shards())
         if stop.requested.is_set():
             return 0
+        if running.taken.is_set():
+            return TAKEN
         if config.server.log_format == "json":
             log.info(
                 "working", graphs=list(config.graphs), group=running.group, shards=len(running.homes)

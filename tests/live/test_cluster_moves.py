@@ -85,6 +85,30 @@ async def active_runs(redis: RedisProcess) -> Counter[str]:
     return counts
 
 
+@pytest.mark.parametrize("turns", [1, 3, 10, 30])
+async def test_a_worker_that_is_hurried_while_it_takes_shards_lets_go_of_them(
+    redis: RedisProcess, graphs: dict[str, Any], monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    opening: list[ActiveRuns] = []
+
+    async def never(active: ActiveRuns) -> None:
+        opening.append(active)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(ActiveRuns, "open", never)
+    async with asked(redis) as client:
+        owners = [f"graphwire:{shard}:owner" for shard in range(SHARDS)]
+        async with working(redis, graphs, shards=0) as worker:
+            await until(lambda: len(opening) == SHARDS)
+            assert await client.exists(*owners) == SHARDS
+            draining = asyncio.ensure_future(worker.drain(60))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await worker.drain(0)
+            await draining
+        assert not await client.exists(*owners)
+
+
 GOAWAY, WELCOME = {"type": "goaway"}, {"type": "welcome", "id": 0}
 
 

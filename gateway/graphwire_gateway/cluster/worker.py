@@ -228,9 +228,9 @@ class Worker:
             await active.open()
         except CannotServe as error:
             log.debug("a shard was not taken", shard=shard % directory.shards, reason=str(error))
-            await self._close(home, active)
+            await self._close(shard, home, active)
         except BaseException:
-            await self._close(home, active)
+            await self._close(shard, home, active)
             raise
         else:
             self.homes[shard] = home
@@ -262,17 +262,22 @@ class Worker:
             await self._end(shard)
 
     async def _end(self, shard: int) -> None:
-        """Close a home. Whoever waits for that may be cancelled; the home is closed all the same."""
-        task = self._ends.get(shard)
-        if task is None:
-            home, active = self.homes.pop(shard), self._active.pop(shard)
-            task = self._ends[shard] = asyncio.ensure_future(self._close(home, active))
-            task.add_done_callback(lambda _: self._ends.pop(shard))
-        await asyncio.shield(task)
+        """Close the home of a shard, or wait until that is done."""
+        if shard in self._ends:
+            await asyncio.shield(self._ends[shard])
+        else:
+            await self._close(shard, self.homes.pop(shard), self._active.pop(shard))
 
-    async def _close(self, home: Server, active: ActiveRuns) -> None:
-        await active.aclose()
-        await home.close()
+    async def _close(self, shard: int, home: Server, active: ActiveRuns) -> None:
+        """Close a home. Whoever waits for that may be cancelled; the home is closed all the same."""
+
+        async def close() -> None:
+            await active.aclose()
+            await home.close()
+
+        task = self._ends[shard] = asyncio.ensure_future(close())
+        task.add_done_callback(lambda _: self._ends.pop(shard))
+        await asyncio.shield(task)
 
     async def drain(self, timeout_s: float | None = None) -> None:
         """Take no more shards; give each up when its runs have ended, or after ``timeout_s`` seconds.

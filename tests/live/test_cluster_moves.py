@@ -1,23 +1,29 @@
 """Shards that change hands while clients ask: workers that stop, that come, and that others have replaced.
 
-About `gateway/graphwire_gateway/cluster/worker.py`, `gateway/graphwire_gateway/cluster/link.py` and
-`gateway/graphwire_gateway/cluster/active_runs.py`. What is where, and what else stops, is in ``test_cluster``.
+About `gateway/graphwire_gateway/cluster/worker.py`, `gateway/graphwire_gateway/cluster/link.py`,
+`gateway/graphwire_gateway/cluster/active_runs.py`, `gateway/graphwire_gateway/cluster/directory.py` and
+`gateway/graphwire_gateway/cluster/run_places.py`. What is where, and what else stops, is in ``test_cluster``.
 """
 
 import asyncio
 from collections import Counter
+from contextlib import AsyncExitStack
 from types import SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
+from graphwire_gateway import CannotServe, Gateway
 from graphwire_gateway.cluster import link
+from graphwire_gateway.cluster import worker as workers
 from graphwire_gateway.cluster.active_runs import ActiveRuns
 from graphwire_gateway.cluster.link import Link
+from graphwire_gateway.cluster.worker import Worker
+from graphwire_gateway.connections.listener import Listener
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.live.test_cluster import SHARDS, gate, graphs, look_often, relaying, working
-from tests.support.graphs import Gate
+from tests.support.graphs import OURS, Gate, counter, talker
 from tests.support.redis import RedisProcess
 from tests.support.redis_stores import asked
 from tests.support.waiting import poll, until
@@ -107,6 +113,90 @@ async def test_a_worker_that_is_hurried_while_it_takes_shards_lets_go_of_them(
             await worker.drain(0)
             await draining
         assert not await client.exists(*owners)
+
+
+class Looks:
+    """How often each worker has looked at the shards, and how often it has given one up."""
+
+    def __init__(self) -> None:
+        self.times: Counter[Worker] = Counter()
+        self.given_up: Counter[Worker] = Counter()
+
+    async def gives_up_nothing(self, worker: Worker, times: int = 50) -> None:
+        until_times, before = self.times[worker] + times, self.given_up[worker]
+        await until(lambda: self.times[worker] >= until_times, 20)
+        assert self.given_up[worker] == before
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
+    monkeypatch.setattr(workers, "LEFT_S", 0.3)
+    look, end, looks = Worker._look, Worker._end, Looks()
+
+    async def looking(worker: Worker) -> None:
+        await look(worker)
+        looks.times[worker] += 1
+
+    async def ending(worker: Worker, shard: int) -> None:
+        looks.given_up[worker] += 1
+        await end(worker, shard)
+
+    monkeypatch.setattr(Worker, "_look", looking)
+    monkeypatch.setattr(Worker, "_end", ending)
+    return looks
+
+
+async def test_a_worker_gives_up_nothing_to_those_that_lack_a_graph_and_take_nothing(
+    redis: RedisProcess, looks: Looks
+) -> None:
+    old, new = {"counter": counter()}, {"counter": counter(), "talker": talker(OURS)}
+    async with AsyncExitStack() as stack:
+        stacks = [await stack.enter_async_context(AsyncExitStack()) for _ in range(3)]
+        olds = [await each.enter_async_context(working(redis, old, shards=0)) for each in stacks]
+        await until(lambda: sum(len(one.homes) for one in olds) == SHARDS, 20)
+        newer = await stack.enter_async_context(working(redis, new, shards=1))
+        await until(lambda: sorted(len(one.homes) for one in olds)[1:] == [1, 1], 20)
+        last = max(range(3), key=lambda number: len(olds[number].homes))
+        for number in {0, 1, 2} - {last}:
+            await stacks[number].aclose()
+        await until(lambda: (len(newer.homes), newer._workers) == (SHARDS - 1, 1), 20)
+        await looks.gives_up_nothing(newer)
+        assert len(olds[last].homes) == 1
+        await stacks[last].aclose()
+        await asyncio.wait_for(newer.has_shards(SHARDS), 20)
+        async with working(redis, new, shards=SHARDS // 2):
+            assert len(newer.homes) == SHARDS // 2, "they share evenly again"
+
+
+async def test_a_worker_gives_up_nothing_to_one_that_cannot_listen_and_that_one_says_so(
+    redis: RedisProcess,
+    graphs: dict[str, Any],
+    looks: Looks,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bind, is_full = Listener.bind, True
+
+    async def binding(listener: Listener, host: str, port: int) -> None:
+        if host == "127.0.0.2" and is_full:
+            raise CannotServe("no descriptors are left")
+        await bind(listener, host, port)
+
+    monkeypatch.setattr(Listener, "bind", binding)
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(working(redis, graphs))
+        async with Gateway(graphs, store=redis.url).work("127.0.0.2") as second:
+            await until(lambda: "a shard could not be taken" in caplog.text, 20)
+            assert "reason='no descriptors are left'" in caplog.text
+            await until(lambda: (len(first.homes), first._workers) == (SHARDS, 1), 20)
+            await looks.gives_up_nothing(first)
+            assert not second.homes
+            assert caplog.text.count("a shard could not be taken") <= 8
+            is_full = False
+            await stack.aclose()
+            await asyncio.wait_for(second.has_shards(SHARDS), 20)
+            async with working(redis, graphs, shards=SHARDS // 2):
+                assert len(second.homes) == SHARDS // 2, "it is one of them again"
 
 
 GOAWAY, WELCOME = {"type": "goaway"}, {"type": "welcome", "id": 0}

@@ -122,9 +122,7 @@ async def _work(config: Config) -> int:
         if running.taken.is_set():
             return TAKEN
         if config.server.log_format == "json":
-            log.info(
-                "working", graphs=list(config.graphs), group=running.group, shards=len(running.homes)
-            )
+            log.info("working", graphs=list(config.graphs), group=running.group, shards=len(running.homes))
         elif not beside.is_set():
             with contextlib.suppress(OSError):
                 _say(config, running)

@@ -17,9 +17,11 @@ from graphwire_gateway import CannotServe, Gateway
 from graphwire_gateway.cluster import link
 from graphwire_gateway.cluster import worker as workers
 from graphwire_gateway.cluster.active_runs import ActiveRuns
+from graphwire_gateway.cluster.directory import Directory
 from graphwire_gateway.cluster.link import Link
 from graphwire_gateway.cluster.worker import Worker
 from graphwire_gateway.connections.listener import Listener
+from graphwire_gateway.log.store import StoreAway
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.live.test_cluster import SHARDS, gate, graphs, look_often, relaying, working
@@ -197,6 +199,26 @@ async def test_a_worker_gives_up_nothing_to_one_that_cannot_listen_and_that_one_
             await asyncio.wait_for(second.has_shards(SHARDS), 20)
             async with working(redis, graphs, shards=SHARDS // 2):
                 assert len(second.homes) == SHARDS // 2, "it is one of them again"
+
+
+@pytest.mark.parametrize("fault", [StoreAway("away"), asyncio.CancelledError()])
+async def test_the_note_of_a_start_is_let_go_if_what_follows_it_fails(
+    redis: RedisProcess, graphs: dict[str, Any], fault: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with working(redis, graphs), asked(redis) as client, AsyncExitStack() as stack:
+        directory = Directory(redis.url)
+        stack.push_async_callback(directory.aclose)
+        await directory.look()
+        directory.version = None, None  # as if a group had come
+
+        async def failing() -> None:
+            assert await client.hget("graphwire:starting:p/r", "starts") == b"1"
+            raise fault
+
+        monkeypatch.setattr(directory, "look", failing)
+        with pytest.raises(type(fault)):
+            await directory.runs.note_start("p", "r", 1)
+        await poll(lambda: client.exists("graphwire:starting:p/r"), lambda found: not found)
 
 
 GOAWAY, WELCOME = {"type": "goaway"}, {"type": "welcome", "id": 0}

@@ -2,12 +2,14 @@
 
 ``PREFIX:K:active`` is a hash of shard K: a principal, and how many of its runs are active there. Its home
 writes it, and what it finds there when it takes the shard. A start writes the own number and reads those of
-all others in one step, so that of two starts at one moment in two shards one sees the other.
+all others in one step, so that of two starts at one moment in two shards one sees the other. What another
+group had active that is away does not count: it may never come back.
 """
 
 import asyncio
 
 from graphwire_gateway.cluster.directory import Directory
+from graphwire_gateway.cluster.groups import shards_of
 from graphwire_gateway.log.redis import RedisStore
 from graphwire_gateway.log.store import StoreAway
 from graphwire_gateway.telemetry import logger
@@ -60,8 +62,11 @@ class ActiveRuns:
 
         Raises ``StoreAway``.
         """
-        directory = self._directory
-        others = [shard for shard in directory.groups.shards if shard != self._shard]
+        directory, groups = self._directory, self._directory.groups
+        away = directory.groups_away - {groups.group_at(self._shard)}  # whose first shard this may be
+        there = [name for name in groups.names if name not in away]
+        shards = [shard for name in there for shard in shards_of(name, groups.count)]
+        others = [shard for shard in shards if shard != self._shard]
         keys = [directory.active_key(shard) for shard in (self._shard, *others)]
         self._counts[principal] = own
         async with self._writing:

@@ -291,39 +291,6 @@ async def test_groups_of_workers_are_commands_with_a_name(folder: Path, redis: R
         await server.end(signal.SIGTERM)
 
 
-@pytest.mark.parametrize("how", ["file", "variable"])
-async def test_workers_beside_a_gateway_may_have_a_group(
-    folder: Path, redis: RedisProcess, how: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if how == "file":
-        (folder / "graphwire.toml").write_text('[worker]\ngroup = "gpu"\n')
-    else:
-        monkeypatch.setenv("GRAPHWIRE_WORKER_GROUP", "gpu")
-    command = ("serve", "asks=./graphs.py:asks", "--store", redis.url, "--workers", "1", "--port", "0")
-    async with program(folder, *command) as server:
-        await server.until("Ctrl-C drains")
-        async with asked(redis) as client:
-            assert await client.hget("graphwire:cluster", "graph:asks") == b"gpu"
-        peer = await greeted(server.port)
-        assert (await peer.run("asks", {}, run="r"))["type"] == "started"
-        await server.end(signal.SIGTERM)
-
-
-async def test_a_worker_without_shards_ends_too_when_others_have_begun_anew(
-    folder: Path, redis: RedisProcess
-) -> None:
-    command = ("worker", "asks=./graphs.py:asks", "--store", f"{redis.url}?shards=1")
-    async with program(folder, *command) as one, asked(redis) as client:
-        await one.until("a worker runs asks")
-        async with program(folder, *command) as surplus:
-            await poll(lambda: client.hlen("graphwire:workers"), lambda count: count == 2, _DEADLINE_S)
-            await client.hset("graphwire:cluster", "secret", "another")
-            for worker in (one, surplus):
-                said = await worker.ended(1)
-                assert "others have begun anew at the store of this worker, which ends" in said
-            assert "a worker runs" not in surplus.text
-
-
 async def _there(port: int) -> Peer | None:
     peer = Peer(await Wire.open(port))
     try:

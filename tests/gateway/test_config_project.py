@@ -7,6 +7,7 @@ About `gateway/graphwire_gateway/serve/langgraph_json.py`, `gateway/graphwire_ga
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -275,3 +276,35 @@ def test_the_console_is_served_unless_it_is_switched_off(
         Path("graphwire.toml").write_text(f"[server]\nconsole = {setting}\n")
     config, _ = selection(option).resolve()
     assert config.server.console is served
+
+
+@pytest.mark.parametrize(
+    ("option", "variable", "dotenv", "setting", "group"),
+    [
+        (None, None, None, None, ""),
+        (None, None, None, "file", "file"),
+        (None, None, "dotenv", "file", "dotenv"),
+        (None, "variable", "dotenv", "file", "variable"),
+        ("option", "variable", "dotenv", "file", "option"),
+        ("", "variable", None, "file", ""),
+    ],
+)
+def test_one_place_says_the_group_of_a_worker_to_whoever_starts_it(
+    monkeypatch: pytest.MonkeyPatch,
+    option: str | None,
+    variable: str | None,
+    dotenv: str | None,
+    setting: str | None,
+    group: str,
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    if variable is not None:
+        os.environ["GRAPHWIRE_WORKER_GROUP"] = variable
+    if dotenv is not None:
+        Path(".env").write_text(f"GRAPHWIRE_WORKER_GROUP={dotenv}\nGRAPHWIRE_WORKER_HOST=gpu7\n")
+    if setting is not None:
+        Path("graphwire.toml").write_text(f'[worker]\ngroup = "{setting}"\n')
+    selected = replace(selection(None), worker_settings={"group": option, "host": None})
+    config, _ = selected.resolve()
+    assert config.worker.group == group
+    assert config.worker.host == ("127.0.0.1" if dotenv is None else "gpu7")

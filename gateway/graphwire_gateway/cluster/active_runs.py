@@ -1,13 +1,15 @@
 """How many active runs each principal has in each shard, so that ``max_active_runs`` holds for all together.
 
 ``PREFIX:K:active`` is a hash of shard K: a principal, and how many of its runs are active there. Its home
-writes it, and begins anew when it takes the shard. A start writes the own number and reads those of all
-others in one step, so that of two starts at one moment in two shards one sees the other.
+writes it, and what it finds there when it takes the shard. A start writes the own number and reads those of
+all others in one step, so that of two starts at one moment in two shards one sees the other. What another
+group had active that is away does not count: it may never come back.
 """
 
 import asyncio
 
 from graphwire_gateway.cluster.directory import Directory
+from graphwire_gateway.cluster.groups import shards_of
 from graphwire_gateway.log.redis import RedisStore
 from graphwire_gateway.log.store import StoreAway
 from graphwire_gateway.telemetry import logger
@@ -46,8 +48,13 @@ class ActiveRuns:
         return self._directory.active_key(self._shard)
 
     async def open(self) -> None:
-        """Forget what an earlier home has written. Raises ``StoreAway``."""
-        await self._store.carry_out(("DEL", self._key))
+        """Write what is so now over what an earlier home has written. Raises ``StoreAway``."""
+        found = await self._directory.ask_one("HKEYS", self._key)
+        for name in found:  # one may be of a start here: this home serves already
+            principal = name.decode()
+            self._written[principal] = _UNKNOWN
+            self._changed.add(principal)
+        self._has_changed.set()
         self._task = asyncio.create_task(self._write())
 
     async def active(self, principal: str, own: int) -> int:
@@ -55,8 +62,11 @@ class ActiveRuns:
 
         Raises ``StoreAway``.
         """
-        directory = self._directory
-        others = [shard for shard in directory.groups.shards if shard != self._shard]
+        directory, groups = self._directory, self._directory.groups
+        away = directory.groups_away - {groups.group_at(self._shard)}  # whose first shard this may be
+        there = [name for name in groups.names if name not in away]
+        shards = [shard for name in there for shard in shards_of(name, groups.count)]
+        others = [shard for shard in shards if shard != self._shard]
         keys = [directory.active_key(shard) for shard in (self._shard, *others)]
         self._counts[principal] = own
         async with self._writing:

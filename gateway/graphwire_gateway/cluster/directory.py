@@ -8,8 +8,9 @@ without a name. ``life`` is another one when Redis had lost the hash: then whoev
 writes it again, before anybody goes by what is missing.
 
 ``PREFIX:workers:GROUP``, or ``PREFIX:workers``, is a hash: each worker, and when it last said that it is
-there (ms). Who has shard k is the owner of the prefix ``PREFIX:k`` (``log/redis_owner.py``), with the address
-in its value; it is gone when its lease ends. Where runs are is in ``cluster/run_places.py``.
+there (ms). One that takes no shards now has a ``-`` behind its id. Who has shard k is the owner of the prefix
+``PREFIX:k`` (``log/redis_owner.py``), with the address in its value; it is gone when its lease ends. Where
+runs are is in ``cluster/run_places.py``.
 """
 
 import asyncio
@@ -37,6 +38,8 @@ from graphwire_gateway.telemetry import logger
 log = logger("cluster")
 
 _LIVE_MS = 3_000  # a worker that has said nothing for so long is not counted
+
+_TAKES_NONE = "-"
 
 _SHARED = ("shards", "secret", "shared_threads")
 _OFFER = "offer"
@@ -278,7 +281,8 @@ class Directory:
         end = asyncio.get_running_loop().time() + (_LIVE_MS + 500) / 1000
         while asyncio.get_running_loop().time() < end:
             (silences,) = await self._silences(group)
-            if not any(id != worker and silence <= _LIVE_MS for id, silence in silences.items()):
+            there = [id for id, silence in silences.items() if silence <= _LIVE_MS]
+            if all(id.removesuffix(_TAKES_NONE) == worker for id in there):
                 return False
             await asyncio.sleep(0.1)
         return True
@@ -289,25 +293,29 @@ class Directory:
         now = _ms(time)
         return [{id.decode(): now - int(at) for id, at in times.items()} for times in found]
 
-    async def report(self, group: str, worker: str, offer: Offer) -> int:
-        """Say that a worker is there; return how many of its group are.
+    async def report(self, group: str, worker: str, offer: Offer, *, takes: bool) -> int:
+        """Say that a worker is there, and whether it ``takes`` shards that are free.
 
-        Raises ``CannotServe`` as ``claim`` does, ``StoreAway``.
+        Return by how many it divides those of its group: as many as take some, or where it does not itself,
+        all that are there; 0 if nobody takes any. Raises ``CannotServe`` as ``claim`` does, ``StoreAway``.
         """
         now = _ms(await self.ask_one("TIME"))
         await self._set_missing({**self._known, "life": secrets.token_hex(8)})
         await self.claim(group, offer)
-        workers = self._workers(group)
-        await self.ask_one("HSET", workers, worker, now)
+        workers, names = self._workers(group), (worker, worker + _TAKES_NONE)
+        name, other = names if takes else names[::-1]
+        await self.ask(("HSET", workers, name, now), ("HDEL", workers, other))
         (silences,) = await self._silences(group)
         gone = [id for id, silence in silences.items() if silence > _LIVE_MS]
         if gone:
             await self.ask_one("HDEL", workers, *gone)
-        return len(silences) - len(gone)
+        there = silences.keys() - gone
+        taking = [id for id in there if not id.endswith(_TAKES_NONE)]
+        return len(taking) if takes or not taking else len(there)
 
     async def leave(self, group: str, worker: str) -> None:
         """Say that a worker is gone. Raises ``StoreAway``."""
-        await self.ask_one("HDEL", self._workers(group), worker)
+        await self.ask_one("HDEL", self._workers(group), worker, worker + _TAKES_NONE)
 
     # ── gateways ─────────────────────────────────────────────────────────────────────────────────
 

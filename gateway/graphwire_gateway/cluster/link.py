@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import orjson
 from graphwire_protocol.version import SUBPROTOCOLS
@@ -136,11 +137,11 @@ class Link:
         try:
             token = home_token(self._directory.secret, self.shard, self._principal)
             await socket.send(orjson.dumps({"type": "hello", "id": 0, "token": token}).decode())
-            answer = orjson.loads(await socket.recv(decode=False))
+            answer = await _answer(socket)
         except BaseException:
             await _leave(socket)
             raise
-        if isinstance(answer, dict) and answer["type"] == "welcome":
+        if answer == "welcome":
             return socket
         await _leave(socket)
         return None
@@ -173,6 +174,15 @@ class Link:
         await asyncio.wait([self._task])
         for name in ("_task", "_received", "_ended", "_failed"):  # without the cycles, all goes at once
             delattr(self, name)
+
+
+async def _answer(socket: ClientConnection) -> Any:
+    """Return the type of a home's answer. One that drains says so first, and serves until it ends."""
+    while True:
+        message = orjson.loads(await socket.recv(decode=False))
+        for frame in message if isinstance(message, list) else [message]:
+            if frame["type"] != "goaway":
+                return frame["type"]
 
 
 async def _leave(socket: ClientConnection) -> None:

@@ -114,12 +114,17 @@ class RunPlaces:
         # Who is answered has a log, and only then is the note deleted: so the log is looked for second.
         note = ("EVAL", _NOTE, 2, self._starting(principal, run), self._directory.key, shard, _START_MS)
         (noted, *version), found = await self._directory.ask(note, ("EXISTS", *names.values()))
-        if tuple(version) != self._directory.version:  # it may be in a group that is not known here
-            await self._directory.look()
-            names = self._names(key)
-            found = await self._directory.ask_one("EXISTS", *names.values())
         at = int(noted)
-        known = await self._which(principal, run, names) if found else None
+        try:
+            if tuple(version) != self._directory.version:  # it may be in a group that is not known here
+                await self._directory.look()
+                names = self._names(key)
+                found = await self._directory.ask_one("EXISTS", *names.values())
+            known = await self._which(principal, run, names) if found else None
+        except BaseException:
+            if at == shard:  # or nobody could start the run elsewhere for a minute
+                self.let_go(principal, run, shard)
+            raise
         if known is None and self._directory.groups.group_at(at) == self._directory.groups.group_at(shard):
             known = at
         return known, at == shard

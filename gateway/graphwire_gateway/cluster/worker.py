@@ -1,9 +1,9 @@
 """A process that runs graphs: it takes shards of a cluster, and opens a home for each.
 
-The shards of a group are divided evenly among its workers that are there. A worker that has more than its
-share gives up those in which nothing runs, and after a while others, too, if their runs can go on. One that
-was killed says nothing more, and when the lease of its shards ends, others take them and take up their runs;
-at once if they run on one machine.
+The shards of a group are divided evenly among those of its workers that take some. A worker that has more
+than its share gives up those in which nothing runs, and after a while others, too, if their runs can go on.
+One that was killed says nothing more, and when the lease of its shards ends, others take them and take up
+their runs; at once if they run on one machine.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from graphwire_gateway.log.redis import RedisStore
 from graphwire_gateway.log.redis_address import with_prefix
 from graphwire_gateway.log.store import Store, StoreAway
 from graphwire_gateway.server import Part, Server
-from graphwire_gateway.telemetry import logger
+from graphwire_gateway.telemetry import RateLimitedLogger, logger
 
 log = logger("worker")
 
@@ -108,6 +108,9 @@ class Worker:
         self._saying: asyncio.Task[None] | None = None
         self._ends: dict[int, asyncio.Task[None]] = {}  # of homes that are being closed
         self._workers = 1
+        self._not_taken: dict[int, str] = {}  # the shards that the last look has tried in vain, and why
+        self._is_unable = False  # to take a shard that nobody else has; until it takes one
+        self._often = RateLimitedLogger(log, burst=8, every_s=30.0)
         self.taken = asyncio.Event()
         """Set once it must end: others have begun anew at its prefix, or another group has a graph of it."""
         self._has_changed = asyncio.Event()
@@ -142,13 +145,22 @@ class Worker:
         return tuple(entry.name for entry in self.catalog.all())
 
     @property
+    def _lacks_graphs(self) -> bool:
+        """Whether newer workers of its group have graphs that it has not."""
+        return not self._directory.groups.graphs_of(self.group).issubset(self._graphs)
+
+    @property
     def _shards(self) -> range:
         """Those of its group."""
         return shards_of(self.group, self._directory.shards)
 
+    def _number(self, shard: int) -> int:
+        """Return which of its group's it is, as people count them."""
+        return shard % self._directory.shards
+
     async def has_shards(self, count: int = 1) -> None:
-        """Wait until it has so many shards."""
-        while len(self.homes) < count:
+        """Wait until it has so many shards, or must end."""
+        while len(self.homes) < count and not self.taken.is_set():
             self._has_changed.clear()
             await self._has_changed.wait()
 
@@ -171,7 +183,8 @@ class Worker:
 
     async def _report(self) -> None:
         offer = Offer(self._limits, self._directory.durability, self._graphs)
-        self._workers = max(1, await self._directory.report(self.group, self._id, offer))
+        takes = not (self._lacks_graphs or self._is_unable)
+        self._workers = max(1, await self._directory.report(self.group, self._id, offer, takes=takes))
 
     async def _look(self) -> None:
         await _all(self._end(shard) for shard, home in self.homes.items() if home.taken.is_set())
@@ -184,6 +197,11 @@ class Worker:
         free = [
             shard for shard in self._shards if shard not in self._directory.homes and shard not in self.homes
         ]
+        for shard in self._not_taken.keys() & set(free):  # else another worker was faster
+            self._is_unable = True
+            reason = self._not_taken[shard]
+            self._often.warning("a shard could not be taken", shard=self._number(shard), reason=reason)
+        self._not_taken.clear()
         if len(self.homes) <= share:
             self._more_since = math.inf
         elif not free:  # else those come first, which nobody has
@@ -193,7 +211,7 @@ class Worker:
         self._free_since = {shard: self._free_since.get(shard, now) for shard in free}
         random.shuffle(free)
         room, patience_s = max(0, share - len(self.homes)), LEFT_S
-        if self._directory.groups.graphs_of(self.group) - set(self._graphs):  # newer workers know them all
+        if self._lacks_graphs:  # newer workers know them all
             room, patience_s = 0, 4 * LEFT_S
         wanted = free[:room] + [shard for shard in free[room:] if now > self._free_since[shard] + patience_s]
         await _all(map(self._take, wanted))
@@ -202,6 +220,7 @@ class Worker:
         if not self.taken.is_set():
             log.error(reason)
         self.taken.set()
+        self._has_changed.set()
 
     async def _take(self, shard: int) -> None:
         """Become the home of a shard, unless another worker does."""
@@ -226,23 +245,24 @@ class Worker:
             await home.open(self._host, 0)
             await active.open()
         except CannotServe as error:
-            log.debug("a shard was not taken", shard=shard % directory.shards, reason=str(error))
-            await self._close(home, active)
+            self._not_taken[shard] = str(error)
+            await self._close(shard, home, active)
         except BaseException:
-            await self._close(home, active)
+            await self._close(shard, home, active)
             raise
         else:
             self.homes[shard] = home
             self._active[shard] = active
+            self._is_unable = False
             self._has_changed.set()
-            log.info("took a shard", shard=shard % directory.shards, url=home.url)
+            log.info("took a shard", shard=self._number(shard), url=home.url)
 
     async def _give_up(self, count: int) -> None:
         """Give up so many shards in which nothing runs, all at once: clients of all come back once."""
         idle = [shard for shard, home in self.homes.items() if home.executing == 0][:count]
         idle = [shard for shard in idle if self.homes[shard].rests()]
         if idle:
-            shards = [shard % self._directory.shards for shard in idle]
+            shards = list(map(self._number, idle))
             log.info("gives up shards, which are another worker's share", shards=shards)
             await _all(map(self._end, idle))
             return
@@ -253,7 +273,7 @@ class Worker:
             shard = min(movable, key=lambda shard: movable[shard])
             log.info(
                 "hands a shard over, which is another worker's share",
-                shard=shard % self._directory.shards,
+                shard=self._number(shard),
                 runs=movable[shard],
             )
             self._more_since = now
@@ -261,17 +281,22 @@ class Worker:
             await self._end(shard)
 
     async def _end(self, shard: int) -> None:
-        """Close a home. Whoever waits for that may be cancelled; the home is closed all the same."""
-        task = self._ends.get(shard)
-        if task is None:
-            home, active = self.homes.pop(shard), self._active.pop(shard)
-            task = self._ends[shard] = asyncio.ensure_future(self._close(home, active))
-            task.add_done_callback(lambda _: self._ends.pop(shard))
-        await asyncio.shield(task)
+        """Close the home of a shard, or wait until that is done."""
+        if shard in self._ends:
+            await asyncio.shield(self._ends[shard])
+        else:
+            await self._close(shard, self.homes.pop(shard), self._active.pop(shard))
 
-    async def _close(self, home: Server, active: ActiveRuns) -> None:
-        await active.aclose()
-        await home.close()
+    async def _close(self, shard: int, home: Server, active: ActiveRuns) -> None:
+        """Close a home. Whoever waits for that may be cancelled; the home is closed all the same."""
+
+        async def close() -> None:
+            await active.aclose()
+            await home.close()
+
+        task = self._ends[shard] = asyncio.ensure_future(close())
+        task.add_done_callback(lambda _: self._ends.pop(shard))
+        await asyncio.shield(task)
 
     async def drain(self, timeout_s: float | None = None) -> None:
         """Take no more shards; give each up when its runs have ended, or after ``timeout_s`` seconds.

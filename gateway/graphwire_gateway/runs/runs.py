@@ -187,6 +187,7 @@ class Runs:
             return await self._elsewhere.active(principal, self._active[principal] + self._starts[principal])
         except BaseException as error:
             self._starts[principal] -= 1
+            self._note_active(principal)
             if isinstance(error, StoreAway):
                 raise Refusal("unavailable", "the store of this server is away", after_ms=1000) from error
             raise

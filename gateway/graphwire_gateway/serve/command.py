@@ -216,7 +216,7 @@ async def _relay(config: Config, selection: Selection) -> int:
         if running is None:
             return 0
         if workers.count:
-            await stop.unless_requested(workers.unless_they_cannot(running.ready("")))
+            await stop.unless_requested(workers.unless_they_cannot(running.ready(config.worker.group)))
         tune()
         if config.server.log_format == "json":
             log.info("serving", url=running.url, console=running.console_url, workers=workers.count)

@@ -7,7 +7,7 @@ these two files is left to ``langgraph_json`` and ``config``.
 import contextlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -34,6 +34,8 @@ class Selection:
     """The options that belong to ``[server]``, by setting; None for an option that was not given."""
     conformance_graphs: bool
     """Whether to serve the conformance kit's graphs as well."""
+    worker_settings: Mapping[str, Any] = field(default_factory=dict)
+    """The options that belong to ``[worker]``, likewise."""
     is_worker: bool = False
     """Whether a worker is asked for, and not a server or a gateway."""
     is_restart: bool = False
@@ -72,14 +74,12 @@ class Selection:
         project = None if self.project is None else _set_up(self.project, notes)
         _provide_dotenv(None if project is None else project.env_file, notes)
         notes += [("warning", sentence) for sentence in environment.unknown(os.environ, sections())]
-        settings = {name: value for name, value in self.settings.items() if value is not None}
-        for name in ("host", "port", "store", "console"):  # typer read the environment before .env was in it
-            if name not in settings and (value := os.environ.get(f"GRAPHWIRE_{name.upper()}")):
-                settings[name] = value
+        settings = _given(self.settings, {name: name for name in ("host", "port", "store", "console")})
+        of_worker = _given(self.worker_settings, {name: f"worker_{name}" for name in ("host", "group")})
         graphs = {**(_conformance_graphs() if self.conformance_graphs else {}), **_graphs(self.targets)}
         resolved = load(
             self.toml,
-            {"graphs": graphs, "server": settings},
+            {"graphs": graphs, "server": settings, "worker": of_worker},
             None if project is None else project.settings,
         )
         if project is not None and project.wants_encryption and not resolved.server.ignore_encryption:
@@ -123,6 +123,16 @@ class Selection:
                 env_file = langgraph_json.read(self.project).env_file
                 files += [] if env_file is None else [env_file]
         return {file.resolve() for file in files}
+
+
+def _given(options: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return the options that were given, or that a variable of the environment has.
+
+    typer has read the environment before that of ``.env`` was in it.
+    """
+    found = {name: os.environ.get(f"GRAPHWIRE_{variable.upper()}") for name, variable in variables.items()}
+    given = {name: value for name, value in options.items() if value is not None}
+    return {**{name: value for name, value in found.items() if value}, **given}
 
 
 def _is_project(target: str) -> bool:

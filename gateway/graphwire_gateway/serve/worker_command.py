@@ -1,9 +1,7 @@
 """``graphwire worker``: a process that runs graphs for the gateways of a store in Redis."""
 
 import contextlib
-import os
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -99,36 +97,32 @@ def worker(
             "log_level": log_level,
         },
         conformance_graphs=conformance_graphs,
+        worker_settings={"host": host, "group": group},
         is_worker=True,
     )
-    raise typer.Exit(work(selection, host, group))
+    raise typer.Exit(work(selection))
 
 
-def work(selection: Selection, host: str | None, group: str | None) -> int:
-    """Run graphs until asked to stop; return the exit code.
-
-    ``host`` is where gateways reach it, and ``group`` its group; None is what is configured.
-    """
-    return run_selected("worker", selection, partial(_work, host=host, group=group))
+def work(selection: Selection) -> int:
+    """Run graphs until asked to stop; return the exit code."""
+    return run_selected("worker", selection, _work)
 
 
-async def _work(config: Config, host: str | None, group: str | None) -> int:
-    # Only now the variables of .env are in the environment.
-    host = os.environ.get("GRAPHWIRE_WORKER_HOST", config.worker.host) if host is None else host
-    group = os.environ.get("GRAPHWIRE_WORKER_GROUP", config.worker.group) if group is None else group
+async def _work(config: Config) -> int:
     async with AsyncExitStack() as stack:
         stop = Stop(config.limits.drain_s + CLOSE_S)
-        running = await stop.unless_requested(
-            stack.enter_async_context(gateway_of(config).work(host, group=group))
-        )
+        working = gateway_of(config).work(config.worker.host, group=config.worker.group)
+        running = await stop.unless_requested(stack.enter_async_context(working))
         if running is None:
             return 0
         tune()
         await stop.unless_requested(running.has_shards())
         if stop.requested.is_set():
             return 0
+        if running.taken.is_set():
+            return TAKEN
         if config.server.log_format == "json":
-            log.info("working", graphs=list(config.graphs), group=group, shards=len(running.homes))
+            log.info("working", graphs=list(config.graphs), group=running.group, shards=len(running.homes))
         elif not beside.is_set():
             with contextlib.suppress(OSError):
                 _say(config, running)

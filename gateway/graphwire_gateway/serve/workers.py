@@ -40,7 +40,9 @@ class Workers:
         server = config.server
         expose = is_loopback(server.host) if server.expose_errors is None else server.expose_errors
         settings = {**selection.settings, "expose_errors": expose}
-        self._selection = replace(selection, settings=settings, is_worker=True)
+        self._selection = replace(
+            selection, settings=settings, worker_settings={"host": "127.0.0.1"}, is_worker=True
+        )
         self._processes: dict[int, BaseProcess] = {}
         self._waits: dict[int, float] = dict.fromkeys(range(self.count), _AGAIN_S)
         self._cannot: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -133,7 +135,7 @@ def _work(selection: Selection, number: int) -> None:
     beside.set()
     structlog.contextvars.bind_contextvars(worker=number)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends Ctrl-C to all; the parent passes it on
-    raise SystemExit(work(selection, "127.0.0.1", None))
+    raise SystemExit(work(selection))
 
 
 async def _ended(process: BaseProcess) -> None:

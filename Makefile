@@ -89,7 +89,7 @@ mutants: $(VENV)/dev.stamp  ## Plant bugs in the packages, one at a time: the su
 
 # Left out are tests whose servers are processes of their own, and those of other people's libraries.
 FAST_ONLY := --ignore=tests/live/abuse \
-	$(foreach name,command operator projects providers agents mcp redis redis_contract redis_eviction redis_gateway redis_losses redis_owner redis_restored redis_saver redis_server cluster cluster_groups workers,--ignore=tests/live/test_$(name).py)
+	$(foreach name,command operator projects providers agents mcp redis* cluster* workers*,--ignore-glob='tests/live/test_$(name).py')
 slow: $(VENV)/dev.stamp  ## Everything with a socket on a store that takes 5 ms for each append
 	@$(BIN)/python $(PYTEST) tests/live --store=delay $(FAST_ONLY) $(ARGS)
 

@@ -69,7 +69,7 @@ async def test_what_a_group_that_is_away_had_active_does_not_count() -> None:
 
     groups = Groups(2, {}, {"a": "", "b": "gpu"})
     directory: Any = SimpleNamespace(groups=groups, active_key=str, ask_one=ask_one)
-    active = ActiveRuns(directory, 1, SimpleNamespace())  # type: ignore[arg-type]
+    active = ActiveRuns(directory, 1, SimpleNamespace(place=("owner", b"w")))  # type: ignore[arg-type]
     for away, shards in (([], [1, 0, *shards_of("gpu", 2)]), (["gpu"], [1, 0]), (["gpu", ""], [1, 0])):
         directory.groups_away = frozenset(away)
         assert await active.active("p", 1) == 0

@@ -83,6 +83,16 @@ async def test_starts_are_counted_though_a_home_has_not_looked_at_the_counts_of_
         assert (await peer.run("gated", {"done": 0}))["code"] == "limit_exceeded"
 
 
+async def test_a_home_whose_shard_another_has_counts_no_start_there(
+    redis: RedisProcess, graphs: dict[str, Any]
+) -> None:
+    async with asked(redis) as client, working(redis, graphs) as worker:
+        await client.set("graphwire:0:owner", b"{}")
+        with pytest.raises(StoreAway, match="another worker"):
+            await worker._active[0].active("ann", 1)
+        assert not await client.hexists("graphwire:0:active", "ann")
+
+
 async def active_runs(redis: RedisProcess) -> Counter[str]:
     """Return how many active runs each principal has, as the homes have written it down."""
     counts: Counter[str] = Counter()

@@ -21,6 +21,7 @@ _UNKNOWN = -1  # what was written may have come through, or not
 _AGAIN_S = 1.0  # before another attempt, where Redis was away
 
 _COUNT = """
+if redis.call('GET', ARGV[3]) ~= ARGV[4] then return -1 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 local others = 0
 for i = 2, #KEYS do others = others + (redis.call('HGET', KEYS[i], ARGV[1]) or 0) end
@@ -72,13 +73,16 @@ class ActiveRuns:
         async with self._writing:
             count = self._counts.get(principal, 0)  # it may have changed while others were written
             try:
-                others_have = await directory.ask_one("EVAL", _COUNT, len(keys), *keys, principal, count)
+                args = (principal, count, *self._store.place)
+                others_have = int(await directory.ask_one("EVAL", _COUNT, len(keys), *keys, *args))
+                if others_have < 0:  # it was frozen, perhaps
+                    raise StoreAway("another worker may have taken the shard")
             except BaseException:
                 self._written[principal] = _UNKNOWN
                 self.note(principal, self._counts.get(principal, 0))
                 raise
             self._written[principal] = count
-            return int(others_have)
+            return others_have
 
     def note(self, principal: str, count: int) -> None:
         """A principal has so many active runs in this shard."""

@@ -212,7 +212,7 @@ class RedisStore:
             raise StoreAway(f"{self._server.name}: another server may have taken it")
         self._begun += 1
         number = self._begun if self._owner is None else self._owner.number * _NUMBERS + self._begun
-        args = (epoch, start, self._lease_ms, self._server.channel(run), self._writer, number, *self._place)
+        args = (epoch, start, self._lease_ms, self._server.channel(run), self._writer, number, *self.place)
         while await self._server.call(CREATE, run, *args) == FENCED:  # the call may have waited
             if self._owner is None or not await self._owner.renew():
                 raise StoreAway(f"{self._server.name}: another server has taken it")
@@ -228,7 +228,7 @@ class RedisStore:
         have lost its end, which otherwise only its writer knew. Raises ``Fenced`` if its epoch is not
         ``epoch``, ``NoLog``, ``StoreAway``.
         """
-        call = claim_call(self._server, run, epoch, new_epoch, self._writer, self._place)
+        call = claim_call(self._server, run, epoch, new_epoch, self._writer, self.place)
         (numbers,) = await self._server.call_all([call])
         if numbers is None:
             raise NoLog(run)
@@ -241,7 +241,7 @@ class RedisStore:
         return head
 
     @property
-    def _place(self) -> tuple[str | bytes, str | bytes]:
+    def place(self) -> tuple[str | bytes, str | bytes]:
         """The key and the value by which this store has the prefix, if it ``is_alone``, for scripts."""
         return ("", "") if self._owner is None else (self._server.owner_key, self._owner.value)
 
@@ -277,7 +277,7 @@ class RedisStore:
         ]
         for run in lost.unclaimed:
             epoch = self._logs[run].epoch
-            calls.append(claim_call(server, run, epoch, epoch, self._writer, self._place))
+            calls.append(claim_call(server, run, epoch, epoch, self._writer, self.place))
         commands = list(map(server.again, calls))
         if life and not lost.lacking:
             commands.append(self._owner.owned(server.life_command(life)))

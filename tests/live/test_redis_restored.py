@@ -14,7 +14,7 @@ from graphwire_gateway.limits import LogLimits
 from graphwire_gateway.log import redis_owner, redis_recent
 from graphwire_gateway.log.redis import RedisStore
 from graphwire_gateway.log.redis_scripts import FOLD, Script
-from graphwire_gateway.log.store import StoreAway
+from graphwire_gateway.log.store import Fenced, StoreAway
 
 from tests.gateway.test_store import batch
 from tests.live.test_redis_losses import read_when_it_is_there
@@ -157,6 +157,18 @@ async def test_a_log_that_was_given_up_and_begins_late_takes_no_other_s_place(re
         await store._server.call(script, run, *args)
         assert await seen(store, "r") == [1, 2, 3]
         assert await store.append([batch("r", 4, epoch="e2")]) == [4]
+
+
+async def test_a_late_batch_of_a_log_that_was_deleted_costs_its_namesake_nothing(redis: RedisProcess) -> None:
+    async with opened(redis.url, is_alone=True) as store:
+        await store.create("r", "e1")
+        await store.delete("r")
+        await store.create("r", "e2")
+        (answer,) = await store.append([batch("r", 1, epoch="e1")])
+        assert isinstance(answer, Fenced)
+        await store.append([batch("r", 1, 3, epoch="e2")])
+        await store.delete("another")
+        assert await seen(store, "r") == [1, 2, 3]
 
 
 async def test_who_lost_its_place_while_it_opened_claims_nothing(

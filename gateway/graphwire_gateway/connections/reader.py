@@ -160,6 +160,7 @@ class Reader:
         try:
             if self._missing != "nothing":
                 return await self._recover(out)
+            head = self.log.head
             page = await self._read()
             records, bodies = await self._prepare(page.records, min(room, _TURN_BYTES))
         except NoLog:
@@ -178,7 +179,7 @@ class Reader:
         if self._is_stalled:
             return size, "stalled"
         if self.cursor < self.log.head:
-            if page.head < self.log.head:  # the store has lost some of it; who writes it will say so
+            if page.head < head and not records:  # the store has lost some; who writes it will say so
                 asyncio.get_running_loop().call_later(_AWAY_S, self.wake)
                 return size, "waiting"
             return size, "turn"

@@ -267,13 +267,12 @@ class Log:
 
     def grow(self, head: Seq) -> None:
         """The store's log ends at ``head`` now; the store calls this (see ``Store.tail``)."""
-        if head < self.head:  # the store has lost its end, which was shown
+        if head < self.head:  # it is gone, or the store has lost its end, which was shown
             if self.end is not None:
                 self.delete()
-            else:
-                self.touch()  # the store says so, and the run fails
-            return
-        self.head = head
+                return
+            self.touch()  # then the store says so, and the run fails
+        self.head = max(self.head, head)
         self._wake_waiting()
 
     def delete(self) -> None:

@@ -304,6 +304,7 @@ class RedisStore:
             return [Fenced() for _ in batches]
         calls = [self._call(batch) for batch in batches]
         found = await self._server.call_each(calls)
+        known = [self._logs.get(batch.run) for batch in batches]
         answers = [self._answer(batch, answer) for batch, answer in zip(batches, found, strict=True)]
         if answers and all(isinstance(answer, StoreAway) for answer in answers):
             raise answers[0]  # type: ignore[misc]
@@ -312,16 +313,18 @@ class RedisStore:
                 self._note_call(call)
         is_fenced = any(isinstance(answer, Fenced) for answer in answers)
         if self._owner is not None and is_fenced and await self._owner.renew():
-            # No other server has it: the store has lost the log, or that it was claimed.
-            for number, batch in enumerate(batches):
-                if isinstance(answers[number], Fenced):
+            # No other server has it: the store has lost the log, or that it was claimed. One that is not
+            # known was deleted, and another may have its name.
+            for number, (batch, before) in enumerate(zip(batches, known, strict=True)):
+                is_lost = before is not None and before.epoch == batch.epoch
+                if is_lost and isinstance(answers[number], Fenced):
                     answers[number] = Rewound(0)
-                    self._doomed[batch.run] = batch.epoch  # is known no more
+                    self._doomed[batch.run] = batch.epoch
         for batch, answer in zip(batches, answers, strict=True):
-            known = self._logs.get(batch.run)
-            if isinstance(answer, int) and known is not None and self._is_over_limits(known):
+            now = self._logs.get(batch.run)
+            if isinstance(answer, int) and now is not None and self._is_over_limits(now):
                 try:
-                    await self._evict(batch.run, known, 2 * len(batch.records))
+                    await self._evict(batch.run, now, 2 * len(batch.records))
                 except Exception as error:  # the records are taken all the same, and must not be sent again
                     log.warning(
                         "a log was not shortened; trying again with its next event", error=repr(error)

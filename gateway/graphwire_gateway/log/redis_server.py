@@ -255,14 +255,13 @@ class RedisServer:
         Raises ``StoreAway`` if one fails. The others may have been carried out.
         """
         async with self._turns:
-            return await self.call_at_once(calls)
-
-    async def call_at_once(self, calls: Sequence[ScriptCall]) -> list[Any]:
-        """Call scripts as ``call_all`` does, and wait for no connection that others use."""
-        return self._checked(await self.call_each(calls))
+            return self._checked(await self.call_each(calls))
 
     async def call_each(self, calls: Sequence[ScriptCall]) -> list[Any]:
-        """Call scripts as ``call_at_once`` does; return an exception for each that has failed by itself."""
+        """Call scripts as ``call_all`` does, and wait for no connection that others use.
+
+        Return an exception for each that has failed by itself. Raises ``StoreAway``.
+        """
         answers = await self._sent([self._command("EVALSHA", call.script.sha, call) for call in calls])
         missing = [number for number, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
         if missing:  # the server was restarted, say
@@ -408,9 +407,8 @@ class RedisServer:
         except (RedisError, OSError, asyncio.TimeoutError) as error:
             self.life.has_failed = True
             raise StoreAway(f"{self.name}: {error or type(error).__name__}") from error
-        if any(
-            isinstance(answer, ReadOnlyError) for answer in answers
-        ):  # the name leads to another one by now
+        if any(isinstance(answer, ReadOnlyError) for answer in answers):
+            # The name leads to another server by now.
             self.life.has_failed = True
             await self._client.connection_pool.disconnect(inuse_connections=False)
         return answers
